@@ -1,0 +1,48 @@
+"""The one hierarchy of errors, each with the exit code it ends the program with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What ``ccx`` tells the shell. The README documents the same table."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    MISSING = 3
+    DAMAGED = 4
+    INTERRUPTED = 130
+
+
+class CcxError(Exception):
+    """A failure that a user can act on: its text is one sentence and names the mend."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UsageError(CcxError):
+    """An option or an argument that cannot be meant."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MissingInputError(CcxError):
+    """A file or a data set that is not there."""
+
+    exit_code = ExitCode.MISSING
+
+
+class DamagedDataError(CcxError):
+    """A file that is there but cannot be what it claims to be."""
+
+    exit_code = ExitCode.DAMAGED
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ``", did you mean A or B?"`` for the known words nearest to ``word``, or ``""``."""
+    near = get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f", did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,1 @@
+"""Networks, their activations, the ranges of these and the pixels in range."""

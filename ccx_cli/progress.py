@@ -1,0 +1,43 @@
+"""How long work reports its progress, without knowing who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One bar: a piece of work of known size."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Say that ``amount`` more of the work is done."""
+
+
+class Progress(Protocol):
+    """Whoever listens: Rich bars, plain lines or nobody."""
+
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images"
+    ) -> AbstractContextManager[Task]:
+        """Open a bar for ``total`` pieces called ``unit``, ``done`` of them finished before."""
+
+    def note(self, text: str) -> None:
+        """Tell one sentence that is neither data nor an error."""
+
+
+class _SilentTask:
+    def advance(self, amount: int = 1) -> None:
+        pass
+
+
+class SilentProgress:
+    """A ``Progress`` that nobody listens to."""
+
+    @contextmanager
+    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+        """Open a bar that nobody sees."""
+        yield _SilentTask()
+
+    def note(self, text: str) -> None:
+        """Tell nobody."""

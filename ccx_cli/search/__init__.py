@@ -1,0 +1,1 @@
+"""Formulas of concepts and the search for the best one."""

@@ -1,0 +1,1 @@
+"""Files that last: places, shards with digests, locks, results."""
