@@ -1,0 +1,37 @@
+"""One writer at a time for a directory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ccx_cli.progress import Progress
+
+
+@contextmanager
+def writing(directory: Path, progress: Progress) -> Iterator[None]:
+    """Hold the only right to write in ``directory``; waits for another process that has it.
+
+    The operating system frees the lock of a process that dies, so none is ever left behind.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.note(f"Waiting for another ccx that writes in {directory}.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def removing(directory: Path, progress: Progress) -> None:
+    """Remove a whole directory once nobody writes in it."""
+    with writing(directory, progress):
+        shutil.rmtree(directory)

@@ -1,0 +1,44 @@
+"""Where things are: the five roots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+ROOT_NAMES = ("datasets", "models", "segmentations", "activations", "results")
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The directories ccx reads from and writes to.
+
+    Attributes
+    ----------
+    datasets
+        Data sets in Broden's layout, ``broden1_224`` and ``broden1_227``.
+    models
+        Downloaded weights.
+    segmentations
+        Concept indexes.
+    activations
+        Activations and the ranges computed from them.
+    results
+        Stored explanations, a directory a run.
+    """
+
+    datasets: Path
+    models: Path
+    segmentations: Path
+    activations: Path
+    results: Path
+
+
+def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
+    """Place each root: where it was said to be, else under ``data_dir`` by its name.
+
+    ``data_dir`` is the user's data directory by default (XDG on Linux).
+    """
+    base = data_dir if data_dir is not None else user_data_path("ccx")
+    return Roots(**{name: roots.get(name) or base / name for name in ROOT_NAMES})

@@ -1,0 +1,165 @@
+"""Results: one explanation a line, under a header that says how they were made.
+
+A run is a directory with ``header.json`` and ``explanations.jsonl``. A unit's lines are appended
+in one write and flushed, so that a killed run keeps every finished unit; a torn last line is
+dropped, and a unit counts as finished once all its lines are there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ccx_cli import __version__
+from ccx_cli.errors import DamagedDataError
+from ccx_cli.store.atomic import write_text
+
+FORMAT = "ccx-results"
+VERSION = 1
+HEADER = "header.json"
+LINES = "explanations.jsonl"
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsRun:
+    """One run's directory.
+
+    Attributes
+    ----------
+    directory
+        Where its files are.
+    identity
+        Everything its lines depend on.
+    """
+
+    directory: Path
+    identity: Mapping[str, Any]
+
+    @classmethod
+    def named(cls, results: Path, title: str, identity: Mapping[str, Any]) -> ResultsRun:
+        """Name the run of ``identity`` under the results root: ``title`` and a digest."""
+        digest = sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:10]
+        return cls(results / f"{title}-{digest}", dict(identity))
+
+    def finished(self) -> dict[int, list[Record]]:
+        """Read the units whose lines are all there, by unit, each in cluster order.
+
+        Raises
+        ------
+        DamagedDataError
+            If a line that is not the torn last one cannot be read.
+        """
+        by_unit: dict[int, dict[int | None, Record]] = {}
+        for record in self._records():
+            by_unit.setdefault(record["unit"], {})[record["cluster"]] = record
+        return {
+            unit: list(records.values())
+            for unit, records in sorted(by_unit.items())
+            if len(records) == max(1, next(iter(records.values()))["num_ranges"])
+        }
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Append one unit's lines; hold the directory's lock."""
+        text = "".join(json_line(record) for record in records)
+        with (self.directory / LINES).open("ab") as lines:
+            lines.write(text.encode())
+            lines.flush()
+            os.fsync(lines.fileno())
+
+    def drop_torn_line(self) -> None:
+        """Cut off what a killed writer left after the last whole line; hold the lock."""
+        path = self.directory / LINES
+        if not path.exists():
+            return
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as lines:
+                lines.truncate(whole)
+
+    def header(self) -> dict[str, Any]:
+        """Read the header, ``{}`` if there is none yet.
+
+        Raises
+        ------
+        DamagedDataError
+            If it is no header of this version.
+        """
+        path = self.directory / HEADER
+        try:
+            header = json.loads(path.read_text(encoding="utf-8"))
+            if (header["format"], header["version"]) != (FORMAT, VERSION):
+                raise ValueError("another format")
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedDataError(
+                f"{path} is no header of this version of ccx: move {self.directory} away and run "
+                "the command again."
+            ) from error
+        return dict(header)
+
+    def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:
+        """Add a session to the header, which is made if there is none; hold the lock.
+
+        Parameters
+        ----------
+        about
+            What the lines are about, for people and for programs that look things up.
+        session
+            How this process was called.
+        """
+        header = self.header() or {
+            "format": FORMAT,
+            "version": VERSION,
+            "identity": dict(self.identity),
+            "sessions": [],
+        }
+        header["about"] = dict(about)
+        header["sessions"].append({"program": __version__, "started": _now(), **session})
+        self._write_header(header)
+
+    def end_session(self, **outcome: Any) -> None:
+        """Add what came of it to the last session of the header; hold the lock."""
+        header = self.header()
+        header["sessions"][-1] |= {"finished": _now(), **outcome}
+        self._write_header(header)
+
+    def _write_header(self, header: Mapping[str, Any]) -> None:
+        write_text(self.directory / HEADER, json.dumps(header, indent=1) + "\n")
+
+    def _records(self) -> Iterable[Record]:
+        path = self.directory / LINES
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return
+        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+            try:
+                record = json.loads(line)
+                if not isinstance(record["unit"], int) or not isinstance(record["num_ranges"], int):
+                    raise TypeError("unit and num_ranges are whole numbers")
+                record["cluster"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise DamagedDataError(
+                    f"{path}, line {number} is damaged: delete that line and run the command "
+                    "again, which explains its unit anew."
+                ) from error
+            yield record
+
+
+def json_line(record: Record) -> str:
+    """Write a record as one line of JSON."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,221 @@
+"""HDF5 caches cut into shards, under a manifest that names each with its size and digest.
+
+On disk a cache is a directory with ``manifest.json`` and one HDF5 file a shard. A shard counts
+only once the manifest names it, so a killed run leaves whole shards and nothing else. HDF5's own
+checksums do not cover metadata, hence the SHA-256 of every file, checked when a process first
+opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from ccx_cli import __version__
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.store.atomic import move_into_place, write_text
+
+MANIFEST = "manifest.json"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What the manifest says of one file."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass
+class ShardedCache:
+    """A directory of HDF5 shards.
+
+    Attributes
+    ----------
+    directory
+        Where the manifest and the shards are.
+    kind, version
+        The format's name, such as ``ccx-concept-index``, and its version.
+    made_from
+        Everything the content depends on (JSON values). A cache made from anything else is
+        another cache, in another directory.
+    rebuild
+        The command line that makes the cache, told to the user when it is damaged.
+    shards
+        By name, what is there.
+    """
+
+    directory: Path
+    kind: str
+    version: int
+    made_from: Mapping[str, Any]
+    rebuild: str
+    shards: dict[str, Shard] = field(default_factory=dict)
+    _verified: set[str] = field(default_factory=set)
+
+    def refresh(self) -> None:
+        """Read the manifest again: another process may have written.
+
+        Raises
+        ------
+        DamagedDataError
+            If the manifest cannot be read or is of another format, version or origin.
+        """
+        path = self.directory / MANIFEST
+        if not path.exists():
+            self.shards = {}
+            return
+        manifest = read_manifest(self.directory)
+        if (manifest.kind, manifest.version) != (self.kind, self.version):
+            raise DamagedDataError(
+                f"{path} is of format {manifest.kind} {manifest.version}, not {self.kind} "
+                f"{self.version}: remove it with `ccx cache clear --yes {self.directory}`."
+            )
+        if dict(manifest.made_from) != json.loads(json.dumps(dict(self.made_from))):
+            raise DamagedDataError(
+                f"{path} was made from other inputs than its name says: remove it with "
+                f"`ccx cache clear --yes {self.directory}`."
+            )
+        self.shards = manifest.shards
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.shards
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[h5py.File]:
+        """Write shard ``name``: it lands whole when the block ends; hold the directory's lock.
+
+        The file's name carries its digest, so that a new version never takes the old one's place
+        before the manifest does.
+        """
+        beside = self.directory / f".{name}.part"
+        try:
+            with h5py.File(beside, "w") as file:
+                file.attrs["format"] = self.kind
+                file.attrs["version"] = self.version
+                file.attrs["shard"] = name
+                yield file
+            digest = file_digest(beside)
+            shard = Shard(f"{name}.{digest[:12]}.h5", beside.stat().st_size, digest)
+            move_into_place(beside, self.directory / shard.file)
+        finally:
+            beside.unlink(missing_ok=True)
+        self.shards[name] = shard
+        self._verified.add(name)
+        self._write_manifest()
+        self.remove_unnamed()
+
+    @contextmanager
+    def read(self, name: str) -> Iterator[h5py.File]:
+        """Open shard ``name``, checking its size and digest the first time.
+
+        Raises
+        ------
+        DamagedDataError
+            If the file is gone or is not the one the manifest names.
+        """
+        shard = self.shards[name]
+        if name not in self._verified:
+            fault = self.fault(name)
+            if fault:
+                raise DamagedDataError(
+                    f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
+                )
+            self._verified.add(name)
+        with h5py.File(self.directory / shard.file, "r") as file:
+            yield file
+
+    def fault(self, name: str) -> str | None:
+        """Say what is wrong with shard ``name``, or ``None``; reads the whole file."""
+        shard = self.shards[name]
+        path = self.directory / shard.file
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return "is missing"
+        if size != shard.size:
+            return f"is damaged ({size:,} bytes where the manifest says {shard.size:,})"
+        if file_digest(path) != shard.sha256:
+            return "is damaged (its SHA-256 is not the manifest's)"
+        return None
+
+    def drop(self, names: list[str]) -> None:
+        """Forget shards and remove their files; hold the directory's lock."""
+        for name in names:
+            shard = self.shards.pop(name)
+            self._verified.discard(name)
+            (self.directory / shard.file).unlink(missing_ok=True)
+        self._write_manifest()
+
+    def remove_unnamed(self) -> None:
+        """Remove the files that no manifest names, left by killed runs; hold the lock."""
+        named = {shard.file for shard in self.shards.values()}
+        for path in self.directory.glob("*.h5"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+    def _write_manifest(self) -> None:
+        manifest = {
+            "format": self.kind,
+            "version": self.version,
+            "program": __version__,
+            "made_from": dict(self.made_from),
+            "rebuild": self.rebuild,
+            "shards": {
+                name: {"file": shard.file, "size": shard.size, "sha256": shard.sha256}
+                for name, shard in sorted(self.shards.items())
+            },
+        }
+        write_text(self.directory / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+
+
+def read_manifest(directory: Path) -> ShardedCache:
+    """Open the cache in ``directory`` as its manifest describes it.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no manifest.
+    DamagedDataError
+        If the manifest is not one.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        shards = {
+            str(name): Shard(str(entry["file"]), int(entry["size"]), str(entry["sha256"]))
+            for name, entry in manifest["shards"].items()
+        }
+        if any("/" in shard.file or "\\" in shard.file for shard in shards.values()):
+            raise ValueError("a shard outside its directory")
+        return ShardedCache(
+            directory,
+            str(manifest["format"]),
+            int(manifest["version"]),
+            dict(manifest["made_from"]),
+            str(manifest["rebuild"]),
+            shards,
+        )
+    except FileNotFoundError as error:
+        raise MissingInputError(
+            f"There is no cache in {directory}: `ccx cache list` shows the ones there are."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedDataError(
+            f"{path} is damaged: remove the cache with `ccx cache clear --yes {directory}`; "
+            "the next command makes it anew."
+        ) from error
