@@ -1,0 +1,226 @@
+"""An image set in Broden's layout: what its CSVs say, and the sizes of the files they name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ccx_cli.concepts.broden_csv import (
+    LARGEST_LABEL,
+    ImageRow,
+    Label,
+    read_categories,
+    read_labels,
+    read_rows,
+)
+from ccx_cli.concepts.tables import mend
+from ccx_cli.errors import MissingInputError
+
+__all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden"]
+
+
+@dataclass(frozen=True)
+class BrodenDataset:
+    """The images of one subset and the labels they may carry.
+
+    Attributes
+    ----------
+    directory : Path
+        ``.../broden1_224`` or the like, which holds the CSVs and ``images/``.
+    labels : tuple of Label
+        By ascending number.
+    categories : tuple of str
+        As ``category.csv`` lists them; every label's own category is one of them.
+    rows : tuple of ImageRow
+        In the order of the index, at least one.
+    mask_shape : tuple of int
+        (height, width) in pixels of every row's label PNGs.
+    """
+
+    directory: Path
+    subset: str
+    labels: tuple[Label, ...]
+    categories: tuple[str, ...]
+    rows: tuple[ImageRow, ...]
+    mask_shape: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """The name of the directory, ``broden1_224`` or the like."""
+        return self.directory.name
+
+    def label(self, number: int) -> Label:
+        """Return the label with this number; raises ``KeyError`` where there is none."""
+        return self._by_number[number]
+
+    def label_path(self, name: str) -> Path:
+        """Return the file of a label PNG that a row names."""
+        return self.directory / "images" / name
+
+    def image_path(self, name: str) -> Path:
+        """Return the file of an image that a row names."""
+        return self.directory / "images" / name
+
+    @cached_property
+    def _by_number(self) -> dict[int, Label]:
+        return {label.number: label for label in self.labels}
+
+    @cached_property
+    def pixel_values(self) -> bytes:
+        """65,536 flags: 1 where a pixel may hold the value, a label's number or 0 for none."""
+        flags = bytearray(LARGEST_LABEL + 1)
+        flags[0] = 1
+        for label in self.labels:
+            flags[label.number] = 1
+        return bytes(flags)
+
+    def segmentation_fingerprint(self) -> str:
+        """Return what the labels of every pixel depend on, as a digest.
+
+        Returns
+        -------
+        str
+            SHA-256 in hexadecimal over the labels, the rows and the byte sizes of the label PNGs.
+
+        Raises
+        ------
+        MissingInputError
+            If a label PNG is not there.
+        """
+        rows = [
+            (row.image, row.mask_height, row.mask_width, row.layers, row.labels)
+            for row in self.rows
+        ]
+        sizes = self._sizes(layer for row in self.rows for layer in row.layers)
+        labels = [astuple(label) for label in self.labels]
+        return _digest("segmentation 1", labels, self.categories, rows, sizes)
+
+    def images_fingerprint(self) -> str:
+        """Return a digest of the photographs' names and sizes.
+
+        Returns
+        -------
+        str
+            SHA-256 in hexadecimal over the image names and the byte sizes of the image files.
+
+        Raises
+        ------
+        MissingInputError
+            If an image is not there.
+        """
+        names = [row.image for row in self.rows]
+        return _digest("images 1", names, self._sizes(names))
+
+    def _sizes(self, names: Iterable[str]) -> list[int]:
+        """Return the byte sizes of files under ``images/``; one pass over each directory."""
+        names = list(names)
+        folders: dict[str, set[str]] = {}
+        for name in names:
+            folder, _, file = name.rpartition("/")
+            folders.setdefault(folder, set()).add(file)
+        found: dict[str, int] = {}
+        for folder, files in folders.items():
+            found |= _file_sizes(self.directory / "images" / folder, folder, files)
+        sizes = []
+        for name in names:
+            size = found.get(name)
+            # A file system may know a file under a name that its listing spells otherwise.
+            sizes.append(self._size(name) if size is None else size)
+        return sizes
+
+    def _size(self, name: str) -> int:
+        path = self.directory / "images" / name
+        try:
+            status = path.stat()
+        except OSError:
+            status = None
+        if status is None or not stat.S_ISREG(status.st_mode):
+            raise MissingInputError(f"{path} is missing: {mend(self.directory)}.")
+        return status.st_size
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Plain tuples: pickle takes several times longer for objects with slots.
+        rows = [
+            (r.image, r.split, r.height, r.width, r.mask_height, r.mask_width, r.layers, r.labels)
+            for r in self.rows
+        ]
+        state = (self.directory, self.subset, self.labels, self.categories, rows, self.mask_shape)
+        return _restored, state
+
+
+def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
+    """Read the CSVs of ``broden1_<side>`` and keep the images of one subset.
+
+    Parameters
+    ----------
+    datasets : Path
+        The directory that holds ``broden1_<side>``.
+    subset : str
+        Keeps the rows of ``index.csv`` whose image path contains it, ``all`` keeps every row.
+        Where ``index_<subset>.csv`` exists, all rows of that file are taken instead.
+    side : int
+        Height and width in pixels of the images the set was made for, 224 or 227 for Broden.
+
+    Returns
+    -------
+    BrodenDataset
+        With at least one label and one row. Label PNGs and images are not looked at.
+
+    Raises
+    ------
+    UsageError
+        If the subset leaves no images.
+    MissingInputError
+        If the data set or one of its CSVs is not there.
+    DamagedDataError
+        If a CSV is not what the layout says; names the file and the line.
+    """
+    directory = datasets / f"broden1_{side}"
+    try:
+        files = {path.name for path in directory.iterdir()}
+    except OSError as error:
+        raise MissingInputError(
+            f"There is no data set in {directory}: get it with `ccx fetch broden{side}`, "
+            "or try the built-in one with `ccx demo`."
+        ) from error
+    categories = read_categories(directory / "category.csv")
+    labels = read_labels(directory, categories, files)
+    rows = read_rows(directory, subset, files, categories, {label.number for label in labels})
+    return BrodenDataset(
+        directory, subset, labels, categories, rows, (rows[0].mask_height, rows[0].mask_width)
+    )
+
+
+def _file_sizes(directory: Path, prefix: str, files: Collection[str]) -> dict[str, int]:
+    """Return the byte sizes of those ``files`` that the directory lists, as ``prefix/name``."""
+    sizes: dict[str, int] = {}
+    # What cannot be listed or followed is missing: the caller looks for it by name and says so.
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name in files and entry.is_file():
+                name = f"{prefix}/{entry.name}" if prefix else entry.name
+                sizes[name] = entry.stat().st_size
+    return sizes
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _restored(
+    directory: Path,
+    subset: str,
+    labels: tuple[Label, ...],
+    categories: tuple[str, ...],
+    rows: list[tuple[str, str, int, int, int, int, tuple[str, ...], tuple[int, ...]]],
+    mask_shape: tuple[int, int],
+) -> BrodenDataset:
+    unpacked = tuple([ImageRow(*row) for row in rows])
+    return BrodenDataset(directory, subset, labels, categories, unpacked, mask_shape)
