@@ -1,0 +1,289 @@
+"""The concept index: a data set as label sets and, per image, one small integer a pixel.
+
+Made once per data set, subset and mask size, in shards of images. Shard ``images-N`` holds
+
+``maps``     ``(n_images, height * width)`` uint8 or uint16, each pixel's place in its image's table
+``offsets``  ``(n_images + 1,)`` int64, where each image's table starts in the shard's table
+``indptr``, ``labels``, ``totals``  the images' tables one after another (see ``LabelSets``)
+
+and shard ``sets`` the distinct sets of all images (``indptr``, ``labels``, ``totals``) and
+``local_sets``, ``(n_local,)`` int32, where every row of every image's table is among them.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden import BrodenDataset, Label
+from ccx_cli.concepts.label_maps import read_label_maps
+from ccx_cli.concepts.label_sets import LabelSets, collapse_image, merge_tables
+from ccx_cli.errors import CcxError
+from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.store.locks import writing
+from ccx_cli.store.shards import ShardedCache
+
+if TYPE_CHECKING:
+    import h5py
+
+KIND = "ccx-concept-index"
+VERSION = 1
+BLOCK = 256
+_SETS = "sets"
+_IN_PROCESS = 2 * BLOCK
+
+
+@dataclass(frozen=True)
+class ConceptIndex:
+    """A labelled image set, collapsed.
+
+    Attributes
+    ----------
+    concepts
+        ``(n_concepts,)`` uint16, ascending: the label numbers that some pixel carries. Everywhere
+        else a concept is its place in this array.
+    sets
+        The distinct label sets; their ``labels`` are places in ``concepts``.
+    local_sets
+        ``(n_local,)`` int32: the images' tables one after another, each row's place in ``sets``.
+    local_totals
+        ``(n_local,)`` int32, pixels of each row.
+    offsets
+        ``(n_images + 1,)`` int64, where each image's table starts.
+    maps
+        ``(n_images, height * width)`` uint8 or uint16, each pixel's row in its image's table.
+    mask_shape
+        ``(height, width)`` of the mask grid.
+    labels
+        Names and categories, in the order of ``concepts``.
+    """
+
+    concepts: NDArray[np.uint16]
+    sets: LabelSets
+    local_sets: NDArray[np.int32]
+    local_totals: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    maps: NDArray[np.uint8] | NDArray[np.uint16]
+    mask_shape: tuple[int, int]
+    labels: tuple[Label, ...]
+
+    @property
+    def n_images(self) -> int:
+        """Images in the set."""
+        return len(self.maps)
+
+    def name_of(self, number: int) -> str:
+        """Name of the concept with a label number."""
+        return self.labels[int(np.searchsorted(self.concepts, number))].name
+
+    @cached_property
+    def max_local(self) -> int:
+        """Rows of the largest image table."""
+        return int(np.diff(self.offsets).max(initial=0))
+
+
+def index_cache(dataset: BrodenDataset, segmentations: Path, rebuild: str) -> ShardedCache:
+    """Name the cache of the concept index of ``dataset``, and read what is there of it."""
+    height, width = dataset.mask_shape
+    made_from = {
+        "dataset": dataset.name,
+        "subset": dataset.subset,
+        "images": len(dataset.rows),
+        "mask_shape": [height, width],
+        "fingerprint": dataset.segmentation_fingerprint(),
+        "block": BLOCK,
+    }
+    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
+    name = f"{dataset.name}-{dataset.subset}-{height}x{width}-{key}"
+    cache = ShardedCache(segmentations / name, KIND, VERSION, made_from, rebuild)
+    cache.refresh()
+    return cache
+
+
+def build_index(
+    dataset: BrodenDataset,
+    cache: ShardedCache,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Make what the index still lacks; finished shards are kept.
+
+    Parameters
+    ----------
+    dataset
+        The labelled images.
+    cache
+        From ``index_cache``.
+    workers
+        Processes that decode; small sets are decoded in this one.
+    progress
+        Told about every block of images.
+
+    Raises
+    ------
+    MissingInputError, DamagedDataError
+        For a label PNG that is not there or not as the index says.
+    """
+    progress = progress or SilentProgress()
+    starts = range(0, len(dataset.rows), BLOCK)
+    if _SETS in cache and all(_shard_name(start) in cache for start in starts):
+        return
+    with writing(cache.directory, progress):
+        cache.refresh()
+        missing = [start for start in starts if _shard_name(start) not in cache]
+        if missing:
+            _build_blocks(dataset, cache, missing, workers, progress)
+        if _SETS not in cache:
+            _build_sets(cache, [_shard_name(start) for start in starts])
+
+
+def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
+    """Read a whole index into memory, verifying every shard.
+
+    Raises
+    ------
+    DamagedDataError
+        If a shard is missing or is not the one that was written.
+    """
+    n_pixels = dataset.mask_shape[0] * dataset.mask_shape[1]
+    names = [_shard_name(start) for start in range(0, len(dataset.rows), BLOCK)]
+    parts: list[NDArray[np.uint8] | NDArray[np.uint16]] = []
+    lengths: list[NDArray[np.int64]] = []
+    totals: list[NDArray[np.int32]] = []
+    for name in names:
+        with cache.read(name) as file:
+            parts.append(file["maps"][()])
+            lengths.append(np.diff(file["offsets"][()]))
+            totals.append(file["totals"][()].astype(np.int32))
+    wide = any(part.dtype == np.uint16 for part in parts)
+    maps = np.empty((len(dataset.rows), n_pixels), dtype=np.uint16 if wide else np.uint8)
+    for place in range(len(parts)):
+        maps[place * BLOCK : place * BLOCK + len(parts[place])] = parts[place]
+        parts[place] = parts[place][:0]
+    with cache.read(_SETS) as file:
+        numbers = file["labels"][()]
+        indptr, set_totals = file["indptr"][()], file["totals"][()]
+        local_sets = file["local_sets"][()]
+    concepts = np.unique(numbers)
+    place_of = np.zeros(65536, dtype=np.uint16)
+    place_of[concepts] = np.arange(len(concepts), dtype=np.uint16)
+    return ConceptIndex(
+        concepts=concepts,
+        sets=LabelSets(indptr, place_of[numbers], set_totals),
+        local_sets=local_sets,
+        local_totals=np.concatenate(totals),
+        offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+        maps=maps,
+        mask_shape=dataset.mask_shape,
+        labels=tuple(dataset.label(int(number)) for number in concepts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    maps: NDArray[np.uint16]
+    offsets: NDArray[np.int64]
+    table: LabelSets
+
+
+def _shard_name(start: int) -> str:
+    return f"images-{start // BLOCK:05d}"
+
+
+def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
+    rows = dataset.rows[start : start + BLOCK]
+    maps = np.empty((len(rows), dataset.mask_shape[0] * dataset.mask_shape[1]), dtype=np.uint16)
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    tables = []
+    for place, row in enumerate(rows):
+        image_labels = np.array(row.labels, dtype=np.uint16)
+        local, table = collapse_image(read_label_maps(dataset, row), image_labels)
+        if len(table) > np.iinfo(np.uint16).max:
+            raise CcxError(
+                f"{row.image} has {len(table):,} distinct label sets, more than the "
+                f"{np.iinfo(np.uint16).max:,} an index holds: give it smaller label PNGs."
+            )
+        maps[place] = local
+        offsets[place + 1] = offsets[place] + len(table)
+        tables.append(table)
+    return _Block(maps, offsets, _concatenate(tables))
+
+
+def _concatenate(tables: list[LabelSets]) -> LabelSets:
+    lengths = np.concatenate([table.lengths() for table in tables])
+    return LabelSets(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([table.labels for table in tables]),
+        np.concatenate([table.totals for table in tables]),
+    )
+
+
+def _build_blocks(
+    dataset: BrodenDataset,
+    cache: ShardedCache,
+    missing: list[int],
+    workers: int,
+    progress: Progress,
+) -> None:
+    n_images = len(dataset.rows)
+    n_missing = sum(min(BLOCK, n_images - start) for start in missing)
+    pool = None
+    if workers > 1 and n_missing > _IN_PROCESS:
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(min(workers, len(missing)), mp_context=context)
+    with (
+        pool or nullcontext(),
+        progress.task("Concept index", n_images, done=n_images - n_missing) as task,
+    ):
+        if pool is None:
+            for start in missing:
+                block = _collapse_block(dataset, start)
+                _write_block(cache, start, block)
+                task.advance(len(block.maps))
+            return
+        futures: dict[Future[_Block], int] = {}
+        try:
+            futures = {pool.submit(_collapse_block, dataset, start): start for start in missing}
+            for future in as_completed(futures):
+                block = future.result()
+                _write_block(cache, futures.pop(future), block)
+                task.advance(len(block.maps))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _write_block(cache: ShardedCache, start: int, block: _Block) -> None:
+    narrow = int(np.diff(block.offsets).max()) <= 256
+    with cache.write(_shard_name(start)) as file:
+        file["maps"] = block.maps.astype(np.uint8) if narrow else block.maps
+        file["offsets"] = block.offsets
+        _write_sets(file, block.table)
+
+
+def _write_sets(file: h5py.File, sets: LabelSets) -> None:
+    file["indptr"] = sets.indptr
+    file["labels"] = sets.labels
+    file["totals"] = sets.totals
+
+
+def _build_sets(cache: ShardedCache, names: list[str]) -> None:
+    tables = []
+    for name in names:
+        with cache.read(name) as file:
+            tables.append(LabelSets(file["indptr"][()], file["labels"][()], file["totals"][()]))
+    table = _concatenate(tables)
+    sets, local_sets = merge_tables(table.indptr, table.labels, table.totals)
+    with cache.write(_SETS) as file:
+        _write_sets(file, sets)
+        file["local_sets"] = local_sets

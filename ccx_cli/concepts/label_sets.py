@@ -1,0 +1,220 @@
+"""Label sets: pixels collapse to the distinct sets of concepts they carry.
+
+A formula cannot tell two pixels with the same set apart, so a data set is, without loss, its
+distinct label sets and how many pixels have each (multi-label learning calls this the label
+powerset).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.compiled import kernel
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSets:
+    """Distinct label sets in CSR form.
+
+    Attributes
+    ----------
+    indptr
+        ``(n_sets + 1,)`` int64: set ``s`` is ``labels[indptr[s]:indptr[s + 1]]``.
+    labels
+        ``(n_entries,)`` uint16, ascending within a set.
+    totals
+        ``(n_sets,)`` int64, pixels that carry exactly this set.
+    """
+
+    indptr: NDArray[np.int64]
+    labels: NDArray[np.uint16]
+    totals: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.totals)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """How many labels each set has, ``(n_sets,)``."""
+        return np.diff(self.indptr)
+
+
+def collapse_image(
+    layers: NDArray[np.uint16], image_labels: NDArray[np.uint16]
+) -> tuple[NDArray[np.uint16], LabelSets]:
+    """Collapse one image's label maps to its local table of label sets.
+
+    Parameters
+    ----------
+    layers
+        ``(n_layers, height, width)`` label numbers, 0 for none.
+    image_labels
+        Labels that every pixel carries.
+
+    Returns
+    -------
+    local
+        ``(height * width,)``: for every pixel, in row order, its set's place in the table.
+    table
+        The distinct sets in order of first appearance, with their pixels.
+    """
+    n_layers, height, width = layers.shape
+    combination, firsts = _combinations(layers.reshape(n_layers, height * width))
+    indptr, labels = _gather_sets(
+        layers.reshape(n_layers, height * width), firsts, np.unique(image_labels)
+    )
+    place, chosen = _distinct_sets(indptr, labels)
+    local = place[combination].astype(np.uint16)
+    indptr, labels = _take_sets(indptr, labels, chosen)
+    totals = np.bincount(local, minlength=len(chosen)).astype(np.int64)
+    return local, LabelSets(indptr, labels, totals)
+
+
+def merge_tables(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16], totals: NDArray[np.int64]
+) -> tuple[LabelSets, NDArray[np.int32]]:
+    """Merge the equal sets of a long table, such as all images' local tables one after another.
+
+    Parameters
+    ----------
+    indptr, labels, totals
+        The table, as in ``LabelSets``; equal sets may recur.
+
+    Returns
+    -------
+    sets
+        The distinct sets in order of first appearance, with summed totals.
+    place
+        ``(n_rows,)`` int32: where each row's set is in ``sets``.
+    """
+    place, chosen = _distinct_sets(indptr, labels)
+    merged_indptr, merged_labels = _take_sets(indptr, labels, chosen)
+    summed = np.zeros(len(chosen), dtype=np.int64)
+    np.add.at(summed, place, totals)
+    return LabelSets(merged_indptr, merged_labels, summed), place
+
+
+@kernel
+def _combinations(
+    layers: NDArray[np.uint16],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number the distinct columns by first appearance; also each one's first place."""
+    n_layers, n_pixels = layers.shape
+    numbers = np.zeros(n_pixels, dtype=np.int32)
+    size = 1
+    while size < 2 * n_pixels:
+        size *= 2
+    keys = np.empty(size, dtype=np.int64)
+    values = np.empty(size, dtype=np.int32)
+    count = 1
+    for layer in range(n_layers):
+        keys[:] = -1
+        count = 0
+        for pixel in range(n_pixels):
+            key = np.int64(numbers[pixel]) * 65536 + np.int64(layers[layer, pixel])
+            slot = ((key * np.int64(0x9E3779B1)) >> 12) & (size - 1)
+            while keys[slot] != -1 and keys[slot] != key:
+                slot = (slot + 1) & (size - 1)
+            if keys[slot] == -1:
+                keys[slot] = key
+                values[slot] = count
+                count += 1
+            numbers[pixel] = values[slot]
+    firsts = np.full(count, -1, dtype=np.int32)
+    for pixel in range(n_pixels):
+        if firsts[numbers[pixel]] == -1:
+            firsts[numbers[pixel]] = pixel
+    return numbers, firsts
+
+
+@kernel
+def _gather_sets(
+    layers: NDArray[np.uint16], pixels: NDArray[np.int32], image_labels: NDArray[np.uint16]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Make the sorted label set of each of ``pixels``, as ``indptr`` and ``labels``."""
+    n_layers = layers.shape[0]
+    n_image_labels = len(image_labels)
+    indptr = np.zeros(len(pixels) + 1, dtype=np.int64)
+    labels = np.empty(len(pixels) * (n_layers + n_image_labels), dtype=np.uint16)
+    end = 0
+    for row in range(len(pixels)):
+        start = end
+        for item in range(n_layers + n_image_labels):
+            whole = item - n_layers
+            label = layers[item, pixels[row]] if whole < 0 else image_labels[whole]
+            if label == 0:
+                continue
+            place = end
+            while place > start and labels[place - 1] > label:
+                place -= 1
+            if place > start and labels[place - 1] == label:
+                continue
+            for moved in range(end, place, -1):
+                labels[moved] = labels[moved - 1]
+            labels[place] = label
+            end += 1
+        indptr[row + 1] = end
+    return indptr, labels[:end].copy()
+
+
+@kernel
+def _distinct_sets(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number the rows' sets by first appearance; also the row where each distinct one stood first.
+
+    A hash only finds the slot: rows count as equal when their labels are.
+    """
+    n_rows = len(indptr) - 1
+    size = 1
+    while size < 2 * n_rows + 2:
+        size *= 2
+    slots = np.full(size, -1, dtype=np.int32)
+    place = np.empty(n_rows, dtype=np.int32)
+    chosen = np.empty(n_rows, dtype=np.int32)
+    count = 0
+    for row in range(n_rows):
+        start, end = indptr[row], indptr[row + 1]
+        mixed = np.uint64(1469598103934665603)
+        for entry in range(start, end):
+            mixed = (mixed ^ np.uint64(labels[entry])) * np.uint64(1099511628211)
+            mixed ^= mixed >> np.uint64(29)
+        slot = np.int64(mixed & np.uint64(size - 1))
+        while True:
+            other = slots[slot]
+            if other == -1:
+                slots[slot] = count
+                chosen[count] = row
+                place[row] = count
+                count += 1
+                break
+            candidate = chosen[other]
+            if indptr[candidate + 1] - indptr[candidate] == end - start:
+                same = True
+                for offset in range(end - start):
+                    if labels[indptr[candidate] + offset] != labels[start + offset]:
+                        same = False
+                        break
+                if same:
+                    place[row] = other
+                    break
+            slot = (slot + 1) & (size - 1)
+    return place, chosen[:count].copy()
+
+
+@kernel
+def _take_sets(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16], rows: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Copy the sets of ``rows`` into a table of their own."""
+    taken = np.zeros(len(rows) + 1, dtype=np.int64)
+    for index in range(len(rows)):
+        taken[index + 1] = taken[index] + indptr[rows[index] + 1] - indptr[rows[index]]
+    copied = np.empty(taken[-1], dtype=np.uint16)
+    for index in range(len(rows)):
+        start = indptr[rows[index]]
+        for offset in range(taken[index + 1] - taken[index]):
+            copied[taken[index] + offset] = labels[start + offset]
+    return taken, copied
