@@ -1,0 +1,159 @@
+"""Hits: how many pixels of every label set a unit's ranges hold.
+
+One pass over the pixels serves all ranges of a unit. The ends of the ranges cut the line of
+activations into intervals; each pixel adds one to its label set's count for its interval, and a
+range is a run of intervals. Bilinear upsampling is spelled out: along rows, then along columns,
+each step ``a * w0 + b * w1`` with ``b * w1`` rounded to float32 and the rest fused into one
+rounding. That is what torch's ``interpolate`` does on a CPU, to the last bit, and the recorded hits
+of the published program depend on it where a pixel's value is the end of a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.hits_kernel import count_intervals
+from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.upsampling import axis_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Pixels in range.
+
+    Attributes
+    ----------
+    per_set
+        ``(n_ranges, n_sets)`` int32, by distinct label set of the data set.
+    per_local
+        ``(n_ranges, n_local)`` int32, by row of the images' tables, or ``None`` if not asked for.
+    totals
+        ``(n_ranges,)`` int64, all pixels in range.
+    """
+
+    per_set: NDArray[np.int32]
+    per_local: NDArray[np.int32] | None
+    totals: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """The line of activations, cut at the ends of the ranges.
+
+    Attributes
+    ----------
+    edges
+        ``(n_edges,)`` float32, ascending: interval ``i`` holds what exceeds exactly ``i`` edges.
+    first, last
+        ``(n_ranges,)`` int64: range ``r`` is the intervals ``first[r]`` to ``last[r]``, both
+        included; none if ``first[r] > last[r]``.
+    """
+
+    edges: NDArray[np.float32]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+def cut_intervals(ranges: Sequence[Range]) -> Intervals:
+    """Cut the line at the ends of ``ranges``, which may touch or overlap.
+
+    Activations are float32 and ends float64. ``a > lower`` is ``a > e`` for the largest float32
+    ``e <= lower``; ``a >= upper`` is ``a > e`` for the largest float32 ``e < upper``.
+    """
+    lower = [_float_at_most(r.lower) for r in ranges]
+    upper = [
+        np.nextafter(_float_at_least(r.upper), np.float32(-np.inf), dtype=np.float32)
+        if np.isfinite(r.upper)
+        else np.float32(np.inf)
+        for r in ranges
+    ]
+    edges = np.unique(np.array(lower + upper, dtype=np.float32))
+    first = np.searchsorted(edges, np.array(lower, dtype=np.float32)) + 1
+    last = np.searchsorted(edges, np.array(upper, dtype=np.float32))
+    kept = edges[np.isfinite(edges)]
+    below = int((edges == -np.inf).sum())
+    return Intervals(kept, (first - below).astype(np.int64), (last - below).astype(np.int64))
+
+
+def count_hits(
+    maps: NDArray[np.float32],
+    ranges: Sequence[Range],
+    index: ConceptIndex,
+    *,
+    per_image: bool = False,
+    device: str = "cpu",
+) -> Hits:
+    """Count the pixels in each range by label set.
+
+    Parameters
+    ----------
+    maps
+        ``(n_images, height, width)`` float32, one unit's activations.
+    ranges
+        Any open intervals.
+    index
+        The data set, whose mask grid the maps are upsampled to.
+    per_image
+        Keep the counts per image as well, for metrics.
+    device
+        ``cpu`` for the compiled kernel, else a torch device for the torch one.
+
+    Returns
+    -------
+    Hits
+        The same on every device.
+    """
+    cut = cut_intervals(ranges)
+    if device == "cpu":
+        rows = axis_weights(maps.shape[1], index.mask_shape[0])
+        columns = axis_weights(maps.shape[2], index.mask_shape[1])
+        per_set = np.zeros((len(ranges), len(index.sets)), dtype=np.int32)
+        per_local = np.zeros(
+            (len(ranges), len(index.local_sets) if per_image else 0), dtype=np.int32
+        )
+        count_intervals(
+            np.ascontiguousarray(maps, dtype=np.float32),
+            (rows.i0, rows.i1, rows.w0, rows.w1),
+            (columns.i0, columns.i1, columns.w0, columns.w1),
+            cut.edges,
+            cut.first,
+            cut.last,
+            index.maps,
+            index.offsets,
+            index.local_sets,
+            index.max_local,
+            per_set,
+            per_local,
+        )
+        totals = per_set.sum(axis=1, dtype=np.int64)
+        return Hits(per_set, per_local if per_image else None, totals)
+    from ccx_cli.probe.hits_torch import count_local
+
+    per_local = count_local(maps, cut.edges, cut.first, cut.last, index, device)
+    per_set = (
+        np.stack(
+            [
+                np.bincount(index.local_sets, row, len(index.sets)).astype(np.int32)
+                for row in per_local
+            ]
+        )
+        if len(ranges)
+        else np.zeros((0, len(index.sets)), dtype=np.int32)
+    )
+    totals = per_set.sum(axis=1, dtype=np.int64)
+    return Hits(per_set, per_local if per_image else None, totals)
+
+
+def _float_at_most(value: float) -> np.float32:
+    near = np.float32(value)
+    return near if float(near) <= value else np.nextafter(near, np.float32(-np.inf))
+
+
+def _float_at_least(value: float) -> np.float32:
+    near = np.float32(value)
+    return near if float(near) >= value else np.nextafter(near, np.float32(np.inf))

@@ -1,0 +1,92 @@
+"""Reads an image file as the input of a network."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ccx_cli.errors import DamagedDataError, MissingInputError
+
+# As many as Pillow warns of; here they are refused, so its warning would only be noise.
+MAX_PIXELS = 89_478_485
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def read_image(
+    path: Path, side: int, mean: Sequence[float], std: Sequence[float]
+) -> NDArray[np.float32]:
+    """Read an image, in the size and the normalisation that a network takes.
+
+    The pixels are taken as they are stored: an orientation in the image's metadata is not applied,
+    as the labels of a data set are stored the same way.
+
+    Parameters
+    ----------
+    path : Path
+        The file, of any format and colour mode that Pillow reads.
+    side : int
+        Height and width of the result, in pixels; an image of another size is resized bilinearly,
+        whatever its proportions.
+    mean, std : sequence of float
+        Mean and deviation per colour channel, for values in [0, 1].
+
+    Returns
+    -------
+    ndarray of float32, shape (3, side, side)
+        ``(rgb / 255 - mean) / std``.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    DamagedDataError
+        If it is not an image, is truncated, or has more than ``MAX_PIXELS`` pixels.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large(path)
+            rgb = _to_rgb(image)
+    except FileNotFoundError as error:
+        raise MissingInputError(
+            f"The image {path} is not there: get the data set anew with `ccx fetch`."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    # Pillow's decoders end in any of these on a file that is cut short or garbled.
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        raise DamagedDataError(
+            f"The image {path} cannot be read, it is cut short or not an image: replace the file, "
+            "or get the data set anew with `ccx fetch`."
+        ) from error
+    if rgb.size != (side, side):
+        rgb = rgb.resize((side, side), Image.Resampling.BILINEAR)
+    pixels = np.asarray(rgb, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
+    normalised = (pixels - _per_channel(mean)) / _per_channel(std)
+    return np.ascontiguousarray(normalised)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow would cut 16-bit grey off at 255.
+        grey = np.asarray(image).astype(np.int64) // 257
+        image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _too_large(path: Path) -> DamagedDataError:
+    return DamagedDataError(
+        f"The image {path} says that it has more than {MAX_PIXELS:,} pixels: replace it by a "
+        "smaller one."
+    )
+
+
+def _per_channel(values: Sequence[float]) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32).reshape(3, 1, 1)

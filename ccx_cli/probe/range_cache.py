@@ -1,0 +1,105 @@
+"""The ranges found so far, beside the activations they come from.
+
+One shard, ``ranges``: ``count`` ``(n_units,)`` int16, -1 for a unit not done yet, and ``lower`` and
+``upper`` ``(n_units, num_clusters)`` float64, NaN where a unit has fewer ranges.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.progress import Progress
+from ccx_cli.store.locks import writing
+from ccx_cli.store.shards import ShardedCache
+
+KIND = "ccx-ranges"
+VERSION = 1
+_SHARD = "ranges"
+
+
+class RangeCache:
+    """Ranges of a layer's units, found once; threads may ask side by side."""
+
+    def __init__(self, activations: Activations, method: RangeMethod, progress: Progress) -> None:
+        identity = method.identity()
+        name = "ranges-" + "-".join(f"{key}={value}" for key, value in identity.items())
+        parent = activations.cache
+        made_from = {"activations": parent.directory.name, **identity}
+        self._cache = ShardedCache(
+            parent.directory / name, KIND, VERSION, made_from, parent.rebuild
+        )
+        self._method = method
+        self._progress = progress
+        self._activations = activations
+        self._lock = Lock()
+        self._new: dict[int, tuple[Range, ...]] = {}
+        with writing(self._cache.directory, progress):
+            self._known = self._read()
+
+    def of(self, unit: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
+        """Return a unit's ranges; ``maps`` are its activations, used if they are not known yet."""
+        known = self._known.get(unit)
+        if known is not None:
+            return known
+        found = find_ranges(maps, self._method)
+        with self._lock:
+            self._known[unit] = self._new[unit] = found
+        return found
+
+    def of_units(
+        self, units: Sequence[int], workers: int
+    ) -> Iterator[tuple[int, NDArray[np.float32], tuple[Range, ...]]]:
+        """Yield units with their maps and ranges, in order, found side by side in threads."""
+
+        def find(unit: int) -> tuple[int, NDArray[np.float32], tuple[Range, ...]]:
+            maps = self._activations.unit(unit)
+            return unit, maps, self.of(unit, maps)
+
+        with ThreadPoolExecutor(workers) as pool:
+            ahead = deque(pool.submit(find, unit) for unit in units[: 2 * workers])
+            for unit in units[2 * workers :]:
+                yield ahead.popleft().result()
+                ahead.append(pool.submit(find, unit))
+            while ahead:
+                yield ahead.popleft().result()
+
+    def save(self) -> None:
+        """Add what this process found to the file, beside what others have."""
+        with self._lock:
+            new, self._new = self._new, {}
+        if not new:
+            return
+        with writing(self._cache.directory, self._progress):
+            merged = self._read() | new
+            count = np.full(self._activations.units, -1, dtype=np.int16)
+            ends = np.full((2, self._activations.units, self._method.num_clusters), np.nan)
+            for unit, ranges in merged.items():
+                count[unit] = len(ranges)
+                for place, found in enumerate(ranges):
+                    ends[:, unit, place] = found.lower, found.upper
+            with self._cache.write(_SHARD) as file:
+                file["count"] = count
+                file["lower"], file["upper"] = ends
+
+    def _read(self) -> dict[int, tuple[Range, ...]]:
+        self._cache.refresh()
+        if _SHARD not in self._cache:
+            return {}
+        with self._cache.read(_SHARD) as file:
+            count, lower, upper = (file[key][()] for key in ("count", "lower", "upper"))
+        return {
+            unit: tuple(
+                Range(float(lower[unit, place]), float(upper[unit, place]))
+                for place in range(count[unit])
+            )
+            for unit in range(len(count))
+            if count[unit] >= 0
+        }

@@ -1,0 +1,120 @@
+"""Ranges of a unit's activation: the top quantile, or the clusters of one-dimensional k-means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.kmeans import exact_kmeans, sklearn_kmeans
+
+KmeansMethod = Literal["exact", "sklearn"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Range:
+    """An open interval of activations: a pixel is in range where ``lower < a < upper``."""
+
+    lower: float
+    upper: float
+
+    def to_json(self) -> list[float | None]:
+        """Return ``[lower, upper]``, ``None`` for an infinite end."""
+        return [end if math.isfinite(end) else None for end in (self.lower, self.upper)]
+
+    @classmethod
+    def from_json(cls, ends: list[float | None]) -> Range:
+        """Make the range that ``to_json`` wrote."""
+        lower, upper = ends
+        return cls(
+            -math.inf if lower is None else float(lower),
+            math.inf if upper is None else float(upper),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RangeMethod:
+    """How a unit's ranges are found.
+
+    Attributes
+    ----------
+    num_clusters
+        1 for the top quantile, more for that many clusters.
+    quantile
+        Share of the activations above the threshold (``num_clusters = 1``).
+    kmeans
+        ``exact`` for the optimum, ``sklearn`` for what the published program used.
+    n_init
+        scikit-learn's starts.
+    """
+
+    num_clusters: int = 5
+    quantile: float = 0.005
+    kmeans: KmeansMethod = "exact"
+    n_init: int = 10
+
+    def __post_init__(self) -> None:
+        if self.num_clusters < 1:
+            raise UsageError(f"--num-clusters {self.num_clusters} has to be 1 or more.")
+        if not 0 < self.quantile < 1:
+            raise UsageError(f"--quantile {self.quantile:g} has to lie between 0 and 1.")
+        if self.n_init < 1:
+            raise UsageError(f"--n-init {self.n_init} has to be 1 or more.")
+
+    def identity(self) -> dict[str, str | int | float]:
+        """Name what the ranges depend on, and nothing else."""
+        if self.num_clusters == 1:
+            return {"num_clusters": 1, "quantile": self.quantile}
+        if self.kmeans == "exact":
+            return {"num_clusters": self.num_clusters, "kmeans": "exact"}
+        return {"num_clusters": self.num_clusters, "kmeans": "sklearn", "n_init": self.n_init}
+
+
+def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:
+    """Find a unit's ranges, from the lowest up.
+
+    Parameters
+    ----------
+    maps
+        ``(n_images, height, width)`` float32, the unit's activations.
+    method
+        How.
+
+    Returns
+    -------
+    tuple of Range
+        ``num_clusters`` ranges, or as many as there are distinct values to cluster; none for a
+        unit that never fires.
+    """
+    if method.num_clusters == 1:
+        if not maps.any():
+            return ()
+        return (Range(top_threshold(maps, method.quantile), math.inf),)
+    values = active_values(maps)
+    if not values.size:
+        return ()
+    if method.kmeans == "exact":
+        return tuple(Range(*ends) for ends in exact_kmeans(values, method.num_clusters))
+    return tuple(
+        Range(*ends) for ends in sklearn_kmeans(values, method.num_clusters, method.n_init)
+    )
+
+
+def top_threshold(values: NDArray[np.float32], quantile: float) -> float:
+    """Threshold that leaves about ``quantile`` of the values above it.
+
+    The published programs ask a sketch of 1,000 steps for it; this is the exact value of the same
+    step: ``numpy.quantile`` at ``int(1000 * (1 - quantile) - 1) / 999``.
+    """
+    step = max(int(1000 * (1 - quantile) - 1), 0)
+    return float(np.quantile(values.astype(np.float64), step / 999))
+
+
+def active_values(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values to cluster, in (image, row, column) order: without zeros where none is negative."""
+    values = maps.reshape(-1)
+    return values if values.size and values.min() < 0 else values[values > 0]

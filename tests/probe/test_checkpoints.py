@@ -1,0 +1,268 @@
+import io
+import os
+import pickle
+import pickletools
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision import models
+
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.checkpoints import load_into, load_state, num_outputs
+
+
+def small(num_classes: int = 5) -> nn.Sequential:
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(3, 4, 3),
+            norm=nn.BatchNorm2d(4),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flat=nn.Flatten(),
+            fc=nn.Linear(4, num_classes),
+        )
+    )
+
+
+def assert_same(left: nn.Module, right: nn.Module) -> None:
+    ours, theirs = left.state_dict(), right.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def prefixed(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".tar", ".pth.tar", ".bin"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_reads_what_torch_saves(tmp_path: Path, suffix: str, zipped: bool) -> None:
+    trained, blank = small(), small()
+    file = tmp_path / f"w{suffix}"
+    torch.save(trained.state_dict(), file, _use_new_zipfile_serialization=zipped)
+    load_into(blank, load_state(file), file, "small")
+    assert_same(blank, trained)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": state, "epoch": 90, "arch": "resnet18"},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: {"epoch": 3, "state_dict": prefixed(state, "module.")},
+        lambda state: prefixed(state, "_orig_mod.module."),
+        lambda state: {re.sub(r"^conv", "conv.module", name): t for name, t in state.items()},
+        lambda state: {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")},
+    ],
+    ids=["state_dict", "model", "data-parallel", "compiled", "parallel-inside", "old-batch-norm"],
+)
+def test_reads_the_ways_a_state_is_wrapped(
+    tmp_path: Path, wrap: Callable[[dict[str, torch.Tensor]], object]
+) -> None:
+    trained, blank = small(), small()
+    file = tmp_path / "w.pth"
+    torch.save(wrap(trained.state_dict()), file)
+    load_into(blank, load_state(file), file, "small")
+    assert_same(blank, trained)
+
+
+def test_reads_safetensors(tmp_path: Path) -> None:
+    trained, blank = small(), small()
+    file = tmp_path / "w.safetensors"
+    save_file(prefixed(trained.state_dict(), "module."), file)
+    load_into(blank, load_state(file), file, "small")
+    assert_same(blank, trained)
+
+
+def as_python_2_wrote(pickled: bytes) -> bytes:
+    """Return the pickle with its text strings as Python 2's byte strings, and torch 0.1's calls."""
+    written = bytearray()
+    steps = [*pickletools.genops(pickled)]
+    ends = [position for _, _, position in steps[1:]] + [len(pickled)]
+    for (opcode, argument, start), end in zip(steps, ends, strict=True):
+        if opcode.name == "BINUNICODE":
+            text = str(argument).encode()
+            written += b"U" + bytes([len(text)]) + text
+        else:
+            assert start is not None
+            assert end is not None
+            written += pickled[start:end]
+    return bytes(written)
+
+
+def test_reads_what_python_2_saved(tmp_path: Path) -> None:
+    """The Places365 checkpoints of 2017 are such files."""
+    trained, blank = small(), small()
+    state = prefixed(trained.state_dict(), "module.")
+    saved = io.BytesIO()
+    torch.save(
+        {"epoch": 90, "state_dict": state, "arch": "resnet18"},
+        saved,
+        _use_new_zipfile_serialization=False,
+    )
+    saved.seek(0)
+    written = bytearray()
+    for _ in range(5):  # magic number, protocol, system, object, keys; the storages follow
+        start = saved.tell()
+        pickle_end = pickletools_end(saved)
+        written += as_python_2_wrote(saved.getvalue()[start:pickle_end])
+        saved.seek(pickle_end)
+    file = tmp_path / "w.pth.tar"
+    file.write_bytes(bytes(written) + saved.read())
+    assert b"Umodule" not in file.read_bytes()
+    assert b"module.conv.weight" in file.read_bytes()
+    load_into(blank, load_state(file), file, "small")
+    assert_same(blank, trained)
+
+
+def pickletools_end(file: io.BytesIO) -> int:
+    for _ in pickletools.genops(file):
+        pass
+    return file.tell()
+
+
+def test_renames_the_keys_of_old_densenets(tmp_path: Path) -> None:
+    trained, blank = (
+        models.DenseNet(growth_rate=4, block_config=(1, 2), num_init_features=8, bn_size=1)
+        for _ in range(2)
+    )
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", name): tensor
+        for name, tensor in trained.state_dict().items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    file = tmp_path / "densenet.pth"
+    torch.save(old, file)
+    load_into(blank, load_state(file), file, "densenet161")
+    assert_same(blank, trained)
+
+
+def test_leaves_auxiliary_classifiers_out(tmp_path: Path) -> None:
+    options = {"init_weights": False, "num_classes": 3}
+    state = models.googlenet(aux_logits=True, **options).state_dict()
+    blank = models.googlenet(aux_logits=False, **options)
+    load_into(blank, state, tmp_path / "w.pth", "googlenet")
+    assert torch.equal(blank.fc.weight, state["fc.weight"])
+    with pytest.raises(DamagedDataError, match="20 unexpected"):
+        load_into(blank, state, tmp_path / "w.pth", "resnet18")
+
+
+def test_loads_a_mnasnet_that_carries_no_version(tmp_path: Path) -> None:
+    trained, blank = (models.mnasnet0_5(num_classes=3) for _ in range(2))
+    file = tmp_path / "w.safetensors"
+    save_file(trained.state_dict(), file)
+    load_into(blank, load_state(file), file, "mnasnet0_5")
+    assert_same(blank, trained)
+
+
+class RunsCode:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_never_runs_what_a_pickle_names(tmp_path: Path, zipped: bool) -> None:
+    file, trace = tmp_path / "w.pth", tmp_path / "trace"
+    content = {"state_dict": small().state_dict(), "args": RunsCode(f"touch {trace}")}
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(DamagedDataError, match=r"w\.pth holds more than weights.*state_dict"):
+        load_state(file)
+    assert not trace.exists()
+
+
+def test_refuses_a_whole_pickled_network(tmp_path: Path) -> None:
+    file = tmp_path / "whole.pth"
+    torch.save(small(), file)
+    with pytest.raises(DamagedDataError, match="holds more than weights"):
+        load_state(file)
+
+
+def saved(zipped: bool = True) -> bytes:
+    file = io.BytesIO()
+    torch.save(small().state_dict(), file, _use_new_zipfile_serialization=zipped)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("w.pth", b""),
+        ("w.pth", b"<!DOCTYPE html><title>404 Not Found</title>"),
+        ("w.pth", bytes(range(256)) * 40),
+        ("w.pth", saved()[:-200]),
+        ("w.pth", saved()[:300]),
+        ("w.pth", saved(zipped=False)[:-50]),
+        ("w.pth", saved(zipped=False)[:100]),
+        ("w.safetensors", b""),
+        ("w.safetensors", b"{}" * 100),
+        ("w.safetensors", saved()),
+    ],
+)
+def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(DamagedDataError) as caught:
+        load_state(file)
+    assert str(caught.value).startswith(f"{file} cannot be read as a checkpoint")
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, [1, 2], torch.zeros(3), {"state_dict": {}}])
+def test_files_without_weights_are_named(tmp_path: Path, content: object) -> None:
+    file = tmp_path / "w.pth"
+    torch.save(content, file)
+    with pytest.raises(DamagedDataError, match=r"w\.pth holds no named weights"):
+        load_state(file)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingInputError, match=name):
+        load_state(tmp_path / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(DamagedDataError, match=name):
+        load_state(tmp_path / name)
+
+
+def test_says_which_tensors_do_not_fit(tmp_path: Path) -> None:
+    state = small().state_dict()
+    state["conv.weight"] = torch.zeros(4, 3, 5, 5)
+    del state["fc.bias"]
+    state |= {f"extra.{number}": torch.zeros(1) for number in range(12)}
+    with pytest.raises(DamagedDataError) as caught:
+        load_into(small(), state, tmp_path / "w.pth", "resnet18")
+    assert str(caught.value) == (
+        f"{tmp_path}/w.pth does not fit resnet18, of its tensors are 1 missing (fc.bias), "
+        "12 unexpected (extra.0, extra.1, extra.2, ...), "
+        "1 of another shape (conv.weight (4, 3, 5, 5) for (4, 3, 3, 3)): "
+        "check --model and --weights."
+    )
+
+
+@pytest.mark.parametrize("theirs", [5, 2, 9])
+def test_takes_the_number_of_classes_from_the_classifier(theirs: int) -> None:
+    assert num_outputs(small(5), small(theirs).state_dict(), 5) == theirs
+
+
+def test_the_number_of_classes_stays_where_more_differs() -> None:
+    other_body = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 6, 3), fc=nn.Linear(4, 9)))
+    assert num_outputs(small(5), other_body.state_dict(), 5) == 5
+    wider = {"fc.weight": torch.zeros(9, 8), "fc.bias": torch.zeros(9)}
+    assert num_outputs(small(5), wider, 5) == 5
+    scalar = {"fc.weight": torch.tensor(1.0)}
+    assert num_outputs(small(5), scalar, 5) == 5
+
+
+def test_a_pickle_by_hand_is_not_a_checkpoint(tmp_path: Path) -> None:
+    file = tmp_path / "w.bin"
+    file.write_bytes(pickle.dumps({"weights": [1.0, 2.0]}))
+    with pytest.raises(DamagedDataError, match=r"w\.bin"):
+        load_state(file)
