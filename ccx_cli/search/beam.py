@@ -1,0 +1,242 @@
+"""Beam search for the formula of largest IoU, exact at every step.
+
+The search of Compositional Explanations (Mu and Andreas, NeurIPS 2020, section 2) and of Clustered
+Compositional Explanations (La Rosa et al., NeurIPS 2023): where the published programs visit
+candidates one mask at a time, here all extensions of a formula come from one pass over its label
+sets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.errors import UsageError
+from ccx_cli.search.chains import Chain, extended_rows
+from ccx_cli.search.counts import DataCounts, Rows, pair_hits
+from ccx_cli.search.formula import Operator
+
+
+@dataclass(frozen=True, slots=True)
+class BeamSettings:
+    """How wide and how deep to search.
+
+    Attributes
+    ----------
+    length
+        Most concepts in a formula.
+    beam_limit
+        Formulas that go on after each step; twice as many single concepts start.
+    """
+
+    length: int = 3
+    beam_limit: int = 5
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise UsageError(f"--length {self.length} has to be 1 or more.")
+        if self.beam_limit < 1:
+            raise UsageError(f"--beam-limit {self.beam_limit} has to be 1 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best formula of a search.
+
+    Attributes
+    ----------
+    chain
+        The formula, or ``None`` if no concept meets the range.
+    both
+        ``|N & F|``, pixels.
+    total
+        ``|F|``, pixels.
+    iou
+        ``|N & F| / |N | F|``.
+    visited
+        Formulas whose exact IoU was computed.
+    """
+
+    chain: Chain | None
+    both: int
+    total: int
+    iou: float
+    visited: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    chain: Chain
+    both: int
+    total: int
+    signature: int
+    iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Extensions of one formula by one operator, by concept; each array ``(n_concepts,)``."""
+
+    parent: Chain | None
+    operator: Operator
+    hits: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    signatures: NDArray[np.uint64]
+    iou: NDArray[np.float64]
+
+    def member(self, concept: int) -> _Member:
+        parent = self.parent
+        return _Member(
+            Chain((concept,)) if parent is None else parent.extended(self.operator, concept),
+            int(self.hits[concept]),
+            int(self.totals[concept]),
+            int(self.signatures[concept]),
+            float(self.iou[concept]),
+        )
+
+
+def beam_search(data: DataCounts, hits: NDArray[np.int32], settings: BeamSettings) -> Found:
+    """Find a formula of large IoU.
+
+    Formulas that hold on the same label sets count once. Ties break to the shorter formula, then
+    to lower label numbers, then in the order of ``Operator``.
+
+    Parameters
+    ----------
+    data
+        The data set's counts.
+    hits
+        ``(n_sets,)`` int32, pixels in range by label set.
+    settings
+        Length and width.
+
+    Returns
+    -------
+    Found
+    """
+    in_range = int(hits.sum(dtype=np.int64))
+    if in_range == 0 or data.n_concepts == 0:
+        return Found(None, 0, 0, 0.0, 0)
+    pairs = pair_hits(data, hits)
+    singles = _candidates(
+        None,
+        Operator.OR,
+        pairs.diagonal(),
+        data.totals.diagonal(),
+        data.signatures.diagonal(),
+        in_range,
+    )
+    visited = data.n_concepts
+    last = settings.length == 1
+    beam = _best([], [singles], 1 if last else 2 * settings.beam_limit)
+    rows = {member.chain: _single_rows(data, pairs, member.chain.concepts[0]) for member in beam}
+    for length in range(2, settings.length + 1):
+        last = length == settings.length
+        candidates = []
+        for member in beam:
+            if len(member.chain) == length - 1:
+                candidates += _extensions(member, rows[member.chain], singles, in_range)
+        visited += sum(int((extension.iou >= 0).sum()) for extension in candidates)
+        beam = _best(beam, candidates, 1 if last else settings.beam_limit)
+        if not last:
+            rows = _rows_of(beam, rows, data, pairs, hits)
+    if not beam:
+        return Found(None, 0, 0, 0.0, visited)
+    best = beam[0]
+    return Found(best.chain, best.both, best.total, best.iou, visited)
+
+
+def _single_rows(data: DataCounts, pairs: NDArray[np.int64], concept: int) -> Rows:
+    return Rows(pairs[concept], data.totals[concept], data.signatures[concept])
+
+
+def _rows_of(
+    beam: list[_Member],
+    known: dict[Chain, Rows],
+    data: DataCounts,
+    pairs: NDArray[np.int64],
+    hits: NDArray[np.int32],
+) -> dict[Chain, Rows]:
+    """Rows of the beam's formulas, whose parents' rows are known."""
+    rows = {}
+    for member in beam:
+        chain = member.chain
+        if chain in known:
+            rows[chain] = known[chain]
+            continue
+        parent = Chain(chain.concepts[:-1], chain.operators[:-1])
+        concept = chain.concepts[-1]
+        rows[chain] = extended_rows(
+            parent,
+            known[parent],
+            chain.operators[-1],
+            concept,
+            _single_rows(data, pairs, concept),
+            data,
+            hits,
+        )
+    return rows
+
+
+def _candidates(
+    parent: Chain | None,
+    operator: Operator,
+    hits: NDArray[np.int64],
+    totals: NDArray[np.int64],
+    signatures: NDArray[np.uint64],
+    in_range: int,
+) -> _Candidates:
+    iou = hits / (in_range + totals - hits)
+    if parent is not None:
+        iou[list(parent.concepts)] = -1.0
+    return _Candidates(parent, operator, hits, totals, signatures, iou)
+
+
+def _extensions(
+    member: _Member, rows: Rows, singles: _Candidates, in_range: int
+) -> list[_Candidates]:
+    """All three operators with every concept that the chain does not have."""
+    chain, signature = member.chain, np.uint64(member.signature)
+    return [
+        _candidates(
+            chain,
+            Operator.OR,
+            member.both + singles.hits - rows.hits,
+            member.total + singles.totals - rows.totals,
+            signature ^ singles.signatures ^ rows.signatures,
+            in_range,
+        ),
+        _candidates(chain, Operator.AND, rows.hits, rows.totals, rows.signatures, in_range),
+        _candidates(
+            chain,
+            Operator.AND_NOT,
+            member.both - rows.hits,
+            member.total - rows.totals,
+            signature ^ rows.signatures,
+            in_range,
+        ),
+    ]
+
+
+def _best(old: list[_Member], candidates: list[_Candidates], count: int) -> list[_Member]:
+    """Return the ``count`` best distinct formulas of IoU above 0, best first."""
+    scores = [extension.iou for extension in candidates]
+    flat = np.concatenate(scores) if scores else np.zeros(0)
+    taken = 4 * count
+    while True:
+        bar = np.partition(flat, -taken)[-taken] if taken < len(flat) else 0.0
+        chosen = list(old)
+        for extension in candidates:
+            places = np.flatnonzero((extension.iou >= bar) & (extension.iou > 0))
+            chosen += [extension.member(int(place)) for place in places]
+        chosen.sort(key=lambda m: (-m.iou, len(m.chain), m.chain.concepts, m.chain.operators))
+        kept: dict[tuple[int, int, int], _Member] = {}
+        for member in chosen:
+            kept.setdefault((member.signature, member.total, member.both), member)
+        best = list(kept.values())[:count]
+        complete = len(best) == count and best[-1].iou >= bar
+        if complete or taken >= len(flat) or bar <= 0:
+            return best
+        taken *= 8

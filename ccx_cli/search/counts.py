@@ -1,0 +1,233 @@
+"""Counts over label sets: what a data set knows once, and what a unit adds.
+
+``|f & c|`` and ``|f & c & N|`` for every concept ``c`` at once are one pass over the label sets in
+``f``. Pairs come from one pass over all label sets; longer formulas only need the sets in which
+their last concept meets the rest, since ``|(f OR d) & c| = |f & c| + |d & c| - |f & d & c|`` and
+likewise for the other operators.
+
+Formulas that hold on the same label sets are the same on this data. Each label set has a random
+64-bit signature; a formula's is the exclusive or of its sets', and follows the same algebra.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.compiled import kernel
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import LabelSets
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """For every concept the label sets that carry it: the transpose of ``LabelSets``.
+
+    Attributes
+    ----------
+    indptr
+        ``(n_concepts + 1,)`` int64.
+    sets
+        ``(n_entries,)`` int32, ascending for each concept.
+    """
+
+    indptr: NDArray[np.int64]
+    sets: NDArray[np.int32]
+
+    def of(self, concept: int) -> NDArray[np.int32]:
+        """Label sets that carry ``concept``."""
+        return self.sets[self.indptr[concept] : self.indptr[concept + 1]]
+
+
+@dataclass(frozen=True, slots=True)
+class DataCounts:
+    """What every unit of every network shares about a data set.
+
+    Attributes
+    ----------
+    sets, postings
+        The label sets by set and by concept.
+    totals
+        ``(n_concepts, n_concepts)`` int64, pixels that carry both concepts.
+    signatures
+        ``(n_concepts, n_concepts)`` uint64, of the label sets that carry both.
+    """
+
+    sets: LabelSets
+    postings: Postings
+    totals: NDArray[np.int64]
+    signatures: NDArray[np.uint64]
+
+    @property
+    def n_concepts(self) -> int:
+        """Concepts that some pixel carries."""
+        return len(self.totals)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One formula against every concept ``c``; each array is ``(n_concepts,)``.
+
+    Attributes
+    ----------
+    hits
+        int64, ``|f & c & N|``.
+    totals
+        int64, ``|f & c|``.
+    signatures
+        uint64, of the label sets in ``f & c``.
+    """
+
+    hits: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    signatures: NDArray[np.uint64]
+
+
+def count_data(index: ConceptIndex) -> DataCounts:
+    """Count concepts and pairs of concepts over a whole data set."""
+    sets, n_concepts = index.sets, len(index.concepts)
+    postings = Postings(*_transpose(sets.indptr, sets.labels, n_concepts))
+    totals, signatures = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
+    return DataCounts(sets, postings, totals, signatures)
+
+
+def pair_hits(data: DataCounts, hits: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Count the pixels in range that carry both of two concepts.
+
+    Parameters
+    ----------
+    data
+        The data set's counts.
+    hits
+        ``(n_sets,)`` int32, pixels in range by label set.
+
+    Returns
+    -------
+    ``(n_concepts, n_concepts)`` int64, symmetric; singles on the diagonal.
+    """
+    return _pair_hits(data.sets.indptr, data.sets.labels, hits, data.n_concepts)
+
+
+def intersection_rows(
+    data: DataCounts, holds: NDArray[np.bool_], concept: int, hits: NDArray[np.int32]
+) -> Rows:
+    """Rows of ``f & concept``.
+
+    Parameters
+    ----------
+    data
+        The data set's counts.
+    holds
+        ``(n_sets,)`` bool, the label sets in ``f``.
+    concept
+        Its place in the index.
+    hits
+        ``(n_sets,)`` int32, pixels in range by label set.
+    """
+    sets = data.sets
+    return Rows(
+        *_intersection_rows(
+            holds,
+            data.postings.of(concept),
+            sets.indptr,
+            sets.labels,
+            sets.totals,
+            hits,
+            data.n_concepts,
+        )
+    )
+
+
+@kernel
+def _transpose(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16], n_concepts: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    starts = np.zeros(n_concepts + 1, dtype=np.int64)
+    for label in labels:
+        starts[label + 1] += 1
+    for concept in range(n_concepts):
+        starts[concept + 1] += starts[concept]
+    following = starts[:-1].copy()
+    sets = np.empty(len(labels), dtype=np.int32)
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            sets[following[labels[entry]]] = row
+            following[labels[entry]] += 1
+    return starts, sets
+
+
+@kernel
+def _signature(row: int) -> np.uint64:
+    """SplitMix64 of the set's number: fixed, so that runs agree."""
+    mixed = np.uint64(row + 1) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.uint64(mixed ^ (mixed >> np.uint64(31)))
+
+
+@kernel
+def _pair_totals(
+    indptr: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    totals: NDArray[np.int64],
+    n_concepts: int,
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    pairs = np.zeros((n_concepts, n_concepts), dtype=np.int64)
+    signatures = np.zeros((n_concepts, n_concepts), dtype=np.uint64)
+    for row in range(len(indptr) - 1):
+        signature = _signature(row)
+        for entry in range(indptr[row], indptr[row + 1]):
+            for other in range(entry, indptr[row + 1]):
+                pairs[labels[entry], labels[other]] += totals[row]
+                signatures[labels[entry], labels[other]] ^= signature
+    for a in range(n_concepts):
+        for b in range(a):
+            pairs[a, b] = pairs[b, a]
+            signatures[a, b] = signatures[b, a]
+    return pairs, signatures
+
+
+@kernel
+def _pair_hits(
+    indptr: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    hits: NDArray[np.int32],
+    n_concepts: int,
+) -> NDArray[np.int64]:
+    pairs = np.zeros((n_concepts, n_concepts), dtype=np.int64)
+    for row in range(len(hits)):
+        if hits[row] == 0:
+            continue
+        for entry in range(indptr[row], indptr[row + 1]):
+            for other in range(entry, indptr[row + 1]):
+                pairs[labels[entry], labels[other]] += hits[row]
+    for a in range(n_concepts):
+        for b in range(a):
+            pairs[a, b] = pairs[b, a]
+    return pairs
+
+
+@kernel
+def _intersection_rows(
+    holds: NDArray[np.bool_],
+    carrying: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    totals: NDArray[np.int64],
+    hits: NDArray[np.int32],
+    n_concepts: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    row_hits = np.zeros(n_concepts, dtype=np.int64)
+    row_totals = np.zeros(n_concepts, dtype=np.int64)
+    row_signatures = np.zeros(n_concepts, dtype=np.uint64)
+    for row in carrying:
+        if not holds[row]:
+            continue
+        signature = _signature(row)
+        for entry in range(indptr[row], indptr[row + 1]):
+            row_hits[labels[entry]] += hits[row]
+            row_totals[labels[entry]] += totals[row]
+            row_signatures[labels[entry]] ^= signature
+    return row_hits, row_totals, row_signatures

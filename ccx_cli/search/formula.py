@@ -1,0 +1,165 @@
+"""Formulas of concepts: an immutable tree, its text form and its JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Operator(IntEnum):
+    """What joins the next concept to a chain; ties between formulas break in this order."""
+
+    OR = 0
+    AND = 1
+    AND_NOT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One concept, by its number in ``label.csv``."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The pixels outside a formula."""
+
+    operand: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """The pixels in both formulas."""
+
+    left: Formula
+    right: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """The pixels in either formula."""
+
+    left: Formula
+    right: Formula
+
+
+Formula = Concept | Not | And | Or
+
+
+def concepts_of(formula: Formula) -> Iterator[int]:
+    """Yield the label numbers in a formula, from left to right, with repetitions."""
+    match formula:
+        case Concept(number):
+            yield number
+        case Not(operand):
+            yield from concepts_of(operand)
+        case And(left, right) | Or(left, right):
+            yield from concepts_of(left)
+            yield from concepts_of(right)
+
+
+def length_of(formula: Formula) -> int:
+    """Count the concepts in a formula, as the published ``length`` does."""
+    return sum(1 for _ in concepts_of(formula))
+
+
+def to_text(formula: Formula, name_of: Callable[[int], str]) -> str:
+    """Write a formula as people read it, ``(water OR river) AND NOT blue``.
+
+    Both sides of an operator stand in parentheses unless they are single concepts or negated ones.
+    """
+    match formula:
+        case Concept(number):
+            return name_of(number)
+        case Not(operand):
+            return f"NOT {_operand_text(operand, name_of)}"
+        case And(left, right):
+            return f"{_operand_text(left, name_of)} AND {_operand_text(right, name_of)}"
+        case Or(left, right):
+            return f"{_operand_text(left, name_of)} OR {_operand_text(right, name_of)}"
+
+
+def to_json(formula: Formula) -> Any:
+    """Write a formula as JSON.
+
+    A concept is its label number, the rest ``["NOT", x]``, ``["AND", x, y]`` and ``["OR", x, y]``.
+    """
+    match formula:
+        case Concept(number):
+            return number
+        case Not(operand):
+            return ["NOT", to_json(operand)]
+        case And(left, right):
+            return ["AND", to_json(left), to_json(right)]
+        case Or(left, right):
+            return ["OR", to_json(left), to_json(right)]
+
+
+def from_json(value: Any) -> Formula:
+    """Read what ``to_json`` wrote.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is no formula.
+    """
+    match value:
+        case bool():
+            raise ValueError(f"{value!r} is no formula")
+        case int(number):
+            return Concept(number)
+        case ["NOT", operand]:
+            return Not(from_json(operand))
+        case ["AND", left, right]:
+            return And(from_json(left), from_json(right))
+        case ["OR", left, right]:
+            return Or(from_json(left), from_json(right))
+    raise ValueError(f"{value!r} is no formula")
+
+
+def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Evaluate a formula over label sets, or over pixels.
+
+    Parameters
+    ----------
+    formula
+        Any formula.
+    carries
+        Gives, for a label number, a boolean array: where that concept is.
+
+    Returns
+    -------
+    Where the formula holds, of the same shape.
+    """
+    match formula:
+        case Concept(number):
+            return carries(number)
+        case Not(operand):
+            return ~evaluate(operand, carries)
+        case And(left, right):
+            return evaluate(left, carries) & evaluate(right, carries)
+        case Or(left, right):
+            return evaluate(left, carries) | evaluate(right, carries)
+
+
+def join(left: Formula, operator: Operator, number: int) -> Formula:
+    """Extend a chain to the right by one concept."""
+    concept = Concept(number)
+    match operator:
+        case Operator.OR:
+            return Or(left, concept)
+        case Operator.AND:
+            return And(left, concept)
+        case Operator.AND_NOT:
+            return And(left, Not(concept))
+
+
+def _operand_text(formula: Formula, name_of: Callable[[int], str]) -> str:
+    text = to_text(formula, name_of)
+    return text if isinstance(formula, Concept | Not) else f"({text})"

@@ -1,0 +1,102 @@
+"""A run of explanations: what is stored already, what is missing, and the threads that find it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress
+from ccx_cli.search.explain import Explainer
+from ccx_cli.store.locks import writing
+from ccx_cli.store.results import Record, ResultsRun
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """Explanations of a layer's units, stored as they are found.
+
+    Attributes
+    ----------
+    explainer
+        Data set, layer and search.
+    activations
+        The layer's maps.
+    ranges
+        Where ranges are found and kept, or ranges given by hand for every unit.
+    results
+        Where the lines are stored.
+    about
+        What the header says of the run.
+    """
+
+    explainer: Explainer
+    activations: Activations
+    ranges: RangeCache | Sequence[Range]
+    results: ResultsRun
+    about: Mapping[str, Any]
+
+    def explain(
+        self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
+    ) -> Iterator[list[Record]]:
+        """Yield every unit's records in the order of ``units``, finding what is not stored yet.
+
+        Parameters
+        ----------
+        units
+            Distinct numbers.
+        workers
+            Threads; each holds one unit's maps and counts, and kernels run side by side.
+        session
+            What the header says of this process.
+        progress
+            Told about every unit.
+        """
+        stored = self.results.finished()
+        if all(unit in stored for unit in units):
+            yield from (stored[unit] for unit in units)
+            return
+        with writing(self.results.directory, progress):
+            self.results.drop_torn_line()
+            stored = self.results.finished()
+            missing = [unit for unit in units if unit not in stored]
+            self.results.begin_session(self.about, session)
+            try:
+                with closing(self._find(missing, workers, len(units), progress)) as finding:
+                    for unit in units:
+                        while unit not in stored:
+                            found, records = next(finding)
+                            stored[found] = records
+                        yield stored[unit]
+            finally:
+                if isinstance(self.ranges, RangeCache):
+                    self.ranges.save()
+            self.results.end_session(units=len(missing))
+
+    def _find(
+        self, units: Sequence[int], workers: int, n_units: int, progress: Progress
+    ) -> Generator[tuple[int, list[Record]], None, None]:
+        """Explain units side by side; store and yield each as it is finished."""
+        pool = ThreadPoolExecutor(workers)
+        try:
+            with progress.task(
+                "Explanations", n_units, done=n_units - len(units), unit="units"
+            ) as task:
+                for future in as_completed([pool.submit(self._explain, unit) for unit in units]):
+                    unit, records = future.result()
+                    self.results.append(records)
+                    task.advance()
+                    yield unit, records
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _explain(self, unit: int) -> tuple[int, list[Record]]:
+        maps = self.activations.unit(unit)
+        ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
+        explanations = self.explainer.explain(unit, maps, ranges)
+        return unit, [explanation.to_record() for explanation in explanations]
