@@ -1,0 +1,60 @@
+"""``ccx demo``: everything, on a built-in data set and network."""
+
+from __future__ import annotations
+
+import sys
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.explain import COLUMNS
+from ccx_cli.cli.options import (
+    DataOptions,
+    NetworkOptions,
+    OutputOptions,
+    PlaceOptions,
+    RunOptions,
+    TalkOptions,
+)
+from ccx_cli.cli.output import writing_to
+
+SHOWN = 12
+
+
+def demo(
+    places: PlaceOptions,
+    run: RunOptions,
+    out: OutputOptions,
+    talk: TalkOptions,
+) -> None:
+    """Explain a small built-in network on built-in pictures, in under a minute, offline.
+
+    Makes the pictures and their labels, runs the network, clusters its activations, explains every
+    unit and shows the units whose best range is explained best.
+    """
+    from ccx_cli.cli.inputs import gather, prepare_job, session_of
+    from ccx_cli.probe.ranges import RangeMethod
+    from ccx_cli.search.beam import BeamSettings
+
+    title = f"The {SHOWN} ranges that are explained best, one a unit" if out.output == "-" else ""
+    with (
+        reporting(talk) as progress,
+        writing_to(out, COLUMNS, title=title, no_color=talk.no_color) as writer,
+    ):
+        inputs = gather(
+            places, DataOptions(subset="demo"), NetworkOptions(model="demo"), run, progress
+        )
+        job = prepare_job(inputs, RangeMethod(), None, BeamSettings(), progress)
+        units = list(range(job.activations.units))
+        best = sorted(
+            (
+                max(explained, key=lambda record: float(record["iou"]))
+                for explained in job.explain(units, inputs.workers, session_of(sys.argv), progress)
+            ),
+            key=lambda record: -float(record["iou"]),
+        )[:SHOWN]
+        for record in best:
+            writer.line(record)
+        writer.rest(best)
+        progress.note(f"All {len(units)} units: {job.results.directory}")
+        progress.note(
+            f"Next: ccx explain --model demo --subset demo --units {best[0]['unit']} --format jsonl"
+        )

@@ -1,0 +1,125 @@
+"""The only writer of stderr: progress, notes and errors."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from ccx_cli.cli.options import TalkOptions
+from ccx_cli.progress import Progress as ProgressListener
+from ccx_cli.progress import SilentProgress, Task
+
+_PLAIN_SECONDS = 10.0
+
+
+@contextmanager
+def reporting(talk: TalkOptions) -> Iterator[ProgressListener]:
+    """Listen to progress: Rich bars on a terminal, sparse plain lines elsewhere, none if quiet."""
+    console = error_console(talk.no_color)
+    if talk.quiet:
+        yield SilentProgress()
+    elif console.is_terminal and not console.is_dumb_terminal:
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        with bars:
+            yield _BarProgress(bars)
+    else:
+        yield _PlainProgress(console)
+
+
+def error_console(no_color: bool = False) -> Console:
+    """Return a console on stderr; ``NO_COLOR`` and ``TERM=dumb`` are Rich's to respect."""
+    return Console(file=sys.stderr, no_color=no_color or None, highlight=False, soft_wrap=True)
+
+
+def say_error(text: str) -> None:
+    """Tell an error in one line."""
+    error_console().print(Text.assemble(("Error: ", "bold red"), text))
+
+
+def say(text: str) -> None:
+    """Tell one sentence."""
+    error_console().print(Text(text))
+
+
+class _Bar:
+    def __init__(self, bars: Progress, task: TaskID) -> None:
+        self._bars = bars
+        self._task = task
+
+    def advance(self, amount: int = 1) -> None:
+        self._bars.advance(self._task, amount)
+
+
+class _BarProgress:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    @contextmanager
+    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+        yield _Bar(self._bars, self._bars.add_task(what, total=total, completed=done, unit=unit))
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(Text(text))
+
+
+class _PlainTask:
+    def __init__(self, console: Console, what: str, total: int, done: int, unit: str) -> None:
+        self._console = console
+        self._what = what
+        self._total = total
+        self._done = self._from = done
+        self._unit = unit
+        self._began = self._told = time.monotonic()
+
+    def advance(self, amount: int = 1) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if now - self._told < _PLAIN_SECONDS or self._done >= self._total:
+            return
+        self._told = now
+        left = (now - self._began) / (self._done - self._from) * (self._total - self._done)
+        self._say(f"about {left:,.0f} s left")
+
+    def finish(self) -> None:
+        self._say(f"{time.monotonic() - self._began:,.1f} s")
+
+    def _say(self, ending: str) -> None:
+        text = f"{self._what}: {self._done:,} of {self._total:,} {self._unit}, {ending}"
+        self._console.print(Text(text))
+
+
+class _PlainProgress:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+        task = _PlainTask(self._console, what, total, done, unit)
+        yield task
+        task.finish()
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(text))

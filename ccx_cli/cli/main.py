@@ -1,0 +1,102 @@
+"""``ccx``: the commands, and the one place where errors end the program."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from ccx_cli import __version__
+from ccx_cli.cli import cache, cluster, demo, explain
+from ccx_cli.cli.diagnostics import say, say_error
+from ccx_cli.cli.options import with_groups
+from ccx_cli.cli.output import ReaderLeftError, print_text
+from ccx_cli.errors import CcxError, ExitCode
+
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    name="ccx",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings=HELP,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print_text(f"ccx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ccx(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Tell what the neurons of an image classifier respond to.
+
+    For every unit of a layer and every range of its activation, ccx finds the formula of labelled
+    concepts that covers best the pixels where the unit fires.
+
+    [bold]Examples[/bold]
+
+    ccx demo
+
+    ccx explain --model resnet18 --subset ade20k
+    """
+
+
+app.command(rich_help_panel="Data")(with_groups(demo.demo))
+app.add_typer(cache.app, rich_help_panel="Data")
+app.command(rich_help_panel="Explain")(with_groups(cluster.cluster))
+app.command(rich_help_panel="Explain")(with_groups(explain.explain))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code; every error ends here, in one sentence.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; those of the process by default.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(given, prog_name="ccx", standalone_mode=False)
+    except CcxError as error:
+        say_error(str(error))
+        return _failed(error.exit_code, given)
+    except TyperException as error:
+        say_error(_one_sentence(error))
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        say("Interrupted. What is finished is kept: the same command goes on from there.")
+        return ExitCode.INTERRUPTED
+    except ReaderLeftError:
+        return ExitCode.DONE
+    except Exception as error:
+        say_error(f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where).")
+        return _failed(ExitCode.FAILED, given)
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _failed(code: ExitCode, arguments: list[str]) -> ExitCode:
+    if "--debug" in arguments:
+        traceback.print_exc()
+    return code
+
+
+def _one_sentence(error: TyperException) -> str:
+    text = error.format_message().strip()
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def run() -> None:
+    """Run the process's command line: the entry point of ``ccx``."""
+    sys.exit(main())

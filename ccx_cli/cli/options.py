@@ -1,0 +1,259 @@
+"""Options that commands share, as groups.
+
+A command takes a group as one parameter; ``with_groups`` shows Typer the group's fields instead.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+PLACES = "Places"
+NETWORK = "Network"
+DATA = "Data set"
+RANGES = "Ranges"
+OUTPUT = "Output"
+RUNNING = "Running"
+
+
+class Format(StrEnum):
+    """How data is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class Kmeans(StrEnum):
+    """How activations are clustered."""
+
+    EXACT = "exact"
+    SKLEARN = "sklearn"
+
+
+def _root(name: str, what: str) -> Any:
+    return typer.Option(
+        f"--root-{name}",
+        envvar=f"CCX_ROOT_{name.upper()}",
+        help=f"{what} [dim](default: {name} under --data-dir)[/dim]",
+        rich_help_panel=PLACES,
+        show_default=False,
+        show_envvar=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOptions:
+    """Where things are read from and written to."""
+
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CCX_DATA_DIR",
+            help="Directory of everything ccx keeps.",
+            rich_help_panel=PLACES,
+            show_default="the user's data directory",
+        ),
+    ] = None
+    root_datasets: Annotated[Path | None, _root("datasets", "Labelled image sets.")] = None
+    root_models: Annotated[Path | None, _root("models", "Published weights.")] = None
+    root_segmentations: Annotated[Path | None, _root("segmentations", "Concept indexes.")] = None
+    root_activations: Annotated[Path | None, _root("activations", "Activations, ranges.")] = None
+    root_results: Annotated[Path | None, _root("results", "Explanations.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Which images."""
+
+    subset: Annotated[
+        str,
+        typer.Option(
+            help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
+            rich_help_panel=DATA,
+        ),
+    ] = "ade20k"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """Which network, and which of its layers."""
+
+    model: Annotated[
+        str,
+        typer.Option(help="A torchvision classifier, or demo.", rich_help_panel=NETWORK),
+    ] = "resnet18"
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            help="Published weights: places365, imagenet, none (seeded random ones), or demo.",
+            rich_help_panel=NETWORK,
+            show_default="places365, for the demo network demo",
+        ),
+    ] = None
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of weights: .pth, .pt, .tar or .safetensors.", rich_help_panel=NETWORK
+        ),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Dotted path of a module whose output is (images, units, h, w).",
+            rich_help_panel=NETWORK,
+            show_default="the last convolutional block",
+        ),
+    ] = None
+    device: Annotated[
+        str,
+        typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK),
+    ] = "cpu"
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
+    ] = 32
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOptions:
+    """Which units."""
+
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="Units by number, such as 1,5,10-20.",
+            rich_help_panel=NETWORK,
+            show_default="all",
+        ),
+    ] = None
+    random_units: Annotated[
+        int,
+        typer.Option(
+            min=0, help="So many units drawn at random; 0 for all.", rich_help_panel=NETWORK
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RangeOptions:
+    """Which ranges of activation."""
+
+    num_clusters: Annotated[
+        int,
+        typer.Option(
+            help="Ranges per unit: 1 for the top quantile, more for k-means clusters.",
+            rich_help_panel=RANGES,
+        ),
+    ] = 5
+    quantile: Annotated[
+        float,
+        typer.Option(
+            help="Share of activations in the top range, with one cluster.", rich_help_panel=RANGES
+        ),
+    ] = 0.005
+    kmeans: Annotated[
+        Kmeans,
+        typer.Option(help="The exact optimum, or scikit-learn's answer.", rich_help_panel=RANGES),
+    ] = Kmeans.EXACT
+    n_init: Annotated[
+        int,
+        typer.Option(help="scikit-learn's number of starts.", rich_help_panel=RANGES),
+    ] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run."""
+
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Seed of untrained networks and of random units.", rich_help_panel=RUNNING
+        ),
+    ] = 0
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes or threads; 0 for one a core.", rich_help_panel=RUNNING
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What is written to stdout, or to a file."""
+
+    format: Annotated[
+        Format, typer.Option("--format", "-f", help="Form of the data.", rich_help_panel=OUTPUT)
+    ] = Format.TABLE
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="A file to write to; - for stdout.", rich_help_panel=OUTPUT
+        ),
+    ] = "-"
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Overwrite the output file.", rich_help_panel=OUTPUT),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class TalkOptions:
+    """What is said on stderr."""
+
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=OUTPUT),
+    ] = False
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colours.", rich_help_panel=OUTPUT)
+    ] = False
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT),
+    ] = False
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Show the fields of a command's option groups as options of its own."""
+    hints = get_type_hints(command, include_extras=True)
+    shown: list[inspect.Parameter] = []
+    groups: dict[str, tuple[type[Any], list[str]]] = {}
+    for parameter in inspect.signature(command).parameters.values():
+        annotation = hints[parameter.name]
+        if not (isinstance(annotation, type) and is_dataclass(annotation)):
+            shown.append(parameter.replace(annotation=annotation, kind=parameter.KEYWORD_ONLY))
+            continue
+        field_hints = get_type_hints(annotation, include_extras=True)
+        names = [field.name for field in fields(annotation)]
+        groups[parameter.name] = (annotation, names)
+        shown += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=field_hints[field.name],
+            )
+            for field in fields(annotation)
+        ]
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        gathered = {
+            name: group(**{field: values.pop(field) for field in names})
+            for name, (group, names) in groups.items()
+        }
+        command(**gathered, **values)
+
+    run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return run

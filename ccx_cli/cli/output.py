@@ -1,0 +1,191 @@
+"""The only writer of stdout: tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ccx_cli.cli.options import Format, OutputOptions
+from ccx_cli.errors import CcxError, UsageError
+
+Record = dict[str, Any]
+
+
+class ReaderLeftError(Exception):
+    """Whoever read stdout closed it, as ``head`` does: nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its title, the record's key, and how it looks."""
+
+    title: str
+    key: str
+    style: str = ""
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes records in the form that was asked for."""
+
+    stream: TextIO
+    form: Format
+    columns: Sequence[Column]
+    title: str
+    no_color: bool
+
+    def line(self, record: Record) -> None:
+        """Write a record at once if the form has one a line, so that a pipe need not wait."""
+        if self.form is Format.JSONL:
+            with _reader_may_leave():
+                self.stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                self.stream.flush()
+
+    def rest(self, records: Sequence[Record]) -> None:
+        """Write all records in the forms that need them together."""
+        with _reader_may_leave():
+            match self.form:
+                case Format.JSONL:
+                    pass
+                case Format.JSON:
+                    json.dump(records, self.stream, ensure_ascii=False, indent=1)
+                    self.stream.write("\n")
+                case Format.CSV:
+                    self.stream.write(_csv(records))
+                case Format.TABLE:
+                    self._table(records)
+            self.stream.flush()
+
+    def _table(self, records: Sequence[Record]) -> None:
+        table = Table(title=self.title or None, title_justify="left", header_style="bold")
+        for column in self.columns:
+            table.add_column(
+                column.title,
+                style=column.style,
+                justify="right" if column.right else "left",
+                overflow="fold",
+            )
+        for record in records:
+            table.add_row(*(Text(cell(record.get(column.key))) for column in self.columns))
+        terminal = self.stream.isatty()
+        console = Console(
+            file=self.stream,
+            no_color=self.no_color or None,
+            width=None if terminal else _width(table),
+        )
+        console.print(table)
+
+
+@contextmanager
+def writing_to(
+    options: OutputOptions, columns: Sequence[Column], *, title: str = "", no_color: bool = False
+) -> Iterator[Writer]:
+    """Open what ``-o`` names; a file is replaced only with ``--force``, and only once all is in.
+
+    Raises
+    ------
+    UsageError
+        If the file is there already.
+    CcxError
+        If it cannot be written.
+    """
+    if options.output == "-":
+        yield Writer(sys.stdout, options.format, columns, title, no_color)
+        return
+    path = Path(options.output)
+    check_free(path, options.force)
+    text = io.StringIO()
+    yield Writer(text, options.format, columns, title, True)
+    from ccx_cli.store.atomic import write_text
+
+    try:
+        write_text(path, text.getvalue())
+    except OSError as error:
+        raise CcxError(
+            f"{path} cannot be written ({error.strerror}): name another file."
+        ) from error
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Refuse to overwrite a file without ``--force``.
+
+    Raises
+    ------
+    UsageError
+        If there is something at ``path``.
+    """
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a directory: name a file.")
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already: add --force to overwrite it.")
+
+
+def print_text(text: str) -> None:
+    """Write a line of data."""
+    with _reader_may_leave():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def cell(value: Any) -> str:
+    """Write a value for a table: four decimals, an open end as infinity, nothing as a dash."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4f}"
+        case [lower, upper]:
+            return f"{_end(lower, '-inf')} .. {_end(upper, 'inf')}"
+        case _:
+            return str(value)
+
+
+def _end(value: float | None, infinite: str) -> str:
+    return infinite if value is None else f"{value:.4g}"
+
+
+def _csv(records: Sequence[Record]) -> str:
+    text = io.StringIO()
+    names = list(dict.fromkeys(key for record in records for key in record))
+    rows = csv.DictWriter(text, names, lineterminator="\n")
+    rows.writeheader()
+    for record in records:
+        rows.writerow(
+            {
+                key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+                for key, value in record.items()
+            }
+        )
+    return text.getvalue()
+
+
+def _width(table: Table) -> int:
+    """Width that a table takes unwrapped: a pipe has no edge to wrap at."""
+    return Console(width=10_000).measure(table).maximum
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        # Python flushes stdout once more as it ends, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderLeftError from error
