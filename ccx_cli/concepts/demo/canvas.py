@@ -1,0 +1,230 @@
+"""A canvas that keeps, beside the colours, what every pixel shows."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from ccx_cli.concepts.demo.color_names import name_colors
+from ccx_cli.concepts.demo.vocabulary import LABEL_NUMBERS
+
+Color = tuple[int, int, int]
+Paint = Color | tuple[int, int, int, int]
+Point = tuple[float, float]
+
+_SUPERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a pixel shows.
+
+    ``parts`` goes from the whole to its details (a wheel, the hub in it); ``grain`` is the relative
+    strength of the noise that roughens the surface.
+    """
+
+    object: str
+    parts: tuple[str, ...] = ()
+    material: str = ""
+    grain: float = 0.02
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A picture and its labels.
+
+    ``image`` has shape ``(side, side, 3)``, dtype uint8. The masks have shape
+    ``(side // 2, side // 2)``, dtype uint16, and hold label numbers, 0 for none: cell ``(y, x)``
+    covers the image's pixels ``2y, 2y + 1`` and ``2x, 2x + 1``. ``parts`` has a mask for each level
+    of detail.
+    """
+
+    image: NDArray[np.uint8]
+    color: NDArray[np.uint16]
+    object: NDArray[np.uint16]
+    parts: tuple[NDArray[np.uint16], ...]
+    material: NDArray[np.uint16]
+
+
+def mixed(first: Color, second: Color, share: float) -> Color:
+    """Return the colour ``share`` of the way from ``first`` to ``second``."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def shaded(color: Color, factor: float) -> Color:
+    """Return ``color`` darkened (``factor`` below 1) or lightened (above 1) towards white."""
+    if factor <= 1:
+        return mixed((0, 0, 0), color, factor)
+    return mixed(color, (255, 255, 255), factor - 1)
+
+
+class Canvas:
+    """Draws shapes in coordinates from 0 to 1, x to the right and y down.
+
+    A shape with a ``surface`` says what its pixels show from then on; one without is decoration
+    (shadow, reflection, mortar) and leaves the labels below as they are.
+    """
+
+    def __init__(self, side: int, rng: random.Random) -> None:
+        self.side = side
+        self.rng = rng
+        self._size = side * _SUPERSAMPLING
+        shape = (self._size, self._size)
+        self._image = Image.new("RGB", shape)
+        self._ids = Image.new("L", shape)
+        self._brush = ImageDraw.Draw(self._image, "RGBA")
+        self._marker = ImageDraw.Draw(self._ids)
+        self._surfaces: dict[Surface, int] = {}
+
+    def polygon(
+        self, points: Sequence[Point], paint: Paint, surface: Surface | None = None
+    ) -> None:
+        """Fill a polygon."""
+        corners = [(x * self._size, y * self._size) for x, y in points]
+        self._brush.polygon(corners, fill=paint)
+        if surface is not None:
+            self._marker.polygon(corners, fill=self._id(surface))
+
+    def rectangle(
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        paint: Paint,
+        surface: Surface | None = None,
+    ) -> None:
+        """Fill an upright rectangle."""
+        box = [
+            round(left * self._size),
+            round(top * self._size),
+            round(right * self._size) - 1,
+            round(bottom * self._size) - 1,
+        ]
+        if box[2] < box[0] or box[3] < box[1]:
+            return
+        self._brush.rectangle(box, fill=paint)
+        if surface is not None:
+            self._marker.rectangle(box, fill=self._id(surface))
+
+    def ellipse(
+        self,
+        x: float,
+        y: float,
+        x_radius: float,
+        y_radius: float,
+        paint: Paint,
+        surface: Surface | None = None,
+    ) -> None:
+        """Fill an upright ellipse around ``(x, y)``."""
+        box = self._box(x, y, x_radius, y_radius)
+        self._brush.ellipse(box, fill=paint)
+        if surface is not None:
+            self._marker.ellipse(box, fill=self._id(surface))
+
+    def dome(
+        self,
+        x: float,
+        y: float,
+        x_radius: float,
+        y_radius: float,
+        paint: Paint,
+        surface: Surface | None = None,
+    ) -> None:
+        """Fill the upper half of an upright ellipse around ``(x, y)``."""
+        box = self._box(x, y, x_radius, y_radius)
+        self._brush.chord(box, 180, 360, fill=paint)
+        if surface is not None:
+            self._marker.chord(box, 180, 360, fill=self._id(surface))
+
+    def line(
+        self, points: Sequence[Point], width: float, paint: Paint, surface: Surface | None = None
+    ) -> None:
+        """Draw a line of a width given in the same coordinates."""
+        corners = [(x * self._size, y * self._size) for x, y in points]
+        pixels = max(1, round(width * self._size))
+        self._brush.line(corners, fill=paint, width=pixels, joint="curve")
+        if surface is not None:
+            self._marker.line(corners, fill=self._id(surface), width=pixels, joint="curve")
+
+    def gradient(
+        self, points: Sequence[Point], top: Color, bottom: Color, surface: Surface
+    ) -> None:
+        """Fill a polygon with a vertical run of colours from its highest to its lowest point."""
+        corners = [(x * self._size, y * self._size) for x, y in points]
+        left = max(0, math.floor(min(x for x, _ in corners)))
+        right = min(self._size, math.ceil(max(x for x, _ in corners)) + 1)
+        first = max(0, math.floor(min(y for _, y in corners)))
+        last = min(self._size, math.ceil(max(y for _, y in corners)) + 1)
+        if right <= left or last <= first:
+            return
+        ramp = np.linspace(top, bottom, last - first).round().astype(np.uint8)
+        colors = Image.fromarray(np.ascontiguousarray(ramp[:, None, :])).resize(
+            (right - left, last - first), Image.Resampling.NEAREST
+        )
+        stencil = Image.new("1", colors.size)
+        ImageDraw.Draw(stencil).polygon([(x - left, y - first) for x, y in corners], fill=1)
+        self._image.paste(colors, (left, first), stencil)
+        self._marker.polygon(corners, fill=self._id(surface))
+
+    def render(self, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Rendering:
+        """Return the picture under light of the colour ``tint``, and its masks."""
+        ids = np.asarray(self._ids)
+        pixels = np.asarray(self._image.reduce(_SUPERSAMPLING), dtype=np.float32)
+        grain = np.zeros(256, dtype=np.float32)
+        for surface, number in self._surfaces.items():
+            grain[number] = surface.grain
+        strength = grain[ids[1::_SUPERSAMPLING, 1::_SUPERSAMPLING]]
+        light = (1 + strength * self._noise())[..., None] * np.asarray(tint, dtype=np.float32)
+        image = np.clip(np.rint(pixels * light), 0, 255).astype(np.uint8)
+
+        cells = self.side // 2
+        step = 2 * _SUPERSAMPLING
+        sampled = ids[step // 2 : cells * step : step, step // 2 : cells * step : step]
+        pixels_of_cells = image[: 2 * cells, : 2 * cells].astype(np.float32)
+        rows = pixels_of_cells[0::2] + pixels_of_cells[1::2]
+        color = name_colors((rows[:, 0::2] + rows[:, 1::2]) / 4).astype(np.uint16)
+        levels = max((len(surface.parts) for surface in self._surfaces), default=0)
+        return Rendering(
+            image=image,
+            color=color + np.uint16(LABEL_NUMBERS["color", "black-c"]),
+            object=self._labels(sampled, "object", 0),
+            parts=tuple(self._labels(sampled, "part", level) for level in range(levels)),
+            material=self._labels(sampled, "material", 0),
+        )
+
+    def _labels(self, ids: NDArray[np.uint8], category: str, level: int) -> NDArray[np.uint16]:
+        table = np.zeros(256, dtype=np.uint16)
+        for surface, number in self._surfaces.items():
+            names = {
+                "object": (surface.object,),
+                "part": surface.parts,
+                "material": (surface.material,),
+            }[category]
+            if len(names) > level and names[level]:
+                table[number] = LABEL_NUMBERS[category, names[level]]
+        return table[ids]
+
+    def _noise(self) -> NDArray[np.float32]:
+        """Return noise in (-1, 1), fine and coarse, of shape ``(side, side)``."""
+        rng = np.random.default_rng(self.rng.getrandbits(64))
+        shape = (self.side, self.side)
+        fine = rng.random(shape, dtype=np.float32)
+        coarse = Image.fromarray(rng.random((self.side // 4, self.side // 4), dtype=np.float32))
+        smooth = np.asarray(coarse.resize(shape, Image.Resampling.BICUBIC))
+        return np.asarray(0.9 * (fine - 0.5) + 1.1 * (smooth - 0.5), dtype=np.float32)
+
+    def _box(self, x: float, y: float, x_radius: float, y_radius: float) -> list[float]:
+        left, top = (x - x_radius) * self._size, (y - y_radius) * self._size
+        right, bottom = (x + x_radius) * self._size - 1, (y + y_radius) * self._size - 1
+        return [left, top, max(left, right), max(top, bottom)]
+
+    def _id(self, surface: Surface) -> int:
+        return self._surfaces.setdefault(surface, len(self._surfaces) + 1)

@@ -1,0 +1,102 @@
+"""The demo network: a small convolutional classifier of the demo scenes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
+from ccx_cli.errors import DamagedDataError, MissingInputError
+
+DEFAULT_LAYER = "layer4"
+"""The last convolutional block, whose units the demo explains."""
+
+LAYER4_UNITS = 48
+WEIGHTS_PATH = Path(__file__).with_name("weights.safetensors")
+
+
+class DemoNetwork(nn.Module):
+    """A classifier of the demo scenes, in the order of ``SCENE_NAMES``.
+
+    Input of shape ``(n, 3, height, width)``, normalised with ImageNet's mean and deviation; 224 or
+    227 pixels a side. Four blocks of convolutions, the last of which gives maps of ``(n, 48,
+    height / 8, width / 8)`` after its ReLU; their means over the map decide the class.
+
+    Parameters
+    ----------
+    num_classes
+        Number of outputs.
+    """
+
+    def __init__(self, num_classes: int = len(SCENE_NAMES)) -> None:
+        super().__init__()
+        self.layer1 = nn.Sequential(_block(3, 16, stride=2))
+        self.layer2 = nn.Sequential(_block(16, 32, stride=2), _block(32, 32))
+        self.layer3 = nn.Sequential(
+            _block(32, 64, stride=2), _block(64, 64, dilation=2), _block(64, 64, dilation=4)
+        )
+        self.layer4 = _block(64, LAYER4_UNITS)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(LAYER4_UNITS, num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the maps of ``layer4``, of shape ``(n, 48, height / 8, width / 8)``."""
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(images))))
+        return maps
+
+    def classify(self, maps: Tensor) -> Tensor:
+        """Return the scores ``(n, num_classes)`` of the classes for the maps of ``layer4``."""
+        scores: Tensor = self.fc(torch.flatten(self.avgpool(maps), 1))
+        return scores
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores of the classes, of shape ``(n, num_classes)``."""
+        return self.classify(self.features(images))
+
+
+def _block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(
+        inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+    )
+    return nn.Sequential(
+        OrderedDict(conv=convolution, norm=nn.BatchNorm2d(outputs), relu=nn.ReLU())
+    )
+
+
+def load_demo_network(weights: Path = WEIGHTS_PATH) -> DemoNetwork:
+    """Return the trained demo network in evaluation mode, in float32.
+
+    Parameters
+    ----------
+    weights
+        A file that ``python -m ccx_cli.probe.demo.train`` wrote; the packaged one by default.
+
+    Raises
+    ------
+    MissingInputError
+        If the file is not there.
+    DamagedDataError
+        If it does not hold this network's weights.
+    """
+    mend = "reinstall ccx-cli, or make it anew with python -m ccx_cli.probe.demo.train"
+    if not weights.is_file():
+        raise MissingInputError(f"the demo network's weights {weights} are not there: {mend}")
+    network = DemoNetwork()
+    try:
+        stored = load_file(weights)
+        network.load_state_dict(
+            {
+                name: value.float() if value.is_floating_point() else value
+                for name, value in stored.items()
+            }
+        )
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise DamagedDataError(
+            f"the demo network's weights {weights} cannot be read: {mend}"
+        ) from error
+    return network.eval()
