@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ COLUMNS = (
     Column("cache", "name"),
     Column("holds", "holds"),
     Column("files", "files", right=True),
-    Column("MB", "megabytes", right=True),
+    Column("MB", "megabytes", right=True, decimals=1),
     Column("state", "state"),
 )
 
@@ -37,14 +38,15 @@ COLUMNS = (
 @app.command()
 @with_groups
 def build(
-    places: PlaceOptions,
+    *,
     data: DataOptions,
     network: NetworkOptions,
-    run: RunOptions,
-    talk: TalkOptions,
     no_activations: Annotated[
-        bool, typer.Option("--no-activations", help="Only the concept index.")
+        bool, typer.Option("--no-activations", metavar="", help="Only the concept index.")
     ] = False,
+    talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
 ) -> None:
     """Make the concept index and the activations, or mend what is damaged of them."""
     from ccx_cli.cli.inputs import gather, mend_caches, prepare_activations, prepare_index
@@ -64,24 +66,21 @@ def build(
 
 @app.command(name="list")
 @with_groups
-def list_caches(places: PlaceOptions, out: OutputOptions, talk: TalkOptions) -> None:
+def list_caches(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) -> None:
     """List the caches there are."""
-    from ccx_cli.cli.inputs import roots_of
-
     with writing_to(out, COLUMNS, no_color=talk.no_color) as writer:
         records = [_describe(directory) for directory in _caches(places)]
         for record in records:
             writer.line(record)
         writer.rest(records)
     if not records:
-        roots = roots_of(places)
         with reporting(talk) as progress:
-            progress.note(f"There are no caches in {roots.segmentations} or {roots.activations}.")
+            progress.note(_none_there(places))
 
 
 @app.command()
 @with_groups
-def verify(places: PlaceOptions, out: OutputOptions, talk: TalkOptions) -> None:
+def verify(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) -> None:
     """Read every cache whole and compare it with its digests; exits with 4 if one is damaged."""
     from ccx_cli.errors import DamagedDataError
 
@@ -99,22 +98,24 @@ def verify(places: PlaceOptions, out: OutputOptions, talk: TalkOptions) -> None:
         writer.rest(records)
     damaged = [record for record in records if record["state"] != "whole"]
     if damaged:
+        what = "; ".join(f"{record['directory']}: {record['state']}" for record in damaged)
+        mends = " and ".join(f"`{command}`" for command in {r["rebuild"]: 0 for r in damaged})
         raise DamagedDataError(
-            f"{len(damaged)} of {len(records)} caches are damaged; rebuild with "
-            f"`{damaged[0]['rebuild']}`."
+            f"{len(damaged)} of {len(records)} caches damaged ({what}): mend with {mends}."
         )
 
 
 @app.command()
 @with_groups
 def clear(
-    places: PlaceOptions,
-    talk: TalkOptions,
+    *,
     caches: Annotated[
         list[str] | None,
         typer.Argument(help="Caches by name or directory.", show_default="all"),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do it.")] = False,
+    talk: TalkOptions,
+    places: PlaceOptions,
 ) -> None:
     """Remove caches; results are kept. Without --yes it only says what it would remove."""
     from ccx_cli.cli.output import print_text
@@ -124,13 +125,14 @@ def clear(
     there = {directory.name: directory for directory in _caches(places)}
     chosen = []
     for name in caches or sorted(there):
-        key = Path(name).name
-        if key not in there:
-            raise MissingInputError(
-                f"There is no cache {name}{suggestion(key, there) or ': see `ccx cache list`.'}"
-            )
-        chosen.append(there[key])
+        directory = there.get(name, Path(name))
+        if name not in there and not _is_cache(directory):
+            near = suggestion(directory.name, there) or ": see `ccx cache list`."
+            raise MissingInputError(f"There is no cache {name}{near}")
+        chosen.append(directory)
     if not chosen:
+        with reporting(talk) as progress:
+            progress.note(_none_there(places))
         return
     if not yes:
         raise UsageError(
@@ -154,35 +156,53 @@ def _caches(places: PlaceOptions) -> list[Path]:
     ]
 
 
+def _none_there(places: PlaceOptions) -> str:
+    from ccx_cli.cli.inputs import roots_of
+
+    roots = roots_of(places)
+    return f"There are no caches in {roots.segmentations} or {roots.activations}."
+
+
+def _is_cache(directory: Path) -> bool:
+    """Tell a cache, damaged or not, by its manifest and by having no files but a cache's."""
+    from ccx_cli.store.shards import MANIFEST
+
+    return (directory / MANIFEST).is_file() and all(
+        path.is_dir() or path.name in {MANIFEST, ".lock"} or path.suffix in {".h5", ".part"}
+        for path in directory.rglob("*")
+    )
+
+
 def _describe(directory: Path, *, whole: bool = False) -> dict[str, Any]:
     """Describe a cache and the range caches inside it; ``whole`` checks every digest."""
     from ccx_cli.errors import CcxError
     from ccx_cli.store.shards import MANIFEST, read_manifest
 
-    manifests = [directory, *(path.parent for path in sorted(directory.glob(f"*/{MANIFEST}")))]
     files = [path for path in directory.rglob("*.h5") if path.is_file()]
-    record: dict[str, Any] = {
-        "name": directory.name,
-        "holds": "?",
-        "files": len(files),
-        "megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1),
-        "state": "whole" if whole else "there",
-        "rebuild": f"ccx cache clear --yes {directory}",
-        "directory": str(directory),
-    }
-    try:
-        caches = [read_manifest(path) for path in manifests]
-        record["holds"] = caches[0].kind.removeprefix("ccx-").replace("-", " ")
-        record["rebuild"] = caches[0].rebuild
+    holds, rebuild = "?", shlex.join(["ccx", "cache", "clear", "--yes", str(directory)])
+    faults = []
+    for manifest in (directory / MANIFEST, *sorted(directory.glob(f"*/{MANIFEST}"))):
+        place = manifest.parent.relative_to(directory)
+        try:
+            cache = read_manifest(manifest.parent)
+        except CcxError:
+            faults.append(f"{place / MANIFEST} is damaged")
+            continue
+        if manifest.parent == directory:
+            holds = cache.kind.removeprefix("ccx-").replace("-", " ")
+            rebuild = cache.rebuild
         if whole:
-            faults = [
-                f"{cache.shards[name].file} {fault}"
-                for cache in caches
-                for name in cache.shards
+            faults += [
+                f"{place / shard.file} {fault}"
+                for name, shard in cache.shards.items()
                 if (fault := cache.fault(name))
             ]
-            if faults:
-                record["state"] = "; ".join(faults)
-    except CcxError as error:
-        record["state"] = str(error)
-    return record
+    return {
+        "name": directory.name,
+        "holds": holds,
+        "files": len(files),
+        "megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1),
+        "state": "; ".join(faults) or ("whole" if whole else "there"),
+        "rebuild": rebuild,
+        "directory": str(directory),
+    }

@@ -25,29 +25,31 @@ COLUMNS = (
 
 
 def cluster(
-    places: PlaceOptions,
+    *,
     data: DataOptions,
     network: NetworkOptions,
     units: UnitOptions,
     ranges: RangeOptions,
-    run: RunOptions,
     out: OutputOptions,
     talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
 ) -> None:
     """Find the ranges of activation of each unit.
 
-    Beside each range stand how many of the unit's activations lie strictly inside it, and what
-    share of all of them that is.
+    Beside each range stand how many of the unit's activations lie strictly
+    inside it, and what share of all of them that is.
 
     [bold]Examples[/bold]
 
-    ccx cluster --model demo --subset demo --units 0-4
-
-    ccx cluster --model resnet18 --num-clusters 1 --quantile 0.005 --format csv
+      ccx cluster --model demo --subset demo --units 0-4
+      ccx cluster --model resnet18 --num-clusters 1 --quantile 0.005 --format csv
     """
-    from ccx_cli.cli.inputs import choose_units, gather, prepare_activations, range_method
+    from ccx_cli.cli.inputs import gather, prepare_activations, range_method
+    from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.probe.range_cache import RangeCache
 
+    check_units(units)
     method = range_method(ranges)
     with (
         reporting(talk) as progress,

@@ -20,19 +20,28 @@ SHOWN = 12
 
 
 def demo(
-    places: PlaceOptions,
-    run: RunOptions,
+    *,
     out: OutputOptions,
     talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
 ) -> None:
     """Explain a small built-in network on built-in pictures, in under a minute, offline.
 
-    Makes the pictures and their labels, runs the network, clusters its activations, explains every
-    unit and shows the units whose best range is explained best.
+    Makes the pictures and their labels, runs the network, clusters its
+    activations, explains every unit and shows the units whose best range is
+    explained best.
+
+    [bold]Examples[/bold]
+
+      ccx demo
+      ccx demo --format jsonl | jq .formula
     """
-    from ccx_cli.cli.inputs import gather, prepare_job, session_of
+    from ccx_cli.cli.inputs import gather
+    from ccx_cli.cli.jobs import prepare_job, session_of
     from ccx_cli.probe.ranges import RangeMethod
-    from ccx_cli.search.beam import BeamSettings
+    from ccx_cli.search.optimum import OptimumSettings
+    from ccx_cli.search.strategy import OptimalStrategy
 
     title = f"The {SHOWN} ranges that are explained best, one a unit" if out.output == "-" else ""
     with (
@@ -42,7 +51,9 @@ def demo(
         inputs = gather(
             places, DataOptions(subset="demo"), NetworkOptions(model="demo"), run, progress
         )
-        job = prepare_job(inputs, RangeMethod(), None, BeamSettings(), progress)
+        job = prepare_job(
+            inputs, RangeMethod(), None, lambda _: OptimalStrategy(OptimumSettings()), progress
+        )
         units = list(range(job.activations.units))
         best = sorted(
             (

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from ccx_cli.cli.options import TalkOptions
@@ -33,20 +34,29 @@ def reporting(talk: TalkOptions) -> Iterator[ProgressListener]:
     if talk.quiet:
         yield SilentProgress()
     elif console.is_terminal and not console.is_dumb_terminal:
-        bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        with bars:
-            yield _BarProgress(bars)
+        yield _BarProgress(console)
     else:
         yield _PlainProgress(console)
+
+
+def _bars(console: Console) -> Progress:
+    """Lay out a line a task; in a narrow terminal the description wraps, never the numbers."""
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    return Progress(
+        TextColumn("{task.description}", table_column=Column()),
+        BarColumn(bar_width=10 if console.width < 100 else 30, table_column=whole()),
+        MofNCompleteColumn(table_column=whole()),
+        TextColumn("{task.fields[unit]}"),
+        TimeElapsedColumn(table_column=whole()),
+        TextColumn("ETA"),
+        TimeRemainingColumn(table_column=whole()),
+        console=console,
+        # On a terminal, data must not land amid the bars; a file or a pipe must get all of it.
+        redirect_stdout=sys.stdout.isatty(),
+    )
 
 
 def error_console(no_color: bool = False) -> Console:
@@ -74,15 +84,29 @@ class _Bar:
 
 
 class _BarProgress:
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    """Bars that move while a task is open; then they stay as they are, above what follows."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._moving: Progress | None = None
 
     @contextmanager
     def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
-        yield _Bar(self._bars, self._bars.add_task(what, total=total, completed=done, unit=unit))
+        if self._moving is not None:
+            yield _add_bar(self._moving, what, total, done, unit)
+            return
+        with _bars(self._console) as self._moving:
+            try:
+                yield _add_bar(self._moving, what, total, done, unit)
+            finally:
+                self._moving = None
 
     def note(self, text: str) -> None:
-        self._bars.console.print(Text(text))
+        self._console.print(Text(text))
+
+
+def _add_bar(bars: Progress, what: str, total: int, done: int, unit: str) -> _Bar:
+    return _Bar(bars, bars.add_task(what, total=total, completed=done, unit=unit))
 
 
 class _PlainTask:

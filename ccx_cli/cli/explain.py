@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,37 +18,44 @@ from ccx_cli.cli.options import (
     TalkOptions,
     UnitOptions,
 )
-from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search, strategy_of
 
 if TYPE_CHECKING:
     from ccx_cli.probe.ranges import Range
 
-SEARCH = "Search"
+
+def iou_and_bound(record: Record) -> str:
+    """Show the IoU, and the bound that is left where nothing is proven yet."""
+    left = record.get("proven") is False
+    return f"{record['iou']:.4f}" + (f" (at most {record['bound']:.4f})" if left else "")
+
+
+def what_each_adds(record: Record) -> str:
+    """Show the IoU of the best single concept, and what each further concept adds to it."""
+    adds = [level["adds"] for level in record["by_length"]]
+    return " ".join(
+        f"{gain:.3f}" if place == 0 else f"+{gain:.3f}" for place, gain in enumerate(adds)
+    )
+
+
 COLUMNS = (
     Column("unit", "unit", right=True),
     Column("cluster", "cluster", right=True),
     Column("range", "range", style="dim"),
     Column("formula", "formula", style="bold"),
-    Column("IoU", "iou", right=True),
+    Column("IoU", "iou", right=True, show=iou_and_bound),
+    Column("by concepts", "by_length", style="dim", show=what_each_adds),
     Column("hits", "hits", right=True),
 )
 
 
-class Search(StrEnum):
-    """How formulas are searched."""
-
-    BEAM = "beam"
-
-
 def explain(
-    places: PlaceOptions,
+    *,
     data: DataOptions,
     network: NetworkOptions,
     units: UnitOptions,
     ranges: RangeOptions,
-    run: RunOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
     by_hand: Annotated[
         str | None,
         typer.Option(
@@ -58,42 +64,46 @@ def explain(
             rich_help_panel="Ranges",
         ),
     ] = None,
-    search: Annotated[
-        Search, typer.Option(help="How formulas are searched.", rich_help_panel=SEARCH)
-    ] = Search.BEAM,
-    length: Annotated[
-        int, typer.Option(help="Most concepts in a formula.", rich_help_panel=SEARCH)
-    ] = 3,
-    beam_limit: Annotated[
-        int, typer.Option(help="Formulas kept at each step.", rich_help_panel=SEARCH)
-    ] = 5,
+    search: SearchOptions,
+    vocabulary: VocabularyOptions,
+    out: OutputOptions,
+    talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
 ) -> None:
     """Find the formula of concepts that covers best where each unit fires.
 
+    What is missing on the way (concept index, activations, ranges) is made and
+    kept. Every finished unit is stored: the same command, interrupted or with
+    more units, goes on from there.
+
     [bold]Examples[/bold]
 
-    ccx explain --model resnet18 --random-units 10
-
-    ccx explain --model demo --subset demo --format jsonl | jq .formula
+      ccx explain --model demo --subset demo --units 0-4
+      ccx explain --model resnet18 --random-units 10 --num-clusters 1
+      ccx explain --model demo --subset demo --format jsonl | jq .formula
     """
-    from ccx_cli.cli.inputs import (
-        choose_units,
-        gather,
-        prepare_job,
-        range_method,
-        session_of,
-    )
-    from ccx_cli.search.beam import BeamSettings
+    from ccx_cli.cli.inputs import gather, range_method
+    from ccx_cli.cli.jobs import prepare_job, session_of
+    from ccx_cli.cli.units import check_units, choose_units
 
+    check_search(search)
+    check_units(units)
     method = range_method(ranges)
     fixed = parse_ranges(by_hand) if by_hand is not None else None
-    settings = BeamSettings(length, beam_limit)
     with (
         reporting(talk) as progress,
         writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
     ):
         inputs = gather(places, data, network, run, progress)
-        job = prepare_job(inputs, method, fixed, settings, progress)
+        job = prepare_job(
+            inputs,
+            method,
+            fixed,
+            lambda index: strategy_of(search, vocabulary, index),
+            progress,
+            ties=search.ties,
+        )
         chosen = choose_units(units, run.seed, job.activations.units, inputs.choice.layer)
         records = []
         for explained in job.explain(chosen, inputs.workers, session_of(sys.argv), progress):
@@ -101,6 +111,12 @@ def explain(
                 writer.line(record)
             records += explained
         writer.rest(records)
+        open_ended = sum(record.get("proven") is False for record in records)
+        if open_ended:
+            progress.note(
+                f"{open_ended:,} of {len(records):,} formulas are not proven best: a larger "
+                "--node-limit narrows the bounds."
+            )
         progress.note(
             f"{len(chosen):,} of {job.activations.units:,} units explained; "
             f"stored in {job.results.directory}"

@@ -36,19 +36,22 @@ def _show_version(wanted: bool) -> None:
 def ccx(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, metavar="", help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Tell what the neurons of an image classifier respond to.
 
-    For every unit of a layer and every range of its activation, ccx finds the formula of labelled
-    concepts that covers best the pixels where the unit fires.
+    For every unit of a layer and every range of its activation, ccx finds
+    the formula of labelled concepts that covers best the pixels where the
+    unit fires.
 
     [bold]Examples[/bold]
 
-    ccx demo
-
-    ccx explain --model resnet18 --subset ade20k
+      ccx demo
+      ccx explain --model resnet18 --subset ade20k --random-units 10
+      ccx explain --help
     """
 
 
@@ -73,16 +76,26 @@ def main(arguments: list[str] | None = None) -> int:
         say_error(str(error))
         return _failed(error.exit_code, given)
     except TyperException as error:
-        say_error(_one_sentence(error))
+        # Without a message where a group was called bare, and has shown its help.
+        if error.format_message():
+            say_error(_one_sentence(error))
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
-        say("Interrupted. What is finished is kept: the same command goes on from there.")
-        return ExitCode.INTERRUPTED
+        code = ExitCode.INTERRUPTED
     except ReaderLeftError:
         return ExitCode.DONE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        say_error(
+            f"{where}{error.strerror or error}: check the path, its permissions and the space left."
+        )
+        return _failed(ExitCode.FAILED, given)
     except Exception as error:
         say_error(f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where).")
         return _failed(ExitCode.FAILED, given)
+    # Typer itself turns Ctrl-C into this code.
+    if code == ExitCode.INTERRUPTED:
+        say("Interrupted. What is finished is kept: the same command goes on from there.")
     return code if isinstance(code, int) else ExitCode.DONE
 
 

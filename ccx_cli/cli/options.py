@@ -96,7 +96,7 @@ class NetworkOptions:
         typer.Option(
             help="Published weights: places365, imagenet, none (seeded random ones), or demo.",
             rich_help_panel=NETWORK,
-            show_default="places365, for the demo network demo",
+            show_default="places365; demo for the demo network",
         ),
     ] = None
     weights: Annotated[
@@ -202,7 +202,9 @@ class OutputOptions:
     ] = "-"
     force: Annotated[
         bool,
-        typer.Option("--force", help="Overwrite the output file.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--force", metavar="", help="Overwrite the output file.", rich_help_panel=OUTPUT
+        ),
     ] = False
 
 
@@ -212,14 +214,18 @@ class TalkOptions:
 
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--quiet", "-q", metavar="", help="No progress, no notes.", rich_help_panel=OUTPUT
+        ),
     ] = False
     no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colours.", rich_help_panel=OUTPUT)
+        bool, typer.Option("--no-color", metavar="", help="No colours.", rich_help_panel=OUTPUT)
     ] = False
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--debug", metavar="", help="Show the traceback of an error.", rich_help_panel=OUTPUT
+        ),
     ] = False
 
 

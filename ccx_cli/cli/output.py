@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,23 +29,39 @@ class ReaderLeftError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its title, the record's key, and how it looks."""
+    """A column of a table: its title, the record's key, and how it looks.
+
+    ``show`` writes the cell from the whole record where its value alone does not say enough.
+    """
 
     title: str
     key: str
     style: str = ""
     right: bool = False
+    decimals: int = 4
+    show: Callable[[Record], str] | None = None
+
+    def text(self, record: Record) -> str:
+        """Write the record's cell."""
+        if self.show is not None:
+            return self.show(record)
+        return cell(record.get(self.key), self.decimals)
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes records in the form that was asked for."""
+    """Writes records in the form that was asked for, to ``file`` or, without one, to stdout."""
 
-    stream: TextIO
+    file: TextIO | None
     form: Format
     columns: Sequence[Column]
     title: str
     no_color: bool
+
+    @property
+    def stream(self) -> TextIO:
+        """Where to write; progress bars put a stdout of their own in place while they move."""
+        return sys.stdout if self.file is None else self.file
 
     def line(self, record: Record) -> None:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
@@ -64,7 +80,7 @@ class Writer:
                     json.dump(records, self.stream, ensure_ascii=False, indent=1)
                     self.stream.write("\n")
                 case Format.CSV:
-                    self.stream.write(_csv(records))
+                    self.stream.write(_csv(records, [column.key for column in self.columns]))
                 case Format.TABLE:
                     self._table(records)
             self.stream.flush()
@@ -79,7 +95,7 @@ class Writer:
                 overflow="fold",
             )
         for record in records:
-            table.add_row(*(Text(cell(record.get(column.key))) for column in self.columns))
+            table.add_row(*(Text(column.text(record)) for column in self.columns))
         terminal = self.stream.isatty()
         console = Console(
             file=self.stream,
@@ -98,12 +114,12 @@ def writing_to(
     Raises
     ------
     UsageError
-        If the file is there already.
+        If the file is there already, or has no place to be.
     CcxError
         If it cannot be written.
     """
     if options.output == "-":
-        yield Writer(sys.stdout, options.format, columns, title, no_color)
+        yield Writer(None, options.format, columns, title, no_color)
         return
     path = Path(options.output)
     check_free(path, options.force)
@@ -120,17 +136,20 @@ def writing_to(
 
 
 def check_free(path: Path, force: bool) -> None:
-    """Refuse to overwrite a file without ``--force``.
+    """Refuse to overwrite a file without ``--force``, or one that could not be written in the end.
 
     Raises
     ------
     UsageError
-        If there is something at ``path``.
+        If there is something at ``path``, or nothing can be.
     """
     if path.is_dir():
         raise UsageError(f"--output {path} is a directory: name a file.")
     if path.exists() and not force:
         raise UsageError(f"{path} is there already: add --force to overwrite it.")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise UsageError(f"--output {path}: no file can be made in {above}, name another.")
 
 
 def print_text(text: str) -> None:
@@ -140,8 +159,8 @@ def print_text(text: str) -> None:
         sys.stdout.flush()
 
 
-def cell(value: Any) -> str:
-    """Write a value for a table: four decimals, an open end as infinity, nothing as a dash."""
+def cell(value: Any, decimals: int = 4) -> str:
+    """Write a value for a table: an open end as infinity, nothing as a dash."""
     match value:
         case None:
             return "-"
@@ -150,7 +169,7 @@ def cell(value: Any) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:.4f}"
+            return f"{value:,.{decimals}f}"
         case [lower, upper]:
             return f"{_end(lower, '-inf')} .. {_end(upper, 'inf')}"
         case _:
@@ -161,9 +180,10 @@ def _end(value: float | None, infinite: str) -> str:
     return infinite if value is None else f"{value:.4g}"
 
 
-def _csv(records: Sequence[Record]) -> str:
+def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
+    """Write records as CSV; without any, a header of ``keys``."""
     text = io.StringIO()
-    names = list(dict.fromkeys(key for record in records for key in record))
+    names = list(dict.fromkeys(key for record in records for key in record)) or keys
     rows = csv.DictWriter(text, names, lineterminator="\n")
     rows.writeheader()
     for record in records:

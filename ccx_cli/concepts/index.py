@@ -27,7 +27,12 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, Label
 from ccx_cli.concepts.label_maps import read_label_maps
-from ccx_cli.concepts.label_sets import LabelSets, collapse_image, merge_tables
+from ccx_cli.concepts.label_sets import (
+    LabelSets,
+    collapse_image,
+    count_images,
+    merge_tables,
+)
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
@@ -85,6 +90,17 @@ class ConceptIndex:
     def name_of(self, number: int) -> str:
         """Name of the concept with a label number."""
         return self.labels[int(np.searchsorted(self.concepts, number))].name
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Label number to name, of the concepts that some pixel carries."""
+        return {label.number: label.name for label in self.labels}
+
+    def images_with(self) -> NDArray[np.int64]:
+        """Count the images that carry each concept, ``(n_concepts,)`` int64."""
+        return count_images(
+            self.offsets, self.local_sets, self.sets.indptr, self.sets.labels, len(self.concepts)
+        )
 
     @cached_property
     def max_local(self) -> int:

@@ -97,6 +97,26 @@ def merge_tables(
 
 
 @kernel
+def count_images(
+    offsets: NDArray[np.int64],
+    local_sets: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    n_concepts: int,
+) -> NDArray[np.int64]:
+    """Count the images that carry each concept, ``(n_concepts,)``; see ``ConceptIndex``."""
+    counts = np.zeros(n_concepts, dtype=np.int64)
+    last_seen = np.full(n_concepts, -1, dtype=np.int64)
+    for image in range(len(offsets) - 1):
+        for row in range(offsets[image], offsets[image + 1]):
+            for entry in range(indptr[local_sets[row]], indptr[local_sets[row] + 1]):
+                if last_seen[labels[entry]] != image:
+                    last_seen[labels[entry]] = image
+                    counts[labels[entry]] += 1
+    return counts
+
+
+@kernel
 def _combinations(
     layers: NDArray[np.uint16],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

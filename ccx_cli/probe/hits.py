@@ -65,13 +65,14 @@ def cut_intervals(ranges: Sequence[Range]) -> Intervals:
     Activations are float32 and ends float64. ``a > lower`` is ``a > e`` for the largest float32
     ``e <= lower``; ``a >= upper`` is ``a > e`` for the largest float32 ``e < upper``.
     """
-    lower = [_float_at_most(r.lower) for r in ranges]
-    upper = [
-        np.nextafter(_float_at_least(r.upper), np.float32(-np.inf), dtype=np.float32)
-        if np.isfinite(r.upper)
-        else np.float32(np.inf)
-        for r in ranges
-    ]
+    with np.errstate(over="ignore"):  # an end past float32's largest value becomes infinite
+        lower = [_float_at_most(r.lower) for r in ranges]
+        upper = [
+            np.nextafter(_float_at_least(r.upper), np.float32(-np.inf), dtype=np.float32)
+            if r.upper < np.inf
+            else np.float32(np.inf)
+            for r in ranges
+        ]
     edges = np.unique(np.array(lower + upper, dtype=np.float32))
     first = np.searchsorted(edges, np.array(lower, dtype=np.float32)) + 1
     last = np.searchsorted(edges, np.array(upper, dtype=np.float32))

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
-from ccx_cli.search.chains import Chain, extended_rows
+from ccx_cli.search.chains import Chain, Scored, distinct, extended_rows
 from ccx_cli.search.counts import DataCounts, Rows, pair_hits
 from ccx_cli.search.formula import Operator
+from ccx_cli.search.space import SearchSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +48,17 @@ class Found:
 
     Attributes
     ----------
-    chain
+    best
         The formula, or ``None`` if no concept meets the range.
-    both
-        ``|N & F|``, pixels.
-    total
-        ``|F|``, pixels.
-    iou
-        ``|N & F| / |N | F|``.
     visited
         Formulas whose exact IoU was computed.
+    levels
+        The best after each step, so of at most 1, 2, ... concepts.
     """
 
-    chain: Chain | None
-    both: int
-    total: int
-    iou: float
+    best: Scored | None
     visited: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    chain: Chain
-    both: int
-    total: int
-    signature: int
-    iou: float
+    levels: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +72,23 @@ class _Candidates:
     signatures: NDArray[np.uint64]
     iou: NDArray[np.float64]
 
-    def member(self, concept: int) -> _Member:
+    def member(self, concept: int) -> Scored:
         parent = self.parent
-        return _Member(
+        return Scored(
             Chain((concept,)) if parent is None else parent.extended(self.operator, concept),
             int(self.hits[concept]),
             int(self.totals[concept]),
-            int(self.signatures[concept]),
             float(self.iou[concept]),
+            int(self.signatures[concept]),
         )
 
 
-def beam_search(data: DataCounts, hits: NDArray[np.int32], settings: BeamSettings) -> Found:
+def beam_search(
+    data: DataCounts,
+    hits: NDArray[np.int32],
+    settings: BeamSettings,
+    space: SearchSpace | None = None,
+) -> Found:
     """Find a formula of large IoU.
 
     Formulas that hold on the same label sets count once. Ties break to the shorter formula, then
@@ -111,6 +102,8 @@ def beam_search(data: DataCounts, hits: NDArray[np.int32], settings: BeamSetting
         ``(n_sets,)`` int32, pixels in range by label set.
     settings
         Length and width.
+    space
+        Concepts and operators to use; all by default.
 
     Returns
     -------
@@ -118,7 +111,8 @@ def beam_search(data: DataCounts, hits: NDArray[np.int32], settings: BeamSetting
     """
     in_range = int(hits.sum(dtype=np.int64))
     if in_range == 0 or data.n_concepts == 0:
-        return Found(None, 0, 0, 0.0, 0)
+        return Found(None, 0)
+    space = space or SearchSpace.whole(data.n_concepts)
     pairs = pair_hits(data, hits)
     singles = _candidates(
         None,
@@ -127,25 +121,25 @@ def beam_search(data: DataCounts, hits: NDArray[np.int32], settings: BeamSetting
         data.totals.diagonal(),
         data.signatures.diagonal(),
         in_range,
+        space,
     )
-    visited = data.n_concepts
+    visited = len(space.concepts)
     last = settings.length == 1
     beam = _best([], [singles], 1 if last else 2 * settings.beam_limit)
+    levels = beam[:1]
     rows = {member.chain: _single_rows(data, pairs, member.chain.concepts[0]) for member in beam}
     for length in range(2, settings.length + 1):
         last = length == settings.length
         candidates = []
         for member in beam:
             if len(member.chain) == length - 1:
-                candidates += _extensions(member, rows[member.chain], singles, in_range)
+                candidates += _extensions(member, rows[member.chain], singles, in_range, space)
         visited += sum(int((extension.iou >= 0).sum()) for extension in candidates)
         beam = _best(beam, candidates, 1 if last else settings.beam_limit)
+        levels += beam[:1]
         if not last:
             rows = _rows_of(beam, rows, data, pairs, hits)
-    if not beam:
-        return Found(None, 0, 0, 0.0, visited)
-    best = beam[0]
-    return Found(best.chain, best.both, best.total, best.iou, visited)
+    return Found(beam[0] if beam else None, visited, tuple(levels))
 
 
 def _single_rows(data: DataCounts, pairs: NDArray[np.int64], concept: int) -> Rows:
@@ -153,7 +147,7 @@ def _single_rows(data: DataCounts, pairs: NDArray[np.int64], concept: int) -> Ro
 
 
 def _rows_of(
-    beam: list[_Member],
+    beam: list[Scored],
     known: dict[Chain, Rows],
     data: DataCounts,
     pairs: NDArray[np.int64],
@@ -187,40 +181,40 @@ def _candidates(
     totals: NDArray[np.int64],
     signatures: NDArray[np.uint64],
     in_range: int,
+    space: SearchSpace,
 ) -> _Candidates:
     iou = hits / (in_range + totals - hits)
+    iou[~space.mask] = -1.0
     if parent is not None:
         iou[list(parent.concepts)] = -1.0
     return _Candidates(parent, operator, hits, totals, signatures, iou)
 
 
 def _extensions(
-    member: _Member, rows: Rows, singles: _Candidates, in_range: int
+    member: Scored, rows: Rows, singles: _Candidates, in_range: int, space: SearchSpace
 ) -> list[_Candidates]:
-    """All three operators with every concept that the chain does not have."""
-    chain, signature = member.chain, np.uint64(member.signature)
-    return [
-        _candidates(
-            chain,
-            Operator.OR,
+    """Every allowed operator with every concept that the chain does not have."""
+    signature = np.uint64(member.signature)
+    counts = {
+        Operator.OR: (
             member.both + singles.hits - rows.hits,
             member.total + singles.totals - rows.totals,
             signature ^ singles.signatures ^ rows.signatures,
-            in_range,
         ),
-        _candidates(chain, Operator.AND, rows.hits, rows.totals, rows.signatures, in_range),
-        _candidates(
-            chain,
-            Operator.AND_NOT,
+        Operator.AND: (rows.hits, rows.totals, rows.signatures),
+        Operator.AND_NOT: (
             member.both - rows.hits,
             member.total - rows.totals,
             signature ^ rows.signatures,
-            in_range,
         ),
+    }
+    return [
+        _candidates(member.chain, operator, *counts[operator], in_range, space)
+        for operator in space.operators
     ]
 
 
-def _best(old: list[_Member], candidates: list[_Candidates], count: int) -> list[_Member]:
+def _best(old: list[Scored], candidates: list[_Candidates], count: int) -> list[Scored]:
     """Return the ``count`` best distinct formulas of IoU above 0, best first."""
     scores = [extension.iou for extension in candidates]
     flat = np.concatenate(scores) if scores else np.zeros(0)
@@ -231,11 +225,7 @@ def _best(old: list[_Member], candidates: list[_Candidates], count: int) -> list
         for extension in candidates:
             places = np.flatnonzero((extension.iou >= bar) & (extension.iou > 0))
             chosen += [extension.member(int(place)) for place in places]
-        chosen.sort(key=lambda m: (-m.iou, len(m.chain), m.chain.concepts, m.chain.operators))
-        kept: dict[tuple[int, int, int], _Member] = {}
-        for member in chosen:
-            kept.setdefault((member.signature, member.total, member.both), member)
-        best = list(kept.values())[:count]
+        best = distinct(chosen)[:count]
         complete = len(best) == count and best[-1].iou >= bar
         if complete or taken >= len(flat) or bar <= 0:
             return best

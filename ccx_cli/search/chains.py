@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,41 @@ class Chain:
         for operator, concept in zip(self.operators, self.concepts[1:], strict=True):
             built = join(built, operator, int(numbers[concept]))
         return built
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A chain with its exact counts.
+
+    Attributes
+    ----------
+    chain
+        The formula.
+    both, total
+        ``|N & F|`` and ``|F|``, pixels.
+    iou
+        ``|N & F| / |N | F|``.
+    signature
+        Of the label sets in ``F``: equal for formulas that are the same on this data.
+    """
+
+    chain: Chain
+    both: int
+    total: int
+    iou: float
+    signature: int
+
+    def order(self) -> tuple[float, int, tuple[int, ...], tuple[Operator, ...]]:
+        """Sort key: larger IoU, shorter, lower label numbers, operators as they are listed."""
+        return -self.iou, len(self.chain), self.chain.concepts, self.chain.operators
+
+
+def distinct(formulas: Iterable[Scored]) -> list[Scored]:
+    """Keep the first, by ``Scored.order``, of those that are the same on this data; sorted."""
+    kept: dict[tuple[int, int, int], Scored] = {}
+    for formula in sorted(formulas, key=Scored.order):
+        kept.setdefault((formula.signature, formula.total, formula.both), formula)
+    return list(kept.values())
 
 
 def sets_in(chain: Chain, data: DataCounts) -> NDArray[np.bool_]:

@@ -159,7 +159,7 @@ def _transpose(
 
 
 @kernel
-def _signature(row: int) -> np.uint64:
+def set_signature(row: int) -> np.uint64:
     """SplitMix64 of the set's number: fixed, so that runs agree."""
     mixed = np.uint64(row + 1) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -177,7 +177,7 @@ def _pair_totals(
     pairs = np.zeros((n_concepts, n_concepts), dtype=np.int64)
     signatures = np.zeros((n_concepts, n_concepts), dtype=np.uint64)
     for row in range(len(indptr) - 1):
-        signature = _signature(row)
+        signature = set_signature(row)
         for entry in range(indptr[row], indptr[row + 1]):
             for other in range(entry, indptr[row + 1]):
                 pairs[labels[entry], labels[other]] += totals[row]
@@ -225,9 +225,37 @@ def _intersection_rows(
     for row in carrying:
         if not holds[row]:
             continue
-        signature = _signature(row)
+        signature = set_signature(row)
         for entry in range(indptr[row], indptr[row + 1]):
             row_hits[labels[entry]] += hits[row]
             row_totals[labels[entry]] += totals[row]
             row_signatures[labels[entry]] ^= signature
     return row_hits, row_totals, row_signatures
+
+
+def set_signatures(data: DataCounts, a: int, b: int, c: int) -> int:
+    """Signature of the label sets that carry three concepts."""
+    rarest, *others = sorted((a, b, c), key=lambda concept: len(data.postings.of(concept)))
+    sets = data.sets
+    return int(
+        _signature_of(data.postings.of(rarest), others[0], others[1], sets.indptr, sets.labels)
+    )
+
+
+@kernel
+def _signature_of(
+    carrying: NDArray[np.int32],
+    second: int,
+    third: int,
+    indptr: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+) -> np.uint64:
+    signature = np.uint64(0)
+    for row in carrying:
+        found = 0
+        for entry in range(indptr[row], indptr[row + 1]):
+            if labels[entry] == second or labels[entry] == third:
+                found += 1
+        if found == 2:
+            signature ^= set_signature(row)
+    return signature

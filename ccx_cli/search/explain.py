@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
-from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.explanation import Explanation
-from ccx_cli.search.formula import to_text
+from ccx_cli.search.explanation import Explanation, Names
+from ccx_cli.search.strategy import Answer, Strategy
+
+_NOTHING = Answer(None, (), 0)
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Explainer:
         Name of the layer.
     num_clusters
         Ranges asked for.
-    settings
-        Of the search.
+    strategy
+        The search.
     device
         Where hits are counted.
     """
@@ -39,8 +40,13 @@ class Explainer:
     data: DataCounts
     layer: str
     num_clusters: int
-    settings: BeamSettings
+    strategy: Strategy
     device: str = "cpu"
+
+    @property
+    def names(self) -> Names:
+        """Names of the concepts."""
+        return Names(self.index.concepts, self.index.name_of)
 
     def explain(
         self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
@@ -61,50 +67,35 @@ class Explainer:
         One explanation a range, or a single empty one for a unit without ranges.
         """
         if not ranges:
-            return (self._empty(unit, None, None, 0, 0),)
+            return (self._explanation(unit, None, ranges, 0, _NOTHING),)
         hits = count_hits(maps, ranges, self.index, device=self.device)
         return tuple(
-            self._search(unit, cluster, tuple(ranges), hits.per_set[cluster])
+            self._explanation(
+                unit,
+                cluster,
+                ranges,
+                int(hits.totals[cluster]),
+                self.strategy.answer(self.data, hits.per_set[cluster]),
+            )
             for cluster in range(len(ranges))
         )
 
-    def _search(
-        self, unit: int, cluster: int, ranges: tuple[Range, ...], hits: NDArray[np.int32]
+    def _explanation(
+        self,
+        unit: int,
+        cluster: int | None,
+        ranges: Sequence[Range],
+        hits: int,
+        answer: Answer,
     ) -> Explanation:
-        found = beam_search(self.data, hits, self.settings)
-        n_hits = int(hits.sum(dtype=np.int64))
-        if found.chain is None:
-            return self._empty(unit, cluster, ranges[cluster], len(ranges), n_hits)
-        formula = found.chain.formula(self.index.concepts)
         return Explanation(
             unit=unit,
             layer=self.layer,
             cluster=cluster,
             num_clusters=self.num_clusters,
             num_ranges=len(ranges),
-            range=ranges[cluster],
-            hits=n_hits,
-            formula=formula,
-            text=to_text(formula, self.index.name_of),
-            iou=found.iou,
-            search="beam",
-            visited=found.visited,
-        )
-
-    def _empty(
-        self, unit: int, cluster: int | None, found: Range | None, num_ranges: int, hits: int
-    ) -> Explanation:
-        return Explanation(
-            unit=unit,
-            layer=self.layer,
-            cluster=cluster,
-            num_clusters=self.num_clusters,
-            num_ranges=num_ranges,
-            range=found,
+            range=None if cluster is None else ranges[cluster],
             hits=hits,
-            formula=None,
-            text=None,
-            iou=0.0,
-            search="beam",
-            visited=0,
+            search=self.strategy.name,
+            answer=answer,
         )

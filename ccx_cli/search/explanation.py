@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ccx_cli.probe.ranges import Range
-from ccx_cli.search.formula import Formula, length_of, to_json
+from ccx_cli.search.chains import Scored
+from ccx_cli.search.formula import to_json, to_text
+from ccx_cli.search.strategy import Answer, Proof
+
+MOST_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How places in the concept index become label numbers and names."""
+
+    numbers: NDArray[np.uint16]
+    name_of: Callable[[int], str]
+
+    def text(self, scored: Scored) -> str:
+        """Write a chain as text."""
+        return to_text(scored.chain.formula(self.numbers), self.name_of)
+
+    def tree(self, scored: Scored) -> Any:
+        """Write a chain as JSON over label numbers."""
+        return to_json(scored.chain.formula(self.numbers))
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The best formula for one range of one unit.
+    """The answer for one range of one unit.
 
     Attributes
     ----------
@@ -27,14 +51,10 @@ class Explanation:
         The range itself.
     hits
         Pixels in range.
-    formula, text
-        The formula and its text; ``None`` where no concept meets the range.
-    iou
-        Intersection over union, 0 without a formula.
     search
         The name of the search.
-    visited
-        Formulas whose exact IoU was computed.
+    answer
+        What it found.
     """
 
     unit: int
@@ -44,15 +64,21 @@ class Explanation:
     num_ranges: int
     range: Range | None
     hits: int
-    formula: Formula | None
-    text: str | None
-    iou: float
     search: str
-    visited: int
+    answer: Answer
 
-    def to_record(self) -> dict[str, Any]:
-        """Return the explanation as a line of the results, with the documented keys."""
-        return {
+    def to_record(self, names: Names, *, ties: bool = False) -> dict[str, Any]:
+        """Return the explanation as a line of the results, with the documented keys.
+
+        Parameters
+        ----------
+        names
+            Of the concepts.
+        ties
+            List the formulas that score the same, not only their number.
+        """
+        best = self.answer.best
+        record: dict[str, Any] = {
             "unit": self.unit,
             "layer": self.layer,
             "cluster": self.cluster,
@@ -60,10 +86,52 @@ class Explanation:
             "num_ranges": self.num_ranges,
             "range": None if self.range is None else self.range.to_json(),
             "hits": self.hits,
-            "formula": self.text,
-            "iou": self.iou,
-            "length": 0 if self.formula is None else length_of(self.formula),
+            "formula": None if best is None else names.text(best),
+            "iou": 0.0 if best is None else best.iou,
+            "length": 0 if best is None else len(best.chain),
             "search": self.search,
-            "visited": self.visited,
-            "labels": None if self.formula is None else to_json(self.formula),
+            "visited": self.answer.visited,
+            "labels": None if best is None else names.tree(best),
+            "by_length": [
+                {
+                    "length": length,
+                    "formula": names.text(level),
+                    "iou": level.iou,
+                    "adds": level.iou - before,
+                    "proven": proven,
+                }
+                for length, ((level, proven), before) in enumerate(
+                    zip(self.answer.levels, self._before(), strict=True), start=1
+                )
+            ],
         }
+        if self.answer.proof is not None:
+            record |= _proof_record(self.answer.proof, names, ties)
+        if self.answer.near is not None:
+            formulas, more = self.answer.near
+            record["near"] = [_listed(formula, names) for formula in formulas[:MOST_LISTED]]
+            record["more_near"] = more + max(0, len(formulas) - MOST_LISTED)
+        return record
+
+    def _before(self) -> list[float]:
+        """IoU of the level before each."""
+        return [0.0, *(level.iou for level, _ in self.answer.levels)][: len(self.answer.levels)]
+
+
+def _proof_record(proof: Proof, names: Names, ties: bool) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "score": proof.score,
+        "proven": proof.proven,
+        "bound": proof.bound,
+        "gap": proof.bound - proof.score,
+        "rounds": proof.rounds,
+        "nodes": proof.nodes,
+        "ties": len(proof.ties) + proof.more_ties,
+    }
+    if ties:
+        record["tied"] = [_listed(formula, names) for formula in proof.ties[:MOST_LISTED]]
+    return record
+
+
+def _listed(scored: Scored, names: Names) -> dict[str, Any]:
+    return {"formula": names.text(scored), "iou": scored.iou, "labels": names.tree(scored)}

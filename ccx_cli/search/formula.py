@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -9,6 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+KEYWORDS = frozenset({"AND", "OR", "NOT"})
+_NEEDS_QUOTES = re.compile(r"""[\s()|&~!,"'\\]""")
 
 
 class Operator(IntEnum):
@@ -73,16 +77,25 @@ def to_text(formula: Formula, name_of: Callable[[int], str]) -> str:
     """Write a formula as people read it, ``(water OR river) AND NOT blue``.
 
     Both sides of an operator stand in parentheses unless they are single concepts or negated ones.
+    Names that the text form would take apart stand in quotes, so that ``parse_formula`` reads back
+    the same tree.
     """
     match formula:
         case Concept(number):
-            return name_of(number)
+            return quoted(name_of(number))
         case Not(operand):
             return f"NOT {_operand_text(operand, name_of)}"
         case And(left, right):
             return f"{_operand_text(left, name_of)} AND {_operand_text(right, name_of)}"
         case Or(left, right):
             return f"{_operand_text(left, name_of)} OR {_operand_text(right, name_of)}"
+
+
+def quoted(name: str) -> str:
+    """Write a name as it stands in a formula, in double quotes if it is not one plain word."""
+    if name and name.upper() not in KEYWORDS and not _NEEDS_QUOTES.search(name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def to_json(formula: Formula) -> Any:

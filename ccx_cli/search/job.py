@@ -33,6 +33,8 @@ class ExplainJob:
         Where the lines are stored.
     about
         What the header says of the run.
+    ties
+        Store the formulas that score the same, not only their number.
     """
 
     explainer: Explainer
@@ -40,6 +42,7 @@ class ExplainJob:
     ranges: RangeCache | Sequence[Range]
     results: ResultsRun
     about: Mapping[str, Any]
+    ties: bool = False
 
     def explain(
         self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
@@ -99,4 +102,5 @@ class ExplainJob:
         maps = self.activations.unit(unit)
         ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
         explanations = self.explainer.explain(unit, maps, ranges)
-        return unit, [explanation.to_record() for explanation in explanations]
+        names = self.explainer.names
+        return unit, [each.to_record(names, ties=self.ties) for each in explanations]

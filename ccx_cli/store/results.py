@@ -61,7 +61,7 @@ class ResultsRun:
         for record in self._records():
             by_unit.setdefault(record["unit"], {})[record["cluster"]] = record
         return {
-            unit: list(records.values())
+            unit: sorted(records.values(), key=lambda record: record["cluster"] or 0)
             for unit, records in sorted(by_unit.items())
             if len(records) == max(1, next(iter(records.values()))["num_ranges"])
         }

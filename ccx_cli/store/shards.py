@@ -78,6 +78,7 @@ class ShardedCache:
         path = self.directory / MANIFEST
         if not path.exists():
             self.shards = {}
+            self._verified.clear()
             return
         manifest = read_manifest(self.directory)
         if (manifest.kind, manifest.version) != (self.kind, self.version):
@@ -90,6 +91,9 @@ class ShardedCache:
                 f"{path} was made from other inputs than its name says: remove it with "
                 f"`ccx cache clear --yes {self.directory}`."
             )
+        self._verified &= {
+            name for name, shard in manifest.shards.items() if self.shards.get(name) == shard
+        }
         self.shards = manifest.shards
 
     def __contains__(self, name: str) -> bool:
@@ -164,7 +168,7 @@ class ShardedCache:
     def remove_unnamed(self) -> None:
         """Remove the files that no manifest names, left by killed runs; hold the lock."""
         named = {shard.file for shard in self.shards.values()}
-        for path in self.directory.glob("*.h5"):
+        for path in (*self.directory.glob("*.h5"), *self.directory.glob(".*.part")):
             if path.name not in named:
                 path.unlink(missing_ok=True)
 

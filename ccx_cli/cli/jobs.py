@@ -1,0 +1,102 @@
+"""From inputs to a run of explanations."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from ccx_cli.cli.inputs import Inputs, prepare_activations, prepare_index
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.ranges import Range, RangeMethod
+from ccx_cli.progress import Progress
+from ccx_cli.search.counts import count_data
+from ccx_cli.search.explain import Explainer
+from ccx_cli.search.job import ExplainJob
+from ccx_cli.search.strategy import Strategy
+from ccx_cli.store.results import ResultsRun
+
+
+def prepare_job(
+    inputs: Inputs,
+    method: RangeMethod,
+    by_hand: Sequence[Range] | None,
+    choose_strategy: Callable[[ConceptIndex], Strategy],
+    progress: Progress,
+    *,
+    ties: bool = False,
+) -> ExplainJob:
+    """Build what is missing, and name the run that the options describe.
+
+    Parameters
+    ----------
+    inputs
+        Data set and network.
+    method
+        How ranges are found.
+    by_hand
+        Ranges to use for every unit instead.
+    choose_strategy
+        Makes the search, once the concepts of the data set are known.
+    progress
+        Told about what is built.
+    ties
+        Store the formulas that score the same, not only their number.
+    """
+    # The network first: a layer that is not there shows at once, and the index takes minutes.
+    activations = prepare_activations(inputs, progress)
+    index = prepare_index(inputs, progress)
+    strategy = choose_strategy(index)
+    choice, dataset = inputs.choice, inputs.dataset
+    num_clusters = method.num_clusters if by_hand is None else len(by_hand)
+    search = strategy.identity()
+    identity = {
+        "segmentation": dataset.segmentation_fingerprint(),
+        "activations": dict(activations.cache.made_from),
+        "ranges": method.identity()
+        if by_hand is None
+        else {"by_hand": [found.to_json() for found in by_hand]},
+        "search": search | ({"ties": True} if ties else {}),
+    }
+    title = "-".join(
+        [
+            choice.model,
+            choice.pretrained,
+            choice.layer,
+            dataset.subset,
+            f"k{num_clusters}",
+            f"{strategy.name}{search['length']}",
+        ]
+    )
+    about = {
+        "model": choice.model,
+        "pretrained": choice.pretrained,
+        "layer": choice.layer,
+        "units": activations.units,
+        "subset": dataset.subset,
+        "dataset": str(dataset.directory.absolute()),
+        "images": len(dataset.rows),
+        "concepts": len(index.concepts),
+        "activations": str(activations.cache.directory.absolute()),
+    }
+    return ExplainJob(
+        explainer=Explainer(
+            index, count_data(index), choice.layer, num_clusters, strategy, inputs.device
+        ),
+        activations=activations,
+        ranges=RangeCache(activations, method, progress) if by_hand is None else tuple(by_hand),
+        results=ResultsRun.named(inputs.roots.results, title, identity),
+        about=about,
+        ties=ties,
+    )
+
+
+def session_of(command: Sequence[str]) -> dict[str, str]:
+    """Say in a run's header how it was called, and by which versions."""
+    return {
+        "command": shlex.join(["ccx", *command[1:]]),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "numba", "torch", "scikit-learn")},
+    }

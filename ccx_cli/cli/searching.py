@@ -1,0 +1,258 @@
+"""Options that say how formulas are searched, and the strategy they name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ccx_cli.concepts.index import ConceptIndex
+    from ccx_cli.search.beam import BeamSettings
+    from ccx_cli.search.formula import Operator
+    from ccx_cli.search.optimum import OptimumSettings
+    from ccx_cli.search.space import SearchSpace
+    from ccx_cli.search.strategy import Strategy
+
+SEARCH = "Search"
+VOCABULARY = "Vocabulary"
+
+
+class Search(StrEnum):
+    """How formulas are searched."""
+
+    OPTIMAL = "optimal"
+    BEAM = "beam"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How formulas are searched."""
+
+    search: Annotated[
+        Search,
+        typer.Option(
+            help="optimal: the best formula, proven. beam: the published method.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = Search.OPTIMAL
+    length: Annotated[
+        int, typer.Option(help="Most concepts in a formula.", rich_help_panel=SEARCH)
+    ] = 3
+    beam_limit: Annotated[
+        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel=SEARCH)
+    ] = 5
+    length_penalty: Annotated[
+        float,
+        typer.Option(
+            help="Score is IoU times this for every concept after the first.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = 1.0
+    node_limit: Annotated[
+        int,
+        typer.Option(
+            help="Chains expanded at most beyond length 3, for each length.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = 1000
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds at most beyond length 3, for each range.", rich_help_panel=SEARCH
+        ),
+    ] = None
+    ties: Annotated[
+        bool,
+        typer.Option(
+            "--ties", help="List the formulas that score the same.", rich_help_panel=SEARCH
+        ),
+    ] = False
+    within: Annotated[
+        str | None,
+        typer.Option(
+            help="List the other formulas whose IoU is that near, such as 1%.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyOptions:
+    """What formulas are made of."""
+
+    categories: Annotated[
+        str | None,
+        typer.Option(
+            help="Only concepts of these categories, such as object,part.",
+            rich_help_panel=VOCABULARY,
+        ),
+    ] = None
+    concepts: Annotated[
+        str | None,
+        typer.Option(help="Only these concepts, by name.", rich_help_panel=VOCABULARY),
+    ] = None
+    exclude: Annotated[
+        str | None,
+        typer.Option(help="Not these concepts, by name.", rich_help_panel=VOCABULARY),
+    ] = None
+    min_frequency: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Only concepts in so many images of the subset.", rich_help_panel=VOCABULARY
+        ),
+    ] = 0
+    operators: Annotated[
+        str, typer.Option(help="Operators to use: or,and,not.", rich_help_panel=VOCABULARY)
+    ] = "or,and,not"
+
+
+def check_search(options: SearchOptions) -> None:
+    """Refuse numbers that are out of bounds before long work begins.
+
+    Raises
+    ------
+    UsageError
+        If one is.
+    """
+    _settings(options)
+
+
+def strategy_of(
+    search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex
+) -> Strategy:
+    """Make the search that the options name, on a data set.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of bounds, a name is not known, or nothing is left to search.
+    """
+    from ccx_cli.search.beam import BeamSettings
+    from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy
+
+    space = space_of(vocabulary, index)
+    settings = _settings(search)
+    if isinstance(settings, BeamSettings):
+        return BeamStrategy(settings, space)
+    within = None if search.within is None else parse_share(search.within)
+    return OptimalStrategy(settings, space, within)
+
+
+def space_of(options: VocabularyOptions, index: ConceptIndex) -> SearchSpace | None:
+    """Resolve the vocabulary options; ``None`` where they leave everything in."""
+    if options == VocabularyOptions():
+        return None
+    import numpy as np
+
+    from ccx_cli.search.space import SearchSpace
+
+    mask = np.ones(len(index.concepts), dtype=np.bool_)
+    if options.categories is not None:
+        wanted = _categories(options.categories, index)
+        mask &= [bool(wanted.intersection(label.categories)) for label in index.labels]
+    if options.concepts is not None:
+        mask &= _named("--concepts", options.concepts, index)
+    if options.exclude is not None:
+        mask &= ~_named("--exclude", options.exclude, index)
+    if options.min_frequency:
+        mask &= index.images_with() >= options.min_frequency
+    if not mask.any():
+        raise UsageError(
+            "No concept is left to search with: loosen --categories, --concepts, --exclude or "
+            "--min-frequency."
+        )
+    return SearchSpace(mask, _operators(options.operators))
+
+
+def parse_share(text: str) -> float:
+    """Read ``1%`` or ``0.01`` as a share.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", text)
+    share = -1.0 if match is None else float(match[1]) / (100 if match[2] else 1)
+    if not 0 <= share < 1:
+        raise UsageError(f"--within {text} is not a share below 1 such as 1% or 0.01.")
+    return share
+
+
+def _settings(options: SearchOptions) -> BeamSettings | OptimumSettings:
+    from ccx_cli.search.beam import BeamSettings
+    from ccx_cli.search.optimum import OptimumSettings
+    from ccx_cli.search.walk import WALKED
+
+    if options.search is Search.OPTIMAL:
+        if options.within is not None:
+            parse_share(options.within)
+            if options.length > WALKED:
+                raise UsageError(
+                    f"--within works up to --length {WALKED}: the bounds for longer formulas are "
+                    "too weak to find all."
+                )
+        return OptimumSettings(
+            options.length, options.node_limit, options.time_limit, options.length_penalty
+        )
+    needs_proof = {
+        "--ties": options.ties,
+        "--within": options.within is not None,
+        "--time-limit": options.time_limit is not None,
+        "--length-penalty": options.length_penalty != 1,
+    }
+    for option, given in needs_proof.items():
+        if given:
+            raise UsageError(f"{option} needs a proof: use it with --search optimal.")
+    return BeamSettings(options.length, options.beam_limit)
+
+
+def _categories(text: str, index: ConceptIndex) -> set[str]:
+    known = sorted({category for label in index.labels for category in label.categories})
+    wanted = {name.strip() for name in text.split(",") if name.strip()}
+    for name in sorted(wanted):
+        if name not in known:
+            near = suggestion(name, known) or f": there are {', '.join(known)}."
+            raise UsageError(f"--categories {name} is no category of this data set{near}")
+    return wanted
+
+
+def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
+    import csv
+
+    import numpy as np
+
+    from ccx_cli.search.parse import Vocabulary
+
+    vocabulary = Vocabulary(index.names)
+    mask = np.zeros(len(index.concepts), dtype=np.bool_)
+    for name in next(csv.reader([text], skipinitialspace=True), []):
+        if name.strip():
+            try:
+                number = vocabulary.number(name.strip())
+            except UsageError as error:
+                raise UsageError(f"{option}: {error}") from error
+            mask[np.searchsorted(index.concepts, number)] = True
+    return mask
+
+
+def _operators(text: str) -> tuple[Operator, ...]:
+    from ccx_cli.search.formula import Operator
+
+    known = {"or": Operator.OR, "and": Operator.AND, "not": Operator.AND_NOT}
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in known:
+            raise UsageError(f"--operators {text} may name or, and and not, not {word}.")
+    if not words:
+        raise UsageError("--operators is empty: name some of or, and and not.")
+    return tuple(sorted({known[word] for word in words}))

@@ -1,0 +1,173 @@
+"""A bar that formulas have to reach, and the exact count of one formula of up to three concepts.
+
+Everything here is compiled: the searches of ``ccx_cli.search.triples`` call it in their loops.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.compiled import kernel
+
+# The chains of three concepts, up to the order in which they are written.
+OR_OR = 0  # a OR b OR c
+OR_AND = 1  # (a OR b) AND c
+OR_NOT = 2  # (a OR b) AND NOT c
+AND_OR = 3  # (a AND b) OR c
+AND_AND = 4  # a AND b AND c
+AND_NOT = 5  # (a AND b) AND NOT c
+NOT_OR = 6  # (a AND NOT b) OR c
+NOT_NOT = 7  # (a AND NOT b) AND NOT c
+# The shorter ones.
+OR = 8
+AND = 9
+NOT = 10
+SINGLE = 11
+N_FORMS = 12
+
+
+class Sets(NamedTuple):
+    """Label sets and postings, and how many pixels of each set are in range and in all."""
+
+    indptr: NDArray[np.int64]
+    labels: NDArray[np.uint16]
+    posting_indptr: NDArray[np.int64]
+    postings: NDArray[np.int32]
+    hits: NDArray[np.int32]
+    totals: NDArray[np.int64]
+
+
+class Pairs(NamedTuple):
+    """Exact counts of pairs, ``(n_concepts, n_concepts)`` int64, and their weights for one tau.
+
+    ``weight`` is ``g`` of each pair and ``gain`` an upper bound of its positive part, float64.
+    """
+
+    hits: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    gain: NDArray[np.float64]
+
+
+class Goal(NamedTuple):
+    """What counts as good enough, and where it is put.
+
+    ``numbers`` int64 is [hits of the best so far, its total, formulas kept, triples counted,
+    formulas that did not fit, 1 if the bar rises with the best, how often it rose]. ``bar``
+    float64 is [IoU to reach, that times ``|N|`` less the rounding]. ``kept`` int64
+    ``(capacity, 6)`` rows are [form, a, b, c, hits, total].
+    """
+
+    in_range: int
+    numbers: NDArray[np.int64]
+    bar: NDArray[np.float64]
+    slack: float
+    kept: NDArray[np.int64]
+
+
+@kernel
+def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
+    """Count the pixels in range, and all pixels, that carry three concepts."""
+    start = sets.posting_indptr
+    rare, second, third = a, b, c
+    if start[second + 1] - start[second] < start[rare + 1] - start[rare]:
+        rare, second = second, rare
+    if start[third + 1] - start[third] < start[rare + 1] - start[rare]:
+        rare, third = third, rare
+    hits, total = 0, 0
+    for place in range(start[rare], start[rare + 1]):
+        row = sets.postings[place]
+        found = 0
+        for entry in range(sets.indptr[row], sets.indptr[row + 1]):
+            label = sets.labels[entry]
+            if label == second or label == third:
+                found += 1
+        if found == 2:
+            hits += sets.hits[row]
+            total += sets.totals[row]
+    return hits, total
+
+
+@kernel
+def keep(goal: Goal, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
+    """Keep a formula that reaches the bar; one that beats the best raises it."""
+    numbers = goal.numbers
+    union = goal.in_range + total - hits
+    if numbers[5] == 1:
+        best_union = goal.in_range + numbers[1] - numbers[0]
+        ours, theirs = hits * best_union, numbers[0] * union
+        if ours < theirs:
+            return
+        if ours > theirs:
+            numbers[0], numbers[1], numbers[2], numbers[4] = hits, total, 0, 0
+            numbers[6] += 1
+            goal.bar[0] = hits / union
+            goal.bar[1] = goal.bar[0] * goal.in_range - goal.slack
+    elif hits / union < goal.bar[0]:
+        return
+    if numbers[2] == len(goal.kept):
+        numbers[4] += 1
+        return
+    row = goal.kept[numbers[2]]
+    row[0], row[1], row[2], row[3], row[4], row[5] = form, a, b, c, hits, total
+    numbers[2] += 1
+
+
+@kernel
+def consider(goal: Goal, form: int, a: int, b: int, c: int, sets: Sets, pairs: Pairs) -> None:
+    """Count one formula exactly; one that holds on the pixels of a shorter one is left to that."""
+    t, h = pairs.totals, pairs.hits
+    t_ab, t_ac, t_bc = t[a, b], t[a, c], t[b, c]
+    t_a, t_b, t_c = t[a, a], t[b, b], t[c, c]
+    if form == OR_NOT or form == AND_NOT or form == NOT_NOT:
+        if t_ac == 0 and t_bc == 0:
+            return
+    if (form == NOT_NOT or form == NOT_OR) and t_ab == 0:
+        return
+    if form == NOT_NOT and t_ac == 0:
+        return
+    if t_ab == 0 or t_ac == 0 or t_bc == 0:
+        h_abc, t_abc = 0, 0
+    else:
+        h_abc, t_abc = triple_counts(sets, a, b, c)
+        goal.numbers[3] += 1
+    if form == OR_OR:
+        total = t_a + t_b + t_c - t_ab - t_ac - t_bc + t_abc
+        hits = h[a, a] + h[b, b] + h[c, c] - h[a, b] - h[a, c] - h[b, c] + h_abc
+        shorter = (
+            total == t_a + t_b - t_ab or total == t_a + t_c - t_ac or total == t_b + t_c - t_bc
+        )
+    elif form == OR_AND:
+        total = t_ac + t_bc - t_abc
+        hits = h[a, c] + h[b, c] - h_abc
+        shorter = total == t_ac or total == t_bc or total == t_c or total == t_a + t_b - t_ab
+    elif form == OR_NOT:
+        total = t_a + t_b - t_ab - t_ac - t_bc + t_abc
+        hits = h[a, a] + h[b, b] - h[a, b] - h[a, c] - h[b, c] + h_abc
+        shorter = total == t_a - t_ac or total == t_b - t_bc or total == t_a + t_b - t_ab
+    elif form == AND_OR:
+        total = t_ab + t_c - t_abc
+        hits = h[a, b] + h[c, c] - h_abc
+        shorter = (
+            total == t_c or total == t_ab or total == t_a + t_c - t_ac or total == t_b + t_c - t_bc
+        )
+    elif form == AND_AND:
+        total, hits = t_abc, h_abc
+        shorter = total == t_ab or total == t_ac or total == t_bc
+    elif form == AND_NOT:
+        total = t_ab - t_abc
+        hits = h[a, b] - h_abc
+        shorter = total == t_ab or total == t_a - t_ac or total == t_b - t_bc
+    elif form == NOT_OR:
+        total = t_a - t_ab + t_c - t_ac + t_abc
+        hits = h[a, a] - h[a, b] + h[c, c] - h[a, c] + h_abc
+        shorter = total == t_c or total == t_a - t_ab or total == t_a + t_c - t_ac
+    else:
+        total = t_a - t_ab - t_ac + t_abc
+        hits = h[a, a] - h[a, b] - h[a, c] + h_abc
+        shorter = total == t_a - t_ab or total == t_a - t_ac
+    if not shorter:
+        keep(goal, form, a, b, c, hits, total)

@@ -1,0 +1,316 @@
+"""Best-first search for chains of more than three concepts.
+
+A chain ``f`` with ``r`` concepts to come cannot end above ``max(g(f) + S(r), p(f) + S(r - 1))``:
+``g`` is the linear score of ``ccx_cli.search.triples``, ``p`` its positive part and ``S(i)`` the
+sum of the ``i`` largest positive parts of single concepts. Either every concept to come is joined
+by OR and adds at most its positive part, or one of them cuts the formula down, to at most the
+positive part of what stood there. Chains are expanded in the order of that bound; when none is
+left above the bar, the best one found is proven.
+
+Chains of the same concepts that hold on the same pixels are expanded once: all that can follow is
+the same. (Other concepts would leave others to follow: ``((b AND NOT a) OR c) AND b`` is no chain.)
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.compiled import kernel
+from ccx_cli.search.chains import Chain, Scored, distinct, sets_in
+from ccx_cli.search.counts import DataCounts, set_signature
+from ccx_cli.search.formula import Operator
+from ccx_cli.search.space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Longer:
+    """What a best-first search found.
+
+    Attributes
+    ----------
+    found
+        Distinct chains that reach the floor and that no other found one beats, best first.
+    bound
+        No chain has a larger IoU than this or than the best one found.
+    nodes
+        Chains expanded.
+    """
+
+    found: tuple[Scored, ...]
+    bound: float
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One chain against every concept, and itself; ``gains`` are positive parts."""
+
+    hits: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    signatures: NDArray[np.uint64]
+    gains: NDArray[np.float64]
+    own_hits: int
+    own_total: int
+    own_signature: int
+    own_gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Children:
+    """Extensions of one chain that may lead above the bar, by descending bound."""
+
+    parent: Chain | None
+    operators: NDArray[np.int8]
+    concepts: NDArray[np.int64]
+    bounds: NDArray[np.float64]
+
+    def chain(self, place: int) -> Chain:
+        concept, operator = int(self.concepts[place]), Operator(int(self.operators[place]))
+        return Chain((concept,)) if self.parent is None else self.parent.extended(operator, concept)
+
+
+def search_longer(
+    data: DataCounts,
+    hits: NDArray[np.int32],
+    space: SearchSpace,
+    length: int,
+    floor: float,
+    node_limit: int,
+    seconds: float | None,
+) -> Longer:
+    """Find the best chain of at most ``length`` concepts, with a bound.
+
+    Parameters
+    ----------
+    data
+        The data set's counts.
+    hits
+        ``(n_sets,)`` int32, pixels in range by label set.
+    space
+        Concepts and operators to use.
+    length
+        Most concepts.
+    floor
+        IoU that is known to be reached; only chains that reach it as well are reported.
+    node_limit
+        Chains expanded at most.
+    seconds
+        Time at most, or ``None``.
+    """
+    return _Search(data, hits, space, length, floor).run(node_limit, seconds)
+
+
+class _Search:
+    def __init__(
+        self,
+        data: DataCounts,
+        hits: NDArray[np.int32],
+        space: SearchSpace,
+        length: int,
+        floor: float,
+    ) -> None:
+        self.data, self.hits, self.space, self.length = data, hits, space, length
+        self.in_range = int(hits.sum(dtype=np.int64))
+        self.tau = self.best = floor
+        self.found: list[Scored] = []
+        self.seen: set[tuple[int, frozenset[int]]] = set()
+        everything = np.ones(len(data.sets), dtype=np.bool_)
+        whole = self._row(everything)
+        self.single = whole
+        # Sums of at most n_sets float64 terms err by at most n_sets units in the last place.
+        self.slack = (
+            4 * np.finfo(np.float64).eps * (len(data.sets) + 64) * float(data.sets.totals.sum())
+        )
+        gains = np.sort(whole.gains[space.mask])[::-1]
+        self.most = np.concatenate([[0.0], np.cumsum(gains[: length + 1])])
+        self.most = np.pad(self.most, (0, length + 2), mode="edge")
+
+    def run(self, node_limit: int, seconds: float | None) -> Longer:
+        started = time.monotonic()
+        blocks = [self._singles()]
+        heap = [(-float(blocks[0].bounds[0]), 0, 0)] if len(blocks[0].bounds) else []
+        nodes = 0
+        while heap and -heap[0][0] >= self._bar():
+            out_of_time = seconds is not None and time.monotonic() - started >= seconds
+            if nodes >= node_limit or out_of_time:
+                break
+            _, block, place = heapq.heappop(heap)
+            children = blocks[block]
+            if place + 1 < len(children.bounds):
+                heapq.heappush(heap, (-float(children.bounds[place + 1]), block, place + 1))
+            nodes += 1
+            grown = self._expand(children.chain(place))
+            if len(grown.bounds):
+                blocks.append(grown)
+                heapq.heappush(heap, (-float(grown.bounds[0]), len(blocks) - 1, 0))
+        left = -heap[0][0] if heap else 0.0
+        bound = self.best
+        if heap and left >= self._bar():
+            bound = min(1.0, max(bound, (left + self.slack) / self.in_range))
+        reached = [formula for formula in self.found if formula.iou == self.best]
+        return Longer(tuple(distinct(reached)), bound, nodes)
+
+    def _bar(self) -> float:
+        return self.best * self.in_range - self.slack
+
+    def _row(self, holds: NDArray[np.bool_]) -> _Row:
+        sets = self.data.sets
+        hits, totals, signatures, gains, own = _chain_rows(
+            holds,
+            sets.indptr,
+            sets.labels,
+            sets.totals,
+            self.hits,
+            self.tau,
+            self.data.n_concepts,
+        )
+        return _Row(hits, totals, signatures, gains, int(own[0]), int(own[1]), int(own[2]), own[3])
+
+    def _singles(self) -> _Children:
+        concepts = self.space.concepts
+        weights = self._weight(self.single.hits, self.single.totals)[concepts]
+        bounds = np.maximum(
+            weights + self.most[self.length - 1],
+            self.single.gains[concepts] + self.most[self.length - 2],
+        )
+        return self._kept(None, np.zeros(len(concepts), dtype=np.int8), concepts, bounds)
+
+    def _expand(self, chain: Chain) -> _Children:
+        row = self._row(sets_in(chain, self.data))
+        free = self.space.mask.copy()
+        free[list(chain.concepts)] = False
+        grown = len(chain) + 1
+        left = self.length - grown
+        operators, concepts, bounds = [], [], []
+        for operator in self.space.operators:
+            hits, totals, signatures, gains = self._extended(row, operator)
+            iou = hits / (self.in_range + totals - hits)
+            # The same as the chain, or as the concept alone: a shorter formula.
+            new = free & (totals != row.own_total) & (totals > 0)
+            if operator is not Operator.AND_NOT:
+                new &= totals != self.single.totals
+            for concept in np.flatnonzero(new & (iou >= self.best)):
+                self._note(chain, operator, int(concept), hits, totals, iou, signatures)
+            if left == 0:
+                continue
+            # What cuts the chain down may leave room for all of a later concept's positive part.
+            most = self.most[left]
+            bound = np.maximum(self._weight(hits, totals) + most, gains + self.most[left - 1])
+            for concept in np.flatnonzero(new & (bound >= self._bar())):
+                known = (int(signatures[concept]), frozenset((*chain.concepts, int(concept))))
+                if known in self.seen:
+                    continue
+                self.seen.add(known)
+                operators.append(int(operator))
+                concepts.append(int(concept))
+                bounds.append(float(bound[concept]))
+        return self._kept(
+            chain,
+            np.array(operators, dtype=np.int8),
+            np.array(concepts, dtype=np.int64),
+            np.array(bounds, dtype=np.float64),
+        )
+
+    def _extended(
+        self, row: _Row, operator: Operator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.float64]]:
+        single = self.single
+        own_signature = np.uint64(row.own_signature)
+        match operator:
+            case Operator.OR:
+                return (
+                    row.own_hits + single.hits - row.hits,
+                    row.own_total + single.totals - row.totals,
+                    own_signature ^ single.signatures ^ row.signatures,
+                    row.own_gain + single.gains - row.gains,
+                )
+            case Operator.AND:
+                return row.hits, row.totals, row.signatures, row.gains
+            case Operator.AND_NOT:
+                return (
+                    row.own_hits - row.hits,
+                    row.own_total - row.totals,
+                    own_signature ^ row.signatures,
+                    row.own_gain - row.gains,
+                )
+
+    def _note(
+        self,
+        chain: Chain,
+        operator: Operator,
+        concept: int,
+        hits: NDArray[np.int64],
+        totals: NDArray[np.int64],
+        iou: NDArray[np.float64],
+        signatures: NDArray[np.uint64],
+    ) -> None:
+        reached = Scored(
+            chain.extended(operator, concept),
+            int(hits[concept]),
+            int(totals[concept]),
+            float(iou[concept]),
+            int(signatures[concept]),
+        )
+        if reached.iou > self.best:
+            self.best = reached.iou
+            self.found = []
+        self.found.append(reached)
+
+    def _weight(self, hits: NDArray[np.int64], totals: NDArray[np.int64]) -> NDArray[np.float64]:
+        return hits - self.tau * (totals - hits)
+
+    def _kept(
+        self,
+        parent: Chain | None,
+        operators: NDArray[np.int8],
+        concepts: NDArray[np.int64],
+        bounds: NDArray[np.float64],
+    ) -> _Children:
+        order = np.argsort(-bounds, kind="stable")
+        order = order[bounds[order] >= self._bar()]
+        return _Children(parent, operators[order], concepts[order], bounds[order])
+
+
+@kernel
+def _chain_rows(
+    holds: NDArray[np.bool_],
+    indptr: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    totals: NDArray[np.int64],
+    hits: NDArray[np.int32],
+    tau: float,
+    n_concepts: int,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.uint64],
+    NDArray[np.float64],
+    tuple[int, int, np.uint64, float],
+]:
+    row_hits = np.zeros(n_concepts, dtype=np.int64)
+    row_totals = np.zeros(n_concepts, dtype=np.int64)
+    row_signatures = np.zeros(n_concepts, dtype=np.uint64)
+    row_gains = np.zeros(n_concepts)
+    own_hits, own_total, own_signature, own_gain = 0, 0, np.uint64(0), 0.0
+    for row in range(len(holds)):
+        if not holds[row]:
+            continue
+        signature = set_signature(row)
+        gain = max(0.0, hits[row] - tau * (totals[row] - hits[row]))
+        own_hits += hits[row]
+        own_total += totals[row]
+        own_signature ^= signature
+        own_gain += gain
+        for entry in range(indptr[row], indptr[row + 1]):
+            label = labels[entry]
+            row_hits[label] += hits[row]
+            row_totals[label] += totals[row]
+            row_signatures[label] ^= signature
+            row_gains[label] += gain
+    own = (own_hits, own_total, own_signature, own_gain)
+    return row_hits, row_totals, row_signatures, row_gains, own
