@@ -142,8 +142,10 @@ class _PlainProgress:
     @contextmanager
     def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
         task = _PlainTask(self._console, what, total, done, unit)
-        yield task
-        task.finish()
+        try:
+            yield task
+        finally:
+            task.finish()
 
     def note(self, text: str) -> None:
         self._console.print(Text(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ccx_cli import __version__
-from ccx_cli.cli import cache, cluster, demo, explain
+from ccx_cli.cli import cache, cluster, demo, explain, score
 from ccx_cli.cli.diagnostics import say, say_error
 from ccx_cli.cli.options import with_groups
 from ccx_cli.cli.output import ReaderLeftError, print_text
@@ -59,6 +60,7 @@ app.command(rich_help_panel="Data")(with_groups(demo.demo))
 app.add_typer(cache.app, rich_help_panel="Data")
 app.command(rich_help_panel="Explain")(with_groups(cluster.cluster))
 app.command(rich_help_panel="Explain")(with_groups(explain.explain))
+app.command(rich_help_panel="Explain")(with_groups(score.score))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,4 +114,8 @@ def _one_sentence(error: TyperException) -> str:
 
 def run() -> None:
     """Run the process's command line: the entry point of ``ccx``."""
-    sys.exit(main())
+    code = main()
+    if code == ExitCode.INTERRUPTED:
+        # A second Ctrl-C while Python waits for its threads would end in a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

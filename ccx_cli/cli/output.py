@@ -189,7 +189,9 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
     for record in records:
         rows.writerow(
             {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+                key: json.dumps(value, ensure_ascii=False)
+                if isinstance(value, list | dict | bool)
+                else value
                 for key, value in record.items()
             }
         )

@@ -111,43 +111,41 @@ def count_hits(
     """
     cut = cut_intervals(ranges)
     if device == "cpu":
-        rows = axis_weights(maps.shape[1], index.mask_shape[0])
-        columns = axis_weights(maps.shape[2], index.mask_shape[1])
-        per_set = np.zeros((len(ranges), len(index.sets)), dtype=np.int32)
-        per_local = np.zeros(
-            (len(ranges), len(index.local_sets) if per_image else 0), dtype=np.int32
-        )
-        count_intervals(
-            np.ascontiguousarray(maps, dtype=np.float32),
-            (rows.i0, rows.i1, rows.w0, rows.w1),
-            (columns.i0, columns.i1, columns.w0, columns.w1),
-            cut.edges,
-            cut.first,
-            cut.last,
-            index.maps,
-            index.offsets,
-            index.local_sets,
-            index.max_local,
-            per_set,
-            per_local,
-        )
-        totals = per_set.sum(axis=1, dtype=np.int64)
-        return Hits(per_set, per_local if per_image else None, totals)
-    from ccx_cli.probe.hits_torch import count_local
+        per_set, per_local = _count_on_cpu(maps, cut, index, per_image=per_image)
+    else:
+        from ccx_cli.probe.hits_torch import count_local
 
-    per_local = count_local(maps, cut.edges, cut.first, cut.last, index, device)
-    per_set = (
-        np.stack(
-            [
-                np.bincount(index.local_sets, row, len(index.sets)).astype(np.int32)
-                for row in per_local
-            ]
-        )
-        if len(ranges)
-        else np.zeros((0, len(index.sets)), dtype=np.int32)
-    )
+        per_local = count_local(maps, cut.edges, cut.first, cut.last, index, device)
+        per_set = np.zeros((len(ranges), len(index.sets)), dtype=np.int32)
+        for row, found in zip(per_set, per_local, strict=True):
+            np.add.at(row, index.local_sets, found)
     totals = per_set.sum(axis=1, dtype=np.int64)
     return Hits(per_set, per_local if per_image else None, totals)
+
+
+def _count_on_cpu(
+    maps: NDArray[np.float32], cut: Intervals, index: ConceptIndex, *, per_image: bool
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    rows = axis_weights(maps.shape[1], index.mask_shape[0])
+    columns = axis_weights(maps.shape[2], index.mask_shape[1])
+    n_ranges = len(cut.first)
+    per_set = np.zeros((len(index.sets), n_ranges), dtype=np.int32)
+    per_local = np.zeros((len(index.local_sets) if per_image else 0, n_ranges), dtype=np.int32)
+    count_intervals(
+        np.ascontiguousarray(maps, dtype=np.float32),
+        (rows.i0, rows.i1, rows.w0, rows.w1),
+        (columns.i0, columns.i1, columns.w0, columns.w1),
+        cut.edges,
+        cut.first,
+        cut.last,
+        index.maps,
+        index.offsets,
+        index.local_sets,
+        index.max_local,
+        per_set,
+        per_local,
+    )
+    return np.ascontiguousarray(per_set.T), np.ascontiguousarray(per_local.T)
 
 
 def _float_at_most(value: float) -> np.float32:

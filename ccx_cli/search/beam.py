@@ -88,6 +88,7 @@ def beam_search(
     hits: NDArray[np.int32],
     settings: BeamSettings,
     space: SearchSpace | None = None,
+    pairs: NDArray[np.int64] | None = None,
 ) -> Found:
     """Find a formula of large IoU.
 
@@ -104,6 +105,8 @@ def beam_search(
         Length and width.
     space
         Concepts and operators to use; all by default.
+    pairs
+        ``pair_hits`` of the same hits, where they are known already.
 
     Returns
     -------
@@ -113,7 +116,8 @@ def beam_search(
     if in_range == 0 or data.n_concepts == 0:
         return Found(None, 0)
     space = space or SearchSpace.whole(data.n_concepts)
-    pairs = pair_hits(data, hits)
+    if pairs is None:
+        pairs = pair_hits(data, hits)
     singles = _candidates(
         None,
         Operator.OR,

@@ -159,7 +159,7 @@ def find_optimum(
         shorter = levels[-1]
         floor = shorter.best[0]
         if length > 2:
-            wide = beam_search(data, hits, BeamSettings(length), space).best
+            wide = beam_search(data, hits, BeamSettings(length), space, walk.pairs).best
             floor = wide if wide is not None and walk.beats(wide, floor) else floor
         if length <= WALKED:
             found = walk.best_of(length, floor)

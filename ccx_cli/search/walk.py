@@ -108,13 +108,28 @@ class Walk:
         return replace(formula, chain=written_best(formula.chain, self.iou_of))
 
     def iou_of(self, chain: Chain) -> float:
-        """IoU of any chain."""
-        if self.in_range == 0:
-            return 0.0
-        holds = sets_in(chain, self.data)
-        both = int(self.hits[holds].sum(dtype=np.int64))
-        total = int(self.data.sets.totals[holds].sum())
-        return both / (self.in_range + total - both)
+        """IoU of any chain; of one or two concepts from the tables."""
+        if len(chain) <= 2:
+            both, total = (self._count(chain, table) for table in (self.pairs, self.data.totals))
+        else:
+            holds = sets_in(chain, self.data)
+            both = int(self.hits[holds].sum(dtype=np.int64))
+            total = int(self.data.sets.totals[holds].sum())
+        union = self.in_range + total - both
+        return both / union if union else 0.0
+
+    @staticmethod
+    def _count(chain: Chain, table: NDArray[np.int64]) -> int:
+        """Count the pixels of a chain of one or two concepts from a table of pairs."""
+        a, b = (*chain.concepts, *chain.concepts)[:2]
+        single, other, common = int(table[a, a]), int(table[b, b]), int(table[a, b])
+        match chain.operators:
+            case (Operator.OR,):
+                return single + other - common
+            case (Operator.AND_NOT,):
+                return single - common
+            case _:
+                return common
 
     def _walk(self, length: int, both: int, total: int, iou: float, *, rising: bool) -> Reached:
         data, sets = self.data, self.data.sets
