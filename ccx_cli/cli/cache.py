@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,7 +70,7 @@ def build(
 def list_caches(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) -> None:
     """List the caches there are."""
     with writing_to(out, COLUMNS, no_color=talk.no_color) as writer:
-        records = [_describe(directory) for directory in _caches(places)]
+        records = [_describe(directory, places) for directory in _caches(places)]
         for record in records:
             writer.line(record)
         writer.rest(records)
@@ -92,7 +93,7 @@ def verify(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) -> No
         records = []
         with progress.task("Verifying", len(directories), unit="caches") as task:
             for directory in directories:
-                records.append(_describe(directory, whole=True))
+                records.append(_describe(directory, places, whole=True))
                 writer.line(records[-1])
                 task.advance()
         writer.rest(records)
@@ -173,7 +174,7 @@ def _is_cache(directory: Path) -> bool:
     )
 
 
-def _describe(directory: Path, *, whole: bool = False) -> dict[str, Any]:
+def _describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> dict[str, Any]:
     """Describe a cache and the range caches inside it; ``whole`` checks every digest."""
     from ccx_cli.errors import CcxError
     from ccx_cli.store.shards import MANIFEST, read_manifest
@@ -190,7 +191,7 @@ def _describe(directory: Path, *, whole: bool = False) -> dict[str, Any]:
             continue
         if manifest.parent == directory:
             holds = cache.kind.removeprefix("ccx-").replace("-", " ")
-            rebuild = cache.rebuild
+            rebuild = _rebuilt_here(cache.rebuild, places)
         if whole:
             faults += [
                 f"{place / shard.file} {fault}"
@@ -206,3 +207,17 @@ def _describe(directory: Path, *, whole: bool = False) -> dict[str, Any]:
         "rebuild": rebuild,
         "directory": str(directory),
     }
+
+
+def _rebuilt_here(command: str, places: PlaceOptions) -> str:
+    """Rewrite the command that made a cache for where the cache is now: directories move."""
+    words = shlex.split(command)
+    options = dict(zip(words[3::2], words[4::2], strict=False))
+    if places.data_dir is not None:
+        options.pop("--root-segmentations", None)
+        options.pop("--root-activations", None)
+    for field in fields(places):
+        root = getattr(places, field.name)
+        if root is not None and field.name != "root_results":
+            options[f"--{field.name.replace('_', '-')}"] = str(root.absolute())
+    return shlex.join([*words[:3], *(word for pair in options.items() for word in pair)])

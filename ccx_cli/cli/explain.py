@@ -24,6 +24,20 @@ from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search
 if TYPE_CHECKING:
     from ccx_cli.probe.ranges import Range
 
+SHOWN_OTHERS = 5
+
+
+def formula_and_others(record: Record) -> str:
+    """Show the formula, below it the first ones that score the same (=) or nearly so (~)."""
+    same = [other for other in record.get("tied", []) if other["formula"] != record["formula"]]
+    near = record.get("near", [])
+    lines = [f"= {other['formula']}" for other in same]
+    lines += [f"~ {other['formula']} ({other['iou']:.4f})" for other in near]
+    hidden = len(lines) - SHOWN_OTHERS + record.get("more_near", 0)
+    if hidden > 0:
+        lines[SHOWN_OTHERS:] = [f"and {hidden:,} more"]
+    return "\n".join([record["formula"] or "-", *lines])
+
 
 def iou_and_bound(record: Record) -> str:
     """Show the IoU, and the bound that is left where nothing is proven yet."""
@@ -43,7 +57,7 @@ COLUMNS = (
     Column("unit", "unit", right=True),
     Column("cluster", "cluster", right=True),
     Column("range", "range", style="dim"),
-    Column("formula", "formula", style="bold"),
+    Column("formula", "formula", style="bold", show=formula_and_others),
     Column("IoU", "iou", right=True, show=iou_and_bound),
     Column("by concepts", "by_length", style="dim", show=what_each_adds),
     Column("hits", "hits", right=True),

@@ -172,21 +172,20 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
     DamagedDataError
         If a shard is missing or is not the one that was written.
     """
-    n_pixels = dataset.mask_shape[0] * dataset.mask_shape[1]
     names = [_shard_name(start) for start in range(0, len(dataset.rows), BLOCK)]
-    parts: list[NDArray[np.uint8] | NDArray[np.uint16]] = []
     lengths: list[NDArray[np.int64]] = []
     totals: list[NDArray[np.int32]] = []
+    wide = False
     for name in names:
         with cache.read(name) as file:
-            parts.append(file["maps"][()])
+            wide = wide or file["maps"].dtype == np.uint16
             lengths.append(np.diff(file["offsets"][()]))
             totals.append(file["totals"][()].astype(np.int32))
-    wide = any(part.dtype == np.uint16 for part in parts)
+    n_pixels = dataset.mask_shape[0] * dataset.mask_shape[1]
     maps = np.empty((len(dataset.rows), n_pixels), dtype=np.uint16 if wide else np.uint8)
-    for place in range(len(parts)):
-        maps[place * BLOCK : place * BLOCK + len(parts[place])] = parts[place]
-        parts[place] = parts[place][:0]
+    for place, name in enumerate(names):
+        with cache.read(name) as file:
+            file["maps"].read_direct(maps[place * BLOCK : (place + 1) * BLOCK])
     with cache.read(_SETS) as file:
         numbers = file["labels"][()]
         indptr, set_totals = file["indptr"][()], file["totals"][()]

@@ -219,9 +219,10 @@ def _conclude(walk: Walk, levels: list[Level], penalty: float, rounds: int, node
     def score(formula: Scored) -> float:
         return formula.iou * penalty ** (len(formula.chain) - 1)
 
-    chosen = max(written, key=lambda level: score(level.best[0]))
-    best = chosen.best[0]
+    best = max((level.best[0] for level in written), key=score)
     reached = score(best)
+    equal = [level for level in levels if score(level.best[0]) == reached]
+    others = distinct(formula for level in equal for formula in level.best)
     # A level that is not proven leaves room only for formulas of exactly its length.
     left = [level.bound * penalty ** (level.length - 1) for level in levels if not level.proven]
     return Optimum(
@@ -229,8 +230,15 @@ def _conclude(walk: Walk, levels: list[Level], penalty: float, rounds: int, node
         score=reached,
         bound=max([reached, *left]),
         levels=tuple(written),
-        ties=tuple(formula for formula in chosen.best if score(formula) == reached),
-        more_ties=chosen.more,
+        ties=(
+            best,
+            *(
+                formula
+                for formula in others
+                if score(formula) == reached and formula.signature != best.signature
+            ),
+        ),
+        more_ties=equal[-1].more,
         rounds=rounds,
         nodes=nodes,
     )

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from ccx_cli.search.chains import Chain
 from ccx_cli.search.formula import Operator
 
+# The truth table of a concept alone; its other table of one, a leading NOT, starts no chain.
+_CONCEPT = 0b10
+
 _Key = tuple[tuple[float, ...], tuple[int, ...], tuple[Operator, ...]]
 
 
@@ -25,24 +28,24 @@ def written_best(chain: Chain, iou_of: Callable[[Chain], float]) -> Chain:
     iou_of
         Gives the IoU of a chain on the data; asked for prefixes only, once for each.
     """
-    known: dict[tuple[int, ...], tuple[_Key, Chain]] = {}
+    known: dict[tuple[tuple[int, ...], int], tuple[_Key, Chain] | None] = {}
 
-    def best(concepts: tuple[int, ...], table: int) -> tuple[_Key, Chain]:
+    def best(concepts: tuple[int, ...], table: int) -> tuple[_Key, Chain] | None:
         if len(concepts) == 1:
-            return ((), concepts, ()), Chain(concepts)
-        if concepts not in known:
+            return (((), concepts, ()), Chain(concepts)) if table == _CONCEPT else None
+        if (concepts, table) not in known:
             options = []
             for place, concept in enumerate(concepts):
                 peeled = _peel(table, len(concepts), place)
-                if peeled is None:
+                rest = peeled and best(concepts[:place] + concepts[place + 1 :], peeled[1])
+                if peeled is None or rest is None:
                     continue
-                operator, rest = peeled
-                (scores, _, _), prefix = best(concepts[:place] + concepts[place + 1 :], rest)
-                whole = prefix.extended(operator, concept)
+                (scores, _, _), prefix = rest
+                whole = prefix.extended(peeled[0], concept)
                 key = ((-score(prefix), *scores), whole.concepts, whole.operators)
                 options.append((key, whole))
-            known[concepts] = min(options)
-        return known[concepts]
+            known[concepts, table] = min(options, default=None)
+        return known[concepts, table]
 
     scored: dict[Chain, float] = {}
 
@@ -51,7 +54,8 @@ def written_best(chain: Chain, iou_of: Callable[[Chain], float]) -> Chain:
             scored[prefix] = iou_of(prefix)
         return scored[prefix]
 
-    return best(chain.concepts, _truth_table(chain))[1]
+    found = best(chain.concepts, _truth_table(chain))
+    return chain if found is None else found[1]
 
 
 def _truth_table(chain: Chain) -> int:

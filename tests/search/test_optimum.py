@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.hits import count_hits
+from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.formula import Operator
+from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
+from ccx_cli.search.space import SearchSpace
+
+if TYPE_CHECKING:
+    from tests.golden_data import GoldenNetwork
+    from tests.search.brute_force import (
+        SmallRange,
+        all_chains,
+        best_by_length,
+        holds,
+        small_ranges,
+    )
+else:
+    from brute_force import SmallRange, all_chains, best_by_length, holds, small_ranges
+    from golden_data import GoldenNetwork
+
+UNLIMITED = 10**6
+
+
+@settings(max_examples=150, deadline=None)
+@given(small_ranges(), st.integers(1, 3))
+def test_no_formula_beats_the_optimum_and_no_tie_is_missed(small: SmallRange, length: int) -> None:
+    expected = best_by_length(small, length)
+    found = find_optimum(small.counts, small.in_range, OptimumSettings(length))
+    if not expected[-1][0]:
+        assert found.best is None
+        return
+    assert found.best is not None
+    assert found.proven
+    for level, (iou, ties) in zip(found.levels, expected, strict=True):
+        best = level.best[0]
+        assert Fraction(best.both, sum(small.hits) + best.total - best.both) == iou
+        assert len(level.best) == ties
+    assert len(found.ties) == expected[-1][1]
+    assert {small.iou(holds(tie.chain, small)) for tie in found.ties} == {expected[-1][0]}
+    assert len({holds(tie.chain, small) for tie in found.ties}) == len(found.ties)
+
+
+@settings(max_examples=25, deadline=None)
+@given(small_ranges(most_concepts=6), st.integers(4, 5))
+def test_longer_chains_are_proven_too_where_the_search_may_finish(
+    small: SmallRange, length: int
+) -> None:
+    expected = best_by_length(small, length)
+    assume(expected[-1][0] > 0)
+    found = find_optimum(small.counts, small.in_range, OptimumSettings(length, UNLIMITED))
+    assert found.best is not None
+    assert found.proven
+    assert [level.best[0].iou for level in found.levels] == [float(iou) for iou, _ in expected]
+
+
+@settings(max_examples=40, deadline=None)
+@given(small_ranges(most_concepts=6), st.integers(0, 3))
+def test_the_bound_of_an_unfinished_search_holds(small: SmallRange, nodes: int) -> None:
+    expected = best_by_length(small, 4)
+    assume(expected[-1][0] > 0)
+    found = find_optimum(small.counts, small.in_range, OptimumSettings(4, nodes))
+    assert found.best is not None
+    assert found.best.iou <= float(expected[-1][0]) <= found.bound
+    assert found.bound <= 1
+    if found.proven:
+        assert found.best.iou == float(expected[-1][0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    small_ranges(),
+    st.data(),
+    st.sets(st.sampled_from(tuple(Operator)), min_size=1).map(lambda some: tuple(sorted(some))),
+)
+def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
+    small: SmallRange, data: st.DataObject, operators: tuple[Operator, ...]
+) -> None:
+    assume(small.n_concepts)
+    concepts = sorted(data.draw(st.sets(st.integers(0, small.n_concepts - 1), min_size=1)))
+    mask = np.zeros(small.n_concepts, dtype=np.bool_)
+    mask[concepts] = True
+    space = SearchSpace(mask, operators)
+    expected = best_by_length(small, 3, concepts, operators)[-1][0]
+    found = find_optimum(small.counts, small.in_range, OptimumSettings(), space)
+    assert (found.best.iou if found.best else 0.0) == float(expected)
+    if found.best is not None:
+        assert set(found.best.chain.concepts) <= set(concepts)
+    wide = beam_search(small.counts, small.in_range, BeamSettings(), space).best
+    assert (wide.iou if wide else 0.0) <= float(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_ranges(), st.floats(0.5, 1))
+def test_a_length_penalty_changes_what_is_best(small: SmallRange, penalty: float) -> None:
+    expected = best_by_length(small, 3)
+    assume(expected[-1][0] > 0)
+    found = find_optimum(small.counts, small.in_range, OptimumSettings(length_penalty=penalty))
+    scores = [float(iou) * penalty**place for place, (iou, _) in enumerate(expected)]
+    # The same products, so the same rounding.
+    assert found.score == max(scores)
+    assert found.proven
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_ranges(most_concepts=5), st.floats(0, 0.5))
+def test_near_optima_are_all_formulas_within_the_tolerance(
+    small: SmallRange, within: float
+) -> None:
+    best = best_by_length(small, 3)[-1][0]
+    assume(best > 0)
+    bar = float(best) * (1 - within)
+    expected = {
+        value
+        for length in (1, 2, 3)
+        for chain in all_chains(range(small.n_concepts), length)
+        if float(small.iou(value := holds(chain, small))) >= bar
+    }
+    found, more = near_optima(small.counts, small.in_range, 3, bar)
+    assert more == 0
+    assert len(found) == len(expected)
+    assert {holds(formula.chain, small) for formula in found} == expected
+
+
+def test_nothing_in_range_has_no_formula() -> None:
+    small = SmallRange((frozenset({0}), frozenset({1})), (3, 4), (0, 0))
+    found = find_optimum(small.counts, small.in_range, OptimumSettings())
+    assert found.best is None
+    assert found.proven
+
+
+def test_pixels_without_a_concept_have_no_formula() -> None:
+    small = SmallRange((frozenset(), frozenset({0})), (3, 4), (2, 0))
+    assert find_optimum(small.counts, small.in_range, OptimumSettings()).best is None
+
+
+def test_one_concept_is_enough_for_any_length() -> None:
+    small = SmallRange((frozenset(), frozenset({0})), (3, 4), (1, 4))
+    found = find_optimum(small.counts, small.in_range, OptimumSettings(6))
+    assert found.best is not None
+    assert found.best.chain.concepts == (0,)
+    assert found.best.iou == 0.8
+    assert [level.proven for level in found.levels] == [True] * 6
+
+
+def test_the_optimum_is_never_below_a_recorded_search(
+    golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
+) -> None:
+    better = compared = 0
+    for recorded in golden_network.explanations:
+        if recorded.heuristic != "none" or recorded.length != 3:
+            continue
+        hits = count_hits(golden_network.activations[recorded.unit], [recorded.range], golden_index)
+        found = find_optimum(golden_counts, hits.per_set[0], OptimumSettings())
+        assert found.best is not None
+        assert found.proven
+        # The program computed its IoU in float32.
+        assert found.best.iou >= recorded.iou - 1e-7
+        compared += 1
+        better += found.best.iou > recorded.iou + 1e-6
+    assert compared == 48
+    assert better == {"none": 9, "places365": 14}[golden_network.name]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"length": 0}, "--length 0 has to be 1 or more."),
+        ({"node_limit": -1}, "--node-limit -1 has to be 0 or more."),
+        ({"time_limit": -2.0}, "--time-limit -2 has to be 0 or more."),
+        ({"time_limit": math.nan}, "--time-limit nan has to be 0 or more."),
+        ({"length_penalty": 0.0}, "--length-penalty 0 has to lie above 0 and be at most 1."),
+        ({"length_penalty": 1.5}, "--length-penalty 1.5 has to lie above 0 and be at most 1."),
+    ],
+)
+def test_settings_out_of_bounds_are_refused(wrong: dict[str, float], sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        OptimumSettings(**wrong)  # type: ignore[arg-type]
+    assert str(caught.value) == sentence

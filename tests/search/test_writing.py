@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from itertools import permutations, product
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccx_cli.search.chains import Chain
+from ccx_cli.search.formula import Operator
+from ccx_cli.search.writing import written_best
+
+if TYPE_CHECKING:
+    from tests.search.brute_force import SmallRange, holds
+else:
+    from brute_force import SmallRange, holds
+
+
+def everything(n: int) -> SmallRange:
+    """All label sets over ``n`` concepts: chains hold on the same ones if they are equivalent."""
+    sets = tuple(frozenset(c for c in range(n) if bits >> c & 1) for bits in range(1 << n))
+    return SmallRange(sets, (1,) * len(sets), (1,) * len(sets))
+
+
+@given(
+    st.integers(2, 4).flatmap(
+        lambda n: st.tuples(
+            st.permutations(range(n)),
+            st.lists(st.sampled_from(tuple(Operator)), min_size=n - 1, max_size=n - 1),
+        )
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_chosen_is_equivalent_and_its_prefixes_score_best(
+    drawn: tuple[list[int], list[Operator]], random: st.random_module
+) -> None:
+    concepts, operators = drawn
+    chain = Chain(tuple(concepts), tuple(operators))
+    n = len(chain)
+    small = everything(n)
+    scores: dict[tuple[bool, ...], float] = {}
+
+    def iou_of(prefix: Chain) -> float:
+        return scores.setdefault(holds(prefix, small), random.random())  # type: ignore[attr-defined]
+
+    def rank(candidate: Chain) -> tuple[float, ...]:
+        return tuple(
+            -iou_of(Chain(candidate.concepts[:k], candidate.operators[: k - 1]))
+            for k in range(n - 1, 0, -1)
+        )
+
+    equivalent = [
+        candidate
+        for order in permutations(range(n))
+        for joins in product(Operator, repeat=n - 1)
+        if holds(candidate := Chain(order, joins), small) == holds(chain, small)
+    ]
+    assert written_best(chain, iou_of) == min(
+        equivalent, key=lambda c: (rank(c), c.concepts, c.operators)
+    )
+
+
+def test_the_left_part_is_the_one_that_explains_most() -> None:
+    scores = {(0,): 0.1, (1,): 0.3, (2,): 0.2, (0, 2): 0.25, (0, 1): 0.4}
+
+    def iou_of(prefix: Chain) -> float:
+        return scores.get(tuple(sorted(prefix.concepts)), 0.0)
+
+    chain = Chain((0, 2, 1), (Operator.AND_NOT, Operator.AND))
+    written = written_best(chain, iou_of)
+    assert written == Chain((1, 0, 2), (Operator.AND, Operator.AND_NOT))
