@@ -110,7 +110,7 @@ def score(
         index = prepare_index(inputs, progress)
         counts = count_data(index)
         known = RangeCache(activations, method, progress)
-        holds = [holds_on(formula, index, counts) for formula in parsed]
+        holds = [holds_on(formula, index, counts, vocabulary.name) for formula in parsed]
         _tell_relations(parsed, holds, vocabulary, progress)
         records: list[Record] = []
         try:

@@ -29,8 +29,9 @@ class AxisWeights:
 def axis_weights(n_in: int, n_out: int) -> AxisWeights:
     """Weights that take ``n_in`` cells to ``n_out``, half-pixel centres, clamped at the border."""
     scale = np.float32(n_in) / np.float32(n_out)
-    # Exact in float64, so that the centres are rounded once: torch fuses the two steps.
-    centres = (np.float64(scale) * (np.arange(n_out) + 0.5) - 0.5).astype(np.float32)
+    # Rounded after each step, as in the published program's hits at 13x13; some builds of torch
+    # fuse the steps, which moves values by their last bit where n_in / n_out is no binary fraction.
+    centres = scale * (np.arange(n_out, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
     centres = np.maximum(centres, np.float32(0))
     i0 = np.minimum(centres.astype(np.int64), n_in - 1)
     w1 = np.clip(centres - i0.astype(np.float32), np.float32(0), np.float32(1))

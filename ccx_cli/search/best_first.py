@@ -153,7 +153,7 @@ class _Search:
         if heap and left >= self._bar():
             bound = min(1.0, max(bound, (left + self.slack) / self.in_range))
         reached = [formula for formula in self.found if formula.iou == self.best]
-        return Longer(tuple(distinct(reached)), bound, nodes)
+        return Longer(tuple(distinct(reached)), float(bound), nodes)
 
     def _bar(self) -> float:
         return self.best * self.in_range - self.slack

@@ -45,8 +45,12 @@ class Score:
     iou: float
 
 
-def holds_on(formula: Formula, index: ConceptIndex, data: DataCounts) -> NDArray[np.bool_]:
+def holds_on(
+    formula: Formula, index: ConceptIndex, data: DataCounts, name_of: Callable[[int], str]
+) -> NDArray[np.bool_]:
     """Evaluate a formula on the label sets of a data set, ``(n_sets,)`` bool.
+
+    ``name_of`` gives the name of any label number, for what is said of one that no pixel carries.
 
     Raises
     ------
@@ -56,7 +60,10 @@ def holds_on(formula: Formula, index: ConceptIndex, data: DataCounts) -> NDArray
     places = {int(number): place for place, number in enumerate(index.concepts)}
     for number in concepts_of(formula):
         if number not in places:
-            raise UsageError(f"No pixel of this subset carries concept #{number}.")
+            raise UsageError(
+                f"No pixel of this subset carries {name_of(number)}: `ccx score` needs concepts "
+                "that occur."
+            )
 
     def carries(number: int) -> NDArray[np.bool_]:
         carrying = np.zeros(len(data.sets), dtype=np.bool_)

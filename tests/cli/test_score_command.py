@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import ON_TINY, CommandLine
+else:
+    from command_line import ON_TINY, CommandLine
+
+
+def test_a_found_formula_scores_what_was_found(ccx: CommandLine) -> None:
+    for found in ccx.explain("--units", "1", "-q", "--format", "jsonl").lines:
+        ended = ccx("score", found["formula"], *ON_TINY, "--unit", "1", "-q", "--format", "jsonl")
+        line = ended.lines[found["cluster"]]
+        assert line["iou"] == found["iou"] == line["best_iou"]
+        assert line["hits"] == found["hits"]
+        assert line["both"] / (line["hits"] + line["total"] - line["both"]) == line["iou"]
+        assert line["formula"] == line["best_formula"] == found["formula"]
+        assert line["same_here"] is True
+
+
+def test_ranges_are_ranked_best_first(ccx: CommandLine) -> None:
+    everything = ccx("score", "red", *ON_TINY, "--top", "0", "-q", "--format", "jsonl").lines
+    ious = [line["iou"] for line in everything]
+    assert ious == sorted(ious, reverse=True)
+    assert len({line["unit"] for line in everything}) > 40
+    best = ccx("score", "red", *ON_TINY, "--top", "3", "-q", "--format", "jsonl").lines
+    assert best == everything[:3]
+    some = ccx("score", "red", *ON_TINY, "--units", "2,5", "-q", "--format", "jsonl").lines
+    assert {line["unit"] for line in some} <= {2, 5}
+
+
+def test_relations_between_formulas_are_told(ccx: CommandLine) -> None:
+    ended = ccx("score", "red OR (red AND ball)", "red-c", "red AND NOT ball", "red AND square",
+                *ON_TINY, "--unit", "1")  # fmt: skip
+    assert "red-c OR (red-c AND ball) is, shorter, red-c." in ended.err
+    assert "red-c OR (red-c AND ball) and red-c are equivalent." in ended.err
+    assert "are the same here: they differ on no pixel." in ended.err
+
+
+def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
+    ended = ccx("score", "red", *ON_TINY, "--unit", "1", "-q")
+    assert ended.code == 0
+    assert "best formula" in ended.out
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("red AND",), "The formula ends after 'AND' at character 5, where a concept, NOT or \"(\" is "
+                       "expected."),
+        (("unicorn", "--unit", "1"), "No pixel of this subset carries unicorn: `ccx score` needs concepts that occur."),
+        (
+            ("red", "--unit", "1", "--units", "2"),
+            "--unit excludes --units and --random-units: give one of them.",
+        ),
+        (
+            ("red", "--unit", "99"),
+            "--units 99 goes past the end of layer4, which has the units 0 to 47.",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_in_one_sentence(
+    ccx: CommandLine, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ended = ccx("score", *arguments, *ON_TINY, "-q")
+    assert ended.code == 2
+    assert ended.out == ""
+    assert ended.err == f"Error: {sentence}\n"

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+ONE = ("--units", "1", "-q", "--format", "jsonl")
+
+
+def test_the_default_search_proves_its_answers(ccx: CommandLine) -> None:
+    ended = ccx.explain(*ONE)
+    assert ended.code == 0
+    for line in ended.lines:
+        assert line["search"] == "optimal"
+        assert line["proven"] is True
+        assert line["bound"] == line["score"] == line["iou"]
+        assert line["gap"] == 0
+        assert line["ties"] >= 1
+        assert [level["length"] for level in line["by_length"]] == [1, 2, 3]
+        assert sum(level["adds"] for level in line["by_length"]) == pytest.approx(line["iou"])
+        assert line["by_length"][-1]["formula"] == line["formula"]
+
+
+def test_the_optimum_is_never_below_the_beam(ccx: CommandLine) -> None:
+    optimal = ccx.explain(*ONE).lines
+    beam = ccx.explain(*ONE, "--search", "beam").lines
+    assert [line["search"] for line in beam] == ["beam"] * len(optimal)
+    assert "proven" not in beam[0]
+    for ours, theirs in zip(optimal, beam, strict=True):
+        assert ours["iou"] >= theirs["iou"]
+        assert ours["range"] == theirs["range"]
+
+
+def test_ties_are_listed_on_request(ccx: CommandLine) -> None:
+    for line in ccx.explain(*ONE, "--ties").lines:
+        assert len(line["tied"]) == line["ties"]
+        assert line["tied"][0]["formula"] == line["formula"]
+        assert {tied["iou"] for tied in line["tied"]} == {line["iou"]}
+
+
+def test_near_formulas_stay_within_the_tolerance(ccx: CommandLine) -> None:
+    lines = ccx.explain(*ONE, "--within", "20%").lines
+    assert any(line["near"] for line in lines)
+    for line in lines:
+        ious = [near["iou"] for near in line["near"]]
+        assert ious == sorted(ious, reverse=True)
+        assert all(0.8 * line["iou"] <= iou <= line["iou"] for iou in ious)
+    table = ccx.explain("--units", "1", "-q", "--within", "20%").out
+    assert "~ " in table
+
+
+def test_a_longer_search_says_what_is_left(ccx: CommandLine) -> None:
+    ended = ccx.explain("--units", "1", "--format", "jsonl", "--length", "5", "--node-limit", "0")
+    lines = ended.lines
+    assert any(not line["proven"] for line in lines)
+    for line in lines:
+        assert line["gap"] == line["bound"] - line["score"] >= 0
+        assert [level["proven"] for level in line["by_length"]][:3] == [True] * 3
+    assert "are not proven best: a larger --node-limit narrows the bounds" in ended.err
+    table = ccx.explain("--units", "1", "-q", "--length", "5", "--node-limit", "0").out
+    assert "(at most" in table
+
+
+def test_a_vocabulary_is_respected(ccx: CommandLine) -> None:
+    def names(*options: str) -> set[str]:
+        words = {
+            word.strip("()")
+            for line in ccx.explain(*ONE, *options).lines
+            for word in (line["formula"] or "").split()
+        }
+        return words - {"AND", "OR", "NOT"}
+
+    assert names("--categories", "object") <= {"square", "ball"}
+    assert names("--concepts", "red,ball") <= {"red-c", "ball"}
+    assert not names("--exclude", "red-c, square") & {"red-c", "square"}
+    assert "ball" not in names("--min-frequency", "3")
+    words = " ".join(line["formula"] for line in ccx.explain(*ONE, "--operators", "or").lines)
+    assert "AND" not in words
+
+
+def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
+    before = len(ccx.files("results/*"))
+    ccx.explain(*ONE, "--exclude", "red")
+    ccx.explain(*ONE, "--exclude", "ball")
+    ccx.explain(*ONE, "--exclude", "red-c")
+    assert len(ccx.files("results/*")) == before + 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--length", "0"), "--length 0 has to be 1 or more."),
+        (("--node-limit", "-1"), "--node-limit -1 has to be 0 or more."),
+        (("--time-limit", "-1"), "--time-limit -1 has to be 0 or more."),
+        (
+            ("--length-penalty", "2"),
+            "--length-penalty 2 has to lie above 0 and be at most 1.",
+        ),
+        (("--within", "near"), "--within near is not a share below 1 such as 1% or 0.01."),
+        (("--within", "100%"), "--within 100% is not a share below 1 such as 1% or 0.01."),
+        (
+            ("--within", "1%", "--length", "4"),
+            "--within works up to --length 3: the bounds for longer formulas are too weak to "
+            "find all.",
+        ),
+        (
+            ("--search", "beam", "--ties"),
+            "--ties needs a proof: use it with --search optimal.",
+        ),
+        (
+            ("--search", "beam", "--within", "1%"),
+            "--within needs a proof: use it with --search optimal.",
+        ),
+        (
+            ("--operators", "or,xor"),
+            "--operators or,xor may name or, and and not, not xor.",
+        ),
+        (("--operators", ","), "--operators is empty: name some of or, and and not."),
+        (
+            ("--categories", "objects"),
+            "--categories objects is no category of this data set, did you mean object?",
+        ),
+        (
+            ("--concepts", "blal"),
+            "--concepts: No concept is called 'blal', did you mean ball?",
+        ),
+        (
+            ("--min-frequency", "1000"),
+            "No concept is left to search with: loosen --categories, --concepts, --exclude or "
+            "--min-frequency.",
+        ),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    ccx: CommandLine, options: tuple[str, ...], sentence: str
+) -> None:
+    ended = ccx.explain(*ONE, *options)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert ended.err == f"Error: {sentence}\n"
