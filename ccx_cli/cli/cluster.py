@@ -64,7 +64,7 @@ def cluster(
             with progress.task("Ranges", len(chosen), unit="units") as task:
                 for unit, maps, found in known.of_units(chosen, inputs.workers):
                     for number, each in enumerate(found):
-                        values = int(((maps > each.lower) & (maps < each.upper)).sum())
+                        values = each.count(maps)
                         records.append(
                             {
                                 "unit": unit,

@@ -188,6 +188,11 @@ def prepare_index(inputs: Inputs, progress: Progress) -> ConceptIndex:
     return load_index(inputs.dataset, cache)
 
 
+def index_directory(inputs: Inputs) -> Path:
+    """Directory of the concept index."""
+    return index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild).directory
+
+
 def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
     """Build what the activations cache lacks, and open it."""
     cache = activations_cache(

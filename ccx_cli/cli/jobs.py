@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from ccx_cli.cli.inputs import Inputs, prepare_activations, prepare_index
+from ccx_cli.cli.inputs import Inputs, index_directory, prepare_activations, prepare_index
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
@@ -73,13 +73,18 @@ def prepare_job(
     about = {
         "model": choice.model,
         "pretrained": choice.pretrained,
+        "weights": None if choice.weights is None else str(choice.weights.absolute()),
+        "seed": choice.seed,
         "layer": choice.layer,
         "units": activations.units,
+        "num_clusters": num_clusters,
         "subset": dataset.subset,
         "dataset": str(dataset.directory.absolute()),
         "images": len(dataset.rows),
         "concepts": len(index.concepts),
+        "segmentation": str(index_directory(inputs).absolute()),
         "activations": str(activations.cache.directory.absolute()),
+        "rebuild": inputs.rebuild,
     }
     return ExplainJob(
         explainer=Explainer(

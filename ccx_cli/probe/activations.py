@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -153,7 +153,7 @@ def build_activations(
             for start, stop in missing:
                 maps = np.empty((network.units, stop - start, *network.map_shape), np.float32)
                 done = 0
-                for images in _batches(dataset, choice, start, stop, batch_size, pool):
+                for images in image_batches(dataset, choice, range(start, stop), batch_size, pool):
                     output = layer_activations(network, images)
                     maps[:, done : done + len(images)] = output.numpy().swapaxes(0, 1)
                     done += len(images)
@@ -190,25 +190,29 @@ def _covers(cache: ShardedCache, n_images: int) -> bool:
     return reached == n_images
 
 
-def _batches(
+def image_batches(
     dataset: BrodenDataset,
     choice: NetworkChoice,
-    start: int,
-    stop: int,
+    places: Sequence[int],
     batch_size: int,
     pool: ThreadPoolExecutor,
 ) -> Iterator[torch.Tensor]:
-    """Decode images ``start`` to ``stop`` in threads, one batch ahead of the network."""
+    """Decode images, by their places in the data set, one batch ahead of the network.
+
+    Yields
+    ------
+    ``(n_images, 3, side, side)`` float32, normalised.
+    """
     import torch
 
     def load(place: int) -> NDArray[np.float32]:
         path = dataset.image_path(dataset.rows[place].image)
         return read_image(path, choice.input_side, choice.mean, choice.std)
 
-    def submit(place: int) -> list[Future[NDArray[np.float32]]]:
-        return [pool.submit(load, i) for i in range(place, min(place + batch_size, stop))]
+    def submit(start: int) -> list[Future[NDArray[np.float32]]]:
+        return [pool.submit(load, place) for place in places[start : start + batch_size]]
 
-    ahead = submit(start)
-    for place in range(start, stop, batch_size):
-        current, ahead = ahead, submit(place + batch_size)
+    ahead = submit(0)
+    for start in range(0, len(places), batch_size):
+        current, ahead = ahead, submit(start + batch_size)
         yield torch.from_numpy(np.stack([future.result() for future in current]))

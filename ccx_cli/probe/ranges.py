@@ -22,6 +22,11 @@ class Range:
     lower: float
     upper: float
 
+    def count(self, values: NDArray[np.float32]) -> int:
+        """Count the values strictly inside, compared as float64."""
+        inside = (values > np.float64(self.lower)) & (values < np.float64(self.upper))
+        return int(inside.sum())
+
     def to_json(self) -> list[float | None]:
         """Return ``[lower, upper]``, ``None`` for an infinite end."""
         return [end if math.isfinite(end) else None for end in (self.lower, self.upper)]

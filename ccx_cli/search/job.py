@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ExplainJob:
 
     def explain(
         self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
-    ) -> Iterator[list[Record]]:
+    ) -> Generator[list[Record], None, None]:
         """Yield every unit's records in the order of ``units``, finding what is not stored yet.
 
         Parameters

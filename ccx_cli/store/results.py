@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ccx_cli import __version__
-from ccx_cli.errors import DamagedDataError
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.atomic import write_text
 
 FORMAT = "ccx-results"
@@ -98,6 +98,8 @@ class ResultsRun:
             header = json.loads(path.read_text(encoding="utf-8"))
             if (header["format"], header["version"]) != (FORMAT, VERSION):
                 raise ValueError("another format")
+            if not isinstance(header["sessions"], list):
+                raise TypeError("sessions are a list")
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError) as error:
@@ -147,13 +149,53 @@ class ResultsRun:
                 record = json.loads(line)
                 if not isinstance(record["unit"], int) or not isinstance(record["num_ranges"], int):
                     raise TypeError("unit and num_ranges are whole numbers")
-                record["cluster"]
+                hash(record["cluster"])
             except (ValueError, KeyError, TypeError) as error:
                 raise DamagedDataError(
                     f"{path}, line {number} is damaged: delete that line and run the command "
                     "again, which explains its unit anew."
                 ) from error
             yield record
+
+
+def stored_runs(results: Path) -> list[ResultsRun]:
+    """Return the runs under the results root, those last worked on first."""
+    headers = sorted(results.glob(f"*/{HEADER}"), key=lambda path: -path.stat().st_mtime_ns)
+    return [ResultsRun(path.parent, {}) for path in headers]
+
+
+def find_run(results: Path, name: str | None) -> ResultsRun:
+    """Find a stored run: by directory, by name, by the beginning of its name, or the last one.
+
+    Raises
+    ------
+    MissingInputError
+        If there is none.
+    UsageError
+        If the beginning fits several.
+    """
+    runs = {run.directory.name: run for run in stored_runs(results)}
+    if name is None:
+        if not runs:
+            raise MissingInputError(
+                f"There are no explanations in {results}: make some with `ccx explain`, or with "
+                "`ccx demo`."
+            )
+        return next(iter(runs.values()))
+    directory = Path(name)
+    if (directory / HEADER).exists():
+        return ResultsRun(directory, {})
+    fitting = [run for key, run in runs.items() if key.startswith(name)]
+    if name in runs:
+        return runs[name]
+    if len(fitting) > 1:
+        names = " or ".join(run.directory.name for run in fitting[:3])
+        raise UsageError(f"The run {name} may be {names}: write more of its name.")
+    if not fitting:
+        raise MissingInputError(
+            f"There is no run {name} in {results}{suggestion(name, runs) or '.'}"
+        )
+    return fitting[0]
 
 
 def json_line(record: Record) -> str:

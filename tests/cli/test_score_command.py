@@ -50,9 +50,15 @@ def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("red AND",), "The formula ends after 'AND' at character 5, where a concept, NOT or \"(\" is "
-                       "expected."),
-        (("unicorn", "--unit", "1"), "No pixel of this subset carries unicorn: `ccx score` needs concepts that occur."),
+        (
+            ("red AND",),
+            "The formula ends after 'AND' at character 5, where a concept, NOT or \"(\" is "
+            "expected.",
+        ),
+        (
+            ("unicorn", "--unit", "1"),
+            "No pixel of this subset carries unicorn: `ccx score` needs concepts that occur.",
+        ),
         (
             ("red", "--unit", "1", "--units", "2"),
             "--unit excludes --units and --random-units: give one of them.",

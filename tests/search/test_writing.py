@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import permutations, product
+from random import Random
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -32,7 +33,7 @@ def everything(n: int) -> SmallRange:
     st.randoms(use_true_random=False),
 )
 def test_the_order_chosen_is_equivalent_and_its_prefixes_score_best(
-    drawn: tuple[list[int], list[Operator]], random: st.random_module
+    drawn: tuple[list[int], list[Operator]], random: Random
 ) -> None:
     concepts, operators = drawn
     chain = Chain(tuple(concepts), tuple(operators))
@@ -41,7 +42,7 @@ def test_the_order_chosen_is_equivalent_and_its_prefixes_score_best(
     scores: dict[tuple[bool, ...], float] = {}
 
     def iou_of(prefix: Chain) -> float:
-        return scores.setdefault(holds(prefix, small), random.random())  # type: ignore[attr-defined]
+        return scores.setdefault(holds(prefix, small), random.random())
 
     def rank(candidate: Chain) -> tuple[float, ...]:
         return tuple(

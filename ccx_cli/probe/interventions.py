@@ -1,0 +1,88 @@
+"""What a network answers when the output of a layer is changed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.networks import Network
+
+Change = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Intervention:
+    """Runs images with several versions of a layer's output in one pass.
+
+    Where nothing but the layer leads from the images to the answer, the layer's output is
+    multiplied and only the rest of the network runs once a version; else the whole network does.
+
+    Parameters
+    ----------
+    network
+        From ``load_network``.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._layer = network.module.get_submodule(network.choice.layer)
+        self._splits = network.layer_calls == 1 and self._can_split()
+
+    def scores(self, images: torch.Tensor, change: Change, versions: int) -> torch.Tensor:
+        """Return the class scores of every version.
+
+        Parameters
+        ----------
+        images
+            ``(n_images, 3, side, side)`` float32, normalised.
+        change
+            Takes the layer's output ``(n_images, units, h, w)`` to ``(versions, n_images, units,
+            h, w)``.
+        versions
+            How many it makes.
+
+        Returns
+        -------
+        ``(versions, n_images, n_classes)`` float32 on the CPU.
+
+        Raises
+        ------
+        UsageError
+            If the network does not answer with one score a class.
+        """
+        n_images = len(images)
+        images = images.to(self._network.device)
+        if not self._splits:
+            images = images.repeat(versions, 1, 1, 1)
+
+        def replace(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+            plain = output if self._splits else output[:n_images]
+            return change(plain).flatten(0, 1)
+
+        answer = self._run(images, replace)
+        if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
+            raise UsageError(
+                f"--model {self._network.choice.model} does not answer with one score a class: "
+                "importance needs a classifier."
+            )
+        return answer.reshape(versions, n_images, -1).float().cpu()
+
+    def _run(self, images: torch.Tensor, hook: Callable[..., torch.Tensor]) -> Any:
+        handle = self._layer.register_forward_hook(hook)
+        try:
+            with torch.inference_mode():
+                return self._network.module(images)
+        finally:
+            handle.remove()
+
+    def _can_split(self) -> bool:
+        """Try it on two blank images: a path around the layer makes the shapes disagree."""
+        side = self._network.choice.input_side
+        blank = torch.zeros(2, 3, side, side, device=self._network.device)
+        try:
+            answer = self._run(blank, lambda _m, _i, output: output.repeat(3, 1, 1, 1))
+        except RuntimeError:
+            return False
+        return isinstance(answer, torch.Tensor) and len(answer) == 6

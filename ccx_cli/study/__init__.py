@@ -1,0 +1,1 @@
+"""What explanations are worth: metrics, comparisons and tests against chance."""

@@ -1,0 +1,231 @@
+"""How much a network's answers depend on the activations in a range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ccx_cli.probe.interventions import Change, Intervention
+from ccx_cli.probe.networks import Network
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress, SilentProgress
+
+MOST_CLASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterImportance:
+    """What zeroing one cluster's activations of all selected units does.
+
+    Attributes
+    ----------
+    cluster
+        The ranges' number, from the lowest up.
+    images
+        Images looked at.
+    changed
+        Images whose predicted class changes.
+    changed_at_random
+        The same when as many activations, drawn at random, are set to zero.
+    zeroed
+        Share of the selected units' activations that are set to zero.
+    """
+
+    cluster: int
+    images: int
+    changed: int
+    changed_at_random: int
+    zeroed: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitImportance:
+    """What zeroing one unit's activations in one range does.
+
+    Attributes
+    ----------
+    unit, cluster
+        Which range.
+    images
+        Images in which the unit fires in the range.
+    changed
+        Those whose predicted class changes.
+    drop
+        Mean drop of the predicted class's probability over them; ``None`` without images.
+    classes
+        The classes whose probability drops most, as (class, mean drop over the images predicted
+        as that class), at most three.
+    """
+
+    unit: int
+    cluster: int
+    images: int
+    changed: int
+    drop: float | None
+    classes: tuple[tuple[int, float], ...]
+
+
+def cluster_importance(
+    network: Network,
+    batches: Iterable[torch.Tensor],
+    ranges: dict[int, Sequence[Range]],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    n_images: int = 0,
+) -> tuple[ClusterImportance, ...]:
+    """Set the selected units' activations in their range of each number to zero, and compare.
+
+    The published definition (La Rosa et al., NeurIPS 2023), with ranges numbered from the lowest.
+
+    Parameters
+    ----------
+    network
+        From ``load_network``.
+    batches
+        Images, ``(n, 3, side, side)`` float32, normalised.
+    ranges
+        By selected unit, from the lowest up.
+    seed
+        Of the random activations that are zeroed for comparison.
+    progress, n_images
+        Told about every batch, of so many images.
+    """
+    intervention = Intervention(network)
+    units = torch.tensor(sorted(ranges))
+    n_clusters = max((len(found) for found in ranges.values()), default=0)
+    lower, upper = _ends(ranges, n_clusters)
+    generator = torch.Generator().manual_seed(seed)
+    changed = np.zeros((2, n_clusters), dtype=np.int64)
+    zeroed = torch.zeros(n_clusters, dtype=torch.int64)
+    activations = images_seen = 0
+
+    def change(output: torch.Tensor) -> torch.Tensor:
+        nonlocal activations
+        chosen = output[:, units.to(output.device)]
+        activations += chosen.numel()
+        versions = [output]
+        for cluster in range(n_clusters):
+            inside = (chosen > lower[cluster].to(output)) & (chosen < upper[cluster].to(output))
+            zeroed[cluster] += int(inside.sum())
+            for mask in (inside, _shuffled(inside, generator)):
+                version = output.clone()
+                version[:, units.to(output.device)] = chosen.masked_fill(mask, 0)
+                versions.append(version)
+        return torch.stack(versions)
+
+    with (progress or SilentProgress()).task("Importance", n_images) as task:
+        for images in batches:
+            scores = intervention.scores(images, change, 2 * n_clusters + 1)
+            predicted = scores.argmax(2)
+            differs = (predicted[1:] != predicted[0]).sum(1).numpy()
+            changed += differs.reshape(n_clusters, 2).T
+            images_seen += len(images)
+            task.advance(len(images))
+    return tuple(
+        ClusterImportance(
+            cluster,
+            images_seen,
+            int(changed[0, cluster]),
+            int(changed[1, cluster]),
+            float(zeroed[cluster]) / activations if activations else 0.0,
+        )
+        for cluster in range(n_clusters)
+    )
+
+
+def unit_importance(
+    network: Network,
+    batches: Iterable[torch.Tensor],
+    ranges: dict[int, Sequence[Range]],
+    *,
+    versions: int = 16,
+    progress: Progress | None = None,
+    n_images: int = 0,
+) -> tuple[UnitImportance, ...]:
+    """Set one unit's activations in one range to zero at a time.
+
+    Parameters are those of ``cluster_importance``; ``versions`` ranges go through the rest of the
+    network at once.
+    """
+    intervention = Intervention(network)
+    jobs = [(unit, k, r) for unit in sorted(ranges) for k, r in enumerate(ranges[unit])]
+    tallies = [_Tally() for _ in jobs]
+    with (progress or SilentProgress()).task("Importance per unit", n_images) as task:
+        for images in batches:
+            for start in range(0, max(len(jobs), 1), versions):
+                some = jobs[start : start + versions]
+                fires: list[torch.Tensor] = []
+                change = _zeroing(some, fires)
+                scores = intervention.scores(images, change, len(some) + 1).softmax(2)
+                for tally, after, fired in zip(
+                    tallies[start : start + versions], scores[1:], fires, strict=True
+                ):
+                    tally.add(scores[0][fired], after[fired])
+            task.advance(len(images))
+    return tuple(
+        tally.result(unit, cluster) for (unit, cluster, _), tally in zip(jobs, tallies, strict=True)
+    )
+
+
+def _zeroing(jobs: Sequence[tuple[int, int, Range]], fires: list[torch.Tensor]) -> Change:
+    def change(output: torch.Tensor) -> torch.Tensor:
+        changed = output.repeat(len(jobs) + 1, 1, 1, 1, 1)
+        for place, (unit, _, found) in enumerate(jobs, start=1):
+            inside = (output[:, unit] > found.lower) & (output[:, unit] < found.upper)
+            changed[place, :, unit].masked_fill_(inside, 0)
+            fires.append(inside.flatten(1).any(1).cpu())
+        return changed
+
+    return change
+
+
+class _Tally:
+    """Adds up one range's effects over batches."""
+
+    def __init__(self) -> None:
+        self.images = self.changed = 0
+        self.drop = 0.0
+        self.by_class: dict[int, list[float]] = {}
+
+    def add(self, before: torch.Tensor, after: torch.Tensor) -> None:
+        """Add the probabilities, ``(n_images, n_classes)``, of the images where the unit fires."""
+        predicted = before.argmax(1)
+        drops = (before - after).gather(1, predicted[:, None])[:, 0]
+        self.images += len(before)
+        self.changed += int((after.argmax(1) != predicted).sum())
+        self.drop += float(drops.sum())
+        for label, drop in zip(predicted.tolist(), drops.tolist(), strict=True):
+            self.by_class.setdefault(label, []).append(drop)
+
+    def result(self, unit: int, cluster: int) -> UnitImportance:
+        """Return the effects of all batches."""
+        means = {label: float(np.mean(drops)) for label, drops in self.by_class.items()}
+        worst = sorted(means.items(), key=lambda item: (-item[1], item[0]))[:MOST_CLASSES]
+        return UnitImportance(
+            unit,
+            cluster,
+            self.images,
+            self.changed,
+            self.drop / self.images if self.images else None,
+            tuple((label, drop) for label, drop in worst if drop > 0),
+        )
+
+
+def _ends(ranges: dict[int, Sequence[Range]], n_clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ends of each cluster's range, ``(n_clusters, n_units, 1, 1)``; nothing is in range of NaN."""
+    ends = np.full((2, n_clusters, len(ranges), 1, 1), np.nan)
+    for place, unit in enumerate(sorted(ranges)):
+        for cluster, found in enumerate(ranges[unit]):
+            ends[:, cluster, place, 0, 0] = found.lower, found.upper
+    return torch.from_numpy(ends[0]), torch.from_numpy(ends[1])
+
+
+def _shuffled(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Move each image's marks to random places among the selected units' activations."""
+    flat = mask.flatten(1)
+    order = torch.rand(flat.shape, generator=generator).argsort(1).to(mask.device)
+    return flat.gather(1, order).reshape(mask.shape)

@@ -1,0 +1,140 @@
+"""Label masking: how alike a unit answers when only a formula's pixels are left to see.
+
+The input outside the formula is multiplied by noise and the unit's activations before and after
+are compared (La Rosa et al., NeurIPS 2023, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.networks import Network, layer_activations
+from ccx_cli.probe.ranges import Range
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedFormula:
+    """A formula and the units' ranges that it explains.
+
+    Attributes
+    ----------
+    holds
+        ``(n_sets,)`` bool, the label sets on which it holds.
+    images
+        Places of the images it is in, those to look at.
+    ranges
+        ``(unit, range)`` of every explanation with this formula.
+    """
+
+    holds: NDArray[np.bool_]
+    images: NDArray[np.int64]
+    ranges: tuple[tuple[int, Range], ...]
+
+
+def images_with(holds: NDArray[np.bool_], index: ConceptIndex) -> NDArray[np.int64]:
+    """Places of the images in which a formula holds somewhere, ascending."""
+    here = holds[index.local_sets]
+    return np.flatnonzero(np.add.reduceat(here, index.offsets[:-1]))
+
+
+def noisy_mask(
+    holds: NDArray[np.bool_], index: ConceptIndex, image: int, seed: int
+) -> NDArray[np.float32]:
+    """One image's mask on the mask grid, ``(height, width)`` float32: 1 in the formula, else noise.
+
+    The noise is uniform in [0, 1), one draw per image and seed, the same for every formula.
+    """
+    table = index.local_sets[index.offsets[image] : index.offsets[image + 1]]
+    inside = holds[table][index.maps[image]].reshape(index.mask_shape)
+    noise = np.random.default_rng([seed, image]).random(index.mask_shape, dtype=np.float32)
+    return np.where(inside, np.float32(1), noise)
+
+
+def masking_similarity(
+    network: Network,
+    formulas: Sequence[MaskedFormula],
+    images: Iterable[tuple[int, int, torch.Tensor]],
+    index: ConceptIndex,
+    *,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> Iterator[tuple[int, list[float | None]]]:
+    """Compare the units' activations before and after masking.
+
+    Parameters
+    ----------
+    network
+        From ``load_network``.
+    formulas
+        Each goes through the network once, for all units that it explains.
+    images
+        ``(formula, image, pixels)`` in the order of ``formulas``: place of the formula, of the
+        image, and the image itself, ``(3, side, side)`` float32, normalised.
+    index
+        The data set.
+    batch_size
+        Images per forward pass; formulas share passes.
+    seed
+        Of the noise.
+
+    Yields
+    ------
+    formula
+        Its place, once all its images are done.
+    similarities
+        For each of its ranges the mean cosine, over the images, of the unit's map before and
+        after, both restricted to the positions in range before; an image where either is zero
+        counts 0. ``None`` without images.
+    """
+    sums = [np.zeros(len(formula.ranges)) for formula in formulas]
+    left = [len(formula.images) for formula in formulas]
+    for place, count in enumerate(left):
+        if count == 0:
+            yield place, [None] * len(formulas[place].ranges)
+
+    def flush(batch: list[tuple[int, int, torch.Tensor]]) -> Iterator[int]:
+        plain = torch.stack([pixels for _, _, pixels in batch])
+        masks = torch.from_numpy(
+            np.stack(
+                [noisy_mask(formulas[place].holds, index, image, seed) for place, image, _ in batch]
+            )
+        )
+        resized = torch.nn.functional.interpolate(
+            masks[:, None], size=plain.shape[2:], mode="bilinear", align_corners=False
+        )
+        both = layer_activations(network, torch.cat([plain, plain * resized])).numpy()
+        before, after = both[: len(batch)], both[len(batch) :]
+        for row, (place, _, _) in enumerate(batch):
+            for column, (unit, found) in enumerate(formulas[place].ranges):
+                sums[place][column] += _cosine(before[row, unit], after[row, unit], found)
+            left[place] -= 1
+            if left[place] == 0:
+                yield place
+
+    batch: list[tuple[int, int, torch.Tensor]] = []
+    for item in images:
+        batch.append(item)
+        if len(batch) == batch_size:
+            for place in flush(batch):
+                yield place, _means(sums[place], formulas[place])
+            batch = []
+    if batch:
+        for place in flush(batch):
+            yield place, _means(sums[place], formulas[place])
+
+
+def _means(sums: NDArray[np.float64], formula: MaskedFormula) -> list[float | None]:
+    return [float(total) / len(formula.images) for total in sums]
+
+
+def _cosine(before: NDArray[np.float32], after: NDArray[np.float32], found: Range) -> float:
+    inside = (before > found.lower) & (before < found.upper)
+    a, b = before[inside].astype(np.float64), after[inside].astype(np.float64)
+    norms = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / norms if norms else 0.0

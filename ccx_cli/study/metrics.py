@@ -1,0 +1,187 @@
+"""Quality of an explanation: how a formula's pixels F and the pixels in range N meet.
+
+The metrics of Clustered Compositional Explanations (La Rosa et al., NeurIPS 2023, section 4), from
+the counts of each image alone. A ratio without a denominator is ``None``: there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCounts:
+    """Pixels of N, of F and of both, image by image; each ``(n_images,)`` int64.
+
+    Attributes
+    ----------
+    in_range
+        ``|N|``.
+    formula
+        ``|F|``.
+    both
+        ``|N & F|``.
+    pixels
+        Pixels of the mask grid.
+    """
+
+    in_range: NDArray[np.int64]
+    formula: NDArray[np.int64]
+    both: NDArray[np.int64]
+    pixels: int
+
+    @classmethod
+    def of_masks(cls, in_range: NDArray[np.bool_], formula: NDArray[np.bool_]) -> ImageCounts:
+        """Count boolean masks, both ``(n_images, height, width)``.
+
+        Raises
+        ------
+        ValueError
+            If their shapes differ.
+        """
+        if in_range.shape != formula.shape or in_range.ndim != 3:
+            raise ValueError(
+                f"masks of one shape (n_images, height, width) are needed, not {in_range.shape} "
+                f"and {formula.shape}"
+            )
+        axes = (1, 2)
+        return cls(
+            in_range.sum(axis=axes, dtype=np.int64),
+            formula.sum(axis=axes, dtype=np.int64),
+            (in_range & formula).sum(axis=axes, dtype=np.int64),
+            in_range.shape[1] * in_range.shape[2],
+        )
+
+    @classmethod
+    def of_labels(
+        cls, per_local: NDArray[np.int32], holds: NDArray[np.bool_], index: ConceptIndex
+    ) -> ImageCounts:
+        """Count from hits by label set.
+
+        Parameters
+        ----------
+        per_local
+            ``(n_local,)`` int32, hits by row of the images' tables.
+        holds
+            ``(n_sets,)`` bool, the label sets on which the formula holds.
+        index
+            The data set.
+        """
+        here = holds[index.local_sets]
+        starts = index.offsets[:-1]
+        height, width = index.mask_shape
+        return cls(
+            np.add.reduceat(per_local, starts, dtype=np.int64),
+            np.add.reduceat(np.where(here, index.local_totals, 0), starts, dtype=np.int64),
+            np.add.reduceat(np.where(here, per_local, 0), starts, dtype=np.int64),
+            height * width,
+        )
+
+    def of_images(self, images: NDArray[np.int64]) -> ImageCounts:
+        """Counts of some images, which may repeat."""
+        return ImageCounts(
+            self.in_range[images], self.formula[images], self.both[images], self.pixels
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Quality of one explanation; ``None`` where a denominator is 0.
+
+    Attributes
+    ----------
+    iou
+        ``|N & F| / |N | F|``.
+    activation_coverage
+        ``|N & F| / |N|``.
+    detection_accuracy
+        ``|N & F| / |F|``.
+    samples_coverage
+        Images with ``N & F`` over images with F.
+    explanation_coverage
+        Images with ``N & F`` over images with N.
+    segmentation_size
+        Mean share of the mask grid that F takes, over the images with F.
+    activation_size
+        Mean share that N takes, over the images with N.
+    overlapping_activation_size
+        Mean share that N takes, over the images with ``N & F``.
+    overlap_size
+        Mean share that ``N & F`` takes, over the images with it.
+    """
+
+    iou: float | None
+    activation_coverage: float | None
+    detection_accuracy: float | None
+    samples_coverage: float | None
+    explanation_coverage: float | None
+    segmentation_size: float | None
+    activation_size: float | None
+    overlapping_activation_size: float | None
+    overlap_size: float | None
+
+
+METRICS = tuple(field.name for field in fields(Metrics))
+
+
+def measure(counts: ImageCounts) -> Metrics:
+    """Compute all metrics that need no network."""
+    in_range, formula, both = (
+        int(part.sum()) for part in (counts.in_range, counts.formula, counts.both)
+    )
+    meeting = counts.both > 0
+    with_both = int(meeting.sum())
+    with_formula = int((counts.formula > 0).sum())
+    with_range = int((counts.in_range > 0).sum())
+    pixels = counts.pixels
+    meeting_range = int(counts.in_range[meeting].sum())
+    return Metrics(
+        iou=_ratio(both, in_range + formula - both),
+        activation_coverage=_ratio(both, in_range),
+        detection_accuracy=_ratio(both, formula),
+        samples_coverage=_ratio(with_both, with_formula),
+        explanation_coverage=_ratio(with_both, with_range),
+        segmentation_size=_ratio(formula, with_formula * pixels),
+        activation_size=_ratio(in_range, with_range * pixels),
+        overlapping_activation_size=_ratio(meeting_range, with_both * pixels),
+        overlap_size=_ratio(both, with_both * pixels),
+    )
+
+
+def mean_and_deviation(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation (of a population) of the values there are."""
+    there = np.array([value for value in values if value is not None], dtype=np.float64)
+    return (float(there.mean()), float(there.std())) if there.size else (None, None)
+
+
+def iou_interval(
+    counts: ImageCounts, rounds: int, seed: int, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Bootstrap interval of the IoU: images are drawn with replacement, ``rounds`` times.
+
+    The percentile interval of Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
+    chapter 13; ``None`` where no round has a pixel to divide by.
+    """
+    random = np.random.default_rng(seed)
+    n_images = len(counts.in_range)
+    union = counts.in_range + counts.formula - counts.both
+    ious = []
+    for _ in range(rounds):
+        drawn = random.integers(0, n_images, n_images)
+        below = int(union[drawn].sum())
+        if below:
+            ious.append(int(counts.both[drawn].sum()) / below)
+    if not ious:
+        return None
+    low, high = np.quantile(ious, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _ratio(above: int, below: int) -> float | None:
+    return above / below if below else None

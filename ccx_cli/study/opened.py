@@ -1,0 +1,184 @@
+"""A stored run with the data set, activations and network it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.activations import Activations, activations_cache, open_activations
+from ccx_cli.probe.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.hits import Hits, count_hits
+from ccx_cli.probe.ranges import Range
+from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.formula import Formula, from_json
+from ccx_cli.search.scoring import holds_on
+from ccx_cli.store.results import Record, ResultsRun
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A stored run, ready to be studied.
+
+    Attributes
+    ----------
+    run
+        Its directory.
+    about
+        What its header says.
+    units
+        The records of every finished unit, in cluster order.
+    dataset, choice
+        The images and the network.
+    """
+
+    run: ResultsRun
+    about: dict[str, Any]
+    units: dict[int, list[Record]]
+    dataset: BrodenDataset
+    choice: NetworkChoice
+
+    def index(self) -> ConceptIndex:
+        """Load the concept index.
+
+        Raises
+        ------
+        MissingInputError
+            If it is not there any more.
+        """
+        root = Path(self.about["segmentation"]).parent
+        cache = index_cache(self.dataset, root, self.about["rebuild"])
+        if not cache.shards:
+            raise MissingInputError(
+                f"The concept index of {self.run.directory.name} is gone: make it again with "
+                f"`{self.about['rebuild']}`."
+            )
+        return load_index(self.dataset, cache)
+
+    def activations(self) -> Activations:
+        """Open the activations.
+
+        Raises
+        ------
+        MissingInputError
+            If they are not there any more.
+        """
+        root = Path(self.about["activations"]).parent
+        cache = activations_cache(self.dataset, self.choice, root, self.about["rebuild"])
+        if not cache.shards:
+            raise MissingInputError(
+                f"The activations of {self.run.directory.name} are gone: make them again with "
+                f"`{self.about['rebuild']}`."
+            )
+        return open_activations(self.dataset, cache)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitInData:
+    """One unit's explanations on the data set.
+
+    Attributes
+    ----------
+    unit
+        Its number.
+    records
+        Its stored explanations, in cluster order; none with a range for a unit without ranges.
+    hits
+        Its pixels in range, by image as well; ``None`` without ranges.
+    formulas
+        ``(n_sets,)`` bool for each record: where its formula holds.
+    """
+
+    unit: int
+    records: list[Record]
+    hits: Hits | None
+    formulas: list[NDArray[np.bool_]]
+
+
+def open_run(run: ResultsRun) -> OpenedRun:
+    """Open a stored run by what its header says.
+
+    Raises
+    ------
+    DamagedDataError
+        If the header lacks what later work needs.
+    MissingInputError, UsageError
+        If the data set or the weights are not where they were.
+    """
+    header = run.header()
+    try:
+        about = header["about"]
+        directory = Path(about["dataset"])
+        dataset = read_broden(
+            directory.parent, about["subset"], int(directory.name.removeprefix("broden1_"))
+        )
+        weights = about["weights"]
+        choice = choose_network(
+            Path(weights).parent if weights else Path(),
+            about["model"],
+            about["pretrained"],
+            about["layer"],
+            Path(weights) if weights else None,
+            about["seed"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedDataError(
+            f"{run.directory / 'header.json'} lacks {error}: run `ccx explain` again."
+        ) from error
+    return OpenedRun(run, about, run.finished(), dataset, choice)
+
+
+def formula_of(record: Record) -> Formula | None:
+    """Return a record's formula, ``None`` if it has none.
+
+    Raises
+    ------
+    DamagedDataError
+        If it is no formula.
+    """
+    labels = record.get("labels")
+    try:
+        return None if labels is None else from_json(labels)
+    except ValueError as error:
+        raise DamagedDataError(
+            f"The line of unit {record['unit']} holds no formula ({error}): delete it and run "
+            "`ccx explain` again."
+        ) from error
+
+
+def each_unit(
+    opened: OpenedRun,
+    units: Sequence[int],
+    index: ConceptIndex,
+    activations: Activations,
+    workers: int,
+    *,
+    data: DataCounts | None = None,
+) -> Iterator[UnitInData]:
+    """Count every unit's hits again, by image, and evaluate its formulas; in order, in threads."""
+    counts = data or count_data(index)
+    nowhere = np.zeros(len(index.sets), dtype=np.bool_)
+
+    def work(unit: int) -> UnitInData:
+        records = [record for record in opened.units[unit] if record["range"] is not None]
+        if not records:
+            return UnitInData(unit, opened.units[unit], None, [])
+        ranges = [Range.from_json(record["range"]) for record in records]
+        hits = count_hits(activations.unit(unit), ranges, index, per_image=True)
+        formulas = []
+        for record in records:
+            formula = formula_of(record)
+            formulas.append(nowhere if formula is None else holds_on(formula, index, counts, str))
+        return UnitInData(unit, records, hits, formulas)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(units), 2 * workers):
+            yield from pool.map(work, units[start : start + 2 * workers])

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
+from ccx_cli.search.counts import DataCounts, count_data
+
+# The same module: pytest imports it beside this file, mypy as part of the tests.
+if TYPE_CHECKING:
+    from tests.golden_data import NETWORKS, GoldenNetwork, golden_dataset, read_golden_network
+else:
+    from golden_data import NETWORKS, GoldenNetwork, golden_dataset, read_golden_network
+
+# Threads of small matrix products cost more than they save.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def golden() -> BrodenDataset:
+    """The golden data set."""
+    return golden_dataset()
+
+
+@pytest.fixture(scope="session")
+def golden_index(golden: BrodenDataset, tmp_path_factory: pytest.TempPathFactory) -> ConceptIndex:
+    """Its concept index."""
+    cache = index_cache(golden, tmp_path_factory.mktemp("segmentations"), "ccx cache build")
+    build_index(golden, cache)
+    return load_index(golden, cache)
+
+
+@pytest.fixture(scope="session")
+def golden_counts(golden_index: ConceptIndex) -> DataCounts:
+    """Its counts."""
+    return count_data(golden_index)
+
+
+@pytest.fixture(scope="session", params=NETWORKS)
+def golden_network(request: pytest.FixtureRequest) -> GoldenNetwork:
+    """Each golden network's records."""
+    return read_golden_network(request.param)

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ccx_cli.errors import UsageError
+from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.chains import Chain
+from ccx_cli.search.counts import count_data
+from ccx_cli.search.formula import Operator
+from ccx_cli.search.space import SearchSpace
+
+if TYPE_CHECKING:
+    from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+    from tests.search.dense_search import best_chain, dense_beam, iou_of, mask_of
+else:
+    from dense_search import best_chain, dense_beam, iou_of, mask_of
+    from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+
+Mask = NDArray[np.bool_]
+
+
+def found_by_beam(
+    pixels: LabelledPixels,
+    in_range: Mask,
+    beam: BeamSettings,
+    space: SearchSpace | None = None,
+) -> Chain | None:
+    """The beam's chain, once its counts are checked against the pixels."""
+    data = count_data(pixels.index())
+    best = beam_search(data, pixels.hits_by_set(in_range), beam, space).best
+    if best is None:
+        return None
+    mask = mask_of(best.chain, pixels.masks)
+    assert best.both == (mask & in_range).sum()
+    assert best.total == mask.sum()
+    assert best.iou == float(iou_of(mask, in_range))
+    return best.chain
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[LabelledPixels, Mask]:
+    pixels = draw(labelled_pixels())
+    size = len(pixels.pixels)
+    in_range = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    return pixels, np.array(in_range, dtype=np.bool_)
+
+
+@given(cases(), st.integers(1, 4), st.integers(1, 3))
+@settings(max_examples=150, deadline=None)
+def test_the_beam_is_the_plain_beam(
+    case: tuple[LabelledPixels, Mask], length: int, beam_limit: int
+) -> None:
+    pixels, in_range = case
+    found = found_by_beam(pixels, in_range, BeamSettings(length, beam_limit))
+    assert found == dense_beam(pixels.masks, in_range, length, beam_limit)
+
+
+@given(cases())
+@settings(max_examples=60, deadline=None)
+def test_a_wide_beam_of_two_concepts_is_the_best_of_all(
+    case: tuple[LabelledPixels, Mask],
+) -> None:
+    pixels, in_range = case
+    found = found_by_beam(pixels, in_range, BeamSettings(2, 1000))
+    assert found == best_chain(pixels.masks, in_range, 2)
+
+
+@given(cases())
+@settings(max_examples=25, deadline=None)
+def test_a_wide_beam_of_three_concepts_is_as_good_as_the_best_of_all(
+    case: tuple[LabelledPixels, Mask],
+) -> None:
+    pixels, in_range = case
+    found = found_by_beam(pixels, in_range, BeamSettings(3, 100_000))
+    best = best_chain(pixels.masks, in_range, 3)
+    assert (found is None) == (best is None)
+    if found is not None and best is not None:
+        ious = [iou_of(mask_of(chain, pixels.masks), in_range) for chain in (found, best)]
+        assert ious[0] == ious[1]
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("beam_limit", [1, 5])
+def test_the_beam_is_the_plain_beam_with_many_concepts(seed: int, beam_limit: int) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = random_pixels(rng, 3, (8, 9), range(1, 25))
+    in_range = rng.random(len(pixels.pixels)) < rng.choice([0.05, 0.3, 0.7])
+    # Hits that follow a formula, with noise, make a search that has something to find.
+    if seed % 2:
+        in_range ^= pixels.masks[0] & ~pixels.masks[1]
+    for length in (1, 2, 3, 4):
+        found = found_by_beam(pixels, in_range, BeamSettings(length, beam_limit))
+        assert found == dense_beam(pixels.masks, in_range, length, beam_limit)
+
+
+@given(cases(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_search_keeps_to_its_concepts_and_operators(
+    case: tuple[LabelledPixels, Mask], draws: st.DataObject
+) -> None:
+    pixels, in_range = case
+    n_concepts = len(pixels.numbers)
+    used = draws.draw(st.lists(st.booleans(), min_size=n_concepts, max_size=n_concepts))
+    operators = tuple(sorted(draws.draw(st.sets(st.sampled_from(Operator), min_size=1))))
+    space = SearchSpace(np.array(used, dtype=np.bool_), operators)
+    found = found_by_beam(pixels, in_range, BeamSettings(3, 2), space)
+    concepts = np.flatnonzero(used).tolist()
+    assert found == dense_beam(pixels.masks, in_range, 3, 2, concepts, operators)
+
+
+def image(*label_sets: set[int]) -> LabelledPixels:
+    """One row of pixels."""
+    return LabelledPixels([[frozenset(labels) for labels in label_sets]], (1, len(label_sets)))
+
+
+def where(pixels: LabelledPixels, *places: int) -> Mask:
+    in_range = np.zeros(len(pixels.pixels), dtype=np.bool_)
+    in_range[list(places)] = True
+    return in_range
+
+
+def test_no_hits_are_no_formula_and_no_search() -> None:
+    pixels = image({1}, {2})
+    data = count_data(pixels.index())
+    found = beam_search(data, np.zeros(2, dtype=np.int32), BeamSettings())
+    assert (found.best, found.visited) == (None, 0)
+
+
+def test_hits_where_no_concept_is_are_no_formula() -> None:
+    pixels = image({1}, {2}, set(), set())
+    assert found_by_beam(pixels, where(pixels, 2, 3), BeamSettings()) is None
+
+
+def test_hits_in_a_data_set_without_concepts_are_no_formula() -> None:
+    pixels = image(set(), set())
+    assert found_by_beam(pixels, where(pixels, 0), BeamSettings()) is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_one_concept_is_the_only_formula_at_any_length(length: int) -> None:
+    pixels = image({7}, {7}, set())
+    assert found_by_beam(pixels, where(pixels, 0, 2), BeamSettings(length)) == Chain((0,))
+
+
+def test_a_formula_is_as_short_as_it_can_be() -> None:
+    pixels = image({1, 2}, {1, 2}, {3}, set())
+    assert found_by_beam(pixels, where(pixels, 0, 1), BeamSettings(3)) == Chain((0,))
+
+
+def test_ties_break_to_lower_label_numbers() -> None:
+    # 2 OR 3 and 1 OR 4 are as good: which is seen first must not matter.
+    pixels = image({2}, {3}, {1}, {4}, set(), set())
+    found = found_by_beam(pixels, where(pixels, 0, 1, 2, 3), BeamSettings(2))
+    assert found == Chain((0, 1), (Operator.OR,))
+    # 1 AND 2 is 2 AND 1.
+    pixels = image({1, 2}, {1}, {2}, set())
+    found = found_by_beam(pixels, where(pixels, 0), BeamSettings(2))
+    assert found == Chain((0, 1), (Operator.AND,))
+
+
+def test_ties_break_to_the_operator_that_is_listed_first() -> None:
+    # 1 OR 2 covers all 6 hits and 3 more pixels, 1 AND NOT 2 covers 4 hits and nothing else.
+    pixels = image(*[{1}] * 4, *[{2}] * 2, *[{1, 2}] * 2, {2})
+    in_range = where(pixels, *range(6))
+    masks = [mask_of(Chain((0, 1), (o,)), pixels.masks) for o in (Operator.OR, Operator.AND_NOT)]
+    assert iou_of(masks[0], in_range) == iou_of(masks[1], in_range)
+    found = found_by_beam(pixels, in_range, BeamSettings(2))
+    assert found == Chain((0, 1), (Operator.OR,))
+
+
+def test_equal_formulas_do_not_crowd_the_beam() -> None:
+    # Five names of one concept would fill a beam of two (four at first), and 6 would be lost.
+    twins = {1, 2, 3, 4, 5}
+    pixels = image(twins, twins, twins, {6}, {6}, {7}, set())
+    in_range = where(pixels, 0, 1, 2, 3, 4)
+    found = found_by_beam(pixels, in_range, BeamSettings(2, 2))
+    assert found == Chain((0, 5), (Operator.OR,))
+
+
+def test_every_formula_whose_iou_was_computed_is_counted() -> None:
+    pixels = image({1}, {2}, {3}, {1, 2}, {3, 1}, set())
+    data = count_data(pixels.index())
+    hits = pixels.hits_by_set(where(pixels, 0, 1, 2, 3))
+    assert beam_search(data, hits, BeamSettings(1)).visited == 3
+    # Three singles, each with two others by three operators.
+    assert beam_search(data, hits, BeamSettings(2)).visited == 3 + 3 * 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"length": 0}, "--length 0 has to be 1 or more."),
+        ({"beam_limit": 0}, "--beam-limit 0 has to be 1 or more."),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(options: dict[str, int], fault: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        BeamSettings(**options)
+    assert str(raised.value) == fault

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from ccx_cli.probe.hits import count_hits
+from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.counts import count_data
+from ccx_cli.search.explain import Explainer
+from ccx_cli.search.formula import from_json, to_text
+from ccx_cli.search.strategy import BeamStrategy
+
+if TYPE_CHECKING:
+    from tests.labelled_pixels import LabelledPixels, random_pixels
+else:
+    from labelled_pixels import LabelledPixels, random_pixels
+
+SETTINGS = BeamSettings(3, 5)
+
+
+def explainer_of(pixels: LabelledPixels) -> Explainer:
+    index = pixels.index()
+    return Explainer(index, count_data(index), "layer4", 5, BeamStrategy(SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def explainer() -> Explainer:
+    rng = np.random.default_rng(0)
+    return explainer_of(random_pixels(rng, 4, (12, 12), [1, 2, 3, 5, 8, 13]))
+
+
+def test_every_range_of_a_unit_is_explained_from_the_lowest_up(explainer: Explainer) -> None:
+    maps = np.random.default_rng(1).exponential(1, (4, 12, 12)).astype(np.float32)
+    ranges = find_ranges(maps, RangeMethod(5))
+    explanations = explainer.explain(7, maps, ranges)
+    hits = count_hits(maps, ranges, explainer.index)
+    records = [explanation.to_record(explainer.names) for explanation in explanations]
+    assert [record["cluster"] for record in records] == [0, 1, 2, 3, 4]
+    for cluster, record in enumerate(records):
+        best = beam_search(explainer.data, hits.per_set[cluster], SETTINGS).best
+        assert best is not None
+        formula = best.chain.formula(explainer.index.concepts)
+        expected = {
+            "unit": 7,
+            "layer": "layer4",
+            "num_clusters": 5,
+            "num_ranges": 5,
+            "range": ranges[cluster].to_json(),
+            "hits": hits.totals[cluster],
+            "formula": to_text(formula, explainer.index.name_of),
+            "iou": best.iou,
+            "length": len(best.chain),
+            "search": "beam",
+        }
+        assert {key: record[key] for key in expected} == expected
+        assert from_json(record["labels"]) == formula
+
+
+def test_a_dead_unit_has_one_line_that_says_so(explainer: Explainer) -> None:
+    maps = np.zeros((4, 6, 6), dtype=np.float32)
+    (explanation,) = explainer.explain(3, maps, find_ranges(maps, RangeMethod(5)))
+    record = explanation.to_record(explainer.names)
+    expected = {
+        "unit": 3,
+        "layer": "layer4",
+        "cluster": None,
+        "num_clusters": 5,
+        "num_ranges": 0,
+        "range": None,
+        "hits": 0,
+        "formula": None,
+        "iou": 0.0,
+        "length": 0,
+        "search": "beam",
+        "visited": 0,
+        "labels": None,
+    }
+    assert {key: record[key] for key in expected} == expected
+
+
+def test_a_range_of_one_value_holds_no_pixel_and_has_no_formula(explainer: Explainer) -> None:
+    maps = np.zeros((4, 6, 6), dtype=np.float32)
+    maps[0, 0, 0] = 2
+    ranges = find_ranges(maps, RangeMethod(5))
+    assert ranges == (Range(2, 2),)
+    (explanation,) = explainer.explain(3, maps, ranges)
+    record = explanation.to_record(explainer.names)
+    assert (record["cluster"], record["num_ranges"], record["range"]) == (0, 1, [2, 2])
+    assert (record["hits"], record["formula"], record["iou"]) == (0, None, 0.0)
+
+
+def test_hits_where_no_concept_is_have_no_formula() -> None:
+    pixels = LabelledPixels([[frozenset({4})] * 4, [frozenset()] * 4], (2, 2))
+    maps = np.array([[[0.0]], [[1.0]]], dtype=np.float32)
+    explainer = explainer_of(pixels)
+    above, below = explainer.explain(0, maps, [Range(0.5, math.inf), Range(-1.0, 0.5)])
+    records = [explanation.to_record(explainer.names) for explanation in (above, below)]
+    assert [record["hits"] for record in records] == [4, 4]
+    assert [record["formula"] for record in records] == [None, '"label 4"']
+    assert records[0]["range"] == [0.5, None]
+    assert records[1]["iou"] == 1.0

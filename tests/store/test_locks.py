@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccx_cli.store.locks import removing, writing
+
+if TYPE_CHECKING:
+    from tests.heard_progress import HeardProgress
+else:
+    from heard_progress import HeardProgress
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from ccx_cli.progress import SilentProgress
+from ccx_cli.store.locks import writing
+with writing(Path(sys.argv[1]), SilentProgress()):
+    print("held", flush=True)
+    order = sys.stdin.read()
+    if order == "die":
+        os._exit(9)
+    Path(sys.argv[1], "written").write_text("by the holder")
+"""
+
+
+@contextmanager
+def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock until it is told to end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def tell(process: subprocess.Popen[str], order: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(order)
+    process.stdin.close()
+    process.stdin = None
+
+
+def test_a_free_directory_is_taken_at_once_and_made(tmp_path: Path) -> None:
+    progress = HeardProgress()
+    directory = tmp_path / "new" / "cache"
+    for _ in range(2):
+        with writing(directory, progress):
+            (directory / "file").touch()
+    assert progress.notes == []
+
+
+@pytest.mark.parametrize("order", ["end", "die"])
+def test_a_second_writer_waits_for_the_first_and_says_so(tmp_path: Path, order: str) -> None:
+    with holder(tmp_path) as process:
+        progress = HeardProgress(when_noted=lambda: tell(process, order))
+        with writing(tmp_path, progress):
+            assert (tmp_path / "written").exists() == (order == "end")
+        assert progress.notes == [f"Waiting for another ccx that writes in {tmp_path}."]
+        assert process.wait() == (0 if order == "end" else 9)
+
+
+def test_an_error_frees_the_lock(tmp_path: Path) -> None:
+    progress = HeardProgress()
+    with pytest.raises(ZeroDivisionError), writing(tmp_path, progress):
+        raise ZeroDivisionError
+    with writing(tmp_path, progress):
+        pass
+    assert progress.notes == []
+
+
+def test_a_directory_is_removed_once_its_writer_has_ended(tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    with holder(directory) as process:
+        progress = HeardProgress(when_noted=lambda: tell(process, "end"))
+        removing(directory, progress)
+    assert len(progress.notes) == 1
+    assert not directory.exists()

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccx_cli import __version__
+from ccx_cli.errors import DamagedDataError
+from ccx_cli.store.results import HEADER, LINES, Record, ResultsRun, json_line
+
+IDENTITY = {"layer": "layer4", "search": {"length": 3, "beam_limit": 5}}
+
+
+def lines(unit: int, num_ranges: int = 2, clusters: range | None = None) -> list[Record]:
+    """A unit's lines, all of them or some clusters'."""
+    return [
+        {"unit": unit, "cluster": cluster, "num_ranges": num_ranges, "formula": "Bäume OR sky"}
+        for cluster in clusters or range(num_ranges)
+    ]
+
+
+def silent(unit: int) -> Record:
+    """The one line of a unit without ranges."""
+    return {"unit": unit, "cluster": None, "num_ranges": 0, "formula": None}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> ResultsRun:
+    (tmp_path / "run").mkdir()
+    return ResultsRun(tmp_path / "run", IDENTITY)
+
+
+def append_raw(run: ResultsRun, content: bytes) -> None:
+    with (run.directory / LINES).open("ab") as opened:
+        opened.write(content)
+
+
+def test_a_run_is_named_by_what_its_lines_depend_on(tmp_path: Path) -> None:
+    run = ResultsRun.named(tmp_path, "resnet18-layer4", IDENTITY)
+    again = ResultsRun.named(tmp_path, "resnet18-layer4", dict(reversed(IDENTITY.items())))
+    other = ResultsRun.named(tmp_path, "resnet18-layer4", IDENTITY | {"layer": "layer3"})
+    assert run.directory == again.directory
+    assert run.directory != other.directory
+    assert run.directory.parent == tmp_path
+    assert run.directory.name.startswith("resnet18-layer4-")
+
+
+def test_a_run_without_lines_has_no_finished_units(run: ResultsRun) -> None:
+    assert run.finished() == {}
+    run.drop_torn_line()
+    assert list(run.directory.iterdir()) == []
+
+
+def test_finished_units_are_read_by_number_with_their_clusters_in_order(run: ResultsRun) -> None:
+    run.append(lines(7))
+    run.append([silent(3)])
+    run.append(lines(1, num_ranges=1))
+    assert list(run.finished().items()) == [
+        (1, lines(1, num_ranges=1)),
+        (3, [silent(3)]),
+        (7, lines(7)),
+    ]
+
+
+def test_a_line_is_json_that_grep_can_read() -> None:
+    (record,) = lines(4, num_ranges=1)
+    assert json_line(record) == (
+        '{"unit": 4, "cluster": 0, "num_ranges": 1, "formula": "Bäume OR sky"}\n'
+    )
+    with pytest.raises(ValueError, match="JSON compliant"):
+        json_line({"iou": float("nan")})
+
+
+def test_a_unit_that_lacks_a_line_is_not_finished(run: ResultsRun) -> None:
+    run.append(lines(1))
+    run.append(lines(2, num_ranges=3, clusters=range(2)))
+    assert run.finished() == {1: lines(1)}
+    run.append(lines(2, num_ranges=3))
+    assert run.finished() == {1: lines(1), 2: lines(2, num_ranges=3)}
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3])
+def test_clusters_stay_in_order_when_a_deleted_line_was_explained_anew(
+    run: ResultsRun, lost: int
+) -> None:
+    run.append([record for record in lines(5, num_ranges=4) if record["cluster"] != lost])
+    assert run.finished() == {}
+    run.append(lines(5, num_ranges=4))
+    assert run.finished()[5] == lines(5, num_ranges=4)
+
+
+def test_the_later_line_of_a_cluster_holds(run: ResultsRun) -> None:
+    run.append([{**lines(1, num_ranges=1)[0], "iou": 0.1}])
+    run.append([{**lines(1, num_ranges=1)[0], "iou": 0.2}])
+    assert [record["iou"] for record in run.finished()[1]] == [0.2]
+
+
+@pytest.mark.parametrize("kept", [1, 20, -2, -1])
+def test_a_torn_last_line_is_not_read_and_is_cut_off(run: ResultsRun, kept: int) -> None:
+    run.append(lines(1))
+    whole = (run.directory / LINES).read_bytes()
+    append_raw(run, json_line(lines(2, num_ranges=1)[0]).encode()[:kept])
+    assert run.finished() == {1: lines(1)}
+    run.drop_torn_line()
+    assert (run.directory / LINES).read_bytes() == whole
+    run.append(lines(2))
+    assert run.finished() == {1: lines(1), 2: lines(2)}
+
+
+def test_a_file_that_is_one_torn_line_becomes_empty(run: ResultsRun) -> None:
+    append_raw(run, b'{"unit": 1, "clu')
+    run.drop_torn_line()
+    assert (run.directory / LINES).read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"{\n",
+        b"[]\n",
+        b"7\n",
+        b'{"unit": "1", "cluster": 0, "num_ranges": 1}\n',
+        b'{"unit": 1, "cluster": 0}\n',
+        b'{"unit": 1, "num_ranges": 1}\n',
+        b"\xff\xfe\n",
+        b"\0\0\0\0\n",
+    ],
+)
+def test_a_damaged_line_in_the_middle_is_named(run: ResultsRun, line: bytes) -> None:
+    run.append(lines(1))
+    append_raw(run, line)
+    run.append(lines(2))
+    with pytest.raises(DamagedDataError) as raised:
+        run.finished()
+    assert str(raised.value) == (
+        f"{run.directory / LINES}, line 3 is damaged: delete that line and run the command again, "
+        "which explains its unit anew."
+    )
+
+
+def test_a_header_gathers_sessions(run: ResultsRun) -> None:
+    assert run.header() == {}
+    run.begin_session({"units": 48}, {"command": "ccx explain"})
+    run.end_session(units=48)
+    run.begin_session({"units": 50}, {"command": "ccx explain --units 1"})
+    header = json.loads((run.directory / HEADER).read_text())
+    assert header == run.header()
+    assert (header["format"], header["version"]) == ("ccx-results", 1)
+    assert header["identity"] == IDENTITY
+    assert header["about"] == {"units": 50}
+    first, second = header["sessions"]
+    assert first["program"] == second["program"] == __version__
+    assert (first["command"], first["units"]) == ("ccx explain", 48)
+    assert first["started"] <= first["finished"] <= second["started"]
+    assert "finished" not in second
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b'{"format": "ccx-results", "version": 2}', b"\xff\xfe"],
+)
+def test_a_damaged_header_is_named(run: ResultsRun, content: bytes) -> None:
+    (run.directory / HEADER).write_bytes(content)
+    with pytest.raises(DamagedDataError) as raised:
+        run.begin_session({}, {})
+    assert str(raised.value) == (
+        f"{run.directory / HEADER} is no header of this version of ccx: move {run.directory} away "
+        "and run the command again."
+    )
+    assert (run.directory / HEADER).read_bytes() == content
+
+
+def test_what_was_appended_survives_a_kill(run: ResultsRun) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from ccx_cli.store.results import ResultsRun\n"
+        "run = ResultsRun(Path(sys.argv[1]), {})\n"
+        "for unit in range(3): run.append([{'unit': unit, 'cluster': 0, 'num_ranges': 1}])\n"
+        "os._exit(9)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(run.directory)], check=False)
+    assert ended.returncode == 9
+    assert list(run.finished()) == [0, 1, 2]
