@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Collection
 
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.errors import UsageError
@@ -41,6 +42,37 @@ def choose_units(options: UnitOptions, seed: int, available: int, layer: str) ->
     if options.random_units:
         return sorted(random.Random(seed).sample(range(available), options.random_units))
     return list(range(available))
+
+
+def chosen_of_run(
+    options: UnitOptions, seed: int, finished: Collection[int], run: str
+) -> list[int]:
+    """Resolve the options among the units of a stored run, ascending; all of them by default.
+
+    Raises
+    ------
+    UsageError
+        If a unit is not stored, or the options cannot be meant.
+    """
+    check_units(options)
+    stored = sorted(finished)
+    if options.units is not None:
+        wanted = parse_units(options.units, max(stored, default=0) + 1, f"the run {run}")
+        for unit in wanted:
+            if unit not in finished:
+                raise UsageError(
+                    f"--units {options.units}: unit {unit} is not in the run {run}; explain it "
+                    "first."
+                )
+        return wanted
+    if options.random_units > len(stored):
+        raise UsageError(
+            f"--random-units {options.random_units} is more than the {len(stored)} units of the "
+            f"run {run}."
+        )
+    if options.random_units:
+        return sorted(random.Random(seed).sample(stored, options.random_units))
+    return stored
 
 
 def parse_units(text: str, available: int, layer: str) -> list[int]:

@@ -4,9 +4,9 @@ One pass over the pixels serves all ranges of a unit. The ends of the ranges cut
 activations into intervals; each pixel adds one to its label set's count for its interval, and a
 range is a run of intervals. Bilinear upsampling is spelled out: along rows, then along columns,
 each step ``a * w0 + b * w1`` with ``b * w1`` rounded to float32 and the rest fused into one
-rounding. That is what torch's ``interpolate`` does on a CPU (with the weights of ``upsampling``),
-to the last bit, and the recorded hits of the published program depend on it where a pixel's value is
-the end of a range.
+rounding. That is what torch's ``interpolate`` does on a CPU, to the last bit (with the weights of
+``upsampling``), and the recorded hits of the published program depend on it where a pixel's value
+is the end of a range.
 """
 
 from __future__ import annotations

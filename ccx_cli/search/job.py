@@ -14,7 +14,8 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.search.explain import Explainer
 from ccx_cli.store.locks import writing
-from ccx_cli.store.results import Record, ResultsRun
+from ccx_cli.store.lines import Record
+from ccx_cli.store.results import ResultsRun
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ dropped, and a unit counts as finished once all its lines are there.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +18,12 @@ from typing import Any
 from ccx_cli import __version__
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.atomic import write_text
+from ccx_cli.store.lines import Record, UnitLines
 
 FORMAT = "ccx-results"
 VERSION = 1
 HEADER = "header.json"
 LINES = "explanations.jsonl"
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +47,22 @@ class ResultsRun:
         digest = sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:10]
         return cls(results / f"{title}-{digest}", dict(identity))
 
-    def finished(self) -> dict[int, list[Record]]:
-        """Read the units whose lines are all there, by unit, each in cluster order.
+    @property
+    def lines(self) -> UnitLines:
+        """The explanations."""
+        return UnitLines(self.directory / LINES)
 
-        Raises
-        ------
-        DamagedDataError
-            If a line that is not the torn last one cannot be read.
-        """
-        by_unit: dict[int, dict[int | None, Record]] = {}
-        for record in self._records():
-            by_unit.setdefault(record["unit"], {})[record["cluster"]] = record
-        return {
-            unit: sorted(records.values(), key=lambda record: record["cluster"] or 0)
-            for unit, records in sorted(by_unit.items())
-            if len(records) == max(1, next(iter(records.values()))["num_ranges"])
-        }
+    def finished(self) -> dict[int, list[Record]]:
+        """Read the units whose lines are all there; see ``UnitLines.finished``."""
+        return self.lines.finished()
 
     def append(self, records: Iterable[Record]) -> None:
         """Append one unit's lines; hold the directory's lock."""
-        text = "".join(json_line(record) for record in records)
-        with (self.directory / LINES).open("ab") as lines:
-            lines.write(text.encode())
-            lines.flush()
-            os.fsync(lines.fileno())
+        self.lines.append(records)
 
     def drop_torn_line(self) -> None:
         """Cut off what a killed writer left after the last whole line; hold the lock."""
-        path = self.directory / LINES
-        if not path.exists():
-            return
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with path.open("r+b") as lines:
-                lines.truncate(whole)
+        self.lines.drop_torn_line()
 
     def header(self) -> dict[str, Any]:
         """Read the header, ``{}`` if there is none yet.
@@ -138,25 +117,6 @@ class ResultsRun:
     def _write_header(self, header: Mapping[str, Any]) -> None:
         write_text(self.directory / HEADER, json.dumps(header, indent=1) + "\n")
 
-    def _records(self) -> Iterable[Record]:
-        path = self.directory / LINES
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return
-        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
-            try:
-                record = json.loads(line)
-                if not isinstance(record["unit"], int) or not isinstance(record["num_ranges"], int):
-                    raise TypeError("unit and num_ranges are whole numbers")
-                hash(record["cluster"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise DamagedDataError(
-                    f"{path}, line {number} is damaged: delete that line and run the command "
-                    "again, which explains its unit anew."
-                ) from error
-            yield record
-
 
 def stored_runs(results: Path) -> list[ResultsRun]:
     """Return the runs under the results root, those last worked on first."""
@@ -196,11 +156,6 @@ def find_run(results: Path, name: str | None) -> ResultsRun:
             f"There is no run {name} in {results}{suggestion(name, runs) or '.'}"
         )
     return fitting[0]
-
-
-def json_line(record: Record) -> str:
-    """Write a record as one line of JSON."""
-    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _now() -> str:

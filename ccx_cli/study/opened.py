@@ -21,7 +21,8 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.formula import Formula, from_json
 from ccx_cli.search.scoring import holds_on
-from ccx_cli.store.results import Record, ResultsRun
+from ccx_cli.store.lines import Record
+from ccx_cli.store.results import ResultsRun
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, count_data
-from ccx_cli.store.results import Record
+from ccx_cli.store.lines import Record
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 WEIGHTS = REAL / "squeezenet1_0-imagenet.pth"

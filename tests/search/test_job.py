@@ -22,7 +22,8 @@ from ccx_cli.search.explain import Explainer
 from ccx_cli.search.explanation import Explanation
 from ccx_cli.search.job import ExplainJob
 from ccx_cli.search.strategy import BeamStrategy
-from ccx_cli.store.results import LINES, Record, ResultsRun
+from ccx_cli.store.lines import Record
+from ccx_cli.store.results import LINES, ResultsRun
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:

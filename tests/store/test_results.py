@@ -9,7 +9,8 @@ import pytest
 
 from ccx_cli import __version__
 from ccx_cli.errors import DamagedDataError
-from ccx_cli.store.results import HEADER, LINES, Record, ResultsRun, json_line
+from ccx_cli.store.lines import Record, json_line
+from ccx_cli.store.results import HEADER, LINES, ResultsRun
 
 IDENTITY = {"layer": "layer4", "search": {"length": 3, "beam_limit": 5}}
 
@@ -138,7 +139,7 @@ def test_a_damaged_line_in_the_middle_is_named(run: ResultsRun, line: bytes) -> 
         run.finished()
     assert str(raised.value) == (
         f"{run.directory / LINES}, line 3 is damaged: delete that line and run the command again, "
-        "which explains its unit anew."
+        "which does its unit anew."
     )
 
 

@@ -1,0 +1,147 @@
+"""``ccx metrics``: the quality of stored explanations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import (
+    NETWORK,
+    OutputOptions,
+    PlaceOptions,
+    RunOptions,
+    TalkOptions,
+    UnitOptions,
+)
+from ccx_cli.cli.output import Column, Record, writing_to
+
+MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
+NAMES = {
+    "iou": "IoU",
+    "activation_coverage": "act. cov.",
+    "detection_accuracy": "det. acc.",
+    "samples_coverage": "sam. cov.",
+    "explanation_coverage": "expl. cov.",
+    "segmentation_size": "F size",
+    "activation_size": "N size",
+    "overlapping_activation_size": "N size at F",
+    "overlap_size": "overlap",
+    "label_masking": "masking",
+}
+
+
+def _which(record: Record) -> str:
+    return str(record.get("statistic") or record["unit"])
+
+
+def _cluster(record: Record) -> str:
+    total = "all" if record.get("statistic") else "-"
+    return total if record["cluster"] is None else str(record["cluster"])
+
+
+COLUMNS = (
+    Column("unit", "unit", right=True, show=_which),
+    Column("cluster", "cluster", right=True, show=_cluster),
+    *(Column(title, key, right=True) for key, title in NAMES.items()),
+)
+
+
+def metrics(
+    *,
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A stored run, by name, the beginning of it, or directory.",
+            show_default="the last one",
+        ),
+    ] = None,
+    no_label_masking: Annotated[
+        bool,
+        typer.Option("--no-label-masking", help="Leave out the metric that runs the network."),
+    ] = False,
+    masking_images: Annotated[int, typer.Option(min=0, help=MASKING_HELP)] = 0,
+    bootstrap: Annotated[
+        int,
+        typer.Option(min=0, help="Rounds of a 95 % interval of each IoU over images; 0 for none."),
+    ] = 0,
+    units: UnitOptions,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
+    ] = "cpu",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
+    ] = 32,
+    out: OutputOptions,
+    talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+) -> None:
+    """Measure stored explanations.
+
+    For every unit and range, then mean and deviation per cluster and in total:
+    IoU; how much of the activation the formula covers, and how much of the
+    formula the activation; in how many of its images it is met, and in how many
+    images that fire it is there; mean sizes; and label masking, the likeness of
+    the unit's answer when only the formula's pixels are left to see.
+
+    [bold]Examples[/bold]
+
+      ccx metrics --no-label-masking
+      ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
+    """
+    from ccx_cli.cli.inputs import available_cores, roots_of
+    from ccx_cli.cli.units import chosen_of_run
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.measuring import (
+        MASKING,
+        MeasureSettings,
+        masking_passes,
+        measure_masking,
+        measure_run,
+        summarise,
+    )
+    from ccx_cli.study.metrics import METRICS
+    from ccx_cli.study.opened import open_run
+
+    settings = MeasureSettings(bootstrap, run.seed, masking_images)
+    columns = [column for column in COLUMNS if column.key != MASKING or not no_label_masking]
+    with (
+        reporting(talk) as progress,
+        writing_to(out, columns, no_color=talk.no_color) as writer,
+    ):
+        opened = open_run(find_run(roots_of(places).results, run_name))
+        chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
+        workers = run.workers or available_cores()
+        records = [
+            record
+            for measured in measure_run(opened, chosen, settings, workers, progress)
+            for record in measured
+        ]
+        keys = list(METRICS)
+        if not no_label_masking:
+            passes = masking_passes(opened, chosen, settings)
+            progress.note(
+                f"Label masking runs {passes:,} images twice through {opened.choice.model} where "
+                "they are not stored yet; --masking-images N takes fewer."
+            )
+            masked = measure_masking(
+                opened,
+                chosen,
+                settings,
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+                progress=progress,
+            )
+            records = [
+                {**record, MASKING: masked.get((record["unit"], record["cluster"]))}
+                for record in records
+            ]
+            keys.append(MASKING)
+        records += summarise(records, keys)
+        for record in records:
+            writer.line(record)
+        writer.rest(records)

@@ -1,0 +1,261 @@
+"""Metrics of a stored run, kept beside its explanations."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.activations import image_batches
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress
+from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.scoring import holds_on
+from ccx_cli.store.lines import Record, UnitLines
+from ccx_cli.store.locks import writing
+from ccx_cli.study.metrics import (
+    METRICS,
+    ImageCounts,
+    iou_interval,
+    mean_and_deviation,
+    measure,
+)
+from ccx_cli.study.opened import OpenedRun, UnitInData, each_unit, formula_of
+
+if TYPE_CHECKING:
+    import torch
+
+MASKING = "label_masking"
+_KEPT = ("unit", "layer", "cluster", "num_clusters", "num_ranges", "range", "hits", "formula")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSettings:
+    """What to measure.
+
+    Attributes
+    ----------
+    bootstrap
+        Rounds of the interval of the IoU; 0 for none.
+    seed
+        Of the bootstrap, the noise and the sample of images.
+    masking_images
+        Images to mask at most for a formula, a seeded sample; 0 for all.
+    """
+
+    bootstrap: int = 0
+    seed: int = 0
+    masking_images: int = 0
+
+
+def measure_run(
+    opened: OpenedRun,
+    units: Sequence[int],
+    settings: MeasureSettings,
+    workers: int,
+    progress: Progress,
+) -> Iterator[list[Record]]:
+    """Yield the metrics of every unit, in order; what was measured before is read.
+
+    Label masking is ``measure_masking``'s.
+    """
+    lines = _lines(opened, "metrics", {"bootstrap": settings.bootstrap, "seed": settings.seed})
+    known = lines.finished()
+    missing = [unit for unit in units if unit not in known]
+    if not missing:
+        yield from (known[unit] for unit in units)
+        return
+    index, activations = opened.index(), opened.activations()
+    with writing(opened.run.directory, progress):
+        lines.drop_torn_line()
+        done = len(units) - len(missing)
+        with progress.task("Metrics", len(units), done=done, unit="units") as task:
+            found = each_unit(opened, missing, index, activations, workers)
+            for unit in units:
+                if unit not in known:
+                    measured = next(found)
+                    known[unit] = _measured(measured, index, settings)
+                    lines.append(known[unit])
+                    task.advance()
+                yield known[unit]
+
+
+def _measured(unit: UnitInData, index: ConceptIndex, settings: MeasureSettings) -> list[Record]:
+    records = []
+    for place, record in enumerate(unit.records):
+        line = {key: record[key] for key in _KEPT}
+        if unit.hits is None or unit.hits.per_local is None:
+            records.append({**line, **dict.fromkeys(METRICS)})
+            continue
+        counts = ImageCounts.of_labels(
+            unit.hits.per_local[record["cluster"]], unit.formulas[place], index
+        )
+        line |= asdict(measure(counts))
+        if settings.bootstrap:
+            interval = iou_interval(counts, settings.bootstrap, settings.seed)
+            line["iou_interval"] = None if interval is None else list(interval)
+        records.append(line)
+    return records
+
+
+def measure_masking(
+    opened: OpenedRun,
+    units: Sequence[int],
+    settings: MeasureSettings,
+    *,
+    device: str,
+    batch_size: int,
+    workers: int,
+    progress: Progress,
+) -> dict[tuple[int, int], float | None]:
+    """Measure label masking: every distinct formula goes through the network once.
+
+    Returns
+    -------
+    The mean cosine by ``(unit, cluster)``; stored formula by formula, and read back.
+    """
+    asked = {"seed": settings.seed, "images": settings.masking_images}
+    lines = _lines(opened, "masking", asked)
+    by_formula: dict[str, list[tuple[int, Record]]] = defaultdict(list)
+    for unit in units:
+        for record in opened.units[unit]:
+            if record["labels"] is not None:
+                by_formula[json.dumps(record["labels"])].append((unit, record))
+    known = _masking_of(lines)
+    wanted = {
+        key: pairs
+        for key, pairs in by_formula.items()
+        if any((unit, record["cluster"]) not in known for unit, record in pairs)
+    }
+    if wanted:
+        with writing(opened.run.directory, progress):
+            lines.drop_torn_line()
+            _mask(opened, wanted, lines, settings, device, batch_size, workers, progress)
+        known = _masking_of(lines)
+    return known
+
+
+def masking_passes(opened: OpenedRun, units: Sequence[int], settings: MeasureSettings) -> int:
+    """Count the images that label masking has to run for, to say so beforehand."""
+    index = opened.index()
+    data = count_data(index)
+    formulas = {
+        json.dumps(record["labels"]): record
+        for unit in units
+        for record in opened.units[unit]
+        if record["labels"] is not None
+    }
+    return sum(
+        len(_images(_holds(record, index, data), index, settings)) for record in formulas.values()
+    )
+
+
+def summarise(records: Sequence[Record], keys: Sequence[str]) -> list[Record]:
+    """Mean and deviation of every metric, per cluster and in total (``cluster`` ``None``)."""
+    clusters = sorted({record["cluster"] for record in records if record["cluster"] is not None})
+    rows: list[Record] = []
+    for cluster in [*clusters, None]:
+        some = [record for record in records if cluster is None or record["cluster"] == cluster]
+        both = {key: mean_and_deviation([record.get(key) for record in some]) for key in keys}
+        for place, statistic in enumerate(("mean", "deviation")):
+            rows.append(
+                {
+                    "unit": None,
+                    "statistic": statistic,
+                    "cluster": cluster,
+                    **{key: both[key][place] for key in keys},
+                }
+            )
+    return rows
+
+
+def _lines(opened: OpenedRun, what: str, asked: dict[str, int]) -> UnitLines:
+    digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    return UnitLines(opened.run.directory / f"{what}-{digest}.jsonl")
+
+
+def _masking_of(lines: UnitLines) -> dict[tuple[int, int], float | None]:
+    return {(record["unit"], record["cluster"]): record[MASKING] for record in lines.all_lines()}
+
+
+def _holds(record: Record, index: ConceptIndex, data: DataCounts) -> NDArray[np.bool_]:
+    formula = formula_of(record)
+    if formula is None:
+        return np.zeros(len(index.sets), dtype=np.bool_)
+    return holds_on(formula, index, data, str)
+
+
+def _images(
+    holds: NDArray[np.bool_], index: ConceptIndex, settings: MeasureSettings
+) -> NDArray[np.int64]:
+    from ccx_cli.study.masking import images_with
+
+    images = images_with(holds, index)
+    if settings.masking_images and len(images) > settings.masking_images:
+        random = np.random.default_rng(settings.seed)
+        images = np.sort(random.choice(images, settings.masking_images, replace=False))
+    return images
+
+
+def _mask(
+    opened: OpenedRun,
+    wanted: dict[str, list[tuple[int, Record]]],
+    lines: UnitLines,
+    settings: MeasureSettings,
+    device: str,
+    batch_size: int,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Run the network over the formulas and store what each of their ranges comes to."""
+    from ccx_cli.probe.networks import load_network
+    from ccx_cli.study.masking import MaskedFormula, masking_similarity
+
+    index = opened.index()
+    data = count_data(index)
+    network = load_network(opened.choice, device)
+    formulas, pairs = [], list(wanted.values())
+    for explained in pairs:
+        holds = _holds(explained[0][1], index, data)
+        formulas.append(
+            MaskedFormula(
+                holds,
+                _images(holds, index, settings),
+                tuple((unit, Range.from_json(record["range"])) for unit, record in explained),
+            )
+        )
+    order = [(place, int(image)) for place, one in enumerate(formulas) for image in one.images]
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        progress.task("Label masking", len(order)) as task,
+    ):
+        batches = image_batches(
+            opened.dataset, opened.choice, [image for _, image in order], batch_size, pool
+        )
+        pixels = (image for batch in batches for image in batch)
+
+        def told() -> Iterator[tuple[int, int, torch.Tensor]]:
+            for (place, image), one in zip(order, pixels, strict=True):
+                yield place, image, one
+                task.advance()
+
+        for place, means in masking_similarity(
+            network, formulas, told(), index, batch_size=batch_size, seed=settings.seed
+        ):
+            lines.append(
+                {
+                    "unit": unit,
+                    "cluster": record["cluster"],
+                    "num_ranges": record["num_ranges"],
+                    MASKING: mean,
+                }
+                for (unit, record), mean in zip(pairs[place], means, strict=True)
+            )
