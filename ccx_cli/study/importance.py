@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from ccx_cli.probe.activations import image_batches
 from ccx_cli.probe.interventions import Change, Intervention
-from ccx_cli.probe.networks import Network
+from ccx_cli.probe.networks import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.study.opened import OpenedRun
 
 MOST_CLASSES = 3
 
@@ -71,7 +74,7 @@ class UnitImportance:
 def cluster_importance(
     network: Network,
     batches: Iterable[torch.Tensor],
-    ranges: dict[int, Sequence[Range]],
+    ranges: Mapping[int, Sequence[Range]],
     *,
     seed: int = 0,
     progress: Progress | None = None,
@@ -140,7 +143,7 @@ def cluster_importance(
 def unit_importance(
     network: Network,
     batches: Iterable[torch.Tensor],
-    ranges: dict[int, Sequence[Range]],
+    ranges: Mapping[int, Sequence[Range]],
     *,
     versions: int = 16,
     progress: Progress | None = None,
@@ -215,7 +218,9 @@ class _Tally:
         )
 
 
-def _ends(ranges: dict[int, Sequence[Range]], n_clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _ends(
+    ranges: Mapping[int, Sequence[Range]], n_clusters: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Ends of each cluster's range, ``(n_clusters, n_units, 1, 1)``; nothing is in range of NaN."""
     ends = np.full((2, n_clusters, len(ranges), 1, 1), np.nan)
     for place, unit in enumerate(sorted(ranges)):
@@ -229,3 +234,34 @@ def _shuffled(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     flat = mask.flatten(1)
     order = torch.rand(flat.shape, generator=generator).argsort(1).to(mask.device)
     return flat.gather(1, order).reshape(mask.shape)
+
+
+def importance_of_run(
+    opened: OpenedRun,
+    units: Sequence[int],
+    *,
+    per_unit: bool,
+    seed: int,
+    device: str,
+    batch_size: int,
+    workers: int,
+    progress: Progress,
+) -> tuple[ClusterImportance, ...] | tuple[UnitImportance, ...]:
+    """Run ``cluster_importance`` or ``unit_importance`` on the ranges of a stored run."""
+    ranges = {
+        unit: [
+            Range.from_json(record["range"])
+            for record in opened.units[unit]
+            if record["range"] is not None
+        ]
+        for unit in units
+    }
+    network = load_network(opened.choice, device)
+    n_images = len(opened.dataset.rows)
+    with ThreadPoolExecutor(workers) as pool:
+        batches = image_batches(opened.dataset, opened.choice, range(n_images), batch_size, pool)
+        if per_unit:
+            return unit_importance(network, batches, ranges, progress=progress, n_images=n_images)
+        return cluster_importance(
+            network, batches, ranges, seed=seed, progress=progress, n_images=n_images
+        )
