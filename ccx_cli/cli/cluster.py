@@ -18,7 +18,7 @@ from ccx_cli.cli.output import Column, writing_to
 COLUMNS = (
     Column("unit", "unit", right=True),
     Column("cluster", "cluster", right=True),
-    Column("range", "range"),
+    Column("range", "range", whole=True),
     Column("values", "values", right=True),
     Column("share", "share", right=True),
 )

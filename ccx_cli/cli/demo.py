@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from ccx_cli.cli.diagnostics import reporting
@@ -66,6 +67,7 @@ def demo(
             writer.line(record)
         writer.rest(best)
         progress.note(f"All {len(units)} units: {job.results.directory}")
-        progress.note(
-            f"Next: ccx explain --model demo --subset demo --units {best[0]['unit']} --format jsonl"
-        )
+        words = ["--model", "demo", "--subset", "demo", "--units", str(best[0]["unit"])]
+        if places.data_dir is not None:
+            words += ["--data-dir", str(places.data_dir)]
+        progress.note(f"Next: {shlex.join(['ccx', 'explain', *words, '--format', 'jsonl'])}")

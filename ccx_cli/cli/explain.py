@@ -56,17 +56,25 @@ def what_each_adds(record: Record) -> str:
 COLUMNS = (
     Column("unit", "unit", right=True),
     Column("cluster", "cluster", right=True),
-    Column("range", "range", style="dim"),
+    Column("range", "range", style="dim", whole=True),
     Column("formula", "formula", style="bold", show=formula_and_others),
     Column("IoU", "iou", right=True, show=iou_and_bound),
-    Column("by concepts", "by_length", style="dim", show=what_each_adds),
-    Column("hits", "hits", right=True),
+    Column("by concepts", "by_length", style="dim", show=what_each_adds, spare=True),
+    Column("hits", "hits", right=True, spare=True),
 )
+SPLIT_COLUMNS = (*COLUMNS, Column("IoU held out", "held_out_iou", right=True))
 
 
 def explain(
     *,
     data: DataOptions,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Search only the images marked so, train or val, and score on the others too.",
+            rich_help_panel="Data set",
+        ),
+    ] = None,
     network: NetworkOptions,
     units: UnitOptions,
     ranges: RangeOptions,
@@ -107,7 +115,9 @@ def explain(
     fixed = parse_ranges(by_hand) if by_hand is not None else None
     with (
         reporting(talk) as progress,
-        writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
+        writing_to(
+            out, COLUMNS if split is None else SPLIT_COLUMNS, no_color=talk.no_color
+        ) as writer,
     ):
         inputs = gather(places, data, network, run, progress)
         job = prepare_job(
@@ -117,6 +127,7 @@ def explain(
             lambda index: strategy_of(search, vocabulary, index),
             progress,
             ties=search.ties,
+            split=split,
         )
         chosen = choose_units(units, run.seed, job.activations.units, inputs.choice.layer)
         records = []

@@ -7,14 +7,18 @@ import shlex
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
+import numpy as np
+
 from ccx_cli.cli.inputs import Inputs, index_directory, prepare_activations, prepare_index
+from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import UsageError
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explain import Explainer
-from ccx_cli.search.job import ExplainJob
+from ccx_cli.search.job import ExplainJob, Split
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.results import ResultsRun
 
@@ -27,6 +31,7 @@ def prepare_job(
     progress: Progress,
     *,
     ties: bool = False,
+    split: str | None = None,
 ) -> ExplainJob:
     """Build what is missing, and name the run that the options describe.
 
@@ -44,10 +49,15 @@ def prepare_job(
         Told about what is built.
     ties
         Store the formulas that score the same, not only their number.
+    split
+        Search only the images that the data set marks so, and score on the others as well.
     """
     # The network first: a layer that is not there shows at once, and the index takes minutes.
     activations = prepare_activations(inputs, progress)
     index = prepare_index(inputs, progress)
+    parted = None if split is None else _split(inputs.dataset, index, split)
+    if parted is not None:
+        index = index.of_images(parted.images)
     strategy = choose_strategy(index)
     choice, dataset = inputs.choice, inputs.dataset
     num_clusters = method.num_clusters if by_hand is None else len(by_hand)
@@ -59,6 +69,7 @@ def prepare_job(
         if by_hand is None
         else {"by_hand": [found.to_json() for found in by_hand]},
         "search": search | ({"ties": True} if ties else {}),
+        **({} if split is None else {"split": split}),
     }
     title = "-".join(
         [
@@ -68,6 +79,7 @@ def prepare_job(
             dataset.subset,
             f"k{num_clusters}",
             f"{strategy.name}{search['length']}",
+            *([] if split is None else [split]),
         ]
     )
     about = {
@@ -91,11 +103,27 @@ def prepare_job(
             index, count_data(index), choice.layer, num_clusters, strategy, inputs.device
         ),
         activations=activations,
-        ranges=RangeCache(activations, method, progress) if by_hand is None else tuple(by_hand),
+        ranges=RangeCache(activations, method, progress, split=split)
+        if by_hand is None
+        else tuple(by_hand),
         results=ResultsRun.named(inputs.roots.results, title, identity),
         about=about,
         ties=ties,
+        split=parted,
     )
+
+
+def _split(dataset: BrodenDataset, index: ConceptIndex, name: str) -> Split:
+    """Part the images into those that the data set marks ``name``, and the others."""
+    marks = np.array([row.split for row in dataset.rows])
+    images, others = np.flatnonzero(marks == name), np.flatnonzero(marks != name)
+    if not len(images) or not len(others):
+        known = ", ".join(sorted(set(marks.tolist())))
+        raise UsageError(
+            f"--split {name} leaves no images to search or none to score on: the images are "
+            f"marked {known}."
+        )
+    return Split(name, images, others, index.of_images(others))
 
 
 def session_of(command: Sequence[str]) -> dict[str, str]:

@@ -31,7 +31,9 @@ class ReaderLeftError(Exception):
 class Column:
     """A column of a table: its title, the record's key, and how it looks.
 
-    ``show`` writes the cell from the whole record where its value alone does not say enough.
+    ``show`` writes the cell from the whole record where its value alone does not say enough. A
+    ``whole`` column, as one of numbers, is never wrapped; a ``spare`` one is left out where a
+    terminal is too narrow for all.
     """
 
     title: str
@@ -40,6 +42,8 @@ class Column:
     right: bool = False
     decimals: int = 4
     show: Callable[[Record], str] | None = None
+    whole: bool = False
+    spare: bool = False
 
     def text(self, record: Record) -> str:
         """Write the record's cell."""
@@ -86,23 +90,21 @@ class Writer:
             self.stream.flush()
 
     def _table(self, records: Sequence[Record]) -> None:
-        table = Table(title=self.title or None, title_justify="left", header_style="bold")
-        for column in self.columns:
-            table.add_column(
-                column.title,
-                style=column.style,
-                justify="right" if column.right else "left",
-                overflow="fold",
-            )
-        for record in records:
-            table.add_row(*(Text(column.text(record)) for column in self.columns))
-        terminal = self.stream.isatty()
+        columns = list(self.columns)
+        table = _draw(columns, records, self.title)
         console = Console(
             file=self.stream,
             no_color=self.no_color or None,
-            width=None if terminal else _width(table),
+            width=None if self.stream.isatty() else _width(table),
         )
-        console.print(table)
+        spare = [column for column in columns if column.spare]
+        while spare and _width(table) > console.width:
+            columns.remove(spare.pop(0))
+            table = _draw(columns, records, self.title)
+        # Rich would end the program by itself where the reader has left.
+        with console.capture() as drawn:
+            console.print(table)
+        self.stream.write(drawn.get())
 
 
 @contextmanager
@@ -196,6 +198,21 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
             }
         )
     return text.getvalue()
+
+
+def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> Table:
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(
+            column.title,
+            style=column.style,
+            justify="right" if column.right else "left",
+            no_wrap=column.right or column.whole,
+            overflow="fold",
+        )
+    for record in records:
+        table.add_row(*(Text(column.text(record)) for column in columns))
+    return table
 
 
 def _width(table: Table) -> int:

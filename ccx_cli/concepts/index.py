@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
+import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -95,6 +98,26 @@ class ConceptIndex:
     def names(self) -> dict[int, str]:
         """Label number to name, of the concepts that some pixel carries."""
         return {label.number: label.name for label in self.labels}
+
+    def of_images(self, images: NDArray[np.int64]) -> ConceptIndex:
+        """Index of some images only, by place, ascending; concepts they lack are left out."""
+        rows = np.concatenate(
+            [np.arange(self.offsets[i], self.offsets[i + 1]) for i in images]
+            or [np.zeros(0, dtype=np.int64)]
+        )
+        sets, place = self.sets.of_rows(self.local_sets[rows], self.local_totals[rows])
+        kept, labels = np.unique(sets.labels, return_inverse=True)
+        lengths = np.diff(self.offsets)[images]
+        return ConceptIndex(
+            concepts=self.concepts[kept],
+            sets=LabelSets(sets.indptr, labels.astype(np.uint16), sets.totals),
+            local_sets=place,
+            local_totals=self.local_totals[rows],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            maps=self.maps[images],
+            mask_shape=self.mask_shape,
+            labels=tuple(self.labels[concept] for concept in kept),
+        )
 
     def images_with(self) -> NDArray[np.int64]:
         """Count the images that carry each concept, ``(n_concepts,)`` int64."""
@@ -269,13 +292,27 @@ def _build_blocks(
             return
         futures: dict[Future[_Block], int] = {}
         try:
-            futures = {pool.submit(_collapse_block, dataset, start): start for start in missing}
+            with _ignoring_interrupts():
+                futures = {pool.submit(_collapse_block, dataset, start): start for start in missing}
             for future in as_completed(futures):
                 block = future.result()
                 _write_block(cache, futures.pop(future), block)
                 task.advance(len(block.maps))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Let processes started inside leave Ctrl-C to this one, which ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _write_block(cache: ShardedCache, start: int, block: _Block) -> None:

@@ -36,6 +36,30 @@ class LabelSets:
     def __len__(self) -> int:
         return len(self.totals)
 
+    def of_rows(
+        self, places: NDArray[np.int32], totals: NDArray[np.int32]
+    ) -> tuple[LabelSets, NDArray[np.int32]]:
+        """Keep the sets that some rows name, with the rows' pixels.
+
+        Parameters
+        ----------
+        places
+            ``(n_rows,)`` int32, each row's set.
+        totals
+            ``(n_rows,)`` pixels.
+
+        Returns
+        -------
+        sets
+            Those named, in their order here.
+        place
+            ``(n_rows,)`` int32, where each row's set is among them.
+        """
+        named, place = np.unique(places, return_inverse=True)
+        indptr, labels = _take_sets(self.indptr, self.labels, named.astype(np.int32))
+        summed = np.bincount(place, weights=totals, minlength=len(named)).astype(np.int64)
+        return LabelSets(indptr, labels, summed), place.astype(np.int32)
+
     def lengths(self) -> NDArray[np.int64]:
         """How many labels each set has, ``(n_sets,)``."""
         return np.diff(self.indptr)

@@ -26,10 +26,29 @@ _SHARD = "ranges"
 
 
 class RangeCache:
-    """Ranges of a layer's units, found once; threads may ask side by side."""
+    """Ranges of a layer's units, found once; threads may ask side by side.
 
-    def __init__(self, activations: Activations, method: RangeMethod, progress: Progress) -> None:
-        identity = method.identity()
+    Parameters
+    ----------
+    activations
+        The layer's maps.
+    method
+        How ranges are found.
+    progress
+        Told of another process that writes.
+    split
+        The images whose activations count, if not all do; ``of`` is then given only those.
+    """
+
+    def __init__(
+        self,
+        activations: Activations,
+        method: RangeMethod,
+        progress: Progress,
+        *,
+        split: str | None = None,
+    ) -> None:
+        identity = method.identity() | ({"split": split} if split else {})
         name = "ranges-" + "-".join(f"{key}={value}" for key, value in identity.items())
         parent = activations.cache
         made_from = {"activations": parent.directory.name, **identity}

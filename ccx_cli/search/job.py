@@ -8,14 +8,43 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.search.explain import Explainer
-from ccx_cli.store.locks import writing
+from ccx_cli.search.explanation import Explanation
+from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.store.lines import Record
+from ccx_cli.store.locks import writing
 from ccx_cli.store.results import ResultsRun
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images to search, and images to see whether what was found holds there too.
+
+    Attributes
+    ----------
+    name
+        As the data set marks the searched ones: ``train`` or ``val``.
+    images
+        Places of the searched images.
+    held_out
+        Places of the others.
+    elsewhere
+        The concept index of the others.
+    """
+
+    name: str
+    images: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    elsewhere: ConceptIndex
 
 
 @dataclass(frozen=True)
@@ -36,6 +65,9 @@ class ExplainJob:
         What the header says of the run.
     ties
         Store the formulas that score the same, not only their number.
+    split
+        The images that are searched, if not all are, and those that are held out. The explainer's
+        index is then of the searched ones only.
     """
 
     explainer: Explainer
@@ -44,6 +76,7 @@ class ExplainJob:
     results: ResultsRun
     about: Mapping[str, Any]
     ties: bool = False
+    split: Split | None = None
 
     def explain(
         self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
@@ -100,8 +133,32 @@ class ExplainJob:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _explain(self, unit: int) -> tuple[int, list[Record]]:
-        maps = self.activations.unit(unit)
+        everywhere = self.activations.unit(unit)
+        maps = everywhere if self.split is None else everywhere[self.split.images]
         ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
         explanations = self.explainer.explain(unit, maps, ranges)
         names = self.explainer.names
-        return unit, [each.to_record(names, ties=self.ties) for each in explanations]
+        records = [each.to_record(names, ties=self.ties) for each in explanations]
+        if self.split is not None:
+            self._add_held_out(records, explanations, ranges, everywhere[self.split.held_out])
+        return unit, records
+
+    def _add_held_out(
+        self,
+        records: list[Record],
+        explanations: Sequence[Explanation],
+        ranges: Sequence[Range],
+        maps: NDArray[np.float32],
+    ) -> None:
+        """Add what the formulas score on the images that were held out."""
+        assert self.split is not None
+        index = self.split.elsewhere
+        hits = count_hits(maps, ranges, index) if ranges else None
+        for record, explanation in zip(records, explanations, strict=True):
+            best, cluster = explanation.answer.best, explanation.cluster
+            iou = None
+            if best is not None and hits is not None and cluster is not None:
+                formula = best.chain.formula(self.explainer.index.concepts)
+                iou = iou_elsewhere(formula, index, hits.per_set[cluster])
+            record["split"] = self.split.name
+            record["held_out_iou"] = iou

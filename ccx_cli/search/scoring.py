@@ -73,6 +73,26 @@ def holds_on(
     return evaluate(formula, carries)
 
 
+def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]) -> float | None:
+    """IoU of a formula on other images than it was found on, ``None`` where there is no pixel.
+
+    A concept that these images lack holds nowhere.
+    """
+    entry_set = np.repeat(np.arange(len(index.sets)), index.sets.lengths())
+    places = {int(number): place for place, number in enumerate(index.concepts)}
+
+    def carries(number: int) -> NDArray[np.bool_]:
+        carrying = np.zeros(len(index.sets), dtype=np.bool_)
+        if number in places:
+            carrying[entry_set[index.sets.labels == places[number]]] = True
+        return carrying
+
+    holds = evaluate(formula, carries)
+    both = int(hits[holds].sum(dtype=np.int64))
+    union = int(hits.sum(dtype=np.int64)) + int(index.sets.totals[holds].sum()) - both
+    return both / union if union else None
+
+
 def score_unit(
     unit: int,
     ranges: Sequence[Range],

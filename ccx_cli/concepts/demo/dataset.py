@@ -105,7 +105,7 @@ def _write_files(root: Path, side: int, progress: Progress) -> None:
     (images / DEMO_SUBSET).mkdir(parents=True)
     tally = _Tally()
     rows = []
-    with progress.task("drawing the demo scenes", DEMO_COUNT) as task:
+    with progress.task("Demo pictures", DEMO_COUNT) as task:
         for number, scene in enumerate(demo_scenes(DEMO_SEED, DEMO_COUNT, side)):
             rows.append(_write_scene(images, number, scene, tally))
             task.advance()

@@ -1,0 +1,130 @@
+"""``ccx`` before it works: help, version, and what starting costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccx_cli import __version__
+from ccx_cli.cli.main import main
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+COMMANDS = (
+    "demo",
+    "cache build",
+    "cache list",
+    "cache verify",
+    "cache clear",
+    "cluster",
+    "explain",
+)
+HEAVY = {"torch", "torchvision", "numba", "numpy", "h5py", "sklearn", "scipy", "pyeda", "textual"}
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"ccx {__version__}\n", "")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", ["", "cache", *COMMANDS])
+def test_help_goes_to_stdout(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), flag]) == 0
+    out, err = capsys.readouterr()
+    assert " ".join(["Usage: ccx", *command.split()]) in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("group", [[], ["cache"]])
+def test_a_bare_group_shows_its_help_and_no_error(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(group) in (0, 2)
+    out, err = capsys.readouterr()
+    assert "Usage: ccx" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("command", ["", "demo", "cluster", "explain"])
+def test_examples_come_before_the_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([*command.split(), "--help"])
+    out = capsys.readouterr().out
+    assert 0 < out.index("Examples") < out.index("  ccx ") < out.index("Options")
+
+
+def test_what_is_asked_comes_before_where_it_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", "--help"])
+    out = capsys.readouterr().out
+    panels = [out.index(f" {name} ──") for name in ("Data set", "Network", "Ranges", "Search")]
+    assert panels == sorted(panels)
+    assert panels[-1] < out.index(" Output ──") < out.index(" Places ──")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_terminal(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main([*command.split(), "--help"])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from ccx_cli.cli.main import main; code = main(['--help']);"
+        "main(['explain', '--help']); print(code, *sys.modules, file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code_and_modules = ended.stderr.split()
+    assert code_and_modules[0] == "0"
+    assert HEAVY.isdisjoint(module.partition(".")[0] for module in code_and_modules)
+
+
+def test_listing_caches_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from ccx_cli.cli.main import main;"
+        f"main(['cache', 'list', '-f', 'json', '--data-dir', {str(tmp_path)!r}]);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["explian"], "Did you mean 'explain'?"),
+        (["cache", "lsit"], "Did you mean 'list'?"),
+        (["explain", "--num-cluster", "3"], "--num-clusters"),
+        (["--bogus"], "No such option: --bogus."),
+        (["explain", "--num-clusters", "few"], "'--num-clusters'"),
+        (["explain", "--format", "yaml"], "'--format' / '-f'"),
+        (["explain", "--workers", "-1"], "'--workers'"),
+        (["explain", "--batch-size", "0"], "'--batch-size'"),
+        (["explain", "--output"], "'--output'"),
+        (["explain", "stray"], "stray"),
+    ],
+)
+def test_what_cannot_be_parsed_is_named_in_one_line(
+    words: list[str], sentence: str, unused: CommandLine
+) -> None:
+    ended = unused(*words) if words[0] == "explain" and words[-1] != "--output" else None
+    if ended is None:
+        code = main(words)
+        out, err = unused.capsys.readouterr()
+    else:
+        code, out, err = ended.code, ended.out, ended.err
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1

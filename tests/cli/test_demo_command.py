@@ -1,0 +1,81 @@
+"""``ccx demo``, and ``ccx explain`` on the demo's data set."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccx_cli.cli.main import main
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+DEMO = ["--model", "demo", "--subset", "demo"]
+
+
+@pytest.fixture(scope="module")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory after ``ccx demo``."""
+    data = tmp_path_factory.mktemp("demo")
+    lines = ["-f", "jsonl", "-o", str(data / "shown.jsonl")]
+    assert main(["demo", "-q", "--data-dir", str(data), *lines]) == 0
+    return data
+
+
+@pytest.fixture
+def demo(demo_data: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """A command line over it."""
+    return CommandLine(demo_data, capsys)
+
+
+def test_the_best_range_of_the_best_units(demo: CommandLine) -> None:
+    shown = [json.loads(line) for line in (demo.data / "shown.jsonl").read_text().splitlines()]
+    assert len(shown) == 12
+    assert len({record["unit"] for record in shown}) == 12
+    ious = [record["iou"] for record in shown]
+    assert ious == sorted(ious, reverse=True)
+    every = demo("explain", *DEMO, "-f", "jsonl", "-q").lines
+    assert {record["unit"] for record in every} == set(range(48))
+    assert ious[0] == max(record["iou"] for record in every)
+
+
+def test_a_second_time_nothing_is_done_twice(demo: CommandLine) -> None:
+    before = demo.file("results/*/explanations.jsonl").read_bytes()
+    ended = demo("demo")
+    assert ended.code == 0
+    assert "12 ranges that are explained best" in ended.out
+    for work in ("Concept index", "Activations", "Explanations"):
+        assert work not in ended.err
+    assert demo.file("results/*/explanations.jsonl").read_bytes() == before
+
+
+def test_the_next_command_works_as_it_is_told(demo: CommandLine) -> None:
+    (told,) = [line for line in demo("demo").err.splitlines() if line.startswith("Next: ")]
+    program, *words = shlex.split(told.removeprefix("Next: "))
+    assert program == "ccx"
+    assert main(words) == 0
+    out, err = demo.capsys.readouterr()
+    assert len(out.splitlines()) == 5
+    assert "drawing" not in err
+
+
+def test_a_file_gets_what_stdout_would(demo: CommandLine, tmp_path: Path) -> None:
+    assert demo("demo", "-f", "csv", "-o", str(tmp_path / "demo.csv"), "-q").code == 0
+    assert (tmp_path / "demo.csv").read_text() == demo("demo", "-f", "csv", "-q").out
+
+
+@pytest.mark.slow
+def test_a_large_untrained_network_on_the_demo_set(demo: CommandLine) -> None:
+    given = ["--model", "resnet18", "--subset", "demo", "--pretrained", "none"]
+    ended = demo("explain", *given, "--random-units", "2", "-f", "jsonl")
+    assert ended.code == 0
+    assert sorted({record["unit"] for record in ended.lines}) == [394, 430]
+    assert "2 of 512 units explained" in ended.err
+    shape = json.loads(demo.file("results/resnet18-*/header.json").read_text())["about"]
+    assert (shape["images"], shape["units"], shape["layer"]) == (288, 512, "layer4")
