@@ -1,0 +1,21 @@
+"""``ccx compare``: one way of explaining beside another."""
+
+from __future__ import annotations
+
+import typer
+
+from ccx_cli.cli.compare_heuristics import heuristics
+from ccx_cli.cli.options import with_groups
+
+app = typer.Typer(
+    name="compare",
+    help="Compare one way of explaining with another.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(with_groups(heuristics))
+
+
+@app.callback()
+def compare() -> None:
+    """Compare one way of explaining with another."""
