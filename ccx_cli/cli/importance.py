@@ -102,7 +102,8 @@ def importance(
         reporting(talk) as progress,
         writing_to(out, columns, no_color=talk.no_color) as writer,
     ):
-        opened = open_run(find_run(roots_of(places).results, run_name))
+        roots = roots_of(places)
+        opened = open_run(find_run(roots.results, run_name), roots)
         chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
         from ccx_cli.study.importance import importance_of_run
 

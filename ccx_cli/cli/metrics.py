@@ -31,6 +31,13 @@ NAMES = {
     "label_masking": "masking",
 }
 
+CHANCE = {
+    "null_mean": "null mean",
+    "null_percentile_95": "null 95 %",
+    "p_value": "p",
+    "q_value": "q",
+}
+
 
 def _which(record: Record) -> str:
     return str(record.get("statistic") or record["unit"])
@@ -44,7 +51,7 @@ def _cluster(record: Record) -> str:
 COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
     Column("cluster", "cluster", right=True, show=_cluster),
-    *(Column(title, key, right=True) for key, title in NAMES.items()),
+    *(Column(title, key, right=True, spare=key.endswith("size")) for key, title in NAMES.items()),
 )
 
 
@@ -67,6 +74,14 @@ def metrics(
         int,
         typer.Option(min=0, help="Rounds of a 95 % interval of each IoU over images; 0 for none."),
     ] = 0,
+    null: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Rounds of the search on permuted images: is the IoU more than chance? 0 for "
+            "none.",
+        ),
+    ] = 0,
     units: UnitOptions,
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
@@ -87,6 +102,10 @@ def metrics(
     images that fire it is there; mean sizes; and label masking, the likeness of
     the unit's answer when only the formula's pixels are left to see.
 
+    --null asks whether an IoU is more than chance: the same search, with every
+    unit's maps moved to other images; p counts the rounds that reach as much,
+    q is p adjusted over all ranges (false discovery rate).
+
     [bold]Examples[/bold]
 
       ccx metrics --no-label-masking
@@ -104,15 +123,21 @@ def metrics(
         summarise,
     )
     from ccx_cli.study.metrics import METRICS
+    from ccx_cli.study.null import chance_of_run
     from ccx_cli.study.opened import open_run
 
     settings = MeasureSettings(bootstrap, run.seed, masking_images)
     columns = [column for column in COLUMNS if column.key != MASKING or not no_label_masking]
+    if bootstrap:
+        columns.insert(3, Column("95 % interval", "iou_interval"))
+    if null:
+        columns += [Column(title, key, right=True) for key, title in CHANCE.items()]
     with (
         reporting(talk) as progress,
         writing_to(out, columns, no_color=talk.no_color) as writer,
     ):
-        opened = open_run(find_run(roots_of(places).results, run_name))
+        roots = roots_of(places)
+        opened = open_run(find_run(roots.results, run_name), roots)
         chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
         workers = run.workers or available_cores()
         records = [
@@ -141,6 +166,13 @@ def metrics(
                 for record in records
             ]
             keys.append(MASKING)
+        if null:
+            chance = chance_of_run(opened, chosen, null, run.seed, workers, progress)
+            nothing = dict.fromkeys(CHANCE)
+            records = [
+                {**record, **chance.get((record["unit"], record["cluster"]), nothing)}
+                for record in records
+            ]
         records += summarise(records, keys)
         for record in records:
             writer.line(record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -67,7 +67,7 @@ def measure_run(
 
     Label masking is ``measure_masking``'s.
     """
-    lines = _lines(opened, "metrics", {"bootstrap": settings.bootstrap, "seed": settings.seed})
+    lines = kept_lines(opened, "metrics", {"bootstrap": settings.bootstrap, "seed": settings.seed})
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
     if not missing:
@@ -123,7 +123,7 @@ def measure_masking(
     The mean cosine by ``(unit, cluster)``; stored formula by formula, and read back.
     """
     asked = {"seed": settings.seed, "images": settings.masking_images}
-    lines = _lines(opened, "masking", asked)
+    lines = kept_lines(opened, "masking", asked)
     by_formula: dict[str, list[tuple[int, Record]]] = defaultdict(list)
     for unit in units:
         for record in opened.units[unit]:
@@ -177,8 +177,9 @@ def summarise(records: Sequence[Record], keys: Sequence[str]) -> list[Record]:
     return rows
 
 
-def _lines(opened: OpenedRun, what: str, asked: dict[str, int]) -> UnitLines:
-    digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+def kept_lines(opened: OpenedRun, what: str, asked: Mapping[str, int]) -> UnitLines:
+    """Name the file beside a run's explanations that keeps what was ``asked`` of it."""
+    digest = sha256(json.dumps(dict(asked), sort_keys=True).encode()).hexdigest()[:8]
     return UnitLines(opened.run.directory / f"{what}-{digest}.jsonl")
 
 

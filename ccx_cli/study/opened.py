@@ -22,6 +22,7 @@ from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.formula import Formula, from_json
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
+from ccx_cli.store.paths import Roots
 from ccx_cli.store.results import ResultsRun
 
 
@@ -39,6 +40,8 @@ class OpenedRun:
         The records of every finished unit, in cluster order.
     dataset, choice
         The images and the network.
+    roots
+        Where caches are looked for, before where they were when the run was made.
     """
 
     run: ResultsRun
@@ -46,6 +49,7 @@ class OpenedRun:
     units: dict[int, list[Record]]
     dataset: BrodenDataset
     choice: NetworkChoice
+    roots: Roots
 
     def index(self) -> ConceptIndex:
         """Load the concept index.
@@ -55,7 +59,7 @@ class OpenedRun:
         MissingInputError
             If it is not there any more.
         """
-        root = Path(self.about["segmentation"]).parent
+        root = _here_or_there(self.roots.segmentations, self.about["segmentation"])
         cache = index_cache(self.dataset, root, self.about["rebuild"])
         if not cache.shards:
             raise MissingInputError(
@@ -72,7 +76,7 @@ class OpenedRun:
         MissingInputError
             If they are not there any more.
         """
-        root = Path(self.about["activations"]).parent
+        root = _here_or_there(self.roots.activations, self.about["activations"])
         cache = activations_cache(self.dataset, self.choice, root, self.about["rebuild"])
         if not cache.shards:
             raise MissingInputError(
@@ -104,8 +108,8 @@ class UnitInData:
     formulas: list[NDArray[np.bool_]]
 
 
-def open_run(run: ResultsRun) -> OpenedRun:
-    """Open a stored run by what its header says.
+def open_run(run: ResultsRun, roots: Roots) -> OpenedRun:
+    """Open a stored run by what its header says; a data directory may have moved since.
 
     Raises
     ------
@@ -117,10 +121,9 @@ def open_run(run: ResultsRun) -> OpenedRun:
     header = run.header()
     try:
         about = header["about"]
-        directory = Path(about["dataset"])
-        dataset = read_broden(
-            directory.parent, about["subset"], int(directory.name.removeprefix("broden1_"))
-        )
+        side = int(Path(about["dataset"]).name.removeprefix("broden1_"))
+        demo = roots.datasets / "demo" if about["subset"] == "demo" else roots.datasets
+        dataset = read_broden(_here_or_there(demo, about["dataset"]), about["subset"], side)
         weights = about["weights"]
         choice = choose_network(
             Path(weights).parent if weights else Path(),
@@ -134,7 +137,12 @@ def open_run(run: ResultsRun) -> OpenedRun:
         raise DamagedDataError(
             f"{run.directory / 'header.json'} lacks {error}: run `ccx explain` again."
         ) from error
-    return OpenedRun(run, about, run.finished(), dataset, choice)
+    return OpenedRun(run, about, run.finished(), dataset, choice, roots)
+
+
+def _here_or_there(root: Path, was: str) -> Path:
+    """Return ``root`` if what was kept at ``was`` is under it, else where it was kept."""
+    return root if (root / Path(was).name).exists() else Path(was).parent
 
 
 def formula_of(record: Record) -> Formula | None:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.formula import evaluate, from_json
@@ -35,8 +37,8 @@ def test_an_index_of_some_images_is_the_index_of_those_images(
     assert sorted(part.sets.totals.tolist()) == sorted(alone.sets.totals.tolist())
 
 
-def _set_of(index: object, place: int) -> list[int]:
-    sets = index.sets  # type: ignore[attr-defined]
+def _set_of(index: ConceptIndex, place: int) -> list[int]:
+    sets = index.sets
     return list(sets.labels[sets.indptr[place] : sets.indptr[place + 1]].tolist())
 
 
@@ -50,10 +52,11 @@ def test_the_iou_elsewhere_is_that_of_the_masks(pixels: LabelledPixels, seed: in
     formula = from_json(["OR", ["AND", 1, ["NOT", 2]], 60000])
     places = {number: place for place, number in enumerate(pixels.numbers)}
 
-    def carries(number: int) -> np.typing.NDArray[np.bool_]:
+    def carries(number: int) -> NDArray[np.bool_]:
         if number not in places:
             return np.zeros(len(pixels.pixels), dtype=np.bool_)
-        return pixels.masks[places[number]]
+        mask: NDArray[np.bool_] = pixels.masks[places[number]]
+        return mask
 
     holds = evaluate(formula, carries)
     in_range = (maps > np.float64(0.3)) & (maps < np.float64(0.8))

@@ -1,0 +1,115 @@
+"""The null of a stored run: its own search on permuted images, kept beside its explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress
+from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.strategy import strategy_from_identity
+from ccx_cli.store.lines import Record
+from ccx_cli.store.locks import writing
+from ccx_cli.study.chance import against_chance, false_discovery_rates, null_of_units
+from ccx_cli.study.measuring import kept_lines
+from ccx_cli.study.opened import OpenedRun
+
+NULL = "null_ious"
+
+
+def chance_of_run(
+    opened: OpenedRun,
+    units: Sequence[int],
+    rounds: int,
+    seed: int,
+    workers: int,
+    progress: Progress,
+) -> dict[tuple[int, int], Record]:
+    """Compare every stored explanation with the null.
+
+    Returns
+    -------
+    ``null_mean``, ``null_percentile_95``, ``p_value`` and ``q_value`` by ``(unit, cluster)``; the
+    last are adjusted over all of these.
+    """
+    if opened.about.get("split"):
+        raise UsageError(
+            f"{opened.run.directory.name} was searched on one split: --null needs a run on all "
+            "images."
+        )
+    null = _null(opened, units, rounds, seed, workers, progress)
+    compared = {}
+    for unit in units:
+        for record in opened.units[unit]:
+            key = (unit, record["cluster"])
+            if record["range"] is not None and key in null:
+                compared[key] = asdict(against_chance(record["iou"], null[key]))
+    adjusted = false_discovery_rates([chance["p_value"] for chance in compared.values()])
+    return {
+        key: {
+            "null_mean": chance["mean"],
+            "null_percentile_95": chance["percentile_95"],
+            "p_value": chance["p_value"],
+            "q_value": q_value,
+        }
+        for (key, chance), q_value in zip(compared.items(), adjusted, strict=True)
+    }
+
+
+def _null(
+    opened: OpenedRun,
+    units: Sequence[int],
+    rounds: int,
+    seed: int,
+    workers: int,
+    progress: Progress,
+) -> dict[tuple[int, int], list[float]]:
+    """Read the null's IoUs, and find those that are missing."""
+    lines = kept_lines(opened, "null", {"rounds": rounds, "seed": seed})
+    known = lines.finished()
+    missing = [unit for unit in units if unit not in known]
+    if missing:
+        index, activations = opened.index(), opened.activations()
+        data = count_data(index)
+        strategy = strategy_from_identity(
+            opened.run.header()["identity"]["search"], data.n_concepts
+        )
+
+        def best_iou(counts: DataCounts, hits: NDArray[np.int32]) -> float:
+            best = strategy.answer(counts, hits).best
+            return 0.0 if best is None else best.iou
+
+        def ranges_of(unit: int) -> list[Range]:
+            records = opened.units[unit]
+            return [Range.from_json(each["range"]) for each in records if each["range"] is not None]
+
+        with writing(opened.run.directory, progress):
+            lines.drop_torn_line()
+            with progress.task(
+                f"Null, {rounds:,} rounds", len(units), done=len(units) - len(missing), unit="units"
+            ) as task:
+                for unit, found in null_of_units(
+                    missing,
+                    activations.unit,
+                    ranges_of,
+                    index,
+                    data,
+                    best_iou,
+                    rounds,
+                    seed,
+                    workers,
+                ):
+                    lines.append(
+                        {"unit": unit, "cluster": cluster, "num_ranges": len(found), NULL: ious}
+                        for cluster, ious in enumerate(found)
+                    )
+                    task.advance()
+        known = lines.finished()
+    return {
+        (unit, record["cluster"]): record[NULL] for unit in units for record in known.get(unit, [])
+    }

@@ -1,0 +1,152 @@
+"""What changed between two stored runs, range by range."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ccx_cli.search.algebra import canonical_key
+from ccx_cli.search.formula import And, Concept, Formula, Not, Or
+from ccx_cli.store.lines import Record
+from ccx_cli.study.opened import formula_of
+from ccx_cli.study.stored import StoredRun, names_of
+
+
+@dataclass(frozen=True, slots=True)
+class RangePair:
+    """A range of one number in two runs.
+
+    Attributes
+    ----------
+    unit, cluster
+        Which range; ``cluster`` is ``None`` for a unit without ranges in either run.
+    a, b
+        Its record in each run, ``None`` where it is not there.
+    equal
+        Whether the formulas are logically equivalent; ``None`` unless there are two.
+    """
+
+    unit: int
+    cluster: int | None
+    a: Record | None
+    b: Record | None
+    equal: bool | None
+
+    @property
+    def ious(self) -> tuple[float | None, float | None]:
+        """The IoU in each run, ``None`` where there is no formula."""
+        return _iou(self.a), _iou(self.b)
+
+    @property
+    def difference(self) -> float | None:
+        """IoU in B minus IoU in A, ``None`` unless there are two formulas."""
+        a, b = self.ious
+        return None if a is None or b is None else b - a
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Pairs of ranges, summed up.
+
+    Attributes
+    ----------
+    ranges
+        Ranges that have a formula in both runs.
+    equal
+        Those whose formulas are equivalent.
+    better, worse
+        Those whose IoU is larger, or smaller, in B than in A; equivalent formulas are counted as
+        well, since pixels in range may differ.
+    mean_difference
+        Mean of IoU in B minus IoU in A; ``None`` without ranges.
+    only_a, only_b
+        Ranges that have a formula in one run only.
+    neither
+        Ranges that have a formula in none.
+    """
+
+    ranges: int
+    equal: int
+    better: int
+    worse: int
+    mean_difference: float | None
+    only_a: int
+    only_b: int
+    neither: int
+
+
+def compare_runs(a: StoredRun, b: StoredRun) -> list[RangePair]:
+    """Match the ranges of two runs by unit and cluster, in that order.
+
+    Label numbers are matched too; where one number has two names, as in different data sets, the
+    names are matched instead.
+    """
+    numbering = _Numbering(names_of(a.records), names_of(b.records))
+    return [
+        RangePair(unit, cluster, left, right, numbering.equal(left, right))
+        for unit in sorted({*a.units, *b.units})
+        for cluster, left, right in _matched(a.units.get(unit), b.units.get(unit))
+    ]
+
+
+def tally(pairs: Sequence[RangePair]) -> Tally:
+    """Sum up pairs of ranges."""
+    differences = [pair.difference for pair in pairs if pair.difference is not None]
+    explained = [tuple(iou is not None for iou in pair.ious) for pair in pairs]
+    return Tally(
+        ranges=len(differences),
+        equal=sum(pair.equal is True for pair in pairs),
+        better=sum(difference > 0 for difference in differences),
+        worse=sum(difference < 0 for difference in differences),
+        mean_difference=sum(differences) / len(differences) if differences else None,
+        only_a=explained.count((True, False)),
+        only_b=explained.count((False, True)),
+        neither=explained.count((False, False)),
+    )
+
+
+def _matched(
+    a: Sequence[Record] | None, b: Sequence[Record] | None
+) -> Iterator[tuple[int | None, Record | None, Record | None]]:
+    """Match one unit's records by cluster; a unit without ranges has one record, cluster None."""
+    left, right = ({record["cluster"]: record for record in side or ()} for side in (a, b))
+    clusters = sorted({cluster for cluster in (*left, *right) if cluster is not None})
+    for cluster in clusters or [None]:
+        yield cluster, left.get(cluster), right.get(cluster)
+
+
+def _iou(record: Record | None) -> float | None:
+    return None if record is None or record["formula"] is None else float(record["iou"])
+
+
+class _Numbering:
+    """Makes formulas of two runs comparable."""
+
+    def __init__(self, a: Mapping[int, str], b: Mapping[int, str]) -> None:
+        self._a: Mapping[int, int] | None = None
+        self._b: Mapping[int, int] | None = None
+        if any(a[number] != b[number] for number in a.keys() & b.keys()):
+            place = {name: n for n, name in enumerate(sorted({*a.values(), *b.values()}))}
+            self._a = {number: place[name] for number, name in a.items()}
+            self._b = {number: place[name] for number, name in b.items()}
+
+    def equal(self, a: Record | None, b: Record | None) -> bool | None:
+        keys = self._key(a, self._a), self._key(b, self._b)
+        return None if None in keys else keys[0] == keys[1]
+
+    @staticmethod
+    def _key(record: Record | None, numbers: Mapping[int, int] | None) -> Hashable | None:
+        formula = None if record is None else formula_of(record)
+        if formula is None:
+            return None
+        return canonical_key(formula if numbers is None else _renumbered(formula, numbers))
+
+
+def _renumbered(formula: Formula, numbers: Mapping[int, int]) -> Formula:
+    match formula:
+        case Concept(number):
+            return Concept(numbers[number])
+        case Not(operand):
+            return Not(_renumbered(operand, numbers))
+        case And(left, right) | Or(left, right):
+            return type(formula)(_renumbered(left, numbers), _renumbered(right, numbers))

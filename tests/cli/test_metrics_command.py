@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+QUIET = ("-q", "--format", "jsonl")
+
+
+def test_metrics_of_a_run_agree_with_its_explanations(ccx: CommandLine) -> None:
+    explained = ccx.explain("--units", "0-3", *QUIET).lines
+    lines = ccx("metrics", "--no-label-masking", *QUIET).lines
+    measured = [line for line in lines if line["unit"] is not None]
+    for ours, theirs in zip(measured, explained, strict=True):
+        assert (ours["unit"], ours["cluster"]) == (theirs["unit"], theirs["cluster"])
+        if theirs["formula"] is not None:
+            assert ours["iou"] == theirs["iou"]
+        else:
+            assert ours["iou"] is None or ours["iou"] == 0
+    summary = [line for line in lines if line["unit"] is None]
+    assert {line["statistic"] for line in summary} == {"mean", "deviation"}
+    total = next(s for s in summary if s["cluster"] is None and s["statistic"] == "mean")
+    ious = [line["iou"] for line in measured if line["iou"] is not None]
+    assert total["iou"] == pytest.approx(sum(ious) / len(ious))
+
+
+def test_what_is_measured_is_kept(ccx: CommandLine) -> None:
+    first = ccx("metrics", *QUIET)
+    assert first.code == 0
+    assert any(line.get("label_masking") is not None for line in first.lines)
+    for cache in ("activations/*", "segmentations/*"):
+        for directory in ccx.files(cache):
+            for shard in directory.glob("images-*.h5"):
+                shard.write_bytes(b"")
+    # Nothing but the concept index is read again, and that only for what masking would take.
+    kept = ccx("metrics", "--no-label-masking", *QUIET)
+    assert kept.code == 0
+    plain = [{k: v for k, v in line.items() if k != "label_masking"} for line in first.lines]
+    assert kept.lines == plain
+
+
+def test_seeds_sample_and_interval(ccx: CommandLine) -> None:
+    def masking(*options: str) -> list[float | None]:
+        lines = ccx("metrics", *options, *QUIET).lines
+        return [line["label_masking"] for line in lines if line["unit"] is not None]
+
+    assert masking("--seed", "1") == masking("--seed", "1")
+    assert masking("--seed", "1") != masking("--seed", "2")
+    assert masking("--masking-images", "1") != masking()
+    for line in ccx("metrics", "--no-label-masking", "--bootstrap", "50", *QUIET).lines:
+        interval = line.get("iou_interval")
+        if interval is not None:
+            assert interval[0] <= line["iou"] <= interval[1]
+
+
+def test_the_null_counts_the_search(ccx: CommandLine) -> None:
+    lines = ccx("metrics", "--no-label-masking", "--null", "4", "--units", "1", *QUIET).lines
+    for line in lines:
+        if line["unit"] is None:
+            continue
+        assert 1 / 5 <= line["p_value"] <= line["q_value"] <= 1
+        assert line["null_mean"] >= 0
+    (file,) = ccx.files("results/*/null-*.jsonl")
+    stored = [json.loads(text) for text in file.read_text().splitlines()]
+    assert all(len(line["null_ious"]) == 4 for line in stored)
+    again = ccx("metrics", "--no-label-masking", "--null", "4", "--units", "1", *QUIET).lines
+    assert again == lines
+
+
+def test_a_run_on_one_split_is_scored_on_the_other(ccx: CommandLine) -> None:
+    ended = ccx.explain("--units", "1", "--split", "train", *QUIET)
+    assert ended.code == 2
+    assert "--split train leaves no images to search or none to score on" in ended.err
+
+
+def test_importance_per_cluster_and_per_unit(ccx: CommandLine) -> None:
+    clusters = ccx("importance", *QUIET).lines
+    assert [line["cluster"] for line in clusters] == list(range(len(clusters)))
+    for line in clusters:
+        assert line["images"] == 6
+        assert line["share"] == line["changed"] / 6
+        assert 0 <= line["changed_at_random"] <= 6
+    units = ccx("importance", "--per", "unit", "--units", "1", *QUIET).lines
+    assert {line["unit"] for line in units} == {1}
+    assert all(line["changed"] <= line["images"] <= 6 for line in units)
+    assert ccx("importance", "-q").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("metrics", "nothing"), 3, "There is no run nothing in "),
+        (("importance", "nothing"), 3, "There is no run nothing in "),
+        (("metrics", "--units", "40"), 2, "--units 40 goes past the end of the run "),
+        (("metrics", "--units", "1", "--random-units", "2"), 2, "--units and --random-units"),
+        (("metrics", "--random-units", "9"), 2, "--random-units 9 is more than the 4 units of"),
+        (("metrics", "--null", "-1"), 2, "Invalid value for '--null'"),
+    ],
+)
+def test_bad_input(ccx: CommandLine, arguments: tuple[str, ...], code: int, sentence: str) -> None:
+    ended = ccx(*arguments, "-q")
+    assert ended.code == code
+    assert ended.err.startswith(f"Error: {sentence}")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_without_results_the_way_to_some_is_told(unused: CommandLine) -> None:
+    ended = unused("metrics")
+    assert ended.code == 3
+    assert "make some with `ccx explain`, or with `ccx demo`" in ended.err
+
+
+def test_a_header_without_what_is_needed_is_named(ccx: CommandLine) -> None:
+    path = ccx.file("results/*/header.json")
+    header = json.loads(path.read_text())
+    del header["about"]["weights"]
+    path.write_text(json.dumps(header))
+    ended = ccx("metrics", "-q")
+    assert ended.code == 4
+    assert str(path) in ended.err
+    assert "run `ccx explain` again" in ended.err
+
+
+def test_gone_caches_are_named_with_what_makes_them(fresh: CommandLine) -> None:
+    fresh.explain("--units", "1", "-q")
+    assert fresh("cache", "clear", "--yes", "-q").code == 0
+    ended = fresh("metrics", "--no-label-masking", "-q")
+    assert ended.code == 3
+    assert "ccx cache build" in ended.err
+
+
+def test_a_moved_data_directory_is_opened_where_it_is_now(
+    ccx: CommandLine, tiny_data: Path
+) -> None:
+    for file in ccx.files("segmentations/*/images-*.h5"):
+        file.write_bytes(b"")
+    ended = ccx("metrics", "--no-label-masking", "-q")
+    assert ended.code == 4
+    assert str(ccx.data) in ended.err
+    assert str(tiny_data) not in ended.err.split("`")[0]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.hits import count_hits
+from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.optimum import OptimumSettings, find_optimum
+from ccx_cli.study.chance import (
+    against_chance,
+    false_discovery_rates,
+    null_ious,
+    null_of_units,
+    permutation,
+)
+
+if TYPE_CHECKING:
+    from tests.golden_data import GoldenNetwork
+else:
+    from golden_data import GoldenNetwork
+
+
+def best_iou(data: DataCounts, hits: np.typing.NDArray[np.int32]) -> float:
+    best = find_optimum(data, hits, OptimumSettings(2)).best
+    return best.iou if best else 0.0
+
+
+def test_a_round_searches_the_maps_of_other_images(
+    golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
+) -> None:
+    unit = 4
+    maps, ranges = golden_network.activations[unit], golden_network.ranges(5)[unit]
+    found = null_ious(maps, ranges, golden_index, golden_counts, best_iou, 2, seed=3)
+    for number in range(2):
+        order = permutation(len(maps), 3, number)
+        assert sorted(order) == list(range(len(maps)))
+        hits = count_hits(maps[order], ranges, golden_index)
+        expected = [best_iou(golden_counts, per_set) for per_set in hits.per_set]
+        assert [ious[number] for ious in found] == expected
+
+
+def test_units_share_permutations_whatever_the_number_of_threads(
+    golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
+) -> None:
+    ranges = golden_network.ranges(1)
+
+    def run(workers: int) -> list[tuple[int, list[list[float]]]]:
+        return list(
+            null_of_units(
+                [2, 4, 8],
+                lambda unit: golden_network.activations[unit],
+                lambda unit: ranges[unit] if unit != 8 else (),
+                golden_index,
+                golden_counts,
+                best_iou,
+                2,
+                0,
+                workers,
+            )
+        )
+
+    assert run(1) == run(3)
+    assert run(1)[2] == (8, [])
+
+
+def test_p_values_count_the_observed_and_are_never_zero() -> None:
+    chance = against_chance(0.5, [0.1, 0.2, 0.5, 0.6])
+    assert chance.p_value == 3 / 5
+    assert chance.mean == pytest.approx(0.35)
+    assert chance.percentile_95 == pytest.approx(0.585)
+    assert against_chance(0.9, [0.1] * 99).p_value == 1 / 100
+
+
+def test_adjusted_values_by_hand() -> None:
+    assert false_discovery_rates([0.01, 0.04, 0.03, 0.5]) == pytest.approx(
+        [0.04, 0.16 / 3, 0.16 / 3, 0.5]
+    )
+    assert false_discovery_rates([]) == []
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=30))
+def test_adjusted_values_keep_the_order_and_exceed_none(p_values: list[float]) -> None:
+    adjusted = false_discovery_rates(p_values)
+    n = len(p_values)
+    for p, q in zip(p_values, adjusted, strict=True):
+        # The definition: the least m * p(j) / rank(j) over all p(j) >= p, at most 1.
+        candidates = [other * n / sum(x <= other for x in p_values) for other in p_values]
+        expected = min(c for c, other in zip(candidates, p_values, strict=True) if other >= p)
+        assert q == pytest.approx(min(1.0, expected))
+        assert p <= q + 1e-12

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.images import read_image
+from ccx_cli.probe.ranges import Range
+from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.scoring import holds_on
+from ccx_cli.study.masking import MaskedFormula, images_with, masking_similarity, noisy_mask
+
+if TYPE_CHECKING:
+    from tests.golden_classifier import golden_classifier
+    from tests.golden_data import GoldenNetwork
+else:
+    from golden_classifier import golden_classifier
+    from golden_data import GoldenNetwork
+
+SEEDS = 6
+
+
+def test_recorded_similarities_lie_within_three_standard_errors(
+    golden_network: GoldenNetwork,
+    golden: BrodenDataset,
+    golden_index: ConceptIndex,
+    golden_counts: DataCounts,
+) -> None:
+    network = golden_classifier(golden_network.name)
+    explained = {
+        (e.unit, e.num_clusters, e.cluster): e
+        for e in golden_network.explanations
+        if e.length == 3 and e.heuristic == "none"
+    }
+    recorded = [e for e in golden_network.record["metrics"] if e["label_masking_5_seeds"]]
+    assert len(recorded) == 12
+    formulas = []
+    for entry in recorded:
+        found = explained[entry["unit"], entry["num_clusters"], entry["cluster"]]
+        holds = holds_on(found.formula, golden_index, golden_counts, str)
+        formulas.append(
+            MaskedFormula(holds, images_with(holds, golden_index), ((found.unit, found.range),))
+        )
+    choice = network.choice
+    pictures = [
+        torch.from_numpy(read_image(golden.image_path(row.image), 224, choice.mean, choice.std))
+        for row in golden.rows
+    ]
+    order = [(place, int(image)) for place, one in enumerate(formulas) for image in one.images]
+    ours = np.empty((SEEDS, len(formulas)))
+    for seed in range(SEEDS):
+        images = ((place, image, pictures[image]) for place, image in order)
+        for place, means in masking_similarity(network, formulas, images, golden_index, seed=seed):
+            assert means[0] is not None
+            ours[seed, place] = means[0]
+    for place, entry in enumerate(recorded):
+        theirs = np.array(entry["label_masking_5_seeds"])
+        error = np.sqrt(theirs.var(ddof=1) / len(theirs) + ours[:, place].var(ddof=1) / SEEDS)
+        # Where hardly anything is left to chance float32 decides the last digits.
+        assert abs(theirs.mean() - ours[:, place].mean()) <= 3 * error + 1e-5
+
+
+def test_noise_is_one_draw_an_image_and_1_inside(golden_index: ConceptIndex) -> None:
+    holds = np.arange(len(golden_index.sets)) % 2 == 0
+    mask = noisy_mask(holds, golden_index, 3, seed=5)
+    table = golden_index.local_sets[golden_index.offsets[3] : golden_index.offsets[4]]
+    inside = holds[table][golden_index.maps[3]].reshape(golden_index.mask_shape)
+    assert (mask[inside] == 1).all()
+    assert (mask[~inside] < 1).all()
+    other = noisy_mask(~holds, golden_index, 3, seed=5)
+    noise = np.where(inside, other, mask)
+    assert (noisy_mask(np.zeros_like(holds), golden_index, 3, seed=5) == noise).all()
+    assert (noisy_mask(holds, golden_index, 3, seed=6) != mask).any()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_the_size_of_batches_does_not_matter(
+    batch_size: int, golden: BrodenDataset, golden_index: ConceptIndex
+) -> None:
+    network = golden_classifier("places365")
+    random = np.random.default_rng(0)
+    choice = network.choice
+    nowhere = np.zeros(len(golden_index.sets), dtype=np.bool_)
+    some = random.random(len(golden_index.sets)) < 0.5
+    ranges = ((0, Range(5.0, 30.0)), (1, Range(1e9, 2e9)))
+    formulas = [
+        MaskedFormula(nowhere, np.zeros(0, dtype=np.int64), ranges),
+        MaskedFormula(some, np.array([1, 4, 6]), ranges),
+        MaskedFormula(~some, np.array([2]), ranges[:1]),
+    ]
+
+    def similarities(size: int) -> dict[int, list[float | None]]:
+        images = (
+            (
+                place,
+                int(image),
+                torch.from_numpy(
+                    read_image(
+                        golden.image_path(golden.rows[image].image), 224, choice.mean, choice.std
+                    )
+                ),
+            )
+            for place, one in enumerate(formulas)
+            for image in one.images
+        )
+        return dict(masking_similarity(network, formulas, images, golden_index, batch_size=size))
+
+    found = similarities(batch_size)
+    assert found[0] == [None, None]
+    assert found[1][1] == 0.0  # Nothing is in range: zero vectors count 0.
+    # Batches change the order of float32 sums in convolutions.
+    assert found[1][0] == pytest.approx(similarities(4)[1][0], abs=1e-5)
+    assert found[2] == pytest.approx(similarities(4)[2], abs=1e-5)
