@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,6 +69,14 @@ def importance(
     per: Annotated[
         Per, typer.Option(help="Zero all units' ranges of one number, or one unit's range.")
     ] = Per.CLUSTER,
+    class_names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of the classes, one a line.",
+            show_default="known for the demo and ImageNet",
+        ),
+    ] = None,
     units: UnitOptions,
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
@@ -85,7 +94,7 @@ def importance(
     Per cluster: the ranges of that number, 0 the lowest, of all selected units
     at once, and beside it as many activations drawn at random. Per unit: one
     range at a time, over the images in which the unit fires in it; the classes
-    are those whose probability drops most, by number.
+    are those whose probability drops most.
 
     [bold]Examples[/bold]
 
@@ -94,6 +103,7 @@ def importance(
     """
     from ccx_cli.cli.inputs import available_cores, roots_of
     from ccx_cli.cli.units import chosen_of_run
+    from ccx_cli.probe.class_names import class_names as names_of
     from ccx_cli.store.results import find_run
     from ccx_cli.study.opened import open_run
 
@@ -105,6 +115,7 @@ def importance(
         roots = roots_of(places)
         opened = open_run(find_run(roots.results, run_name), roots)
         chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
+        names = names_of(opened.choice, class_names)
         from ccx_cli.study.importance import importance_of_run
 
         found = importance_of_run(
@@ -117,13 +128,17 @@ def importance(
             workers=run.workers or available_cores(),
             progress=progress,
         )
-        records = [_record(each, opened) for each in found]
+        records = [_record(each, opened, names) for each in found]
         for record in records:
             writer.line(record)
         writer.rest(records)
 
 
-def _record(each: ClusterImportance | UnitImportance, opened: OpenedRun) -> Record:
+def _record(
+    each: ClusterImportance | UnitImportance,
+    opened: OpenedRun,
+    names: tuple[str, ...] | None,
+) -> Record:
     from ccx_cli.study.importance import UnitImportance
 
     record = asdict(each)
@@ -132,7 +147,10 @@ def _record(each: ClusterImportance | UnitImportance, opened: OpenedRun) -> Reco
         record |= {
             "range": explained["range"],
             "formula": explained["formula"],
-            "classes": [{"class": label, "drop": drop} for label, drop in each.classes],
+            "classes": [
+                {"class": names[label] if names and label < len(names) else label, "drop": drop}
+                for label, drop in each.classes
+            ],
         }
     else:
         record |= {

@@ -145,3 +145,22 @@ def test_a_moved_data_directory_is_opened_where_it_is_now(
     assert ended.code == 4
     assert str(ccx.data) in ended.err
     assert str(tiny_data) not in ended.err.split("`")[0]
+
+
+def test_roles_name_what_units_speak_for(ccx: CommandLine, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("field\n" + "".join(f"class{n}\n" for n in range(1, 365)))
+    plot = tmp_path / "roles.svg"
+    ended = ccx("roles", "--class-names", str(names), "--plot", str(plot), *QUIET)
+    assert ended.code == 0
+    assert ended.lines
+    for line in ended.lines:
+        assert 0 <= line["labelled"] <= line["images"] <= 6
+        assert all(each["class"].startswith(("field", "class")) for each in line["classes"])
+    assert plot.read_bytes().startswith(b"<?xml")
+    again = ccx("roles", "--plot", str(plot), "-q")
+    assert again.err == f"Error: {plot} is there already: add --force to overwrite it.\n"
+    names.write_text("one\ntwo\n")
+    few = ccx("roles", "--class-names", str(names), "-q")
+    assert few.code == 2
+    assert few.err.startswith("Error: There are 2 class names for 365 classes")

@@ -1,0 +1,182 @@
+"""``ccx roles``: what units do in the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import (
+    NETWORK,
+    OUTPUT,
+    OutputOptions,
+    PlaceOptions,
+    RunOptions,
+    TalkOptions,
+    UnitOptions,
+)
+from ccx_cli.cli.output import Column, Record, check_free, writing_to
+
+
+def _classes(record: Record) -> str:
+    return ", ".join(f"{each['class']} ({each['contribution']:.2f})" for each in record["classes"])
+
+
+COLUMNS = (
+    Column("unit", "unit", right=True),
+    Column("formula of the top range", "formula", style="bold"),
+    Column("IoU", "iou", right=True),
+    Column("images", "images", right=True),
+    Column("accuracy", "accuracy", right=True),
+    Column("speaks for", "classes", show=_classes),
+)
+
+
+def roles(
+    *,
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A stored run, by name, the beginning of it, or directory.",
+            show_default="the last one",
+        ),
+    ] = None,
+    class_names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of the classes, one a line.",
+            show_default="known for the demo and ImageNet",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Plot accuracy against IoU: .png, .svg or .pdf.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    units: UnitOptions,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
+    ] = "cpu",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
+    ] = 32,
+    out: OutputOptions,
+    talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+) -> None:
+    """Say what units do in the network.
+
+    For a layer right before a linear head: the classes that each unit speaks
+    for (its weight there times its mean activation), and the accuracy of the
+    network on the images where the unit is in its top range, beside how well
+    that range is explained. An image's true class is that of the whole-image
+    label, such as its scene, whose name is a class's.
+
+    [bold]Examples[/bold]
+
+      ccx roles demo-demo --plot roles.png
+      ccx roles --class-names categories_places365.txt --format csv
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ccx_cli.cli.inputs import available_cores, roots_of
+    from ccx_cli.cli.units import chosen_of_run
+    from ccx_cli.errors import UsageError
+    from ccx_cli.probe.activations import image_batches
+    from ccx_cli.probe.class_names import class_names as names_of
+    from ccx_cli.probe.ranges import Range
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.opened import open_run
+
+    if plot is not None:
+        if plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
+            raise UsageError(f"--plot {plot} has to end in .png, .svg or .pdf.")
+        check_free(plot, out.force)
+    with (
+        reporting(talk) as progress,
+        writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
+    ):
+        roots = roots_of(places)
+        opened = open_run(find_run(roots.results, run_name), roots)
+        chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
+        names = names_of(opened.choice, class_names)
+        activations = opened.activations()
+        from ccx_cli.probe.networks import load_network
+        from ccx_cli.study.roles import (
+            correlation,
+            head_weights,
+            predictions,
+            role_of,
+            true_classes,
+        )
+
+        network = load_network(opened.choice, device)
+        weights = head_weights(network)
+        if names is not None and len(names) != len(weights):
+            raise UsageError(
+                f"There are {len(names)} class names for {len(weights)} classes: give the names "
+                "of this network's with --class-names."
+            )
+        n_images = len(opened.dataset.rows)
+        with ThreadPoolExecutor(run.workers or available_cores()) as pool:
+            batches = image_batches(
+                opened.dataset, opened.choice, range(n_images), batch_size, pool
+            )
+            predicted = predictions(network, batches, n_images, progress)
+        truth = true_classes(opened.dataset, names or ())
+        records: list[Record] = []
+        for unit in chosen:
+            explained = [each for each in opened.units[unit] if each["range"] is not None]
+            if not explained:
+                continue
+            top = explained[-1]
+            found = role_of(
+                unit,
+                activations.unit(unit),
+                Range.from_json(top["range"]),
+                weights,
+                truth,
+                predicted,
+            )
+            records.append(
+                {
+                    "unit": unit,
+                    "cluster": top["cluster"],
+                    "range": top["range"],
+                    "formula": top["formula"],
+                    "iou": top["iou"],
+                    "images": found.images,
+                    "labelled": found.labelled,
+                    "accuracy": found.accuracy,
+                    "classes": [
+                        {"class": names[label] if names else label, "contribution": value}
+                        for label, value in found.classes
+                    ],
+                }
+            )
+            writer.line(records[-1])
+        writer.rest(records)
+        there = [record for record in records if record["accuracy"] is not None]
+        if not there:
+            progress.note(
+                "No image's true class is known: give the names of the classes, as the data set's "
+                "scenes have them, with --class-names."
+            )
+        ious = [float(record["iou"]) for record in there]
+        accuracies = [float(record["accuracy"]) for record in there]
+        r = correlation(ious, accuracies)
+        if r is not None:
+            progress.note(f"Accuracy against IoU over {len(there)} units: r = {r:.2f}.")
+        if plot is not None:
+            from ccx_cli.study.roles_plot import plot_roles
+
+            plot_roles(ious, accuracies, r, opened.choice.describe(), plot)
+            progress.note(f"Plot: {plot}")

@@ -1,0 +1,152 @@
+"""What a unit does in the network: which classes it speaks for, and how right the network is.
+
+For a layer that only pooling parts from a linear head, a unit's contribution to a class is its
+weight there times its mean activation. Compositional Explanations (Mu and Andreas, NeurIPS 2020,
+section 4) compares the accuracy on the images where a unit fires with how well it is explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.class_names import plain_name
+from ccx_cli.probe.networks import Network
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress
+
+MOST_CLASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What one unit does.
+
+    Attributes
+    ----------
+    unit
+        Its number.
+    images
+        Images in which it is in its top range somewhere.
+    labelled
+        Those of them whose true class is known.
+    accuracy
+        Share of these that the network gets right; ``None`` without any.
+    classes
+        The classes it contributes to most, as (class, contribution), at most three.
+    """
+
+    unit: int
+    images: int
+    labelled: int
+    accuracy: float | None
+    classes: tuple[tuple[int, float], ...]
+
+
+def head_weights(network: Network) -> NDArray[np.float32]:
+    """Weights of the linear head over the layer's units, ``(n_classes, n_units)`` float32.
+
+    The head is the last module with weights: a linear layer, or a 1x1 convolution.
+
+    Raises
+    ------
+    UsageError
+        If its inputs are not the layer's units.
+    """
+    heads = [
+        module for module in network.module.modules() if isinstance(module, nn.Linear | nn.Conv2d)
+    ]
+    weight = heads[-1].weight if heads else torch.zeros(0, 0)
+    flat = weight.detach().flatten(2) if weight.ndim == 4 else weight.detach()[:, :, None]
+    if flat.shape[1:] != (network.units, 1):
+        raise UsageError(
+            f"{network.choice.model} has no linear head right after {network.choice.layer}: name "
+            "the last layer before the head with --layer when you explain."
+        )
+    weights: NDArray[np.float32] = flat[:, :, 0].cpu().numpy()
+    return weights
+
+
+def true_classes(dataset: BrodenDataset, names: Sequence[str]) -> NDArray[np.int64]:
+    """True class of every image, by the name of one of its whole-image labels; -1 if none fits.
+
+    Returns
+    -------
+    ``(n_images,)`` int64.
+    """
+    numbers = {plain_name(name): number for number, name in enumerate(names)}
+    truth = np.full(len(dataset.rows), -1, dtype=np.int64)
+    for place, row in enumerate(dataset.rows):
+        for label in row.labels:
+            number = numbers.get(plain_name(dataset.label(label).name))
+            if number is not None:
+                truth[place] = number
+                break
+    return truth
+
+
+def predictions(
+    network: Network, batches: Iterable[torch.Tensor], n_images: int, progress: Progress
+) -> NDArray[np.int64]:
+    """Predicted class of every image, ``(n_images,)`` int64."""
+    predicted = []
+    with progress.task("Predictions", n_images) as task, torch.inference_mode():
+        for images in batches:
+            scores = network.module(images.to(network.device))
+            predicted.append(scores.argmax(1).cpu().numpy())
+            task.advance(len(images))
+    return np.concatenate(predicted).astype(np.int64)
+
+
+def role_of(
+    unit: int,
+    maps: NDArray[np.float32],
+    top: Range,
+    weights: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+) -> Role:
+    """Say what one unit does.
+
+    Parameters
+    ----------
+    unit
+        Its number.
+    maps
+        ``(n_images, height, width)`` float32, its activations.
+    top
+        Its highest range.
+    weights
+        From ``head_weights``.
+    truth, predicted
+        ``(n_images,)`` int64 classes; a true one of -1 is not known.
+    """
+    inside = (maps > np.float64(top.lower)) & (maps < np.float64(top.upper))
+    fires = inside.any(axis=(1, 2))
+    known = fires & (truth >= 0)
+    right = int((predicted[known] == truth[known]).sum())
+    contributions = weights[:, unit].astype(np.float64) * float(maps.mean(dtype=np.float64))
+    best = np.argsort(-contributions, kind="stable")[:MOST_CLASSES]
+    return Role(
+        unit,
+        int(fires.sum()),
+        int(known.sum()),
+        right / int(known.sum()) if known.any() else None,
+        tuple(
+            (int(label), float(contributions[label])) for label in best if contributions[label] > 0
+        ),
+    )
+
+
+def correlation(xs: Sequence[float], ys: Sequence[float]) -> float | None:
+    """Pearson's r; ``None`` where it is not defined."""
+    if len(xs) < 2 or np.ptp(xs) == 0 or np.ptp(ys) == 0:
+        return None
+    return float(np.corrcoef(xs, ys)[0, 1])
