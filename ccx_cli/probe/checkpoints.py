@@ -15,16 +15,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.legacy_checkpoint import DAMAGE, read_legacy
+from ccx_cli.probe.legacy_pickle import RefusedError
+from ccx_cli.probe.published_keys import todays_name
 
 # The names under which training scripts keep the weights beside the optimiser's state.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
-# Path components that DataParallel and torch.compile put between a network and its layers.
-_WRAPPER_MODULES = {"module", "_orig_mod"}
-
-# torchvision's densenets were once saved with the keys `norm.1`, `conv.2`: a module path may not
-# hold a dot today.
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])(?=\.)")
+# How a zip archive begins.
+_ZIP = b"PK\x03\x04"
 
 # Auxiliary classifiers, used in training only: the networks are built without them.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
@@ -33,9 +32,9 @@ _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 def load_state(path: Path) -> dict[str, torch.Tensor]:
     """Read the named tensors of a checkpoint, onto the CPU.
 
-    Reads safetensors (by its suffix) and whatever ``torch.load(weights_only=True)`` does: a plain
-    state dict, or one kept under ``state_dict`` or ``model``. Prefixes that wrappers such as
-    DataParallel leave in the keys are removed, and old densenet keys renamed.
+    Reads safetensors (by its suffix), torch's zip archives by ``torch.load(weights_only=True)`` and
+    its older files by ``read_legacy``: a plain state dict, one kept under ``state_dict`` or
+    ``model``, or (older files only) a whole pickled network. The keys become ``todays_name``.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, Mapping):
         content = {}
     state = OrderedDict(
-        (_clean(name), tensor)
+        (todays_name(name), tensor)
         for name, tensor in content.items()
         if isinstance(name, str) and isinstance(tensor, torch.Tensor)
     )
@@ -72,7 +71,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
             "`state_dict()`."
         )
     versions = getattr(content, "_metadata", {})
-    _set_versions(state, {_clean(name): version for name, version in versions.items()})
+    _set_versions(state, _checked_versions(versions) if isinstance(versions, Mapping) else {})
     return state
 
 
@@ -156,20 +155,40 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_torch(path: Path) -> object:
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            # What torch finds odd about a file either loads nevertheless or ends in an error.
-            warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            zipped = file.read(len(_ZIP)) == _ZIP
+        return _read_zipped(path) if zipped else read_legacy(path)
     except FileNotFoundError as error:
         raise _missing(path) from error
+    except RefusedError as error:
+        raise _more_than_weights(path, str(error)) from error
+    except (OSError, *DAMAGE) as error:
+        raise _unreadable(path) from error
+
+
+def _read_zipped(path: Path) -> object:
+    try:
+        with warnings.catch_warnings():
+            # What torch finds odd about a file either loads nevertheless or ends in an error.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     # Damaged pickles and archives end in nearly any exception.
     except Exception as error:
-        if re.search(r"unsupported (global|class)|TorchScript", str(error), re.IGNORECASE):
-            raise DamagedDataError(
-                f"{path} holds more than weights, and reading it would run the code it names: save "
-                "the network's `state_dict()` with torch.save and give that file."
-            ) from error
+        refused = re.search(
+            r"unsupported (?:global|class)(?:: global)? ([\w.]+)|TorchScript",
+            str(error),
+            re.IGNORECASE,
+        )
+        if refused:
+            raise _more_than_weights(path, refused[1] or "TorchScript") from error
         raise _unreadable(path) from error
+
+
+def _more_than_weights(path: Path, name: str) -> DamagedDataError:
+    return DamagedDataError(
+        f"{path} holds more than weights, it asks for {_shown(name)}, which could run code and is "
+        "not read: save the network's `state_dict()` with torch.save and give that file."
+    )
 
 
 def _missing(path: Path) -> MissingInputError:
@@ -181,11 +200,6 @@ def _unreadable(path: Path) -> DamagedDataError:
         f"{path} cannot be read as a checkpoint, it is cut short or of another kind: get it anew, "
         "or give another file with --weights."
     )
-
-
-def _clean(name: str) -> str:
-    kept = ".".join(part for part in name.split(".") if part not in _WRAPPER_MODULES)
-    return _OLD_DENSENET.sub(r"\1\2", kept)
 
 
 def _versions(module: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -200,10 +214,26 @@ def _versions(module: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str,
     return versions
 
 
+def _checked_versions(versions: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return those versions that a file gives in torch's way, by today's module paths."""
+    return {
+        todays_name(name): {"version": version["version"]}
+        for name, version in versions.items()
+        if isinstance(name, str)
+        and isinstance(version, Mapping)
+        and isinstance(version.get("version"), int)
+    }
+
+
 def _set_versions(state: OrderedDict[str, torch.Tensor], versions: Mapping[str, Any]) -> None:
     vars(state)["_metadata"] = OrderedDict(versions)
 
 
 def _first(names: Iterable[str]) -> str:
     names = list(names)
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(map(_shown, names[:3])) + (", ..." if len(names) > 3 else "")
+
+
+def _shown(name: str) -> str:
+    """Return a name from a file, fit for a line on a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in name[:100])

@@ -1,7 +1,6 @@
 import io
 import os
 import pickle
-import pickletools
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -80,69 +79,6 @@ def test_reads_safetensors(tmp_path: Path) -> None:
     assert_same(blank, trained)
 
 
-def as_python_2_wrote(pickled: bytes) -> bytes:
-    """Return the pickle with its text strings as Python 2's byte strings, and torch 0.1's calls."""
-    written = bytearray()
-    steps = [*pickletools.genops(pickled)]
-    ends = [position for _, _, position in steps[1:]] + [len(pickled)]
-    for (opcode, argument, start), end in zip(steps, ends, strict=True):
-        if opcode.name == "BINUNICODE":
-            text = str(argument).encode()
-            written += b"U" + bytes([len(text)]) + text
-        else:
-            assert start is not None
-            assert end is not None
-            written += pickled[start:end]
-    return bytes(written)
-
-
-def test_reads_what_python_2_saved(tmp_path: Path) -> None:
-    """The Places365 checkpoints of 2017 are such files."""
-    trained, blank = small(), small()
-    state = prefixed(trained.state_dict(), "module.")
-    saved = io.BytesIO()
-    torch.save(
-        {"epoch": 90, "state_dict": state, "arch": "resnet18"},
-        saved,
-        _use_new_zipfile_serialization=False,
-    )
-    saved.seek(0)
-    written = bytearray()
-    for _ in range(5):  # magic number, protocol, system, object, keys; the storages follow
-        start = saved.tell()
-        pickle_end = pickletools_end(saved)
-        written += as_python_2_wrote(saved.getvalue()[start:pickle_end])
-        saved.seek(pickle_end)
-    file = tmp_path / "w.pth.tar"
-    file.write_bytes(bytes(written) + saved.read())
-    assert b"Umodule" not in file.read_bytes()
-    assert b"module.conv.weight" in file.read_bytes()
-    load_into(blank, load_state(file), file, "small")
-    assert_same(blank, trained)
-
-
-def pickletools_end(file: io.BytesIO) -> int:
-    for _ in pickletools.genops(file):
-        pass
-    return file.tell()
-
-
-def test_renames_the_keys_of_old_densenets(tmp_path: Path) -> None:
-    trained, blank = (
-        models.DenseNet(growth_rate=4, block_config=(1, 2), num_init_features=8, bn_size=1)
-        for _ in range(2)
-    )
-    old = {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", name): tensor
-        for name, tensor in trained.state_dict().items()
-    }
-    assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    file = tmp_path / "densenet.pth"
-    torch.save(old, file)
-    load_into(blank, load_state(file), file, "densenet161")
-    assert_same(blank, trained)
-
-
 def test_leaves_auxiliary_classifiers_out(tmp_path: Path) -> None:
     options = {"init_weights": False, "num_classes": 3}
     state = models.googlenet(aux_logits=True, **options).state_dict()
@@ -174,15 +110,15 @@ def test_never_runs_what_a_pickle_names(tmp_path: Path, zipped: bool) -> None:
     file, trace = tmp_path / "w.pth", tmp_path / "trace"
     content = {"state_dict": small().state_dict(), "args": RunsCode(f"touch {trace}")}
     torch.save(content, file, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(DamagedDataError, match=r"w\.pth holds more than weights.*state_dict"):
+    with pytest.raises(DamagedDataError, match=r"more than weights.*posix\.system.*state_dict"):
         load_state(file)
     assert not trace.exists()
 
 
-def test_refuses_a_whole_pickled_network(tmp_path: Path) -> None:
+def test_refuses_a_whole_pickled_network_in_an_archive(tmp_path: Path) -> None:
     file = tmp_path / "whole.pth"
     torch.save(small(), file)
-    with pytest.raises(DamagedDataError, match="holds more than weights"):
+    with pytest.raises(DamagedDataError, match=r"asks for torch\.nn\..*\.Sequential"):
         load_state(file)
 
 
@@ -245,6 +181,13 @@ def test_says_which_tensors_do_not_fit(tmp_path: Path) -> None:
         "1 of another shape (conv.weight (4, 3, 5, 5) for (4, 3, 3, 3)): "
         "check --model and --weights."
     )
+
+
+def test_names_of_tensors_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    state = small().state_dict() | {"\x1b[2J\n" + "x" * 5000: torch.zeros(1)}
+    with pytest.raises(DamagedDataError, match=r"1 unexpected \(\?\[2J\?x{95}\): check") as caught:
+        load_into(small(), state, tmp_path / "w.pth", "resnet18")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("theirs", [5, 2, 9])
