@@ -42,7 +42,7 @@ def test_the_head_right_after_the_layer() -> None:
     network = golden_classifier("places365")
     assert np.array_equal(
         head_weights(network),
-        network.module.fc.weight.numpy(),  # type: ignore[union-attr]
+        network.module.get_parameter("fc.weight").numpy(),
     )
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 7, 1))
     assert head_weights(
