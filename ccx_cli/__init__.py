@@ -1,3 +1,21 @@
 """ccx: which concepts the units of an image classifier respond to."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ccx_cli.version import __version__
+
+if TYPE_CHECKING:
+    from ccx_cli.notebook import explain as explain
+
+__all__ = ["__version__", "explain"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs numba only once it is asked for: ``ccx --help`` does not."""
+    if name == "explain":
+        from ccx_cli.notebook import explain
+
+        return explain
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

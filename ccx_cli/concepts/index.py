@@ -33,6 +33,7 @@ from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.concepts.label_sets import (
     LabelSets,
     collapse_image,
+    concatenate,
     count_images,
     merge_tables,
 )
@@ -255,16 +256,7 @@ def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
         maps[place] = local
         offsets[place + 1] = offsets[place] + len(table)
         tables.append(table)
-    return _Block(maps, offsets, _concatenate(tables))
-
-
-def _concatenate(tables: list[LabelSets]) -> LabelSets:
-    lengths = np.concatenate([table.lengths() for table in tables])
-    return LabelSets(
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([table.labels for table in tables]),
-        np.concatenate([table.totals for table in tables]),
-    )
+    return _Block(maps, offsets, concatenate(tables))
 
 
 def _build_blocks(
@@ -334,7 +326,7 @@ def _build_sets(cache: ShardedCache, names: list[str]) -> None:
     for name in names:
         with cache.read(name) as file:
             tables.append(LabelSets(file["indptr"][()], file["labels"][()], file["totals"][()]))
-    table = _concatenate(tables)
+    table = concatenate(tables)
     sets, local_sets = merge_tables(table.indptr, table.labels, table.totals)
     with cache.write(_SETS) as file:
         _write_sets(file, sets)

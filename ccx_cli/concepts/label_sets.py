@@ -7,6 +7,7 @@ powerset).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +119,16 @@ def merge_tables(
     summed = np.zeros(len(chosen), dtype=np.int64)
     np.add.at(summed, place, totals)
     return LabelSets(merged_indptr, merged_labels, summed), place
+
+
+def concatenate(tables: Sequence[LabelSets]) -> LabelSets:
+    """Put tables one after another; equal sets may recur."""
+    lengths = np.concatenate([table.lengths() for table in tables])
+    return LabelSets(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([table.labels for table in tables]),
+        np.concatenate([table.totals for table in tables]),
+    )
 
 
 @kernel

@@ -15,10 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ccx_cli import __version__
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.atomic import write_text
 from ccx_cli.store.lines import Record, UnitLines
+from ccx_cli.version import __version__
 
 FORMAT = "ccx-results"
 VERSION = 1

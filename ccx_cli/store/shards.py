@@ -18,9 +18,9 @@ from typing import Any
 
 import h5py
 
-from ccx_cli import __version__
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.store.atomic import move_into_place, write_text
+from ccx_cli.version import __version__
 
 MANIFEST = "manifest.json"
 

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import ccx_cli
+from ccx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tests.golden_data import GoldenNetwork
+else:
+    from golden_data import GoldenNetwork
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.label_maps import read_label_maps
+
+
+def scene() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Two units that follow one concept each, and the concepts' masks."""
+    random = np.random.default_rng(0)
+    masks = random.random((2, 6, 8, 8)) < 0.3
+    activations = masks.astype(np.float32) * np.array([3.0, 5.0])[:, None, None, None]
+    return activations, masks
+
+
+def test_units_that_follow_a_concept_are_explained_by_it() -> None:
+    activations, masks = scene()
+    found = ccx_cli.explain(activations, masks=masks, names=["cat", "dog"], ranges=[(1, np.inf)])
+    assert [(e["unit"], e["formula"], e["iou"], e["proven"]) for e in found] == [
+        (0, "cat", 1.0, True),
+        (1, "dog", 1.0, True),
+    ]
+
+
+def test_label_maps_say_the_same_as_masks() -> None:
+    activations, masks = scene()
+    layers = np.where(masks, np.array([7, 9])[:, None, None, None], 0).swapaxes(0, 1)
+    by_mask = ccx_cli.explain(activations, masks=masks, names=["cat", "dog"], num_clusters=1)
+    by_label = ccx_cli.explain(
+        activations, label_maps=layers, names={7: "cat", 9: "dog"}, num_clusters=1
+    )
+    for ours, theirs in zip(by_mask, by_label, strict=True):
+        assert ours["formula"] == theirs["formula"]
+        assert ours["iou"] == theirs["iou"]
+
+
+def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
+    golden_network: GoldenNetwork, golden: BrodenDataset
+) -> None:
+    n_layers = max(len(row.layers) + len(row.labels) for row in golden.rows)
+    maps = np.zeros((len(golden.rows), n_layers, *golden.mask_shape), dtype=np.uint16)
+    for place, row in enumerate(golden.rows):
+        layers = read_label_maps(golden, row)
+        maps[place, : len(layers)] = layers
+        for extra, label in enumerate(row.labels):
+            maps[place, len(layers) + extra] = label
+    names = {label.number: label.name for label in golden.labels}
+    for recorded in golden_network.explanations:
+        if recorded.heuristic == "none" and recorded.num_clusters == 1 and recorded.length == 3:
+            (found,) = ccx_cli.explain(
+                golden_network.activations,
+                label_maps=maps,
+                names=names,
+                ranges=[(recorded.range.lower, recorded.range.upper)],
+                search="beam",
+                units=[recorded.unit],
+                workers=1,
+            )
+            assert found["hits"] == recorded.hits
+            assert found["iou"] == pytest.approx(recorded.iou, abs=1e-5)
+            break
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"masks": None}, "Give masks or label_maps, one of them."),
+        ({"names": ["cat"]}, "There are 2 masks and 1 names."),
+        ({"names": {1: "cat"}}, "Beside masks, names is a list."),
+        ({"masks": np.zeros((2, 5, 8, 8), bool)}, "There are activations of 6 images and labels of "
+                                                  "5."),
+        ({"masks": np.zeros((2, 6, 8, 8))}, "masks has to be (concepts, images, height, width) "
+                                            "booleans, not float64 (2, 6, 8, 8)."),
+        ({"units": [2]}, "Unit 2 is not one of the 2 there are."),
+        ({"length": 0}, "--length 0 has to be 1 or more."),
+        (
+            {"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {2: "cat"}},
+            "label_maps holds the number 1, which names does not have.",
+        ),
+        (
+            {"masks": None, "label_maps": np.ones((6, 8)), "names": {1: "cat"}},
+            "label_maps has to be (images, height, width) or (images, layers, height, width) whole "
+            "numbers, not float64 (6, 8, 8).",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_arrays_are_refused(change: dict[str, Any], sentence: str) -> None:
+    activations, masks = scene()
+    given: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"], **change}
+    with pytest.raises(UsageError) as caught:
+        ccx_cli.explain(activations, **given)
+    assert str(caught.value) == sentence
+
+
+def test_activations_that_are_none_are_refused() -> None:
+    activations, masks = scene()
+    with pytest.raises(UsageError, match="has to be"):
+        ccx_cli.explain(activations[0], masks=masks, names=["cat", "dog"])
+    with pytest.raises(UsageError, match="NaN or infinite"):
+        ccx_cli.explain(activations * np.nan, masks=masks, names=["cat", "dog"])
+
+
+def test_importing_the_package_is_quick() -> None:
+    code = "import ccx_cli, sys; print('numba' in sys.modules or 'numpy' in sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "False\n"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = ccx_cli.nothing
