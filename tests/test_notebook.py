@@ -94,7 +94,7 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
         (
             {"masks": None, "label_maps": np.ones((6, 8)), "names": {1: "cat"}},
             "label_maps has to be (images, height, width) or (images, layers, height, width) whole "
-            "numbers, not float64 (6, 8, 8).",
+            "numbers, not float64 (6, 8).",
         ),
     ],
 )  # fmt: skip
