@@ -20,7 +20,10 @@ class Progress(Protocol):
     def task(
         self, what: str, total: int, *, done: int = 0, unit: str = "images"
     ) -> AbstractContextManager[Task]:
-        """Open a bar for ``total`` pieces called ``unit``, ``done`` of them finished before."""
+        """Open a bar for ``total`` pieces called ``unit``, ``done`` of them finished before.
+
+        Of ``bytes``, a total of 0 means that nobody knows it.
+        """
 
     def note(self, text: str) -> None:
         """Tell one sentence that is neither data nor an error."""

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Task as BarTask
 from rich.table import Column
 from rich.text import Text
 
@@ -25,6 +26,7 @@ from ccx_cli.progress import Progress as ProgressListener
 from ccx_cli.progress import SilentProgress, Task
 
 _PLAIN_SECONDS = 10.0
+BYTES = "bytes"
 
 
 @contextmanager
@@ -48,8 +50,7 @@ def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", table_column=Column()),
         BarColumn(bar_width=10 if console.width < 100 else 30, table_column=whole()),
-        MofNCompleteColumn(table_column=whole()),
-        TextColumn("{task.fields[unit]}"),
+        _AmountColumn(table_column=whole()),
         TimeElapsedColumn(table_column=whole()),
         TextColumn("ETA"),
         TimeRemainingColumn(table_column=whole()),
@@ -57,6 +58,24 @@ def _bars(console: Console) -> Progress:
         # On a terminal, data must not land amid the bars; a file or a pipe must get all of it.
         redirect_stdout=sys.stdout.isatty(),
     )
+
+
+class _AmountColumn(ProgressColumn):
+    """How much is done, of how much; of bytes, how fast as well."""
+
+    def render(self, task: BarTask) -> Text:
+        unit = task.fields["unit"]
+        if unit != BYTES:
+            return Text(f"{int(task.completed)}/{int(task.total or 0)} {unit}")
+        of = "" if task.total is None else f"/{_megabytes(task.total)}"
+        speed = task.finished_speed or task.speed
+        return Text(
+            f"{_megabytes(task.completed)}{of} MB" + (f" {_megabytes(speed)} MB/s" if speed else "")
+        )
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:,.1f}"
 
 
 def error_console(no_color: bool = False) -> Console:
@@ -106,7 +125,9 @@ class _BarProgress:
 
 
 def _add_bar(bars: Progress, what: str, total: int, done: int, unit: str) -> _Bar:
-    return _Bar(bars, bars.add_task(what, total=total, completed=done, unit=unit))
+    unknown = unit == BYTES and not total
+    task = bars.add_task(what, total=None if unknown else total, completed=done, unit=unit)
+    return _Bar(bars, task)
 
 
 class _PlainTask:
@@ -124,15 +145,20 @@ class _PlainTask:
         if now - self._told < _PLAIN_SECONDS or self._done >= self._total:
             return
         self._told = now
-        left = (now - self._began) / (self._done - self._from) * (self._total - self._done)
-        self._say(f"about {left:,.0f} s left")
+        speed = (self._done - self._from) / (now - self._began)
+        left = f"about {(self._total - self._done) / speed:,.0f} s left"
+        self._say(f"{_megabytes(speed)} MB/s, {left}" if self._unit == BYTES else left)
 
     def finish(self) -> None:
         self._say(f"{time.monotonic() - self._began:,.1f} s")
 
     def _say(self, ending: str) -> None:
-        text = f"{self._what}: {self._done:,} of {self._total:,} {self._unit}, {ending}"
-        self._console.print(Text(text))
+        if self._unit == BYTES:
+            of = f" of {_megabytes(self._total)}" if self._total else ""
+            amount = f"{_megabytes(self._done)}{of} MB"
+        else:
+            amount = f"{self._done:,} of {self._total:,} {self._unit}"
+        self._console.print(Text(f"{self._what}: {amount}, {ending}"))
 
 
 class _PlainProgress:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ccx_cli.cli.fetching import fetch_missing_dataset, fetch_missing_weights
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -92,6 +93,8 @@ def gather(
         For options that cannot be meant and inputs that are not there or not right.
     """
     roots = roots_of(places)
+    if data.fetch:
+        fetch_missing_weights(roots, network, run.seed, progress)
     choice = choose_network(
         roots.models,
         network.model,
@@ -99,8 +102,12 @@ def gather(
         network.layer,
         network.weights,
         run.seed,
+        network.model_arg or (),
     )
     device = _device(network.device)
+    if data.fetch and data.subset != DEMO:
+        _refuse_mistyped_demo(roots.datasets, data.subset, choice.input_side)
+        fetch_missing_dataset(roots, choice.input_side, progress)
     dataset = open_dataset(roots.datasets, data.subset, choice.input_side, progress)
     return Inputs(
         roots=roots,
@@ -109,7 +116,7 @@ def gather(
         device=device,
         batch_size=network.batch_size,
         workers=run.workers or available_cores(),
-        rebuild=_rebuild_command(places, data, network, run),
+        rebuild=_rebuild_command(places, data, replace(network, model=choice.model), run),
     )
 
 
@@ -125,9 +132,7 @@ def _device(name: str) -> str:
 def open_dataset(datasets: Path, subset: str, side: int, progress: Progress) -> BrodenDataset:
     """Read a data set; the demo set is made first where it is not there yet."""
     if subset != DEMO:
-        near = suggestion(subset, [DEMO])
-        if near and not (datasets / f"broden1_{side}").exists():
-            raise UsageError(f"--subset {subset} is not known{near}")
+        _refuse_mistyped_demo(datasets, subset, side)
         return read_broden(datasets, subset, side)
     root = datasets / DEMO
     if not (root / f"broden1_{side}").exists():
@@ -137,6 +142,12 @@ def open_dataset(datasets: Path, subset: str, side: int, progress: Progress) -> 
             if not (root / f"broden1_{side}").exists():
                 write_demo_dataset(root, side, progress)
     return read_broden(root, DEMO, side)
+
+
+def _refuse_mistyped_demo(datasets: Path, subset: str, side: int) -> None:
+    near = suggestion(subset, [DEMO])
+    if near and not (datasets / f"broden1_{side}").exists():
+        raise UsageError(f"--subset {subset} is not known{near}")
 
 
 def range_method(options: RangeOptions) -> RangeMethod:
@@ -215,6 +226,7 @@ def _rebuild_command(
 ) -> str:
     words: list[str] = ["ccx", "cache", "build", "--subset", data.subset, "--model", network.model]
     given: Sequence[tuple[str, object]] = (
+        *(("--model-arg", word) for word in network.model_arg or ()),
         ("--pretrained", network.pretrained),
         ("--weights", network.weights),
         ("--layer", network.layer),

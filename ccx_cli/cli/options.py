@@ -81,6 +81,15 @@ class DataOptions:
             rich_help_panel=DATA,
         ),
     ] = "ade20k"
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch",
+            metavar="",
+            help="Get the published data set and weights first where they are missing.",
+            rich_help_panel=DATA,
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +98,28 @@ class NetworkOptions:
 
     model: Annotated[
         str,
-        typer.Option(help="A torchvision classifier, or demo.", rich_help_panel=NETWORK),
+        typer.Option(
+            help="A torchvision classifier, demo, or a callable of yours that returns a "
+            "torch.nn.Module: file.py:factory or package.module:factory.",
+            rich_help_panel=NETWORK,
+        ),
     ] = "resnet18"
+    model_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="An argument of your own factory; repeat it for more.",
+            rich_help_panel=NETWORK,
+            show_default=False,
+        ),
+    ] = None
     pretrained: Annotated[
         str | None,
         typer.Option(
-            help="Published weights: places365, imagenet, none (seeded random ones), or demo.",
+            help="Published weights: places365, imagenet, none (seeded random ones), demo; or "
+            "own, what your factory gives.",
             rich_help_panel=NETWORK,
-            show_default="places365; demo for the demo network",
+            show_default="places365; demo for demo, own for yours",
         ),
     ] = None
     weights: Annotated[
@@ -110,7 +133,7 @@ class NetworkOptions:
         typer.Option(
             help="Dotted path of a module whose output is (images, units, h, w).",
             rich_help_panel=NETWORK,
-            show_default="the last convolutional block",
+            show_default="the last convolutional block; none for yours",
         ),
     ] = None
     device: Annotated[
@@ -188,8 +211,8 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """What is written to stdout, or to a file."""
+class FormOptions:
+    """In what form data is written, to stdout or to a file."""
 
     format: Annotated[
         Format, typer.Option("--format", "-f", help="Form of the data.", rich_help_panel=OUTPUT)
@@ -200,6 +223,12 @@ class OutputOptions:
             "--output", "-o", help="A file to write to; - for stdout.", rich_help_panel=OUTPUT
         ),
     ] = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions(FormOptions):
+    """The same, for commands that only write."""
+
     force: Annotated[
         bool,
         typer.Option(

@@ -1,4 +1,4 @@
-"""One writer at a time for a directory."""
+"""One writer at a time for a directory, or for one file of it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from ccx_cli.progress import Progress
 
 
 @contextmanager
-def writing(directory: Path, progress: Progress) -> Iterator[None]:
+def writing(directory: Path, progress: Progress, file: str = "") -> Iterator[None]:
     """Hold the only right to write in ``directory``; waits for another process that has it.
 
-    The operating system frees the lock of a process that dies, so none is ever left behind.
+    With ``file``, the right to write that one file there. The operating system frees the lock of
+    a process that dies, so none is ever left behind.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / ".lock")
+    lock = FileLock(directory / (f".{file}.lock" if file else ".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress.note(f"Waiting for another ccx that writes in {directory}.")
+        progress.note(f"Waiting for another ccx that writes in {directory / file}.")
         lock.acquire()
     try:
         yield

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli import __version__
 from ccx_cli.cli.main import main
+from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine

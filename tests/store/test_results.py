@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ccx_cli import __version__
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.store.lines import Record, json_line
 from ccx_cli.store.results import HEADER, LINES, ResultsRun
+from ccx_cli.version import __version__
 
 IDENTITY = {"layer": "layer4", "search": {"length": 3, "beam_limit": 5}}
 

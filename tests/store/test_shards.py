@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from ccx_cli import __version__
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.store.shards import MANIFEST, ShardedCache, file_digest, read_manifest
+from ccx_cli.version import __version__
 
 KIND = "ccx-test"
 REBUILD = "ccx cache build --subset demo"

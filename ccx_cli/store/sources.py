@@ -1,0 +1,121 @@
+"""What is published, where, and where it belongs here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ccx_cli.errors import UsageError
+from ccx_cli.store.paths import Roots
+
+# torchvision and the dissection project end a file's name with the first digits of its SHA-256.
+_DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One published file.
+
+    Attributes
+    ----------
+    name
+        What it is fetched by: ``broden224``, ``places365/resnet18``.
+    root
+        The root that it belongs under, ``datasets`` or ``models``.
+    place
+        Where it belongs under that root: a file, or the directory that an archive unpacks to.
+    url
+        Where it is published; the last part is the name of the file.
+    licence
+        The terms it comes under, in words.
+    about_bytes
+        Its size, roughly, as published; None where nobody says.
+    """
+
+    name: str
+    root: str
+    place: str
+    url: str
+    licence: str
+    about_bytes: int | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The published file's name."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the file is a zip that unpacks to the directory ``place``."""
+        return self.file_name.endswith(".zip")
+
+    @property
+    def digest_start(self) -> str:
+        """The hexadecimal digits that the file's name says its SHA-256 begins with, or none."""
+        match = _DIGEST_IN_NAME.search(self.file_name)
+        return match[1] if match else ""
+
+    def target(self, roots: Roots) -> Path:
+        """Return where it belongs."""
+        root: Path = getattr(roots, self.root)
+        return root / self.place
+
+    def found(self, roots: Roots) -> Path | None:
+        """Return where it is, or None; weights may lie in the root itself as well."""
+        target = self.target(roots)
+        if self.is_archive:
+            return target if target.is_dir() else None
+        beside_folders = roots.models / self.file_name
+        return next((path for path in (target, beside_folders) if path.is_file()), None)
+
+    def hosts(self, mirrors: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the addresses to try, host by host, mirrors first.
+
+        A mirror may hold the published file by its name, or under its published path.
+        """
+        path = urlsplit(self.url).path.lstrip("/")
+        mirrored = [
+            tuple(dict.fromkeys(f"{mirror.rstrip('/')}/{end}" for end in (self.file_name, path)))
+            for mirror in mirrors
+        ]
+        return [*mirrored, (self.url,)]
+
+
+_BRODEN_LICENCE = "research use; the terms of ADE20K, PASCAL, OpenSurfaces and DTD"
+
+BRODEN = tuple(
+    Source(
+        name=f"broden{side}",
+        root="datasets",
+        place=f"broden1_{side}",
+        url=f"http://netdissect.csail.mit.edu/data/broden1_{side}.zip",
+        licence=_BRODEN_LICENCE,
+        about_bytes=1_000_000_000,
+    )
+    for side in (224, 227)
+)
+
+
+def check_mirrors(mirrors: Sequence[str]) -> None:
+    """Refuse a mirror that is no web address.
+
+    Raises
+    ------
+    UsageError
+        Naming it.
+    """
+    for mirror in mirrors:
+        try:
+            parts = urlsplit(mirror)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            usable = False
+        if not usable or parts.query or parts.fragment or " " in mirror:
+            raise UsageError(
+                f"--mirror {mirror} is no address such as https://host/folder: a folder of this "
+                "machine is given with --from."
+            )
