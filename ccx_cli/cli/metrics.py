@@ -117,7 +117,6 @@ def metrics(
     from ccx_cli.study.measuring import (
         MASKING,
         MeasureSettings,
-        masking_passes,
         measure_masking,
         measure_run,
         summarise,
@@ -147,11 +146,6 @@ def metrics(
         ]
         keys = list(METRICS)
         if not no_label_masking:
-            passes = masking_passes(opened, chosen, settings)
-            progress.note(
-                f"Label masking runs {passes:,} images twice through {opened.choice.model} where "
-                "they are not stored yet; --masking-images N takes fewer."
-            )
             masked = measure_masking(
                 opened,
                 chosen,

@@ -6,6 +6,7 @@ are compared (La Rosa et al., NeurIPS 2023, section 4).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -127,6 +128,16 @@ def masking_similarity(
     if batch:
         for place in flush(batch):
             yield place, _means(sums[place], formulas[place])
+
+
+def seconds_an_image(network: Network, batch_size: int) -> float:
+    """Time one forward pass, to say beforehand how long many will take."""
+    side = network.choice.input_side
+    blank = torch.zeros(batch_size, 3, side, side)
+    layer_activations(network, blank)
+    began = time.perf_counter()
+    layer_activations(network, blank)
+    return (time.perf_counter() - began) / batch_size
 
 
 def _means(sums: NDArray[np.float64], formula: MaskedFormula) -> list[float | None]:

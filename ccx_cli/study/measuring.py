@@ -143,21 +143,6 @@ def measure_masking(
     return known
 
 
-def masking_passes(opened: OpenedRun, units: Sequence[int], settings: MeasureSettings) -> int:
-    """Count the images that label masking has to run for, to say so beforehand."""
-    index = opened.index()
-    data = count_data(index)
-    formulas = {
-        json.dumps(record["labels"]): record
-        for unit in units
-        for record in opened.units[unit]
-        if record["labels"] is not None
-    }
-    return sum(
-        len(_images(_holds(record, index, data), index, settings)) for record in formulas.values()
-    )
-
-
 def summarise(records: Sequence[Record], keys: Sequence[str]) -> list[Record]:
     """Mean and deviation of every metric, per cluster and in total (``cluster`` ``None``)."""
     clusters = sorted({record["cluster"] for record in records if record["cluster"] is not None})
@@ -218,7 +203,7 @@ def _mask(
 ) -> None:
     """Run the network over the formulas and store what each of their ranges comes to."""
     from ccx_cli.probe.networks import load_network
-    from ccx_cli.study.masking import MaskedFormula, masking_similarity
+    from ccx_cli.study.masking import MaskedFormula, masking_similarity, seconds_an_image
 
     index = opened.index()
     data = count_data(index)
@@ -234,6 +219,11 @@ def _mask(
             )
         )
     order = [(place, int(image)) for place, one in enumerate(formulas) for image in one.images]
+    seconds = seconds_an_image(network, batch_size) * 2 * len(order)
+    progress.note(
+        f"Label masking: {len(formulas):,} formulas on {len(order):,} images in all, about "
+        f"{_duration(seconds)}; --masking-images N takes fewer."
+    )
     with (
         ThreadPoolExecutor(workers) as pool,
         progress.task("Label masking", len(order)) as task,
@@ -260,3 +250,7 @@ def _mask(
                 }
                 for (unit, record), mean in zip(pairs[place], means, strict=True)
             )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

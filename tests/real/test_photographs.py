@@ -23,6 +23,7 @@ from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.store.lines import Record
 
 REAL = Path(__file__).parents[2] / "../shared/real"
@@ -108,6 +109,26 @@ def test_recorded_ranges_give_the_recorded_hits_and_ious(
     # Where convolutions add in another order than there, a pixel at an end may change sides.
     assert max(hits_off) <= (0 if same_activations(recorded, activations) else 3)
     assert max(iou_off) <= 1e-5
+
+
+def test_the_optimum_is_better_than_the_recorded_beam_in_21_of_48_ranges(
+    recorded: dict[str, Any], index: ConceptIndex, counts: DataCounts, activations: Activations
+) -> None:
+    better = []
+    for entry in recorded["explanations"]:
+        if entry["length"] != 3:
+            continue
+        ranges = recorded["ranges"][f"{entry['unit']}/{entry['num_clusters']}"]
+        maps = activations.unit(entry["unit"])
+        hits = count_hits(maps, [Range.from_json(ranges[entry["cluster"]])], index)
+        found = find_optimum(counts, hits.per_set[0], OptimumSettings())
+        assert found.proven
+        assert found.best is not None
+        # The program computed its IoU in float32.
+        assert found.best.iou >= entry["iou"] - 1e-5
+        better.append(found.best.iou > entry["iou"] + 1e-5)
+    assert len(better) == 48
+    assert sum(better) >= 21
 
 
 def test_thresholds_leave_the_recorded_share_of_values_above(
