@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from ccx_cli.cli.compare_heuristics import heuristics
+from ccx_cli.cli.compare_runs import runs
+from ccx_cli.cli.compare_thresholds import thresholds
 from ccx_cli.cli.options import with_groups
 
 app = typer.Typer(
@@ -14,6 +16,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(with_groups(heuristics))
+app.command()(with_groups(thresholds))
+app.command()(with_groups(runs))
 
 
 @app.callback()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
-    NETWORK,
     OutputOptions,
     PlaceOptions,
     RunOptions,
@@ -19,6 +17,7 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_stored
 
 if TYPE_CHECKING:
     from ccx_cli.study.importance import ClusterImportance, UnitImportance
@@ -58,32 +57,13 @@ PER_UNIT = (
 
 def importance(
     *,
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A stored run, by name, the beginning of it, or directory.",
-            show_default="the last one",
-        ),
-    ] = None,
+    stored: StoredOptions,
     per: Annotated[
         Per, typer.Option(help="Zero all units' ranges of one number, or one unit's range.")
     ] = Per.CLUSTER,
-    class_names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Names of the classes, one a line.",
-            show_default="known for the demo and ImageNet",
-        ),
-    ] = None,
+    classes: ClassOptions,
     units: UnitOptions,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
-    ] = "cpu",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
-    ] = 32,
+    passes: PassOptions,
     out: OutputOptions,
     talk: TalkOptions,
     run: RunOptions,
@@ -101,21 +81,15 @@ def importance(
       ccx importance
       ccx importance demo-demo --per unit --units 0-4 --format csv
     """
-    from ccx_cli.cli.inputs import available_cores, roots_of
-    from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.probe.class_names import class_names as names_of
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.opened import open_run
 
     columns = PER_CLUSTER if per is Per.CLUSTER else PER_UNIT
     with (
         reporting(talk) as progress,
         writing_to(out, columns, no_color=talk.no_color) as writer,
     ):
-        roots = roots_of(places)
-        opened = open_run(find_run(roots.results, run_name), roots)
-        chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
-        names = names_of(opened.choice, class_names)
+        opened, chosen, workers = open_stored(stored, units, run, places)
+        names = names_of(opened.choice, classes.class_names)
         from ccx_cli.study.importance import importance_of_run
 
         found = importance_of_run(
@@ -123,9 +97,9 @@ def importance(
             chosen,
             per_unit=per is Per.UNIT,
             seed=run.seed,
-            device=device,
-            batch_size=batch_size,
-            workers=run.workers or available_cores(),
+            device=passes.device,
+            batch_size=passes.batch_size,
+            workers=workers,
             progress=progress,
         )
         records = [_record(each, opened, names) for each in found]

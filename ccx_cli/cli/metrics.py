@@ -8,7 +8,6 @@ import typer
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
-    NETWORK,
     OutputOptions,
     PlaceOptions,
     RunOptions,
@@ -16,6 +15,7 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.stored import PassOptions, StoredOptions, open_stored
 
 MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
 NAMES = {
@@ -57,14 +57,7 @@ COLUMNS = (
 
 def metrics(
     *,
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A stored run, by name, the beginning of it, or directory.",
-            show_default="the last one",
-        ),
-    ] = None,
+    stored: StoredOptions,
     no_label_masking: Annotated[
         bool,
         typer.Option("--no-label-masking", help="Leave out the metric that runs the network."),
@@ -83,12 +76,7 @@ def metrics(
         ),
     ] = 0,
     units: UnitOptions,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
-    ] = "cpu",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
-    ] = 32,
+    passes: PassOptions,
     out: OutputOptions,
     talk: TalkOptions,
     run: RunOptions,
@@ -111,9 +99,6 @@ def metrics(
       ccx metrics --no-label-masking
       ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
     """
-    from ccx_cli.cli.inputs import available_cores, roots_of
-    from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.store.results import find_run
     from ccx_cli.study.measuring import (
         MASKING,
         MeasureSettings,
@@ -123,7 +108,6 @@ def metrics(
     )
     from ccx_cli.study.metrics import METRICS
     from ccx_cli.study.null import chance_of_run
-    from ccx_cli.study.opened import open_run
 
     settings = MeasureSettings(bootstrap, run.seed, masking_images)
     columns = [column for column in COLUMNS if column.key != MASKING or not no_label_masking]
@@ -135,10 +119,7 @@ def metrics(
         reporting(talk) as progress,
         writing_to(out, columns, no_color=talk.no_color) as writer,
     ):
-        roots = roots_of(places)
-        opened = open_run(find_run(roots.results, run_name), roots)
-        chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
-        workers = run.workers or available_cores()
+        opened, chosen, workers = open_stored(stored, units, run, places)
         records = [
             record
             for measured in measure_run(opened, chosen, settings, workers, progress)
@@ -150,8 +131,8 @@ def metrics(
                 opened,
                 chosen,
                 settings,
-                device=device,
-                batch_size=batch_size,
+                device=passes.device,
+                batch_size=passes.batch_size,
                 workers=workers,
                 progress=progress,
             )

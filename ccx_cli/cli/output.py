@@ -217,7 +217,7 @@ def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> T
 
 def _width(table: Table) -> int:
     """Width that a table takes unwrapped: a pipe has no edge to wrap at."""
-    return Console(width=10_000).measure(table).maximum
+    return Console(width=10_000, height=25).measure(table).maximum
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import typer
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
-    NETWORK,
     OUTPUT,
     OutputOptions,
     PlaceOptions,
@@ -18,6 +17,7 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, check_free, writing_to
+from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_stored
 
 
 def _classes(record: Record) -> str:
@@ -36,22 +36,8 @@ COLUMNS = (
 
 def roles(
     *,
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A stored run, by name, the beginning of it, or directory.",
-            show_default="the last one",
-        ),
-    ] = None,
-    class_names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Names of the classes, one a line.",
-            show_default="known for the demo and ImageNet",
-        ),
-    ] = None,
+    stored: StoredOptions,
+    classes: ClassOptions,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -61,12 +47,7 @@ def roles(
         ),
     ] = None,
     units: UnitOptions,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
-    ] = "cpu",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
-    ] = 32,
+    passes: PassOptions,
     out: OutputOptions,
     talk: TalkOptions,
     run: RunOptions,
@@ -87,14 +68,10 @@ def roles(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from ccx_cli.cli.inputs import available_cores, roots_of
-    from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.errors import UsageError
     from ccx_cli.probe.activations import image_batches
     from ccx_cli.probe.class_names import class_names as names_of
     from ccx_cli.probe.ranges import Range
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.opened import open_run
 
     if plot is not None:
         if plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -104,10 +81,8 @@ def roles(
         reporting(talk) as progress,
         writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
     ):
-        roots = roots_of(places)
-        opened = open_run(find_run(roots.results, run_name), roots)
-        chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
-        names = names_of(opened.choice, class_names)
+        opened, chosen, workers = open_stored(stored, units, run, places)
+        names = names_of(opened.choice, classes.class_names)
         activations = opened.activations()
         from ccx_cli.probe.networks import load_network
         from ccx_cli.study.roles import (
@@ -118,7 +93,7 @@ def roles(
             true_classes,
         )
 
-        network = load_network(opened.choice, device)
+        network = load_network(opened.choice, passes.device)
         weights = head_weights(network)
         if names is not None and len(names) != len(weights):
             raise UsageError(
@@ -126,9 +101,9 @@ def roles(
                 "of this network's with --class-names."
             )
         n_images = len(opened.dataset.rows)
-        with ThreadPoolExecutor(run.workers or available_cores()) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             batches = image_batches(
-                opened.dataset, opened.choice, range(n_images), batch_size, pool
+                opened.dataset, opened.choice, range(n_images), passes.batch_size, pool
             )
             predicted = predictions(network, batches, n_images, progress)
         truth = true_classes(opened.dataset, names or ())

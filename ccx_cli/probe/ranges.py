@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,23 @@ class RangeMethod:
         if self.kmeans == "exact":
             return {"num_clusters": self.num_clusters, "kmeans": "exact"}
         return {"num_clusters": self.num_clusters, "kmeans": "sklearn", "n_init": self.n_init}
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any]) -> RangeMethod:
+        """Make the method that ``identity`` names.
+
+        Raises
+        ------
+        UsageError
+            If it names none of this version.
+        """
+        try:
+            return cls(**identity)
+        except TypeError as error:
+            raise UsageError(
+                f"How this run found its ranges cannot be told from its header ({error}): run "
+                "`ccx explain` again with this version."
+            ) from error
 
 
 def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:

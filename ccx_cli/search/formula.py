@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 KEYWORDS = frozenset({"AND", "OR", "NOT"})
 _NEEDS_QUOTES = re.compile(r"""[\s()|&~!,"'\\]""")
+_WORD = re.compile(r"""[^\s()"]+|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Operator(IntEnum):
@@ -176,3 +178,40 @@ def join(left: Formula, operator: Operator, number: int) -> Formula:
 def _operand_text(formula: Formula, name_of: Callable[[int], str]) -> str:
     text = to_text(formula, name_of)
     return text if isinstance(formula, Concept | Not) else f"({text})"
+
+
+def left_of(formula: Formula) -> Formula | None:
+    """Return the left side of a formula's last operator, ``None`` where nothing is joined."""
+    match formula:
+        case And(left, _) | Or(left, _):
+            return left
+        case _:
+            return None
+
+
+def positive_concepts(formula: Formula) -> Iterator[int]:
+    """Yield the label numbers that a formula asks for, not those it excludes, left to right."""
+    yield from _signed(formula, positive=True)
+
+
+def negated_concepts(formula: Formula) -> Iterator[int]:
+    """Yield the label numbers that a formula excludes: those under a NOT, left to right."""
+    yield from _signed(formula, positive=False)
+
+
+def _signed(formula: Formula, *, positive: bool) -> Iterator[int]:
+    match formula:
+        case Concept(number):
+            if positive:
+                yield number
+        case Not(operand):
+            yield from _signed(operand, positive=not positive)
+        case And(left, right) | Or(left, right):
+            yield from _signed(left, positive=positive)
+            yield from _signed(right, positive=positive)
+
+
+def names_in(text: str) -> list[str]:
+    """Read the names of concepts off a text that ``to_text`` wrote, left to right."""
+    words = [found.group() for found in _WORD.finditer(text) if found.group() not in KEYWORDS]
+    return [_ESCAPED.sub(r"\1", word[1:-1]) if word[0] == '"' else word for word in words]

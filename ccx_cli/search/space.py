@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,26 @@ class SearchSpace:
         return cls(np.ones(n_concepts, dtype=np.bool_))
 
     def identity(self) -> dict[str, Any]:
-        """Name what may be used, as JSON: operators, and a digest of the concepts."""
+        """Name what may be used, as JSON: operators, and the mask of concepts, packed, in hex."""
         return {
             "operators": [operator.name for operator in self.operators],
-            "concepts": sha256(np.packbits(self.mask).tobytes()).hexdigest()[:16],
+            "mask": np.packbits(self.mask).tobytes().hex(),
         }
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any], n_concepts: int) -> SearchSpace:
+        """Make the space that ``identity`` names, on a data set of so many concepts.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If it names none.
+        """
+        packed = np.frombuffer(bytes.fromhex(identity["mask"]), dtype=np.uint8)
+        if len(packed) != -(-n_concepts // 8):
+            raise ValueError(f"a mask of {n_concepts} concepts")
+        operators = tuple(Operator[name] for name in identity["operators"])
+        return cls(np.unpackbits(packed, count=n_concepts).astype(np.bool_), operators)
 
     @cached_property
     def concepts(self) -> NDArray[np.int64]:

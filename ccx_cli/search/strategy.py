@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
 from ccx_cli.search.space import SearchSpace
-from ccx_cli.search.walk import WALKED
+from ccx_cli.search.walk import WALKED, Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,10 @@ class BeamStrategy:
 
     def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
         """Search one range with a beam."""
-        found = beam_search(data, hits, self.settings, self.space)
-        return Answer(found.best, tuple((best, False) for best in found.levels), found.visited)
+        walk = Walk.prepare(data, hits, self.space or SearchSpace.whole(data.n_concepts))
+        found = beam_search(data, hits, self.settings, self.space, walk.pairs)
+        levels = tuple((walk.written(best), False) for best in found.levels)
+        return Answer(levels[-1][0] if found.best else None, levels, found.visited)
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,44 @@ class OptimalStrategy:
             best = found.best.signature
             near = tuple(each for each in formulas if each.signature != best), more
         return Answer(found.best, levels, found.nodes, proof, near)
+
+
+def strategy_from_identity(identity: Mapping[str, Any], n_concepts: int) -> Strategy:
+    """Make the search whose ``identity()`` was stored.
+
+    Parameters
+    ----------
+    identity
+        As a run's header holds it under ``identity``, ``search``.
+    n_concepts
+        Concepts of the data set that is searched, the same as then.
+
+    Raises
+    ------
+    UsageError
+        If it names no search of this version, or one on other concepts.
+    """
+    try:
+        space = None
+        if "space" in identity:
+            space = SearchSpace.from_identity(identity["space"], n_concepts)
+        length = identity["length"]
+        if identity["name"] == BeamStrategy.name:
+            return BeamStrategy(BeamSettings(length, identity["beam_limit"]), space)
+        if identity["name"] == OptimalStrategy.name:
+            limits = {
+                key: identity[key]
+                for key in ("node_limit", "time_limit", "length_penalty")
+                if key in identity
+            }
+            settings = OptimumSettings(length, **limits)
+            return OptimalStrategy(settings, space, identity.get("within"))
+        raise ValueError(f"the search {identity['name']}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"How this run was searched cannot be told from its header ({error}): run `ccx "
+            "explain` again with this version."
+        ) from error
 
 
 def _space_identity(space: SearchSpace | None) -> dict[str, Any]:

@@ -141,7 +141,8 @@ def find_run(results: Path, name: str | None) -> ResultsRun:
                 f"There are no explanations in {results}: make some with `ccx explain`, or with "
                 "`ccx demo`."
             )
-        return next(iter(runs.values()))
+        asked_for = (run for run in runs.values() if not run.header()["about"].get("made_for"))
+        return next(asked_for, next(iter(runs.values())))
     directory = Path(name)
     if (directory / HEADER).exists():
         return ResultsRun(directory, {})

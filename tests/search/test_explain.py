@@ -12,7 +12,9 @@ from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explain import Explainer
 from ccx_cli.search.formula import from_json, to_text
+from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import BeamStrategy
+from ccx_cli.search.walk import Walk
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, random_pixels
@@ -43,6 +45,8 @@ def test_every_range_of_a_unit_is_explained_from_the_lowest_up(explainer: Explai
     for cluster, record in enumerate(records):
         best = beam_search(explainer.data, hits.per_set[cluster], SETTINGS).best
         assert best is not None
+        space = SearchSpace.whole(explainer.data.n_concepts)
+        best = Walk.prepare(explainer.data, hits.per_set[cluster], space).written(best)
         formula = best.chain.formula(explainer.index.concepts)
         expected = {
             "unit": 7,

@@ -21,7 +21,11 @@ from ccx_cli.search.formula import (
     evaluate,
     from_json,
     join,
+    left_of,
     length_of,
+    names_in,
+    negated_concepts,
+    positive_concepts,
     to_json,
     to_text,
 )
@@ -136,3 +140,26 @@ def test_chains_grow_to_the_right() -> None:
     chain = Chain((2,)).extended(Operator.AND_NOT, 0).extended(Operator.OR, 3)
     assert len(chain) == 3
     assert chain.formula([10, 20, 30, 40]) == Or(And(Concept(30), Not(Concept(10))), Concept(40))
+
+
+@pytest.mark.parametrize(
+    ("tree", "left", "positive", "negated"),
+    [
+        (1, None, [1], []),
+        (["NOT", 1], None, [], [1]),
+        (["OR", 1, 2], 1, [1, 2], []),
+        (["AND", ["OR", 1, 2], ["NOT", 3]], ["OR", 1, 2], [1, 2], [3]),
+        (["OR", ["NOT", ["AND", 1, ["NOT", 2]]], 3], ["NOT", ["AND", 1, ["NOT", 2]]], [2, 3], [1]),
+    ],
+)
+def test_parts_of_a_formula(tree: Any, left: Any, positive: list[int], negated: list[int]) -> None:
+    formula = from_json(tree)
+    assert left_of(formula) == (None if left is None else from_json(left))
+    assert list(positive_concepts(formula)) == positive
+    assert list(negated_concepts(formula)) == negated
+
+
+@given(st.lists(st.text(min_size=1), min_size=3, max_size=3))
+def test_names_are_read_off_a_text(names: list[str]) -> None:
+    formula = from_json(["AND", ["OR", 0, ["NOT", 1]], ["NOT", ["AND", 2, 0]]])
+    assert names_in(to_text(formula, names.__getitem__)) == [*names, names[0]]

@@ -1,0 +1,274 @@
+"""``ccx analyze``: what training made of the units."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import (
+    OUTPUT,
+    OutputOptions,
+    PlaceOptions,
+    RunOptions,
+    TalkOptions,
+    UnitOptions,
+)
+from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.stored import PassOptions, StoredOptions
+from ccx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccx_cli.cli.inputs import Inputs
+    from ccx_cli.progress import Progress
+    from ccx_cli.search.formula import Formula
+    from ccx_cli.store.results import ResultsRun
+    from ccx_cli.study.specialisation import Common, Defaults, SpecialisationCounts
+    from ccx_cli.study.stored import StoredRun
+
+CLUSTER, FORMULA, PAIR, RANGE = "cluster", "default formula", "default pair", "range"
+
+
+def _cluster(record: Record) -> str:
+    return "all" if record["cluster"] is None else str(record["cluster"])
+
+
+def _shared(key: str) -> Callable[[Record], str]:
+    """Show a count with its share."""
+
+    def show(record: Record) -> str:
+        share = record[f"{key}_share"]
+        return "-" if share is None else f"{record[key]:,} ({share:.1%})"
+
+    return show
+
+
+_COMMON = (Column("untrained", "untrained", right=True), Column("trained", "trained", right=True))
+# On a terminal, what is asked for first stands last.
+SECTIONS = (
+    Section(
+        RANGE,
+        "Ranges",
+        (
+            Column("unit", "unit", right=True),
+            Column("cluster", "cluster", right=True),
+            Column("formula", "formula", style="bold"),
+            Column("IoU", "iou", right=True),
+            Column("specialisation", "specialisation"),
+        ),
+    ),
+    Section(PAIR, "Default pairs", (Column("formula", "formula", style="bold"), *_COMMON)),
+    Section(FORMULA, "Default formulas", (Column("formula", "formula", style="bold"), *_COMMON)),
+    Section(
+        CLUSTER,
+        "Specialisation",
+        (
+            Column("cluster", "cluster", right=True, show=_cluster),
+            Column("ranges", "ranges", right=True),
+            Column("explanations", "explanations", right=True),
+            Column("unspecialised", "unspecialised", right=True, show=_shared("unspecialised")),
+            Column("weakly", "weakly_specialised", right=True, show=_shared("weakly_specialised")),
+        ),
+    ),
+)
+
+
+def analyze(
+    *,
+    which: StoredOptions,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A stored run of an untrained network.",
+            show_default="one like RUN, made if need be",
+        ),
+    ] = None,
+    each: Annotated[
+        bool,
+        typer.Option("--each", metavar="", help="Judge every range.", rich_help_panel=OUTPUT),
+    ] = False,
+    units: UnitOptions,
+    passes: PassOptions,
+    out: OutputOptions,
+    talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+) -> None:
+    """Tell what training made of the units, against an untrained network.
+
+    An untrained network's most common formulas, as many as a fifth of its units,
+    are what a unit gets by default. A range with such a formula is unspecialised;
+    one whose formula begins with the left part of a common one, a default pair,
+    is weakly specialised. Formulas count as one when they are equivalent. The
+    untrained run, of the same data, layer, ranges and search, is made and kept.
+
+    [bold]Examples[/bold]
+
+      ccx analyze
+      ccx analyze resnet18-places365 --against resnet18-none --format csv
+    """
+    from ccx_cli.cli.inputs import roots_of
+    from ccx_cli.cli.units import chosen_of_run
+    from ccx_cli.cli.untrained import untrained_inputs
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.opened import formula_of, open_run
+    from ccx_cli.study.specialisation import count_specialisation, find_defaults
+    from ccx_cli.study.stored import names_of, read_run
+
+    with (
+        reporting(talk) as progress,
+        writing_to(out, (), no_color=talk.no_color) as writer,
+    ):
+        roots = roots_of(places)
+        last = _last_trained(roots.results) if which.run_name is None else None
+        directory = last or find_run(roots.results, which.run_name)
+        stored = read_run(directory)
+        chosen = chosen_of_run(units, run.seed, stored.units, stored.name)
+        if against is not None:
+            untrained = read_run(find_run(roots.results, against))
+        else:
+            if (stored.about["pretrained"], stored.about["seed"]) == ("none", run.seed):
+                raise UsageError(
+                    f"The run {stored.name} is itself of an untrained network: name another one "
+                    "with --against, or another --seed."
+                )
+            opened = open_run(directory, roots)
+            inputs = untrained_inputs(
+                opened, places, run, passes.device, passes.batch_size, progress
+            )
+            untrained = _explained(stored, inputs, progress)
+        check_against(stored, untrained, progress)
+        formulas = [formula_of(record) for record in untrained.records]
+        defaults = find_defaults(formulas, len(untrained.units))
+        trained = [record for unit in chosen for record in stored.units[unit]]
+        ranges = [record for record in trained if record["range"] is not None]
+        found = [formula_of(record) for record in ranges]
+        judged = [None if formula is None else defaults.judge(formula) for formula in found]
+        counts = count_specialisation(
+            [(record["cluster"], kind) for record, kind in zip(ranges, judged, strict=True)]
+        )
+        records = [counts_record(each_cluster) for each_cluster in counts]
+        records += default_records(defaults, found, names_of(untrained.records))
+        if each:
+            records += [
+                {
+                    "kind": RANGE,
+                    **{key: record[key] for key in ("unit", "cluster", "formula", "labels")},
+                    "iou": None if kind is None else record["iou"],
+                    "specialisation": kind,
+                }
+                for record, kind in zip(ranges, judged, strict=True)
+            ]
+        write_sections(writer, SECTIONS, records)
+        dead = len({record["unit"] for record in trained if record["range"] is None})
+        if dead:
+            progress.note(f"{dead:,} of {len(chosen):,} units have no range: they never fire.")
+
+
+def check_against(stored: StoredRun, untrained: StoredRun, progress: Progress) -> None:
+    """Refuse runs that cannot be compared, and say what makes a comparison weak.
+
+    Raises
+    ------
+    UsageError
+        If they are the same run, or on different images.
+    """
+    if stored.name == untrained.name:
+        raise UsageError(
+            f"The run {stored.name} cannot be compared with itself: name another one with "
+            "--against, or another --seed."
+        )
+    if stored.identity["segmentation"] != untrained.identity["segmentation"]:
+        raise UsageError(
+            f"The run {untrained.name} is on other images than {stored.name}: name one on the "
+            "same with --against."
+        )
+    about = untrained.about
+    if about["pretrained"] != "none":
+        progress.note(f"{untrained.name} is not of an untrained network.")
+    for what in ("model", "layer"):
+        if about[what] != stored.about[what]:
+            progress.note(f"The {what}s differ: {stored.about[what]} and {about[what]}.")
+    for what in ("ranges", "search"):
+        if stored.identity[what] != untrained.identity[what]:
+            progress.note(f"{stored.name} and {untrained.name} differ in their {what}.")
+    if len(untrained.units) < about["units"]:
+        progress.note(
+            f"{untrained.name} holds {len(untrained.units):,} of {about['units']:,} units: the "
+            "default formulas are those of these."
+        )
+
+
+def counts_record(counts: SpecialisationCounts) -> Record:
+    """Return the row of one cluster, or of all."""
+    return {
+        "kind": CLUSTER,
+        "cluster": counts.cluster,
+        "ranges": counts.ranges,
+        "explanations": counts.explanations,
+        "unspecialised": counts.unspecialised,
+        "unspecialised_share": counts.unspecialised_share,
+        "weakly_specialised": counts.weakly_specialised,
+        "weakly_specialised_share": counts.weakly_specialised_share,
+    }
+
+
+def default_records(
+    defaults: Defaults, trained: list[Formula | None], names: dict[int, str]
+) -> list[Record]:
+    """Return the rows of the default formulas and pairs, and how many trained ranges have them."""
+    from collections import Counter
+
+    from ccx_cli.search.algebra import canonical_key
+    from ccx_cli.search.formula import left_of, to_json, to_text
+
+    explained = [formula for formula in trained if formula is not None]
+    whole = Counter(canonical_key(formula) for formula in explained)
+    left = Counter(
+        canonical_key(part) for formula in explained if (part := left_of(formula)) is not None
+    )
+
+    def rows(kind: str, common: tuple[Common, ...], counts: Counter[object]) -> list[Record]:
+        return [
+            {
+                "kind": kind,
+                "formula": to_text(one.formula, lambda number: names[number]),
+                "labels": to_json(one.formula),
+                "untrained": one.count,
+                "trained": counts[canonical_key(one.formula)],
+            }
+            for one in common
+        ]
+
+    return rows(FORMULA, defaults.formulas, whole) + rows(PAIR, defaults.pairs, left)
+
+
+def _last_trained(results: Path) -> ResultsRun | None:
+    """Find the trained run last worked on: the untrained ones are made after theirs."""
+    from ccx_cli.store.results import stored_runs
+
+    for run in stored_runs(results):
+        about = run.header().get("about")
+        if isinstance(about, dict) and about.get("pretrained") != "none":
+            return run
+    return None
+
+
+def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredRun:
+    """Explain all units of the untrained network like a run, or read what is stored of it."""
+    from ccx_cli.cli.jobs import session_of
+    from ccx_cli.cli.untrained import job_like
+    from ccx_cli.study.stored import read_run
+
+    job = job_like(stored, inputs, progress)
+    progress.note(f"The untrained run is {job.results.directory.name}.")
+    everything = range(job.activations.units)
+    for _ in job.explain(everything, inputs.workers, session_of(sys.argv), progress):
+        pass
+    return read_run(job.results)

@@ -1,0 +1,177 @@
+"""``ccx summary``: a run's units, concepts and categories at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import (
+    OutputOptions,
+    PlaceOptions,
+    RunOptions,
+    TalkOptions,
+    UnitOptions,
+)
+from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.stored import StoredOptions, open_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ccx_cli.study.summary import CategorySummary, ConceptSummary, UnitSummary
+
+UNIT, CONCEPT, CATEGORY = "unit", "concept", "category"
+
+
+def _explained(record: Record) -> str:
+    return f"{record['explained']} of {record['ranges']}" if record["ranges"] else "-"
+
+
+def _concepts(record: Record) -> str:
+    return (
+        f"{len(record['concepts'])}: {', '.join(record['concepts'])}" if record["concepts"] else "-"
+    )
+
+
+SECTIONS = (
+    Section(
+        UNIT,
+        "Units",
+        (
+            Column("unit", "unit", right=True),
+            Column("ranges", "explained", right=True, show=_explained),
+            Column("category", "category"),
+            Column("polysemy", "polysemy", right=True),
+            Column("best formula", "formula", style="bold"),
+            Column("cluster", "cluster", right=True),
+            Column("IoU", "iou", right=True),
+            Column("concepts", "concepts", show=_concepts, spare=True),
+        ),
+    ),
+    Section(
+        CONCEPT,
+        "Concepts",
+        (
+            Column("concept", "concept", style="bold"),
+            Column("category", "category"),
+            Column("units", "units", right=True),
+            Column("ranges", "ranges", right=True),
+            Column("negated", "negated", right=True),
+            Column("best IoU", "iou", right=True),
+        ),
+    ),
+    Section(
+        CATEGORY,
+        "Units above the threshold",
+        (
+            Column("category", "category"),
+            Column("threshold", "threshold", right=True, decimals=2),
+            Column("units", "units", right=True),
+            Column("share", "share", right=True),
+            Column("distinct formulas", "formulas", right=True),
+        ),
+    ),
+)
+
+
+def summary(
+    *,
+    which: StoredOptions,
+    threshold: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category."),
+    ] = 0.04,
+    units: UnitOptions,
+    out: OutputOptions,
+    talk: TalkOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+) -> None:
+    """Sum up a stored run: units, concepts, categories.
+
+    For every unit the ranges explained, the category of most concepts, and how
+    different its ranges' formulas are (polysemy: mean Jaccard distance of their
+    pixels, 0 for all the same, 1 for no pixel shared). For every concept the
+    units and ranges that ask for it. For every category the units whose best
+    formula is above an IoU, as in Network Dissection's histogram.
+
+    [bold]Examples[/bold]
+
+      ccx summary
+      ccx summary demo-demo --format jsonl | jq 'select(.kind == "concept")'
+    """
+    from ccx_cli.search.counts import count_data
+    from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
+
+    with (
+        reporting(talk) as progress,
+        writing_to(out, (), no_color=talk.no_color) as writer,
+    ):
+        opened, chosen, _ = open_stored(which, units, run, places)
+        stored = {unit: opened.units[unit] for unit in chosen}
+        index = opened.index()
+        category_of = {label.number: label.category for label in index.labels}
+        found = []
+        with progress.task("Summary", len(stored), unit="units") as task:
+            for one in summarise_units(stored, index, count_data(index), category_of):
+                found.append(one)
+                task.advance()
+        records = [unit_record(one, index.name_of) for one in found]
+        records += [
+            concept_record(one, index.name_of) for one in summarise_concepts(stored, category_of)
+        ]
+        categories = opened.dataset.categories
+        records += [
+            category_record(one, threshold, len(found))
+            for one in summarise_categories(found, categories, category_of, threshold)
+        ]
+        write_sections(writer, SECTIONS, records)
+        dead = sum(one.ranges == 0 for one in found)
+        if dead:
+            progress.note(f"{dead:,} of {len(found):,} units have no range: they never fire.")
+
+
+def unit_record(found: UnitSummary, name_of: Callable[[int], str]) -> Record:
+    """Return the row of one unit."""
+    best = found.best
+    return {
+        "kind": UNIT,
+        "unit": found.unit,
+        "ranges": found.ranges,
+        "explained": found.explained,
+        "category": found.category,
+        "polysemy": found.polysemy,
+        "concepts": [name_of(number) for number in found.concepts],
+        "cluster": None if best is None else best["cluster"],
+        "formula": None if best is None else best["formula"],
+        "iou": None if best is None else best["iou"],
+    }
+
+
+def concept_record(found: ConceptSummary, name_of: Callable[[int], str]) -> Record:
+    """Return the row of one concept."""
+    return {
+        "kind": CONCEPT,
+        "concept": name_of(found.concept),
+        "label": found.concept,
+        "category": found.category,
+        "units": found.units,
+        "ranges": found.ranges,
+        "negated": found.negated,
+        "iou": found.iou,
+    }
+
+
+def category_record(found: CategorySummary, threshold: float, n_units: int) -> Record:
+    """Return the row of one category."""
+    return {
+        "kind": CATEGORY,
+        "category": found.category,
+        "threshold": threshold,
+        "units": found.units,
+        "share": found.units / n_units if n_units else None,
+        "formulas": found.formulas,
+    }

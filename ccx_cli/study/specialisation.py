@@ -1,0 +1,169 @@
+"""Which units the training has given a formula of their own.
+
+The definition of Clustered Compositional Explanations (La Rosa et al., NeurIPS 2023):
+an untrained network has explanations too, and the most common of them are what a unit gets by
+default. ``docs/studies.md`` shows it on an example.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from ccx_cli.search.algebra import canonical_key
+from ccx_cli.search.formula import Formula, left_of
+
+
+class Specialisation(StrEnum):
+    """What training made of a range."""
+
+    UNSPECIALISED = "unspecialised"
+    WEAK = "weakly specialised"
+    SPECIALISED = "specialised"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """A formula and how many of the untrained explanations are, or begin with, one like it."""
+
+    formula: Formula
+    count: int
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What explanations look like without training.
+
+    Attributes
+    ----------
+    formulas
+        The default formulas, most common first.
+    pairs
+        The default left sub-formulas, in the order of the formulas they come from.
+    """
+
+    formulas: tuple[Common, ...]
+    pairs: tuple[Common, ...]
+
+    @cached_property
+    def _keys(self) -> tuple[frozenset[Hashable], frozenset[Hashable]]:
+        formulas, pairs = (
+            frozenset(canonical_key(common.formula) for common in part)
+            for part in (self.formulas, self.pairs)
+        )
+        return formulas, pairs
+
+    def judge(self, formula: Formula) -> Specialisation:
+        """Tell whether a trained range's formula is a default one, begins with one, or neither."""
+        formulas, pairs = self._keys
+        if canonical_key(formula) in formulas:
+            return Specialisation.UNSPECIALISED
+        left = left_of(formula)
+        if left is not None and canonical_key(left) in pairs:
+            return Specialisation.WEAK
+        return Specialisation.SPECIALISED
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialisationCounts:
+    """One cluster, or all of them.
+
+    Attributes
+    ----------
+    cluster
+        The ranges' number, ``None`` for all.
+    ranges
+        Ranges looked at.
+    explanations
+        Those that have a formula; shares are of these, and ``None`` where there are none.
+    unspecialised, weakly_specialised
+        How many of them are.
+    """
+
+    cluster: int | None
+    ranges: int
+    explanations: int
+    unspecialised: int
+    weakly_specialised: int
+
+    @property
+    def unspecialised_share(self) -> float | None:
+        """Share of the explanations whose formula is a default one."""
+        return self.unspecialised / self.explanations if self.explanations else None
+
+    @property
+    def weakly_specialised_share(self) -> float | None:
+        """Share of the explanations that begin with a default pair, and are not unspecialised."""
+        return self.weakly_specialised / self.explanations if self.explanations else None
+
+
+def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults:
+    """Find what explanations look like without training.
+
+    Parameters
+    ----------
+    untrained
+        The untrained network's formulas by unit and cluster; ``None`` for a range without one.
+    n_units
+        Its units: a fifth of them, rounded up, is how many default formulas and pairs there are
+        at most.
+
+    Returns
+    -------
+    Defaults
+        Logically equivalent formulas count as one; ties go to what comes first.
+    """
+    places = -(-n_units // 5)
+    explained = [formula for formula in untrained if formula is not None]
+    common = _most_common(explained)
+    lefts = [left for formula in explained if (left := left_of(formula)) is not None]
+    left_counts = {canonical_key(left.formula): left.count for left in _most_common(lefts)}
+    pairs: dict[Hashable, Common] = {}
+    for each in common:
+        left = left_of(each.formula)
+        if each.count > 1 and left is not None:
+            key = canonical_key(left)
+            pairs.setdefault(key, Common(left, left_counts[key]))
+    return Defaults(tuple(common[:places]), tuple(pairs.values())[:places])
+
+
+def count_specialisation(
+    judged: Sequence[tuple[int, Specialisation | None]],
+) -> list[SpecialisationCounts]:
+    """Count by cluster, then in total.
+
+    Parameters
+    ----------
+    judged
+        For every trained range its cluster, and what training made of it; ``None`` for a range
+        without a formula.
+    """
+    clusters = sorted({cluster for cluster, _ in judged})
+    rows = []
+    for wanted in [*clusters, None]:
+        found = Counter(kind for cluster, kind in judged if wanted in (None, cluster))
+        rows.append(
+            SpecialisationCounts(
+                cluster=wanted,
+                ranges=found.total(),
+                explanations=found.total() - found[None],
+                unspecialised=found[Specialisation.UNSPECIALISED],
+                weakly_specialised=found[Specialisation.WEAK],
+            )
+        )
+    return rows
+
+
+def _most_common(formulas: Iterable[Formula]) -> list[Common]:
+    """Count formulas, most common first; of equivalent ones the first stands for all."""
+    first: dict[Hashable, Formula] = {}
+    counts: Counter[Hashable] = Counter()
+    for formula in formulas:
+        key = canonical_key(formula)
+        first.setdefault(key, formula)
+        counts[key] += 1
+    # Counter.most_common keeps the order in which equally common ones came.
+    return [Common(first[key], count) for key, count in counts.most_common()]

@@ -1,0 +1,62 @@
+"""The plot of a threshold comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ccx_cli.store.atomic import replacing
+from ccx_cli.study.thresholds import CategoryShares
+
+# Told apart by colour-blind readers too (Okabe and Ito), and by their markers without any colour.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = "osD^vPX"
+
+
+def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
+    """Draw the share of each category by quantile, high quantiles left, low ones right.
+
+    Parameters
+    ----------
+    rows
+        From ``share_categories``, at least one.
+    title
+        Stands above both panels.
+    path
+        Where to write; its ending says in which form.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, 2, sharey=True)
+    captions = (
+        "high: share of the non-zero activations above, range (t, inf)",
+        "low: share of the non-zero activations above, range (1e-6, t)",
+    )
+    for axes, high, caption in zip(panels, (True, False), captions, strict=True):
+        own = [row for row in rows if row.high is high]
+        for place, category in enumerate(rows[0].shares):
+            shares = [row.shares[category] for row in own]
+            axes.plot(
+                range(len(own)),
+                [np.nan if share is None else share for share in shares],
+                color=_COLORS[place % len(_COLORS)],
+                marker=_MARKERS[place % len(_MARKERS)],
+                markersize=5,
+                clip_on=False,
+                label=category,
+            )
+        axes.set_xticks(range(len(own)), [f"{row.quantile:g}" for row in own])
+        axes.set_xlabel(caption)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("share of positive concepts")
+    panels[0].set_ylim(bottom=0)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(len(labels), 1))
+    with replacing(path) as beside:
+        figure.savefig(beside, format=path.suffix.lower().removeprefix("."), dpi=150)

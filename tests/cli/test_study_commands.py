@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import ON_TINY, CommandLine
+else:
+    from command_line import ON_TINY, CommandLine
+
+THRESHOLDS = ["compare", "thresholds", *ON_TINY]
+QUANTILES = [0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995]
+
+
+def of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["kind"] == kind]
+
+
+def kinds(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["kind"] for row in rows))
+
+
+def edit_lines(run: Path, edit: Any) -> None:
+    """Rewrite a run's lines."""
+    path = run / "explanations.jsonl"
+    lines = [edit(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def kept(ccx: CommandLine) -> Path:
+    """The directory of the run that there is."""
+    return ccx.file("results/*/header.json").parent
+
+
+def test_analyze_makes_the_untrained_run_once(ccx: CommandLine, kept: Path) -> None:
+    first = ccx("analyze", "--seed", "1", "-f", "jsonl")
+    assert first.code == 0
+    (made,) = (path.parent for path in ccx.files("results/*/header.json") if path.parent != kept)
+    assert f"The untrained run is {made.name}." in first.err
+    header = json.loads((made / "header.json").read_text(encoding="utf-8"))
+    original = json.loads((kept / "header.json").read_text(encoding="utf-8"))
+    for what in ("segmentation", "ranges", "search"):
+        assert header["identity"][what] == original["identity"][what]
+    assert (header["about"]["pretrained"], header["about"]["seed"]) == ("none", 1)
+    assert header["sessions"][-1]["units"] == 48
+    again = ccx("analyze", kept.name, "--seed", "1", "-f", "jsonl")
+    assert again.out == first.out
+    assert "Explanations" not in again.err
+    named = ccx("analyze", kept.name, "--against", made.name, "-q", "-f", "jsonl")
+    assert (named.out, named.err) == (first.out, "")
+    explained = ccx.explain("--seed", "1", "-f", "jsonl")
+    assert "Explanations" not in explained.err  # the same run as explain's own
+
+
+def test_analyze_takes_the_last_trained_run(ccx: CommandLine) -> None:
+    ccx("explain", "--model", "demo", "--subset", "tiny", "--units", "3", "-f", "csv")
+    first = ccx("analyze", "-f", "json")
+    assert first.code == 0
+    assert "The untrained run is demo-none-layer4-tiny-k5-optimal3" in first.err
+    again = ccx("analyze", "-f", "json")
+    assert (again.code, again.out) == (0, first.out)
+
+
+def test_analyze_keeps_the_search_the_ranges_and_the_split(ccx: CommandLine) -> None:
+    words = ["--num-clusters", "1", "--quantile", "0.2", "--search", "beam", "--length", "2"]
+    words += ["--exclude", "ball", "--operators", "or", "--units", "1,2"]
+    assert ccx.explain(*words, "-f", "jsonl").code == 0
+    rows = ccx("analyze", "--seed", "3", "-f", "jsonl", "--each").lines
+    assert kinds(rows) == ["cluster", "default formula", "default pair", "range"]
+    identities = [
+        json.loads(path.read_text(encoding="utf-8"))["identity"]
+        for path in ccx.files("results/*k1-beam2*/header.json")
+    ]
+    assert len(identities) == 2
+    assert identities[0]["search"] == identities[1]["search"]
+    assert identities[0]["search"]["space"]["operators"] == ["OR"]
+    assert identities[0]["ranges"] == identities[1]["ranges"]
+    assert not any("ball" in row["formula"] for row in of_kind(rows, "default formula"))
+    assert [row["unit"] for row in of_kind(rows, "range")] == [1, 2]
+
+
+def test_analyze_with_ranges_by_hand(ccx: CommandLine) -> None:
+    words = ["--ranges", "0.01:0.1,0.1:inf", "--units", "1", "--ties", "-f", "jsonl"]
+    assert ccx.explain(*words).code == 0
+    rows = ccx("analyze", "--seed", "3", "-f", "jsonl").lines
+    assert [row["cluster"] for row in of_kind(rows, "cluster")] == [0, 1, None]
+    found = [json.loads(path.read_text()) for path in ccx.files("results/*k2*/header.json")]
+    by_hand = {"by_hand": [[0.01, 0.1], [0.1, None]]}
+    assert [each["identity"]["ranges"] for each in found] == [by_hand, by_hand]
+
+
+def test_analyze_against_itself_finds_only_defaults(ccx: CommandLine, kept: Path) -> None:
+    """A copy of a run under another name has no formula of its own, but for those left out."""
+    copy = kept.with_name("copied")
+    copy.mkdir()
+    for file in ("header.json", "explanations.jsonl"):
+        (copy / file).write_bytes((kept / file).read_bytes())
+    ended = ccx("analyze", kept.name, "--against", "copied", "-f", "jsonl", "--each")
+    assert "copied holds 4 of 48 units" in ended.err
+    rows = ended.lines
+    (top,) = of_kind(rows, "default formula")  # a fifth of four units
+    everything = of_kind(rows, "cluster")[-1]
+    assert everything["cluster"] is None
+    assert everything["unspecialised"] == top["trained"] == top["untrained"] >= 1
+    judged = [row["specialisation"] for row in of_kind(rows, "range")]
+    assert judged.count("unspecialised") == everything["unspecialised"]
+    assert judged.count("weakly specialised") == everything["weakly_specialised"]
+    assert len(judged) == everything["ranges"]
+
+
+def test_analyze_in_every_form(ccx: CommandLine, kept: Path) -> None:
+    words = ["analyze", kept.name, "--seed", "1", "-q"]
+    rows = ccx(*words, "-f", "jsonl").lines
+    assert json.loads(ccx(*words, "-f", "json").out) == rows
+    read = list(csv.DictReader(io.StringIO(ccx(*words, "-f", "csv").out)))
+    assert [row["formula"] for row in read] == [row.get("formula", "") for row in rows]
+    table = ccx(*words).out
+    titles = ["Default pairs", "Default formulas", "Specialisation"]
+    assert [line.strip() for line in table.splitlines() if line.strip() in titles] == titles
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["--against", "demo-none"], 2, "cannot be compared with itself"),
+        ([], 2, "is itself of an untrained network"),
+        (["--against", "nothing"], 3, "There is no run nothing"),
+        (["--units", "40"], 2, "goes past the end"),
+    ],
+)
+def test_analyze_refuses(ccx: CommandLine, words: list[str], code: int, sentence: str) -> None:
+    ended = ccx("analyze", *words)
+    assert (ended.code, ended.out) == (code, "")
+    assert sentence in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_analyze_refuses_other_images(ccx: CommandLine, kept: Path) -> None:
+    other = kept.with_name("other")
+    other.mkdir()
+    header = json.loads((kept / "header.json").read_text(encoding="utf-8"))
+    header["identity"]["segmentation"] = "another"
+    (other / "header.json").write_text(json.dumps(header), encoding="utf-8")
+    ended = ccx("analyze", kept.name, "--against", "other")
+    assert ended.code == 2
+    assert "The run other is on other images than" in ended.err
+
+
+def test_a_header_of_another_search_is_no_guess(ccx: CommandLine, kept: Path) -> None:
+    header = json.loads((kept / "header.json").read_text(encoding="utf-8"))
+    header["identity"]["search"]["space"] = {"operators": ["OR"], "concepts": "0123456789abcdef"}
+    (kept / "header.json").write_text(json.dumps(header), encoding="utf-8")
+    ended = ccx("analyze", "--seed", "1", "-q")
+    assert ended.code == 2
+    assert "cannot be told from its header" in ended.err
+    del header["identity"]["search"]
+    (kept / "header.json").write_text(json.dumps(header), encoding="utf-8")
+    ended = ccx("analyze", "--seed", "1", "-q")
+    assert ended.code == 4
+    assert "header.json lacks 'search'" in ended.err
+
+
+def test_compare_runs_of_beam_and_optimum(ccx: CommandLine, kept: Path) -> None:
+    ccx.explain("--units", "1-5", "--search", "beam", "-f", "csv")
+    words = ["compare", "runs", "demo-none-layer4-tiny-k5-beam", kept.name]
+    ended = ccx(*words, "-f", "jsonl")
+    assert ended.code == 0
+    assert "beam length=3 beam_limit=5 and optimal length=3" in ended.err
+    assert "Units in A only, 2: 4-5." in ended.err
+    assert "Units in B only, 1: 0." in ended.err
+    *units, everything = ended.lines
+    assert [row["unit"] for row in units] == [0, 1, 2, 3, 4, 5]
+    assert everything["unit"] is None
+    for key in ("ranges", "equal", "better", "worse", "only_a", "only_b", "neither"):
+        assert everything[key] == sum(row[key] for row in units)
+    assert everything["worse"] == 0
+    assert units[0]["mean_difference"] is None
+    rows = ccx(*words, "--per", "range", "-f", "jsonl", "-q").lines
+    both = [row for row in rows if row["difference"] is not None]
+    assert len(both) == everything["ranges"] > 5
+    assert all(row["difference"] == row["iou_b"] - row["iou_a"] >= 0 for row in both)
+    assert sum(row["equal"] for row in both) == everything["equal"]
+    of_cluster = ccx(*words, "--per", "cluster", "-f", "jsonl", "-q").lines
+    assert [row["cluster"] for row in of_cluster] == [0, 1, 2, 3, 4, None]
+    (of_run,) = ccx(*words, "--per", "run", "-f", "jsonl", "-q").lines
+    assert {"unit": None, **of_run} == everything
+    table = ccx(*words, "-q").out
+    assert table.splitlines()[3].split()[1] == "0"
+    assert " - " in table.splitlines()[3]
+
+
+def test_compare_runs_of_different_networks_says_so(ccx: CommandLine, kept: Path) -> None:
+    ccx("explain", "--model", "demo", "--layer", "layer3", "--subset", "tiny", "-f", "csv")
+    names = [path.parent.name for path in ccx.files("results/*/header.json")]
+    (other,) = (name for name in names if name != kept.name)
+    err = ccx("compare", "runs", kept.name, other, "--per", "run").err
+    assert "A and B differ in pretrained, none and demo." in err
+    layers = "A and B differ in layer, layer4 and layer3: units are matched by number only."
+    assert layers in err
+
+
+def test_thresholds_in_every_form(ccx: CommandLine) -> None:
+    words = [*THRESHOLDS, "--units", "0-3", "-q"]
+    rows = ccx(*words, "-f", "jsonl").lines
+    assert [row["quantile"] for row in rows] == QUANTILES
+    assert [row["side"] for row in rows] == 6 * ["high"] + 5 * ["low"]
+    for row in rows:
+        shares = [row[f"{category}_share"] for category in ("color", "object", "scene")]
+        assert row["units"] == 4
+        if row["concepts"]:
+            assert sum(shares) == pytest.approx(1)
+        else:
+            assert shares == [None, None, None]
+    assert json.loads(ccx(*words, "-f", "json").out) == rows
+    read = list(csv.DictReader(io.StringIO(ccx(*words, "-f", "csv").out)))
+    assert [float(row["quantile"]) for row in read] == QUANTILES
+    assert len(ccx(*words).out.splitlines()) == 1 + 3 + 11 + 1
+
+
+def test_thresholds_count_positive_concepts(ccx: CommandLine) -> None:
+    rows = ccx(*THRESHOLDS, "--units", "0-3", "-q", "-f", "jsonl", "--each").lines
+    each = of_kind(rows, "explanation")
+    assert len(each) == 4 * len(QUANTILES)
+    for row in of_kind(rows, "threshold"):
+        own = [one for one in each if one["quantile"] == row["quantile"]]
+        named = [category for one in own for category in one["categories"]]
+        assert row["concepts"] == len(named)
+        assert row["explained"] == sum(one["formula"] is not None for one in own)
+        if named:
+            assert row["color_share"] == named.count("color") / len(named)
+    negated = [one for one in each if "AND NOT" in (one["formula"] or "")]
+    for one in negated:
+        asked = len(one["categories"]) + one["formula"].count("AND NOT")
+        assert asked == len(one["formula"].replace("NOT ", "").split()) // 2 + 1
+
+
+def test_thresholds_search_as_explain_does(ccx: CommandLine) -> None:
+    words = ["--search", "beam", "--length", "1", "--exclude", "ball"]
+    rows = ccx(*THRESHOLDS, "--units", "1", "-q", "-f", "jsonl", "--each", *words).lines
+    found = [row for row in of_kind(rows, "explanation") if row["formula"] is not None]
+    assert len(found) > 3
+    for row in found:
+        lower, upper = row["range"]
+        by_hand = f"{lower!r}:{'inf' if upper is None else repr(upper)}"
+        explain = ["--units", "1", "-q", "-f", "jsonl", *words, "--ranges", by_hand]
+        (explained,) = ccx.explain(*explain).lines
+        for key in ("formula", "iou", "hits", "labels"):
+            assert explained[key] == row[key]
+
+
+def test_thresholds_draw_fifty_units_and_a_plot(ccx: CommandLine, tmp_path: Path) -> None:
+    plot = tmp_path / "shares.svg"
+    ended = ccx(*THRESHOLDS, "--plot", str(plot), "-f", "jsonl")
+    assert {row["units"] for row in ended.lines} == {48}  # all, as there are fewer
+    assert f"Drawn: {plot}" in ended.err
+    assert "48 units" in plot.read_text(encoding="utf-8")
+    assert ccx(*THRESHOLDS, "--plot", str(plot)).code == 2
+    few = ccx(*THRESHOLDS, "--random-units", "2", "--seed", "4", "-f", "jsonl", "--each", "-q")
+    drawn = {row["unit"] for row in of_kind(few.lines, "explanation")}
+    explained = ccx.explain("--random-units", "2", "--seed", "4", "-f", "jsonl", "-q").lines
+    assert drawn == {row["unit"] for row in explained}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--plot", "plot.gif"], "--plot plot.gif has to end in"),
+        (["--length", "0"], "--length 0 has to be 1 or more."),
+        (["--units", "1", "--random-units", "2"], "exclude each other"),
+        (["--ties"], "--ties and --within list other formulas"),
+        (["--within", "1%"], "--ties and --within list other formulas"),
+    ],
+)
+def test_thresholds_refuse_at_once(words: list[str], sentence: str, unused: CommandLine) -> None:
+    ended = unused(*THRESHOLDS, *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert sentence in ended.err
+    assert not unused.data.exists()
+
+
+def test_summary(ccx: CommandLine, kept: Path) -> None:
+    rows = ccx("summary", "-q", "-f", "jsonl").lines
+    assert kinds(rows) == ["unit", "concept", "category"]
+    explained = ccx.explain("--units", "0-3", "-q", "-f", "jsonl").lines
+    for row in of_kind(rows, "unit"):
+        own = [line for line in explained if line["unit"] == row["unit"]]
+        found = [line for line in own if line["formula"] is not None]
+        assert row["ranges"] == sum(line["range"] is not None for line in own)
+        assert row["explained"] == len(found)
+        assert row["iou"] == max((line["iou"] for line in found), default=None)
+        assert (row["polysemy"] is None) == (len(found) < 2)
+        assert row["polysemy"] is None or 0 <= row["polysemy"] <= 1
+    categories = of_kind(rows, "category")
+    assert [row["category"] for row in categories] == ["color", "object", "scene"]
+    above = [row for row in of_kind(rows, "unit") if row["iou"] is not None and row["iou"] > 0.04]
+    assert sum(row["units"] for row in categories) == len(above)
+    every = of_kind(ccx("summary", "-q", "-f", "jsonl", "--threshold", "1").lines, "category")
+    assert {row["units"] for row in every} == {0}
+    table = ccx("summary", kept.name, "--units", "1", "-q").out
+    assert [line for line in table.splitlines() if line.startswith(("Units", "Concepts"))]
+
+
+def test_dead_units_and_empty_ranges_are_said(ccx: CommandLine, kept: Path) -> None:
+    def edit(line: dict[str, Any]) -> dict[str, Any]:
+        none = {"formula": None, "labels": None, "iou": 0.0, "hits": 0, "length": 0}
+        if line["unit"] == 1:
+            return line | none | {"cluster": None, "range": None, "num_ranges": 0}
+        return line | none if line["unit"] == 2 else line
+
+    edit_lines(kept, edit)
+    ended = ccx("summary", "-f", "jsonl")
+    assert ended.code == 0
+    assert "1 of 4 units have no range: they never fire." in ended.err
+    units = {row["unit"]: row for row in of_kind(ended.lines, "unit")}
+    assert (units[1]["ranges"], units[1]["explained"]) == (0, 0)
+    assert units[2]["ranges"] > units[2]["explained"] == 0
+    for unit in (1, 2):
+        for key in ("category", "polysemy", "cluster", "formula", "iou"):
+            assert units[unit][key] is None
+    analysed = ccx("analyze", "--seed", "1", "-f", "jsonl", "--units", "1,2")
+    assert "1 of 2 units have no range: they never fire." in analysed.err
+    everything = of_kind(analysed.lines, "cluster")[-1]
+    assert everything["ranges"] > everything["explanations"] == 0
+    assert everything["unspecialised_share"] is everything["weakly_specialised_share"] is None
+    assert "-" in ccx("analyze", kept.name, "--seed", "1", "--units", "1", "-q").out

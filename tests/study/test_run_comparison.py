@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ccx_cli.errors import DamagedDataError
+from ccx_cli.search.formula import Formula, to_json, to_text
+from ccx_cli.search.parse import Vocabulary, parse_formula
+from ccx_cli.study.run_comparison import Tally, compare_runs, tally
+from ccx_cli.study.stored import StoredRun, names_of
+
+NAMES = {1: "sky", 2: "red wine", 3: 'a "b"', 4: "not"}
+OTHER_NAMES = {1: 'a "b"', 2: "not", 3: "sky", 4: "red wine"}
+
+
+def record(
+    unit: int,
+    cluster: int | None,
+    text: str | None,
+    iou: float = 0.0,
+    names: dict[int, str] = NAMES,
+) -> dict[str, Any]:
+    formula: Formula | None = None
+    if text is not None:
+        formula = parse_formula(text, Vocabulary(names))
+    return {
+        "unit": unit,
+        "cluster": cluster,
+        "range": None if cluster is None else [0.0, None],
+        "formula": None if formula is None else to_text(formula, names.__getitem__),
+        "labels": None if formula is None else to_json(formula),
+        "iou": iou,
+    }
+
+
+def stored(*records: dict[str, Any]) -> StoredRun:
+    units: dict[int, list[dict[str, Any]]] = {}
+    for each in records:
+        units.setdefault(each["unit"], []).append(each)
+    return StoredRun("run", {}, {}, units)
+
+
+A = stored(
+    record(0, 0, "sky OR red wine", 0.25),
+    record(0, 1, "sky AND NOT red wine", 0.5),
+    record(0, 2, "sky", 0.5),
+    record(1, 0, "'a \"b\"'", 0.125),
+    record(1, 1, None),
+    record(2, None, None),
+    record(4, None, None),
+)
+B = stored(
+    record(0, 0, "red wine OR sky", 0.25),
+    record(0, 1, "(sky OR red wine) AND NOT red wine", 0.25),
+    record(0, 2, "sky OR 'not'", 0.625),
+    record(1, 0, None),
+    record(1, 1, None),
+    record(1, 2, "sky", 0.5),
+    record(2, 0, "sky", 0.75),
+    record(3, 0, None),
+    record(4, None, None),
+)
+
+
+def test_ranges_are_matched_by_number() -> None:
+    pairs = compare_runs(A, B)
+    told = [(pair.unit, pair.cluster, pair.equal, *pair.ious, pair.difference) for pair in pairs]
+    assert told == [
+        (0, 0, True, 0.25, 0.25, 0.0),
+        (0, 1, True, 0.5, 0.25, -0.25),
+        (0, 2, False, 0.5, 0.625, 0.125),
+        (1, 0, None, 0.125, None, None),
+        (1, 1, None, None, None, None),
+        (1, 2, None, None, 0.5, None),
+        (2, 0, None, None, 0.75, None),
+        (3, 0, None, None, None, None),
+        (4, None, None, None, None, None),
+    ]
+    assert tally(pairs) == Tally(3, 2, 1, 1, -0.125 / 3, 1, 2, 3)
+    assert tally(pairs[4:5]) == Tally(0, 0, 0, 0, None, 0, 0, 1)
+    assert tally([]) == Tally(0, 0, 0, 0, None, 0, 0, 0)
+
+
+def test_a_run_equals_itself() -> None:
+    summed = tally(compare_runs(A, A))
+    assert (summed.ranges, summed.equal, summed.better, summed.worse) == (4, 4, 0, 0)
+    assert summed.mean_difference == 0
+
+
+def test_where_numbers_mean_other_names_the_names_count() -> None:
+    text = "(sky OR red wine) AND NOT 'not'"
+    ours = stored(record(0, 0, text, 0.5), record(1, 0, "sky", 0.5))
+    theirs = stored(
+        record(0, 0, text, 0.5, OTHER_NAMES), record(1, 0, "'a \"b\"'", 0.5, OTHER_NAMES)
+    )
+    assert [pair.equal for pair in compare_runs(ours, theirs)] == [True, False]
+
+
+def test_names_are_read_off_the_lines() -> None:
+    assert names_of(A.records) == {1: "sky", 2: "red wine", 3: 'a "b"'}
+    torn = record(0, 0, "sky") | {"formula": "sky OR grass"}
+    with pytest.raises(DamagedDataError, match="unit 0 has a formula that its labels do not"):
+        names_of([torn])

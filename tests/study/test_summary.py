@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.hits import count_hits
+from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.formula import from_json, to_json
+from ccx_cli.study.categories import count_categories, dominant_category
+from ccx_cli.study.summary import (
+    CategorySummary,
+    ConceptSummary,
+    mean_distance,
+    summarise_categories,
+    summarise_concepts,
+    summarise_unit,
+    summarise_units,
+)
+
+if TYPE_CHECKING:
+    from tests.golden_data import GoldenNetwork
+else:
+    GoldenNetwork = Any
+
+RED, BLUE, DOG, CAT, LEG = range(1, 6)
+CATEGORIES = {RED: "color", BLUE: "color", DOG: "object", CAT: "object", LEG: "part"}
+TOTALS = np.array([4, 2, 1, 8], dtype=np.int64)
+
+
+def record(unit: int, cluster: int | None, labels: Any, iou: float = 0.0) -> dict[str, Any]:
+    return {
+        "unit": unit,
+        "cluster": cluster,
+        "range": None if cluster is None else [0.0, 1.0],
+        "formula": None if labels is None else str(labels),
+        "labels": labels,
+        "iou": iou,
+    }
+
+
+UNITS = {
+    0: [
+        record(0, 0, ["OR", RED, BLUE], 0.02),
+        record(0, 1, ["AND", DOG, ["NOT", RED]], 0.5),
+        record(0, 2, ["OR", ["AND", DOG, LEG], CAT], 0.25),
+    ],
+    1: [record(1, 0, ["AND", ["NOT", RED], DOG], 0.04), record(1, 1, None)],
+    2: [record(2, None, None)],
+    3: [record(3, 0, ["AND", DOG, ["NOT", RED]], 0.3), record(3, 1, LEG, 0.1)],
+    4: [record(4, 0, ["AND", RED, CAT], 0.041)],
+}
+
+
+def sets(*places: int) -> NDArray[np.bool_]:
+    return np.isin(np.arange(4), places)
+
+
+def test_mean_jaccard_distance() -> None:
+    assert mean_distance([sets(0, 1), sets(1, 2)], TOTALS) == 1 - 2 / 7
+    assert mean_distance([sets(0), sets(3)], TOTALS) == 1
+    assert mean_distance([sets(0, 3), sets(0, 3)], TOTALS) == 0
+    three = [sets(0, 1), sets(1, 2), sets(0, 1, 2)]
+    assert mean_distance(three, TOTALS) == pytest.approx((5 / 7 + 1 / 7 + 4 / 7) / 3)
+    assert mean_distance([sets(0)], TOTALS) is None
+    assert mean_distance([], TOTALS) is None
+    assert mean_distance([sets(), sets()], TOTALS) == 0
+
+
+def test_a_unit() -> None:
+    formulas = [from_json(each["labels"]) for each in UNITS[0]]
+    pixels = dict(zip(formulas, (sets(0, 1), sets(1, 2), sets(0, 1, 2)), strict=True))
+    found = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES)
+    assert (found.ranges, found.explained) == (3, 3)
+    assert found.category == "object"  # dog, dog, cat against red, blue and leg
+    assert found.concepts == (RED, BLUE, DOG, LEG, CAT)
+    assert found.polysemy == pytest.approx((5 / 7 + 1 / 7 + 4 / 7) / 3)
+    assert found.best == UNITS[0][1]
+
+
+def test_dead_units_and_empty_ranges() -> None:
+    dead = summarise_unit(2, UNITS[2], {}, TOTALS, CATEGORIES)
+    assert (dead.ranges, dead.explained, dead.concepts) == (0, 0, ())
+    assert (dead.category, dead.polysemy, dead.best) == (None, None, None)
+    dog = from_json(UNITS[1][0]["labels"])
+    half = summarise_unit(1, UNITS[1], {dog: sets(0)}, TOTALS, CATEGORIES)
+    assert (half.ranges, half.explained, half.polysemy) == (2, 1, None)
+
+
+def test_concepts() -> None:
+    assert summarise_concepts(UNITS, CATEGORIES) == [
+        ConceptSummary(DOG, "object", units=3, ranges=4, negated=0, iou=0.5),
+        ConceptSummary(RED, "color", units=2, ranges=2, negated=3, iou=0.041),
+        ConceptSummary(CAT, "object", units=2, ranges=2, negated=0, iou=0.25),
+        ConceptSummary(LEG, "part", units=2, ranges=2, negated=0, iou=0.25),
+        ConceptSummary(BLUE, "color", units=1, ranges=1, negated=0, iou=0.02),
+    ]
+    only_excluded = {0: [record(0, 0, ["AND", DOG, ["NOT", RED]], 0.5)]}
+    assert summarise_concepts(only_excluded, CATEGORIES)[1].iou is None
+
+
+def test_the_histogram_counts_each_unit_once_by_its_best_formula() -> None:
+    summaries = [
+        summarise_unit(
+            unit,
+            records,
+            {from_json(each["labels"]): sets(0) for each in records if each["labels"]},
+            TOTALS,
+            CATEGORIES,
+        )
+        for unit, records in UNITS.items()
+    ]
+    categories = ("color", "object", "part")
+    # Units 0 and 3 have the same formula; unit 1 is at the threshold, not above; red stands first.
+    assert summarise_categories(summaries, categories, CATEGORIES) == [
+        CategorySummary("color", 1, 1),
+        CategorySummary("object", 2, 1),
+        CategorySummary("part", 0, 0),
+    ]
+    assert [
+        each.units for each in summarise_categories(summaries, categories, CATEGORIES, 0.4)
+    ] == [
+        0,
+        1,
+        0,
+    ]
+
+
+def test_a_concept_under_not_is_not_positive() -> None:
+    formula = from_json(["AND", ["OR", RED, ["NOT", DOG]], ["NOT", ["NOT", LEG]]])
+    assert count_categories([formula, formula], CATEGORIES) == {"color": 2, "part": 2}
+    assert dominant_category([formula], CATEGORIES) == "color"
+    assert dominant_category([from_json(["NOT", RED])], CATEGORIES) is None
+
+
+def test_distances_are_those_of_the_masks(
+    golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
+) -> None:
+    """Polysemy from label sets against the pixels themselves."""
+    index = golden_index
+    unit, ranges = next((n, found) for n, found in enumerate(golden_network.ranges(5)) if found)
+    hits = count_hits(golden_network.activations[unit], ranges, index)
+    records = []
+    for cluster, per_set in enumerate(hits.per_set):
+        best = beam_search(golden_counts, per_set, BeamSettings()).best
+        labels = None if best is None else to_json(best.chain.formula(index.concepts))
+        records.append(record(unit, cluster, labels, 0.1))
+    category_of = {label.number: label.category for label in index.labels}
+    (found,) = summarise_units({unit: records}, index, golden_counts, category_of)
+
+    masks = [
+        dense(from_json(each["labels"]), index) for each in records if each["labels"] is not None
+    ]
+    assert len(masks) == found.explained >= 4
+    distances = [
+        1 - (a & b).sum() / (a | b).sum() for n, a in enumerate(masks) for b in masks[n + 1 :]
+    ]
+    assert found.polysemy == pytest.approx(np.mean(distances))
+
+
+def dense(formula: Any, index: ConceptIndex) -> NDArray[np.bool_]:
+    """Where a formula holds, pixel by pixel."""
+    from ccx_cli.search.formula import evaluate
+
+    local = index.offsets[:-1, None] + index.maps.astype(np.int64)
+    pixel_sets = index.local_sets[local]
+
+    def carries(number: int) -> NDArray[np.bool_]:
+        place = int(np.searchsorted(index.concepts, number))
+        carrying = [
+            place in index.sets.labels[index.sets.indptr[row] : index.sets.indptr[row + 1]]
+            for row in range(len(index.sets))
+        ]
+        return np.array(carrying)[pixel_sets]
+
+    return evaluate(formula, carries)
