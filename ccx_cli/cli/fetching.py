@@ -11,6 +11,7 @@ from ccx_cli.cli.options import NetworkOptions
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.probe.catalog import choose_network
+from ccx_cli.probe.own_networks import is_own
 from ccx_cli.probe.published import PLACES365, imagenet_here, imagenet_source
 from ccx_cli.progress import Progress
 from ccx_cli.store.downloads import Ways, obtain
@@ -76,7 +77,7 @@ def fetch_missing_weights(
     roots: Roots, network: NetworkOptions, seed: int, progress: Progress
 ) -> None:
     """Get the published weights that the options mean, where they are not here."""
-    if network.weights is not None:
+    if network.weights is not None or is_own(network.model):
         return
     pretrained = network.pretrained or "places365"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,8 @@ from ccx_cli.probe.activations import (
     build_activations,
     open_activations,
 )
-from ccx_cli.probe.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.catalog import NetworkChoice, choose_network, default_layer
+from ccx_cli.probe.preprocessing import Preprocessing, parse_channels, parse_size
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import removing, writing
@@ -95,20 +97,16 @@ def gather(
     roots = roots_of(places)
     if data.fetch:
         fetch_missing_weights(roots, network, run.seed, progress)
-    choice = choose_network(
-        roots.models,
-        network.model,
-        network.pretrained,
-        network.layer,
-        network.weights,
-        run.seed,
-        network.model_arg or (),
-    )
+    choice = network_of(roots, network, run, layer=network.layer)
     device = _device(network.device)
     if data.fetch and data.subset != DEMO:
         _refuse_mistyped_demo(roots.datasets, data.subset, choice.input_side)
         fetch_missing_dataset(roots, choice.input_side, progress)
-    dataset = open_dataset(roots.datasets, data.subset, choice.input_side, progress)
+    side = choice.input_side if data.subset == DEMO else dataset_side(roots.datasets, choice)
+    dataset = open_dataset(roots.datasets, data.subset, side, progress)
+    if choice.input_size != (side, side):
+        height, width = choice.input_size
+        progress.note(f"The images of {dataset.directory} are resized to {height} x {width}.")
     return Inputs(
         roots=roots,
         dataset=dataset,
@@ -118,6 +116,51 @@ def gather(
         workers=run.workers or available_cores(),
         rebuild=_rebuild_command(places, data, replace(network, model=choice.model), run),
     )
+
+
+def network_of(
+    roots: Roots, network: NetworkOptions, run: RunOptions, *, layer: str | None
+) -> NetworkChoice:
+    """Resolve the options that name a network; ``layer`` stands in for theirs."""
+    return choose_network(
+        roots.models,
+        network.model,
+        network.pretrained,
+        layer,
+        network.weights,
+        run.seed,
+        network.model_arg or (),
+        Preprocessing(
+            None if network.input_size is None else parse_size(network.input_size),
+            None if network.mean is None else parse_channels(network.mean, "--mean"),
+            None if network.std is None else parse_channels(network.std, "--std"),
+        ),
+    )
+
+
+def default_or_none(model: str) -> str | None:
+    """Return the default layer of a network, if it has one."""
+    try:
+        return default_layer(model)
+    except UsageError:
+        return None
+
+
+def dataset_side(datasets: Path, choice: NetworkChoice) -> int:
+    """Return the side of the data set to take for a network: its input's, if there is such a set.
+
+    A network of another input than usual makes do with the usual set, or the one that is there
+    whose side is nearest; its images are resized.
+    """
+    if choice.resized is None:
+        return choice.input_side
+    names = [path.name.removeprefix("broden1_") for path in datasets.glob("broden1_*")]
+    sides = {int(name) for name in names if re.fullmatch(r"[1-9]\d{0,4}", name, re.ASCII)}
+    wanted = max(choice.resized)
+    for side in (wanted, choice.input_side):
+        if side in sides:
+            return side
+    return min(sides, key=lambda side: (abs(side - wanted), side), default=choice.input_side)
 
 
 def _device(name: str) -> str:
@@ -230,6 +273,9 @@ def _rebuild_command(
         ("--pretrained", network.pretrained),
         ("--weights", network.weights),
         ("--layer", network.layer),
+        ("--input-size", network.input_size),
+        ("--mean", network.mean),
+        ("--std", network.std),
         ("--seed", run.seed or None),
         ("--data-dir", places.data_dir),
         ("--root-datasets", places.root_datasets),

@@ -32,6 +32,7 @@ def prepare_job(
     *,
     ties: bool = False,
     split: str | None = None,
+    made_for: str | None = None,
 ) -> ExplainJob:
     """Build what is missing, and name the run that the options describe.
 
@@ -51,6 +52,8 @@ def prepare_job(
         Store the formulas that score the same, not only their number.
     split
         Search only the images that the data set marks so, and score on the others as well.
+    made_for
+        The run that this one is only made to be compared with.
     """
     # The network first: a layer that is not there shows at once, and the index takes minutes.
     activations = prepare_activations(inputs, progress)
@@ -73,7 +76,7 @@ def prepare_job(
     }
     title = "-".join(
         [
-            choice.model,
+            choice.name,
             choice.pretrained,
             choice.layer,
             dataset.subset,
@@ -84,9 +87,13 @@ def prepare_job(
     )
     about = {
         "model": choice.model,
+        **({"model_args": list(choice.model_args)} if choice.is_own else {}),
         "pretrained": choice.pretrained,
         "weights": None if choice.weights is None else str(choice.weights.absolute()),
         "seed": choice.seed,
+        "input_size": list(choice.input_size),
+        "mean": list(choice.mean),
+        "std": list(choice.std),
         "layer": choice.layer,
         "units": activations.units,
         "num_clusters": num_clusters,
@@ -96,6 +103,8 @@ def prepare_job(
         "concepts": len(index.concepts),
         "segmentation": str(index_directory(inputs).absolute()),
         "activations": str(activations.cache.directory.absolute()),
+        "split": split,
+        "made_for": made_for,
         "rebuild": inputs.rebuild,
     }
     return ExplainJob(

@@ -10,12 +10,26 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ccx_cli import __version__
-from ccx_cli.cli import cache, cluster, demo, explain, score
+from ccx_cli.cli import (
+    analyze,
+    cache,
+    cluster,
+    compare,
+    demo,
+    explain,
+    fetch,
+    importance,
+    layers,
+    metrics,
+    roles,
+    score,
+    summary,
+)
 from ccx_cli.cli.diagnostics import say, say_error
 from ccx_cli.cli.options import with_groups
 from ccx_cli.cli.output import ReaderLeftError, print_text
 from ccx_cli.errors import CcxError, ExitCode
+from ccx_cli.version import __version__
 
 HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -57,10 +71,18 @@ def ccx(
 
 
 app.command(rich_help_panel="Data")(with_groups(demo.demo))
+app.command(rich_help_panel="Data")(with_groups(fetch.fetch))
 app.add_typer(cache.app, rich_help_panel="Data")
+app.command(rich_help_panel="Explain")(with_groups(layers.layers))
 app.command(rich_help_panel="Explain")(with_groups(cluster.cluster))
 app.command(rich_help_panel="Explain")(with_groups(explain.explain))
 app.command(rich_help_panel="Explain")(with_groups(score.score))
+app.command(rich_help_panel="Study")(with_groups(metrics.metrics))
+app.command(rich_help_panel="Study")(with_groups(importance.importance))
+app.command(rich_help_panel="Study")(with_groups(analyze.analyze))
+app.command(rich_help_panel="Study")(with_groups(summary.summary))
+app.command(rich_help_panel="Study")(with_groups(roles.roles))
+app.add_typer(compare.app, rich_help_panel="Study")
 
 
 def main(arguments: list[str] | None = None) -> int:

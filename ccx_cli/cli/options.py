@@ -131,9 +131,36 @@ class NetworkOptions:
     layer: Annotated[
         str | None,
         typer.Option(
-            help="Dotted path of a module whose output is (images, units, h, w).",
+            help="Dotted path of a module that gives maps, tokens on a grid or a vector.",
             rich_help_panel=NETWORK,
-            show_default="the last convolutional block; none for yours",
+            show_default="the last convolutional block, vit: encoder block",
+        ),
+    ] = None
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Side of the input images, or height x width such as 224x160.",
+            rich_help_panel=NETWORK,
+            show_default="what the network was trained on",
+        ),
+    ] = None
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,G,B",
+            help="Mean of each colour channel, for values in 0 to 1.",
+            rich_help_panel=NETWORK,
+            show_default="ImageNet's; 0.5 for untrained networks",
+        ),
+    ] = None
+    std: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,G,B",
+            help="Deviation of each colour channel.",
+            rich_help_panel=NETWORK,
+            show_default="as for --mean",
         ),
     ] = None
     device: Annotated[

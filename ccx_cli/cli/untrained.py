@@ -26,7 +26,7 @@ def untrained_inputs(
     progress: Progress,
 ) -> Inputs:
     """Resolve the data set of a run and its network, untrained."""
-    about = opened.about
+    about, resized = opened.about, opened.choice.resized
     above = opened.dataset.directory.parent
     datasets = above.parent if about["subset"] == DEMO else above
     if datasets.absolute() != opened.roots.datasets.absolute():
@@ -36,6 +36,7 @@ def untrained_inputs(
         model_arg=about.get("model_args"),
         pretrained="none",
         layer=about["layer"],
+        input_size=None if resized is None else "x".join(map(str, resized)),
         device=device,
         batch_size=batch_size,
     )

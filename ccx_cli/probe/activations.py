@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import CcxError
 from ccx_cli.probe.catalog import NetworkChoice, weights_sha256
 from ccx_cli.probe.images import read_image
+from ccx_cli.probe.own_networks import source_sha256
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
@@ -76,7 +78,7 @@ def activations_cache(
         "subset": dataset.subset,
         "images": len(dataset.rows),
         "fingerprint": dataset.images_fingerprint(),
-        "model": choice.model,
+        "model": choice.name,
         "pretrained": choice.pretrained,
         "weights": weights_sha256(choice),
         "layer": choice.layer,
@@ -84,8 +86,13 @@ def activations_cache(
         "mean": list(choice.mean),
         "std": list(choice.std),
     }
+    if choice.resized is not None:
+        made_from["input_size"] = list(choice.resized)
+    if choice.is_own:
+        made_from["source"] = source_sha256(choice.model)
+        made_from["model_args"] = list(choice.model_args)
     key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
-    name = f"{choice.model}-{choice.pretrained}-{choice.layer}-{dataset.subset}-{key}"
+    name = f"{choice.name}-{choice.pretrained}-{choice.layer}-{dataset.subset}-{key}"
     cache = ShardedCache(activations / name, KIND, VERSION, made_from, rebuild)
     cache.refresh()
     return cache
@@ -136,6 +143,11 @@ def build_activations(
         from ccx_cli.probe.networks import layer_activations, load_network
 
         network = load_network(choice, device)
+        if network.weights_sha256 != cache.made_from["weights"]:
+            raise CcxError(
+                f"--model {choice.model} makes other weights at each call: let the factory draw "
+                "them from torch's random numbers, which ccx seeds, or give them with --weights."
+            )
         map_bytes = 4 * network.units * network.map_shape[0] * network.map_shape[1]
         block = min(max(_SHARD_BYTES // map_bytes, 1), _MOST_IMAGES)
         spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
@@ -201,13 +213,13 @@ def image_batches(
 
     Yields
     ------
-    ``(n_images, 3, side, side)`` float32, normalised.
+    ``(n_images, 3, height, width)`` float32, normalised.
     """
     import torch
 
     def load(place: int) -> NDArray[np.float32]:
         path = dataset.image_path(dataset.rows[place].image)
-        return read_image(path, choice.input_side, choice.mean, choice.std)
+        return read_image(path, choice.input_size, choice.mean, choice.std)
 
     def submit(start: int) -> list[Future[NDArray[np.float32]]]:
         return [pool.submit(load, place) for place in places[start : start + batch_size]]

@@ -6,11 +6,21 @@ Help, shell completion and the planning of a run read this module; only the run 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.probe.own_networks import (
+    is_own,
+    own_weights_sha256,
+    read_arguments,
+    resolve_own,
+    short_name,
+    source_sha256,
+)
+from ccx_cli.probe.preprocessing import Channels, Preprocessing, own_normalisation, own_size
+from ccx_cli.probe.weight_files import weights_file
 
 DEMO = "demo"
 
@@ -43,40 +53,10 @@ MODELS: tuple[str, ...] = (
 )
 # fmt: on
 
-PRETRAINED = ("places365", "imagenet", "none", "demo")
+PRETRAINED = ("places365", "imagenet", "none", "demo", "own")
 
-PLACES365_FILES = {
-    "alexnet": "alexnet_places365.pth.tar",
-    "densenet161": "whole_densenet161_places365_python36.pth.tar",
-    "resnet18": "resnet18_places365.pth.tar",
-    "resnet50": "resnet50_places365.pth.tar",
-    "vgg16": "vgg16_places365-0bafbc55.pth",
-}
-
-# torchvision names an ImageNet file <stem>-<digest>.pth, the stem being the model's name but for
-# these, in order of preference: lc_swag was trained for inputs of 224 pixels, swag was not.
-IMAGENET_STEMS: dict[str, tuple[str, ...]] = {
-    "alexnet": ("alexnet-owt",),
-    "efficientnet_b0": ("efficientnet_b0_rwightman",),
-    "efficientnet_b1": ("efficientnet_b1", "efficientnet_b1_rwightman"),
-    "efficientnet_b2": ("efficientnet_b2_rwightman",),
-    "efficientnet_b3": ("efficientnet_b3_rwightman",),
-    "efficientnet_b4": ("efficientnet_b4_rwightman",),
-    "efficientnet_b5": ("efficientnet_b5_lukemelas",),
-    "efficientnet_b6": ("efficientnet_b6_lukemelas",),
-    "efficientnet_b7": ("efficientnet_b7_lukemelas",),
-    "inception_v3": ("inception_v3_google",),
-    "mnasnet0_5": ("mnasnet0.5_top1_67.823",),
-    "mnasnet1_0": ("mnasnet1.0_top1_73.512",),
-    "regnet_y_128gf": ("regnet_y_128gf_lc_swag", "regnet_y_128gf_swag"),
-    "shufflenet_v2_x0_5": ("shufflenetv2_x0.5",),
-    "shufflenet_v2_x1_0": ("shufflenetv2_x1",),
-    "shufflenet_v2_x1_5": ("shufflenetv2_x1_5",),
-    "shufflenet_v2_x2_0": ("shufflenetv2_x2_0",),
-    "vit_h_14": ("vit_h_14_lc_swag",),
-}
-
-# The last convolutional block, by the beginning of the model's name.
+# The last convolutional block, of a vision transformer the last encoder block, by the beginning of
+# the model's name.
 _DEFAULT_LAYERS = {
     "alexnet": "features",
     "convnext": "features",
@@ -95,12 +75,11 @@ _DEFAULT_LAYERS = {
     "squeezenet": "features",
     "swin": "permute",  # its `features` give (images, height, width, units)
     "vgg": "features",
+    "vit_b": "encoder.layers.encoder_layer_11",
+    "vit_h": "encoder.layers.encoder_layer_31",
+    "vit_l": "encoder.layers.encoder_layer_23",
     "wide_resnet": "layer4",
 }
-
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
-_HALF = (0.5, 0.5, 0.5)
 
 DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights.safetensors"
 # The number of demo scenes, repeated here because their package takes long to import.
@@ -114,21 +93,26 @@ class NetworkChoice:
     Attributes
     ----------
     model : str
-        One of ``MODELS``.
+        One of ``MODELS``, or a factory of the user's own, such as ``/home/me/nets.py:make``.
     pretrained : str
-        One of ``PRETRAINED``.
+        One of ``PRETRAINED``; ``own`` for the weights that a factory gives, or a file for it.
     layer : str
         Dotted path of the module whose output channels are the units.
     weights : Path or None
-        The file of the weights; None for ``none`` and ``demo``.
+        The file of the weights; None for ``none``, ``demo`` and those that a factory gives.
     seed : int
-        Seed of the random weights, used for ``none`` only.
+        Seed of the random weights, used for ``none`` and for factories only.
     input_side : int
-        Height and width of the input images, in pixels.
+        Height and width of the images of the data set that is made for the network, in pixels.
     mean, std : tuple of float
         What an image in [0, 1] is normalised with, per colour channel.
     num_classes : int
         Outputs of the classifier; a file of weights with another number of them overrules it.
+        0 for a factory's network, which has its own number.
+    model_args : tuple of str
+        Arguments of the factory, as ``key=value``.
+    resized : tuple of int or None
+        Height and width that the images are resized to, where that is not ``input_side``.
     """
 
     model: str
@@ -137,13 +121,30 @@ class NetworkChoice:
     weights: Path | None
     seed: int
     input_side: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     num_classes: int
+    model_args: tuple[str, ...] = ()
+    resized: tuple[int, int] | None = None
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input, in pixels."""
+        return self.resized or (self.input_side, self.input_side)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user's own code makes the network."""
+        return is_own(self.model)
+
+    @property
+    def name(self) -> str:
+        """The model's name, fit for a directory."""
+        return short_name(self.model) if self.is_own else self.model
 
     def describe(self) -> str:
         """Return the network in words: ``resnet18 (places365), layer4``."""
-        return f"{self.model} ({self.pretrained}), {self.layer}"
+        return f"{self.name} ({self.pretrained}), {self.layer}"
 
 
 def choose_network(
@@ -153,6 +154,8 @@ def choose_network(
     layer: str | None,
     weights: Path | None,
     seed: int,
+    model_args: Sequence[str] = (),
+    asked: Preprocessing | None = None,
 ) -> NetworkChoice:
     """Resolve the options that name a network, looking up the file of its weights.
 
@@ -161,15 +164,22 @@ def choose_network(
     models_root : Path
         Where published weights lie, in ``places365/`` and ``imagenet/``.
     model : str
-        One of ``MODELS``.
+        One of ``MODELS``, or ``file.py:factory`` or ``package.module:factory``: a callable that
+        returns a ``torch.nn.Module``.
     pretrained : str or None
-        One of ``PRETRAINED``; None means ``demo`` for the demo network, else ``places365``.
+        One of ``PRETRAINED``; None means ``demo`` for the demo network, ``own`` for a factory,
+        else ``places365``.
     layer : str or None
-        Dotted path of a module; None means the default layer of the model.
+        Dotted path of a module; None means the default layer of the model, which a factory's
+        network has not.
     weights : Path or None
         A file to use in place of the published one.
     seed : int
         Seed of an untrained network.
+    model_args : sequence of str
+        Arguments of a factory, as ``key=value``.
+    asked : Preprocessing or None
+        Input size and normalisation to take in place of the network's own.
 
     Raises
     ------
@@ -178,46 +188,62 @@ def choose_network(
     MissingInputError
         If the file of the weights is not there.
     """
-    if model not in MODELS:
-        raise UsageError(f"--model {model} is not known{_or_stop(suggestion(model, MODELS))}")
+    if is_own(model):
+        model = resolve_own(model)
+        read_arguments(model_args)
+    elif model not in MODELS:
+        raise UsageError(f"--model {model} is not known{_mend(model)}")
+    elif model_args:
+        raise UsageError(
+            f"--model-arg {model_args[0]} is for a factory of your own: leave it out for {model}."
+        )
     if pretrained is None:
-        pretrained = "demo" if model == DEMO else "places365"
-    _check_pretrained(model, pretrained)
+        pretrained = {DEMO: "demo"}.get(model, "own" if is_own(model) else "places365")
+    _check_pretrained(model, pretrained, weights)
     if layer is None:
         layer = default_layer(model)
-    untrained = pretrained == "none"
+    asked = asked or Preprocessing()
+    file = weights_file(models_root, model, pretrained, weights)
+    side = 227 if model == "alexnet" else 224
+    size = asked.size or own_size(model, pretrained, None if file is None else file.name, side)
+    mean, std = own_normalisation(model, pretrained)
     return NetworkChoice(
         model=model,
         pretrained=pretrained,
         layer=layer,
-        weights=_weights_file(models_root, model, pretrained, weights),
+        weights=file,
         seed=seed,
-        input_side=227 if model == "alexnet" else 224,
-        mean=_HALF if untrained else _IMAGENET_MEAN,
-        std=_HALF if untrained else _IMAGENET_STD,
-        num_classes={"imagenet": 1000, "demo": DEMO_CLASSES}.get(pretrained, 365),
+        input_side=side,
+        mean=asked.mean or mean,
+        std=asked.std or std,
+        num_classes=0
+        if is_own(model)
+        else {"imagenet": 1000, "demo": DEMO_CLASSES}.get(pretrained, 365),
+        model_args=tuple(model_args),
+        resized=None if size == (side, side) else size,
     )
 
 
 def default_layer(model: str) -> str:
-    """Return the path of the last convolutional block of ``model``.
+    """Return the path of the last convolutional, or encoder, block of ``model``.
 
     Raises
     ------
     UsageError
-        If the model has none, as the vision transformers.
+        If it is a factory's, which has none, or the model is not known.
     """
     for family, layer in _DEFAULT_LAYERS.items():
         if model.startswith(family):
             return layer
     raise UsageError(
-        f"{model} has no last convolutional block: name one of its layers that gives maps with "
-        "--layer."
+        f"--model {model} needs --layer, one of those that `ccx layers --model {model}` lists."
     )
 
 
 def weights_sha256(choice: NetworkChoice) -> str:
     """Return the SHA-256 of the weights' file in hexadecimal, or ``seed:<n>`` for untrained ones.
+
+    For a factory without a file it is that of the state dict, for which the factory is called.
 
     Raises
     ------
@@ -225,7 +251,17 @@ def weights_sha256(choice: NetworkChoice) -> str:
         If the file is not there any more.
     DamagedDataError
         If it cannot be read.
+    CcxError
+        If the factory fails.
     """
+    if choice.is_own and choice.weights is None:
+        return own_weights_sha256(
+            choice.model,
+            choice.model_args,
+            choice.seed,
+            choice.pretrained == "none",
+            source_sha256(choice.model),
+        )
     if choice.pretrained == "none":
         return f"seed:{choice.seed}"
     path = DEMO_WEIGHTS if choice.weights is None else choice.weights
@@ -241,14 +277,28 @@ def weights_sha256(choice: NetworkChoice) -> str:
         ) from error
 
 
-def _or_stop(suggested: str) -> str:
-    return suggested or ": `ccx explain --help` lists the models."
+def _mend(model: str) -> str:
+    if model.endswith(".py"):
+        return f": name the callable in it too, such as {model}:factory."
+    return suggestion(model, MODELS) or ": `ccx explain --help` lists the models."
 
 
-def _check_pretrained(model: str, pretrained: str) -> None:
+def _check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
     if pretrained not in PRETRAINED:
         known = suggestion(pretrained, PRETRAINED) or f": it is one of {', '.join(PRETRAINED)}."
         raise UsageError(f"--pretrained {pretrained} is not known{known}")
+    if is_own(model):
+        if pretrained == "demo" or (pretrained in {"places365", "imagenet"} and weights is None):
+            raise UsageError(
+                f"--pretrained {pretrained}: no such weights were published for {model}: give a "
+                "file with --weights, or leave it out for the factory's own."
+            )
+        return
+    if pretrained == "own":
+        raise UsageError(
+            f"--pretrained own belongs to a factory of your own: for {model} take places365, "
+            "imagenet or none."
+        )
     if pretrained == "demo" and model != DEMO:
         raise UsageError(
             f"--pretrained demo belongs to --model demo: for {model} take places365, imagenet or "
@@ -258,69 +308,3 @@ def _check_pretrained(model: str, pretrained: str) -> None:
         raise UsageError(
             f"--model demo has no {pretrained} weights: take --pretrained demo or none."
         )
-
-
-def _weights_file(
-    models_root: Path, model: str, pretrained: str, weights: Path | None
-) -> Path | None:
-    if weights is None:
-        if pretrained == "places365":
-            return _places365_file(models_root, model)
-        return _imagenet_file(models_root, model) if pretrained == "imagenet" else None
-    if pretrained == "none":
-        raise UsageError(
-            f"--pretrained none starts from random weights but --weights {weights} gives some: "
-            "choose one of the two."
-        )
-    if pretrained == "demo":
-        raise UsageError(
-            f"The demo network brings its own weights: leave out --weights {weights}, or name "
-            "another --model."
-        )
-    weights = weights.expanduser()
-    if not weights.is_file():
-        what = "is a folder, not a file" if weights.is_dir() else "is not there"
-        raise MissingInputError(f"--weights {weights} {what}: check the path.")
-    return weights
-
-
-def _places365_file(models_root: Path, model: str) -> Path:
-    if model not in PLACES365_FILES:
-        raise UsageError(
-            f"Places365 weights were published for {_listed(sorted(PLACES365_FILES))}, not for "
-            f"{model}: take --pretrained imagenet or none, or give a file with --weights."
-        )
-    name = PLACES365_FILES[model]
-    for path in (models_root / "places365" / name, models_root / name):
-        if path.is_file():
-            return path
-    raise _not_fetched(models_root, model, "places365")
-
-
-def _imagenet_file(models_root: Path, model: str) -> Path:
-    folders = [folder for folder in (models_root / "imagenet", models_root) if folder.is_dir()]
-    for folder in folders:
-        names = sorted(path.name for path in folder.iterdir() if path.is_file())
-        for stem in IMAGENET_STEMS.get(model, (model,)):
-            published = re.compile(re.escape(stem) + r"-[0-9a-f]{8,}\.pth")
-            found = [name for name in names if published.fullmatch(name)]
-            if len(found) > 1:
-                raise UsageError(
-                    f"{folder} has {len(found)} sets of ImageNet weights for {model}, "
-                    f"{_listed(found)}: say which with --weights."
-                )
-            if found:
-                return folder / found[0]
-    raise _not_fetched(models_root, model, "imagenet")
-
-
-def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInputError:
-    return MissingInputError(
-        f"The {pretrained} weights of {model} are not in {models_root}: get them with "
-        f"`ccx fetch {pretrained}/{model}`, give a file with --weights, or try `ccx demo`, which "
-        "needs none."
-    )
-
-
-def _listed(words: list[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -202,6 +202,22 @@ def _unreadable(path: Path) -> DamagedDataError:
     )
 
 
+def load_own(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str) -> None:
+    """Copy ``state`` into a network whose own names may be among those that are renamed.
+
+    Raises
+    ------
+    DamagedDataError
+        As ``load_into``.
+    """
+    old = {todays_name(name): name for name in module.state_dict()}
+    if all(name == today for today, name in old.items()):
+        load_into(module, state, path, model)
+    else:
+        renamed = OrderedDict((old.get(name, name), tensor) for name, tensor in state.items())
+        load_into(module, renamed, path, model)
+
+
 def _versions(module: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """Return the versions of the layers that ``state`` was saved from, by module path.
 

@@ -20,7 +20,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def read_image(
-    path: Path, side: int, mean: Sequence[float], std: Sequence[float]
+    path: Path, side: int | tuple[int, int], mean: Sequence[float], std: Sequence[float]
 ) -> NDArray[np.float32]:
     """Read an image, in the size and the normalisation that a network takes.
 
@@ -31,15 +31,15 @@ def read_image(
     ----------
     path : Path
         The file, of any format and colour mode that Pillow reads.
-    side : int
-        Height and width of the result, in pixels; an image of another size is resized bilinearly,
-        whatever its proportions.
+    side : int or tuple of int
+        Height and width of the result, in pixels, one number for both; an image of another
+        size is resized bilinearly, whatever its proportions.
     mean, std : sequence of float
         Mean and deviation per colour channel, for values in [0, 1].
 
     Returns
     -------
-    ndarray of float32, shape (3, side, side)
+    ndarray of float32, shape (3, height, width)
         ``(rgb / 255 - mean) / std``.
 
     Raises
@@ -66,8 +66,9 @@ def read_image(
             f"The image {path} cannot be read, it is cut short or not an image: replace the file, "
             "or get the data set anew with `ccx fetch`."
         ) from error
-    if rgb.size != (side, side):
-        rgb = rgb.resize((side, side), Image.Resampling.BILINEAR)
+    height, width = (side, side) if isinstance(side, int) else side
+    if rgb.size != (width, height):
+        rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(rgb, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
     normalised = (pixels - _per_channel(mean)) / _per_channel(std)
     return np.ascontiguousarray(normalised)

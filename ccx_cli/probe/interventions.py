@@ -36,9 +36,9 @@ class Intervention:
         Parameters
         ----------
         images
-            ``(n_images, 3, side, side)`` float32, normalised.
+            ``(n_images, 3, height, width)`` float32, normalised.
         change
-            Takes the layer's output ``(n_images, units, h, w)`` to ``(versions, n_images, units,
+            Takes the layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units,
             h, w)``.
         versions
             How many it makes.
@@ -59,7 +59,8 @@ class Intervention:
 
         def replace(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
             plain = output if self._splits else output[:n_images]
-            return change(plain).flatten(0, 1)
+            maps = change(self._network.maps(plain)).flatten(0, 1)
+            return self._network.output(maps, plain)
 
         answer = self._run(images, replace)
         if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
@@ -79,10 +80,12 @@ class Intervention:
 
     def _can_split(self) -> bool:
         """Try it on two blank images: a path around the layer makes the shapes disagree."""
-        side = self._network.choice.input_side
-        blank = torch.zeros(2, 3, side, side, device=self._network.device)
+        height, width = self._network.choice.input_size
+        blank = torch.zeros(2, 3, height, width, device=self._network.device)
         try:
-            answer = self._run(blank, lambda _m, _i, output: output.repeat(3, 1, 1, 1))
+            answer = self._run(
+                blank, lambda _m, _i, output: output.repeat(3, *[1] * (output.ndim - 1))
+            )
         except RuntimeError:
             return False
         return isinstance(answer, torch.Tensor) and len(answer) == 6

@@ -1,10 +1,11 @@
-"""Builds a network, loads its weights and runs images through it, up to one layer."""
+"""Loads a network and runs images through it, up to one layer."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from torch import nn
 
 from ccx_cli.errors import CcxError, UsageError, suggestion
-from ccx_cli.probe.catalog import DEMO, NetworkChoice, weights_sha256
-from ccx_cli.probe.checkpoints import load_into, load_state, num_outputs
+from ccx_cli.probe.building import load_module
+from ccx_cli.probe.catalog import NetworkChoice
+from ccx_cli.probe.layouts import MAPS, Layout, layout_of
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,14 @@ class Network:
     device : torch.device
         Where it runs.
     weights_sha256 : str
-        SHA-256 of the weights' file, or ``seed:<n>`` for an untrained network.
+        SHA-256 of the weights' file, ``seed:<n>`` for an untrained network, or the SHA-256 of the
+        state dict that a factory gave.
     units : int
         Channels of the layer's output.
     map_shape : tuple of int
-        Height and width of a unit's map, for inputs of ``choice.input_side``.
+        Height and width of a unit's map, for inputs of ``choice.input_size``.
+    layout : Layout or None
+        Where in the layer's output the units are; None for ``(images, units, height, width)``.
     layer_calls : int
         How often one forward pass runs the layer (a ReLU may be shared); its last output counts.
     """
@@ -45,6 +50,15 @@ class Network:
     units: int
     map_shape: tuple[int, int]
     layer_calls: int = 1
+    layout: Layout | None = None
+
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output as ``(images, units, h, w)``."""
+        return output if self.layout is None else self.layout.maps(output)
+
+    def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+        """Return other maps as the layer's output, as ``Layout.output`` does."""
+        return maps if self.layout is None else self.layout.output(maps, plain)
 
 
 class _LayerDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
@@ -70,21 +84,21 @@ def load_network(choice: NetworkChoice, device: str = "cpu") -> Network:
     DamagedDataError
         If that file cannot be read or does not fit the model.
     CcxError
-        If the layer's output is not finite.
+        If the layer's output is not finite, or the network cannot take an image.
     """
     place = resolve_device(device)
-    module = _with_weights(choice)
+    module, identity = load_module(choice, place)
     layer = _find_layer(module, choice)
-    module.requires_grad_(False).eval().to(place)
-    shape, calls = _try_layer(module, layer, choice, place)
+    layout, calls = _try_layer(module, layer, choice, place)
     return Network(
         choice=choice,
         module=module,
         device=place,
-        weights_sha256=weights_sha256(choice),
-        units=shape[1],
-        map_shape=(shape[2], shape[3]),
+        weights_sha256=identity,
+        units=layout.units,
+        map_shape=layout.map_shape,
         layer_calls=calls,
+        layout=None if layout.kind == MAPS else layout,
     )
 
 
@@ -95,7 +109,7 @@ def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
     ----------
     network : Network
         From ``load_network``.
-    images : torch.Tensor, float32, shape (n_images, 3, side, side)
+    images : torch.Tensor, float32, shape (n_images, 3, height, width)
         Normalised images, on any device.
 
     Returns
@@ -112,7 +126,8 @@ def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
     outputs, _ = _run_layer(
         network.module, layer, images.to(network.device), stop_after=network.layer_calls
     )
-    return _finite(outputs, network.choice).to("cpu", torch.float32).contiguous()
+    maps = network.maps(_finite(outputs, network.choice))
+    return maps.to("cpu", torch.float32).contiguous()
 
 
 def resolve_device(name: str) -> torch.device:
@@ -137,87 +152,79 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _with_weights(choice: NetworkChoice) -> nn.Module:
-    if choice.pretrained == "none":
-        with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed: it would also seed the GPUs, whose state is not restored.
-            torch.default_generator.manual_seed(choice.seed)
-            return _build(choice, choice.num_classes)
-    if choice.weights is None:
-        from ccx_cli.probe.demo.network import load_demo_network
-
-        return load_demo_network()
-    state = load_state(choice.weights)
-    with torch.random.fork_rng(devices=[]):
-        module = _build(choice, choice.num_classes)
-        num_classes = num_outputs(module, state, choice.num_classes)
-        if num_classes != choice.num_classes:
-            module = _build(choice, num_classes)
-    load_into(module, state, choice.weights, choice.model)
-    return module
-
-
-def _build(choice: NetworkChoice, num_classes: int) -> nn.Module:
-    if choice.model == DEMO:
-        from ccx_cli.probe.demo.network import DemoNetwork
-
-        return DemoNetwork(num_classes)
-    # The demo network must not wait for torchvision's import.
-    from torchvision import models
-
-    options: dict[str, Any] = {}
-    if choice.model in {"googlenet", "inception_v3"}:
-        # Their ImageNet weights expect inputs in [-1, 1], which `transform_input` makes of ours.
-        is_published = choice.pretrained == "imagenet"
-        options = {
-            "aux_logits": False,
-            "init_weights": False,
-            "transform_input": is_published,
-        }
-    module: nn.Module = models.get_model(
-        choice.model, weights=None, num_classes=num_classes, **options
-    )
-    return module
-
-
 def _find_layer(module: nn.Module, choice: NetworkChoice) -> nn.Module:
     layers: dict[str, nn.Module] = dict(module.named_modules())
     layers.pop("", None)
     if choice.layer not in layers:
         children = ", ".join(name for name, _ in module.named_children())
         near = suggestion(choice.layer, layers) or f": it has {children}, and what is in them."
-        raise UsageError(f"--layer {choice.layer} is not a layer of {choice.model}{near}")
+        words = ["ccx", "layers", "--model", choice.model]
+        words += [word for given in choice.model_args for word in ("--model-arg", given)]
+        raise UsageError(
+            f"--layer {choice.layer} is not a layer of {choice.name} (`{shlex.join(words)}` lists "
+            f"them){near}"
+        )
     return layers[choice.layer]
+
+
+def blank_images(choice: NetworkChoice, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a blank image of the input's size, and one of half of it, ``(1, 3, h, w)`` each."""
+    height, width = choice.input_size
+    blank = torch.zeros(1, 3, height, width, device=device)
+    return blank, blank[:, :, : height // 2, : width // 2]
+
+
+def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) -> None:
+    """Run images through the whole network.
+
+    Raises
+    ------
+    CcxError
+        If its forward pass fails.
+    """
+    with _accepting(choice, images), torch.inference_mode(), _full_precision(images.device):
+        module(images)
+
+
+@contextmanager
+def _accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        height, width = images.shape[2:]
+        said = " ".join(str(error).split())[:200].rstrip(".")
+        raise CcxError(
+            f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
+            f"raises {type(error).__name__}: {said} (--debug shows where)."
+        ) from error
 
 
 def _try_layer(
     module: nn.Module, layer: nn.Module, choice: NetworkChoice, device: torch.device
-) -> tuple[torch.Size, int]:
-    """Return the shape of the layer's output for one image, and how often the layer ran."""
-    side = choice.input_side
-    output, calls = _run_layer(module, layer, torch.zeros(1, 3, side, side, device=device))
+) -> tuple[Layout, int]:
+    """Return how the layer's output is laid out, and how often the layer ran."""
+    blank, half = blank_images(choice, device)
+    with _accepting(choice, blank):
+        output, calls = _run_layer(module, layer, blank)
     if calls == 0:
         raise UsageError(
-            f"--layer {choice.layer} of {choice.model} does nothing in a forward pass: name one "
+            f"--layer {choice.layer} of {choice.name} does nothing in a forward pass: name one "
             "that does with --layer."
         )
     if not isinstance(output, torch.Tensor):
         raise _no_maps(choice, f"a {type(output).__name__}")
-    shape = output.shape
-    if len(shape) != 4 or shape[0] != 1 or not output.is_floating_point():
-        kind = "" if output.is_floating_point() else f" of {output.dtype}"
-        raise _no_maps(choice, f"{tuple(shape)}{kind}")
-    # Where the channels come last, the second axis is a height, and shrinks with the image.
-    half = torch.zeros(1, 3, side // 2, side // 2, device=device)
-    try:
+    shape = tuple(output.shape)
+    if not output.is_floating_point():
+        raise _no_maps(choice, f"{shape} of {output.dtype}")
+    other: tuple[int, ...] | None = None
+    with suppress(Exception):  # A network for one input size only.
         smaller, _ = _run_layer(module, layer, half, stop_after=calls)
-    except (AssertionError, RuntimeError, ValueError):
-        pass  # A network for one input size only.
-    else:
-        if isinstance(smaller, torch.Tensor) and smaller.shape[1] != shape[1]:
-            raise _no_maps(choice, f"{tuple(shape)}, the units not second,")
+        other = tuple(smaller.shape)
+    layout = layout_of(shape, choice.input_size, other)
+    if layout is None:
+        raise _no_maps(choice, f"{shape}")
     _finite(output, choice)
-    return shape, calls
+    return layout, calls
 
 
 def _run_layer(
@@ -263,7 +270,7 @@ def _cudnn_float32() -> Iterator[None]:
 def _finite(output: torch.Tensor, choice: NetworkChoice) -> torch.Tensor:
     if not bool(torch.isfinite(output).all()):
         raise CcxError(
-            f"Layer {choice.layer} of {choice.model} gives values that are NaN or infinite: check "
+            f"Layer {choice.layer} of {choice.name} gives values that are NaN or infinite: check "
             f"the weights in {choice.weights or 'use'}."
         )
     return output
@@ -271,6 +278,7 @@ def _finite(output: torch.Tensor, choice: NetworkChoice) -> torch.Tensor:
 
 def _no_maps(choice: NetworkChoice, shape: str) -> UsageError:
     return UsageError(
-        f"--layer {choice.layer} of {choice.model} gives {shape} for one image, not (images, "
-        "units, height, width): name a convolutional layer with --layer."
+        f"--layer {choice.layer} of {choice.name} gives {shape} for one image, neither maps "
+        "(images, units, height, width) nor tokens on a grid nor a vector: name another with "
+        "--layer."
     )

@@ -132,8 +132,8 @@ def masking_similarity(
 
 def seconds_an_image(network: Network, batch_size: int) -> float:
     """Time one forward pass, to say beforehand how long many will take."""
-    side = network.choice.input_side
-    blank = torch.zeros(batch_size, 3, side, side)
+    height, width = network.choice.input_size
+    blank = torch.zeros(batch_size, 3, height, width)
     layer_activations(network, blank)
     began = time.perf_counter()
     layer_activations(network, blank)

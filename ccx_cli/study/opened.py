@@ -17,6 +17,7 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.catalog import NetworkChoice, choose_network
 from ccx_cli.probe.hits import Hits, count_hits
+from ccx_cli.probe.preprocessing import Channels, Preprocessing
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.formula import Formula, from_json
@@ -132,12 +133,26 @@ def open_run(run: ResultsRun, roots: Roots) -> OpenedRun:
             about["layer"],
             Path(weights) if weights else None,
             about["seed"],
+            about.get("model_args", ()),
+            _preprocessing(about),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedDataError(
             f"{run.directory / 'header.json'} lacks {error}: run `ccx explain` again."
         ) from error
     return OpenedRun(run, about, run.finished(), dataset, choice, roots)
+
+
+def _preprocessing(about: dict[str, Any]) -> Preprocessing:
+    """Read what a header says of the input; older ones say nothing of it."""
+    if "input_size" not in about:
+        return Preprocessing()
+    height, width = map(int, about["input_size"])
+    normalisation: list[Channels] = []
+    for key in ("mean", "std"):
+        red, green, blue = map(float, about[key])
+        normalisation.append((red, green, blue))
+    return Preprocessing((height, width), *normalisation)
 
 
 def _here_or_there(root: Path, was: str) -> Path:

@@ -13,12 +13,12 @@ from ccx_cli.probe.catalog import (
     DEMO,
     DEMO_WEIGHTS,
     MODELS,
-    PLACES365_FILES,
     PRETRAINED,
     choose_network,
     default_layer,
     weights_sha256,
 )
+from ccx_cli.probe.weight_files import PLACES365_FILES
 
 TORCHVISION = models.list_models(module=models)
 TRANSFORMERS = [model for model in MODELS if model.startswith("vit")]
@@ -116,7 +116,6 @@ def test_missing_weights_name_the_command_that_gets_them(tmp_path: Path, pretrai
         ("demo", None, "w.pth", "brings its own weights"),
         ("resnet18", "none", "w.pth", "choose one"),
         ("squeezenet1_0", None, None, "alexnet, densenet161, resnet18, resnet50 and vgg16"),
-        ("vit_b_16", "none", None, "--layer"),
     ],
 )
 def test_refuses_what_cannot_be_meant(
@@ -239,6 +238,8 @@ def test_every_default_layer_gives_maps(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", TRANSFORMERS)
-def test_transformers_have_no_default_layer(model: str) -> None:
-    with pytest.raises(UsageError, match="--layer"):
-        default_layer(model)
+def test_vision_transformers_default_to_their_last_encoder_block(model: str) -> None:
+    with torch.device("meta"):
+        module = models.get_model(model, weights=None)
+    blocks = [name for name, _ in module.get_submodule("encoder.layers").named_children()]
+    assert default_layer(model) == f"encoder.layers.{blocks[-1]}"

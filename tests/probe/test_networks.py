@@ -99,10 +99,6 @@ def test_evaluation_mode_without_gradients() -> None:
         ("squeezenet1_1", "features.13", "did you mean features."),
         ("squeezenet1_1", "zzz", "it has features, classifier"),
         ("squeezenet1_1", "", "it has features, classifier"),
-        ("resnet18", "fc", "(1, 365)"),
-        ("shufflenet_v2_x0_5", "fc", "(1, 365)"),
-        ("swin_t", "features", "(1, 7, 7, 768), the units not second"),
-        ("vit_b_32", "encoder", "(1, 50, 768)"),
         ("vit_b_32", "encoder.layers.encoder_layer_0.self_attention", "a tuple"),
         ("maxvit_t", "blocks", "does nothing in a forward pass"),
     ],
@@ -114,10 +110,43 @@ def test_layers_without_maps_are_refused(model: str, layer: str, said: str) -> N
     assert f"--layer {layer}" in str(caught.value)
 
 
-@pytest.mark.parametrize(("model", "layer"), [("swin_t", "permute"), ("vit_b_32", "conv_proj")])
-def test_transformers_have_maps_too(model: str, layer: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        ("swin_t", "permute"),
+        ("swin_t", "features"),
+        ("vit_b_32", "conv_proj"),
+        ("vit_b_32", "encoder"),
+        ("vit_b_32", None),
+    ],
+)
+def test_transformers_have_maps_too(model: str, layer: str | None) -> None:
     network = load_network(untrained(model, layer))
     assert (network.units, network.map_shape) == (768, (7, 7))
+
+
+def test_a_vector_is_one_pixel_a_unit() -> None:
+    network = load_network(untrained("shufflenet_v2_x0_5", "fc"))
+    assert (network.units, network.map_shape) == (365, (1, 1))
+    images = noise(2, 224)
+    expected = by_hand(network.module, "fc", images)
+    assert torch.equal(layer_activations(network, images)[:, :, 0, 0], expected)
+
+
+def test_units_that_come_last_are_turned() -> None:
+    last, second = (load_network(untrained("swin_t", layer)) for layer in ("norm", "permute"))
+    images = noise(1, 224)
+    assert torch.equal(layer_activations(last, images), layer_activations(second, images))
+
+
+def test_tokens_are_laid_on_the_grid_of_their_patches() -> None:
+    """Patch embeddings are tokens in the encoder and maps before it."""
+    network = load_network(untrained("vit_b_32", "encoder.dropout"))
+    images = noise(2, 224)
+    patches = by_hand(network.module, "conv_proj", images)
+    places = network.module.state_dict()["encoder.pos_embedding"][0, 1:]
+    expected = patches + places.T.reshape(768, 7, 7)
+    torch.testing.assert_close(layer_activations(network, images), expected)
     assert layer_activations(network, noise(1, 224)).is_contiguous()
 
 

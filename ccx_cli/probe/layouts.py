@@ -1,0 +1,137 @@
+"""How a layer's output is laid out, and turned into maps ``(images, units, height, width)``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd, isqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+MAPS = "maps"
+CHANNELS_LAST = "maps, units last"
+TOKENS = "tokens"
+VECTOR = "vector"
+
+# A class token, a distillation token and four registers are the most that published networks have.
+_MOST_LEADING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where in a layer's output the units and the pixels of their maps are.
+
+    Attributes
+    ----------
+    kind
+        ``MAPS`` for ``(images, units, h, w)``, ``CHANNELS_LAST`` for ``(images, h, w, units)``,
+        ``TOKENS`` for ``(images, tokens, units)``, ``VECTOR`` for ``(images, units)``.
+    units
+        How many.
+    map_shape
+        Height and width of a unit's map.
+    leading
+        Tokens before those of the grid: class and register tokens, which have no place in it.
+    """
+
+    kind: str
+    units: int
+    map_shape: tuple[int, int]
+    leading: int = 0
+
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
+        """Return the output of the layer as ``(images, units, h, w)``."""
+        match self.kind:
+            case "maps, units last":
+                return output.permute(0, 3, 1, 2)
+            case "tokens":
+                grid = output[:, self.leading :].transpose(1, 2)
+                return grid.reshape(len(output), self.units, *self.map_shape)
+            case "vector":
+                return output[:, :, None, None]
+        return output
+
+    def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+        """Return what the layer's output would be with other maps; the inverse of ``maps``.
+
+        Parameters
+        ----------
+        maps
+            ``(versions * images, units, h, w)``, version by version.
+        plain
+            The layer's own output for the images, from which class tokens are taken.
+        """
+        match self.kind:
+            case "maps, units last":
+                return maps.permute(0, 2, 3, 1)
+            case "tokens":
+                import torch
+
+                versions = len(maps) // len(plain)
+                leading = plain[:, : self.leading].repeat(versions, 1, 1)
+                return torch.cat([leading, maps.flatten(2).transpose(1, 2)], 1)
+            case "vector":
+                return maps.flatten(1)
+        return maps
+
+
+def layout_of(
+    shape: Sequence[int], size: tuple[int, int], other: Sequence[int] | None
+) -> Layout | None:
+    """Tell how the output of a layer is laid out.
+
+    Parameters
+    ----------
+    shape
+        Of the output for one image.
+    size
+        Height and width of the image, in pixels.
+    other
+        Shape of the output for an image of another size, if the network takes one: the axis of
+        the units is the one that stays.
+
+    Returns
+    -------
+    Layout or None
+        None where there are no maps in it.
+    """
+    if not shape or shape[0] != 1 or 0 in shape:
+        return None
+    if other is not None and len(other) != len(shape):
+        return None
+    match tuple(shape[1:]):
+        case (units,):
+            return Layout(VECTOR, units, (1, 1))
+        case (tokens, units):
+            if other is not None and other[2] != units:
+                return None
+            return _on_grid(tokens, units, size)
+        case (first, second, third):
+            if other is None:
+                last = not _alike((second, third), size) and _alike((first, second), size)
+            else:
+                last = other[1] != first
+                if last and other[3] != third:
+                    return None
+            if last:
+                return Layout(CHANNELS_LAST, third, (first, second))
+            return Layout(MAPS, first, (second, third))
+    return None
+
+
+def _on_grid(tokens: int, units: int, size: tuple[int, int]) -> Layout | None:
+    """Lay tokens on the largest grid of the image's proportions, the first ones left over."""
+    common = gcd(*size)
+    height, width = size[0] // common, size[1] // common
+    scale = isqrt(tokens // (height * width))
+    leading = tokens - scale * scale * height * width
+    if scale == 0 or leading > _MOST_LEADING:
+        return None
+    return Layout(TOKENS, units, (scale * height, scale * width), leading)
+
+
+def _alike(grid: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Tell whether a grid has the proportions of the image, but for rounding."""
+    return abs(grid[0] * size[1] - grid[1] * size[0]) < max(size)

@@ -1,0 +1,284 @@
+"""Networks that a user's own code makes: ``file.py:factory`` and ``package.module:factory``.
+
+The names are read without torch; only a call of the factory imports it, with the user's code.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NAME_LENGTH = 60
+
+
+def is_own(model: str) -> bool:
+    """Tell whether ``--model`` names a factory, not one of the networks that ccx knows."""
+    return ":" in model
+
+
+def resolve_own(model: str) -> str:
+    """Return the name of a factory as it can be found again, the path of its file absolute.
+
+    Raises
+    ------
+    UsageError
+        If it is not of the form ``file.py:factory`` or ``package.module:factory``.
+    MissingInputError
+        If there is no such file.
+    """
+    place, _, factory = model.rpartition(":")
+    if not factory.isidentifier():
+        raise UsageError(
+            f"--model {model} names no factory: write file.py:factory or package.module:factory."
+        )
+    if place.endswith(".py"):
+        path = Path(place).expanduser().absolute()
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "is not there"
+            raise MissingInputError(f"--model {model}: the file {path} {what}: check the path.")
+        return f"{path}:{factory}"
+    if not all(part.isidentifier() for part in place.split(".")):
+        raise UsageError(
+            f"--model {model}: {place or 'nothing'} is neither a module nor a file that ends in "
+            ".py: write file.py:factory or package.module:factory."
+        )
+    return model
+
+
+def short_name(model: str) -> str:
+    """Return a factory's name fit for a directory: ``nets.make`` for ``/home/me/nets.py:make``."""
+    place, _, factory = model.rpartition(":")
+    module = Path(place).stem if place.endswith(".py") else place
+    return re.sub(r"[^\w.]", "_", f"{module}.{factory}")[-_NAME_LENGTH:]
+
+
+def read_arguments(words: Sequence[str]) -> dict[str, Any]:
+    """Read ``key=value`` words as arguments of a factory.
+
+    A value is a Python literal (``3``, ``False``, ``[1, 2]``) or, being none, a string.
+
+    Raises
+    ------
+    UsageError
+        If a word is not of that form, or a key is given twice.
+    """
+    arguments: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(f"--model-arg {word} is not of the form key=value.")
+        if key in arguments:
+            raise UsageError(f"--model-arg {key} is given twice: leave one out.")
+        try:
+            arguments[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            arguments[key] = text
+    return arguments
+
+
+def source_sha256(model: str) -> str:
+    """Return the SHA-256 of the file that holds the factory; of its name where there is no file.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file or module.
+    """
+    place = model.rpartition(":")[0]
+    path: str | None = place
+    if not place.endswith(".py"):
+        path = _import_module(model, place).__file__
+    if path is None:
+        return hashlib.sha256(model.encode()).hexdigest()
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise MissingInputError(
+            f"--model {model}: the file {path} cannot be read ({error.strerror}): check the path."
+        ) from error
+
+
+def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
+    """Call the factory, its random numbers seeded; what it prints goes to stderr.
+
+    Parameters
+    ----------
+    model
+        From ``resolve_own``.
+    words
+        Its arguments, as ``key=value``.
+    seed
+        Seed of torch's random numbers, whose state is restored.
+
+    Raises
+    ------
+    MissingInputError
+        If its file or module is not there.
+    DamagedDataError
+        If that cannot be imported.
+    UsageError
+        If there is no such callable, or it returns no network.
+    CcxError
+        If it raises.
+    """
+    import torch
+    from torch import nn
+
+    arguments = read_arguments(words)
+    with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
+        factory = _find_factory(model)
+        torch.default_generator.manual_seed(seed)
+        try:
+            made = factory(**arguments)
+        except (Exception, SystemExit) as error:
+            given = f" with {', '.join(words)}" if words else ""
+            raise CcxError(
+                f"--model {model}: the factory{given} raises {_said(error)}: mend it, or its "
+                "--model-arg (--debug shows where)."
+            ) from error
+    if not isinstance(made, nn.Module):
+        raise UsageError(
+            f"--model {model} returns a {type(made).__name__}, not a torch.nn.Module: name a "
+            "callable that returns a network."
+        )
+    return made
+
+
+def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
+    """Call the factory as ``build_own`` does, sure that its weights are random ones.
+
+    Raises
+    ------
+    UsageError
+        If another seed gives the same weights.
+    """
+    module = build_own(model, words, seed)
+    if state_sha256(module, model) == state_sha256(build_own(model, words, seed + 1), model):
+        raise UsageError(
+            f"--pretrained none: {model} makes the same weights whatever the seed, as if it loaded "
+            "them: leave out --pretrained, or turn that off by --model-arg."
+        )
+    return module
+
+
+@lru_cache(maxsize=16)
+def own_weights_sha256(
+    model: str, words: tuple[str, ...], seed: int, untrained: bool, source: str
+) -> str:
+    """Return the SHA-256 of the weights that the factory gives; ``source`` is its file's."""
+    build = untrained_own if untrained else build_own
+    return state_sha256(build(model, words, seed), model)
+
+
+def state_sha256(module: nn.Module, model: str) -> str:
+    """Return the SHA-256 over the names, types, shapes and bytes of a network's state dict.
+
+    Raises
+    ------
+    UsageError
+        If its tensors have no bytes yet, as those of lazy layers.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        if not isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value!r}\n".encode())
+            continue
+        try:
+            content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        except (RuntimeError, ValueError, NotImplementedError) as error:
+            raise UsageError(
+                f"--model {model}: the weights {name} have no values yet "
+                f"({str(error).splitlines()[0]}): let the factory return a network ready to run."
+            ) from error
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(content.tobytes())
+    return digest.hexdigest()
+
+
+def _find_factory(model: str) -> Callable[..., Any]:
+    place, _, factory = model.rpartition(":")
+    load = _import_file if place.endswith(".py") else _import_module
+    module = load(model, place)
+    found = getattr(module, factory, None)
+    if not callable(found):
+        what = "is no callable" if hasattr(module, factory) else "is not there"
+        known = [name for name, value in vars(module).items() if callable(value)]
+        near = suggestion(factory, known) or ": check the name after the colon."
+        raise UsageError(f"--model {model}: {factory} {what}{near}")
+    return found  # type: ignore[no-any-return]
+
+
+def _import_file(model: str, place: str) -> ModuleType:
+    name = f"ccx_own_{hashlib.sha256(f'{place} {source_sha256(model)}'.encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    _look_in(str(Path(place).parent))
+    spec = importlib.util.spec_from_file_location(name, place)
+    if spec is None or spec.loader is None:
+        raise DamagedDataError(f"--model {model}: {place} is no Python file: check the path.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickles look their module up by its name.
+    sys.modules[name] = module
+    try:
+        with _imports(model):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import_module(model: str, place: str) -> ModuleType:
+    _look_in(str(Path.cwd()))
+    with _imports(model):
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+                raise
+            raise MissingInputError(
+                f"--model {model}: there is no module {error.name}: install it, or run ccx in the "
+                "folder that holds it."
+            ) from error
+
+
+@contextmanager
+def _imports(model: str) -> Iterator[None]:
+    try:
+        yield
+    except CcxError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DamagedDataError(
+            f"--model {model} cannot be imported, it raises {_said(error)}: mend it (--debug shows "
+            "where)."
+        ) from error
+
+
+def _look_in(folder: str) -> None:
+    """Let imports find what lies beside the user's code, after everything that is installed."""
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _said(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    shown = text if len(text) <= 200 else f"{text[:200]}..."
+    return f"{type(error).__name__}: {shown.rstrip('.')}" if text else type(error).__name__

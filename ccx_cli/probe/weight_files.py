@@ -1,0 +1,114 @@
+"""Where the files of weights lie, published and given, told without importing torch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ccx_cli.errors import MissingInputError, UsageError
+
+PLACES365_FILES = {
+    "alexnet": "alexnet_places365.pth.tar",
+    "densenet161": "whole_densenet161_places365_python36.pth.tar",
+    "resnet18": "resnet18_places365.pth.tar",
+    "resnet50": "resnet50_places365.pth.tar",
+    "vgg16": "vgg16_places365-0bafbc55.pth",
+}
+
+# torchvision names an ImageNet file <stem>-<digest>.pth, the stem being the model's name but for
+# these, in order of preference: lc_swag was trained for inputs of 224 pixels, swag was not.
+IMAGENET_STEMS: dict[str, tuple[str, ...]] = {
+    "alexnet": ("alexnet-owt",),
+    "efficientnet_b0": ("efficientnet_b0_rwightman",),
+    "efficientnet_b1": ("efficientnet_b1", "efficientnet_b1_rwightman"),
+    "efficientnet_b2": ("efficientnet_b2_rwightman",),
+    "efficientnet_b3": ("efficientnet_b3_rwightman",),
+    "efficientnet_b4": ("efficientnet_b4_rwightman",),
+    "efficientnet_b5": ("efficientnet_b5_lukemelas",),
+    "efficientnet_b6": ("efficientnet_b6_lukemelas",),
+    "efficientnet_b7": ("efficientnet_b7_lukemelas",),
+    "inception_v3": ("inception_v3_google",),
+    "mnasnet0_5": ("mnasnet0.5_top1_67.823",),
+    "mnasnet1_0": ("mnasnet1.0_top1_73.512",),
+    "regnet_y_128gf": ("regnet_y_128gf_lc_swag", "regnet_y_128gf_swag"),
+    "shufflenet_v2_x0_5": ("shufflenetv2_x0.5",),
+    "shufflenet_v2_x1_0": ("shufflenetv2_x1",),
+    "shufflenet_v2_x1_5": ("shufflenetv2_x1_5",),
+    "shufflenet_v2_x2_0": ("shufflenetv2_x2_0",),
+    "vit_h_14": ("vit_h_14_lc_swag",),
+}
+
+
+def weights_file(
+    models_root: Path, model: str, pretrained: str, weights: Path | None
+) -> Path | None:
+    """Return the file of a network's weights; None where they come from none.
+
+    Raises
+    ------
+    UsageError
+        If a file is given where none is meant, or none was published.
+    MissingInputError
+        If the file is not there.
+    """
+    if weights is None:
+        if pretrained == "places365":
+            return _places365_file(models_root, model)
+        return _imagenet_file(models_root, model) if pretrained == "imagenet" else None
+    if pretrained == "none":
+        raise UsageError(
+            f"--pretrained none starts from random weights but --weights {weights} gives some: "
+            "choose one of the two."
+        )
+    if pretrained == "demo":
+        raise UsageError(
+            f"The demo network brings its own weights: leave out --weights {weights}, or name "
+            "another --model."
+        )
+    weights = weights.expanduser()
+    if not weights.is_file():
+        what = "is a folder, not a file" if weights.is_dir() else "is not there"
+        raise MissingInputError(f"--weights {weights} {what}: check the path.")
+    return weights
+
+
+def _places365_file(models_root: Path, model: str) -> Path:
+    if model not in PLACES365_FILES:
+        raise UsageError(
+            f"Places365 weights were published for {_listed(sorted(PLACES365_FILES))}, not for "
+            f"{model}: take --pretrained imagenet or none, or give a file with --weights."
+        )
+    name = PLACES365_FILES[model]
+    for path in (models_root / "places365" / name, models_root / name):
+        if path.is_file():
+            return path
+    raise _not_fetched(models_root, model, "places365")
+
+
+def _imagenet_file(models_root: Path, model: str) -> Path:
+    folders = [folder for folder in (models_root / "imagenet", models_root) if folder.is_dir()]
+    for folder in folders:
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        for stem in IMAGENET_STEMS.get(model, (model,)):
+            published = re.compile(re.escape(stem) + r"-[0-9a-f]{8,}\.pth")
+            found = [name for name in names if published.fullmatch(name)]
+            if len(found) > 1:
+                raise UsageError(
+                    f"{folder} has {len(found)} sets of ImageNet weights for {model}, "
+                    f"{_listed(found)}: say which with --weights."
+                )
+            if found:
+                return folder / found[0]
+    raise _not_fetched(models_root, model, "imagenet")
+
+
+def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInputError:
+    return MissingInputError(
+        f"The {pretrained} weights of {model} are not in {models_root}: get them with "
+        f"`ccx fetch {pretrained}/{model}`, give a file with --weights, or try `ccx demo`, which "
+        "needs none."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

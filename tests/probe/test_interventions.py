@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from ccx_cli.probe.catalog import choose_network
+from ccx_cli.probe.interventions import Intervention
+from ccx_cli.probe.networks import load_network
+
+
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        ("vit_b_32", "encoder.layers.encoder_layer_9"),
+        ("swin_t", "features.5"),
+        ("shufflenet_v2_x0_5", "fc"),
+    ],
+)
+def test_changes_reach_the_answer_whatever_the_layout(model: str, layer: str) -> None:
+    network = load_network(choose_network(Path("nowhere"), model, "none", layer, None, 0))
+    with torch.no_grad():
+        # An untrained vision transformer answers 0 to everything.
+        for weights in network.module.parameters():
+            if not weights.any():
+                weights.normal_(generator=torch.Generator().manual_seed(2))
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    seen: list[torch.Size] = []
+
+    def change(maps: torch.Tensor) -> torch.Tensor:
+        seen.append(maps.shape)
+        return torch.stack([maps, maps * 0])
+
+    scores = Intervention(network).scores(images, change, 2)
+    with torch.inference_mode():
+        expected = network.module(images)
+    assert seen == [torch.Size((2, network.units, *network.map_shape))]
+    torch.testing.assert_close(scores[0], expected, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(scores[1], expected, atol=1e-1)
