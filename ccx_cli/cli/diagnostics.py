@@ -135,17 +135,23 @@ class _PlainTask:
         self._console = console
         self._what = what
         self._total = total
-        self._done = self._from = done
+        self._done = done
         self._unit = unit
         self._began = self._told = time.monotonic()
+        # The first piece may carry what is done once, such as compiling, and says nothing of speed.
+        self._first: tuple[float, int] | None = None
 
     def advance(self, amount: int = 1) -> None:
         self._done += amount
         now = time.monotonic()
-        if now - self._told < _PLAIN_SECONDS or self._done >= self._total:
+        if self._first is None:
+            self._first = now, self._done
+            return
+        since, done = self._first
+        if now - self._told < _PLAIN_SECONDS or self._done >= self._total or now == since:
             return
         self._told = now
-        speed = (self._done - self._from) / (now - self._began)
+        speed = (self._done - done) / (now - since)
         left = f"about {(self._total - self._done) / speed:,.0f} s left"
         self._say(f"{_megabytes(speed)} MB/s, {left}" if self._unit == BYTES else left)
 

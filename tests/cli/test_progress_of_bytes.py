@@ -47,6 +47,8 @@ def test_a_line_while_it_lasts(console: Console, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ccx_cli.cli.diagnostics._PLAIN_SECONDS", 0.0)
     with _PlainProgress(console).task("Fetching", 4_000_000, unit="bytes") as task:
         task.advance(1_000_000)
+        assert shown(console) == ""  # The first piece says nothing of speed.
+        task.advance(1_000_000)
     first = shown(console).splitlines()[0]
-    assert first.startswith("Fetching: 1.0 of 4.0 MB, ")
+    assert first.startswith("Fetching: 2.0 of 4.0 MB, ")
     assert "MB/s, about 0 s left" in first
