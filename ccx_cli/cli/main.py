@@ -15,9 +15,11 @@ from ccx_cli.cli import (
     cache,
     cluster,
     compare,
+    concepts,
     demo,
     explain,
     fetch,
+    import_,
     importance,
     layers,
     metrics,
@@ -72,6 +74,8 @@ def ccx(
 
 app.command(rich_help_panel="Data")(with_groups(demo.demo))
 app.command(rich_help_panel="Data")(with_groups(fetch.fetch))
+app.add_typer(import_.app, rich_help_panel="Data")
+app.command(rich_help_panel="Data")(with_groups(concepts.concepts))
 app.add_typer(cache.app, rich_help_panel="Data")
 app.command(rich_help_panel="Explain")(with_groups(layers.layers))
 app.command(rich_help_panel="Explain")(with_groups(cluster.cluster))

@@ -13,14 +13,8 @@ and shard ``sets`` the distinct sets of all images (``indptr``, ``labels``, ``to
 from __future__ import annotations
 
 import json
-import multiprocessing
-import signal
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +31,7 @@ from ccx_cli.concepts.label_sets import (
     count_images,
     merge_tables,
 )
+from ccx_cli.concepts.processes import in_processes
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
@@ -268,43 +263,12 @@ def _build_blocks(
 ) -> None:
     n_images = len(dataset.rows)
     n_missing = sum(min(BLOCK, n_images - start) for start in missing)
-    pool = None
-    if workers > 1 and n_missing > _IN_PROCESS:
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(workers, len(missing)), mp_context=context)
-    with (
-        pool or nullcontext(),
-        progress.task("Concept index", n_images, done=n_images - n_missing) as task,
-    ):
-        if pool is None:
-            for start in missing:
-                block = _collapse_block(dataset, start)
-                _write_block(cache, start, block)
-                task.advance(len(block.maps))
-            return
-        futures: dict[Future[_Block], int] = {}
-        try:
-            with _ignoring_interrupts():
-                futures = {pool.submit(_collapse_block, dataset, start): start for start in missing}
-            for future in as_completed(futures):
-                block = future.result()
-                _write_block(cache, futures.pop(future), block)
-                task.advance(len(block.maps))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Let processes started inside leave Ctrl-C to this one, which ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    processes = workers if n_missing > _IN_PROCESS else 1
+    collapse = partial(_collapse_block, dataset)
+    with progress.task("Concept index", n_images, done=n_images - n_missing) as task:
+        for start, block in in_processes(collapse, missing, processes):
+            _write_block(cache, start, block)
+            task.advance(len(block.maps))
 
 
 def _write_block(cache: ShardedCache, start: int, block: _Block) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,22 @@ def move_into_place(beside: Path, path: Path) -> None:
         os.fsync(written.fileno())
     beside.replace(path)
     _sync_directory(path.parent)
+
+
+def move_directory_into_place(beside: Path, directory: Path) -> None:
+    """Rename ``beside`` to ``directory`` once all its bytes are on disk; what was there goes.
+
+    Both must be in the same folder. A reader finds the old directory, for an instant none, then
+    the new one.
+    """
+    os.sync()
+    old = directory.with_name(f".{directory.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if directory.exists():
+        directory.rename(old)
+    beside.rename(directory)
+    _sync_directory(directory.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,6 +25,7 @@ COMMANDS = (
     "cache clear",
     "cluster",
     "explain",
+    "layers",
 )
 HEAVY = {"torch", "torchvision", "numba", "numpy", "h5py", "sklearn", "scipy", "pyeda", "textual"}
 

@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from ccx_cli.concepts.color_names import COLOR_NAMES, name_colors
 from ccx_cli.concepts.demo import demo_scenes, draw_scene, write_demo_dataset
 from ccx_cli.concepts.demo.canvas import Canvas, Surface
-from ccx_cli.concepts.demo.color_names import name_colors
-from ccx_cli.concepts.demo.vocabulary import COLOR_NAMES, LABEL_NAMES, LABEL_NUMBERS, SCENE_NAMES
+from ccx_cli.concepts.demo.vocabulary import LABEL_NAMES, LABEL_NUMBERS, SCENE_NAMES
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import SilentProgress, Task
 

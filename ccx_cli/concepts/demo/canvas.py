@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ccx_cli.concepts.demo.color_names import name_colors
+from ccx_cli.concepts.color_names import name_colors
 from ccx_cli.concepts.demo.vocabulary import LABEL_NUMBERS
 
 Color = tuple[int, int, int]

@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-COLOR_NAMES = (
-    "black",
-    "blue",
-    "brown",
-    "grey",
-    "green",
-    "orange",
-    "pink",
-    "purple",
-    "red",
-    "white",
-    "yellow",
-)
-"""The eleven basic colour terms, in the order of their label numbers."""
+from ccx_cli.concepts.color_names import COLOR_NAMES
 
 SCENE_NAMES = (
     "street",

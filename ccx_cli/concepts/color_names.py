@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.concepts.demo.vocabulary import COLOR_NAMES
+COLOR_NAMES = (
+    "black",
+    "blue",
+    "brown",
+    "grey",
+    "green",
+    "orange",
+    "pink",
+    "purple",
+    "red",
+    "white",
+    "yellow",
+)
+"""The eleven basic colour terms (Berlin and Kay 1969), in the order of their label numbers."""
 
 _INDEX = {name: position for position, name in enumerate(COLOR_NAMES)}
 

@@ -1,0 +1,284 @@
+"""``ccx import``: other annotations, made into data sets in Broden's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.importing import ImportOptions, import_source, label_folders
+from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions, with_groups
+
+if TYPE_CHECKING:
+    from ccx_cli.concepts.importing.sources import Source
+    from ccx_cli.progress import Progress
+
+app = typer.Typer(
+    name="import",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def import_() -> None:
+    """Make a data set of your own annotated photographs.
+
+    The data set is in Broden's layout: every photograph square, --side pixels,
+    and label PNGs of half that side. It lies in broden1_SIDE under the data
+    sets' root; give each import a --data-dir (or --root-datasets) of its own
+    where another data set is there.
+
+    [bold]Examples[/bold]
+
+      ccx import folder photos --labels object=masks --names names.txt
+      ccx import coco panoptic_val2017.json val2017 --colors --data-dir coco
+      ccx import ade20k ADE20K_2021_17_01/images/ADE --colors --data-dir ade
+      ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
+      ccx import imagefolder textures --category texture --data-dir textures
+    """
+
+
+@app.command()
+@with_groups
+def folder(
+    *,
+    photographs: Annotated[Path, typer.Argument(help="Folder of photographs.")],
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="CATEGORY=FOLDER of label PNGs at the photographs' paths; repeatable.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="File of names, or CATEGORY=FILE for one category; repeatable.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    void: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Value without a label; repeatable.",
+            rich_help_panel=DATA,
+            show_default="255, where it has no name",
+        ),
+    ] = None,
+    first: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Value of the first name, in a names file without numbers.",
+            rich_help_panel=DATA,
+            show_default="1, or 0 if it is background",
+        ),
+    ] = None,
+    options: ImportOptions,
+    out: FormOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Import a folder of photographs and, a category each, folders of label PNGs.
+
+    A label PNG lies where its photograph does, in a folder of its own:
+    masks/a/1.png for photos/a/1.jpg. Its values are palette indices, grey
+    values of 8 or 16 bits, or red + 256 * green. The names file has a line for
+    each, with its value (3 car) or without; a JSON object does as well. The
+    value 0 is no label unless it has a name. Without --labels, --colors alone
+    gives labels.
+
+    [bold]Examples[/bold]
+
+      ccx import folder photos --labels object=masks --names names.txt
+      ccx import folder photos --labels object=things --labels part=parts
+        --names object=things.txt --names part=parts.txt --colors
+    """
+    from ccx_cli.concepts.importing.index_maps import read_index_maps
+    from ccx_cli.errors import UsageError
+
+    if not labels and not options.colors:
+        raise UsageError(
+            "No labels are named: add --labels CATEGORY=FOLDER, or --colors to name colours only."
+        )
+
+    def read(progress: Progress) -> Source:
+        folders = label_folders(labels or (), names or (), first, progress)
+        named = {value for each in folders for value, name in each.names.items() if name}
+        ignored = tuple(void) if void else tuple({255} - named)
+        return read_index_maps(photographs, folders, ignored)
+
+    import_source(read, photographs, options, out, talk, places)
+
+
+@app.command()
+@with_groups
+def coco(
+    *,
+    annotations: Annotated[Path, typer.Argument(help="JSON of instances or panoptic.")],
+    photographs: Annotated[Path, typer.Argument(help="Folder of the photographs.")],
+    panoptic: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of panoptic PNGs.",
+            rich_help_panel=DATA,
+            show_default="named like the JSON, beside it",
+        ),
+    ] = None,
+    category: Annotated[
+        str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)
+    ] = "object",
+    no_crowds: Annotated[
+        bool,
+        typer.Option(
+            "--no-crowds",
+            metavar="",
+            help="Leave out regions of many instances at once (iscrowd).",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
+    options: ImportOptions,
+    out: FormOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Import COCO's instances or panoptic segmentation, or others in its form.
+
+    Regions may be polygons or run lengths, plain or packed. Instances overlap:
+    a pixel carries the categories of all it lies in.
+
+    [bold]Examples[/bold]
+
+      ccx import coco annotations/panoptic_val2017.json val2017 --colors
+      ccx import coco annotations/instances_val2017.json val2017
+    """
+    from ccx_cli.concepts.importing.coco import read_coco
+    from ccx_cli.concepts.importing.naming import check_category
+
+    def read(progress: Progress) -> Source:
+        progress.note(f"Reading {annotations}.")
+        return read_coco(
+            annotations,
+            photographs,
+            panoptic,
+            category=check_category(category),
+            crowds=not no_crowds,
+        )
+
+    import_source(read, photographs, options, out, talk, places)
+
+
+@app.command()
+@with_groups
+def ade20k(
+    *,
+    root: Annotated[Path, typer.Argument(help="Folder of the full data set, or any below.")],
+    options: ImportOptions,
+    out: FormOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Import ADE20K's full annotations: objects, parts of all levels, scenes.
+
+    Each photograph needs its *_seg.png and *.json beside it, as in the release
+    of 2021. Concepts are called by the first of their synonyms.
+
+    [bold]Examples[/bold]
+
+      ccx import ade20k ADE20K_2021_17_01/images/ADE --colors
+      ccx import ade20k ADE20K_2021_17_01/images/ADE/validation --subset ade-val
+    """
+    from ccx_cli.concepts.importing.ade20k import read_ade20k
+
+    def read(progress: Progress) -> Source:
+        return read_ade20k(root, progress)
+
+    import_source(read, Path("ade20k"), options, out, talk, places)
+
+
+@app.command()
+@with_groups
+def voc(
+    *,
+    photographs: Annotated[Path, typer.Argument(help="Folder of photographs (JPEGImages).")],
+    label_maps: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="Folder of index PNGs (SegmentationClass).")
+    ],
+    names: Annotated[Path, typer.Option(help="File of names.", rich_help_panel=DATA)],
+    category: Annotated[
+        str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)
+    ] = "object",
+    void: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Value without a label; repeatable.", rich_help_panel=DATA, show_default="255"
+        ),
+    ] = None,
+    first: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Value of the first name, in a names file without numbers.",
+            rich_help_panel=DATA,
+            show_default="1, or 0 if it is background",
+        ),
+    ] = None,
+    options: ImportOptions,
+    out: FormOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Import index PNGs as Pascal VOC has them: the palette's index is the label.
+
+    Photographs without an index PNG are left out. 255, the outlines, is no
+    label, nor is 0 unless it has a name.
+
+    [bold]Examples[/bold]
+
+      ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
+    """
+    from ccx_cli.concepts.importing.index_maps import VOID, LabelFolder, read_index_maps
+    from ccx_cli.concepts.importing.names_file import read_names
+    from ccx_cli.concepts.importing.naming import check_category
+
+    def read(progress: Progress) -> Source:
+        named, counted = read_names(names, first)
+        if counted:
+            progress.note(counted)
+        folders = [LabelFolder(check_category(category), label_maps, named)]
+        return read_index_maps(photographs, folders, void or (VOID,), "voc")
+
+    import_source(read, Path("voc"), options, out, talk, places)
+
+
+@app.command()
+@with_groups
+def imagefolder(
+    *,
+    root: Annotated[Path, typer.Argument(help="Folder with a folder of photographs a label.")],
+    category: Annotated[
+        str, typer.Option(help="Category of the labels.", rich_help_panel=DATA)
+    ] = "scene",
+    options: ImportOptions,
+    out: FormOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Import photographs sorted into folders: the folder labels the whole photograph.
+
+    Folders called train and val (or the like) at the top say the split.
+
+    [bold]Examples[/bold]
+
+      ccx import imagefolder places --val-share 0.2
+      ccx import imagefolder textures --category texture --colors
+    """
+    from ccx_cli.concepts.importing.image_folders import read_image_folders
+    from ccx_cli.concepts.importing.naming import check_category
+
+    def read(progress: Progress) -> Source:
+        return read_image_folders(root, check_category(category))
+
+    import_source(read, root, options, out, talk, places)

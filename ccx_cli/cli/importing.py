@@ -1,0 +1,255 @@
+"""From a source of annotated photographs to a data set, and what to say of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import (
+    DATA,
+    OUTPUT,
+    RUNNING,
+    FormOptions,
+    OutputOptions,
+    PlaceOptions,
+    TalkOptions,
+)
+from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.concepts.importing.fit import Fit
+
+if TYPE_CHECKING:
+    from ccx_cli.concepts.importing.import_tables import ImportSettings, ImportSummary
+    from ccx_cli.concepts.importing.index_maps import LabelFolder
+    from ccx_cli.concepts.importing.sources import Source
+    from ccx_cli.progress import Progress
+
+COLUMNS = (
+    Column("category", "category", style="bold"),
+    Column("concepts", "concepts", right=True),
+    Column("images", "images", right=True),
+    Column("coverage", "coverage", right=True),
+    Column("commonest", "commonest", show=lambda record: ", ".join(record["commonest"])),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a data set is made, whatever it is made from."""
+
+    subset: Annotated[
+        str | None,
+        typer.Option(
+            help="What to call the set: --subset of other commands.",
+            rich_help_panel=DATA,
+            show_default="the folder's name",
+        ),
+    ] = None
+    side: Annotated[
+        int,
+        typer.Option(
+            help="Height and width of the photographs: what the network takes.",
+            rich_help_panel=DATA,
+        ),
+    ] = 224
+    fit: Annotated[
+        Fit,
+        typer.Option(
+            help="Take the square in the middle, or stretch the whole photograph.",
+            rich_help_panel=DATA,
+        ),
+    ] = Fit.CROP
+    colors: Annotated[
+        bool,
+        typer.Option(
+            "--colors",
+            metavar="",
+            help="Add the eleven basic colour names, for every pixel.",
+            rich_help_panel=DATA,
+        ),
+    ] = False
+    val_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the photographs, drawn at random, to mark val and not train.",
+            rich_help_panel=DATA,
+            show_default="as the source says",
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of that draw.", rich_help_panel=RUNNING)] = 0
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes; 0 for one a core.", rich_help_panel=RUNNING)
+    ] = 0
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            metavar="",
+            help="Read the annotations, say what would be made, and stop.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            metavar="",
+            help="Overwrite an earlier import, and the output file.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
+
+
+def import_source(
+    read: Callable[[Progress], Source],
+    folder: Path,
+    options: ImportOptions,
+    out: FormOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Read a source, write the data set, say what it is; ``folder`` names it by default."""
+    from ccx_cli.cli.inputs import available_cores, roots_of
+    from ccx_cli.concepts.importing.broden_writer import (
+        check_free_directory,
+        check_settings,
+        write_broden,
+    )
+    from ccx_cli.concepts.importing.import_tables import ImportSettings
+    from ccx_cli.concepts.importing.naming import check_subset, subset_of
+
+    subset = check_subset(options.subset if options.subset is not None else subset_of(folder))
+    settings = ImportSettings(
+        subset,
+        options.side,
+        options.fit,
+        options.colors,
+        options.val_share,
+        options.seed,
+    )
+    check_settings(settings)
+    with (
+        reporting(talk) as progress,
+        writing_to(
+            OutputOptions(out.format, out.output, options.force), COLUMNS, no_color=talk.no_color
+        ) as writer,
+    ):
+        datasets = roots_of(places).datasets
+        target = check_free_directory(datasets, options.side, options.force)
+        source = read(progress)
+        for note in source.notes:
+            progress.note(note)
+        if options.dry_run:
+            progress.note(_plan(source, settings, target))
+            return
+        summary = write_broden(
+            source,
+            datasets,
+            settings,
+            force=options.force,
+            workers=options.workers or available_cores(),
+            progress=progress,
+        )
+        records = _records(summary)
+        for record in records:
+            writer.line(record)
+        writer.rest(records)
+        _tell(summary, settings, places, progress)
+
+
+def _records(summary: ImportSummary) -> list[Record]:
+    return [
+        {
+            "category": each.category,
+            "concepts": each.concepts,
+            "images": each.images,
+            "coverage": each.coverage,
+            "commonest": list(each.commonest),
+        }
+        for each in summary.categories
+    ]
+
+
+def _tell(
+    summary: ImportSummary, settings: ImportSettings, places: PlaceOptions, progress: Progress
+) -> None:
+    """Say what was made, where, and what comes next."""
+    images = sum(summary.splits.values())
+    splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
+    progress.note(
+        f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {summary.directory}."
+    )
+    if summary.unused:
+        progress.note(f"{summary.unused:,} concepts are on no pixel, and are left out.")
+    if summary.unlabelled:
+        progress.note(f"{summary.unlabelled:,} images have no label on any pixel.")
+    words = ["ccx", "concepts", "--subset", settings.subset]
+    words += [] if settings.side == 224 else ["--side", str(settings.side)]
+    if places.root_datasets is not None:
+        words += ["--root-datasets", str(places.root_datasets)]
+    elif places.data_dir is not None:
+        words += ["--data-dir", str(places.data_dir)]
+    progress.note(f"Next: {shlex.join(words)}")
+
+
+def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
+    """Say how much a run would write, and where."""
+    named = [
+        f"{sum(category in label.categories for label in source.vocabulary):,} {category}"
+        for category in source.categories
+    ]
+    named += ["11 color"] if settings.colors and "color" not in source.categories else []
+    # Measured: a photograph takes some 0.5 bytes a pixel, its label PNGs a tenth of that each.
+    megabytes = len(source.images) * settings.side**2 * 0.7 / 1e6
+    return (
+        f"Would write {len(source.images):,} images with up to {', '.join(named)} concepts to "
+        f"{target}, about {megabytes:,.0f} MB."
+    )
+
+
+def label_folders(
+    labels: Sequence[str], names: Sequence[str], first: int | None, progress: Progress
+) -> list[LabelFolder]:
+    """Read ``--labels`` and ``--names``."""
+    from ccx_cli.concepts.importing.index_maps import LabelFolder
+    from ccx_cli.concepts.importing.names_file import read_names
+    from ccx_cli.concepts.importing.naming import check_category
+    from ccx_cli.errors import UsageError
+
+    pairs = [_parted(text) for text in labels]
+    wanted = {category for category, _ in pairs}
+    files: dict[str, Path] = {}
+    for text in names:
+        category, equals, own = text.partition("=")
+        if equals and category in wanted:
+            files[category] = Path(own)
+        else:
+            files |= dict.fromkeys(wanted.difference(files), Path(text))
+    read: dict[Path, dict[int, str]] = {}
+    folders = []
+    for category, folder in pairs:
+        if category not in files:
+            raise UsageError(
+                f"--labels {category}={folder} has no names: add --names {category}=FILE."
+            )
+        file = files[category]
+        if file not in read:
+            read[file], counted = read_names(file, first)
+            if counted:
+                progress.note(counted)
+        folders.append(LabelFolder(check_category(category), folder, read[file]))
+    return folders
+
+
+def _parted(text: str) -> tuple[str, Path]:
+    from ccx_cli.errors import UsageError
+
+    category, equals, folder = text.partition("=")
+    if not (category and equals and folder):
+        raise UsageError(f"--labels {text} is not CATEGORY=FOLDER, such as object=masks.")
+    return category, Path(folder)

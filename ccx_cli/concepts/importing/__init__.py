@@ -1,0 +1,1 @@
+"""Other people's annotations, made into data sets in Broden's layout."""

@@ -1,0 +1,214 @@
+"""ADE20K's full annotations: objects, parts of several levels, and the scene."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.concepts.importing.pictures import read_channels
+from ccx_cli.concepts.importing.sources import (
+    SCENE,
+    TRAIN,
+    VAL,
+    NumberMap,
+    Source,
+    SourceImage,
+    VocabularyBuilder,
+    damaged,
+    numbers_of,
+)
+from ccx_cli.errors import MissingInputError
+from ccx_cli.progress import Progress, SilentProgress
+
+OBJECT, PART = "object", "part"
+_SEGMENTATION = "_seg"
+_SPLITS = {"training": TRAIN, "train": TRAIN, "validation": VAL, "val": VAL}
+
+
+@dataclass(frozen=True, slots=True)
+class AdeMap:
+    """One PNG of a photograph: its objects, or its parts of one level.
+
+    Attributes
+    ----------
+    numbers
+        Index of the name (``red // 10 * 256 + green``) to label number.
+    """
+
+    category: str
+    file: Path
+    numbers: Mapping[int, int]
+
+    def read(self) -> list[NumberMap]:
+        """Read the label numbers of all pixels.
+
+        Raises
+        ------
+        MissingInputError, DamagedDataError
+            If the file is not there, or holds an index that no JSON names.
+        """
+        channels = read_channels(self.file)
+        indices = channels[..., 0] // 10 * 256 + channels[..., 1]
+        numbers, unknown = numbers_of(indices, {0: 0, **self.numbers})
+        if unknown is not None:
+            raise damaged(
+                self.file,
+                f"holds the name index {unknown}, which no photograph's JSON names: restore both "
+                "from one release of ADE20K",
+            )
+        return [NumberMap(self.category, numbers, self.file)]
+
+
+@dataclass
+class _Names:
+    """What the JSONs say of the name indices: full names, and how many objects have each."""
+
+    full: dict[int, str] = field(default_factory=dict)
+    counts: dict[str, Counter[int]] = field(
+        default_factory=lambda: {OBJECT: Counter(), PART: Counter()}
+    )
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        index, name = int(record["name_ndx"]), str(record["name"]).strip()
+        if name in {"", "-"}:
+            name = str(record.get("raw_name") or "").strip()
+        if index and name:
+            self.full.setdefault(index, name)
+            level = int(record["parts"]["part_level"])
+            self.counts[PART if level else OBJECT][index] += 1
+
+    def short(self) -> dict[int, tuple[str, tuple[str, ...]]]:
+        """Name each index by its first synonym; of two that share it, the rarer keeps all."""
+        often = self.counts[OBJECT] + self.counts[PART]
+        taken: set[str] = set()
+        named: dict[int, tuple[str, tuple[str, ...]]] = {}
+        for index in sorted(self.full, key=lambda index: (-often[index], index)):
+            first, *others = [word.strip() for word in self.full[index].split(",")]
+            name = self.full[index] if first in taken else first
+            name = f"{name} ({index})" if name in taken else name
+            taken.add(name)
+            named[index] = name, tuple(filter(None, others))
+        return named
+
+
+def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
+    """Read ADE20K as it is published in full (2021), or any part of its folders.
+
+    Beside ``NAME.jpg`` lie ``NAME_seg.png``, ``NAME_parts_1.png`` and so on for finer parts, and
+    ``NAME.json``. Objects and parts are called by the first of their synonyms; the scene is the
+    last word of the JSON's ``scene``, or where it has none the name of the folder.
+
+    Parameters
+    ----------
+    root
+        A folder with such files in it or below it.
+    progress
+        Told of each JSON.
+
+    Raises
+    ------
+    MissingInputError
+        If there are no annotations, or one lacks its photograph or its JSON.
+    DamagedDataError
+        If a JSON is not of that form.
+    """
+    progress = progress or SilentProgress()
+    segmented = sorted(root.rglob(f"*{_SEGMENTATION}.png"))
+    if not segmented:
+        raise MissingInputError(
+            f"There are no ADE20K annotations (*_seg.png) in {root}: name the folder of the full "
+            "data set, images/ADE."
+        )
+    names = _Names()
+    scenes: dict[Path, str] = {}
+    with progress.task("Reading annotations", len(segmented)) as task:
+        for path in segmented:
+            stem = path.with_name(path.stem.removesuffix(_SEGMENTATION))
+            scenes[stem] = _read_json(stem.with_name(f"{stem.name}.json"), names)
+            task.advance()
+    vocabulary, numbers = _number(names)
+    scene_numbers = {
+        scene: vocabulary.number(scene, SCENE) for scene in sorted(set(scenes.values()))
+    }
+    images = [_image(root, stem, numbers, scene_numbers[scene]) for stem, scene in scenes.items()]
+    return Source("ade20k", vocabulary.labels(), tuple(sorted(images, key=lambda each: each.name)))
+
+
+def _read_json(path: Path, names: _Names) -> str:
+    """Take in the names of a JSON, and return its scene."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingInputError(
+            f"{path} cannot be read: each *_seg.png needs its JSON beside it, as in the full "
+            "ADE20K of 2021."
+        ) from error
+    try:
+        # Some of the published files are Latin-1.
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    try:
+        annotation = json.loads(text)["annotation"]
+        for record in annotation["object"]:
+            names.add(record)
+        words = [str(word).strip() for word in _list(annotation.get("scene"))]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(
+            path, f"is no annotation of ADE20K's ({type(error).__name__}: {error}): restore it"
+        ) from error
+    words = [word for word in words if word]
+    return words[-1] if words else path.parent.name
+
+
+def _list(value: object) -> Sequence[object]:
+    if isinstance(value, list):
+        return value
+    return [value] if isinstance(value, str) else []
+
+
+def _number(names: _Names) -> tuple[VocabularyBuilder, dict[str, dict[int, int]]]:
+    """Number the concepts, in each category the commonest first."""
+    short = names.short()
+    vocabulary = VocabularyBuilder()
+    numbers: dict[str, dict[int, int]] = {}
+    for category in (OBJECT, PART):
+        often = names.counts[category]
+        numbers[category] = {
+            index: vocabulary.number(short[index][0], category, short[index][1])
+            for index in sorted(often, key=lambda index: (-often[index], index))
+        }
+    # A part seen whole, or a whole seen as a part: named in the other category's JSONs only.
+    for category, other in ((OBJECT, PART), (PART, OBJECT)):
+        numbers[category] = {**numbers[other], **numbers[category]}
+    return vocabulary, numbers
+
+
+def _image(
+    root: Path, stem: Path, numbers: Mapping[str, Mapping[int, int]], scene: int
+) -> SourceImage:
+    photograph = stem.with_name(f"{stem.name}.jpg")
+    if not photograph.is_file():
+        raise MissingInputError(f"{photograph} is missing: restore the photograph.")
+    maps = [
+        AdeMap(OBJECT, stem.with_name(f"{stem.name}{_SEGMENTATION}.png"), numbers[OBJECT]),
+    ]
+    level = 1
+    while (parts := stem.with_name(f"{stem.name}_parts_{level}.png")).is_file():
+        maps.append(AdeMap(PART, parts, numbers[PART]))
+        level += 1
+    inside = stem.relative_to(root)
+    # Above the given folder too: it may be the one of the training images.
+    above = (part.lower() for part in reversed(stem.absolute().parts[:-1]))
+    split = next((_SPLITS[part] for part in above if part in _SPLITS), "")
+    return SourceImage(
+        inside.name if stem.name.startswith("ADE_") else inside.as_posix(),
+        photograph,
+        split,
+        ((SCENE, scene),),
+        tuple(maps),
+    )

@@ -1,0 +1,283 @@
+"""COCO's annotations: instances (polygons, run lengths) and panoptic segmentation (PNGs)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.importing.coco_masks import fill_polygon, fill_runs, unpack_counts
+from ccx_cli.concepts.importing.pictures import read_channels
+from ccx_cli.concepts.importing.sources import (
+    NumberMap,
+    Source,
+    SourceImage,
+    VocabularyBuilder,
+    damaged,
+)
+from ccx_cli.errors import DamagedDataError, MissingInputError
+
+Json = Mapping[str, Any]
+Region = tuple[NDArray[np.float64], ...] | tuple[int, ...] | str
+"""Polygons ``(n_points, 2)``, run lengths, or run lengths as a packed string."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InstanceRegions:
+    """The regions of one photograph.
+
+    Attributes
+    ----------
+    file
+        The JSON.
+    shape
+        (height, width) of the photograph.
+    regions
+        Label number, and a region of it with its annotation's ``id``.
+    """
+
+    category: str
+    file: Path
+    shape: tuple[int, int]
+    regions: tuple[tuple[int, object, Region], ...]
+
+    def read(self) -> list[NumberMap]:
+        """Read the labels, a map a concept, since instances overlap; the smallest first.
+
+        Raises
+        ------
+        DamagedDataError
+            If a region is not one.
+        """
+        masks: dict[int, NDArray[np.bool_]] = {}
+        for number, annotation, region in self.regions:
+            try:
+                mask = _fill(region, *self.shape)
+            except ValueError as error:
+                raise damaged(
+                    self.file, f"has no region in annotation {annotation}: {error}"
+                ) from error
+            masks[number] = masks[number] | mask if number in masks else mask
+        ordered = sorted(masks.items(), key=lambda each: (int(each[1].sum()), each[0]))
+        return [
+            NumberMap(self.category, mask.astype(np.uint16) * np.uint16(number), self.file)
+            for number, mask in ordered
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class PanopticMap:
+    """The panoptic PNG of one photograph.
+
+    Attributes
+    ----------
+    numbers
+        Segment id (``red + 256 * green + 65536 * blue``) to label number, 0 for none.
+    """
+
+    category: str
+    file: Path
+    numbers: Mapping[int, int]
+
+    def read(self) -> list[NumberMap]:
+        """Read the label numbers of all pixels.
+
+        Raises
+        ------
+        MissingInputError, DamagedDataError
+            If the PNG is not there, or has a segment that the JSON does not tell of.
+        """
+        channels = read_channels(self.file)
+        ids = channels[..., 0] + (channels[..., 1] << 8) + (channels[..., 2] << 16)
+        found, places = np.unique(ids, return_inverse=True)
+        numbers = np.zeros(len(found), dtype=np.uint16)
+        for place, segment in enumerate(map(int, found)):
+            if segment and segment not in self.numbers:
+                raise damaged(
+                    self.file,
+                    f"has a segment {segment} that its JSON does not tell of: the two must be of "
+                    "one release",
+                )
+            numbers[place] = self.numbers.get(segment, 0)
+        return [NumberMap(self.category, numbers[places.reshape(ids.shape)], self.file)]
+
+
+def read_coco(
+    annotations: Path,
+    photographs: Path,
+    panoptic: Path | None = None,
+    *,
+    category: str = "object",
+    crowds: bool = True,
+) -> Source:
+    """Read a JSON of COCO's instances or of its panoptic segmentation, whichever it is.
+
+    Parameters
+    ----------
+    annotations
+        ``instances_val2017.json``, ``panoptic_val2017.json`` or another of their form, LVIS's too.
+    photographs
+        Their folder; those that are not in it are left out, and told of.
+    panoptic
+        The folder of panoptic PNGs; by default the one named like the JSON, beside it.
+    category
+        Of all concepts, things and stuff.
+    crowds
+        Whether regions of many instances (``iscrowd``) count as their category; they hold its
+        pixels, and some that are not.
+
+    Raises
+    ------
+    MissingInputError
+        If a file or folder is not there, or no photograph is.
+    DamagedDataError
+        If the JSON is not of that form.
+    """
+    content = _load(annotations)
+    try:
+        images = {each["id"]: each for each in content["images"]}
+        vocabulary = VocabularyBuilder()
+        numbers = {
+            each["id"]: vocabulary.number(str(each["name"]), category)
+            for each in content["categories"]
+        }
+        records = content["annotations"]
+        labelled: Mapping[object, InstanceRegions | PanopticMap]
+        if any("segments_info" in each for each in records[:1]):
+            kind = "coco panoptic"
+            folder = panoptic or annotations.with_suffix("")
+            if not folder.is_dir():
+                raise MissingInputError(
+                    f"The panoptic PNGs of {annotations} are not in {folder}: name their folder "
+                    "with --panoptic."
+                )
+            labelled = _panoptic(records, numbers, folder, category, crowds)
+        else:
+            kind = "coco instances"
+            labelled = _instances(records, numbers, images, annotations, category, crowds)
+        sourced, missing = _with_photographs(images, labelled, photographs)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise damaged(
+            annotations,
+            f"is no JSON of COCO's instances or panoptic annotations "
+            f"({type(error).__name__}: {error}): name one that is",
+        ) from error
+    if not sourced:
+        raise MissingInputError(
+            f"None of the photographs that {annotations} annotates is in {photographs}: name "
+            "their folder."
+        )
+    notes = []
+    if missing:
+        notes.append(f"{missing:,} annotated photographs are not in {photographs}: left out.")
+    without = len(images) - len(labelled)
+    if without:
+        notes.append(f"{without:,} photographs of {annotations.name} have no annotation: left out.")
+    return Source(kind, vocabulary.labels(), tuple(sourced), tuple(notes))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise MissingInputError(f"{path} cannot be read: name the JSON of annotations.") from error
+    except ValueError as error:
+        raise DamagedDataError(f"{path} is not JSON ({error}): restore it.") from error
+    if not isinstance(content, dict):
+        raise DamagedDataError(f"{path} is no JSON of COCO's: name one of annotations.")
+    return content
+
+
+def _panoptic(
+    records: Iterable[Json],
+    numbers: Mapping[object, int],
+    folder: Path,
+    category: str,
+    crowds: bool,
+) -> dict[object, PanopticMap]:
+    return {
+        record["image_id"]: PanopticMap(
+            category,
+            folder / record["file_name"],
+            {
+                int(segment["id"]): numbers[segment["category_id"]]
+                if crowds or not segment.get("iscrowd")
+                else 0
+                for segment in record["segments_info"]
+            },
+        )
+        for record in records
+    }
+
+
+def _instances(
+    records: Iterable[Json],
+    numbers: Mapping[object, int],
+    images: Mapping[object, Json],
+    file: Path,
+    category: str,
+    crowds: bool,
+) -> dict[object, InstanceRegions]:
+    regions: dict[object, list[tuple[int, object, Region]]] = {}
+    for record in records:
+        own = regions.setdefault(record["image_id"], [])
+        if crowds or not record.get("iscrowd"):
+            region = _region(record["segmentation"])
+            own.append((numbers[record["category_id"]], record.get("id"), region))
+    return {
+        image: InstanceRegions(
+            category, file, (int(images[image]["height"]), int(images[image]["width"])), tuple(own)
+        )
+        for image, own in regions.items()
+    }
+
+
+def _region(segmentation: Any) -> Region:
+    if isinstance(segmentation, list):
+        polygons = (np.asarray(each, dtype=np.float64) for each in segmentation)
+        # Some have two points, or an odd number of coordinates: they enclose nothing.
+        return tuple(
+            each.reshape(-1, 2) for each in polygons if len(each) >= 6 and not len(each) % 2
+        )
+    counts = segmentation["counts"]
+    return counts if isinstance(counts, str) else tuple(map(int, counts))
+
+
+def _fill(region: Region, height: int, width: int) -> NDArray[np.bool_]:
+    if isinstance(region, str):
+        return fill_runs(unpack_counts(region), height, width)
+    if region and isinstance(region[0], int):
+        return fill_runs([int(run) for run in region], height, width)
+    mask = np.zeros((height, width), dtype=np.bool_)
+    for points in region:
+        mask |= fill_polygon(np.asarray(points), height, width)
+    return mask
+
+
+def _with_photographs(
+    images: Mapping[object, Json],
+    labelled: Mapping[object, InstanceRegions | PanopticMap],
+    folder: Path,
+) -> tuple[list[SourceImage], int]:
+    """Pair annotations with the photographs that are there; also count those that are not."""
+    if not folder.is_dir():
+        raise MissingInputError(f"There is no folder {folder}: name the photographs'.")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    sourced = []
+    missing = 0
+    for image, annotation in labelled.items():
+        record = images[image]
+        name = str(record["file_name"] if "file_name" in record else record["coco_url"])
+        name = name if name in there else name.rpartition("/")[2]
+        if name not in there:
+            missing += 1
+            continue
+        stem = Path(name).with_suffix("").as_posix()
+        sourced.append(SourceImage(stem, folder / name, "", (), (annotation,)))
+    return sorted(sourced, key=lambda each: each.name), missing

@@ -1,0 +1,103 @@
+"""The three forms in which COCO writes a region: polygons, and run lengths plain or packed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FIRST = 48
+_MORE = 0x20
+_NEGATIVE = 0x10
+
+
+def unpack_counts(text: str) -> list[int]:
+    """Unpack the run lengths that COCO keeps as a string.
+
+    Each character holds, less 48, five bits of a number, the lowest first, and a sixth that says
+    whether more follow; the last five bits carry the sign. From the fourth number on, a number is
+    the difference to the one two before it.
+
+    Raises
+    ------
+    ValueError
+        If the string has a character that holds no six bits, or ends amid a number.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for code in text.encode("utf-8"):
+        bits = code - _FIRST
+        if not 0 <= bits < 64:
+            raise ValueError(f"the packed run lengths hold the character {chr(code)!r}")
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & _MORE:
+            continue
+        if bits & _NEGATIVE:
+            value -= 1 << shift
+        if len(counts) > 2:
+            value += counts[-2]
+        counts.append(value)
+        value = shift = 0
+    if shift:
+        raise ValueError("the packed run lengths end amid a number")
+    return counts
+
+
+def fill_runs(counts: Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
+    """Lay run lengths out as a mask.
+
+    Parameters
+    ----------
+    counts
+        Pixels outside, inside, outside, ... in turn, down the columns from the left.
+    height, width
+        Of the mask.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(height, width)`` bool.
+
+    Raises
+    ------
+    ValueError
+        If the runs do not cover the mask exactly.
+    """
+    runs = np.asarray(counts, dtype=np.int64).reshape(-1)
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(f"the run lengths are not those of {height}x{width} pixels")
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.repeat(inside, runs).reshape(width, height).T
+
+
+def fill_polygon(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+    """Fill a polygon by the even-odd rule: the pixels whose centre lies in it.
+
+    Parameters
+    ----------
+    points
+        ``(n_points, 2)`` of x and y in pixels, from the upper left corner of the picture.
+    height, width
+        Of the mask.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(height, width)`` bool.
+    """
+    x0, y0 = points.T
+    x1, y1 = np.roll(points, -1, axis=0).T
+    # Rows whose centre line y + 0.5 an edge crosses; at an end that two edges share, only one does.
+    first = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), 0, height).astype(np.int64)
+    last = np.clip(np.ceil(np.maximum(y0, y1) - 0.5), 0, height).astype(np.int64)
+    lengths = last - first
+    edge = np.repeat(np.arange(len(points)), lengths)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + first[edge]
+    slope = (x1 - x0)[edge] / (y1 - y0)[edge]
+    crossing = x0[edge] + (row + 0.5 - y0[edge]) * slope
+    column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
+    toggles = np.zeros((height, width + 1), dtype=np.uint8)
+    np.bitwise_xor.at(toggles, (row, column), 1)
+    return np.bitwise_xor.accumulate(toggles, axis=1)[:, :width].astype(np.bool_)

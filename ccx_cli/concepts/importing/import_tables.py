@@ -1,0 +1,182 @@
+"""The tables of an import, and what they sum up to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ccx_cli.concepts.broden_tables import Tally, WrittenLabel, write_index, write_label_tables
+from ccx_cli.concepts.importing.fit import Fit
+from ccx_cli.concepts.importing.painting import Frame, PaintedImage
+from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.errors import UsageError
+
+MARKER = "ccx-import.json"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSettings:
+    """How a source is made into a data set.
+
+    Attributes
+    ----------
+    subset
+        The folder under ``images/``, by which other commands choose these photographs.
+    side
+        Of the photographs, in pixels.
+    fit
+        How they become square.
+    colors
+        Whether to name the colour of every pixel.
+    val_share
+        Share of the photographs for validation; ``None`` for what the source says.
+    seed
+        Of their choice.
+    """
+
+    subset: str
+    side: int = 224
+    fit: Fit = Fit.CROP
+    colors: bool = False
+    val_share: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CategorySummary:
+    """What there is of one category.
+
+    Attributes
+    ----------
+    concepts
+        Those that some pixel carries.
+    images
+        Photographs with any of them.
+    coverage
+        Share of all pixels that carry any of them.
+    commonest
+        Names of those in the most photographs.
+    """
+
+    category: str
+    concepts: int
+    images: int
+    coverage: float
+    commonest: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What was made.
+
+    Attributes
+    ----------
+    directory
+        ``.../broden1_<side>``.
+    splits
+        Photographs of each split.
+    concepts
+        Those that some pixel carries, each once.
+    unused
+        Concepts of the source that no pixel carries: they are left out.
+    unlabelled
+        Photographs without any label.
+    """
+
+    directory: Path
+    splits: Mapping[str, int]
+    concepts: int
+    unused: int
+    unlabelled: int
+    categories: tuple[CategorySummary, ...]
+
+
+def write_tables(
+    source: Source,
+    painted: Sequence[PaintedImage],
+    frame: Frame,
+    settings: ImportSettings,
+    target: Path,
+) -> ImportSummary:
+    """Write the CSVs and the marker, and sum up."""
+    root = frame.images.parent
+    size = frame.mask_side**2
+    tally = Tally()
+    with_any: Counter[str] = Counter()
+    labelled: defaultdict[str, int] = defaultdict(int)
+    for each in painted:
+        shares = {
+            category: {number: count / size for number, count in own.items()}
+            for category, own in each.pixels.items()
+        }
+        tally.add(shares, {number: count / size for number, count in each.together.items()})
+        for category, count in each.labelled.items():
+            with_any[category] += 1
+            labelled[category] += count
+    labels = tuple(
+        WrittenLabel(
+            label.number,
+            label.name,
+            tuple(c for c in source.categories if tally.frequency_in.get((c, label.number))),
+            label.synonyms,
+        )
+        for label in source.vocabulary
+        if tally.frequency.get(label.number)
+    )
+    if not labels:
+        raise UsageError(
+            "None of the photographs has a label: name the folders of their labels, or add "
+            "--colors."
+        )
+    there = tuple(c for c in source.categories if with_any[c])
+    sizes = [str(frame.side)] * 2 + [str(frame.mask_side)] * 2
+    rows = [
+        [each.image, image.split, *sizes, *(each.cells.get(category, "") for category in there)]
+        for image, each in zip(source.images, painted, strict=True)
+    ]
+    write_index(root, there, rows)
+    write_label_tables(root, there, labels, tally)
+    summary = ImportSummary(
+        directory=target,
+        splits=dict(sorted(Counter(image.split for image in source.images).items())),
+        concepts=len(labels),
+        unused=len(source.vocabulary) - len(labels),
+        unlabelled=sum(not each.together for each in painted),
+        categories=tuple(
+            _summarise(category, labels, tally, with_any, labelled, size * len(painted))
+            for category in there
+        ),
+    )
+    marker = {
+        "format": "ccx import",
+        "version": VERSION,
+        "source": source.kind,
+        **asdict(settings),
+        "images": len(painted),
+        "concepts": len(labels),
+    }
+    (root / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+    return summary
+
+
+def _summarise(
+    category: str,
+    labels: Sequence[WrittenLabel],
+    tally: Tally,
+    with_any: Mapping[str, int],
+    labelled: Mapping[str, int],
+    pixels: int,
+) -> CategorySummary:
+    own = [label for label in labels if category in label.categories]
+    own.sort(key=lambda label: (-tally.frequency_in[category, label.number], label.number))
+    return CategorySummary(
+        category,
+        len(own),
+        with_any[category],
+        labelled[category] / pixels,
+        tuple(label.name for label in own[:5]),
+    )

@@ -1,0 +1,239 @@
+"""Reads photographs and label PNGs, and brings both to the size of a data set."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+
+from ccx_cli.concepts.importing.fit import Fit
+from ccx_cli.errors import DamagedDataError, MissingInputError
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+_SIDEWAYS = {5, 6, 7, 8}
+_LOSSLESS = {"PNG", "BMP", "PPM", "GIF"}
+_SHARPER = 2
+"""A JPEG is decoded at no less than this many times the size that is wanted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photograph:
+    """A photograph at the size of the data set.
+
+    Attributes
+    ----------
+    pixels
+        ``(side, side, 3)`` uint8.
+    size
+        (height, width) of the file's picture, the way up that its label maps have.
+    lossless
+        Whether it came from a file that keeps every pixel, and was not resized.
+    kept
+        The file's own bytes, where it is a JPEG of this size already.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    lossless: bool
+    kept: bytes | None
+
+
+def read_photograph(
+    path: Path, side: int, fit: Fit, label_shape: tuple[int, int] | None = None
+) -> Photograph:
+    """Read a photograph and bring it to ``side`` by ``side`` pixels.
+
+    With ``Fit.CROP`` the largest square in its middle is resized (Lanczos), as networks mostly see
+    photographs; with ``Fit.STRETCH`` all of it is, whatever its shape. A camera's mark of which
+    way is up is followed, unless only the file as it is has the shape of its labels.
+
+    Parameters
+    ----------
+    path
+        A file that Pillow can read.
+    side
+        In pixels.
+    fit
+        What becomes of the rest where it is not square.
+    label_shape
+        (height, width) of its label maps, if it has any.
+
+    Raises
+    ------
+    MissingInputError
+        If the file is not there.
+    DamagedDataError
+        If it cannot be read as a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode.startswith(("I", "F")):
+                raise DamagedDataError(
+                    f"{path} has more than 8 bits a colour: save it as an 8-bit picture."
+                )
+            width, height = picture.size
+            turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            turned = turn in _SIDEWAYS
+            upright = turn != 1 and not (
+                turned
+                and label_shape is not None
+                and same_shape(label_shape, (height, width))
+                and not same_shape(label_shape, (width, height))
+            )
+            exact = (width, height) == (side, side)
+            kept = path.read_bytes() if exact and turn == 1 and _is_plain_jpeg(picture) else None
+            lossless = exact and picture.format in _LOSSLESS
+            # Large JPEGs decode several times faster at a fraction of their size.
+            shorter = min(width, height)
+            scale = max(1.0, shorter / (side * _SHARPER))
+            picture.draft("RGB", (round(width / scale), round(height / scale)))
+            if upright:
+                ImageOps.exif_transpose(picture, in_place=True)
+            colored = picture.convert("RGB")
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path} is missing: restore the photograph.") from error
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise DamagedDataError(
+            f"{path} cannot be read as a picture ({error}): restore it, or take it out."
+        ) from error
+    size = (width, height) if upright and turned else (height, width)
+    if colored.size != (side, side):
+        box = window(colored.height, colored.width, fit)
+        colored = colored.resize((side, side), Image.Resampling.LANCZOS, box=box)
+    return Photograph(np.asarray(colored), size, lossless, kept)
+
+
+def _is_plain_jpeg(picture: Image.Image) -> bool:
+    return picture.format == "JPEG" and picture.mode in {"RGB", "L"}
+
+
+def window(height: int, width: int, fit: Fit) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) of the part of a picture that is kept."""
+    if fit is Fit.STRETCH:
+        return 0.0, 0.0, float(width), float(height)
+    shorter = min(height, width)
+    left, top = (width - shorter) / 2, (height - shorter) / 2
+    return left, top, left + shorter, top + shorter
+
+
+def sample(numbers: NDArray[np.uint16], side: int, fit: Fit) -> NDArray[np.uint16]:
+    """Bring a label map to ``side`` by ``side`` pixels: each takes what lies at its centre.
+
+    Parameters
+    ----------
+    numbers
+        ``(height, width)``.
+    side
+        In pixels.
+    fit
+        As the photograph's.
+    """
+    height, width = numbers.shape
+    left, top, right, bottom = window(height, width, fit)
+    centres = (np.arange(side) + 0.5) / side
+    rows = (top + centres * (bottom - top)).astype(np.intp)
+    columns = (left + centres * (right - left)).astype(np.intp)
+    return np.ascontiguousarray(numbers[rows[:, None], columns])
+
+
+def same_shape(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Tell whether two (height, width) are of one shape, up to a pixel's rounding."""
+    return abs(a[0] * b[1] - a[1] * b[0]) <= max(*a, *b)
+
+
+def pack_layers(maps: Sequence[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
+    """Put label maps into as few layers as hold every label of every pixel.
+
+    Parameters
+    ----------
+    maps
+        ``(height, width)`` each, 0 for none; the first ones have the first layer where they meet.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        No pixel has a label twice, none of the layers is empty.
+    """
+    layers: list[NDArray[np.uint16]] = []
+    for numbers in maps:
+        left = numbers.copy()
+        for layer in layers:
+            left[left == layer] = 0
+        for layer in layers:
+            free = (layer == 0) & (left > 0)
+            layer[free] = left[free]
+            left[free] = 0
+        if left.any():
+            layers.append(left)
+    return layers
+
+
+def read_values(path: Path) -> NDArray[np.uint32]:
+    """Read the number that each pixel of an index PNG holds.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(height, width)``: the index of a palette, the value of a grey picture of any depth, or
+        ``red + 256 * green`` of an RGB one without blue.
+
+    Raises
+    ------
+    MissingInputError
+        If the file is not there.
+    DamagedDataError
+        If it cannot be read, or shows colours instead of numbers.
+    """
+    picture = _open_whole(path)
+    if picture.mode in {"RGB", "RGBA"}:
+        channels = np.asarray(picture)
+        if channels[..., 2].any():
+            raise DamagedDataError(
+                f"{path} shows colours where a label PNG holds numbers: save it as a palette or "
+                "grey PNG whose values are those of the names file."
+            )
+        return channels[..., 0].astype(np.uint32) + 256 * channels[..., 1].astype(np.uint32)
+    if picture.mode == "LA":
+        picture = picture.getchannel(0)
+    if picture.mode not in {"1", "L", "P"} and not picture.mode.startswith("I"):
+        raise DamagedDataError(
+            f"{path} is a picture of mode {picture.mode}, which holds no label numbers: save it as "
+            "a palette or grey PNG."
+        )
+    return np.asarray(picture).astype(np.uint32)
+
+
+def read_channels(path: Path) -> NDArray[np.uint32]:
+    """Read an RGB PNG whose colours code numbers, ``(height, width, 3)``.
+
+    Raises
+    ------
+    MissingInputError
+        If the file is not there.
+    DamagedDataError
+        If it cannot be read, or is not RGB.
+    """
+    picture = _open_whole(path)
+    if picture.mode not in {"RGB", "RGBA"}:
+        raise DamagedDataError(
+            f"{path} is a picture of mode {picture.mode} where it should be RGB: restore it."
+        )
+    return np.asarray(picture)[..., :3].astype(np.uint32)
+
+
+def _open_whole(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path} is missing: restore it.") from error
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise DamagedDataError(
+            f"{path} cannot be read as a picture ({error}): restore it, or take it out."
+        ) from error
+    return picture

@@ -1,0 +1,272 @@
+"""What every reader of annotations yields: concepts, photographs, and where their labels are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden_csv import LARGEST_LABEL
+from ccx_cli.concepts.broden_tables import WrittenLabel
+from ccx_cli.concepts.color_names import COLOR_NAMES
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+
+SCENE = "scene"
+COLOR = "color"
+BRODEN_CATEGORIES = (COLOR, "object", "part", "material", SCENE, "texture")
+"""Broden's six, in its order; others may be made, and follow them."""
+
+TRAIN, VAL = "train", "val"
+_SUFFIXES = {COLOR: "-c", SCENE: "-s"}
+_PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberMap:
+    """Label numbers of the pixels of one photograph, in one category.
+
+    Attributes
+    ----------
+    numbers
+        ``(height, width)`` uint16, 0 for none; the photograph's size, or its shape at another size.
+    file
+        Where they were read, for errors.
+    """
+
+    category: str
+    numbers: NDArray[np.uint16]
+    file: Path
+
+
+class Annotation(Protocol):
+    """Knows how to read labels of one photograph; travels to the process that does."""
+
+    @property
+    def file(self) -> Path:
+        """The file that holds them."""
+
+    def read(self) -> list[NumberMap]:
+        """Read them.
+
+        Raises
+        ------
+        MissingInputError, DamagedDataError
+            If the file is not there, or is not what it should be.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """One photograph and its labels.
+
+    Attributes
+    ----------
+    name
+        What it is called, its path in the source without the suffix, with ``/``.
+    path
+        The photograph.
+    split
+        ``train``, ``val`` or whatever the source says; empty where it says nothing.
+    labels
+        Numbers of the labels of the whole photograph, by category.
+    annotations
+        Where the labels of its pixels are.
+    """
+
+    name: str
+    path: Path
+    split: str = ""
+    labels: tuple[tuple[str, int], ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A set of annotated photographs.
+
+    Attributes
+    ----------
+    kind
+        Which reader made it.
+    vocabulary
+        All concepts there may be; the first has number 1.
+    images
+        At least one, by name.
+    notes
+        Sentences about what was left out or taken for granted.
+    """
+
+    kind: str
+    vocabulary: tuple[WrittenLabel, ...]
+    images: tuple[SourceImage, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of the concepts: Broden's in its order, then others by name."""
+        there = {category for label in self.vocabulary for category in label.categories}
+        return (
+            *(category for category in BRODEN_CATEGORIES if category in there),
+            *sorted(there.difference(BRODEN_CATEGORIES)),
+        )
+
+    def with_colors(self) -> tuple[Source, tuple[int, ...]]:
+        """Add the basic colours to the concepts; also their numbers, in the order of the names."""
+        vocabulary = VocabularyBuilder(self.vocabulary)
+        numbers = tuple(vocabulary.number(name, COLOR) for name in COLOR_NAMES)
+        return replace(self, vocabulary=vocabulary.labels()), numbers
+
+    def drawn_split(self, val_share: float | None, seed: int) -> Source:
+        """Say which images are for validation.
+
+        Parameters
+        ----------
+        val_share
+            Share of the images, drawn at random; ``None`` keeps what the source says, and is
+            ``train`` where it says nothing.
+        seed
+            The same seed draws the same images.
+        """
+        if val_share is None:
+            splits = [image.split or TRAIN for image in self.images]
+        else:
+            n_images = len(self.images)
+            drawn = random.Random(seed).sample(range(n_images), round(val_share * n_images))
+            splits = [TRAIN] * n_images
+            for place in drawn:
+                splits[place] = VAL
+        images = tuple(
+            replace(image, split=split) for image, split in zip(self.images, splits, strict=True)
+        )
+        return replace(self, images=images)
+
+
+class VocabularyBuilder:
+    """Numbers concepts as they come: one number a name, whatever its categories, as in Broden."""
+
+    def __init__(self, labels: Iterable[WrittenLabel] = ()) -> None:
+        self._labels = {label.name: label for label in labels}
+
+    def number(self, name: str, category: str, synonyms: Sequence[str] = ()) -> int:
+        """Return the number of a concept, given to it now if it is new.
+
+        Scenes get Broden's suffix ``-s`` and colours ``-c``, so that a street seen as a place is
+        not the street in it.
+
+        Raises
+        ------
+        UsageError
+            If there are more concepts than label PNGs can hold.
+        """
+        suffix = _SUFFIXES.get(category, "")
+        name = name if name.endswith(suffix) else name + suffix
+        known = self._labels.get(name)
+        if known is None:
+            number = len(self._labels) + 1
+            if number > LARGEST_LABEL:
+                raise UsageError(
+                    f"There are more than {LARGEST_LABEL:,} concepts, which label PNGs cannot hold:"
+                    " import fewer categories."
+                )
+            known = WrittenLabel(number, name, (category,), tuple(synonyms))
+        elif category not in known.categories:
+            known = replace(known, categories=(*known.categories, category))
+        self._labels[name] = known
+        return known.number
+
+    def labels(self) -> tuple[WrittenLabel, ...]:
+        """All concepts so far, by number."""
+        return tuple(self._labels.values())
+
+
+def numbers_of(
+    values: NDArray[np.uint32], numbers: Mapping[int, int]
+) -> tuple[NDArray[np.uint16], int | None]:
+    """Put label numbers in the place of a source's own values.
+
+    Parameters
+    ----------
+    values
+        ``(height, width)``.
+    numbers
+        Value, up to 65535, to label number.
+
+    Returns
+    -------
+    numbers
+        ``(height, width)`` uint16, 0 where the value is not known.
+    unknown
+        The smallest value that is not known, if there is one.
+    """
+    table = np.zeros(LARGEST_LABEL + 1, dtype=np.uint16)
+    known = np.zeros(LARGEST_LABEL + 1, dtype=np.bool_)
+    for value, number in numbers.items():
+        table[value], known[value] = number, True
+    below = np.minimum(values, LARGEST_LABEL)
+    unknown = (values > LARGEST_LABEL) | ~known[below]
+    return table[below], int(values[unknown].min()) if unknown.any() else None
+
+
+def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
+    """Return the files below a folder with one of some suffixes, at least one, by path.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder is not there, or has no such file.
+    """
+    if not folder.is_dir():
+        raise MissingInputError(f"There is no folder {folder}: name the folder of the {what}.")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise MissingInputError(
+            f"{folder} has no {what} in it ({', '.join(sorted(suffixes))}): name another folder."
+        )
+    return found
+
+
+def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]:
+    """Return the photographs below a folder, at least one, by path.
+
+    Parameters
+    ----------
+    folder
+        Looked through with all folders in it.
+    excluding
+        Folders of other pictures that may lie inside it.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder is not there, or has none.
+    """
+    root = folder.resolve()
+    inner = [path.resolve() for path in excluding]
+    inner = [path.relative_to(root) for path in inner if path != root and path.is_relative_to(root)]
+    found = [
+        path
+        for path in find_files(folder, _PICTURES, "photographs")
+        if not any(path.relative_to(folder).is_relative_to(each) for each in inner)
+    ]
+    if not found:
+        raise MissingInputError(f"{folder} has only label PNGs in it: name another folder.")
+    return found
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """Return a file's path in a folder without its suffix, with ``/``."""
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def damaged(path: Path, fault: str) -> DamagedDataError:
+    """Return the error about an annotation file; ``fault`` ends in how to mend it."""
+    return DamagedDataError(f"{path} {fault}.")

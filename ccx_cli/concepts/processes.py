@@ -1,0 +1,87 @@
+"""Spreads work over processes, which leave Ctrl-C to the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+from ccx_cli.errors import CcxError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_processes(
+    function: Callable[[T], R], items: Sequence[T], workers: int
+) -> Iterator[tuple[T, R]]:
+    """Yield every item with what ``function`` makes of it, as soon as it is made.
+
+    Parameters
+    ----------
+    function
+        Called once for each item; it and the items go to the processes by pickle.
+    items
+        The work.
+    workers
+        Processes; with one or fewer, or a single item, all is done in this one and in order.
+
+    Raises
+    ------
+    CcxError
+        If a process is killed.
+    """
+    if workers <= 1 or len(items) <= 1:
+        for item in items:
+            yield item, function(item)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        min(workers, len(items)), mp_context=context, initializer=_end_with_parent
+    )
+    try:
+        futures: dict[Future[R], T] = {}
+        with _ignoring_interrupts():
+            for item in items:
+                futures[pool.submit(function, item)] = item
+        for future in as_completed(list(futures)):
+            yield futures.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise CcxError(
+            "A worker process was ended from outside, mostly for want of memory: run the same "
+            "command again with --workers 1."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let this process not outlive the one that started it, even if that is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Let processes started inside leave Ctrl-C to this one, which ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,258 @@
+"""What an import writes is what it read: round trips by the reader and the concept index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccx_cli.concepts.broden import read_broden
+from ccx_cli.concepts.color_names import COLOR_NAMES
+from ccx_cli.concepts.importing.broden_writer import write_broden
+from ccx_cli.concepts.importing.fit import Fit
+from ccx_cli.concepts.importing.image_folders import read_image_folders
+from ccx_cli.concepts.importing.import_tables import MARKER, ImportSettings, ImportSummary
+from ccx_cli.concepts.importing.index_maps import LabelFolder, read_index_maps
+from ccx_cli.concepts.importing.pictures import read_values
+from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.concepts.label_maps import read_label_maps
+from ccx_cli.errors import DamagedDataError, UsageError
+from ccx_cli.progress import SilentProgress, Task
+
+if TYPE_CHECKING:
+    from tests.imported_sets import (
+        MASK,
+        SIDE,
+        check_tables,
+        index_pixels,
+        nearest,
+        save_photograph,
+        save_values,
+    )
+else:
+    from imported_sets import (
+        MASK,
+        SIDE,
+        check_tables,
+        index_pixels,
+        nearest,
+        save_photograph,
+        save_values,
+    )
+
+OBJECTS = {1: "car", 2: "bus", 3: "wheel", 4: "never seen"}
+PARTS = {1: "wheel", 2: "door"}
+SETTINGS = ImportSettings("set", SIDE)
+
+
+def draw(root: Path, count: int = 5) -> Source:
+    """Noise of several shapes, with objects and two levels of parts, some of them named alike."""
+    random = np.random.default_rng(3)
+    for number in range(count):
+        height, width = int(random.integers(9, 40)), int(random.integers(9, 40))
+        save_photograph(root / f"photos/{number}.jpg", height, width, number)
+        save_values(root / f"object/{number}.png", random.integers(0, 4, (height, width)))
+        save_values(root / f"part/{number}.png", random.integers(0, 3, (height, width)), "P")
+        save_values(root / f"fine/{number}.png", random.integers(0, 3, (height, width)), "RGB")
+    return read_index_maps(
+        root / "photos",
+        [
+            LabelFolder("object", root / "object", OBJECTS),
+            LabelFolder("part", root / "part", PARTS),
+            LabelFolder("part", root / "fine", PARTS),
+        ],
+    )
+
+
+def written(source: Source, datasets: Path, settings: ImportSettings = SETTINGS) -> ImportSummary:
+    return write_broden(source, datasets, settings)
+
+
+@pytest.mark.parametrize("fit", list(Fit))
+def test_the_index_counts_the_pixels_of_the_masks(fit: Fit, tmp_path: Path) -> None:
+    source = draw(tmp_path)
+    summary = written(source, tmp_path / "data", ImportSettings("set", SIDE, fit))
+    expected = dict.fromkeys(["car", "bus", "wheel", "door"], 0)
+    for number in range(5):
+        masks = {
+            folder: nearest(read_values(tmp_path / f"{folder}/{number}.png"), crop=fit is Fit.CROP)
+            for folder in ("object", "part", "fine")
+        }
+        part = [(masks["part"] == value) | (masks["fine"] == value) for value in range(3)]
+        expected["car"] += int((masks["object"] == 1).sum())
+        expected["bus"] += int((masks["object"] == 2).sum())
+        expected["wheel"] += int(((masks["object"] == 3) | part[1]).sum())
+        expected["door"] += int(part[2].sum())
+    pixels = index_pixels(tmp_path / "data", "set")
+    assert pixels == expected
+    dataset = read_broden(tmp_path / "data", "set", SIDE)
+    check_tables(dataset, pixels)
+    assert dataset.mask_shape == (MASK, MASK)
+    wheel = next(label for label in dataset.labels if label.name == "wheel")
+    assert set(wheel.categories) == {"object", "part"}
+    assert (summary.concepts, summary.unused) == (4, 1)
+    by_category = {each.category: each for each in summary.categories}
+    assert by_category["object"].concepts == 3
+    assert by_category["part"].images == 5
+    for row in dataset.rows:
+        with Image.open(dataset.image_path(row.image)) as picture:
+            assert picture.size == (SIDE, SIDE)
+
+
+def test_colours_name_every_pixel(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    pixels = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    pixels[:, : SIDE // 2] = 220, 20, 20
+    pixels[:, SIDE // 2 :] = 20, 40, 200
+    Image.fromarray(pixels).save(tmp_path / "photos/a.png")
+    source = read_index_maps(tmp_path / "photos", [])
+    summary = written(source, tmp_path, ImportSettings("set", SIDE, colors=True))
+    assert index_pixels(tmp_path, "set") == {"red-c": MASK * MASK // 2, "blue-c": MASK * MASK // 2}
+    assert summary.unused == len(COLOR_NAMES) - 2
+    dataset = read_broden(tmp_path, "set", SIDE)
+    (layer,) = read_label_maps(dataset, dataset.rows[0])
+    assert len(np.unique(layer[:, : MASK // 2])) == 1
+    with Image.open(dataset.image_path(dataset.rows[0].image)) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+
+
+def test_labels_of_whole_photographs_are_numbers_in_the_index(tmp_path: Path) -> None:
+    for name in ("street/1", "street/2", "beach/1"):
+        save_photograph(tmp_path / f"photos/{name}.jpg")
+    summary = written(read_image_folders(tmp_path / "photos"), tmp_path / "data")
+    assert index_pixels(tmp_path / "data", "set") == {"street-s": 128, "beach-s": 64}
+    assert summary.categories[0].coverage == 1.0
+    rows = read_broden(tmp_path / "data", "set", SIDE).rows
+    assert [row.image for row in rows] == [
+        "set/beach/1.jpg",
+        "set/street/1.jpg",
+        "set/street/2.jpg",
+    ]
+
+
+class _StoppedAfter(SilentProgress):
+    """Raises once some pictures are done, as an interrupt does."""
+
+    def __init__(self, pictures: int) -> None:
+        self.left = pictures
+        self.done = -1
+
+    @contextmanager
+    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+        self.done = done
+        yield self
+
+    def advance(self, amount: int = 1) -> None:
+        self.left -= amount
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_stopped_run_is_no_data_set_and_goes_on(tmp_path: Path) -> None:
+    source = draw(tmp_path, 40)
+    with pytest.raises(KeyboardInterrupt):
+        write_broden(source, tmp_path / "data", SETTINGS, progress=_StoppedAfter(20))
+    target = tmp_path / f"data/broden1_{SIDE}"
+    assert not target.exists()
+    journal = tmp_path / f"data/.broden1_{SIDE}.partial/journal.jsonl"
+    assert len(journal.read_bytes().splitlines()) == 33
+    with journal.open("ab") as torn:
+        torn.write(b'{"stem": "set/39", "files')
+    # One that has changed since is taken in again.
+    save_values(tmp_path / "object/3.png", np.ones((50, 50)))
+    save_photograph(tmp_path / "photos/3.jpg", 50, 50)
+    save_values(tmp_path / "part/3.png", np.ones((50, 50)), "P")
+    save_values(tmp_path / "fine/3.png", np.ones((50, 50)), "RGB")
+    listener = _StoppedAfter(999)
+    write_broden(source, tmp_path / "data", SETTINGS, progress=listener)
+    assert listener.done == 31
+    write_broden(source, tmp_path / "again", SETTINGS)
+    assert files_of(target) == files_of(tmp_path / f"again/broden1_{SIDE}")
+
+
+def test_processes_write_the_same_files(tmp_path: Path) -> None:
+    source = draw(tmp_path, 40)
+    for workers in (1, 3):
+        write_broden(source, tmp_path / str(workers), SETTINGS, workers=workers)
+    one, three = (files_of(tmp_path / f"{n}/broden1_{SIDE}") for n in (1, 3))
+    assert one == three
+
+
+def test_a_partial_run_of_other_settings_is_not_used(tmp_path: Path) -> None:
+    source = draw(tmp_path, 20)
+    with pytest.raises(KeyboardInterrupt):
+        write_broden(source, tmp_path / "data", SETTINGS, progress=_StoppedAfter(5))
+    listener = _StoppedAfter(999)
+    other = ImportSettings("set", SIDE, Fit.STRETCH)
+    write_broden(source, tmp_path / "data", other, progress=listener)
+    assert listener.done == 0
+
+
+def test_an_import_is_overwritten_only_by_force_and_others_never(tmp_path: Path) -> None:
+    source = draw(tmp_path)
+    written(source, tmp_path / "data")
+    target = tmp_path / f"data/broden1_{SIDE}"
+    before = (target / "index.csv").read_bytes()
+    with pytest.raises(UsageError, match="--force"):
+        written(source, tmp_path / "data", ImportSettings("other", SIDE))
+    assert (target / "index.csv").read_bytes() == before
+    write_broden(source, tmp_path / "data", ImportSettings("other", SIDE), force=True)
+    assert read_broden(tmp_path / "data", "other", SIDE).rows
+    assert json.loads((target / MARKER).read_text())["subset"] == "other"
+    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [target.name]
+    (target / MARKER).unlink()
+    with pytest.raises(UsageError, match="never overwritten"):
+        write_broden(source, tmp_path / "data", SETTINGS, force=True)
+
+
+def test_labels_of_another_shape_are_told(tmp_path: Path) -> None:
+    source = draw(tmp_path)
+    save_values(tmp_path / "object/2.png", np.ones((7, 39)))
+    with pytest.raises(
+        DamagedDataError, match=r"object/2\.png labels 7x39 pixels but .*2\.jpg has"
+    ):
+        written(source, tmp_path / "data")
+    assert not (tmp_path / f"data/broden1_{SIDE}").exists()
+
+
+def test_labels_of_half_the_size_are_taken(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/a.jpg", 40, 60)
+    save_values(tmp_path / "masks/a.png", np.ones((20, 30)))
+    folders = [LabelFolder("object", tmp_path / "masks", OBJECTS)]
+    written(read_index_maps(tmp_path / "photos", folders), tmp_path / "data")
+    assert index_pixels(tmp_path / "data", "set") == {"car": MASK * MASK}
+
+
+def test_photographs_without_any_label_make_no_data_set(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/a.jpg")
+    with pytest.raises(UsageError, match="--colors"):
+        written(read_index_maps(tmp_path / "photos", []), tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        (ImportSettings("set", 1), "--side 1"),
+        (ImportSettings("set", 9999), "--side 9999"),
+        (ImportSettings("set", SIDE, val_share=1.5), "--val-share 1.5"),
+    ],
+)
+def test_settings_out_of_bounds_are_refused(
+    settings: ImportSettings, option: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=option):
+        written(draw(tmp_path, 1), tmp_path / "data", settings)

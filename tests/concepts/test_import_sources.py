@@ -1,0 +1,221 @@
+"""Readers of label folders, names files and folders of photographs; names that files can have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccx_cli.concepts.importing.image_folders import read_image_folders
+from ccx_cli.concepts.importing.index_maps import LabelFolder, read_index_maps
+from ccx_cli.concepts.importing.names_file import read_names
+from ccx_cli.concepts.importing.naming import check_subset, name_images, subset_of
+from ccx_cli.concepts.importing.sources import VocabularyBuilder
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+
+if TYPE_CHECKING:
+    from tests.imported_sets import save_photograph, save_values
+else:
+    from imported_sets import save_photograph, save_values
+
+
+def read(tmp_path: Path, text: str, first: int | None = None) -> tuple[dict[int, str], str]:
+    path = tmp_path / "names.txt"
+    path.write_text(text, encoding="utf-8")
+    return read_names(path, first)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 car\n2 traffic light\n",
+        "# what is what\n1,car\n\n2,traffic light\n",
+        "1: car\r\n2: traffic light",
+        "\ufeff1\tcar\n2\ttraffic light\n",
+        "car\ntraffic light\n",
+        '{"1": "car", "2": "traffic light"}',
+        '["car", "traffic light"]',
+    ],
+)
+def test_names_are_read_in_every_form(text: str, tmp_path: Path) -> None:
+    names, counted = read(tmp_path, text)
+    assert names == {1: "car", 2: "traffic light"}
+    assert bool(counted) is ("1" not in text)
+
+
+def test_a_list_that_begins_with_the_background_counts_from_0(tmp_path: Path) -> None:
+    names, counted = read(tmp_path, "background\ncar\n")
+    assert names == {0: "", 1: "car"}
+    assert "counted from 0 (background is 0)" in counted
+
+
+def test_the_first_value_can_be_said(tmp_path: Path) -> None:
+    assert read(tmp_path, "road\ncar\n", first=0) == ({0: "road", 1: "car"}, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "has no names"),
+        ("1 car\n1 bus\n", "names the value 1 twice"),
+        ("70000 car\n", "above 65535"),
+        ("1 car\nbus\n", "such as 'bus'"),
+        ('{"one": "car"}', "'one' is no number"),
+        ("{", "not a JSON object"),
+    ],
+)
+def test_names_files_that_are_none_are_refused(text: str, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(DamagedDataError, match=fault):
+        read(tmp_path, text)
+
+
+def test_a_concept_has_one_number_in_all_its_categories() -> None:
+    vocabulary = VocabularyBuilder()
+    numbers = [
+        vocabulary.number(name, category)
+        for name, category in [
+            ("wheel", "object"),
+            ("street", "object"),
+            ("wheel", "part"),
+            ("street", "scene"),
+            ("red", "color"),
+        ]
+    ]
+    assert numbers == [1, 2, 1, 3, 4]
+    assert [(label.name, label.categories) for label in vocabulary.labels()] == [
+        ("wheel", ("object", "part")),
+        ("street", ("object",)),
+        ("street-s", ("scene",)),
+        ("red-c", ("color",)),
+    ]
+
+
+NAMES = {1: "car", 2: "bus"}
+
+
+def test_label_maps_are_paired_with_photographs(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/a/1.jpg")
+    save_photograph(tmp_path / "photos/b.png")
+    save_photograph(tmp_path / "photos/none.png")
+    save_values(tmp_path / "photos/masks/a/1.png", [[0, 1], [255, 2]])
+    save_values(tmp_path / "photos/masks/b.png", [[2]])
+    save_values(tmp_path / "parts/b.png", [[1]])
+    source = read_index_maps(
+        tmp_path / "photos",
+        [
+            LabelFolder("object", tmp_path / "photos/masks", NAMES),
+            LabelFolder("part", tmp_path / "parts", {1: "wheel"}),
+        ],
+    )
+    assert [(image.name, len(image.annotations)) for image in source.images] == [
+        ("a/1", 1),
+        ("b", 2),
+    ]
+    assert source.notes == ("1 photographs have no label PNG and are left out.",)
+    (found,) = source.images[0].annotations[0].read()
+    assert found.numbers.tolist() == [[0, 2], [0, 1]] or found.numbers.tolist() == [[0, 1], [0, 2]]
+    assert source.categories == ("object", "part")
+
+
+def test_zero_is_a_label_where_it_has_a_name(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.jpg")
+    save_values(tmp_path / "masks/1.png", [[0, 1]])
+    folders = [LabelFolder("object", tmp_path / "masks", {0: "road", 1: "car"})]
+    source = read_index_maps(tmp_path / "photos", folders)
+    (found,) = source.images[0].annotations[0].read()
+    named = {label.number: label.name for label in source.vocabulary}
+    assert [named[int(number)] for number in found.numbers[0]] == ["road", "car"]
+
+
+def test_a_value_without_a_name_is_told_with_its_mends(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.jpg")
+    save_values(tmp_path / "masks/1.png", [[0, 9]])
+    source = read_index_maps(
+        tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)]
+    )
+    with pytest.raises(DamagedDataError, match=r"1\.png holds the value 9, .* --void 9\.$"):
+        source.images[0].annotations[0].read()
+
+
+def test_a_label_map_without_a_photograph_is_told(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.jpg")
+    save_values(tmp_path / "masks/2.png", [[1]])
+    with pytest.raises(MissingInputError, match=r"2\.png has no photograph 2 in"):
+        read_index_maps(tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)])
+
+
+@pytest.mark.parametrize("folder", ["empty", "absent"])
+def test_folders_without_photographs_are_told(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/._a.jpg").write_bytes(b"not a photograph")
+    with pytest.raises(MissingInputError, match=folder):
+        read_index_maps(tmp_path / folder, [])
+
+
+def test_folders_name_whole_photographs(tmp_path: Path) -> None:
+    for name in ("street/1", "street/2", "beach/1"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path)
+    assert [label.name for label in source.vocabulary] == ["beach-s", "street-s"]
+    assert {image.name: image.labels for image in source.images} == {
+        "beach/1": (("scene", 1),),
+        "street/1": (("scene", 2),),
+        "street/2": (("scene", 2),),
+    }
+
+
+def test_folders_of_splits_are_seen_as_such(tmp_path: Path) -> None:
+    for name in ("train/dots/1", "valid/dots/1", "valid/lines/2"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path, "texture")
+    assert [label.name for label in source.vocabulary] == ["dots", "lines"]
+    assert [image.split for image in source.images] == ["train", "val", "val"]
+
+
+def test_a_photograph_in_no_folder_is_told(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "dots/1.jpg")
+    save_photograph(tmp_path / "stray.jpg")
+    with pytest.raises(DamagedDataError, match=r"stray\.jpg is in no folder"):
+        read_image_folders(tmp_path)
+
+
+def test_splits_are_drawn_by_seed(tmp_path: Path) -> None:
+    for number in range(10):
+        save_photograph(tmp_path / f"dots/{number}.jpg", 2, 2)
+    source = read_image_folders(tmp_path)
+    drawn = [image.split for image in source.drawn_split(0.3, 1).images]
+    assert drawn.count("val") == 3
+    assert drawn == [image.split for image in source.drawn_split(0.3, 1).images]
+    assert drawn != [image.split for image in source.drawn_split(0.3, 2).images]
+    assert {image.split for image in source.drawn_split(None, 1).images} == {"train"}
+
+
+def test_names_become_files_of_their_own() -> None:
+    names = ["a", "a_object", "a_object_2", "b_object", "x;y", "a", "../c", "é"]
+    stems = name_images(names, "set", ("object", "part"))
+    assert stems == [
+        "set/a",
+        "set/a_object-image",
+        "set/a_object_2-image",
+        "set/b_object",
+        "set/x_y",
+        "set/a-2",
+        "set/_/c",
+        "set/é",
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "all", "demo", "a/b", "..", "-x", "a b"])
+def test_names_that_no_set_can_have_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="--subset"):
+        check_subset(name)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("/data/My photos!", "My-photos"), ("/demo", "demo-images"), ("/", "images")],
+)
+def test_a_folder_gives_a_name(folder: str, name: str) -> None:
+    assert subset_of(Path(folder)) == name
+    assert check_subset(name) == name

@@ -1,0 +1,77 @@
+"""Draws small photographs and label maps, and reads back what an import made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.concepts.index import build_index, index_cache, load_index
+
+SIDE = 16
+MASK = SIDE // 2
+
+
+def save_photograph(path: Path, height: int = SIDE, width: int = SIDE, seed: int = 0) -> Path:
+    """Save noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return path
+
+
+def save_values(path: Path, values: ArrayLike, mode: str = "L") -> Path:
+    """Save an index PNG of the ``(height, width)`` values."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.asarray(values)
+    if mode == "RGB":
+        array = np.stack([array % 256, array // 256, np.zeros_like(array)], axis=-1)
+    picture = Image.fromarray(array.astype(np.uint16 if mode == "I;16" else np.uint8))
+    if mode == "P":
+        picture.putpalette([channel for index in range(256) for channel in (index, 7, 9)])
+    picture.save(path)
+    return path
+
+
+def nearest(
+    values: NDArray[np.generic], side: int = MASK, *, crop: bool = True
+) -> NDArray[np.generic]:
+    """Plain twin of the sampling: the value under the centre of each pixel, one at a time."""
+    height, width = values.shape
+    tall, wide = (min(height, width),) * 2 if crop else (height, width)
+    top, left = (height - tall) / 2, (width - wide) / 2
+    return np.array(
+        [
+            [
+                values[
+                    int(top + (row + 0.5) * tall / side), int(left + (column + 0.5) * wide / side)
+                ]
+                for column in range(side)
+            ]
+            for row in range(side)
+        ]
+    )
+
+
+def index_pixels(datasets: Path, subset: str, side: int = SIDE) -> dict[str, int]:
+    """Build the concept index of what was imported: the pixels of each concept, by name."""
+    dataset = read_broden(datasets, subset, side)
+    cache = index_cache(dataset, datasets / "segmentations", "ccx")
+    build_index(dataset, cache)
+    index = load_index(dataset, cache)
+    pixels = np.zeros(len(index.concepts), dtype=np.int64)
+    for row, total in enumerate(index.sets.totals):
+        pixels[index.sets.labels[index.sets.indptr[row] : index.sets.indptr[row + 1]]] += total
+    return {label.name: int(n) for label, n in zip(index.labels, pixels, strict=True)}
+
+
+def check_tables(dataset: BrodenDataset, pixels: Mapping[str, int]) -> None:
+    """Check that ``label.csv`` says of every concept what the index counts."""
+    size = dataset.mask_shape[0] * dataset.mask_shape[1]
+    assert {label.name for label in dataset.labels} == set(pixels)
+    for label in dataset.labels:
+        np.testing.assert_allclose(label.coverage * size, pixels[label.name], atol=0.01)
