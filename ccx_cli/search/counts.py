@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from ccx_cli.compiled import kernel
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets
+from ccx_cli.errors import CcxError
+
+# Two IoUs are compared by products of a part and a union, neither of more than all pixels.
+MOST_PIXELS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,19 @@ class Rows:
 
 
 def count_data(index: ConceptIndex) -> DataCounts:
-    """Count concepts and pairs of concepts over a whole data set."""
+    """Count concepts and pairs of concepts over a whole data set.
+
+    Raises
+    ------
+    CcxError
+        If it has too many pixels for IoUs to be compared exactly in 64 bits.
+    """
+    pixels = int(index.sets.totals.sum())
+    if pixels >= MOST_PIXELS:
+        raise CcxError(
+            f"The data set has {pixels:,} labelled pixels, more than the {MOST_PIXELS:,} that can "
+            "be compared exactly: take a smaller --subset, or smaller label PNGs."
+        )
     sets, n_concepts = index.sets, len(index.concepts)
     postings = Postings(*_transpose(sets.indptr, sets.labels, n_concepts))
     totals, signatures = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
