@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -269,6 +268,6 @@ def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredR
     job = job_like(stored, inputs, progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")
     everything = range(job.activations.units)
-    for _ in job.explain(everything, inputs.workers, session_of(sys.argv), progress):
+    for _ in job.explain(everything, inputs.workers, session_of(), progress):
         pass
     return read_run(job.results)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS
@@ -59,7 +58,7 @@ def demo(
         best = sorted(
             (
                 max(explained, key=lambda record: float(record["iou"]))
-                for explained in job.explain(units, inputs.workers, session_of(sys.argv), progress)
+                for explained in job.explain(units, inputs.workers, session_of(), progress)
             ),
             key=lambda record: -float(record["iou"]),
         )[:SHOWN]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -131,7 +130,7 @@ def explain(
         )
         chosen = choose_units(units, run.seed, job.activations.units, inputs.choice.layer)
         records = []
-        for explained in job.explain(chosen, inputs.workers, session_of(sys.argv), progress):
+        for explained in job.explain(chosen, inputs.workers, session_of(), progress):
             for record in explained:
                 writer.line(record)
             records += explained

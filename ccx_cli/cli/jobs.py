@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-import shlex
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import numpy as np
 
+from ccx_cli.cli.called import command_line
 from ccx_cli.cli.inputs import Inputs, index_directory, prepare_activations, prepare_index
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
@@ -135,10 +135,10 @@ def _split(dataset: BrodenDataset, index: ConceptIndex, name: str) -> Split:
     return Split(name, images, others, index.of_images(others))
 
 
-def session_of(command: Sequence[str]) -> dict[str, str]:
+def session_of() -> dict[str, str]:
     """Say in a run's header how it was called, and by which versions."""
     return {
-        "command": shlex.join(["ccx", *command[1:]]),
+        "command": command_line(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "numba", "torch", "scikit-learn")},
     }

@@ -27,6 +27,7 @@ from ccx_cli.cli import (
     score,
     summary,
 )
+from ccx_cli.cli.called import remember
 from ccx_cli.cli.diagnostics import say, say_error
 from ccx_cli.cli.options import with_groups
 from ccx_cli.cli.output import ReaderLeftError, print_text
@@ -98,6 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         Without the program's name; those of the process by default.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    remember(given)
     try:
         code = app(given, prog_name="ccx", standalone_mode=False)
     except CcxError as error:

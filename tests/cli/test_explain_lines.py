@@ -222,7 +222,9 @@ class TestResume:
         header = json.loads(ccx.file("results/*/header.json").read_text())
         assert header["about"]["subset"] == "tiny"
         assert [session["units"] for session in header["sessions"]] == [4, 1]
-        assert all(session["command"].startswith("ccx ") for session in header["sessions"])
+        commands = [session["command"] for session in header["sessions"]]
+        assert commands[0].startswith("ccx explain --model demo --pretrained none --subset tiny")
+        assert commands[1].endswith(f"--units 5 --data-dir {ccx.data}")
 
 
 def test_roots_given_on_their_own_win(
