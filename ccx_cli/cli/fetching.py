@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ccx_cli.cli.options import NetworkOptions
 from ccx_cli.concepts.broden import read_broden
+from ccx_cli.config import read_config
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.probe.catalog import choose_network
 from ccx_cli.probe.own_networks import is_own
@@ -61,7 +62,7 @@ def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = No
 
 
 def mirrors_of(given: Sequence[str]) -> list[str]:
-    """Return the mirrors to try: those given, else those of the environment.
+    """Return the mirrors to try: those given, else of the environment, else of the config.
 
     Raises
     ------
@@ -69,6 +70,7 @@ def mirrors_of(given: Sequence[str]) -> list[str]:
         If one is no web address.
     """
     mirrors = list(given) or os.environ.get(MIRRORS_VARIABLE, "").split()
+    mirrors = mirrors or list(read_config().mirrors)
     check_mirrors(mirrors)
     return mirrors
 
