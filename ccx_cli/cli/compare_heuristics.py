@@ -245,10 +245,10 @@ def check_plot(path: Path, force: bool) -> None:
 
 def prepare_shapes(inputs: Inputs, index: ConceptIndex, progress: Progress) -> Shapes:
     """Measure what the cache of shapes lacks, and load it."""
-    from ccx_cli.concepts.index import index_cache
+    from ccx_cli.cli.inputs import concept_cache
     from ccx_cli.concepts.shapes import build_shapes, load_shapes, shapes_cache
 
-    cache = shapes_cache(index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild))
+    cache = shapes_cache(concept_cache(inputs))
     build_shapes(index, cache, workers=inputs.workers, progress=progress)
     return load_shapes(index, cache)
 

@@ -214,7 +214,7 @@ def available_cores() -> int:
 def mend_caches(inputs: Inputs, progress: Progress) -> None:
     """Drop the shards that are not what their manifest says, ranges' too, to be made anew."""
     for cache in (
-        index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild),
+        concept_cache(inputs),
         activations_cache(inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild),
     ):
         _drop_damaged(cache, progress)
@@ -235,16 +235,18 @@ def _drop_damaged(cache: ShardedCache, progress: Progress) -> None:
         progress.note(f"{files} of {cache.directory} removed, to be made anew.")
 
 
-def prepare_index(inputs: Inputs, progress: Progress) -> ConceptIndex:
-    """Build what the concept index lacks, and load it."""
-    cache = index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild)
+def concept_cache(inputs: Inputs) -> ShardedCache:
+    """Name the cache of the concept index; looks at every label PNG's size."""
+    return index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild)
+
+
+def prepare_index(
+    inputs: Inputs, progress: Progress, cache: ShardedCache | None = None
+) -> ConceptIndex:
+    """Build what the concept index lacks, and load it; ``cache`` where it is named already."""
+    cache = cache or concept_cache(inputs)
     build_index(inputs.dataset, cache, workers=inputs.workers, progress=progress)
     return load_index(inputs.dataset, cache)
-
-
-def index_directory(inputs: Inputs) -> Path:
-    """Directory of the concept index."""
-    return index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild).directory
 
 
 def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import numpy as np
 
 from ccx_cli.cli.called import command_line
-from ccx_cli.cli.inputs import Inputs, index_directory, prepare_activations, prepare_index
+from ccx_cli.cli.inputs import Inputs, concept_cache, prepare_activations, prepare_index
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
@@ -57,7 +57,8 @@ def prepare_job(
     """
     # The network first: a layer that is not there shows at once, and the index takes minutes.
     activations = prepare_activations(inputs, progress)
-    index = prepare_index(inputs, progress)
+    cache = concept_cache(inputs)
+    index = prepare_index(inputs, progress, cache)
     parted = None if split is None else _split(inputs.dataset, index, split)
     if parted is not None:
         index = index.of_images(parted.images)
@@ -66,7 +67,7 @@ def prepare_job(
     num_clusters = method.num_clusters if by_hand is None else len(by_hand)
     search = strategy.identity()
     identity = {
-        "segmentation": dataset.segmentation_fingerprint(),
+        "segmentation": cache.made_from["fingerprint"],
         "activations": dict(activations.cache.made_from),
         "ranges": method.identity()
         if by_hand is None
@@ -101,7 +102,7 @@ def prepare_job(
         "dataset": str(dataset.directory.absolute()),
         "images": len(dataset.rows),
         "concepts": len(index.concepts),
-        "segmentation": str(index_directory(inputs).absolute()),
+        "segmentation": str(cache.directory.absolute()),
         "activations": str(activations.cache.directory.absolute()),
         "split": split,
         "made_for": made_for,

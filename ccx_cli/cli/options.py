@@ -39,6 +39,12 @@ class Kmeans(StrEnum):
     SKLEARN = "sklearn"
 
 
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)]
+BatchSize = Annotated[
+    int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
+]
+
+
 def _root(name: str, what: str) -> Any:
     return typer.Option(
         f"--root-{name}",
@@ -163,13 +169,8 @@ class NetworkOptions:
             show_default="as for --mean",
         ),
     ] = None
-    device: Annotated[
-        str,
-        typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK),
-    ] = "cpu"
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
-    ] = 32
+    device: Device = "cpu"
+    batch_size: BatchSize = 32
 
 
 @dataclass(frozen=True, slots=True)

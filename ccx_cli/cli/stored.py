@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli.options import NETWORK, PlaceOptions, RunOptions, UnitOptions
+from ccx_cli.cli.options import NETWORK, BatchSize, Device, PlaceOptions, RunOptions, UnitOptions
 
 if TYPE_CHECKING:
     from ccx_cli.study.opened import OpenedRun
@@ -32,12 +32,8 @@ class StoredOptions:
 class PassOptions:
     """How images go through the network."""
 
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)
-    ] = "cpu"
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
-    ] = 32
+    device: Device = "cpu"
+    batch_size: BatchSize = 32
 
 
 @dataclass(frozen=True, slots=True)
