@@ -20,14 +20,36 @@ GOLDEN = Path(__file__).with_name("golden")
 _HALF = (0.5, 0.5, 0.5)
 
 
+class RecordedMaps(nn.Module):
+    """Puts the recorded maps in place of this machine's, which may differ in the last bits.
+
+    Recorded ranges end at recorded activations, so that a last bit moves a pixel in or out.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        recorded = np.load(GOLDEN / f"activations_{name}.npy").swapaxes(0, 1)
+        self.maps = torch.from_numpy(recorded.copy())
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Replace those of ``(n, 24, 7, 7)`` maps that are a recorded image's, but for rounding."""
+        off = (maps[:, None] - self.maps).abs().amax((2, 3, 4))
+        nearest = off.min(dim=1)
+        # Sums of 147 to 216 products, each rounded to float32: 1e-5 is some hundred roundings.
+        same = nearest.values <= 1e-5 * self.maps.abs().max()
+        return torch.where(same[:, None, None, None], self.maps[nearest.indices], maps)
+
+
 class GoldenClassifier(nn.Module):
     """The network of ``tests/golden/README.md``."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 12, 7, 4, 3)
         self.conv2 = nn.Conv2d(12, 24, 3, 2, 1)
-        self.layer4 = nn.Sequential(nn.Conv2d(24, 24, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2))
+        self.layer4 = nn.Sequential(
+            nn.Conv2d(24, 24, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2), RecordedMaps(name)
+        )
         self.fc = nn.Linear(24, 365)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -39,7 +61,7 @@ class GoldenClassifier(nn.Module):
 
 def golden_classifier(name: str) -> Network:
     """Load ``none`` or ``places365``."""
-    module = GoldenClassifier().eval().requires_grad_(False)
+    module = GoldenClassifier(name).eval().requires_grad_(False)
     with np.load(GOLDEN / f"weights_{name}.npz") as weights:
         module.load_state_dict({key: torch.from_numpy(weights[key]) for key in weights})
     mean, std = (_HALF, _HALF) if name == "none" else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
