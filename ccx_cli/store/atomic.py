@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it takes ``path``'s place once the block ends well.
 
-    The bytes are on disk before the name is. After an error, or a kill, ``path`` is as it was.
+    The bytes are on disk before the name is. After an error, or a kill, ``path`` is as it was; what
+    a killed process has left beside it goes with the next one's writing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-    ) as made:
-        beside = Path(made.name)
-    try:
-        yield beside
-        beside.chmod(0o666 & ~_umask())
-        move_into_place(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    _remove_left_over(path)
+    with _locked_beside(path) as beside:
+        try:
+            yield beside
+            beside.chmod(0o666 & ~_umask())
+            move_into_place(beside, path)
+        except OSError as error:
+            # The system says of a full disk no name.
+            if error.filename is None and error.errno is not None:
+                raise OSError(error.errno, error.strerror, str(path)) from error
+            raise
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def move_into_place(beside: Path, path: Path) -> None:
@@ -57,6 +67,41 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _locked_beside(path: Path) -> Iterator[Path]:
+    """Make a file beside ``path``, locked as long as it may be written."""
+    while True:
+        with NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as made:
+            # Another process may take it for left over before it is locked.
+            if not (_try_lock(made) and os.fstat(made.fileno()).st_nlink):
+                continue
+            yield Path(made.name)
+            return
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove the files beside ``path`` whose writer is dead: the system has freed their locks."""
+    if sys.platform == "win32":
+        return
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError), left.open("rb") as opened:
+            if _try_lock(opened):
+                left.unlink(missing_ok=True)
+
+
+def _try_lock(opened: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; tell whether nobody else holds it."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _sync_directory(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ccx_cli.errors import DamagedDataError
+from ccx_cli.printable import escaped
 
 Record = dict[str, Any]
+
+_COUNTS = ("hits", "length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,14 @@ class UnitLines:
     def append(self, records: Iterable[Record]) -> None:
         """Append one unit's lines in one write; hold the directory's lock."""
         text = "".join(json_line(record) for record in records)
-        with self.path.open("ab") as lines:
-            lines.write(text.encode())
-            lines.flush()
-            os.fsync(lines.fileno())
+        try:
+            with self.path.open("ab") as lines:
+                lines.write(text.encode())
+                lines.flush()
+                os.fsync(lines.fileno())
+        except OSError as error:
+            # The system says of a full disk no name.
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def drop_torn_line(self) -> None:
         """Cut off what a killed writer left after the last whole line; hold the lock."""
@@ -75,11 +83,8 @@ class UnitLines:
             return
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
-                record = json.loads(line)
-                if not isinstance(record["unit"], int) or not isinstance(record["num_ranges"], int):
-                    raise TypeError("unit and num_ranges are whole numbers")
-                hash(record["cluster"])
-            except (ValueError, KeyError, TypeError) as error:
+                record = _checked(json.loads(line))
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise DamagedDataError(
                     f"{self.path}, line {number} is damaged: delete that line and run the command "
                     "again, which does its unit anew."
@@ -89,4 +94,27 @@ class UnitLines:
 
 def json_line(record: Record) -> str:
     """Write a record as one line of JSON."""
-    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    return escaped(json.dumps(record, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def _checked(record: Any) -> Record:
+    """Return what a line holds if its keys that every reader relies on are of their types."""
+    counts = [record["unit"], record["num_ranges"], *(record.get(key, 0) for key in _COUNTS)]
+    if record["cluster"] is not None:
+        counts.append(record["cluster"])
+    if any(type(count) is not int or count < 0 for count in counts):
+        raise TypeError("units, clusters and numbers of pixels are whole numbers")
+    ends = record.get("range")
+    if ends is not None:
+        lower, upper = ends
+        if not all(end is None or _is_number(end) for end in (lower, upper)):
+            raise TypeError("a range has two ends")
+    if not (record.get("iou") is None or _is_number(record["iou"])):
+        raise TypeError("iou is a number")
+    if not isinstance(record.get("formula"), str | None):
+        raise TypeError("a formula is text")
+    return dict(record)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -23,7 +23,12 @@ from ccx_cli.version import __version__
 FORMAT = "ccx-results"
 VERSION = 1
 HEADER = "header.json"
+DAMAGED_HEADER = "header.damaged.json"
 LINES = "explanations.jsonl"
+
+
+class DamagedHeaderError(DamagedDataError):
+    """A header that cannot be read; the lines beside it may be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +75,47 @@ class ResultsRun:
         Raises
         ------
         DamagedDataError
-            If it is no header of this version.
+            If it cannot be read (``DamagedHeaderError``) or is of another version.
         """
         path = self.directory / HEADER
         try:
             header = json.loads(path.read_text(encoding="utf-8"))
-            if (header["format"], header["version"]) != (FORMAT, VERSION):
-                raise ValueError("another format")
-            if not isinstance(header["sessions"], list):
-                raise TypeError("sessions are a list")
+            written = header["format"], header["version"]
+            if written == (FORMAT, VERSION):
+                _check_types(header)
+                if self.identity and header["identity"] != _as_json(self.identity):
+                    raise ValueError("not what the directory's name says")
         except FileNotFoundError:
             return {}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DamagedHeaderError(
+                f"{path} is damaged: run the `ccx explain` that made it again, which writes it "
+                "anew and keeps the lines."
+            ) from error
+        if written != (FORMAT, VERSION):
             raise DamagedDataError(
                 f"{path} is no header of this version of ccx: move {self.directory} away and run "
                 "the command again."
-            ) from error
+            )
         return dict(header)
+
+    def has_header(self) -> bool:
+        """Tell whether the header is there and can be read.
+
+        Raises
+        ------
+        DamagedDataError
+            If it is of another version.
+        """
+        try:
+            return bool(self.header())
+        except DamagedHeaderError:
+            return False
 
     def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:
         """Add a session to the header, which is made if there is none; hold the lock.
+
+        One that cannot be read is kept beside the new one as ``header.damaged.json``.
 
         Parameters
         ----------
@@ -98,6 +124,8 @@ class ResultsRun:
         session
             How this process was called.
         """
+        if not self.has_header() and (self.directory / HEADER).exists():
+            (self.directory / HEADER).replace(self.directory / DAMAGED_HEADER)
         header = self.header() or {
             "format": FORMAT,
             "version": VERSION,
@@ -141,14 +169,13 @@ def find_run(results: Path, name: str | None) -> ResultsRun:
                 f"There are no explanations in {results}: make some with `ccx explain`, or with "
                 "`ccx demo`."
             )
-        asked_for = (run for run in runs.values() if not run.header()["about"].get("made_for"))
+        asked_for = (run for run in runs.values() if not _is_made_for_another(run))
         return next(asked_for, next(iter(runs.values())))
-    directory = Path(name)
-    if (directory / HEADER).exists():
-        return ResultsRun(directory, {})
+    # One that lost its header is found by its whole name only.
+    for directory in (Path(name), results / name):
+        if any((directory / file).is_file() for file in (HEADER, LINES)):
+            return ResultsRun(directory, {})
     fitting = [run for key, run in runs.items() if key.startswith(name)]
-    if name in runs:
-        return runs[name]
     if len(fitting) > 1:
         names = " or ".join(run.directory.name for run in fitting[:3])
         raise UsageError(f"The run {name} may be {names}: write more of its name.")
@@ -157,6 +184,34 @@ def find_run(results: Path, name: str | None) -> ResultsRun:
             f"There is no run {name} in {results}{suggestion(name, runs) or '.'}"
         )
     return fitting[0]
+
+
+def _is_made_for_another(run: ResultsRun) -> bool:
+    """Tell by its header; one that cannot be read says nothing."""
+    try:
+        return bool(run.header()["about"].get("made_for"))
+    except (DamagedDataError, KeyError, AttributeError, TypeError):
+        return False
+
+
+def _check_types(header: Mapping[str, Any]) -> None:
+    """Refuse a header whose parts, as far as they are there, are of other types."""
+    if not all(isinstance(session, dict) for session in header["sessions"]):
+        raise TypeError("sessions are objects")
+    about, identity = header.get("about", {}), header.get("identity", {})
+    for part, keys, kind in (
+        (about, ("model", "pretrained", "layer", "subset", "dataset", "rebuild"), str),
+        (about, ("segmentation", "activations"), str),
+        (about, ("units",), int),
+        (identity, ("activations", "ranges", "search"), dict),
+    ):
+        for key in keys:
+            if key in part and not isinstance(part[key], kind):
+                raise TypeError(f"{key} is of another type")
+
+
+def _as_json(value: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(dict(value)))
 
 
 def _now() -> str:

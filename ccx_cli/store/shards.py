@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import h5py
+from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.store.atomic import move_into_place, write_text
 from ccx_cli.version import __version__
+
+if TYPE_CHECKING:
+    import h5py
 
 MANIFEST = "manifest.json"
 
@@ -106,6 +109,8 @@ class ShardedCache:
         The file's name carries its digest, so that a new version never takes the old one's place
         before the manifest does.
         """
+        import h5py
+
         beside = self.directory / f".{name}.part"
         try:
             with h5py.File(beside, "w") as file:
@@ -116,6 +121,8 @@ class ShardedCache:
             digest = file_digest(beside)
             shard = Shard(f"{name}.{digest[:12]}.h5", beside.stat().st_size, digest)
             move_into_place(beside, self.directory / shard.file)
+        except OSError as error:
+            raise _in_one_line(error, beside) from error
         finally:
             beside.unlink(missing_ok=True)
         self.shards[name] = shard
@@ -140,7 +147,16 @@ class ShardedCache:
                     f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
                 )
             self._verified.add(name)
-        with h5py.File(self.directory / shard.file, "r") as file:
+        import h5py
+
+        try:
+            opened = h5py.File(self.directory / shard.file, "r")
+        except OSError as error:  # Removed or replaced since it was checked.
+            fault = self.fault(name) or "cannot be opened"
+            raise DamagedDataError(
+                f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
+            ) from error
+        with opened as file:
             yield file
 
     def fault(self, name: str) -> str | None:
@@ -156,6 +172,10 @@ class ShardedCache:
         if file_digest(path) != shard.sha256:
             return "is damaged (its SHA-256 is not the manifest's)"
         return None
+
+    def unfinished(self) -> MissingInputError:
+        """Return the error that shards are lacking, to be raised by whoever needs them all."""
+        return MissingInputError(f"{self.directory} is not whole: finish it with `{self.rebuild}`.")
 
     def drop(self, names: list[str]) -> None:
         """Forget shards and remove their files; hold the directory's lock."""
@@ -173,7 +193,7 @@ class ShardedCache:
                 path.unlink(missing_ok=True)
 
     def _write_manifest(self) -> None:
-        manifest = {
+        manifest: dict[str, Any] = {
             "format": self.kind,
             "version": self.version,
             "program": __version__,
@@ -184,6 +204,7 @@ class ShardedCache:
                 for name, shard in sorted(self.shards.items())
             },
         }
+        manifest["sha256"] = _manifest_digest(manifest)
         write_text(self.directory / MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
 
@@ -200,6 +221,9 @@ def read_manifest(directory: Path) -> ShardedCache:
     path = directory / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+        # Older ones have none.
+        if manifest.get("sha256", digest := _manifest_digest(manifest)) != digest:
+            raise ValueError("another digest")
         shards = {
             str(name): Shard(str(entry["file"]), int(entry["size"]), str(entry["sha256"]))
             for name, entry in manifest["shards"].items()
@@ -223,3 +247,16 @@ def read_manifest(directory: Path) -> ShardedCache:
             f"{path} is damaged: remove the cache with `ccx cache clear --yes {directory}`; "
             "the next command makes it anew."
         ) from error
+
+
+def _in_one_line(error: OSError, path: Path) -> OSError:
+    """Return what HDF5 says in lines of its own, such as of a full disk, as the system says it."""
+    said = re.search(r"\berrno = (\d+)", str(error))
+    number = int(said[1]) if said else error.errno
+    return error if number is None else OSError(number, os.strerror(number), str(path))
+
+
+def _manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of what a manifest says, in hexadecimal, its own digest left out."""
+    rest = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -59,8 +59,20 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert ended.returncode == 9
     assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
     write_text(path, "new")
     assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_at_work_keeps_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "fi[l]e"
+    with replacing(path) as slow:
+        slow.write_text("slow")
+        write_text(path, "fast")
+        assert path.read_text() == "fast"
+    assert path.read_text() == "slow"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_text_is_written_as_utf_8(tmp_path: Path) -> None:

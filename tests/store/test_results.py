@@ -9,7 +9,13 @@ import pytest
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.store.lines import Record, json_line
-from ccx_cli.store.results import HEADER, LINES, ResultsRun
+from ccx_cli.store.results import (
+    DAMAGED_HEADER,
+    HEADER,
+    LINES,
+    DamagedHeaderError,
+    ResultsRun,
+)
 from ccx_cli.version import __version__
 
 IDENTITY = {"layer": "layer4", "search": {"length": 3, "beam_limit": 5}}
@@ -162,9 +168,35 @@ def test_a_header_gathers_sessions(run: ResultsRun) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"{}", b'{"format": "ccx-results", "version": 2}', b"\xff\xfe"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b'{"format": "ccx-results", "version": 1, "sessions": [], "identity": {"layer": "layer5"}}',
+    ],
 )
-def test_a_damaged_header_is_named(run: ResultsRun, content: bytes) -> None:
+def test_a_damaged_header_is_named_and_the_next_session_writes_another(
+    run: ResultsRun, content: bytes
+) -> None:
+    (run.directory / HEADER).write_bytes(content)
+    run.append(lines(1))
+    with pytest.raises(DamagedHeaderError) as raised:
+        run.header()
+    assert str(raised.value) == (
+        f"{run.directory / HEADER} is damaged: run the `ccx explain` that made it again, which "
+        "writes it anew and keeps the lines."
+    )
+    assert not run.has_header()
+    run.begin_session({"units": 50}, {"command": "ccx explain"})
+    assert run.header()["identity"] == IDENTITY
+    assert run.finished() == {1: lines(1)}
+    assert (run.directory / DAMAGED_HEADER).read_bytes() == content
+
+
+def test_a_header_of_another_version_is_left_alone(run: ResultsRun) -> None:
+    content = b'{"format": "ccx-results", "version": 2}'
     (run.directory / HEADER).write_bytes(content)
     with pytest.raises(DamagedDataError) as raised:
         run.begin_session({}, {})
