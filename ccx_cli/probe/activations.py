@@ -13,18 +13,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.errors import CcxError
-from ccx_cli.probe.catalog import NetworkChoice, weights_sha256
+from ccx_cli.probe.catalog import SINGLE, NetworkChoice, weights_sha256
+from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.own_networks import source_sha256
-from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -70,14 +68,38 @@ class Activations:
 
 
 def activations_cache(
-    dataset: BrodenDataset, choice: NetworkChoice, activations: Path, rebuild: str
+    dataset: BrodenDataset,
+    choice: NetworkChoice | GivenActivations,
+    activations: Path,
+    rebuild: str,
 ) -> ShardedCache:
     """Name the cache of a layer's activations on a data set, and read what is there of it."""
-    made_from = {
+    made_from = activations_identity(dataset, choice)
+    title = GIVEN if isinstance(choice, GivenActivations) else choice.title
+    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
+    directory = activations / f"{title}-{dataset.subset}-{key}"
+    cache = ShardedCache(directory, KIND, VERSION, made_from, rebuild)
+    cache.refresh()
+    return cache
+
+
+def activations_identity(
+    dataset: BrodenDataset, choice: NetworkChoice | GivenActivations
+) -> dict[str, Any]:
+    """Return everything that a layer's activations on a data set depend on."""
+    images = {
         "dataset": dataset.name,
         "subset": dataset.subset,
         "images": len(dataset.rows),
         "fingerprint": dataset.images_fingerprint(),
+    }
+    if isinstance(choice, GivenActivations):
+        return images | choice.identity()
+    return images | _network_identity(choice)
+
+
+def _network_identity(choice: NetworkChoice) -> dict[str, Any]:
+    made_from: dict[str, Any] = {
         "model": choice.name,
         "pretrained": choice.pretrained,
         "weights": weights_sha256(choice),
@@ -90,99 +112,39 @@ def activations_cache(
         made_from["input_size"] = list(choice.resized)
     if choice.is_own:
         made_from["source"] = source_sha256(choice.model)
+    if choice.is_own or choice.model_args:
         made_from["model_args"] = list(choice.model_args)
-    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
-    name = f"{choice.name}-{choice.pretrained}-{choice.layer}-{dataset.subset}-{key}"
-    cache = ShardedCache(activations / name, KIND, VERSION, made_from, rebuild)
-    cache.refresh()
-    return cache
-
-
-def build_activations(
-    dataset: BrodenDataset,
-    choice: NetworkChoice,
-    cache: ShardedCache,
-    *,
-    device: str = "cpu",
-    batch_size: int = 32,
-    workers: int = 2,
-    progress: Progress | None = None,
-) -> None:
-    """Run the images that the cache lacks through the network; finished shards are kept.
-
-    Parameters
-    ----------
-    dataset
-        The images.
-    choice
-        Network and layer.
-    cache
-        From ``activations_cache``.
-    device
-        A torch device.
-    batch_size
-        Images per forward pass.
-    workers
-        Threads that decode images.
-    progress
-        Told about every batch.
-
-    Raises
-    ------
-    MissingInputError, DamagedDataError
-        For an image or a weights file that is not there or not readable.
-    """
-    progress = progress or SilentProgress()
-    n_images = len(dataset.rows)
-    if _covers(cache, n_images):
-        return
-    with writing(cache.directory, progress):
-        cache.refresh()
-        if _covers(cache, n_images):
-            return
-        from ccx_cli.probe.networks import layer_activations, load_network
-
-        network = load_network(choice, device)
-        if network.weights_sha256 != cache.made_from["weights"]:
-            raise CcxError(
-                f"--model {choice.model} makes other weights at each call: let the factory draw "
-                "them from torch's random numbers, which ccx seeds, or give them with --weights."
-            )
-        map_bytes = 4 * network.units * network.map_shape[0] * network.map_shape[1]
-        block = min(max(_SHARD_BYTES // map_bytes, 1), _MOST_IMAGES)
-        spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
-        stale = set(cache.shards) - {_shard_name(*span) for span in spans}
-        if stale:
-            cache.drop(sorted(stale))
-        missing = [span for span in spans if _shard_name(*span) not in cache]
-        n_missing = sum(stop - start for start, stop in missing)
-        with (
-            ThreadPoolExecutor(workers) as pool,
-            progress.task(
-                f"Activations of {choice.describe()}", n_images, done=n_images - n_missing
-            ) as task,
-        ):
-            for start, stop in missing:
-                maps = np.empty((network.units, stop - start, *network.map_shape), np.float32)
-                done = 0
-                for images in image_batches(dataset, choice, range(start, stop), batch_size, pool):
-                    output = layer_activations(network, images)
-                    maps[:, done : done + len(images)] = output.numpy().swapaxes(0, 1)
-                    done += len(images)
-                    task.advance(len(images))
-                with cache.write(_shard_name(start, stop)) as file:
-                    file["activations"] = maps
+    if choice.precision != SINGLE:
+        made_from["precision"] = choice.precision
+    return made_from
 
 
 def open_activations(dataset: BrodenDataset, cache: ShardedCache) -> Activations:
-    """Open a complete cache; shards are verified as they are first read."""
+    """Open a complete cache; shards are verified as they are first read.
+
+    Raises
+    ------
+    MissingInputError
+        If it is not whole, as after a build that was cut off.
+    DamagedDataError
+        If its first shard is not the one that was written.
+    """
+    if not covers(cache, len(dataset.rows)):
+        raise cache.unfinished()
     names = tuple(sorted(cache.shards))
     with cache.read(names[0]) as file:
         units, _, height, width = file["activations"].shape
     return Activations(cache, names, units, len(dataset.rows), (height, width))
 
 
-def _shard_name(start: int, stop: int) -> str:
+def images_a_shard(units: int, map_shape: tuple[int, int]) -> int:
+    """Return how many images' maps make a shard of a handy size, at least one."""
+    image_bytes = 4 * units * map_shape[0] * map_shape[1]
+    return min(max(_SHARD_BYTES // image_bytes, 1), _MOST_IMAGES)
+
+
+def shard_name(start: int, stop: int) -> str:
+    """Name the shard of the images from ``start`` to before ``stop``."""
     return f"images-{start:06d}-{stop:06d}"
 
 
@@ -193,7 +155,8 @@ def _span(name: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _covers(cache: ShardedCache, n_images: int) -> bool:
+def covers(cache: ShardedCache, n_images: int) -> bool:
+    """Tell whether the shards hold all images, each once."""
     reached = 0
     for start, stop in sorted(_span(name) for name in cache.shards):
         if start != reached:

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ccx_cli.probe.catalog import DEMO, NetworkChoice, weights_sha256
+from ccx_cli.probe.catalog import NetworkChoice, weights_sha256
 from ccx_cli.probe.checkpoints import load_into, load_own, load_state, num_outputs
 from ccx_cli.probe.own_networks import build_own, state_sha256, untrained_own
+from ccx_cli.probe.timm_networks import build_timm
+from ccx_cli.probe.torchvision_models import DEMO
 
 
 def load_module(choice: NetworkChoice, device: torch.device) -> tuple[nn.Module, str]:
@@ -20,9 +22,13 @@ def load_module(choice: NetworkChoice, device: torch.device) -> tuple[nn.Module,
     CcxError
         As ``load_network``, but for the layer.
     """
-    module = _own_with_weights(choice) if choice.is_own else _with_weights(choice)
-    gives_own = choice.is_own and choice.weights is None
-    identity = state_sha256(module, choice.model) if gives_own else weights_sha256(choice)
+    if choice.is_timm:
+        module = _timm_with_weights(choice)
+    else:
+        module = _own_with_weights(choice) if choice.is_own else _with_weights(choice)
+    identity = (
+        state_sha256(module, choice.model) if choice.gives_weights else weights_sha256(choice)
+    )
     return module.requires_grad_(False).eval().to(device), identity
 
 
@@ -32,6 +38,23 @@ def _own_with_weights(choice: NetworkChoice) -> nn.Module:
     module = build_own(choice.model, choice.model_args, choice.seed)
     if choice.weights is not None:
         load_own(module, load_state(choice.weights), choice.weights, choice.name)
+    return module
+
+
+def _timm_with_weights(choice: NetworkChoice) -> nn.Module:
+    def build(words: tuple[str, ...]) -> nn.Module:
+        published = choice.pretrained == "timm"
+        return build_timm(choice.model, words, choice.seed, published=published)
+
+    module = build(choice.model_args)
+    if choice.weights is not None:
+        state = load_state(choice.weights)
+        num_classes = int(getattr(module, "num_classes", 0))
+        outputs = num_outputs(module, state, num_classes)
+        asked = any(word.startswith("num_classes=") for word in choice.model_args)
+        if outputs != num_classes and not asked:
+            module = build((*choice.model_args, f"num_classes={outputs}"))
+        load_own(module, state, choice.weights, choice.name)
     return module
 
 

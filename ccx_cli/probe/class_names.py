@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.catalog import DEMO, NetworkChoice
+from ccx_cli.probe.catalog import NetworkChoice
+from ccx_cli.probe.torchvision_models import DEMO
 
 PLACES_FILE = "categories_places365.txt"
 

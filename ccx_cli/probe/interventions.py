@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from ccx_cli.errors import UsageError
+from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.probe.devices import computing
 from ccx_cli.probe.networks import Network
 
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -51,6 +52,8 @@ class Intervention:
         ------
         UsageError
             If the network does not answer with one score a class.
+        CcxError
+            If a score is NaN.
         """
         n_images = len(images)
         images = images.to(self._network.device)
@@ -68,12 +71,17 @@ class Intervention:
                 f"--model {self._network.choice.model} does not answer with one score a class: "
                 "importance needs a classifier."
             )
+        if bool(answer.isnan().any()):
+            raise CcxError(
+                f"--model {self._network.choice.model} answers with scores that are NaN: check "
+                "its weights."
+            )
         return answer.reshape(versions, n_images, -1).float().cpu()
 
     def _run(self, images: torch.Tensor, hook: Callable[..., torch.Tensor]) -> Any:
         handle = self._layer.register_forward_hook(hook)
         try:
-            with torch.inference_mode():
+            with computing(self._network.choice.precision, images.device):
                 return self._network.module(images)
         finally:
             handle.remove()

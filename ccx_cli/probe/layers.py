@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from ccx_cli.probe.blocks import main_blocks
 from ccx_cli.probe.building import load_module
 from ccx_cli.probe.catalog import NetworkChoice
+from ccx_cli.probe.devices import resolve_device
 from ccx_cli.probe.layouts import Layout, layout_of
-from ccx_cli.probe.networks import blank_images, resolve_device, run_blank
+from ccx_cli.probe.networks import blank_images, run_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,15 @@ class Layer:
         Of its output for one image.
     layout
         Where in it the units are.
+    is_block
+        Whether it is one of the network's main blocks, as ``main_blocks`` tells.
     """
 
     name: str
     type: str
     shape: tuple[int, ...]
     layout: Layout
+    is_block: bool = False
 
 
 def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
@@ -54,7 +59,18 @@ def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
     """
     place = resolve_device(device)
     module, _ = load_module(choice, place)
-    size, smaller = blank_images(choice, place)
+    return layers_of(module, choice, place)
+
+
+def layers_of(module: nn.Module, choice: NetworkChoice, device: torch.device) -> list[Layer]:
+    """List the layers of a network that is built already, on the device where it is.
+
+    Raises
+    ------
+    CcxError
+        If its forward pass fails.
+    """
+    size, smaller = blank_images(choice, device)
     shapes = _shapes(module, lambda: run_blank(module, choice, size))
     try:
         others = _shapes(module, lambda: run_blank(module, choice, smaller))
@@ -66,19 +82,24 @@ def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
         layout = layout_of(shape, (height, width), others.get(name))
         if layout is not None:
             found.append(Layer(name, type(module.get_submodule(name)).__name__, shape, layout))
-    return found
+    blocks = set(main_blocks(module, {layer.name: layer.layout.map_shape for layer in found}))
+    order = {name: place for place, (name, _) in enumerate(module.named_modules())}
+    found.sort(key=lambda layer: order[layer.name])
+    return [replace(layer, is_block=layer.name in blocks) for layer in found]
 
 
 def _shapes(module: nn.Module, run: Callable[[], None]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all outputs that are tensors of numbers; of several runs, the last."""
+    """Return the shapes of all outputs that are tensors of numbers, in the order they were made.
+
+    Of a layer that runs several times, the last output counts.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
 
     def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+            shapes.pop(name, None)
             if isinstance(output, torch.Tensor) and output.is_floating_point():
                 shapes[name] = tuple(output.shape)
-            else:
-                shapes.pop(name, None)
 
         return hook
 
@@ -90,5 +111,4 @@ def _shapes(module: nn.Module, run: Callable[[], None]) -> dict[str, tuple[int, 
     finally:
         for hook in hooks:
             hook.remove()
-    order = [name for name, _ in module.named_modules() if name in shapes]
-    return {name: shapes[name] for name in order}
+    return shapes

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import nn
 from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.building import load_module
 from ccx_cli.probe.catalog import NetworkChoice
+from ccx_cli.probe.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.layouts import MAPS, Layout, layout_of
 
 
@@ -61,7 +61,7 @@ class Network:
         return maps if self.layout is None else self.layout.output(maps, plain)
 
 
-class _LayerDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
+class _LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
     pass
 
 
@@ -78,7 +78,8 @@ def load_network(choice: NetworkChoice, device: str = "cpu") -> Network:
     Raises
     ------
     UsageError
-        If the device is not there, or the layer is not, or gives no maps.
+        If the device is not there or cannot compute in the precision, or the layer is not there,
+        or gives no maps.
     MissingInputError
         If the file of the weights is not there.
     DamagedDataError
@@ -86,20 +87,44 @@ def load_network(choice: NetworkChoice, device: str = "cpu") -> Network:
     CcxError
         If the layer's output is not finite, or the network cannot take an image.
     """
+    return load_networks([choice], device)[0]
+
+
+def load_networks(choices: Sequence[NetworkChoice], device: str = "cpu") -> list[Network]:
+    """Build one network that was chosen with several layers, and try each of them.
+
+    Parameters
+    ----------
+    choices : sequence of NetworkChoice
+        At least one; they differ in nothing but the layer.
+    device : str
+        As for ``load_network``, whose errors these are.
+
+    Returns
+    -------
+    list of Network
+        One a choice, all with the same module.
+    """
     place = resolve_device(device)
-    module, identity = load_module(choice, place)
-    layer = _find_layer(module, choice)
-    layout, calls = _try_layer(module, layer, choice, place)
-    return Network(
-        choice=choice,
-        module=module,
-        device=place,
-        weights_sha256=identity,
-        units=layout.units,
-        map_shape=layout.map_shape,
-        layer_calls=calls,
-        layout=None if layout.kind == MAPS else layout,
-    )
+    check_precision(choices[0].precision, place)
+    module, identity = load_module(choices[0], place)
+    layers = [_find_layer(module, choice) for choice in choices]
+    networks = []
+    for choice, layer in zip(choices, layers, strict=True):
+        layout, calls = _try_layer(module, layer, choice, place)
+        networks.append(
+            Network(
+                choice=choice,
+                module=module,
+                device=place,
+                weights_sha256=identity,
+                units=layout.units,
+                map_shape=layout.map_shape,
+                layer_calls=calls,
+                layout=None if layout.kind == MAPS else layout,
+            )
+        )
+    return networks
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
@@ -120,36 +145,57 @@ def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     CcxError
-        If a value is NaN or infinite.
+        If a value is NaN or infinite, or the forward pass fails.
     """
-    layer = network.module.get_submodule(network.choice.layer)
-    outputs, _ = _run_layer(
-        network.module, layer, images.to(network.device), stop_after=network.layer_calls
-    )
-    maps = network.maps(_finite(outputs, network.choice))
-    return maps.to("cpu", torch.float32).contiguous()
+    return layers_activations([network], images)[0]
 
 
-def resolve_device(name: str) -> torch.device:
-    """Return the device called ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (a GPU if there is one).
+def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
+    """Return what several layers of one network answer to ``images``, in one forward pass.
 
-    Raises
-    ------
-    UsageError
-        If the name is none of these, or there is no such GPU.
+    Parameters
+    ----------
+    networks : sequence of Network
+        From one call of ``load_networks``.
+    images : torch.Tensor
+        As for ``layer_activations``, whose results and errors these are, one a layer.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name != "cpu" and not re.fullmatch(r"cuda(:\d{1,3})?", name, re.ASCII):
-        raise UsageError(f"--device {name} is not known: it is cpu, cuda, cuda:N or auto.")
-    device = torch.device(name)
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise UsageError(f"--device {name}: there is no CUDA GPU here, take --device cpu.")
-        count = torch.cuda.device_count()
-        if device.index is not None and device.index >= count:
-            raise UsageError(f"--device {name}: the last GPU here is cuda:{count - 1}.")
-    return device
+    first = networks[0]
+    outputs: dict[str, torch.Tensor] = {}
+    left = {network.choice.layer: network.layer_calls for network in networks}
+
+    def keep(network: Network) -> Callable[[nn.Module, Any, Any], None]:
+        layer = network.choice.layer
+
+        def hook(_layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+            maps = network.maps(_finite(output, network.choice))
+            # A copy: what comes after the layer may work in place.
+            outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
+            left[layer] -= 1
+            if all(calls <= 0 for calls in left.values()):
+                raise _LayersDone
+
+        return hook
+
+    hooks = [
+        network.module.get_submodule(network.choice.layer).register_forward_hook(keep(network))
+        for network in networks
+    ]
+    try:
+        with _accepting(first.choice, images), computing(first.choice.precision, first.device):
+            first.module(images.to(first.device))
+    except _LayersDone:
+        pass
+    finally:
+        for each in hooks:
+            each.remove()
+    for layer in left:
+        if layer not in outputs:
+            raise CcxError(
+                f"Layer {layer} of {first.choice.name} does nothing in the forward pass of "
+                f"{len(images):,} images: name one that always does with --layer."
+            )
+    return [outputs[network.choice.layer] for network in networks]
 
 
 def _find_layer(module: nn.Module, choice: NetworkChoice) -> nn.Module:
@@ -182,7 +228,7 @@ def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) ->
     CcxError
         If its forward pass fails.
     """
-    with _accepting(choice, images), torch.inference_mode(), _full_precision(images.device):
+    with _accepting(choice, images), computing(choice.precision, images.device):
         module(images)
 
 
@@ -190,6 +236,8 @@ def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) ->
 def _accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
     try:
         yield
+    except (_LayersDone, CcxError):
+        raise
     except Exception as error:
         height, width = images.shape[2:]
         said = " ".join(str(error).split())[:200].rstrip(".")
@@ -205,7 +253,7 @@ def _try_layer(
     """Return how the layer's output is laid out, and how often the layer ran."""
     blank, half = blank_images(choice, device)
     with _accepting(choice, blank):
-        output, calls = _run_layer(module, layer, blank)
+        output, calls = _run_layer(module, layer, choice, blank)
     if calls == 0:
         raise UsageError(
             f"--layer {choice.layer} of {choice.name} does nothing in a forward pass: name one "
@@ -218,7 +266,7 @@ def _try_layer(
         raise _no_maps(choice, f"{shape} of {output.dtype}")
     other: tuple[int, ...] | None = None
     with suppress(Exception):  # A network for one input size only.
-        smaller, _ = _run_layer(module, layer, half, stop_after=calls)
+        smaller, _ = _run_layer(module, layer, choice, half, stop_after=calls)
         other = tuple(smaller.shape)
     layout = layout_of(shape, choice.input_size, other)
     if layout is None:
@@ -228,7 +276,11 @@ def _try_layer(
 
 
 def _run_layer(
-    module: nn.Module, layer: nn.Module, images: torch.Tensor, stop_after: int | None = None
+    module: nn.Module,
+    layer: nn.Module,
+    choice: NetworkChoice,
+    images: torch.Tensor,
+    stop_after: int | None = None,
 ) -> tuple[Any, int]:
     """Return the last output of the layer and how often it ran, ending after ``stop_after``."""
     output: Any = None
@@ -239,39 +291,27 @@ def _run_layer(
         output = result
         calls += 1
         if calls == stop_after:
-            raise _LayerDone
+            raise _LayersDone
 
     hook = layer.register_forward_hook(keep)
     try:
-        with torch.inference_mode(), _full_precision(images.device):
+        with computing(choice.precision, images.device):
             module(images)
-    except _LayerDone:
+    except _LayersDone:
         pass
     finally:
         hook.remove()
     return output, calls
 
 
-def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Keep a GPU to float32: by default its convolutions round to the 10 bits of TF32."""
-    if device.type != "cuda":
-        return nullcontext()
-    return _cudnn_float32()
-
-
-@contextmanager
-def _cudnn_float32() -> Iterator[None]:
-    with torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    ):
-        yield
-
-
 def _finite(output: torch.Tensor, choice: NetworkChoice) -> torch.Tensor:
-    if not bool(torch.isfinite(output).all()):
+    finite = torch.isfinite(output).flatten(1).all(1)
+    if not bool(finite.all()):
+        single = "" if choice.precision != "float16" else "take --precision single, or "
         raise CcxError(
-            f"Layer {choice.layer} of {choice.name} gives values that are NaN or infinite: check "
-            f"the weights in {choice.weights or 'use'}."
+            f"Layer {choice.layer} of {choice.name} gives values that are NaN or infinite for "
+            f"{int((~finite).sum()):,} of {len(finite):,} images: "
+            f"{single}check the weights in {choice.weights or 'use'}."
         )
     return output
 

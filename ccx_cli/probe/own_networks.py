@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 _NAME_LENGTH = 60
+OF_TIMM = "timm:"
 
 
 def is_own(model: str) -> bool:
-    """Tell whether ``--model`` names a factory, not one of the networks that ccx knows."""
-    return ":" in model
+    """Tell whether ``--model`` names a factory, not a network that ccx or timm knows."""
+    return ":" in model and not model.startswith(OF_TIMM)
 
 
 def resolve_own(model: str) -> str:

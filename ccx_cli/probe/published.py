@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ccx_cli.errors import UsageError, suggestion
-from ccx_cli.probe.catalog import DEMO, MODELS
+from ccx_cli.probe.torchvision_models import DEMO, MODELS
 from ccx_cli.probe.weight_files import IMAGENET_STEMS, PLACES365_FILES
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.sources import Source

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from errno import EACCES, EPERM, EROFS
 from threading import Lock
 
 import numpy as np
@@ -23,6 +24,26 @@ from ccx_cli.store.shards import ShardedCache
 KIND = "ccx-ranges"
 VERSION = 1
 _SHARD = "ranges"
+
+
+def ranges_cache(
+    activations: ShardedCache, method: RangeMethod, split: str | None = None
+) -> ShardedCache:
+    """Name the cache of a layer's ranges; what is there of it is not read yet."""
+    identity = method.identity() | ({"split": split} if split else {})
+    name = "ranges-" + "-".join(f"{key}={value}" for key, value in identity.items())
+    made_from = {"activations": activations.directory.name, **identity}
+    directory = activations.directory / name
+    return ShardedCache(directory, KIND, VERSION, made_from, activations.rebuild)
+
+
+def units_with_ranges(cache: ShardedCache) -> set[int]:
+    """Read which units' ranges are known already."""
+    cache.refresh()
+    if _SHARD not in cache:
+        return set()
+    with cache.read(_SHARD) as file:
+        return set(np.flatnonzero(file["count"][()] >= 0).tolist())
 
 
 class RangeCache:
@@ -48,19 +69,19 @@ class RangeCache:
         *,
         split: str | None = None,
     ) -> None:
-        identity = method.identity() | ({"split": split} if split else {})
-        name = "ranges-" + "-".join(f"{key}={value}" for key, value in identity.items())
-        parent = activations.cache
-        made_from = {"activations": parent.directory.name, **identity}
-        self._cache = ShardedCache(
-            parent.directory / name, KIND, VERSION, made_from, parent.rebuild
-        )
+        self._cache = ranges_cache(activations.cache, method, split)
         self._method = method
         self._progress = progress
         self._activations = activations
         self._lock = Lock()
         self._new: dict[int, tuple[Range, ...]] = {}
-        with writing(self._cache.directory, progress):
+        try:
+            with writing(self._cache.directory, progress):
+                self._known = self._read()
+        except OSError as error:
+            if error.errno not in (EACCES, EPERM, EROFS):
+                raise
+            # Whoever may not write there finds nobody's lock in the way of reading either.
             self._known = self._read()
 
     def of(self, unit: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:

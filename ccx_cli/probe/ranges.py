@@ -42,6 +42,9 @@ class Range:
         )
 
 
+MOST_CLUSTERS = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class RangeMethod:
     """How a unit's ranges are found.
@@ -66,6 +69,10 @@ class RangeMethod:
     def __post_init__(self) -> None:
         if self.num_clusters < 1:
             raise UsageError(f"--num-clusters {self.num_clusters} has to be 1 or more.")
+        if self.num_clusters > MOST_CLUSTERS:
+            raise UsageError(
+                f"--num-clusters {self.num_clusters} has to be {MOST_CLUSTERS:,} or less."
+            )
         if not 0 < self.quantile < 1:
             raise UsageError(f"--quantile {self.quantile:g} has to lie between 0 and 1.")
         if self.n_init < 1:

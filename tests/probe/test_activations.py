@@ -11,12 +11,8 @@ import torch
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.probe import activations as activations_module
-from ccx_cli.probe.activations import (
-    Activations,
-    activations_cache,
-    build_activations,
-    open_activations,
-)
+from ccx_cli.probe.activation_pass import build_activations
+from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.catalog import NetworkChoice, choose_network
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks import layer_activations, load_network
@@ -43,7 +39,7 @@ def photographs(golden: BrodenDataset) -> BrodenDataset:
 def whole(photographs: BrodenDataset, tmp_path_factory: pytest.TempPathFactory) -> Activations:
     """The demo network's activations on them, in one shard; read only."""
     cache = activations_cache(photographs, DEMO, tmp_path_factory.mktemp("activations"), REBUILD)
-    build_activations(photographs, DEMO, cache)
+    build_activations(photographs, [(DEMO, cache)])
     return open_activations(photographs, cache)
 
 
@@ -78,7 +74,7 @@ def test_shards_and_batches_of_any_size_give_the_same_maps(
 ) -> None:
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
     progress = HeardProgress()
-    build_activations(photographs, DEMO, cache, batch_size=batch_size, progress=progress)
+    build_activations(photographs, [(DEMO, cache)], batch_size=batch_size, progress=progress)
     assert sorted(cache.shards) == [
         "images-000000-000005",
         "images-000005-000010",
@@ -95,18 +91,18 @@ def test_building_again_makes_only_the_missing_shards(
     photographs: BrodenDataset, whole: Activations, tmp_path: Path
 ) -> None:
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
-    build_activations(photographs, DEMO, cache)
+    build_activations(photographs, [(DEMO, cache)])
     cache.drop(["images-000005-000010"])
     kept = {s.file: (cache.directory / s.file).stat().st_mtime_ns for s in cache.shards.values()}
     again = activations_cache(photographs, DEMO, tmp_path, REBUILD)
     progress = HeardProgress()
-    build_activations(photographs, DEMO, again, progress=progress)
+    build_activations(photographs, [(DEMO, again)], progress=progress)
     assert [(task.total, task.done) for task in progress.tasks] == [(12, 12)]
     assert {file: (again.directory / file).stat().st_mtime_ns for file in kept} == kept
     np.testing.assert_allclose(
         all_units(open_activations(photographs, again)), all_units(whole), atol=1e-5
     )
-    build_activations(photographs, DEMO, again, progress=progress)
+    build_activations(photographs, [(DEMO, again)], progress=progress)
     assert len(progress.tasks) == 1
 
 
@@ -124,13 +120,13 @@ def test_a_build_that_fails_midway_goes_on_from_its_last_shard(
     cache = activations_cache(dataset, DEMO, tmp_path / "activations", REBUILD)
     (images / dataset.rows[7].image).unlink()
     with pytest.raises(MissingInputError):
-        build_activations(dataset, DEMO, cache)
+        build_activations(dataset, [(DEMO, cache)], batch_size=5)
     (images / dataset.rows[7].image).symlink_to(
         photographs.image_path(dataset.rows[7].image).absolute()
     )
     again = activations_cache(dataset, DEMO, tmp_path / "activations", REBUILD)
     assert list(again.shards) == ["images-000000-000005"]
-    build_activations(dataset, DEMO, again)
+    build_activations(dataset, [(DEMO, again)])
     np.testing.assert_allclose(
         all_units(open_activations(dataset, again)), all_units(whole), atol=1e-5
     )
@@ -141,10 +137,10 @@ def test_shards_of_another_size_are_replaced(
 ) -> None:
     monkeypatch.setattr(activations_module, "_MOST_IMAGES", 5)
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
-    build_activations(photographs, DEMO, cache)
+    build_activations(photographs, [(DEMO, cache)])
     cache.drop(["images-000000-000005"])
     monkeypatch.setattr(activations_module, "_MOST_IMAGES", 7)
-    build_activations(photographs, DEMO, cache)
+    build_activations(photographs, [(DEMO, cache)])
     assert sorted(cache.shards) == ["images-000000-000007", "images-000007-000012"]
     assert len(list(cache.directory.glob("*.h5"))) == 2
 
@@ -154,14 +150,15 @@ def test_shards_of_another_size_are_replaced(
 def test_a_damaged_shard_is_named_with_the_command_that_rebuilds_it(
     photographs: BrodenDataset, tmp_path: Path, gone: bool
 ) -> None:
-    build_activations(photographs, DEMO, activations_cache(photographs, DEMO, tmp_path, REBUILD))
+    cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
+    build_activations(photographs, [(DEMO, cache)])
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
     path = cache.directory / cache.shards["images-000005-000010"].file
     content = path.read_bytes()
     path.unlink()
     if not gone:
         path.write_bytes(content[:-100])
-    build_activations(photographs, DEMO, cache)
+    build_activations(photographs, [(DEMO, cache)])
     opened = open_activations(photographs, cache)
     with pytest.raises(DamagedDataError) as raised:
         opened.unit(0)
@@ -201,7 +198,7 @@ def test_a_network_that_gives_nan_is_an_error_and_nothing_is_kept(
     choice = choose_network(Path("nowhere"), "squeezenet1_1", None, "features.0", path, 0)
     cache = activations_cache(photographs, choice, tmp_path / "activations", REBUILD)
     with pytest.raises(CcxError, match="NaN or infinite"):
-        build_activations(photographs, choice, cache)
+        build_activations(photographs, [(choice, cache)])
     assert activations_cache(photographs, choice, tmp_path / "activations", REBUILD).shards == {}
 
 
@@ -213,7 +210,7 @@ def ranges_of(activations: Activations, units: list[int]) -> dict[int, tuple[Ran
 def own(photographs: BrodenDataset, tmp_path: Path) -> Activations:
     """Activations in a directory of the test's own."""
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
-    build_activations(photographs, DEMO, cache)
+    build_activations(photographs, [(DEMO, cache)])
     return open_activations(photographs, cache)
 
 

@@ -10,14 +10,13 @@ from torchvision import models
 from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.probe.catalog import (
-    DEMO,
     DEMO_WEIGHTS,
-    MODELS,
-    PRETRAINED,
     choose_network,
     default_layer,
     weights_sha256,
 )
+from ccx_cli.probe.pretrained import PRETRAINED
+from ccx_cli.probe.torchvision_models import DEMO, MODELS
 from ccx_cli.probe.weight_files import PLACES365_FILES
 
 TORCHVISION = models.list_models(module=models)

@@ -1,0 +1,184 @@
+"""Fills the activations caches of one or several layers in one pass over the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import CcxError
+from ccx_cli.probe.activations import covers, image_batches, images_a_shard, shard_name
+from ccx_cli.probe.catalog import NetworkChoice
+from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.store.locks import writing
+from ccx_cli.store.shards import ShardedCache
+
+if TYPE_CHECKING:
+    from ccx_cli.probe.networks import Network
+
+# What the open shards of all layers may take: beyond it, the layers are shared out among passes.
+_PASS_BYTES = 2 << 30
+
+
+def build_activations(
+    dataset: BrodenDataset,
+    wanted: Sequence[tuple[NetworkChoice, ShardedCache]],
+    *,
+    device: str = "cpu",
+    batch_size: int = 32,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> None:
+    """Run the images that the caches lack through the network once; finished shards are kept.
+
+    Images go through in the same batches whichever layers and shards are lacking, so that what is
+    stored does not depend on that.
+
+    Parameters
+    ----------
+    dataset
+        The images.
+    wanted
+        Network and layer, and its cache from ``activations_cache``; the choices differ in nothing
+        but the layer.
+    device
+        A torch device.
+    batch_size
+        Images per forward pass.
+    workers
+        Threads that decode images.
+    progress
+        Told about every batch.
+
+    Raises
+    ------
+    UsageError
+        If a layer is not there or gives no maps; nothing was run then.
+    MissingInputError, DamagedDataError
+        For an image or a weights file that is not there or not readable.
+    """
+    progress = progress or SilentProgress()
+    n_images = len(dataset.rows)
+    lacking = [(choice, cache) for choice, cache in wanted if not covers(cache, n_images)]
+    if not lacking:
+        return
+    with ExitStack() as locks:
+        # In one order, so that two processes never wait for each other.
+        for _, cache in sorted(lacking, key=lambda each: each[1].directory):
+            locks.enter_context(writing(cache.directory, progress))
+            cache.refresh()
+        lacking = [(choice, cache) for choice, cache in lacking if not covers(cache, n_images)]
+        if not lacking:
+            return
+        from ccx_cli.probe.networks import load_networks
+
+        networks = load_networks([choice for choice, _ in lacking], device)
+        fillings = [
+            _Filling(network, cache, n_images)
+            for network, (_, cache) in zip(networks, lacking, strict=True)
+        ]
+        for group in _passes(fillings):
+            _run_pass(dataset, group, batch_size, workers, progress)
+
+
+class _Filling:
+    """The shards that a layer lacks, filled one after another."""
+
+    def __init__(self, network: Network, cache: ShardedCache, n_images: int) -> None:
+        choice = network.choice
+        if network.weights_sha256 != cache.made_from["weights"]:
+            raise CcxError(
+                f"--model {choice.model} makes other weights at each call: let the factory draw "
+                "them from torch's random numbers, which ccx seeds, or give them with --weights."
+            )
+        block = images_a_shard(network.units, network.map_shape)
+        spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
+        stale = set(cache.shards) - {shard_name(*span) for span in spans}
+        if stale:
+            cache.drop(sorted(stale))
+        height, width = network.map_shape
+        self.network = network
+        self.shard_bytes = 4 * network.units * min(block, n_images) * height * width
+        self.missing = [span for span in spans if shard_name(*span) not in cache]
+        self._cache = cache
+        self._maps: NDArray[np.float32] | None = None
+
+    def lacks_any(self, start: int, stop: int) -> bool:
+        """Tell whether a missing shard holds any of the images ``start`` to before ``stop``."""
+        return any(first < stop and start < last for first, last in self.missing)
+
+    def take(self, start: int, maps: NDArray[np.float32]) -> None:
+        """Keep what is lacking of ``(n_images, units, h, w)``; the first image is at ``start``."""
+        stop = start + len(maps)
+        while self.missing and self.missing[0][0] < stop:
+            first, last = self.missing[0]
+            if self._maps is None:
+                network = self.network
+                self._maps = np.empty((network.units, last - first, *network.map_shape), np.float32)
+            lower, upper = max(first, start), min(last, stop)
+            kept = maps[lower - start : upper - start]
+            self._maps[:, lower - first : upper - first] = kept.swapaxes(0, 1)
+            if upper < last:
+                return
+            with self._cache.write(shard_name(first, last)) as file:
+                file["activations"] = self._maps
+            self._maps = None
+            del self.missing[0]
+
+
+def _passes(fillings: Sequence[_Filling]) -> Iterator[list[_Filling]]:
+    """Share layers out among passes, their open shards together within the budget."""
+    group: list[_Filling] = []
+    for filling in fillings:
+        if group and sum(each.shard_bytes for each in (*group, filling)) > _PASS_BYTES:
+            yield group
+            group = []
+        group.append(filling)
+    yield group
+
+
+def _run_pass(
+    dataset: BrodenDataset,
+    fillings: Sequence[_Filling],
+    batch_size: int,
+    workers: int,
+    progress: Progress,
+) -> None:
+    from ccx_cli.probe.networks import layers_activations
+
+    n_images = len(dataset.rows)
+    lacked = np.zeros(n_images, dtype=np.bool_)
+    for filling in fillings:
+        for start, stop in filling.missing:
+            lacked[start:stop] = True
+    starts = [
+        start
+        for start in range(0, n_images, batch_size)
+        if lacked[start : start + batch_size].any()
+    ]
+    places = [
+        place for start in starts for place in range(start, min(start + batch_size, n_images))
+    ]
+    choice = fillings[0].network.choice
+    what = choice.describe()
+    if len(fillings) > 1:
+        what = f"{choice.describe_network()}, {len(fillings)} layers"
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        progress.task(
+            f"Activations of {what}", n_images, done=n_images - int(lacked.sum())
+        ) as task,
+    ):
+        batches = image_batches(dataset, choice, places, batch_size, pool)
+        for start, images in zip(starts, batches, strict=True):
+            stop = start + len(images)
+            asked = [filling for filling in fillings if filling.lacks_any(start, stop)]
+            outputs = layers_activations([filling.network for filling in asked], images)
+            for filling, output in zip(asked, outputs, strict=True):
+                filling.take(start, output.numpy())
+            task.advance(int(lacked[start:stop].sum()))

@@ -1,0 +1,260 @@
+"""Arrays in ``.npy`` and HDF5 files, opened without being read: their values come in blocks."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+
+NPY = ".npy"
+HDF5 = (".h5", ".hdf5")
+_NAMED = re.compile(r"(.*\.(?:h5|hdf5|npy)):(.*)", re.IGNORECASE | re.DOTALL)
+_PREFERRED_AXES = (4, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFile:
+    """An array of real numbers in a file that is open.
+
+    Attributes
+    ----------
+    path
+        The file.
+    name
+        The dataset in an HDF5 file; ``None`` for ``.npy``.
+    shape
+        Of the array, two or four axes, none of them empty.
+    chunks
+        The shape of an HDF5 dataset's chunks, ``None`` where it is stored in one stretch.
+    values
+        What reads a part of the array when it is indexed with slices.
+    """
+
+    path: Path
+    name: str | None
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...] | None
+    values: Any
+
+    @property
+    def where(self) -> str:
+        """The file, and the dataset in it."""
+        return _where(self.path, self.name)
+
+    def read(self, place: tuple[slice, ...]) -> NDArray[np.generic]:
+        """Read a part.
+
+        Raises
+        ------
+        DamagedDataError
+            If it cannot be read.
+        """
+        try:
+            return np.asarray(self.values[place])
+        except OSError as error:
+            raise DamagedDataError(
+                f"{self.where} cannot be read ({error}): write the file again."
+            ) from error
+
+
+def split_name(text: str) -> tuple[Path, str | None]:
+    """Part ``FILE.h5:DATASET``; the dataset is ``None`` where only a file is named.
+
+    Raises
+    ------
+    UsageError
+        If the file's name does not end in .npy, .h5 or .hdf5.
+    MissingInputError
+        If it is not there.
+    """
+    path, name = Path(text), None
+    named = _NAMED.fullmatch(text)
+    if named and not path.exists():
+        path, name = Path(named[1]), named[2].strip("/")
+    suffix = path.suffix.lower()
+    if suffix not in {NPY, *HDF5}:
+        raise UsageError(
+            f"--activations {text} has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."
+        )
+    if name is not None and suffix == NPY:
+        raise UsageError(
+            f"--activations {text}: a .npy file holds one array, so leave :{name} out."
+        )
+    if not path.exists():
+        raise MissingInputError(f"--activations {text}: there is no file {path}.")
+    return path, name
+
+
+@contextmanager
+def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
+    """Open the array of a ``.npy`` file or a dataset of an HDF5 file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        The dataset; ``None`` for the only one of four axes, or of two where none has four.
+
+    Raises
+    ------
+    DamagedDataError
+        If the file is not whole, or holds something else than real numbers in two or four axes.
+    UsageError
+        If there is no dataset of that name, or several to choose from.
+    """
+    if path.suffix.lower() == NPY:
+        values = _read_npy_header(path)
+        _check_kind(path, None, values.dtype)
+        _check_shape(path, None, values.shape)
+        yield ArrayFile(path, None, values.shape, None, values)
+        return
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DamagedDataError(
+            f"{path} cannot be read as HDF5 ({error}): write it again."
+        ) from error
+    with file:
+        name = _only_dataset(path, file) if name is None else name
+        found = _dataset(path, file, name)
+        _check_kind(path, name, found.dtype)
+        _check_shape(path, name, found.shape)
+        yield ArrayFile(path, name, found.shape, found.chunks, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Npy:
+    """The values of a ``.npy`` file, mapped into memory only while a part of them is copied."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    start: int
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+
+    def __getitem__(self, place: tuple[slice, ...]) -> NDArray[np.generic]:
+        mapped = np.memmap(self.path, self.dtype, "r", self.start, self.shape, self.order)
+        return np.array(mapped[place])
+
+
+def _read_npy_header(path: Path) -> _Npy:
+    """Say where a ``.npy`` file's values are; what would have to be unpickled is refused."""
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            version = np.lib.format.read_magic(file)
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = read(file)
+            start = file.tell()
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise DamagedDataError(
+            f"{path} cannot be read ({error.strerror}): check its permissions."
+        ) from error
+    except Exception as error:  # NumPy parses the header as Python's literals, which fail many ways
+        raise DamagedDataError(f"{path} is no .npy file: write it with numpy.save.") from error
+    if dtype.hasobject:
+        raise DamagedDataError(
+            f"{path} holds pickled Python objects, which ccx does not load: write an array of "
+            "numbers with numpy.save."
+        )
+    wanted = math.prod(shape) * dtype.itemsize
+    if size - start < wanted:
+        raise DamagedDataError(
+            f"{path} is cut off ({size - start:,} of {wanted:,} bytes of values): copy or write it "
+            "again."
+        )
+    return _Npy(path, dtype, start, shape, "F" if fortran else "C")
+
+
+def _only_dataset(path: Path, file: h5py.File) -> str:
+    """Find the one dataset that may be activations."""
+    found: list[tuple[str, int]] = []
+
+    def look(name: str, each: object) -> None:
+        if isinstance(each, h5py.Dataset) and each.shape is not None and _is_real(each.dtype):
+            found.append((name, len(each.shape)))
+
+    file.visititems(look)
+    for n_axes in _PREFERRED_AXES:
+        names = [name for name, axes in found if axes == n_axes]
+        if len(names) > 1:
+            raise UsageError(
+                f"{path} holds several datasets of {n_axes} axes ({', '.join(names)}): name one, "
+                f"such as {path}:{names[0]}."
+            )
+        if names:
+            return names[0]
+    raise DamagedDataError(
+        f"{path} holds no dataset of real numbers in four axes or two: write the activations as "
+        "one dataset."
+    )
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    try:
+        found = file[name]
+    except (KeyError, ValueError, OSError):
+        found = None
+    if not isinstance(found, h5py.Dataset):
+        names: list[str] = []
+        file.visititems(
+            lambda each, what: names.append(each) if isinstance(what, h5py.Dataset) else None
+        )
+        mend = suggestion(name, names) or f": it holds {', '.join(names) or 'none'}."
+        raise UsageError(f"--activations {path}:{name}: there is no such dataset{mend}")
+    if found.is_virtual or found.external or found.file.filename != file.filename:
+        raise DamagedDataError(
+            f"{_where(path, name)} keeps its values in other files: copy them into one dataset."
+        )
+    return found
+
+
+def _check_kind(path: Path, name: str | None, dtype: np.dtype[Any]) -> None:
+    if not _is_real(dtype):
+        raise DamagedDataError(
+            f"{_where(path, name)} holds {_kind(dtype)} values: activations are float16, float32, "
+            "float64 or integers."
+        )
+
+
+def _check_shape(path: Path, name: str | None, shape: tuple[int, ...] | None) -> None:
+    if shape is None or len(shape) not in _PREFERRED_AXES or 0 in shape:
+        raise DamagedDataError(
+            f"{_where(path, name)} has the shape {shape_text(shape or ())}: activations are units "
+            "x images x height x width, or units x images, or have the images first."
+        )
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Write a shape such as ``48 x 6 x 28 x 28``."""
+    return " x ".join(map(str, shape)) or "()"
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    text = h5py.check_string_dtype(dtype) is not None or dtype.kind in "SU"
+    return "text" if text else str(dtype)
+
+
+def _where(path: Path, name: str | None) -> str:
+    return str(path) if name is None else f"{path}:{name}"

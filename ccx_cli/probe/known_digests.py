@@ -1,0 +1,123 @@
+"""SHA-256 of large files, remembered for as long as the files are not touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.errors import CcxError, DamagedDataError
+from ccx_cli.progress import Progress
+from ccx_cli.store.atomic import write_text
+
+NAME = "given-files.json"
+_FORMAT = "ccx-given-files"
+_VERSION = 1
+_CHUNK = 1 << 22
+# A file that is written again within the clock's tick keeps its times.
+_SETTLED_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What of a file changes whenever its content does.
+
+    Attributes
+    ----------
+    size
+        Bytes.
+    modified_ns, changed_ns
+        When its content, and anything about it, was last changed; no program can set the latter.
+    inode
+        Its number in the file system.
+    """
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Look at a file without reading it."""
+    status = path.stat()
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Stamp]:
+    """Return a file's SHA-256 in hexadecimal, read anew only if its stamp is another one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    memory
+        The directory of ``given-files.json``, where digests are remembered.
+    progress
+        Told about bytes read.
+
+    Returns
+    -------
+    The digest, and the stamp of the file that has it.
+
+    Raises
+    ------
+    DamagedDataError
+        If the file cannot be read.
+    CcxError
+        If it changes meanwhile.
+    """
+    try:
+        stamp = stamp_of(path)
+        key, known = str(path.absolute()), _remembered(memory)
+        entry = known.get(key)
+        if isinstance(entry, dict):
+            digest = entry.pop("sha256", None)
+            if isinstance(digest, str) and entry == asdict(stamp):
+                return digest, stamp
+        digest = _read(path, stamp.size, progress)
+        if stamp_of(path) != stamp:
+            raise changed_meanwhile(path)
+    except OSError as error:
+        raise DamagedDataError(
+            f"{path} cannot be read ({error.strerror}): check its permissions."
+        ) from error
+    if time.time_ns() - max(stamp.modified_ns, stamp.changed_ns) > _SETTLED_NS:
+        known[key] = {**asdict(stamp), "sha256": digest}
+        content = {"format": _FORMAT, "version": _VERSION, "files": known}
+        # A place that may not be written to costs the next command another reading.
+        with suppress(OSError):
+            write_text(memory / NAME, json.dumps(content, indent=1) + "\n")
+    return digest, stamp
+
+
+def changed_meanwhile(path: Path) -> CcxError:
+    """Return the error about a file that somebody writes to while it is read."""
+    return CcxError(f"{path} changed while it was read: run the command again once it is written.")
+
+
+def _read(path: Path, size: int, progress: Progress) -> str:
+    digest = hashlib.sha256()
+    with (
+        path.open("rb") as file,
+        progress.task(f"Checking {path.name}", size, unit="bytes") as task,
+    ):
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            task.advance(len(chunk))
+    return digest.hexdigest()
+
+
+def _remembered(memory: Path) -> dict[str, Any]:
+    """Read what is remembered; what cannot be read is forgotten, and read anew."""
+    try:
+        content = json.loads((memory / NAME).read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (_FORMAT, _VERSION):
+            return {}
+        return dict(content["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
