@@ -14,6 +14,8 @@ LARGEST_LABEL = 0xFFFF
 """The largest number that a label PNG can hold (``red + 256 * green``)."""
 
 _LARGEST_SIDE = 0xFFFF
+_MOST_PIXELS = 89_478_485
+_MOST_IMAGES = 0xFFFFFFFF
 _LABEL_COLUMNS = ("number", "name", "category", "frequency", "coverage", "syns")
 _SIZE_COLUMNS = ("ih", "iw", "sh", "sw")
 _IMAGE_COLUMNS = ("image", "split", *_SIZE_COLUMNS)
@@ -120,6 +122,8 @@ def read_labels(
     for line, cells in table.rows:
         number = table.integer(line, cells, "number", 1, LARGEST_LABEL)
         name = cells[at["name"]].strip()
+        if not name:
+            raise table.damaged(line, f"the label {number} must have a name")
         if number in labels:
             raise table.damaged(line, f"the number {number} is already {labels[number].name!r}")
         known = [category for category in listed[line] if category in categories]
@@ -130,7 +134,7 @@ def read_labels(
         else:
             raise table.damaged(line, f"{name!r} must have a category that category.csv lists")
         synonyms = tuple(filter(None, map(str.strip, cells[at["syns"]].split(";"))))
-        frequency = table.integer(line, cells, "frequency")
+        frequency = table.integer(line, cells, "frequency", 0, _MOST_IMAGES)
         coverage = table.coverage(line, cells)
         labels[number] = Label(number, name, own, listed[line], frequency, coverage, synonyms)
     if not labels:
@@ -197,6 +201,10 @@ def read_rows(
             ih, iw, sh, sw = (
                 table.integer(line, cells, column, 1, _LARGEST_SIDE) for column in _SIZE_COLUMNS
             )
+            if sh * sw > _MOST_PIXELS:
+                raise table.damaged(
+                    line, f"masks of {sh}x{sw} have more than {_MOST_PIXELS:,} pixels"
+                )
             sizes[texts] = ih, iw, sh, sw
         size = sizes[texts]
         if rows and size[2:] != (rows[0].mask_height, rows[0].mask_width):

@@ -145,6 +145,12 @@ def index_cache(dataset: BrodenDataset, segmentations: Path, rebuild: str) -> Sh
     return cache
 
 
+def is_whole(dataset: BrodenDataset, cache: ShardedCache) -> bool:
+    """Tell whether an index lacks nothing, by its manifest."""
+    starts = range(0, len(dataset.rows), BLOCK)
+    return _SETS in cache and all(_shard_name(start) in cache for start in starts)
+
+
 def build_index(
     dataset: BrodenDataset,
     cache: ShardedCache,
@@ -172,7 +178,7 @@ def build_index(
     """
     progress = progress or SilentProgress()
     starts = range(0, len(dataset.rows), BLOCK)
-    if _SETS in cache and all(_shard_name(start) in cache for start in starts):
+    if is_whole(dataset, cache):
         return
     with writing(cache.directory, progress):
         cache.refresh()
@@ -188,9 +194,13 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
 
     Raises
     ------
+    MissingInputError
+        If it is not whole, as after a build that was cut off.
     DamagedDataError
-        If a shard is missing or is not the one that was written.
+        If a shard's file is gone or is not the one that was written.
     """
+    if not is_whole(dataset, cache):
+        raise cache.unfinished()
     names = [_shard_name(start) for start in range(0, len(dataset.rows), BLOCK)]
     lengths: list[NDArray[np.int64]] = []
     totals: list[NDArray[np.int32]] = []

@@ -87,7 +87,11 @@ def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArra
                 pixels = picture.tobytes("raw", "RGBX")
             else:
                 pixels = picture.convert("RGBA").tobytes()
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DamagedDataError(
+            f"{path} says that it has more pixels than any label PNG: {remedy}."
+        ) from error
+    except _UNREADABLE as error:
         raise DamagedDataError(f"{path} cannot be decoded as a PNG ({error}): {remedy}.") from error
     # Four bytes a pixel: red and green are the little-endian number, blue and alpha the next.
     return np.frombuffer(pixels, "<u2").reshape(row.mask_height, row.mask_width, 2)[:, :, 0]

@@ -32,7 +32,7 @@ class Table:
         value = int(text[:4000]) if text.isascii() and text.isdecimal() else -1
         if value < low or (high is not None and value > high):
             reach = f"from {low}" if high is None else f"from {low} to {high}"
-            raise self.damaged(line, f"{column} must be a whole number {reach}, not {text!r}")
+            raise self.damaged(line, f"{column} must be a whole number {reach}, not {shown(text)}")
         return value
 
     def coverage(self, line: int, cells: list[str]) -> float:
@@ -43,7 +43,7 @@ class Table:
         except ValueError:
             value = math.nan
         if not 0 <= value < math.inf:
-            raise self.damaged(line, f"coverage must be a number from 0, not {text!r}")
+            raise self.damaged(line, f"coverage must be a number from 0, not {shown(text)}")
         return value
 
 
@@ -106,6 +106,11 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
         if len(cells) != len(header) and (len(cells) < len(header) or any(cells[len(header) :])):
             raise table.damaged(line, f"{len(cells)} cells under {len(header)} columns")
     return table
+
+
+def shown(text: str) -> str:
+    """Return a cell in quotes, its beginning if it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:59]}\N{HORIZONTAL ELLIPSIS}")
 
 
 def mend(directory: Path) -> str:

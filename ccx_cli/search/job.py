@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -23,6 +24,7 @@ from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.store.lines import Record
 from ccx_cli.store.locks import writing
 from ccx_cli.store.results import ResultsRun
+from ccx_cli.store.unit_spans import write_spans
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,17 @@ class ExplainJob:
             Told about every unit.
         """
         stored = self.results.finished()
-        if all(unit in stored for unit in units):
+        if all(unit in stored for unit in units) and self.results.has_header():
             yield from (stored[unit] for unit in units)
             return
         with writing(self.results.directory, progress):
             self.results.drop_torn_line()
             stored = self.results.finished()
             missing = [unit for unit in units if unit not in stored]
-            self.results.begin_session(self.about, session)
+            asked = {"asked": write_spans(units), "workers": workers}
+            device = {"device": self.explainer.device}
+            self.results.begin_session(self.about, {**session, **asked, **device})
+            began = time.monotonic()
             try:
                 with closing(self._find(missing, workers, len(units), progress)) as finding:
                     for unit in units:
@@ -113,7 +118,8 @@ class ExplainJob:
             finally:
                 if isinstance(self.ranges, RangeCache):
                     self.ranges.save()
-            self.results.end_session(units=len(missing))
+            seconds = round(time.monotonic() - began, 1)
+            self.results.end_session(units=len(missing), seconds=seconds)
 
     def _find(
         self, units: Sequence[int], workers: int, n_units: int, progress: Progress

@@ -73,10 +73,10 @@ def holds_on(
     return evaluate(formula, carries)
 
 
-def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]) -> float | None:
-    """IoU of a formula on other images than it was found on, ``None`` where there is no pixel.
+def holds_in(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
+    """Evaluate a formula on the label sets of an index alone, ``(n_sets,)`` bool.
 
-    A concept that these images lack holds nowhere.
+    A concept that its images lack holds nowhere.
     """
     entry_set = np.repeat(np.arange(len(index.sets)), index.sets.lengths())
     places = {int(number): place for place, number in enumerate(index.concepts)}
@@ -87,7 +87,15 @@ def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]
             carrying[entry_set[index.sets.labels == places[number]]] = True
         return carrying
 
-    holds = evaluate(formula, carries)
+    return evaluate(formula, carries)
+
+
+def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]) -> float | None:
+    """IoU of a formula on other images than it was found on, ``None`` where there is no pixel.
+
+    A concept that these images lack holds nowhere.
+    """
+    holds = holds_in(formula, index)
     both = int(hits[holds].sum(dtype=np.int64))
     union = int(hits.sum(dtype=np.int64)) + int(index.sets.totals[holds].sum()) - both
     return both / union if union else None

@@ -256,10 +256,11 @@ def importance_of_run(
         ]
         for unit in units
     }
-    network = load_network(opened.choice, device)
+    choice = opened.network("importance")
+    network = load_network(choice, device)
     n_images = len(opened.dataset.rows)
     with ThreadPoolExecutor(workers) as pool:
-        batches = image_batches(opened.dataset, opened.choice, range(n_images), batch_size, pool)
+        batches = image_batches(opened.dataset, choice, range(n_images), batch_size, pool)
         if per_unit:
             return unit_importance(network, batches, ranges, progress=progress, n_images=n_images)
         return cluster_importance(

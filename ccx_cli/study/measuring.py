@@ -28,12 +28,14 @@ from ccx_cli.study.metrics import (
     mean_and_deviation,
     measure,
 )
-from ccx_cli.study.opened import OpenedRun, UnitInData, each_unit, formula_of
+from ccx_cli.study.opened import OpenedRun, UnitInData, each_unit
+from ccx_cli.study.stored import formula_of
 
 if TYPE_CHECKING:
     import torch
 
 MASKING = "label_masking"
+WITHOUT_MASKING = ": leave it out with --no-label-masking"
 _KEPT = ("unit", "layer", "cluster", "num_clusters", "num_ranges", "range", "hits", "formula")
 
 
@@ -207,7 +209,8 @@ def _mask(
 
     index = opened.index()
     data = count_data(index)
-    network = load_network(opened.choice, device)
+    choice = opened.network("label masking", WITHOUT_MASKING)
+    network = load_network(choice, device)
     formulas, pairs = [], list(wanted.values())
     for explained in pairs:
         holds = _holds(explained[0][1], index, data)
@@ -229,7 +232,7 @@ def _mask(
         progress.task("Label masking", len(order)) as task,
     ):
         batches = image_batches(
-            opened.dataset, opened.choice, [image for _, image in order], batch_size, pool
+            opened.dataset, choice, [image for _, image in order], batch_size, pool
         )
         pixels = (image for batch in batches for image in batch)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.concepts.index import ConceptIndex
+if TYPE_CHECKING:
+    from ccx_cli.concepts.index import ConceptIndex
 
 
 @dataclass(frozen=True, slots=True)

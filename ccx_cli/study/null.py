@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -29,8 +29,9 @@ def chance_of_run(
     seed: int,
     workers: int,
     progress: Progress,
+    records: Mapping[int, Sequence[Record]] | None = None,
 ) -> dict[tuple[int, int], Record]:
-    """Compare every stored explanation with the null.
+    """Compare stored explanations with the null: all of the units', or those in ``records``.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def chance_of_run(
     null = _null(opened, units, rounds, seed, workers, progress)
     compared = {}
     for unit in units:
-        for record in opened.units[unit]:
+        for record in (records or opened.units)[unit]:
             key = (unit, record["cluster"])
             if record["range"] is not None and key in null:
                 compared[key] = asdict(against_chance(record["iou"], null[key]))

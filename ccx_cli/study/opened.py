@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,18 +14,28 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
-from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.activations import Activations, activations_cache, open_activations
-from ccx_cli.probe.catalog import NetworkChoice, choose_network
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+from ccx_cli.probe.activations import (
+    Activations,
+    activations_cache,
+    activations_identity,
+    open_activations,
+)
+from ccx_cli.probe.catalog import SINGLE, NetworkChoice, choose_network
+from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.preprocessing import Channels, Preprocessing
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts, count_data
-from ccx_cli.search.formula import Formula, from_json
+from ccx_cli.search.formula import concepts_of
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.results import ResultsRun
+from ccx_cli.store.results import LINES, ResultsRun
+from ccx_cli.study.stored import damaged_header, finished_units, formula_of
+
+# What keys of the activations' identity stand for.
+_MEANT = {"fingerprint": "images", "images": "number of images", "source": "network's code"}
 
 
 @dataclass(frozen=True)
@@ -35,22 +46,45 @@ class OpenedRun:
     ----------
     run
         Its directory.
-    about
-        What its header says.
+    about, identity
+        What its header says of it, and what its lines depend on.
     units
         The records of every finished unit, in cluster order.
-    dataset, choice
-        The images and the network.
+    dataset
+        The images.
+    choice
+        The network, or the activations that were given.
     roots
         Where caches are looked for, before where they were when the run was made.
     """
 
     run: ResultsRun
     about: dict[str, Any]
+    identity: dict[str, Any]
     units: dict[int, list[Record]]
     dataset: BrodenDataset
-    choice: NetworkChoice
+    choice: NetworkChoice | GivenActivations
     roots: Roots
+
+    def network(self, needed_by: str, mend: str = "") -> NetworkChoice:
+        """Return the network, for work that ``needed_by`` names and that cannot do without.
+
+        ``mend`` ends the sentence that refuses it, such as in which option leaves the work out.
+
+        Raises
+        ------
+        UsageError
+            If the run was made from given activations.
+        DamagedDataError
+            If the network or the images are not those that the run was made from.
+        """
+        if isinstance(self.choice, GivenActivations):
+            raise UsageError(
+                f"The run {self.run.directory.name} was made from given activations, "
+                f"{self.choice.path.name}, and has no network, which {needed_by} needs{mend}."
+            )
+        self._refuse_changed_activations()
+        return self.choice
 
     def index(self) -> ConceptIndex:
         """Load the concept index.
@@ -59,9 +93,13 @@ class OpenedRun:
         ------
         MissingInputError
             If it is not there any more.
+        DamagedDataError
+            If it is damaged, or the labels are not those that the run was made from.
         """
         root = _here_or_there(self.roots.segmentations, self.about["segmentation"])
         cache = index_cache(self.dataset, root, self.about["rebuild"])
+        if cache.made_from["fingerprint"] != self.identity["segmentation"]:
+            raise self._changed(["labels"])
         if not cache.shards:
             raise MissingInputError(
                 f"The concept index of {self.run.directory.name} is gone: make it again with "
@@ -76,7 +114,10 @@ class OpenedRun:
         ------
         MissingInputError
             If they are not there any more.
+        DamagedDataError
+            If they are damaged, or the images are not those that the run was made from.
         """
+        self._refuse_changed_activations()
         root = _here_or_there(self.roots.activations, self.about["activations"])
         cache = activations_cache(self.dataset, self.choice, root, self.about["rebuild"])
         if not cache.shards:
@@ -85,6 +126,20 @@ class OpenedRun:
                 f"`{self.about['rebuild']}`."
             )
         return open_activations(self.dataset, cache)
+
+    def _refuse_changed_activations(self) -> None:
+        was: dict[str, Any] = self.identity["activations"]
+        now = json.loads(json.dumps(activations_identity(self.dataset, self.choice)))
+        changed = [key for key in sorted({*was, *now}) if was.get(key) != now.get(key)]
+        if changed:
+            raise self._changed([_MEANT.get(key, key) for key in changed])
+
+    def _changed(self, what: Sequence[str]) -> DamagedDataError:
+        return DamagedDataError(
+            f"The {' and '.join(what)} changed since {self.run.directory.name} was made from "
+            f"{self.dataset.directory}: put back what was there, or explain what is there now "
+            "with `ccx explain`."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,26 +176,47 @@ def open_run(run: ResultsRun, roots: Roots) -> OpenedRun:
     """
     header = run.header()
     try:
-        about = header["about"]
+        about, identity = dict(header["about"]), dict(header["identity"])
+        identity["segmentation"], dict(identity["activations"])
+        for key in ("segmentation", "activations", "rebuild"):
+            about[key]
         side = int(Path(about["dataset"]).name.removeprefix("broden1_"))
         demo = roots.datasets / "demo" if about["subset"] == "demo" else roots.datasets
         dataset = read_broden(_here_or_there(demo, about["dataset"]), about["subset"], side)
-        weights = about["weights"]
-        choice = choose_network(
-            Path(weights).parent if weights else Path(),
-            about["model"],
-            about["pretrained"],
-            about["layer"],
-            Path(weights) if weights else None,
-            about["seed"],
-            about.get("model_args", ()),
-            _preprocessing(about),
-        )
+        given = GivenActivations.from_about(about) if GIVEN in about else None
+        choice = given or _network(about, roots)
     except (KeyError, TypeError, ValueError) as error:
-        raise DamagedDataError(
-            f"{run.directory / 'header.json'} lacks {error}: run `ccx explain` again."
-        ) from error
-    return OpenedRun(run, about, run.finished(), dataset, choice, roots)
+        raise damaged_header(run, error) from error
+    units = finished_units(run, about)
+    known = {label.number for label in dataset.labels}
+    for unit, records in units.items():
+        for formula in map(formula_of, records):
+            strange = sorted(set(concepts_of(formula)) - known) if formula else []
+            if strange:
+                raise DamagedDataError(
+                    f"{run.directory / LINES}: a line of unit {unit} names the label {strange[0]}, "
+                    f"which {dataset.directory / 'label.csv'} does not have: delete it and run "
+                    "`ccx explain` again."
+                )
+    return OpenedRun(run, about, identity, units, dataset, choice, roots)
+
+
+def _network(about: dict[str, Any], roots: Roots) -> NetworkChoice:
+    weights = about["weights"]
+    if weights is not None and not Path(weights).exists():
+        published = roots.models / str(about["pretrained"]) / Path(weights).name
+        weights = published if published.exists() else weights
+    return choose_network(
+        Path(weights).parent if weights else Path(),
+        about["model"],
+        about["pretrained"],
+        about["layer"],
+        Path(weights) if weights else None,
+        about["seed"],
+        about.get("model_args", ()),
+        _preprocessing(about),
+        about.get("precision", SINGLE),
+    )
 
 
 def _preprocessing(about: dict[str, Any]) -> Preprocessing:
@@ -158,24 +234,6 @@ def _preprocessing(about: dict[str, Any]) -> Preprocessing:
 def _here_or_there(root: Path, was: str) -> Path:
     """Return ``root`` if what was kept at ``was`` is under it, else where it was kept."""
     return root if (root / Path(was).name).exists() else Path(was).parent
-
-
-def formula_of(record: Record) -> Formula | None:
-    """Return a record's formula, ``None`` if it has none.
-
-    Raises
-    ------
-    DamagedDataError
-        If it is no formula.
-    """
-    labels = record.get("labels")
-    try:
-        return None if labels is None else from_json(labels)
-    except ValueError as error:
-        raise DamagedDataError(
-            f"The line of unit {record['unit']} holds no formula ({error}): delete it and run "
-            "`ccx explain` again."
-        ) from error
 
 
 def each_unit(

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from ccx_cli.search.algebra import canonical_key
 from ccx_cli.search.formula import And, Concept, Formula, Not, Or
 from ccx_cli.store.lines import Record
-from ccx_cli.study.opened import formula_of
-from ccx_cli.study.stored import StoredRun, names_of
+from ccx_cli.study.stored import StoredRun, formula_of, names_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ccx_cli.errors import DamagedDataError
-from ccx_cli.search.formula import concepts_of, names_in
+from ccx_cli.search.formula import Formula, concepts_of, from_json, names_in
 from ccx_cli.store.lines import Record
-from ccx_cli.store.results import ResultsRun
-from ccx_cli.study.opened import formula_of
+from ccx_cli.store.results import HEADER, LINES, ResultsRun
+
+_NEEDED = ("range", "hits", "formula", "labels", "iou", "length")
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,64 @@ def read_run(run: ResultsRun) -> StoredRun:
         for key in ("segmentation", "activations", "ranges", "search"):
             identity[key]
     except (KeyError, TypeError, ValueError) as error:
+        raise damaged_header(run, error) from error
+    return StoredRun(run.directory.name, about, identity, finished_units(run, about))
+
+
+def damaged_header(run: ResultsRun, error: Exception) -> DamagedDataError:
+    """Return the error that tells what a run's header lacks, or what in it is of another kind."""
+    fault = f"lacks {error}" if isinstance(error, KeyError) else f"is damaged ({error})"
+    return DamagedDataError(f"{run.directory / HEADER} {fault}: run `ccx explain` again.")
+
+
+def finished_units(run: ResultsRun, about: Mapping[str, Any]) -> dict[int, list[Record]]:
+    """Read a run's finished units, every line with all that an explanation has.
+
+    Raises
+    ------
+    DamagedDataError
+        If a line is not what ``ccx explain`` writes, or of a unit that the layer of ``about``,
+        the header's part, does not have.
+    """
+    units = run.finished()
+    for unit, records in units.items():
+        if unit >= about.get("units", unit + 1):
+            raise _damaged(run, unit, f"the layer has {about['units']} units")
+        for record in records:
+            lacking = [key for key in _NEEDED if key not in record]
+            if lacking or record["iou"] is None:
+                raise _damaged(run, unit, f"there is no {', '.join(lacking) or 'iou'}")
+            if (record["cluster"] is None) != (record["range"] is None):
+                raise _damaged(run, unit, "a cluster has a range")
+            if (record["formula"] is None) != (record["labels"] is None):
+                raise _damaged(run, unit, "a formula has labels")
+            formula_of(record)
+    return units
+
+
+def _damaged(run: ResultsRun, unit: int, fault: str) -> DamagedDataError:
+    return DamagedDataError(
+        f"{run.directory / LINES}: a line of unit {unit} is damaged ({fault}): delete it and run "
+        "`ccx explain` again."
+    )
+
+
+def formula_of(record: Record) -> Formula | None:
+    """Return a record's formula, ``None`` if it has none.
+
+    Raises
+    ------
+    DamagedDataError
+        If it is no formula.
+    """
+    labels = record.get("labels")
+    try:
+        return None if labels is None else from_json(labels)
+    except (ValueError, RecursionError) as error:
         raise DamagedDataError(
-            f"{run.directory / 'header.json'} lacks {error}: run `ccx explain` again."
+            f"The line of unit {record['unit']} holds no formula: delete it and run "
+            "`ccx explain` again."
         ) from error
-    return StoredRun(run.directory.name, about, identity, run.finished())
 
 
 def names_of(records: Iterable[Record]) -> dict[int, str]:

@@ -17,7 +17,7 @@ from ccx_cli.search.formula import Formula, concepts_of, negated_concepts, posit
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.study.categories import dominant_category
-from ccx_cli.study.opened import formula_of
+from ccx_cli.study.stored import formula_of
 
 THRESHOLD = 0.04
 

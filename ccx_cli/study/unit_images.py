@@ -1,0 +1,145 @@
+"""One unit on the images: where it is in range, where its formulas hold, and which to look at."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.probe.upsampling import upsample
+from ccx_cli.store.lines import Record
+from ccx_cli.study.metrics import ImageCounts
+from ccx_cli.study.stored import formula_of
+
+if TYPE_CHECKING:
+    from ccx_cli.concepts.index import ConceptIndex
+    from ccx_cli.probe.activations import Activations
+
+
+class Show(StrEnum):
+    """Which images of a range to look at."""
+
+    SAMPLE = "sample"
+    TOP = "top"
+    MISSES = "misses"
+    FALSE_ALARMS = "false-alarms"
+
+
+@dataclass(frozen=True)
+class UnitImages:
+    """One unit's maps, and the pixels of its ranges and formulas image by image.
+
+    Attributes
+    ----------
+    unit
+        Its number.
+    maps
+        ``(n_images, height, width)`` float32, its activations.
+    records
+        Its explanations that have a range, in cluster order.
+    holds
+        ``(n_sets,)`` bool for each record, the label sets on which its formula holds.
+    counts
+        Pixels in range, in the formula and in both, for each record.
+    index
+        The labelled images.
+    """
+
+    unit: int
+    maps: NDArray[np.float32]
+    records: tuple[Record, ...]
+    holds: tuple[NDArray[np.bool_], ...]
+    counts: tuple[ImageCounts, ...]
+    index: ConceptIndex
+
+    def hit_mask(self, place: int, image: int) -> NDArray[np.bool_]:
+        """Pixels of an image that are in the range of ``records[place]``, on the mask grid."""
+        return in_range(self.maps[image], self.records[place], self.index.mask_shape)
+
+    def formula_mask(self, place: int, image: int) -> NDArray[np.bool_]:
+        """Pixels of an image on which the formula of ``records[place]`` holds."""
+        return mask_of(self.holds[place], self.index, image)
+
+    def choose(self, place: int, show: Show, top_k: int, seed: int = 0) -> NDArray[np.int64]:
+        """Choose at most ``top_k`` images to look at for ``records[place]``.
+
+        ``sample`` draws, by ``seed``, from the images that contain the formula, in which the unit
+        is in range and whose own IoU is above the explanation's, as published, and puts them in
+        the order of their IoU. ``top`` takes, for the highest range, the images of highest
+        activation, for any other those with most pixels in range; ``misses`` those with most pixels
+        in range that the formula lacks; ``false-alarms`` those with most pixels of the formula that
+        are not in range. The first image of the data set wins ties.
+        """
+        counts, record = self.counts[place], self.records[place]
+        if show is Show.SAMPLE:
+            union = counts.in_range + counts.formula - counts.both
+            ious = counts.both / np.maximum(union, 1)
+            fitting = np.flatnonzero((counts.both > 0) & (ious > record["iou"]))
+            draw = random.Random(f"{seed} {self.unit} {record['cluster']}")
+            drawn = draw.sample(range(len(fitting)), min(top_k, len(fitting)))
+            chosen = fitting[np.sort(np.array(drawn, dtype=np.int64))]
+            return chosen[np.argsort(-ious[chosen], kind="stable")]
+        if show is Show.MISSES:
+            score = (counts.in_range - counts.both).astype(np.float64)
+        elif show is Show.FALSE_ALARMS:
+            score = (counts.formula - counts.both).astype(np.float64)
+        elif record["cluster"] == record["num_ranges"] - 1:
+            peaks = self.maps.max(axis=(1, 2)).astype(np.float64)
+            score = np.where(counts.in_range > 0, peaks - peaks.min() + 1, 0)
+        else:
+            score = counts.in_range.astype(np.float64)
+        best = np.argsort(-score, kind="stable")[:top_k]
+        return best[score[best] > 0]
+
+
+def look_at_unit(
+    unit: int, records: Sequence[Record], index: ConceptIndex, activations: Activations
+) -> UnitImages:
+    """Read one unit's maps and count its pixels image by image."""
+    from ccx_cli.probe.hits import count_hits
+    from ccx_cli.probe.ranges import Range
+    from ccx_cli.search.scoring import holds_in
+
+    maps = activations.unit(unit)
+    ranged = tuple(record for record in records if record["range"] is not None)
+    nowhere = np.zeros(len(index.sets), dtype=np.bool_)
+    formulas = [formula_of(record) for record in ranged]
+    holds = tuple(nowhere if each is None else holds_in(each, index) for each in formulas)
+    counts: tuple[ImageCounts, ...] = ()
+    if ranged:
+        ranges = [Range.from_json(record["range"]) for record in ranged]
+        per_local = count_hits(maps, ranges, index, per_image=True).per_local
+        assert per_local is not None
+        counts = tuple(
+            ImageCounts.of_labels(hits, each, index)
+            for hits, each in zip(per_local, holds, strict=True)
+        )
+    return UnitImages(unit, maps, ranged, holds, counts, index)
+
+
+def in_range(
+    values: NDArray[np.float32], record: Record, shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Pixels, after upsampling to ``shape``, that are in a record's range.
+
+    Parameters
+    ----------
+    values
+        ``(height, width)`` float32, a unit's map of one image.
+    """
+    lower, upper = record["range"]
+    pixels = upsample(values, shape).astype(np.float64)
+    above = pixels > (-np.inf if lower is None else lower)
+    return above & (pixels < (np.inf if upper is None else upper))
+
+
+def mask_of(holds: NDArray[np.bool_], index: ConceptIndex, image: int) -> NDArray[np.bool_]:
+    """Pixels of an image, on the mask grid, whose label sets are among ``holds``."""
+    table = index.local_sets[index.offsets[image] : index.offsets[image + 1]]
+    mask: NDArray[np.bool_] = holds[table][index.maps[image]].reshape(index.mask_shape)
+    return mask
