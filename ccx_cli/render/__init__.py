@@ -1,0 +1,1 @@
+"""Stored results as pictures, plots, tables and one page to share; without torch."""

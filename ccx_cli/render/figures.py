@@ -1,0 +1,223 @@
+"""Draws the figures of a run, those of many units side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ccx_cli.concepts.processes import in_processes
+from ccx_cli.progress import Progress
+from ccx_cli.render.canvas import same_everywhere, write_figure
+from ccx_cli.render.figure_files import Drawing, check_places, figure_names
+from ccx_cli.render.kinds import Kind
+from ccx_cli.store.lines import Record
+from ccx_cli.store.paths import Roots
+from ccx_cli.store.results import ResultsRun
+from ccx_cli.study.unit_images import look_at_unit
+from ccx_cli.study.viewed import ViewedRun, view_run
+
+# A process opens the caches anew: worth it only for some units.
+_UNITS_PER_PROCESS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A figure that is there now.
+
+    Attributes
+    ----------
+    unit
+        Whose it is; ``None`` if it is of all.
+    path
+        Where it is.
+    drawn
+        Whether it was drawn now; else it was there.
+    troubles
+        A sentence for everything that it lacks.
+    """
+
+    unit: int | None
+    path: Path
+    drawn: bool = True
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFigure:
+    """A unit's figure to draw.
+
+    Attributes
+    ----------
+    unit, records
+        The unit and all its records.
+    path
+        Where to write.
+    digest
+        Of what it shows.
+    """
+
+    unit: int
+    records: Sequence[Record]
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPainter:
+    """Draws units' figures, in whatever process.
+
+    Attributes
+    ----------
+    run, roots
+        Where the run and what it was made from are.
+    drawing
+        How.
+    """
+
+    run: Path
+    roots: Roots
+    drawing: Drawing
+
+    def __call__(self, wanted: UnitFigure) -> list[str]:
+        """Draw and write one; return a sentence for everything that it lacks."""
+        with same_everywhere():
+            return self._draw(wanted)
+
+    def _draw(self, wanted: UnitFigure) -> list[str]:
+        # Here, not above: only figures with hits need what is compiled.
+        from ccx_cli.render.distribution import plot_distribution
+        from ccx_cli.render.panel import draw_panel, draw_published, rows_of
+        from ccx_cli.render.wording import network_text
+
+        run, drawing = _opened(self.run, self.roots), self.drawing
+        title, network = f"Unit {wanted.unit}", network_text(run.about)
+        troubles: list[str] = []
+        if drawing.kind is Kind.DISTRIBUTION:
+            ranged = [record for record in wanted.records if record["range"] is not None]
+            maps = run.activations.unit(wanted.unit)
+            figure = plot_distribution(f"{title} of {network}", maps, ranged)
+        else:
+            found = look_at_unit(wanted.unit, wanted.records, run.index, run.activations)
+            paths = [run.dataset.image_path(row.image) for row in run.dataset.rows]
+            rows, troubles = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
+            if drawing.kind is Kind.PUBLISHED:
+                figure = draw_published(rows, drawing.top_k)
+            else:
+                figure = draw_panel(title, network, found, rows, drawing.show, drawing.top_k)
+        write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=not troubles)
+        return troubles
+
+
+@lru_cache(maxsize=1)
+def _opened(run: Path, roots: Roots) -> ViewedRun:
+    return view_run(ResultsRun(run, {}), roots)
+
+
+def draw_units(
+    painter: UnitPainter, figures: Sequence[UnitFigure], workers: int
+) -> Iterator[tuple[UnitFigure, list[str]]]:
+    """Draw units' figures, and yield each with what it lacks, in the order given."""
+    processes = min(workers, -(-len(figures) // _UNITS_PER_PROCESS))
+    waiting = {figure.unit: figure for figure in figures}
+    done: dict[int, list[str]] = {}
+    for figure, troubles in in_processes(painter, figures, processes):
+        done[figure.unit] = troubles
+        while waiting and (first := next(iter(waiting))) in done:
+            yield waiting.pop(first), done.pop(first)
+
+
+def make_figures(
+    run: ViewedRun,
+    units: Sequence[int],
+    drawing: Drawing,
+    directory: Path,
+    pattern: str | None,
+    *,
+    force: bool = False,
+    workers: int = 1,
+    progress: Progress,
+) -> Iterator[Made]:
+    """Draw the figures of units, or the one of them all; those that are there already stay.
+
+    Parameters
+    ----------
+    run
+        The run.
+    units
+        Of it, at least one.
+    drawing
+        What the figures are to be.
+    directory, pattern
+        Where they go, and what they are called; see ``figure_names``.
+    force
+        Draw over whatever is there.
+    workers
+        Processes at most.
+    progress
+        Told about every figure.
+
+    Raises
+    ------
+    UsageError
+        If files cannot be called so, or something else is there.
+    MissingInputError, DamagedDataError
+        If what the run was made from is gone or not the same.
+    """
+    records = {unit: run.units[unit] for unit in units}
+    names = figure_names(pattern, drawing, records)
+    if not drawing.kind.of_one_unit:
+        yield _draw_whole(run, records, drawing, directory / names[units[0]], force)
+        return
+    figures = [
+        UnitFigure(unit, own, directory / names[unit], drawing.digest(run, own))
+        for unit, own in records.items()
+    ]
+    there = check_places([(each.path, each.digest) for each in figures], directory, force=force)
+    missing = [each for each in figures if each.path not in there]
+    if missing:
+        # In this process first: what is gone shows before others are started.
+        _check_inputs(run, drawing.kind)
+    painter = UnitPainter(run.directory.absolute(), run.roots, drawing)
+    drawn = draw_units(painter, missing, workers)
+    with progress.task("Figures", len(figures), unit="units", done=len(there)) as task:
+        for figure in figures:
+            if figure.path in there:
+                yield Made(figure.unit, figure.path, drawn=False)
+                continue
+            _, troubles = next(drawn)
+            task.advance()
+            yield Made(figure.unit, figure.path, troubles=tuple(troubles))
+
+
+def _check_inputs(run: ViewedRun, kind: Kind) -> None:
+    """Open what figures of a kind need."""
+    _ = run.activations
+    if kind is not Kind.DISTRIBUTION:
+        _ = run.index
+
+
+def _draw_whole(
+    run: ViewedRun,
+    units: Mapping[int, Sequence[Record]],
+    drawing: Drawing,
+    path: Path,
+    force: bool,
+) -> Made:
+    from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
+    from ccx_cli.render.wording import network_text
+
+    records = [record for own in units.values() for record in own]
+    digest = drawing.digest(run, records)
+    if path in check_places([(path, digest)], path.parent, force=force):
+        return Made(None, path, drawn=False)
+    title = f"{network_text(run.about)} ({len(units):,} unit{'s' * (len(units) != 1)})"
+    with same_everywhere():
+        if drawing.kind is Kind.IOU:
+            figure = plot_ious(title, records)
+        else:
+            category_of = categories_of(run, records)
+            figure = plot_categories(title, records, category_of, run.dataset.categories)
+        write_figure(figure, path, drawing.file_type, digest)
+    return Made(None, path)

@@ -1,0 +1,147 @@
+"""Explanations as a LaTeX table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ccx_cli.render.wording import network_text
+from ccx_cli.search.formula import And, Concept, Formula, Not, Or
+from ccx_cli.store.lines import Record
+from ccx_cli.study.references import Reference
+from ccx_cli.study.stored import formula_of, names_of
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "-": "{-}",  # two would become a dash
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}
+_ODD = re.compile("|".join(re.escape(letter) for letter in _SPECIAL))
+_ON_A_PAGE = 40
+_COLUMNS = r"@{}rrrp{0.38\linewidth}r@{}"
+_HEADER = r"Unit & Cluster & Range & Formula & IoU \\"
+
+
+def latex_table(
+    about: Mapping[str, Any],
+    units: Mapping[int, Sequence[Record]],
+    references: Sequence[Reference],
+) -> str:
+    """Write the explanations of units as a ``tabular``, or a ``longtable`` if a page is too short.
+
+    Parameters
+    ----------
+    about
+        Of the run's header, for the caption.
+    units
+        The records of every unit.
+    references
+        What the caption cites.
+    """
+    rows = list(_rows(units))
+    caption = f"Explanations of {escaped(network_text(about)) or 'the units'}"
+    if references:
+        caption += rf"~\cite{{{','.join(each.key for each in references)}}}"
+    head = [r"\toprule", _HEADER, r"\midrule"]
+    if len(rows) > _ON_A_PAGE:
+        lines = [
+            r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,longtable}.",
+            rf"\begin{{longtable}}{{{_COLUMNS}}}",
+            rf"\caption{{{caption}.}} \label{{tab:explanations}} \\",
+            *head,
+            r"\endfirsthead",
+            *head,
+            r"\endhead",
+            *rows,
+            r"\bottomrule",
+            r"\end{longtable}",
+        ]
+    else:
+        lines = [
+            r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs}.",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}.}}",
+            r"\label{tab:explanations}",
+            rf"\begin{{tabular}}{{{_COLUMNS}}}",
+            *head,
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    return "\n".join(lines)
+
+
+def _rows(units: Mapping[int, Sequence[Record]]) -> Iterator[str]:
+    for place, (unit, records) in enumerate(units.items()):
+        if place:
+            yield r"\addlinespace"
+        names = names_of(records)
+        for row, record in enumerate(records):
+            label = str(unit) if row == 0 else ""
+            if record["range"] is None:
+                yield rf"{label} & -- & -- & \emph{{never fires}} & -- \\"
+                continue
+            formula = formula_of(record)
+            cells = (
+                label,
+                str(record["cluster"]),
+                _range(record),
+                r"\raggedright " + (_typeset(formula, names) if formula is not None else "--"),
+                f"{record['iou']:.3f}",
+            )
+            yield " & ".join(cells) + r" \\"
+
+
+def _range(record: Record) -> str:
+    lower, upper = record["range"]
+    ends = (
+        r"-\infty" if lower is None else _number(lower),
+        r"\infty" if upper is None else _number(upper),
+    )
+    return f"$({ends[0]}, {ends[1]})$"
+
+
+def _number(value: float) -> str:
+    digits, _, power = f"{value:.4g}".partition("e")
+    return rf"{digits}\cdot 10^{{{int(power)}}}" if power else digits
+
+
+def _typeset(formula: Formula, names: Mapping[int, str]) -> str:
+    match formula:
+        case Concept(number):
+            return rf"\textsc{{{escaped(names[number])}}}"
+        case Not(operand):
+            return rf"$\neg$\,{_operand(operand, names)}"
+        case And(left, right):
+            return rf"{_operand(left, names)} $\wedge$ {_operand(right, names)}"
+        case Or(left, right):
+            return rf"{_operand(left, names)} $\vee$ {_operand(right, names)}"
+
+
+def _operand(formula: Formula, names: Mapping[int, str]) -> str:
+    text = _typeset(formula, names)
+    return text if isinstance(formula, Concept | Not) else f"({text})"
+
+
+def escaped(text: str) -> str:
+    """Write a text so that LaTeX prints it as it is."""
+    return _ODD.sub(lambda found: _SPECIAL[found.group()], text)
+
+
+def bibtex(references: Sequence[Reference]) -> str:
+    """Write BibTeX entries, a blank line between them."""
+    return "\n\n".join(reference.bibtex for reference in references)
+
+
+def commented(text: str) -> str:
+    """Write a text as comments of LaTeX."""
+    return "\n".join(f"% {line}".rstrip() for line in text.splitlines())

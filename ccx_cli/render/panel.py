@@ -1,0 +1,277 @@
+"""One unit on its images: the panel of ccx, and the published one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.render.canvas import FAINT, Canvas, line_height, shortened, wrapped
+from ccx_cli.render.distribution import bars_of, draw_bars, range_colors
+from ccx_cli.render.overlay import (
+    FORMULA,
+    HITS,
+    Mask,
+    Pixels,
+    blacked,
+    fitted,
+    overlaid,
+    read_picture,
+)
+from ccx_cli.render.wording import formula_text, iou_text, range_text
+from ccx_cli.store.lines import Record
+from ccx_cli.study.unit_images import Show, UnitImages
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIDE = 224
+_MARGIN, _GAP = 20, 10
+_TITLE, _FORMULA, _TEXT, _SMALL = 20, 16, 13, 12
+_STRIP, _AXIS = 80, 50
+_SHOWN = {
+    Show.TOP: "highest activation, or most pixels in range",
+    Show.SAMPLE: "drawn from those explained better than the whole",
+    Show.MISSES: "most hits without the formula",
+    Show.FALSE_ALARMS: "most of the formula without hits",
+}
+_NONE = {
+    Show.TOP: "No image has a pixel in this range.",
+    Show.SAMPLE: "No image is explained better than the whole data set.",
+    Show.MISSES: "The formula holds on every pixel in this range.",
+    Show.FALSE_ALARMS: "Every pixel of the formula is in this range.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One image of a row.
+
+    Attributes
+    ----------
+    picture
+        ``None`` if it cannot be read.
+    hits, formula
+        Its pixels in range, and those on which the formula holds, on the mask grid.
+    caption
+        Stands below it.
+    """
+
+    picture: Pixels | None
+    hits: Mask
+    formula: Mask
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One range and the images chosen for it."""
+
+    record: Record
+    shots: tuple[Shot, ...]
+
+
+def rows_of(
+    found: UnitImages, paths: Sequence[Path], show: Show, top_k: int, seed: int
+) -> tuple[list[Row], list[str]]:
+    """Choose and read the images of every range of a unit, the highest range first.
+
+    Parameters
+    ----------
+    found
+        The unit on the images.
+    paths
+        Every image's file.
+    show, top_k, seed
+        Which images; see ``UnitImages.choose``.
+
+    Returns
+    -------
+    rows
+        One a range.
+    troubles
+        A sentence for every image that cannot be read.
+    """
+    troubles: dict[int, str] = {}
+    pictures: dict[int, Pixels | None] = {}
+    rows = []
+    for place in reversed(range(len(found.records))):
+        shots = []
+        for image in found.choose(place, show, top_k, seed).tolist():
+            if image not in pictures:
+                try:
+                    pictures[image] = read_picture(paths[image])
+                except (MissingInputError, DamagedDataError) as error:
+                    pictures[image], troubles[image] = None, str(error)
+            shots.append(
+                Shot(
+                    pictures[image],
+                    found.hit_mask(place, image),
+                    found.formula_mask(place, image),
+                    _caption(found, place, image),
+                )
+            )
+        rows.append(Row(found.records[place], tuple(shots)))
+    return rows, list(troubles.values())
+
+
+def _caption(found: UnitImages, place: int, image: int) -> str:
+    counts = found.counts[place]
+    both = int(counts.both[image])
+    union = int(counts.in_range[image] + counts.formula[image]) - both
+    peak = float(found.maps[image].max())
+    return f"IoU {both / union if union else 0:.2f} · peak {peak:.4g}"
+
+
+def draw_panel(
+    title: str, network: str, found: UnitImages, rows: Sequence[Row], show: Show, top_k: int
+) -> Figure:
+    """Draw a unit's ranges, each with its formula and images, below its activations.
+
+    Parameters
+    ----------
+    title, network
+        The unit, and the layer that it is of.
+    found
+        The unit on the images.
+    rows
+        From ``rows_of``.
+    show, top_k
+        What the rows hold.
+    """
+    width = 2 * _MARGIN + max(3, top_k) * (SIDE + _GAP) - _GAP
+    room = width - 2 * _MARGIN
+    heading = wrapped(title, room, _TITLE, bold=True)
+    below = wrapped(f"{network} · images: {_SHOWN[show]}", room, _TEXT)
+    headers = [wrapped(formula_text(row.record), room, _FORMULA, bold=True) for row in rows]
+    top = _MARGIN + len(heading) * line_height(_TITLE) + len(below) * line_height(_TEXT) + 8
+    legend = top + 2 * line_height(_TEXT)
+    start = legend + _STRIP + _AXIS
+    heights = [_row_height(row, lines) for row, lines in zip(rows, headers, strict=True)]
+    canvas = Canvas.of_size(width, round(start + (sum(heights) or 40) + _MARGIN - _GAP))
+    canvas.text(heading, _MARGIN, _MARGIN, _TITLE, bold=True)
+    canvas.text(
+        below, _MARGIN, _MARGIN + len(heading) * line_height(_TITLE) + 2, _TEXT, color=FAINT
+    )
+    _draw_legend(canvas, top)
+    axes = canvas.axes(_MARGIN + 56, legend, room - 66, _STRIP)
+    draw_bars(axes, bars_of(found.maps, found.records), found.records, 8.5)
+    axes.set_xlabel("activation (count on a logarithmic scale)", fontsize=8.5, color=FAINT)
+    axes.xaxis.labelpad = 1
+    colors = range_colors(len(rows))[::-1]
+    y = start
+    for row, lines, color, height in zip(rows, headers, colors, heights, strict=True):
+        _draw_row(canvas, row, lines, color, y, show, top_k)
+        y += height
+    if not rows:
+        canvas.text("This unit has no range: it never fires.", _MARGIN, start, _FORMULA)
+    return canvas.figure
+
+
+def _row_height(row: Row, header: Sequence[str]) -> float:
+    words = line_height(_TEXT) + len(header) * line_height(_FORMULA) + 6
+    if not row.shots:
+        return words + line_height(_TEXT) + 2 * _GAP
+    return words + _tallest(row.shots) + line_height(_SMALL) + 4 + 2 * _GAP
+
+
+def _tallest(shots: Sequence[Shot]) -> int:
+    return max(_size(shot)[0] for shot in shots)
+
+
+def _size(shot: Shot) -> tuple[int, int]:
+    """Height and width that an image takes."""
+    if shot.picture is None:
+        return SIDE, SIDE
+    height, width = shot.picture.shape[:2]
+    scale = SIDE / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _draw_legend(canvas: Canvas, y: float) -> None:
+    hits, formula = (f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in (HITS, FORMULA))
+    canvas.box(_MARGIN + 1, y + 1, 14, 12, edge="#141414", line=4)
+    canvas.box(_MARGIN + 1, y + 1, 14, 12, edge=hits, line=2)
+    canvas.text("hits: the unit is in range (the rest is dimmed)", _MARGIN + 24, y - 1, _TEXT)
+    canvas.box(_MARGIN + 360, y, 16, 14, fill=f"{formula}6b", edge=formula)
+    canvas.text("the formula holds", _MARGIN + 384, y - 1, _TEXT)
+
+
+def _draw_row(
+    canvas: Canvas,
+    row: Row,
+    header: Sequence[str],
+    color: str,
+    y: float,
+    show: Show,
+    top_k: int,
+) -> None:
+    canvas.box(_MARGIN, y, 14, 14, fill=color)
+    record = row.record
+    line = f"cluster {record['cluster']} · {range_text(record)} · {iou_text(record)}"
+    canvas.text(line, _MARGIN + 24, y - 1, _TEXT, color=FAINT)
+    y += line_height(_TEXT) + 2
+    canvas.text(header, _MARGIN, y, _FORMULA, bold=True)
+    y += len(header) * line_height(_FORMULA) + 4
+    if not row.shots:
+        canvas.text(_NONE[show], _MARGIN, y, _TEXT, color=FAINT)
+        return
+    tallest = _tallest(row.shots)
+    for place in range(top_k):
+        x = _MARGIN + place * (SIDE + _GAP)
+        if place >= len(row.shots):
+            only = f"only {len(row.shots)} such"
+            canvas.text([only, "image" + "s" * (len(row.shots) > 1)], x, y, _TEXT, color=FAINT)
+            break
+        shot = row.shots[place]
+        _draw_shot(canvas, shot, x, y)
+        canvas.text(shortened(shot.caption, SIDE, _SMALL), x, y + tallest + 4, _SMALL, color=FAINT)
+
+
+def _draw_shot(canvas: Canvas, shot: Shot, x: float, y: float) -> None:
+    height, width = _size(shot)
+    if shot.picture is None:
+        _draw_gone(canvas, x, y)
+        return
+    pixels = overlaid(fitted(shot.picture, SIDE), shot.hits, shot.formula)
+    canvas.picture(pixels, x, y, width, height)
+
+
+def _draw_gone(canvas: Canvas, x: float, y: float) -> None:
+    canvas.box(x + 0.5, y + 0.5, SIDE - 1, SIDE - 1, fill="#f0f0f0", edge="#9a9a9a")
+    canvas.text(
+        "cannot be read", x + SIDE / 2, y + SIDE / 2 - 8, _TEXT, color=FAINT, align="center"
+    )
+
+
+def draw_published(rows: Sequence[Row], top_k: int) -> Figure:
+    """Draw a row a range with everything outside the hits black, the formula its title."""
+    room = top_k * (SIDE + _GAP) - _GAP
+    headers = [wrapped(formula_text(row.record), room, _FORMULA) for row in rows]
+    heights = [
+        len(lines) * line_height(_FORMULA)
+        + 4
+        + (_tallest(row.shots) if row.shots else line_height(_TEXT))
+        + 2 * _GAP
+        for row, lines in zip(rows, headers, strict=True)
+    ]
+    canvas = Canvas.of_size(2 * _MARGIN + room, round(2 * _MARGIN + (sum(heights) or 30) - _GAP))
+    if not rows:
+        canvas.text("no range", _MARGIN, _MARGIN, _FORMULA)
+    y = float(_MARGIN)
+    for row, lines, height in zip(rows, headers, heights, strict=True):
+        canvas.text(lines, canvas.width / 2, y, _FORMULA, align="center")
+        below = y + len(lines) * line_height(_FORMULA) + 4
+        if not row.shots:
+            canvas.text("no image", canvas.width / 2, below, _TEXT, color=FAINT, align="center")
+        for place, shot in enumerate(row.shots):
+            x = _MARGIN + place * (SIDE + _GAP)
+            if shot.picture is None:
+                _draw_gone(canvas, x, below)
+                continue
+            pixels = blacked(fitted(shot.picture, SIDE), shot.hits)
+            canvas.picture(pixels, x, below, *_size(shot)[::-1])
+        y += height
+    return canvas.figure

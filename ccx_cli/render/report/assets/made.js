@@ -1,0 +1,107 @@
+// How the run was made, and what may be taken away.
+
+const SESSION_KEYS = ["started", "finished", "units", "command"];
+
+const made = {
+  render(view) {
+    view.append(
+      el("h2", { class: "unseen", tabindex: -1 }, "How it was made"),
+      block("Run", definitions({ name: run.name, ...run.about })),
+      block("What the lines depend on", definitions(run.identity)),
+      block("Sessions", run.sessions.map(session)),
+      references(),
+      block(
+        "Take it away",
+        el("p", null, "Everything that this page tells of the run, without the pictures."),
+        el(
+          "p",
+          null,
+          el("button", { type: "button", onclick: () => ranges.save("json") }, "JSON"),
+          " ",
+          el("button", { type: "button", onclick: () => ranges.save("csv") }, "CSV of the table"),
+        ),
+      ),
+      block("Keys", keys()),
+    );
+  },
+};
+
+function block(title, ...content) {
+  return el("section", { class: "block" }, el("h3", null, title), ...content);
+}
+
+function definitions(values) {
+  return el(
+    "dl",
+    { class: "definitions" },
+    flat(values).map(([name, value]) =>
+      el("div", null, el("dt", null, name), el("dd", null, el("bdi", null, value))),
+    ),
+  );
+}
+
+// Nested values with their paths; nothing is left out but what is null.
+function flat(values, path = []) {
+  return Object.entries(values).flatMap(([key, value]) => {
+    const here = [...path, key.replaceAll("_", " ")];
+    if (value === null || value === undefined) return [];
+    if (typeof value === "object" && !Array.isArray(value)) return flat(value, here);
+    const text = Array.isArray(value) ? value.map(plain).join(", ") : plain(value);
+    return [[here.join(" › "), text]];
+  });
+}
+
+function plain(value) {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function session(one, at) {
+  const versions = Object.entries(one)
+    .filter(([key, value]) => !SESSION_KEYS.includes(key) && typeof value === "string")
+    .map(([key, value]) => `${key === "program" ? "ccx" : key} ${value}`);
+  const ended = one.finished ? `to ${one.finished}` : "not finished";
+  return el(
+    "div",
+    { class: "session" },
+    el(
+      "p",
+      null,
+      `${at + 1}. ${one.started || "?"} ${ended}`,
+      typeof one.units === "number" && ` · ${count(one.units, "unit", "units")}`,
+    ),
+    one.command && el("pre", { tabindex: 0 }, plain(one.command)),
+    versions.length > 0 && el("p", { class: "dim" }, versions.join(" · ")),
+  );
+}
+
+function references() {
+  if (!run.references.length) return null;
+  return block(
+    "Please cite",
+    el("ol", { class: "references" }, run.references.map((each) => el("li", null, each.text))),
+    el(
+      "details",
+      null,
+      el("summary", null, "BibTeX"),
+      el("pre", { tabindex: 0 }, run.references.map((each) => each.bibtex).join("\n\n")),
+    ),
+  );
+}
+
+function keys() {
+  const told = [
+    ["/", "filter"],
+    ["j, k", "next and previous row; in a unit, next and previous unit"],
+    ["←, →", "in a unit, previous and next unit"],
+    ["Enter", "open"],
+    ["u", "back to the table"],
+    ["t", "light, dark or as the system says"],
+  ];
+  return el(
+    "dl",
+    { class: "definitions" },
+    told.map(([key, what]) =>
+      el("div", null, el("dt", null, el("kbd", null, key)), el("dd", null, what)),
+    ),
+  );
+}

@@ -1,0 +1,132 @@
+// Which view is shown, keys, light and dark.
+
+const VIEWS = { ranges, unit: unitView, concepts, concept: conceptView, plots, made };
+const rendered = new Set();
+const scrolled = new Map();
+let current = null;
+
+function route() {
+  const [, name = "", number] = /^#(\w+)(?:-(\d+))?$/.exec(window.location.hash) || [];
+  if (Object.hasOwn(VIEWS, name) && (number !== undefined) === (name === "unit" || name === "concept")) {
+    return { name, number: number === undefined ? null : Number(number) };
+  }
+  return { name: "ranges", number: null };
+}
+
+function show() {
+  const { name, number } = route();
+  const address = `${name}-${number}`;
+  if (byId("large").open) byId("large").close();
+  if (current !== null) scrolled.set(current, window.scrollY);
+  for (const each of Object.keys(VIEWS)) byId(`view-${each}`).hidden = each !== name;
+  const chapter = { unit: "ranges", concept: "concepts" }[name] || name;
+  for (const link of document.querySelectorAll("nav.views a")) {
+    if (link.dataset.view === chapter) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const view = byId(`view-${name}`);
+  if (number !== null || !rendered.has(name)) {
+    rendered.add(name);
+    VIEWS[name].render(view, number);
+  }
+  const first = current === null;
+  current = address;
+  window.scrollTo(0, number === null ? scrolled.get(address) || 0 : 0);
+  const heading = view.querySelector("h2");
+  if (!first && heading) heading.focus({ preventScroll: true });
+  document.title = number === null ? run.name : `${name} ${number} · ${run.name}`;
+}
+
+function key(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("large").open) return;
+  if (event.target.closest("input, select, textarea")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const { name } = route();
+  const table = VIEWS[name].table;
+  const step = { j: 1, k: -1, ...(name === "unit" ? { ArrowRight: 1, ArrowLeft: -1 } : {}) };
+  if (event.key in step) {
+    if (name === "unit") unitView.step(step[event.key]);
+    else if (table) table.step(step[event.key]);
+    else return;
+  } else if (event.key === "/") {
+    const field = byId(`view-${name}`).querySelector("input[type=search]");
+    if (!field) window.location.hash = "ranges";
+    (field || byId("filter")).focus();
+  } else if (event.key === "u") {
+    window.location.hash = name === "concept" ? "concepts" : "ranges";
+  } else if (event.key === "t") {
+    turn();
+  } else {
+    return;
+  }
+  event.preventDefault();
+}
+
+const THEMES = { auto: "◐ Auto", light: "☀ Light", dark: "☾ Dark" };
+let theme = "auto";
+
+function setTheme(name) {
+  theme = name;
+  document.documentElement.dataset.theme = name;
+  byId("theme").textContent = THEMES[name];
+  byId("theme").setAttribute("aria-label", `Colours: ${name}`);
+}
+
+function turn() {
+  const names = Object.keys(THEMES);
+  setTheme(names[(names.indexOf(theme) + 1) % names.length]);
+  try {
+    window.localStorage.setItem("ccx-theme", theme);
+  } catch {
+    // Pages that were opened as files may not keep anything: the choice holds as long as the page.
+  }
+}
+
+function keptTheme() {
+  try {
+    const kept = window.localStorage.getItem("ccx-theme");
+    return Object.hasOwn(THEMES, kept) ? kept : "auto";
+  } catch {
+    return "auto";
+  }
+}
+
+function head() {
+  const { model, layer, pretrained, subset, images, num_clusters: asked } = run.about;
+  if (typeof model === "string" && typeof layer === "string") {
+    byId("title").replaceChildren(
+      el("bdi", null, model),
+      el("span", { class: "dim" }, " · "),
+      el("bdi", null, layer),
+    );
+  }
+  const search = run.identity.search;
+  const facts = [
+    pretrained && ["weights", pretrained],
+    subset && ["data set", subset + (images ? `, ${count(images, "image", "images")}` : "")],
+    typeof asked === "number" && ["ranges a unit", whole(asked)],
+    search && search.name && ["search", `${search.name}${search.length ? `, up to ${search.length} concepts` : ""}`],
+  ].filter(Boolean);
+  byId("facts").append(
+    ...facts.map(([name, value]) => el("span", null, el("span", { class: "dim" }, `${name} `), el("bdi", null, plain(value)))),
+  );
+  byId("notes").append(...run.notes.map((note) => el("p", { class: "note" }, note)));
+  byId("theme").addEventListener("click", turn);
+}
+
+window.history.scrollRestoration = "manual";
+setTheme(keptTheme());
+head();
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  window.location.hash = "ranges";
+  byId("filter").focus();
+});
+window.addEventListener("hashchange", show);
+window.addEventListener("keydown", key);
+byId("large").addEventListener("click", (event) => {
+  if (event.target === byId("large")) byId("large").close();
+});
+show();

@@ -1,0 +1,213 @@
+// Plots, drawn as inline SVG in the page's own colours.
+
+function histogram(found, own) {
+  const { lower, upper, counts, zeros } = found;
+  const width = Math.min(760, document.documentElement.clientWidth - 32);
+  const [height, left, base] = [190, 2, 150];
+  const across = (value) => left + ((value - lower) / (upper - lower || 1)) * (width - 2 * left);
+  const most = Math.log1p(Math.max(...counts));
+  const step = (width - 2 * left) / counts.length;
+  const bars = counts.map((n, at) => {
+    const middle = lower + ((at + 0.5) / counts.length) * (upper - lower);
+    const within = own.find(({ record }) => inRange(middle, record.range));
+    const tall = n ? Math.max(1.5, (Math.log1p(n) / most) * (base - 26)) : 0;
+    return svg("rect", {
+      x: left + at * step + 0.5,
+      y: base - tall,
+      width: step - 1,
+      height: tall,
+      "--fill": within ? rangeColor(within.cluster, within.record.num_ranges) : "var(--line)",
+    });
+  });
+  const bands = own
+    .filter(({ record }) => record.range)
+    .map(({ record, cluster }) => {
+      const from = across(Math.max(lower, record.range[0] ?? lower));
+      const to = across(Math.min(upper, record.range[1] ?? upper));
+      const wide = Math.max(2, to - from - 1);
+      return [
+        svg("rect", {
+          x: from,
+          y: base + 4,
+          width: wide,
+          height: 5,
+          rx: 2,
+          "--fill": rangeColor(cluster, record.num_ranges),
+        }),
+        wide > 14 && svg("text", { x: from + wide / 2, y: base + 22, class: "middle" }, String(cluster)),
+      ];
+    });
+  const ends = [
+    svg("text", { x: left, y: base + 38 }, short(lower)),
+    svg("text", { x: width - left, y: base + 38, class: "last" }, short(upper)),
+    svg("text", { x: width / 2, y: base + 38, class: "middle" }, "activation"),
+  ];
+  const label = `Histogram of activations from ${short(lower)} to ${short(upper)}`;
+  return el(
+    "figure",
+    { class: "plot" },
+    svg("svg", { viewBox: `0 0 ${width} ${height + 4}`, role: "img", "aria-label": label }, bars, bands, ends),
+    el(
+      "figcaption",
+      { class: "dim" },
+      "The unit's activations, coloured by range; heights are logarithms of the numbers. ",
+      zeros > 0 && `${percent(zeros)} are zero and left out.`,
+    ),
+  );
+}
+
+function inRange(value, range) {
+  return (
+    Boolean(range) && value > (range[0] ?? -Infinity) && value < (range[1] ?? Infinity)
+  );
+}
+
+const plots = {
+  render(view) {
+    view.append(
+      el("h2", { class: "unseen", tabindex: -1 }, "Plots"),
+      explained.length ? iouPlot() : el("p", { class: "note" }, "No range has a formula."),
+      explained.length && categoryPlot(),
+    );
+  },
+};
+
+// One row a cluster: how often an IoU was reached, and the median.
+function iouPlot() {
+  const bins = 40;
+  const limit = Math.max(0.05, Math.ceil(highestIou * 20) / 20);
+  const [width, left, tall, gap] = [760, 104, 46, 14];
+  const across = (value) => left + (value / limit) * (width - left - 12);
+  const table = [["cluster", "ranges", "lowest", "median", "highest"]];
+  const highestFirst = [...clusters].reverse();
+  const drawn = highestFirst.map((cluster, at) => {
+    const own = explained.filter((row) => row.cluster === cluster);
+    const base = (at + 1) * (tall + gap);
+    const ious = own.map((row) => row.iou);
+    const counts = new Array(bins).fill(0);
+    for (const iou of ious) counts[Math.min(bins - 1, Math.floor((iou / limit) * bins))] += 1;
+    const most = Math.max(...counts, 1);
+    const corner = (n, x) => `${across((x / bins) * limit)},${base - (n / most) * tall}`;
+    const outline = counts.flatMap((n, x) => [corner(n, x), corner(n, x + 1)]);
+    const middle = median(ious);
+    table.push([
+      String(cluster),
+      whole(own.length),
+      fixed(own.length ? Math.min(...ious) : null),
+      fixed(middle),
+      fixed(own.length ? Math.max(...ious) : null),
+    ]);
+    return [
+      svg("polygon", {
+        points: [`${left},${base}`, ...outline, `${across(limit)},${base}`].join(" "),
+        "--fill": rangeColor(cluster, clusters.length),
+      }),
+      svg("line", { class: "axis", x1: left, x2: across(limit), y1: base, y2: base }),
+      svg("text", { x: 0, y: base - tall / 2, class: "strong" }, `Cluster ${cluster}`),
+      middle !== null && [
+        svg("text", { x: 0, y: base - tall / 2 + 16 }, `median ${fixed(middle)}`),
+        svg("line", {
+          class: "median",
+          x1: across(middle),
+          x2: across(middle),
+          y1: base - tall - 3,
+          y2: base + 3,
+        }),
+      ],
+    ];
+  });
+  const bottom = clusters.length * (tall + gap);
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) =>
+    svg("text", { x: across(part * limit), y: bottom + 20, class: "middle" }, short(part * limit)),
+  );
+  return plotFigure(
+    "How well the ranges are explained",
+    "Distribution of the IoU in each cluster, each scaled to its own highest bar; the line is the median.",
+    svg(
+      "svg",
+      { viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": "IoU by cluster" },
+      drawn,
+      ticks,
+    ),
+    table,
+  );
+}
+
+// One bar a cluster: which categories the formulas ask for.
+function categoryPlot() {
+  const [width, left, tall, gap] = [760, 104, 26, 12];
+  const table = [["cluster", ...categories.map(categoryName)]];
+  const drawn = [...clusters].reverse().map((cluster, at) => {
+    const counts = new Map(categories.map((category) => [category, 0]));
+    for (const row of explained.filter((each) => each.cluster === cluster)) {
+      for (const number of row.asked) {
+        const { category } = conceptByNumber.get(number);
+        counts.set(category, counts.get(category) + 1);
+      }
+    }
+    const total = [...counts.values()].reduce((a, b) => a + b, 0) || 1;
+    table.push([String(cluster), ...categories.map((each) => percent(counts.get(each) / total))]);
+    const y = at * (tall + gap);
+    let x = left;
+    const bars = categories.map((category) => {
+      const wide = (counts.get(category) / total) * (width - left);
+      const share = percent(counts.get(category) / total, 0);
+      const bar = [
+        svg(
+          "rect",
+          { x, y, width: Math.max(0, wide - 1.5), height: tall, "--fill": categoryColor(category) },
+          svg("title", null, `${categoryName(category)}: ${share}`),
+        ),
+        wide > 44 && svg("text", { x: x + wide / 2, y: y + 17, class: "middle on" }, share),
+      ];
+      x += wide;
+      return bar;
+    });
+    return [svg("text", { x: 0, y: y + 17, class: "strong" }, `Cluster ${cluster}`), bars];
+  });
+  return plotFigure(
+    "What the formulas ask for",
+    "Categories of the concepts that the formulas of each cluster ask for; those under NOT are left out.",
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 ${width} ${clusters.length * (tall + gap)}`,
+        role: "img",
+        "aria-label": "Categories by cluster",
+      },
+      drawn,
+    ),
+    table,
+    el("p", { class: "legend" }, categories.map(categoryLabel)),
+  );
+}
+
+function plotFigure(title, about, drawing, [head, ...lines], legend = null) {
+  return el(
+    "figure",
+    { class: "plot" },
+    el("h3", null, title),
+    el("p", { class: "dim" }, about),
+    legend,
+    el("div", { class: "scroll" }, drawing),
+    el(
+      "details",
+      null,
+      el("summary", null, "As a table"),
+      plainTable(head, lines),
+    ),
+  );
+}
+
+function plainTable(head, lines) {
+  return el(
+    "div",
+    { class: "scroll" },
+    el(
+      "table",
+      { class: "plain" },
+      el("thead", null, el("tr", null, head.map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", null, lines.map((line) => el("tr", null, line.map((text) => el("td", null, text))))),
+    ),
+  );
+}

@@ -1,0 +1,217 @@
+// The first view: what was found in short, and the table of all ranges.
+
+const RANGE_COLUMNS = [
+  {
+    name: "unit",
+    title: "Unit",
+    right: true,
+    value: (row) => row.unit,
+    cell: (row) => el("a", { class: "open", href: `#unit-${row.unit}` }, String(row.unit)),
+  },
+  {
+    name: "cluster",
+    title: "Cluster",
+    about: "Number of the range, from the lowest up",
+    value: (row) => row.cluster,
+    cell: clusterChip,
+  },
+  {
+    name: "range",
+    title: "Range",
+    about: "Activations, ends excluded",
+    wide: true,
+    value: (row) => row.record.range && (row.record.range[0] ?? -Infinity),
+    cell: (row) => rangeText(row.record.range),
+  },
+  { name: "text", title: "Formula", value: (row) => row.formula, cell: formulaCell },
+  {
+    name: "category",
+    title: "Category",
+    about: "Of most concepts that the formula asks for",
+    wide: true,
+    value: (row) => (row.formula === null ? null : categoryName(row.category)),
+    cell: (row) => (row.formula === null ? "–" : categoryLabel(row.category)),
+  },
+  {
+    name: "iou",
+    title: "IoU",
+    right: true,
+    largest: true,
+    value: (row) => row.iou,
+    cell: iouCell,
+  },
+  {
+    name: "hits",
+    title: "Hits",
+    about: "Pixels in range, over the whole data set",
+    right: true,
+    largest: true,
+    value: (row) => row.record.hits,
+    cell: (row) => whole(row.record.hits),
+  },
+];
+
+function formulaCell(row) {
+  if (row.cluster === null) return el("span", { class: "dim" }, "never fires");
+  if (row.formula === null) return el("span", { class: "dim" }, "no concept meets this range");
+  return formulaElement(row.formula);
+}
+
+function iouCell(row) {
+  if (row.iou === null) return "–";
+  return el(
+    "span",
+    { class: "measure", title: proofText(row) },
+    meter(row.iou),
+    el("span", { class: "figure" }, fixed(row.iou)),
+  );
+}
+
+// With a length penalty the bound is one on what the formula scores, not on its IoU.
+function boundText({ record, iou }) {
+  return record.score === iou ? `at most ${fixed(record.bound)}` : "a better one may be there";
+}
+
+function proofText(row) {
+  if (row.proven === true) return "Proven: no formula allowed scores higher";
+  if (row.proven === null) return "";
+  return `Not proven: ${boundText(row)}`;
+}
+
+const ranges = {
+  table: null,
+  fields: {},
+
+  render(view) {
+    this.table = new SortableTable("Ranges and their formulas", RANGE_COLUMNS, rows, {
+      open: (row) => `unit-${row.unit}`,
+    });
+    this.number = el("output", { class: "number", "aria-live": "polite" });
+    view.append(tiles(), this.form(), this.table.element);
+    this.filter();
+  },
+
+  form() {
+    const again = () => this.filter();
+    const most = Math.max(0.01, Math.ceil(highestIou * 100) / 100);
+    const fields = {
+      text: el("input", {
+        type: "search",
+        id: "filter",
+        placeholder: "formula, concept, category or unit",
+        autocomplete: "off",
+        spellcheck: "false",
+        oninput: again,
+      }),
+      least: el("input", {
+        type: "range",
+        min: 0,
+        max: most,
+        step: 0.01,
+        value: 0,
+        oninput: again,
+      }),
+      cluster: select([["", "all"], ...clusters.map((c) => [String(c), String(c)])], again),
+      proof: select([["", "all"], ["true", "proven"], ["false", "not proven"]], again),
+    };
+    this.fields = fields;
+    this.least = el("output", { class: "figure" });
+    const hasProofs = rows.some((row) => row.proven !== null);
+    return el(
+      "form",
+      { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+      el("label", { class: "grow" }, "Filter ", fields.text),
+      el("label", null, el("span", null, "IoU at least ", this.least), fields.least),
+      el("label", null, "Cluster ", fields.cluster),
+      hasProofs && el("label", null, "Proof ", fields.proof),
+      el(
+        "div",
+        { class: "result" },
+        this.number,
+        el("button", { type: "button", onclick: () => this.save("csv") }, "CSV"),
+        el("button", { type: "button", onclick: () => this.save("json") }, "JSON"),
+      ),
+    );
+  },
+
+  filter() {
+    const terms = this.fields.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const least = Number(this.fields.least.value);
+    const cluster = this.fields.cluster.value;
+    const proof = this.fields.proof.value;
+    this.least.textContent = least.toFixed(2);
+    this.fields.least.setAttribute("aria-valuetext", least.toFixed(2));
+    this.table.filter(
+      (row) =>
+        (least === 0 || (row.iou !== null && row.iou >= least)) &&
+        (cluster === "" || String(row.cluster) === cluster) &&
+        (proof === "" || String(row.proven) === proof) &&
+        terms.every((term) => matches(row, term)),
+    );
+    const { shown } = this.table;
+    const units = new Set(shown.map((row) => row.unit)).size;
+    this.number.textContent =
+      `${count(shown.length, "range", "ranges")} of ${count(units, "unit", "units")}`;
+  },
+
+  save(form) {
+    if (form === "json") download(`${run.name}.json`, "application/json", asJson());
+    else download(`${run.name}.csv`, "text/csv", asCsv(this.table.shown));
+  },
+
+  // Units in the order of the table, for going from one to the next.
+  order() {
+    const shown = this.table ? this.table.shown : rows;
+    return [...new Set(shown.map((row) => row.unit))];
+  },
+};
+
+// A number alone means a unit, unless a concept's name has it as a word.
+function matches(row, term) {
+  if (/^\d+$/.test(term)) return String(row.unit) === term || row.words.has(term);
+  return row.searched.includes(term);
+}
+
+function select(options, onchange) {
+  return el(
+    "select",
+    { onchange },
+    options.map(([value, text]) => el("option", { value }, text)),
+  );
+}
+
+function tiles() {
+  const proofs = explained.filter((row) => row.proven !== null);
+  const dead = allUnits.filter((unit) => rowsByUnit.get(unit)[0].cluster === null).length;
+  const asked = new Set(explained.flatMap((row) => row.asked)).size;
+  const best = explained.reduce((a, b) => (a === null || b.iou > a.iou ? b : a), null);
+  const total = run.about.units;
+  return el(
+    "dl",
+    { class: "tiles" },
+    tile("Units", whole(allUnits.length), [
+      typeof total === "number" && `of ${whole(total)} in the layer`,
+      dead > 0 && `${whole(dead)} never fire`,
+    ]),
+    tile("Ranges explained", whole(explained.length), [`${count(asked, "concept", "concepts")}`]),
+    tile("Median IoU", fixed(median(explained.map((row) => row.iou))), [
+      best && `best ${fixed(best.iou)}, unit ${best.unit}`,
+    ]),
+    proofs.length > 0 &&
+      tile("Proven optimal", percent(proofs.filter((r) => r.proven).length / proofs.length, 0), [
+        `of ${count(proofs.length, "formula", "formulas")}`,
+      ]),
+  );
+}
+
+function tile(name, value, more) {
+  const below = more.filter(Boolean).join("; ");
+  return el("div", null, el("dt", null, name), el("dd", null, value, el("small", null, below)));
+}
+
+function median(values) {
+  if (!values.length) return null;
+  const ordered = [...values].sort((a, b) => a - b);
+  const middle = ordered.length >> 1;
+  return ordered.length % 2 ? ordered[middle] : (ordered[middle - 1] + ordered[middle]) / 2;
+}

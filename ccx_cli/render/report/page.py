@@ -1,0 +1,100 @@
+"""The page's text: one HTML document with its style, its script and its data inside."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+_SCRIPTS = (
+    "text.js",
+    "data.js",
+    "formulas.js",
+    "masks.js",
+    "table.js",
+    "ranges.js",
+    "panels.js",
+    "unit.js",
+    "concepts.js",
+    "plots.js",
+    "made.js",
+    "main.js",
+)
+_PARTS = "<!-- parts -->"
+
+
+def safe_json(value: Any) -> str:
+    """Write JSON that can stand in a script element: no ``<`` and nothing but ASCII in it."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def data_element(name: str, text: str, form: str = "application/json") -> str:
+    """Return an element that holds data for the script and is never run."""
+    return f'<script type="{form}" id="{escape(name, quote=True)}">{text}</script>\n'
+
+
+def document(
+    title: str, told: dict[str, Any], parts: Iterable[str], *, in_folder: bool
+) -> Iterator[str]:
+    """Yield the document piece by piece.
+
+    Parameters
+    ----------
+    title
+        The run's name.
+    told
+        What ``told_of_run`` gathered, and what the script needs besides.
+    parts
+        Elements with the units and pictures, which may come late; nothing in a folder.
+    in_folder
+        Whether pictures and units' scripts are loaded from beside the page.
+    """
+    style, script = _asset("report.css"), _script()
+    filled = {
+        "title": escape(title),
+        "policy": _policy(style, script, in_folder),
+        "style": style,
+        "data": safe_json(told),
+        "script": script,
+    }
+    before, after = _asset("report.html").split(_PARTS)
+    yield _fill(before, filled)
+    yield from parts
+    yield after
+
+
+def _fill(template: str, filled: dict[str, str]) -> str:
+    """Put values in the places that the template names, in one pass: no value is looked into."""
+    pieces = template.split("{{")
+    found = [pieces[0]]
+    for piece in pieces[1:]:
+        name, _, rest = piece.partition("}}")
+        found += [filled[name], rest]
+    return "".join(found)
+
+
+def _policy(style: str, script: str, in_folder: bool) -> str:
+    """Allow this page's own script and style and nothing from the network."""
+    beside = " 'self' file:" if in_folder else ""
+    return (
+        f"default-src 'none'; script-src {_hash(script)}{beside}; style-src {_hash(style)}; "
+        f"img-src data:{beside}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _script() -> str:
+    body = "\n".join(_asset(name) for name in _SCRIPTS)
+    return f'\n(() => {{\n"use strict";\n{body}\n}})();\n'
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")

@@ -1,0 +1,181 @@
+"""What the page says of a run as a whole: its lines, its concepts and how it was made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ccx_cli.errors import CcxError
+from ccx_cli.printable import printable
+from ccx_cli.search.formula import quoted
+from ccx_cli.store.lines import Record, UnitLines
+from ccx_cli.study.metrics import METRICS
+from ccx_cli.study.references import references_of
+from ccx_cli.study.stored import names_of
+from ccx_cli.study.summary import summarise_concepts
+
+if TYPE_CHECKING:
+    from ccx_cli.study.viewed import ViewedRun
+
+_PATHS = ("dataset", "segmentation", "activations", "weights")
+_OF_THIS_MACHINE = ("rebuild",)
+_MASKING = "label_masking"
+
+
+def told_of_run(
+    run: ViewedRun,
+    units: Sequence[int],
+    metrics: Mapping[tuple[int, int], Mapping[str, float | None]],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Gather the page's main part.
+
+    Parameters
+    ----------
+    run
+        The run.
+    units
+        The units to tell of.
+    metrics
+        What was measured, by unit and cluster.
+    notes
+        Sentences on what is missing, besides the run's own.
+    """
+    notes = [*run.notes, *notes]
+    masking = _label_masking(run, notes)
+    records = [record for unit in units for record in run.units[unit]]
+    concepts, categories = _concepts(run, {unit: run.units[unit] for unit in units})
+    measured = [
+        _measured(metrics.get((record["unit"], record["cluster"])), masking, record)
+        for record in records
+    ]
+    told: dict[str, Any] = {
+        "name": run.name,
+        "about": _about(run.about),
+        "identity": run.identity,
+        "sessions": run.sessions,
+        "notes": notes,
+        "references": _references(run),
+        "categories": categories,
+        "concepts": concepts,
+        "metric_names": [*METRICS, *([_MASKING] if masking else [])],
+        "metrics": measured,
+        "records": records,
+    }
+    return {key: finite(value) for key, value in told.items()}
+
+
+def finite(value: Any) -> Any:
+    """Return a value with ``None`` for every number that JSON has no form for."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list() | tuple():
+            return [finite(each) for each in value]
+        case dict():
+            return {key: finite(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+def _about(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what others can use: names of caches, not the folders of this machine."""
+    kept = {key: value for key, value in about.items() if key not in _OF_THIS_MACHINE}
+    for key in _PATHS:
+        if isinstance(kept.get(key), str):
+            kept[key] = PurePath(kept[key]).name
+    return kept
+
+
+def _concepts(
+    run: ViewedRun, units: Mapping[int, list[Record]]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Tell of every concept that a formula names, and of their categories where they are known."""
+    names = names_of(record for records in units.values() for record in records)
+    category_of = dict.fromkeys(names, "")
+    categories: tuple[str, ...] = ()
+    with suppress(CcxError):
+        category_of |= {label.number: printable(label.category) for label in run.dataset.labels}
+        categories = tuple(printable(category) for category in run.dataset.categories)
+    common = _frequencies(run)
+    told = [
+        {
+            "number": one.concept,
+            "name": names[one.concept],
+            "text": quoted(names[one.concept]),
+            "category": one.category,
+            "units": one.units,
+            "ranges": one.ranges,
+            "negated": one.negated,
+            "iou": one.iou,
+            "images": common.get(one.concept, (None, None))[0],
+            "coverage": common.get(one.concept, (None, None))[1],
+        }
+        for one in summarise_concepts(units, category_of)
+    ]
+    used = {concept["category"] for concept in told}
+    return told, [category for category in categories if category in used]
+
+
+def _frequencies(run: ViewedRun) -> dict[int, tuple[int, float]]:
+    """Count the images of each concept and the share of all pixels; nothing without an index."""
+    try:
+        index = run.index
+    except CcxError:
+        return {}
+    sets = index.sets
+    pixels = np.bincount(
+        sets.labels,
+        weights=np.repeat(sets.totals, sets.lengths()).astype(np.float64),
+        minlength=len(index.concepts),
+    )
+    everything = float(index.n_images * index.mask_shape[0] * index.mask_shape[1])
+    return {
+        int(number): (int(images), float(share))
+        for number, images, share in zip(
+            index.concepts, index.images_with(), pixels / everything, strict=True
+        )
+    }
+
+
+def _label_masking(run: ViewedRun, notes: list[str]) -> dict[tuple[int, int], float | None]:
+    """Read what ``ccx metrics`` kept of label masking: the file that tells of most ranges."""
+    found: dict[tuple[int, int], float | None] = {}
+    for path in sorted(run.directory.glob("masking-*.jsonl")):
+        try:
+            lines = {
+                (line["unit"], line["cluster"]): line.get(_MASKING)
+                for line in UnitLines(path).all_lines()
+            }
+        except (CcxError, OSError) as error:
+            notes.append(str(error))
+            continue
+        if len(lines) > len(found):
+            found = lines
+    return found
+
+
+def _measured(
+    metrics: Mapping[str, float | None] | None,
+    masking: Mapping[tuple[int, int], float | None],
+    record: Record,
+) -> list[float | None] | None:
+    """List one range's metrics in the order of their names."""
+    masked = masking.get((record["unit"], record["cluster"]))
+    if metrics is None and masked is None:
+        return None
+    values = [metrics[name] if metrics else None for name in METRICS]
+    return [*values, masked] if masking else values
+
+
+def _references(run: ViewedRun) -> list[dict[str, str]]:
+    """Name the papers that the run's methods are from."""
+    return [
+        {"text": reference.text, "bibtex": reference.bibtex}
+        for reference in references_of(run.about, run.identity)
+    ]

@@ -1,0 +1,261 @@
+"""Writing the report: one file with everything in it, or a folder with pictures beside."""
+
+from __future__ import annotations
+
+import shutil
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.render.overlay import FORMULA, HITS
+from ccx_cli.render.report.page import data_element, document, safe_json
+from ccx_cli.render.report.thumbnails import thumbnail
+from ccx_cli.render.report.told import finite, told_of_run
+from ccx_cli.render.report.unit_part import Choice, UnitPart, unit_part
+from ccx_cli.store.atomic import move_directory_into_place, replacing
+
+if TYPE_CHECKING:
+    from ccx_cli.study.viewed import ViewedRun
+
+PAGE = "index.html"
+_MARK = b'<meta name="generator" content="ccx">'
+_LARGE = 40_000_000
+_NO_FOLDER = {".csv", ".gif", ".jpeg", ".jpg", ".json", ".jsonl", ".md", ".pdf", ".png", ".svg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    page
+        The page to open.
+    size
+        Bytes of everything.
+    notes
+        Sentences on what is missing in it.
+    """
+
+    page: Path
+    size: int
+    notes: tuple[str, ...]
+
+
+def is_one_file(out: Path) -> bool:
+    """Tell whether a report there is one file; else it is a folder."""
+    return out.suffix.lower() in {".html", ".htm"}
+
+
+def check_report_place(out: Path, force: bool) -> None:
+    """Refuse a place where no report can be, or where something else would be lost.
+
+    Raises
+    ------
+    UsageError
+        If something is there and ``force`` is not given, or it is no report.
+    """
+    if is_one_file(out):
+        if out.is_dir():
+            raise UsageError(f"--html {out} is a directory: name a file or another folder.")
+        if out.exists() and not force:
+            raise UsageError(f"{out} is there already: add --force to overwrite it.")
+        return
+    if out.suffix.lower() in _NO_FOLDER:
+        raise UsageError(
+            f"--html {out} is neither an .html file nor the name of a folder: end it in .html."
+        )
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--html {out} is a file: end the name in .html, or name a folder.")
+    if out.is_dir() and any(out.iterdir()):
+        if not _is_report(out):
+            raise UsageError(f"--html {out} holds other things than a report: name a new folder.")
+        if not force:
+            raise UsageError(f"{out} is there already: add --force to overwrite it.")
+
+
+def write_report(
+    run: ViewedRun,
+    out: Path,
+    *,
+    units: Sequence[int],
+    choice: Choice | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Written:
+    """Write the report of some units of a run; without its caches, a report without pictures.
+
+    Parameters
+    ----------
+    run
+        The run.
+    out
+        A file that ends in ``.html``, with everything in it, or a folder.
+    units
+        Units to tell of.
+    choice
+        Which images to show.
+    workers
+        Threads that look at units and shrink pictures.
+    progress
+        Told about every unit.
+    force
+        Whether a report that is there may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` is taken.
+    """
+    check_report_place(out, force)
+    choice, progress = choice or Choice(), progress or SilentProgress()
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as made:
+        folder = Path(made) / "report"
+        (folder / "data").mkdir(parents=True)
+        (folder / "images").mkdir()
+        one_file = is_one_file(out)
+        told = _write_parts(run, folder, units, choice, workers, progress)
+        told["parts"] = "inside" if one_file else "beside"
+        if one_file:
+            with replacing(out) as page, page.open("w", encoding="utf-8") as text:
+                text.writelines(document(run.name, told, _inside(folder), in_folder=False))
+            size = out.stat().st_size
+        else:
+            with (folder / PAGE).open("w", encoding="utf-8") as text:
+                text.writelines(document(run.name, told, (), in_folder=True))
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            place = out.absolute()
+            ready = place.with_name(f"{Path(made).name}.ready")
+            folder.rename(ready)
+            try:
+                move_directory_into_place(ready, place)
+            finally:
+                shutil.rmtree(ready, ignore_errors=True)
+    if one_file and size > _LARGE:
+        progress.note(
+            f"{out} has {size / 1e6:,.0f} MB: a folder, --html {out.with_suffix('')}, opens faster."
+        )
+    return Written(out if one_file else out / PAGE, size, tuple(told["notes"]))
+
+
+def _write_parts(
+    run: ViewedRun,
+    folder: Path,
+    units: Sequence[int],
+    choice: Choice,
+    workers: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write units and pictures under ``folder`` and gather what the page says of the run."""
+    notes: list[str] = []
+    metrics: dict[tuple[int, int], dict[str, float | None]] = {}
+    images: set[int] = set()
+    looked_at = []
+    visible = _with_maps(run, units, notes)
+    with progress.task("Report", len(visible), unit="units") as task:
+        for part in _parts(run, visible, choice, workers, notes):
+            text = safe_json(finite(part.content))
+            path = folder / "data" / f"unit-{part.unit}.js"
+            path.write_text(f"ccxUnit({text});\n", encoding="ascii")
+            metrics |= {(part.unit, cluster): one for cluster, one in part.metrics.items()}
+            images |= set(part.images)
+            looked_at.append(part.unit)
+            task.advance()
+    unread = _write_pictures(run, folder, sorted(images), workers, notes)
+    told = told_of_run(run, units, metrics, notes)
+    told["pictures"] = {
+        "units": looked_at,
+        "missing": unread,
+        "shows": [show.value for show in choice.shows],
+        "most": choice.top_k,
+        "shape": list(run.index.mask_shape) if looked_at else None,
+        "colors": {"hits": list(HITS), "formula": list(FORMULA)},
+    }
+    return told
+
+
+def _with_maps(run: ViewedRun, units: Sequence[int], notes: list[str]) -> list[int]:
+    """Open what pictures need and return the units that have maps; say why where none has."""
+    try:
+        _, _, activations = run.dataset, run.index, run.activations
+    except CcxError as error:
+        notes.append(f"Without pictures, histograms and metrics: {error}")
+        return []
+    beyond = [unit for unit in units if unit >= activations.units]
+    if beyond:
+        notes.append(
+            f"The layer has {activations.units:,} units, and no unit {beyond[0]}: without pictures."
+        )
+    return [unit for unit in units if unit < activations.units]
+
+
+def _parts(
+    run: ViewedRun, units: Sequence[int], choice: Choice, workers: int, notes: list[str]
+) -> Iterator[UnitPart]:
+    """Look at units in order, a few at a time; damage ends it with a note."""
+    done = 0
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for start in range(0, len(units), 2 * workers):
+                some = units[start : start + 2 * workers]
+                for part in pool.map(partial(unit_part, run=run, choice=choice), some):
+                    yield part
+                    done += 1
+        except CcxError as error:
+            notes.append(f"Unit {units[done]} and those after it are without pictures: {error}")
+
+
+def _write_pictures(
+    run: ViewedRun, folder: Path, images: Sequence[int], workers: int, notes: list[str]
+) -> list[int]:
+    """Write small pictures and return the images that cannot be read."""
+
+    def work(image: int) -> CcxError | None:
+        try:
+            picture = thumbnail(run.dataset.image_path(run.dataset.rows[image].image))
+        except CcxError as error:
+            return error
+        (folder / "images" / f"{image}.jpg").write_bytes(picture)
+        return None
+
+    with ThreadPoolExecutor(workers) as pool:
+        failed = {
+            image: error
+            for image, error in zip(images, pool.map(work, images), strict=True)
+            if error is not None
+        }
+    if failed:
+        notes.append(f"{len(failed):,} pictures are missing: {next(iter(failed.values()))}")
+    return list(failed)
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    """Yield what is under ``folder`` as elements of the page, by number."""
+
+    def number(path: Path) -> int:
+        return int(path.stem.removeprefix("unit-"))
+
+    for path in sorted((folder / "data").iterdir(), key=number):
+        text = path.read_text(encoding="ascii")
+        inner = text.removeprefix("ccxUnit(").removesuffix(");\n")
+        yield data_element(f"part-{number(path)}", inner)
+    for path in sorted((folder / "images").iterdir(), key=number):
+        picture = b64encode(path.read_bytes()).decode()
+        yield data_element(f"picture-{number(path)}", picture, "text/plain")
+
+
+def _is_report(folder: Path) -> bool:
+    page = folder / PAGE
+    if not page.is_file():
+        return False
+    with page.open("rb") as content:
+        return _MARK in content.read(2000)

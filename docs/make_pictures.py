@@ -1,0 +1,121 @@
+"""Makes the pictures of the documentation anew: ``python docs/make_pictures.py``.
+
+Explains the demo in a directory of its own, draws a panel, takes screenshots of the report with
+Chromium and one of the terminal interface. Needs Chromium on the path, and a few minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from ccx_cli.cli.main import main
+from ccx_cli.store.paths import resolve_roots
+from ccx_cli.store.results import find_run
+from ccx_cli.tui.app import CcxApp
+
+PICTURES = Path(__file__).parent / "pictures"
+UNIT = 33
+MOST_BYTES, WIDEST = 300_000, 1000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+VIEWS = {
+    "report-ranges": ("ranges", 860, ()),
+    "report-unit": (f"unit-{UNIT}", 1220, ()),
+    "report-unit-dark": (f"unit-{UNIT}", 1220, ("--blink-settings=preferredColorScheme=0",)),
+    "report-plots": ("plots", 1060, ()),
+}
+
+
+def ccx(data: Path, *words: str) -> None:
+    """Run a command on the demo's data directory."""
+    if main([*words, "--data-dir", str(data)]) != 0:
+        sys.exit(f"ccx {words[0]} failed.")
+
+
+def panel(data: Path, scratch: Path) -> None:
+    """Draw one unit's panel."""
+    figures = scratch / "figures"
+    ccx(data, "render", "-q", "--units", str(UNIT), "--dir-images", str(figures), "-f", "jsonl")
+    (drawn,) = figures.glob("*.png")
+    store(drawn, "panel")
+
+
+def report(data: Path, scratch: Path) -> None:
+    """Take screenshots of the report's views."""
+    page = scratch / "report.html"
+    ccx(data, "render", "-q", "--html", str(page), "-f", "jsonl")
+    for name, (view, height, flags) in VIEWS.items():
+        shot = scratch / f"{name}.png"
+        screenshot(f"{page.as_uri()}#{view}", shot, 1200, height, *flags)
+        store(shot, name)
+
+
+def screenshot(address: str, shot: Path, width: int, height: int, *flags: str) -> None:
+    """Let Chromium draw a file, without the network."""
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        sys.exit("There is no Chromium on the path: install it.")
+    words = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--hide-scrollbars",
+        "--disable-background-networking",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={shot.parent / 'profile'}",
+        f"--window-size={width},{height}",
+        "--virtual-time-budget=4000",
+        f"--screenshot={shot}",
+    ]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([browser, *words, *flags, address], check=True, **silent)
+
+
+async def terminal(data: Path, scratch: Path) -> None:
+    """Draw the terminal interface's view of one unit."""
+    roots = resolve_roots(data)
+    app = CcxApp(roots, find_run(roots.results, None).directory, UNIT)
+    async with app.run_test(size=(120, 42)) as pilot:
+        for _ in range(50):
+            await pilot.pause(0.1)
+        drawing = scratch / "tui.svg"
+        drawing.write_text(app.export_screenshot(title="ccx tui"), encoding="utf-8")
+    screenshot(drawing.as_uri(), scratch / "tui.png", 1000, 730)
+    store(scratch / "tui.png", "tui")
+
+
+def store(made: Path, name: str) -> None:
+    """Keep a picture as it is if there is room, else in 256 colours, as large as there is room."""
+    out = PICTURES / f"{name}.png"
+    picture = Image.open(made).convert("RGB")
+    picture.thumbnail((WIDEST, 10_000), Image.Resampling.LANCZOS)
+    picture.save(out, optimize=True)
+    while out.stat().st_size > MOST_BYTES:
+        few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(out, optimize=True)
+        size = round(0.9 * picture.width), round(0.9 * picture.height)
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def make() -> None:
+    """Make them all."""
+    PICTURES.mkdir(exist_ok=True)
+    with TemporaryDirectory() as made:
+        data, scratch = Path(made) / "data", Path(made)
+        ccx(data, "demo", "-f", "jsonl", "-o", str(scratch / "demo.jsonl"))
+        panel(data, scratch)
+        report(data, scratch)
+        asyncio.run(terminal(data, scratch))
+    for picture in sorted(PICTURES.iterdir()):
+        sys.stdout.write(f"{picture} ({picture.stat().st_size / 1000:,.0f} kB)\n")
+
+
+if __name__ == "__main__":
+    make()

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ccx_cli.errors import UsageError
+from ccx_cli.render.canvas import Canvas, write_figure
+from ccx_cli.render.figure_files import Drawing, check_places, figure_names
+from ccx_cli.render.kinds import FileType, Kind
+from ccx_cli.store.lines import Record
+from ccx_cli.study.unit_images import Show
+
+UNITS: dict[int, list[Record]] = {
+    3: [{"unit": 3, "num_clusters": 5, "num_ranges": 4}],
+    12: [{"unit": 12, "num_clusters": 5, "num_ranges": 0}],
+}
+
+
+def _drawing(kind: Kind = Kind.PANEL, file_type: FileType = FileType.PNG) -> Drawing:
+    return Drawing(kind, Show.MISSES, 5, 0, file_type)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "expected"),
+    [
+        (Kind.PUBLISHED, None, ["unit_3_c_5.png", "unit_12_c_5.png"]),
+        (Kind.PANEL, None, ["unit_3_c_5_misses.png", "unit_12_c_5_misses.png"]),
+        (Kind.IOU, None, ["iou.png", "iou.png"]),
+        (Kind.PANEL, "{kind} {unit}", ["panel 3.png", "panel 12.png"]),
+        (Kind.CATEGORIES, "fig.2 {kind}", ["fig.2 categories.png"] * 2),
+    ],
+)
+def test_names(kind: Kind, pattern: str | None, expected: list[str]) -> None:
+    assert list(figure_names(pattern, _drawing(kind), UNITS).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "sentence"),
+    [
+        (Kind.PANEL, "figure", "one name for 2 units: put {unit} in it"),
+        (Kind.PANEL, "{units}", "what is filled in for this kind is {k}, {kind}, {show}, {unit}"),
+        (Kind.IOU, "{unit}", "what is filled in for this kind is {kind}, {show}."),
+        (Kind.PANEL, "a/{unit}", "the directory is --dir-images"),
+        (Kind.PANEL, "..", "no file's name"),
+        (Kind.PANEL, "", "no file's name"),
+    ],
+)
+def test_names_that_cannot_be_meant(kind: Kind, pattern: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=r"--filename-figure") as error:
+        figure_names(pattern, _drawing(kind), UNITS)
+    assert sentence in str(error.value)
+
+
+def test_only_the_same_figures_stay(tmp_path: Path) -> None:
+    wanted = [(tmp_path / name, f"ccx-{name}") for name in ("same", "gaps", "new")]
+    for name, whole in (("same", True), ("gaps", False)):
+        figure = Canvas.of_size(10, 10).figure
+        write_figure(figure, tmp_path / name, FileType.PNG, f"ccx-{name}", whole=whole)
+    assert check_places(wanted, tmp_path, force=False) == {tmp_path / "same"}
+    assert check_places(wanted, tmp_path, force=True) == set()
+    (tmp_path / "new").write_text("something of the user's")
+    with pytest.raises(UsageError, match=r"new is there already and shows something else"):
+        check_places(wanted, tmp_path, force=False)
+    assert check_places(wanted, tmp_path, force=True) == set()
+
+
+def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"--dir-images .*file is no directory"):
+        check_places([], tmp_path / "file" / "below", force=False)

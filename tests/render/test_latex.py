@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from ccx_cli.render.latex import bibtex, commented, escaped, latex_table
+from ccx_cli.search.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.store.lines import Record
+from ccx_cli.study.references import CLUSTERED, COMPOSITIONAL
+
+NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
+ABOUT: dict[str, Any] = {"model": "my_net", "layer": "block.4", "subset": "all"}
+
+
+def _record(formula: Formula | None, cluster: int = 0, unit: int = 4) -> Record:
+    return {
+        "unit": unit,
+        "cluster": cluster,
+        "range": [2.5e-5, None],
+        "num_ranges": 2,
+        "formula": None if formula is None else to_text(formula, NAMES.__getitem__),
+        "labels": None if formula is None else to_json(formula),
+        "iou": 0.12345,
+    }
+
+
+def test_a_row_typesets_range_formula_and_iou() -> None:
+    formula = And(Or(Concept(1), Concept(2)), Not(Concept(3)))
+    table = latex_table(ABOUT, {4: [_record(formula)]}, [CLUSTERED, COMPOSITIONAL])
+    assert (
+        r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & \raggedright "
+        r"(\textsc{tall\_grass} $\vee$ \textsc{50\% cut \& dry}) "
+        r"$\wedge$ $\neg$\,\textsc{blue{-}c} & 0.123 \\"
+    ) in table.splitlines()
+    cited = r"my\_net block.4, on all~\cite{larosa2023clustered,mu2020compositional}."
+    assert rf"\caption{{Explanations of {cited}}}" in table
+
+
+def test_ranges_and_units_without_a_formula_have_rows() -> None:
+    dead = {"unit": 5, "cluster": None, "range": None, "formula": None, "labels": None}
+    table = latex_table(ABOUT, {4: [_record(None)], 5: [dead]}, [])
+    assert r"5 & -- & -- & \emph{never fires} & -- \\" in table
+    assert r"\raggedright -- & 0.123 \\" in table
+    assert r"\cite" not in table
+
+
+@pytest.mark.parametrize(("count", "environment"), [(40, "tabular"), (41, "longtable")])
+def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
+    records = [_record(Concept(3), cluster) for cluster in range(count)]
+    table = latex_table(ABOUT, {4: records}, [])
+    assert rf"\begin{{{environment}}}" in table
+    assert len(re.findall(r" & 0\.123 \\\\", table)) == count
+    opened = re.findall(r"\\begin\{(\w+)\}", table)
+    assert opened[::-1] == re.findall(r"\\end\{(\w+)\}", table)
+
+
+def test_no_letter_is_left_for_latex_to_obey() -> None:
+    text = escaped('a\\b{c}$d$_e^f~g#h&i%j--k<l>|"')
+    plain = re.sub(r"\\text\w+\{\}|\\[&%$#_{}]|\{-\}", "", text)
+    assert plain == "abcdefghijkl"
+
+
+def test_bibtex_follows_as_entries_or_comments() -> None:
+    entries = bibtex([CLUSTERED, COMPOSITIONAL])
+    assert re.findall(r"^@\w+\{(\w+),$", entries, re.MULTILINE) == [
+        CLUSTERED.key,
+        COMPOSITIONAL.key,
+    ]
+    assert all(line.startswith("%") for line in commented(entries).splitlines())

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from ccx_cli.probe.activations import Activations
+from ccx_cli.render.panel import Row, draw_panel, draw_published, rows_of
+from ccx_cli.search.formula import And, Concept, Not, to_json
+from ccx_cli.store.lines import Record
+from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
+
+if TYPE_CHECKING:
+    from tests.labelled_pixels import random_pixels
+else:
+    from labelled_pixels import random_pixels
+
+SHAPE = (16, 16)
+SIZES = ((32, 32), (300, 150), (224, 224), (60, 60))
+
+
+class _Maps:
+    """Activations that were read already."""
+
+    def __init__(self, maps: NDArray[np.float32]) -> None:
+        self._maps = maps
+
+    def unit(self, _unit: int) -> NDArray[np.float32]:
+        return self._maps
+
+
+def _record(cluster: int, lower: float, upper: float | None) -> Record:
+    return {
+        "unit": 7,
+        "cluster": cluster,
+        "num_ranges": 3,
+        "range": [lower, upper],
+        "labels": to_json(And(Concept(1), Not(Concept(2)))),
+        "formula": "one AND NOT two",
+        "iou": 0.1,
+        "proven": True,
+    }
+
+
+@pytest.fixture
+def found() -> UnitImages:
+    rng = np.random.default_rng(0)
+    index = random_pixels(rng, len(SIZES), SHAPE, [1, 2, 3]).index()
+    maps = rng.random((len(SIZES), 4, 4), dtype=np.float32)
+    # The highest range is met in two images only, the middle one nowhere.
+    maps[:2, 0, 0] = 2
+    records = [_record(0, 0.2, 0.9), _record(1, 5, 6), _record(2, 1.2, None)]
+    return look_at_unit(7, records, index, cast(Activations, _Maps(maps)))
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(1)
+    made = []
+    for number, size in enumerate(SIZES):
+        made.append(tmp_path / f"{number}.png")
+        pixels = rng.integers(0, 255, (*size[::-1], 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(made[-1])
+    return made
+
+
+def _texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def _rows(found: UnitImages, paths: list[Path], show: Show = Show.TOP) -> list[Row]:
+    rows, troubles = rows_of(found, paths, show, 3, 0)
+    assert not troubles
+    return rows
+
+
+def test_rows_hold_what_was_chosen_the_highest_range_first(
+    found: UnitImages, paths: list[Path]
+) -> None:
+    rows = _rows(found, paths)
+    assert [row.record["cluster"] for row in rows] == [2, 1, 0]
+    assert [len(row.shots) for row in rows] == [2, 0, 3]
+    for place, shot in zip(found.choose(0, Show.TOP, 3), rows[2].shots, strict=True):
+        np.testing.assert_array_equal(shot.hits, found.hit_mask(0, place))
+        np.testing.assert_array_equal(shot.formula, found.formula_mask(0, place))
+        assert shot.picture is not None
+        assert shot.picture.shape[:2] == SIZES[place][::-1]
+
+
+def test_captions_tell_the_images_own_iou(found: UnitImages, paths: list[Path]) -> None:
+    shot = _rows(found, paths)[2].shots[0]
+    both, either = (shot.hits & shot.formula).sum(), (shot.hits | shot.formula).sum()
+    assert shot.caption.startswith(f"IoU {both / either:.2f} · peak ")
+
+
+def test_panel_shows_what_there_is_and_says_what_is_not(
+    found: UnitImages, paths: list[Path]
+) -> None:
+    figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)
+    texts = _texts(figure)
+    assert len(figure.axes[0].images) == 5
+    assert texts.count("one AND NOT two") == 3
+    assert "cluster 2 · activation above 1.2 · IoU 0.100, proven best" in texts
+    assert "only 2 such" in texts
+    assert "No image has a pixel in this range." in texts
+    # The strip with the distribution.
+    assert figure.axes[1].get_yscale() == "log"
+
+
+def test_pictures_stand_at_their_proportions_without_overlapping(
+    found: UnitImages, paths: list[Path]
+) -> None:
+    figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)
+    height = figure.get_figheight() * 100
+    boxes = []
+    for image in figure.axes[0].images:
+        left, right, bottom, top = image.get_extent()
+        assert 0 <= left < right <= figure.get_figwidth() * 100
+        assert 0 <= top < bottom <= height
+        array = np.asarray(image.get_array())
+        assert (bottom - top, right - left) == array.shape[:2]
+        boxes.append((left, right, top, bottom))
+    for one, (left, right, top, bottom) in enumerate(boxes):
+        for other in boxes[:one]:
+            assert right <= other[0] or left >= other[1] or bottom <= other[2] or top >= other[3]
+
+
+def test_published_panel_shows_hits_alone(found: UnitImages, paths: list[Path]) -> None:
+    rows = _rows(found, paths)
+    figure = draw_published(rows, 3)
+    assert [text for text in _texts(figure) if text != "no image"] == ["one AND NOT two"] * 3
+    shots = [shot for row in rows for shot in row.shots]
+    for image, shot in zip(figure.axes[0].images, shots, strict=True):
+        seen = np.asarray(image.get_array()).any(axis=2).mean()
+        assert seen == pytest.approx(shot.hits.mean(), abs=0.02)
+
+
+def test_missing_image_has_a_placeholder_and_is_told_once(
+    found: UnitImages, paths: list[Path]
+) -> None:
+    paths[0].unlink()
+    paths[1].write_text("no image")
+    rows, troubles = rows_of(found, paths, Show.TOP, 4, 0)
+    assert len(troubles) == 2
+    assert f"{paths[0]} is missing: put the data set back in place." in troubles
+    shots = [shot for row in rows for shot in row.shots]
+    gone = sum(shot.picture is None for shot in shots)
+    assert gone >= 2
+    for figure in (
+        draw_panel("Unit 7", "net", found, rows, Show.TOP, 4),
+        draw_published(rows, 4),
+    ):
+        assert _texts(figure).count("cannot be read") == gone
+        assert len(figure.axes[0].images) == len(shots) - gone
+
+
+def test_long_formulas_wrap_inside_the_figure(found: UnitImages, paths: list[Path]) -> None:
+    formula = " OR ".join(f"concept_{number}" for number in range(60))
+    found.records[0]["formula"] = formula
+    figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)
+    figure.canvas.draw()
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.get_figwidth() * 100
+    assert formula in " ".join(_texts(figure))
+
+
+def test_unit_that_never_fires_says_so(paths: list[Path]) -> None:
+    index = random_pixels(np.random.default_rng(0), 2, SHAPE, [1, 2]).index()
+    dead: Record = {"unit": 7, "cluster": None, "num_ranges": 0, "range": None, "labels": None}
+    maps = cast(Activations, _Maps(np.zeros((2, 4, 4), np.float32)))
+    found = look_at_unit(7, [dead], index, maps)
+    rows, _ = rows_of(found, paths, Show.TOP, 3, 0)
+    figure = draw_panel("Unit 7", "net", found, rows, Show.TOP, 3)
+    assert "This unit has no range: it never fires." in _texts(figure)
+    assert _texts(draw_published(rows, 3)) == ["no range"]

@@ -1,0 +1,313 @@
+"""The report in a real browser; without one these are skipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image, ImageStat
+
+from ccx_cli.render.report.unit_part import Choice
+from ccx_cli.render.report.writing import write_report
+from ccx_cli.study.unit_images import Show
+
+if TYPE_CHECKING:
+    from tests.render.chromium import CHROMIUM, Page, chromium
+    from tests.render.made_up_run import with_pictures, write_run
+    from tests.render.test_report import NASTY
+else:
+    from chromium import CHROMIUM, Page, chromium
+    from made_up_run import with_pictures, write_run
+    from test_report import NASTY
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
+]
+
+CARDS = "#view-unit article"
+CHOICE = Choice((Show.TOP, Show.SAMPLE), top_k=2)
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``report.html``, the same as a folder, and one of nasty names."""
+    made = tmp_path_factory.mktemp("reports")
+    run = with_pictures(write_run(made / "run", units=30, dead=[7]))
+    for out in ("report.html", "report"):
+        write_report(run, made / out, units=list(run.units), choice=CHOICE)
+    run = with_pictures(write_run(made / "<b>run", units=6, names=NASTY), NASTY)
+    write_report(run, made / "nasty.html", units=list(run.units), choice=CHOICE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A browser with one page."""
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page, reports: Path) -> Iterator[Page]:
+    """The report, newly opened; at the end nothing may have gone wrong or to the network."""
+    browser.errors.clear()
+    browser.requests.clear()
+    browser.look(1280, 900)
+    browser.open(reports / "report.html")
+    yield browser
+    assert browser.errors == []
+    assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data", "about", "blob"}
+
+
+def _shown(page: Page) -> list[tuple[str, str]]:
+    """Unit and cluster of every row that is made."""
+    units = page.texts("#view-ranges tbody .c-unit")
+    clusters = page.texts("#view-ranges tbody .c-cluster")
+    return list(zip(units, clusters, strict=True))
+
+
+def test_the_table_holds_all_ranges_and_makes_rows_as_they_come_near(page: Page) -> None:
+    assert page.text("#view-ranges .number") == "88 ranges of 30 units"
+    assert page.run("document.querySelector('table').getAttribute('aria-rowcount')") == "89"
+    assert len(_shown(page)) < 88
+    assert _shown(page)[:4] == [("0", "0"), ("0", "1"), ("0", "2"), ("1", "0")]
+    for _ in range(3):
+        page.run("window.scrollTo(0, document.body.scrollHeight)")
+        page.run("new Promise((done) => setTimeout(done, 150))")
+    assert len(_shown(page)) == 88
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12", {"12"}),
+        ("never-named", set()),
+        ("unit 3", {"3"}),
+    ],
+)
+def test_filtering_by_unit(page: Page, text: str, expected: set[str]) -> None:
+    page.write("#filter", text)
+    assert {unit for unit, _ in _shown(page)} == expected
+
+
+def test_filtering_by_words_of_the_formula_iou_cluster_and_proof(page: Page) -> None:
+    page.write("#filter", "TALL not")
+    formulas = page.texts("#view-ranges tbody .c-text")
+    assert formulas
+    assert all('"tall grass"' in formula and "NOT" in formula for formula in formulas)
+    page.write("#filter", "")
+    slider = "document.querySelector('.filters input[type=range]')"
+    page.run(f"{slider}.value = 0.5; {slider}.dispatchEvent(new Event('input'))")
+    ious = [float(iou) for iou in page.texts("#view-ranges tbody .c-iou")]
+    assert ious
+    assert min(ious) >= 0.5
+    for number, value in enumerate(["2", "true"]):
+        place = f"document.querySelectorAll('.filters select')[{number}]"
+        page.run(f"{place}.value = '{value}'; {place}.dispatchEvent(new Event('change'))")
+    assert {cluster for _, cluster in _shown(page)} == {"2"}
+    page.run(f"{place}.value = 'false'; {place}.dispatchEvent(new Event('change'))")
+    assert _shown(page) == []
+    assert page.text("#view-ranges .number") == "0 ranges of 0 units"
+
+
+def test_sorting_by_iou_and_back(page: Page) -> None:
+    head = "#view-ranges th.c-iou"
+    page.click(f"{head} button")
+    ious = [iou for iou in page.texts("#view-ranges tbody .c-iou") if iou != "–"]
+    assert ious == sorted(ious, key=float, reverse=True)
+    assert page.run(f"document.querySelector('{head}').ariaSort") == "descending"
+    page.click(f"{head} button")
+    assert page.run(f"document.querySelector('{head}').ariaSort") == "ascending"
+    ious = [iou for iou in page.texts("#view-ranges tbody .c-iou") if iou != "–"]
+    assert ious == sorted(ious, key=float)
+    page.click("#view-ranges th.c-unit button")
+    page.click("#view-ranges th.c-unit button")
+    assert _shown(page)[0][0] == "29"
+
+
+def test_a_unit_opens_with_its_images_and_back_leads_to_the_same_table(page: Page) -> None:
+    page.write("#filter", "wheel")
+    before = _shown(page)
+    page.run("document.querySelectorAll('#view-ranges tbody tr')[4].click()")
+    unit = before[4][0]
+    page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+    assert page.text("#view-unit h2") == f"Unit {unit}"
+    assert page.run("document.activeElement.textContent") == f"Unit {unit}"
+    page.until("document.querySelectorAll('#view-unit .panel img').length === 6")
+    page.until("document.querySelector('#view-unit .panel img').naturalWidth === 28")
+    assert page.run("document.querySelector('#view-unit svg rect') !== null")
+    assert "Detection accuracy" in page.text(CARDS)
+    page.run("history.back()")
+    page.until("!document.getElementById('view-ranges').hidden")
+    assert _shown(page) == before
+    assert page.run("document.getElementById('filter').value") == "wheel"
+
+
+def test_a_link_to_a_unit_opens_it_and_an_unknown_one_says_so(page: Page, reports: Path) -> None:
+    page.open(reports / "report.html", "#unit-12")
+    page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+    page.run("location.hash = 'unit-7'")
+    page.until("document.querySelector('#view-unit').innerText.includes('never fires')")
+    page.run("location.hash = 'unit-99'")
+    page.until("document.querySelector('#view-unit').innerText.includes('no unit 99')")
+    page.run("location.hash = 'constructor'")
+    page.until("!document.getElementById('view-ranges').hidden")
+
+
+def test_keys_lead_through_the_report(page: Page) -> None:
+    page.press("/")
+    assert page.run("document.activeElement.id") == "filter"
+    page.press("j")
+    assert page.run("document.getElementById('filter').value") == "j"
+    page.write("#filter", "")
+    page.press("Escape")
+    for key in "jjjk":
+        page.press(key)
+    assert page.run("document.activeElement.getAttribute('href')") == "#unit-0"
+    page.press("Enter")
+    page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+    for key, unit in (("j", 1), ("ArrowRight", 2), ("k", 1), ("ArrowLeft", 0), ("k", 0)):
+        page.press(key)
+        page.until(f"document.querySelector('#view-unit h2').innerText === 'Unit {unit}'")
+    page.press("u")
+    page.until("!document.getElementById('view-ranges').hidden")
+
+
+def test_kinds_of_images_and_looks_change_what_is_drawn(page: Page) -> None:
+    drawn = (
+        "document.querySelector('#view-unit canvas').getContext('2d')"
+        ".getImageData(0, 0, 448, 448).data.reduce((a, b) => a + b, 0)"
+    )
+    page.run("location.hash = 'unit-2'")
+    page.until("document.querySelectorAll('#view-unit canvas').length > 0")
+    overlay = page.run(drawn)
+    page.click("#view-unit input[value=original]")
+    assert page.run(drawn) == 0
+    page.click("#view-unit input[value=hits]")
+    assert page.run(drawn) not in {0, overlay}
+    titles = "[...document.querySelectorAll('#view-unit .picture')].map((e) => e.title)"
+    top = page.run(titles)
+    page.click("#view-unit input[value=sample]")
+    assert page.run(titles) != top
+    page.click("#view-unit input[value=top]")
+    page.click("#view-unit .picture")
+    assert page.run("document.getElementById('large').open")
+    assert "pixels in range" in page.text("#large")
+    page.press("Escape")
+    page.until("!document.getElementById('large').open")
+
+
+def test_a_concept_leads_to_the_ranges_that_name_it(page: Page) -> None:
+    page.click("nav a[data-view=concepts]")
+    page.until("document.querySelectorAll('#view-concepts tbody tr').length === 6")
+    page.write("#view-concepts input", "object")
+    named = page.texts("#view-concepts tbody .c-concept")
+    assert sorted(named) == ["red-c", "tall grass", "water"]
+    page.click("#view-concepts a[href='#concept-2']")
+    page.until("!document.getElementById('view-concept').hidden")
+    formulas = page.texts("#view-concept tbody .c-text")
+    assert formulas
+    assert all("tall grass" in formula for formula in formulas)
+    page.run("history.back()")
+    page.until("document.querySelectorAll('#view-concepts tbody tr').length === 3")
+
+
+def test_plots_and_how_it_was_made(page: Page) -> None:
+    page.run("location.hash = 'plots'")
+    page.until("document.querySelectorAll('#view-plots svg').length === 2")
+    assert page.run("document.querySelectorAll('#view-plots polygon').length") == 3
+    assert page.run("document.querySelectorAll('#view-plots svg rect').length") > 0
+    page.run("location.hash = 'made'")
+    page.until("!document.getElementById('view-made').hidden")
+    text = page.text("#view-made")
+    assert "ccx explain --model 'a <b>'" in text
+    assert "1" * 64 in text
+    assert "La Rosa" in text
+
+
+def test_what_is_downloaded_is_what_is_shown(page: Page) -> None:
+    page.run(
+        "window.saved = []; URL.createObjectURL = (blob) => {"
+        " saved.push(blob.text()); return 'data:,'; };"
+    )
+    page.write("#filter", "7")
+    page.run("[...document.querySelectorAll('.result button')].forEach((e) => e.click())")
+    csv, text = page.run("Promise.all(saved)")
+    head, line = csv.splitlines()
+    assert head.startswith("unit,layer,cluster,")
+    assert head.endswith("overlap_size")
+    assert line.startswith("7,block.4,,")
+    everything = json.loads(text)
+    assert len(everything["explanations"]) == 88
+    assert everything["explanations"][1]["metrics"]["iou"] is not None
+
+
+def test_light_and_dark(page: Page, tmp_path: Path) -> None:
+    def brightness(name: str) -> float:
+        page.screenshot(tmp_path / name)
+        return ImageStat.Stat(Image.open(tmp_path / name).convert("L")).mean[0]
+
+    assert brightness("light.png") > 200
+    page.look(1280, 900, dark=True)
+    assert brightness("dark.png") < 60
+    page.press("t")
+    assert page.text("#theme").endswith("Light")
+    assert brightness("chosen.png") > 200
+    page.press("t")
+    page.press("t")
+
+
+@pytest.mark.parametrize("view", ["ranges", "unit-3", "concepts", "concept-3", "plots", "made"])
+def test_a_phone_needs_no_scrolling_sideways(page: Page, view: str) -> None:
+    page.look(390, 844, mobile=True)
+    page.run(f"location.hash = '{view}'")
+    name = view.partition("-")[0]
+    page.until(f"!document.getElementById('view-{name}').hidden")
+    assert page.run("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_folder_loads_what_is_looked_at(page: Page, reports: Path) -> None:
+    page.open(reports / "report" / "index.html")
+    page.requests.clear()
+    page.run("location.hash = 'unit-5'")
+    page.until("document.querySelectorAll('#view-unit .panel img').length === 6")
+    page.until("document.querySelector('#view-unit .panel img').naturalWidth === 28")
+    assert any(url.endswith("/data/unit-5.js") for url in page.requests)
+    assert not any(url.endswith("/data/unit-6.js") for url in page.requests)
+
+
+def test_a_folder_without_a_units_file_says_so(browser: Page, reports: Path) -> None:
+    (reports / "report" / "data" / "unit-9.js").unlink()
+    browser.look(1280, 900)
+    browser.open(reports / "report" / "index.html", "#unit-9")
+    browser.until("document.querySelector('#view-unit').innerText.includes('not beside')")
+    browser.until(f"document.querySelectorAll('{CARDS}').length === 3")
+
+
+def test_names_from_data_are_shown_as_they_are(page: Page, reports: Path) -> None:
+    page.open(reports / "nasty.html")
+    page.run("window.alert = () => { throw new Error('a name was run'); }")
+    page.run("location.hash = 'concepts'")
+    page.until("document.querySelectorAll('#view-concepts tbody tr').length === 6")
+    assert NASTY[0] in page.texts("#view-concepts tbody .c-concept")
+    page.run("location.hash = 'unit-1'")
+    page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+    assert page.run("document.querySelectorAll('img[src=x], main script, main b').length") == 0
+    assert page.run("document.title") == "unit 1 · <b>run"
+
+
+def test_many_units_open_and_filter_at_typing_speed(page: Page, tmp_path: Path) -> None:
+    run = with_pictures(write_run(tmp_path / "run", units=512, clusters=5))
+    write_report(run, tmp_path / "many.html", units=list(run.units), choice=Choice((), 0))
+    page.open(tmp_path / "many.html")
+    assert page.text("#view-ranges .number") == "2,560 ranges of 512 units"
+    assert len(_shown(page)) < 200
+    for text, number in (("unit", 2560), ("sand", None), ("511", 5), ("", 2560)):
+        page.write("#filter", text)
+        shown = page.text("#view-ranges .number")
+        assert number is None or shown.startswith(f"{number:,} ranges")
+    assert len(_shown(page)) < 200
