@@ -1,0 +1,1 @@
+"""The terminal application that browses stored results; read-only."""

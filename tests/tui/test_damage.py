@@ -1,0 +1,137 @@
+"""Runs that are damaged, cut off, of another version, growing, or without their caches."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from ccx_cli.store.paths import Roots
+from ccx_cli.tui.reading import list_runs
+from ccx_cli.tui.table import Table
+
+if TYPE_CHECKING:
+    from tests.tui.piloted import drive, driven
+    from tests.tui.stored_golden import OPTIMAL
+else:
+    from piloted import drive, driven
+    from stored_golden import OPTIMAL
+
+
+def _lines(run: Path) -> list[str]:
+    return (run / "explanations.jsonl").read_text().splitlines(keepends=True)
+
+
+def test_damaged_lines_are_left_out_with_a_word(own_roots: Roots) -> None:
+    run = own_roots.results / OPTIMAL
+    lines = _lines(run)
+    lines[1] = '{"unit": 0, "cluster": "\n'
+    (run / "explanations.jsonl").write_text("".join(lines)[:-20])
+
+    async def scene() -> None:
+        async with driven(own_roots, run, size=(120, 40)) as seen:
+            await seen.until("1 damaged line (2)", "is torn", "6 of 6 units")
+
+    drive(scene())
+
+
+def test_header_of_another_version_and_none_at_all(own_roots: Roots) -> None:
+    run = own_roots.results / OPTIMAL
+    header = json.loads((run / "header.json").read_text())
+    (run / "header.json").write_text(json.dumps(header | {"version": 7}))
+    shutil.copytree(run, own_roots.results / "headless")
+    (own_roots.results / "headless" / "header.json").unlink()
+    (own_roots.results / "golden-beam" / "header.json").write_text("{")
+    assert {entry.state for entry in list_runs(own_roots.results)} == {"unreadable"}
+
+    async def scene() -> None:
+        async with driven(own_roots, run) as seen:
+            await seen.until("another version of ccx (ccx-results 7)", "7 of 7 units", "color")
+            await seen.press("escape")
+            await seen.until("3 runs", "header unreadable")
+            table = seen.app.screen.query_one(Table)
+            names = [entry.name for entry in table.rows]
+            await seen.press("home", *["down"] * names.index("headless"), "enter")
+            await seen.until("There is no ", "7 of 7 units", "Without categories")
+            await seen.press("enter")
+            await seen.until("does not say", "no activations to show")
+
+    drive(scene())
+
+
+def test_run_that_grows_is_followed(own_roots: Roots) -> None:
+    run = own_roots.results / OPTIMAL
+    lines = _lines(run)
+    (run / "explanations.jsonl").write_text("".join(lines[:4]))
+    header = json.loads((run / "header.json").read_text())
+    del header["sessions"][-1]["finished"]
+    (run / "header.json").write_text(json.dumps(header))
+
+    async def scene() -> None:
+        async with driven(own_roots, run) as seen:
+            with FileLock(run / ".lock"):
+                await seen.until("2 of 2 units", "2 of the layer's 7 units", "writing in it")
+                (run / "explanations.jsonl").write_text("".join(lines))
+                await seen.press("r")
+                await seen.until("7 of 7 units", gone="of the layer's 7")
+            await seen.press("r")
+            await seen.until("The last session did not finish")
+
+    drive(scene())
+
+
+def test_lines_come_by_themselves(own_roots: Roots) -> None:
+    run = own_roots.results / OPTIMAL
+    lines = _lines(run)
+    (run / "explanations.jsonl").write_text("".join(lines[:4]))
+
+    async def scene() -> None:
+        async with driven(own_roots, run) as seen:
+            await seen.until("2 of 2 units")
+            (run / "explanations.jsonl").write_text("".join(lines))
+            await seen.until("7 of 7 units")
+
+    drive(scene())
+
+
+def test_missing_caches_leave_the_lines(own_roots: Roots) -> None:
+    run = own_roots.results / OPTIMAL
+    header = json.loads((run / "header.json").read_text())
+    header["about"]["activations"] = str(own_roots.activations / "gone")
+    (run / "header.json").write_text(json.dumps(header))
+
+    async def scene() -> None:
+        async with driven(own_roots, run, 2) as seen:
+            await seen.until("The activations of golden-optimal cannot be found", "ccx cache build")
+            await seen.until("as found", "no activations to show", gone="reading")
+            await seen.press("f")
+            await seen.type("red")
+            await seen.until("waits for the unit")
+
+    drive(scene())
+
+
+def test_missing_images_are_captions(own_roots: Roots, golden_store: Path) -> None:
+    shutil.copytree(golden_store / "datasets", own_roots.datasets)
+    for path in own_roots.datasets.rglob("*.jpg"):
+        path.unlink()
+
+    async def scene() -> None:
+        async with driven(own_roots, own_roots.results / OPTIMAL, 2, size=(160, 44)) as seen:
+            await seen.until("activation coverage")
+            await seen.press("w")
+            await seen.until("most active", str(own_roots.datasets)[:12])
+            assert seen.app.is_running
+
+    drive(scene())
+
+
+def test_unit_that_is_not_there_is_said(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 99) as seen:
+            await seen.until("has no lines of unit 99", "7 of 7 units")
+
+    drive(scene())

@@ -1,0 +1,206 @@
+"""What views are made of, without the application."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccx_cli.search.algebra import equivalent
+from ccx_cli.search.formula import And, Concept, Not, Or, from_json, to_json, to_text
+from ccx_cli.store.lines import Record
+from ccx_cli.tui.drawing import lit
+from ccx_cli.tui.exporting import write_table
+from ccx_cli.tui.formula_box import completed
+from ccx_cli.tui.half_blocks import fitted, half_block_strips
+from ccx_cli.tui.histogram import draw_histogram
+from ccx_cli.tui.looking import ActivationHistogram, shorter, stored_metrics, try_formula
+from ccx_cli.tui.pictures import lay_out
+from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.rows import Filter, RangeRows, Sorting, concept_rows
+from ccx_cli.tui.terminal_graphics import draws_pictures
+
+NAMES = ["sky", "street-s", "ceiling fan", "door, glass", "skyscraper"]
+
+
+def _record(unit: int, cluster: int, iou: float = 0.5, **other: object) -> Record:
+    return {
+        "unit": unit,
+        "cluster": cluster,
+        "num_ranges": 5,
+        "range": [float(cluster), float(cluster + 1)],
+        "hits": 9,
+        "formula": "sky AND NOT sea",
+        "labels": ["AND", 1, ["NOT", 2]],
+        "iou": iou,
+        "length": 2,
+        **other,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("sk", "sky"),
+        ("water OR (Str", "water OR (Street-s"),
+        ("NOT ceiling f", "NOT ceiling fan"),
+        ('sky AND "door', 'sky AND "door, glass"'),
+        ("sky AND door", None),
+        ("sky AND ", None),
+        ('"sky"', None),
+        ('"sky" OR str', '"sky" OR street-s'),
+        ("", None),
+        ("sky", "skyscraper"),
+        ("water", None),
+    ],
+)
+def test_last_name_is_completed(text: str, whole: str | None) -> None:
+    assert completed(text, NAMES) == whole
+
+
+def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
+    look = run.look(2)
+    assert look is not None
+    for place, record in enumerate(run.view.units[2]):
+        trial = try_formula(record["formula"], run.vocabulary(), look)
+        assert trial.ious[place] == pytest.approx(record["iou"])
+        assert record["cluster"] in trial.same_as
+        assert trial.text == record["formula"]
+
+
+def test_look_is_kept_and_given_up_when_nobody_wants_it(run: OpenRun) -> None:
+    assert run.look(2, lambda: False) is None
+    assert run.look(2) is run.look(2)
+
+
+def test_shorter_formula_is_equivalent_and_none_if_there_is_none() -> None:
+    long = Or(And(Concept(1), Concept(2)), And(Concept(1), Not(Concept(2))))
+    names = {1: "sky", 2: "sea"}
+    record = _record(0, 0, formula=to_text(long, names.__getitem__), labels=to_json(long))
+    assert shorter(record) == "sky"
+    assert equivalent(long, Concept(1))
+    assert shorter(_record(0, 0)) is None
+    assert shorter(_record(0, 0, formula=None, labels=None)) is None
+
+
+def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
+    lines = ['{"unit": 3, "cluster": 1, "label_masking": 0.5}', '{"unit": 3, "clu', '{"unit": 3, }']
+    lines += ['{"unit": 33, "cluster": 0, "label_masking": 0.1}']
+    (tmp_path / "masking-0.jsonl").write_text("\n".join(lines))
+    assert stored_metrics(tmp_path, 3) == {1: {"label_masking": 0.5}}
+
+
+@given(
+    st.lists(st.floats(-5, 50, width=32), min_size=1, max_size=60),
+    st.integers(10, 90),
+)
+def test_histogram_counts_every_activation_once(values: list[float], width: int) -> None:
+    maps = np.array(values, dtype=np.float32).reshape(1, 1, -1)
+    found = ActivationHistogram.of_maps(maps)
+    if found is None:
+        assert not (maps > 0).any()
+        return
+    assert found.columns(width).sum() == pytest.approx(maps.size - found.zeros)
+    lines = draw_histogram(found, [], None, width, 8).plain.split("\n")
+    assert len(lines) == 8
+    assert max(map(len, lines)) <= width
+    tallest = int(found.columns(width).argmax())
+    assert lines[0][tallest] == "█"
+
+
+def test_columns_of_a_histogram_lie_where_their_values_do() -> None:
+    maps = np.array([[[1, 1, 1, 9, 9]]], dtype=np.float32)
+    found = ActivationHistogram.of_maps(maps)
+    assert found is not None
+    assert found.columns(8).round(6).tolist() == [3, 0, 0, 0, 0, 0, 0, 2]
+    assert [found.column_of(value, 8) for value in (1.0, 5.0, 9.0, None)] == [0, 4, 7, 0]
+    assert found.column_of(None, 8, above=True) == 7
+
+
+def test_half_blocks_hold_two_pixels_a_cell() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+    strips = half_block_strips(pixels)
+    assert [strip.cell_length for strip in strips] == [2, 2]
+    style = next(iter(strips[1])).style
+    assert style is not None
+    assert style.color is not None
+    assert style.bgcolor is not None
+    assert tuple(style.color.triplet or ()) == (12, 13, 14)
+    assert tuple(style.bgcolor.triplet or ()) == (18, 19, 20)
+
+
+@given(st.tuples(st.integers(1, 900), st.integers(1, 900)), st.integers(2, 200), st.integers(1, 90))
+def test_pictures_fit_their_cells(shape: tuple[int, int], columns: int, lines: int) -> None:
+    height, width = fitted(shape, columns, lines)
+    assert height % 2 == 0
+    assert 1 <= width <= columns
+    assert 2 <= height <= 2 * lines
+
+
+@given(st.integers(2, 220), st.integers(2, 90))
+def test_frames_fit_the_gallery(width: int, height: int) -> None:
+    raster = lay_out(width, height)
+    assert raster.columns * (raster.side + 2) - 2 <= max(width, 2)
+    assert raster.rows * (raster.lines + 1) <= max(height, 2)
+
+
+def test_lit_pictures_darken_what_is_not_hit_and_tint_the_formula() -> None:
+    picture = np.full((4, 4, 3), 200, dtype=np.uint8)
+    left, top = np.zeros((4, 4), np.bool_), np.zeros((4, 4), np.bool_)
+    left[:, :2] = top[:2] = True
+    shown = lit(picture, left, top)
+    assert (shown[2:, :2] == 200).all()
+    assert (shown[2:, 2:] < 100).all()
+    assert (shown[:2, :2, 1] < 150).all()
+    assert (lit(picture, None, None) == picture).all()
+
+
+def test_files_are_never_written_over(tmp_path: Path) -> None:
+    rows = [{"unit": 1, "range": [0.5, None]}]
+    paths = [write_table(tmp_path, "a/b c", rows, "csv") for _ in range(3)]
+    assert [path.name for path in paths] == ["a-b-c.csv", "a-b-c-2.csv", "a-b-c-3.csv"]
+    assert paths[0].read_text() == 'unit,range\n1,"[0.5, null]"\n'
+
+
+def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:
+    rows = concept_rows([_record(0, 0, 0.2), _record(0, 1, 0.4), _record(1, 0, 0.3)])
+    sky, sea = rows
+    assert (sky.name, sky.units, sky.ranges, sky.negated, sky.iou) == ("sky", 2, 3, 0, 0.4)
+    assert (sea.name, sea.units, sea.ranges, sea.negated, sea.iou) == ("sea", 0, 0, 3, None)
+    assert [record["iou"] for record in sky.records] == [0.4, 0.3, 0.2]
+
+
+def test_thousands_of_rows_are_filtered_and_sorted_at_once() -> None:
+    draw = random.Random(0)
+    records = [_record(unit, cluster, draw.random()) for unit in range(512) for cluster in range(5)]
+    rows = RangeRows.of_records(records, {1: "object"})
+    began = time.perf_counter()
+    found = rows.select(Filter(text="SKY", category="object", best_only=True), Sorting())
+    assert time.perf_counter() - began < 0.5
+    assert len(found) == 512
+    ious = [row.iou or 0.0 for row in found]
+    assert ious == sorted(ious, reverse=True)
+    assert all(
+        row.iou == max(r["iou"] for r in records if r["unit"] == row.unit) for row in found[:20]
+    )
+    assert from_json(found[0].record["labels"]) == And(Concept(1), Not(Concept(2)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "draws"),
+    [
+        ("\x1b[?62;4;22c", True),
+        ("\x1b[?1;2c", False),
+        ("\x1b[?4;6c", False),
+        ("\x1b_Gi=31;OK\x1b\\\x1b[?62;c", True),
+        ("\x1b_Gi=31;ENOTSUPPORTED\x1b\\\x1b[?62;c", False),
+        ("", False),
+    ],
+)
+def test_terminals_tell_whether_they_draw_pictures(answer: str, draws: bool) -> None:
+    assert draws_pictures(answer) is draws

@@ -1,0 +1,338 @@
+"""Every view, by its keys and by the mouse."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Input
+
+from ccx_cli.store.paths import Roots
+from ccx_cli.tui.half_blocks import HalfBlocks
+from ccx_cli.tui.pictures import Gallery, PictureView
+from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.table import Table
+
+if TYPE_CHECKING:
+    from tests.tui.piloted import Driven, drive, driven
+    from tests.tui.stored_golden import BEAM, DEAD, OPTIMAL
+else:
+    from piloted import Driven, drive, driven
+    from stored_golden import BEAM, DEAD, OPTIMAL
+
+
+def _units(seen: Driven) -> list[int]:
+    return [row.unit for row in seen.app.screen.query_one(Table).rows]
+
+
+def _has_picture(seen: Driven) -> bool:
+    return any(len(blocks._strips) > 2 for blocks in seen.app.screen.query(HalfBlocks))
+
+
+def test_runs_are_listed_and_opened(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots) as seen:
+            await seen.until("stored runs", "2 runs", "7 of 7", "optimal", "beam")
+            await seen.press("down")
+            await seen.press("enter")
+            await seen.until("units resnet18", "7 of 7 units")
+            await seen.press("escape")
+            await seen.until("stored runs")
+            await seen.press("escape")
+            assert "stored runs" in seen.text
+
+    drive(scene())
+
+
+def test_no_run_is_said_with_what_makes_one(tmp_path: Path) -> None:
+    from ccx_cli.store.paths import resolve_roots
+
+    async def scene() -> None:
+        async with driven(resolve_roots(tmp_path)) as seen:
+            await seen.until("`ccx demo`")
+            await seen.press("enter", "c")
+            assert seen.app.is_running
+
+    drive(scene())
+
+
+def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
+    records = list(run.view.records)
+    best = {u: max(r["iou"] for r in records if r["unit"] == u) for u in run.view.units}
+    name = "red-c"
+
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units", "object")
+            assert _units(seen) == sorted(range(7), key=lambda unit: -best[unit])
+            await seen.press("b")
+            await seen.until("15 of 15 ranges")
+            await seen.press("s")
+            assert _units(seen) == sorted(r["unit"] for r in records)
+            await seen.press("slash")
+            await seen.type(name)
+            shown = seen.app.screen.query_one(Table).rows
+            fitting = [r for r in records if r["formula"] and name in r["formula"]]
+            assert len(shown) == len(fitting) > 0
+            await seen.press("escape", "x")
+            await seen.until("15 of 15 ranges")
+            await seen.press("slash")
+            await seen.type("4")
+            assert set(_units(seen)) == {4}
+            await seen.press("enter")
+            assert isinstance(seen.app.focused, Table)
+
+    drive(scene())
+
+
+def test_units_are_filtered_by_concept_category_and_range(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units", "object")
+            screen = seen.app.screen
+            table = screen.query_one(Table)
+            screen.query_one("#cluster").value = 1  # type: ignore[attr-defined]
+            await seen.until_so(lambda: {row.cluster for row in table.rows} == {1})
+            screen.query_one("#cluster").clear()  # type: ignore[attr-defined]
+            category = table.rows[0].category
+            assert category
+            screen.query_one("#category").value = category  # type: ignore[attr-defined]
+            await seen.until_so(lambda: {row.category for row in table.rows} == {category})
+            screen.query_one("#category").clear()  # type: ignore[attr-defined]
+            concept = table.rows[0].names[-1]
+            screen.query_one("#concept", Input).value = concept
+            await seen.pilot.pause()
+            assert table.rows
+            assert all(any(concept in name for name in row.names) for row in table.rows)
+
+    drive(scene())
+
+
+def test_mouse_moves_sorts_and_opens(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units", "object")
+            await seen.pilot.click(Table, offset=(3, 0))
+            await seen.pilot.pause()
+            assert _units(seen) == list(range(7))
+            await seen.pilot.click(Table, offset=(30, 4))
+            await seen.pilot.pause()
+            assert seen.app.screen.query_one(Table).row.unit == 3
+            await seen.pilot.click(Table, offset=(30, 4))
+            await seen.until("unit 3  layer4")
+
+    drive(scene())
+
+
+def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: OpenRun) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
+            await seen.until("unit 2  layer4", "activation coverage", "as found", "█")
+            await seen.until_so(lambda: _has_picture(seen), "a picture")
+            best = max(run.view.units[2], key=lambda record: record["iou"])
+            assert seen.app.screen.query_one(Table).row["cluster"] == best["cluster"]
+            assert f"{best['iou']:.4f}" in seen.text
+            assert "proven best" in seen.text
+            await seen.press("home")
+            await seen.until("range 0: ")
+            await seen.press("w")
+            await seen.until("most active")
+            await seen.press("m")
+            await seen.until("▓ in range", gone="▓ formula")
+            await seen.press("n")
+            await seen.until("unit 3  layer4", "never fires")
+            await seen.press("p", "p")
+            await seen.until("unit 1  layer4")
+
+    drive(scene())
+
+
+def test_more_images_and_one_alone(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
+            await seen.until_so(lambda: _has_picture(seen), "a picture")
+            await seen.press("w")
+            await seen.until("most active  1-")
+            first = seen.app.screen.query_one(Gallery)._first
+            await seen.press("right_square_bracket")
+            await seen.until_so(lambda: seen.app.screen.query_one(Gallery)._first > first)
+            await seen.press("left_square_bracket")
+            await seen.until("most active  1-")
+            await seen.press("enter")
+            await seen.until_so(lambda: isinstance(seen.app.screen, PictureView))
+            await seen.until("1 of ", "IoU ")
+            await seen.until_so(lambda: _has_picture(seen), "the picture")
+            await seen.press("right")
+            await seen.until("2 of ")
+            await seen.press("escape")
+            await seen.until("unit 2  layer4")
+
+    drive(scene())
+
+
+def test_dead_unit_is_shown(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, DEAD) as seen:
+            await seen.until(f"unit {DEAD}  layer4", "never fires")
+            await seen.until("never fires", gone="reading")
+            await seen.press("y")
+            await seen.until("no formula here")
+
+    drive(scene())
+
+
+def test_typed_formula_is_scored_on_every_range(roots: Roots, run: OpenRun) -> None:
+    record = run.view.units[2][2]
+
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2) as seen:
+            await seen.until("activation coverage")
+            await seen.press("f")
+            await seen.type(record["formula"])
+            await seen.until("The same pixels as what was found for range 2", "+0.0000")
+            await seen.press("escape", "y")
+            assert seen.app.clipboard == record["formula"]
+            await seen.press("f")
+            seen.app.screen.query_one("#formula", Input).value = "red-d"
+            await seen.until("No concept is called 'red-d'", "did you mean red-c")
+            seen.app.screen.query_one("#formula", Input).value = "red AND"
+            await seen.until("ends after")
+            seen.app.screen.query_one("#formula", Input).value = ""
+            await seen.until_so(lambda: "yours" not in seen.text)
+
+    drive(scene())
+
+
+def test_names_are_completed(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2) as seen:
+            await seen.until("activation coverage")
+            box = seen.app.screen.query_one("#formula", Input)
+            await seen.until_so(lambda: box.suggester is not None)
+            await seen.press("f", "left_parenthesis", *"red", "space", *"or", "space", *"scene1")
+            await seen.until_so(lambda: box._suggestion == "(red or scene1-s")
+            await seen.press("right")
+            assert box.value == "(red or scene1-s"
+            await seen.until("never closes")
+            await seen.type(")")
+            await seen.until("Scored as red-c OR scene1-s", "yours")
+
+    drive(scene())
+
+
+def test_concepts_and_one_of_them(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, size=(140, 40)) as seen:
+            await seen.until("7 of 7 units")
+            await seen.press("o")
+            await seen.until("concepts of", " concepts", "negated", gone="...")
+            await seen.press("slash")
+            await seen.type("red")
+            await seen.press("enter", "enter")
+            await seen.until("concept red-c", "most of it", "asked for in")
+            await seen.until_so(lambda: _has_picture(seen), "a picture")
+            await seen.press("m")
+            await seen.press("enter")
+            await seen.until("in the list", "layer4")
+            await seen.press("escape", "escape", "escape")
+            await seen.until("7 of 7 units")
+
+    drive(scene())
+
+
+def test_two_runs_side_by_side(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, size=(120, 36)) as seen:
+            await seen.until("7 of 7 units")
+            await seen.press("c")
+            await seen.until("with which run?", "beam")
+            assert OPTIMAL not in "\n".join(seen.lines[1:-3])
+            await seen.press("enter")
+            await seen.until("A golden-optimal", "B golden-beam", "explained in both", "searches")
+            table = seen.app.screen.query_one(Table)
+            sizes = [abs(pair.difference) for pair in table.rows if pair.difference is not None]
+            assert sizes == sorted(sizes, reverse=True)
+            await seen.press("d")
+            assert not any(pair.equal for pair in table.rows)
+            await seen.press("b")
+            await seen.until(f"unit {table.row.unit}  layer4", BEAM)
+            await seen.press("escape")
+            await seen.until("explained in both")
+
+    drive(scene())
+
+
+def test_formula_is_copied_and_views_exported(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units", "object")
+            formula = seen.app.screen.query_one(Table).row.record["formula"]
+            await seen.press("y")
+            assert seen.app.clipboard == formula
+            for _ in range(2):
+                await seen.press("e")
+                await seen.until("7 rows in")
+            await seen.press("E")
+            await seen.press("ctrl+s")
+            await seen.until_so(lambda: Path("ccx-tui.svg").exists(), "the picture")
+            await seen.until_so(lambda: Path(f"{OPTIMAL}-units.json").exists(), "JSON")
+
+    drive(scene())
+    first, second = Path(f"{OPTIMAL}-units.csv"), Path(f"{OPTIMAL}-units-2.csv")
+    assert first.read_text() == second.read_text()
+    with first.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["unit"] for row in rows][-1] == str(DEAD)
+    assert json.loads(Path(f"{OPTIMAL}-units.json").read_text())[0]["formula"] == rows[0]["formula"]
+    assert "<svg" in Path("ccx-tui.svg").read_text()
+
+
+def test_help_lists_the_keys_and_the_palette_the_commands(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units")
+            await seen.press("question_mark")
+            await seen.until("Concepts", "Compare", "Light or dark", "Export as CSV")
+            await seen.press("escape", "ctrl+p")
+            await seen.until("Search for commands", "Copy the formula")
+            await seen.press(*"concepts")
+            await seen.until_so(lambda: "Key o" in seen.text)
+            await seen.press("enter")
+            await seen.until("concepts of")
+
+    drive(scene())
+
+
+def test_light_and_dark(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots) as seen:
+            await seen.until("2 runs")
+            assert seen.app.current_theme.dark
+            await seen.press("t")
+            assert not seen.app.current_theme.dark
+
+    drive(scene())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_views_hold_at_any_size(roots: Roots, size: tuple[int, int]) -> None:
+    width, height = size
+
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2, size=(120, 40)) as seen:
+            await seen.until("activation coverage")
+            await seen.pilot.resize_terminal(width, height)
+            await seen.until("f: try a formula", "esc Back", "formula")
+            assert len(seen.lines) == height
+            assert max(map(len, seen.lines)) <= width
+            if width == 80:
+                await seen.press("i")
+            await seen.until("sample above the IoU")
+            await seen.until_so(lambda: _has_picture(seen), "a picture")
+            await seen.press("escape")
+            await seen.until("7 of 7 units", "formula")
+
+    drive(scene())
