@@ -1,64 +1,83 @@
-"""Settings that are kept in files: the project's ``ccx.toml`` over the user's ``config.toml``."""
+"""Files of settings: the project's ``ccx.toml`` and the user's ``config.toml``."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_config_path
 
-from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 
 PROJECT_FILE = "ccx.toml"
 USER_FILE = "config.toml"
-_KEYS = ("mirrors",)
+
+Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """What the files say.
+class ConfigFile:
+    """What one file says.
 
     Attributes
     ----------
-    mirrors
-        Addresses to try before the published hosts, in this order.
+    path
+        Where it is.
+    content
+        Its keys, written with dashes, and its tables.
     """
 
-    mirrors: tuple[str, ...] = ()
+    path: Path
+    content: Table
 
 
-def read_config(project: Path | None = None) -> Config:
-    """Read the settings that hold in a directory, the working one by default.
+def project_file() -> Path:
+    """Return where the project's file is looked for: in the working directory."""
+    return Path(PROJECT_FILE)
 
-    A key of the project's file replaces the user's.
+
+def user_file() -> Path:
+    """Return where the user's file is looked for: XDG's directory on Linux."""
+    return user_config_path("ccx") / USER_FILE
+
+
+def read_file(path: Path, *, required: bool = False) -> ConfigFile | None:
+    """Read a file of settings; ``None`` where there is none.
 
     Raises
     ------
+    MissingInputError
+        If there is none though it is required.
+    DamagedDataError
+        If it cannot be read as text.
     UsageError
-        If a file cannot be read, is no TOML, or has a key or a value that is not known.
+        If it is no TOML, or says a key twice, with a dash and with an underscore.
     """
-    settings: dict[str, Any] = {}
-    for path in (user_config_path("ccx") / USER_FILE, (project or Path()) / PROJECT_FILE):
-        settings |= _read(path)
-    return Config(mirrors=tuple(settings.get("mirrors", ())))
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+    except FileNotFoundError as error:
+        if required:
+            raise MissingInputError(f"--config {path} is not there: check the path.") from error
+        return None
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} cannot be read as TOML ({error}): mend or remove it.") from error
-    for key in content:
-        if key not in _KEYS:
-            raise UsageError(
-                f"{path} has the key {key}, which is not known"
-                f"{suggestion(key, _KEYS) or ': it may have ' + ' and '.join(_KEYS) + '.'}"
-            )
-    mirrors = content.get("mirrors", [])
-    if not isinstance(mirrors, list) or not all(isinstance(mirror, str) for mirror in mirrors):
-        raise UsageError(f'{path}: mirrors has to be a list such as ["https://example.org/ccx"].')
-    return content
+    except UnicodeDecodeError as error:
+        raise DamagedDataError(f"{path} is not text in UTF-8: mend or remove it.") from error
+    except OSError as error:
+        raise DamagedDataError(
+            f"{path} cannot be read ({error.strerror}): check its permissions."
+        ) from error
+    return ConfigFile(path, _dashed(path, content))
+
+
+def _dashed(path: Path, table: Table) -> Table:
+    dashed: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("_", "-")
+        if name in dashed:
+            raise UsageError(f"{path} has the key {name} twice, once as {key}: keep one of them.")
+        dashed[name] = _dashed(path, value) if isinstance(value, dict) else value
+    return dashed

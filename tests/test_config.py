@@ -4,52 +4,56 @@ from pathlib import Path
 
 import pytest
 
-from ccx_cli.cli.fetching import mirrors_of
-from ccx_cli.config import read_config
-from ccx_cli.errors import UsageError
+from ccx_cli.config import read_file, user_file
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without settings, in an empty directory."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("CCX_MIRRORS", raising=False)
-    (tmp_path / "project").mkdir()
-    monkeypatch.chdir(tmp_path / "project")
-    return tmp_path / "config" / "ccx"
+def test_no_file_is_no_settings(tmp_path: Path) -> None:
+    assert read_file(tmp_path / "ccx.toml") is None
 
 
-def test_without_files_nothing_is_set() -> None:
-    assert read_config().mirrors == ()
-    assert mirrors_of(()) == []
+def test_keys_are_written_with_dashes(tmp_path: Path) -> None:
+    path = tmp_path / "ccx.toml"
+    path.write_text("num_clusters = 3\n[cache.build]\nbatch_size = 2\nroot-models = 'a_b'\n")
+    read = read_file(path)
+    assert read is not None
+    assert read.path == path
+    assert read.content == {
+        "num-clusters": 3,
+        "cache": {"build": {"batch-size": 2, "root-models": "a_b"}},
+    }
 
 
-def test_options_over_environment_over_project_over_user(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home.mkdir(parents=True)
-    (home / "config.toml").write_text('mirrors = ["https://user.example"]')
-    assert mirrors_of(()) == ["https://user.example"]
-    Path("ccx.toml").write_text('mirrors = ["https://a.example", "https://b.example"]')
-    assert mirrors_of(()) == ["https://a.example", "https://b.example"]
-    monkeypatch.setenv("CCX_MIRRORS", "https://env.example")
-    assert mirrors_of(()) == ["https://env.example"]
-    assert mirrors_of(["https://given.example"]) == ["https://given.example"]
+def test_the_users_file_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
+    assert user_file() == Path("/somewhere/ccx/config.toml")
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "kind", "sentence"),
     [
-        (b"mirrors = [", "ccx.toml cannot be read as TOML ("),
-        (b"\xff", "ccx.toml cannot be read as TOML ("),
-        (b'mirror = "x"', "ccx.toml has the key mirror, which is not known, did you mean mirrors?"),
-        (b"zzz = 1", "ccx.toml has the key zzz, which is not known: it may have mirrors."),
-        (b"mirrors = 3", "ccx.toml: mirrors has to be a list such as"),
-        (b'mirrors = ["ftp://x"]', "ftp://x is no address such as https://host/folder"),
+        (b"mirrors = [", UsageError, "cannot be read as TOML ("),
+        (b"a = 1\na = 2", UsageError, "cannot be read as TOML ("),
+        (b"\xff", DamagedDataError, "is not text in UTF-8: mend or remove it."),
+        (
+            b"num-clusters = 1\nnum_clusters = 2",
+            UsageError,
+            "has the key num-clusters twice, once as num_clusters: keep one of them.",
+        ),
     ],
 )
-def test_what_cannot_be_meant_is_told(content: bytes, sentence: str) -> None:
-    Path("ccx.toml").write_bytes(content)
-    with pytest.raises(UsageError) as caught:
-        mirrors_of(())
-    assert sentence in str(caught.value)
+def test_what_is_no_file_of_settings_is_told(
+    content: bytes, kind: type[CcxError], sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "ccx.toml"
+    path.write_bytes(content)
+    with pytest.raises(kind) as caught:
+        read_file(path)
+    assert str(caught.value).startswith(f"{path} {sentence}")
+
+
+def test_what_cannot_be_read_or_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DamagedDataError, match="cannot be read"):
+        read_file(tmp_path)
+    with pytest.raises(MissingInputError, match=r"--config .* is not there: check the path\."):
+        read_file(tmp_path / "none.toml", required=True)
