@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
+import pytest
 import typer
 
-from ccx_cli.cli.main import app
+from ccx_cli.cli.main import app, main
 from ccx_cli.errors import ExitCode
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -24,6 +27,33 @@ def test_the_python_example_runs() -> None:
     ran = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert ran.stderr == ""
     assert ran.stdout == "0 cat 1.0\n1 dog 1.0\n"
+
+
+def test_the_five_commands_on_own_data_run_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CCX_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    section = README.partition("**Your own network on your own data**")[2].partition("\n**")[0]
+    blocks = re.findall(r"\n\n((?:(?:    .*)?\n)+)", section)
+    drawing, network, commands = (textwrap.dedent(block) for block in blocks)
+    exec(drawing, {})
+    Path("mynet.py").write_text(network)
+    lines = commands.split("\n")[:-1]
+    assert len([line for line in lines if line.startswith("ccx ")]) == 5
+    said = []
+    for line in lines:
+        if line:
+            assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+            said.append(capsys.readouterr())
+    assert "12" in said[0].out
+    assert "tomato" in said[1].out
+    assert "Conv2d" in said[2].out
+    assert "leaf" in said[3].out
+    assert "8 of 8 units of 1 explained" in said[3].err
+    assert "16 of 16 units of 3 explained" in said[3].err
+    assert "leaf" in said[4].out
 
 
 def test_the_exit_codes_are_listed() -> None:

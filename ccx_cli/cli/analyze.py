@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli.completing_stored import runs
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, Step, write_plan
 from ccx_cli.cli.options import (
     OUTPUT,
     OutputOptions,
@@ -85,6 +88,7 @@ def analyze(
         typer.Option(
             metavar="RUN",
             help="A stored run of an untrained network.",
+            autocompletion=runs,
             show_default="one like RUN, made if need be",
         ),
     ] = None,
@@ -96,6 +100,7 @@ def analyze(
     passes: PassOptions,
     out: OutputOptions,
     talk: TalkOptions,
+    dry: DryRunOptions,
     run: RunOptions,
     places: PlaceOptions,
 ) -> None:
@@ -112,17 +117,17 @@ def analyze(
       ccx analyze
       ccx analyze resnet18-places365 --against resnet18-none --format csv
     """
-    from ccx_cli.cli.inputs import roots_of
+    from ccx_cli.cli.places import roots_of
     from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.cli.untrained import untrained_inputs
     from ccx_cli.store.results import find_run
-    from ccx_cli.study.opened import formula_of, open_run
+    from ccx_cli.study.opened import open_run
     from ccx_cli.study.specialisation import count_specialisation, find_defaults
-    from ccx_cli.study.stored import names_of, read_run
+    from ccx_cli.study.stored import formula_of, names_of, read_run
 
     with (
         reporting(talk) as progress,
-        writing_to(out, (), no_color=talk.no_color) as writer,
+        writing_to(out, PLAN_COLUMNS if dry.dry_run else (), no_color=talk.no_color) as writer,
     ):
         roots = roots_of(places)
         last = _last_trained(roots.results) if which.run_name is None else None
@@ -141,8 +146,18 @@ def analyze(
             inputs = untrained_inputs(
                 opened, places, run, passes.device, passes.batch_size, progress
             )
+            if dry.dry_run:
+                from ccx_cli.cli.plan_stored import plan_untrained
+
+                write_plan(writer, plan_untrained(stored, inputs), progress)
+                return
             untrained = _explained(stored, inputs, progress)
         check_against(stored, untrained, progress)
+        if dry.dry_run:
+            there = len(untrained.units)
+            place = roots.results / untrained.name
+            write_plan(writer, [Step("untrained run", place, "units", there, there)], progress)
+            return
         formulas = [formula_of(record) for record in untrained.records]
         defaults = find_defaults(formulas, len(untrained.units))
         trained = [record for unit in chosen for record in stored.units[unit]]
@@ -189,7 +204,12 @@ def check_against(stored: StoredRun, untrained: StoredRun, progress: Progress) -
             "same with --against."
         )
     about = untrained.about
-    if about["pretrained"] != "none":
+    if about["pretrained"] == "given":
+        progress.note(
+            f"{untrained.name} was made from given activations: whether their network was "
+            "untrained is not known."
+        )
+    elif about["pretrained"] != "none":
         progress.note(f"{untrained.name} is not of an untrained network.")
     for what in ("model", "layer"):
         if about[what] != stored.about[what]:

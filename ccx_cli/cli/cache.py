@@ -9,7 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ccx_cli.cli.completing_stored import caches as stored_caches
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -34,6 +37,8 @@ COLUMNS = (
     Column("MB", "megabytes", right=True, decimals=1),
     Column("state", "state"),
 )
+REMOVED = (Column("removed", "name"), Column("from", "directory"))
+_ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
 
 
 @app.command()
@@ -45,24 +50,54 @@ def build(
     no_activations: Annotated[
         bool, typer.Option("--no-activations", metavar="", help="Only the concept index.")
     ] = False,
+    out: OutputOptions,
     talk: TalkOptions,
+    dry: DryRunOptions,
     run: RunOptions,
     places: PlaceOptions,
 ) -> None:
-    """Make the concept index and the activations, or mend what is damaged of them."""
-    from ccx_cli.cli.inputs import gather, mend_caches, prepare_activations, prepare_index
+    """Make the concept index and the activations, or mend what is damaged of them.
 
-    with reporting(talk) as progress:
-        inputs = gather(places, data, network, run, progress)
-        mend_caches(inputs, progress)
-        index = prepare_index(inputs, progress)
+    Of several layers, each named by a --layer of its own or all by all-blocks,
+    the network runs once for all.
+    """
+    from ccx_cli.cli.asked_layers import build_layers, gather_layers
+    from ccx_cli.cli.inputs import (
+        concept_cache,
+        mend_caches,
+        prepare_activations,
+        prepare_index,
+    )
+
+    with (
+        reporting(talk) as progress,
+        writing_to(out, PLAN_COLUMNS if dry.dry_run else COLUMNS, no_color=talk.no_color) as writer,
+    ):
+        if dry.dry_run:
+            from ccx_cli.cli.planning import plan_inputs
+
+            planned = plan_inputs(places, data, network, run, needs_activations=not no_activations)
+            write_plan(writer, planned.steps, progress)
+            return
+        everything = gather_layers(places, data, network, run, progress)
+        mend_caches(everything, progress)
+        cache = concept_cache(everything[0])
+        index = prepare_index(everything[0], progress, cache)
+        made = [cache.directory]
         progress.note(
             f"{index.n_images:,} images, {len(index.concepts):,} concepts, "
             f"{len(index.sets):,} label sets."
         )
         if not no_activations:
-            activations = prepare_activations(inputs, progress)
-            progress.note(f"{activations.units:,} units of {inputs.choice.describe()}.")
+            build_layers(everything, progress)
+            for inputs in everything:
+                activations = prepare_activations(inputs, progress)
+                made.append(activations.cache.directory)
+                progress.note(f"{activations.units:,} units of {inputs.choice.describe()}.")
+        records = [_describe(directory, places) for directory in made]
+        for record in records:
+            writer.line(record)
+        writer.rest(records)
 
 
 @app.command(name="list")
@@ -112,14 +147,16 @@ def clear(
     *,
     caches: Annotated[
         list[str] | None,
-        typer.Argument(help="Caches by name or directory.", show_default="all"),
+        typer.Argument(
+            help="Caches by name or directory.", show_default="all", autocompletion=stored_caches
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do it.")] = False,
+    out: OutputOptions,
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
     """Remove caches; results are kept. Without --yes it only says what it would remove."""
-    from ccx_cli.cli.output import print_text
     from ccx_cli.errors import MissingInputError, UsageError, suggestion
     from ccx_cli.store.locks import removing
 
@@ -139,14 +176,20 @@ def clear(
         raise UsageError(
             f"This would remove {', '.join(str(path) for path in chosen)}: add --yes to do it."
         )
-    with reporting(talk) as progress:
+    with (
+        reporting(talk) as progress,
+        writing_to(out, REMOVED, no_color=talk.no_color) as writer,
+    ):
+        records = []
         for directory in chosen:
             removing(directory, progress)
-            print_text(str(directory))
+            records.append({"name": directory.name, "directory": str(directory)})
+            writer.line(records[-1])
+        writer.rest(records)
 
 
 def _caches(places: PlaceOptions) -> list[Path]:
-    from ccx_cli.cli.inputs import roots_of
+    from ccx_cli.cli.places import roots_of
     from ccx_cli.store.shards import MANIFEST
 
     roots = roots_of(places)
@@ -158,7 +201,7 @@ def _caches(places: PlaceOptions) -> list[Path]:
 
 
 def _none_there(places: PlaceOptions) -> str:
-    from ccx_cli.cli.inputs import roots_of
+    from ccx_cli.cli.places import roots_of
 
     roots = roots_of(places)
     return f"There are no caches in {roots.segmentations} or {roots.activations}."
@@ -212,12 +255,12 @@ def _describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> 
 def _rebuilt_here(command: str, places: PlaceOptions) -> str:
     """Rewrite the command that made a cache for where the cache is now: directories move."""
     words = shlex.split(command)
-    options = dict(zip(words[3::2], words[4::2], strict=False))
-    if places.data_dir is not None:
-        options.pop("--root-segmentations", None)
-        options.pop("--root-activations", None)
+    pairs = list(zip(words[3::2], words[4::2], strict=False))
+    moved = {} if places.data_dir is None else dict.fromkeys(_ROOTS_OF_CACHES, "")
     for field in fields(places):
         root = getattr(places, field.name)
         if root is not None and field.name != "root_results":
-            options[f"--{field.name.replace('_', '-')}"] = str(root.absolute())
-    return shlex.join([*words[:3], *(word for pair in options.items() for word in pair)])
+            moved[f"--{field.name.replace('_', '-')}"] = str(root.absolute())
+    pairs = [pair for pair in pairs if pair[0] not in moved]
+    pairs += [(option, place) for option, place in moved.items() if place]
+    return shlex.join([*words[:3], *(word for pair in pairs for word in pair)])

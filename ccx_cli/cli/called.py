@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
 
+from ccx_cli.cli.config_levels import options_from_outside
+
 _given: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 
 
@@ -14,6 +16,21 @@ def remember(arguments: Sequence[str]) -> None:
     _given.set(tuple(arguments))
 
 
+def is_called_with(option: str) -> bool:
+    """Tell whether the command line itself names an option, such as ``--model``."""
+    return any(word == option or word.startswith(f"{option}=") for word in _given.get())
+
+
 def command_line() -> str:
-    """Return the command line as a shell reads it."""
-    return shlex.join(["ccx", *_given.get()])
+    """Return the command line as a shell reads it, with what files and variables set spelled out.
+
+    So it means the same wherever and whenever it is run again.
+    """
+    words = list(_given.get())
+    names, options = options_from_outside()
+    if options:
+        place = 0
+        for name in names:
+            place = words.index(name, place) + 1
+        words[place:place] = options
+    return shlex.join(["ccx", *words])

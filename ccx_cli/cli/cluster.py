@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -13,7 +17,16 @@ from ccx_cli.cli.options import (
     TalkOptions,
     UnitOptions,
 )
-from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.output import LAYER, Column, Record, writing_to
+from ccx_cli.cli.presets import PresetOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ccx_cli.cli.inputs import Inputs
+    from ccx_cli.probe.activations import Activations
+    from ccx_cli.probe.ranges import RangeMethod
+    from ccx_cli.progress import Progress
 
 COLUMNS = (
     Column("unit", "unit", right=True),
@@ -29,59 +42,97 @@ def cluster(
     data: DataOptions,
     network: NetworkOptions,
     units: UnitOptions,
+    preset: PresetOptions,
     ranges: RangeOptions,
     out: OutputOptions,
     talk: TalkOptions,
+    dry: DryRunOptions,
     run: RunOptions,
     places: PlaceOptions,
 ) -> None:
     """Find the ranges of activation of each unit.
 
     Beside each range stand how many of the unit's activations lie strictly
-    inside it, and what share of all of them that is.
+    inside it, and what share of all of them that is. Of several layers, each
+    named by a --layer of its own, the network runs once for all.
 
     [bold]Examples[/bold]
 
       ccx cluster --model demo --subset demo --units 0-4
       ccx cluster --model resnet18 --num-clusters 1 --quantile 0.005 --format csv
     """
-    from ccx_cli.cli.inputs import gather, prepare_activations, range_method
+    from ccx_cli.cli.asked_layers import are_several, build_layers, gather_layers
+    from ccx_cli.cli.inputs import prepare_activations, range_method
     from ccx_cli.cli.units import check_units, choose_units
-    from ccx_cli.probe.range_cache import RangeCache
 
     check_units(units)
     method = range_method(ranges)
+    if dry.dry_run:
+        from ccx_cli.cli.plan_explain import plan_ranges
+        from ccx_cli.cli.planning import plan_inputs
+
+        with (
+            reporting(talk) as progress,
+            writing_to(out, PLAN_COLUMNS, no_color=talk.no_color) as writer,
+        ):
+            planned = plan_inputs(places, data, network, run, needs_index=False)
+            found = plan_ranges(planned, method, units, run.seed)
+            write_plan(writer, [*planned.steps, *found], progress)
+        return
     with (
         reporting(talk) as progress,
-        writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
+        writing_to(
+            out, (LAYER, *COLUMNS) if are_several(network) else COLUMNS, no_color=talk.no_color
+        ) as writer,
     ):
-        inputs = gather(places, data, network, run, progress)
-        activations = prepare_activations(inputs, progress)
-        chosen = choose_units(units, run.seed, activations.units, inputs.choice.layer)
-        known = RangeCache(activations, method, progress)
-        records = []
-        try:
-            with progress.task("Ranges", len(chosen), unit="units") as task:
-                for unit, maps, found in known.of_units(chosen, inputs.workers):
-                    for number, each in enumerate(found):
-                        values = each.count(maps)
-                        records.append(
-                            {
-                                "unit": unit,
-                                "layer": inputs.choice.layer,
-                                "cluster": number,
-                                "num_clusters": method.num_clusters,
-                                "num_ranges": len(found),
-                                "range": each.to_json(),
-                                "values": values,
-                                "share": values / maps.size,
-                            }
-                        )
-                        writer.line(records[-1])
-                    task.advance()
-        finally:
-            known.save()
-        silent = len(chosen) - len({record["unit"] for record in records})
-        if silent:
-            progress.note(f"{silent:,} of {len(chosen):,} units never fire and have no range.")
+        everything = gather_layers(places, data, network, run, progress)
+        build_layers(everything, progress)
+        layers = [prepare_activations(inputs, progress) for inputs in everything]
+        chosen = [
+            choose_units(units, run.seed, activations.units, inputs.choice.layer)
+            for inputs, activations in zip(everything, layers, strict=True)
+        ]
+        records: list[Record] = []
+        for inputs, activations, some in zip(everything, layers, chosen, strict=True):
+            before = len(records)
+            for record in _ranges(inputs, activations, method, some, progress):
+                writer.line(record)
+                records.append(record)
+            silent = len(some) - len({record["unit"] for record in records[before:]})
+            if silent:
+                of = f" of {inputs.choice.layer}" if len(everything) > 1 else ""
+                progress.note(
+                    f"{silent:,} of {len(some):,} units{of} never fire and have no range."
+                )
         writer.rest(records)
+
+
+def _ranges(
+    inputs: Inputs,
+    activations: Activations,
+    method: RangeMethod,
+    units: Sequence[int],
+    progress: Progress,
+) -> Iterator[Record]:
+    """Yield a layer's ranges, unit by unit; they are kept, however far they are asked for."""
+    from ccx_cli.probe.range_cache import RangeCache
+
+    known = RangeCache(activations, method, progress)
+    try:
+        with progress.task("Ranges", len(units), unit="units") as task:
+            for unit, maps, found in known.of_units(units, inputs.workers):
+                for number, each in enumerate(found):
+                    values = each.count(maps)
+                    yield {
+                        "unit": unit,
+                        "layer": inputs.choice.layer,
+                        "cluster": number,
+                        "num_clusters": method.num_clusters,
+                        "num_ranges": len(found),
+                        "range": each.to_json(),
+                        "values": values,
+                        "share": values / maps.size,
+                    }
+                task.advance()
+    finally:
+        known.save()

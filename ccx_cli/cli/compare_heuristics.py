@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli import completing_stored
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     NETWORK,
@@ -73,7 +74,11 @@ class DrawnUnitOptions:
 
     units: Annotated[
         str | None,
-        typer.Option(help="Units by number instead, such as 1,5,10-20.", rich_help_panel=NETWORK),
+        typer.Option(
+            help="Units by number instead, such as 1,5,10-20.",
+            rich_help_panel=NETWORK,
+            autocompletion=completing_stored.run_units,
+        ),
     ] = None
     random_units: Annotated[
         int | None,

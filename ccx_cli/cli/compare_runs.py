@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli.completing_stored import runs as stored_runs
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, writing_to
@@ -70,9 +71,14 @@ COLUMNS = {
 def runs(
     *,
     a: Annotated[
-        str, typer.Argument(metavar="A", help="A stored run, by name, beginning or directory.")
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A stored run, by name, beginning or directory.",
+            autocompletion=stored_runs,
+        ),
     ],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=stored_runs)],
     per: Annotated[
         Per, typer.Option(help="Sum up by unit or cluster, only over the run, or list ranges.")
     ] = Per.UNIT,
@@ -91,7 +97,7 @@ def runs(
       ccx compare runs demo-demo demo-none
       ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
     """
-    from ccx_cli.cli.inputs import roots_of
+    from ccx_cli.cli.places import roots_of
     from ccx_cli.store.results import find_run
     from ccx_cli.study.run_comparison import compare_runs
     from ccx_cli.study.stored import read_run

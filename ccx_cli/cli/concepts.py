@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ccx_cli.cli import completing_stored
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     DATA,
@@ -78,12 +79,18 @@ def concepts(
     search: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORD]...", help="Only concepts with a word in their name or synonyms."
+            metavar="[WORD]...",
+            help="Only concepts with a word in their name or synonyms.",
+            autocompletion=completing_stored.concepts,
         ),
     ] = None,
     category: Annotated[
         list[str] | None,
-        typer.Option(help="Only concepts of this category; repeatable.", rich_help_panel=_SHOW),
+        typer.Option(
+            help="Only concepts of this category; repeatable.",
+            rich_help_panel=_SHOW,
+            autocompletion=completing_stored.categories,
+        ),
     ] = None,
     together_with: Annotated[
         str | None,
@@ -92,12 +99,16 @@ def concepts(
             metavar="CONCEPT",
             help="The concepts that share images and pixels with this one.",
             rich_help_panel=_SHOW,
+            autocompletion=completing_stored.concepts,
         ),
     ] = None,
     images: Annotated[
         str | None,
         typer.Option(
-            metavar="CONCEPT", help="The images that contain this one.", rich_help_panel=_SHOW
+            metavar="CONCEPT",
+            help="The images that contain this one.",
+            rich_help_panel=_SHOW,
+            autocompletion=completing_stored.concepts,
         ),
     ] = None,
     implications: Annotated[
@@ -128,6 +139,7 @@ def concepts(
         typer.Option(
             help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
             rich_help_panel=DATA,
+            autocompletion=completing_stored.subsets,
         ),
     ] = "ade20k",
     side: Annotated[
@@ -155,7 +167,7 @@ def concepts(
       ccx concepts --subset demo --images wheel -f jsonl
     """
     from ccx_cli.cli import concept_listing
-    from ccx_cli.cli.inputs import available_cores, roots_of
+    from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.errors import UsageError
 
     asked = [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from typing import Annotated
+
+import typer
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS
@@ -21,6 +24,12 @@ SHOWN = 12
 
 def demo(
     *,
+    open_report: Annotated[
+        bool,
+        typer.Option(
+            "--open-report", metavar="", help="Make a report of it and open it in a browser."
+        ),
+    ] = False,
     out: OutputOptions,
     talk: TalkOptions,
     run: RunOptions,
@@ -35,10 +44,12 @@ def demo(
     [bold]Examples[/bold]
 
       ccx demo
+      ccx demo --open-report
       ccx demo --format jsonl | jq .formula
     """
     from ccx_cli.cli.inputs import gather
     from ccx_cli.cli.jobs import prepare_job, session_of
+    from ccx_cli.cli.render_page import show_report
     from ccx_cli.probe.ranges import RangeMethod
     from ccx_cli.search.optimum import OptimumSettings
     from ccx_cli.search.strategy import OptimalStrategy
@@ -66,6 +77,8 @@ def demo(
             writer.line(record)
         writer.rest(best)
         progress.note(f"All {len(units)} units: {job.results.directory}")
+        if open_report:
+            show_report(job.results, places, inputs.workers, progress)
         words = ["--model", "demo", "--subset", "demo", "--units", str(best[0]["unit"])]
         if places.data_dir is not None:
             words += ["--data-dir", str(places.data_dir)]

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli import completing
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -17,7 +20,8 @@ from ccx_cli.cli.options import (
     TalkOptions,
     UnitOptions,
 )
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import LAYER, Column, Record, writing_to
+from ccx_cli.cli.presets import PresetOptions
 from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search, strategy_of
 
 if TYPE_CHECKING:
@@ -72,10 +76,12 @@ def explain(
         typer.Option(
             help="Search only the images marked so, train or val, and score on the others too.",
             rich_help_panel="Data set",
+            autocompletion=completing.one_of("train", "val"),
         ),
     ] = None,
     network: NetworkOptions,
     units: UnitOptions,
+    preset: PresetOptions,
     ranges: RangeOptions,
     by_hand: Annotated[
         str | None,
@@ -89,6 +95,7 @@ def explain(
     vocabulary: VocabularyOptions,
     out: OutputOptions,
     talk: TalkOptions,
+    dry: DryRunOptions,
     run: RunOptions,
     places: PlaceOptions,
 ) -> None:
@@ -96,44 +103,76 @@ def explain(
 
     What is missing on the way (concept index, activations, ranges) is made and
     kept. Every finished unit is stored: the same command, interrupted or with
-    more units, goes on from there.
+    more units, goes on from there. Of several layers, each named by a --layer
+    of its own or all by all-blocks, the network runs once for all, and each
+    is a run of its own.
 
     [bold]Examples[/bold]
 
       ccx explain --model demo --subset demo --units 0-4
       ccx explain --model resnet18 --random-units 10 --num-clusters 1
+      ccx explain --model resnet18 --layer layer3 --layer layer4 --units 0-9
       ccx explain --model demo --subset demo --format jsonl | jq .formula
     """
-    from ccx_cli.cli.inputs import gather, range_method
-    from ccx_cli.cli.jobs import prepare_job, session_of
+    from ccx_cli.cli.asked_layers import are_several, build_layers, gather_layers
+    from ccx_cli.cli.inputs import prepare_activations, range_method
+    from ccx_cli.cli.jobs import prepare_concepts, prepare_job, session_of
     from ccx_cli.cli.units import check_units, choose_units
 
     check_search(search)
     check_units(units)
     method = range_method(ranges)
     fixed = parse_ranges(by_hand) if by_hand is not None else None
+    if dry.dry_run:
+        from ccx_cli.cli.plan_explain import plan_explanations
+        from ccx_cli.cli.planning import plan_inputs
+
+        with (
+            reporting(talk) as progress,
+            writing_to(out, PLAN_COLUMNS, no_color=talk.no_color) as writer,
+        ):
+            planned = plan_inputs(places, data, network, run)
+            steps = plan_explanations(
+                planned, method, fixed, search, vocabulary, units, seed=run.seed, split=split
+            )
+            write_plan(writer, [*planned.steps, *steps], progress)
+        return
     with (
         reporting(talk) as progress,
-        writing_to(
-            out, COLUMNS if split is None else SPLIT_COLUMNS, no_color=talk.no_color
-        ) as writer,
+        writing_to(out, _columns(split, are_several(network)), no_color=talk.no_color) as writer,
     ):
-        inputs = gather(places, data, network, run, progress)
-        job = prepare_job(
-            inputs,
-            method,
-            fixed,
-            lambda index: strategy_of(search, vocabulary, index),
-            progress,
-            ties=search.ties,
-            split=split,
-        )
-        chosen = choose_units(units, run.seed, job.activations.units, inputs.choice.layer)
-        records = []
-        for explained in job.explain(chosen, inputs.workers, session_of(), progress):
-            for record in explained:
-                writer.line(record)
-            records += explained
+        everything = gather_layers(places, data, network, run, progress)
+        # The network first: a layer that is not there shows at once, and the index takes minutes.
+        build_layers(everything, progress)
+        chosen = [
+            choose_units(
+                units, run.seed, prepare_activations(inputs, progress).units, inputs.choice.layer
+            )
+            for inputs in everything
+        ]
+        concepts = prepare_concepts(everything[0], split, progress)
+        records: list[Record] = []
+        runs = []
+        for inputs, some in zip(everything, chosen, strict=True):
+            job = prepare_job(
+                inputs,
+                method,
+                fixed,
+                lambda index: strategy_of(search, vocabulary, index),
+                progress,
+                ties=search.ties,
+                split=split,
+                concepts=concepts,
+            )
+            for explained in job.explain(some, inputs.workers, session_of(), progress):
+                for record in explained:
+                    writer.line(record)
+                records += explained
+            of = f" of {inputs.choice.layer}" if len(everything) > 1 else ""
+            runs.append(
+                f"{len(some):,} of {job.activations.units:,} units{of} explained; "
+                f"stored in {job.results.directory}"
+            )
         writer.rest(records)
         open_ended = sum(record.get("proven") is False for record in records)
         if open_ended:
@@ -141,10 +180,13 @@ def explain(
                 f"{open_ended:,} of {len(records):,} formulas are not proven best: a larger "
                 "--node-limit narrows the bounds."
             )
-        progress.note(
-            f"{len(chosen):,} of {job.activations.units:,} units explained; "
-            f"stored in {job.results.directory}"
-        )
+        for said in runs:
+            progress.note(said)
+
+
+def _columns(split: str | None, several: bool) -> tuple[Column, ...]:
+    columns = COLUMNS if split is None else SPLIT_COLUMNS
+    return (LAYER, *columns) if several else columns
 
 
 def parse_ranges(text: str) -> tuple[Range, ...]:

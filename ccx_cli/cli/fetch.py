@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli import completing
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import FormOptions, OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, writing_to
@@ -49,6 +50,7 @@ def fetch(
             help="broden224, broden227, places365/MODEL, imagenet/MODEL, or all (all but "
             "imagenet).",
             show_default=False,
+            autocompletion=completing.sources,
         ),
     ] = None,
     list_only: Annotated[
@@ -122,7 +124,7 @@ def fetch(
       ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
     """
     from ccx_cli.cli.fetching import inspected, mirrors_of, obtained, sources_named, verified
-    from ccx_cli.cli.inputs import roots_of
+    from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
     from ccx_cli.store.downloads import Ways
     from ccx_cli.store.transfer import Patience

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ccx_cli.cli.config_levels import mirrors_set
 from ccx_cli.cli.options import NetworkOptions
 from ccx_cli.concepts.broden import read_broden
-from ccx_cli.config import read_config
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.probe.catalog import choose_network
 from ccx_cli.probe.own_networks import is_own
 from ccx_cli.probe.published import PLACES365, imagenet_here, imagenet_source
+from ccx_cli.probe.timm_networks import is_timm
 from ccx_cli.progress import Progress
 from ccx_cli.store.downloads import Ways, obtain
 from ccx_cli.store.holdings import Holding, inspect, verify
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.sources import BRODEN, Source, check_mirrors
 
-MIRRORS_VARIABLE = "CCX_MIRRORS"
 ALL = "all"
 _IMAGENET = "imagenet/"
 
@@ -69,29 +68,41 @@ def mirrors_of(given: Sequence[str]) -> list[str]:
     UsageError
         If one is no web address.
     """
-    mirrors = list(given) or os.environ.get(MIRRORS_VARIABLE, "").split()
-    mirrors = mirrors or list(read_config().mirrors)
+    mirrors = list(given) or mirrors_set()
     check_mirrors(mirrors)
     return mirrors
+
+
+def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> str | None:
+    """Name the published weights that the options mean, where they are not here."""
+    if network.weights is not None or is_own(network.model) or is_timm(network.model):
+        return None
+    try:
+        choose_network(roots.models, network.model, network.pretrained, "", None, seed)
+    except MissingInputError:
+        return f"{network.pretrained or 'places365'}/{network.model}"
+    return None
+
+
+def missing_dataset(roots: Roots, side: int) -> str | None:
+    """Name the data set for images of ``side`` pixels, where it is not here."""
+    return None if (roots.datasets / f"broden1_{side}").exists() else f"broden{side}"
 
 
 def fetch_missing_weights(
     roots: Roots, network: NetworkOptions, seed: int, progress: Progress
 ) -> None:
     """Get the published weights that the options mean, where they are not here."""
-    if network.weights is not None or is_own(network.model):
-        return
-    pretrained = network.pretrained or "places365"
-    try:
-        choose_network(roots.models, network.model, network.pretrained, network.layer, None, seed)
-    except MissingInputError:
-        _fetch(f"{pretrained}/{network.model}", roots, progress)
+    name = missing_weights(roots, network, seed)
+    if name is not None:
+        _fetch(name, roots, progress)
 
 
 def fetch_missing_dataset(roots: Roots, side: int, progress: Progress) -> None:
     """Get the data set for images of ``side`` pixels, where it is not here."""
-    if not (roots.datasets / f"broden1_{side}").exists():
-        _fetch(f"broden{side}", roots, progress)
+    name = missing_dataset(roots, side)
+    if name is not None:
+        _fetch(name, roots, progress)
 
 
 def _fetch(name: str, roots: Roots, progress: Progress) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli.completing import directories
 from ccx_cli.cli.importing import ImportOptions, import_source, label_folders
 from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions, with_groups
 
@@ -44,7 +45,9 @@ def import_() -> None:
 @with_groups
 def folder(
     *,
-    photographs: Annotated[Path, typer.Argument(help="Folder of photographs.")],
+    photographs: Annotated[
+        Path, typer.Argument(help="Folder of photographs.", autocompletion=directories)
+    ],
     labels: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,12 +121,15 @@ def folder(
 def coco(
     *,
     annotations: Annotated[Path, typer.Argument(help="JSON of instances or panoptic.")],
-    photographs: Annotated[Path, typer.Argument(help="Folder of the photographs.")],
+    photographs: Annotated[
+        Path, typer.Argument(help="Folder of the photographs.", autocompletion=directories)
+    ],
     panoptic: Annotated[
         Path | None,
         typer.Option(
             help="Folder of panoptic PNGs.",
             rich_help_panel=DATA,
+            autocompletion=directories,
             show_default="named like the JSON, beside it",
         ),
     ] = None,
@@ -174,7 +180,12 @@ def coco(
 @with_groups
 def ade20k(
     *,
-    root: Annotated[Path, typer.Argument(help="Folder of the full data set, or any below.")],
+    root: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of the full data set, or any below.", autocompletion=directories
+        ),
+    ],
     options: ImportOptions,
     out: FormOptions,
     talk: TalkOptions,
@@ -202,9 +213,16 @@ def ade20k(
 @with_groups
 def voc(
     *,
-    photographs: Annotated[Path, typer.Argument(help="Folder of photographs (JPEGImages).")],
+    photographs: Annotated[
+        Path, typer.Argument(help="Folder of photographs (JPEGImages).", autocompletion=directories)
+    ],
     label_maps: Annotated[
-        Path, typer.Argument(metavar="LABELS", help="Folder of index PNGs (SegmentationClass).")
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="Folder of index PNGs (SegmentationClass).",
+            autocompletion=directories,
+        ),
     ],
     names: Annotated[Path, typer.Option(help="File of names.", rich_help_panel=DATA)],
     category: Annotated[
@@ -257,7 +275,12 @@ def voc(
 @with_groups
 def imagefolder(
     *,
-    root: Annotated[Path, typer.Argument(help="Folder with a folder of photographs a label.")],
+    root: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with a folder of photographs a label.", autocompletion=directories
+        ),
+    ],
     category: Annotated[
         str, typer.Option(help="Category of the labels.", rich_help_panel=DATA)
     ] = "scene",

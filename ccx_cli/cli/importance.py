@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     OutputOptions,
     PlaceOptions,
@@ -66,6 +69,7 @@ def importance(
     passes: PassOptions,
     out: OutputOptions,
     talk: TalkOptions,
+    dry: DryRunOptions,
     run: RunOptions,
     places: PlaceOptions,
 ) -> None:
@@ -83,13 +87,21 @@ def importance(
     """
     from ccx_cli.probe.class_names import class_names as names_of
 
-    columns = PER_CLUSTER if per is Per.CLUSTER else PER_UNIT
+    columns: Sequence[Column] = PER_CLUSTER if per is Per.CLUSTER else PER_UNIT
+    if dry.dry_run:
+        columns = PLAN_COLUMNS
     with (
         reporting(talk) as progress,
         writing_to(out, columns, no_color=talk.no_color) as writer,
     ):
         opened, chosen, workers = open_stored(stored, units, run, places)
-        names = names_of(opened.choice, classes.class_names)
+        if dry.dry_run:
+            from ccx_cli.cli.plan_stored import plan_importance
+
+            steps = plan_importance(opened, chosen, per_unit=per is Per.UNIT)
+            write_plan(writer, steps, progress)
+            return
+        names = names_of(opened.network("importance"), classes.class_names)
         from ccx_cli.study.importance import importance_of_run
 
         found = importance_of_run(

@@ -114,7 +114,7 @@ def import_source(
     places: PlaceOptions,
 ) -> None:
     """Read a source, write the data set, say what it is; ``folder`` names it by default."""
-    from ccx_cli.cli.inputs import available_cores, roots_of
+    from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.concepts.importing.broden_writer import (
         check_free_directory,
         check_settings,

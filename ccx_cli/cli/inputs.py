@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,24 +13,28 @@ from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
     PlaceOptions,
+    Precision,
     RangeOptions,
     RunOptions,
 )
+from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
 from ccx_cli.errors import DamagedDataError, UsageError, suggestion
+from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import (
     Activations,
     activations_cache,
-    build_activations,
     open_activations,
 )
 from ccx_cli.probe.catalog import NetworkChoice, choose_network, default_layer
+from ccx_cli.probe.given_activations import GivenActivations
+from ccx_cli.probe.given_import import import_activations
 from ccx_cli.probe.preprocessing import Preprocessing, parse_channels, parse_size
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import removing, writing
-from ccx_cli.store.paths import Roots, resolve_roots
+from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest
 
 DEMO = "demo"
@@ -48,7 +51,7 @@ class Inputs:
     dataset
         The labelled images.
     choice
-        The network and its layer.
+        The network and its layer, or the activations that the user gave.
     device
         Where the network runs.
     batch_size
@@ -61,23 +64,11 @@ class Inputs:
 
     roots: Roots
     dataset: BrodenDataset
-    choice: NetworkChoice
+    choice: NetworkChoice | GivenActivations
     device: str
     batch_size: int
     workers: int
     rebuild: str
-
-
-def roots_of(places: PlaceOptions) -> Roots:
-    """Resolve the five roots."""
-    return resolve_roots(
-        places.data_dir,
-        datasets=places.root_datasets,
-        models=places.root_models,
-        segmentations=places.root_segmentations,
-        activations=places.root_activations,
-        results=places.root_results,
-    )
 
 
 def gather(
@@ -94,17 +85,26 @@ def gather(
     UsageError, MissingInputError, DamagedDataError
         For options that cannot be meant and inputs that are not there or not right.
     """
+    if network.activations is not None:
+        from ccx_cli.cli.given import gather_given
+
+        return gather_given(network.activations, places, data, network, run, progress)
+    if network.activations_axes is not None:
+        raise UsageError(
+            f"--activations-axes {network.activations_axes} is said of a file: add --activations "
+            "FILE."
+        )
     roots = roots_of(places)
     if data.fetch:
         fetch_missing_weights(roots, network, run.seed, progress)
     choice = network_of(roots, network, run, layer=network.layer)
-    device = _device(network.device)
+    device = device_of(network.device)
     if data.fetch and data.subset != DEMO:
         _refuse_mistyped_demo(roots.datasets, data.subset, choice.input_side)
         fetch_missing_dataset(roots, choice.input_side, progress)
     side = choice.input_side if data.subset == DEMO else dataset_side(roots.datasets, choice)
     dataset = open_dataset(roots.datasets, data.subset, side, progress)
-    if choice.input_size != (side, side):
+    if any((row.height, row.width) != choice.input_size for row in dataset.rows):
         height, width = choice.input_size
         progress.note(f"The images of {dataset.directory} are resized to {height} x {width}.")
     return Inputs(
@@ -114,7 +114,7 @@ def gather(
         device=device,
         batch_size=network.batch_size,
         workers=run.workers or available_cores(),
-        rebuild=_rebuild_command(places, data, replace(network, model=choice.model), run),
+        rebuild=rebuild_of(places, data, network, run, choice),
     )
 
 
@@ -135,7 +135,16 @@ def network_of(
             None if network.mean is None else parse_channels(network.mean, "--mean"),
             None if network.std is None else parse_channels(network.std, "--std"),
         ),
+        _precision(network),
     )
+
+
+def _precision(network: NetworkOptions) -> str:
+    """Say which type of number half precision is on the device."""
+    if network.precision is not Precision.HALF:
+        return network.precision.value
+    on_cpu = device_of(network.device) == "cpu"
+    return (Precision.BFLOAT16 if on_cpu else Precision.FLOAT16).value
 
 
 def default_or_none(model: str) -> str | None:
@@ -163,11 +172,11 @@ def dataset_side(datasets: Path, choice: NetworkChoice) -> int:
     return min(sides, key=lambda side: (abs(side - wanted), side), default=choice.input_side)
 
 
-def _device(name: str) -> str:
-    """Resolve a device; the CPU needs no torch to be sure of."""
+def device_of(name: str) -> str:
+    """Resolve a device's name; the CPU needs no torch to be sure of."""
     if name == "cpu":
         return name
-    from ccx_cli.probe.networks import resolve_device
+    from ccx_cli.probe.devices import resolve_device
 
     return str(resolve_device(name))
 
@@ -204,18 +213,17 @@ def range_method(options: RangeOptions) -> RangeMethod:
     return RangeMethod(options.num_clusters, options.quantile, options.kmeans.value, options.n_init)
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def mend_caches(everything: Sequence[Inputs], progress: Progress) -> None:
+    """Drop the shards that are not what their manifest says, ranges' too, to be made anew.
 
-
-def mend_caches(inputs: Inputs, progress: Progress) -> None:
-    """Drop the shards that are not what their manifest says, ranges' too, to be made anew."""
+    The inputs differ in nothing but the layer.
+    """
     for cache in (
-        concept_cache(inputs),
-        activations_cache(inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild),
+        concept_cache(everything[0]),
+        *(
+            activations_cache(each.dataset, each.choice, each.roots.activations, each.rebuild)
+            for each in everything
+        ),
     ):
         _drop_damaged(cache, progress)
         for manifest in sorted(cache.directory.glob(f"*/{MANIFEST}")):
@@ -250,27 +258,50 @@ def prepare_index(
 
 
 def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
-    """Build what the activations cache lacks, and open it."""
+    """Build or import what the activations cache lacks, and open it."""
     cache = activations_cache(
         inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild
     )
-    build_activations(
-        inputs.dataset,
-        inputs.choice,
-        cache,
-        device=inputs.device,
-        batch_size=inputs.batch_size,
-        workers=inputs.workers,
-        progress=progress,
-    )
+    if isinstance(inputs.choice, GivenActivations):
+        import_activations(inputs.dataset, inputs.choice, cache, progress)
+    else:
+        build_activations(
+            inputs.dataset,
+            [(inputs.choice, cache)],
+            device=inputs.device,
+            batch_size=inputs.batch_size,
+            workers=inputs.workers,
+            progress=progress,
+        )
     return open_activations(inputs.dataset, cache)
 
 
-def _rebuild_command(
+def rebuild_of(
+    places: PlaceOptions,
+    data: DataOptions,
+    network: NetworkOptions,
+    run: RunOptions,
+    choice: NetworkChoice,
+) -> str:
+    """Return the command that makes the caches of a network as it was resolved, of its one layer.
+
+    A layer that was left out is left out here too.
+    """
+    resolved = replace(network, model=choice.model, precision=Precision(choice.precision))
+    if network.layers:
+        resolved = replace(resolved, layers=[choice.layer])
+    return rebuild_command(places, data, resolved, run)
+
+
+def rebuild_command(
     places: PlaceOptions, data: DataOptions, network: NetworkOptions, run: RunOptions
 ) -> str:
-    words: list[str] = ["ccx", "cache", "build", "--subset", data.subset, "--model", network.model]
+    """Return the command that makes the concept index and the activations of these options."""
+    words: list[str] = ["ccx", "cache", "build", "--subset", data.subset]
     given: Sequence[tuple[str, object]] = (
+        ("--activations", network.activations),
+        ("--activations-axes", network.activations_axes),
+        ("--model", network.model if network.activations is None else None),
         *(("--model-arg", word) for word in network.model_arg or ()),
         ("--pretrained", network.pretrained),
         ("--weights", network.weights),
@@ -278,6 +309,7 @@ def _rebuild_command(
         ("--input-size", network.input_size),
         ("--mean", network.mean),
         ("--std", network.std),
+        ("--precision", None if network.precision is Precision.SINGLE else network.precision),
         ("--seed", run.seed or None),
         ("--data-dir", places.data_dir),
         ("--root-datasets", places.root_datasets),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
+    ALL_BLOCKS,
     NetworkOptions,
     OutputOptions,
     PlaceOptions,
@@ -13,6 +15,9 @@ from ccx_cli.cli.options import (
     TalkOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+
+if TYPE_CHECKING:
+    from ccx_cli.probe.layers import Layer
 
 
 def _product(key: str) -> Column:
@@ -30,6 +35,7 @@ COLUMNS = (
     ),
     Column("type", "type", style="dim", spare=True),
     Column("kind", "kind"),
+    Column("block", "block", show=lambda record: "yes" if record["block"] else ""),
     Column("units", "units", right=True),
     _product("map"),
     _product("output"),
@@ -51,32 +57,46 @@ def layers(
     laid on their grid, class and register tokens dropped; a vector is one
     pixel for each unit. With --layer, what is inside that layer.
 
+    --layer all-blocks lists the network's main blocks: the children of one
+    module that give maps of more than one pixel and hold weights inside, of
+    the outermost that has at least three, else of the first that has two; in
+    a plain chain of layers, those after which the size of the maps changes.
+
     [bold]Examples[/bold]
 
       ccx layers --model resnet18
       ccx layers --model nets.py:make --format csv
     """
-    from ccx_cli.cli.inputs import DEMO, default_or_none, network_of, roots_of
+    from ccx_cli.cli.inputs import DEMO, default_or_none, network_of
+    from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
     from ccx_cli.probe.layers import list_layers
+    from ccx_cli.probe.own_networks import is_own
 
+    if network.activations is not None or network.activations_axes is not None:
+        raise UsageError(
+            "ccx layers lists the layers of a network, and given activations have none: leave "
+            "--activations out."
+        )
     with (
         reporting(talk) as progress,
         writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
     ):
         default = default_or_none(network.model)
-        if not (network.pretrained or network.weights or default is None or network.model == DEMO):
+        unnamed = not (network.pretrained or network.weights or network.model == DEMO)
+        if unnamed and not is_own(network.model):
             network = replace(network, pretrained="none")  # Weights do not change the shapes.
-        choice = network_of(roots_of(places), network, run, layer=network.layer or default or "")
+        choice = network_of(roots_of(places), network, run, layer="")
         found = list_layers(choice, network.device)
-        if network.layer is not None:
-            within = f"{network.layer}."
-            found = [layer for layer in found if f"{layer.name}.".startswith(within)]
-            if not found:
+        asked = network.distinct_layers
+        for within in asked:
+            if not any(_is_meant(layer, within) for layer in found):
                 raise UsageError(
-                    f"--layer {network.layer} of {choice.name} gives no maps, nor does what is in "
-                    "it: leave it out to see all layers."
+                    f"--layer {within} of {choice.name} gives no maps, nor does what is in it: "
+                    "leave it out to see all layers."
                 )
+        if asked:
+            found = [layer for layer in found if any(_is_meant(layer, each) for each in asked)]
         records: list[Record] = [
             {
                 "layer": layer.name,
@@ -85,6 +105,7 @@ def layers(
                 "units": layer.layout.units,
                 "map": list(layer.layout.map_shape),
                 "output": list(layer.shape),
+                "block": layer.is_block,
                 "default": layer.name == default,
             }
             for layer in found
@@ -94,3 +115,9 @@ def layers(
         writer.rest(records)
         layers_of = "1 layer" if len(records) == 1 else f"{len(records):,} layers"
         progress.note(f"{layers_of} of {choice.name} can be explained.")
+
+
+def _is_meant(layer: Layer, asked: str) -> bool:
+    if asked == ALL_BLOCKS:
+        return layer.is_block
+    return f"{layer.name}.".startswith(f"{asked}.")

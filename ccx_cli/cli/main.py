@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import re
 import sys
 import traceback
 from typing import Annotated
@@ -15,19 +15,29 @@ from ccx_cli.cli import (
     cache,
     cluster,
     compare,
+    completion,
     concepts,
+    config,
     demo,
     explain,
     fetch,
     import_,
     importance,
+    info,
     layers,
     metrics,
+    render,
+    rerun,
     roles,
+    schema,
     score,
     summary,
+    tui,
 )
 from ccx_cli.cli.called import remember
+from ccx_cli.cli.completing_shells import ANSWER, answer, nothing
+from ccx_cli.cli.config_group import ConfigOption, SettledGroup
+from ccx_cli.cli.config_levels import forget, is_given, refused, with_origins
 from ccx_cli.cli.diagnostics import say, say_error
 from ccx_cli.cli.options import with_groups
 from ccx_cli.cli.output import ReaderLeftError, print_text
@@ -37,7 +47,9 @@ from ccx_cli.version import __version__
 HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="ccx",
+    cls=SettledGroup,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     context_settings=HELP,
     pretty_exceptions_enable=False,
@@ -58,6 +70,7 @@ def ccx(
             "--version", callback=_show_version, is_eager=True, metavar="", help="Show the version."
         ),
     ] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Tell what the neurons of an image classifier respond to.
 
@@ -82,12 +95,19 @@ app.command(rich_help_panel="Explain")(with_groups(layers.layers))
 app.command(rich_help_panel="Explain")(with_groups(cluster.cluster))
 app.command(rich_help_panel="Explain")(with_groups(explain.explain))
 app.command(rich_help_panel="Explain")(with_groups(score.score))
+app.command(rich_help_panel="Explain")(with_groups(rerun.rerun))
 app.command(rich_help_panel="Study")(with_groups(metrics.metrics))
 app.command(rich_help_panel="Study")(with_groups(importance.importance))
 app.command(rich_help_panel="Study")(with_groups(analyze.analyze))
 app.command(rich_help_panel="Study")(with_groups(summary.summary))
 app.command(rich_help_panel="Study")(with_groups(roles.roles))
 app.add_typer(compare.app, rich_help_panel="Study")
+app.command(rich_help_panel="See")(with_groups(tui.tui))
+app.command(rich_help_panel="Look")(with_groups(render.render))
+app.command(rich_help_panel="Look")(with_groups(info.info))
+app.command(rich_help_panel="Look")(with_groups(schema.schema))
+app.command(rich_help_panel="Look")(with_groups(config.config))
+app.command(rich_help_panel="Look")(with_groups(completion.completion))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,51 +119,79 @@ def main(arguments: list[str] | None = None) -> int:
         Without the program's name; those of the process by default.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == [ANSWER]:
+        return _complete(given[1:])
     remember(given)
+    forget()
     try:
         code = app(given, prog_name="ccx", standalone_mode=False)
     except CcxError as error:
-        say_error(str(error))
-        return _failed(error.exit_code, given)
+        return _failed(with_origins(str(error)), error.exit_code, given)
     except TyperException as error:
         # Without a message where a group was called bare, and has shown its help.
         if error.format_message():
-            say_error(_one_sentence(error))
+            return _failed(_one_sentence(error), ExitCode.USAGE, given)
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except ReaderLeftError:
         return ExitCode.DONE
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Help is read by head.
+            return ExitCode.DONE
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        say_error(
+        sentence = (
             f"{where}{error.strerror or error}: check the path, its permissions and the space left."
         )
-        return _failed(ExitCode.FAILED, given)
+        return _failed(sentence, ExitCode.FAILED, given)
+    except MemoryError as error:
+        sentence = (
+            f"There is not enough memory ({error or 'no more is given'}): take fewer --workers, a "
+            "smaller --batch-size or fewer images, or a machine with more."
+        )
+        return _failed(sentence, ExitCode.FAILED, given)
     except Exception as error:
-        say_error(f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where).")
-        return _failed(ExitCode.FAILED, given)
+        sentence = f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where)."
+        return _failed(sentence, ExitCode.FAILED, given)
     # Typer itself turns Ctrl-C into this code.
     if code == ExitCode.INTERRUPTED:
         say("Interrupted. What is finished is kept: the same command goes on from there.")
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _failed(code: ExitCode, arguments: list[str]) -> ExitCode:
-    if "--debug" in arguments:
+def _complete(arguments: list[str]) -> ExitCode:
+    """Answer a shell; where anything fails nothing is offered, and nothing said amid the line."""
+    try:
+        text = answer(typer.main.get_command(app), arguments)
+    except Exception:
+        text = nothing()
+    print_text(text)
+    return ExitCode.DONE
+
+
+def _failed(sentence: str, code: ExitCode, arguments: list[str]) -> ExitCode:
+    """Tell an error; the flags are looked for by hand where the error is in the command line."""
+    say_error(sentence, no_color="--no-color" in arguments or is_given("no_color"))
+    if "--debug" in arguments or is_given("debug"):
         traceback.print_exc()
     return code
 
 
 def _one_sentence(error: TyperException) -> str:
-    text = error.format_message().strip()
+    text = _needed(refused(error) or error.format_message()).strip()
     return text if text.endswith((".", "?")) else f"{text}."
 
 
-def run() -> None:
-    """Run the process's command line: the entry point of ``ccx``."""
-    code = main()
-    if code == ExitCode.INTERRUPTED:
-        # A second Ctrl-C while Python waits for its threads would end in a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
+def _needed(text: str) -> str:
+    """Say what an option takes in the words of who types it, not of who checks it."""
+    text = text.replace("Value error, ", "")
+    for said, meant in (
+        (r"Input should be a valid integer, .*", "a whole number is needed"),
+        (r"Input should be a valid number, .*", "a number is needed"),
+        (r"Input should be greater than or equal to (\S+)", r"\1 or more is needed"),
+        (r"Input should be less than or equal to (\S+)", r"\1 or less is needed"),
+    ):
+        text = re.sub(said, meant, text, flags=re.DOTALL)
+    return text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     OutputOptions,
     PlaceOptions,
@@ -15,7 +18,8 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.stored import PassOptions, StoredOptions, open_stored
+from ccx_cli.cli.piped import PipedOptions, open_asked
+from ccx_cli.cli.stored import PassOptions
 
 MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
 NAMES = {
@@ -57,7 +61,7 @@ COLUMNS = (
 
 def metrics(
     *,
-    stored: StoredOptions,
+    piped: PipedOptions,
     no_label_masking: Annotated[
         bool,
         typer.Option("--no-label-masking", help="Leave out the metric that runs the network."),
@@ -79,6 +83,7 @@ def metrics(
     passes: PassOptions,
     out: OutputOptions,
     talk: TalkOptions,
+    dry: DryRunOptions,
     run: RunOptions,
     places: PlaceOptions,
 ) -> None:
@@ -98,9 +103,12 @@ def metrics(
 
       ccx metrics --no-label-masking
       ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
+      ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx metrics -
     """
+    from ccx_cli.cli.inputs import device_of
     from ccx_cli.study.measuring import (
         MASKING,
+        WITHOUT_MASKING,
         MeasureSettings,
         measure_masking,
         measure_run,
@@ -117,18 +125,31 @@ def metrics(
         columns += [Column(title, key, right=True) for key, title in CHANCE.items()]
     with (
         reporting(talk) as progress,
-        writing_to(out, columns, no_color=talk.no_color) as writer,
+        writing_to(out, PLAN_COLUMNS if dry.dry_run else columns, no_color=talk.no_color) as writer,
     ):
-        opened, chosen, workers = open_stored(stored, units, run, places)
+        asked = open_asked(piped, units, run, places, progress)
+        opened, chosen, workers = asked.opened, asked.units, asked.workers
+        if dry.dry_run:
+            from ccx_cli.cli.plan_stored import plan_metrics
+
+            masking = not no_label_masking
+            shown = replace(opened, units=asked.records)
+            steps = plan_metrics(shown, chosen, settings, label_masking=masking, null=null)
+            write_plan(writer, steps, progress)
+            return
+        if not no_label_masking:
+            opened.network("label masking", WITHOUT_MASKING)
+            device_of(passes.device)
         records = [
             record
             for measured in measure_run(opened, chosen, settings, workers, progress)
             for record in measured
+            if asked.has(record)
         ]
         keys = list(METRICS)
         if not no_label_masking:
             masked = measure_masking(
-                opened,
+                replace(opened, units=asked.records),
                 chosen,
                 settings,
                 device=passes.device,
@@ -142,7 +163,7 @@ def metrics(
             ]
             keys.append(MASKING)
         if null:
-            chance = chance_of_run(opened, chosen, null, run.seed, workers, progress)
+            chance = chance_of_run(opened, chosen, null, run.seed, workers, progress, asked.records)
             nothing = dict.fromkeys(CHANCE)
             records = [
                 {**record, **chance.get((record["unit"], record["cluster"]), nothing)}

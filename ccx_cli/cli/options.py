@@ -9,11 +9,15 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from ccx_cli.cli import completing, completing_stored
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.axes import Axes
 
 PLACES = "Places"
 NETWORK = "Network"
@@ -21,6 +25,11 @@ DATA = "Data set"
 RANGES = "Ranges"
 OUTPUT = "Output"
 RUNNING = "Running"
+
+ALL_BLOCKS = "all-blocks"
+
+LARGEST_SEED = 2**63 - 1
+"""All sources of random numbers take seeds up to this, and none below 0."""
 
 
 class Format(StrEnum):
@@ -30,6 +39,16 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+    PARQUET = "parquet"
+
+
+class Precision(StrEnum):
+    """In which type of number the network computes."""
+
+    SINGLE = "single"
+    HALF = "half"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 class Kmeans(StrEnum):
@@ -39,7 +58,14 @@ class Kmeans(StrEnum):
     SKLEARN = "sklearn"
 
 
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.", rich_help_panel=NETWORK)]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="cpu, cuda, cuda:N, or auto.",
+        rich_help_panel=NETWORK,
+        autocompletion=completing.devices,
+    ),
+]
 BatchSize = Annotated[
     int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
 ]
@@ -53,6 +79,7 @@ def _root(name: str, what: str) -> Any:
         rich_help_panel=PLACES,
         show_default=False,
         show_envvar=False,
+        autocompletion=completing.directories,
     )
 
 
@@ -67,6 +94,7 @@ class PlaceOptions:
             help="Directory of everything ccx keeps.",
             rich_help_panel=PLACES,
             show_default="the user's data directory",
+            autocompletion=completing.directories,
         ),
     ] = None
     root_datasets: Annotated[Path | None, _root("datasets", "Labelled image sets.")] = None
@@ -85,6 +113,7 @@ class DataOptions:
         typer.Option(
             help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
             rich_help_panel=DATA,
+            autocompletion=completing_stored.subsets,
         ),
     ] = "ade20k"
     fetch: Annotated[
@@ -105,27 +134,30 @@ class NetworkOptions:
     model: Annotated[
         str,
         typer.Option(
-            help="A torchvision classifier, demo, or a callable of yours that returns a "
-            "torch.nn.Module: file.py:factory or package.module:factory.",
+            help="A torchvision classifier, demo, timm:NAME, or a callable of yours that returns "
+            "a torch.nn.Module: file.py:factory or package.module:factory.",
             rich_help_panel=NETWORK,
+            autocompletion=completing.models,
         ),
     ] = "resnet18"
     model_arg: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="An argument of your own factory; repeat it for more.",
+            help="An argument of your own factory, or of timm's; repeat it for more.",
             rich_help_panel=NETWORK,
             show_default=False,
+            autocompletion=completing.model_arguments,
         ),
     ] = None
     pretrained: Annotated[
         str | None,
         typer.Option(
-            help="Published weights: places365, imagenet, none (seeded random ones), demo; or "
-            "own, what your factory gives.",
+            help="Published weights: places365, imagenet, none (seeded random ones), demo, timm "
+            "(which timm downloads); or own, what your factory gives.",
             rich_help_panel=NETWORK,
             show_default="places365; demo for demo, own for yours",
+            autocompletion=completing.pretrained,
         ),
     ] = None
     weights: Annotated[
@@ -134,12 +166,17 @@ class NetworkOptions:
             help="A file of weights: .pth, .pt, .tar or .safetensors.", rich_help_panel=NETWORK
         ),
     ] = None
-    layer: Annotated[
-        str | None,
+    layers: Annotated[
+        list[str] | None,
         typer.Option(
-            help="Dotted path of a module that gives maps, tokens on a grid or a vector.",
+            "--layer",
+            metavar="LAYER",
+            help="Dotted path of a module that gives maps, tokens on a grid or a vector. "
+            "`ccx explain`, `cluster` and `cache build` take several, and run the network once "
+            "for all; all-blocks means those that `ccx layers --layer all-blocks` lists.",
             rich_help_panel=NETWORK,
             show_default="the last convolutional block, vit: encoder block",
+            autocompletion=completing_stored.layers,
         ),
     ] = None
     input_size: Annotated[
@@ -169,8 +206,51 @@ class NetworkOptions:
             show_default="as for --mean",
         ),
     ] = None
+    activations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Activations of your own instead of a network: .npy, .h5, .hdf5 or "
+            "FILE.h5:DATASET; units by images by height by width, or units by images. --layer "
+            "names their layer.",
+            rich_help_panel=NETWORK,
+            show_default=False,
+            autocompletion=completing.files,
+        ),
+    ] = None
+    activations_axes: Annotated[
+        Axes | None,
+        typer.Option(
+            help="What comes first in that file.",
+            rich_help_panel=NETWORK,
+            show_default="what the number of images says",
+        ),
+    ] = None
     device: Device = "cpu"
     batch_size: BatchSize = 32
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="Numbers of the forward pass: half is float16 on a GPU, bfloat16 on the CPU.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = Precision.SINGLE
+
+    @property
+    def distinct_layers(self) -> list[str]:
+        """The layers in the order given, each once."""
+        return list(dict.fromkeys(self.layers or ()))
+
+    @property
+    def layer(self) -> str | None:
+        """The one layer that is given, if any; UsageError if there are more."""
+        distinct = self.distinct_layers
+        if len(distinct) > 1 or ALL_BLOCKS in distinct:
+            raise UsageError(
+                f"--layer {' --layer '.join(distinct)}: this takes one layer only: name one; "
+                "`ccx explain`, `ccx cluster` and `ccx cache build` take several."
+            )
+        return distinct[0] if distinct else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +263,7 @@ class UnitOptions:
             help="Units by number, such as 1,5,10-20.",
             rich_help_panel=NETWORK,
             show_default="all",
+            autocompletion=completing_stored.run_units,
         ),
     ] = None
     random_units: Annotated[
@@ -237,6 +318,10 @@ class RunOptions:
         ),
     ] = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UsageError(f"--seed {self.seed} has to be 0 to {LARGEST_SEED:,}.")
+
 
 @dataclass(frozen=True, slots=True)
 class FormOptions:
@@ -248,7 +333,11 @@ class FormOptions:
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="A file to write to; - for stdout.", rich_help_panel=OUTPUT
+            "--output",
+            "-o",
+            help="A file to write to; - for stdout.",
+            rich_help_panel=OUTPUT,
+            autocompletion=completing.files,
         ),
     ] = "-"
 
@@ -286,6 +375,11 @@ class TalkOptions:
     ] = False
 
 
+@cache
+def _field_hints(group: type[Any]) -> dict[str, Any]:
+    return get_type_hints(group, include_extras=True)
+
+
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Show the fields of a command's option groups as options of its own."""
     hints = get_type_hints(command, include_extras=True)
@@ -296,7 +390,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         if not (isinstance(annotation, type) and is_dataclass(annotation)):
             shown.append(parameter.replace(annotation=annotation, kind=parameter.KEYWORD_ONLY))
             continue
-        field_hints = get_type_hints(annotation, include_extras=True)
+        field_hints = _field_hints(annotation)
         names = [field.name for field in fields(annotation)]
         groups[parameter.name] = (annotation, names)
         shown += [

@@ -9,16 +9,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.printable import escaped, printable, printable_lines
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Record = dict[str, Any]
 
@@ -52,6 +53,10 @@ class Column:
         return cell(record.get(self.key), self.decimals)
 
 
+# Stands before a table's columns where it is of several layers.
+LAYER = Column("layer", "layer", style="dim", whole=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Writes records in the form that was asked for, to ``file`` or, without one, to stdout."""
@@ -71,7 +76,7 @@ class Writer:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
         if self.form is Format.JSONL:
             with _reader_may_leave():
-                self.stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                self.stream.write(escaped(json.dumps(record, ensure_ascii=False)) + "\n")
                 self.stream.flush()
 
     def rest(self, records: Sequence[Record]) -> None:
@@ -81,15 +86,24 @@ class Writer:
                 case Format.JSONL:
                     pass
                 case Format.JSON:
-                    json.dump(records, self.stream, ensure_ascii=False, indent=1)
-                    self.stream.write("\n")
+                    text = json.dumps(records, ensure_ascii=False, indent=1)
+                    self.stream.write(escaped(text) + "\n")
                 case Format.CSV:
-                    self.stream.write(_csv(records, [column.key for column in self.columns]))
+                    text = _csv(records, [column.key for column in self.columns])
+                    # A program must get what there is; a terminal would obey it.
+                    self.stream.write(printable_lines(text) if self.stream.isatty() else text)
+                case Format.PARQUET:
+                    from ccx_cli.cli.parquet import parquet_bytes
+
+                    keys = [column.key for column in self.columns]
+                    self.stream.buffer.write(parquet_bytes(records, keys))
                 case Format.TABLE:
                     self._table(records)
             self.stream.flush()
 
     def _table(self, records: Sequence[Record]) -> None:
+        from rich.console import Console
+
         columns = list(self.columns)
         table = _draw(columns, records, self.title)
         console = Console(
@@ -120,21 +134,38 @@ def writing_to(
     CcxError
         If it cannot be written.
     """
+    if options.format is Format.PARQUET:
+        _check_parquet(options.output)
     if options.output == "-":
         yield Writer(None, options.format, columns, title, no_color)
         return
     path = Path(options.output)
     check_free(path, options.force)
-    text = io.StringIO()
+    content = io.BytesIO()
+    text = io.TextIOWrapper(content, encoding="utf-8", newline="\n")
     yield Writer(text, options.format, columns, title, True)
-    from ccx_cli.store.atomic import write_text
+    text.flush()
+    from ccx_cli.store.atomic import replacing
 
     try:
-        write_text(path, text.getvalue())
+        with replacing(path) as beside:
+            beside.write_bytes(content.getvalue())
     except OSError as error:
         raise CcxError(
             f"{path} cannot be written ({error.strerror}): name another file."
         ) from error
+
+
+def _check_parquet(output: str) -> None:
+    if find_spec("pyarrow") is None:
+        raise UsageError(
+            "--format parquet needs pyarrow, which is not installed: install it with "
+            "`pip install 'ccx-cli[parquet]'`, or take another format."
+        )
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError(
+            "--format parquet is not for a terminal: name a file with -o FILE, or send it on."
+        )
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -161,6 +192,19 @@ def print_text(text: str) -> None:
         sys.stdout.flush()
 
 
+def write_document(options: OutputOptions, text: str) -> None:
+    """Write text that is no records to what ``-o`` names.
+
+    Raises
+    ------
+    UsageError, CcxError
+        As ``writing_to`` does.
+    """
+    with writing_to(replace(options, format=Format.TABLE), ()) as writer, _reader_may_leave():
+        writer.stream.write(text.rstrip("\n") + "\n")
+        writer.stream.flush()
+
+
 def cell(value: Any, decimals: int = 4) -> str:
     """Write a value for a table: an open end as infinity, nothing as a dash."""
     match value:
@@ -175,7 +219,7 @@ def cell(value: Any, decimals: int = 4) -> str:
         case [lower, upper]:
             return f"{_end(lower, '-inf')} .. {_end(upper, 'inf')}"
         case _:
-            return str(value)
+            return printable(str(value))
 
 
 def _end(value: float | None, infinite: str) -> str:
@@ -201,7 +245,11 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
 
 
 def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> Table:
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    from rich.table import Table
+    from rich.text import Text
+
+    heading = Text(printable(title)) if title else None
+    table = Table(title=heading, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(
             column.title,
@@ -211,12 +259,14 @@ def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> T
             overflow="fold",
         )
     for record in records:
-        table.add_row(*(Text(column.text(record)) for column in columns))
+        table.add_row(*(Text(printable_lines(column.text(record))) for column in columns))
     return table
 
 
 def _width(table: Table) -> int:
     """Width that a table takes unwrapped: a pipe has no edge to wrap at."""
+    from rich.console import Console
+
     return Console(width=10_000, height=25).measure(table).maximum
 
 

@@ -82,7 +82,8 @@ def roles(
         writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
     ):
         opened, chosen, workers = open_stored(stored, units, run, places)
-        names = names_of(opened.choice, classes.class_names)
+        choice = opened.network("`ccx roles`")
+        names = names_of(choice, classes.class_names)
         activations = opened.activations()
         from ccx_cli.probe.networks import load_network
         from ccx_cli.study.roles import (
@@ -93,7 +94,7 @@ def roles(
             true_classes,
         )
 
-        network = load_network(opened.choice, passes.device)
+        network = load_network(choice, passes.device)
         weights = head_weights(network)
         if names is not None and len(names) != len(weights):
             raise UsageError(
@@ -103,7 +104,7 @@ def roles(
         n_images = len(opened.dataset.rows)
         with ThreadPoolExecutor(workers) as pool:
             batches = image_batches(
-                opened.dataset, opened.choice, range(n_images), passes.batch_size, pool
+                opened.dataset, choice, range(n_images), passes.batch_size, pool
             )
             predicted = predictions(network, batches, n_images, progress)
         truth = true_classes(opened.dataset, names or ())
@@ -153,5 +154,5 @@ def roles(
         if plot is not None:
             from ccx_cli.study.roles_plot import plot_roles
 
-            plot_roles(ious, accuracies, r, opened.choice.describe(), plot)
+            plot_roles(ious, accuracies, r, choice.describe(), plot)
             progress.note(f"Plot: {plot}")

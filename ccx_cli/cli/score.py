@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ccx_cli.cli import completing_stored
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     DataOptions,
@@ -19,6 +20,7 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.presets import PresetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,16 +58,23 @@ def score(
             metavar="FORMULA...",
             help='Such as "(water OR river) AND NOT blue"; names with commas or parentheses in '
             "double quotes.",
+            autocompletion=completing_stored.formula,
         ),
     ],
     unit: Annotated[
         int | None,
-        typer.Option(min=0, help="One unit, with its best formulas beside.", metavar="UNIT"),
+        typer.Option(
+            min=0,
+            help="One unit, with its best formulas beside.",
+            metavar="UNIT",
+            autocompletion=completing_stored.one_unit,
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="So many of the best ranges; 0 for all.")] = 20,
     data: DataOptions,
     network: NetworkOptions,
     units: UnitOptions,
+    preset: PresetOptions,
     ranges: RangeOptions,
     out: OutputOptions,
     talk: TalkOptions,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli import completing, completing_stored
 from ccx_cli.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -94,15 +95,24 @@ class VocabularyOptions:
         typer.Option(
             help="Only concepts of these categories, such as object,part.",
             rich_help_panel=VOCABULARY,
+            autocompletion=completing_stored.several_categories,
         ),
     ] = None
     concepts: Annotated[
         str | None,
-        typer.Option(help="Only these concepts, by name.", rich_help_panel=VOCABULARY),
+        typer.Option(
+            help="Only these concepts, by name.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing_stored.several_concepts,
+        ),
     ] = None
     exclude: Annotated[
         str | None,
-        typer.Option(help="Not these concepts, by name.", rich_help_panel=VOCABULARY),
+        typer.Option(
+            help="Not these concepts, by name.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing_stored.several_concepts,
+        ),
     ] = None
     min_frequency: Annotated[
         int,
@@ -111,7 +121,12 @@ class VocabularyOptions:
         ),
     ] = 0
     operators: Annotated[
-        str, typer.Option(help="Operators to use: or,and,not.", rich_help_panel=VOCABULARY)
+        str,
+        typer.Option(
+            help="Operators to use: or,and,not.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing.several_of("or", "and", "not"),
+        ),
     ] = "or,and,not"
 
 
@@ -127,9 +142,9 @@ def check_search(options: SearchOptions) -> None:
 
 
 def strategy_of(
-    search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex
+    search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex | None
 ) -> Strategy:
-    """Make the search that the options name, on a data set.
+    """Make the search that the options name, on a data set; without, where all may be used.
 
     Raises
     ------
@@ -147,10 +162,11 @@ def strategy_of(
     return OptimalStrategy(settings, space, within)
 
 
-def space_of(options: VocabularyOptions, index: ConceptIndex) -> SearchSpace | None:
+def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSpace | None:
     """Resolve the vocabulary options; ``None`` where they leave everything in."""
     if options == VocabularyOptions():
         return None
+    assert index is not None
     import numpy as np
 
     from ccx_cli.search.space import SearchSpace

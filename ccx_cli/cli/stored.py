@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli.completing_stored import runs
 from ccx_cli.cli.options import NETWORK, BatchSize, Device, PlaceOptions, RunOptions, UnitOptions
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class StoredOptions:
             metavar="[RUN]",
             help="A stored run, by name, the beginning of it, or directory.",
             show_default="the last one",
+            autocompletion=runs,
         ),
     ] = None
 
@@ -70,7 +72,7 @@ def open_stored(
     MissingInputError, UsageError, DamagedDataError
         If there is no such run or unit, or the run cannot be opened.
     """
-    from ccx_cli.cli.inputs import available_cores, roots_of
+    from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.store.results import find_run
     from ccx_cli.study.opened import open_run

@@ -15,8 +15,8 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.piped import PipedOptions, open_asked
 from ccx_cli.cli.sections import Section, write_sections
-from ccx_cli.cli.stored import StoredOptions, open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ SECTIONS = (
 
 def summary(
     *,
-    which: StoredOptions,
+    piped: PipedOptions,
     threshold: Annotated[
         float,
         typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category."),
@@ -102,6 +102,7 @@ def summary(
 
       ccx summary
       ccx summary demo-demo --format jsonl | jq 'select(.kind == "concept")'
+      ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx summary -
     """
     from ccx_cli.search.counts import count_data
     from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
@@ -110,8 +111,8 @@ def summary(
         reporting(talk) as progress,
         writing_to(out, (), no_color=talk.no_color) as writer,
     ):
-        opened, chosen, _ = open_stored(which, units, run, places)
-        stored = {unit: opened.units[unit] for unit in chosen}
+        asked = open_asked(piped, units, run, places, progress)
+        opened, stored = asked.opened, asked.records
         index = opened.index()
         category_of = {label.number: label.category for label in index.labels}
         found = []

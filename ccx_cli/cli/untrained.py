@@ -6,11 +6,17 @@ from dataclasses import replace
 
 from ccx_cli.cli.inputs import DEMO, Inputs, gather
 from ccx_cli.cli.jobs import prepare_job
-from ccx_cli.cli.options import DataOptions, NetworkOptions, PlaceOptions, RunOptions
+from ccx_cli.cli.options import (
+    DataOptions,
+    NetworkOptions,
+    PlaceOptions,
+    Precision,
+    RunOptions,
+)
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.search.job import ExplainJob
-from ccx_cli.search.strategy import strategy_from_identity
+from ccx_cli.search.strategy import Strategy, strategy_from_identity
 from ccx_cli.study.opened import OpenedRun
 from ccx_cli.study.stored import StoredRun
 
@@ -26,7 +32,8 @@ def untrained_inputs(
     progress: Progress,
 ) -> Inputs:
     """Resolve the data set of a run and its network, untrained."""
-    about, resized = opened.about, opened.choice.resized
+    choice = opened.network("an untrained counterpart", ": name one with --against")
+    about, resized = opened.about, choice.resized
     above = opened.dataset.directory.parent
     datasets = above.parent if about["subset"] == DEMO else above
     if datasets.absolute() != opened.roots.datasets.absolute():
@@ -35,10 +42,11 @@ def untrained_inputs(
         model=about["model"],
         model_arg=about.get("model_args"),
         pretrained="none",
-        layer=about["layer"],
+        layers=[about["layer"]],
         input_size=None if resized is None else "x".join(map(str, resized)),
         device=device,
         batch_size=batch_size,
+        precision=Precision(choice.precision),
     )
     return gather(places, DataOptions(about["subset"]), network, run, progress)
 
@@ -53,18 +61,28 @@ def job_like(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJo
     UsageError
         If the run's header does not tell them.
     """
-    found, search = stored.identity["ranges"], stored.identity["search"]
-    by_hand = None
-    if "by_hand" in found:
-        by_hand = [Range.from_json(ends) for ends in found["by_hand"]]
-    method = RangeMethod() if by_hand is not None else RangeMethod.from_identity(found)
-    wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
+    method, by_hand = ranges_like(stored)
     return prepare_job(
         inputs,
         method,
         by_hand,
-        lambda index: strategy_from_identity(wanted, len(index.concepts)),
+        lambda index: strategy_like(stored, len(index.concepts)),
         progress,
         split=stored.identity.get("split"),
         made_for=stored.name,
     )
+
+
+def ranges_like(stored: StoredRun) -> tuple[RangeMethod, list[Range] | None]:
+    """Return how a run found its ranges, and the ranges if they were given by hand."""
+    found = stored.identity["ranges"]
+    if "by_hand" in found:
+        return RangeMethod(), [Range.from_json(ends) for ends in found["by_hand"]]
+    return RangeMethod.from_identity(found), None
+
+
+def strategy_like(stored: StoredRun, n_concepts: int) -> Strategy:
+    """Return a run's search, without what lists other formulas beside the best."""
+    search = stored.identity["search"]
+    wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
+    return strategy_from_identity(wanted, n_concepts)

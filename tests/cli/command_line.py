@@ -14,7 +14,7 @@ import pytest
 
 from ccx_cli.cli.main import main
 
-PROGRAM = [sys.executable, "-c", "from ccx_cli.cli.main import run; run()"]
+PROGRAM = [sys.executable, "-c", "from ccx_cli.cli.entry import run; run()"]
 UNTRAINED = ["--model", "demo", "--pretrained", "none"]
 ON_TINY = [*UNTRAINED, "--subset", "tiny"]
 

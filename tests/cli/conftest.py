@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,12 @@ else:
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the user's settings out, and what a test forgets to place out of the user's home."""
-    for name in ("DATASETS", "MODELS", "SEGMENTATIONS", "ACTIVATIONS", "RESULTS"):
-        monkeypatch.delenv(f"CCX_ROOT_{name}", raising=False)
-    for name in ("CCX_DATA_DIR", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in [name for name in os.environ if name.startswith("CCX_")]:
+        monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,15 @@ COMMANDS = (
     "cache verify",
     "cache clear",
     "cluster",
+    "completion",
+    "config",
     "explain",
+    "info",
     "layers",
+    "render",
+    "rerun",
+    "schema",
+    "tui",
 )
 HEAVY = {"torch", "torchvision", "numba", "numpy", "h5py", "sklearn", "scipy", "pyeda", "textual"}
 

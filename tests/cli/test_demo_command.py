@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,29 @@ def test_the_next_command_works_as_it_is_told(demo: CommandLine) -> None:
 def test_a_file_gets_what_stdout_would(demo: CommandLine, tmp_path: Path) -> None:
     assert demo("demo", "-f", "csv", "-o", str(tmp_path / "demo.csv"), "-q").code == 0
     assert (tmp_path / "demo.csv").read_text() == demo("demo", "-f", "csv", "-q").out
+
+
+def test_the_report_is_written_and_opened_where_there_is_a_display(
+    demo: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def is_opened(page: str) -> bool:
+        opened.append(page)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", is_opened)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    ended = demo("demo", "--open-report")
+    page = demo.file("results/*/report.html")
+    assert ended.code == 0
+    assert page.as_uri() in ended.err
+    assert opened == []
+    assert b'id="part-47"' in page.read_bytes()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert "No browser" not in demo("demo", "--open-report").err
+    assert opened == [page.as_uri()]
 
 
 @pytest.mark.slow

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.cli.main import main
-from ccx_cli.probe.catalog import MODELS, choose_network
+from ccx_cli.probe.catalog import choose_network
 from ccx_cli.probe.published import PLACES365, imagenet_source
+from ccx_cli.probe.torchvision_models import MODELS
 from ccx_cli.probe.weight_files import PLACES365_FILES
 from ccx_cli.store.paths import resolve_roots
 

@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from ccx_cli.cli.diagnostics import _BarProgress, _PlainProgress
+from ccx_cli.cli.bars import BarProgress
+from ccx_cli.cli.diagnostics import _PlainProgress
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def shown(console: Console) -> str:
     ],
 )
 def test_a_bar(console: Console, total: int, done: int, unit: str, text: str) -> None:
-    with _BarProgress(console).task("Fetching", total, done=done, unit=unit) as task:
+    with BarProgress(console).task("Fetching", total, done=done, unit=unit) as task:
         task.advance(1_000_000)
     assert text in shown(console)
 

@@ -27,7 +27,7 @@ CATEGORIES = ("color", "object", "scene")
 
 @dataclass(frozen=True)
 class Picture:
-    """A photograph, ``(224, 224, 3)`` uint8, masks ``(28, 28)`` by category, its scene or 0."""
+    """A photograph, ``(h, w, 3)`` uint8, its masks by category, its scene or 0."""
 
     pixels: NDArray[np.uint8]
     masks: Mapping[str, NDArray[np.uint16]] = field(default_factory=dict)
@@ -51,9 +51,11 @@ def draw_pictures(count: int, seed: int = 0) -> list[Picture]:
     return pictures
 
 
-def write_set(datasets: Path, pictures: Sequence[Picture], folder: str = "tiny") -> Path:
-    """Write ``datasets/broden1_224`` and return it; the folder is also the subset."""
-    root = datasets / f"broden1_{SIDE}"
+def write_set(
+    datasets: Path, pictures: Sequence[Picture], folder: str = "tiny", side: int = SIDE
+) -> Path:
+    """Write ``datasets/broden1_<side>`` and return it; the folder is also the subset."""
+    root = datasets / f"broden1_{side}"
     (root / "images" / folder).mkdir(parents=True)
     index = [["image", "split", "ih", "iw", "sh", "sw", *CATEGORIES]]
     for number, picture in enumerate(pictures):
@@ -64,7 +66,8 @@ def write_set(datasets: Path, pictures: Sequence[Picture], folder: str = "tiny")
             name = cells[category] = f"{stem}_{category}.png"
             coded = np.stack([mask % 256, mask // 256, np.zeros_like(mask)], axis=-1)
             Image.fromarray(coded.astype(np.uint8)).save(root / "images" / name)
-        sizes = [str(size) for size in (SIDE, SIDE, MASK, MASK)]
+        masks = [*picture.masks.values(), np.empty((MASK, MASK))]
+        sizes = [str(size) for size in (*picture.pixels.shape[:2], *masks[0].shape)]
         index.append([f"{stem}.png", "val", *sizes, *(cells.get(c, "") for c in CATEGORIES)])
     _write(root / "index.csv", index)
     labels = [["number", "name", "category", "frequency", "coverage", "syns"]]

@@ -1,0 +1,41 @@
+"""The entry point of ``ccx``: from the first import on, Ctrl-C ends in a line, not a traceback."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_INTERRUPTED = 130
+
+
+def run() -> None:
+    """Run the process's command line and end the process with its exit code."""
+    sys.unraisablehook = _interrupt_again
+    try:
+        from ccx_cli.cli.main import main
+
+        code = main()
+    except KeyboardInterrupt:
+        # Nothing has begun yet, and what would say so may be half imported.
+        os.write(2, b"Interrupted.\n")
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        # A second Ctrl-C while Python waits for its threads would end in a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _interrupt_again(unraisable: UnraisableHookArgs) -> None:
+    """Interrupt once more where Python swallowed it, as it does while objects are cleared away."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        # Not from within this hook, which would swallow it as well.
+        threading.Timer(0.01, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -1,0 +1,244 @@
+"""``ccx info``: what a stored run is and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import OUTPUT, Format, OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.output import Column, Record, Writer, cell, write_document, writing_to
+from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.stored import StoredOptions
+from ccx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccx_cli.store.paths import Roots
+
+RUN, SESSION, CACHE, STUDY = "run", "session", "cache", "study"
+_SIZES = {"input_size", "mask_size"}
+
+
+def _units(record: Record) -> str:
+    of = record["asked"] or record["of_layer"]
+    return f"{record['finished']:,}" + ("" if of is None else f" of {of:,}")
+
+
+def _megabytes(record: Record) -> str:
+    return "-" if record["bytes"] is None else f"{record['bytes'] / 1e6:,.1f} MB"
+
+
+def _seconds(record: Record) -> str:
+    return "did not end" if record["seconds"] is None else f"{record['seconds']:,.1f} s"
+
+
+LISTED = (
+    Column("run", "run", style="bold"),
+    Column("units", "finished", right=True, show=_units),
+    Column("k", "num_clusters", right=True),
+    Column("search", "search"),
+    Column("length", "length", right=True),
+    Column("state", "state"),
+    Column("last worked on", "last", whole=True),
+    Column("made for", "made_for", spare=True),
+)
+SECTIONS = (
+    Section(RUN, "", (Column("what", "key", style="dim"), Column("is", "value"))),
+    Section(
+        SESSION,
+        "Sessions",
+        (
+            Column("started", "started", whole=True),
+            Column("took", "seconds", right=True, show=_seconds),
+            Column("units", "units", right=True),
+            Column("ccx", "ccx"),
+            Column("command", "command"),
+        ),
+    ),
+    Section(
+        CACHE,
+        "Made from",
+        (
+            Column("cache", "cache"),
+            Column("state", "state"),
+            Column("size", "bytes", right=True, show=_megabytes),
+            Column("directory", "directory"),
+        ),
+    ),
+    Section(
+        STUDY,
+        "Studies kept beside it",
+        (
+            Column("study", "study"),
+            Column("units", "units", right=True),
+            Column("lines", "lines", right=True),
+            Column("file", "file"),
+        ),
+    ),
+)
+
+
+def info(
+    *,
+    stored: StoredOptions,
+    everything: Annotated[bool, typer.Option("--all", metavar="", help="List all runs.")] = False,
+    methods: Annotated[
+        bool,
+        typer.Option(
+            "--methods",
+            metavar="",
+            help="Write the paragraph of a paper instead, with its references.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    latex: Annotated[
+        bool,
+        typer.Option(
+            "--latex", metavar="", help="The paragraph for LaTeX.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    bibtex: Annotated[
+        bool,
+        typer.Option(
+            "--bibtex", metavar="", help="The references for BibTeX.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    out: OutputOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Tell what a stored run is and how it was made.
+
+    Network, data set, ranges, search, units, sessions, digests, and whether
+    what it was made from is still there (by names and sizes; ccx cache verify
+    reads the files). What is damaged is shown as far as it goes.
+
+    [bold]Examples[/bold]
+
+      ccx info
+      ccx info --all
+      ccx info demo-demo --methods
+      ccx info demo-demo --bibtex -o references.bib
+    """
+    from ccx_cli.store.paths import resolve_roots
+
+    roots = resolve_roots(
+        places.data_dir,
+        datasets=places.root_datasets,
+        models=places.root_models,
+        segmentations=places.root_segmentations,
+        activations=places.root_activations,
+        results=places.root_results,
+    )
+    documents = [
+        name for name, given in (("--methods", methods or latex), ("--bibtex", bibtex)) if given
+    ]
+    _check(stored, everything, documents, out.format)
+    if documents:
+        _write_document(stored, roots, latex=latex, bibtex=bibtex, out=out)
+        return
+    with (
+        reporting(talk) as progress,
+        writing_to(out, LISTED if everything else (), no_color=talk.no_color) as writer,
+    ):
+        if everything:
+            records = _all_runs(roots)
+            for record in records:
+                writer.line(record)
+            writer.rest(records)
+            if not records:
+                progress.note(f"There are no runs in {roots.results}: `ccx explain` makes them.")
+            return
+        record = _one_run(stored, roots)
+        _write(writer, record)
+        for note in record["notes"]:
+            progress.note(note)
+
+
+def _check(stored: StoredOptions, everything: bool, documents: list[str], form: Format) -> None:
+    if everything and (stored.run_name is not None or documents):
+        other = documents[0] if documents else stored.run_name
+        raise UsageError(f"--all lists all runs and {other} asks for one: leave one out.")
+    if len(documents) > 1:
+        raise UsageError(f"{' and '.join(documents)} are two documents: ask for one at a time.")
+    if documents and form is not Format.TABLE:
+        raise UsageError(f"{documents[0]} writes text, not {form}: leave out --format.")
+
+
+def _write_document(
+    stored: StoredOptions, roots: Roots, *, latex: bool, bibtex: bool, out: OutputOptions
+) -> None:
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.methods import methods_latex, methods_text, run_references
+    from ccx_cli.study.viewed import view_run
+
+    run = view_run(find_run(roots.results, stored.run_name), roots)
+    if bibtex:
+        text = "\n\n".join(reference.bibtex for reference in run_references(run))
+    else:
+        text = methods_latex(run) if latex else methods_text(run)
+    write_document(out, text)
+
+
+def _all_runs(roots: Roots) -> list[Record]:
+    from ccx_cli.store.results import stored_runs
+    from ccx_cli.study.provenance import list_run
+    from ccx_cli.study.viewed import view_run
+
+    return [list_run(view_run(run, roots)) for run in stored_runs(roots.results)]
+
+
+def _one_run(stored: StoredOptions, roots: Roots) -> Record:
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.provenance import describe_run
+    from ccx_cli.study.viewed import view_run
+
+    return describe_run(view_run(find_run(roots.results, stored.run_name), roots))
+
+
+def _write(writer: Writer, record: Record) -> None:
+    match writer.form:
+        case Format.TABLE:
+            write_sections(writer, SECTIONS, list(_rows(record)))
+        case Format.CSV | Format.PARQUET:
+            writer.rest([dict(_flat(record))])
+        case _:
+            writer.line(record)
+            writer.rest([record])
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of objects in objects under names such as ``network.model``."""
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _rows(record: Record) -> Iterator[Record]:
+    """Yield a row for everything that is known, then the sessions, caches and studies."""
+    lists = {"sessions": SESSION, "caches": CACHE, "studies": STUDY}
+    for key, value in _flat({key: value for key, value in record.items() if key not in lists}):
+        if value not in (None, [], "") and key != "notes":
+            yield {
+                "kind": RUN,
+                "key": key.replace(".", " ").replace("_", " "),
+                "value": _cell(key, value),
+            }
+    for key, kind in lists.items():
+        for each in record[key]:
+            yield {"kind": kind, **each, "ccx": each.get("versions", {}).get("ccx")}
+
+
+def _cell(key: str, value: Any) -> str:
+    name = key.rpartition(".")[2]
+    if name == "by_hand":
+        return ", ".join(cell(ends) for ends in value)
+    if name in _SIZES:
+        return " x ".join(map(str, value))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) and name != "mean_iou" else cell(value)

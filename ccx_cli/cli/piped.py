@@ -1,0 +1,114 @@
+"""Explanation records from stdin, in the place of a stored run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.completing_stored import runs
+from ccx_cli.cli.options import PlaceOptions, RunOptions, UnitOptions
+from ccx_cli.cli.stored import StoredOptions, open_stored
+from ccx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccx_cli.progress import Progress
+    from ccx_cli.store.lines import Record
+    from ccx_cli.study.opened import OpenedRun
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class PipedOptions(StoredOptions):
+    """Which run, or which records of it."""
+
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|-]",
+            help="A stored run, by name, the beginning of it, or directory; - for explanations "
+            "from stdin, as `ccx explain -f jsonl` writes them.",
+            show_default="the last one",
+            autocompletion=runs,
+        ),
+    ] = None
+    run_of_records: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="With -, the run that the explanations are from.",
+            show_default="the last one that holds them",
+            autocompletion=runs,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a study is asked about.
+
+    Attributes
+    ----------
+    opened
+        The run.
+    units
+        Its units to look at, ascending.
+    workers
+        Threads to use.
+    records
+        The records of those units to look at, by unit; all there are unless some came from stdin.
+    """
+
+    opened: OpenedRun
+    units: list[int]
+    workers: int
+    records: dict[int, list[Record]]
+
+    def has(self, record: Record) -> bool:
+        """Tell whether a record of a study is about one of these."""
+        mine = self.records[record["unit"]]
+        return any(each["cluster"] == record["cluster"] for each in mine)
+
+
+def open_asked(
+    piped: PipedOptions,
+    units: UnitOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+    progress: Progress,
+) -> Asked:
+    """Open the run that the options name, or the one that the records on stdin are from.
+
+    Raises
+    ------
+    MissingInputError, UsageError, DamagedDataError
+        If there is no such run or unit, or a line is no record of it.
+    """
+    if piped.run_name != STDIN:
+        if piped.run_of_records is not None:
+            raise UsageError("--run says where records from stdin are from: give it with -.")
+        opened, chosen, workers = open_stored(piped, units, run, places)
+        return Asked(opened, chosen, workers, {unit: opened.units[unit] for unit in chosen})
+    if units.units is not None or units.random_units:
+        raise UsageError("--units and --random-units choose from a whole run: leave them out.")
+    from ccx_cli.cli.places import available_cores, roots_of
+    from ccx_cli.store.results import find_run, stored_runs
+    from ccx_cli.study.opened import open_run
+    from ccx_cli.study.recognised import chosen_records, find_run_of, read_lines
+
+    if sys.stdin.isatty():
+        raise UsageError("- reads explanations from a pipe, and stdin is a terminal.")
+    lines = read_lines(sys.stdin.buffer)
+    roots = roots_of(places)
+    if piped.run_of_records is None:
+        stored = find_run_of(lines, stored_runs(roots.results))
+        progress.note(f"The explanations are those of {stored.directory.name}.")
+    else:
+        stored = find_run(roots.results, piped.run_of_records)
+    opened = open_run(stored, roots)
+    records = chosen_records(lines, opened.units, stored.directory.name)
+    return Asked(opened, list(records), run.workers or available_cores(), records)

@@ -1,0 +1,278 @@
+"""``ccx rerun``: a stored run again, from its header alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.completing_stored import run_units
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.explain import COLUMNS as EXPLAINED
+from ccx_cli.cli.options import RUNNING, OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.output import Column, Record, Writer, writing_to
+from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.stored import PassOptions, StoredOptions
+from ccx_cli.errors import CcxError, UsageError
+
+if TYPE_CHECKING:
+    from ccx_cli.cli.inputs import Inputs
+    from ccx_cli.progress import Progress
+    from ccx_cli.search.job import ExplainJob
+    from ccx_cli.store.paths import Roots
+    from ccx_cli.study.stored import StoredRun
+
+CHECK, DIFFERENCE = "check", "difference"
+SECTIONS = (
+    Section(
+        DIFFERENCE,
+        "Lines that differ",
+        (
+            Column("unit", "unit", right=True),
+            Column("cluster", "cluster", right=True),
+            Column("stored", "formula", style="bold"),
+            Column("found now", "formula_now", style="bold"),
+            Column("IoU", "iou", right=True),
+            Column("IoU now", "iou_now", right=True),
+            Column("differs in", "differs", show=lambda record: ", ".join(record["differs"])),
+        ),
+    ),
+    Section(
+        CHECK,
+        "",
+        (
+            Column("run", "run", style="bold"),
+            Column("units", "units", right=True),
+            Column("lines", "lines", right=True),
+            Column("equal", "equal", right=True),
+            Column("different", "different", right=True),
+        ),
+    ),
+)
+
+
+def rerun(
+    *,
+    stored: StoredOptions,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", metavar="", help="Find its lines again, elsewhere, and compare them."
+        ),
+    ] = False,
+    without_caches: Annotated[
+        bool,
+        typer.Option(
+            "--without-caches",
+            metavar="",
+            help="With --check, also make the concept index, activations and ranges again.",
+        ),
+    ] = False,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed",
+            metavar="",
+            help="Go on where an input changed since; what is found is another run then.",
+        ),
+    ] = False,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these units, such as 1,5,10-20.",
+            show_default="those the run asked for",
+            autocompletion=run_units,
+        ),
+    ] = None,
+    passes: PassOptions,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes or threads; 0 for one a core.", rich_help_panel=RUNNING
+        ),
+    ] = 0,
+    out: OutputOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Run a stored run again, exactly as its header describes it.
+
+    Units that are finished are not done twice: a run that was cut off is
+    completed. In another --data-dir it is made anew, under the same name. With
+    --check its lines are found again in a temporary place (TMPDIR) and
+    compared; exits with 1 if one differs, with 4 if an input changed.
+
+    [bold]Examples[/bold]
+
+      ccx rerun
+      ccx rerun demo-demo --check --units 0-3
+      ccx rerun old/results/NAME --data-dir new
+    """
+    from ccx_cli.cli.places import available_cores, roots_of
+    from ccx_cli.cli.rerunning import changes_since, inputs_of, refuse_changes
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.stored import read_run
+
+    if without_caches and not check:
+        raise UsageError("--without-caches goes with --check: add that, or leave it out.")
+    with (
+        reporting(talk) as progress,
+        writing_to(out, () if check else EXPLAINED, no_color=talk.no_color) as writer,
+    ):
+        roots = roots_of(places)
+        run = find_run(roots.results, stored.run_name)
+        before = read_run(run)
+        inputs = inputs_of(run, roots, places, passes, workers or available_cores(), progress)
+        changes = changes_since(before, inputs)
+        if not changed:
+            refuse_changes(changes)
+        for sentence in changes:
+            progress.note(sentence)
+        if before.identity["search"].get("time_limit") is not None:
+            progress.note("It was searched with --time-limit, so lines may differ.")
+        if check:
+            with _elsewhere(roots, without_caches) as temporary:
+                _check(before, replace(inputs, roots=temporary), changes, units, writer, progress)
+        else:
+            _again(before, run.directory, inputs, changes, units, roots, writer, progress)
+
+
+@contextmanager
+def _elsewhere(roots: Roots, without_caches: bool) -> Iterator[Roots]:
+    """Yield roots with results, and caches if so asked, in a temporary place."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="ccx-check-") as name:
+        place = Path(name)
+        there = replace(roots, results=place / "results")
+        if without_caches:
+            there = replace(
+                there,
+                segmentations=place / "segmentations",
+                activations=place / "activations",
+            )
+        yield there
+
+
+def _again(
+    before: StoredRun,
+    directory: Path,
+    inputs: Inputs,
+    changes: list[str],
+    units: str | None,
+    roots: Roots,
+    writer: Writer,
+    progress: Progress,
+) -> None:
+    from ccx_cli.cli.jobs import session_of
+    from ccx_cli.store.results import ResultsRun
+    from ccx_cli.study.provenance import asked_units
+    from ccx_cli.study.viewed import view_run
+
+    job = _prepared(before, inputs, changes, progress)
+    available = job.activations.units
+    chosen = sorted(before.units)
+    asked = asked_units(view_run(ResultsRun(directory, {}), roots))
+    if units is not None:
+        chosen = _parsed(units, available, job)
+    elif asked is not None:
+        chosen = asked
+    else:
+        progress.note(
+            f"The header of {before.name}, of an older version, does not say which units were "
+            f"asked for: the {len(chosen):,} that are stored are taken."
+        )
+    stored = set(job.results.finished())
+    records: list[Record] = []
+    for explained in job.explain(chosen, inputs.workers, session_of(), progress):
+        for record in explained:
+            writer.line(record)
+        records += explained
+    writer.rest(records)
+    found = len(set(chosen) - stored)
+    progress.note(
+        f"{len(chosen):,} of {available:,} units, {found:,} of them found now; stored in "
+        f"{job.results.directory}"
+    )
+
+
+def _check(
+    before: StoredRun,
+    inputs: Inputs,
+    changes: list[str],
+    units: str | None,
+    writer: Writer,
+    progress: Progress,
+) -> None:
+    from ccx_cli.cli.jobs import session_of
+    from ccx_cli.cli.options import UnitOptions
+    from ccx_cli.cli.units import chosen_of_run
+
+    chosen = chosen_of_run(UnitOptions(units), 0, before.units, before.name)
+    job = _prepared(before, inputs, changes, progress)
+    lines = 0
+    records: list[Record] = []
+    for unit, found in zip(
+        chosen, job.explain(chosen, inputs.workers, session_of(), progress), strict=True
+    ):
+        lines += len(before.units[unit])
+        records += differences(before.units[unit], found)
+    total = {
+        "kind": CHECK,
+        "run": before.name,
+        "units": len(chosen),
+        "lines": lines,
+        "equal": lines - sum(record["iou"] is not None for record in records),
+        "different": len(records),
+    }
+    write_sections(writer, SECTIONS, [*records, total])
+    if records:
+        raise CcxError(
+            f"{len(records):,} of {lines:,} lines of {before.name} come out otherwise here: "
+            f"`ccx info {before.name}` shows the versions that it was made with."
+        )
+    progress.note(f"All {lines:,} lines of {len(chosen):,} units come out the same.")
+
+
+def differences(stored: list[Record], found: list[Record]) -> list[Record]:
+    """Return a row for every range of one unit whose lines are not the same."""
+    then, now = ({record["cluster"]: record for record in side} for side in (stored, found))
+    rows = []
+    for cluster in dict.fromkeys((*then, *now)):
+        old, new = then.get(cluster, {}), now.get(cluster, {})
+        keys = [key for key in dict.fromkeys((*old, *new)) if old.get(key) != new.get(key)]
+        if keys or old.keys() != new.keys():
+            rows.append(
+                {
+                    "kind": DIFFERENCE,
+                    "unit": stored[0]["unit"],
+                    "cluster": cluster,
+                    "differs": keys or sorted(old.keys() ^ new.keys()),
+                    "formula": old.get("formula"),
+                    "formula_now": new.get("formula"),
+                    "iou": old.get("iou"),
+                    "iou_now": new.get("iou"),
+                }
+            )
+    return rows
+
+
+def _prepared(
+    before: StoredRun, inputs: Inputs, changes: list[str], progress: Progress
+) -> ExplainJob:
+    from ccx_cli.cli.rerunning import check_same, job_again
+
+    job = job_again(before, inputs, progress)
+    if not changes:
+        check_same(job, before)
+    return job
+
+
+def _parsed(units: str, available: int, job: ExplainJob) -> list[int]:
+    from ccx_cli.cli.units import parse_units
+
+    return parse_units(units, available, job.explainer.layer)

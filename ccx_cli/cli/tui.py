@@ -1,0 +1,62 @@
+"""``ccx tui``: browse stored explanations in the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.completing_stored import one_unit
+from ccx_cli.cli.options import PlaceOptions
+from ccx_cli.cli.stored import StoredOptions
+
+
+def tui(
+    *,
+    which: StoredOptions,
+    unit: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="UNIT", help="Begin with this unit.", autocompletion=one_unit),
+    ] = None,
+    places: PlaceOptions,
+) -> None:
+    """Browse stored explanations in the terminal.
+
+    Lists the runs, their units and concepts; shows a unit's ranges, histogram,
+    formulas, metrics and images, scores formulas that you type, and puts two
+    runs side by side. Nothing stored is changed. Press ? for the keys.
+
+    [bold]Examples[/bold]
+
+      ccx tui
+      ccx tui demo-demo --unit 33
+    """
+    from ccx_cli.errors import UsageError
+    from ccx_cli.store.paths import ROOT_NAMES, resolve_roots
+    from ccx_cli.store.results import find_run
+
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError(
+            "`ccx tui` needs a terminal to draw in and to read keys from: run it without a pipe, "
+            "or use `ccx summary`."
+        )
+    if os.environ.get("TERM") in (None, "", "dumb"):
+        raise UsageError(
+            "`ccx tui` needs a terminal that can move the cursor, and TERM says that this one "
+            "cannot: use `ccx summary`."
+        )
+    given = {name: getattr(places, f"root_{name}") for name in ROOT_NAMES}
+    roots = resolve_roots(places.data_dir, **given)
+    asked = which.run_name is not None or unit is not None
+    start = find_run(roots.results, which.run_name).directory if asked else None
+
+    from ccx_cli.tui.app import CcxApp
+    from ccx_cli.tui.terminal_graphics import ask_terminal
+
+    ask_terminal()
+    app = CcxApp(roots, start, unit)
+    app.run()
+    if app.return_code:
+        raise typer.Exit(app.return_code)

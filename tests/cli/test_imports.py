@@ -1,0 +1,117 @@
+"""What commands import: a first answer within half a second leaves no room for numba or torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.completion_data import RUN, keep
+else:
+    from completion_data import RUN, keep
+
+# Packages that take a tenth of a second or more.
+HEAVY = {
+    "torch",
+    "torchvision",
+    "numba",
+    "numpy",
+    "h5py",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "PIL",
+    "pyeda",
+    "textual",
+    "pyarrow",
+    "pydantic",
+    "rich",
+}
+# Typer reads the values of options with pydantic, and writes help with Rich.
+PARSED = {"pydantic", "rich"}
+ARRAYS = PARSED | {"numpy"}
+CACHES = ARRAYS | {"h5py"}
+# The index of concepts is counted by compiled code.
+COUNTED = CACHES | {"numba", "scipy", "PIL"}
+NOTHING: set[str] = set()
+MAY_IMPORT = (
+    (
+        NOTHING,
+        (
+            "__complete zsh ccx",
+            "__complete zsh ccx explain --mo",
+            "__complete zsh ccx explain --model res",
+            "__complete zsh ccx explain --layer l",
+            "__complete zsh ccx explain --pretrained p",
+            "__complete zsh ccx explain --subset a",
+            f"__complete zsh ccx metrics {RUN} --units 1",
+            "__complete zsh ccx score s",
+            "__complete fish ccx cache clear r",
+            "__complete bash := 'ccx metrics res'",
+        ),
+    ),
+    (
+        PARSED,
+        (
+            "--version",
+            "--help",
+            "explain --help",
+            "compare runs --help",
+            "tui --help",
+            "render --help",
+            "completion bash",
+            "fetch --list",
+        ),
+    ),
+    (CACHES, ("cache list",)),
+)
+RESULT_COMMANDS = {
+    "summary": COUNTED,
+    "compare runs RUN RUN": ARRAYS,
+    "concepts --subset tiny": COUNTED,
+}
+
+
+def imported(lines: Sequence[str], data: Path) -> tuple[set[int], set[str]]:
+    """Run command lines in one process; return their exit codes and what was imported."""
+    code = (
+        "import sys, shlex; from ccx_cli.cli.main import main;"
+        "codes = [main(shlex.split(line)) for line in sys.argv[1:]];"
+        "print(*{int(code) for code in codes}, file=sys.stderr);"
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *lines],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CCX_DATA_DIR": str(data)},
+        check=True,
+    )
+    codes, modules = ended.stderr.splitlines()[-2:]
+    return set(map(int, codes.split())), set(modules.split())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return keep(tmp_path_factory.mktemp("imports") / "data")
+
+
+@pytest.mark.parametrize(("allowed", "lines"), MAY_IMPORT)
+def test_first_answers(allowed: set[str], lines: tuple[str, ...], data: Path) -> None:
+    codes, modules = imported(lines, data)
+    assert codes == {0}
+    assert modules & HEAVY <= allowed
+
+
+@pytest.mark.parametrize("line", RESULT_COMMANDS)
+def test_results(line: str, tiny_data: Path) -> None:
+    run = next((tiny_data / "results").iterdir()).name
+    codes, modules = imported([line.replace("RUN", run)], tiny_data)
+    assert codes == {0}
+    assert modules & HEAVY <= RESULT_COMMANDS[line]

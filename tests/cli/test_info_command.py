@@ -1,0 +1,226 @@
+"""``ccx info``: runs of all states, the paragraph of a paper, and no torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ccx_cli.store.shards import read_manifest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+
+@pytest.fixture
+def kept(ccx: CommandLine) -> Path:
+    """The directory of the run that there is: units 0 to 3."""
+    return ccx.file("results/*/header.json").parent
+
+
+def edit_header(run: Path, edit: Any) -> None:
+    path = run / "header.json"
+    header = json.loads(path.read_text(encoding="utf-8"))
+    edit(header)
+    path.write_text(json.dumps(header), encoding="utf-8")
+
+
+def test_a_run_is_told_by_its_files(ccx: CommandLine, kept: Path) -> None:
+    (told,) = ccx("info", "-f", "jsonl").lines
+    header = json.loads((kept / "header.json").read_text(encoding="utf-8"))
+    assert (told["run"], told["state"]) == (kept.name, "finished")
+    assert told["network"]["layer"] == header["about"]["layer"]
+    assert told["network"]["weights_sha256"] is None  # seeded
+    assert told["dataset"]["labels_fingerprint"] == header["identity"]["segmentation"]
+    assert told["dataset"]["mask_size"] == [28, 28]
+    assert told["ranges"]["kmeans"] == "exact"
+    assert told["units"] == {
+        "finished": 4,
+        "asked": 4,
+        "of_layer": header["about"]["units"],
+        "numbers": "0-3",
+        "missing": "",
+    }
+    (session,) = told["sessions"]
+    assert session["asked"] == "0-3"
+    assert session["seconds"] >= 0
+    assert session["versions"]["numpy"] == header["sessions"][0]["numpy"]
+    assert {cache["cache"]: cache["state"] for cache in told["caches"]} == {
+        "concept index": "whole",
+        "activations": "whole",
+        "ranges": "whole",
+    }
+    assert told["bytes"] == sum(path.stat().st_size for path in kept.iterdir())
+
+
+def test_every_form_tells_the_same(ccx: CommandLine, kept: Path) -> None:
+    table = ccx("info").out
+    for word in (kept.name, "28 x 28", "Sessions", "Made from", "0-3"):
+        assert word in table
+    header, row = ccx("info", "-f", "csv").out.splitlines()
+    assert "network.layer" in header.split(",")
+    assert row.startswith(kept.name)
+    assert json.loads(ccx("info", "-f", "json").out) == ccx("info", "-f", "jsonl").lines
+
+
+def test_what_became_of_the_caches_is_seen(ccx: CommandLine, kept: Path) -> None:
+    shard = ccx.file("activations/*/*.h5")
+    shard.write_bytes(shard.read_bytes()[:-1])
+    for path in ccx.files("segmentations/*/sets.*"):
+        read_manifest(path.parent).drop(["sets"])
+    (told,) = ccx("info", "-f", "jsonl").lines
+    assert [cache["state"] for cache in told["caches"]] == ["partly there", "damaged", "whole"]
+    # Where they are not, they are looked for where they were.
+    names = {"segmentation": "/nowhere/a", "activations": "/nowhere/b"}
+    edit_header(kept, lambda header: header["about"].update(names))
+    (told,) = ccx("info", "-f", "jsonl").lines
+    assert {cache["state"] for cache in told["caches"]} == {"gone"}
+
+
+def test_studies_beside_it_are_listed(ccx: CommandLine, kept: Path) -> None:
+    assert ccx("metrics", "--no-label-masking", "--units", "0-1", "-q").code == 0
+    (told,) = ccx("info", "-f", "jsonl").lines
+    (study,) = told["studies"]
+    assert (study["study"], study["units"]) == ("metrics", 2)
+
+
+@pytest.mark.parametrize(
+    ("harm", "state", "word"),
+    [
+        (lambda run: (run / "header.json").write_text("{"), "damaged", "cannot be read"),
+        (lambda run: (run / "header.json").unlink(), "damaged", "no"),
+        (lambda run: edit_header(run, lambda h: h.update(version=99)), "damaged", "version"),
+        (lambda run: edit_header(run, lambda h: h.pop("identity")), "damaged", ""),
+        (lambda run: edit_header(run, lambda h: h.update(about=[])), "damaged", ""),
+        (
+            lambda run: edit_header(run, lambda h: h["sessions"][-1].pop("finished")),
+            "unfinished",
+            "did not finish",
+        ),
+        (
+            lambda run: edit_header(run, lambda h: h["sessions"][-1].update(asked="0-9")),
+            "unfinished",
+            "",
+        ),
+        (
+            lambda run: (run / "explanations.jsonl").write_text('{"unit": 0}\n'),
+            "damaged",
+            "damaged",
+        ),
+        (lambda run: (run / "explanations.jsonl").unlink(), "unfinished", ""),
+        (
+            lambda run: edit_header(run, lambda h: h.update(sessions=[{"started": 3}])),
+            "unfinished",
+            "did not finish",
+        ),
+    ],
+)
+def test_a_damaged_run_is_shown_as_far_as_it_goes(
+    ccx: CommandLine, kept: Path, harm: Any, state: str, word: str
+) -> None:
+    harm(kept)
+    ended = ccx("info", kept.name, "-f", "jsonl")
+    assert ended.code == 0
+    assert ended.lines[0]["state"] == state
+    assert word in ended.err
+    listed = ccx("info", "--all")
+    assert listed.code == 0
+    assert ccx("info", kept.name).code == 0
+    papers = ccx("info", kept.name, "--methods")
+    assert papers.code in (0, 2)
+    assert "Traceback" not in papers.err
+    assert "a fault of ccx" not in papers.err
+
+
+def test_all_runs_are_listed_those_last_worked_on_first(ccx: CommandLine, kept: Path) -> None:
+    assert ccx.explain("--units", "0", "--num-clusters", "1", "--length", "1", "-q").code == 0
+    first, second = ccx("info", "--all", "-f", "jsonl").lines
+    assert (second["run"], second["finished"], second["num_clusters"]) == (kept.name, 4, 5)
+    assert (first["length"], first["search"], first["finished"]) == (1, "optimal", 1)
+    assert kept.name in ccx("info", "--all").out
+
+
+def test_no_runs_are_no_error(unused: CommandLine) -> None:
+    ended = unused("info", "--all", "-f", "json")
+    assert (ended.code, ended.out) == (0, "[]\n")
+    assert "There are no runs" in ended.err
+    assert unused("info").code == 3
+
+
+def test_the_paragraph_says_what_was_run(ccx: CommandLine) -> None:
+    text = ccx("info", "--methods").out
+    for part in (
+        "We explained 4 of the 48 units of the layer layer4",
+        "random weights, seed 0",
+        "Clustered Compositional Explanations [1], which builds on Compositional Explanations [2]",
+        "the 6 images of the subset tiny",
+        "5 ranges by exact one-dimensional k-means [4]",
+        "at most 3 concepts",
+        "every formula is proven to be the best there is",
+        "28 x 28",
+        "[1] B. La Rosa, L. H. Gilpin and R. Capobianco.",
+    ):
+        assert part in text
+    assert text.count("\n[") == 5
+
+
+def test_other_methods_are_called_by_their_names(ccx: CommandLine) -> None:
+    ccx.explain("--units", "0", "--num-clusters", "1", "--length", "1", "-q")
+    text = ccx("info", "--methods").out
+    assert "with Network Dissection [1] on" in text
+    assert "a share of 0.005" in text
+    assert "the concept whose pixels" in text
+    ccx.explain("--units", "0", "--ranges", "0:1.5,1.5:inf", "--search", "beam", "-q")
+    text = ccx("info", "--methods").out
+    assert "set by hand, the same for every unit: (0, 1.5), (1.5, infinity)" in text
+    assert "a beam search that keeps 5 formulas" in text
+    assert "proven" not in text
+    ccx.explain("--units", "0", "--categories", "object", "--operators", "or", "-q")
+    text = ccx("info", "--methods").out
+    assert "2 of which were allowed, joined from left to right by OR whose" in text
+
+
+def test_latex_cites_what_bibtex_has(ccx: CommandLine, tmp_path: Path) -> None:
+    import re
+
+    latex = ccx("info", "--latex").out
+    file = tmp_path / "references.bib"
+    assert ccx("info", "--bibtex", "-o", str(file)).out == ""
+    entries = file.read_text(encoding="utf-8")
+    cited = set(re.findall(r"\\cite\{(\w+)\}", latex))
+    assert cited == set(re.findall(r"^@\w+\{(\w+),$", entries, re.MULTILINE))
+    assert r"broden1\_224" in latex
+    assert entries.count("{") == entries.count("}")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--all", "--methods"], "--all lists all runs"),
+        (["--methods", "--bibtex"], "two documents"),
+        (["--bibtex", "-f", "json"], "writes text, not json"),
+        (["nonesuch"], "no run nonesuch"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(ccx: CommandLine, words: list[str], sentence: str) -> None:
+    ended = ccx("info", *words)
+    assert ended.code in (2, 3)
+    assert sentence in ended.err
+
+
+def test_it_needs_neither_torch_nor_numba(tiny_data: Path) -> None:
+    code = (
+        "import sys; from ccx_cli.cli.main import main;"
+        f"places = ['--data-dir', {str(tiny_data)!r}];"
+        "codes = [main(['info', *each, *places]) for each in ([], ['--all'], ['--methods'])];"
+        "heavy = {'torch', 'numba'} & set(sys.modules);"
+        "sys.exit(f'{codes} {heavy}' if any(codes) or heavy else 0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,203 @@
+"""``ccx render``: panels, plots and the table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from ccx_cli.cli.render import Images
+from ccx_cli.study.unit_images import Show
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine, Ended
+else:
+    from command_line import CommandLine, Ended
+
+
+def _render(ccx: CommandLine, *given: str, form: str = "jsonl") -> Ended:
+    return ccx("render", *given, "--dir-images", str(ccx.data / "figures"), "-f", form)
+
+
+def _figures(ccx: CommandLine) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in ccx.files("figures/*")}
+
+
+def _run(ccx: CommandLine) -> Path:
+    return ccx.file("results/*/header.json").parent
+
+
+def test_options_name_every_choice_of_images() -> None:
+    assert {each.value for each in Images} == {each.value for each in Show}
+
+
+def test_panels_of_chosen_units(ccx: CommandLine) -> None:
+    ended = _render(ccx, "--units", "1,3", "--top-k", "3")
+    assert ended.code == 0
+    paths = [str(ccx.data / "figures" / f"unit_{unit}_c_5_top.png") for unit in (1, 3)]
+    assert ended.lines == [
+        {"unit": unit, "kind": "panel", "path": path, "drawn": True, "lacks": []}
+        for unit, path in zip((1, 3), paths, strict=True)
+    ]
+    assert f"2 figures in {ccx.data / 'figures'}." in ended.err
+    for path in paths:
+        with Image.open(path) as image:
+            assert image.width == 40 + 3 * 234 - 10
+
+
+@pytest.mark.slow
+def test_workers_change_no_byte(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ccx_cli.render import figures
+
+    given = ["--kind", "distribution", "--units", "0-2", "--file-type", "pdf"]
+    alone = _render(ccx, *given, "--workers", "1")
+    first = _figures(ccx)
+    assert len(first) == 3
+    monkeypatch.setattr(figures, "_UNITS_PER_PROCESS", 2)
+    assert _render(ccx, *given, "--workers", "2", "--force").out == alone.out
+    assert _figures(ccx) == first
+
+
+def test_panels_are_the_same_on_every_run_and_differ_by_seed(ccx: CommandLine) -> None:
+    given = ["--units", "1", "--show", "sample", "--top-k", "1"]
+    _render(ccx, *given, "--filename-figure", "one")
+    _render(ccx, *given, "--filename-figure", "two")
+    _render(ccx, *given, "--filename-figure", "other", "--seed", "3", "--show", "misses")
+    figures = _figures(ccx)
+    assert figures["one.png"] == figures["two.png"] != figures["other.png"]
+
+
+def test_figures_that_are_there_stay_unless_they_show_something_else(ccx: CommandLine) -> None:
+    given = ["--kind", "published", "--units", "0,1"]
+    assert [line["drawn"] for line in _render(ccx, *given).lines] == [True, True]
+    before = _figures(ccx)
+    (ccx.data / "figures" / "unit_1_c_5.png").unlink()
+    again = _render(ccx, *given)
+    assert [line["drawn"] for line in again.lines] == [False, True]
+    assert "2 figures in" in again.err
+    assert "1 of them from before" in again.err
+    assert _figures(ccx) == before
+    other = _render(ccx, *given, "--top-k", "1")
+    assert other.code == 2
+    assert "unit_0_c_5.png is there already and shows something else: add --force" in other.err
+    assert _figures(ccx) == before
+    assert _render(ccx, *given, "--top-k", "1", "--force").code == 0
+    assert _figures(ccx)["unit_0_c_5.png"] != before["unit_0_c_5.png"]
+
+
+def test_plots_of_a_whole_run_need_no_activations(ccx: CommandLine) -> None:
+    for manifest in ccx.files("activations/*/manifest.json"):
+        manifest.unlink()
+    for kind, name in (("iou", "iou.pdf"), ("categories", "categories.pdf")):
+        ended = _render(ccx, "--kind", kind, "--file-type", "pdf")
+        assert ended.code == 0, ended.err
+        assert _figures(ccx)[name].startswith(b"%PDF")
+    ended = _render(ccx)
+    assert ended.code == 3
+    assert "The activations of" in ended.err
+    assert "make it again with" in ended.err
+
+
+def test_a_missing_image_is_told_and_the_rest_drawn(ccx: CommandLine) -> None:
+    image = ccx.data / "datasets/broden1_224/images/tiny/002.png"
+    content = image.read_bytes()
+    image.unlink()
+    given = ["--units", "1", "--top-k", "6"]
+    ended = _render(ccx, *given)
+    assert ended.code == 0
+    assert ended.lines[0]["lacks"] == [f"{image} is missing: put the data set back in place."]
+    assert f"{image} is missing" in ended.err
+    image.write_bytes(content)
+    again = _render(ccx, *given)
+    assert (again.lines[0]["drawn"], again.lines[0]["lacks"]) == (True, [])
+
+
+def test_a_damaged_run_is_shown_as_far_as_it_goes(ccx: CommandLine) -> None:
+    lines = _run(ccx) / "explanations.jsonl"
+    text = lines.read_text().splitlines()
+    lines.write_text("\n".join([*text[:2], "{nonsense", *text[3:]]) + '\n{"torn')
+    ended = _render(ccx, "--units", "0", "--kind", "published")
+    assert ended.code == 0
+    assert "1 damaged line (3)" in ended.err
+    assert "unit_0_c_5.png" in _figures(ccx)
+    lines.write_text("")
+    ended = _render(ccx)
+    assert ended.code == 3
+    assert "has no explanation yet" in ended.err
+
+
+def test_latex_to_stdout_ends_with_the_bibliography_as_comments(ccx: CommandLine) -> None:
+    ended = _render(ccx, "--units", "0-1", form="latex")
+    assert ended.code == 0
+    table, _, entries = ended.out.partition("\\end{table}\n")
+    assert table.count(r" \\") == 1 + len(
+        [line for line in _records(ccx) if line["unit"] in (0, 1)]
+    )
+    assert "% @inproceedings{larosa2023clustered," in entries
+    assert not ccx.files("figures/*")
+
+
+def _records(ccx: CommandLine) -> list[dict[str, int]]:
+    return [
+        json.loads(line) for line in (_run(ccx) / "explanations.jsonl").read_text().splitlines()
+    ]
+
+
+def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
+    given = ["-o", str(tmp_path / "t.tex"), "--bib", str(tmp_path / "t.bib")]
+    assert _render(ccx, *given, form="latex").code == 0
+    assert "%  author" not in (tmp_path / "t.tex").read_text()
+    assert (tmp_path / "t.bib").read_text().startswith("@inproceedings{larosa2023clustered,")
+    ended = _render(ccx, *given, form="latex")
+    assert ended.code == 2
+    assert "is there already: add --force" in ended.err
+    other = _render(ccx, *given[:2], "--bib", str(tmp_path / "other.bib"), form="latex")
+    assert (other.code, (tmp_path / "other.bib").exists()) == (2, False)
+    same = _render(ccx, *given[:2], "--bib", given[1], form="latex")
+    assert same.code == 2
+    assert "name two files" in same.err
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--bib", "x.bib"], "--bib goes with --format latex"),
+        (["--filename-figure", "{unit}.svg", "--file-type", "pdf"], "are two forms: give one"),
+        (["--filename-figure", "one"], "one name for 4 units"),
+        (["--units", "9"], "--units 9 goes past the end"),
+        (["--top-k", "0"], "'--top-k'"),
+        (["--show", "hits"], "'--show'"),
+        (["--kind", "panle"], "'--kind'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: list[str], sentence: str, ccx: CommandLine) -> None:
+    ended = _render(ccx, *given)
+    assert ended.code == 2
+    assert sentence in ended.err
+    assert not ccx.files("figures/*")
+
+
+def test_a_run_that_is_not_there(ccx: CommandLine) -> None:
+    ended = ccx("render", "nothing")
+    assert ended.code == 3
+    assert "There is no run nothing" in ended.err
+
+
+def test_torch_is_never_imported_and_numba_for_hits_only(ccx: CommandLine) -> None:
+    given = ["--units", "1", "--dir-images", str(ccx.data / "figures")]
+    given += ["--data-dir", str(ccx.data), "-q"]
+    code = (
+        "import sys; from ccx_cli.cli.main import main\n"
+        f"assert main(['render', '--kind', 'iou', *{given!r}]) == 0\n"
+        "assert not {'torch', 'numba'} & sys.modules.keys()\n"
+        f"assert main(['render', *{given!r}]) == 0\n"
+        "assert 'torch' not in sys.modules and 'numba' in sys.modules\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert _figures(ccx).keys() == {"iou.png", "unit_1_c_5_top.png"}

@@ -1,0 +1,153 @@
+"""What commands write is what their JSON Schemas say, and what the README says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from ccx_cli.cli.schema import NAMES, schema_text
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import ON_TINY, UNTRAINED, CommandLine
+else:
+    from command_line import ON_TINY, UNTRAINED, CommandLine
+
+ROOT = Path(__file__).parents[2]
+
+
+def objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a schema that describes an object."""
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            yield schema
+        for value in schema.values():
+            yield from objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from objects(value)
+
+
+def check(name: str, lines: list[dict[str, Any]]) -> None:
+    """Fail where a line is not as the schema says, or there is none."""
+    assert lines
+    validator = Draft202012Validator(json.loads(schema_text(name)))
+    for line in lines:
+        faults = [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(line)]
+        assert not faults, faults
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_is_one_and_describes_every_key(name: str) -> None:
+    schema = json.loads(schema_text(name))
+    Draft202012Validator.check_schema(schema)
+    assert re.fullmatch(rf"urn:ccx:schema:{name}:\d+", schema["$id"])
+    for each in objects(schema):
+        assert each["additionalProperties"] is False
+        for key, value in each["properties"].items():
+            assert value.get("description"), key
+            assert set(each["required"]) <= set(each["properties"])
+
+
+def test_every_schema_can_be_printed() -> None:
+    there = {path.stem for path in (ROOT / "ccx_cli" / "schemas").iterdir()}
+    assert there == set(NAMES)
+
+
+def test_schema_prints_and_lists(unused: CommandLine) -> None:
+    from ccx_cli.cli.main import main
+
+    unused.capsys.readouterr()
+    assert main(["schema", "explain"]) == 0
+    assert json.loads(unused.capsys.readouterr().out)["title"].startswith("ccx explain")
+    assert main(["schema", "-f", "json"]) == 0
+    listed = json.loads(unused.capsys.readouterr().out)
+    assert [each["schema"] for each in listed] == list(NAMES)
+    assert main(["schema", "explian"]) == 2
+    assert "did you mean explain?" in unused.capsys.readouterr().err
+
+
+def test_the_readme_lists_the_keys_of_an_explanation() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("| key | meaning |") :].partition("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    listed = [key for cell in cells for key in re.findall(r"`(\w+)`", cell)]
+    assert sorted(listed) == sorted(json.loads(schema_text("explain"))["properties"])
+
+
+def test_explanations(ccx: CommandLine) -> None:
+    for options in (
+        [],
+        ["--ties", "--within", "10%"],
+        ["--search", "beam"],
+        ["--length", "4", "--node-limit", "0", "--num-clusters", "1"],
+        ["--concepts", "ball", "--ranges", "0:0.001,1e6:inf"],
+    ):
+        check("explain", ccx.explain("--units", "0-3", *options, "-q", "-f", "jsonl").lines)
+
+
+def test_explanations_of_a_split_and_of_units_that_never_fire(fresh: CommandLine) -> None:
+    index = fresh.file("datasets/broden1_224/index.csv")
+    index.write_text(index.read_text("utf-8").replace(",val,", ",train,", 3), "utf-8")
+    fires = ["--model", "demo", "--pretrained", "none", "--subset", "tiny", "--mean", "9,9,9"]
+    for options in (ON_TINY, fires):
+        ended = fresh("explain", *options, "--split", "train", "-q", "-f", "jsonl")
+        check("explain", ended.lines)
+
+
+def test_studies_of_a_run(ccx: CommandLine) -> None:
+    def lines(*words: str) -> list[dict[str, Any]]:
+        ended = ccx(*words, "-q", "-f", "jsonl")
+        assert ended.code == 0, ended.err
+        return ended.lines
+
+    metrics = ["metrics", "--units", "0-1"]
+    check("metrics", lines(*metrics, "--masking-images", "1", "--bootstrap", "9", "--null", "2"))
+    check("metrics", lines(*metrics, "--no-label-masking"))
+    check("importance", lines("importance", "--units", "0-1"))
+    check("importance", lines("importance", "--units", "0-1", "--per", "unit"))
+    check("summary", lines("summary"))
+    for per in ("unit", "cluster", "range", "run"):
+        (run,) = ccx.files("results/*/header.json")
+        check(
+            "compare-runs", lines("compare", "runs", run.parent.name, run.parent.name, "--per", per)
+        )
+    check("info", lines("info"))
+    check("info", lines("info", "--all"))
+    check("rerun", lines("rerun", "--check", "--units", "0"))
+    check("explain", lines("rerun"))
+
+
+def test_roles(ccx: CommandLine) -> None:
+    ended = ccx("roles", "-q", "-f", "jsonl")
+    assert ended.code == 0, ended.err
+    check("roles", ended.lines)
+
+
+def test_specialisation(ccx: CommandLine) -> None:
+    ended = ccx("analyze", "--seed", "1", "--each", "-q", "-f", "jsonl")
+    check("analyze", ended.lines)
+    assert {line["kind"] for line in ended.lines} >= {"cluster", "default formula", "range"}
+
+
+def test_what_needs_no_run(ccx: CommandLine) -> None:
+    def lines(*words: str) -> list[dict[str, Any]]:
+        ended = ccx(*words, "-q", "-f", "jsonl")
+        assert ended.code == 0, ended.err
+        return ended.lines
+
+    check("cluster", lines("cluster", *ON_TINY, "--units", "0"))
+    check("score", lines("score", "ball", "square OR ball", *ON_TINY))
+    check("score", lines("score", "ball", *ON_TINY, "--unit", "0"))
+    for what in ([], ["--with", "ball"], ["--implications"], ["--images", "ball"]):
+        check("concepts", lines("concepts", "--subset", "tiny", *what))
+    heuristics = ["compare", "heuristics", *UNTRAINED, "--subset", "tiny", "--units", "0"]
+    thresholds = ["compare", "thresholds", *UNTRAINED, "--subset", "tiny", "--units", "0"]
+    check("compare-heuristics", lines(*heuristics, "--heuristic", "beam,optimal"))
+    check("compare-heuristics", lines(*heuristics, "--heuristic", "beam,optimal", "--each"))
+    check("compare-thresholds", lines(*thresholds, "--each"))

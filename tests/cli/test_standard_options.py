@@ -1,0 +1,167 @@
+"""What every command has and does alike."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from ccx_cli.cli.main import app, main
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import PROGRAM, CommandLine, environment
+else:
+    from command_line import PROGRAM, CommandLine, environment
+
+# One is a screen, one prints a script.
+WITHOUT_DATA = {"completion", "tui"}
+# It writes pictures and pages.
+OTHER_FORMS = {"render"}
+LONG = (
+    "explain",
+    "cluster",
+    "cache build",
+    "fetch",
+    "importance",
+    "metrics",
+    "analyze",
+)
+
+
+def leaves(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        path = f"{above} {name}".strip()
+        if hasattr(command, "commands"):
+            yield from leaves(command, path)
+        elif not command.hidden:
+            yield path, command
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS))
+def test_the_standard_options(path: str) -> None:
+    options = {name for param in COMMANDS[path].params for name in getattr(param, "opts", ())}
+    wanted = {"--config"}
+    if path not in WITHOUT_DATA:
+        wanted |= {"--quiet", "-q", "--no-color", "--debug", "--output", "-o", "--force"}
+    if path not in WITHOUT_DATA | OTHER_FORMS:
+        wanted |= {"--format", "-f"}
+    if path in LONG:
+        wanted |= {"--dry-run"}
+    assert wanted <= options
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS))
+def test_the_help_says_what_an_option_is(path: str) -> None:
+    for param in COMMANDS[path].params:
+        if not getattr(param, "hidden", False):
+            assert param.help, param.name
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS))
+def test_an_unknown_option_ends_with_2(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*path.split(), "--bogus-option"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+
+
+def test_the_first_line_of_help_is_enough(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    for words in ([], ["--help"], ["explain", "--help"], ["--version"]):
+        ended = subprocess.run(
+            [*PROGRAM, *words],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path),
+            text=True,
+        )
+        assert (ended.returncode in (0, 2 if not words else 0), ended.stderr) == (True, ""), words
+    os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
+def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*PROGRAM, "cache", "list", "-f", "json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path),
+            text=True,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("Error: No space left on device: check")
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+
+
+def test_output_that_cannot_be_written(unused: CommandLine, tmp_path: Path) -> None:
+    for place, sentence in (
+        (tmp_path, "is a directory: name a file."),
+        (Path("/proc/nothing/here"), "name another"),
+    ):
+        ended = unused("cache", "list", "-o", str(place))
+        assert ended.code in (1, 2)
+        assert sentence in ended.err
+        assert ended.err.count("\n") == 1
+
+
+INTERRUPTED_WHILE_IMPORTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+        return None
+sys.meta_path.insert(0, Finder())
+sys.argv = ["ccx", "cache", "list"]
+from ccx_cli.cli.entry import run
+run()
+""".replace("sys.argv[1]", "WANTED")
+
+
+@pytest.mark.parametrize(
+    "module", ["ccx_cli.cli.main", "typer", "rich.console", "ccx_cli.cli.explain"]
+)
+def test_ctrl_c_while_importing_ends_in_a_line(module: str, tmp_path: Path) -> None:
+    code = f"WANTED = {module!r}\n{INTERRUPTED_WHILE_IMPORTING}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path)
+    )
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.startswith("Interrupted.")
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_early_sigint_ends_with_130(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    code = f"import os; os.write({writing}, b'.'); from ccx_cli.cli.entry import run; run()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.argv = ['ccx', '--help']; {code}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(tmp_path),
+        pass_fds=[writing],
+        text=True,
+    )
+    assert os.read(reading, 1) == b"."
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    os.close(reading)
+    os.close(writing)
+    assert process.returncode in (130, -signal.SIGINT)
+    if process.returncode == 130:
+        assert "Traceback" not in err

@@ -1,0 +1,80 @@
+"""``ccx tui`` before it draws."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import PROGRAM, CommandLine, environment
+else:
+    from command_line import PROGRAM, CommandLine, environment
+
+
+def test_without_a_terminal_it_says_so(unused: CommandLine) -> None:
+    ended = unused("tui")
+    assert (ended.code, ended.out) == (2, "")
+    assert "needs a terminal" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_its_views_import_no_kernels_and_no_torch() -> None:
+    code = (
+        "import sys, ccx_cli.tui.app, ccx_cli.tui.unit, ccx_cli.tui.concepts, ccx_cli.tui.compare;"
+        "print({'torch', 'numba', 'h5py', 'pyeda', 'PIL'} & sys.modules.keys())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"
+
+
+pty = pytest.importorskip("pty")
+
+
+def _in_terminal(data: Path, *arguments: str, keys: bytes, until: bytes, term: str) -> bytes:
+    """Run ``ccx tui`` in a terminal, press keys once a text is there, and return what it wrote."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, "tui", *arguments],
+        env=environment(data, TERM=term, COLUMNS="100", LINES="30"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    written, pressed, end = b"", False, time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            written += os.read(ours, 1 << 16)
+        except OSError:
+            break
+        if until in written and not pressed:
+            os.write(ours, keys)
+            pressed = True
+    process.wait(timeout=30)
+    os.close(ours)
+    return written + b"\nexit %d" % process.returncode
+
+
+def test_it_opens_in_a_terminal_and_quits(tmp_path: Path) -> None:
+    written = _in_terminal(tmp_path, keys=b"q", until=b"ccx demo", term="xterm-256color")
+    assert written.endswith(b"exit 0")
+    assert b"\x1b[?1049l" in written
+
+
+def test_dumb_terminal_is_refused(tmp_path: Path) -> None:
+    written = _in_terminal(tmp_path, keys=b"", until=b"never", term="dumb")
+    assert b"TERM says" in written
+    assert written.endswith(b"exit 2")
+
+
+def test_run_that_is_not_there_is_named(tmp_path: Path) -> None:
+    written = _in_terminal(tmp_path, "nothing", keys=b"", until=b"never", term="xterm")
+    assert b"There is no run nothing" in written
+    assert written.endswith(b"exit 3")
