@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def write_set(
             name = cells[category] = f"{stem}_{category}.png"
             coded = np.stack([mask % 256, mask // 256, np.zeros_like(mask)], axis=-1)
             Image.fromarray(coded.astype(np.uint8)).save(root / "images" / name)
-        masks = [*picture.masks.values(), np.empty((MASK, MASK))]
+        masks: list[NDArray[Any]] = [*picture.masks.values(), np.empty((MASK, MASK))]
         sizes = [str(size) for size in (*picture.pixels.shape[:2], *masks[0].shape)]
         index.append([f"{stem}.png", "val", *sizes, *(cells.get(c, "") for c in CATEGORIES)])
     _write(root / "index.csv", index)
