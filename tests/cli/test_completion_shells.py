@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 else:
     from completion_data import CACHE, LATER_RUN, RUN, keep, put_on_path
 
+pytestmark = pytest.mark.slow
+
 COMPLETIONS = Path(__file__).parents[2] / "completions"
 PROMPT = "READY>"
 KILL_LINE = "\x15"

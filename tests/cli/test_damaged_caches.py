@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 else:
     from command_line import ON_TINY, CommandLine, Ended
 
+pytestmark = pytest.mark.slow
+
 CACHES = ("segmentations", "activations")
 COMMANDS = {
     "explain": ("explain", *ON_TINY, "--units", "0-1", "--root-results", "{new}"),

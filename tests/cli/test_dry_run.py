@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 else:
     from command_line import ON_TINY, UNTRAINED, CommandLine
 
+pytestmark = pytest.mark.slow
+
 
 def tree(data: Path) -> dict[Path, tuple[int, int]]:
     """Every file and directory with its size and the time it was last changed."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 else:
     from command_line import ON_TINY, CommandLine, Ended
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--subset", "tiny", "-q"]
 N_IMAGES = 6
 

@@ -63,6 +63,7 @@ def _new(tiny_data: Path, where: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 def test_hundred_kills_change_nothing(
     tiny_data: Path, tmp_path: Path, kill: Killer, capsys: pytest.CaptureFixture[str]

@@ -16,6 +16,8 @@ else:
     from command_line import CommandLine
     from tiny_set import BALL, GREEN, RED, SQUARE, Picture, write_set
 
+pytestmark = pytest.mark.slow
+
 # Unit 0 is the red channel, unit 1 the green one, both pooled and without what is dark.
 SOURCE = """
 import torch

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 else:
     from command_line import CommandLine, Ended
 
+pytestmark = pytest.mark.slow
+
 
 def _render(ccx: CommandLine, *given: str, form: str = "jsonl") -> Ended:
     return ccx("render", *given, "--dir-images", str(ccx.data / "figures"), "-f", form)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 else:
     from command_line import ON_TINY, CommandLine
 
+pytestmark = pytest.mark.slow
+
 TINY_NETWORK = """from torch import nn
 def make(width=4):
     return nn.Sequential(nn.Conv2d(3, width, 9, 8), nn.ReLU())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 else:
     from command_line import ON_TINY, UNTRAINED, CommandLine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 else:
     from command_line import ON_TINY, CommandLine
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = ["layer1", "layer2", "layer3", "layer4"]
 FEW = ["--units", "0,3", "--length", "1", "--num-clusters", "2", "-f", "jsonl"]
 

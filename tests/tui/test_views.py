@@ -23,6 +23,8 @@ else:
     from piloted import Driven, drive, driven
     from stored_golden import BEAM, DEAD, OPTIMAL
 
+pytestmark = pytest.mark.slow
+
 
 def _units(seen: Driven) -> list[int]:
     return [row.unit for row in seen.app.screen.query_one(Table).rows]
