@@ -9,9 +9,8 @@ opens it.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.store.atomic import move_into_place, write_text
+from ccx_cli.store.atomic import replacing, write_text
 from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -107,24 +106,22 @@ class ShardedCache:
         """Write shard ``name``: it lands whole when the block ends; hold the directory's lock.
 
         The file's name carries its digest, so that a new version never takes the old one's place
-        before the manifest does.
+        before the manifest does. HDF5 writes to memory: a disk that fills under an open file
+        leaves the library in a state that later crashes the process.
         """
         import h5py
 
-        beside = self.directory / f".{name}.part"
-        try:
-            with h5py.File(beside, "w") as file:
-                file.attrs["format"] = self.kind
-                file.attrs["version"] = self.version
-                file.attrs["shard"] = name
-                yield file
-            digest = file_digest(beside)
-            shard = Shard(f"{name}.{digest[:12]}.h5", beside.stat().st_size, digest)
-            move_into_place(beside, self.directory / shard.file)
-        except OSError as error:
-            raise _in_one_line(error, beside) from error
-        finally:
-            beside.unlink(missing_ok=True)
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
+            file.attrs["format"] = self.kind
+            file.attrs["version"] = self.version
+            file.attrs["shard"] = name
+            yield file
+        content = image.getbuffer()
+        digest = hashlib.sha256(content).hexdigest()
+        shard = Shard(f"{name}.{digest[:12]}.h5", len(content), digest)
+        with replacing(self.directory / shard.file) as beside:
+            beside.write_bytes(content)
         self.shards[name] = shard
         self._verified.add(name)
         self._write_manifest()
@@ -247,13 +244,6 @@ def read_manifest(directory: Path) -> ShardedCache:
             f"{path} is damaged: remove the cache with `ccx cache clear --yes {directory}`; "
             "the next command makes it anew."
         ) from error
-
-
-def _in_one_line(error: OSError, path: Path) -> OSError:
-    """Return what HDF5 says in lines of its own, such as of a full disk, as the system says it."""
-    said = re.search(r"\berrno = (\d+)", str(error))
-    number = int(said[1]) if said else error.errno
-    return error if number is None else OSError(number, os.strerror(number), str(path))
 
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:

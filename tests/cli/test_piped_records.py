@@ -171,6 +171,7 @@ def test_parquet_is_refused_where_it_cannot_be(
     ccx: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("ccx_cli.cli.output.find_spec", lambda name: name)
     ended = ccx("info", "-f", "parquet")
     assert ended.code == 2
     assert "is not for a terminal" in ended.err

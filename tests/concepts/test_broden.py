@@ -244,7 +244,7 @@ DAMAGE = [
         "label.csv",
         "object(2),2,",
         "object(2),-2,",
-        "line 4: frequency must be a whole number from 0, not '-2'",
+        "line 4: frequency must be a whole number from 0 to 4294967295, not '-2'",
     ),
     (
         "label.csv",

@@ -79,7 +79,7 @@ def job_on(activations: Activations, results: Path, gate: Event | None = None) -
         ),
         activations=activations,
         ranges=RangeCache(activations, METHOD, SilentProgress()),
-        results=ResultsRun(results / "run", {"search": "beam"}),
+        results=ResultsRun(results / "run", {"search": {"search": "beam"}}),
         about={"units": N_UNITS},
     )
 

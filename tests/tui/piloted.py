@@ -14,7 +14,7 @@ from ccx_cli.store.paths import Roots
 from ccx_cli.tui.app import CcxApp
 
 SIZE = (110, 40)
-_PATIENCE = 6.0
+_PATIENCE = 30.0
 
 
 class Driven:
