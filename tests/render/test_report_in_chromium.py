@@ -64,10 +64,12 @@ def page(browser: Page, reports: Path) -> Iterator[Page]:
 
 
 def _shown(page: Page) -> list[tuple[str, str]]:
-    """Unit and cluster of every row that is made."""
-    units = page.texts("#view-ranges tbody .c-unit")
-    clusters = page.texts("#view-ranges tbody .c-cluster")
-    return list(zip(units, clusters, strict=True))
+    """Unit and cluster of every row that is made, read at once: rows are made as time passes."""
+    cells = page.run(
+        "[...document.querySelectorAll('#view-ranges tbody tr')].map("
+        "(row) => ['.c-unit', '.c-cluster'].map((cell) => row.querySelector(cell).innerText))"
+    )
+    return [(unit, cluster) for unit, cluster in cells]
 
 
 def test_the_table_holds_all_ranges_and_makes_rows_as_they_come_near(page: Page) -> None:
