@@ -98,9 +98,13 @@ class Canvas:
             )
 
     def picture(self, pixels: Pixels, x: float, y: float, width: float, height: float) -> None:
-        """Show pixels in a box."""
+        """Show pixels in a box, which begins at a whole pixel: else a row would be lost."""
+        left, top = round(x), round(y)
         self.sheet.imshow(
-            pixels, extent=(x, x + width, y + height, y), interpolation="none", aspect="auto"
+            pixels,
+            extent=(left, left + width, top + height, top),
+            interpolation="none",
+            aspect="auto",
         )
         # Showing a picture fits the axes to it.
         self.sheet.set_xlim(0, self.width)

@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 HITS = (255, 224, 0)
 FORMULA = (226, 0, 145)
 _HALO = (20, 20, 20)
-_TINT, _HATCH = 0.12, 0.55
+_TINT, _HATCH, _SPACING = 0.08, 0.5, 6
 _DIMMED = 0.62
 
 
@@ -90,7 +90,7 @@ def overlaid(picture: Pixels, hits: Mask, formula: Mask | None = None) -> Pixels
     if formula is not None:
         inside = to_size(formula, shape)
         rows, columns = np.indices(shape)
-        hatched = (rows + columns) % (4 * width) < width
+        hatched = (rows + columns) % (_SPACING * width) < width
         strength = np.where(inside, np.where(hatched, _HATCH, _TINT), 0)[..., None]
         shown = (1 - strength) * shown + strength * np.array(FORMULA, np.float32)
         shown[outline(inside)] = FORMULA

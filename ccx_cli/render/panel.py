@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.render.canvas import FAINT, Canvas, line_height, shortened, wrapped
 from ccx_cli.render.distribution import bars_of, draw_bars, range_colors
@@ -195,7 +197,10 @@ def _draw_legend(canvas: Canvas, y: float) -> None:
     canvas.box(_MARGIN + 1, y + 1, 14, 12, edge="#141414", line=4)
     canvas.box(_MARGIN + 1, y + 1, 14, 12, edge=hits, line=2)
     canvas.text("hits: the unit is in range (the rest is dimmed)", _MARGIN + 24, y - 1, _TEXT)
-    canvas.box(_MARGIN + 360, y, 16, 14, fill=f"{formula}6b", edge=formula)
+    swatch = np.full((14, 16, 3), 255, np.uint8)
+    everywhere = np.ones(swatch.shape[:2], np.bool_)
+    canvas.picture(overlaid(swatch, ~everywhere, everywhere), _MARGIN + 360, y, 16, 14)
+    canvas.box(_MARGIN + 360.5, round(y) + 0.5, 15, 13, edge=formula)
     canvas.text("the formula holds", _MARGIN + 384, y - 1, _TEXT)
 
 

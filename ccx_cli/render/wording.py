@@ -39,10 +39,13 @@ def iou_text(record: Record) -> str:
 
 def network_text(about: Mapping[str, Any]) -> str:
     """Return which layer of which network, on which images, as far as a run's header says."""
-    network = [about.get(key) for key in ("model", "pretrained", "layer")]
-    on = about.get("subset")
-    words = [str(word) for word in network if word]
-    return " ".join(words) + (f", on {on}" if on else "")
+    model, pretrained, layer, subset = (
+        about.get(key) for key in ("model", "pretrained", "layer", "subset")
+    )
+    weights = {None: "", "own": "", "none": " (untrained)"}.get(pretrained, f" ({pretrained})")
+    images = "all images" if subset == "all" else subset
+    words = [f"{model}{weights}" if model else "", layer, f"on {images}" if images else ""]
+    return ", ".join(str(word) for word in words if word)
 
 
 def _number(value: float) -> str:

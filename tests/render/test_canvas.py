@@ -44,23 +44,25 @@ def test_shortened_text_keeps_both_ends() -> None:
     assert text_width(cut, 13) <= 150
 
 
-def _figure() -> Canvas:
+def _figure(y: float = 5) -> Canvas:
     canvas = Canvas.of_size(120, 80)
     canvas.text("a $b_c$ d", 4, 60, 12)
     pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)
-    canvas.picture(pixels, 10, 5, 50, 40)
+    canvas.picture(pixels, 10, y, 50, 40)
     canvas.box(70, 5, 20, 20, fill="#ff0000")
     return canvas
 
 
-def test_pictures_are_shown_pixel_by_pixel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("y", [5, 4.5, 4.5001, 5.4])
+def test_pictures_are_shown_pixel_by_pixel(y: float, tmp_path: Path) -> None:
     with same_everywhere():
-        write_figure(_figure().figure, tmp_path / "a.png", FileType.PNG, "ccx-1")
+        write_figure(_figure(y).figure, tmp_path / "a.png", FileType.PNG, "ccx-1")
     with Image.open(tmp_path / "a.png") as image:
         shown = np.asarray(image.convert("RGB"))
     pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)
     assert shown.shape == (80, 120, 3)
-    np.testing.assert_array_equal(shown[5:45, 10:60], pixels)
+    top = round(y)
+    np.testing.assert_array_equal(shown[top : top + 40, 10:60], pixels)
     assert shown[15, 80].tolist() == [255, 0, 0]
     assert shown[75, 115].tolist() == [255, 255, 255]
 

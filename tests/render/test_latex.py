@@ -34,7 +34,7 @@ def test_a_row_typesets_range_formula_and_iou() -> None:
         r"(\textsc{tall\_grass} $\vee$ \textsc{50\% cut \& dry}) "
         r"$\wedge$ $\neg$\,\textsc{blue{-}c} & 0.123 \\"
     ) in table.splitlines()
-    cited = r"my\_net block.4, on all~\cite{larosa2023clustered,mu2020compositional}."
+    cited = r"my\_net, block.4, on all images~\cite{larosa2023clustered,mu2020compositional}."
     assert rf"\caption{{Explanations of {cited}}}" in table
 
 

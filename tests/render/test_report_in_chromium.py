@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -231,6 +232,21 @@ def test_plots_and_how_it_was_made(page: Page) -> None:
     assert "La Rosa" in text
 
 
+@pytest.mark.parametrize(
+    ("bar", "taken"),
+    [((4, 6), 0), ((4.9, 6), 1), ((5.1, 6), 1), ((9, 11), None), ((7, 11.9), 1), ((12, 14), None)],
+)
+def test_a_bar_has_the_colour_of_the_range_that_takes_most_of_it(
+    page: Page, bar: tuple[float, float], taken: int | None
+) -> None:
+    rows = json.dumps([{"record": {"range": ends}} for ends in ([None, 5], [5.1, 9.8])])
+    source = (files("ccx_cli.render.report") / "assets" / "plots.js").read_text()
+    low, high = bar
+    asked = f"const own = {rows}; return own.indexOf(mostOf({low}, {high}, own));"
+    place = page.run(f"(() => {{ {source} {asked} }})()")
+    assert place == (-1 if taken is None else taken)
+
+
 def test_what_is_downloaded_is_what_is_shown(page: Page) -> None:
     page.run(
         "window.saved = []; URL.createObjectURL = (blob) => {"
@@ -270,6 +286,10 @@ def test_a_phone_needs_no_scrolling_sideways(page: Page, view: str) -> None:
     name = view.partition("-")[0]
     page.until(f"!document.getElementById('view-{name}').hidden")
     assert page.run("document.documentElement.scrollWidth") <= 390
+    right = "(plot) => plot.getBoundingClientRect().right"
+    assert all(
+        end <= 390 for end in page.run(f"[...document.querySelectorAll('svg')].map({right})")
+    )
 
 
 def test_a_folder_loads_what_is_looked_at(page: Page, reports: Path) -> None:

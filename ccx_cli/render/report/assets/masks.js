@@ -64,12 +64,12 @@ function hatch(pen, area, color, line) {
   const { width, height } = pen.canvas;
   pen.save();
   pen.clip(area);
-  pen.fillStyle = rgb(color, 0.12);
+  pen.fillStyle = rgb(color, 0.08);
   pen.fillRect(0, 0, width, height);
-  pen.strokeStyle = rgb(color, 0.6);
+  pen.strokeStyle = rgb(color, 0.55);
   pen.lineWidth = 1.2 * line;
   pen.beginPath();
-  for (let at = 0; at < width + height; at += 5 * line) {
+  for (let at = 0; at < width + height; at += 8 * line) {
     pen.moveTo(at, 0);
     pen.lineTo(at - height, height);
   }

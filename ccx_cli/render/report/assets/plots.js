@@ -1,15 +1,17 @@
-// Plots, drawn as inline SVG in the page's own colours.
+// Plots, drawn as inline SVG in the page's own colours, as wide as there is room for.
+
+const plotWidth = () => Math.min(760, document.documentElement.clientWidth - 32);
 
 function histogram(found, own) {
   const { lower, upper, counts, zeros } = found;
-  const width = Math.min(760, document.documentElement.clientWidth - 32);
+  const width = plotWidth();
   const [height, left, base] = [190, 2, 150];
   const across = (value) => left + ((value - lower) / (upper - lower || 1)) * (width - 2 * left);
   const most = Math.log1p(Math.max(...counts));
   const step = (width - 2 * left) / counts.length;
   const bars = counts.map((n, at) => {
-    const middle = lower + ((at + 0.5) / counts.length) * (upper - lower);
-    const within = own.find(({ record }) => inRange(middle, record.range));
+    const edge = (place) => lower + (place / counts.length) * (upper - lower);
+    const within = mostOf(edge(at), edge(at + 1), own);
     const tall = n ? Math.max(1.5, (Math.log1p(n) / most) * (base - 26)) : 0;
     return svg("rect", {
       x: left + at * step + 0.5,
@@ -46,7 +48,7 @@ function histogram(found, own) {
   return el(
     "figure",
     { class: "plot" },
-    svg("svg", { viewBox: `0 0 ${width} ${height + 4}`, role: "img", "aria-label": label }, bars, bands, ends),
+    svg("svg", { width, viewBox: `0 0 ${width} ${height + 4}`, role: "img", "aria-label": label }, bars, bands, ends),
     el(
       "figcaption",
       { class: "dim" },
@@ -56,10 +58,17 @@ function histogram(found, own) {
   );
 }
 
-function inRange(value, range) {
-  return (
-    Boolean(range) && value > (range[0] ?? -Infinity) && value < (range[1] ?? Infinity)
-  );
+// The row whose range takes most of a bar; none if most of it is in no range.
+function mostOf(from, to, own) {
+  let [best, most, outside] = [null, 0, to - from];
+  for (const row of own) {
+    if (!row.record.range) continue;
+    const [low, high] = row.record.range;
+    const taken = Math.max(0, Math.min(to, high ?? to) - Math.max(from, low ?? from));
+    outside -= taken;
+    if (taken > most) [best, most] = [row, taken];
+  }
+  return most >= outside ? best : null;
 }
 
 const plots = {
@@ -76,7 +85,7 @@ const plots = {
 function iouPlot() {
   const bins = 40;
   const limit = Math.max(0.05, Math.ceil(highestIou * 20) / 20);
-  const [width, left, tall, gap] = [760, 104, 46, 14];
+  const [width, left, tall, gap] = [plotWidth(), 104, 46, 14];
   const across = (value) => left + (value / limit) * (width - left - 12);
   const table = [["cluster", "ranges", "lowest", "median", "highest"]];
   const highestFirst = [...clusters].reverse();
@@ -125,7 +134,7 @@ function iouPlot() {
     "Distribution of the IoU in each cluster, each scaled to its own highest bar; the line is the median.",
     svg(
       "svg",
-      { viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": "IoU by cluster" },
+      { width, viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": "IoU by cluster" },
       drawn,
       ticks,
     ),
@@ -135,7 +144,7 @@ function iouPlot() {
 
 // One bar a cluster: which categories the formulas ask for.
 function categoryPlot() {
-  const [width, left, tall, gap] = [760, 104, 26, 12];
+  const [width, left, tall, gap] = [plotWidth(), 104, 26, 12];
   const table = [["cluster", ...categories.map(categoryName)]];
   const drawn = [...clusters].reverse().map((cluster, at) => {
     const counts = new Map(categories.map((category) => [category, 0]));
@@ -171,6 +180,7 @@ function categoryPlot() {
     svg(
       "svg",
       {
+        width,
         viewBox: `0 0 ${width} ${clusters.length * (tall + gap)}`,
         role: "img",
         "aria-label": "Categories by cluster",
