@@ -279,7 +279,11 @@ def test_a_gpu_that_is_not_there(command: list[str], ccx: CommandLine) -> None:
 
 
 @pytest.mark.slow
-def test_eight_at_once_on_one_directory(fresh: CommandLine, undisturbed: str) -> None:
+def test_eight_at_once_on_one_directory(
+    fresh: CommandLine, tiny_data: Path, tmp_path: Path
+) -> None:
+    alone = CommandLine(tiny_data, fresh.capsys)
+    undisturbed = alone.explain(*FOUR, "--root-results", str(tmp_path / "alone")).out
     eight = [start(fresh.data, "explain", *ON_TINY, *FOUR) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         for ended in pool.map(finish, eight):
