@@ -127,6 +127,8 @@ def writing_to(
 ) -> Iterator[Writer]:
     """Open what ``-o`` names; a file is replaced only with ``--force``, and only once all is in.
 
+    A device or a pipe, such as ``/dev/null`` or a shell's ``>(jq)``, is written into.
+
     Raises
     ------
     UsageError
@@ -145,11 +147,14 @@ def writing_to(
     text = io.TextIOWrapper(content, encoding="utf-8", newline="\n")
     yield Writer(text, options.format, columns, title, True)
     text.flush()
-    from ccx_cli.store.atomic import replacing
+    from ccx_cli.store.atomic import is_stream, replacing
 
     try:
-        with replacing(path) as beside:
-            beside.write_bytes(content.getvalue())
+        if is_stream(path):
+            path.write_bytes(content.getvalue())
+        else:
+            with replacing(path) as beside:
+                beside.write_bytes(content.getvalue())
     except OSError as error:
         raise CcxError(
             f"{path} cannot be written ({error.strerror}): name another file."
@@ -176,8 +181,12 @@ def check_free(path: Path, force: bool) -> None:
     UsageError
         If there is something at ``path``, or nothing can be.
     """
+    from ccx_cli.store.atomic import is_stream
+
     if path.is_dir():
         raise UsageError(f"--output {path} is a directory: name a file.")
+    if is_stream(path):
+        return
     if path.exists() and not force:
         raise UsageError(f"{path} is there already: add --force to overwrite it.")
     above = next(parent for parent in path.absolute().parents if parent.exists())

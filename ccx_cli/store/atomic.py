@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
+from ccx_cli.errors import UsageError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -21,8 +23,17 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it takes ``path``'s place once the block ends well.
 
     The bytes are on disk before the name is. After an error, or a kill, ``path`` is as it was; what
-    a killed process has left beside it goes with the next one's writing.
+    a killed process has left beside it goes with the next one's writing. Where ``path`` is a link,
+    the file that it points to is replaced.
+
+    Raises
+    ------
+    UsageError
+        If there is a device or a pipe at ``path``: a file would take its place for everybody.
     """
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if is_stream(path):
+        raise UsageError(f"{path} is a device or a pipe, not a file: name a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_over(path)
     with _locked_beside(path) as beside:
@@ -37,6 +48,11 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         finally:
             beside.unlink(missing_ok=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether there is something at ``path`` to write into but not to replace."""
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def move_into_place(beside: Path, path: Path) -> None:

@@ -19,13 +19,17 @@ from ccx_cli.cli.entry import run
 
 for line in sys.stdin:
     order = json.loads(line)
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.setsid()
+        # What is killed is a group: it has to be there before the clock starts.
+        os.close(reading)
         for stream, name in ((1, os.devnull), (2, order["err"])):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
         sys.argv[1:] = order["arguments"]
         try:
+            os.close(writing)
             run()
         except SystemExit as ended:
             code = ended.code
@@ -36,6 +40,9 @@ for line in sys.stdin:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
     began = time.monotonic()
     ended, status = 0, 0
     while not ended:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +151,22 @@ class TestOutputFile:
         assert path.read_text() == "mine\n"
         assert ccx.explain("--units", "0", "-f", "csv", "-o", str(path), "--force").code == 0
         assert path.read_text().startswith("unit,layer,cluster,")
+
+    @pytest.mark.parametrize("force", [[], ["--force"]])
+    def test_a_pipe_is_written_into(
+        self, force: list[str], ccx: CommandLine, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            ended = ccx.explain("--units", "0", "-f", "csv", "-q", "-o", str(path), *force)
+            read = os.read(reading, 100_000).decode()
+        finally:
+            os.close(reading)
+        assert (ended.code, ended.err) == (0, "")
+        assert stat.S_ISFIFO(path.stat().st_mode)
+        assert read == ccx.explain("--units", "0", "-f", "csv", "-q").out
 
     def test_a_directory_is_no_file(self, ccx: CommandLine, tmp_path: Path) -> None:
         ended = ccx.explain("--units", "0", "-o", str(tmp_path), "--force")

@@ -110,18 +110,20 @@ def test_ctrl_c_at_each_stage_is_one_sentence(
     shutil.copytree(data, kept)
     code, whole, err = kill.run(*_given(command, data))
     assert code == 0, err
-    interrupted = 0
     for part in (0.1, 0.4, 0.8):
-        shutil.rmtree(data)
-        shutil.copytree(kept, data)
-        code, _, err = kill.run(
-            *_given(command, data), seconds=part * whole, with_signal=signal.SIGINT
-        )
-        assert code in (0, 130), err
+        while True:
+            shutil.rmtree(data)
+            shutil.copytree(kept, data)
+            code, took, err = kill.run(
+                *_given(command, data), seconds=part * whole, with_signal=signal.SIGINT
+            )
+            if code:
+                break
+            # It was done before: the machine has become faster since it was timed.
+            whole = min(took, 0.9 * whole)
+        assert code == 130, err
         assert "Traceback" not in err
-        if code:
-            interrupted += 1
-            assert err.endswith(INTERRUPTED)
+        # Before the command line is read, nothing can have been finished.
+        assert err.endswith(INTERRUPTED) or err == "Interrupted.\n"
         code, _, err = kill.run(*_given(command, data))
         assert code == 0, err
-    assert interrupted

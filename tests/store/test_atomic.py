@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ccx_cli.errors import UsageError
 from ccx_cli.store.atomic import replacing, write_text
 
 
@@ -87,3 +88,21 @@ def test_files_have_the_mode_that_any_new_file_has(tmp_path: Path) -> None:
     write_text(tmp_path / "written", "text")
     modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {stat.S_IMODE(plain.stat().st_mode)}
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "new"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+def test_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(UsageError, match="pipe is a device or a pipe, not a file: name a file"):
+        write_text(path, "new")
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [path]
