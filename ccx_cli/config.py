@@ -66,6 +66,8 @@ def read_file(path: Path, *, required: bool = False) -> ConfigFile | None:
         raise UsageError(f"{path} cannot be read as TOML ({error}): mend or remove it.") from error
     except UnicodeDecodeError as error:
         raise DamagedDataError(f"{path} is not text in UTF-8: mend or remove it.") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a directory: name a TOML file.") from error
     except OSError as error:
         raise DamagedDataError(
             f"{path} cannot be read ({error.strerror}): check its permissions."

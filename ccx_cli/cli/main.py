@@ -125,13 +125,6 @@ def main(arguments: list[str] | None = None) -> int:
     forget()
     try:
         code = app(given, prog_name="ccx", standalone_mode=False)
-    except CcxError as error:
-        return _failed(with_origins(str(error)), error.exit_code, given)
-    except TyperException as error:
-        # Without a message where a group was called bare, and has shown its help.
-        if error.format_message():
-            return _failed(_one_sentence(error), ExitCode.USAGE, given)
-        return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except ReaderLeftError:
@@ -140,25 +133,46 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(ended.__context__, BrokenPipeError):  # Help is read by head.
             return ExitCode.DONE
         raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sentence = (
-            f"{where}{error.strerror or error}: check the path, its permissions and the space left."
-        )
-        return _failed(sentence, ExitCode.FAILED, given)
-    except MemoryError as error:
-        sentence = (
-            f"There is not enough memory ({error or 'no more is given'}): take fewer --workers, a "
-            "smaller --batch-size or fewer images, or a machine with more."
-        )
-        return _failed(sentence, ExitCode.FAILED, given)
     except Exception as error:
-        sentence = f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where)."
-        return _failed(sentence, ExitCode.FAILED, given)
+        if not _was_interrupted(error):
+            return _ended(error, given)
+        code = ExitCode.INTERRUPTED
     # Typer itself turns Ctrl-C into this code.
     if code == ExitCode.INTERRUPTED:
         say("Interrupted. What is finished is kept: the same command goes on from there.")
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error came of Ctrl-C, as an import does that was stopped within C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _ended(error: Exception, arguments: list[str]) -> ExitCode:
+    """Tell an error that ends the program."""
+    code = ExitCode.FAILED
+    match error:
+        case CcxError():
+            sentence, code = with_origins(str(error)), error.exit_code
+        case TyperException():
+            # Without a message where a group was called bare, and has shown its help.
+            if not error.format_message():
+                return ExitCode.USAGE
+            sentence, code = _one_sentence(error), ExitCode.USAGE
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            what = error.strerror or error
+            sentence = f"{where}{what}: check the path, its permissions and the space left."
+        case MemoryError():
+            sentence = (
+                f"There is not enough memory ({error or 'no more is given'}): take fewer "
+                "--workers, a smaller --batch-size or fewer images, or a machine with more."
+            )
+        case _:
+            sentence = f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where)."
+    return _failed(sentence, code, arguments)
 
 
 def _complete(arguments: list[str]) -> ExitCode:
@@ -180,7 +194,14 @@ def _failed(sentence: str, code: ExitCode, arguments: list[str]) -> ExitCode:
 
 
 def _one_sentence(error: TyperException) -> str:
+    """Say what is wrong with the command line; where that names no mend, where to look for it."""
     text = _needed(refused(error) or error.format_message()).strip()
+    # A value is refused by saying what it has to be, and a name by those near to it.
+    is_told = hasattr(error, "param") and not text.startswith("Missing")
+    if not (is_told or text.endswith("?") or "(Possible options" in text):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "ccx"
+        return f"{text.removesuffix('.')}: `{path} --help` lists what there is."
     return text if text.endswith((".", "?")) else f"{text}."
 
 

@@ -22,6 +22,7 @@ from ccx_cli.cli.piped import PipedOptions, open_asked
 from ccx_cli.cli.stored import PassOptions
 
 MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
+_MOST_ROUNDS = 1_000_000
 NAMES = {
     "iou": "IoU",
     "activation_coverage": "act. cov.",
@@ -69,12 +70,17 @@ def metrics(
     masking_images: Annotated[int, typer.Option(min=0, help=MASKING_HELP)] = 0,
     bootstrap: Annotated[
         int,
-        typer.Option(min=0, help="Rounds of a 95 % interval of each IoU over images; 0 for none."),
+        typer.Option(
+            min=0,
+            max=_MOST_ROUNDS,
+            help="Rounds of a 95 % interval of each IoU over images; 0 for none.",
+        ),
     ] = 0,
     null: Annotated[
         int,
         typer.Option(
             min=0,
+            max=_MOST_ROUNDS,
             help="Rounds of the search on permuted images: is the IoU more than chance? 0 for "
             "none.",
         ),

@@ -115,6 +115,11 @@ def score(
         parsed = [parse_formula(text, vocabulary) for text in formulas]
         activations = prepare_activations(inputs, progress)
         wanted = UnitOptions(units=str(unit)) if unit is not None else units
+        if unit is not None and unit >= activations.units:
+            raise UsageError(
+                f"--unit {unit} goes past the end of {inputs.choice.layer}, which has the units 0 "
+                f"to {activations.units - 1}."
+            )
         chosen = choose_units(wanted, run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
         counts = count_data(index)

@@ -92,7 +92,7 @@ def split_name(text: str) -> tuple[Path, str | None]:
             f"--activations {text}: a .npy file holds one array, so leave :{name} out."
         )
     if not path.exists():
-        raise MissingInputError(f"--activations {text}: there is no file {path}.")
+        raise MissingInputError(f"--activations {text}: there is no file {path}, check the path.")
     return path, name
 
 

@@ -43,6 +43,7 @@ class Range:
 
 
 MOST_CLUSTERS = 1000
+MOST_STARTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class RangeMethod:
             raise UsageError(f"--quantile {self.quantile:g} has to lie between 0 and 1.")
         if self.n_init < 1:
             raise UsageError(f"--n-init {self.n_init} has to be 1 or more.")
+        if self.n_init > MOST_STARTS:
+            raise UsageError(f"--n-init {self.n_init} has to be {MOST_STARTS:,} or less.")
 
     def identity(self) -> dict[str, str | int | float]:
         """Name what the ranges depend on, and nothing else."""

@@ -67,7 +67,9 @@ def weights_file(
         )
     weights = weights.expanduser()
     if not weights.is_file():
-        what = "is a folder, not a file" if weights.is_dir() else "is not there"
+        what = "is not there"
+        if weights.exists():
+            what = "is a folder, not a file" if weights.is_dir() else "is a device or a pipe"
         raise MissingInputError(f"--weights {weights} {what}: check the path.")
     return weights
 

@@ -17,7 +17,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.search.chains import Chain, Scored, distinct, extended_rows
 from ccx_cli.search.counts import DataCounts, Rows, pair_hits
 from ccx_cli.search.formula import Operator
-from ccx_cli.search.space import SearchSpace
+from ccx_cli.search.space import SearchSpace, check_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,7 @@ class BeamSettings:
     beam_limit: int = 5
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise UsageError(f"--length {self.length} has to be 1 or more.")
+        check_length(self.length)
         if self.beam_limit < 1:
             raise UsageError(f"--beam-limit {self.beam_limit} has to be 1 or more.")
 

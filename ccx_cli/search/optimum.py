@@ -18,7 +18,7 @@ from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.best_first import search_longer
 from ccx_cli.search.chains import Scored, distinct
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.space import SearchSpace
+from ccx_cli.search.space import SearchSpace, check_length
 from ccx_cli.search.walk import WALKED, Reached, Walk
 
 
@@ -46,8 +46,7 @@ class OptimumSettings:
     length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise UsageError(f"--length {self.length} has to be 1 or more.")
+        check_length(self.length)
         if self.node_limit < 0:
             raise UsageError(f"--node-limit {self.node_limit} has to be 0 or more.")
         if self.time_limit is not None and not self.time_limit >= 0:

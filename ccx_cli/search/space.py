@@ -10,7 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.errors import UsageError
 from ccx_cli.search.formula import Operator
+
+LONGEST = 100
+"""Most concepts in a formula; what is much longer could not be read back as text."""
+
+
+def check_length(length: int) -> None:
+    """Refuse a ``length`` of formulas that cannot be searched.
+
+    Raises
+    ------
+    UsageError
+        If it is not 1 to ``LONGEST``.
+    """
+    if length < 1:
+        raise UsageError(f"--length {length} has to be 1 or more.")
+    if length > LONGEST:
+        raise UsageError(f"--length {length} has to be {LONGEST} or less.")
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_listing_caches_needs_no_torch(tmp_path: Path) -> None:
         (["explian"], "Did you mean 'explain'?"),
         (["cache", "lsit"], "Did you mean 'list'?"),
         (["explain", "--num-cluster", "3"], "--num-clusters"),
-        (["--bogus"], "No such option: --bogus."),
+        (["--bogus"], "No such option: --bogus: `ccx --help` lists what there is."),
         (["explain", "--num-clusters", "few"], "'--num-clusters'"),
         (["explain", "--format", "yaml"], "'--format' / '-f'"),
         (["explain", "--workers", "-1"], "'--workers'"),

@@ -289,6 +289,20 @@ class TestTerminals:
         assert ended.err.startswith("Error: --units 99 goes past the end")
 
 
+def test_an_interrupt_that_an_import_turned_into_an_error(
+    unused: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_places: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr(cache, "_caches", fail)
+    ended = unused("cache", "list")
+    assert (ended.code, ended.err) == (130, INTERRUPTED)
+
+
 def test_a_fault_of_the_program_is_told_as_one(
     unused: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
