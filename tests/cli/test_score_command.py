@@ -65,7 +65,7 @@ def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
         ),
         (
             ("red", "--unit", "99"),
-            "--units 99 goes past the end of layer4, which has the units 0 to 47.",
+            "--unit 99 goes past the end of layer4, which has the units 0 to 47.",
         ),
     ],
 )  # fmt: skip
