@@ -32,6 +32,20 @@ def writing(directory: Path, progress: Progress, file: str = "") -> Iterator[Non
         lock.release()
 
 
+def is_being_written(directory: Path) -> bool:
+    """Tell whether another process holds the right to write in a directory."""
+    lock = directory / ".lock"
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
 def removing(directory: Path, progress: Progress) -> None:
     """Remove a whole directory once nobody writes in it."""
     with writing(directory, progress):

@@ -13,10 +13,11 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.search.formula import Operator
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.store.lines import Record
+from ccx_cli.store.locks import is_being_written
 from ccx_cli.store.results import LINES, ResultsRun
 from ccx_cli.store.shards import ShardedCache, read_manifest
 from ccx_cli.store.unit_spans import read_spans, write_spans
-from ccx_cli.study.viewed import ViewedRun, is_being_written
+from ccx_cli.study.viewed import ViewedRun
 
 PACKAGES = (
     "numpy",

@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.printable import printable
 from ccx_cli.search.formula import from_json, length_of, names_in
 from ccx_cli.store.lines import Record
+from ccx_cli.store.locks import is_being_written
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.results import FORMAT, HEADER, LINES, VERSION, ResultsRun
 from ccx_cli.store.shards import ShardedCache, read_manifest
@@ -268,17 +267,3 @@ def _note_progress(
             notes.append("Another ccx is writing in it right now.")
         else:
             notes.append("The last session did not finish: the same command goes on from there.")
-
-
-def is_being_written(directory: Path) -> bool:
-    """Tell whether another process holds the right to write in a run's directory."""
-    lock = directory / ".lock"
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -33,8 +36,18 @@ class CcxApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding(
+            "question_mark", "help", "Help", key_display="?", tooltip="What is shown, and keys"
+        ),
         Binding("q", "quit", "Quit"),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Commands",
+            show=False,
+            priority=True,
+            tooltip="All commands",
+        ),
         Binding("t", "toggle_theme", "Light or dark", show=False),
         Binding("ctrl+s", "export_picture", "Export the screen as SVG", show=False),
     ]
@@ -54,6 +67,16 @@ class CcxApp(App[None]):
         if self._start is not None:
             self.call_after_refresh(self._open_directory, self._start)
         self.set_timer(_IDLE, self._prepare)
+        if not self.is_headless:
+            self._end_by_signals()
+
+    def _end_by_signals(self) -> None:
+        """Give the terminal back as it was when the process is asked to end."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+            with suppress(KeyError, NotImplementedError):
+                number = signal.Signals[name]
+                loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
 
     def _prepare(self) -> None:
         """Import in a thread what takes long, before a unit is asked for."""
@@ -66,6 +89,8 @@ class CcxApp(App[None]):
         from ccx_cli.tui.keys import keys_of
 
         for key in keys_of(screen):
+            if key.action == "command_palette":
+                continue
             act = partial(self.run_action, key.action, key.node)
             yield SystemCommand(key.what, f"Key {key.display}", act)
 
@@ -133,7 +158,7 @@ class CcxApp(App[None]):
 
     @on(ConceptAsked)
     def _show_concept(self, asked: ConceptAsked) -> None:
-        from ccx_cli.tui.concepts import ConceptView
+        from ccx_cli.tui.concept import ConceptView
 
         self.push_screen(ConceptView(asked.run, asked.row))
 

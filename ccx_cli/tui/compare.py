@@ -25,6 +25,8 @@ from ccx_cli.tui.view import View
 def _difference(pair: RangePair) -> Text:
     if pair.difference is None:
         return Text("-", style="dim")
+    if not pair.difference:
+        return Text(share(0.0), style="dim")
     style = BETTER if pair.difference > 0 else WORSE if pair.difference < 0 else "dim"
     return Text(f"{pair.difference:+.4f}", style)
 
@@ -56,6 +58,9 @@ FIELDS = (
 )
 
 
+_SORTED_BY = ("size", "unit", "iou_a", "iou_b", "formula_a", "formula_b")
+
+
 class CompareView(View):
     """The ranges of two runs, matched by unit and number."""
 
@@ -65,9 +70,10 @@ class CompareView(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("d", "toggle_differing", "All/differing"),
-        Binding("a", "open('a')", "Unit in A"),
-        Binding("b", "open('b')", "Unit in B"),
+        Binding("d", "toggle_differing", "All/differing", tooltip="All formulas, or the differing"),
+        Binding("a", "open('a')", "Unit in A", tooltip="Open the unit in run A"),
+        Binding("b", "open('b')", "Unit in B", tooltip="Open the unit in run B"),
+        Binding("s", "sort", "Sort by the next column", show=False),
     ]
 
     def __init__(self, a: OpenRun, b: OpenRun) -> None:
@@ -181,6 +187,11 @@ class CompareView(View):
         if key == "size" == self._sorting.key:
             key = "difference"
         self._sorting = self._sorting.turned(key)
+        self._show()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._sorting = self._sorting.by_next(_SORTED_BY)
         self._show()
 
     def action_filter(self) -> None:

@@ -68,8 +68,18 @@ def compare(a: ViewedRun, b: ViewedRun) -> Comparison:
             alone = ": units are matched by number only" if key in {"model", "layer"} else ""
             notes.append(f"{key.replace('_', ' ')}: {said[0]} and {said[1]}{alone}")
     if a.identity.get("search") != b.identity.get("search"):
-        notes.append("other searches")
+        names = [printable(str(_search(run).get("name", "?"))) for run in (a, b)]
+        notes.append(
+            f"search: {names[0]} and {names[1]}"
+            if names[0] != names[1]
+            else "what the search was set to"
+        )
     return Comparison(pairs, tally(pairs), tuple(notes))
+
+
+def _search(view: ViewedRun) -> dict[str, Any]:
+    search = view.identity.get("search")
+    return search if isinstance(search, dict) else {}
 
 
 def _stored(view: ViewedRun) -> StoredRun:

@@ -1,4 +1,4 @@
-"""Concepts of a run: those that formulas name, which units name one, which images contain it."""
+"""The concepts that the formulas of a run name."""
 
 from __future__ import annotations
 
@@ -9,34 +9,38 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.widgets import Footer, Input, Static
 
 from ccx_cli.search.formula import quoted
-from ccx_cli.store.lines import Record
-from ccx_cli.tui.asking import ConceptAsked, UnitAsked
-from ccx_cli.tui.drawing import Layers, PictureList, pictures_of_concept
-from ccx_cli.tui.pictures import Gallery, PictureView
+from ccx_cli.tui.asking import ConceptAsked
 from ccx_cli.tui.reading import OpenRun
-from ccx_cli.tui.rows import CONCEPT_KEYS, ConceptRow, RangeRow, Sorting, concept_rows, sort_rows
+from ccx_cli.tui.rows import CONCEPT_KEYS, ConceptRow, Sorting, concept_rows, sort_rows
 from ccx_cli.tui.table import Field, Table
-from ccx_cli.tui.theme import formula_text, range_mark, share
+from ccx_cli.tui.theme import share
 from ccx_cli.tui.view import View
 
+_SORTED_BY = ("units", "ranges", "negated", "iou", "images", "name", "category")
+UNKNOWN = Text("-", style="dim")
 
-def _count(value: int | None) -> Text | str:
-    return Text("...", style="dim") if value is None else f"{value:,}"
 
-
-FIELDS = (
-    Field("concept", "name", lambda row: row.name, 14, spare=True),
-    Field("category", "category", lambda row: row.category or Text("-", style="dim"), 9),
-    Field("units", "units", lambda row: _count(row.units), 6, right=True),
-    Field("ranges", "ranges", lambda row: _count(row.ranges), 7, right=True),
-    Field("negated", "negated", lambda row: _count(row.negated), 8, right=True),
-    Field("best IoU", "iou", lambda row: share(row.iou), 9, right=True),
-    Field("images", "images", lambda row: _count(row.images), 8, right=True),
-)
+def fields(unknown: Text = UNKNOWN) -> tuple[Field, ...]:
+    """List the columns; ``unknown`` stands for a number of images that is not known yet."""
+    return (
+        Field("concept", "name", lambda row: row.name, 14, spare=True),
+        Field("category", "category", lambda row: row.category or UNKNOWN, 9),
+        Field("units", "units", lambda row: f"{row.units:,}", 6, right=True),
+        Field("ranges", "ranges", lambda row: f"{row.ranges:,}", 7, right=True),
+        Field("negated", "negated", lambda row: f"{row.negated:,}", 8, right=True),
+        Field("best IoU", "iou", lambda row: share(row.iou), 9, right=True),
+        Field(
+            "images",
+            "images",
+            lambda row: unknown if row.images is None else f"{row.images:,}",
+            8,
+            right=True,
+        ),
+    )
 
 
 class ConceptsView(View):
@@ -48,6 +52,7 @@ class ConceptsView(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
     ]
 
     def __init__(self, run: OpenRun) -> None:
@@ -66,7 +71,8 @@ class ConceptsView(View):
         )
         with Horizontal(id="filters"):
             yield Input(placeholder="filter: concept or category", id="text", compact=True)
-        yield Table(FIELDS, lambda row: row.number, empty="reading ...")
+        waiting = Text("...", style="dim")
+        yield Table(fields(waiting), lambda row: row.number, empty="reading ...")
         yield Static("", id="state")
         yield Footer()
 
@@ -83,7 +89,9 @@ class ConceptsView(View):
     def _gather(self) -> None:
         records = list(self.run.view.records)
         self.read("rows", lambda _: concept_rows(records), self._take)
-        self.read("categories", lambda _: self.run.categories(), self._add_categories)
+        self.read(
+            "categories", lambda _: self.run.categories(), self._add_categories, refuse=self._refuse
+        )
 
     def action_read_again(self) -> None:
         """Read the run again."""
@@ -103,7 +111,11 @@ class ConceptsView(View):
             return dict(zip(index.concepts.tolist(), index.images_with().tolist(), strict=True))
 
         self.say(Text("counting the images that contain each ...", style="dim"))
-        self.read("images", count, self._add_images)
+        self.read("images", count, self._add_images, refuse=self._refuse)
+
+    def _refuse(self, sentence: str) -> None:
+        self.query_one(Table).set_fields(fields())
+        self.complain(sentence)
 
     def _add_images(self, images: dict[int, int]) -> None:
         self._images = images
@@ -145,6 +157,11 @@ class ConceptsView(View):
     def _open(self, message: Table.Chosen) -> None:
         self.post_message(ConceptAsked(self.run, message.row))
 
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._sorting = self._sorting.by_next(_SORTED_BY)
+        self._show()
+
     def action_filter(self) -> None:
         """Go to the filter."""
         self.set_focus(self.query_one("#text", Input))
@@ -168,129 +185,4 @@ class ConceptsView(View):
                 "images": row.images,
             }
             for row in self.query_one(Table).rows
-        ]
-
-
-class ConceptView(View):
-    """One concept: the ranges that name it beside the images that contain it."""
-
-    HELP_TEXT = (
-        "The ranges whose formula names the concept, the best first, and the images with most of "
-        "its pixels, tinted blue. Enter opens the unit; a click enlarges an image."
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "layers", "Masks"),
-        Binding("i", "enlarge", "Enlarge"),
-        Binding("right_square_bracket", "page(1)", "More", key_display="]"),
-        Binding("left_square_bracket", "page(-1)", "Images before", key_display="[", show=False),
-    ]
-
-    def __init__(self, run: OpenRun, row: ConceptRow) -> None:
-        super().__init__()
-        self.run, self._row = run, row
-
-    def compose(self) -> ComposeResult:
-        """Lay out the view."""
-        yield Static("", id="title")
-        with Horizontal(id="panes"):
-            with Vertical(id="units-pane"):
-                yield Table(
-                    (
-                        Field("unit", "unit", lambda r: str(r["unit"]), 5, right=True),
-                        Field(
-                            "range",
-                            "cluster",
-                            lambda r: range_mark(r["cluster"], r["num_ranges"]),
-                            5,
-                        ),
-                        Field(
-                            "IoU", "iou", lambda r: share(RangeRow(r, (), "").iou), 6, right=True
-                        ),
-                        Field(
-                            "formula",
-                            "formula",
-                            lambda r: formula_text(r["formula"]),
-                            12,
-                            spare=True,
-                        ),
-                    ),
-                    lambda record: (record["unit"], record["cluster"]),
-                )
-            with Vertical(id="images-pane"):
-                yield Static(Text("reading the images ...", style="dim"), id="images-title")
-                yield Gallery()
-        yield Static("", id="state")
-        yield Footer()
-
-    @property
-    def main_widget(self) -> Table:
-        """The ranges."""
-        return self.query_one(Table)
-
-    def on_mount(self) -> None:
-        """Show the ranges, then read the images."""
-        row, run = self._row, self.run
-        category = f"  {row.category}" if row.category else ""
-        self.query_one("#title", Static).update(
-            Text.assemble(
-                ("concept ", "dim"),
-                (row.name, "bold"),
-                (category, "dim"),
-                f"   asked for in {row.ranges:,} ranges of {row.units:,} units",
-                f", excluded in {row.negated:,}" if row.negated else "",
-            )
-        )
-        self.query_one(Table).focus()
-        self.query_one(Table).show(row.records)
-        self.query_one(Gallery).over = Layers.FORMULA
-        self.read("images", lambda _: pictures_of_concept(run, row.number), self._take)
-
-    def _take(self, pictures: PictureList) -> None:
-        self.query_one(Gallery).show(pictures)
-
-    @on(Gallery.PageShown)
-    def _say_page(self, message: Gallery.PageShown) -> None:
-        if not message.total:
-            return
-        images = "" if self._row.images is None else f" of {self._row.images:,} images"
-        self.query_one("#images-title", Static).update(
-            Text.assemble(
-                ("most of it  ", "bold"), (f"{message.first}-{message.last}{images}", "dim")
-            )
-        )
-
-    @on(Gallery.Opened)
-    def _enlarge(self, message: Gallery.Opened) -> None:
-        self.app.push_screen(PictureView(message.pictures, message.place, message.layers))
-
-    @on(Table.Chosen)
-    def _open(self, message: Table.Chosen) -> None:
-        order = list(dict.fromkeys(record["unit"] for record in self._row.records))
-        record: Record = message.row
-        self.post_message(UnitAsked(self.run, record["unit"], order, record["cluster"]))
-
-    def action_layers(self) -> None:
-        """Tint the concept, or show the images as they are."""
-        gallery = self.query_one(Gallery)
-        plain = gallery.over is Layers.PLAIN
-        gallery.draw_over(Layers.FORMULA if plain else Layers.PLAIN)
-
-    def action_page(self, pages: int) -> None:
-        """Show the next images, or, for -1, those before."""
-        self.query_one(Gallery).turn(pages)
-
-    def action_enlarge(self) -> None:
-        """Show an image alone."""
-        self.query_one(Gallery).open()
-
-    def formula_to_copy(self) -> str | None:
-        """The formula under the cursor."""
-        record: Record | None = self.query_one(Table).row
-        return None if record is None else record["formula"]
-
-    def table_to_export(self) -> tuple[str, list[dict[str, Any]]] | None:
-        """The ranges that name the concept."""
-        keys = ("unit", "cluster", "range", "hits", "formula", "iou")
-        return f"{self.run.view.name}-{self._row.name}", [
-            {key: record[key] for key in keys} for record in self._row.records
         ]

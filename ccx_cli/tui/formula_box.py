@@ -97,11 +97,7 @@ class FormulaBox(Vertical):
 
     def compose(self) -> ComposeResult:
         """Lay out the box."""
-        yield Input(
-            placeholder="f: try a formula, such as (water OR river) AND NOT blue",
-            id="formula",
-            compact=True,
-        )
+        yield Input(id="formula", compact=True)
         yield Static("", id="told")
 
     def on_answer(self, answer: Answer[Any]) -> None:
@@ -113,6 +109,11 @@ class FormulaBox(Vertical):
         """Score what is typed on another unit, which ``look`` gives once it is read."""
         self._look = look
         self._score()
+
+    def give_example(self, formula: str | None) -> None:
+        """Say in the empty box what it is for, with a formula of names that there are."""
+        such_as = f", such as {formula}" if formula else ""
+        self.query_one("#formula", Input).placeholder = f"f: try a formula{such_as}"
 
     def suggest(self) -> None:
         """Get the names to complete, once the concept index is there."""

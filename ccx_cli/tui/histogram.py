@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from ccx_cli.store.lines import Record
 from ccx_cli.tui.looking import ActivationHistogram
-from ccx_cli.tui.theme import range_color
+from ccx_cli.tui.theme import plain, range_color
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
@@ -92,7 +92,7 @@ def draw_histogram(
                     numbers[middle + place] = letter
     for column, letter in enumerate(numbers):
         text.append(letter, _style(owner[column], chosen))
-    left, right = f"{histogram.low:.3g}", f"{histogram.high:.3g}"
+    left, right = plain(histogram.low), plain(histogram.high)
     most_said = f"at most {int(counts.max()):,} in a bar, log scale"
     zeros = f", {histogram.zeros:,} zeros left out" if histogram.zeros else ""
     room = width - len(left) - len(right) - 2

@@ -42,7 +42,8 @@ def keys_of(screen: Screen[Any]) -> list[Key]:
         display = screen.app.get_key_display(binding)
         if binding.action in found:
             display = f"{found[binding.action].display} {display}"
-        found[binding.action] = Key(display, binding.description, active.node, binding.action)
+        what = binding.tooltip or binding.description
+        found[binding.action] = Key(display, what, active.node, binding.action)
     return list(found.values())
 
 

@@ -95,6 +95,11 @@ class UnitLook:
     metrics: tuple[dict[str, float | None], ...]
     shorter: tuple[str | None, ...]
 
+    def place_of(self, cluster: int | None) -> int | None:
+        """Return the place of a range among those that were counted, ``None`` if it was not."""
+        clusters = [record["cluster"] for record in self.images.records]
+        return clusters.index(cluster) if cluster in clusters else None
+
     @cached_property
     def per_set(self) -> NDArray[np.int32]:
         """``(n_ranges, n_sets)`` int32, pixels in range by label set."""

@@ -24,7 +24,7 @@ from ccx_cli.tui.terminal_graphics import graphics_widget, has_graphics
 from ccx_cli.tui.view import Answer, in_thread
 
 Pixels = NDArray[np.uint8]
-_LEAST_COLUMNS = 20
+_MOST_FRAMES = 12
 
 
 class Picture(Container):
@@ -120,20 +120,21 @@ class Raster:
 def lay_out(width: int, height: int) -> Raster:
     """Lay out square pictures, two cells wide for each line, with a caption under each.
 
-    Three or more that cover most of the room, each as wide as can still be made out; fewer, or
+    Three to twelve that cover most of the room, each wide enough to be made out; fewer, or
     narrower ones, where there is no such way.
     """
-    best, covered = Raster(1, 1, max(min(width, 2 * (height - 1)), 2)), 0
-    for rows in range(1, height // 3 + 1):
-        lines = height // rows - 1
-        for columns in range(1, width // 4 + 1):
-            side = min((width + 2) // columns - 2, 2 * lines)
-            area = rows * columns * side * side
-            if side >= _LEAST_COLUMNS and rows * columns >= 3 and area > covered:
-                best, covered = Raster(rows, columns, side), area
-    if not covered and width >= 26 and height >= 4:
-        side = min((width + 2) // 3 - 2, 2 * (height - 1))
-        best = Raster(1, 3, side)
+    for least_side, least_count in ((20, 3), (16, 2), (8, 2)):
+        best, covered = Raster(1, 1, max(min(width, 2 * (height - 1)), 2)), 0
+        for rows in range(1, height // 3 + 1):
+            lines = height // rows - 1
+            for columns in range(1, width // 4 + 1):
+                side = min((width + 2) // columns - 2, 2 * lines)
+                count = rows * columns
+                area = count * side * side
+                if side >= least_side and least_count <= count <= _MOST_FRAMES and area > covered:
+                    best, covered = Raster(rows, columns, side), area
+        if covered:
+            break
     return best
 
 

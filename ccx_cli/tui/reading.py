@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
+from ccx_cli.store.locks import is_being_written
 
 if TYPE_CHECKING:
     from ccx_cli.search.parse import Vocabulary
@@ -42,7 +43,8 @@ class RunEntry:
     changed
         When its files changed last, in seconds since the epoch.
     state
-        ``whole``, ``partly``, or ``unreadable`` for a header that is damaged or of another version.
+        ``whole``, ``partly``, ``written`` if another process is at it, ``other`` for a header of
+        another version, or ``unreadable`` for one that is damaged or not there.
     """
 
     directory: Path
@@ -90,12 +92,14 @@ def _entry(directory: Path) -> RunEntry:
     total = about.get("units")
     sessions = header.get("sessions")
     last = sessions[-1] if isinstance(sessions, list) and sessions else {}
-    if (header.get("format"), header.get("version")) != ("ccx-results", 1):
+    if header.get("format") != "ccx-results":
         state = "unreadable"
+    elif header.get("version") != 1:
+        state = "other"
     elif isinstance(last, dict) and "finished" in last:
         state = "whole"
     else:
-        state = "partly"
+        state = "written" if is_being_written(directory) else "partly"
     return RunEntry(
         directory,
         about,

@@ -84,6 +84,12 @@ class Filter:
     best_only: bool = False
 
 
+_FROM_THE_LARGEST = {
+    *("iou", "hits", "gap", "units", "ranges", "images", "negated"),
+    *("size", "iou_a", "iou_b"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Sorting:
     """By what rows are sorted, and whether from the largest down."""
@@ -95,7 +101,12 @@ class Sorting:
         """Sort by a column; by the same one, the other way round."""
         if key == self.key:
             return Sorting(key, not self.descending)
-        return Sorting(key, key in {"iou", "hits", "gap", "units", "ranges", "images", "negated"})
+        return Sorting(key, key in _FROM_THE_LARGEST)
+
+    def by_next(self, keys: Sequence[str]) -> Sorting:
+        """Sort by the column that comes next among ``keys``."""
+        place = keys.index(self.key) if self.key in keys else -1
+        return Sorting("").turned(keys[(place + 1) % len(keys)])
 
 
 @dataclass(frozen=True)

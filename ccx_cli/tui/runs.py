@@ -19,7 +19,13 @@ from ccx_cli.tui.table import Field, Table
 from ccx_cli.tui.theme import DOUBT
 from ccx_cli.tui.view import View
 
-_STATES = {"whole": "", "partly": "not finished", "unreadable": "header unreadable"}
+_STATES = {
+    "whole": "",
+    "partly": "not finished",
+    "written": "being written",
+    "other": "of another version",
+    "unreadable": "header unreadable",
+}
 _SECONDS = 3.0
 
 
@@ -45,22 +51,22 @@ def _when(entry: RunEntry) -> str:
     if not entry.changed:
         return "?"
     age = max(time.time() - entry.changed, 0)
-    for seconds, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+    for seconds, unit in ((86400, "day"), (3600, "h"), (60, "min")):
         if age >= seconds:
             count = int(age // seconds)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
     return "just now"
 
 
 FIELDS = (
     Field("network", "network", _network, 14, spare=True),
-    Field("layer", "layer", _said("layer"), 13),
-    Field("images", "subset", _said("subset"), 9),
+    Field("layer", "layer", _said("layer"), 12),
+    Field("images", "subset", _said("subset"), 8),
     Field("ranges", "ranges", _ranges, 6, right=True),
-    Field("search", "search", lambda entry: entry.search or "?", 8, least=100),
-    Field("units", "units", _units, 14, right=True),
-    Field("changed", "changed", _when, 14, right=True),
-    Field("", "state", lambda entry: Text(_STATES[entry.state], style=DOUBT), 17, least=100),
+    Field("search", "search", lambda entry: entry.search or "?", 8, least=110),
+    Field("units", "units", _units, 13, right=True),
+    Field("changed", "changed", _when, 12, right=True),
+    Field("", "state", lambda entry: Text(_STATES[entry.state], style=DOUBT), 18, least=110),
 )
 
 

@@ -7,6 +7,8 @@ import re
 from rich.text import Text
 from textual.theme import Theme
 
+from ccx_cli.store.lines import Record
+
 DARK = Theme(
     name="ccx-dark",
     primary="#4c8dff",
@@ -80,5 +82,22 @@ def ends(record_range: list[float | None] | None) -> str:
     if record_range is None:
         return "never fires"
     lower, upper = record_range
-    low = "-∞" if lower is None else f"{lower:.3g}"
-    return f"{low} … {'∞' if upper is None else f'{upper:.3g}'}"
+    low = "-∞" if lower is None else plain(lower)
+    return f"{low} … {'∞' if upper is None else plain(upper)}"
+
+
+def whole_range(record: Record) -> Text:
+    """Write out a range and its formula, which a list cuts short."""
+    if record["range"] is None:
+        return Text(f"unit {record['unit']} never fires", style="dim")
+    return Text.assemble(
+        (f"unit {record['unit']}  ", "dim"),
+        range_mark(record["cluster"], record["num_ranges"]),
+        (f"  {ends(record['range'])}   ", "dim"),
+        formula_text(record["formula"]),
+    )
+
+
+def plain(value: float) -> str:
+    """Write an activation to three digits, large ones to their last whole one."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

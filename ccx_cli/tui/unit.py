@@ -19,12 +19,10 @@ from ccx_cli.tui.histogram import Histogram
 from ccx_cli.tui.looking import Trial, UnitLook
 from ccx_cli.tui.pictures import Gallery
 from ccx_cli.tui.reading import OpenRun
-from ccx_cli.tui.rows import RangeRow
-from ccx_cli.tui.table import Field, Table
+from ccx_cli.tui.table import Table
 from ccx_cli.tui.terminal_graphics import has_graphics
-from ccx_cli.tui.theme import BETTER, WORSE, ends, formula_text, range_mark, share
-from ccx_cli.tui.unit_text import describe_range
-from ccx_cli.tui.units import proof
+from ccx_cli.tui.unit_ranges import range_fields, range_rows
+from ccx_cli.tui.unit_text import EXPLAINED, MEANINGS, describe_range
 from ccx_cli.tui.view import View
 
 _PAUSE = 0.1
@@ -40,18 +38,18 @@ class UnitView(View):
         "activations, the formula as found and simplified, its metrics, and images, with the "
         "pixels in range bright or outlined and those of the formula tinted. Type a formula to "
         "see its IoU with every range; the right arrow takes the name that is offered. Enter or "
-        "a click enlarges an image."
+        "a click enlarges an image.\n\n" + "\n".join(f"{name}: {what}" for name, what in MEANINGS)
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "turn(1)", "Next"),
-        Binding("p", "turn(-1)", "Previous unit", show=False),
-        Binding("f", "formula", "Formula"),
-        Binding("i", "tab", "Images"),
-        Binding("w", "choice", "Which"),
-        Binding("m", "layers", "Masks"),
-        Binding("right_square_bracket", "page(1)", "More", key_display="]"),
+        Binding("n", "turn(1)", "Next", tooltip="Next unit of the list"),
+        Binding("p", "turn(-1)", "Unit before", show=False),
+        Binding("f", "formula", "Formula", tooltip="Try a formula"),
+        Binding("i", "tab", "Images", tooltip="The images in place of the range, or back"),
+        Binding("w", "choice", "Which", tooltip="Other images: sample, most active, missed, false"),
+        Binding("m", "layers", "Masks", tooltip="Draw both masks, one, or none over the images"),
+        Binding("right_square_bracket", "page(1)", "More", key_display="]", tooltip="More images"),
         Binding("left_square_bracket", "page(-1)", "Images before", key_display="[", show=False),
-        Binding("enter", "enlarge", "Enlarge", show=False),
+        Binding("enter", "enlarge", "Show an image alone", show=False),
     ]
 
     def __init__(self, run: OpenRun, unit: int, order: list[int], cluster: int | None) -> None:
@@ -68,7 +66,7 @@ class UnitView(View):
     def compose(self) -> ComposeResult:
         """Lay out the view."""
         yield Static("", id="title")
-        yield Table(self._fields(), lambda record: record["cluster"], name="ranges")
+        yield Table(range_fields(None, None), lambda record: record["cluster"], name="ranges")
         yield Static("", id="tabs")
         with Horizontal(id="panes"):
             with Vertical(id="range-pane"):
@@ -94,33 +92,19 @@ class UnitView(View):
         self._show_unit()
         self.query_one(FormulaBox).suggest()
 
-    def _fields(self) -> list[Field]:
-        fields = [
-            Field("range", "cluster", lambda r: range_mark(r["cluster"], r["num_ranges"]), 5),
-            Field("activation", "range", lambda r: ends(r["range"]), 18, least=76),
-            Field("pixels", "hits", lambda r: f"{r['hits']:,}", 11, right=True, least=100),
-            Field("IoU", "iou", lambda r: share(RangeRow(r, (), "").iou), 6, right=True),
-            Field("bound", "gap", lambda r: proof(RangeRow(r, (), "")), 6, right=True),
-            Field("formula", "formula", lambda r: formula_text(r["formula"]), 18, spare=True),
-        ]
-        if self._trial is not None:
-            fields.insert(-1, Field("yours", "yours", self._tried, 14, right=True))
-        return fields
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what would change nothing in sight."""
+        narrow = self.has_class("-narrow")
+        if action == "tab":
+            return narrow
+        if action in {"layers", "page"}:
+            return not narrow or self._shown == "images"
+        return True
 
-    def _tried(self, record: Record) -> Text:
-        """Show the IoU of the formula that was typed, and how it compares."""
-        if self._trial is None or self._look is None:
-            return Text("")
-        clusters = [each["cluster"] for each in self._look.images.records]
-        if record["cluster"] not in clusters:
-            return Text("-", style="dim")
-        iou = self._trial.ious[clusters.index(record["cluster"])]
-        text = Text(share(iou))
-        if record["formula"] is not None:
-            difference = iou - float(record["iou"])
-            style = BETTER if difference > 5e-5 else "dim" if difference > -5e-5 else WORSE
-            text.append(f" {difference:+.4f}", style)
-        return text
+    def on_resize(self) -> None:
+        """Lay out anew what depends on the width."""
+        self.refresh_bindings()
+        self._describe()
 
     def _show_unit(self) -> None:
         """Show what the lines say, then read the rest."""
@@ -131,6 +115,7 @@ class UnitView(View):
         self._look = None
         self._say_title()
         table = self.query_one(Table)
+        table.set_fields(range_fields(None, self._trial))
         table.show(
             [record for record in self._records if record["range"] is not None],
             keep=self._cluster,
@@ -140,7 +125,9 @@ class UnitView(View):
         self.query_one(Histogram).show(None, (), "reading the activations ...")
         self._reading = "reading the activations ..."
         self.query_one(Gallery).show(None)
-        self.query_one(FormulaBox).ask_about(lambda: self._look)
+        box = self.query_one(FormulaBox)
+        box.ask_about(lambda: self._look)
+        box.give_example(next((r["formula"] for r in self._records if r["formula"]), None))
         self._describe()
         unit = self._unit
         self.set_timer(_PAUSE, lambda: self._read_unit(unit))
@@ -198,8 +185,7 @@ class UnitView(View):
         """Return the place of the chosen range among those that were counted."""
         if self._look is None:
             return None
-        clusters = [record["cluster"] for record in self._look.images.records]
-        return clusters.index(self._cluster) if self._cluster in clusters else None
+        return self._look.place_of(self._cluster)
 
     def _describe(self) -> None:
         record = self.query_one(Table).row
@@ -215,6 +201,7 @@ class UnitView(View):
                 self._look.shorter[place] if known else None,  # type: ignore[union-attr,index]
                 self._look.metrics[place] if known else None,  # type: ignore[union-attr,index]
                 self._reading,
+                wide=description.size.width >= EXPLAINED,
             )
         )
 
@@ -259,7 +246,7 @@ class UnitView(View):
     @on(FormulaBox.Tried)
     def _try(self, message: FormulaBox.Tried) -> None:
         self._trial = message.trial
-        self.query_one(Table).set_fields(self._fields())
+        self.query_one(Table).set_fields(range_fields(self._look, self._trial))
 
     def _show_tab(self, name: str) -> None:
         self._shown = name
@@ -270,6 +257,7 @@ class UnitView(View):
         tabs.append("  i changes", "dim")
         self.query_one("#tabs", Static).update(tabs)
         self.set_class(name == "images", "-images")
+        self.refresh_bindings()
 
     def action_tab(self) -> None:
         """Show the images where the range was, or the other way round."""
@@ -322,17 +310,5 @@ class UnitView(View):
 
     def table_to_export(self) -> tuple[str, list[dict[str, Any]]] | None:
         """The ranges with their metrics, and what was typed."""
-        rows = []
-        counted = [] if self._look is None else [r["cluster"] for r in self._look.images.records]
-        for record in self.query_one(Table).rows:
-            row = {
-                key: record[key] for key in ("unit", "cluster", "range", "hits", "formula", "iou")
-            }
-            if self._look is not None and record["cluster"] in counted:
-                place = counted.index(record["cluster"])
-                row |= {"simplified": self._look.shorter[place]}
-                row |= {k: v for k, v in self._look.metrics[place].items() if k != "iou"}
-                if self._trial is not None:
-                    row |= {"tried": self._trial.text, "tried_iou": self._trial.ious[place]}
-            rows.append(row)
+        rows = range_rows(self.query_one(Table).rows, self._look, self._trial)
         return f"{self.run.view.name}-unit-{self._unit}", rows

@@ -12,20 +12,28 @@ from ccx_cli.store.lines import Record
 from ccx_cli.tui.rows import number
 from ccx_cli.tui.theme import BETTER, DOUBT, formula_text, share
 
-METRICS = (
-    "activation_coverage",
-    "detection_accuracy",
-    "samples_coverage",
-    "explanation_coverage",
-    "segmentation_size",
-    "activation_size",
-    "overlap_size",
-    "label_masking",
-)
+METRICS = {
+    "activation_coverage": "of pixels in range, those in the formula",
+    "detection_accuracy": "of pixels in the formula, those in range",
+    "samples_coverage": "of images with the formula, where both are",
+    "explanation_coverage": "of images in range, where both are",
+    "segmentation_size": "mean share of an image in the formula",
+    "activation_size": "mean share of an image in range",
+    "overlap_size": "mean share of an image in both",
+    "label_masking": "likeness of maps if the rest is noise",
+}
+# Cells that the longest of them takes.
+EXPLAINED = 76
+MEANINGS = tuple((name.replace("_", " "), what) for name, what in METRICS.items())
 
 
 def describe_range(
-    record: Record, shorter: str | None, metrics: Mapping[str, float | None] | None, reading: str
+    record: Record,
+    shorter: str | None,
+    metrics: Mapping[str, float | None] | None,
+    reading: str,
+    *,
+    wide: bool = False,
 ) -> Table:
     """Describe one range.
 
@@ -39,6 +47,8 @@ def describe_range(
         By name; ``None`` until they are known.
     reading
         What to say until then.
+    wide
+        Whether there is room to say what a metric means.
     """
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -51,9 +61,12 @@ def describe_range(
             table.add_row(title, content)
     if metrics is None:
         table.add_row("", Text(reading, "dim italic"))
-    for name in METRICS:
+    for name, meaning in METRICS.items():
         if metrics is not None and name in metrics:
-            table.add_row(share(metrics[name], 3), Text(name.replace("_", " "), "dim"))
+            said = Text(name.replace("_", " "))
+            if wide:
+                said.append(f"  {meaning}", "dim")
+            table.add_row(share(metrics[name], 3), said)
     return table
 
 
@@ -64,7 +77,7 @@ def _how_good(record: Record) -> Text:
         text.append("   proven best", BETTER)
     elif bound is not None:
         text.append(f"   not proven: none above {bound:.4f}", DOUBT)
-    if record.get("search"):
+    if record.get("search") not in {None, "optimal"}:
         text.append(f"   {record['search']} search", "dim")
     return text
 

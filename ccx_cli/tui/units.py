@@ -18,7 +18,7 @@ from ccx_cli.tui.asking import ConceptsAsked, SecondRunAsked, UnitAsked
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.rows import Filter, RangeRow, RangeRows, Sorting, number
 from ccx_cli.tui.table import Field, Table
-from ccx_cli.tui.theme import DOUBT, formula_text, range_mark, share
+from ccx_cli.tui.theme import DOUBT, formula_text, range_mark, share, whole_range
 from ccx_cli.tui.view import View
 
 _SECONDS = 2.0
@@ -65,11 +65,11 @@ class UnitsView(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("b", "toggle_best", "All/best ranges"),
-        Binding("s", "sort", "Sort"),
+        Binding("b", "toggle_best", "All/best", tooltip="All ranges, or the best of each unit"),
+        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("x", "clear", "Clear filter", show=False),
-        Binding("o", "concepts", "Concepts"),
-        Binding("c", "compare", "Compare"),
+        Binding("o", "concepts", "Concepts", tooltip="Concepts that the formulas name"),
+        Binding("c", "compare", "Compare", tooltip="Compare with another run"),
     ]
 
     def __init__(self, run: OpenRun) -> None:
@@ -97,6 +97,7 @@ class UnitsView(View):
             yield Select([], prompt="category", id="category", compact=True)
             yield Select([], prompt="range", id="cluster", compact=True)
         yield Table(FIELDS, lambda row: (row.unit, row.cluster), empty="reading ...")
+        yield Static("", id="about", classes="-whole")
         yield Static("", id="notes")
         yield Static("", id="state")
         yield Footer()
@@ -172,6 +173,8 @@ class UnitsView(View):
             if self._rows.rows
             else "No unit is explained yet.",
         )
+        if not rows:
+            self.query_one("#about", Static).update("")
         units = len({row.unit for row in self._rows.rows})
         what = "units, the best range of each" if self._wanted.best_only else "ranges"
         of = units if self._wanted.best_only else len(self._rows.rows)
@@ -179,6 +182,10 @@ class UnitsView(View):
         if self._category_of is None and self._rows.rows:
             told.append(f"   {self._told}", style="dim")
         self.say(told)
+
+    @on(Table.Moved)
+    def _write_out(self, message: Table.Moved) -> None:
+        self.query_one("#about", Static).update(whole_range(message.row.record))
 
     @on(Input.Changed)
     def _type(self, event: Input.Changed) -> None:
@@ -211,8 +218,7 @@ class UnitsView(View):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        place = _SORTED_BY.index(self._sorting.key) if self._sorting.key in _SORTED_BY else -1
-        self._sorting = Sorting("").turned(_SORTED_BY[(place + 1) % len(_SORTED_BY)])
+        self._sorting = self._sorting.by_next(_SORTED_BY)
         self._filter()
 
     def action_filter(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -35,6 +36,22 @@ class Driven:
     def text(self) -> str:
         """The whole screen."""
         return "\n".join(self.lines)
+
+    @property
+    def own_lines(self) -> list[str]:
+        """The screen's lines without what Textual draws as it likes in each of its versions."""
+        cells = [list(line.ljust(self.app.size.width)) for line in self.lines]
+        screen = self.app.screen
+        regions = [widget.region for widget in screen.query("Footer, Select")]
+        regions += [
+            Region(widget.region.right - 1, widget.region.y, 1, widget.region.height)
+            for widget in screen.query("*")
+            if widget.show_vertical_scrollbar
+        ]
+        for region in regions:
+            for y in range(region.y, region.bottom):
+                cells[y][region.x : region.right] = " " * region.width
+        return ["".join(row).rstrip() for row in cells]
 
     async def press(self, *keys: str) -> None:
         """Press keys one after another."""

@@ -15,10 +15,10 @@ from ccx_cli.tui.table import Table
 
 if TYPE_CHECKING:
     from tests.tui.piloted import drive, driven
-    from tests.tui.stored_golden import OPTIMAL
+    from tests.tui.stored_golden import BEAM, OPTIMAL
 else:
     from piloted import drive, driven
-    from stored_golden import OPTIMAL
+    from stored_golden import BEAM, OPTIMAL
 
 
 def _lines(run: Path) -> list[str]:
@@ -44,14 +44,15 @@ def test_header_of_another_version_and_none_at_all(own_roots: Roots) -> None:
     (run / "header.json").write_text(json.dumps(header | {"version": 7}))
     shutil.copytree(run, own_roots.results / "headless")
     (own_roots.results / "headless" / "header.json").unlink()
-    (own_roots.results / "golden-beam" / "header.json").write_text("{")
-    assert {entry.state for entry in list_runs(own_roots.results)} == {"unreadable"}
+    (own_roots.results / BEAM / "header.json").write_text("{")
+    states = {entry.name: entry.state for entry in list_runs(own_roots.results)}
+    assert states == {OPTIMAL: "other", "headless": "unreadable", BEAM: "unreadable"}
 
     async def scene() -> None:
         async with driven(own_roots, run) as seen:
             await seen.until("another version of ccx (ccx-results 7)", "7 of 7 units", "color")
             await seen.press("escape")
-            await seen.until("3 runs", "header unreadable")
+            await seen.until("3 runs", "header unreadable", "of another version")
             table = seen.app.screen.query_one(Table)
             names = [entry.name for entry in table.rows]
             await seen.press("home", *["down"] * names.index("headless"), "enter")
@@ -93,6 +94,31 @@ def test_lines_come_by_themselves(own_roots: Roots) -> None:
             await seen.until("2 of 2 units")
             (run / "explanations.jsonl").write_text("".join(lines))
             await seen.until("7 of 7 units")
+
+    drive(scene())
+
+
+def test_run_that_is_written_is_listed_as_such(own_roots: Roots) -> None:
+    path = own_roots.results / OPTIMAL / "header.json"
+    header = json.loads(path.read_text())
+    del header["sessions"][-1]["finished"]
+    path.write_text(json.dumps(header))
+    with FileLock(path.with_name(".lock")):
+        assert {e.name: e.state for e in list_runs(own_roots.results)}[OPTIMAL] == "written"
+    assert {e.name: e.state for e in list_runs(own_roots.results)}[OPTIMAL] == "partly"
+
+
+def test_concepts_without_their_data_set_wait_for_nothing(own_roots: Roots) -> None:
+    run = own_roots.results / OPTIMAL
+    header = json.loads((run / "header.json").read_text())
+    header["about"]["dataset"] = str(own_roots.datasets / "broden1_224")
+    (run / "header.json").write_text(json.dumps(header))
+
+    async def scene() -> None:
+        async with driven(own_roots, run) as seen:
+            await seen.until("Without categories")
+            await seen.press("o")
+            await seen.until("There is no data set", "best IoU", "red-c", gone="...")
 
     drive(scene())
 

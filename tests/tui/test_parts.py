@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,16 +16,27 @@ from hypothesis import strategies as st
 from ccx_cli.search.algebra import equivalent
 from ccx_cli.search.formula import And, Concept, Not, Or, from_json, to_json, to_text
 from ccx_cli.store.lines import Record
+from ccx_cli.tui import compare, concept, concepts, runs, unit_ranges, units
 from ccx_cli.tui.drawing import lit
 from ccx_cli.tui.exporting import write_table
 from ccx_cli.tui.formula_box import completed
 from ccx_cli.tui.half_blocks import fitted, half_block_strips
 from ccx_cli.tui.histogram import draw_histogram
-from ccx_cli.tui.looking import ActivationHistogram, shorter, stored_metrics, try_formula
+from ccx_cli.tui.looking import (
+    ActivationHistogram,
+    Trial,
+    UnitLook,
+    shorter,
+    stored_metrics,
+    try_formula,
+)
 from ccx_cli.tui.pictures import lay_out
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.rows import Filter, RangeRows, Sorting, concept_rows
+from ccx_cli.tui.table import Field
 from ccx_cli.tui.terminal_graphics import draws_pictures
+from ccx_cli.tui.theme import ends
+from ccx_cli.tui.unit_text import EXPLAINED, MEANINGS
 
 NAMES = ["sky", "street-s", "ceiling fan", "door, glass", "skyscraper"]
 
@@ -173,6 +186,50 @@ def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:
     assert (sky.name, sky.units, sky.ranges, sky.negated, sky.iou) == ("sky", 2, 3, 0, 0.4)
     assert (sea.name, sea.units, sea.ranges, sea.negated, sea.iou) == ("sea", 0, 0, 3, None)
     assert [record["iou"] for record in sky.records] == [0.4, 0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        concept.FIELDS,
+        concepts.fields(),
+        compare.FIELDS,
+        runs.FIELDS,
+        units.FIELDS,
+        unit_ranges.range_fields(cast(UnitLook, object()), Trial("", (), (), ())),
+    ],
+)
+def test_columns_fit_the_width_from_which_they_are_shown(fields: Sequence[Field]) -> None:
+    narrowest = 80 if fields is not concept.FIELDS else 39
+    for width in {narrowest, *(field.least for field in fields)} - set(range(narrowest)):
+        shown = [field for field in fields if field.least <= width]
+        assert 1 + sum(field.width + 2 for field in shown) - 2 <= width
+
+
+def test_metrics_and_their_meanings_fit_a_line() -> None:
+    assert max(len(f"{name}  {meaning}") for name, meaning in MEANINGS) <= EXPLAINED - 13 - 2
+
+
+@pytest.mark.parametrize(
+    ("ends_of", "text"),
+    [
+        ([0.012610, 67.69], "0.0126 … 67.7"),
+        ([353.4, 1205.2], "353 … 1205"),
+        ([-1e7, None], "-1e+07 … ∞"),
+        (None, "never fires"),
+    ],
+)
+def test_ranges_are_written_without_exponents_where_people_would(
+    ends_of: list[float | None] | None, text: str
+) -> None:
+    assert ends(ends_of) == text
+
+
+def test_sorting_goes_round_the_columns() -> None:
+    sorting = Sorting("category")
+    keys = ("units", "name")
+    seen = [sorting := sorting.by_next(keys) for _ in range(3)]
+    assert seen == [Sorting("units"), Sorting("name", descending=False), Sorting("units")]
 
 
 def test_thousands_of_rows_are_filtered_and_sorted_at_once() -> None:

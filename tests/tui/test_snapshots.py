@@ -1,4 +1,7 @@
-"""Whole screens as text. ``CCX_UPDATE_SNAPSHOTS=1 python -m pytest tests/tui`` writes them anew."""
+"""Whole screens as text, without Textual's own ornaments.
+
+``CCX_UPDATE_SNAPSHOTS=1 python -m pytest tests/tui`` writes them anew.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def test_screen_is_as_it_was(
                 if key == "c":
                     await seen.until("with which run?", "1 run.")
             await seen.until(*texts, gone="...")
-            shown.extend(seen.lines)
+            shown.extend(seen.own_lines)
 
     drive(scene())
     path = SNAPSHOTS / f"{name}.txt"

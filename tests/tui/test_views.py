@@ -253,12 +253,16 @@ def test_two_runs_side_by_side(roots: Roots) -> None:
             await seen.until("with which run?", "beam")
             assert OPTIMAL not in "\n".join(seen.lines[1:-3])
             await seen.press("enter")
-            await seen.until("A golden-optimal", "B golden-beam", "explained in both", "searches")
+            await seen.until("A golden-optimal", "B golden-beam", "explained in both")
+            assert "search: optimal and beam" in seen.text
             table = seen.app.screen.query_one(Table)
             sizes = [abs(pair.difference) for pair in table.rows if pair.difference is not None]
             assert sizes == sorted(sizes, reverse=True)
             await seen.press("d")
             assert not any(pair.equal for pair in table.rows)
+            await seen.press("s")
+            units = [pair.unit for pair in table.rows]
+            assert units == sorted(units)
             await seen.press("b")
             await seen.until(f"unit {table.row.unit}  layer4", BEAM)
             await seen.press("escape")
@@ -328,10 +332,15 @@ def test_views_hold_at_any_size(roots: Roots, size: tuple[int, int]) -> None:
             await seen.until("activation coverage")
             await seen.pilot.resize_terminal(width, height)
             await seen.until("f: try a formula", "esc Back", "formula")
+            await seen.until_so(lambda: "q Quit" in seen.lines[-1], "a whole line of keys")
+            assert ("m Masks" in seen.lines[-1], "i Images" in seen.lines[-1]) == (
+                (False, True) if width == 80 else (True, False)
+            )
             assert len(seen.lines) == height
             assert max(map(len, seen.lines)) <= width
             if width == 80:
                 await seen.press("i")
+                await seen.until("m Masks", "q Quit")
             await seen.until("sample above the IoU")
             await seen.until_so(lambda: _has_picture(seen), "a picture")
             await seen.press("escape")
