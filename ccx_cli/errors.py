@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import IntEnum
 
@@ -42,7 +42,12 @@ class DamagedDataError(CcxError):
     exit_code = ExitCode.DAMAGED
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean A or B?"`` for the known words nearest to ``word``, or ``""``."""
+def suggestion(word: str, known: Iterable[str] | Mapping[str, str]) -> str:
+    """Return ``", did you mean A or B?"`` for the known words nearest to ``word``, or ``""``.
+
+    Of a mapping, the keys are compared and their values suggested.
+    """
     near = get_close_matches(word, list(known), n=3, cutoff=0.6)
+    if isinstance(known, Mapping):
+        near = [known[each] for each in near]
     return f", did you mean {' or '.join(near)}?" if near else ""

@@ -8,14 +8,21 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli.completing_stored import one_unit
+from ccx_cli.cli.completing_stored import one_unit, runs
 from ccx_cli.cli.options import PlaceOptions
-from ccx_cli.cli.stored import StoredOptions
 
 
 def tui(
     *,
-    which: StoredOptions,
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A stored run, by name, the beginning of it, or directory.",
+            show_default="the list of all; with --unit the last one",
+            autocompletion=runs,
+        ),
+    ] = None,
     unit: Annotated[
         int | None,
         typer.Option(min=0, metavar="UNIT", help="Begin with this unit.", autocompletion=one_unit),
@@ -49,8 +56,8 @@ def tui(
         )
     given = {name: getattr(places, f"root_{name}") for name in ROOT_NAMES}
     roots = resolve_roots(places.data_dir, **given)
-    asked = which.run_name is not None or unit is not None
-    start = find_run(roots.results, which.run_name).directory if asked else None
+    asked = run_name is not None or unit is not None
+    start = find_run(roots.results, run_name).directory if asked else None
 
     from ccx_cli.tui.app import CcxApp
     from ccx_cli.tui.terminal_graphics import ask_terminal

@@ -180,10 +180,22 @@ def find_run(results: Path, name: str | None) -> ResultsRun:
         names = " or ".join(run.directory.name for run in fitting[:3])
         raise UsageError(f"The run {name} may be {names}: write more of its name.")
     if not fitting:
-        raise MissingInputError(
-            f"There is no run {name} in {results}{suggestion(name, runs) or '.'}"
-        )
+        raise MissingInputError(f"There is no run {name} in {results}{_instead(name, runs)}")
     return fitting[0]
+
+
+def _instead(name: str, runs: Iterable[str]) -> str:
+    """Suggest the runs whose name, or the beginning of it, is near; else say which there are."""
+    by_beginning: dict[str, str] = {}
+    for run in runs:
+        by_beginning.setdefault(run[: len(name)], run)
+    near = suggestion(name, by_beginning)
+    if near:
+        return near
+    some = list(by_beginning.values())[:3]
+    if not some:
+        return ": `ccx explain` makes one, and `ccx demo`."
+    return f": there {'is' if len(some) == 1 else 'are'} {', '.join(some)}."
 
 
 def _is_made_for_another(run: ResultsRun) -> bool:

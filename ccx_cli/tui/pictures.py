@@ -41,7 +41,9 @@ class Picture(Container):
 
     def show(self, pixels: Pixels | None) -> None:
         """Show ``(height, width, 3)`` uint8, or nothing."""
-        (shown,) = self.children
+        shown = next(iter(self.children), None)
+        if shown is None:  # closed before it was laid out
+            return
         if isinstance(shown, HalfBlocks):
             shown.show(pixels)
             return
@@ -95,8 +97,10 @@ class Frame(Vertical):
 
     def show(self, pixels: Pixels | None, caption: str) -> None:
         """Show a picture."""
-        self.query_one(Picture).show(pixels)
-        self.query_one(".caption", Static).update(Text(caption))
+        for picture in self.query(Picture):
+            picture.show(pixels)
+        for line in self.query(".caption").results(Static):
+            line.update(Text(caption))
 
     def on_click(self) -> None:
         """Ask for the picture alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,8 +37,13 @@ def test_its_views_import_no_kernels_and_no_torch() -> None:
 pty = pytest.importorskip("pty")
 
 
-def _in_terminal(data: Path, *arguments: str, keys: bytes, until: bytes, term: str) -> bytes:
-    """Run ``ccx tui`` in a terminal, press keys once a text is there, and return what it wrote."""
+def _in_terminal(
+    data: Path, *arguments: str, keys: bytes | signal.Signals, until: bytes, term: str
+) -> bytes:
+    """Run ``ccx tui`` in a terminal and return what it wrote.
+
+    Once a text is there, keys are pressed or the process is sent a signal.
+    """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, "tui", *arguments],
@@ -55,7 +61,10 @@ def _in_terminal(data: Path, *arguments: str, keys: bytes, until: bytes, term: s
         except OSError:
             break
         if until in written and not pressed:
-            os.write(ours, keys)
+            if isinstance(keys, signal.Signals):
+                process.send_signal(keys)
+            else:
+                os.write(ours, keys)
             pressed = True
     process.wait(timeout=30)
     os.close(ours)
@@ -66,6 +75,15 @@ def test_it_opens_in_a_terminal_and_quits(tmp_path: Path) -> None:
     written = _in_terminal(tmp_path, keys=b"q", until=b"ccx demo", term="xterm-256color")
     assert written.endswith(b"exit 0")
     assert b"\x1b[?1049l" in written
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_signals_give_the_terminal_back(tmp_path: Path, name: str) -> None:
+    number = signal.Signals[name]
+    written = _in_terminal(tmp_path, keys=number, until=b"ccx demo", term="xterm-256color")
+    assert written.endswith(b"exit %d" % (128 + number))
+    assert b"\x1b[?1049l" in written
+    assert b"Traceback" not in written
 
 
 def test_dumb_terminal_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ccx_cli.errors import DamagedDataError
+from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.store.lines import Record, json_line
 from ccx_cli.store.results import (
     DAMAGED_HEADER,
@@ -15,6 +16,7 @@ from ccx_cli.store.results import (
     LINES,
     DamagedHeaderError,
     ResultsRun,
+    find_run,
 )
 from ccx_cli.version import __version__
 
@@ -217,3 +219,26 @@ def test_what_was_appended_survives_a_kill(run: ResultsRun) -> None:
     ended = subprocess.run([sys.executable, "-c", program, str(run.directory)], check=False)
     assert ended.returncode == 9
     assert list(run.finished()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("resnet81-layer4", ", did you mean resnet18-layer4-places-k5-optimal3-a6?"),
+        ("resnet81", ", did you mean resnet18-layer4-places-k5-optimal3-a6?"),
+        ("zzz", ": there are resnet18-layer4-places-k5-optimal3-a6, vgg16-features-k1-beam3-b7."),
+    ],
+)
+def test_a_mistyped_run_gets_the_nearest_ones(tmp_path: Path, asked: str, sentence: str) -> None:
+    for name in ("vgg16-features-k1-beam3-b7", "resnet18-layer4-places-k5-optimal3-a6"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / HEADER).write_text("{}")
+        os.utime(tmp_path / name / HEADER, (0, len(name)))
+    with pytest.raises(MissingInputError) as raised:
+        find_run(tmp_path, asked)
+    assert str(raised.value) == f"There is no run {asked} in {tmp_path}{sentence}"
+
+
+def test_a_run_where_there_is_none_gets_what_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="`ccx explain` makes one, and `ccx demo`"):
+        find_run(tmp_path, "demo")
