@@ -9,7 +9,6 @@ opens it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -111,13 +110,13 @@ class ShardedCache:
         """
         import h5py
 
-        image = io.BytesIO()
-        with h5py.File(image, "w") as file:
+        with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as file:
             file.attrs["format"] = self.kind
             file.attrs["version"] = self.version
             file.attrs["shard"] = name
             yield file
-        content = image.getbuffer()
+            file.flush()
+            content = file.id.get_file_image()
         digest = hashlib.sha256(content).hexdigest()
         shard = Shard(f"{name}.{digest[:12]}.h5", len(content), digest)
         with replacing(self.directory / shard.file) as beside:
