@@ -25,6 +25,7 @@ _SPECIAL = {
 }
 _ODD = re.compile("|".join(re.escape(letter) for letter in _SPECIAL))
 _ON_A_PAGE = 40
+_LAST_OF_LATIN = 0x17F  # T1 has these letters, and no others
 _COLUMNS = r"@{}rrrp{0.38\linewidth}r@{}"
 _HEADER = r"Unit & Cluster & Range & Formula & IoU \\"
 
@@ -50,9 +51,12 @@ def latex_table(
     if references:
         caption += rf"~\cite{{{','.join(each.key for each in references)}}}"
     head = [r"\toprule", _HEADER, r"\midrule"]
+    needs = r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs"
+    needs += ",longtable}." if len(rows) > _ON_A_PAGE else "}."
+    if any(ord(letter) > _LAST_OF_LATIN for row in rows for letter in row):
+        needs += " Its names need LuaLaTeX or XeLaTeX, and a font that has their letters."
     if len(rows) > _ON_A_PAGE:
         lines = [
-            r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,longtable}.",
             rf"\begin{{longtable}}{{{_COLUMNS}}}",
             rf"\caption{{{caption}.}} \label{{tab:explanations}} \\",
             *head,
@@ -65,11 +69,11 @@ def latex_table(
         ]
     else:
         lines = [
-            r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs}.",
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{caption}.}}",
             r"\label{tab:explanations}",
+            r"\smallskip",
             rf"\begin{{tabular}}{{{_COLUMNS}}}",
             *head,
             *rows,
@@ -77,7 +81,7 @@ def latex_table(
             r"\end{tabular}",
             r"\end{table}",
         ]
-    return "\n".join(lines)
+    return "\n".join([needs, *lines])
 
 
 def _rows(units: Mapping[int, Sequence[Record]]) -> Iterator[str]:

@@ -70,9 +70,10 @@ def blacked(picture: Pixels, hits: Mask) -> Pixels:
 def overlaid(picture: Pixels, hits: Mask, formula: Mask | None = None) -> Pixels:
     """Return a picture with the formula's pixels tinted and the hits outlined.
 
-    What is not hit is dimmed, if anything is hit: of a ring, the eye could not tell the inside. The
-    tint is hatched and ends in a line, so that it shows on pixels of its own colour and leaves the
-    others theirs.
+    What is not hit is dimmed, if anything is hit: of a ring, the eye could not tell the inside. A
+    picture all of which is hit is framed: else it would look like one without a hit. The tint is
+    hatched and ends in a line, so that it shows on pixels of its own colour and leaves the others
+    theirs.
 
     Parameters
     ----------
@@ -95,8 +96,14 @@ def overlaid(picture: Pixels, hits: Mask, formula: Mask | None = None) -> Pixels
         shown = (1 - strength) * shown + strength * np.array(FORMULA, np.float32)
         shown[outline(inside)] = FORMULA
     shown[outline(~unit)] = _HALO
-    shown[outline(unit, width)] = HITS
+    shown[_frame(shape, width) if unit.all() else outline(unit, width)] = HITS
     return shown.round().astype(np.uint8)
+
+
+def _frame(shape: tuple[int, int], width: int) -> Mask:
+    frame = np.ones(shape, np.bool_)
+    frame[width:-width, width:-width] = False
+    return frame
 
 
 def outline(mask: Mask, width: int = 1) -> Mask:

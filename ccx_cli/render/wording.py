@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ccx_cli.store.lines import Record
@@ -42,9 +43,14 @@ def network_text(about: Mapping[str, Any]) -> str:
     model, pretrained, layer, subset = (
         about.get(key) for key in ("model", "pretrained", "layer", "subset")
     )
-    weights = {None: "", "own": "", "none": " (untrained)"}.get(pretrained, f" ({pretrained})")
+    said = {None: "", "own": "", "given": "", "none": " (untrained)"}
+    weights = said.get(pretrained, f" ({pretrained})")
     images = "all images" if subset == "all" else subset
-    words = [f"{model}{weights}" if model else "", layer, f"on {images}" if images else ""]
+    words = [
+        f"{PurePath(str(model)).name}{weights}" if model else "",
+        layer,
+        f"on {images}" if images else "",
+    ]
     return ", ".join(str(word) for word in words if word)
 
 

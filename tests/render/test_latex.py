@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +18,15 @@ NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
 ABOUT: dict[str, Any] = {"model": "my_net", "layer": "block.4", "subset": "all"}
 
 
-def _record(formula: Formula | None, cluster: int = 0, unit: int = 4) -> Record:
+def _record(
+    formula: Formula | None, cluster: int = 0, unit: int = 4, names: Mapping[int, str] = NAMES
+) -> Record:
     return {
         "unit": unit,
         "cluster": cluster,
         "range": [2.5e-5, None],
         "num_ranges": 2,
-        "formula": None if formula is None else to_text(formula, NAMES.__getitem__),
+        "formula": None if formula is None else to_text(formula, names.__getitem__),
         "labels": None if formula is None else to_json(formula),
         "iou": 0.12345,
     }
@@ -54,6 +60,32 @@ def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
     assert len(re.findall(r" & 0\.123 \\\\", table)) == count
     opened = re.findall(r"\\begin\{(\w+)\}", table)
     assert opened[::-1] == re.findall(r"\\end\{(\w+)\}", table)
+
+
+@pytest.mark.parametrize(("name", "is_more"), [("Zürich", False), ("日本", True)])
+def test_letters_that_plain_latex_lacks_are_told(name: str, is_more: bool) -> None:
+    record = _record(Concept(1), names={1: name})
+    assert ("LuaLaTeX" in latex_table(ABOUT, {4: [record]}, [])) == is_more
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX here")
+@pytest.mark.parametrize("count", [3, 50])
+def test_latex_takes_the_table(count: int, tmp_path: Path) -> None:
+    names = NAMES | {1: 'a\\b{c}$d$_e^f~g#h&i%j--k<l>|"Zürich'}
+    formula = And(Concept(1), Not(Or(Concept(2), Concept(3))))
+    records = [_record(formula, cluster, names=names) for cluster in range(count)]
+    table = latex_table(ABOUT, {4: records}, [CLUSTERED])
+    text = "\n".join(
+        [
+            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}",
+            rf"\begin{{document}}{table}\end{{document}}",
+        ]
+    )
+    (tmp_path / "a.tex").write_text(text, encoding="utf-8")
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "a.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_no_letter_is_left_for_latex_to_obey() -> None:

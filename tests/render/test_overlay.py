@@ -41,6 +41,13 @@ def test_nothing_is_dimmed_where_nothing_is_hit() -> None:
     np.testing.assert_array_equal(overlaid(GREY, np.zeros_like(SPOT)), GREY)
 
 
+def test_a_picture_that_is_hit_all_over_is_framed() -> None:
+    shown = overlaid(GREY, np.ones_like(SPOT))
+    for border in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert (border == HITS).all()
+    np.testing.assert_array_equal(shown[1:-1, 1:-1], GREY[1:-1, 1:-1])
+
+
 def test_the_formula_shows_on_any_color_and_leaves_the_picture_visible() -> None:
     everything = np.ones_like(SPOT)
     for color in ((255, 255, 255), (0, 0, 0), FORMULA, HITS, (130, 200, 255)):

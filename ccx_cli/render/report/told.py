@@ -22,7 +22,7 @@ from ccx_cli.study.summary import summarise_concepts
 if TYPE_CHECKING:
     from ccx_cli.study.viewed import ViewedRun
 
-_PATHS = ("dataset", "segmentation", "activations", "weights")
+_PATHS = ("model", "dataset", "segmentation", "activations", "weights")
 _OF_THIS_MACHINE = ("rebuild",)
 _MASKING = "label_masking"
 

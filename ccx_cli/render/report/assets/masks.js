@@ -56,6 +56,8 @@ function drawMasks(canvas, masks, look, shownWidth) {
   };
   stroke(edgesOf(formula, width, height, scale), rgb(colors.formula, 1), 1);
   const edges = edgesOf(hits, width, height, scale);
+  // A picture that is hit all over is framed: else it would look like one without a hit.
+  if (hits.every(Boolean)) edges.rect(line, line, canvas.width - 2 * line, canvas.height - 2 * line);
   stroke(edges, rgb([20, 20, 20], 0.6), 3);
   stroke(edges, rgb(colors.hits, 1), 1.6);
 }

@@ -191,7 +191,7 @@ function tiles() {
     { class: "tiles" },
     tile("Units", whole(allUnits.length), [
       typeof total === "number" && `of ${whole(total)} in the layer`,
-      dead > 0 && `${whole(dead)} never fire`,
+      dead > 0 && `${whole(dead)} never ${dead === 1 ? "fires" : "fire"}`,
     ]),
     tile("Ranges explained", whole(explained.length), [`${count(asked, "concept", "concepts")}`]),
     tile("Median IoU", fixed(median(explained.map((row) => row.iou))), [
