@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = next((found for name in _NAMES if (found := shutil.which(name))), None)
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -167,6 +168,14 @@ class Page:
         """Write what is seen, or the whole page, as a PNG."""
         taken = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(taken["data"]))
+
+
+def starts() -> bool:
+    """Tell whether there is a browser that runs: where it is a package's stub, it does not."""
+    if CHROMIUM is None:
+        return False
+    asked = subprocess.run([CHROMIUM, "--version"], capture_output=True, check=False, timeout=60)
+    return asked.returncode == 0
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -16,11 +17,11 @@ from ccx_cli.render.report.writing import write_report
 from ccx_cli.study.unit_images import Show
 
 if TYPE_CHECKING:
-    from tests.render.chromium import CHROMIUM, Page, chromium
+    from tests.render.chromium import CHROMIUM, Page, chromium, starts
     from tests.render.made_up_run import with_pictures, write_run
     from tests.render.test_report import NASTY
 else:
-    from chromium import CHROMIUM, Page, chromium
+    from chromium import CHROMIUM, Page, chromium, starts
     from made_up_run import with_pictures, write_run
     from test_report import NASTY
 
@@ -48,6 +49,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A browser with one page."""
+    if not starts():
+        pytest.skip(f"{CHROMIUM} does not start")
     with chromium(tmp_path_factory.mktemp("profile")) as page:
         yield page
 
@@ -322,12 +325,22 @@ def test_names_from_data_are_shown_as_they_are(page: Page, reports: Path) -> Non
     assert page.run("document.title") == "unit 1 · <b>run"
 
 
+def _seconds_of_typing(page: Page, text: str) -> float:
+    """Type, and wait until what is left is drawn."""
+    began = time.monotonic()
+    page.write("#filter", text)
+    page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    return time.monotonic() - began
+
+
 def test_many_units_open_and_filter_at_typing_speed(page: Page, tmp_path: Path) -> None:
     run = with_pictures(write_run(tmp_path / "run", units=512, clusters=5))
     write_report(run, tmp_path / "many.html", units=list(run.units), choice=Choice((), 0))
-    page.open(tmp_path / "many.html")
+    # The best of several: other programs may be at work here.
+    assert min(page.open(tmp_path / "many.html") for _ in range(4)) < 2
     assert page.text("#view-ranges .number") == "2,560 ranges of 512 units"
     assert len(_shown(page)) < 200
+    assert min(_seconds_of_typing(page, text) for text in ("s", "sa", "san", "sand", "")) < 0.25
     for text, number in (("unit", 2560), ("sand", None), ("511", 5), ("", 2560)):
         page.write("#filter", text)
         shown = page.text("#view-ranges .number")

@@ -6,7 +6,12 @@ const RANGE_COLUMNS = [
     title: "Unit",
     right: true,
     value: (row) => row.unit,
-    cell: (row) => el("a", { class: "open", href: `#unit-${row.unit}` }, String(row.unit)),
+    cell: (row) =>
+      el(
+        "a",
+        { class: "open", href: `#unit-${row.unit}`, "aria-label": `Unit ${row.unit}` },
+        String(row.unit),
+      ),
   },
   {
     name: "cluster",
