@@ -71,12 +71,17 @@ class CcxApp(App[None]):
             self._end_by_signals()
 
     def _end_by_signals(self) -> None:
-        """Give the terminal back as it was when the process is asked to end."""
+        """Give the terminal back as it was when asked to end; asked again, end at once."""
         loop = asyncio.get_running_loop()
+
+        def end(number: int) -> None:
+            loop.remove_signal_handler(number)
+            self.exit(return_code=128 + number)
+
         for name in ("SIGTERM", "SIGHUP", "SIGINT"):
             with suppress(KeyError, NotImplementedError):
                 number = signal.Signals[name]
-                loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+                loop.add_signal_handler(number, end, number)
 
     def _prepare(self) -> None:
         """Import in a thread what takes long, before a unit is asked for."""

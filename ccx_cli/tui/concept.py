@@ -14,7 +14,8 @@ from textual.widgets import Footer, Static
 from ccx_cli.store.lines import Record
 from ccx_cli.tui.asking import UnitAsked
 from ccx_cli.tui.drawing import Layers, PictureList, pictures_of_concept
-from ccx_cli.tui.pictures import Gallery, PictureView
+from ccx_cli.tui.picture_view import PictureView
+from ccx_cli.tui.pictures import Gallery
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.rows import ConceptRow, RangeRow
 from ccx_cli.tui.table import Field, Table
@@ -96,6 +97,13 @@ class ConceptView(View):
                 ("most of it  ", "bold"), (f"{message.first}-{message.last}{images}", "dim")
             )
         )
+
+    @on(Gallery.Shown)
+    def _say_trouble(self, message: Gallery.Shown) -> None:
+        if message.trouble:
+            self.complain(message.trouble)
+        elif self.complains:
+            self.say("")
 
     @on(Gallery.Opened)
     def _enlarge(self, message: Gallery.Opened) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from ccx_cli.errors import CcxError
 from ccx_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -111,6 +112,36 @@ class PictureList:
         if not fine:
             return lit(small, hits, formula)
         return overlaid(small, np.zeros((1, 1), np.bool_) if hits is None else hits, formula)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture as it is shown.
+
+    Attributes
+    ----------
+    pixels
+        ``(height, width, 3)`` uint8, ``None`` if the image cannot be read.
+    caption
+        The line under it.
+    trouble
+        Why it cannot be read, ``""`` if it can.
+    """
+
+    pixels: Pixels | None
+    caption: str
+    trouble: str = ""
+
+
+def try_to_draw(
+    pictures: PictureList, which: int, layers: Layers, fit: Callable[[Shape], Shape], *, fine: bool
+) -> Drawn:
+    """Draw one picture of a list as ``PictureList.draw`` does, or say why it cannot be."""
+    caption = pictures.captions[which]
+    try:
+        return Drawn(pictures.draw(which, layers, fit, fine=fine), caption)
+    except CcxError as error:
+        return Drawn(None, f"not read: {caption}", str(error))
 
 
 def lit(picture: Pixels, hits: Mask | None, formula: Mask | None) -> Pixels:

@@ -1,24 +1,22 @@
-"""Pictures side by side, as many as there is room for, and one alone as large as it gets."""
+"""Pictures side by side, as many as there is room for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container, Grid, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-from ccx_cli.tui.drawing import Layers, PictureList, Shape, legend
+from ccx_cli.tui.drawing import Drawn, Layers, PictureList, Shape, try_to_draw
 from ccx_cli.tui.half_blocks import HalfBlocks, fitted
 from ccx_cli.tui.terminal_graphics import graphics_widget, has_graphics
 from ccx_cli.tui.view import Answer, in_thread
@@ -95,12 +93,12 @@ class Frame(Vertical):
         yield picture
         yield Static("", classes="caption")
 
-    def show(self, pixels: Pixels | None, caption: str) -> None:
+    def show(self, drawn: Drawn) -> None:
         """Show a picture."""
         for picture in self.query(Picture):
-            picture.show(pixels)
+            picture.show(drawn.pixels)
         for line in self.query(".caption").results(Static):
-            line.update(Text(caption))
+            line.update(Text(drawn.caption))
 
     def on_click(self) -> None:
         """Ask for the picture alone."""
@@ -157,8 +155,15 @@ class Gallery(Widget):
             super().__init__()
             self.pictures, self.place, self.layers = pictures, place, layers
 
+    class Shown(Message):
+        """The pictures are there; ``trouble`` says why one of them is not, ``""`` if all are."""
+
+        def __init__(self, trouble: str) -> None:
+            super().__init__()
+            self.trouble = trouble
+
     class PageShown(Message):
-        """Which pictures are in sight."""
+        """Which pictures come into sight."""
 
         def __init__(self, first: int, last: int, total: int) -> None:
             super().__init__()
@@ -221,28 +226,34 @@ class Gallery(Widget):
         if not page:
             return
         if pictures is None or not pictures.places:
-            self._take([])
+            self._fill([])
             self.post_message(self.PageShown(0, 0, 0))
             return
         first = self._first
         last = min(first + page, len(pictures.places))
         fit = size_to_draw(raster.side, raster.lines)
 
-        def draw(wanted: Callable[[], bool]) -> list[tuple[Pixels | None, str]]:
-            drawn: list[tuple[Pixels | None, str]] = []
+        def draw(wanted: Callable[[], bool]) -> list[Drawn]:
+            drawn: list[Drawn] = []
             for which in range(first, last):
                 if not wanted():
                     break
-                drawn.append(_drawn(pictures, which, layers, fit))
+                drawn.append(try_to_draw(pictures, which, layers, fit, fine=has_graphics()))
             return drawn
 
-        in_thread(self, draw, self._take, lambda sentence: self._take([(None, sentence)]), "draw")
+        in_thread(self, draw, self._take, self._refuse, "draw")
         self.post_message(self.PageShown(first + 1, last, len(pictures.places)))
 
-    def _take(self, drawn: list[tuple[Pixels | None, str]]) -> None:
-        frames = list(self.query(Frame))
-        for place, frame in enumerate(frames):
-            frame.show(*(drawn[place] if place < len(drawn) else (None, "")))
+    def _fill(self, drawn: list[Drawn]) -> None:
+        for place, frame in enumerate(self.query(Frame)):
+            frame.show(drawn[place] if place < len(drawn) else Drawn(None, ""))
+
+    def _take(self, drawn: list[Drawn]) -> None:
+        self._fill(drawn)
+        self.post_message(self.Shown(next((each.trouble for each in drawn if each.trouble), "")))
+
+    def _refuse(self, sentence: str) -> None:
+        self._take([Drawn(None, "", sentence)])
 
     @on(Frame.Clicked)
     def _open(self, message: Frame.Clicked) -> None:
@@ -253,78 +264,3 @@ class Gallery(Widget):
         """Ask for a picture of the page alone."""
         if self._pictures is not None and self._first + place < len(self._pictures.places):
             self.post_message(self.Opened(self._pictures, self._first + place, self.over))
-
-
-def _drawn(
-    pictures: PictureList, which: int, layers: Layers, fit: Callable[[Shape], Shape]
-) -> tuple[Pixels | None, str]:
-    """Draw one picture; what is wrong with it is its caption."""
-    from ccx_cli.errors import CcxError
-
-    try:
-        return pictures.draw(which, layers, fit, fine=has_graphics()), pictures.captions[which]
-    except CcxError as error:
-        return None, str(error)
-
-
-class PictureView(ModalScreen[None]):
-    """One picture as large as the terminal lets it be."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Back"),
-        Binding("left,p", "turn(-1)", "Before"),
-        Binding("right,n,space", "turn(1)", "Next"),
-        Binding("m", "layers", "Masks"),
-    ]
-
-    def __init__(self, pictures: PictureList, place: int, layers: Layers) -> None:
-        super().__init__()
-        self._pictures, self._place, self._over = pictures, place, layers
-
-    def compose(self) -> ComposeResult:
-        """Lay out the picture."""
-        with Vertical(id="alone"):
-            yield Picture()
-            yield Static("", id="caption")
-        yield Footer()
-
-    def on_answer(self, answer: Answer[Any]) -> None:
-        """Take what a thread has drawn."""
-        answer.stop()
-        answer.deliver()
-
-    def on_mount(self) -> None:
-        """Draw once the size is known."""
-        self.call_after_refresh(self._draw)
-
-    def on_resize(self) -> None:
-        """Draw at the new size."""
-        self.call_after_refresh(self._draw)
-
-    def action_turn(self, pictures: int) -> None:
-        """Show another picture."""
-        self._place = (self._place + pictures) % len(self._pictures.places)
-        self._draw()
-
-    def action_layers(self) -> None:
-        """Draw something else over it."""
-        self._over = self._over.following
-        self._draw()
-
-    def _draw(self) -> None:
-        size = self.query_one(Picture).size
-        fit = size_to_draw(size.width, size.height)
-        pictures, place, layers = self._pictures, self._place, self._over
-        in_thread(
-            self,
-            lambda _: _drawn(pictures, place, layers, fit),
-            self._take,
-            lambda sentence: self._take((None, sentence)),
-            "draw",
-        )
-
-    def _take(self, drawn: tuple[Pixels | None, str]) -> None:
-        pixels, caption = drawn
-        self.query_one(Picture).show(pixels)
-        told = f"{self._place + 1} of {len(self._pictures.places)}   {caption}   "
-        self.query_one("#caption", Static).update(Text(told) + legend(self._over, has_graphics()))

@@ -159,8 +159,11 @@ class UnitView(View):
         self.query_one(Histogram).show(look.histogram, look.images.records)
         self.query_one(FormulaBox).ask_about(lambda: self._look)
         self._choose_range(self.query_one(Table).row)
-        notes = self.run.view.notes
-        self.say(Text(notes[0] if notes else "", style="dim"))
+        self.say(self._note())
+
+    def _note(self) -> Text:
+        """What is to be said of the run while nothing is wrong."""
+        return Text("".join(self.run.view.notes[:1]), style="dim")
 
     def _refuse(self, sentence: str) -> None:
         self._reading = ""
@@ -233,9 +236,16 @@ class UnitView(View):
             )
         )
 
+    @on(Gallery.Shown)
+    def _say_trouble(self, message: Gallery.Shown) -> None:
+        if message.trouble:
+            self.complain(message.trouble)
+        elif self.complains:
+            self.say(self._note())
+
     @on(Gallery.Opened)
     def _enlarge(self, message: Gallery.Opened) -> None:
-        from ccx_cli.tui.pictures import PictureView
+        from ccx_cli.tui.picture_view import PictureView
 
         self.app.push_screen(PictureView(message.pictures, message.place, message.layers))
 

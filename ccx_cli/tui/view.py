@@ -120,6 +120,11 @@ class View(Screen[None]):
         self.query_one("#state", Static).add_class("-wrong")
 
     @property
+    def complains(self) -> bool:
+        """Whether the last line says what could not be read."""
+        return self.query_one("#state", Static).has_class("-wrong")
+
+    @property
     def main_widget(self) -> Widget | None:
         """What has the focus where nothing is typed."""
         return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,9 @@ from textual.widgets import Input
 
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.half_blocks import HalfBlocks
-from ccx_cli.tui.pictures import Gallery, PictureView
+from ccx_cli.tui.looking import UnitLook
+from ccx_cli.tui.picture_view import PictureView
+from ccx_cli.tui.pictures import Gallery
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.table import Table
 
@@ -345,5 +349,34 @@ def test_views_hold_at_any_size(roots: Roots, size: tuple[int, int]) -> None:
             await seen.until_so(lambda: _has_picture(seen), "a picture")
             await seen.press("escape")
             await seen.until("7 of 7 units", "formula")
+
+    drive(scene())
+
+
+def test_reading_never_holds_up_the_keys(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, over = Event(), Event()
+    read = OpenRun.look
+
+    def slow(run: OpenRun, unit: int, wanted: Callable[[], bool]) -> UnitLook | None:
+        begun.set()
+        assert over.wait(60)
+        return read(run, unit, wanted)
+
+    monkeypatch.setattr(OpenRun, "look", slow)
+
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2) as seen:
+            await seen.until_so(begun.is_set, "the reading")
+            await seen.until("unit 2  layer4", "as found", "reading the activations")
+            await seen.press("up")
+            await seen.until("reading the activations", "blue-c OR yellow-c")
+            await seen.press("escape", "s")
+            await seen.until("7 of 7 units")
+            await seen.press("enter")
+            await seen.until("unit 0  layer4", "reading the activations")
+            over.set()
+            await seen.until("activation coverage", gone="reading")
+            unit = seen.app.screen.query_one(Table).row["unit"]
+            assert unit == 0
 
     drive(scene())
