@@ -1,0 +1,558 @@
+"""Files that cannot be read as what they should be: what ``ccx`` says of each, its exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tests.cli.spoilt_inputs import (
+        Wrong,
+        array,
+        cut,
+        edit,
+        file,
+        gone,
+        line,
+        malicious,
+        noise,
+        picture,
+        stored,
+    )
+else:
+    from spoilt_inputs import (
+        Wrong,
+        array,
+        cut,
+        edit,
+        file,
+        gone,
+        line,
+        malicious,
+        noise,
+        picture,
+        stored,
+    )
+
+COCO = (
+    b'{"images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 4}], "annotations": [], '
+    b'"categories": [{"id": 1, "name": "cat"}]}'
+)
+
+CSV = [
+    Wrong(
+        "explain TINY",
+        3,
+        "{data}/datasets/broden1_224/label.csv is missing: restore it, or get the set again "
+        "with `ccx fetch broden224`.",
+        gone("label.csv"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/label.csv, line 1: the file is empty: restore it, or get "
+        "the set again with `ccx fetch broden224`.",
+        noise("label.csv", b""),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/label.csv, line 1: the column category is missing of "
+        "number, name, category, frequency, coverage, syns.",
+        noise("label.csv", b"number,name\n"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/label.csv, line 1: the text must be UTF-8.",
+        noise("label.csv", b"\xff\xfe"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/label.csv, line 4: number must be a whole number from 1 "
+        "to 65535, not 'x'.",
+        edit("label.csv", "3,square", "x,square"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/label.csv, line 5: the number 4 is already 'square'.",
+        edit("label.csv", "3,square", "4,square"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/label.csv, line 2: frequency must be a whole number from "
+        "0 to 4294967295, not 'many'.",
+        edit("label.csv", "1,1.0", "many,1.0"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/index.csv, line 2: sw must be a whole number from 1 to "
+        "65535, not '-1'.",
+        edit("index.csv", ",28,28,", ",28,-1,"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/index.csv, line 2: image must be a path inside images/, "
+        "not 'tiny/../000.png'.",
+        edit("index.csv", "000.png,val", "../000.png,val"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/index.csv, line 3: 'tiny/000.png' is already on line 2.",
+        edit("index.csv", "001.png,val", "000.png,val"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/index.csv, line 2: a label PNG must be a path inside "
+        "images/, not '/etc/passwd'.",
+        edit("index.csv", ",tiny/000_color.png", ",/etc/passwd"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/index.csv, line 2: label.csv has no label with the number 77.",
+        edit("index.csv", ",tiny/000_color.png", ",77"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/index.csv, line 2: 8 cells under 9 columns.",
+        edit("index.csv", ",tiny/000_color.png", ""),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/category.csv, line 3: each category must have a plain "
+        "name, its own, not 'color'.",
+        edit("category.csv", "object,", "color,"),
+    ),
+    Wrong(
+        "explain TINY",
+        4,
+        "{data}/datasets/broden1_224/c_object.csv, line 2: number must be a whole number from "
+        "1 to 65535, not 'x'.",
+        edit("c_object.csv", "1,3,square", "1,x,square"),
+    ),
+]
+PNGS = [
+    Wrong(
+        "explain TINY -q",
+        3,
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is missing: restore it, or get "
+        "the set again with `ccx fetch broden224`.",
+        gone("images/tiny/002_color.png"),
+    ),
+    Wrong(
+        "explain TINY -q",
+        4,
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is not a whole PNG: restore it, "
+        "or get the set again with `ccx fetch broden224`.",
+        noise("images/tiny/002_color.png", b"noise"),
+    ),
+    Wrong(
+        "explain TINY -q",
+        4,
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is not a whole PNG: restore it, "
+        "or get the set again with `ccx fetch broden224`.",
+        cut("images/tiny/002_color.png"),
+    ),
+    Wrong(
+        "explain TINY -q",
+        4,
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is a PNG of mode L with 8 bits "
+        "a sample where label PNGs are RGB, RGBA or palette with 8: save it as RGB with red + "
+        "256 * green the label's number.",
+        picture("images/tiny/002_color.png", 28, 28),
+    ),
+    Wrong(
+        "explain TINY -q",
+        4,
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is 14x28 where the index says "
+        "28x28: restore it, or get the set again with `ccx fetch broden224`.",
+        picture("images/tiny/002_color.png", 14, 28, 1, 0, 0),
+    ),
+    Wrong(
+        "explain TINY -q",
+        4,
+        "{data}/datasets/broden1_224/images/tiny/002_color.png holds the number 99 (row 0, "
+        "column 0), which label.csv does not have: add the label there or correct the PNG.",
+        picture("images/tiny/002_color.png", 28, 28, 99, 0, 0),
+    ),
+    Wrong(
+        "explain TINY --seed 1 -q",
+        3,
+        "{data}/datasets/broden1_224/images/tiny/002.png is missing: restore it, or get the "
+        "set again with `ccx fetch broden224`.",
+        gone("images/tiny/002.png"),
+    ),
+    Wrong(
+        "explain TINY --seed 1 -q",
+        4,
+        "The image {data}/datasets/broden1_224/images/tiny/002.png cannot be read, it is cut "
+        "short or not an image: replace the file, or get the data set anew with `ccx fetch`.",
+        noise("images/tiny/002.png", b"noise"),
+    ),
+    Wrong(
+        "explain TINY --seed 1 -q",
+        4,
+        "The image {data}/datasets/broden1_224/images/tiny/002.png cannot be read, it is cut "
+        "short or not an image: replace the file, or get the data set anew with `ccx fetch`.",
+        cut("images/tiny/002.png"),
+    ),
+]
+CHECKPOINTS = [
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights nowhere.pth",
+        3,
+        "--weights nowhere.pth is not there: check the path.",
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights .",
+        3,
+        "--weights . is a folder, not a file: check the path.",
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.pth",
+        4,
+        "w.pth cannot be read as a checkpoint, it is cut short or of another kind: get it "
+        "anew, or give another file with --weights.",
+        file("w.pth", b""),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.safetensors",
+        4,
+        "w.safetensors cannot be read as a checkpoint, it is cut short or of another kind: get "
+        "it anew, or give another file with --weights.",
+        file("w.safetensors", b"noise and more noise"),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.pth",
+        4,
+        "w.pth cannot be read as a checkpoint, it is cut short or of another kind: get it "
+        "anew, or give another file with --weights.",
+        file("w.pth", b"noise"),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.pth",
+        4,
+        "w.pth holds more than weights, it asks for io.open, which could run code and is not "
+        "read: save the network's `state_dict()` with torch.save and give that file.",
+        malicious("w.pth", zipped=True),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.pth",
+        4,
+        "w.pth holds more than weights, it asks for io.open, which could run code and is not "
+        "read: save the network's `state_dict()` with torch.save and give that file.",
+        malicious("w.pth", zipped=False),
+    ),
+    Wrong(
+        "explain --model resnet18 --pretrained places365 --subset tiny",
+        3,
+        "The places365 weights of resnet18 are not in {data}/models: get them with `ccx fetch "
+        "places365/resnet18`, give a file with --weights, or try `ccx demo`, which needs none.",
+    ),
+]
+ACTIVATIONS = [
+    Wrong(
+        "explain --subset tiny --activations nowhere.npy",
+        3,
+        "--activations nowhere.npy: there is no file nowhere.npy, check the path.",
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.txt",
+        2,
+        "--activations a.txt has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET.",
+        file("a.txt", b"1"),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.npy",
+        4,
+        "a.npy is no .npy file: write it with numpy.save.",
+        file("a.npy", b"noise"),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.h5",
+        4,
+        "a.h5 cannot be read as HDF5 (Unable to synchronously open file (file signature not "
+        "found)): write it again.",
+        file("a.h5", b"noise"),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.npy",
+        2,
+        "a.npy is 2 x 7, but --subset tiny has 6 images: one of the first two axes has to be "
+        "the images, in the order of the index.",
+        array("a.npy", np.ones((2, 7))),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.npy",
+        4,
+        "a.npy holds complex128 values: activations are float16, float32, float64 or integers.",
+        array("a.npy", np.ones((2, 6), complex)),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.npy",
+        4,
+        "a.npy holds pickled Python objects, which ccx does not load: write an array of "
+        "numbers with numpy.save.",
+        array("a.npy", np.array([[None] * 6])),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.npy -q",
+        4,
+        "a.npy holds nan for unit 0 and image 0 (tiny/000.png): activations are finite float32 "
+        "numbers.",
+        array("a.npy", np.full((2, 6), np.nan)),
+    ),
+    Wrong(
+        "explain --subset tiny --activations-axes units-first",
+        2,
+        "--activations-axes units-first is said of a file: add --activations FILE.",
+    ),
+]
+SETTINGS = [
+    Wrong(
+        "explain TINY --config nowhere.toml",
+        3,
+        "--config nowhere.toml is not there: check the path.",
+    ),
+    Wrong(
+        "explain TINY --config c.toml",
+        2,
+        "c.toml cannot be read as TOML ({library}): mend or remove it.",
+        file("c.toml", b"a = ["),
+    ),
+    Wrong(
+        "explain TINY --config c.toml",
+        4,
+        "c.toml is not text in UTF-8: mend or remove it.",
+        file("c.toml", b"\xff"),
+    ),
+    Wrong(
+        "explain TINY --config c.toml",
+        2,
+        "c.toml has the key modl, which is not known, did you mean model or model-arg?",
+        file("c.toml", b"modl = 1"),
+    ),
+    Wrong(
+        "explain TINY --config c.toml",
+        2,
+        'c.toml: num-clusters has to be a whole number, not "few".',
+        file("c.toml", b"num-clusters = 'few'"),
+    ),
+    Wrong(
+        "explain TINY --config c.toml",
+        2,
+        "--length 0 has to be 1 or more. (--length is set by c.toml, explain.length.)",
+        file("c.toml", b"[explain]\nlength = 0"),
+    ),
+    Wrong(
+        "explain TINY --config c.toml",
+        2,
+        "c.toml has the table expalin, which is no command, did you mean explain?",
+        file("c.toml", b"[expalin]\nlength = 1"),
+    ),
+]
+RESULTS = [
+    Wrong(
+        "metrics",
+        4,
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
+        "the command again, which does its unit anew.",
+        line(b"noise\n"),
+    ),
+    Wrong(
+        "metrics",
+        4,
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
+        "the command again, which does its unit anew.",
+        line(b"{}\n"),
+    ),
+    Wrong(
+        "summary",
+        4,
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
+        "the command again, which does its unit anew.",
+        line(b"\xff\xfe\n"),
+    ),
+    Wrong(
+        "explain TINY -q",
+        4,
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
+        "the command again, which does its unit anew.",
+        line(b'{"unit": -1, "cluster": 0, "num_ranges": 1}\n'),
+    ),
+    Wrong(
+        "summary",
+        4,
+        "{data}/results/{run}/header.json is damaged: run the `ccx explain` that made it "
+        "again, which writes it anew and keeps the lines.",
+        stored("header.json", b"{"),
+    ),
+    Wrong(
+        "metrics",
+        4,
+        "{data}/results/{run}/header.json is no header of this version of ccx: move "
+        "{data}/results/{run} away and run the command again.",
+        stored("header.json", b'{"format": "ccx-results", "version": 9}'),
+    ),
+    Wrong(
+        "metrics - -q",
+        4,
+        "Line 1 of the input is no JSON: send in one record a line, such as `ccx explain "
+        "--format jsonl` and `jq -c` write.",
+        stdin=b"noise\n",
+    ),
+    Wrong(
+        "metrics - -q",
+        3,
+        "The input holds no explanations: pipe in what `ccx explain --format jsonl` writes.",
+        stdin=b"",
+    ),
+    Wrong(
+        "metrics - -q",
+        4,
+        "Line 1 of the input is no JSON: send in one record a line, such as `ccx explain "
+        "--format jsonl` and `jq -c` write.",
+        stdin=b"\xff\n",
+    ),
+    Wrong(
+        "metrics - -q",
+        4,
+        "Line 1 of the input has no key layer: an explanation has unit, layer, cluster, formula.",
+        stdin=b'{"unit": 0, "cluster": 7}\n',
+    ),
+    Wrong(
+        "metrics - --units 1",
+        2,
+        "--units and --random-units choose from a whole run: leave them out.",
+        stdin=b"",
+    ),
+]
+IMPORTS = [
+    Wrong(
+        "import coco nowhere.json . --root-datasets new -q",
+        3,
+        "nowhere.json cannot be read: name the JSON of annotations.",
+    ),
+    Wrong(
+        "import coco a.json . --root-datasets new -q",
+        4,
+        "a.json is not JSON ({library}): restore it.",
+        file("a.json", b"{"),
+    ),
+    Wrong(
+        "import coco a.json . --root-datasets new -q",
+        4,
+        "a.json is no JSON of COCO's: name one of annotations.",
+        file("a.json", b"[]"),
+    ),
+    Wrong(
+        "import coco a.json . --root-datasets new -q",
+        4,
+        "a.json is no JSON of COCO's instances or panoptic annotations (TypeError: 'int' "
+        "object is not iterable): name one that is.",
+        file("a.json", b'{"images": 1, "annotations": [], "categories": []}'),
+    ),
+    Wrong(
+        "import coco a.json nowhere --root-datasets new -q",
+        3,
+        "There is no folder nowhere: name the photographs'.",
+        file(
+            "a.json",
+            COCO,
+        ),
+    ),
+    Wrong(
+        "import coco a.json . --root-datasets new -q",
+        3,
+        "None of the photographs that a.json annotates is in .: name their folder.",
+        file(
+            "a.json",
+            COCO.replace(b"a.jpg", b"../a.jpg"),
+        ),
+    ),
+    Wrong(
+        "import folder . --labels object --root-datasets new -q",
+        2,
+        "--labels object is not CATEGORY=FOLDER, such as object=masks.",
+    ),
+    Wrong(
+        "import folder . --labels object=. --root-datasets new -q",
+        2,
+        "--labels object=. has no names: add --names object=FILE.",
+    ),
+    Wrong(
+        "import folder nowhere --labels object=. --root-datasets new -q",
+        2,
+        "--labels object=. has no names: add --names object=FILE.",
+    ),
+    Wrong(
+        "import folder {data}/datasets/broden1_224/images/tiny --labels object=nowhere "
+        "--root-datasets new -q",
+        2,
+        "--labels object=nowhere has no names: add --names object=FILE.",
+    ),
+    Wrong(
+        "import voc . . --root-datasets new",
+        2,
+        "Missing option '--names': `ccx import voc --help` lists what there is.",
+    ),
+    Wrong(
+        "import voc {data}/datasets/broden1_224/images/tiny . --names names.txt "
+        "--root-datasets new -q",
+        3,
+        "The names file names.txt cannot be read: name another.",
+    ),
+    Wrong(
+        "import voc {data}/datasets/broden1_224/images/tiny "
+        "{data}/datasets/broden1_224/images/tiny --names names.txt --root-datasets new -q",
+        4,
+        "{data}/datasets/broden1_224/images/tiny/000.png shows colours where a label PNG holds "
+        "numbers: save it as a palette or grey PNG whose values are those of the names file.",
+        file("names.txt", b"one two"),
+    ),
+    Wrong(
+        "import imagefolder . --root-datasets new -q",
+        3,
+        ". has no photographs in it (.bmp, .gif, .jpeg, .jpg, .png, .ppm, .tif, .tiff, .webp): "
+        "name another folder.",
+    ),
+    Wrong(
+        "import imagefolder nowhere --root-datasets new -q",
+        3,
+        "There is no folder nowhere: name the folder of the photographs.",
+    ),
+    Wrong(
+        "import ade20k . --root-datasets new -q",
+        3,
+        "There are no ADE20K annotations (*_seg.png) in .: name the folder of the full data "
+        "set, images/ADE.",
+    ),
+    Wrong(
+        "import folder . --labels object=.",
+        2,
+        "{data}/datasets/broden1_224 holds a data set that ccx import did not make, and is "
+        "never overwritten: give the import a place of its own with --root-datasets.",
+    ),
+    Wrong(
+        "import imagefolder {data}/datasets/broden1_224/images --val-share 2 --root-datasets new",
+        2,
+        "--val-share 2.0 is no share: give one from 0 to 1.",
+    ),
+    Wrong(
+        "import imagefolder {data}/datasets/broden1_224/images --category a;b --root-datasets new",
+        2,
+        "'a;b' cannot be the name of a category: take letters, digits and -, such as object, "
+        "part, material, scene or texture.",
+    ),
+]
