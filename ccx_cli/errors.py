@@ -42,12 +42,12 @@ class DamagedDataError(CcxError):
     exit_code = ExitCode.DAMAGED
 
 
-def suggestion(word: str, known: Iterable[str] | Mapping[str, str]) -> str:
+def suggestion(word: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
     """Return ``", did you mean A or B?"`` for the known words nearest to ``word``, or ``""``.
 
-    Of a mapping, the keys are compared and their values suggested.
+    With ``meant``, what it gives for a known word is suggested in that word's place.
     """
     near = get_close_matches(word, list(known), n=3, cutoff=0.6)
-    if isinstance(known, Mapping):
-        near = [known[each] for each in near]
+    if meant is not None:
+        near = [meant[each] for each in near]
     return f", did you mean {' or '.join(near)}?" if near else ""

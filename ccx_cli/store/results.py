@@ -189,7 +189,7 @@ def _instead(name: str, runs: Iterable[str]) -> str:
     by_beginning: dict[str, str] = {}
     for run in runs:
         by_beginning.setdefault(run[: len(name)], run)
-    near = suggestion(name, by_beginning)
+    near = suggestion(name, by_beginning, by_beginning)
     if near:
         return near
     some = list(by_beginning.values())[:3]
