@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.activations import (
@@ -32,6 +32,7 @@ from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.results import LINES, ResultsRun
+from ccx_cli.study.run_dataset import read_run_dataset
 from ccx_cli.study.stored import damaged_header, finished_units, formula_of
 
 # What keys of the activations' identity stand for.
@@ -180,9 +181,7 @@ def open_run(run: ResultsRun, roots: Roots) -> OpenedRun:
         identity["segmentation"], dict(identity["activations"])
         for key in ("segmentation", "activations", "rebuild"):
             about[key]
-        side = int(Path(about["dataset"]).name.removeprefix("broden1_"))
-        demo = roots.datasets / "demo" if about["subset"] == "demo" else roots.datasets
-        dataset = read_broden(_here_or_there(demo, about["dataset"]), about["subset"], side)
+        dataset = read_run_dataset(about, identity, roots)
         given = GivenActivations.from_about(about) if GIVEN in about else None
         choice = given or _network(about, roots)
     except (KeyError, TypeError, ValueError) as error:

@@ -69,14 +69,12 @@ class ViewedRun:
     @cached_property
     def dataset(self) -> BrodenDataset:
         """The labelled images."""
-        from ccx_cli.concepts.broden import read_broden
+        from ccx_cli.study.run_dataset import read_run_dataset
 
-        was, subset = Path(self._said("dataset")), self._said("subset")
-        side = was.name.removeprefix("broden1_")
-        if not side.isdigit():
+        self._said("subset")
+        if not Path(self._said("dataset")).name.removeprefix("broden1_").isdecimal():
             raise self._headless("dataset")
-        root = self.roots.datasets / "demo" if subset == "demo" else self.roots.datasets
-        return read_broden(root if (root / was.name).exists() else was.parent, subset, int(side))
+        return read_run_dataset(self.about, self.identity, self.roots)
 
     @cached_property
     def index(self) -> ConceptIndex:
@@ -86,6 +84,12 @@ class ViewedRun:
         cache = self._cache(self.roots.segmentations, "segmentation")
         if cache.made_from.get("fingerprint") != self.identity.get("segmentation"):
             raise self._other(cache)
+        shape = [len(self.dataset.rows), *self.dataset.mask_shape]
+        if shape != [cache.made_from.get("images"), *cache.made_from.get("mask_shape", ())]:
+            raise DamagedDataError(
+                f"{self.dataset.directory} is not what {self.name} was made from: put back what "
+                "was there, or say with --root-datasets where it is."
+            )
         return load_index(self.dataset, cache)
 
     @cached_property
