@@ -22,7 +22,8 @@ from ccx_cli.tui.app import CcxApp
 
 PICTURES = Path(__file__).parent / "pictures"
 UNIT = 33
-MOST_BYTES, WIDEST = 300_000, 1000
+THREE_RANGES = 1160  # of a panel, in pixels from its top
+MOST_BYTES, WIDEST = 400_000, 1000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 VIEWS = {
     "report-ranges": ("ranges", 860, ()),
@@ -39,11 +40,13 @@ def ccx(data: Path, *words: str) -> None:
 
 
 def panel(data: Path, scratch: Path) -> None:
-    """Draw one unit's panel."""
+    """Draw one unit's panel and keep its three highest ranges."""
     figures = scratch / "figures"
     ccx(data, "render", "-q", "--units", str(UNIT), "--dir-images", str(figures), "-f", "jsonl")
     (drawn,) = figures.glob("*.png")
-    store(drawn, "panel")
+    with Image.open(drawn) as whole:
+        whole.crop((0, 0, whole.width, THREE_RANGES)).save(drawn)
+    store(drawn, "panel.jpg")
 
 
 def report(data: Path, scratch: Path) -> None:
@@ -53,7 +56,7 @@ def report(data: Path, scratch: Path) -> None:
     for name, (view, height, flags) in VIEWS.items():
         shot = scratch / f"{name}.png"
         screenshot(f"{page.as_uri()}#{view}", shot, 1200, height, *flags)
-        store(shot, name)
+        store(shot, shot.name)
 
 
 def screenshot(address: str, shot: Path, width: int, height: int, *flags: str) -> None:
@@ -88,20 +91,20 @@ async def terminal(data: Path, scratch: Path) -> None:
         drawing = scratch / "tui.svg"
         drawing.write_text(app.export_screenshot(title="ccx tui"), encoding="utf-8")
     screenshot(drawing.as_uri(), scratch / "tui.png", 1000, 730)
-    store(scratch / "tui.png", "tui")
+    store(scratch / "tui.png", "tui.png")
 
 
 def store(made: Path, name: str) -> None:
-    """Keep a picture as it is if there is room, else in 256 colours, as large as there is room."""
-    out = PICTURES / f"{name}.png"
+    """Keep a picture as PNG, or as JPEG what photographs make too large for that."""
     picture = Image.open(made).convert("RGB")
     picture.thumbnail((WIDEST, 10_000), Image.Resampling.LANCZOS)
-    picture.save(out, optimize=True)
-    while out.stat().st_size > MOST_BYTES:
-        few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        few.save(out, optimize=True)
-        size = round(0.9 * picture.width), round(0.9 * picture.height)
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    out = PICTURES / name
+    if out.suffix == ".jpg":
+        picture.save(out, quality=86, subsampling=0, optimize=True)
+    else:
+        picture.save(out, optimize=True)
+    if out.stat().st_size > MOST_BYTES:
+        sys.exit(f"{out} has {out.stat().st_size:,} bytes: make what it shows smaller.")
 
 
 def make() -> None:

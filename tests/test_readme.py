@@ -13,7 +13,8 @@ import typer
 from ccx_cli.cli.main import app, main
 from ccx_cli.errors import ExitCode
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_command_is_in_the_table() -> None:
@@ -59,3 +60,13 @@ def test_the_five_commands_on_own_data_run_as_written(
 def test_the_exit_codes_are_listed() -> None:
     for code in ExitCode:
         assert re.search(rf"\b{code.value} \w", README), code
+
+
+def test_links_lead_somewhere_and_every_picture_is_shown() -> None:
+    shown = set()
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+                shown.add((page.parent / target).resolve())
+    assert set((ROOT / "docs" / "pictures").resolve().iterdir()) <= shown

@@ -43,7 +43,7 @@ def network_text(about: Mapping[str, Any]) -> str:
     model, pretrained, layer, subset = (
         about.get(key) for key in ("model", "pretrained", "layer", "subset")
     )
-    said = {None: "", "own": "", "given": "", "none": " (untrained)"}
+    said = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
     weights = said.get(pretrained, f" ({pretrained})")
     images = "all images" if subset == "all" else subset
     words = [

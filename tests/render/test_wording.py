@@ -11,6 +11,7 @@ from ccx_cli.render.wording import network_text
         ("resnet18", "places365", "ade20k", "resnet18 (places365), layer4, on ade20k"),
         ("resnet18", "none", "all", "resnet18 (untrained), layer4, on all images"),
         ("/home/someone/nets.py:small", "own", "demo", "nets.py:small, layer4, on demo"),
+        ("demo", "demo", "demo", "demo, layer4, on demo"),
         ("codes.npy", "given", None, "codes.npy, layer4"),
         (None, None, None, "layer4"),
     ],
