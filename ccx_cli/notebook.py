@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from ccx_cli.search.counts import count_data
 from ccx_cli.search.explain import Explainer
 from ccx_cli.search.optimum import OptimumSettings
 from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy, Strategy
+from ccx_cli.threads import threads
 
 
 def explain(
@@ -111,5 +111,5 @@ def explain(
         explained = explainer.explain(unit, maps[unit], found)
         return [each.to_record(explainer.names) for each in explained]
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with threads(workers or os.cpu_count() or 1) as pool:
         return [record for records in pool.map(work, chosen) for record in records]

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ def run() -> None:
         os.write(2, b"Interrupted.\n")
         code = _INTERRUPTED
     if code == _INTERRUPTED:
-        # A second Ctrl-C while Python waits for its threads would end in a traceback.
+        # A second Ctrl-C would end in a traceback, and threads may take long to be done.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
     sys.exit(code)
 
 

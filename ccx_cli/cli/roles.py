@@ -66,12 +66,11 @@ def roles(
       ccx roles demo-demo --plot roles.png
       ccx roles --class-names categories_places365.txt --format csv
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from ccx_cli.errors import UsageError
     from ccx_cli.probe.activations import image_batches
     from ccx_cli.probe.class_names import class_names as names_of
     from ccx_cli.probe.ranges import Range
+    from ccx_cli.threads import threads
 
     if plot is not None:
         if plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -102,7 +101,7 @@ def roles(
                 "of this network's with --class-names."
             )
         n_images = len(opened.dataset.rows)
-        with ThreadPoolExecutor(workers) as pool:
+        with threads(workers) as pool:
             batches = image_batches(
                 opened.dataset, choice, range(n_images), passes.batch_size, pool
             )

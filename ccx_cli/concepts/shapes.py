@@ -13,7 +13,7 @@ the concept index, in shards of images. Shard ``images-START-STOP`` holds
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from ccx_cli.concepts.shapes_kernel import Boxes, box_local_rows, shape_concepts
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
+from ccx_cli.threads import threads
 
 KIND = "ccx-shapes"
 VERSION = 1
@@ -177,18 +178,17 @@ def build_shapes(
         missing = [span for span in spans if _shard_name(span) not in cache]
         n_missing = sum(stop - start for start, stop in missing)
         done = index.n_images - n_missing
-        pool = ThreadPoolExecutor(workers)
-        try:
-            with progress.task("Shapes of concepts", index.n_images, done=done) as task:
-                futures = {pool.submit(_measure_block, index, span): span for span in missing}
-                for future in as_completed(futures):
-                    start, stop = futures.pop(future)
-                    with cache.write(_shard_name((start, stop))) as file:
-                        for key, values in zip(_KEYS, future.result(), strict=True):
-                            file[key] = values
-                    task.advance(stop - start)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        with (
+            threads(workers) as pool,
+            progress.task("Shapes of concepts", index.n_images, done=done) as task,
+        ):
+            futures = {pool.submit(_measure_block, index, span): span for span in missing}
+            for future in as_completed(futures):
+                start, stop = futures.pop(future)
+                with cache.write(_shard_name((start, stop))) as file:
+                    for key, values in zip(_KEYS, future.result(), strict=True):
+                        file[key] = values
+                task.advance(stop - start)
 
 
 def load_shapes(index: ConceptIndex, cache: ShardedCache) -> Shapes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from ccx_cli.probe.catalog import NetworkChoice
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
+from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
     from ccx_cli.probe.networks import Network
@@ -169,7 +169,7 @@ def _run_pass(
     if len(fillings) > 1:
         what = f"{choice.describe_network()}, {len(fillings)} layers"
     with (
-        ThreadPoolExecutor(workers) as pool,
+        threads(workers) as pool,
         progress.task(
             f"Activations of {what}", n_images, done=n_images - int(lacked.sum())
         ) as task,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from errno import EACCES, EPERM, EROFS
 from threading import Lock
 
@@ -20,6 +19,7 @@ from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
+from ccx_cli.threads import threads
 
 KIND = "ccx-ranges"
 VERSION = 1
@@ -103,7 +103,7 @@ class RangeCache:
             maps = self._activations.unit(unit)
             return unit, maps, self.of(unit, maps)
 
-        with ThreadPoolExecutor(workers) as pool:
+        with threads(workers) as pool:
             ahead = deque(pool.submit(find, unit) for unit in units[: 2 * workers])
             for unit in units[2 * workers :]:
                 yield ahead.popleft().result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from ccx_cli.store.lines import Record
 from ccx_cli.store.locks import writing
 from ccx_cli.store.results import ResultsRun
 from ccx_cli.store.unit_spans import write_spans
+from ccx_cli.threads import threads
 
 
 @dataclass(frozen=True)
@@ -125,18 +126,16 @@ class ExplainJob:
         self, units: Sequence[int], workers: int, n_units: int, progress: Progress
     ) -> Generator[tuple[int, list[Record]], None, None]:
         """Explain units side by side; store and yield each as it is finished."""
-        pool = ThreadPoolExecutor(workers)
-        try:
-            with progress.task(
-                "Explanations", n_units, done=n_units - len(units), unit="units"
-            ) as task:
-                for future in as_completed([pool.submit(self._explain, unit) for unit in units]):
-                    unit, records = future.result()
-                    self.results.append(records)
-                    task.advance()
-                    yield unit, records
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        done = n_units - len(units)
+        with (
+            threads(workers) as pool,
+            progress.task("Explanations", n_units, done=done, unit="units") as task,
+        ):
+            for future in as_completed([pool.submit(self._explain, unit) for unit in units]):
+                unit, records = future.result()
+                self.results.append(records)
+                task.advance()
+                yield unit, records
 
     def _explain(self, unit: int) -> tuple[int, list[Record]]:
         everywhere = self.activations.unit(unit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.formula import Formula, concepts_of, evaluate
+from ccx_cli.threads import threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,6 @@ def score_units(
         hits = count_hits(maps, ranges, index)
         return unit, score_unit(unit, ranges, hits, formulas, index.sets.totals), hits
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         for start in range(0, len(units), 2 * workers):
             yield from pool.map(score, units[start : start + 2 * workers])

@@ -12,7 +12,6 @@ Society B 57/1, 1995).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts
+from ccx_cli.threads import threads
 
 BestIou = Callable[[DataCounts, NDArray[np.int32]], float]
 
@@ -125,6 +125,6 @@ def null_of_units(
             return unit, []
         return unit, null_ious(read_maps(unit), ranges, index, data, best_iou, rounds, seed)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         for start in range(0, len(units), 2 * workers):
             yield from pool.map(work, units[start : start + 2 * workers])

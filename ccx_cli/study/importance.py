@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from ccx_cli.probe.networks import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.study.opened import OpenedRun
+from ccx_cli.threads import threads
 
 MOST_CLASSES = 3
 
@@ -259,7 +259,7 @@ def importance_of_run(
     choice = opened.network("importance")
     network = load_network(choice, device)
     n_images = len(opened.dataset.rows)
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         batches = image_batches(opened.dataset, choice, range(n_images), batch_size, pool)
         if per_unit:
             return unit_importance(network, batches, ranges, progress=progress, n_images=n_images)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from ccx_cli.study.metrics import (
 )
 from ccx_cli.study.opened import OpenedRun, UnitInData, each_unit
 from ccx_cli.study.stored import formula_of
+from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
     import torch
@@ -228,7 +228,7 @@ def _mask(
         f"{_duration(seconds)}; --masking-images N takes fewer."
     )
     with (
-        ThreadPoolExecutor(workers) as pool,
+        threads(workers) as pool,
         progress.task("Label masking", len(order)) as task,
     ):
         batches = image_batches(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from ccx_cli.store.paths import Roots
 from ccx_cli.store.results import LINES, ResultsRun
 from ccx_cli.study.run_dataset import read_run_dataset
 from ccx_cli.study.stored import damaged_header, finished_units, formula_of
+from ccx_cli.threads import threads
 
 # What keys of the activations' identity stand for.
 _MEANT = {"fingerprint": "images", "images": "number of images", "source": "network's code"}
@@ -260,6 +260,6 @@ def each_unit(
             formulas.append(nowhere if formula is None else holds_on(formula, index, counts, str))
         return UnitInData(unit, records, hits, formulas)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         for start in range(0, len(units), 2 * workers):
             yield from pool.map(work, units[start : start + 2 * workers])

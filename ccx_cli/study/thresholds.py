@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.formula import Formula
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.study.categories import count_categories
+from ccx_cli.threads import threads
 
 QUANTILES = (0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995)
 HIGHEST = 0.5
@@ -164,7 +164,7 @@ def explain_thresholds(
             found.append(ThresholdExplanation(unit, quantile, wanted, in_range, formula, iou))
         return found
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         for start in range(0, len(units), 2 * workers):
             yield from pool.map(explain, units[start : start + 2 * workers])
 

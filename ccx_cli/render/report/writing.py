@@ -20,6 +20,7 @@ from ccx_cli.render.report.thumbnails import thumbnail
 from ccx_cli.render.report.told import finite, told_of_run
 from ccx_cli.render.report.unit_part import Choice, UnitPart, unit_part
 from ccx_cli.store.atomic import move_directory_into_place, replacing
+from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
     from ccx_cli.study.viewed import ViewedRun
@@ -203,7 +204,7 @@ def _parts(
 ) -> Iterator[UnitPart]:
     """Look at units in order, a few at a time; damage ends it with a note."""
     done = 0
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         try:
             for start in range(0, len(units), 2 * workers):
                 some = units[start : start + 2 * workers]

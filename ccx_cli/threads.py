@@ -1,0 +1,24 @@
+"""Threads that work side by side, and that nobody waits for after Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Open a pool of threads; at its end all that was begun is finished, what was not is dropped.
+
+    After Ctrl-C what was begun goes on unheard: a thread that compiles or searches cannot be
+    stopped, and may take a minute. Work given to these threads therefore writes nothing.
+    """
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    except BaseException as error:
+        ended = isinstance(error, KeyboardInterrupt | GeneratorExit)
+        pool.shutdown(wait=not ended, cancel_futures=True)
+        raise
+    pool.shutdown()
