@@ -38,16 +38,23 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove_left_over(path)
     with _locked_beside(path) as beside:
         try:
-            yield beside
-            beside.chmod(0o666 & ~_umask())
-            move_into_place(beside, path)
-        except OSError as error:
-            # The system says of a full disk no name.
-            if error.filename is None and error.errno is not None:
-                raise OSError(error.errno, error.strerror, str(path)) from error
-            raise
+            with naming(path):
+                yield beside
+                beside.chmod(0o666 & ~_umask())
+                move_into_place(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name ``path`` in the errors of writing it: the system says of a full disk no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def is_stream(path: Path) -> bool:

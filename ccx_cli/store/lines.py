@@ -12,6 +12,7 @@ from typing import Any
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import escaped
+from ccx_cli.store.atomic import naming
 
 Record = dict[str, Any]
 
@@ -50,14 +51,10 @@ class UnitLines:
     def append(self, records: Iterable[Record]) -> None:
         """Append one unit's lines in one write; hold the directory's lock."""
         text = "".join(json_line(record) for record in records)
-        try:
-            with self.path.open("ab") as lines:
-                lines.write(text.encode())
-                lines.flush()
-                os.fsync(lines.fileno())
-        except OSError as error:
-            # The system says of a full disk no name.
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        with naming(self.path), self.path.open("ab") as lines:
+            lines.write(text.encode())
+            lines.flush()
+            os.fsync(lines.fileno())
 
     def drop_torn_line(self) -> None:
         """Cut off what a killed writer left after the last whole line; hold the lock."""

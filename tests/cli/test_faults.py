@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.command_line import ON_TINY, CommandLine, finish, start
+    from tests.cli.command_line import ON_TINY, UNTRAINED, CommandLine, finish, start
 else:
-    from command_line import ON_TINY, CommandLine, finish, start
+    from command_line import ON_TINY, UNTRAINED, CommandLine, finish, start
 
 FOUR = ("--units", "0-3", "-f", "jsonl", "-q")
 LINES = "results/*/explanations.jsonl"
@@ -110,15 +110,27 @@ def test_a_disk_without_a_byte_left_for_results(
         with (small / "fill").open("wb", buffering=0) as fill, suppress(OSError):
             while True:
                 fill.write(bytes(4096))
+        plot, photos = str(small / "plot.png"), str(ccx.file("datasets/*/images"))
         for command in (
             ["metrics", "--no-label-masking"],
+            ["explain", *ON_TINY, "--units", "4"],
+            ["explain", *ON_TINY, *FOUR, "-o", str(small / "lines.jsonl")],
+            ["cluster", *ON_TINY, "--num-clusters", "2"],
+            ["cache", "build", *ON_TINY, "--seed", "1"],
             ["render", "--units", "0", "--dir-images", str(small / "p")],
-            ["explain", *ON_TINY, "--units", "4", "-q"],
+            ["render", "--units", "0", "--html", str(small / "page.html")],
+            ["render", "--units", "0", "--html", str(small / "page")],
+            ["render", "--format", "latex", "-o", str(small / "t.tex")],
+            ["compare", "thresholds", *ON_TINY, "--units", "0", "--plot", plot],
+            ["summary", "-o", str(small / "summary.txt")],
+            ["import", "imagefolder", photos, "--root-datasets", str(small / "new")],
+            ["demo"],
         ):
             ended = on_small(*command, "-q")
-            assert ended.code == 1
+            assert ended.code == 1, command
             assert ended.err.count("\n") == 1
-            assert "No space left on device" in ended.err
+            assert re.match(rf"Error: {small}/\S+:? .*No space left on device", ended.err), command
+            assert not [path for path in small.rglob("*.part") if path.is_file()], command
         (small / "fill").unlink()
         assert on_small.explain(*FOUR).out == undisturbed
         assert on_small("metrics", "--no-label-masking", "-q").code == 0
@@ -268,7 +280,22 @@ def test_a_unit_past_the_end(command: list[str], ccx: CommandLine) -> None:
     assert ended.err.splitlines()[-1].startswith("Error: --units 0,48")
 
 
-@pytest.mark.parametrize("command", [["explain", *ON_TINY], ["metrics"], ["importance"], ["roles"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["explain", *ON_TINY],
+        ["cluster", *ON_TINY],
+        ["cache", "build", *ON_TINY],
+        ["layers", *UNTRAINED],
+        ["score", "ball", *ON_TINY],
+        ["metrics"],
+        ["importance"],
+        ["roles"],
+        ["compare", "heuristics", *ON_TINY],
+        ["compare", "thresholds", *ON_TINY],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
 def test_a_gpu_that_is_not_there(command: list[str], ccx: CommandLine) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

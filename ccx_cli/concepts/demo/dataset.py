@@ -23,7 +23,7 @@ from ccx_cli.concepts.demo.scenes import DemoScene, demo_scenes
 from ccx_cli.concepts.demo.vocabulary import LABEL_NAMES, LABEL_NUMBERS, SCENE_NAMES
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.store.atomic import move_directory_into_place
+from ccx_cli.store.atomic import move_directory_into_place, naming
 
 DEMO_SUBSET = "demo"
 """The folder under ``images/`` that holds the pictures, and the name of the subset."""
@@ -63,7 +63,7 @@ def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | Non
         raise UsageError(f"the demo data set has no side of {side}: choose 224 or 227")
     target = datasets / f"broden1_{side}"
     datasets.mkdir(parents=True, exist_ok=True)
-    with FileLock(datasets / f".broden1_{side}.lock"):
+    with naming(target), FileLock(datasets / f".broden1_{side}.lock"):
         if target.exists():
             found = _read_marker(target)
             if found is None:

@@ -28,7 +28,7 @@ from ccx_cli.concepts.importing.sources import Source, SourceImage
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.store.atomic import move_directory_into_place
+from ccx_cli.store.atomic import move_directory_into_place, naming
 from ccx_cli.store.locks import writing
 
 SMALLEST_SIDE, LARGEST_SIDE = 2, 4096
@@ -117,7 +117,7 @@ def write_broden(
         source, colors = source.with_colors()
     source = source.drawn_split(settings.val_share, settings.seed)
     name = f"broden1_{settings.side}"
-    with writing(datasets, progress, name):
+    with naming(datasets / name), writing(datasets, progress, name):
         target = check_free_directory(datasets, settings.side, force)
         partial_directory = datasets / f".{name}.partial"
         frame = Frame(partial_directory / "images", settings.side, settings.fit, colors)

@@ -19,7 +19,7 @@ from ccx_cli.render.report.page import data_element, document, safe_json
 from ccx_cli.render.report.thumbnails import thumbnail
 from ccx_cli.render.report.told import finite, told_of_run
 from ccx_cli.render.report.unit_part import Choice, UnitPart, unit_part
-from ccx_cli.store.atomic import move_directory_into_place, replacing
+from ccx_cli.store.atomic import move_directory_into_place, naming, replacing
 from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def write_report(
     check_report_place(out, force)
     choice, progress = choice or Choice(), progress or SilentProgress()
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as made:
+    above = out.absolute().parent
+    with naming(out), TemporaryDirectory(dir=above, prefix=f".{out.name}.") as made:
         folder = Path(made) / "report"
         (folder / "data").mkdir(parents=True)
         (folder / "images").mkdir()
