@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from operator import index as as_whole
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ccx_cli.concepts.arrays import index_of_label_maps, index_of_masks
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.search.beam import BeamSettings
@@ -18,6 +21,8 @@ from ccx_cli.search.explain import Explainer
 from ccx_cli.search.optimum import OptimumSettings
 from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy, Strategy
 from ccx_cli.threads import threads
+
+Search = Literal["optimal", "beam"]
 
 
 def explain(
@@ -29,7 +34,7 @@ def explain(
     num_clusters: int = 5,
     quantile: float = 0.005,
     ranges: Sequence[tuple[float, float]] | None = None,
-    search: Literal["optimal", "beam"] = "optimal",
+    search: Search = "optimal",
     length: int = 3,
     beam_limit: int = 5,
     units: Sequence[int] | None = None,
@@ -41,14 +46,15 @@ def explain(
     Parameters
     ----------
     activations
-        ``(n_units, n_images, height, width)``, finite; upsampled bilinearly to the masks' size.
+        ``(n_units, n_images, height, width)``, or ``(n_units, n_images)`` for one value an image;
+        finite. They are upsampled bilinearly to the masks' size.
     masks
         ``(n_concepts, n_images, mask_height, mask_width)`` bool: where each concept is.
     label_maps
         Instead of masks ``(n_images, mask_height, mask_width)`` whole numbers, 0 for none, or
         ``(n_images, n_layers, mask_height, mask_width)`` where labels overlap.
     names
-        Of the concepts: a list beside ``masks``, number to name beside ``label_maps``.
+        Of the concepts, each once: a list beside ``masks``, number to name beside ``label_maps``.
     num_clusters, quantile
         Ranges per unit: k-means clusters, or for 1 the top ``quantile``.
     ranges
@@ -73,36 +79,24 @@ def explain(
     UsageError
         If an array has another shape or kind, or a number is out of bounds.
     """
-    maps = np.asarray(activations, dtype=np.float32)
-    if maps.ndim != 4 or 0 in maps.shape:
-        raise UsageError(f"activations has to be (units, images, height, width), not {maps.shape}.")
-    if not np.isfinite(maps).all():
-        raise UsageError("activations holds values that are NaN or infinite.")
-    if (masks is None) == (label_maps is None):
-        raise UsageError("Give masks or label_maps, one of them.")
-    if masks is not None:
-        if isinstance(names, Mapping):
-            raise UsageError("Beside masks, names is a list.")
-        index = index_of_masks(masks, names)
-    else:
-        if not isinstance(names, Mapping):
-            raise UsageError("Beside label_maps, names says each number's name.")
-        index = index_of_label_maps(label_maps if label_maps is not None else (), names)
+    maps = _maps(activations)
+    index = _index(masks, label_maps, names)
     if index.n_images != maps.shape[1]:
         raise UsageError(
             f"There are activations of {maps.shape[1]} images and labels of {index.n_images}."
         )
-    chosen = range(len(maps)) if units is None else units
-    for unit in chosen:
-        if not 0 <= unit < len(maps):
-            raise UsageError(f"Unit {unit} is not one of the {len(maps)} there are.")
+    chosen = _chosen(units, len(maps))
     method = RangeMethod(num_clusters, quantile)
-    by_hand = None if ranges is None else tuple(Range(low, high) for low, high in ranges)
+    by_hand = None if ranges is None else _ranges(ranges)
+    if search not in get_args(Search):
+        raise UsageError(f"search has to be {' or '.join(get_args(Search))}, not {search!r}.")
     strategy: Strategy = (
         OptimalStrategy(OptimumSettings(length))
         if search == "optimal"
         else BeamStrategy(BeamSettings(length, beam_limit))
     )
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers has to be 1 or more, not {workers}.")
     n_ranges = num_clusters if by_hand is None else len(by_hand)
     explainer = Explainer(index, count_data(index), layer, n_ranges, strategy)
 
@@ -113,3 +107,90 @@ def explain(
 
     with threads(workers or os.cpu_count() or 1) as pool:
         return [record for records in pool.map(work, chosen) for record in records]
+
+
+def _maps(activations: ArrayLike) -> NDArray[np.float32]:
+    """Return activations as ``(n_units, n_images, height, width)`` float32."""
+    given = _array("activations", activations)
+    if given.dtype.kind not in "fiub" or given.ndim not in (2, 4) or 0 in given.shape:
+        raise UsageError(
+            "activations has to be (units, images, height, width) or (units, images) numbers, not "
+            f"{given.dtype} {given.shape}."
+        )
+    with np.errstate(over="ignore"):
+        maps = given.astype(np.float32)
+    if not np.isfinite(maps).all():
+        raise UsageError("activations holds values that are NaN or infinite as float32.")
+    return maps if maps.ndim == 4 else maps[:, :, None, None]
+
+
+def _array(name: str, given: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    # What cannot be an array: lists of unequal lengths, tensors on a GPU or with a gradient.
+    except (ValueError, TypeError, RuntimeError) as error:
+        said = str(error).partition("\n")[0].rstrip(".")
+        raise UsageError(f"{name} cannot be read as an array ({said}).") from error
+
+
+def _index(
+    masks: ArrayLike | None,
+    label_maps: ArrayLike | None,
+    names: Sequence[str] | Mapping[int, str],
+) -> ConceptIndex:
+    """Index the labels, in whichever form they are given."""
+    if (masks is None) == (label_maps is None):
+        raise UsageError("Give masks or label_maps, one of them.")
+    texts = list(names.values() if isinstance(names, Mapping) else names)
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise UsageError(f"names holds {text!r}, which is no name.")
+    for text, count in Counter(texts).items():
+        if count > 1:
+            raise UsageError(f"names has {text!r} more than once: no formula could tell which.")
+    if masks is not None:
+        if isinstance(names, Mapping | str):
+            raise UsageError("Beside masks, names is a list.")
+        return index_of_masks(_array("masks", masks), names)
+    if not isinstance(names, Mapping):
+        raise UsageError("Beside label_maps, names says each number's name.")
+    for number in names:
+        if not _is_whole(number):
+            raise UsageError(f"names calls {number!r} {names[number]!r}, which is no whole number.")
+    return index_of_label_maps(
+        _array("label_maps", label_maps if label_maps is not None else ()), names
+    )
+
+
+def _is_whole(number: Any) -> bool:
+    try:
+        as_whole(number)
+    except TypeError:
+        return False
+    return True
+
+
+def _chosen(units: Sequence[int] | None, count: int) -> Sequence[int]:
+    if units is None:
+        return range(count)
+    chosen = []
+    for unit in np.atleast_1d(np.asarray(units, dtype=object)).tolist():
+        if not _is_whole(unit) or not 0 <= unit < count:
+            raise UsageError(f"Unit {unit} is not one of the {count} there are.")
+        chosen.append(int(unit))
+    return chosen
+
+
+def _ranges(ranges: Sequence[tuple[float, float]]) -> tuple[Range, ...]:
+    found = []
+    for given in ranges:
+        try:
+            lower, upper = map(float, given)
+        except (TypeError, ValueError):
+            lower, upper = np.nan, np.nan
+        if not lower < upper:
+            raise UsageError(f"ranges holds {given!r}, which is no (lower, upper).")
+        found.append(Range(lower, upper))
+    if not found:
+        raise UsageError("ranges is empty: leave it out, or give (lower, upper) at least once.")
+    return tuple(found)

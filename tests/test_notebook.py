@@ -86,6 +86,16 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
         ({"masks": np.zeros((2, 6, 8, 8))}, "masks has to be (concepts, images, height, width) "
                                             "booleans, not float64 (2, 6, 8, 8)."),
         ({"units": [2]}, "Unit 2 is not one of the 2 there are."),
+        ({"units": [0.5]}, "Unit 0.5 is not one of the 2 there are."),
+        ({"search": "best"}, "search has to be optimal or beam, not 'best'."),
+        ({"workers": 0}, "workers has to be 1 or more, not 0."),
+        ({"names": ["cat", "cat"]}, "names has 'cat' more than once: no formula could tell which."),
+        ({"names": ["cat", 7]}, "names holds 7, which is no name."),
+        ({"ranges": [(2, 1)]}, "ranges holds (2, 1), which is no (lower, upper)."),
+        ({"ranges": [3]}, "ranges holds 3, which is no (lower, upper)."),
+        ({"ranges": []}, "ranges is empty: leave it out, or give (lower, upper) at least once."),
+        ({"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {"1": "cat"}},
+         "names calls '1' 'cat', which is no whole number."),
         ({"length": 0}, "--length 0 has to be 1 or more."),
         (
             {"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {2: "cat"}},
@@ -112,6 +122,21 @@ def test_activations_that_are_none_are_refused() -> None:
         ccx_cli.explain(activations[0], masks=masks, names=["cat", "dog"])
     with pytest.raises(UsageError, match="NaN or infinite"):
         ccx_cli.explain(activations * np.nan, masks=masks, names=["cat", "dog"])
+    with pytest.raises(UsageError, match="numbers, not complex"):
+        ccx_cli.explain(activations * 1j, masks=masks, names=["cat", "dog"])
+    with pytest.raises(UsageError, match="activations cannot be read as an array"):
+        ccx_cli.explain([[1.0], [1.0, 2.0]], masks=masks, names=["cat", "dog"])
+
+
+def test_one_value_an_image_is_a_map_of_one_pixel() -> None:
+    values = np.arange(12.0).reshape(2, 6)
+    _, masks = scene()
+    flat, mapped = (
+        ccx_cli.explain(given, masks=masks, names=["cat", "dog"], num_clusters=2)
+        for given in (values, values[:, :, None, None])
+    )
+    assert flat == mapped
+    assert sum(each["hits"] for each in flat) > 0
 
 
 def test_importing_the_package_is_quick() -> None:

@@ -174,7 +174,7 @@ def read_coco(
         )
     notes = []
     if missing:
-        notes.append(f"{missing:,} annotated photographs are not in {photographs}: left out.")
+        notes.append(f"Annotated, but not in {photographs} and left out: {missing:,} of them.")
     without = len(images) - len(labelled)
     if without:
         notes.append(f"{without:,} photographs of {annotations.name} have no annotation: left out.")
