@@ -94,7 +94,7 @@ class CcxApp(App[None]):
         from ccx_cli.tui.keys import keys_of
 
         for key in keys_of(screen):
-            if key.action == "command_palette":
+            if key.action == "command_palette" or key.node is screen.focused:
                 continue
             act = partial(self.run_action, key.action, key.node)
             yield SystemCommand(key.what, f"Key {key.display}", act)

@@ -138,7 +138,8 @@ class RunsView(View):
             empty=f"There is no {other}run here: make one with `ccx demo` or `ccx explain`.",
         )
         count = "1 run" if len(entries) == 1 else f"{len(entries):,} runs"
-        self.say(Text(f"{count}. Enter opens one, ? helps.", style="dim"))
+        what = "opens one" if self._beside is None else "compares"
+        self.say(Text(f"{count}. Enter {what}, ? helps.", style="dim"))
 
     @on(Table.Moved)
     def _tell(self, message: Table.Moved) -> None:

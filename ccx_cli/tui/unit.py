@@ -45,7 +45,7 @@ class UnitView(View):
         Binding("p", "turn(-1)", "Unit before", show=False),
         Binding("f", "formula", "Formula", tooltip="Try a formula"),
         Binding("i", "tab", "Images", tooltip="The images in place of the range, or back"),
-        Binding("w", "choice", "Which", tooltip="Other images: sample, most active, missed, false"),
+        Binding("w", "choice", "Which", tooltip="Other images: sample, top, misses, false alarms"),
         Binding("m", "layers", "Masks", tooltip="Draw both masks, one, or none over the images"),
         Binding("right_square_bracket", "page(1)", "More", key_display="]", tooltip="More images"),
         Binding("left_square_bracket", "page(-1)", "Images before", key_display="[", show=False),

@@ -236,9 +236,9 @@ def test_thousands_of_rows_are_filtered_and_sorted_at_once() -> None:
     draw = random.Random(0)
     records = [_record(unit, cluster, draw.random()) for unit in range(512) for cluster in range(5)]
     rows = RangeRows.of_records(records, {1: "object"})
-    began = time.perf_counter()
+    began = time.thread_time()
     found = rows.select(Filter(text="SKY", category="object", best_only=True), Sorting())
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert len(found) == 512
     ious = [row.iou or 0.0 for row in found]
     assert ious == sorted(ious, reverse=True)

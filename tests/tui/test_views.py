@@ -10,9 +10,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
-from textual.widgets import Input
+from PIL import Image
+from textual.widgets import Input, Static
 
 from ccx_cli.store.paths import Roots
+from ccx_cli.tui import terminal_graphics
 from ccx_cli.tui.half_blocks import HalfBlocks
 from ccx_cli.tui.looking import UnitLook
 from ccx_cli.tui.picture_view import PictureView
@@ -378,5 +380,31 @@ def test_reading_never_holds_up_the_keys(roots: Roots, monkeypatch: pytest.Monke
             await seen.until("activation coverage", gone="reading")
             unit = seen.app.screen.query_one(Table).row["unit"]
             assert unit == 0
+
+    drive(scene())
+
+
+class _Graphics(Static):
+    """What textual-image gives, without a terminal that draws."""
+
+    image: Image.Image | None = None
+
+
+def test_pictures_are_handed_to_a_terminal_that_draws_them(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(terminal_graphics._found, "widget", _Graphics)
+
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
+            await seen.until("activation coverage", "▢ in range")
+            await seen.until_so(
+                lambda: any(each.image is not None for each in seen.app.screen.query(_Graphics))
+            )
+            shown = [each for each in seen.app.screen.query(_Graphics) if each.image is not None]
+            assert {each.image.size for each in shown if each.image} == {(224, 224)}
+            assert not seen.app.screen.query(HalfBlocks)
+            await seen.press("enter")
+            await seen.until("1 of ", "▢ in range")
 
     drive(scene())
