@@ -185,9 +185,10 @@ def _tell(
         f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {summary.directory}."
     )
     if summary.unused:
-        progress.note(f"{summary.unused:,} concepts are on no pixel, and are left out.")
+        total = summary.unused + summary.concepts
+        progress.note(f"Left out, as no pixel has them: {summary.unused:,} of {total:,} concepts.")
     if summary.unlabelled:
-        progress.note(f"{summary.unlabelled:,} images have no label on any pixel.")
+        progress.note(f"Without a label on any pixel: {summary.unlabelled:,} of {images:,} images.")
     words = ["ccx", "concepts", "--subset", settings.subset]
     words += [] if settings.side == 224 else ["--side", str(settings.side)]
     if places.root_datasets is not None:

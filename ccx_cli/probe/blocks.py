@@ -16,7 +16,8 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
 
     A block is a module that has maps of more than one pixel and layers with weights inside. The
     main blocks are the blocks among the children of one module: of the outermost one that has at
-    least three (of several as far out, the first), else of the first that has two. They are
+    least three (of several as far out, the first), else of the first that has two. Where one alone
+    of them is a sequence that has three blocks itself, these take its place. They are
     ``layer1`` to ``layer4`` of a resnet, the stages of a convnext, the encoder layers of a vision
     transformer. In a plain chain of layers, such as alexnet or vgg, where no module has two, they
     are the layers after which the size of the maps changes, and the last one.
@@ -35,11 +36,9 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
     while pending:
         before, parent = pending.popleft()
         children = {f"{before}{name}": child for name, child in parent.named_children()}
-        blocks = [
-            name for name, child in children.items() if name in large and _has_weights_inside(child)
-        ]
+        blocks = _blocks_among(children, large)
         if len(blocks) >= _MANY:
-            return blocks
+            return _opened(blocks, children, large)
         if len(blocks) > len(fewer):
             fewer = blocks
         pending.extend((f"{name}.", child) for name, child in children.items())
@@ -47,6 +46,28 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
         return fewer
     chain = [name for name in large if not any(module.get_submodule(name).children())]
     return [name for name, after in pairwise(chain) if large[after] != large[name]] + chain[-1:]
+
+
+def _blocks_among(children: Mapping[str, nn.Module], large: Mapping[str, object]) -> list[str]:
+    return [
+        name for name, child in children.items() if name in large and _has_weights_inside(child)
+    ]
+
+
+def _opened(
+    blocks: list[str], children: Mapping[str, nn.Module], large: Mapping[str, object]
+) -> list[str]:
+    """Put its blocks in the place of the one sequence, as between a stem and a head."""
+    sequences = [name for name in blocks if isinstance(children[name], nn.Sequential)]
+    if len(sequences) != 1:
+        return blocks
+    (whole,) = sequences
+    own = {f"{whole}.{name}": child for name, child in children[whole].named_children()}
+    inside = _blocks_among(own, large)
+    if len(inside) < _MANY:
+        return blocks
+    place = blocks.index(whole)
+    return [*blocks[:place], *inside, *blocks[place + 1 :]]
 
 
 def _has_weights_inside(module: nn.Module) -> bool:

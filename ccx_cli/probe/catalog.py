@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ccx_cli.probe.timm_networks import (
     is_timm,
     timm_name,
     timm_preprocessing,
+    timm_size,
     timm_weights_sha256,
 )
 from ccx_cli.probe.torchvision_models import DEFAULT_LAYERS, MODELS
@@ -207,7 +208,7 @@ def choose_network(
     file = weights_file(models_root, model, pretrained, weights)
     side = 227 if model == "alexnet" else 224
     if is_timm(model):
-        asked = _filled_in(asked, model)
+        asked = _filled_in(asked, model, model_args)
     size = asked.size or own_size(model, pretrained, None if file is None else file.name, side)
     mean, std = own_normalisation(model, pretrained)
     return NetworkChoice(
@@ -228,7 +229,8 @@ def choose_network(
     )
 
 
-def _filled_in(asked: Preprocessing, model: str) -> Preprocessing:
+def _filled_in(asked: Preprocessing, model: str, model_args: Sequence[str]) -> Preprocessing:
+    asked = replace(asked, size=asked.size or timm_size(model_args))
     if asked.size and asked.mean and asked.std:
         return asked
     own = timm_preprocessing(model)

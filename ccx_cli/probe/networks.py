@@ -241,9 +241,12 @@ def _accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
     except Exception as error:
         height, width = images.shape[2:]
         said = " ".join(str(error).split())[:200].rstrip(".")
+        mend = "--debug shows where"
+        if choice.is_timm and not any(word.startswith("img_size=") for word in choice.model_args):
+            mend = f"many of timm take another size with --model-arg img_size={height},{width}"
         raise CcxError(
             f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
-            f"raises {type(error).__name__}: {said} (--debug shows where)."
+            f"raises {type(error).__name__}: {said} ({mend})."
         ) from error
 
 

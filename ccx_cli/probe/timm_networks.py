@@ -45,6 +45,13 @@ def timm_preprocessing(model: str) -> Preprocessing:
     return Preprocessing((height, width), tuple(configuration.mean), tuple(configuration.std))
 
 
+def timm_size(words: Sequence[str]) -> tuple[int, int] | None:
+    """Return the size that ``img_size`` among a network's arguments gives its input, if it does."""
+    given = read_arguments(words).get("img_size")
+    height, width = given if isinstance(given, list | tuple) and len(given) == 2 else (given, given)
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
 def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) -> nn.Module:
     """Build a network of timm; what it prints goes to stderr.
 

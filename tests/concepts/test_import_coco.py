@@ -61,7 +61,7 @@ def test_instances_of_all_forms_overlap(tmp_path: Path) -> None:
     source = read_coco(path, tmp_path / "photos")
     assert [label.name for label in source.vocabulary] == ["person", "traffic light"]
     assert [image.name for image in source.images] == ["one", "two"]
-    assert source.notes == ("1 photographs of coco.json have no annotation: left out.",)
+    assert source.notes == ("Left out for want of an annotation: 1 of 3 photographs of coco.json.",)
     light, person = source.images[0].annotations[0].read()
     expected = np.zeros((4, 6), dtype=int)
     expected[:2, :2] = 2
@@ -110,7 +110,7 @@ def test_photographs_that_are_not_there_are_counted(tmp_path: Path) -> None:
     (tmp_path / "photos/two.jpg").unlink()
     source = read_coco(path, tmp_path / "photos")
     assert [image.name for image in source.images] == ["one"]
-    assert source.notes[0].startswith("1 annotated photographs are not in")
+    assert source.notes[0].startswith("Left out, as they are not in ")
     (tmp_path / "photos/one.jpg").unlink()
     with pytest.raises(MissingInputError, match="None of the photographs"):
         read_coco(path, tmp_path / "photos")
@@ -121,6 +121,30 @@ def test_a_region_that_does_not_fit_is_told(tmp_path: Path) -> None:
     source = read_coco(path, tmp_path / "photos")
     with pytest.raises(DamagedDataError, match=r"coco\.json has no region in annotation 5: .*4x6"):
         source.images[0].annotations[0].read()
+
+
+def test_a_polygon_of_no_numbers_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, [instance(1, 7, [[0, 0, 3, 0, float("nan"), 2]])])
+    source = read_coco(path, tmp_path / "photos")
+    with pytest.raises(DamagedDataError, match="a coordinate of a polygon is no finite number"):
+        source.images[0].annotations[0].read()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fault"),
+    [
+        (instance(1, 8, LEFT_HALF), r"has an annotation \(5\) of category 8, which it does not"),
+        (instance(9, 7, LEFT_HALF), r"has an annotation \(5\) of image 9, which it does not"),
+        (
+            {"image_id": 1, "file_name": "", "segments_info": [{"id": 3, "category_id": 8}]},
+            r"has an annotation \(3\) of category 8",
+        ),
+    ],
+)
+def test_what_is_not_listed_is_told(annotation: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    path = write(tmp_path, [annotation])
+    with pytest.raises(DamagedDataError, match=fault):
+        read_coco(path, tmp_path / "photos", tmp_path)
 
 
 @pytest.mark.parametrize(

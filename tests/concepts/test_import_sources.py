@@ -112,7 +112,7 @@ def test_label_maps_are_paired_with_photographs(tmp_path: Path) -> None:
         ("a/1", 1),
         ("b", 2),
     ]
-    assert source.notes == ("1 photographs have no label PNG and are left out.",)
+    assert source.notes == ("Left out for want of a label PNG: 1 of 3 photographs.",)
     (found,) = source.images[0].annotations[0].read()
     assert found.numbers.tolist() == [[0, 2], [0, 1]] or found.numbers.tolist() == [[0, 1], [0, 2]]
     assert source.categories == ("object", "part")

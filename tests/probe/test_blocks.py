@@ -53,6 +53,22 @@ def test_the_outermost_module_with_three_blocks_has_them() -> None:
     assert main_blocks(module, maps_of(module)) == ["1.0", "1.1", "1.2"]
 
 
+class Stem(nn.Module):
+    """A block that is no sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 1)
+
+
+def test_stages_in_one_sequence_between_stem_and_head_are_blocks_themselves() -> None:
+    stages = nn.Sequential(conv(2), conv(2), conv(2))
+    module = nn.Sequential(Stem(), stages, Stem())
+    assert main_blocks(module, maps_of(module)) == ["0", "1.0", "1.1", "1.2", "2"]
+    module = nn.Sequential(Stem(), nn.Sequential(conv(2), conv(2)), Stem())
+    assert main_blocks(module, maps_of(module)) == ["0", "1", "2"]
+
+
 def test_two_blocks_are_taken_where_no_module_has_three() -> None:
     module = nn.Sequential(nn.BatchNorm2d(2), nn.Sequential(conv(2), conv(2)))
     assert main_blocks(module, maps_of(module)) == ["1.0", "1.1"]

@@ -88,6 +88,13 @@ def test_arguments_go_to_timm() -> None:
         )
     )
     assert network.map_shape == (6, 6)
+    assert choice.input_size == (96, 96)
+    assert choose(words=("img_size=(96, 160)",)).input_size == (96, 160)
+    fixed, one_block = "timm:vit_tiny_patch16_224", ("depth=1",)
+    asked = Preprocessing((96, 96))
+    small = choose_network(Path("x"), fixed, "none", "blocks.0", None, 0, one_block, asked)
+    with pytest.raises(CcxError, match=r"another size with --model-arg img_size=96,96\)\.$"):
+        load_network(small)
     with pytest.raises(CcxError, match="with depthh=3 cannot be made, timm raises TypeError"):
         load_network(choose(words=("depthh=3",)))
 

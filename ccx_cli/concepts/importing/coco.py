@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from ccx_cli.concepts.importing.sources import (
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 Json = Mapping[str, Any]
+Listed = TypeVar("Listed")
 Region = tuple[NDArray[np.float64], ...] | tuple[int, ...] | str
 """Polygons ``(n_points, 2)``, run lengths, or run lengths as a packed string."""
 
@@ -156,7 +157,7 @@ def read_coco(
                     f"The panoptic PNGs of {annotations} are not in {folder}: name their folder "
                     "with --panoptic."
                 )
-            labelled = _panoptic(records, numbers, folder, category, crowds)
+            labelled = _panoptic(records, numbers, annotations, folder, category, crowds)
         else:
             kind = "coco instances"
             labelled = _instances(records, numbers, images, annotations, category, crowds)
@@ -174,10 +175,16 @@ def read_coco(
         )
     notes = []
     if missing:
-        notes.append(f"Annotated, but not in {photographs} and left out: {missing:,} of them.")
+        notes.append(
+            f"Left out, as they are not in {photographs}: {missing:,} of {len(labelled):,} "
+            "annotated photographs."
+        )
     without = len(images) - len(labelled)
     if without:
-        notes.append(f"{without:,} photographs of {annotations.name} have no annotation: left out.")
+        notes.append(
+            f"Left out for want of an annotation: {without:,} of {len(images):,} photographs of "
+            f"{annotations.name}."
+        )
     return Source(kind, vocabulary.labels(), tuple(sourced), tuple(notes))
 
 
@@ -197,6 +204,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _panoptic(
     records: Iterable[Json],
     numbers: Mapping[object, int],
+    file: Path,
     folder: Path,
     category: str,
     crowds: bool,
@@ -206,7 +214,7 @@ def _panoptic(
             category,
             folder / record["file_name"],
             {
-                int(segment["id"]): numbers[segment["category_id"]]
+                int(segment["id"]): _listed(numbers, segment, "category", file)
                 if crowds or not segment.get("iscrowd")
                 else 0
                 for segment in record["segments_info"]
@@ -226,16 +234,30 @@ def _instances(
 ) -> dict[object, InstanceRegions]:
     regions: dict[object, list[tuple[int, object, Region]]] = {}
     for record in records:
+        _listed(images, record, "image", file)
         own = regions.setdefault(record["image_id"], [])
         if crowds or not record.get("iscrowd"):
             region = _region(record["segmentation"])
-            own.append((numbers[record["category_id"]], record.get("id"), region))
+            number = _listed(numbers, record, "category", file)
+            own.append((number, record.get("id"), region))
     return {
         image: InstanceRegions(
             category, file, (int(images[image]["height"]), int(images[image]["width"])), tuple(own)
         )
         for image, own in regions.items()
     }
+
+
+def _listed(listed: Mapping[object, Listed], record: Json, what: str, file: Path) -> Listed:
+    """Look up the category or image of an annotation, or of a segment of one."""
+    number = record[f"{what}_id"]
+    if number not in listed:
+        raise damaged(
+            file,
+            f"has an annotation ({record.get('id')}) of {what} {number}, which it does not list: "
+            "restore it, or take the annotation out",
+        )
+    return listed[number]
 
 
 def _region(segmentation: Any) -> Region:
@@ -256,6 +278,8 @@ def _fill(region: Region, height: int, width: int) -> NDArray[np.bool_]:
         return fill_runs([int(run) for run in region], height, width)
     mask = np.zeros((height, width), dtype=np.bool_)
     for points in region:
+        if not np.isfinite(points).all():
+            raise ValueError("a coordinate of a polygon is no finite number")
         mask |= fill_polygon(np.asarray(points), height, width)
     return mask
 

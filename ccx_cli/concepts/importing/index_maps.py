@@ -129,6 +129,8 @@ def read_index_maps(
     notes = (
         ()
         if len(images) == total
-        else (f"{total - len(images):,} photographs have no label PNG and are left out.",)
+        else (
+            f"Left out for want of a label PNG: {total - len(images):,} of {total:,} photographs.",
+        )
     )
     return Source(kind, vocabulary.labels(), images, notes)
