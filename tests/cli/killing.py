@@ -14,7 +14,7 @@ _PARENT = """
 import json, os, sys, time
 import torchvision.models
 import ccx_cli.cli.jobs, ccx_cli.probe.networks, ccx_cli.study.measuring, ccx_cli.study.unit_images
-import ccx_cli.render.panel
+import ccx_cli.render.panel, matplotlib.backends.backend_agg, matplotlib.figure
 from ccx_cli.cli.entry import run
 
 for line in sys.stdin:
@@ -64,9 +64,9 @@ class Killer:
     err: Path
 
     def run(
-        self, *arguments: str, seconds: float = 1e9, with_signal: int = 9
+        self, *arguments: str, seconds: float | None = None, with_signal: int = 9
     ) -> tuple[int, float, str]:
-        """Run a command line, sending a signal to its group after some seconds.
+        """Run a command line, sending a signal to its group after some seconds, or never.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class Killer:
         """
         order = {
             "arguments": arguments,
-            "seconds": seconds,
+            "seconds": 1e9 if seconds is None else seconds,
             "signal": with_signal,
             "err": str(self.err),
         }
