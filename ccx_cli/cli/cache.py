@@ -26,7 +26,6 @@ from ccx_cli.cli.output import Column, writing_to
 
 app = typer.Typer(
     name="cache",
-    help="Build, list, verify and clear what is kept between runs.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -39,6 +38,21 @@ COLUMNS = (
 )
 REMOVED = (Column("removed", "name"), Column("from", "directory"))
 _ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
+
+
+@app.callback()
+def cache() -> None:
+    """Build, list, verify and clear what is kept between runs.
+
+    These are concept indexes, activations and ranges. Other commands make
+    what they need by themselves.
+
+    [bold]Examples[/bold]
+
+      ccx cache list
+      ccx cache build --model demo --subset demo
+      ccx cache clear
+    """
 
 
 @app.command()
@@ -60,6 +74,13 @@ def build(
 
     Of several layers, each named by a --layer of its own or all by all-blocks,
     the network runs once for all.
+
+    [bold]Examples[/bold]
+
+      ccx cache build --model demo --subset demo
+      ccx cache build --model resnet18 --layer layer3 --layer layer4
+      ccx cache build --subset ade20k --no-activations
+      ccx cache build --model resnet18 --dry-run
     """
     from ccx_cli.cli.asked_layers import build_layers, gather_layers
     from ccx_cli.cli.inputs import (
@@ -103,7 +124,15 @@ def build(
 @app.command(name="list")
 @with_groups
 def list_caches(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) -> None:
-    """List the caches there are."""
+    """List the caches there are.
+
+    What they hold, how large they are, and whether their files are there.
+
+    [bold]Examples[/bold]
+
+      ccx cache list
+      ccx cache list --format json | jq '.[] | select(.megabytes > 1000) | .name'
+    """
     with writing_to(out, COLUMNS, no_color=talk.no_color) as writer:
         records = [_describe(directory, places) for directory in _caches(places)]
         for record in records:
@@ -117,7 +146,15 @@ def list_caches(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) 
 @app.command()
 @with_groups
 def verify(*, out: OutputOptions, talk: TalkOptions, places: PlaceOptions) -> None:
-    """Read every cache whole and compare it with its digests; exits with 4 if one is damaged."""
+    """Read every cache whole and compare it with its digests.
+
+    Exits with 4 if one is damaged, and says what makes it anew.
+
+    [bold]Examples[/bold]
+
+      ccx cache verify
+      ccx cache verify --data-dir /data/ccx --format csv
+    """
     from ccx_cli.errors import DamagedDataError
 
     with (
@@ -148,7 +185,10 @@ def clear(
     caches: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Caches by name or directory.", show_default="all", autocompletion=stored_caches
+            metavar="CACHE",
+            help="Caches by name or directory.",
+            show_default="all",
+            autocompletion=stored_caches,
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do it.")] = False,
@@ -156,7 +196,15 @@ def clear(
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
-    """Remove caches; results are kept. Without --yes it only says what it would remove."""
+    """Remove caches; results are kept.
+
+    Without --yes it only says what it would remove.
+
+    [bold]Examples[/bold]
+
+      ccx cache clear
+      ccx cache clear demo-demo-layer4-demo-0123456789 --yes
+    """
     from ccx_cli.errors import MissingInputError, UsageError, suggestion
     from ccx_cli.store.locks import removing
 

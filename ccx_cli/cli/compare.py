@@ -11,7 +11,6 @@ from ccx_cli.cli.options import with_groups
 
 app = typer.Typer(
     name="compare",
-    help="Compare one way of explaining with another.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -22,4 +21,13 @@ app.command()(with_groups(runs))
 
 @app.callback()
 def compare() -> None:
-    """Compare one way of explaining with another."""
+    """Compare one way of explaining with another.
+
+    Two stored runs, the published searches, or eleven thresholds.
+
+    [bold]Examples[/bold]
+
+      ccx compare runs demo-demo demo-none
+      ccx compare heuristics --model demo --subset demo
+      ccx compare thresholds --model demo --subset demo
+    """

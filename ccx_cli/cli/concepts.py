@@ -79,7 +79,7 @@ def concepts(
     search: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORD]...",
+            metavar="WORD",
             help="Only concepts with a word in their name or synonyms.",
             autocompletion=completing_stored.concepts,
         ),

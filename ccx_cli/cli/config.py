@@ -73,7 +73,7 @@ def config(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[COMMAND]",
+            metavar="COMMAND",
             help="A command; after --, options to see it with.",
             show_default="all commands",
         ),

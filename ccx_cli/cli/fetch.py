@@ -47,6 +47,7 @@ def fetch(
     names: Annotated[
         list[str] | None,
         typer.Argument(
+            metavar="NAME",
             help="broden224, broden227, places365/MODEL, imagenet/MODEL, or all (all but "
             "imagenet).",
             show_default=False,

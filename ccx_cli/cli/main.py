@@ -36,7 +36,7 @@ from ccx_cli.cli import (
 )
 from ccx_cli.cli.called import remember
 from ccx_cli.cli.completing_shells import ANSWER, answer, nothing
-from ccx_cli.cli.config_group import ConfigOption, SettledGroup
+from ccx_cli.cli.config_group import HELP_NAMES, ConfigOption, SettledGroup
 from ccx_cli.cli.config_levels import forget, is_given, refused, with_origins
 from ccx_cli.cli.diagnostics import say, say_error
 from ccx_cli.cli.options import with_groups
@@ -44,14 +44,13 @@ from ccx_cli.cli.output import ReaderLeftError, print_text
 from ccx_cli.errors import CcxError, ExitCode
 from ccx_cli.version import __version__
 
-HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="ccx",
     cls=SettledGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    context_settings=HELP,
+    context_settings={"help_option_names": HELP_NAMES},
     pretty_exceptions_enable=False,
 )
 

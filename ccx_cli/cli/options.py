@@ -221,7 +221,7 @@ class NetworkOptions:
     activations_axes: Annotated[
         Axes | None,
         typer.Option(
-            help="What comes first in that file.",
+            help="What comes first in that file: units-first or images-first.",
             rich_help_panel=NETWORK,
             show_default="what the number of images says",
         ),
@@ -231,7 +231,8 @@ class NetworkOptions:
     precision: Annotated[
         Precision,
         typer.Option(
-            help="Numbers of the forward pass: half is float16 on a GPU, bfloat16 on the CPU.",
+            help="Numbers of the forward pass: single, float16, bfloat16, or half, which is "
+            "float16 on a GPU and bfloat16 on the CPU.",
             rich_help_panel=NETWORK,
         ),
     ] = Precision.SINGLE
@@ -328,7 +329,13 @@ class FormOptions:
     """In what form data is written, to stdout or to a file."""
 
     format: Annotated[
-        Format, typer.Option("--format", "-f", help="Form of the data.", rich_help_panel=OUTPUT)
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Form of the data: table, json, jsonl, csv or parquet.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = Format.TABLE
     output: Annotated[
         str,

@@ -18,6 +18,7 @@ from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from ccx_cli.cli.config_values import is_settable, key_of, variable_of
+from ccx_cli.cli.metavars import usage
 from ccx_cli.store.atomic import write_text
 
 INDEX = "README.md"
@@ -68,8 +69,8 @@ def _commands(group: Any, above: Sequence[str]) -> Iterator[tuple[tuple[str, ...
 def _page(path: Sequence[str], command: Any) -> str:
     lines = [f"# ccx {' '.join(path)}", ""]
     arguments = [each for each in command.params if isinstance(each, TyperArgument)]
-    usage = " ".join(["ccx", *path, "[OPTIONS]", *(_usage(each) for each in arguments)])
-    lines += [f"    {usage}", "", *_description(command), ""]
+    called = " ".join(["ccx", *path, "[OPTIONS]", *(usage(each) for each in arguments)])
+    lines += [f"    {called}", "", *_description(command), ""]
     tables: dict[str, list[str]] = {}
     for parameter in command.params:
         if getattr(parameter, "hidden", False):
@@ -118,24 +119,15 @@ def _first_sentence(command: Any) -> str:
     return re.split(r"(?<=[.;])\s", text, maxsplit=1)[0].rstrip(".;") + "."
 
 
-def _usage(argument: Any) -> str:
-    name = _name(argument)
-    if not argument.required and not name.startswith("["):
-        name = f"[{name}]"
-    return name if argument.nargs == 1 or "." in name or "[" in name else f"{name}..."
-
-
-def _name(argument: Any) -> str:
-    return str(argument.metavar or argument.name.upper())
-
-
 def _argument_row(argument: Any) -> str:
-    return _row(f"`{_name(argument)}`", _kind(argument), _default(argument), argument.help)
+    return _row(f"`{argument.metavar}`", _kind(argument), _default(argument), argument.help)
 
 
 def _option_row(option: Any) -> str:
     names = " ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-    kind = "" if option.is_flag else option.metavar or _kind(option)
+    kind = "" if option.is_flag else _kind(option)
+    if kind in ("text", "path"):
+        kind = option.metavar
     more = "; repeatable" if option.multiple else ""
     return _row(names, f"{kind}{more}", _default(option), option.help)
 

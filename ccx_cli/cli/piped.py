@@ -28,7 +28,7 @@ class PipedOptions(StoredOptions):
     run_name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN|-]",
+            metavar="RUN|-",
             help="A stored run, by name, the beginning of it, or directory; - for explanations "
             "from stdin, as `ccx explain -f jsonl` writes them.",
             show_default="the last one",

@@ -51,8 +51,9 @@ class PresetOptions:
         typer.Option(
             # Read before the options that it gives values to.
             is_eager=True,
-            help="Ranges and search of a paper: Network Dissection, Compositional or Clustered "
-            "Compositional Explanations. Options given beside it win.",
+            help="Ranges and search of a paper: netdissect (Network Dissection), compexp "
+            "(Compositional Explanations) or cce (Clustered Compositional Explanations). Options "
+            "given beside it win.",
             rich_help_panel=RANGES,
         ),
     ] = None

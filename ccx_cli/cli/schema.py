@@ -41,7 +41,7 @@ def schema(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help=f"One of {', '.join(NAMES)}.",
             show_default="list them",
             autocompletion=one_of(*NAMES),

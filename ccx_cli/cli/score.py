@@ -55,7 +55,7 @@ def score(
     formulas: Annotated[
         list[str],
         typer.Argument(
-            metavar="FORMULA...",
+            metavar="FORMULA",
             help='Such as "(water OR river) AND NOT blue"; names with commas or parentheses in '
             "double quotes.",
             autocompletion=completing_stored.formula,

@@ -22,7 +22,7 @@ class StoredOptions:
     run_name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="A stored run, by name, the beginning of it, or directory.",
             show_default="the last one",
             autocompletion=runs,

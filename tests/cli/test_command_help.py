@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,22 +19,39 @@ else:
     from command_line import CommandLine
 
 COMMANDS = (
-    "demo",
+    "analyze",
     "cache build",
     "cache list",
     "cache verify",
     "cache clear",
     "cluster",
+    "compare heuristics",
+    "compare runs",
+    "compare thresholds",
     "completion",
+    "concepts",
     "config",
+    "demo",
     "explain",
+    "fetch",
+    "import ade20k",
+    "import coco",
+    "import folder",
+    "import imagefolder",
+    "import voc",
+    "importance",
     "info",
     "layers",
+    "metrics",
     "render",
     "rerun",
+    "roles",
     "schema",
+    "score",
+    "summary",
     "tui",
 )
+GROUPS = ("", "cache", "compare", "import")
 HEAVY = {"torch", "torchvision", "numba", "numpy", "h5py", "sklearn", "scipy", "pyeda", "textual"}
 
 
@@ -43,7 +61,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", ["", "cache", *COMMANDS])
+@pytest.mark.parametrize("command", [*GROUPS, "demo", "cache list"])
 def test_help_goes_to_stdout(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), flag]) == 0
     out, err = capsys.readouterr()
@@ -61,11 +79,16 @@ def test_a_bare_group_shows_its_help_and_no_error(
     assert err == ""
 
 
-@pytest.mark.parametrize("command", ["", "demo", "cluster", "explain"])
-def test_examples_come_before_the_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [*GROUPS, *COMMANDS])
+def test_help_begins_with_examples_and_names_values_for_what_they_are(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     main([*command.split(), "--help"])
     out = capsys.readouterr().out
-    assert 0 < out.index("Examples") < out.index("  ccx ") < out.index("Options")
+    called = out.index(f"   ccx {command}".rstrip())
+    assert 0 < out.index(" Examples ") < called < out.index("╭─")
+    assert not re.search(r"<(str|int|float|bool|path|list)\b|Usage:.*(\{|\[\[)", out)
+    assert re.search(r"--help +-h +Show this message", out)
 
 
 def test_what_is_asked_comes_before_where_it_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

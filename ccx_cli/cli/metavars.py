@@ -1,0 +1,79 @@
+"""What stands for the value of an option or argument in help: what it is, not its type."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+_OF_TYPES = {bool: "", int: "N", float: "NUMBER", Path: "FILE", str: "TEXT"}
+_OF_OPTIONS = {
+    "activations_axes": "AXES",
+    "by_hand": "LOWER:UPPER,...",
+    "categories": "CATEGORY,...",
+    "category": "CATEGORY",
+    "concepts": "CONCEPT,...",
+    "data_dir": "DIRECTORY",
+    "device": "DEVICE",
+    "exclude": "CONCEPT,...",
+    "format": "FORM",
+    "heuristic": "NAME,...",
+    "labels": "CATEGORY=FOLDER",
+    "mirror": "URL",
+    "model": "MODEL",
+    "names": "FILE",
+    "operators": "OPERATOR,...",
+    "output": "FILE",
+    "precision": "TYPE",
+    "preset": "PAPER",
+    "pretrained": "WEIGHTS",
+    "quantile": "SHARE",
+    "seed": "SEED",
+    "sha256": "DIGEST",
+    "split": "SPLIT",
+    "subset": "SUBSET",
+    "time_limit": "SECONDS",
+    "timeout": "SECONDS",
+    "units": "UNITS",
+    "void": "N",
+    "within": "SHARE",
+}
+
+
+def name_values(command: Any) -> None:
+    """Give the arguments of a command, and its options that list no choices, words for values."""
+    for parameter in command.params:
+        if parameter.param_type_name == "option":
+            if parameter.metavar is None:
+                parameter.metavar = _word(parameter)
+        else:
+            parameter.metavar = parameter.metavar or parameter.name.upper()
+            # Typer would write the type beside it, and braces around one that is required.
+            parameter.display_type_rich = _no_type
+            parameter.get_usage_pieces = partial(_usage_pieces, parameter)
+
+
+def usage(argument: Any) -> str:
+    """Write an argument of ``name_values`` as a line of usage has it."""
+    name = str(argument.metavar)
+    if not argument.required:
+        name = f"[{name}]"
+    return name if argument.nargs == 1 else f"{name}..."
+
+
+def _usage_pieces(argument: Any, _ctx: object) -> list[str]:
+    return [usage(argument)]
+
+
+def _no_type(ctx: object) -> None:
+    return None
+
+
+def _word(option: Any) -> str | None:
+    if option.name in _OF_OPTIONS:
+        return _OF_OPTIONS[option.name]
+    annotation = option.type_descriptor.annotation
+    kind = (get_args(annotation) or (annotation,))[0]
+    if kind is Path and option.name.startswith("root_"):
+        return "DIRECTORY"
+    return _OF_TYPES.get(kind)
