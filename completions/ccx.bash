@@ -15,7 +15,7 @@ _ccx() {
         open) compopt -o nospace -o nosort ;;
         words)
             compopt -o nosort
-            if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[.=] ]]; then
+            if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[.=:] ]]; then
                 compopt -o nospace
             fi
             ;;

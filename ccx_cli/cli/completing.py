@@ -8,7 +8,9 @@ value, and returns values with a word of help. It reads little and imports nothi
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from inspect import Parameter, Signature
 from pathlib import Path
 
@@ -77,23 +79,43 @@ def several_of(*names: str) -> Completer:
 
 @Completer
 def models(ctx: typer.Context, incomplete: str) -> Offered:
-    """Offer the known networks, else Python files and the callables in them."""
+    """Offer the known networks, those of timm after ``timm:``, else callables in Python files."""
+    from ccx_cli.probe.own_networks import OF_TIMM
     from ccx_cli.probe.torchvision_models import MODELS
 
+    if incomplete.startswith(OF_TIMM):
+        from ccx_cli.probe.timm_names import timm_names
+
+        return [(f"{OF_TIMM}{name}", "") for name in timm_names()]
     known = [(name, "") for name in MODELS if name.startswith(incomplete)]
+    if OF_TIMM.startswith(incomplete) and find_spec("timm") is not None:
+        known.append((OF_TIMM, "a network of timm"))
     if known:
         return known
-    file, colon, _ = incomplete.rpartition(":")
+    place, colon, _ = incomplete.rpartition(":")
     return (
-        [(f"{file}:{name}", "") for name in _callables(Path(file))]
+        [(f"{place}:{name}", "") for name in _callables(_source(place))]
         if colon
         else files(ctx, incomplete)
     )
 
 
+def _source(place: str) -> Path:
+    """Find the file of ``file.py`` or ``package.module``, without running what is in it."""
+    if place.endswith(".py"):
+        return Path(place).expanduser()
+    inside = Path(*place.split("."))
+    tried = [
+        Path(folder, file)
+        for folder in (".", *sys.path)
+        for file in (inside.with_suffix(".py"), inside / "__init__.py")
+    ]
+    return next(file for file in tried if file.is_file())
+
+
 def _callables(file: Path) -> list[str]:
     """Return the public functions and classes of a Python file, without running it."""
-    tree = ast.parse(file.expanduser().read_bytes())
+    tree = ast.parse(file.read_bytes())
     return [
         node.name
         for node in tree.body
@@ -104,8 +126,8 @@ def _callables(file: Path) -> list[str]:
 @Completer
 def model_arguments(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the arguments that the factory of ``--model`` takes."""
-    file, _, factory = str(ctx.params.get("model") or "").rpartition(":")
-    for node in ast.walk(ast.parse(Path(file).expanduser().read_bytes())):
+    place, _, factory = str(ctx.params.get("model") or "").rpartition(":")
+    for node in ast.walk(ast.parse(_source(place).read_bytes())):
         if isinstance(node, ast.FunctionDef) and node.name == factory:
             names = [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
             return [*((f"{name}=", "") for name in names), (incomplete, OPEN)]
@@ -115,10 +137,12 @@ def model_arguments(ctx: typer.Context, incomplete: str) -> Offered:
 @Completer
 def pretrained(ctx: typer.Context, _incomplete: str) -> Offered:
     """Offer the weights that the network may have."""
-    from ccx_cli.probe.own_networks import is_own
+    from ccx_cli.probe.own_networks import OF_TIMM, is_own
     from ccx_cli.probe.torchvision_models import DEMO
 
     model = str(ctx.params.get("model") or "")
+    if model.startswith(OF_TIMM):
+        return [("timm", "what timm downloads"), ("none", "seeded random ones")]
     if is_own(model):
         return [("own", "what the factory gives"), ("none", "seeded random ones")]
     if model == DEMO:

@@ -87,7 +87,11 @@ def layers(ctx: typer.Context, incomplete: str) -> Offered:
 
         if (default := default_layer(model)) in offered:
             offered[default] = "the default"
-    return list(offered.items())
+    found = list(offered.items())
+    fitting = [name for name in offered if name.startswith(incomplete)]
+    if any(name.startswith(f"{whole}.") for whole in fitting for name in names):
+        found.append((incomplete, OPEN))  # A dot may follow at once.
+    return found
 
 
 @Completer

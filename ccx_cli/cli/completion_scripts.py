@@ -21,7 +21,7 @@ _ccx() {
         open) compopt -o nospace -o nosort ;;
         words)
             compopt -o nosort
-            if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[.=] ]]; then
+            if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[.=:] ]]; then
                 compopt -o nospace
             fi
             ;;
@@ -43,7 +43,7 @@ _ccx() {
     for line in "${(@)answer[2,-1]}"; do
         word=${line%%$'\t'*} meaning=${line#*$'\t'}
         line=${word//:/\\:}${meaning:+:$meaning}
-        if [[ $kind == open || $word == *[.=] ]]; then
+        if [[ $kind == open || $word == *[.=:] ]]; then
             open+=("$line")
         else
             offered+=("$line")

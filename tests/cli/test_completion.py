@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,6 +131,33 @@ class TestValues:
     def test_models(self, offered: Answers) -> None:
         assert offered.words("explain", "--model", "squ") == ["squeezenet1_0", "squeezenet1_1"]
 
+    def test_networks_of_timm_by_name(self, offered: Answers) -> None:
+        timm = pytest.importorskip("timm")
+        assert offered.words("explain", "--model", "tim") == ["timm:"]
+        words = offered.words("explain", "--model", "timm:resnet10")
+        assert set(words) == {f"timm:{name}" for name in timm.list_models("resnet10*")}
+        assert "timm:" in offered.words("explain", "--model", "")
+        assert offered.bash("ccx explain --model timm:tresnet_x") == ["tresnet_xl"]
+        words = offered.words("explain", "--model", "timm:resnet10t", "--pretrained", "")
+        assert words == ["timm", "none"]
+
+    def test_no_timm_where_it_is_not(
+        self, offered: Answers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "timm", None)
+        assert "timm:" not in offered.words("explain", "--model", "")
+        assert offered.words("explain", "--model", "timm:res") == []
+
+    def test_factories_of_a_module_that_is_not_run(self, offered: Answers) -> None:
+        Path("nets").mkdir()
+        Path("nets/__init__.py").write_text("raise SystemExit\ndef tiny(): ...\n")
+        Path("nets/small.py").write_text("raise SystemExit\ndef make(width): ...\n")
+        assert offered.words("explain", "--model", "nets:") == ["nets:tiny"]
+        assert offered.words("explain", "--model", "nets.small:") == ["nets.small:make"]
+        assert offered.words("explain", "--model", "nets.none:") == []
+        words = offered.words("explain", "--model", "nets.small:make", "--model-arg", "")
+        assert words == ["width="]
+
     def test_factories_of_a_file_that_is_not_run(self, offered: Answers) -> None:
         Path("nets.py").write_text(
             "raise SystemExit\n"
@@ -156,10 +184,13 @@ class TestValues:
         assert offered.words("explain", "--subset", "pa") == ["pascal"]
 
     def test_layers_level_by_level(self, offered: Answers) -> None:
-        _, words = offered("explain", "--model", "resnet18", "--layer", "layer")
+        kind, words = offered("explain", "--model", "resnet18", "--layer", "layer")
+        assert kind == "open"  # layer4.0 may follow
         assert words == {"layer1": "", "layer2": "", "layer3": "", "layer4": "the default"}
         deeper = offered.words("explain", "--model", "resnet18", "--layer", "layer4.1.c")
         assert deeper == ["layer4.1.conv1", "layer4.1.conv2"]
+        kind, _ = offered("explain", "--model", "resnet18", "--layer", "layer4.1.c")
+        assert kind == "words"
 
     def test_runs_last_first(self, offered: Answers) -> None:
         _, words = offered("metrics", "")

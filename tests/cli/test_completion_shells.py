@@ -109,6 +109,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (place / "home").mkdir()
     (place / "home" / "weights-of-mine.pth").touch()
     (place / "home" / "folder").mkdir()
+    (place / "home" / "nets.py").write_text("def small(): ...\n")
     kept = {name: text for name, text in os.environ.items() if not name.startswith("CCX_")}
     return {
         **kept,
@@ -158,6 +159,10 @@ COMPLETED = {
     "concept of several words": ("ccx concepts --with dining\\ t", "dining\\ table "),
     "concepts": ("ccx explain --exclude sky,clo", "sky,cloud"),
     "formula": ('ccx score "(sky OR clo', '"(sky OR cloud'),
+    "formula after AND NOT": ('ccx score "sky AND NOT clo', '"sky AND NOT cloud'),
+    "formula in single quotes": ("ccx score 'sky AND (clo", "'sky AND (cloud"),
+    "factory": ("ccx explain --model nets.py:sm", "nets.py:small "),
+    "network of timm": ("ccx explain --model timm:tresnet_x", "timm:tresnet_xl "),
     "cache": (f"ccx cache clear {CACHE[:5]}", f"{CACHE} "),
     "file": ("ccx explain --weights wei", "--weights weights-of-mine.pth "),
     "directory": ("ccx explain --data-dir fol", "--data-dir folder/"),

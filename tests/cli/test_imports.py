@@ -32,6 +32,8 @@ HEAVY = {
     "pyarrow",
     "pydantic",
     "rich",
+    "timm",
+    "safetensors",
 }
 # Typer reads the values of options with pydantic, and writes help with Rich.
 PARSED = {"pydantic", "rich"}
@@ -47,7 +49,12 @@ MAY_IMPORT = (
             "__complete zsh ccx",
             "__complete zsh ccx explain --mo",
             "__complete zsh ccx explain --model res",
+            "__complete zsh ccx explain --model timm:vit",
             "__complete zsh ccx explain --layer l",
+            "__complete zsh ccx score 'sky AND NOT ('",
+            "__complete zsh ccx explain --units 1",
+            "__complete zsh ccx explain --exclude s",
+            "__complete fish ccx compare runs r",
             "__complete zsh ccx explain --pretrained p",
             "__complete zsh ccx explain --subset a",
             f"__complete zsh ccx metrics {RUN} --units 1",
