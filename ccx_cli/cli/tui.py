@@ -17,7 +17,7 @@ def tui(
     run_name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="A stored run, by name, the beginning of it, or directory.",
             show_default="the list of all; with --unit the last one",
             autocompletion=runs,
