@@ -1,7 +1,7 @@
 """Formulas as Boolean algebra: equivalence, the shortest equivalent form, pyeda expressions.
 
-pyeda proves and minimises, and truth tables do where a formula has few concepts. pyeda is imported
-where it is used, so that commands without algebra do not wait for it.
+Truth tables tell where a formula has few concepts. Longer ones pyeda writes as clauses and a solver
+proves. pyeda is imported where it is used, so that commands without algebra do not wait for it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.search.formula import And, Concept, Formula, Not, Or, concepts_of, evaluate, length_of
 from ccx_cli.search.reduction import factored, pruned, two_level_terms
+from ccx_cli.search.satisfiability import is_satisfiable
 from ccx_cli.search.shortest import MAX_CONCEPTS, concepts_needed, shortest
 from ccx_cli.search.truth import MAX_TABLE_CONCEPTS, TruthTable, canonical_key, holds
 
@@ -74,6 +75,9 @@ def from_expression(expression: Any) -> Formula:
 
 def equivalent(a: Formula, b: Formula) -> bool:
     """Tell whether two formulas hold on the same label sets, whatever the data."""
+    among = sorted({*concepts_of(a), *concepts_of(b)})
+    if len(among) <= MAX_TABLE_CONCEPTS:
+        return np.array_equal(holds(a, among), holds(b, among))
     from pyeda.boolalg.expr import Xor
 
     return not _satisfiable(Xor(as_expression(a), as_expression(b)))
@@ -199,8 +203,8 @@ def _satisfiable(expression: Any) -> bool:
         return bool(expression)
     if isinstance(expression, Literal):
         return True
-    # pyeda hands clauses to a solver, and searches anything else by trial, which may never end.
-    return expression.tseitin().satisfy_one() is not None
+    _, n_variables, clauses = expression.tseitin().encode_cnf()
+    return is_satisfiable([*clauses], n_variables)
 
 
 def _from_plain(expression: Any) -> Formula:
