@@ -207,6 +207,14 @@ def test_kinds_of_images_and_looks_change_what_is_drawn(page: Page) -> None:
     page.until("!document.getElementById('large').open")
 
 
+def test_a_report_of_one_kind_of_images_says_which(page: Page, tmp_path: Path) -> None:
+    run = with_pictures(write_run(tmp_path / "run", units=2))
+    write_report(run, tmp_path / "one.html", units=[1], choice=Choice((Show.MISSES,), top_k=1))
+    page.open(tmp_path / "one.html", "#unit-1")
+    page.until("document.querySelectorAll('#view-unit .panel img').length > 0")
+    assert page.text("#view-unit .toolbar").startswith("Misses")
+
+
 def test_a_concept_leads_to_the_ranges_that_name_it(page: Page) -> None:
     page.click("nav a[data-view=concepts]")
     page.until("document.querySelectorAll('#view-concepts tbody tr').length === 6")

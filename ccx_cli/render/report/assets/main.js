@@ -112,7 +112,9 @@ function head() {
   byId("facts").append(
     ...facts.map(([name, value]) => el("span", null, el("span", { class: "dim" }, `${name} `), el("bdi", null, plain(value)))),
   );
-  byId("notes").append(...run.notes.map((note) => el("p", { class: "note" }, note)));
+  if (run.notes.length) {
+    byId("notes").append(el("div", { class: "note" }, run.notes.map((note) => el("p", null, note))));
+  }
   byId("theme").addEventListener("click", turn);
 }
 

@@ -88,11 +88,12 @@ const unitView = {
     return el(
       "div",
       { class: "toolbar" },
-      kinds.length > 1 &&
-        choices("Images", kinds, this.show, (kind) => {
-          this.show = kind;
-          again();
-        }),
+      kinds.length > 1
+        ? choices("Images", kinds, this.show, (kind) => {
+            this.show = kind;
+            again();
+          })
+        : kinds.map(([, name, about]) => el("span", { class: "only", title: about }, name)),
       choices("Look", Object.entries(LOOKS), this.look, (look) => {
         this.look = look;
         again();
