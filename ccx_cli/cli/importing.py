@@ -118,6 +118,7 @@ def import_source(
     from ccx_cli.concepts.importing.broden_writer import (
         check_free_directory,
         check_settings,
+        find_made,
         write_broden,
     )
     from ccx_cli.concepts.importing.import_tables import ImportSettings
@@ -140,12 +141,15 @@ def import_source(
         ) as writer,
     ):
         datasets = roots_of(places).datasets
-        target = check_free_directory(datasets, options.side, options.force)
+        # Another data set is refused at once, another import once it is known what this one is.
+        target = check_free_directory(datasets, options.side, force=True)
         source = read(progress)
         for note in source.notes:
             progress.note(note)
         if options.dry_run:
-            progress.note(_plan(source, settings, target))
+            made = find_made(source, datasets, settings, options.force)
+            there = f"{target} holds this import already: nothing would be written."
+            progress.note(there if made else _plan(source, settings, target))
             return
         summary = write_broden(
             source,
@@ -179,6 +183,8 @@ def _tell(
     summary: ImportSummary, settings: ImportSettings, places: PlaceOptions, progress: Progress
 ) -> None:
     """Say what was made, where, and what comes next."""
+    if summary.made_before:
+        progress.note("This import was made before, from the same files: nothing was to be done.")
     images = sum(summary.splits.values())
     splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
     progress.note(

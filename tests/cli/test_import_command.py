@@ -79,12 +79,27 @@ def test_a_dry_run_writes_nothing(unused: CommandLine, photos: Path) -> None:
     assert not unused.data.exists()
 
 
+def test_the_same_import_again_does_nothing(unused: CommandLine, photos: Path) -> None:
+    first = imported(unused, photos, "-f", "jsonl", "--colors")
+    before = unused.file("datasets/*/index.csv").stat().st_mtime_ns
+    again = imported(unused, photos, "-f", "jsonl", "--colors")
+    assert (again.code, again.out) == (0, first.out)
+    assert "made before, from the same files" in again.err
+    assert again.err.splitlines()[-3:] == first.err.splitlines()[-3:]
+    assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
+    planned = imported(unused, photos, "--colors", "--dry-run")
+    assert (planned.code, "holds this import already" in planned.err) == (0, True)
+
+
 def test_nothing_is_overwritten_without_force(unused: CommandLine, photos: Path) -> None:
     assert imported(unused, photos).code == 0
     before = unused.file("datasets/*/index.csv").stat().st_mtime_ns
-    ended = imported(unused, photos)
-    assert (ended.code, ended.out) == (2, "")
-    assert "is there already: add --force to overwrite it" in ended.err
+    for other in (["--colors"], ["--val-share", "0.5"], ["--subset", "others"], ["--dry-run"]):
+        if other == ["--dry-run"]:
+            save_photograph(photos / "photos/1.jpg", 20, 30, 77)
+        ended = imported(unused, photos, *other)
+        assert (ended.code, ended.out) == (2, "")
+        assert "is there already: add --force to overwrite it" in ended.err
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
     assert imported(unused, photos, "--force").code == 0
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns > before

@@ -62,6 +62,7 @@ def test_the_first_value_can_be_said(tmp_path: Path) -> None:
         ("70000 car\n", "above 65535"),
         ("1 car\nbus\n", "such as 'bus'"),
         ('{"one": "car"}', "'one' is no number"),
+        ('{"1": ["car"]}', '\\["car"\\] is no name'),
         ("{", "not a JSON object"),
     ],
 )

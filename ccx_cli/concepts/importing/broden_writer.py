@@ -19,6 +19,7 @@ from ccx_cli.concepts.importing.import_tables import (
     VERSION,
     ImportSettings,
     ImportSummary,
+    read_summary,
     write_tables,
 )
 from ccx_cli.concepts.importing.journal import JOURNAL, Journal, fingerprint, remove_painted
@@ -76,6 +77,25 @@ def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
     return target
 
 
+def find_made(
+    source: Source, datasets: Path, settings: ImportSettings, force: bool
+) -> ImportSummary | None:
+    """Return what the same import, of the same files, has made before; ``None`` to go ahead.
+
+    Raises
+    ------
+    UsageError
+        As ``check_free_directory``.
+    """
+    target = datasets / f"broden1_{settings.side}"
+    if not force and target.exists():
+        made = read_summary(target, _made_from(_prepared(source, settings)[0], settings))
+        if made is not None:
+            return made
+    check_free_directory(datasets, settings.side, force)
+    return None
+
+
 def write_broden(
     source: Source,
     datasets: Path,
@@ -85,7 +105,7 @@ def write_broden(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> ImportSummary:
-    """Write ``datasets/broden1_<side>``.
+    """Write ``datasets/broden1_<side>``; what the same import has made before is left as it is.
 
     Parameters
     ----------
@@ -96,7 +116,7 @@ def write_broden(
     settings
         How to.
     force
-        Whether an import that is there may be overwritten.
+        Whether an import that is there is overwritten, whatever it was made from.
     workers
         Processes that read and write pictures.
     progress
@@ -111,21 +131,32 @@ def write_broden(
     """
     progress = progress or SilentProgress()
     check_settings(settings)
-    check_free_directory(datasets, settings.side, force)
-    colors: tuple[int, ...] = ()
-    if settings.colors:
-        source, colors = source.with_colors()
-    source = source.drawn_split(settings.val_share, settings.seed)
+    source, colors = _prepared(source, settings)
+    made = find_made(source, datasets, settings, force)
+    if made is not None:
+        return made
     name = f"broden1_{settings.side}"
     with naming(datasets / name), writing(datasets, progress, name):
-        target = check_free_directory(datasets, settings.side, force)
+        made = find_made(source, datasets, settings, force)
+        if made is not None:
+            return made
+        target = datasets / name
         partial_directory = datasets / f".{name}.partial"
         frame = Frame(partial_directory / "images", settings.side, settings.fit, colors)
+        made_from = _made_from(source, settings)
         painted = _paint_all(source, settings, frame, workers, progress)
-        summary = write_tables(source, painted, frame, settings, target)
+        summary = write_tables(source, painted, frame, settings, target, made_from)
         (partial_directory / JOURNAL).unlink()
         move_directory_into_place(partial_directory, target)
     return summary
+
+
+def _prepared(source: Source, settings: ImportSettings) -> tuple[Source, tuple[int, ...]]:
+    """Add colours and split as the settings say; also the colours' numbers."""
+    colors: tuple[int, ...] = ()
+    if settings.colors:
+        source, colors = source.with_colors()
+    return source.drawn_split(settings.val_share, settings.seed), colors
 
 
 def _paint_all(
@@ -162,6 +193,12 @@ def _paint_all(
 
 def _paint_chunk(frame: Frame, chunk: Sequence[tuple[str, SourceImage]]) -> list[PaintedImage]:
     return [paint(frame, stem, image) for stem, image in chunk]
+
+
+def _made_from(source: Source, settings: ImportSettings) -> str:
+    """Digest of all that a data set depends on."""
+    images = [(image.name, image.split, fingerprint(image)) for image in source.images]
+    return sha256(json.dumps([_identity(source, settings), images]).encode()).hexdigest()
 
 
 def _identity(source: Source, settings: ImportSettings) -> str:

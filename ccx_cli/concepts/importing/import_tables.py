@@ -85,6 +85,8 @@ class ImportSummary:
         Concepts of the source that no pixel carries: they are left out.
     unlabelled
         Photographs without any label.
+    made_before
+        Whether the same import had made it already, and nothing was written.
     """
 
     directory: Path
@@ -93,6 +95,23 @@ class ImportSummary:
     unused: int
     unlabelled: int
     categories: tuple[CategorySummary, ...]
+    made_before: bool = False
+
+
+def read_summary(directory: Path, made_from: str) -> ImportSummary | None:
+    """Return what is in a data set, if an import from ``made_from`` has made it."""
+    try:
+        marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        if marker["made_from"] != made_from:
+            return None
+        said = marker["summary"]
+        categories = tuple(
+            CategorySummary(**{**each, "commonest": tuple(each["commonest"])})
+            for each in said.pop("categories")
+        )
+        return ImportSummary(directory=directory, categories=categories, made_before=True, **said)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def write_tables(
@@ -101,8 +120,9 @@ def write_tables(
     frame: Frame,
     settings: ImportSettings,
     target: Path,
+    made_from: str,
 ) -> ImportSummary:
-    """Write the CSVs and the marker, and sum up."""
+    """Write the CSVs and the marker, and sum up; ``made_from`` stands for all it depends on."""
     root = frame.images.parent
     size = frame.mask_side**2
     tally = Tally()
@@ -158,6 +178,12 @@ def write_tables(
         **asdict(settings),
         "images": len(painted),
         "concepts": len(labels),
+        "made_from": made_from,
+        "summary": {
+            key: value
+            for key, value in asdict(summary).items()
+            if key not in {"directory", "made_before"}
+        },
     }
     (root / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     return summary

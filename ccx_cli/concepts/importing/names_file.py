@@ -106,12 +106,18 @@ def _parse_json(path: Path, text: str) -> tuple[list[tuple[int, str]], list[str]
     try:
         content = json.loads(text)
         if isinstance(content, list):
-            return [], [str(name) for name in content]
-        return [(_natural(value), str(name)) for value, name in content.items()], []
+            return [], [_text(name) for name in content]
+        return [(_natural(value), _text(name)) for value, name in content.items()], []
     except ValueError as error:
         raise DamagedDataError(
             f"{path} is not a JSON object of numbers and names ({error}): correct it."
         ) from error
+
+
+def _text(name: object) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f"{json.dumps(name)} is no name")
+    return name
 
 
 def _natural(text: str) -> int:
