@@ -9,9 +9,33 @@ import torch
 
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.probe.devices import computing
-from ccx_cli.probe.networks import Network
+from ccx_cli.probe.networks import Network, accepting
 
 Change = Callable[[torch.Tensor], torch.Tensor]
+
+
+def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
+    """Return the class scores, ``(n_images, n_classes)`` float32 on the CPU.
+
+    Parameters are those of ``Intervention``, and what it raises.
+    """
+    with accepting(network.choice, images), computing(network.choice.precision, network.device):
+        answer = network.module(images.to(network.device))
+    return _scores(answer, network)
+
+
+def _scores(answer: object, network: Network) -> torch.Tensor:
+    """Check what a network answered."""
+    if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
+        raise UsageError(
+            f"--model {network.choice.model} does not answer with one score a class: name a "
+            "classifier."
+        )
+    if bool(answer.isnan().any()):
+        raise CcxError(
+            f"--model {network.choice.model} answers with scores that are NaN: check its weights."
+        )
+    return answer.float().cpu()
 
 
 class Intervention:
@@ -65,18 +89,9 @@ class Intervention:
             maps = change(self._network.maps(plain)).flatten(0, 1)
             return self._network.output(maps, plain)
 
-        answer = self._run(images, replace)
-        if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
-            raise UsageError(
-                f"--model {self._network.choice.model} does not answer with one score a class: "
-                "importance needs a classifier."
-            )
-        if bool(answer.isnan().any()):
-            raise CcxError(
-                f"--model {self._network.choice.model} answers with scores that are NaN: check "
-                "its weights."
-            )
-        return answer.reshape(versions, n_images, -1).float().cpu()
+        with accepting(self._network.choice, images):
+            answer = self._run(images, replace)
+        return _scores(answer, self._network).reshape(versions, n_images, -1)
 
     def _run(self, images: torch.Tensor, hook: Callable[..., torch.Tensor]) -> Any:
         handle = self._layer.register_forward_hook(hook)

@@ -182,7 +182,7 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
         for network in networks
     ]
     try:
-        with _accepting(first.choice, images), computing(first.choice.precision, first.device):
+        with accepting(first.choice, images), computing(first.choice.precision, first.device):
             first.module(images.to(first.device))
     except _LayersDone:
         pass
@@ -228,12 +228,13 @@ def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) ->
     CcxError
         If its forward pass fails.
     """
-    with _accepting(choice, images), computing(choice.precision, images.device):
+    with accepting(choice, images), computing(choice.precision, images.device):
         module(images)
 
 
 @contextmanager
-def _accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
+def accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
+    """Tell what a forward pass of ``images`` raises as what it is, the network's own."""
     try:
         yield
     except (_LayersDone, CcxError):
@@ -255,7 +256,7 @@ def _try_layer(
 ) -> tuple[Layout, int]:
     """Return how the layer's output is laid out, and how often the layer ran."""
     blank, half = blank_images(choice, device)
-    with _accepting(choice, blank):
+    with accepting(choice, blank):
         output, calls = _run_layer(module, layer, choice, blank)
     if calls == 0:
         raise UsageError(

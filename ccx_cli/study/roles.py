@@ -18,7 +18,7 @@ from torch import nn
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.class_names import plain_name
-from ccx_cli.probe.devices import computing
+from ccx_cli.probe.interventions import class_scores
 from ccx_cli.probe.networks import Network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
@@ -100,9 +100,7 @@ def predictions(
     predicted = []
     with progress.task("Predictions", n_images) as task:
         for images in batches:
-            with computing(network.choice.precision, network.device):
-                scores = network.module(images.to(network.device))
-            predicted.append(scores.argmax(1).cpu().numpy())
+            predicted.append(class_scores(network, images).argmax(1).numpy())
             task.advance(len(images))
     return np.concatenate(predicted).astype(np.int64)
 

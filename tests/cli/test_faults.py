@@ -160,7 +160,9 @@ def test_a_read_only_directory(ccx: CommandLine, undisturbed: str, tmp_path: Pat
             assert "Read-only file system: check the path" in ended.err
 
 
-NETWORKS = """
+NETWORKS = '''
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -184,11 +186,23 @@ def make(fault="1"):
     print("made")
     return Net(fault)
 
+class Classifier(Net):
+    """Its fault begins once there is a file that names it."""
+
+    def __init__(self):
+        super().__init__("1")
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images):
+        begun = Path(__file__).with_name("fault")
+        self.fault = begun.read_text() if begun.exists() else "1"
+        return self.head(super().forward(images).mean((2, 3)))
+
 def constant():
     net = nn.Sequential(nn.Conv2d(3, 4, 7, 32))
     nn.init.zeros_(net[0].weight)
     return net
-"""
+'''
 
 
 @pytest.fixture
@@ -210,6 +224,24 @@ def test_a_network_that_fails_on_images(fault: str, networks: Path, fresh: Comma
         assert "Layer conv of " in ended.err
         assert "gives values that are NaN or infinite for 6 of 6 images" in ended.err
     assert fresh.files("activations/*/*.h5") == fresh.files("results/*") == []
+
+
+def test_a_network_that_fails_once_it_is_explained(networks: Path, fresh: CommandLine) -> None:
+    own = ["--model", f"{networks}:Classifier", "--pretrained", "none", "--subset", "tiny"]
+    assert fresh("explain", *own, "--layer", "conv", "-q").code == 0
+    studies = [["metrics"], ["importance"], ["importance", "--per", "unit"], ["roles"]]
+    for fault, said in (("nan", "NaN"), ("raises", "raises IndexError: no such pixel")):
+        networks.with_name("fault").write_text(fault)
+        for study in studies:
+            ended = fresh(*study, "-q")
+            assert (ended.code, ended.out) == (1, ""), study
+            # The network prints there as well.
+            assert ended.err.splitlines()[-1].startswith("Error: ")
+            assert said in ended.err.splitlines()[-1]
+            assert "fault of ccx" not in ended.err
+    networks.with_name("fault").unlink()
+    for study in studies:
+        assert fresh(*study, "-q", "-f", "jsonl").code == 0
 
 
 def test_what_a_network_prints_is_no_data(networks: Path, fresh: CommandLine) -> None:
