@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -65,5 +66,9 @@ def tui(
     ask_terminal()
     app = CcxApp(roots, start, unit)
     app.run()
+    if threading.active_count() > 1:
+        # A thread that still reads would hold up the shell; nothing is left to be written.
+        sys.stdout.flush()
+        os._exit(app.return_code or 0)
     if app.return_code:
         raise typer.Exit(app.return_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -15,16 +16,24 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import WorkerError
 
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.asking import ConceptAsked, ConceptsAsked, SecondRunAsked, UnitAsked
 from ccx_cli.tui.reading import OpenRun, RunEntry
 from ccx_cli.tui.runs import RunsView
 from ccx_cli.tui.theme import DARK, LIGHT
-from ccx_cli.tui.view import View
+from ccx_cli.tui.view import EXPORT, View, in_thread
 
 # Seconds after which the first view has been drawn.
 _IDLE = 0.5
+
+
+class _Readers(ThreadPoolExecutor):
+    """Threads that read; leaving does not wait for what nobody wants any more."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 class CcxApp(App[None]):
@@ -69,6 +78,7 @@ class CcxApp(App[None]):
         self.set_timer(_IDLE, self._prepare)
         if not self.is_headless:
             self._end_by_signals()
+            asyncio.get_running_loop().set_default_executor(_Readers())
 
     def _end_by_signals(self) -> None:
         """Give the terminal back as it was when asked to end; asked again, end at once."""
@@ -109,6 +119,13 @@ class CcxApp(App[None]):
         keys = [(key.display, key.what) for key in keys_of(screen)]
         self.push_screen(HelpView(text, keys))
 
+    async def action_quit(self) -> None:
+        """Leave, once what is being exported is written."""
+        for worker in [each for each in self.workers if each.group == EXPORT]:
+            with suppress(WorkerError):
+                await worker.wait()
+        self.exit()
+
     def action_toggle_theme(self) -> None:
         """Change between dark and light."""
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
@@ -116,7 +133,6 @@ class CcxApp(App[None]):
     def action_export_picture(self) -> None:
         """Write the screen as it is into the working directory."""
         from ccx_cli.tui.exporting import write_picture
-        from ccx_cli.tui.view import in_thread
 
         svg = self.export_screenshot(title="ccx tui")
         in_thread(
@@ -124,7 +140,7 @@ class CcxApp(App[None]):
             lambda _: write_picture(Path.cwd(), "ccx-tui", svg),
             lambda path: self.notify(str(path), title="Exported", markup=False),
             lambda text: self.notify(text, severity="error", markup=False),
-            "export",
+            EXPORT,
         )
 
     def _open_entry(self, entry: RunEntry) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 T = TypeVar("T")
+# Group of the threads that write: leaving waits for them alone.
+EXPORT = "export"
 
 
 class Answer(Message, Generic[T]):
@@ -168,7 +170,7 @@ class View(Screen[None]):
             self.notify(f"{len(rows):,} rows in {path}", title="Exported", markup=False)
 
         self.read(
-            "export",
+            EXPORT,
             lambda _: write_table(Path.cwd(), name, rows, form),
             told,
             refuse=lambda text: self.notify(text, severity="error", markup=False),

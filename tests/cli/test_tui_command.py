@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,12 @@ pty = pytest.importorskip("pty")
 
 
 def _in_terminal(
-    data: Path, *arguments: str, keys: bytes | signal.Signals, until: bytes, term: str
+    data: Path,
+    *arguments: str,
+    keys: bytes | signal.Signals,
+    until: bytes,
+    term: str = "xterm-256color",
+    program: Sequence[str] = PROGRAM,
 ) -> bytes:
     """Run ``ccx tui`` in a terminal and return what it wrote.
 
@@ -46,7 +52,7 @@ def _in_terminal(
     """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*PROGRAM, "tui", *arguments],
+        [*program, "tui", *arguments],
         env=environment(data, TERM=term, COLUMNS="100", LINES="30"),
         stdin=theirs,
         stdout=theirs,
@@ -72,7 +78,7 @@ def _in_terminal(
 
 
 def test_it_opens_in_a_terminal_and_quits(tmp_path: Path) -> None:
-    written = _in_terminal(tmp_path, keys=b"q", until=b"ccx demo", term="xterm-256color")
+    written = _in_terminal(tmp_path, keys=b"q", until=b"ccx demo")
     assert written.endswith(b"exit 0")
     assert b"\x1b[?1049l" in written
 
@@ -80,10 +86,24 @@ def test_it_opens_in_a_terminal_and_quits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_signals_give_the_terminal_back(tmp_path: Path, name: str) -> None:
     number = signal.Signals[name]
-    written = _in_terminal(tmp_path, keys=number, until=b"ccx demo", term="xterm-256color")
+    written = _in_terminal(tmp_path, keys=number, until=b"ccx demo")
     assert written.endswith(b"exit %d" % (128 + number))
     assert b"\x1b[?1049l" in written
     assert b"Traceback" not in written
+
+
+def test_leaving_waits_for_no_reading(tmp_path: Path) -> None:
+    (tmp_path / "results" / "slow").mkdir(parents=True)
+    (tmp_path / "results" / "slow" / "header.json").write_text("{}")
+    code = (
+        "import threading, ccx_cli.tui.reading as reading\n"
+        "reading.OpenRun.read = classmethod(lambda *_: threading.Event().wait())\n"
+        "from ccx_cli.cli.entry import run; run()"
+    )
+    program = [sys.executable, "-c", code]
+    written = _in_terminal(tmp_path, "slow", keys=b"q", until=b"reading slow", program=program)
+    assert written.endswith(b"exit 0")
+    assert b"\x1b[?1049l" in written
 
 
 def test_dumb_terminal_is_refused(tmp_path: Path) -> None:
