@@ -153,3 +153,76 @@ def test_what_needs_no_run(ccx: CommandLine) -> None:
     check("compare-heuristics", lines(*heuristics, "--heuristic", "beam,optimal"))
     check("compare-heuristics", lines(*heuristics, "--heuristic", "beam,optimal", "--each"))
     check("compare-thresholds", lines(*thresholds, "--each"))
+
+
+def test_what_is_made_and_kept(ccx: CommandLine, tmp_path: Path) -> None:
+    def lines(*words: str) -> list[dict[str, Any]]:
+        ended = ccx(*words, "-q", "-f", "jsonl")
+        assert ended.code == 0, ended.err
+        return ended.lines
+
+    check("layers", lines("layers", *UNTRAINED))
+    check("dry-run", lines("explain", *ON_TINY, "--layer", "layer3", "--dry-run"))
+    check("dry-run", lines("metrics", "--dry-run"))
+    figures = ["--dir-images", str(tmp_path / "figures"), "--units", "0"]
+    check("render", lines("render", "--kind", "distribution", *figures))
+    check("render", lines("render", "--html", str(tmp_path / "report.html"), "--units", "0"))
+    check("fetch", lines("fetch", "--list"))
+    check("fetch", lines("fetch", "places365/resnet18", "--dry-run"))
+    check("cache", lines("cache", "build", *ON_TINY))
+    check("cache", lines("cache", "list"))
+    check("cache", lines("cache", "verify"))
+    check("cache-clear", lines("cache", "clear", "--yes"))
+
+
+def test_settings_and_schemas(unused: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCX_PRESET", "cce")
+    ended = unused("config", "-q", "-f", "jsonl", "--all")
+    check("config", ended.lines)
+    assert {line["kind"] for line in ended.lines} == {"file", "directory", "setting"}
+    assert {line.get("source") for line in ended.lines} >= {"preset", "flag", "default"}
+    from ccx_cli.cli.main import main
+
+    unused.capsys.readouterr()
+    assert main(["schema", "-f", "jsonl"]) == 0
+    check("schema", [json.loads(line) for line in unused.capsys.readouterr().out.splitlines()])
+
+
+def test_an_import(unused: CommandLine, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    Image.new("RGB", (32, 32), (250, 0, 0)).save(tmp_path / "photos" / "cat" / "1.png")
+    words = ["import", "imagefolder", str(tmp_path / "photos"), "--colors", "--side", "32"]
+    ended = unused(*words, "-q", "-f", "jsonl")
+    assert ended.code == 0, ended.err
+    check("import", ended.lines)
+
+
+WITHOUT_RECORDS = {"completion", "tui"}
+SCHEMAS = {
+    "cache build": "cache",
+    "cache list": "cache",
+    "cache verify": "cache",
+    "demo": "explain",
+    "rerun": "explain",
+}
+
+
+def test_every_command_that_writes_records_has_a_schema() -> None:
+    import typer
+
+    from ccx_cli.cli.main import app
+
+    def paths(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from paths(command, (*above, name))
+            else:
+                yield (*above, name)
+
+    for path in paths(typer.main.get_command(app)):
+        if path[0] in WITHOUT_RECORDS:
+            continue
+        name = SCHEMAS.get(" ".join(path)) or ("import" if path[0] == "import" else "-".join(path))
+        assert name in NAMES, path
