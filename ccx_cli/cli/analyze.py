@@ -288,6 +288,6 @@ def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredR
     job = job_like(stored, inputs, progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")
     everything = range(job.activations.units)
-    for _ in job.explain(everything, inputs.workers, session_of(), progress):
+    for _ in job.explain(everything, inputs.workers, session_of(inputs), progress):
         pass
     return read_run(job.results)

@@ -69,7 +69,7 @@ def demo(
         best = sorted(
             (
                 max(explained, key=lambda record: float(record["iou"]))
-                for explained in job.explain(units, inputs.workers, session_of(), progress)
+                for explained in job.explain(units, inputs.workers, session_of(inputs), progress)
             ),
             key=lambda record: -float(record["iou"]),
         )[:SHOWN]

@@ -164,7 +164,7 @@ def explain(
                 split=split,
                 concepts=concepts,
             )
-            for explained in job.explain(some, inputs.workers, session_of(), progress):
+            for explained in job.explain(some, inputs.workers, session_of(inputs), progress):
                 for record in explained:
                     writer.line(record)
                 records += explained

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,10 +199,16 @@ def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], 
     return images, others
 
 
-def session_of() -> dict[str, str]:
-    """Say in a run's header how it was called, and by which versions."""
+def session_of(inputs: Inputs) -> dict[str, Any]:
+    """Say in a run's header how it was called, and by which versions.
+
+    Batch size and threads change the last digits of activations in some networks.
+    """
+    torch = sys.modules.get("torch")  # Not loaded for caches that are there.
     return {
         "command": command_line(),
+        "batch_size": inputs.batch_size,
+        "threads": None if torch is None else torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{name: found for name in PACKAGES if (found := _version(name)) is not None},

@@ -13,7 +13,7 @@ import typer
 from ccx_cli.cli.completing_stored import run_units
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
-from ccx_cli.cli.options import RUNNING, OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.options import NETWORK, RUNNING, Device, OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, Writer, writing_to
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.stored import PassOptions, StoredOptions
@@ -88,7 +88,16 @@ def rerun(
             autocompletion=run_units,
         ),
     ] = None,
-    passes: PassOptions,
+    device: Device = "cpu",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images per forward pass.",
+            show_default="that of the run",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -113,7 +122,7 @@ def rerun(
       ccx rerun old/results/NAME --data-dir new
     """
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.cli.rerunning import changes_since, inputs_of, refuse_changes
+    from ccx_cli.cli.rerunning import batch_size_of, changes_since, inputs_of, refuse_changes
     from ccx_cli.store.results import find_run
     from ccx_cli.study.stored import read_run
 
@@ -126,6 +135,7 @@ def rerun(
         roots = roots_of(places)
         run = find_run(roots.results, stored.run_name)
         before = read_run(run)
+        passes = PassOptions(device, batch_size or batch_size_of(run.header()))
         inputs = inputs_of(run, roots, places, passes, workers or available_cores(), progress)
         changes = changes_since(before, inputs)
         if not changed:
@@ -188,7 +198,7 @@ def _again(
         )
     stored = set(job.results.finished())
     records: list[Record] = []
-    for explained in job.explain(chosen, inputs.workers, session_of(), progress):
+    for explained in job.explain(chosen, inputs.workers, session_of(inputs), progress):
         for record in explained:
             writer.line(record)
         records += explained
@@ -217,7 +227,7 @@ def _check(
     lines = 0
     records: list[Record] = []
     for unit, found in zip(
-        chosen, job.explain(chosen, inputs.workers, session_of(), progress), strict=True
+        chosen, job.explain(chosen, inputs.workers, session_of(inputs), progress), strict=True
     ):
         lines += len(before.units[unit])
         records += differences(before.units[unit], found)

@@ -76,6 +76,12 @@ def inputs_of(
     )
 
 
+def batch_size_of(header: Mapping[str, Any]) -> int:
+    """Return the batch size of the first session that says one: it made what the rest found."""
+    said = (session.get("batch_size") for session in header.get("sessions", ()))
+    return next((size for size in said if isinstance(size, int)), PassOptions().batch_size)
+
+
 def changes_since(stored: StoredRun, inputs: Inputs) -> list[str]:
     """Say in a sentence each which inputs are not what they were when a run was made."""
     index = concept_cache(inputs)

@@ -33,6 +33,18 @@ PACKAGES = (
 )
 """Whose versions a session records, where they are installed."""
 
+_OF_SESSIONS = (
+    "command",
+    "started",
+    "finished",
+    "seconds",
+    "units",
+    "asked",
+    "workers",
+    "device",
+    "batch_size",
+    "threads",
+)
 _SPAN = re.compile(r"images-(\d+)-(\d+)")
 _STUDY = re.compile(r"([a-z_]+)-[0-9a-f]{8}\.jsonl")
 
@@ -207,8 +219,7 @@ def _found(run: ViewedRun) -> Record:
 
 
 def _session(session: Mapping[str, Any]) -> Record:
-    keys = ("command", "started", "finished", "seconds", "units", "asked", "workers", "device")
-    record = {key: session.get(key) for key in keys}
+    record = {key: session.get(key) for key in _OF_SESSIONS}
     if record["seconds"] is None:
         record["seconds"] = _seconds_between(record["started"], record["finished"])
     versions = {"ccx": session.get("program"), "python": session.get("python")}

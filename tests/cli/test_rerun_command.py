@@ -77,6 +77,17 @@ def test_every_run_is_made_again_elsewhere(
     assert checked.lines[-1]["equal"] == len(lines_of(run))
 
 
+def test_images_go_through_in_the_batches_of_the_run(fresh: CommandLine, tmp_path: Path) -> None:
+    assert fresh.explain("--units", "0", "--batch-size", "4", "-q").code == 0
+    run = the_run(fresh)
+    assert header_of(run)["sessions"][0]["batch_size"] == 4
+    assert header_of(run)["sessions"][0]["threads"] >= 1
+    for words, size in (([], 4), (["--batch-size", "3"], 3)):
+        other = CommandLine(tmp_path / f"other{size}", fresh.capsys)
+        assert other("rerun", str(run), *words, "-q").code == 0
+        assert header_of(the_run(other))["sessions"][0]["batch_size"] == size
+
+
 def test_what_was_cut_off_is_completed(ccx: CommandLine) -> None:
     run = the_run(ccx)
     whole = lines_of(run)
@@ -93,7 +104,7 @@ def test_an_older_header_is_read(ccx: CommandLine) -> None:
     run = the_run(ccx)
     header = header_of(run)
     for session in header["sessions"]:
-        for key in ("asked", "workers", "device", "seconds", "platform"):
+        for key in ("asked", "workers", "device", "seconds", "platform", "batch_size", "threads"):
             del session[key]
     for key in ("mask_size", "precision", "input_size", "mean", "std"):
         del header["about"][key]
