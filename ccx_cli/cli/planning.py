@@ -126,6 +126,7 @@ def plan_caches(
 
 def _plan_layers(everything: Sequence[Inputs]) -> tuple[PlannedLayer, ...]:
     shapes: dict[str, tuple[int, float]] | None = None
+    an_image: float | None = None
     layers = []
     for inputs in everything:
         cache = activations_cache(
@@ -133,7 +134,8 @@ def _plan_layers(everything: Sequence[Inputs]) -> tuple[PlannedLayer, ...]:
         )
         known = _of_shards(cache)
         if known is None and isinstance(inputs.choice, NetworkChoice):
-            shapes = shapes or _of_network(inputs.choice)
+            if shapes is None:
+                shapes, an_image = _of_network(inputs.choice)
             known = shapes.get(inputs.choice.layer)
             if known is None:
                 _refuse_layer(inputs.choice)
@@ -143,6 +145,9 @@ def _plan_layers(everything: Sequence[Inputs]) -> tuple[PlannedLayer, ...]:
         n_images = len(inputs.dataset.rows)
         done = sum(_span(name) for name in cache.shards)
         pace = _pace(cache)
+        if pace is None and an_image is not None and inputs.device == "cpu":
+            # One pass is for all layers.
+            pace = an_image / len(everything)
         step = Step(
             "activations",
             cache.directory,
@@ -286,15 +291,16 @@ def _of_shards(cache: ShardedCache) -> tuple[int, float] | None:
     return None
 
 
-def _of_network(choice: NetworkChoice) -> dict[str, tuple[int, float]]:
-    """Return the units, and the bytes of an image, of all layers from a blank image."""
-    from ccx_cli.probe.layers import list_layers
+def _of_network(choice: NetworkChoice) -> tuple[dict[str, tuple[int, float]], float]:
+    """Return units and bytes an image of all layers from blank images, and seconds an image."""
+    from ccx_cli.probe.layers import time_pass
 
+    layers, seconds = time_pass(_unweighted(choice))
     found = {}
-    for layer in list_layers(_unweighted(choice)):
+    for layer in layers:
         height, width = layer.layout.map_shape
         found[layer.name] = layer.layout.units, 4.0 * layer.layout.units * height * width
-    return found
+    return found, seconds
 
 
 def _refuse_layer(choice: NetworkChoice) -> None:

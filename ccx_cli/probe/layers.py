@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,6 +61,26 @@ def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
     place = resolve_device(device)
     module, _ = load_module(choice, place)
     return layers_of(module, choice, place)
+
+
+def time_pass(choice: NetworkChoice, images: int = 4) -> tuple[list[Layer], float]:
+    """List the layers of a network, and measure the seconds that an image takes it on the CPU.
+
+    Parameters
+    ----------
+    choice
+        As for ``list_layers``, whose errors these are.
+    images
+        How many blank images go through to measure it, after those that list the layers.
+    """
+    place = torch.device("cpu")
+    module, _ = load_module(choice, place)
+    found = layers_of(module, choice, place)
+    blank = blank_images(choice, place)[0].expand(images, -1, -1, -1).contiguous()
+    run_blank(module, choice, blank)  # The first pass of a shape chooses how to compute it.
+    began = time.monotonic()
+    run_blank(module, choice, blank)
+    return found, (time.monotonic() - began) / images
 
 
 def layers_of(module: nn.Module, choice: NetworkChoice, device: torch.device) -> list[Layer]:
