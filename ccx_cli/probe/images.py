@@ -14,9 +14,10 @@ from PIL import Image
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
-# As many as Pillow warns of; here they are refused, so its warning would only be noise.
+# As many as Pillow warns of; here they are refused, so its warnings would only be noise.
 MAX_PIXELS = 89_478_485
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def read_image(

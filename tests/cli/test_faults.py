@@ -350,3 +350,33 @@ def test_eight_at_once_on_one_directory(
             assert ended.out == undisturbed
     assert fresh("cache", "verify", "-q").code == 0
     assert len(fresh.file(LINES).read_text().splitlines()) == len(undisturbed.splitlines())
+
+
+@pytest.mark.slow
+def test_all_kinds_of_commands_at_once_on_one_directory(
+    fresh: CommandLine, tiny_data: Path, tmp_path: Path
+) -> None:
+    units = ("--units", "0-15", "-f", "jsonl", "-q")
+    alone = CommandLine(tiny_data, fresh.capsys)
+    undisturbed = alone.explain(*units, "--root-results", str(tmp_path / "alone")).out
+    assert fresh.explain(*FOUR).code == 0
+    measure = ["metrics", "--masking-images", "1", *FOUR]
+    measured = fresh(*measure).out
+    explaining = [start(fresh.data, "explain", *ON_TINY, *units) for _ in range(2)]
+    measuring = [start(fresh.data, *measure) for _ in range(2)]
+    looking = [
+        start(fresh.data, *command, "-q")
+        for command in (
+            ["render", "--units", "0", "--dir-images", str(tmp_path / "pictures")],
+            ["render", "--units", "0-1", "--html", str(tmp_path / "page.html")],
+            ["summary"],
+            ["cache", "verify"],
+        )
+    ]
+    assert {finish(process).out for process in explaining} == {undisturbed}
+    assert {finish(process).out for process in measuring} == {measured}
+    for process in looking:
+        ended = finish(process)
+        assert (ended.code, ended.err) == (0, ""), ended.err
+    assert fresh.explain(*units).out == undisturbed
+    assert len(fresh.file(LINES).read_text().splitlines()) == len(undisturbed.splitlines())

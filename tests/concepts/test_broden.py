@@ -21,7 +21,9 @@ from ccx_cli.concepts.broden import ImageRow, Label, read_broden
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
-    from tests.concepts.broden_files import BrodenFiles
+    from tests.concepts.broden_files import CSVS, BrodenFiles
+else:
+    from broden_files import CSVS
 
 SHARED = Path(__file__).parents[2] / "../shared"
 AGAIN = "restore it, or get the set again with `ccx fetch broden224`"
@@ -474,6 +476,36 @@ def test_any_index_is_read_or_refused(
         dataset = broden.read()
         assert dataset.rows
         dataset.images_fingerprint()
+
+
+_TABLES = ("label.csv", "category.csv", "c_color.csv", "c_object.csv", "c_part.csv")
+_TABLE = st.one_of(
+    st.binary(max_size=200),
+    st.tuples(_ROWS.map("\n".join).map(str.encode), st.integers(0, 250)),
+    st.tuples(st.binary(max_size=3), st.integers(0, 250)),
+)
+
+
+@given(name=st.sampled_from(_TABLES), content=_TABLE)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_table_of_labels_is_read_or_refused(
+    broden: BrodenFiles, name: str, content: bytes | tuple[bytes, int]
+) -> None:
+    whole = CSVS[name].encode()
+    if isinstance(content, tuple):
+        patch, start = content
+        content = whole[:start] + patch + whole[start + len(patch) :]
+    broden.write(name, content)
+    said = str(broden.directory)
+    try:
+        dataset = broden.read()
+        assert len({label.number for label in dataset.labels}) == len(dataset.labels) > 0
+        assert {label.category for label in dataset.labels} <= set(dataset.categories)
+    except CcxError as error:
+        said = str(error)
+    finally:
+        broden.write(name, whole)
+    assert str(broden.directory) in said
 
 
 @pytest.mark.skipif(not (SHARED / "real").is_dir(), reason="the photographs are not beside it")

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import functional
 
@@ -114,3 +116,34 @@ def test_pillow_does_not_warn_of_what_is_refused(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "DamagedDataError" in done.stderr
     assert "Warning" not in done.stderr
+
+
+FORMATS = ("png", "jpg", "gif", "bmp", "webp", "tiff", "ppm")
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(FORMATS),
+    st.lists(st.tuples(st.integers(0, 1500), st.binary(min_size=1, max_size=4)), max_size=4),
+    st.none() | st.integers(0, 1500),
+)
+def test_any_file_is_an_image_or_named(
+    tmp_path_factory: pytest.TempPathFactory,
+    form: str,
+    patches: list[tuple[int, bytes]],
+    end: int | None,
+) -> None:
+    path = tmp_path_factory.mktemp("spoilt") / f"a.{form}"
+    picture(16, 20).save(path)
+    content = path.read_bytes()
+    for start, patch in patches:
+        content = content[:start] + patch + content[start + len(patch) :]
+    path.write_bytes(content[:end])
+    found, said = np.zeros((3, 8, 8), np.float32), str(path)
+    try:
+        found = read_image(path, (8, 8), *PLAIN)
+    except DamagedDataError as error:
+        said = str(error)
+    assert str(path) in said
+    assert found.shape == (3, 8, 8)
+    assert np.isfinite(found).all()

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.store.lines import Record, json_line
 from ccx_cli.store.results import (
     DAMAGED_HEADER,
@@ -149,6 +151,69 @@ def test_a_damaged_line_in_the_middle_is_named(run: ResultsRun, line: bytes) -> 
         f"{run.directory / LINES}, line 3 is damaged: delete that line and run the command again, "
         "which does its unit anew."
     )
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+_KEYS = ("unit", "cluster", "num_ranges", "range", "iou", "formula", "hits", "length")
+_LINES = st.one_of(
+    st.binary(max_size=60),
+    st.dictionaries(st.sampled_from(_KEYS), _VALUES).map(json.dumps).map(str.encode),
+    st.fixed_dictionaries(
+        {"unit": st.integers(-1, 2), "cluster": st.integers(0, 2), "num_ranges": st.integers(0, 3)},
+        optional=dict.fromkeys(_KEYS[3:], _VALUES),
+    )
+    .map(json.dumps)
+    .map(str.encode),
+)
+
+
+@given(st.lists(_LINES, max_size=6), st.sampled_from([b"", b"\n"]))
+def test_any_lines_are_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, written: list[bytes], end: bytes
+) -> None:
+    run = ResultsRun(tmp_path_factory.mktemp("run"), {})
+    append_raw(run, b"\n".join(written) + end)
+    said, finished = f"{run.directory / LINES}, line ", {}
+    try:
+        finished = run.finished()
+    except DamagedDataError as error:
+        said = str(error)
+    assert said.startswith(f"{run.directory / LINES}, line ")
+    for unit, records in finished.items():
+        assert {record["unit"] for record in records} == {unit}
+        assert len(records) == max(1, records[0]["num_ranges"])
+    run.drop_torn_line()
+    content = (run.directory / LINES).read_bytes()
+    assert content == b"" or content.endswith(b"\n")
+
+
+_HEADERS = st.one_of(
+    st.binary(max_size=60),
+    st.fixed_dictionaries(
+        {"format": st.just("ccx-results"), "version": st.sampled_from([1, 2, "1"])},
+        optional=dict.fromkeys(("identity", "about", "sessions"), _VALUES),
+    )
+    .map(json.dumps)
+    .map(str.encode),
+)
+
+
+@given(_HEADERS)
+def test_any_header_is_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    run = ResultsRun(tmp_path_factory.mktemp("run"), {})
+    (run.directory / HEADER).write_bytes(content)
+    said = str(run.directory / HEADER)
+    try:
+        assert run.header()["format"] == "ccx-results"
+    except CcxError as error:
+        said = str(error)
+    assert str(run.directory / HEADER) in said
 
 
 def test_a_header_gathers_sessions(run: ResultsRun) -> None:
