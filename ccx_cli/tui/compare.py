@@ -74,6 +74,7 @@ class CompareView(View):
         Binding("a", "open('a')", "Unit in A", tooltip="Open the unit in run A"),
         Binding("b", "open('b')", "Unit in B", tooltip="Open the unit in run B"),
         Binding("s", "sort", "Sort by the next column", show=False),
+        Binding("S", "reverse", "Turn the order round", show=False, key_display="S"),
     ]
 
     def __init__(self, a: OpenRun, b: OpenRun) -> None:
@@ -192,6 +193,11 @@ class CompareView(View):
     def action_sort(self) -> None:
         """Sort by the next column."""
         self._sorting = self._sorting.by_next(_SORTED_BY)
+        self._show()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._sorting = self._sorting.turned(self._sorting.key)
         self._show()
 
     def action_filter(self) -> None:

@@ -53,6 +53,7 @@ class ConceptsView(View):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
+        Binding("S", "reverse", "Turn the order round", show=False, key_display="S"),
     ]
 
     def __init__(self, run: OpenRun) -> None:
@@ -160,6 +161,11 @@ class ConceptsView(View):
     def action_sort(self) -> None:
         """Sort by the next column."""
         self._sorting = self._sorting.by_next(_SORTED_BY)
+        self._show()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._sorting = self._sorting.turned(self._sorting.key)
         self._show()
 
     def action_filter(self) -> None:

@@ -129,13 +129,13 @@ class OpenRun:
         Its header and lines as they were last read.
     """
 
-    def __init__(self, view: ViewedRun) -> None:
+    def __init__(self, view: ViewedRun, stamp: _Stamp = ()) -> None:
         self.view = view
         # What the caches are read through: they stay in memory while only lines are added.
         self._source = view
         self._lock = RLock()
         self._looks: OrderedDict[int, UnitLook] = OrderedDict()
-        self._stamp = _stamp(view.directory)
+        self._stamp = stamp
 
     @classmethod
     def read(cls, directory: Path, roots: Roots) -> OpenRun:
@@ -143,7 +143,9 @@ class OpenRun:
         from ccx_cli.store.results import ResultsRun
         from ccx_cli.study.viewed import view_run
 
-        return cls(view_run(ResultsRun(directory, {}), roots))
+        # Before the files: what is added while they are read is read next time.
+        stamp = _stamp(directory)
+        return cls(view_run(ResultsRun(directory, {}), roots), stamp)
 
     def read_again(self, *, always: bool = False) -> bool:
         """Read the lines again if the files have changed; tell whether they were read."""
@@ -219,9 +221,12 @@ class OpenRun:
             return look
 
 
-def _stamp(directory: Path) -> tuple[tuple[int, int], ...]:
-    """Return what tells one state of a run's files from another."""
-    stamps = []
+_Stamp = tuple[tuple[int, int], ...]
+
+
+def _stamp(directory: Path) -> _Stamp:
+    """Return what tells one state of a run from another: its files, and whether it is written."""
+    stamps = [(int(is_being_written(directory)), 0)]
     for name in (HEADER, LINES):
         try:
             status = (directory / name).stat()

@@ -139,7 +139,7 @@ class RunsView(View):
         )
         count = "1 run" if len(entries) == 1 else f"{len(entries):,} runs"
         what = "opens one" if self._beside is None else "compares"
-        self.say(Text(f"{count}. Enter {what}, ? helps.", style="dim"))
+        self.say(Text(f"{count}. Enter {what}, ? helps." if entries else "", style="dim"))
 
     @on(Table.Moved)
     def _tell(self, message: Table.Moved) -> None:

@@ -61,12 +61,13 @@ class UnitsView(View):
         "Every unit, or every range of every unit, with the formula that covers best the pixels "
         "in that range of its activation. The bound says whether a formula is proven best, or how "
         "much better another one could still be. Type a unit's number or part of a formula into "
-        "the filter; click a title to sort."
+        "the filter; Tab goes on to the concept, the category and the range; click a title to sort."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("b", "toggle_best", "All/best", tooltip="All ranges, or the best of each unit"),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
+        Binding("S", "reverse", "Turn the order round", show=False, key_display="S"),
         Binding("x", "clear", "Clear filter", show=False),
         Binding("o", "concepts", "Concepts", tooltip="Concepts that the formulas name"),
         Binding("c", "compare", "Compare", tooltip="Compare with another run"),
@@ -219,6 +220,11 @@ class UnitsView(View):
     def action_sort(self) -> None:
         """Sort by the next column."""
         self._sorting = self._sorting.by_next(_SORTED_BY)
+        self._filter()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._sorting = self._sorting.turned(self._sorting.key)
         self._filter()
 
     def action_filter(self) -> None:

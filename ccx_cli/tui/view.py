@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 from textual.worker import Worker, get_current_worker
 
 from ccx_cli.errors import CcxError
@@ -140,9 +140,10 @@ class View(Screen[None]):
         return None
 
     def action_leave(self) -> None:
-        """Leave the box that is typed in, or the view."""
-        if self.main_widget is not None and isinstance(self.focused, Input):
-            self.set_focus(self.main_widget)
+        """Leave the box that has the focus for the list, or the view."""
+        main = self.main_widget
+        if main is not None and self.focused not in {None, main}:
+            self.set_focus(main)
         elif len(self.app.screen_stack) > 2:
             self.app.pop_screen()
 

@@ -37,6 +37,11 @@ class Driven:
         """The whole screen."""
         return "\n".join(self.lines)
 
+    def shows(self, text: str) -> bool:
+        """Tell whether a text is on the screen, in a line or wrapped wherever a path ends."""
+        lines = self.lines
+        return text in "\n".join(lines) or text in " ".join(line.strip() for line in lines)
+
     @property
     def own_lines(self) -> list[str]:
         """The screen's lines without what Textual draws as it likes in each of its versions."""
@@ -68,9 +73,7 @@ class Driven:
     async def until(self, *texts: str, gone: str | None = None) -> None:
         """Wait until all texts are on the screen, and ``gone`` is not."""
         await self.until_so(
-            lambda: (
-                all(text in self.text for text in texts) and (gone is None or gone not in self.text)
-            ),
+            lambda: all(map(self.shows, texts)) and (gone is None or not self.shows(gone)),
             f"{texts} without {gone}",
         )
 

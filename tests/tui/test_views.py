@@ -80,6 +80,8 @@ def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
             await seen.until("15 of 15 ranges")
             await seen.press("s")
             assert _units(seen) == sorted(r["unit"] for r in records)
+            await seen.press("S")
+            assert _units(seen) == sorted((r["unit"] for r in records), reverse=True)
             await seen.press("slash")
             await seen.type(name)
             shown = seen.app.screen.query_one(Table).rows
@@ -92,6 +94,25 @@ def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
             assert set(_units(seen)) == {4}
             await seen.press("enter")
             assert isinstance(seen.app.focused, Table)
+
+    drive(scene())
+
+
+def test_filters_are_chosen_by_keys_and_escape_goes_back_to_the_list(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units", "object")
+            await seen.press("slash", "tab", "tab", "enter")
+            await seen.until("texture")
+            await seen.press("down", "down", "enter")
+            table = seen.app.screen.query_one(Table)
+            await seen.until_so(lambda: len({row.category for row in table.rows}) == 1)
+            await seen.press("escape")
+            assert seen.app.focused is table
+            await seen.press("x")
+            await seen.until("7 of 7 units")
+            await seen.press("escape")
+            await seen.until("stored runs")
 
     drive(scene())
 
