@@ -27,9 +27,10 @@ def import_() -> None:
     """Make a data set of your own annotated photographs.
 
     The data set is in Broden's layout: every photograph square, --side pixels,
-    and label PNGs of half that side. It lies in broden1_SIDE under the data
-    sets' root; give each import a --data-dir (or --root-datasets) of its own
-    where another data set is there.
+    or a rectangle such as --side 96x160, and label PNGs of half that size. It
+    lies in broden1_SIDE, of the longer side, under the data sets' root; give
+    each import a --data-dir (or --root-datasets) of its own where another data
+    set is there.
 
     [bold]Examples[/bold]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,16 +52,18 @@ class ImportOptions:
         ),
     ] = None
     side: Annotated[
-        int,
+        str,
         typer.Option(
-            help="Height and width of the photographs: what the network takes.",
+            metavar="SIDE",
+            help="Height and width of the photographs, such as 32, or 96x160 for height x width: "
+            "what the network takes.",
             rich_help_panel=DATA,
         ),
-    ] = 224
+    ] = "224"
     fit: Annotated[
         Fit,
         typer.Option(
-            help="Take the square in the middle, or stretch the whole photograph.",
+            help="Take the middle of the photograph, or stretch the whole, to get that shape.",
             rich_help_panel=DATA,
         ),
     ] = Fit.CROP
@@ -123,11 +126,12 @@ def import_source(
     )
     from ccx_cli.concepts.importing.import_tables import ImportSettings
     from ccx_cli.concepts.importing.naming import check_subset, subset_of
+    from ccx_cli.probe.preprocessing import parse_size
 
     subset = check_subset(options.subset if options.subset is not None else subset_of(folder))
     settings = ImportSettings(
         subset,
-        options.side,
+        parse_size(options.side, "--side"),
         options.fit,
         options.colors,
         options.val_share,
@@ -142,7 +146,7 @@ def import_source(
     ):
         datasets = roots_of(places).datasets
         # Another data set is refused at once, another import once it is known what this one is.
-        target = check_free_directory(datasets, options.side, force=True)
+        target = check_free_directory(datasets, settings.side, force=True)
         source = read(progress)
         for note in source.notes:
             progress.note(note)
@@ -212,7 +216,7 @@ def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
     ]
     named += ["11 color"] if settings.colors and "color" not in source.categories else []
     # Measured: a photograph takes some 0.5 bytes a pixel, its label PNGs a tenth of that each.
-    megabytes = len(source.images) * settings.side**2 * 0.7 / 1e6
+    megabytes = len(source.images) * math.prod(settings.size) * 0.7 / 1e6
     return (
         f"Would write {len(source.images):,} images with up to {', '.join(named)} concepts to "
         f"{target}, about {megabytes:,.0f} MB."

@@ -71,8 +71,8 @@ def own_normalisation(model: str, pretrained: str) -> tuple[Channels, Channels]:
     return IMAGENET_MEAN, IMAGENET_STD
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read ``224``, or ``224x160`` for height and width.
+def parse_size(text: str, option: str = "--input-size") -> tuple[int, int]:
+    """Read ``224``, or ``224x160`` for height and width, as ``option`` has it.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def parse_size(text: str) -> tuple[int, int]:
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not (1 <= height <= _MOST_PIXELS and 1 <= width <= _MOST_PIXELS):
         raise UsageError(
-            f"--input-size {text} is not a size in pixels, such as 224, or 224x160 for height x "
+            f"{option} {text} is not a size in pixels, such as 224, or 224x160 for height x "
             f"width, of at most {_MOST_PIXELS}."
         )
     return height, width

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ccx_cli.cli.main import main
 from ccx_cli.concepts.broden import read_broden
@@ -70,6 +71,23 @@ def test_the_next_command_works(unused: CommandLine, photos: Path) -> None:
     ended = unused(*words[: words.index("--data-dir")], "-f", "jsonl")
     assert ended.code == 0
     assert [line["concept"] for line in ended.lines] == ["car", "road"]
+
+
+def test_rectangles_are_made_and_found_under_their_longer_side(
+    unused: CommandLine, photos: Path
+) -> None:
+    ended = imported(unused, photos, "--side", "10x16", "--colors")
+    assert "Next: ccx concepts --subset photos --side 16" in ended.err
+    dataset = read_broden(unused.data / "datasets", "photos", 16)
+    assert dataset.mask_shape == (5, 8)
+    assert {(row.height, row.width) for row in dataset.rows} == {(10, 16)}
+    with Image.open(dataset.image_path(dataset.rows[0].image)) as picture:
+        assert picture.size == (16, 10)
+    (line,) = unused("concepts", "car", "--subset", "photos", "--side", "16", "-f", "jsonl").lines
+    columns = ((np.arange(8) + 0.5) / 8 * 30).astype(int)
+    assert line["coverage"] == (columns % 3 == 1).mean()
+    refused = imported(unused, photos, "--side", "10by16")
+    assert (refused.code, "--side 10by16 is not a size in pixels" in refused.err) == (2, True)
 
 
 def test_a_dry_run_writes_nothing(unused: CommandLine, photos: Path) -> None:
@@ -256,4 +274,4 @@ def test_help_fits_a_terminal_and_begins_with_examples(
     out = unused.capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "…" not in out
-    assert 0 < out.index("Examples") < out.index("  ccx ") < out.index("Options")
+    assert 0 < out.index("Examples") < out.index("  ccx ") < out.index("╭─")

@@ -48,7 +48,7 @@ else:
 
 OBJECTS = {1: "car", 2: "bus", 3: "wheel", 4: "never seen"}
 PARTS = {1: "wheel", 2: "door"}
-SETTINGS = ImportSettings("set", SIDE)
+SETTINGS = ImportSettings("set", (SIDE, SIDE))
 
 
 def draw(root: Path, count: int = 5) -> Source:
@@ -77,7 +77,7 @@ def written(source: Source, datasets: Path, settings: ImportSettings = SETTINGS)
 @pytest.mark.parametrize("fit", list(Fit))
 def test_the_index_counts_the_pixels_of_the_masks(fit: Fit, tmp_path: Path) -> None:
     source = draw(tmp_path)
-    summary = written(source, tmp_path / "data", ImportSettings("set", SIDE, fit))
+    summary = written(source, tmp_path / "data", ImportSettings("set", (SIDE, SIDE), fit))
     expected = dict.fromkeys(["car", "bus", "wheel", "door"], 0)
     for number in range(5):
         masks = {
@@ -112,7 +112,7 @@ def test_colours_name_every_pixel(tmp_path: Path) -> None:
     pixels[:, SIDE // 2 :] = 20, 40, 200
     Image.fromarray(pixels).save(tmp_path / "photos/a.png")
     source = read_index_maps(tmp_path / "photos", [])
-    summary = written(source, tmp_path, ImportSettings("set", SIDE, colors=True))
+    summary = written(source, tmp_path, ImportSettings("set", (SIDE, SIDE), colors=True))
     assert index_pixels(tmp_path, "set") == {"red-c": MASK * MASK // 2, "blue-c": MASK * MASK // 2}
     assert summary.unused == len(COLOR_NAMES) - 2
     dataset = read_broden(tmp_path, "set", SIDE)
@@ -197,7 +197,7 @@ def test_a_partial_run_of_other_settings_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_broden(source, tmp_path / "data", SETTINGS, progress=_StoppedAfter(5))
     listener = _StoppedAfter(999)
-    other = ImportSettings("set", SIDE, Fit.STRETCH)
+    other = ImportSettings("set", (SIDE, SIDE), Fit.STRETCH)
     write_broden(source, tmp_path / "data", other, progress=listener)
     assert listener.done == 0
 
@@ -208,9 +208,9 @@ def test_an_import_is_overwritten_only_by_force_and_others_never(tmp_path: Path)
     target = tmp_path / f"data/broden1_{SIDE}"
     before = (target / "index.csv").read_bytes()
     with pytest.raises(UsageError, match="--force"):
-        written(source, tmp_path / "data", ImportSettings("other", SIDE))
+        written(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)))
     assert (target / "index.csv").read_bytes() == before
-    write_broden(source, tmp_path / "data", ImportSettings("other", SIDE), force=True)
+    write_broden(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)), force=True)
     assert read_broden(tmp_path / "data", "other", SIDE).rows
     assert json.loads((target / MARKER).read_text())["subset"] == "other"
     assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [target.name]
@@ -246,9 +246,9 @@ def test_photographs_without_any_label_make_no_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "option"),
     [
-        (ImportSettings("set", 1), "--side 1"),
-        (ImportSettings("set", 9999), "--side 9999"),
-        (ImportSettings("set", SIDE, val_share=1.5), "--val-share 1.5"),
+        (ImportSettings("set", (1, 1)), "--side 1"),
+        (ImportSettings("set", (64, 9999)), "--side 64x9999"),
+        (ImportSettings("set", (SIDE, SIDE), val_share=1.5), "--val-share 1.5"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(

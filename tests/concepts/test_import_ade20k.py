@@ -108,7 +108,7 @@ def test_real_annotations_come_out_with_their_pixels(tmp_path: Path) -> None:
     source = read_ade20k(REAL)
     assert len(source.images) == 3
     assert {image.split for image in source.images} == {"train"}
-    summary = write_broden(source, tmp_path, ImportSettings("ade", 224, colors=True))
+    summary = write_broden(source, tmp_path, ImportSettings("ade", (224, 224), colors=True))
     pixels = index_pixels(tmp_path, "ade", 224)
     assert len(pixels) == summary.concepts
     expected: Counter[str] = Counter()

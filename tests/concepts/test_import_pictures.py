@@ -20,6 +20,7 @@ from ccx_cli.concepts.importing.pictures import (
     read_values,
     same_shape,
     sample,
+    window,
 )
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
@@ -35,7 +36,28 @@ def test_sampling_takes_what_lies_under_each_centre(
 ) -> None:
     values = np.arange(height * width, dtype=np.uint16).reshape(height, width)
     expected = nearest(values, side, crop=fit is Fit.CROP)
-    np.testing.assert_array_equal(sample(values, side, fit), expected)
+    box = window((height, width), (side, side), fit)
+    np.testing.assert_array_equal(sample(values, (side, side), box), expected)
+
+
+def test_a_crop_is_the_largest_part_of_the_wanted_shape_in_the_middle() -> None:
+    assert window((100, 300), (50, 100), Fit.CROP) == (50.0, 0.0, 250.0, 100.0)
+    assert window((300, 100), (50, 100), Fit.CROP) == (0.0, 125.0, 100.0, 175.0)
+    assert window((300, 100), (50, 100), Fit.STRETCH) == (0.0, 0.0, 100.0, 300.0)
+
+
+def test_rectangles_of_photograph_and_labels_show_the_same(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 90, 3), np.uint8)
+    pixels[:, 50:] = 255
+    path = tmp_path / "one.png"
+    Image.fromarray(pixels).save(path)
+    for fit in Fit:
+        photograph = read_photograph(path, (16, 24), fit).pixels
+        labels = (pixels[..., 0] > 0).astype(np.uint16)
+        sampled = sample(labels, (8, 12), window((40, 90), (16, 24), fit))
+        assert (photograph.shape, sampled.shape) == ((16, 24, 3), (8, 12))
+        edge = int((photograph[8, :, 0] > 127).argmax()) / 2
+        assert abs(int(sampled[4].argmax()) - edge) <= 1
 
 
 @given(st.lists(arrays(np.uint16, (3, 4), elements=st.integers(0, 3)), max_size=4))
@@ -58,19 +80,19 @@ def test_a_crop_shows_the_middle_and_a_stretch_everything(tmp_path: Path) -> Non
     pixels[:, 60:, 2] = 255
     path = tmp_path / "wide.png"
     Image.fromarray(pixels).save(path)
-    cropped = read_photograph(path, 20, Fit.CROP).pixels
+    cropped = read_photograph(path, (20, 20), Fit.CROP).pixels
     assert (cropped[..., 0] > 240).all()
     assert (cropped[:, 2:-2, 2] < 5).all()
-    stretched = read_photograph(path, 20, Fit.STRETCH).pixels
+    stretched = read_photograph(path, (20, 20), Fit.STRETCH).pixels
     expected = [[0, 0, 0], [255, 0, 0], [0, 0, 255]]
     np.testing.assert_allclose(stretched[10, [2, 10, 18]], expected, atol=2)
 
 
 def test_a_jpeg_of_the_right_size_keeps_its_bytes(tmp_path: Path) -> None:
     path = save_photograph(tmp_path / "a.jpg", 32, 32)
-    photograph = read_photograph(path, 32, Fit.CROP)
+    photograph = read_photograph(path, (32, 32), Fit.CROP)
     assert photograph.kept == path.read_bytes()
-    assert read_photograph(path, 16, Fit.CROP).kept is None
+    assert read_photograph(path, (16, 16), Fit.CROP).kept is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +105,7 @@ def test_a_camera_mark_is_followed_unless_the_labels_lie_otherwise(
     exif[0x0112] = 6
     path = tmp_path / "turned.jpg"
     Image.new("RGB", (60, 20)).save(path, exif=exif)
-    assert read_photograph(path, 8, Fit.CROP, labels).size == size
+    assert read_photograph(path, (8, 8), Fit.CROP, labels).size == size
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "I;16"])
@@ -112,9 +134,9 @@ def test_broken_and_absent_pictures_are_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(save_photograph(tmp_path / "whole.jpg", 64, 64).read_bytes()[:300])
     with pytest.raises(DamagedDataError, match=r"broken\.jpg cannot be read"):
-        read_photograph(broken, 16, Fit.CROP)
+        read_photograph(broken, (16, 16), Fit.CROP)
     with pytest.raises(MissingInputError, match=r"none\.jpg is missing"):
-        read_photograph(tmp_path / "none.jpg", 16, Fit.CROP)
+        read_photograph(tmp_path / "none.jpg", (16, 16), Fit.CROP)
 
 
 @pytest.mark.parametrize(

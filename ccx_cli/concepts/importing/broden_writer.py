@@ -45,9 +45,11 @@ def check_settings(settings: ImportSettings) -> None:
     UsageError
         If one is out of bounds.
     """
-    if not SMALLEST_SIDE <= settings.side <= LARGEST_SIDE:
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in settings.size):
+        height, width = settings.size
+        given = height if height == width else f"{height}x{width}"
         raise UsageError(
-            f"--side {settings.side} is not from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
+            f"--side {given} is not from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
             "networks mostly take 224."
         )
     if settings.val_share is not None and not 0 <= settings.val_share <= 1:
@@ -142,7 +144,7 @@ def write_broden(
             return made
         target = datasets / name
         partial_directory = datasets / f".{name}.partial"
-        frame = Frame(partial_directory / "images", settings.side, settings.fit, colors)
+        frame = Frame(partial_directory / "images", settings.size, settings.fit, colors)
         made_from = _made_from(source, settings)
         painted = _paint_all(source, settings, frame, workers, progress)
         summary = write_tables(source, painted, frame, settings, target, made_from)
@@ -207,7 +209,7 @@ def _identity(source: Source, settings: ImportSettings) -> str:
         VERSION,
         source.kind,
         settings.subset,
-        settings.side,
+        settings.size,
         settings.fit.value,
         settings.colors,
         [astuple(label) for label in source.vocabulary],

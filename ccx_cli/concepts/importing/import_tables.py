@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,10 +27,10 @@ class ImportSettings:
     ----------
     subset
         The folder under ``images/``, by which other commands choose these photographs.
-    side
-        Of the photographs, in pixels.
+    size
+        (height, width) of the photographs, in pixels.
     fit
-        How they become square.
+        How they get its shape.
     colors
         Whether to name the colour of every pixel.
     val_share
@@ -39,11 +40,16 @@ class ImportSettings:
     """
 
     subset: str
-    side: int = 224
+    size: tuple[int, int] = (224, 224)
     fit: Fit = Fit.CROP
     colors: bool = False
     val_share: float | None = None
     seed: int = 0
+
+    @property
+    def side(self) -> int:
+        """The longer side, by which a data set is called: ``broden1_<side>``."""
+        return max(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ def write_tables(
 ) -> ImportSummary:
     """Write the CSVs and the marker, and sum up; ``made_from`` stands for all it depends on."""
     root = frame.images.parent
-    size = frame.mask_side**2
+    size = math.prod(frame.mask_size)
     tally = Tally()
     with_any: Counter[str] = Counter()
     labelled: defaultdict[str, int] = defaultdict(int)
@@ -153,7 +159,7 @@ def write_tables(
             "--colors."
         )
     there = tuple(c for c in source.categories if with_any[c])
-    sizes = [str(frame.side)] * 2 + [str(frame.mask_side)] * 2
+    sizes = [str(side) for side in (*frame.size, *frame.mask_size)]
     rows = [
         [each.image, image.split, *sizes, *(each.cells.get(category, "") for category in there)]
         for image, each in zip(source.images, painted, strict=True)

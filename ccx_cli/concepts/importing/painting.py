@@ -18,6 +18,7 @@ from ccx_cli.concepts.importing.pictures import (
     read_photograph,
     same_shape,
     sample,
+    window,
 )
 from ccx_cli.concepts.importing.sources import COLOR, NumberMap, SourceImage
 from ccx_cli.errors import DamagedDataError
@@ -33,23 +34,24 @@ class Frame:
     ----------
     images
         The directory ``images/`` to write below.
-    side
-        Of the photographs, in pixels; label PNGs have half of it, rounded down.
+    size
+        (height, width) of the photographs, in pixels; label PNGs have half of it, rounded down.
     fit
-        How photographs become square.
+        How photographs get its shape.
     colors
         Label numbers of the basic colours, to name those of all pixels; empty for none.
     """
 
     images: Path
-    side: int
+    size: tuple[int, int]
     fit: Fit
     colors: tuple[int, ...] = ()
 
     @property
-    def mask_side(self) -> int:
-        """Of the label PNGs, in pixels."""
-        return self.side // 2
+    def mask_size(self) -> tuple[int, int]:
+        """(height, width) of the label PNGs, in pixels."""
+        height, width = self.size
+        return height // 2, width // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,12 @@ def paint(frame: Frame, stem: str, source: SourceImage) -> PaintedImage:
     """
     maps = [found for annotation in source.annotations for found in annotation.read()]
     shape = maps[0].numbers.shape if maps else None
-    photograph = read_photograph(source.path, frame.side, frame.fit, shape)
+    photograph = read_photograph(source.path, frame.size, frame.fit, shape)
     by_category: dict[str, list[NDArray[np.uint16]]] = {}
     for found in maps:
         _check_shape(found, photograph, source.path)
-        sampled = sample(found.numbers, frame.mask_side, frame.fit)
+        box = window(found.numbers.shape, frame.size, frame.fit)
+        sampled = sample(found.numbers, frame.mask_size, box)
         by_category.setdefault(found.category, []).append(sampled)
     if frame.colors:
         by_category.setdefault(COLOR, []).append(_colors(frame, photograph))
@@ -112,7 +115,7 @@ def paint(frame: Frame, stem: str, source: SourceImage) -> PaintedImage:
     pixels: dict[str, dict[int, int]] = {}
     carried: dict[int, NDArray[np.bool_]] = {}
     labelled: dict[str, int] = {}
-    everywhere = np.ones((frame.mask_side, frame.mask_side), dtype=np.bool_)
+    everywhere = np.ones(frame.mask_size, dtype=np.bool_)
     for category, number in source.labels:
         cells.setdefault(category, []).append(str(number))
         pixels.setdefault(category, {})[number] = everywhere.size
@@ -151,8 +154,8 @@ def _check_shape(found: NumberMap, photograph: Photograph, path: Path) -> None:
 
 def _colors(frame: Frame, photograph: Photograph) -> NDArray[np.uint16]:
     """Name the mean colour under each pixel of the label PNGs."""
-    size = (frame.mask_side, frame.mask_side)
-    small = Image.fromarray(photograph.pixels).resize(size, Image.Resampling.BOX)
+    height, width = frame.mask_size
+    small = Image.fromarray(photograph.pixels).resize((width, height), Image.Resampling.BOX)
     return np.array(frame.colors, dtype=np.uint16)[name_colors(np.asarray(small))]
 
 

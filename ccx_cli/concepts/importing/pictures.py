@@ -28,7 +28,7 @@ class Photograph:
     Attributes
     ----------
     pixels
-        ``(side, side, 3)`` uint8.
+        ``(height, width, 3)`` uint8, of the data set's size.
     size
         (height, width) of the file's picture, the way up that its label maps have.
     lossless
@@ -44,22 +44,22 @@ class Photograph:
 
 
 def read_photograph(
-    path: Path, side: int, fit: Fit, label_shape: tuple[int, int] | None = None
+    path: Path, wanted: tuple[int, int], fit: Fit, label_shape: tuple[int, int] | None = None
 ) -> Photograph:
-    """Read a photograph and bring it to ``side`` by ``side`` pixels.
+    """Read a photograph and bring it to a size.
 
-    With ``Fit.CROP`` the largest square in its middle is resized (Lanczos), as networks mostly see
-    photographs; with ``Fit.STRETCH`` all of it is, whatever its shape. A camera's mark of which
-    way is up is followed, unless only the file as it is has the shape of its labels.
+    With ``Fit.CROP`` the largest part of that shape in its middle is resized (Lanczos), as networks
+    mostly see photographs; with ``Fit.STRETCH`` all of it is, whatever its shape. A camera's mark
+    of which way is up is followed, unless only the file as it is has the shape of its labels.
 
     Parameters
     ----------
     path
         A file that Pillow can read.
-    side
-        In pixels.
+    wanted
+        (height, width) in pixels.
     fit
-        What becomes of the rest where it is not square.
+        What becomes of the rest where it has another shape.
     label_shape
         (height, width) of its label maps, if it has any.
 
@@ -85,12 +85,12 @@ def read_photograph(
                 and same_shape(label_shape, (height, width))
                 and not same_shape(label_shape, (width, height))
             )
-            exact = (width, height) == (side, side)
+            exact = (height, width) == wanted
             kept = path.read_bytes() if exact and turn == 1 and _is_plain_jpeg(picture) else None
             lossless = exact and picture.format in _LOSSLESS
             # Large JPEGs decode several times faster at a fraction of their size.
             shorter = min(width, height)
-            scale = max(1.0, shorter / (side * _SHARPER))
+            scale = max(1.0, shorter / (max(wanted) * _SHARPER))
             picture.draft("RGB", (round(width / scale), round(height / scale)))
             if upright:
                 ImageOps.exif_transpose(picture, in_place=True)
@@ -102,9 +102,9 @@ def read_photograph(
             f"{path} cannot be read as a picture ({error}): restore it, or take it out."
         ) from error
     size = (width, height) if upright and turned else (height, width)
-    if colored.size != (side, side):
-        box = window(colored.height, colored.width, fit)
-        colored = colored.resize((side, side), Image.Resampling.LANCZOS, box=box)
+    if (colored.height, colored.width) != wanted:
+        box = window((colored.height, colored.width), wanted, fit)
+        colored = colored.resize(wanted[::-1], Image.Resampling.LANCZOS, box=box)
     return Photograph(np.asarray(colored), size, lossless, kept)
 
 
@@ -112,32 +112,50 @@ def _is_plain_jpeg(picture: Image.Image) -> bool:
     return picture.format == "JPEG" and picture.mode in {"RGB", "L"}
 
 
-def window(height: int, width: int, fit: Fit) -> tuple[float, float, float, float]:
-    """Return (left, top, right, bottom) of the part of a picture that is kept."""
+def window(
+    size: tuple[int, int], wanted: tuple[int, int], fit: Fit
+) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) of the part of a picture that is kept.
+
+    Parameters
+    ----------
+    size
+        (height, width) of the picture.
+    wanted
+        (height, width) that it is brought to; only its shape matters.
+    fit
+        How.
+    """
+    height, width = size
     if fit is Fit.STRETCH:
         return 0.0, 0.0, float(width), float(height)
-    shorter = min(height, width)
-    left, top = (width - shorter) / 2, (height - shorter) / 2
-    return left, top, left + shorter, top + shorter
+    kept_height, kept_width = float(height), float(width)
+    if height * wanted[1] < width * wanted[0]:
+        kept_width = height * wanted[1] / wanted[0]
+    else:
+        kept_height = width * wanted[0] / wanted[1]
+    left, top = (width - kept_width) / 2, (height - kept_height) / 2
+    return left, top, left + kept_width, top + kept_height
 
 
-def sample(numbers: NDArray[np.uint16], side: int, fit: Fit) -> NDArray[np.uint16]:
-    """Bring a label map to ``side`` by ``side`` pixels: each takes what lies at its centre.
+def sample(
+    numbers: NDArray[np.uint16], wanted: tuple[int, int], box: tuple[float, float, float, float]
+) -> NDArray[np.uint16]:
+    """Bring a label map to a size: each pixel takes what lies at its centre.
 
     Parameters
     ----------
     numbers
         ``(height, width)``.
-    side
-        In pixels.
-    fit
-        As the photograph's.
+    wanted
+        (height, width) in pixels.
+    box
+        (left, top, right, bottom) of the part that is kept, as ``window`` gives it.
     """
-    height, width = numbers.shape
-    left, top, right, bottom = window(height, width, fit)
-    centres = (np.arange(side) + 0.5) / side
-    rows = (top + centres * (bottom - top)).astype(np.intp)
-    columns = (left + centres * (right - left)).astype(np.intp)
+    left, top, right, bottom = box
+    down, across = ((np.arange(side) + 0.5) / side for side in wanted)
+    rows = (top + down * (bottom - top)).astype(np.intp)
+    columns = (left + across * (right - left)).astype(np.intp)
     return np.ascontiguousarray(numbers[rows[:, None], columns])
 
 
