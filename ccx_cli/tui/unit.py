@@ -125,6 +125,7 @@ class UnitView(View):
         self.query_one(Histogram).show(None, (), "reading the activations ...")
         self._reading = "reading the activations ..."
         self.query_one(Gallery).show(None)
+        self._say_of_images("reading the images ...")
         box = self.query_one(FormulaBox)
         box.ask_about(lambda: self._look)
         box.give_example(next((r["formula"] for r in self._records if r["formula"]), None))
@@ -158,8 +159,13 @@ class UnitView(View):
         self._reading = ""
         self.query_one(Histogram).show(look.histogram, look.images.records)
         self.query_one(FormulaBox).ask_about(lambda: self._look)
+        if not look.images.records:
+            self._say_of_images("no images: the unit never fires")
         self._choose_range(self.query_one(Table).row)
         self.say(self._note())
+
+    def _say_of_images(self, text: str) -> None:
+        self.query_one("#images-title", Static).update(Text(text, style="dim"))
 
     def _note(self) -> Text:
         """What is to be said of the run while nothing is wrong."""
@@ -168,7 +174,7 @@ class UnitView(View):
     def _refuse(self, sentence: str) -> None:
         self._reading = ""
         self.query_one(Histogram).show(None, (), "no activations to show")
-        self.query_one("#images-title", Static).update(Text("no images to show", style="dim"))
+        self._say_of_images("no images to show")
         self._describe()
         self.complain(sentence)
 
@@ -223,7 +229,7 @@ class UnitView(View):
 
     @on(Gallery.PageShown)
     def _say_page(self, message: Gallery.PageShown) -> None:
-        if self._look is None:
+        if self._look is None or not self._look.images.records:
             return
         gallery = self.query_one(Gallery)
         which = f"{message.first}-{message.last} of {message.total}" if message.total else "none"

@@ -207,6 +207,8 @@ def test_dead_unit_is_shown(roots: Roots) -> None:
         async with driven(roots, roots.results / OPTIMAL, DEAD) as seen:
             await seen.until(f"unit {DEAD}  layer4", "never fires")
             await seen.until("never fires", gone="reading")
+            await seen.press("i")
+            await seen.until("no images: the unit never fires")
             await seen.press("y")
             await seen.until("no formula here")
 
