@@ -130,6 +130,8 @@ def summary(
             for one in summarise_categories(found, categories, category_of, threshold)
         ]
         write_sections(writer, SECTIONS, records)
+        if piped.run_name is None:
+            progress.note(f"The last run: {opened.run.directory.name}.")
         dead = sum(one.ranges == 0 for one in found)
         if dead:
             progress.note(f"{dead:,} of {len(found):,} units have no range: they never fire.")
