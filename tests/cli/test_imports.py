@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -78,10 +79,25 @@ MAY_IMPORT = (
     ),
     (CACHES, ("cache list",)),
 )
+DRAWN = ARRAYS | {"matplotlib", "PIL"}
 RESULT_COMMANDS = {
     "summary": COUNTED,
     "compare runs RUN RUN": ARRAYS,
     "concepts --subset tiny": COUNTED,
+    "info RUN": ARRAYS,
+}
+# Nothing is computed anew by these: no network is built, and torch is not needed.
+SLOW_RESULT_COMMANDS = {
+    "info RUN --methods": ARRAYS,
+    "metrics --no-label-masking": COUNTED,
+    "render --kind iou --dir-images HERE": DRAWN,
+    "render --format latex": ARRAYS | {"PIL"},
+    "render --units 0 --html HERE/report.html": COUNTED,
+    "cluster --model demo --pretrained none --subset tiny --units 0": COUNTED,
+    "score ball --model demo --pretrained none --subset tiny --unit 0": COUNTED,
+    "explain --model demo --pretrained none --subset tiny --units 0": COUNTED,
+    "rerun": COUNTED,
+    "importance --dry-run": COUNTED,
 }
 
 
@@ -116,9 +132,20 @@ def test_first_answers(allowed: set[str], lines: tuple[str, ...], data: Path) ->
     assert modules & HEAVY <= allowed
 
 
-@pytest.mark.parametrize("line", RESULT_COMMANDS)
-def test_results(line: str, tiny_data: Path) -> None:
-    run = next((tiny_data / "results").iterdir()).name
-    codes, modules = imported([line.replace("RUN", run)], tiny_data)
+def check_results(line: str, allowed: set[str], data: Path, here: Path) -> None:
+    run = next((data / "results").iterdir()).name
+    codes, modules = imported([line.replace("RUN", run).replace("HERE", str(here))], data)
     assert codes == {0}
-    assert modules & HEAVY <= RESULT_COMMANDS[line]
+    assert modules & HEAVY <= allowed
+
+
+@pytest.mark.parametrize("line", RESULT_COMMANDS)
+def test_results(line: str, tiny_data: Path, tmp_path: Path) -> None:
+    check_results(line, RESULT_COMMANDS[line], tiny_data, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", SLOW_RESULT_COMMANDS)
+def test_further_results(line: str, tiny_data: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    check_results(line, SLOW_RESULT_COMMANDS[line], data, tmp_path)

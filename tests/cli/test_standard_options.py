@@ -91,6 +91,64 @@ def test_the_first_line_of_help_is_enough(tmp_path: Path) -> None:
     os.close(writing)
 
 
+READ_BY_NOBODY = """
+import os, shlex, sys
+from ccx_cli.cli.main import main
+for line in sys.argv[1:]:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.dup2(writing, 1)
+    os.close(writing)
+    sys.stdout = open(1, "w", closefd=False)
+    print(int(main(shlex.split(line))), line, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_ends_every_command_quietly(ccx: CommandLine, tmp_path: Path) -> None:
+    tiny = "--model demo --pretrained none --subset tiny"
+    run = ccx.file("results/*").name
+    lines = [
+        f"{words} -q {form}"
+        for words in (
+            f"explain {tiny} --units 0-5",
+            f"explain {tiny} --dry-run",
+            f"cluster {tiny} --units 0",
+            f"layers {tiny.partition(' --subset')[0]}",
+            f"score ball {tiny}",
+            "metrics --no-label-masking",
+            "summary",
+            "importance --units 0",
+            "roles --units 0",
+            "info",
+            "info --all",
+            "rerun --check --units 0",
+            f"compare runs {run} {run}",
+            f"render --kind iou --dir-images {tmp_path / 'figures'}",
+            "concepts --subset tiny",
+            "config",
+            "schema",
+            "fetch --list",
+            "cache list",
+            "cache verify",
+        )
+        for form in ("-f jsonl", "-f json", "")
+    ]
+    lines += ["info --methods", "info --bibtex", "completion bash", "schema explain"]
+    ended = subprocess.run(
+        [sys.executable, "-c", READ_BY_NOBODY, *lines],
+        stderr=subprocess.PIPE,
+        env=environment(ccx.data),
+        text=True,
+    )
+    assert ended.stderr.splitlines() == [f"0 {line}" for line in lines]
+    # What was being found when the reader left is stored, and nothing is torn.
+    assert ccx("cache", "verify").code == 0
+    assert {line["unit"] for line in ccx.explain("-q", "-f", "jsonl", "--units", "0-5").lines} == {
+        *range(6)
+    }
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
 def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
