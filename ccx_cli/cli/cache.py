@@ -119,6 +119,8 @@ def build(
         for record in records:
             writer.line(record)
         writer.rest(records)
+        progress.note(f"Kept in {' and '.join(str(directory) for directory in made)}")
+        progress.note("Next: ccx explain with the same options.")
 
 
 @app.command(name="list")

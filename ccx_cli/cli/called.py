@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
+from pathlib import Path
 
 from ccx_cli.cli.config_levels import options_from_outside
 
@@ -19,6 +20,12 @@ def remember(arguments: Sequence[str]) -> None:
 def is_called_with(option: str) -> bool:
     """Tell whether the command line itself names an option, such as ``--model``."""
     return any(word == option or word.startswith(f"{option}=") for word in _given.get())
+
+
+def run_as_typed(directory: Path) -> str:
+    """Return what names a stored run in the next command: its name, elsewhere its directory."""
+    elsewhere = is_called_with("--data-dir") or is_called_with("--root-results")
+    return shlex.quote(str(directory.absolute()) if elsewhere else directory.name)
 
 
 def command_line() -> str:

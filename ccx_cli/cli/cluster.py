@@ -105,6 +105,9 @@ def cluster(
                     f"{silent:,} of {len(some):,} units{of} never fire and have no range."
                 )
         writer.rest(records)
+        kept = " and ".join(str(activations.cache.directory) for activations in layers)
+        progress.note(f"The ranges are kept in {kept}")
+        progress.note("Next: ccx explain with the same options finds their formulas.")
 
 
 def _ranges(

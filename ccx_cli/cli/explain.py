@@ -115,6 +115,7 @@ def explain(
       ccx explain --model demo --subset demo --format jsonl | jq .formula
     """
     from ccx_cli.cli.asked_layers import are_several, build_layers, gather_layers
+    from ccx_cli.cli.called import run_as_typed
     from ccx_cli.cli.inputs import prepare_activations, range_method
     from ccx_cli.cli.jobs import prepare_concepts, prepare_job, session_of
     from ccx_cli.cli.units import check_units, choose_units
@@ -182,6 +183,8 @@ def explain(
             )
         for said in runs:
             progress.note(said)
+        last = run_as_typed(job.results.directory)
+        progress.note(f"Next: ccx tui {last}, or ccx render {last} --html report.html")
 
 
 def _columns(split: str | None, several: bool) -> tuple[Column, ...]:

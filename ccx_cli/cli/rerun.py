@@ -178,6 +178,7 @@ def _again(
     writer: Writer,
     progress: Progress,
 ) -> None:
+    from ccx_cli.cli.called import run_as_typed
     from ccx_cli.cli.jobs import session_of
     from ccx_cli.store.results import ResultsRun
     from ccx_cli.study.provenance import asked_units
@@ -208,6 +209,8 @@ def _again(
         f"{len(chosen):,} of {available:,} units, {found:,} of them found now; stored in "
         f"{job.results.directory}"
     )
+    name = run_as_typed(job.results.directory)
+    progress.note(f"Next: ccx tui {name}, or ccx rerun {name} --check")
 
 
 def _check(

@@ -131,6 +131,9 @@ def test_notes_go_to_stderr_and_name_where_results_are(ccx: CommandLine) -> None
     ended = ccx.explain("--units", "4", "-f", "jsonl")
     assert len(ended.lines) == 5
     assert f"1 of 48 units explained; stored in {ccx.file('results/*')}" in ended.err
+    last = ended.err.splitlines()[-1]
+    # The data directory was named on this line, so the run is by its place.
+    assert last.startswith(f"Next: ccx tui {ccx.file('results/*')}, or ccx render ")
     assert "Explanations: 1 of 1 units, " in ended.err
     assert "\x1b" not in ended.err
 
