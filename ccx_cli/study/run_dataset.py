@@ -16,8 +16,9 @@ def read_run_dataset(
 ) -> BrodenDataset:
     """Read the data set of a run: under the root of data sets, or where its header says it was.
 
-    Where there is one in both places, which happens as soon as two data sets were imported, it is
-    the one with the run's images; if neither has them, the one under the root.
+    Where there are different ones in both places, which happens as soon as two were imported, it
+    is the one with the run's images; if neither has them, or one is a copy of the other, the one
+    under the root.
 
     Parameters
     ----------
@@ -39,19 +40,31 @@ def read_run_dataset(
     here = root / was.name
     if not here.exists():
         return read_broden(was.parent, subset, side)
-    two = was.exists() and not was.samefile(here)
-    images_are_there = (
-        two
-        and not _has_images(root, subset, side, identity)
-        and _has_images(was.parent, subset, side, identity)
-    )
-    return read_broden(was.parent if images_are_there else root, subset, side)
+    if not was.exists() or was.samefile(here):
+        return read_broden(root, subset, side)
+    there = _dataset(was.parent, subset, side)
+    found = _dataset(root, subset, side)
+    if there is None or (found is not None and found.rows == there.rows):
+        return found or read_broden(root, subset, side)
+    if _has_images(found, identity) or not _has_images(there, identity):
+        return found or read_broden(root, subset, side)
+    return there
 
 
-def _has_images(datasets: Path, subset: str, side: int, identity: Mapping[str, Any]) -> bool:
+def _dataset(datasets: Path, subset: str, side: int) -> BrodenDataset | None:
     try:
-        images = read_broden(datasets, subset, side).images_fingerprint()
+        return read_broden(datasets, subset, side)
+    except CcxError:
+        return None
+
+
+def _has_images(dataset: BrodenDataset | None, identity: Mapping[str, Any]) -> bool:
+    activations = identity.get("activations")
+    try:
+        return (
+            dataset is not None
+            and isinstance(activations, Mapping)
+            and activations.get("fingerprint") == dataset.images_fingerprint()
+        )
     except CcxError:
         return False
-    activations = identity.get("activations")
-    return isinstance(activations, Mapping) and activations.get("fingerprint") == images

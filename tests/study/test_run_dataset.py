@@ -14,13 +14,13 @@ from ccx_cli.study.run_dataset import read_run_dataset
 
 @pytest.fixture
 def two(golden: BrodenDataset, tmp_path: Path) -> tuple[Path, Path]:
-    """The golden set twice; one photograph of the second differs."""
+    """The golden set, and one that is called the same and lacks its last image."""
     places = tmp_path / "data/datasets", tmp_path / "elsewhere"
     for place in places:
         place.mkdir(parents=True)
         shutil.copytree(golden.directory, place / golden.name)
-    with (places[1] / golden.name / "images" / golden.rows[0].image).open("ab") as file:
-        file.write(b"longer")
+    index = places[1] / golden.name / "index.csv"
+    index.write_text("".join(index.read_text().splitlines(keepends=True)[:-1]))
     return places
 
 
@@ -41,6 +41,16 @@ def test_of_two_data_sets_it_is_the_one_the_run_was_made_from(
     about, identity = _header(golden, two[1])
     about["dataset"] = str(two[0] / golden.name)
     assert read_run_dataset(about, identity, roots).directory == two[0] / golden.name
+
+
+def test_a_copy_that_changed_is_not_passed_over(
+    golden: BrodenDataset, two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(two[0] / golden.name, copy / golden.name)
+    (two[0] / golden.name / "images" / golden.rows[0].image).unlink()
+    found = read_run_dataset(*_header(golden, copy), resolve_roots(tmp_path / "data"))
+    assert found.directory == two[0] / golden.name
 
 
 def test_a_data_set_that_moved_is_found_under_the_root_and_one_elsewhere_where_it_was(
