@@ -225,7 +225,8 @@ def _search(run: ViewedRun, cite: Cite) -> Iterator[str]:
             f"the formula of at most {length} concepts{limited} joined from left to right by "
             f"{_listed(operators)}"
         )
-    yield f"For each range we searched for {wanted} whose pixels over the whole data set have the"
+    over = "those images" if run.about.get("split") else "the whole data set"
+    yield f"For each range we searched for {wanted} whose pixels over {over} have the"
     yield "largest intersection over union (IoU) with the pixels in range"
     penalty = search.get("length_penalty", 1)
     if penalty != 1:

@@ -186,6 +186,15 @@ def test_other_methods_are_called_by_their_names(ccx: CommandLine) -> None:
     assert "2 of which were allowed, joined from left to right by OR whose" in text
 
 
+def test_a_search_on_a_split_is_said_to_be_one(fresh: CommandLine) -> None:
+    index = fresh.file("datasets/broden1_224/index.csv")
+    index.write_text(index.read_text("utf-8").replace(",val,", ",train,", 3), "utf-8")
+    assert fresh.explain("--units", "0", "--split", "train", "-q").code == 0
+    text = fresh("info", "--methods").out
+    assert "searched on the images marked train and scored on the others" in text
+    assert "whose pixels over those images have the largest" in text
+
+
 def test_latex_cites_what_bibtex_has(ccx: CommandLine, tmp_path: Path) -> None:
     import re
 
