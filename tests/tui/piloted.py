@@ -77,6 +77,18 @@ class Driven:
             f"{texts} without {gone}",
         )
 
+    async def settled(self) -> list[str]:
+        """Wait until the screen, laid out and drawn again, is as it was, and return its lines."""
+        last: list[str] = []
+
+        def same() -> bool:
+            nonlocal last
+            was, last = last, self.own_lines
+            return was == last
+
+        await self.until_so(same, "a screen that stays")
+        return last
+
     async def until_so(self, so: Callable[[], bool], what: str = "") -> None:
         """Wait until something is so."""
         loop = asyncio.get_running_loop()

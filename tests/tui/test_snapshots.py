@@ -28,7 +28,7 @@ SNAPSHOTS = Path(__file__).with_name("snapshots")
     [
         ("units-80x24", (80, 24), None, (), ("7 of 7 units", "color")),
         ("units-120x30", (120, 30), None, ("b",), ("15 of 15 ranges", "color")),
-        ("unit-80x24", (80, 24), 2, (), ("activation coverage",)),
+        ("unit-80x24", (80, 24), 2, (), ("activation size",)),
         ("compare-120x30", (120, 30), None, ("c", "enter"), ("explained in both",)),
         ("concepts-80x24", (80, 24), None, ("o",), ("16 of 16 concepts", "scene")),
     ],
@@ -51,7 +51,7 @@ def test_screen_is_as_it_was(
                 if key == "c":
                     await seen.until("with which run?", "1 run.")
             await seen.until(*texts, gone="...")
-            shown.extend(seen.own_lines)
+            shown.extend(await seen.settled())
 
     drive(scene())
     path = SNAPSHOTS / f"{name}.txt"
