@@ -185,17 +185,35 @@ class Finder:
             os.kill(os.getpid(), signal.SIGINT)
         return None
 sys.meta_path.insert(0, Finder())
-sys.argv = ["ccx", "cache", "list"]
+sys.argv = ["ccx", *WORDS]
 from ccx_cli.cli.entry import run
 run()
 """.replace("sys.argv[1]", "WANTED")
 
 
+LISTING = ["cache", "list"]
+LAYERS = ["layers", "--model", "resnet18", "--pretrained", "none"]
+SCORING = ["score", "ball", "--model", "demo", "--subset", "demo"]
+
+
 @pytest.mark.parametrize(
-    "module", ["ccx_cli.cli.main", "typer", "rich.console", "ccx_cli.cli.explain"]
+    ("module", "words"),
+    [
+        ("ccx_cli.cli.main", LISTING),
+        ("typer", LISTING),
+        ("rich.console", LISTING),
+        ("ccx_cli.cli.explain", LISTING),
+        pytest.param("torch", LAYERS, marks=pytest.mark.slow),
+        pytest.param("torch.nn.functional", LAYERS, marks=pytest.mark.slow),
+        pytest.param("torchvision", LAYERS, marks=pytest.mark.slow),
+        pytest.param("numba", SCORING, marks=pytest.mark.slow),
+        pytest.param("numba.core.types", SCORING, marks=pytest.mark.slow),
+    ],
 )
-def test_ctrl_c_while_importing_ends_in_a_line(module: str, tmp_path: Path) -> None:
-    code = f"WANTED = {module!r}\n{INTERRUPTED_WHILE_IMPORTING}"
+def test_ctrl_c_while_importing_ends_in_a_line(
+    module: str, words: list[str], tmp_path: Path
+) -> None:
+    code = f"WANTED, WORDS = {module!r}, {words!r}\n{INTERRUPTED_WHILE_IMPORTING}"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path)
     )
