@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _INTERRUPTED = 130
 def run() -> None:
     """Run the process's command line and end the process with its exit code."""
     sys.unraisablehook = _interrupt_again
+    _write_any_name()
     try:
         from ccx_cli.cli.main import main
 
@@ -35,6 +37,13 @@ def run() -> None:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _write_any_name() -> None:
+    """Let stdout take names of files that are no text, and letters that its encoding lacks."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        is_utf_8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf_8 else "backslashreplace")
 
 
 def _interrupt_again(unraisable: UnraisableHookArgs) -> None:

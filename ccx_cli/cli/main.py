@@ -160,6 +160,10 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
             if not error.format_message():
                 return ExitCode.USAGE
             sentence, code = _one_sentence(error), ExitCode.USAGE
+        case FileExistsError():
+            sentence = (
+                f"{error.filename} is a file where a directory has to be: name another place."
+            )
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             what = error.strerror or error

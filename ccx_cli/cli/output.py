@@ -144,7 +144,7 @@ def writing_to(
     path = Path(options.output)
     check_free(path, options.force)
     content = io.BytesIO()
-    text = io.TextIOWrapper(content, encoding="utf-8", newline="\n")
+    text = io.TextIOWrapper(content, encoding="utf-8", errors="surrogateescape", newline="\n")
     yield Writer(text, options.format, columns, title, True)
     text.flush()
     from ccx_cli.store.atomic import is_stream, replacing

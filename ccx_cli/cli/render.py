@@ -161,7 +161,7 @@ def render(
     talk: TalkOptions,
     seed: Annotated[
         int,
-        typer.Option(help="Seed of samples and of random units.", rich_help_panel=RUNNING),
+        typer.Option(min=0, help="Seed of samples and of random units.", rich_help_panel=RUNNING),
     ] = 0,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes; 0 for one a core.", rich_help_panel=RUNNING)

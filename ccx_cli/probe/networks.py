@@ -243,6 +243,8 @@ def accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
         height, width = images.shape[2:]
         said = " ".join(str(error).split())[:200].rstrip(".")
         mend = "--debug shows where"
+        if choice.resized is not None:
+            mend = f"try another --input-size, or leave it out; {mend}"
         if choice.is_timm and not any(word.startswith("img_size=") for word in choice.model_args):
             mend = f"many of timm take another size with --model-arg img_size={height},{width}"
         raise CcxError(

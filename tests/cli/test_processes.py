@@ -289,6 +289,20 @@ class TestTerminals:
         assert ended.err.startswith("Error: --units 99 goes past the end")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_names_that_are_no_text_come_out(encoding: str, ccx: CommandLine, tmp_path: Path) -> None:
+    root = str(tmp_path) + "/p\udcff\N{LATIN SMALL LETTER E WITH ACUTE}ns"
+    given = ["render", "--units", "0", "--kind", "distribution", "--dir-images", root]
+    out = subprocess.run(
+        [*PROGRAM, *given, "-q", "-f", "csv"],
+        env=environment(ccx.data, PYTHONIOENCODING=encoding),
+        capture_output=True,
+    )
+    assert (out.returncode, out.stderr) == (0, b"")
+    shown = {"utf-8:strict": b"/p\xff\xc3\xa9ns/", "ascii:strict": b"/p\\udcff\\xe9ns/"}
+    assert shown[encoding] in out.stdout
+
+
 def test_an_interrupt_that_an_import_turned_into_an_error(
     unused: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
