@@ -6,6 +6,7 @@ Help, shell completion and the planning of a run read this module; only the run 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,8 +250,8 @@ def default_layer(model: str) -> str:
         if model.startswith(family) and ":" not in model:
             return layer
     raise UsageError(
-        f"--model {model} needs --layer, one of those that `ccx layers --model {model}` lists, or "
-        "all-blocks."
+        f"--model {model} needs --layer, one of those that `ccx layers --model "
+        f"{shlex.quote(model)}` lists, or all-blocks."
     )
 
 

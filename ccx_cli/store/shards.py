@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,12 +86,12 @@ class ShardedCache:
         if (manifest.kind, manifest.version) != (self.kind, self.version):
             raise DamagedDataError(
                 f"{path} is of format {manifest.kind} {manifest.version}, not {self.kind} "
-                f"{self.version}: remove it with `ccx cache clear --yes {self.directory}`."
+                f"{self.version}: remove it with `{_clearing(self.directory)}`."
             )
         if dict(manifest.made_from) != json.loads(json.dumps(dict(self.made_from))):
             raise DamagedDataError(
                 f"{path} was made from other inputs than its name says: remove it with "
-                f"`ccx cache clear --yes {self.directory}`."
+                f"`{_clearing(self.directory)}`."
             )
         self._verified &= {
             name for name, shard in manifest.shards.items() if self.shards.get(name) == shard
@@ -240,9 +241,14 @@ def read_manifest(directory: Path) -> ShardedCache:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedDataError(
-            f"{path} is damaged: remove the cache with `ccx cache clear --yes {directory}`; "
+            f"{path} is damaged: remove the cache with `{_clearing(directory)}`; "
             "the next command makes it anew."
         ) from error
+
+
+def _clearing(directory: Path) -> str:
+    """Return the command line that removes the cache in ``directory``."""
+    return shlex.join(["ccx", "cache", "clear", "--yes", str(directory)])
 
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:

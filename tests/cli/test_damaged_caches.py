@@ -37,7 +37,8 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def whole(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The six pictures explained anew, their caches in shards of two images."""
-    data = tmp_path_factory.mktemp("sharded") / "data"
+    # A name that a shell would take for several words.
+    data = tmp_path_factory.mktemp("sharded") / "it's (my) data"
     shutil.copytree(tiny_data / "datasets", data / "datasets")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(concept_index, "BLOCK", 2)
