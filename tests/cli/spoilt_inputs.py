@@ -109,8 +109,8 @@ def array(name: str, values: ArrayLike) -> Spoil:
 class Malicious:
     """An object whose unpickling makes the file ``RAN``."""
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
-        return open, (RAN, "w")
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return exec, (f"open({RAN!r}, 'w')",)
 
 
 def malicious(name: str, *, zipped: bool) -> Spoil:

@@ -243,14 +243,14 @@ CHECKPOINTS = [
     Wrong(
         "explain --model resnet18 --subset tiny --weights w.pth",
         4,
-        "w.pth holds more than weights, it asks for io.open, which could run code and is not "
+        "w.pth holds more than weights, it asks for exec, which could run code and is not "
         "read: save the network's `state_dict()` with torch.save and give that file.",
         malicious("w.pth", zipped=True),
     ),
     Wrong(
         "explain --model resnet18 --subset tiny --weights w.pth",
         4,
-        "w.pth holds more than weights, it asks for io.open, which could run code and is not "
+        "w.pth holds more than weights, it asks for builtins.exec, which could run code and is not "
         "read: save the network's `state_dict()` with torch.save and give that file.",
         malicious("w.pth", zipped=False),
     ),

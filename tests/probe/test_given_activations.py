@@ -462,8 +462,10 @@ def test_a_damaged_chunk_is_told(twelve: BrodenDataset, tmp_path: Path) -> None:
          "--activations sae.npz has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
         ("sae.npy:a", UsageError,
          "--activations sae.npy:a: a .npy file holds one array, so leave :a out."),
-        ("no.npy", MissingInputError, "--activations no.npy: there is no file no.npy."),
-        ("no.h5:a/b", MissingInputError, "--activations no.h5:a/b: there is no file no.h5."),
+        ("no.npy", MissingInputError,
+         "--activations no.npy: there is no file no.npy, check the path."),
+        ("no.h5:a/b", MissingInputError,
+         "--activations no.h5:a/b: there is no file no.h5, check the path."),
     ],
 )  # fmt: skip
 def test_names_of_files(text: str, error: type[CcxError], sentence: str) -> None:
