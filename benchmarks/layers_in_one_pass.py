@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache
-from ccx_cli.probe.catalog import NetworkChoice, choose_network
-from ccx_cli.probe.layers import list_layers
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.layers import list_layers
 
 
 def seconds(dataset: BrodenDataset, passes: list[list[NetworkChoice]]) -> float:

@@ -13,8 +13,8 @@ from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.probe.activations import image_batches
-from ccx_cli.probe.catalog import NetworkChoice
-from ccx_cli.probe.networks import Network
+from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.loading import Network
 
 GOLDEN = Path(__file__).with_name("golden")
 _HALF = (0.5, 0.5, 0.5)

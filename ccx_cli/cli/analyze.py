@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli.completing_stored import runs
+from ccx_cli.cli.completing.stored import runs
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, Step, write_plan
 from ccx_cli.cli.options import (
     OUTPUT,
     OutputOptions,
@@ -21,12 +19,14 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.planning.dry_run import DryRunOptions, Step, write_plan
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.stored import PassOptions, StoredOptions
 from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from ccx_cli.cli.inputs import Inputs
+    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.progress import Progress
     from ccx_cli.search.formula import Formula
     from ccx_cli.store.results import ResultsRun
@@ -117,9 +117,9 @@ def analyze(
       ccx analyze
       ccx analyze resnet18-places365 --against resnet18-none --format csv
     """
+    from ccx_cli.cli.inputs.untrained import untrained_inputs
     from ccx_cli.cli.places import roots_of
     from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.cli.untrained import untrained_inputs
     from ccx_cli.store.results import find_run
     from ccx_cli.study.opened import open_run
     from ccx_cli.study.specialisation import count_specialisation, find_defaults
@@ -147,7 +147,7 @@ def analyze(
                 opened, places, run, passes.device, passes.batch_size, progress
             )
             if dry.dry_run:
-                from ccx_cli.cli.plan_stored import plan_untrained
+                from ccx_cli.cli.planning.stored import plan_untrained
 
                 write_plan(writer, plan_untrained(stored, inputs), progress)
                 return
@@ -281,8 +281,8 @@ def _last_trained(results: Path) -> ResultsRun | None:
 
 def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredRun:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
-    from ccx_cli.cli.jobs import session_of
-    from ccx_cli.cli.untrained import job_like
+    from ccx_cli.cli.inputs.jobs import session_of
+    from ccx_cli.cli.inputs.untrained import job_like
     from ccx_cli.study.stored import read_run
 
     job = job_like(stored, inputs, progress)

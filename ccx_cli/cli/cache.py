@@ -9,10 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ccx_cli.cli.completing_stored import caches as stored_caches
+from ccx_cli.cli.completing.stored import caches as stored_caches
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -23,6 +21,8 @@ from ccx_cli.cli.options import (
     with_groups,
 )
 from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 
 app = typer.Typer(
     name="cache",
@@ -82,8 +82,8 @@ def build(
       ccx cache build --subset ade20k --no-activations
       ccx cache build --model resnet18 --dry-run
     """
-    from ccx_cli.cli.asked_layers import build_layers, gather_layers
-    from ccx_cli.cli.inputs import (
+    from ccx_cli.cli.inputs.asked_layers import build_layers, gather_layers
+    from ccx_cli.cli.inputs.gathering import (
         concept_cache,
         mend_caches,
         prepare_activations,
@@ -95,7 +95,7 @@ def build(
         writing_to(out, PLAN_COLUMNS if dry.dry_run else COLUMNS, no_color=talk.no_color) as writer,
     ):
         if dry.dry_run:
-            from ccx_cli.cli.planning import plan_inputs
+            from ccx_cli.cli.planning.inputs import plan_inputs
 
             planned = plan_inputs(places, data, network, run, needs_activations=not no_activations)
             write_plan(writer, planned.steps, progress)

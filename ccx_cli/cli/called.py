@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
-from ccx_cli.cli.config_levels import options_from_outside
+from ccx_cli.cli.settings.levels import options_from_outside
 
 _given: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -18,12 +16,14 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import LAYER, Column, Record, writing_to
+from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.presets import PresetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ccx_cli.cli.inputs import Inputs
+    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.probe.activations import Activations
     from ccx_cli.probe.ranges import RangeMethod
     from ccx_cli.progress import Progress
@@ -61,15 +61,15 @@ def cluster(
       ccx cluster --model demo --subset demo --units 0-4
       ccx cluster --model resnet18 --num-clusters 1 --quantile 0.005 --format csv
     """
-    from ccx_cli.cli.asked_layers import are_several, build_layers, gather_layers
-    from ccx_cli.cli.inputs import prepare_activations, range_method
+    from ccx_cli.cli.inputs.asked_layers import are_several, build_layers, gather_layers
+    from ccx_cli.cli.inputs.gathering import prepare_activations, range_method
     from ccx_cli.cli.units import check_units, choose_units
 
     check_units(units)
     method = range_method(ranges)
     if dry.dry_run:
-        from ccx_cli.cli.plan_explain import plan_ranges
-        from ccx_cli.cli.planning import plan_inputs
+        from ccx_cli.cli.planning.explain import plan_ranges
+        from ccx_cli.cli.planning.inputs import plan_inputs
 
         with (
             reporting(talk) as progress,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli.completing import directories
-from ccx_cli.cli.completing_shells import Shell
+from ccx_cli.cli.completing.shells import Shell
+from ccx_cli.cli.completing.values import directories
 
 
 def completion(
@@ -37,7 +37,7 @@ def completion(
       ccx completion fish > ~/.config/fish/completions/ccx.fish
       ccx completion --into completions
     """
-    from ccx_cli.cli.completion_scripts import FILES, script
+    from ccx_cli.cli.completing.scripts import FILES, script
     from ccx_cli.cli.output import print_text
     from ccx_cli.errors import UsageError
     from ccx_cli.store.atomic import write_text

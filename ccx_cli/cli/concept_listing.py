@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ccx_cli.cli.inputs import open_dataset
+from ccx_cli.cli.inputs.gathering import open_dataset
 from ccx_cli.cli.output import Record
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index

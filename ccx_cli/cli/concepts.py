@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli import completing_stored
+from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     DATA,

@@ -117,7 +117,7 @@ def config(
       ccx config explain -- --preset cce --length 2
       $EDITOR "$(ccx config --path)"
     """
-    from ccx_cli.cli.config_settings import (
+    from ccx_cli.cli.settings.listing import (
         all_settings,
         command_settings,
         files_and_places,

@@ -47,8 +47,8 @@ def demo(
       ccx demo --open-report
       ccx demo --format jsonl | jq .formula
     """
-    from ccx_cli.cli.inputs import gather
-    from ccx_cli.cli.jobs import prepare_job, session_of
+    from ccx_cli.cli.inputs.gathering import gather
+    from ccx_cli.cli.inputs.jobs import prepare_job, session_of
     from ccx_cli.cli.render_page import show_report
     from ccx_cli.probe.ranges import RangeMethod
     from ccx_cli.search.optimum import OptimumSettings

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli import completing
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     DataOptions,
     NetworkOptions,
@@ -21,6 +19,8 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import LAYER, Column, Record, writing_to
+from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.presets import PresetOptions
 from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search, strategy_of
 
@@ -114,10 +114,10 @@ def explain(
       ccx explain --model resnet18 --layer layer3 --layer layer4 --units 0-9
       ccx explain --model demo --subset demo --format jsonl | jq .formula
     """
-    from ccx_cli.cli.asked_layers import are_several, build_layers, gather_layers
     from ccx_cli.cli.called import run_as_typed
-    from ccx_cli.cli.inputs import prepare_activations, range_method
-    from ccx_cli.cli.jobs import prepare_concepts, prepare_job, session_of
+    from ccx_cli.cli.inputs.asked_layers import are_several, build_layers, gather_layers
+    from ccx_cli.cli.inputs.gathering import prepare_activations, range_method
+    from ccx_cli.cli.inputs.jobs import prepare_concepts, prepare_job, session_of
     from ccx_cli.cli.units import check_units, choose_units
 
     check_search(search)
@@ -125,8 +125,8 @@ def explain(
     method = range_method(ranges)
     fixed = parse_ranges(by_hand) if by_hand is not None else None
     if dry.dry_run:
-        from ccx_cli.cli.plan_explain import plan_explanations
-        from ccx_cli.cli.planning import plan_inputs
+        from ccx_cli.cli.planning.explain import plan_explanations
+        from ccx_cli.cli.planning.inputs import plan_inputs
 
         with (
             reporting(talk) as progress,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli import completing
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import FormOptions, OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, writing_to
@@ -124,7 +124,7 @@ def fetch(
       ccx fetch broden224 --mirror https://example.org/netdissect
       ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
     """
-    from ccx_cli.cli.fetching import inspected, mirrors_of, obtained, sources_named, verified
+    from ccx_cli.cli.inputs.fetching import inspected, mirrors_of, obtained, sources_named, verified
     from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
     from ccx_cli.store.downloads import Ways

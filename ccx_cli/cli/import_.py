@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli.completing import directories
+from ccx_cli.cli.completing.values import directories
 from ccx_cli.cli.importing import ImportOptions, import_source, label_folders
 from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions, with_groups
 

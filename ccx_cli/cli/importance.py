@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     OutputOptions,
     PlaceOptions,
@@ -20,6 +18,8 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_stored
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def importance(
       ccx importance
       ccx importance demo-demo --per unit --units 0-4 --format csv
     """
-    from ccx_cli.probe.class_names import class_names as names_of
+    from ccx_cli.probe.networks.class_names import class_names as names_of
 
     columns: Sequence[Column] = PER_CLUSTER if per is Per.CLUSTER else PER_UNIT
     if dry.dry_run:
@@ -96,7 +96,7 @@ def importance(
     ):
         opened, chosen, workers = open_stored(stored, units, run, places)
         if dry.dry_run:
-            from ccx_cli.cli.plan_stored import plan_importance
+            from ccx_cli.cli.planning.stored import plan_importance
 
             steps = plan_importance(opened, chosen, per_unit=per is Per.UNIT)
             write_plan(writer, steps, progress)

@@ -126,7 +126,7 @@ def import_source(
     )
     from ccx_cli.concepts.importing.import_tables import ImportSettings
     from ccx_cli.concepts.importing.naming import check_subset, subset_of
-    from ccx_cli.probe.preprocessing import parse_size
+    from ccx_cli.probe.networks.preprocessing import parse_size
 
     subset = check_subset(options.subset if options.subset is not None else subset_of(folder))
     settings = ImportSettings(

@@ -17,7 +17,7 @@ from ccx_cli.cli.options import (
 from ccx_cli.cli.output import Column, Record, writing_to
 
 if TYPE_CHECKING:
-    from ccx_cli.probe.layers import Layer
+    from ccx_cli.probe.networks.layers import Layer
 
 
 def _product(key: str) -> Column:
@@ -67,11 +67,11 @@ def layers(
       ccx layers --model resnet18
       ccx layers --model nets.py:make --format csv
     """
-    from ccx_cli.cli.inputs import DEMO, default_or_none, network_of
+    from ccx_cli.cli.inputs.gathering import DEMO, default_or_none, network_of
     from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
-    from ccx_cli.probe.layers import list_layers
-    from ccx_cli.probe.own_networks import is_own
+    from ccx_cli.probe.networks.layers import list_layers
+    from ccx_cli.probe.networks.own_networks import is_own
 
     if network.activations is not None or network.activations_axes is not None:
         raise UsageError(

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     OutputOptions,
     PlaceOptions,
@@ -19,6 +17,8 @@ from ccx_cli.cli.options import (
 )
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import PipedOptions, open_asked
+from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.stored import PassOptions
 
 MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
@@ -111,7 +111,7 @@ def metrics(
       ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
       ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx metrics -
     """
-    from ccx_cli.cli.inputs import device_of
+    from ccx_cli.cli.inputs.gathering import device_of
     from ccx_cli.study.measuring import (
         MASKING,
         WITHOUT_MASKING,
@@ -136,7 +136,7 @@ def metrics(
         asked = open_asked(piped, units, run, places, progress)
         opened, chosen, workers = asked.opened, asked.units, asked.workers
         if dry.dry_run:
-            from ccx_cli.cli.plan_stored import plan_metrics
+            from ccx_cli.cli.planning.stored import plan_metrics
 
             masking = not no_label_masking
             shown = replace(opened, units=asked.records)

@@ -15,7 +15,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from ccx_cli.cli import completing, completing_stored
+from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.axes import Axes
 

@@ -17,8 +17,8 @@ import typer
 from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from ccx_cli.cli.config_values import is_settable, key_of, variable_of
 from ccx_cli.cli.metavars import usage
+from ccx_cli.cli.settings.values import is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text
 
 INDEX = "README.md"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli.completing_stored import runs
+from ccx_cli.cli.completing.stored import runs
 from ccx_cli.cli.options import PlaceOptions, RunOptions, UnitOptions
 from ccx_cli.cli.stored import StoredOptions, open_stored
 from ccx_cli.errors import UsageError

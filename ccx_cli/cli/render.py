@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli import completing
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     OUTPUT,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli.completing_stored import run_units
+from ccx_cli.cli.completing.stored import run_units
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
 from ccx_cli.cli.options import NETWORK, RUNNING, Device, OutputOptions, PlaceOptions, TalkOptions
@@ -20,7 +20,7 @@ from ccx_cli.cli.stored import PassOptions, StoredOptions
 from ccx_cli.errors import CcxError, UsageError
 
 if TYPE_CHECKING:
-    from ccx_cli.cli.inputs import Inputs
+    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.progress import Progress
     from ccx_cli.search.job import ExplainJob
     from ccx_cli.store.paths import Roots
@@ -121,8 +121,8 @@ def rerun(
       ccx rerun demo-demo --check --units 0-3
       ccx rerun old/results/NAME --data-dir new
     """
+    from ccx_cli.cli.inputs.rerunning import batch_size_of, changes_since, inputs_of, refuse_changes
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.cli.rerunning import batch_size_of, changes_since, inputs_of, refuse_changes
     from ccx_cli.store.results import find_run
     from ccx_cli.study.stored import read_run
 
@@ -179,7 +179,7 @@ def _again(
     progress: Progress,
 ) -> None:
     from ccx_cli.cli.called import run_as_typed
-    from ccx_cli.cli.jobs import session_of
+    from ccx_cli.cli.inputs.jobs import session_of
     from ccx_cli.store.results import ResultsRun
     from ccx_cli.study.provenance import asked_units
     from ccx_cli.study.viewed import view_run
@@ -221,7 +221,7 @@ def _check(
     writer: Writer,
     progress: Progress,
 ) -> None:
-    from ccx_cli.cli.jobs import session_of
+    from ccx_cli.cli.inputs.jobs import session_of
     from ccx_cli.cli.options import UnitOptions
     from ccx_cli.cli.units import chosen_of_run
 
@@ -277,7 +277,7 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
 def _prepared(
     before: StoredRun, inputs: Inputs, changes: list[str], progress: Progress
 ) -> ExplainJob:
-    from ccx_cli.cli.rerunning import check_same, job_again
+    from ccx_cli.cli.inputs.rerunning import check_same, job_again
 
     job = job_again(before, inputs, progress)
     if not changes:

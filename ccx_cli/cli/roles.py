@@ -68,7 +68,7 @@ def roles(
     """
     from ccx_cli.errors import UsageError
     from ccx_cli.probe.activations import image_batches
-    from ccx_cli.probe.class_names import class_names as names_of
+    from ccx_cli.probe.networks.class_names import class_names as names_of
     from ccx_cli.probe.ranges import Range
     from ccx_cli.threads import threads
 
@@ -84,7 +84,7 @@ def roles(
         choice = opened.network("`ccx roles`")
         names = names_of(choice, classes.class_names)
         activations = opened.activations()
-        from ccx_cli.probe.networks import load_network
+        from ccx_cli.probe.networks.loading import load_network
         from ccx_cli.study.roles import (
             correlation,
             head_weights,

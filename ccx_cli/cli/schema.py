@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli.completing import one_of
+from ccx_cli.cli.completing.values import one_of
 from ccx_cli.cli.options import OutputOptions, TalkOptions
 from ccx_cli.cli.output import Column, write_document, writing_to
 from ccx_cli.errors import UsageError, suggestion

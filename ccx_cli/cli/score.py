@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ccx_cli.cli import completing_stored
+from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     DataOptions,
@@ -93,7 +93,12 @@ def score(
       ccx score "wheel OR hub" --model demo --subset demo --unit 33
       ccx score "sky AND NOT cloud" --model demo --subset demo --top 5
     """
-    from ccx_cli.cli.inputs import gather, prepare_activations, prepare_index, range_method
+    from ccx_cli.cli.inputs.gathering import (
+        gather,
+        prepare_activations,
+        prepare_index,
+        range_method,
+    )
     from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.errors import UsageError
     from ccx_cli.probe.range_cache import RangeCache

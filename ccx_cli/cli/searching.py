@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli import completing, completing_stored
+from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.errors import UsageError, suggestion
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccx_cli.cli.completing_stored import runs
+from ccx_cli.cli.completing.stored import runs
 from ccx_cli.cli.options import NETWORK, BatchSize, Device, PlaceOptions, RunOptions, UnitOptions
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli.completing_stored import one_unit, runs
+from ccx_cli.cli.completing.stored import one_unit, runs
 from ccx_cli.cli.options import PlaceOptions
 
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.activations import covers, image_batches, images_a_shard, shard_name
-from ccx_cli.probe.catalog import NetworkChoice
+from ccx_cli.probe.networks.catalog import NetworkChoice
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
-    from ccx_cli.probe.networks import Network
+    from ccx_cli.probe.networks.loading import Network
 
 # What the open shards of all layers may take: beyond it, the layers are shared out among passes.
 _PASS_BYTES = 2 << 30
@@ -75,7 +75,7 @@ def build_activations(
         lacking = [(choice, cache) for choice, cache in lacking if not covers(cache, n_images)]
         if not lacking:
             return
-        from ccx_cli.probe.networks import load_networks
+        from ccx_cli.probe.networks.loading import load_networks
 
         networks = load_networks([choice for choice, _ in lacking], device)
         fillings = [
@@ -149,7 +149,7 @@ def _run_pass(
     workers: int,
     progress: Progress,
 ) -> None:
-    from ccx_cli.probe.networks import layers_activations
+    from ccx_cli.probe.networks.loading import layers_activations
 
     n_images = len(dataset.rows)
     lacked = np.zeros(n_images, dtype=np.bool_)

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.probe.catalog import SINGLE, NetworkChoice, weights_sha256
 from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.own_networks import source_sha256
+from ccx_cli.probe.networks.catalog import SINGLE, NetworkChoice, weights_sha256
+from ccx_cli.probe.networks.own_networks import source_sha256
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.array_files import open_array, shape_text
 from ccx_cli.probe.axes import Axes
-from ccx_cli.probe.known_digests import Stamp, known_digest
+from ccx_cli.probe.weights.known_digests import Stamp, known_digest
 from ccx_cli.progress import Progress
 
 GIVEN = "given"

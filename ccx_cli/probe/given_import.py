@@ -11,7 +11,7 @@ from ccx_cli.probe.activations import covers, images_a_shard, shard_name
 from ccx_cli.probe.array_files import ArrayFile, open_array
 from ccx_cli.probe.axes import Axes
 from ccx_cli.probe.given_activations import GivenActivations, maps_of
-from ccx_cli.probe.known_digests import changed_meanwhile, stamp_of
+from ccx_cli.probe.weights.known_digests import changed_meanwhile, stamp_of
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache

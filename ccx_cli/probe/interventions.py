@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from ccx_cli.errors import CcxError, UsageError
-from ccx_cli.probe.devices import computing
-from ccx_cli.probe.networks import Network, accepting
+from ccx_cli.probe.networks.devices import computing
+from ccx_cli.probe.networks.loading import Network, accepting
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 

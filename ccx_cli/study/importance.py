@@ -10,7 +10,7 @@ import torch
 
 from ccx_cli.probe.activations import image_batches
 from ccx_cli.probe.interventions import Change, Intervention
-from ccx_cli.probe.networks import Network, load_network
+from ccx_cli.probe.networks.loading import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.study.opened import OpenedRun

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.networks import Network, layer_activations
+from ccx_cli.probe.networks.loading import Network, layer_activations
 from ccx_cli.probe.ranges import Range
 
 

@@ -204,7 +204,7 @@ def _mask(
     progress: Progress,
 ) -> None:
     """Run the network over the formulas and store what each of their ranges comes to."""
-    from ccx_cli.probe.networks import load_network
+    from ccx_cli.probe.networks.loading import load_network
     from ccx_cli.study.masking import MaskedFormula, masking_similarity, seconds_an_image
 
     index = opened.index()

@@ -20,10 +20,10 @@ from ccx_cli.probe.activations import (
     activations_identity,
     open_activations,
 )
-from ccx_cli.probe.catalog import SINGLE, NetworkChoice, choose_network
 from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.hits import Hits, count_hits
-from ccx_cli.probe.preprocessing import Channels, Preprocessing
+from ccx_cli.probe.networks.catalog import SINGLE, NetworkChoice, choose_network
+from ccx_cli.probe.networks.preprocessing import Channels, Preprocessing
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.formula import concepts_of

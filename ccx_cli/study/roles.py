@@ -17,9 +17,9 @@ from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.class_names import plain_name
 from ccx_cli.probe.interventions import class_scores
-from ccx_cli.probe.networks import Network
+from ccx_cli.probe.networks.class_names import plain_name
+from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.cli.completing_shells import ANSWER, Shell, read_line
-from ccx_cli.cli.completion_scripts import FILES, script
+from ccx_cli.cli.completing.scripts import FILES, script
+from ccx_cli.cli.completing.shells import ANSWER, Shell, read_line
 from ccx_cli.cli.main import main
 
 if TYPE_CHECKING:

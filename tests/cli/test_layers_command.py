@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.probe.catalog import choose_network
-from ccx_cli.probe.networks import load_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.loading import load_network
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine

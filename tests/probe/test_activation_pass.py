@@ -17,7 +17,7 @@ from ccx_cli.probe import activation_pass
 from ccx_cli.probe import activations as activations_module
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache, open_activations
-from ccx_cli.probe.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def one_at_a_time(photographs: BrodenDataset, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """How many images went through the network, by how many layers were heard."""
-    from ccx_cli.probe import networks
+    from ccx_cli.probe.networks import loading as networks
 
     counted: Counter[int] = Counter()
     answer = networks.layers_activations
@@ -195,7 +195,7 @@ def test_outputs_of_other_types_than_float32_are_stored_as_float32(
 
 
 def test_float16_is_close_too(photographs: BrodenDataset) -> None:
-    from ccx_cli.probe.networks import layer_activations, load_network
+    from ccx_cli.probe.networks.loading import layer_activations, load_network
 
     single = choose_network(Path("x"), "demo", "none", "layer4", None, 0)
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))

@@ -13,9 +13,9 @@ from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.probe import activations as activations_module
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
-from ccx_cli.probe.catalog import NetworkChoice, choose_network
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks import layer_activations, load_network
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.progress import SilentProgress

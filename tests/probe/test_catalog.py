@@ -9,15 +9,15 @@ from torchvision import models
 
 from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
 from ccx_cli.errors import MissingInputError, UsageError
-from ccx_cli.probe.catalog import (
+from ccx_cli.probe.networks.catalog import (
     DEMO_WEIGHTS,
     choose_network,
     default_layer,
     weights_sha256,
 )
-from ccx_cli.probe.pretrained import PRETRAINED
-from ccx_cli.probe.torchvision_models import DEMO, MODELS
-from ccx_cli.probe.weight_files import PLACES365_FILES
+from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.probe.weights.pretrained import PRETRAINED
+from ccx_cli.probe.weights.weight_files import PLACES365_FILES
 
 TORCHVISION = models.list_models(module=models)
 TRANSFORMERS = [model for model in MODELS if model.startswith("vit")]
@@ -46,7 +46,7 @@ def test_lists_what_torchvision_has() -> None:
 
 
 def test_imports_no_torch() -> None:
-    code = "import sys, ccx_cli.probe.catalog; print('torch' in sys.modules)"
+    code = "import sys, ccx_cli.probe.networks.catalog; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import models
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.checkpoints import load_into, load_state, num_outputs
+from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs
 
 
 def small(num_classes: int = 5) -> nn.Sequential:

@@ -13,13 +13,14 @@ import pytest
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe import given_import, known_digests
+from ccx_cli.probe import given_import
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.array_files import ArrayFile, open_array, split_name
 from ccx_cli.probe.axes import Axes
 from ccx_cli.probe.given_activations import GivenActivations, choose_given
 from ccx_cli.probe.given_import import import_activations
-from ccx_cli.probe.known_digests import known_digest
+from ccx_cli.probe.weights import known_digests as known_digests
+from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import SilentProgress
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ccx_cli.probe.catalog import choose_network
 from ccx_cli.probe.interventions import Intervention
-from ccx_cli.probe.networks import load_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.loading import load_network
 
 
 @pytest.mark.parametrize(

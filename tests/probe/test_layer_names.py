@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ccx_cli.probe.catalog import choose_network
-from ccx_cli.probe.layer_names import TABLE, layer_names, write_tree
-from ccx_cli.probe.layers import list_layers
-from ccx_cli.probe.naming_layers import name_layers, table_text
-from ccx_cli.probe.torchvision_models import DEFAULT_LAYERS, MODELS
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.layer_names import TABLE, layer_names, write_tree
+from ccx_cli.probe.networks.layers import list_layers
+from ccx_cli.probe.networks.naming_layers import name_layers, table_text
+from ccx_cli.probe.networks.torchvision_models import DEFAULT_LAYERS, MODELS
 
 
 @pytest.mark.parametrize("model", ["demo", "resnet18", "squeezenet1_1", "mobilenet_v3_small"])
@@ -52,11 +52,11 @@ def test_a_tree(
     assert write_tree(names) == text
     table = tmp_path / "table.txt"
     table.write_text(f"one two: {text}\n")
-    monkeypatch.setattr("ccx_cli.probe.layer_names.TABLE", table)
+    monkeypatch.setattr("ccx_cli.probe.networks.layer_names.TABLE", table)
     assert layer_names("two") == names
 
 
 @pytest.mark.slow
 def test_the_table_is_current() -> None:
     made = TABLE.read_text(encoding="utf-8")
-    assert made == table_text(), "run: python -m ccx_cli.probe.naming_layers"
+    assert made == table_text(), "run: python -m ccx_cli.probe.networks.naming_layers"

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccx_cli.probe.layouts import CHANNELS_LAST, MAPS, TOKENS, VECTOR, Layout, layout_of
+from ccx_cli.probe.networks.layouts import CHANNELS_LAST, MAPS, TOKENS, VECTOR, Layout, layout_of
 
 SQUARE = (224, 224)
 

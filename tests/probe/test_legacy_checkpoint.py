@@ -18,9 +18,9 @@ from torch import nn
 from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
 
 from ccx_cli.errors import CcxError, DamagedDataError
-from ccx_cli.probe.checkpoints import load_into, load_state
-from ccx_cli.probe.legacy_checkpoint import DAMAGE, read_legacy
-from ccx_cli.probe.legacy_pickle import RefusedError
+from ccx_cli.probe.weights.checkpoints import load_into, load_state
+from ccx_cli.probe.weights.legacy_checkpoint import DAMAGE, read_legacy
+from ccx_cli.probe.weights.legacy_pickle import RefusedError
 
 if TYPE_CHECKING:
     from tests.old_checkpoints import legacy_file, save_as_once, small_densenet, with_old_names

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.errors import DamagedDataError
-from ccx_cli.probe.checkpoints import load_state
-from ccx_cli.probe.legacy_checkpoint import DAMAGE, read_legacy
-from ccx_cli.probe.legacy_pickle import RefusedError, load_pickle
+from ccx_cli.probe.weights.checkpoints import load_state
+from ccx_cli.probe.weights.legacy_checkpoint import DAMAGE, read_legacy
+from ccx_cli.probe.weights.legacy_pickle import RefusedError, load_pickle
 
 if TYPE_CHECKING:
     from tests.old_checkpoints import legacy_file

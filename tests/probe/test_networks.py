@@ -7,10 +7,10 @@ from torch import nn
 from torchvision import models
 
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
-from ccx_cli.probe.catalog import NetworkChoice, choose_network
-from ccx_cli.probe.devices import resolve_device
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks import layer_activations, load_network
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.devices import resolve_device
+from ccx_cli.probe.networks.loading import layer_activations, load_network
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 

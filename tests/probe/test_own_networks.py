@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ccx_cli.errors import CcxError, DamagedDataError, ExitCode, MissingInputError, UsageError
-from ccx_cli.probe.catalog import NetworkChoice, choose_network, weights_sha256
-from ccx_cli.probe.networks import load_network
-from ccx_cli.probe.own_networks import build_own, read_arguments, short_name, state_sha256
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network, weights_sha256
+from ccx_cli.probe.networks.loading import load_network
+from ccx_cli.probe.networks.own_networks import build_own, read_arguments, short_name, state_sha256
 
 SOURCE = '''
 import torch

@@ -10,12 +10,12 @@ from PIL import Image
 from torchvision import models
 
 from ccx_cli.errors import CcxError, UsageError
-from ccx_cli.probe.catalog import choose_network
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks import layer_activations, load_network
-from ccx_cli.probe.preprocessing import Preprocessing, parse_channels, parse_size
-from ccx_cli.probe.torchvision_models import MODELS
-from ccx_cli.probe.weight_files import IMAGENET_STEMS
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.loading import layer_activations, load_network
+from ccx_cli.probe.networks.preprocessing import Preprocessing, parse_channels, parse_size
+from ccx_cli.probe.networks.torchvision_models import MODELS
+from ccx_cli.probe.weights.weight_files import IMAGENET_STEMS
 
 USUAL = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.catalog import choose_network
+from ccx_cli.probe.networks.catalog import choose_network
 
 
 def test_the_extra_is_named_where_timm_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

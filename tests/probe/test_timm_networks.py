@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from ccx_cli.errors import CcxError, MissingInputError, UsageError
-from ccx_cli.probe.catalog import NetworkChoice, choose_network, weights_sha256
-from ccx_cli.probe.networks import layer_activations, load_network
-from ccx_cli.probe.preprocessing import Preprocessing
-from ccx_cli.probe.timm_networks import build_timm
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network, weights_sha256
+from ccx_cli.probe.networks.loading import layer_activations, load_network
+from ccx_cli.probe.networks.preprocessing import Preprocessing
+from ccx_cli.probe.networks.timm_networks import build_timm
 
 timm = pytest.importorskip("timm")
 SMALL = "timm:test_vit"
@@ -137,8 +137,8 @@ def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> N
 def test_timm_is_not_imported_for_other_networks_nor_for_what_a_header_says() -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from ccx_cli.probe.catalog import choose_network\n"
-        "from ccx_cli.probe.preprocessing import Preprocessing\n"
+        "from ccx_cli.probe.networks.catalog import choose_network\n"
+        "from ccx_cli.probe.networks.preprocessing import Preprocessing\n"
         "said = Preprocessing((224, 224), (0, 0, 0), (1, 1, 1))\n"
         "choose_network(Path('x'), 'timm:resnet18', 'none', 'layer4', None, 0, (), said)\n"
         "print('timm' in sys.modules, 'torch' in sys.modules)"

@@ -18,8 +18,8 @@ from ccx_cli.cli.main import main
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
-from ccx_cli.probe.catalog import choose_network
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, count_data

@@ -9,7 +9,7 @@ from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.probe.interventions import Intervention
-from ccx_cli.probe.networks import Network
+from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.study.importance import cluster_importance, unit_importance
 

@@ -9,8 +9,8 @@ import torch
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe.class_names import class_names, plain_name
-from ccx_cli.probe.networks import Network
+from ccx_cli.probe.networks.class_names import class_names, plain_name
+from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.study.roles import (
     correlation,

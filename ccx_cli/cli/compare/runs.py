@@ -1,0 +1,196 @@
+"""``ccx compare runs``: what changed between two stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from enum import StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ccx_cli.cli.completing.stored import runs as stored_runs
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.options import OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.output import Column, Record, writing_to
+
+if TYPE_CHECKING:
+    from ccx_cli.progress import Progress
+    from ccx_cli.study.run_comparison import RangePair
+    from ccx_cli.study.stored import StoredRun
+
+
+MOST_SPANS = 5
+
+
+class Per(StrEnum):
+    """What has a row of its own."""
+
+    UNIT = "unit"
+    CLUSTER = "cluster"
+    RANGE = "range"
+    RUN = "run"
+
+
+def _or_all(key: str) -> Callable[[Record], str]:
+    return lambda record: "all" if record[key] is None else str(record[key])
+
+
+def _signed(key: str) -> Callable[[Record], str]:
+    return lambda record: "-" if record[key] is None else f"{record[key]:+.4f}"
+
+
+_TALLY = (
+    Column("ranges", "ranges", right=True),
+    Column("equal", "equal", right=True),
+    Column("better", "better", right=True),
+    Column("worse", "worse", right=True),
+    Column("mean ΔIoU", "mean_difference", right=True, show=_signed("mean_difference")),
+    Column("only A", "only_a", right=True),
+    Column("only B", "only_b", right=True),
+    Column("neither", "neither", right=True, spare=True),
+)
+COLUMNS = {
+    Per.UNIT: (Column("unit", "unit", right=True, show=_or_all("unit")), *_TALLY),
+    Per.CLUSTER: (Column("cluster", "cluster", right=True, show=_or_all("cluster")), *_TALLY),
+    Per.RUN: _TALLY,
+    Per.RANGE: (
+        Column("unit", "unit", right=True),
+        Column("cluster", "cluster", right=True),
+        Column("formula in A", "formula_a", style="bold"),
+        Column("formula in B", "formula_b", style="bold"),
+        Column("equal", "equal", spare=True),
+        Column("IoU A", "iou_a", right=True),
+        Column("IoU B", "iou_b", right=True),
+        Column("ΔIoU", "difference", right=True, show=_signed("difference")),
+    ),
+}
+
+
+def runs(
+    *,
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A stored run, by name, beginning or directory.",
+            autocompletion=stored_runs,
+        ),
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=stored_runs)],
+    per: Annotated[
+        Per, typer.Option(help="Sum up by unit or cluster, only over the run, or list ranges.")
+    ] = Per.UNIT,
+    out: OutputOptions,
+    talk: TalkOptions,
+    places: PlaceOptions,
+) -> None:
+    """Compare the explanations of two stored runs, range by range.
+
+    Ranges are matched by unit and cluster. Formulas are equal when they are
+    logically equivalent; better and worse is the IoU in B against that in A.
+    A range without a formula in one run counts as only in the other.
+
+    [bold]Examples[/bold]
+
+      ccx compare runs demo-demo demo-none
+      ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
+    """
+    from ccx_cli.cli.places import roots_of
+    from ccx_cli.store.results import find_run
+    from ccx_cli.study.run_comparison import compare_runs
+    from ccx_cli.study.stored import read_run
+
+    with (
+        reporting(talk) as progress,
+        writing_to(out, COLUMNS[per], no_color=talk.no_color) as writer,
+    ):
+        results = roots_of(places).results
+        left, right = (read_run(find_run(results, name)) for name in (a, b))
+        _tell_differences(left, right, progress)
+        pairs = compare_runs(left, right)
+        if per is Per.RANGE:
+            records = [pair_record(pair) for pair in pairs]
+        else:
+            records = tally_records(pairs, per)
+        for record in records:
+            writer.line(record)
+        writer.rest(records)
+
+
+def pair_record(pair: RangePair) -> Record:
+    """Return the row of one range."""
+    iou_a, iou_b = pair.ious
+    return {
+        "unit": pair.unit,
+        "cluster": pair.cluster,
+        "formula_a": None if pair.a is None else pair.a["formula"],
+        "formula_b": None if pair.b is None else pair.b["formula"],
+        "equal": pair.equal,
+        "iou_a": iou_a,
+        "iou_b": iou_b,
+        "difference": pair.difference,
+        "range_a": None if pair.a is None else pair.a["range"],
+        "range_b": None if pair.b is None else pair.b["range"],
+    }
+
+
+def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
+    """Return a row for every unit or cluster, and one for all, whose number is None."""
+    from ccx_cli.study.run_comparison import tally
+
+    def unit(pair: RangePair) -> int:
+        return pair.unit
+
+    def cluster(pair: RangePair) -> int:
+        return -1 if pair.cluster is None else pair.cluster
+
+    records: list[Record] = []
+    if per is not Per.RUN:
+        key = unit if per is Per.UNIT else cluster
+        for number, group in groupby(sorted(pairs, key=key), key):
+            if number >= 0:
+                records.append({per.value: number, **asdict(tally(list(group)))})
+        return [*records, {per.value: None, **asdict(tally(pairs))}]
+    return [asdict(tally(pairs))]
+
+
+def _tell_differences(a: StoredRun, b: StoredRun, progress: Progress) -> None:
+    """Say what the runs do not share, and which units are in one only."""
+    for what in ("subset", "model", "pretrained", "layer"):
+        if a.about[what] != b.about[what]:
+            consequence = ": units are matched by number only" if what in ("model", "layer") else ""
+            progress.note(
+                f"A and B differ in {what}, {a.about[what]} and {b.about[what]}{consequence}."
+            )
+    for what in ("ranges", "search"):
+        if a.identity[what] != b.identity[what]:
+            both = " and ".join(_told(each.identity[what]) for each in (a, b))
+            progress.note(f"A and B differ in {what}, {both}.")
+    for name, only in (
+        ("A", a.units.keys() - b.units.keys()),
+        ("B", b.units.keys() - a.units.keys()),
+    ):
+        if only:
+            progress.note(f"Units in {name} only, {len(only):,}: {_spans(only)}.")
+
+
+def _told(identity: dict[str, object]) -> str:
+    return " ".join(
+        str(value) if key in ("name", "kmeans") else f"{key}={value}"
+        for key, value in identity.items()
+        if key != "space"
+    )
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    """Write the first unit numbers as ``--units`` takes them."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    words = [f"{first}-{last}" if first < last else str(first) for first, last in spans]
+    return ",".join(words[:MOST_SPANS]) + (" and others" if len(words) > MOST_SPANS else "")

@@ -1,0 +1,1 @@
+"""What may stand at the end of a command line, for the shells' tab keys."""

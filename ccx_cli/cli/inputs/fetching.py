@@ -1,0 +1,178 @@
+"""Gets published files for the commands: by name, or what one of them lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ccx_cli.cli.options import NetworkOptions
+from ccx_cli.cli.settings.levels import mirrors_set
+from ccx_cli.concepts.broden import read_broden
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.own_networks import is_own
+from ccx_cli.probe.networks.timm_networks import is_timm
+from ccx_cli.probe.weights.published import PLACES365, imagenet_here, imagenet_source
+from ccx_cli.progress import Progress
+from ccx_cli.store.downloads import Ways, obtain
+from ccx_cli.store.holdings import Holding, inspect, verify
+from ccx_cli.store.paths import Roots
+from ccx_cli.store.sources import BRODEN, Source, check_mirrors
+
+ALL = "all"
+_IMAGENET = "imagenet/"
+
+PUBLISHED = {source.name: source for source in (*BRODEN, *PLACES365)}
+"""What ``all`` means: everything but torchvision's hundred sets of ImageNet weights."""
+
+
+def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = None) -> list[Source]:
+    """Return the sources of these names, each once.
+
+    Parameters
+    ----------
+    names
+        Such as ``broden224``, ``places365/resnet18``, ``imagenet/vgg11`` or ``all``.
+    roots
+        Where files are already: one of several sets of weights may be.
+    file_name
+        Which of several sets of weights to take, if one is called so.
+
+    Raises
+    ------
+    UsageError
+        If there is no such name.
+    """
+    sources: dict[str, Source] = {}
+    for name in names:
+        if name == ALL:
+            sources |= PUBLISHED
+        elif name in PUBLISHED:
+            sources[name] = PUBLISHED[name]
+        elif name.startswith(_IMAGENET):
+            sources[name] = imagenet_source(name.removeprefix(_IMAGENET), roots, file_name)
+        else:
+            near = suggestion(name, [*PUBLISHED, ALL])
+            raise UsageError(
+                f"{name} is not known{near or ': `ccx fetch --list` shows what is published.'}"
+            )
+    return list(sources.values())
+
+
+def mirrors_of(given: Sequence[str]) -> list[str]:
+    """Return the mirrors to try: those given, else of the environment, else of the config.
+
+    Raises
+    ------
+    UsageError
+        If one is no web address.
+    """
+    mirrors = list(given) or mirrors_set()
+    check_mirrors(mirrors)
+    return mirrors
+
+
+def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> str | None:
+    """Name the published weights that the options mean, where they are not here."""
+    if network.weights is not None or is_own(network.model) or is_timm(network.model):
+        return None
+    try:
+        choose_network(roots.models, network.model, network.pretrained, "", None, seed)
+    except MissingInputError:
+        return f"{network.pretrained or 'places365'}/{network.model}"
+    return None
+
+
+def missing_dataset(roots: Roots, side: int) -> str | None:
+    """Name the data set for images of ``side`` pixels, where it is not here."""
+    return None if (roots.datasets / f"broden1_{side}").exists() else f"broden{side}"
+
+
+def fetch_missing_weights(
+    roots: Roots, network: NetworkOptions, seed: int, progress: Progress
+) -> None:
+    """Get the published weights that the options mean, where they are not here."""
+    name = missing_weights(roots, network, seed)
+    if name is not None:
+        _fetch(name, roots, progress)
+
+
+def fetch_missing_dataset(roots: Roots, side: int, progress: Progress) -> None:
+    """Get the data set for images of ``side`` pixels, where it is not here."""
+    name = missing_dataset(roots, side)
+    if name is not None:
+        _fetch(name, roots, progress)
+
+
+def _fetch(name: str, roots: Roots, progress: Progress) -> None:
+    (source,) = sources_named([name], roots)
+    holding = obtain(source, roots, Ways(mirrors=mirrors_of(())), progress)
+    progress.note(f"{name} is in {holding.path}")
+
+
+def inspected(sources: Sequence[Source], roots: Roots, *, missing_only: bool) -> Iterator[Holding]:
+    """Say what is here, of everything known where no sources are given."""
+    for source in sources or _all_known(roots):
+        holding = inspect(source, roots)
+        if not (missing_only and holding.state == "here"):
+            yield holding
+
+
+def verified(
+    sources: Sequence[Source], roots: Roots, sha256: str | None, progress: Progress
+) -> Iterator[Holding]:
+    """Read what is here whole; sources that are asked for but missing are among the answers."""
+    for source in sources or _all_known(roots):
+        path = source.found(roots)
+        if path is not None:
+            try:
+                yield verify(
+                    source, path, progress, sha256=sha256, is_complete=_is_complete(source)
+                )
+            except DamagedDataError as error:
+                yield replace(inspect(source, roots), state="damaged", fault=str(error))
+        elif sources:
+            yield inspect(source, roots)
+
+
+def obtained(
+    sources: Sequence[Source],
+    roots: Roots,
+    ways: Ways,
+    failures: list[CcxError],
+    progress: Progress,
+) -> Iterator[Holding]:
+    """Get one after the other; one that fails, and is added to ``failures``, stops no other."""
+    for source in sources:
+        try:
+            holding = obtain(
+                source, roots, replace(ways, is_complete=_is_complete(source)), progress
+            )
+        except CcxError as error:
+            failures.append(error)
+            if len(sources) > 1:
+                progress.note(str(error))
+        else:
+            yield holding
+
+
+def _all_known(roots: Roots) -> list[Source]:
+    """Everything but ImageNet's weights, and of those the ones that are here."""
+    return [*PUBLISHED.values(), *imagenet_here(roots)]
+
+
+def _is_complete(source: Source) -> Callable[[Path], bool]:
+    """Return what tells whether every file is there that a data set's index names."""
+
+    def told(directory: Path) -> bool:
+        try:
+            side = int(directory.name.rpartition("_")[2])
+            dataset = read_broden(directory.parent, "all", side)
+            dataset.segmentation_fingerprint()
+            dataset.images_fingerprint()
+        except (CcxError, ValueError):
+            return False
+        return True
+
+    return told if source.is_archive else lambda _: True

@@ -1,0 +1,1 @@
+"""``--dry-run``: what a command would make, found by looking only."""

@@ -1,0 +1,1 @@
+"""Where the values of options come from: flags, variables and files."""

@@ -1,0 +1,166 @@
+"""What every option of every command is set to, for ``ccx config``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from copy import copy
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ccx_cli.cli.options import PlaceOptions
+from ccx_cli.cli.output import Record
+from ccx_cli.cli.settings.keys import check_all_keys, options_under
+from ccx_cli.cli.settings.levels import (
+    CONFIG_VARIABLE,
+    SettledContext,
+    Source,
+    aside,
+    chosen_file,
+    current,
+    origin_of,
+    read_levels,
+)
+from ccx_cli.cli.settings.values import VARIABLE_PREFIX, is_settable, key_of, variable_of
+from ccx_cli.config import user_file
+from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.store.paths import ROOT_NAMES, resolve_roots
+
+
+def files_and_places(places: PlaceOptions) -> Iterator[Record]:
+    """Yield the files of settings and the directories, there or not."""
+    read = {level.source: level for level in read_levels()}
+    for source, path in ((Source.PROJECT, chosen_file()[0]), (Source.USER, user_file())):
+        yield {
+            "kind": "file",
+            "name": str(source),
+            "state": "read" if source in read else "not there",
+            "path": str(path.absolute()),
+        }
+    context = current()
+    origins = {option.name: origin_of(context, option) for option in options_under(context.command)}
+    roots = {f"root_{name}": getattr(places, f"root_{name}") for name in ROOT_NAMES}
+    resolved = resolve_roots(
+        places.data_dir, **{name.removeprefix("root_"): root for name, root in roots.items()}
+    )
+    for name in ROOT_NAMES:
+        option = "data_dir" if roots[f"root_{name}"] is None else f"root_{name}"
+        path = getattr(resolved, name)
+        yield {
+            "kind": "directory",
+            "name": name,
+            "state": "there" if path.is_dir() else "not there",
+            "source": str(origins[option].source),
+            "where": origins[option].where,
+            "key": origins[option].key,
+            "path": str(path.absolute()),
+        }
+
+
+def all_settings(defaults: bool) -> Iterator[Record]:
+    """Yield what is set of all commands; ``defaults`` too where wanted.
+
+    Raises
+    ------
+    UsageError
+        If a key or a value anywhere in the files cannot be meant.
+    """
+    root = _root()
+    for level in read_levels():
+        check_all_keys(level.file, root)
+    for path in _paths(root, []):
+        for record in _settings(root, path, ()):
+            if defaults or record["source"] != Source.DEFAULT:
+                yield record
+
+
+def command_settings(words: Sequence[str]) -> Iterator[Record]:
+    """Yield all options of one command, named by the words up to the first that is an option.
+
+    Raises
+    ------
+    UsageError
+        If there is no such command, or one of its options is set to what it refuses.
+    """
+    options = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
+    path = list(words[:options])
+    root = _root()
+    known = [" ".join(each) for each in _paths(root, [])]
+    fitting = [each for each in known if each.split()[: len(path)] == path]
+    if not path or not fitting:
+        name = " ".join(path) or words[0]
+        near = suggestion(name, known) or ": `ccx --help` lists them."
+        raise UsageError(f"{name} is no command{near}")
+    if options < len(words) and len(fitting) > 1:
+        raise UsageError(f"{' '.join(path)} is {' or '.join(fitting)}: write one of them.")
+    for each in fitting:
+        yield from _settings(root, each.split(), words[options:])
+
+
+def unknown_variables() -> Iterator[str]:
+    """Yield a sentence for every variable of ours that no option has."""
+    known = {variable_of(option) for option in options_under(_root())} | {CONFIG_VARIABLE}
+    for name in sorted(os.environ):
+        if name.startswith(VARIABLE_PREFIX) and name not in known:
+            yield f"{name} is the variable of no option{suggestion(name, known) or '.'}"
+
+
+def _root() -> Any:
+    return current().find_root().command
+
+
+def _paths(group: Any, above: list[str]) -> Iterator[list[str]]:
+    for name, command in group.commands.items():
+        if command.hidden:
+            continue
+        if isinstance(command, TyperGroup):
+            yield from _paths(command, [*above, name])
+        else:
+            yield [*above, name]
+
+
+def _settings(root: Any, path: Sequence[str], words: Sequence[str]) -> Iterator[Record]:
+    """Parse a command line without its arguments, and tell what comes of it."""
+    context: Any = typer.Context(root, info_name="ccx")
+    command = root
+    for name in path[:-1]:
+        command = command.commands[name]
+        context = typer.Context(command, parent=context, info_name=name)
+    command = command.commands[path[-1]]
+    options = [copy(option) for option in command.params if is_settable(option)]
+    for option in options:
+        option.required = False
+    alone = TyperCommand(name=path[-1], params=options)
+    alone.context_class = SettledContext
+    with aside():
+        context = alone.make_context(path[-1], list(words), parent=context)
+    for option in options:
+        origin = origin_of(context, option)
+        meaning = option.show_default
+        yield {
+            "kind": "setting",
+            "command": " ".join(path),
+            "option": key_of(option),
+            "value": _plain(context.params[option.name]),
+            "meaning": meaning if isinstance(meaning, str) else None,
+            "source": str(origin.source),
+            "where": origin.where,
+            "key": origin.key,
+            "variable": variable_of(option),
+        }
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Enum():
+            return value.value
+        case Path():
+            return str(value)
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value

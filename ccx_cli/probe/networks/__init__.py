@@ -1,0 +1,1 @@
+"""Networks: which there are, how they take images, their layers, and running them."""

@@ -1,0 +1,101 @@
+"""Builds a network and loads its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ccx_cli.probe.networks.catalog import NetworkChoice, weights_sha256
+from ccx_cli.probe.networks.own_networks import build_own, state_sha256, untrained_own
+from ccx_cli.probe.networks.timm_networks import build_timm
+from ccx_cli.probe.networks.torchvision_models import DEMO
+from ccx_cli.probe.weights.checkpoints import load_into, load_own, load_state, num_outputs
+
+
+def load_module(choice: NetworkChoice, device: torch.device) -> tuple[nn.Module, str]:
+    """Build a network with its weights, ready to run; return it and the SHA-256 of its weights.
+
+    Raises
+    ------
+    CcxError
+        As ``load_network``, but for the layer.
+    """
+    if choice.is_timm:
+        module = _timm_with_weights(choice)
+    else:
+        module = _own_with_weights(choice) if choice.is_own else _with_weights(choice)
+    identity = (
+        state_sha256(module, choice.model) if choice.gives_weights else weights_sha256(choice)
+    )
+    return module.requires_grad_(False).eval().to(device), identity
+
+
+def _own_with_weights(choice: NetworkChoice) -> nn.Module:
+    if choice.pretrained == "none":
+        return untrained_own(choice.model, choice.model_args, choice.seed)
+    module = build_own(choice.model, choice.model_args, choice.seed)
+    if choice.weights is not None:
+        load_own(module, load_state(choice.weights), choice.weights, choice.name)
+    return module
+
+
+def _timm_with_weights(choice: NetworkChoice) -> nn.Module:
+    def build(words: tuple[str, ...]) -> nn.Module:
+        published = choice.pretrained == "timm"
+        return build_timm(choice.model, words, choice.seed, published=published)
+
+    module = build(choice.model_args)
+    if choice.weights is not None:
+        state = load_state(choice.weights)
+        num_classes = int(getattr(module, "num_classes", 0))
+        outputs = num_outputs(module, state, num_classes)
+        asked = any(word.startswith("num_classes=") for word in choice.model_args)
+        if outputs != num_classes and not asked:
+            module = build((*choice.model_args, f"num_classes={outputs}"))
+        load_own(module, state, choice.weights, choice.name)
+    return module
+
+
+def _with_weights(choice: NetworkChoice) -> nn.Module:
+    if choice.pretrained == "none":
+        with torch.random.fork_rng(devices=[]):
+            # Not torch.manual_seed: it would also seed the GPUs, whose state is not restored.
+            torch.default_generator.manual_seed(choice.seed)
+            return _build(choice, choice.num_classes)
+    if choice.weights is None:
+        from ccx_cli.probe.demo.network import load_demo_network
+
+        return load_demo_network()
+    state = load_state(choice.weights)
+    with torch.random.fork_rng(devices=[]):
+        module = _build(choice, choice.num_classes)
+        num_classes = num_outputs(module, state, choice.num_classes)
+        if num_classes != choice.num_classes:
+            module = _build(choice, num_classes)
+    load_into(module, state, choice.weights, choice.model)
+    return module
+
+
+def _build(choice: NetworkChoice, num_classes: int) -> nn.Module:
+    if choice.model == DEMO:
+        from ccx_cli.probe.demo.network import DemoNetwork
+
+        return DemoNetwork(num_classes)
+    # The demo network must not wait for torchvision's import.
+    from torchvision import models
+
+    options: dict[str, Any] = {}
+    if choice.model in {"googlenet", "inception_v3"}:
+        # Their ImageNet weights expect inputs in [-1, 1], which `transform_input` makes of ours.
+        is_published = choice.pretrained == "imagenet"
+        options = {
+            "aux_logits": False,
+            "init_weights": False,
+            "transform_input": is_published,
+        }
+    module: nn.Module = models.get_model(
+        choice.model, weights=None, num_classes=num_classes, **options
+    )
+    return module

@@ -1,0 +1,71 @@
+"""Names of a classifier's classes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.torchvision_models import DEMO
+
+PLACES_FILE = "categories_places365.txt"
+
+
+def class_names(choice: NetworkChoice, given: Path | None) -> tuple[str, ...] | None:
+    """Return the names of the classes by number, ``None`` where nothing says them.
+
+    Parameters
+    ----------
+    choice
+        The network: the demo's scenes and ImageNet's classes are known; those of Places365 are
+        read from ``categories_places365.txt`` beside its weights, where it is.
+    given
+        A file with a name a line, in the order of the classes; a number after it is left out, and
+        so is the first letter's folder of Places365 (``/a/airfield 0``).
+
+    Raises
+    ------
+    MissingInputError
+        If the file that was given is not there.
+    DamagedDataError
+        If it is no text.
+    """
+    if given is not None:
+        return _read(given)
+    if choice.pretrained == DEMO:
+        from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
+
+        return tuple(SCENE_NAMES)
+    if choice.pretrained == "imagenet":
+        from torchvision.models import ResNet18_Weights
+
+        return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+    if choice.pretrained == "places365" and choice.weights is not None:
+        beside = choice.weights.parent / PLACES_FILE
+        if beside.exists():
+            return _read(beside)
+    return None
+
+
+def plain_name(name: str) -> str:
+    """Return a name as data sets and classifiers share it: lower case, one kind of gap, no suffix.
+
+    Broden calls a scene ``living_room-s``, Places365 ``/l/living_room``.
+    """
+    return re.sub(r"[\s/_-]+", " ", name.lower().removesuffix("-s")).strip()
+
+
+def _read(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise MissingInputError(
+            f"There are no class names at {path}: check --class-names."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedDataError(
+            f"{path} cannot be read as text: --class-names takes a name a line."
+        ) from error
+    names = (re.sub(r"^/\w/|\s+\d+$", "", line.strip()) for line in lines)
+    return tuple(name for name in names if name)

@@ -1,0 +1,135 @@
+"""Which layers of a network can be explained, and what their outputs look like."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from ccx_cli.probe.networks.blocks import main_blocks
+from ccx_cli.probe.networks.building import load_module
+from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.devices import resolve_device
+from ccx_cli.probe.networks.layouts import Layout, layout_of
+from ccx_cli.probe.networks.loading import blank_images, run_blank
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that ``--layer`` takes.
+
+    Attributes
+    ----------
+    name
+        Its dotted path.
+    type
+        The name of its class.
+    shape
+        Of its output for one image.
+    layout
+        Where in it the units are.
+    is_block
+        Whether it is one of the network's main blocks, as ``main_blocks`` tells.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    layout: Layout
+    is_block: bool = False
+
+
+def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
+    """Run a blank image through a network and list the layers that give maps, in their order.
+
+    Parameters
+    ----------
+    choice
+        The network; its layer is not looked at.
+    device
+        A torch device.
+
+    Raises
+    ------
+    CcxError
+        As ``load_network``, but for the layer.
+    """
+    place = resolve_device(device)
+    module, _ = load_module(choice, place)
+    return layers_of(module, choice, place)
+
+
+def time_pass(choice: NetworkChoice, images: int = 4) -> tuple[list[Layer], float]:
+    """List the layers of a network, and measure the seconds that an image takes it on the CPU.
+
+    Parameters
+    ----------
+    choice
+        As for ``list_layers``, whose errors these are.
+    images
+        How many blank images go through to measure it, after those that list the layers.
+    """
+    place = torch.device("cpu")
+    module, _ = load_module(choice, place)
+    found = layers_of(module, choice, place)
+    blank = blank_images(choice, place)[0].expand(images, -1, -1, -1).contiguous()
+    run_blank(module, choice, blank)  # The first pass of a shape chooses how to compute it.
+    began = time.monotonic()
+    run_blank(module, choice, blank)
+    return found, (time.monotonic() - began) / images
+
+
+def layers_of(module: nn.Module, choice: NetworkChoice, device: torch.device) -> list[Layer]:
+    """List the layers of a network that is built already, on the device where it is.
+
+    Raises
+    ------
+    CcxError
+        If its forward pass fails.
+    """
+    size, smaller = blank_images(choice, device)
+    shapes = _shapes(module, lambda: run_blank(module, choice, size))
+    try:
+        others = _shapes(module, lambda: run_blank(module, choice, smaller))
+    except Exception:  # A network for one input size only.
+        others = {}
+    found = []
+    for name, shape in shapes.items():
+        height, width = size.shape[2:]
+        layout = layout_of(shape, (height, width), others.get(name))
+        if layout is not None:
+            found.append(Layer(name, type(module.get_submodule(name)).__name__, shape, layout))
+    blocks = set(main_blocks(module, {layer.name: layer.layout.map_shape for layer in found}))
+    order = {name: place for place, (name, _) in enumerate(module.named_modules())}
+    found.sort(key=lambda layer: order[layer.name])
+    return [replace(layer, is_block=layer.name in blocks) for layer in found]
+
+
+def _shapes(module: nn.Module, run: Callable[[], None]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all outputs that are tensors of numbers, in the order they were made.
+
+    Of a layer that runs several times, the last output counts.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+            shapes.pop(name, None)
+            if isinstance(output, torch.Tensor) and output.is_floating_point():
+                shapes[name] = tuple(output.shape)
+
+        return hook
+
+    hooks = [
+        layer.register_forward_hook(keep(name)) for name, layer in module.named_modules() if name
+    ]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return shapes

@@ -1,0 +1,330 @@
+"""Loads a network and runs images through it, up to one layer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ccx_cli.errors import CcxError, UsageError, suggestion
+from ccx_cli.probe.networks.building import load_module
+from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
+from ccx_cli.probe.networks.layouts import MAPS, Layout, layout_of
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded network, ready to be probed at one layer.
+
+    Attributes
+    ----------
+    choice : NetworkChoice
+        What was asked for.
+    module : torch.nn.Module
+        The network, in evaluation mode, on ``device``, without gradients.
+    device : torch.device
+        Where it runs.
+    weights_sha256 : str
+        SHA-256 of the weights' file, ``seed:<n>`` for an untrained network, or the SHA-256 of the
+        state dict that a factory gave.
+    units : int
+        Channels of the layer's output.
+    map_shape : tuple of int
+        Height and width of a unit's map, for inputs of ``choice.input_size``.
+    layout : Layout or None
+        Where in the layer's output the units are; None for ``(images, units, height, width)``.
+    layer_calls : int
+        How often one forward pass runs the layer (a ReLU may be shared); its last output counts.
+    """
+
+    choice: NetworkChoice
+    module: nn.Module
+    device: torch.device
+    weights_sha256: str
+    units: int
+    map_shape: tuple[int, int]
+    layer_calls: int = 1
+    layout: Layout | None = None
+
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output as ``(images, units, h, w)``."""
+        return output if self.layout is None else self.layout.maps(output)
+
+    def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+        """Return other maps as the layer's output, as ``Layout.output`` does."""
+        return maps if self.layout is None else self.layout.output(maps, plain)
+
+
+class _LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
+    pass
+
+
+def load_network(choice: NetworkChoice, device: str = "cpu") -> Network:
+    """Build the network that was chosen, with its weights, and try its layer on a blank image.
+
+    Parameters
+    ----------
+    choice : NetworkChoice
+        From ``choose_network``.
+    device : str
+        ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
+
+    Raises
+    ------
+    UsageError
+        If the device is not there or cannot compute in the precision, or the layer is not there,
+        or gives no maps.
+    MissingInputError
+        If the file of the weights is not there.
+    DamagedDataError
+        If that file cannot be read or does not fit the model.
+    CcxError
+        If the layer's output is not finite, or the network cannot take an image.
+    """
+    return load_networks([choice], device)[0]
+
+
+def load_networks(choices: Sequence[NetworkChoice], device: str = "cpu") -> list[Network]:
+    """Build one network that was chosen with several layers, and try each of them.
+
+    Parameters
+    ----------
+    choices : sequence of NetworkChoice
+        At least one; they differ in nothing but the layer.
+    device : str
+        As for ``load_network``, whose errors these are.
+
+    Returns
+    -------
+    list of Network
+        One a choice, all with the same module.
+    """
+    place = resolve_device(device)
+    check_precision(choices[0].precision, place)
+    module, identity = load_module(choices[0], place)
+    layers = [_find_layer(module, choice) for choice in choices]
+    networks = []
+    for choice, layer in zip(choices, layers, strict=True):
+        layout, calls = _try_layer(module, layer, choice, place)
+        networks.append(
+            Network(
+                choice=choice,
+                module=module,
+                device=place,
+                weights_sha256=identity,
+                units=layout.units,
+                map_shape=layout.map_shape,
+                layer_calls=calls,
+                layout=None if layout.kind == MAPS else layout,
+            )
+        )
+    return networks
+
+
+def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
+    """Return what the layer of ``network`` answers to ``images``.
+
+    Parameters
+    ----------
+    network : Network
+        From ``load_network``.
+    images : torch.Tensor, float32, shape (n_images, 3, height, width)
+        Normalised images, on any device.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (n_images, units, height, width)
+        On the CPU, contiguous.
+
+    Raises
+    ------
+    CcxError
+        If a value is NaN or infinite, or the forward pass fails.
+    """
+    return layers_activations([network], images)[0]
+
+
+def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
+    """Return what several layers of one network answer to ``images``, in one forward pass.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        From one call of ``load_networks``.
+    images : torch.Tensor
+        As for ``layer_activations``, whose results and errors these are, one a layer.
+    """
+    first = networks[0]
+    outputs: dict[str, torch.Tensor] = {}
+    left = {network.choice.layer: network.layer_calls for network in networks}
+
+    def keep(network: Network) -> Callable[[nn.Module, Any, Any], None]:
+        layer = network.choice.layer
+
+        def hook(_layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+            maps = network.maps(_finite(output, network.choice))
+            # A copy: what comes after the layer may work in place.
+            outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
+            left[layer] -= 1
+            if all(calls <= 0 for calls in left.values()):
+                raise _LayersDone
+
+        return hook
+
+    hooks = [
+        network.module.get_submodule(network.choice.layer).register_forward_hook(keep(network))
+        for network in networks
+    ]
+    try:
+        with accepting(first.choice, images), computing(first.choice.precision, first.device):
+            first.module(images.to(first.device))
+    except _LayersDone:
+        pass
+    finally:
+        for each in hooks:
+            each.remove()
+    for layer in left:
+        if layer not in outputs:
+            raise CcxError(
+                f"Layer {layer} of {first.choice.name} does nothing in the forward pass of "
+                f"{len(images):,} images: name one that always does with --layer."
+            )
+    return [outputs[network.choice.layer] for network in networks]
+
+
+def _find_layer(module: nn.Module, choice: NetworkChoice) -> nn.Module:
+    layers: dict[str, nn.Module] = dict(module.named_modules())
+    layers.pop("", None)
+    if choice.layer not in layers:
+        children = ", ".join(name for name, _ in module.named_children())
+        near = suggestion(choice.layer, layers) or f": it has {children}, and what is in them."
+        words = ["ccx", "layers", "--model", choice.model]
+        words += [word for given in choice.model_args for word in ("--model-arg", given)]
+        raise UsageError(
+            f"--layer {choice.layer} is not a layer of {choice.name} (`{shlex.join(words)}` lists "
+            f"them){near}"
+        )
+    return layers[choice.layer]
+
+
+def blank_images(choice: NetworkChoice, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a blank image of the input's size, and one of half of it, ``(1, 3, h, w)`` each."""
+    height, width = choice.input_size
+    blank = torch.zeros(1, 3, height, width, device=device)
+    return blank, blank[:, :, : height // 2, : width // 2]
+
+
+def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) -> None:
+    """Run images through the whole network.
+
+    Raises
+    ------
+    CcxError
+        If its forward pass fails.
+    """
+    with accepting(choice, images), computing(choice.precision, images.device):
+        module(images)
+
+
+@contextmanager
+def accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
+    """Tell what a forward pass of ``images`` raises as what it is, the network's own."""
+    try:
+        yield
+    except (_LayersDone, CcxError):
+        raise
+    except Exception as error:
+        height, width = images.shape[2:]
+        said = " ".join(str(error).split())[:200].rstrip(".")
+        mend = "--debug shows where"
+        if choice.resized is not None:
+            mend = f"try another --input-size, or leave it out; {mend}"
+        if choice.is_timm and not any(word.startswith("img_size=") for word in choice.model_args):
+            mend = f"many of timm take another size with --model-arg img_size={height},{width}"
+        raise CcxError(
+            f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
+            f"raises {type(error).__name__}: {said} ({mend})."
+        ) from error
+
+
+def _try_layer(
+    module: nn.Module, layer: nn.Module, choice: NetworkChoice, device: torch.device
+) -> tuple[Layout, int]:
+    """Return how the layer's output is laid out, and how often the layer ran."""
+    blank, half = blank_images(choice, device)
+    with accepting(choice, blank):
+        output, calls = _run_layer(module, layer, choice, blank)
+    if calls == 0:
+        raise UsageError(
+            f"--layer {choice.layer} of {choice.name} does nothing in a forward pass: name one "
+            "that does with --layer."
+        )
+    if not isinstance(output, torch.Tensor):
+        raise _no_maps(choice, f"a {type(output).__name__}")
+    shape = tuple(output.shape)
+    if not output.is_floating_point():
+        raise _no_maps(choice, f"{shape} of {output.dtype}")
+    other: tuple[int, ...] | None = None
+    with suppress(Exception):  # A network for one input size only.
+        smaller, _ = _run_layer(module, layer, choice, half, stop_after=calls)
+        other = tuple(smaller.shape)
+    layout = layout_of(shape, choice.input_size, other)
+    if layout is None:
+        raise _no_maps(choice, f"{shape}")
+    _finite(output, choice)
+    return layout, calls
+
+
+def _run_layer(
+    module: nn.Module,
+    layer: nn.Module,
+    choice: NetworkChoice,
+    images: torch.Tensor,
+    stop_after: int | None = None,
+) -> tuple[Any, int]:
+    """Return the last output of the layer and how often it ran, ending after ``stop_after``."""
+    output: Any = None
+    calls = 0
+
+    def keep(_layer: nn.Module, _inputs: Any, result: Any) -> None:
+        nonlocal output, calls
+        output = result
+        calls += 1
+        if calls == stop_after:
+            raise _LayersDone
+
+    hook = layer.register_forward_hook(keep)
+    try:
+        with computing(choice.precision, images.device):
+            module(images)
+    except _LayersDone:
+        pass
+    finally:
+        hook.remove()
+    return output, calls
+
+
+def _finite(output: torch.Tensor, choice: NetworkChoice) -> torch.Tensor:
+    finite = torch.isfinite(output).flatten(1).all(1)
+    if not bool(finite.all()):
+        single = "" if choice.precision != "float16" else "take --precision single, or "
+        raise CcxError(
+            f"Layer {choice.layer} of {choice.name} gives values that are NaN or infinite for "
+            f"{int((~finite).sum()):,} of {len(finite):,} images: "
+            f"{single}check the weights in {choice.weights or 'use'}."
+        )
+    return output
+
+
+def _no_maps(choice: NetworkChoice, shape: str) -> UsageError:
+    return UsageError(
+        f"--layer {choice.layer} of {choice.name} gives {shape} for one image, neither maps "
+        "(images, units, height, width) nor tokens on a grid nor a vector: name another with "
+        "--layer."
+    )

@@ -1,0 +1,44 @@
+"""Writes ``layer_names.txt`` in a minute: ``python -m ccx_cli.probe.networks.naming_layers``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ccx_cli.probe.networks.building import load_module
+from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.layer_names import TABLE, write_tree
+from ccx_cli.probe.networks.layers import layers_of
+from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.store.atomic import write_text
+
+_SHAPES_ONLY = torch.device("meta")
+
+
+def name_layers(model: str) -> list[str]:
+    """Return the names of the layers that ``list_layers`` finds, without computing any of them."""
+    choice = choose_network(Path(), model, "demo" if model == DEMO else "none", None, None, seed=0)
+    return [layer.name for layer in layers_of(_without_numbers(choice), choice, _SHAPES_ONLY)]
+
+
+def table_text() -> str:
+    """Return the table of all models; those with the same layers share a line."""
+    models: dict[str, list[str]] = {}
+    for model in MODELS:
+        models.setdefault(write_tree(name_layers(model)), []).append(model)
+    return "".join(f"{' '.join(named)}: {tree}\n" for tree, named in models.items())
+
+
+def _without_numbers(choice: NetworkChoice) -> nn.Module:
+    cpu = torch.device("cpu")
+    if choice.model == DEMO or choice.model.startswith("regnet"):
+        # They read numbers while they are built.
+        return load_module(choice, cpu)[0].to(_SHAPES_ONLY)
+    with _SHAPES_ONLY:
+        return load_module(choice, _SHAPES_ONLY)[0]
+
+
+if __name__ == "__main__":
+    write_text(TABLE, table_text())

@@ -1,0 +1,1 @@
+"""Files of network weights: published and given ones, read without running what they hold."""

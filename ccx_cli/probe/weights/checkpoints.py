@@ -1,0 +1,255 @@
+"""Reads files of network weights and fits them into a network, without running foreign code."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.weights.legacy_checkpoint import DAMAGE, read_legacy
+from ccx_cli.probe.weights.legacy_pickle import RefusedError
+from ccx_cli.probe.weights.published_keys import todays_name
+
+# The names under which training scripts keep the weights beside the optimiser's state.
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+# How a zip archive begins.
+_ZIP = b"PK\x03\x04"
+
+# Auxiliary classifiers, used in training only: the networks are built without them.
+_AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
+
+
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read the named tensors of a checkpoint, onto the CPU.
+
+    Reads safetensors (by its suffix), torch's zip archives by ``torch.load(weights_only=True)`` and
+    its older files by ``read_legacy``: a plain state dict, one kept under ``state_dict`` or
+    ``model``, or (older files only) a whole pickled network. The keys become ``todays_name``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        The tensors by the dotted names of a network's parameters and buffers.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    DamagedDataError
+        If it is not a checkpoint, is truncated, or holds objects other than weights.
+    """
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping):
+        content = {}
+    state = OrderedDict(
+        (todays_name(name), tensor)
+        for name, tensor in content.items()
+        if isinstance(name, str) and isinstance(tensor, torch.Tensor)
+    )
+    if not state:
+        raise DamagedDataError(
+            f"{path} holds no named weights: give a file that was saved from a network's "
+            "`state_dict()`."
+        )
+    versions = getattr(content, "_metadata", {})
+    _set_versions(state, _checked_versions(versions) if isinstance(versions, Mapping) else {})
+    return state
+
+
+def num_outputs(module: nn.Module, state: Mapping[str, torch.Tensor], num_classes: int) -> int:
+    """Return how many classes the classifier in ``state`` tells apart.
+
+    Where the only tensors of another shape than in ``module`` (built for ``num_classes``) are
+    those of its classifier, longer or shorter in their first axis, it is their length. Otherwise
+    it is ``num_classes``, and ``load_into`` names what does not fit.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    other = {
+        (own[name], tuple(tensor.shape))
+        for name, tensor in state.items()
+        if name in own and own[name] != tuple(tensor.shape)
+    }
+    lengths = {theirs[:1] for _, theirs in other}
+    is_classifier = all(
+        ours[:1] == (num_classes,) and theirs and ours[1:] == theirs[1:] for ours, theirs in other
+    )
+    return next(iter(lengths))[0] if len(lengths) == 1 and is_classifier else num_classes
+
+
+def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str) -> None:
+    """Copy the weights of ``state`` into ``module``; every parameter must be there and fit.
+
+    Counts of training batches may be missing, as older files have none.
+
+    Raises
+    ------
+    DamagedDataError
+        If tensors are missing, unexpected or of another shape; it names ``path`` and ``model``.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    training_only = _AUXILIARY.get(model, ())
+    given = {name: t for name, t in state.items() if not name.startswith(training_only or "\0")}
+    reshaped = [
+        name for name, tensor in given.items() if name in own and own[name] != tuple(tensor.shape)
+    ]
+    fitting = OrderedDict((name, t) for name, t in given.items() if name not in reshaped)
+    _set_versions(fitting, _versions(module, state))
+    try:
+        left = module.load_state_dict(fitting, strict=False)
+    except (RuntimeError, ValueError) as error:
+        raise DamagedDataError(
+            f"{path} does not fit {model} ({str(error).splitlines()[0]}): check --model and "
+            "--weights."
+        ) from error
+    missing = [
+        name
+        for name in left.missing_keys
+        if name not in reshaped and not name.endswith("num_batches_tracked")
+    ]
+    shapes = [f"{name} {tuple(given[name].shape)} for {own[name]}" for name in reshaped]
+    faults = [
+        f"{len(names)} {what} ({_first(names)})"
+        for names, what in (
+            (missing, "missing"),
+            (left.unexpected_keys, "unexpected"),
+            (shapes, "of another shape"),
+        )
+        if names
+    ]
+    if faults:
+        raise DamagedDataError(
+            f"{path} does not fit {model}, of its tensors are {', '.join(faults)}: check --model "
+            "and --weights."
+        )
+
+
+def _read_safetensors(path: Path) -> object:
+    try:
+        with path.open("rb"):
+            pass
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(len(_ZIP)) == _ZIP
+        return _read_zipped(path) if zipped else read_legacy(path)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except RefusedError as error:
+        raise _more_than_weights(path, str(error)) from error
+    except (OSError, *DAMAGE) as error:
+        raise _unreadable(path) from error
+
+
+def _read_zipped(path: Path) -> object:
+    try:
+        with warnings.catch_warnings():
+            # What torch finds odd about a file either loads nevertheless or ends in an error.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    # Damaged pickles and archives end in nearly any exception.
+    except Exception as error:
+        refused = re.search(
+            r"unsupported (?:global|class)(?:: global)? ([\w.]+)|TorchScript",
+            str(error),
+            re.IGNORECASE,
+        )
+        if refused:
+            raise _more_than_weights(path, refused[1] or "TorchScript") from error
+        raise _unreadable(path) from error
+
+
+def _more_than_weights(path: Path, name: str) -> DamagedDataError:
+    return DamagedDataError(
+        f"{path} holds more than weights, it asks for {_shown(name)}, which could run code and is "
+        "not read: save the network's `state_dict()` with torch.save and give that file."
+    )
+
+
+def _missing(path: Path) -> MissingInputError:
+    return MissingInputError(f"There are no weights at {path}: check the path.")
+
+
+def _unreadable(path: Path) -> DamagedDataError:
+    return DamagedDataError(
+        f"{path} cannot be read as a checkpoint, it is cut short or of another kind: get it anew, "
+        "or give another file with --weights."
+    )
+
+
+def load_own(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str) -> None:
+    """Copy ``state`` into a network whose own names may be among those that are renamed.
+
+    Raises
+    ------
+    DamagedDataError
+        As ``load_into``.
+    """
+    old = {todays_name(name): name for name in module.state_dict()}
+    if all(name == today for today, name in old.items()):
+        load_into(module, state, path, model)
+    else:
+        renamed = OrderedDict((old.get(name, name), tensor) for name, tensor in state.items())
+        load_into(module, renamed, path, model)
+
+
+def _versions(module: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Return the versions of the layers that ``state`` was saved from, by module path.
+
+    torch keeps them as an attribute of the state dict; safetensors have none. mnasnet refuses to
+    load without its own, so an unknown version of the network as a whole is taken to be today's.
+    """
+    versions = dict(getattr(state, "_metadata", {}))
+    if "version" not in versions.get("", {}):
+        versions[""] = {"version": module._version}
+    return versions
+
+
+def _checked_versions(versions: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return those versions that a file gives in torch's way, by today's module paths."""
+    return {
+        todays_name(name): {"version": version["version"]}
+        for name, version in versions.items()
+        if isinstance(name, str)
+        and isinstance(version, Mapping)
+        and isinstance(version.get("version"), int)
+    }
+
+
+def _set_versions(state: OrderedDict[str, torch.Tensor], versions: Mapping[str, Any]) -> None:
+    vars(state)["_metadata"] = OrderedDict(versions)
+
+
+def _first(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(map(_shown, names[:3])) + (", ..." if len(names) > 3 else "")
+
+
+def _shown(name: str) -> str:
+    """Return a name from a file, fit for a line on a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in name[:100])
