@@ -346,7 +346,7 @@ NUMBERS = "activations are float16, float32, float64 or integers."
 @pytest.mark.parametrize(
     ("name", "code", "sentence"),
     [
-        ("absent.npy", 3, "--activations {path}: there is no file {path}."),
+        ("absent.npy", 3, "--activations {path}: there is no file {path}, check the path."),
         ("absent.npz", 2,
          "--activations {path} has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
         ("pickled.npy", 4,
