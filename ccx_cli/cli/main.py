@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     remember(given)
     forget()
     try:
-        code = app(given, prog_name="ccx", standalone_mode=False)
+        code = _program()(given, prog_name="ccx", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except ReaderLeftError:
@@ -178,10 +179,16 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
     return _failed(sentence, code, arguments)
 
 
+@lru_cache
+def _program() -> Any:
+    """Return the command that all others are under; making it takes a while."""
+    return typer.main.get_command(app)
+
+
 def _complete(arguments: list[str]) -> ExitCode:
     """Answer a shell; where anything fails nothing is offered, and nothing said amid the line."""
     try:
-        text = answer(typer.main.get_command(app), arguments)
+        text = answer(_program(), arguments)
     except Exception:
         text = nothing()
     print_text(text)

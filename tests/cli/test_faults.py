@@ -29,6 +29,7 @@ def undisturbed(ccx: CommandLine) -> str:
     return ccx.explain(*FOUR).out
 
 
+@pytest.mark.slow
 def test_lines_torn_at_every_byte(ccx: CommandLine, undisturbed: str) -> None:
     path = ccx.file(LINES)
     whole = path.read_bytes()
