@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.completing.stored import runs
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
@@ -183,6 +184,8 @@ def analyze(
         dead = len({record["unit"] for record in trained if record["range"] is None})
         if dead:
             progress.note(f"{dead:,} of {len(chosen):,} units have no range: they never fire.")
+        both = f"{run_as_typed(untrained.directory)} {run_as_typed(stored.directory)}"
+        progress.note(f"Next: ccx compare runs {both} shows them range by range.")
 
 
 def check_against(stored: StoredRun, untrained: StoredRun, progress: Progress) -> None:

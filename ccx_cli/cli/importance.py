@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     OutputOptions,
@@ -118,6 +119,8 @@ def importance(
         for record in records:
             writer.line(record)
         writer.rest(records)
+        last = run_as_typed(opened.run.directory)
+        progress.note(f"Next: ccx roles {last} says which classes the units speak for.")
 
 
 def _record(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     OutputOptions,
@@ -179,3 +180,5 @@ def metrics(
         for record in records:
             writer.line(record)
         writer.rest(records)
+        progress.note(f"The metrics are kept in {opened.run.directory}")
+        progress.note(f"Next: ccx tui {run_as_typed(opened.run.directory)} shows them.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import (
     OUTPUT,
@@ -155,3 +156,5 @@ def roles(
 
             plot_roles(ious, accuracies, r, choice.describe(), plot)
             progress.note(f"Plot: {plot}")
+        last = run_as_typed(opened.run.directory)
+        progress.note(f"Next: ccx render {last} --html report.html")

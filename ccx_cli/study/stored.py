@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ccx_cli.errors import DamagedDataError
@@ -20,18 +21,23 @@ class StoredRun:
 
     Attributes
     ----------
-    name
-        Of its directory.
+    directory
+        Where it is.
     about, identity
         The header's parts.
     units
         The records of every finished unit, in cluster order.
     """
 
-    name: str
+    directory: Path
     about: dict[str, Any]
     identity: dict[str, Any]
     units: dict[int, list[Record]]
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        return self.directory.name
 
     @property
     def records(self) -> Iterator[Record]:
@@ -56,7 +62,7 @@ def read_run(run: ResultsRun) -> StoredRun:
             identity[key]
     except (KeyError, TypeError, ValueError) as error:
         raise damaged_header(run, error) from error
-    return StoredRun(run.directory.name, about, identity, finished_units(run, about))
+    return StoredRun(run.directory, about, identity, finished_units(run, about))
 
 
 def damaged_header(run: ResultsRun, error: Exception) -> DamagedDataError:

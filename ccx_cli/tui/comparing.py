@@ -83,7 +83,7 @@ def _search(view: ViewedRun) -> dict[str, Any]:
 
 
 def _stored(view: ViewedRun) -> StoredRun:
-    return StoredRun(view.name, view.about, view.identity, view.units)
+    return StoredRun(view.directory, view.about, view.identity, view.units)
 
 
 def _size(pair: RangePair) -> float | None:

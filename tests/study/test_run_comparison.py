@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def stored(*records: dict[str, Any]) -> StoredRun:
     units: dict[int, list[dict[str, Any]]] = {}
     for each in records:
         units.setdefault(each["unit"], []).append(each)
-    return StoredRun("run", {}, {}, units)
+    return StoredRun(Path("run"), {}, {}, units)
 
 
 A = stored(
