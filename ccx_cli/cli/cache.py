@@ -11,15 +11,9 @@ import typer
 
 from ccx_cli.cli.completing.stored import caches as stored_caches
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import (
-    DataOptions,
-    NetworkOptions,
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
-    with_groups,
-)
+from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.option_groups import with_groups
+from ccx_cli.cli.options import DataOptions, OutputOptions, PlaceOptions, RunOptions, TalkOptions
 from ccx_cli.cli.output import Column, writing_to
 from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
 from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DataOptions,
-    NetworkOptions,
     OutputOptions,
     PlaceOptions,
     RangeOptions,

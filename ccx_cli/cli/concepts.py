@@ -9,13 +9,7 @@ import typer
 
 from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import (
-    DATA,
-    RUNNING,
-    OutputOptions,
-    PlaceOptions,
-    TalkOptions,
-)
+from ccx_cli.cli.options import DATA, RUNNING, OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, writing_to
 
 _SHOW = "What to show"

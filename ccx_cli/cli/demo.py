@@ -9,14 +9,8 @@ import typer
 
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS
-from ccx_cli.cli.options import (
-    DataOptions,
-    NetworkOptions,
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
-)
+from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.options import DataOptions, OutputOptions, PlaceOptions, RunOptions, TalkOptions
 from ccx_cli.cli.output import writing_to
 
 SHOWN = 12

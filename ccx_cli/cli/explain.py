@@ -8,9 +8,9 @@ import typer
 
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DataOptions,
-    NetworkOptions,
     OutputOptions,
     PlaceOptions,
     RangeOptions,

@@ -9,7 +9,8 @@ import typer
 
 from ccx_cli.cli.completing.values import directories
 from ccx_cli.cli.importing import ImportOptions, import_source, label_folders
-from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions, with_groups
+from ccx_cli.cli.option_groups import with_groups
+from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.importing.sources import Source

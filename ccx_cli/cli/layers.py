@@ -6,14 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import (
-    ALL_BLOCKS,
-    NetworkOptions,
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
-)
+from ccx_cli.cli.network_options import ALL_BLOCKS, NetworkOptions
+from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, writing_to
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from ccx_cli.cli import (
 from ccx_cli.cli.called import remember
 from ccx_cli.cli.completing.shells import ANSWER, answer, nothing
 from ccx_cli.cli.diagnostics import say, say_error
-from ccx_cli.cli.options import with_groups
+from ccx_cli.cli.option_groups import with_groups
 from ccx_cli.cli.output import ReaderLeftError, print_text
 from ccx_cli.cli.settings.group import HELP_NAMES, ConfigOption, SettledGroup
 from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins

@@ -9,13 +9,7 @@ import typer
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import (
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
-    UnitOptions,
-)
+from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions, UnitOptions
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import PipedOptions, open_asked
 from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS

@@ -13,7 +13,8 @@ import typer
 from ccx_cli.cli.completing.stored import run_units
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
-from ccx_cli.cli.options import NETWORK, RUNNING, Device, OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.network_options import Device
+from ccx_cli.cli.options import NETWORK, RUNNING, OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, Writer, writing_to
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.stored import PassOptions, StoredOptions

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccx_cli.cli.completing.stored import runs
-from ccx_cli.cli.options import NETWORK, BatchSize, Device, PlaceOptions, RunOptions, UnitOptions
+from ccx_cli.cli.network_options import BatchSize, Device
+from ccx_cli.cli.options import NETWORK, PlaceOptions, RunOptions, UnitOptions
 
 if TYPE_CHECKING:
     from ccx_cli.study.opened import OpenedRun

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import (
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
-    UnitOptions,
-)
+from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions, UnitOptions
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import PipedOptions, open_asked
 from ccx_cli.cli.sections import Section, write_sections

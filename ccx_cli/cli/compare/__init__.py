@@ -7,7 +7,7 @@ import typer
 from ccx_cli.cli.compare.heuristics import heuristics
 from ccx_cli.cli.compare.runs import runs
 from ccx_cli.cli.compare.thresholds import thresholds
-from ccx_cli.cli.options import with_groups
+from ccx_cli.cli.option_groups import with_groups
 
 app = typer.Typer(
     name="compare",

@@ -11,12 +11,12 @@ import typer
 
 from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     RANGES,
     DataOptions,
-    NetworkOptions,
     OutputOptions,
     PlaceOptions,
     RangeOptions,

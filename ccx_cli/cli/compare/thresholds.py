@@ -11,11 +11,11 @@ import typer
 
 from ccx_cli.cli.compare.heuristics import DrawnUnitOptions, check_plot
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     DataOptions,
-    NetworkOptions,
     OutputOptions,
     PlaceOptions,
     RunOptions,

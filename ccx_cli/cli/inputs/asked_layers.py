@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ccx_cli.cli.inputs.gathering import Inputs, gather, rebuild_of
-from ccx_cli.cli.options import (
-    ALL_BLOCKS,
-    DataOptions,
-    NetworkOptions,
-    PlaceOptions,
-    RunOptions,
-)
+from ccx_cli.cli.network_options import ALL_BLOCKS, NetworkOptions
+from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ccx_cli.cli.options import NetworkOptions
+from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.settings.levels import mirrors_set
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion

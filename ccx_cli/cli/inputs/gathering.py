@@ -9,14 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccx_cli.cli.inputs.fetching import fetch_missing_dataset, fetch_missing_weights
-from ccx_cli.cli.options import (
-    DataOptions,
-    NetworkOptions,
-    PlaceOptions,
-    Precision,
-    RangeOptions,
-    RunOptions,
-)
+from ccx_cli.cli.network_options import NetworkOptions, Precision
+from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index

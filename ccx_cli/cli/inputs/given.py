@@ -9,7 +9,8 @@ from pathlib import Path
 from ccx_cli.cli.called import is_called_with
 from ccx_cli.cli.inputs.fetching import fetch_missing_dataset
 from ccx_cli.cli.inputs.gathering import DEMO, Inputs, device_of, open_dataset, rebuild_command
-from ccx_cli.cli.options import DataOptions, NetworkOptions, PlaceOptions, RunOptions
+from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.array_files import split_name

@@ -17,7 +17,8 @@ from ccx_cli.cli.inputs.gathering import (
 )
 from ccx_cli.cli.inputs.jobs import prepare_job
 from ccx_cli.cli.inputs.untrained import ranges_like
-from ccx_cli.cli.options import DataOptions, NetworkOptions, PlaceOptions, Precision, RunOptions
+from ccx_cli.cli.network_options import NetworkOptions, Precision
+from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.cli.stored import PassOptions
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.probe.activations import activations_cache

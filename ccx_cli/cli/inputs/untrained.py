@@ -6,13 +6,8 @@ from dataclasses import replace
 
 from ccx_cli.cli.inputs.gathering import DEMO, Inputs, gather
 from ccx_cli.cli.inputs.jobs import prepare_job
-from ccx_cli.cli.options import (
-    DataOptions,
-    NetworkOptions,
-    PlaceOptions,
-    Precision,
-    RunOptions,
-)
+from ccx_cli.cli.network_options import NetworkOptions, Precision
+from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.search.job import ExplainJob

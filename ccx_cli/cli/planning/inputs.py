@@ -16,7 +16,8 @@ from typing import Any
 from ccx_cli.cli.inputs.asked_layers import gather_layers
 from ccx_cli.cli.inputs.fetching import missing_dataset, missing_weights, sources_named
 from ccx_cli.cli.inputs.gathering import DEMO, Inputs, concept_cache, network_of
-from ccx_cli.cli.options import DataOptions, NetworkOptions, PlaceOptions, RunOptions
+from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.planning.dry_run import Step
 from ccx_cli.concepts.index import BLOCK
