@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 else:
     from golden_data import NETWORKS, GoldenNetwork, golden_dataset, read_golden_network
 
+# A shell without job control starts what is in its background deaf to Ctrl-C, its children too.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Threads of small matrix products cost more than they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ccx_cli.render.canvas import FAINT, INK, Canvas, line_height, wrapped
 from ccx_cli.render.wording import formula_text, iou_text, range_text
 from ccx_cli.store.lines import Record
+from ccx_cli.study.histogram import count_in_bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,11 +65,9 @@ def bars_of(maps: NDArray[np.float32], records: Sequence[Record]) -> Bars:
     records
         The explanations whose ranges are told apart.
     """
-    values = maps[np.isfinite(maps)].astype(np.float64)
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    counts, edges = np.histogram(values, bins=_BINS, range=(low, high))
+    values = maps[np.isfinite(maps)]
+    counts, edges = count_in_bars(values, _BINS)
+    values = values.astype(np.float64)
     held = np.zeros((len(records) + 1, len(counts)), dtype=np.int64)
     for place, record in enumerate(records):
         lower, upper = record["range"]
@@ -78,7 +77,7 @@ def bars_of(maps: NDArray[np.float32], records: Sequence[Record]) -> Bars:
     # Ranges given by hand may overlap: what is in two of them is not outside.
     held[-1] = np.maximum(counts - held[:-1].sum(axis=0), 0)
     most = held.argmax(axis=0)
-    return Bars(edges, counts.astype(np.int64), np.where(most == len(records), -1, most))
+    return Bars(edges, counts, np.where(most == len(records), -1, most))
 
 
 def draw_bars(axes: Axes, bars: Bars, records: Sequence[Record], size: float) -> None:

@@ -50,16 +50,15 @@ class ActivationHistogram:
     def of_maps(cls, maps: NDArray[np.float32]) -> ActivationHistogram | None:
         """Count a unit's activations, ``None`` for a unit that never fires."""
         from ccx_cli.probe.ranges import active_values
+        from ccx_cli.study.histogram import count_in_bars
 
         values = active_values(maps)
         values = values[np.isfinite(values)]
         if not values.size:
             return None
-        low, high = float(values.min()), float(values.max())
-        if low == high:
-            low, high = low - 0.5, high + 0.5
-        counts, _ = np.histogram(values, bins=_FINE_BINS, range=(low, high))
-        return cls(low, high, np.concatenate([[0], np.cumsum(counts)]), maps.size - values.size)
+        counts, edges = count_in_bars(values, _FINE_BINS)
+        cumulative = np.concatenate([[0], np.cumsum(counts)])
+        return cls(float(edges[0]), float(edges[-1]), cumulative, maps.size - values.size)
 
     def columns(self, width: int) -> NDArray[np.float64]:
         """Count by column of a drawing, ``(width,)`` float64."""

@@ -22,7 +22,7 @@ from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.table import Table
 from ccx_cli.tui.terminal_graphics import has_graphics
 from ccx_cli.tui.unit_ranges import range_fields, range_rows
-from ccx_cli.tui.unit_text import EXPLAINED, MEANINGS, describe_range
+from ccx_cli.tui.unit_text import MEANINGS, RangeDescription
 from ccx_cli.tui.view import View
 
 _PAUSE = 0.1
@@ -102,9 +102,8 @@ class UnitView(View):
         return True
 
     def on_resize(self) -> None:
-        """Lay out anew what depends on the width."""
+        """Offer the keys that do something at this width."""
         self.refresh_bindings()
-        self._describe()
 
     def _show_unit(self) -> None:
         """Show what the lines say, then read the rest."""
@@ -205,12 +204,11 @@ class UnitView(View):
         place = self._place()
         known = self._look is not None and place is not None
         description.update(
-            describe_range(
+            RangeDescription(
                 record,
                 self._look.shorter[place] if known else None,  # type: ignore[union-attr,index]
                 self._look.metrics[place] if known else None,  # type: ignore[union-attr,index]
                 self._reading,
-                wide=description.size.width >= EXPLAINED,
             )
         )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -27,17 +29,11 @@ EXPLAINED = 76
 MEANINGS = tuple((name.replace("_", " "), what) for name, what in METRICS.items())
 
 
-def describe_range(
-    record: Record,
-    shorter: str | None,
-    metrics: Mapping[str, float | None] | None,
-    reading: str,
-    *,
-    wide: bool = False,
-) -> Table:
-    """Describe one range.
+@dataclass(frozen=True, slots=True)
+class RangeDescription:
+    """Describes one range, in as many words as there is room for when it is drawn.
 
-    Parameters
+    Attributes
     ----------
     record
         Its line.
@@ -47,27 +43,34 @@ def describe_range(
         By name; ``None`` until they are known.
     reading
         What to say until then.
-    wide
-        Whether there is room to say what a metric means.
     """
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    table.add_row("as found", formula_text(record["formula"]))
-    if shorter is not None:
-        table.add_row("simplified", formula_text(shorter))
-    if record["formula"] is not None:
-        for title, content in (("IoU", _how_good(record)), *_steps(record), *_others(record)):
-            table.add_row(title, content)
-    if metrics is None:
-        table.add_row("", Text(reading, "dim italic"))
-    for name, meaning in METRICS.items():
-        if metrics is not None and name in metrics:
-            said = Text(name.replace("_", " "))
-            if wide:
-                said.append(f"  {meaning}", "dim")
-            table.add_row(share(metrics[name], 3), said)
-    return table
+
+    record: Record
+    shorter: str | None
+    metrics: Mapping[str, float | None] | None
+    reading: str
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        record, metrics = self.record, self.metrics
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column()
+        table.add_row("as found", formula_text(record["formula"]))
+        if self.shorter is not None:
+            table.add_row("simplified", formula_text(self.shorter))
+        if record["formula"] is not None:
+            for title, content in (("IoU", _how_good(record)), *_steps(record), *_others(record)):
+                table.add_row(title, content)
+        if metrics is None:
+            table.add_row("", Text(self.reading, "dim italic"))
+        for name, meaning in METRICS.items():
+            if metrics is not None and name in metrics:
+                said = Text(name.replace("_", " "))
+                if options.max_width >= EXPLAINED:
+                    said.append(f"  {meaning}", "dim")
+                table.add_row(share(metrics[name], 3), said)
+        yield table
 
 
 def _how_good(record: Record) -> Text:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ccx_cli.probe.ranges import active_values
 from ccx_cli.render.report.mask_text import mask_text
 from ccx_cli.store.lines import Record
+from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
@@ -105,7 +106,7 @@ def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
     values = active_values(maps)
     if not values.size or not np.isfinite(values).all():
         return None
-    counts, ends = np.histogram(values, BINS)
+    counts, ends = count_in_bars(values, BINS)
     return {
         "lower": float(ends[0]),
         "upper": float(ends[-1]),
