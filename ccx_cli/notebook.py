@@ -150,10 +150,12 @@ def _index(
             raise UsageError(f"names has {text!r} more than once: no formula could tell which.")
     if masks is not None:
         if isinstance(names, Mapping | str):
-            raise UsageError("Beside masks, names is a list.")
+            raise UsageError("Beside masks, names has to be a list, a name a mask.")
         return index_of_masks(_array("masks", masks), names)
     if not isinstance(names, Mapping):
-        raise UsageError("Beside label_maps, names says each number's name.")
+        raise UsageError(
+            "Beside label_maps, names has to map each number to its name, such as {1: 'cat'}."
+        )
     for number in names:
         if not _is_whole(number):
             raise UsageError(f"names calls {number!r} {names[number]!r}, which is no whole number.")

@@ -80,7 +80,7 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
     [
         ({"masks": None}, "Give masks or label_maps, one of them."),
         ({"names": ["cat"]}, "There are 2 masks and 1 names."),
-        ({"names": {1: "cat"}}, "Beside masks, names is a list."),
+        ({"names": {1: "cat"}}, "Beside masks, names has to be a list, a name a mask."),
         ({"masks": np.zeros((2, 5, 8, 8), bool)}, "There are activations of 6 images and labels of "
                                                   "5."),
         ({"masks": np.zeros((2, 6, 8, 8))}, "masks has to be (concepts, images, height, width) "
