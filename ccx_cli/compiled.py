@@ -9,6 +9,11 @@ import numba
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
+from platformdirs import user_cache_path
+
+# Beside the modules, what is compiled would outlive an uninstall and hide the next installation.
+if not numba.config.CACHE_DIR:
+    numba.config.CACHE_DIR = str(user_cache_path("ccx") / "kernels")
 
 P = ParamSpec("P")
 R = TypeVar("R")
