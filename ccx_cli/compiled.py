@@ -12,8 +12,9 @@ from numba.extending import intrinsic
 from platformdirs import user_cache_path
 
 # Beside the modules, what is compiled would outlive an uninstall and hide the next installation.
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(user_cache_path("ccx") / "kernels")
+_config: Any = numba.config
+if not _config.CACHE_DIR:
+    _config.CACHE_DIR = str(user_cache_path("ccx") / "kernels")
 
 P = ParamSpec("P")
 R = TypeVar("R")
