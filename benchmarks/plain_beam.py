@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.chains import Chain, Scored
-from ccx_cli.search.formula import Operator
 
 
 @dataclass

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.formulas.formula import Formula, from_json
 from ccx_cli.probe.ranges import Range
-from ccx_cli.search.formula import Formula, from_json
 
 GOLDEN = Path(__file__).with_name("golden")
 NETWORKS = ("none", "places365")

@@ -28,11 +28,11 @@ from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ccx_cli.cli.inputs.gathering import Inputs
+    from ccx_cli.formulas.formula import Formula
     from ccx_cli.progress import Progress
-    from ccx_cli.search.formula import Formula
-    from ccx_cli.store.results import ResultsRun
+    from ccx_cli.runs.results import ResultsRun
+    from ccx_cli.runs.stored import StoredRun
     from ccx_cli.study.specialisation import Common, Defaults, SpecialisationCounts
-    from ccx_cli.study.stored import StoredRun
 
 CLUSTER, FORMULA, PAIR, RANGE = "cluster", "default formula", "default pair", "range"
 
@@ -121,10 +121,10 @@ def analyze(
     from ccx_cli.cli.inputs.untrained import untrained_inputs
     from ccx_cli.cli.places import roots_of
     from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.opened import open_run
+    from ccx_cli.runs.opened import open_run
+    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.stored import formula_of, names_of, read_run
     from ccx_cli.study.specialisation import count_specialisation, find_defaults
-    from ccx_cli.study.stored import formula_of, names_of, read_run
 
     with (
         reporting(talk) as progress,
@@ -247,8 +247,8 @@ def default_records(
     """Return the rows of the default formulas and pairs, and how many trained ranges have them."""
     from collections import Counter
 
-    from ccx_cli.search.algebra import canonical_key
-    from ccx_cli.search.formula import left_of, to_json, to_text
+    from ccx_cli.formulas.algebra import canonical_key
+    from ccx_cli.formulas.formula import left_of, to_json, to_text
 
     explained = [formula for formula in trained if formula is not None]
     whole = Counter(canonical_key(formula) for formula in explained)
@@ -273,7 +273,7 @@ def default_records(
 
 def _last_trained(results: Path) -> ResultsRun | None:
     """Find the trained run last worked on: the untrained ones are made after theirs."""
-    from ccx_cli.store.results import stored_runs
+    from ccx_cli.runs.results import stored_runs
 
     for run in stored_runs(results):
         about = run.header().get("about")
@@ -286,7 +286,7 @@ def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredR
     """Explain all units of the untrained network like a run, or read what is stored of it."""
     from ccx_cli.cli.inputs.jobs import session_of
     from ccx_cli.cli.inputs.untrained import job_like
-    from ccx_cli.study.stored import read_run
+    from ccx_cli.runs.stored import read_run
 
     job = job_like(stored, inputs, progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")

@@ -11,9 +11,9 @@ from ccx_cli.cli.output import Record
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.progress import Progress
 from ccx_cli.search.counts import DataCounts, count_data
-from ccx_cli.search.parse import Vocabulary
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ccx_cli.errors import CcxError
-    from ccx_cli.store.downloads import Ways
-    from ccx_cli.store.holdings import Holding
+    from ccx_cli.fetching.downloads import Ways
+    from ccx_cli.fetching.holdings import Holding
 
 _HOSTS = "Hosts"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -127,8 +127,8 @@ def fetch(
     from ccx_cli.cli.inputs.fetching import inspected, mirrors_of, obtained, sources_named, verified
     from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
-    from ccx_cli.store.downloads import Ways
-    from ccx_cli.store.transfer import Patience
+    from ccx_cli.fetching.downloads import Ways
+    from ccx_cli.fetching.transfer import Patience
 
     if not (names or list_only or verify):
         raise UsageError(

@@ -18,8 +18,8 @@ from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_stored
 
 if TYPE_CHECKING:
+    from ccx_cli.runs.opened import OpenedRun
     from ccx_cli.study.importance import ClusterImportance, UnitImportance
-    from ccx_cli.study.opened import OpenedRun
 
 
 class Per(StrEnum):

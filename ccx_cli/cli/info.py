@@ -170,9 +170,9 @@ def _check(stored: StoredOptions, everything: bool, documents: list[str], form: 
 def _write_document(
     stored: StoredOptions, roots: Roots, *, latex: bool, bibtex: bool, out: OutputOptions
 ) -> None:
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.methods import methods_latex, methods_text, run_references
-    from ccx_cli.study.viewed import view_run
+    from ccx_cli.runs.methods import methods_latex, methods_text, run_references
+    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.viewed import view_run
 
     run = view_run(find_run(roots.results, stored.run_name), roots)
     if bibtex:
@@ -183,17 +183,17 @@ def _write_document(
 
 
 def _all_runs(roots: Roots) -> list[Record]:
-    from ccx_cli.store.results import stored_runs
-    from ccx_cli.study.provenance import list_run
-    from ccx_cli.study.viewed import view_run
+    from ccx_cli.runs.provenance import list_run
+    from ccx_cli.runs.results import stored_runs
+    from ccx_cli.runs.viewed import view_run
 
     return [list_run(view_run(run, roots)) for run in stored_runs(roots.results)]
 
 
 def _one_run(stored: StoredOptions, roots: Roots) -> Record:
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.provenance import describe_run
-    from ccx_cli.study.viewed import view_run
+    from ccx_cli.runs.provenance import describe_run
+    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.viewed import view_run
 
     return describe_run(view_run(find_run(roots.results, stored.run_name), roots))
 

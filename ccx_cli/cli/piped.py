@@ -15,8 +15,8 @@ from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
+    from ccx_cli.runs.opened import OpenedRun
     from ccx_cli.store.lines import Record
-    from ccx_cli.study.opened import OpenedRun
 
 STDIN = "-"
 
@@ -96,9 +96,9 @@ def open_asked(
     if units.units is not None or units.random_units:
         raise UsageError("--units and --random-units choose from a whole run: leave them out.")
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.store.results import find_run, stored_runs
-    from ccx_cli.study.opened import open_run
-    from ccx_cli.study.recognised import chosen_records, find_run_of, read_lines
+    from ccx_cli.runs.opened import open_run
+    from ccx_cli.runs.recognised import chosen_records, find_run_of, read_lines
+    from ccx_cli.runs.results import find_run, stored_runs
 
     if sys.stdin.isatty():
         raise UsageError("- reads explanations from a pipe, and stdin is a terminal.")

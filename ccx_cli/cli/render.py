@@ -189,9 +189,9 @@ def render(
     from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.render.figure_files import Drawing
     from ccx_cli.render.figures import make_figures
-    from ccx_cli.store.results import find_run
+    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.viewed import view_run
     from ccx_cli.study.unit_images import Show
-    from ccx_cli.study.viewed import view_run
 
     if html is not None:
         check_alone(

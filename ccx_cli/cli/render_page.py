@@ -16,8 +16,8 @@ from ccx_cli.errors import UsageError
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
     from ccx_cli.render.report.unit_part import Choice
-    from ccx_cli.store.results import ResultsRun
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.results import ResultsRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 REPORT = "report.html"
 
@@ -71,7 +71,7 @@ def show_report(stored: ResultsRun, places: PlaceOptions, workers: int, progress
     """Write a run's report beside its lines and open it; without a display, say where it is."""
     from ccx_cli.cli.places import roots_of
     from ccx_cli.render.report.unit_part import Choice
-    from ccx_cli.study.viewed import view_run
+    from ccx_cli.runs.viewed import view_run
 
     run = view_run(stored, roots_of(places))
     out = stored.directory / REPORT

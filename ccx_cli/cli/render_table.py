@@ -13,7 +13,7 @@ from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 
 def write_table(
@@ -21,7 +21,7 @@ def write_table(
 ) -> None:
     """Write the table to stdout or a file, and the BibTeX after it or to a file of its own."""
     from ccx_cli.render.latex import bibtex, commented, latex_table
-    from ccx_cli.study.references import references_of
+    from ccx_cli.runs.references import references_of
 
     references = references_of(run.about, run.identity)
     table = latex_table(run.about, {unit: run.units[unit] for unit in chosen}, references)

@@ -23,9 +23,9 @@ from ccx_cli.errors import CcxError, UsageError
 if TYPE_CHECKING:
     from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.progress import Progress
-    from ccx_cli.search.job import ExplainJob
+    from ccx_cli.runs.job import ExplainJob
+    from ccx_cli.runs.stored import StoredRun
     from ccx_cli.store.paths import Roots
-    from ccx_cli.study.stored import StoredRun
 
 CHECK, DIFFERENCE = "check", "difference"
 SECTIONS = (
@@ -124,8 +124,8 @@ def rerun(
     """
     from ccx_cli.cli.inputs.rerunning import batch_size_of, changes_since, inputs_of, refuse_changes
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.stored import read_run
+    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.stored import read_run
 
     if without_caches and not check:
         raise UsageError("--without-caches goes with --check: add that, or leave it out.")
@@ -181,9 +181,9 @@ def _again(
 ) -> None:
     from ccx_cli.cli.called import run_as_typed
     from ccx_cli.cli.inputs.jobs import session_of
-    from ccx_cli.store.results import ResultsRun
-    from ccx_cli.study.provenance import asked_units
-    from ccx_cli.study.viewed import view_run
+    from ccx_cli.runs.provenance import asked_units
+    from ccx_cli.runs.results import ResultsRun
+    from ccx_cli.runs.viewed import view_run
 
     job = _prepared(before, inputs, changes, progress)
     available = job.activations.units

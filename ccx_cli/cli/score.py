@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ccx_cli.formulas.formula import Formula
+    from ccx_cli.formulas.parse import Vocabulary
     from ccx_cli.progress import Progress
-    from ccx_cli.search.formula import Formula
-    from ccx_cli.search.parse import Vocabulary
     from ccx_cli.search.scoring import Score
 
 _RANGE = (
@@ -101,10 +101,10 @@ def score(
     )
     from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.errors import UsageError
+    from ccx_cli.formulas.formula import to_text
+    from ccx_cli.formulas.parse import Vocabulary, parse_formula
     from ccx_cli.probe.range_cache import RangeCache
     from ccx_cli.search.counts import count_data
-    from ccx_cli.search.formula import to_text
-    from ccx_cli.search.parse import Vocabulary, parse_formula
     from ccx_cli.search.scoring import holds_on, score_units
 
     check_units(units)
@@ -205,8 +205,8 @@ def _tell_relations(
     progress: Progress,
 ) -> None:
     """Say which formulas are shorter than written, equivalent, or the same on this data."""
-    from ccx_cli.search.algebra import equivalent, simplify
-    from ccx_cli.search.formula import length_of, to_text
+    from ccx_cli.formulas.algebra import equivalent, simplify
+    from ccx_cli.formulas.formula import length_of, to_text
 
     texts = [to_text(formula, vocabulary.name) for formula in formulas]
     for formula, text in zip(formulas, texts, strict=True):

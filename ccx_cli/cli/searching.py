@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ccx_cli.concepts.index import ConceptIndex
+    from ccx_cli.formulas.formula import Operator
     from ccx_cli.search.beam import BeamSettings
-    from ccx_cli.search.formula import Operator
     from ccx_cli.search.optimum import OptimumSettings
     from ccx_cli.search.space import SearchSpace
     from ccx_cli.search.strategy import Strategy
@@ -207,8 +207,8 @@ def parse_share(text: str) -> float:
 
 def _settings(options: SearchOptions) -> BeamSettings | OptimumSettings:
     from ccx_cli.search.beam import BeamSettings
+    from ccx_cli.search.branch_and_bound import WALKED
     from ccx_cli.search.optimum import OptimumSettings
-    from ccx_cli.search.walk import WALKED
 
     if options.search is Search.OPTIMAL:
         if options.within is not None:
@@ -248,7 +248,7 @@ def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
 
     import numpy as np
 
-    from ccx_cli.search.parse import Vocabulary
+    from ccx_cli.formulas.parse import Vocabulary
 
     vocabulary = Vocabulary(index.names)
     mask = np.zeros(len(index.concepts), dtype=np.bool_)
@@ -263,7 +263,7 @@ def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
 
 
 def _operators(text: str) -> tuple[Operator, ...]:
-    from ccx_cli.search.formula import Operator
+    from ccx_cli.formulas.formula import Operator
 
     known = {"or": Operator.OR, "and": Operator.AND, "not": Operator.AND_NOT}
     words = [word.strip().lower() for word in text.split(",") if word.strip()]

@@ -13,7 +13,7 @@ from ccx_cli.cli.network_options import BatchSize, Device
 from ccx_cli.cli.options import NETWORK, PlaceOptions, RunOptions, UnitOptions
 
 if TYPE_CHECKING:
-    from ccx_cli.study.opened import OpenedRun
+    from ccx_cli.runs.opened import OpenedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def open_stored(
     """
     from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.store.results import find_run
-    from ccx_cli.study.opened import open_run
+    from ccx_cli.runs.opened import open_run
+    from ccx_cli.runs.results import find_run
 
     roots = roots_of(places)
     opened = open_run(find_run(roots.results, stored.run_name), roots)

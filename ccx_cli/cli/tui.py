@@ -42,8 +42,8 @@ def tui(
       ccx tui demo-demo --unit 33
     """
     from ccx_cli.errors import UsageError
+    from ccx_cli.runs.results import find_run
     from ccx_cli.store.paths import ROOT_NAMES, resolve_roots
-    from ccx_cli.store.results import find_run
 
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError(

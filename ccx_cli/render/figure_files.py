@@ -14,8 +14,8 @@ from ccx_cli.render.kinds import FileType, Kind
 from ccx_cli.store.lines import Record
 
 if TYPE_CHECKING:
+    from ccx_cli.runs.viewed import ViewedRun
     from ccx_cli.study.unit_images import Show
-    from ccx_cli.study.viewed import ViewedRun
 
 _FIELD = re.compile(r"\{(\w*)\}")
 

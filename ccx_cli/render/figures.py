@@ -12,11 +12,11 @@ from ccx_cli.progress import Progress
 from ccx_cli.render.canvas import same_everywhere, write_figure
 from ccx_cli.render.figure_files import Drawing, check_places, figure_names
 from ccx_cli.render.kinds import Kind
+from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.results import ResultsRun
 from ccx_cli.study.unit_images import look_at_unit
-from ccx_cli.study.viewed import ViewedRun, view_run
 
 # A process opens the caches anew: worth it only for some units.
 _UNITS_PER_PROCESS = 4

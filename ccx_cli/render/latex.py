@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
 from ccx_cli.render.wording import network_text
-from ccx_cli.search.formula import And, Concept, Formula, Not, Or
+from ccx_cli.runs.references import Reference
+from ccx_cli.runs.stored import formula_of, names_of
 from ccx_cli.store.lines import Record
-from ccx_cli.study.references import Reference
-from ccx_cli.study.stored import formula_of, names_of
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

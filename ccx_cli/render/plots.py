@@ -10,15 +10,15 @@ import numpy as np
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.render.canvas import FAINT, INK
 from ccx_cli.render.distribution import range_colors
+from ccx_cli.runs.stored import formula_of, names_of
 from ccx_cli.store.lines import Record
 from ccx_cli.study.categories import count_categories
-from ccx_cli.study.stored import formula_of, names_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 # Told apart by colour-blind readers too (Okabe and Ito); the hatches need no colour at all.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")

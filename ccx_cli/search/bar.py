@@ -1,6 +1,6 @@
 """A bar that formulas have to reach, and the exact count of one formula of up to three concepts.
 
-Everything here is compiled: the searches of ``ccx_cli.search.triples`` call it in their loops.
+Everything here is compiled: the loops of ``branch_and_bound_kernel`` call it.
 """
 
 from __future__ import annotations

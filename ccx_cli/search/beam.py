@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, Scored, distinct, extended_rows
 from ccx_cli.search.counts import DataCounts, Rows, pair_hits
-from ccx_cli.search.formula import Operator
 from ccx_cli.search.space import SearchSpace, check_length
 
 

@@ -1,7 +1,7 @@
 """Best-first search for chains of more than three concepts.
 
 A chain ``f`` with ``r`` concepts to come cannot end above ``max(g(f) + S(r), p(f) + S(r - 1))``:
-``g`` is the linear score of ``ccx_cli.search.triples``, ``p`` its positive part and ``S(i)`` the
+``g`` is the linear score of ``branch_and_bound_kernel``, ``p`` its positive part and ``S(i)`` the
 sum of the ``i`` largest positive parts of single concepts. Either every concept to come is joined
 by OR and adds at most its positive part, or one of them cuts the formula down, to at most the
 positive part of what stood there. Chains are expanded in the order of that bound; when none is
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, Scored, distinct, sets_in
 from ccx_cli.search.counts import DataCounts, set_signature
-from ccx_cli.search.formula import Operator
 from ccx_cli.search.space import SearchSpace
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.formulas.formula import Concept, Formula, Operator, join
 from ccx_cli.search.counts import DataCounts, Rows, intersection_rows
-from ccx_cli.search.formula import Concept, Formula, Operator, join
 
 
 @dataclass(frozen=True, slots=True, order=True)

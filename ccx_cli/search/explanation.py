@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.formulas.formula import to_json, to_text
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.chains import Scored
-from ccx_cli.search.formula import to_json, to_text
 from ccx_cli.search.strategy import Answer, Proof
 
 MOST_LISTED = 1000

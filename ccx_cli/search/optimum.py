@@ -1,8 +1,8 @@
 """The best formula, proven: the certified optimum over left chains.
 
-For every length the best chain of at most that many concepts. Up to three concepts the walk of
-``ccx_cli.search.triples`` is always finished, so the answer is proven; longer chains are searched
-best-first (``ccx_cli.search.best_first``) until proven or until a limit, and then carry a bound.
+For every length the best chain of at most that many concepts. Up to three concepts the branch and
+bound is always finished, so the answer is proven; longer chains are searched best-first
+ (``ccx_cli.search.best_first``) until proven or until a limit, and then carry a bound.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.best_first import search_longer
+from ccx_cli.search.branch_and_bound import WALKED, Reached, Walk
 from ccx_cli.search.chains import Scored, distinct
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.space import SearchSpace, check_length
-from ccx_cli.search.walk import WALKED, Reached, Walk
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import Formula, concepts_of, evaluate
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.formula import Formula, concepts_of, evaluate
 from ccx_cli.threads import threads
 
 

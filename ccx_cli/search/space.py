@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
-from ccx_cli.search.formula import Operator
+from ccx_cli.formulas.formula import Operator
 
 LONGEST = 100
 """Most concepts in a formula; what is much longer could not be read back as text."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.branch_and_bound import WALKED, Walk
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
 from ccx_cli.search.space import SearchSpace
-from ccx_cli.search.walk import WALKED, Walk
 
 
 @dataclass(frozen=True, slots=True)

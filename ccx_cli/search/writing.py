@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain
-from ccx_cli.search.formula import Operator
 
 # The truth table of a concept alone; its other table of one, a leading NOT, starts no chain.
 _CONCEPT = 0b10

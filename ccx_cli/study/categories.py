@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ccx_cli.search.formula import Formula, positive_concepts
+from ccx_cli.formulas.formula import Formula, positive_concepts
 
 
 def count_categories(formulas: Iterable[Formula], category_of: Mapping[int, str]) -> Counter[str]:

@@ -13,7 +13,7 @@ from ccx_cli.probe.interventions import Change, Intervention
 from ccx_cli.probe.networks.loading import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.study.opened import OpenedRun
+from ccx_cli.runs.opened import OpenedRun
 from ccx_cli.threads import threads
 
 MOST_CLASSES = 3

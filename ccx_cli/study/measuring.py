@@ -16,6 +16,8 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.activations import image_batches
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
+from ccx_cli.runs.opened import OpenedRun, UnitInData, each_unit
+from ccx_cli.runs.stored import formula_of
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record, UnitLines
@@ -27,8 +29,6 @@ from ccx_cli.study.metrics import (
     mean_and_deviation,
     measure,
 )
-from ccx_cli.study.opened import OpenedRun, UnitInData, each_unit
-from ccx_cli.study.stored import formula_of
 from ccx_cli.threads import threads
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
+from ccx_cli.runs.opened import OpenedRun
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.strategy import strategy_from_identity
 from ccx_cli.store.lines import Record
 from ccx_cli.store.locks import writing
 from ccx_cli.study.chance import against_chance, false_discovery_rates, null_of_units
 from ccx_cli.study.measuring import kept_lines
-from ccx_cli.study.opened import OpenedRun
 
 NULL = "null_ious"
 

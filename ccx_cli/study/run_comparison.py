@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ccx_cli.search.algebra import canonical_key
-from ccx_cli.search.formula import And, Concept, Formula, Not, Or
+from ccx_cli.formulas.algebra import canonical_key
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
+from ccx_cli.runs.stored import StoredRun, formula_of, names_of
 from ccx_cli.store.lines import Record
-from ccx_cli.study.stored import StoredRun, formula_of, names_of
 
 
 @dataclass(frozen=True, slots=True)

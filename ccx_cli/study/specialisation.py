@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from ccx_cli.search.algebra import canonical_key
-from ccx_cli.search.formula import Formula, left_of
+from ccx_cli.formulas.algebra import canonical_key
+from ccx_cli.formulas.formula import Formula, left_of
 
 
 class Specialisation(StrEnum):

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.search.algebra import canonical_key
+from ccx_cli.formulas.algebra import canonical_key
+from ccx_cli.formulas.formula import Formula, concepts_of, negated_concepts, positive_concepts
+from ccx_cli.runs.stored import formula_of
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.formula import Formula, concepts_of, negated_concepts, positive_concepts
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.study.categories import dominant_category
-from ccx_cli.study.stored import formula_of
 
 THRESHOLD = 0.04
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.formulas.formula import Formula
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, top_threshold
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.formula import Formula
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.study.categories import count_categories
 from ccx_cli.threads import threads

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.probe.upsampling import upsample
+from ccx_cli.runs.stored import formula_of
 from ccx_cli.store.lines import Record
 from ccx_cli.study.metrics import ImageCounts
-from ccx_cli.study.stored import formula_of
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.index import ConceptIndex

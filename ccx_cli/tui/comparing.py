@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.printable import printable
+from ccx_cli.runs.stored import StoredRun
 from ccx_cli.study.run_comparison import RangePair, Tally, compare_runs, tally
-from ccx_cli.study.stored import StoredRun
 from ccx_cli.tui.rows import Sorting, sort_rows
 
 if TYPE_CHECKING:
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 
 @dataclass(frozen=True)

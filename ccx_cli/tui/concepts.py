@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Footer, Input, Static
 
-from ccx_cli.search.formula import quoted
+from ccx_cli.formulas.formula import quoted
 from ccx_cli.tui.asking import ConceptAsked
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.rows import CONCEPT_KEYS, ConceptRow, Sorting, concept_rows, sort_rows

@@ -239,7 +239,7 @@ def pictures_of_range(
 
 def pictures_of_concept(run: OpenRun, number: int) -> PictureList:
     """Choose the images that carry a concept on most pixels; the first ones win ties."""
-    from ccx_cli.search.formula import Concept
+    from ccx_cli.formulas.formula import Concept
     from ccx_cli.search.scoring import holds_in
     from ccx_cli.study.unit_images import mask_of
 

@@ -15,8 +15,8 @@ from textual.suggester import Suggester
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from ccx_cli.formulas.formula import quoted
 from ccx_cli.printable import printable
-from ccx_cli.search.formula import quoted
 from ccx_cli.tui.looking import Trial, UnitLook, try_formula
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.view import Answer, in_thread

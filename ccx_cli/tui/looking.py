@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.formulas.formula import Formula, concepts_of, length_of, names_in, to_text
 from ccx_cli.printable import printable
-from ccx_cli.search.formula import Formula, concepts_of, length_of, names_in, to_text
+from ccx_cli.runs.stored import formula_of
 from ccx_cli.store.lines import Record
-from ccx_cli.study.stored import formula_of
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.index import ConceptIndex
+    from ccx_cli.formulas.parse import Vocabulary
     from ccx_cli.probe.activations import Activations
-    from ccx_cli.search.parse import Vocabulary
+    from ccx_cli.runs.viewed import ViewedRun
     from ccx_cli.study.unit_images import UnitImages
-    from ccx_cli.study.viewed import ViewedRun
 
 _FINE_BINS = 2400
 
@@ -158,7 +158,7 @@ def look_closely(
 
 def shorter(record: Record) -> str | None:
     """Write the shortest formula equivalent to a record's, ``None`` unless it is shorter."""
-    from ccx_cli.search.algebra import simplify
+    from ccx_cli.formulas.algebra import simplify
 
     formula = formula_of(record)
     if formula is None:
@@ -201,7 +201,7 @@ def try_formula(text: str, vocabulary: Vocabulary, look: UnitLook) -> Trial:
     UsageError
         If the text is no formula.
     """
-    from ccx_cli.search.parse import parse_formula
+    from ccx_cli.formulas.parse import parse_formula
     from ccx_cli.search.scoring import holds_in
 
     formula: Formula = parse_formula(text, vocabulary)

@@ -16,9 +16,9 @@ from ccx_cli.printable import printable
 from ccx_cli.store.locks import is_being_written
 
 if TYPE_CHECKING:
-    from ccx_cli.search.parse import Vocabulary
+    from ccx_cli.formulas.parse import Vocabulary
+    from ccx_cli.runs.viewed import ViewedRun
     from ccx_cli.store.paths import Roots
-    from ccx_cli.study.viewed import ViewedRun
     from ccx_cli.tui.looking import UnitLook
 
 _UNIT = re.compile(rb'^\{"unit": ?(\d+)', re.MULTILINE)
@@ -140,8 +140,8 @@ class OpenRun:
     @classmethod
     def read(cls, directory: Path, roots: Roots) -> OpenRun:
         """Read a run's header and lines, as far as they can be read."""
-        from ccx_cli.store.results import ResultsRun
-        from ccx_cli.study.viewed import view_run
+        from ccx_cli.runs.results import ResultsRun
+        from ccx_cli.runs.viewed import view_run
 
         # Before the files: what is added while they are read is read next time.
         stamp = _stamp(directory)
@@ -149,8 +149,8 @@ class OpenRun:
 
     def read_again(self, *, always: bool = False) -> bool:
         """Read the lines again if the files have changed; tell whether they were read."""
-        from ccx_cli.store.results import ResultsRun
-        from ccx_cli.study.viewed import view_run
+        from ccx_cli.runs.results import ResultsRun
+        from ccx_cli.runs.viewed import view_run
 
         with self._lock:
             stamp = _stamp(self.view.directory)
@@ -171,7 +171,7 @@ class OpenRun:
 
     def vocabulary(self) -> Vocabulary:
         """Names that a formula may use; raises ``CcxError`` without the data set."""
-        from ccx_cli.search.parse import Vocabulary
+        from ccx_cli.formulas.parse import Vocabulary
 
         with self._lock:
             return Vocabulary({label.number: label.name for label in self.dataset.labels})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ccx_cli.search.formula import (
+from ccx_cli.formulas.formula import (
     concepts_of,
     from_json,
     names_in,

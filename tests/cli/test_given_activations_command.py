@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from ccx_cli.cli.main import main
+from ccx_cli.runs.results import find_run
+from ccx_cli.runs.viewed import view_run
 from ccx_cli.store.paths import resolve_roots
-from ccx_cli.store.results import find_run
-from ccx_cli.study.viewed import view_run
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, Ended

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ccx_cli.runs.opened import open_run
+from ccx_cli.runs.results import find_run
 from ccx_cli.store.paths import resolve_roots
-from ccx_cli.store.results import find_run
-from ccx_cli.study.opened import open_run
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine

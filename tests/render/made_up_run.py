@@ -13,11 +13,11 @@ from PIL import Image
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.broden_csv import ImageRow, Label
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
 from ccx_cli.probe.activations import Activations
-from ccx_cli.search.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.results import ResultsRun
-from ccx_cli.study.viewed import ViewedRun, view_run
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import random_pixels

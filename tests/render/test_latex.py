@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
 from ccx_cli.render.latex import bibtex, commented, escaped, latex_table
-from ccx_cli.search.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.runs.references import CLUSTERED, COMPOSITIONAL
 from ccx_cli.store.lines import Record
-from ccx_cli.study.references import CLUSTERED, COMPOSITIONAL
 
 NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
 ABOUT: dict[str, Any] = {"model": "my_net", "layer": "block.4", "subset": "all"}

@@ -10,9 +10,9 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from PIL import Image
 
+from ccx_cli.formulas.formula import And, Concept, Not, to_json
 from ccx_cli.probe.activations import Activations
 from ccx_cli.render.panel import Row, draw_panel, draw_published, rows_of
-from ccx_cli.search.formula import And, Concept, Not, to_json
 from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 

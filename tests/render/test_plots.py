@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json
 from ccx_cli.render.plots import plot_categories, plot_ious
-from ccx_cli.search.formula import And, Concept, Formula, Not, Or, to_json
 from ccx_cli.store.lines import Record
 
 CATEGORY_OF = {1: "object", 2: "object", 3: "color", 4: "part"}

@@ -24,9 +24,9 @@ from ccx_cli.render.report.mask_text import mask_text
 from ccx_cli.render.report.thumbnails import SIDE, thumbnail
 from ccx_cli.render.report.unit_part import Choice, histogram
 from ccx_cli.render.report.writing import Written, write_report
+from ccx_cli.runs.viewed import ViewedRun
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, look_at_unit
-from ccx_cli.study.viewed import ViewedRun
 
 if TYPE_CHECKING:
     from tests.heard_progress import HeardProgress

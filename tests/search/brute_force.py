@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain
 from ccx_cli.search.counts import DataCounts, count_data
-from ccx_cli.search.formula import Operator
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import Chain
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.formula import Operator
 from ccx_cli.search.space import SearchSpace
 
 if TYPE_CHECKING:
+    from tests.dense_search import best_chain, dense_beam, iou_of, mask_of
     from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
-    from tests.search.dense_search import best_chain, dense_beam, iou_of, mask_of
 else:
     from dense_search import best_chain, dense_beam, iou_of, mask_of
     from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels

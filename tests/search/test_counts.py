@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ccx_cli.errors import CcxError
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, extended_rows, sets_in
 from ccx_cli.search.counts import DataCounts, Rows, count_data, intersection_rows, pair_hits
-from ccx_cli.search.formula import Operator
 
 if TYPE_CHECKING:
+    from tests.dense_search import mask_of
     from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
-    from tests.search.dense_search import mask_of
 else:
     from dense_search import mask_of
     from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels

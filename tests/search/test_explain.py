@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from ccx_cli.formulas.formula import from_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.branch_and_bound import Walk
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explain import Explainer
-from ccx_cli.search.formula import from_json, to_text
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import BeamStrategy
-from ccx_cli.search.walk import Walk
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, random_pixels

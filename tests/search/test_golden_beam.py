@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.formulas.formula import Formula, evaluate
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import sets_in
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.formula import Formula, evaluate
 
 if TYPE_CHECKING:
     from tests.golden_data import GoldenNetwork

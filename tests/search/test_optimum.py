@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.formula import Operator
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
 from ccx_cli.search.space import SearchSpace
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.search.beam import BeamSettings
-from ccx_cli.search.formula import Operator
 from ccx_cli.search.optimum import OptimumSettings
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain
-from ccx_cli.search.formula import Operator
 from ccx_cli.search.writing import written_best
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from ccx_cli.errors import DamagedDataError
-from ccx_cli.search.formula import Formula, to_json, to_text
-from ccx_cli.search.parse import Vocabulary, parse_formula
+from ccx_cli.formulas.formula import Formula, to_json, to_text
+from ccx_cli.formulas.parse import Vocabulary, parse_formula
+from ccx_cli.runs.stored import StoredRun, names_of
 from ccx_cli.study.run_comparison import Tally, compare_runs, tally
-from ccx_cli.study.stored import StoredRun, names_of
 
 NAMES = {1: "sky", 2: "red wine", 3: 'a "b"', 4: "not"}
 OTHER_NAMES = {1: 'a "b"', 2: "not", 3: "sky", 4: "red wine"}

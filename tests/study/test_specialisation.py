@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ccx_cli.search.formula import Formula
-from ccx_cli.search.parse import Vocabulary, parse_formula
+from ccx_cli.formulas.formula import Formula
+from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.study.specialisation import (
     Common,
     Specialisation,

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.formulas.formula import from_json, to_json
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.formula import from_json, to_json
 from ccx_cli.study.categories import count_categories, dominant_category
 from ccx_cli.study.summary import (
     CategorySummary,
@@ -164,7 +164,7 @@ def test_distances_are_those_of_the_masks(
 
 def dense(formula: Any, index: ConceptIndex) -> NDArray[np.bool_]:
     """Where a formula holds, pixel by pixel."""
-    from ccx_cli.search.formula import evaluate
+    from ccx_cli.formulas.formula import evaluate
 
     local = index.offsets[:-1, None] + index.maps.astype(np.int64)
     pixel_sets = index.local_sets[local]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ccx_cli.formulas.formula import And, Concept, Not, to_json
 from ccx_cli.probe.activations import Activations
-from ccx_cli.search.formula import And, Concept, Not, to_json
 from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 

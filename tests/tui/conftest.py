@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.viewed import view_run
 from ccx_cli.store.paths import Roots, resolve_roots
-from ccx_cli.store.results import ResultsRun
-from ccx_cli.study.viewed import view_run
 from ccx_cli.tui.reading import OpenRun
 
 if TYPE_CHECKING:

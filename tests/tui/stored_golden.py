@@ -13,13 +13,13 @@ from ccx_cli.concepts.index import build_index, index_cache, load_index
 from ccx_cli.probe.activations import KIND, VERSION, open_activations, shard_name
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import SilentProgress
+from ccx_cli.runs.job import ExplainJob
+from ccx_cli.runs.results import ResultsRun
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explain import Explainer
-from ccx_cli.search.job import ExplainJob
 from ccx_cli.search.optimum import OptimumSettings
 from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy, Strategy
-from ccx_cli.store.results import ResultsRun
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:

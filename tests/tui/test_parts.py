@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccx_cli.search.algebra import equivalent
-from ccx_cli.search.formula import And, Concept, Not, Or, from_json, to_json, to_text
+from ccx_cli.formulas.algebra import equivalent
+from ccx_cli.formulas.formula import And, Concept, Not, Or, from_json, to_json, to_text
 from ccx_cli.store.lines import Record
 from ccx_cli.tui import compare, concept, concepts, runs, unit_ranges, units
 from ccx_cli.tui.drawing import lit

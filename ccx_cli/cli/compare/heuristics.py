@@ -30,12 +30,12 @@ from ccx_cli.errors import UsageError, suggestion
 if TYPE_CHECKING:
     from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.concepts.index import ConceptIndex
-    from ccx_cli.concepts.shapes import Shapes
     from ccx_cli.probe.activations import Activations
     from ccx_cli.probe.range_cache import RangeCache
     from ccx_cli.progress import Progress
+    from ccx_cli.published.shapes import Shapes
+    from ccx_cli.published.trials import Summary, Trial, UnitRanges
     from ccx_cli.search.explanation import Names
-    from ccx_cli.study.heuristics import Summary, Trial, UnitRanges
 
 HEURISTIC_UNITS = 100
 PLOT_FORMS = (".png", ".svg", ".pdf")
@@ -164,10 +164,10 @@ def heuristics(
     )
     from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.probe.range_cache import RangeCache
+    from ccx_cli.published.trials import compare_searches, needs_shapes, searches_of, summarise
     from ccx_cli.search.beam import BeamSettings
     from ccx_cli.search.counts import count_data
     from ccx_cli.search.explanation import Names
-    from ccx_cli.study.heuristics import compare_searches, needs_shapes, searches_of, summarise
 
     names = parse_searches(heuristic)
     settings = BeamSettings(length, beam_limit)
@@ -212,7 +212,7 @@ def heuristics(
         if silent:
             progress.note(f"{silent:,} of {len(chosen):,} units have no pixel in range.")
         if plot is not None and trials:
-            from ccx_cli.study.heuristics_plot import plot_trials
+            from ccx_cli.published.trials_plot import plot_trials
 
             title = f"{inputs.choice.describe()}: {len(trials) // len(names):,} ranges"
             plot_trials(trials, f"{title}, length {length}, beam {beam_limit}", plot)
@@ -227,7 +227,7 @@ def parse_searches(text: str) -> list[str]:
     UsageError
         If one is not known, or there is none.
     """
-    from ccx_cli.study.heuristics import SEARCHES
+    from ccx_cli.published.trials import SEARCHES
 
     names = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
     for name in names:
@@ -256,7 +256,7 @@ def check_plot(path: Path, force: bool) -> None:
 def prepare_shapes(inputs: Inputs, index: ConceptIndex, progress: Progress) -> Shapes:
     """Measure what the cache of shapes lacks, and load it."""
     from ccx_cli.cli.inputs.gathering import concept_cache
-    from ccx_cli.concepts.shapes import build_shapes, load_shapes, shapes_cache
+    from ccx_cli.published.shapes import build_shapes, load_shapes, shapes_cache
 
     cache = shapes_cache(concept_cache(inputs))
     build_shapes(index, cache, workers=inputs.workers, progress=progress)

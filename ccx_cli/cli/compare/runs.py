@@ -17,8 +17,8 @@ from ccx_cli.cli.output import Column, Record, writing_to
 
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
+    from ccx_cli.runs.stored import StoredRun
     from ccx_cli.study.run_comparison import RangePair
-    from ccx_cli.study.stored import StoredRun
 
 
 MOST_SPANS = 5
@@ -98,9 +98,9 @@ def runs(
       ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
     """
     from ccx_cli.cli.places import roots_of
-    from ccx_cli.store.results import find_run
+    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.stored import read_run
     from ccx_cli.study.run_comparison import compare_runs
-    from ccx_cli.study.stored import read_run
 
     with (
         reporting(talk) as progress,

@@ -175,7 +175,7 @@ def explanation_record(
     found: ThresholdExplanation, name_of: Callable[[int], str], category_of: dict[int, str]
 ) -> Record:
     """Return the row of one unit at one threshold."""
-    from ccx_cli.search.formula import positive_concepts, to_json, to_text
+    from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
     from ccx_cli.study.thresholds import is_high
 
     formula = found.formula

@@ -167,7 +167,7 @@ def caches(ctx: typer.Context, _incomplete: str) -> Offered:
 
 def _runs(ctx: typer.Context) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the stored runs with what their headers say, nothing of damaged ones."""
-    from ccx_cli.store.results import stored_runs
+    from ccx_cli.runs.results import stored_runs
 
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
         with suppress(Exception):
@@ -187,7 +187,7 @@ def _is_of(about: dict[str, Any], model: str) -> bool:
 
 def _named_run(ctx: typer.Context) -> Path | None:
     """Find the run that the command line names, the last one where it may name one."""
-    from ccx_cli.store.results import find_run
+    from ccx_cli.runs.results import find_run
 
     if not {"run_name", "a"} & ctx.params.keys():
         return None

@@ -163,9 +163,9 @@ def devices(_ctx: typer.Context, _incomplete: str) -> Offered:
 @Completer
 def sources(ctx: typer.Context, _incomplete: str) -> Offered:
     """Offer what ``ccx fetch`` gets."""
+    from ccx_cli.fetching.sources import BRODEN
     from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
     from ccx_cli.probe.weights.published import PLACES365
-    from ccx_cli.store.sources import BRODEN
 
     taken = set(ctx.params.get("names") or ())
     known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]

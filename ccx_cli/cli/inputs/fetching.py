@@ -10,15 +10,15 @@ from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.settings.levels import mirrors_set
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.fetching.downloads import Ways, obtain
+from ccx_cli.fetching.holdings import Holding, inspect, verify
+from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.own_networks import is_own
 from ccx_cli.probe.networks.timm_networks import is_timm
 from ccx_cli.probe.weights.published import PLACES365, imagenet_here, imagenet_source
 from ccx_cli.progress import Progress
-from ccx_cli.store.downloads import Ways, obtain
-from ccx_cli.store.holdings import Holding, inspect, verify
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.sources import BRODEN, Source, check_mirrors
 
 ALL = "all"
 _IMAGENET = "imagenet/"

@@ -21,13 +21,13 @@ from ccx_cli.probe.given_activations import GivenActivations
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
+from ccx_cli.runs.job import ExplainJob, Split
+from ccx_cli.runs.provenance import PACKAGES
+from ccx_cli.runs.results import ResultsRun
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.explain import Explainer
-from ccx_cli.search.job import ExplainJob, Split
 from ccx_cli.search.strategy import Strategy
-from ccx_cli.store.results import ResultsRun
 from ccx_cli.store.shards import ShardedCache
-from ccx_cli.study.provenance import PACKAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,12 @@ from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.networks.catalog import NetworkChoice
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
-from ccx_cli.search.job import ExplainJob
+from ccx_cli.runs.job import ExplainJob
+from ccx_cli.runs.opened import open_run
+from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.stored import StoredRun
 from ccx_cli.search.strategy import strategy_from_identity
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.results import ResultsRun
-from ccx_cli.study.opened import open_run
-from ccx_cli.study.stored import StoredRun
 
 _SHOWN = 12
 

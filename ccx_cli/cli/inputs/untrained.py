@@ -10,10 +10,10 @@ from ccx_cli.cli.network_options import NetworkOptions, Precision
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
-from ccx_cli.search.job import ExplainJob
+from ccx_cli.runs.job import ExplainJob
+from ccx_cli.runs.opened import OpenedRun
+from ccx_cli.runs.stored import StoredRun
 from ccx_cli.search.strategy import Strategy, strategy_from_identity
-from ccx_cli.study.opened import OpenedRun
-from ccx_cli.study.stored import StoredRun
 
 _EXTRAS = ("ties", "within")
 

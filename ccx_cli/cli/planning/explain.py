@@ -14,8 +14,8 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.probe.range_cache import ranges_cache, units_with_ranges
 from ccx_cli.probe.ranges import Range, RangeMethod
+from ccx_cli.runs.results import ResultsRun
 from ccx_cli.search.strategy import Strategy
-from ccx_cli.store.results import ResultsRun
 from ccx_cli.store.shards import ShardedCache
 
 

@@ -26,8 +26,8 @@ from ccx_cli.probe.activations import activations_cache
 from ccx_cli.probe.given_activations import GivenActivations
 from ccx_cli.probe.networks.catalog import NetworkChoice
 from ccx_cli.progress import SilentProgress
+from ccx_cli.runs.results import ResultsRun, stored_runs
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.results import ResultsRun, stored_runs
 from ccx_cli.store.shards import ShardedCache
 
 # A rough rate, that of benchmarks/README.md: 22,210 images in 23 s in two processes.

@@ -10,9 +10,9 @@ from ccx_cli.cli.inputs.jobs import name_run
 from ccx_cli.cli.inputs.untrained import ranges_like, strategy_like
 from ccx_cli.cli.planning.dry_run import Step
 from ccx_cli.cli.planning.inputs import plan_caches, plan_units
+from ccx_cli.runs.opened import OpenedRun
+from ccx_cli.runs.stored import StoredRun
 from ccx_cli.study.measuring import MeasureSettings, kept_lines
-from ccx_cli.study.opened import OpenedRun
-from ccx_cli.study.stored import StoredRun
 
 
 def plan_importance(opened: OpenedRun, units: Sequence[int], *, per_unit: bool) -> list[Step]:

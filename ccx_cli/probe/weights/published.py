@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
 from ccx_cli.probe.weights.weight_files import IMAGENET_STEMS, PLACES365_FILES
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.sources import Source
 
 _PLACES365_HOST = "http://places2.csail.mit.edu/models_places365/"
 # The one that another project published.

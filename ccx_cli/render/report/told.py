@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccx_cli.errors import CcxError
+from ccx_cli.formulas.formula import quoted
 from ccx_cli.printable import printable
-from ccx_cli.search.formula import quoted
+from ccx_cli.runs.references import references_of
+from ccx_cli.runs.stored import names_of
 from ccx_cli.store.lines import Record, UnitLines
 from ccx_cli.study.metrics import METRICS
-from ccx_cli.study.references import references_of
-from ccx_cli.study.stored import names_of
 from ccx_cli.study.summary import summarise_concepts
 
 if TYPE_CHECKING:
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 _PATHS = ("model", "dataset", "segmentation", "activations", "weights")
 _OF_THIS_MACHINE = ("rebuild",)

@@ -17,7 +17,7 @@ from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
 if TYPE_CHECKING:
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 BINS = 72
 

@@ -23,7 +23,7 @@ from ccx_cli.store.atomic import move_directory_into_place, naming, replacing
 from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
-    from ccx_cli.study.viewed import ViewedRun
+    from ccx_cli.runs.viewed import ViewedRun
 
 PAGE = "index.html"
 _MARK = b'<meta name="generator" content="ccx">'

@@ -1,0 +1,1 @@
+"""Downloads from hosts that fail: mirrors, resuming, unpacking."""

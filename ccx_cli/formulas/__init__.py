@@ -1,0 +1,1 @@
+"""Formulas of concepts: the tree, its text, and what it means."""

@@ -1,0 +1,303 @@
+"""Reads formulas that people write: ``(water OR river) AND NOT blue``.
+
+``OR`` binds least, then ``AND``, then ``NOT``; operators of one kind group to the left. ``|``,
+``&``, ``~`` and ``!`` are read as well. A name of several words needs no quotes; one with commas,
+parentheses or quotes in it, or that is itself ``and``, ``or`` or ``not``, stands in quotes, with a
+backslash before a quote inside. ``#12`` is the concept with label number 12.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.formulas.formula import KEYWORDS, And, Concept, Formula, Not, Or
+
+MAX_CHARACTERS = 10_000
+MAX_LEVELS = 200
+
+_SUFFIXES = ("-s", "-c")
+_NUMBER = re.compile(r"#([0-9]{1,9})")
+_TOKEN = re.compile(
+    r"""(?P<word>[^\s()|&~!,"'\\][^\s()|&~!,"\\]*)
+    |"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'
+    |(?P<space>\s+)|(?P<symbol>[()~!]|\|\|?|&&?)""",
+    re.DOTALL | re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_SYMBOLS = {"|": "OR", "||": "OR", "&": "AND", "&&": "AND", "~": "NOT", "!": "NOT"}
+_PRECEDENCE = {"OR": 1, "AND": 2, "NOT": 3}
+_OPERAND = 'a concept, NOT or "(" is expected'
+_OPERATOR = "AND, OR, AND NOT or the end is expected"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names of concepts and their label numbers.
+
+    Attributes
+    ----------
+    names
+        Label number to name, as ``label.csv`` has it.
+    """
+
+    names: Mapping[int, str]
+
+    def number(self, name: str) -> int:
+        """Return the label number of the concept that ``name`` means.
+
+        The name as it is comes first, then ``#12`` for label number 12, then the name whatever its
+        case, then without the suffix of its category, ``street`` for ``street-s``.
+
+        Raises
+        ------
+        UsageError
+            If no concept is called so, or more than one.
+        """
+        return self._number(name)
+
+    def name(self, number: int) -> str:
+        """Return the name of the concept with a label number.
+
+        Raises
+        ------
+        UsageError
+            If no concept has this number.
+        """
+        if number not in self.names:
+            raise _no_such_number(number, "")
+        return self.names[number]
+
+    def _number(self, name: str, where: str = "") -> int:
+        folded = name.casefold()
+        if not (numbers := self._exact.get(name, ())):
+            if match := _NUMBER.fullmatch(name):
+                if int(match[1]) not in self.names:
+                    raise _no_such_number(int(match[1]), where)
+                return int(match[1])
+            numbers = self._folded.get(folded) or self._stems.get(folded, ())
+        if len(numbers) == 1:
+            return numbers[0]
+        if numbers:
+            meanings = " or ".join(f"{self.names[number]} (#{number})" for number in numbers)
+            raise UsageError(
+                f"The name {_shown(name)}{where} may mean {meanings}: write "
+                f"{' or '.join(f'#{number}' for number in numbers)} instead."
+            )
+        raise UsageError(f"No concept is called {_shown(name)}{where}{self._mend(name)}")
+
+    def _mend(self, name: str) -> str:
+        words = name.split()
+        if len(words) > 1 and all(self._knows(word) for word in words):
+            return f": put AND, OR or AND NOT between {words[0]} and {words[1]}."
+        known = self._exact
+        near = suggestion(name, known) or suggestion(name.casefold(), known)
+        return near or ": the names are those of the data set's label.csv."
+
+    def _knows(self, word: str) -> bool:
+        folded = word.casefold()
+        return folded in self._folded or folded in self._stems
+
+    @cached_property
+    def _exact(self) -> dict[str, tuple[int, ...]]:
+        return _numbers_by((name, number) for number, name in self.names.items())
+
+    @cached_property
+    def _folded(self) -> dict[str, tuple[int, ...]]:
+        return _numbers_by((name.casefold(), number) for number, name in self.names.items())
+
+    @cached_property
+    def _stems(self) -> dict[str, tuple[int, ...]]:
+        return _numbers_by(
+            (name[: -len(suffix)].casefold(), number)
+            for number, name in self.names.items()
+            for suffix in _SUFFIXES
+            if name.casefold().endswith(suffix)
+        )
+
+
+def parse_formula(text: str, vocabulary: Vocabulary) -> Formula:
+    """Read a formula.
+
+    Parameters
+    ----------
+    text
+        What ``to_text`` wrote, or what somebody typed: 10,000 characters at most, 200 levels deep
+        at most, counting parentheses and operators.
+    vocabulary
+        The names there are.
+
+    Returns
+    -------
+    The tree; for what ``to_text`` wrote, the tree it was given.
+
+    Raises
+    ------
+    UsageError
+        Says where the text is no formula and what was expected there.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise UsageError(
+            f"The formula has {len(text):,} characters, more than {MAX_CHARACTERS:,}: shorten it."
+        )
+    tree = _Tree(vocabulary)
+    last: _Token | None = None
+    for token in _joined(_tokens(text)):
+        tree.take(token)
+        last = token
+    if last is None:
+        raise UsageError('The formula is empty: write one such as "(water OR river) AND NOT blue".')
+    return tree.finished(last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """``kind`` is a key of ``_PRECEDENCE``, a parenthesis, ``word`` or ``name``."""
+
+    kind: str
+    text: str
+    character: int
+
+    def __str__(self) -> str:
+        return f"{_shown(self.text)} at character {self.character:,}"
+
+
+class _Tree:
+    """Builds a tree from tokens by precedence, without recursion; knows each operand's depth."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._operands: list[tuple[Formula, int]] = []
+        self._pending: list[_Token] = []
+        self._levels = 0
+        self._complete = False
+
+    def take(self, token: _Token) -> None:
+        if self._complete:
+            self._take_after_operand(token)
+        else:
+            self._take_operand(token)
+
+    def finished(self, last: _Token) -> Formula:
+        if not self._complete:
+            raise UsageError(f"The formula ends after {last}, where {_OPERAND}.")
+        self._reduce(0)
+        if self._pending:
+            raise UsageError(f'The formula never closes {self._pending[-1]}: add a ")".')
+        return self._operands[0][0]
+
+    def _take_operand(self, token: _Token) -> None:
+        if token.kind == "name":
+            number = self._vocabulary._number(
+                token.text, f" (character {token.character:,} of the formula)"
+            )
+            self._operands.append((Concept(number), 0))
+            self._complete = True
+        elif token.kind in {"NOT", "("}:
+            self._levels += 1
+            if self._levels > MAX_LEVELS:
+                raise _too_deep(token)
+            self._pending.append(token)
+        else:
+            raise UsageError(f"The formula has {token}, where {_OPERAND}.")
+
+    def _take_after_operand(self, token: _Token) -> None:
+        if token.kind in {"AND", "OR"}:
+            self._reduce(_PRECEDENCE[token.kind])
+            self._pending.append(token)
+            self._complete = False
+        elif token.kind == ")":
+            self._reduce(0)
+            if not self._pending:
+                raise UsageError(f'The formula has {token} without a "(" before it: leave it out.')
+            self._pending.pop()
+            self._levels -= 1
+        else:
+            raise UsageError(f"The formula has {token}, where {_OPERATOR}.")
+
+    def _reduce(self, precedence: int) -> None:
+        """Apply the operators that bind as close as ``precedence`` or closer, up to a "("."""
+        while self._pending and _PRECEDENCE.get(self._pending[-1].kind, -1) >= precedence:
+            token = self._pending.pop()
+            right, depth = self._operands.pop()
+            built: Formula
+            if token.kind == "NOT":
+                self._levels -= 1
+                built = Not(right)
+            else:
+                left, left_depth = self._operands.pop()
+                depth = max(depth, left_depth)
+                built = And(left, right) if token.kind == "AND" else Or(left, right)
+            if depth == MAX_LEVELS:
+                raise _too_deep(token)
+            self._operands.append((built, depth + 1))
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    start = 0
+    while start < len(text):
+        match = _TOKEN.match(text, start)
+        if match is None:
+            raise _stray(text[start], start + 1)
+        found = match[0]
+        match match.lastgroup:
+            case "word":
+                kind = found.upper() if found.upper() in KEYWORDS else "word"
+                yield _Token(kind, found, start + 1)
+            case "symbol":
+                yield _Token(_SYMBOLS.get(found, found), found, start + 1)
+            case "double" | "single":
+                yield _Token("name", _ESCAPE.sub(r"\1", found[1:-1]), start + 1)
+        start = match.end()
+
+
+def _joined(tokens: Iterator[_Token]) -> Iterator[_Token]:
+    """Make one name of words that stand side by side."""
+    for are_words, group in groupby(tokens, lambda token: token.kind == "word"):
+        if are_words:
+            words = list(group)
+            name = " ".join(word.text for word in words)
+            yield _Token("name", name, words[0].character)
+        else:
+            yield from group
+
+
+def _stray(character: str, position: int) -> UsageError:
+    if character in "\"'":
+        return UsageError(
+            f"The formula never closes the quote at character {position:,}: add a {character}."
+        )
+    return UsageError(
+        f"The formula has {_shown(character)} at character {position:,} outside quotes: put the "
+        "name that it belongs to in double quotes."
+    )
+
+
+def _too_deep(token: _Token) -> UsageError:
+    return UsageError(
+        f"The formula is more than {MAX_LEVELS} levels deep, see {token}: use fewer parentheses or "
+        "operators."
+    )
+
+
+def _no_such_number(number: int, where: str) -> UsageError:
+    return UsageError(
+        f"No concept has the label number {number}{where}: the numbers are those of the data set's "
+        "label.csv."
+    )
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:59]}\N{HORIZONTAL ELLIPSIS}")
+
+
+def _numbers_by(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for name, number in pairs:
+        numbers[name].add(number)
+    return {name: tuple(sorted(found)) for name, found in numbers.items()}

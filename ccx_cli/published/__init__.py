@@ -1,0 +1,1 @@
+"""What exists only to reproduce the published programs: their heuristics, shapes and trials."""

@@ -1,0 +1,234 @@
+"""What heuristics save: formulas visited and time, range by range, beside beam and optimum.
+
+The comparison of Clustered Compositional Explanations (La Rosa et al., NeurIPS 2023, section 4.1).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.hits import count_hits
+from ccx_cli.probe.ranges import Range
+from ccx_cli.published.heuristic_strategy import HeuristicStrategy
+from ccx_cli.published.heuristics import Heuristic
+from ccx_cli.published.shapes import Shapes
+from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.chains import Scored
+from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.optimum import OptimumSettings
+from ccx_cli.search.strategy import Answer, BeamStrategy, OptimalStrategy
+
+BEAM, OPTIMAL = "beam", "optimal"
+SEARCHES = (*(heuristic.value for heuristic in Heuristic), BEAM, OPTIMAL)
+UnitRanges = tuple[int, NDArray[np.float32], Sequence[Range]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSearch:
+    """A search under comparison.
+
+    Attributes
+    ----------
+    name
+        One of ``SEARCHES``.
+    answer
+        Searches one range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the
+        images' tables, ``(n_local,)`` int32. ``visited`` does not count single concepts.
+    """
+
+    name: str
+    answer: Callable[[NDArray[np.int32], NDArray[np.int32]], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One search of one range.
+
+    Attributes
+    ----------
+    unit, cluster
+        Which range.
+    search
+        Its name.
+    seconds
+        Time it took, hits and shapes of concepts known.
+    visited
+        Formulas of two and more concepts whose exact IoU it asked for; for ``optimal`` triples
+        counted, and longer chains expanded.
+    best
+        What it found, or ``None`` if no concept meets the range.
+    """
+
+    unit: int
+    cluster: int
+    search: str
+    seconds: float
+    visited: int
+    best: Scored | None
+
+    @property
+    def iou(self) -> float:
+        """IoU of what was found, 0 for nothing."""
+        return 0.0 if self.best is None else self.best.iou
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One search over all ranges: means and standard deviations.
+
+    Attributes
+    ----------
+    search
+        Its name.
+    ranges
+        How many.
+    visited, seconds
+        ``(mean, deviation)``, as in ``Trial``; the deviation is of these ranges themselves, so 0
+        for one.
+    iou
+        Mean IoU.
+    best
+        Ranges where no other search found a larger IoU.
+    """
+
+    search: str
+    ranges: int
+    visited: tuple[float, float]
+    seconds: tuple[float, float]
+    iou: float
+    best: int
+
+
+def needs_shapes(names: Iterable[str]) -> bool:
+    """Tell whether one of these searches estimates by the shapes of concepts."""
+    return bool({Heuristic.MMESH.value, Heuristic.CFH.value, Heuristic.AREAS.value} & set(names))
+
+
+def searches_of(
+    names: Iterable[str],
+    settings: BeamSettings,
+    index: ConceptIndex,
+    data: DataCounts,
+    shapes: Shapes | None,
+) -> list[ComparedSearch]:
+    """Make the searches to compare.
+
+    Parameters
+    ----------
+    names
+        Of ``SEARCHES``.
+    settings
+        Length and width of the beam.
+    index, data
+        The data set.
+    shapes
+        Of its concepts; ``None`` will do where ``needs_shapes`` says no.
+    """
+    return [_search(name, settings, index, data, shapes) for name in names]
+
+
+def _search(
+    name: str,
+    settings: BeamSettings,
+    index: ConceptIndex,
+    data: DataCounts,
+    shapes: Shapes | None,
+) -> ComparedSearch:
+    if name == OPTIMAL:
+        optimum = OptimalStrategy(OptimumSettings(settings.length))
+        return ComparedSearch(name, lambda hits, _: optimum.answer(data, hits))
+    if name == BEAM:
+        beam = BeamStrategy(settings)
+
+        def answer(hits: NDArray[np.int32], _: NDArray[np.int32]) -> Answer:
+            found = beam.answer(data, hits)
+            pairs_and_longer = max(0, found.visited - data.n_concepts)
+            return Answer(found.best, found.levels, pairs_and_longer)
+
+        return ComparedSearch(name, answer)
+    strategy = HeuristicStrategy(Heuristic(name), settings, index, shapes)
+    return ComparedSearch(name, lambda hits, per_local: strategy.answer(data, hits, per_local))
+
+
+def compare_searches(
+    units: Iterable[UnitRanges],
+    index: ConceptIndex,
+    searches: Sequence[ComparedSearch],
+    *,
+    device: str = "cpu",
+) -> Iterator[list[Trial]]:
+    """Search every range of every unit with every search, one after another; time each.
+
+    Parameters
+    ----------
+    units
+        Number, maps ``(n_images, height, width)`` float32, and ranges of each.
+    index
+        The data set.
+    searches
+        From ``searches_of``; each searches the first range once before, so that compiling it
+        counts for nothing.
+    device
+        Where hits are counted.
+
+    Yields
+    ------
+    The trials of a unit; ranges that hold no pixel are left out.
+    """
+    warm = False
+    for unit, maps, ranges in units:
+        hits = count_hits(maps, ranges, index, per_image=True, device=device)
+        assert hits.per_local is not None
+        trials = []
+        for cluster in np.flatnonzero(hits.totals):
+            counted = hits.per_set[cluster], hits.per_local[cluster]
+            if not warm:
+                for search in searches:
+                    search.answer(*counted)
+                warm = True
+            trials += [_time(search, unit, int(cluster), *counted) for search in searches]
+        yield trials
+
+
+def _time(
+    search: ComparedSearch,
+    unit: int,
+    cluster: int,
+    hits: NDArray[np.int32],
+    per_local: NDArray[np.int32],
+) -> Trial:
+    began = time.perf_counter()
+    answer = search.answer(hits, per_local)
+    seconds = time.perf_counter() - began
+    return Trial(unit, cluster, search.name, seconds, answer.visited, answer.best)
+
+
+def summarise(trials: Sequence[Trial]) -> list[Summary]:
+    """Sum up trials, a row a search, in the order in which they come first."""
+    largest: dict[tuple[int, int], float] = {}
+    of_search: dict[str, list[Trial]] = {}
+    for trial in trials:
+        place = trial.unit, trial.cluster
+        largest[place] = max(largest.get(place, 0.0), trial.iou)
+        of_search.setdefault(trial.search, []).append(trial)
+    return [
+        Summary(
+            search=name,
+            ranges=len(own),
+            visited=_mean_and_deviation([trial.visited for trial in own]),
+            seconds=_mean_and_deviation([trial.seconds for trial in own]),
+            iou=float(np.mean([trial.iou for trial in own])),
+            best=sum(trial.iou == largest[trial.unit, trial.cluster] for trial in own),
+        )
+        for name, own in of_search.items()
+    ]
+
+
+def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values))

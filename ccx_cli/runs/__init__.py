@@ -1,0 +1,1 @@
+"""Stored runs: what was found, how it was made, and the job that makes it."""

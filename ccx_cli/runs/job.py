@@ -1,0 +1,169 @@
+"""A run of explanations: what is stored already, what is missing, and the threads that find it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.hits import count_hits
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress
+from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.unit_spans import write_spans
+from ccx_cli.search.explain import Explainer
+from ccx_cli.search.explanation import Explanation
+from ccx_cli.search.scoring import iou_elsewhere
+from ccx_cli.store.lines import Record
+from ccx_cli.store.locks import writing
+from ccx_cli.threads import threads
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images to search, and images to see whether what was found holds there too.
+
+    Attributes
+    ----------
+    name
+        As the data set marks the searched ones: ``train`` or ``val``.
+    images
+        Places of the searched images.
+    held_out
+        Places of the others.
+    elsewhere
+        The concept index of the others.
+    """
+
+    name: str
+    images: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    elsewhere: ConceptIndex
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """Explanations of a layer's units, stored as they are found.
+
+    Attributes
+    ----------
+    explainer
+        Data set, layer and search.
+    activations
+        The layer's maps.
+    ranges
+        Where ranges are found and kept, or ranges given by hand for every unit.
+    results
+        Where the lines are stored.
+    about
+        What the header says of the run.
+    ties
+        Store the formulas that score the same, not only their number.
+    split
+        The images that are searched, if not all are, and those that are held out. The explainer's
+        index is then of the searched ones only.
+    """
+
+    explainer: Explainer
+    activations: Activations
+    ranges: RangeCache | Sequence[Range]
+    results: ResultsRun
+    about: Mapping[str, Any]
+    ties: bool = False
+    split: Split | None = None
+
+    def explain(
+        self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
+    ) -> Generator[list[Record], None, None]:
+        """Yield every unit's records in the order of ``units``, finding what is not stored yet.
+
+        Parameters
+        ----------
+        units
+            Distinct numbers.
+        workers
+            Threads; each holds one unit's maps and counts, and kernels run side by side.
+        session
+            What the header says of this process.
+        progress
+            Told about every unit.
+        """
+        stored = self.results.finished()
+        if all(unit in stored for unit in units) and self.results.has_header():
+            yield from (stored[unit] for unit in units)
+            return
+        with writing(self.results.directory, progress):
+            self.results.drop_torn_line()
+            stored = self.results.finished()
+            missing = [unit for unit in units if unit not in stored]
+            asked = {"asked": write_spans(units), "workers": workers}
+            device = {"device": self.explainer.device}
+            self.results.begin_session(self.about, {**session, **asked, **device})
+            began = time.monotonic()
+            try:
+                with closing(self._find(missing, workers, len(units), progress)) as finding:
+                    for unit in units:
+                        while unit not in stored:
+                            found, records = next(finding)
+                            stored[found] = records
+                        yield stored[unit]
+            finally:
+                if isinstance(self.ranges, RangeCache):
+                    self.ranges.save()
+            seconds = round(time.monotonic() - began, 1)
+            self.results.end_session(units=len(missing), seconds=seconds)
+
+    def _find(
+        self, units: Sequence[int], workers: int, n_units: int, progress: Progress
+    ) -> Generator[tuple[int, list[Record]], None, None]:
+        """Explain units side by side; store and yield each as it is finished."""
+        done = n_units - len(units)
+        with (
+            threads(workers) as pool,
+            progress.task("Explanations", n_units, done=done, unit="units") as task,
+        ):
+            for future in as_completed([pool.submit(self._explain, unit) for unit in units]):
+                unit, records = future.result()
+                self.results.append(records)
+                task.advance()
+                yield unit, records
+
+    def _explain(self, unit: int) -> tuple[int, list[Record]]:
+        everywhere = self.activations.unit(unit)
+        maps = everywhere if self.split is None else everywhere[self.split.images]
+        ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
+        explanations = self.explainer.explain(unit, maps, ranges)
+        names = self.explainer.names
+        records = [each.to_record(names, ties=self.ties) for each in explanations]
+        if self.split is not None:
+            self._add_held_out(records, explanations, ranges, everywhere[self.split.held_out])
+        return unit, records
+
+    def _add_held_out(
+        self,
+        records: list[Record],
+        explanations: Sequence[Explanation],
+        ranges: Sequence[Range],
+        maps: NDArray[np.float32],
+    ) -> None:
+        """Add what the formulas score on the images that were held out."""
+        assert self.split is not None
+        index = self.split.elsewhere
+        hits = count_hits(maps, ranges, index) if ranges else None
+        for record, explanation in zip(records, explanations, strict=True):
+            best, cluster = explanation.answer.best, explanation.cluster
+            iou = None
+            if best is not None and hits is not None and cluster is not None:
+                formula = best.chain.formula(self.explainer.index.concepts)
+                iou = iou_elsewhere(formula, index, hits.per_set[cluster])
+            record["split"] = self.split.name
+            record["held_out_iou"] = iou

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.ranges import Range
+from ccx_cli.published.shapes import measure_concepts
+from ccx_cli.published.trials import (
+    SEARCHES,
+    Summary,
+    Trial,
+    compare_searches,
+    needs_shapes,
+    searches_of,
+    summarise,
+)
+from ccx_cli.published.trials_plot import plot_trials
+from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.chains import Chain, Scored
+from ccx_cli.search.counts import DataCounts
+
+if TYPE_CHECKING:
+    from tests.golden_data import GoldenNetwork
+else:
+    GoldenNetwork = Any
+
+
+def trials_of(
+    network: GoldenNetwork, index: ConceptIndex, counts: DataCounts, *names: str
+) -> list[Trial]:
+    """All ranges of three units, and one that nothing is in."""
+    shapes = measure_concepts(index) if needs_shapes(names) else None
+    searches = searches_of(names, BeamSettings(3, 5), index, counts, shapes)
+    ranges = network.ranges(5)
+    beyond = Range(1e6, 2e6)
+    units = [(unit, network.activations[unit], (*ranges[unit], beyond)) for unit in (1, 2, 4)]
+    compared = compare_searches(units, index, searches)
+    return [trial for found in compared for trial in found]
+
+
+def test_every_search_is_tried_on_every_range_that_holds_pixels(
+    golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
+) -> None:
+    trials = trials_of(golden_network, golden_index, golden_counts, *SEARCHES)
+    places = {(trial.unit, trial.cluster) for trial in trials}
+    assert {cluster for _, cluster in places} == set(range(5))
+    for place in places:
+        own = [trial for trial in trials if (trial.unit, trial.cluster) == place]
+        assert [trial.search for trial in own] == list(SEARCHES)
+        mmesh, cfh, areas, none, beam, optimal = own
+        assert mmesh.visited < cfh.visited < areas.visited < none.visited
+        # The beam scores `b OR a` and `b AND a` as well: none leaves these out.
+        assert beam.visited == none.visited + 90
+        assert none.iou == beam.iou == areas.iou
+        assert max(trial.iou for trial in own) == optimal.iou
+        assert all(trial.seconds > 0 for trial in own)
+
+
+def test_only_estimates_need_shapes() -> None:
+    assert [name for name in SEARCHES if needs_shapes([name])] == ["mmesh", "cfh", "areas"]
+    assert not needs_shapes([])
+
+
+def trial(unit: int, search: str, seconds: float, visited: int, iou: float | None) -> Trial:
+    best = None if iou is None else Scored(Chain((0,)), 1, 1, iou, 0)
+    return Trial(unit, 0, search, seconds, visited, best)
+
+
+def test_means_and_deviations() -> None:
+    trials = [
+        trial(0, "mmesh", 1.0, 10, 0.25),
+        trial(0, "none", 2.0, 100, 0.5),
+        trial(1, "mmesh", 3.0, 30, 0.25),
+        trial(1, "none", 2.0, 100, 0.25),
+        trial(2, "mmesh", 2.0, 20, None),
+        trial(2, "none", 2.0, 100, None),
+    ]
+    mmesh, none = summarise(trials)
+    assert none == Summary("none", 3, (100, 0), (2, 0), 0.25, 3)
+    assert (mmesh.search, mmesh.ranges, mmesh.best) == ("mmesh", 3, 2)
+    assert mmesh.iou == pytest.approx(0.5 / 3)
+    assert mmesh.visited == pytest.approx((20, 10 * np.sqrt(2 / 3)))
+    assert mmesh.seconds == pytest.approx((2, np.sqrt(2 / 3)))
+    assert summarise([]) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")]
+)
+def test_plots_in_every_form(ending: str, begins: bytes, tmp_path: Path) -> None:
+    trials = [trial(unit, "none", 0.1, unit, 0.5) for unit in range(3)]
+    path = tmp_path / f"plot{ending}"
+    plot_trials([*trials, trial(0, "optimal", 0.2, 0, 0.5)], "title", path)
+    assert path.read_bytes().startswith(begins)
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ccx_cli.errors import DamagedDataError
+from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.ranges import Range, RangeMethod
+from ccx_cli.progress import SilentProgress
+from ccx_cli.runs.job import ExplainJob
+from ccx_cli.runs.results import LINES, ResultsRun
+from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.counts import count_data
+from ccx_cli.search.explain import Explainer
+from ccx_cli.search.explanation import Explanation
+from ccx_cli.search.strategy import BeamStrategy
+from ccx_cli.store.lines import Record
+from ccx_cli.store.shards import ShardedCache
+
+if TYPE_CHECKING:
+    from tests.heard_progress import HeardProgress
+    from tests.labelled_pixels import random_pixels
+else:
+    from heard_progress import HeardProgress
+    from labelled_pixels import random_pixels
+
+N_UNITS = 9
+UNITS = range(N_UNITS)
+SILENT = 4
+METHOD = RangeMethod(3)
+
+
+@dataclass(frozen=True)
+class WatchedExplainer(Explainer):
+    """An explainer that remembers its units, and holds those after unit 1 until the gate opens."""
+
+    asked: list[int] = field(default_factory=list)
+    gate: Event | None = None
+
+    def explain(
+        self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
+    ) -> tuple[Explanation, ...]:
+        self.asked.append(unit)
+        if self.gate is not None and unit > 1:
+            self.gate.wait()
+        return super().explain(unit, maps, ranges)
+
+
+@pytest.fixture
+def activations(tmp_path: Path) -> Activations:
+    """Nine units, one of which never fires, in two shards."""
+    rng = np.random.default_rng(0)
+    maps = np.maximum(rng.normal(0, 1, (N_UNITS, 6, 5, 5)), 0).astype(np.float32)
+    maps[SILENT] = 0
+    cache = ShardedCache(tmp_path / "activations", "ccx-activations", 1, {}, "ccx cache build")
+    names = ("images-000000-000004", "images-000004-000006")
+    for name, part in zip(names, np.split(maps, [4], axis=1), strict=True):
+        (tmp_path / "activations").mkdir(exist_ok=True)
+        with cache.write(name) as file:
+            file["activations"] = part
+    return Activations(cache, names, N_UNITS, 6, (5, 5))
+
+
+def job_on(activations: Activations, results: Path, gate: Event | None = None) -> ExplainJob:
+    """The job as a fresh process has it."""
+    index = random_pixels(np.random.default_rng(1), 6, (9, 9), range(1, 9)).index()
+    return ExplainJob(
+        explainer=WatchedExplainer(
+            index, count_data(index), "layer4", 3, BeamStrategy(BeamSettings(2, 3)), gate=gate
+        ),
+        activations=activations,
+        ranges=RangeCache(activations, METHOD, SilentProgress()),
+        results=ResultsRun(results / "run", {"search": {"search": "beam"}}),
+        about={"units": N_UNITS},
+    )
+
+
+def asked(job: ExplainJob) -> list[int]:
+    assert isinstance(job.explainer, WatchedExplainer)
+    return sorted(job.explainer.asked)
+
+
+def run(job: ExplainJob, units: Sequence[int] = UNITS, workers: int = 1) -> list[list[Record]]:
+    return list(job.explain(units, workers, {"command": "ccx explain"}, SilentProgress()))
+
+
+@pytest.fixture
+def expected(activations: Activations, tmp_path: Path) -> list[list[Record]]:
+    """All units' records, from a run that nothing disturbed."""
+    return run(job_on(activations, tmp_path / "undisturbed"))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_records_come_in_the_order_asked_for_and_are_stored(
+    activations: Activations, tmp_path: Path, expected: list[list[Record]], workers: int
+) -> None:
+    job = job_on(activations, tmp_path)
+    progress = HeardProgress()
+    order = [7, 0, 8, 3, SILENT]
+    found = list(job.explain(order, workers, {"command": "ccx explain"}, progress))
+    assert found == [expected[unit] for unit in order]
+    assert [(task.total, task.done, task.unit) for task in progress.tasks] == [(5, 5, "units")]
+    assert job.results.finished() == {unit: expected[unit] for unit in sorted(order)}
+    (session,) = job.results.header()["sessions"]
+    assert (session["command"], session["units"]) == ("ccx explain", 5)
+
+
+def test_a_unit_that_never_fires_has_one_line(expected: list[list[Record]]) -> None:
+    assert [len(records) for records in expected] == [3, 3, 3, 3, 1, 3, 3, 3, 3]
+    assert expected[SILENT][0]["cluster"] is None
+    assert expected[SILENT][0]["formula"] is None
+
+
+def test_stored_units_are_not_explained_again(
+    activations: Activations, tmp_path: Path, expected: list[list[Record]]
+) -> None:
+    run(job_on(activations, tmp_path), [1, 2, SILENT])
+    more = job_on(activations, tmp_path)
+    progress = HeardProgress()
+    found = list(more.explain([1, 2, 3, SILENT], 2, {}, progress))
+    assert found == [expected[unit] for unit in (1, 2, 3, SILENT)]
+    assert asked(more) == [3]
+    assert [(task.total, task.done) for task in progress.tasks] == [(4, 4)]
+    assert [s.get("units") for s in more.results.header()["sessions"]] == [3, 1]
+
+
+def test_nothing_is_written_where_all_is_stored(
+    activations: Activations, tmp_path: Path, expected: list[list[Record]]
+) -> None:
+    run(job_on(activations, tmp_path))
+    job = job_on(activations, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in job.results.directory.iterdir()}
+    assert run(job, [5, 1]) == [expected[5], expected[1]]
+    assert asked(job) == []
+    after = {path: path.stat().st_mtime_ns for path in job.results.directory.iterdir()}
+    assert after == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_job_goes_on_to_the_same_results(
+    activations: Activations, tmp_path: Path, expected: list[list[Record]], workers: int
+) -> None:
+    gate = Event()
+    first = job_on(activations, tmp_path, gate)
+    finding: Any = first.explain(UNITS, workers, {}, SilentProgress())
+    with closing(finding):
+        assert [next(finding), next(finding)] == expected[:2]
+        gate.set()
+    assert first.results.finished() == {0: expected[0], 1: expected[1]}
+    # Ranges that were found are kept, also without the explanation.
+    nothing = np.zeros((0, 1, 1), dtype=np.float32)
+    ranges = RangeCache(activations, METHOD, SilentProgress())
+    assert [len(ranges.of(unit, nothing)) for unit in (0, 1)] == [3, 3]
+
+    second = job_on(activations, tmp_path)
+    assert run(second, workers=workers) == expected
+    assert asked(second) == list(UNITS)[2:]
+    sessions = second.results.header()["sessions"]
+    assert ["finished" in session for session in sessions] == [False, True]
+    lines = (second.results.directory / LINES).read_bytes().splitlines()
+    assert len(lines) == sum(len(records) for records in expected)
+
+
+@pytest.mark.parametrize("cut", [3, 80, 250, 420])
+def test_a_torn_file_is_mended_to_the_same_results(
+    activations: Activations, tmp_path: Path, expected: list[list[Record]], cut: int
+) -> None:
+    job = job_on(activations, tmp_path)
+    run(job, [0, 1, 2])
+    path = job.results.directory / LINES
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = job_on(activations, tmp_path)
+    assert run(again) == expected
+    assert again.results.finished() == dict(enumerate(expected))
+
+
+def test_a_unit_that_fails_leaves_the_finished_ones(
+    activations: Activations, tmp_path: Path, expected: list[list[Record]]
+) -> None:
+    job = job_on(activations, tmp_path)
+    run(job, [0, 1])
+    shard = activations.cache.directory / activations.cache.shards[activations.names[1]].file
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1])
+    fresh = replace(activations.cache, _verified=set())
+    broken = job_on(replace(activations, cache=fresh), tmp_path)
+    with pytest.raises(DamagedDataError, match="is damaged"):
+        run(broken)
+    shard.write_bytes(content)
+    again = job_on(activations, tmp_path)
+    assert run(again) == expected
+    assert not {0, 1} & set(asked(again))
+
+
+def test_ranges_by_hand_hold_for_every_unit(activations: Activations, tmp_path: Path) -> None:
+    by_hand = (Range(0.0, 0.5), Range(0.5, 9.0))
+    job = replace(job_on(activations, tmp_path), ranges=by_hand)
+    found = run(job, [2, SILENT])
+    assert [[record["range"] for record in records] for records in found] == [
+        [[0.0, 0.5], [0.5, 9.0]]
+    ] * 2
+    assert [record["hits"] for record in found[1]] == [0, 0]

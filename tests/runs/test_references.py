@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ccx_cli.runs.references import (
+    ADE20K,
+    CLUSTERED,
+    COMPOSITIONAL,
+    DISSECTION,
+    EXACT_KMEANS,
+    FRACTIONAL,
+    IMAGENET,
+    PLACES,
+    SKLEARN,
+    Reference,
+    references_of,
+)
+
+EXACT = {"num_clusters": 5, "kmeans": "exact"}
+TOP = {"num_clusters": 1, "quantile": 0.005}
+OPTIMAL, BEAM, SINGLE = (
+    {"name": "optimal", "length": 3},
+    {"name": "beam", "length": 3, "beam_limit": 5},
+    {"name": "optimal", "length": 1},
+)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "search", "expected"),
+    [
+        (EXACT, OPTIMAL, (CLUSTERED, COMPOSITIONAL, DISSECTION, EXACT_KMEANS, FRACTIONAL)),
+        ({**EXACT, "kmeans": "sklearn"}, BEAM, (CLUSTERED, COMPOSITIONAL, DISSECTION, SKLEARN)),
+        ({"by_hand": [[0, None]]}, BEAM, (CLUSTERED, COMPOSITIONAL, DISSECTION)),
+        (TOP, BEAM, (COMPOSITIONAL, DISSECTION)),
+        (TOP, SINGLE, (DISSECTION,)),
+    ],
+)
+def test_a_run_is_known_by_its_method(
+    ranges: dict[str, Any], search: dict[str, Any], expected: tuple[Reference, ...]
+) -> None:
+    assert references_of({}, {"ranges": ranges, "search": search}) == expected
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ({"subset": "ade20k", "images": 22_210, "pretrained": "places365"}, (ADE20K, PLACES)),
+        ({"subset": "ade20k", "images": 9, "pretrained": "none"}, (ADE20K,)),
+        ({"subset": "all", "images": 891, "pretrained": "imagenet"}, (IMAGENET,)),
+        ({"subset": "mine", "images": 22_210, "pretrained": "own"}, ()),
+        ({}, ()),
+    ],
+)
+def test_the_data_say_whose_they_are(
+    about: dict[str, Any], expected: tuple[Reference, ...]
+) -> None:
+    assert references_of(about, {"ranges": TOP, "search": SINGLE}) == (DISSECTION, *expected)
+
+
+def test_a_broden_set_is_cited_where_it_is_one() -> None:
+    from ccx_cli.runs.references import dataset_of
+
+    assert dataset_of({"subset": "all", "images": 63_305}) == (DISSECTION,)
+    assert dataset_of({"subset": "ade20k", "images": 22_210}) == (DISSECTION, ADE20K)
+    assert dataset_of({"subset": "all", "images": 891}) == ()
+
+
+def test_text_and_bibtex() -> None:
+    assert "R. Socher, L.-J. Li, K. Li and L. Fei-Fei. ImageNet" in IMAGENET.text
+    assert IMAGENET.text.endswith("pages 248-255, 2009.")
+    assert (DISSECTION.short, COMPOSITIONAL.short) == ("Bau et al., 2017", "Mu and Andreas, 2020")
+    assert FRACTIONAL.bibtex == (
+        "@article{dinkelbach1967nonlinear,\n"
+        "  author = {Dinkelbach, Werner},\n"
+        "  title = {{On Nonlinear Fractional Programming}},\n"
+        "  journal = {Management Science},\n"
+        "  volume = {13},\n"
+        "  number = {7},\n"
+        "  pages = {492--498},\n"
+        "  year = {1967}\n"
+        "}"
+    )
