@@ -46,6 +46,36 @@ def test_the_best_range_of_the_best_units(demo: CommandLine) -> None:
     assert ious[0] == max(record["iou"] for record in every)
 
 
+def test_the_worked_example_of_the_readme(demo: CommandLine) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith("| 42 "))
+    cells = [cell.strip(" `") for cell in row.strip("|").split("|")]
+    found = demo("explain", *DEMO, "--units", "42", "-f", "jsonl", "-q").lines[-1]
+    lower, upper = found["range"]
+    gains = " +".join(f"{level['adds']:.3f}" for level in found["by_length"])
+    assert cells == [
+        "42",
+        str(found["cluster"]),
+        f"{lower:.4g} .. {upper:.4g}",
+        found["formula"],
+        f"{found['iou']:.4f}",
+        gains,
+        f"{found['hits']:,}",
+    ]
+    assert found["proven"]
+    (measured,) = demo("metrics", "--units", "42", "--no-label-masking", "-f", "jsonl", "-q").lines[
+        4:5
+    ]
+    both = measured["activation_coverage"] * found["hits"]
+    formula = both / measured["detection_accuracy"]
+    pixels = 288 * 112 * 112
+    shares = formula / pixels, found["hits"] / pixels
+    by_chance = shares[0] * shares[1] / (shares[0] + shares[1] - shares[0] * shares[1])
+    assert f"{formula:,.0f} of the {pixels:,} labelled pixels" in " ".join(readme.split())
+    assert f"an IoU of {by_chance:.4f}" in " ".join(readme.split())
+    assert f"{found['iou'] / by_chance:.0f} times better" in " ".join(readme.split())
+
+
 def test_a_second_time_nothing_is_done_twice(demo: CommandLine) -> None:
     before = demo.file("results/*/explanations.jsonl").read_bytes()
     ended = demo("demo")

@@ -1,4 +1,4 @@
-"""What commands write is what their JSON Schemas say, and what the README says."""
+"""What commands write is what their JSON Schemas say, and what the documentation says."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_schema_prints_and_lists(unused: CommandLine) -> None:
     assert "did you mean explain?" in unused.capsys.readouterr().err
 
 
-def test_the_readme_lists_the_keys_of_an_explanation() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_lists_the_keys_of_an_explanation() -> None:
+    text = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
     table = text[text.index("| key | meaning |") :].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]
     listed = [key for cell in cells for key in re.findall(r"`(\w+)`", cell)]
