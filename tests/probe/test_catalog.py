@@ -7,7 +7,6 @@ import pytest
 import torch
 from torchvision import models
 
-from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.probe.networks.catalog import (
     DEMO_WEIGHTS,
@@ -15,7 +14,7 @@ from ccx_cli.probe.networks.catalog import (
     default_layer,
     weights_sha256,
 )
-from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES, MODELS
 from ccx_cli.probe.weights.pretrained import PRETRAINED
 from ccx_cli.probe.weights.weight_files import PLACES365_FILES
 
@@ -164,7 +163,7 @@ def test_the_demo_network_needs_no_option(tmp_path: Path) -> None:
     choice = choose_network(tmp_path, DEMO, None, None, None, 0)
     assert (choice.pretrained, choice.weights) == ("demo", None)
     assert choice.pretrained in PRETRAINED
-    assert choice.num_classes == len(SCENE_NAMES)
+    assert choice.num_classes == len(DEMO_CLASSES)
     assert weights_sha256(choice) == hashlib.sha256(DEMO_WEIGHTS.read_bytes()).hexdigest()
 
 

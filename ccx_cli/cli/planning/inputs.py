@@ -219,7 +219,7 @@ def _absent(
             side = network_of(roots, network, run, layer="").input_side
         directory = roots.datasets / DEMO / f"broden1_{side}"
         if not directory.exists():
-            from ccx_cli.concepts.demo.dataset import DEMO_COUNT
+            from ccx_cli.concepts.demo import DEMO_COUNT
 
             yield Step("demo data set", directory, "images", DEMO_COUNT)
     elif data.fetch and network.activations is None:

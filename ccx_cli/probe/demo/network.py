@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
 from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.networks.torchvision_models import DEMO_CLASSES
 
 DEFAULT_LAYER = "layer4"
 """The last convolutional block, whose units the demo explains."""
@@ -21,11 +21,11 @@ WEIGHTS_PATH = Path(__file__).with_name("weights.safetensors")
 
 
 class DemoNetwork(nn.Module):
-    """A classifier of the demo scenes, in the order of ``SCENE_NAMES``.
+    """A classifier of the demo scenes, in the order of ``DEMO_CLASSES``.
 
-    Input of shape ``(n, 3, height, width)``, normalised with ImageNet's mean and deviation; 224 or
-    227 pixels a side. Four blocks of convolutions, the last of which gives maps of ``(n, 48,
-    height / 8, width / 8)`` after its ReLU; their means over the map decide the class.
+    Input of shape ``(n, 3, height, width)``, normalized with ImageNet's mean and standard
+    deviation; 224 or 227 pixels a side. Four blocks of convolutions, the last of which gives maps
+    of ``(n, 48, height / 8, width / 8)`` after its ReLU; their means over the map decide the class.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class DemoNetwork(nn.Module):
         Number of outputs.
     """
 
-    def __init__(self, num_classes: int = len(SCENE_NAMES)) -> None:
+    def __init__(self, num_classes: int = len(DEMO_CLASSES)) -> None:
         super().__init__()
         self.layer1 = nn.Sequential(_block(3, 16, stride=2))
         self.layer2 = nn.Sequential(_block(16, 32, stride=2), _block(32, 32))
@@ -74,7 +74,7 @@ def load_demo_network(weights: Path = WEIGHTS_PATH) -> DemoNetwork:
     Parameters
     ----------
     weights
-        A file that ``python -m ccx_cli.probe.demo.train`` wrote; the packaged one by default.
+        A file that ``python -m tools.train_demo`` wrote; the packaged one by default.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def load_demo_network(weights: Path = WEIGHTS_PATH) -> DemoNetwork:
     DamagedDataError
         If it does not hold this network's weights.
     """
-    mend = "reinstall ccx-cli, or make it anew with python -m ccx_cli.probe.demo.train"
+    fix = "reinstall ccx-cli, or make it anew with python -m tools.train_demo"
     if not weights.is_file():
-        raise MissingInputError(f"the demo network's weights {weights} are not there: {mend}")
+        raise MissingInputError(f"The demo network's weights {weights} do not exist: {fix}.")
     network = DemoNetwork()
     try:
         stored = load_file(weights)
@@ -97,6 +97,6 @@ def load_demo_network(weights: Path = WEIGHTS_PATH) -> DemoNetwork:
         )
     except (OSError, RuntimeError, SafetensorError) as error:
         raise DamagedDataError(
-            f"the demo network's weights {weights} cannot be read: {mend}"
+            f"The demo network's weights {weights} cannot be read: {fix}."
         ) from error
     return network.eval()

@@ -34,15 +34,13 @@ from ccx_cli.probe.networks.timm_networks import (
     timm_size,
     timm_weights_sha256,
 )
-from ccx_cli.probe.networks.torchvision_models import DEFAULT_LAYERS, MODELS
+from ccx_cli.probe.networks.torchvision_models import DEFAULT_LAYERS, DEMO_CLASSES, MODELS
 from ccx_cli.probe.weights.pretrained import check_pretrained, usual_weights
 from ccx_cli.probe.weights.weight_files import weights_file
 
 SINGLE = "single"
 
 DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights.safetensors"
-# The number of demo scenes, repeated here because their package takes long to import.
-DEMO_CLASSES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +226,7 @@ def choose_network(
         std=asked.std or std,
         num_classes=0
         if is_own(model) or is_timm(model)
-        else {"imagenet": 1000, "demo": DEMO_CLASSES}.get(pretrained, 365),
+        else {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365),
         model_args=tuple(model_args),
         resized=None if size == (side, side) else size,
         precision=precision,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.networks.catalog import NetworkChoice
-from ccx_cli.probe.networks.torchvision_models import DEMO
+from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES
 
 PLACES_FILE = "categories_places365.txt"
 
@@ -34,9 +34,7 @@ def class_names(choice: NetworkChoice, given: Path | None) -> tuple[str, ...] | 
     if given is not None:
         return _read(given)
     if choice.pretrained == DEMO:
-        from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
-
-        return tuple(SCENE_NAMES)
+        return DEMO_CLASSES
     if choice.pretrained == "imagenet":
         from torchvision.models import ResNet18_Weights
 

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 DEMO = "demo"
+DEMO_CLASSES = (
+    "street",
+    "village",
+    "meadow",
+    "lake",
+    "beach",
+    "mountain",
+    "forest",
+    "harbor",
+    "market",
+)
+"""The kinds of scene that the demo network tells apart, in the order of its outputs."""
 
 # fmt: off
 MODELS: tuple[str, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccx_cli.concepts.demo.canvas import Canvas, Color, Surface, mixed, shaded
+from tools.demo_pictures.canvas import Canvas, Color, Surface, mixed, shaded
 
 WALLS = {
     material: Surface("house", ("wall",), material, grain)

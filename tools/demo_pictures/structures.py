@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccx_cli.concepts.demo.canvas import Canvas, Color, Surface, shaded
+from tools.demo_pictures.canvas import Canvas, Color, Surface, shaded
 
 FENCE = Surface("fence", material="wood", grain=0.06)
 LAMP_POLE = Surface("streetlight", ("pole",), "metal", grain=0.02)

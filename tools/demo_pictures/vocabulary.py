@@ -5,19 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ccx_cli.concepts.color_names import COLOR_NAMES
+from ccx_cli.probe.networks.torchvision_models import DEMO_CLASSES
 
-SCENE_NAMES = (
-    "street",
-    "village",
-    "meadow",
-    "lake",
-    "beach",
-    "mountain",
-    "forest",
-    "harbor",
-    "market",
-)
-"""The kinds of scene that are drawn; their order is that of the demo network's classes."""
+SCENE_NAMES = DEMO_CLASSES
+"""The kinds of scene that are painted."""
 
 OBJECT_NAMES = (
     "sky",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccx_cli.concepts.demo.canvas import Color
+from tools.demo_pictures.canvas import Color
 
 GRASS_GREENS: tuple[Color, ...] = ((104, 164, 66), (88, 150, 62), (126, 172, 76), (150, 170, 84))
 SANDS: tuple[Color, ...] = ((232, 208, 156), (222, 196, 146), (240, 220, 176))

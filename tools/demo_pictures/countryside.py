@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ccx_cli.concepts.demo.buildings import draw_house
-from ccx_cli.concepts.demo.canvas import Canvas, Color, shaded
-from ccx_cli.concepts.demo.landscape import (
+from tools.demo_pictures.buildings import draw_house
+from tools.demo_pictures.canvas import Canvas, Color, shaded
+from tools.demo_pictures.landscape import (
     CLOUDY,
     FAIR,
     GRASS,
@@ -20,9 +20,9 @@ from ccx_cli.concepts.demo.landscape import (
     draw_sky,
     draw_water,
 )
-from ccx_cli.concepts.demo.palette import CLOTHS, GRASS_GREENS, SANDS, STONES, WATERS
-from ccx_cli.concepts.demo.people import draw_person
-from ccx_cli.concepts.demo.plants import (
+from tools.demo_pictures.palette import CLOTHS, GRASS_GREENS, SANDS, STONES, WATERS
+from tools.demo_pictures.people import draw_person
+from tools.demo_pictures.plants import (
     AUTUMN,
     BLOSSOM,
     FIR_GREENS,
@@ -36,8 +36,8 @@ from ccx_cli.concepts.demo.plants import (
     draw_tree,
     draw_trunk,
 )
-from ccx_cli.concepts.demo.structures import draw_umbrella
-from ccx_cli.concepts.demo.vehicles import (
+from tools.demo_pictures.structures import draw_umbrella
+from tools.demo_pictures.vehicles import (
     CAR_COLORS,
     draw_sailboat,
 )

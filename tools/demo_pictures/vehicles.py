@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ccx_cli.concepts.demo.canvas import Canvas, Color, Point, Surface, mixed, shaded
-from ccx_cli.concepts.demo.landscape import WATER
-from ccx_cli.concepts.demo.plants import draw_shadow
+from tools.demo_pictures.canvas import Canvas, Color, Point, Surface, mixed, shaded
+from tools.demo_pictures.landscape import WATER
+from tools.demo_pictures.plants import draw_shadow
 
 CAR_BODY = Surface("car", ("body",), "metal", grain=0.01)
 CAR_WINDOW = Surface("car", ("window",), "glass", grain=0.0)

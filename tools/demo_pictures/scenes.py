@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ccx_cli.concepts.demo import countryside, town
-from ccx_cli.concepts.demo.canvas import Canvas, Rendering
-from ccx_cli.concepts.demo.landscape import WEATHERS, Weather
-from ccx_cli.concepts.demo.vocabulary import SCENE_NAMES
+from tools.demo_pictures import countryside, town
+from tools.demo_pictures.canvas import Canvas, Painting
+from tools.demo_pictures.landscape import WEATHERS, Weather
+from tools.demo_pictures.vocabulary import SCENE_NAMES
 
 _COMPOSERS: dict[str, Callable[[Canvas, Weather], str | None]] = {
     "street": town.compose_street,
@@ -25,15 +25,15 @@ _COMPOSERS: dict[str, Callable[[Canvas, Weather], str | None]] = {
 
 
 @dataclass(frozen=True)
-class DemoScene:
-    """A drawn scene: its picture and masks, its kind and the texture that dominates it, if any."""
+class PaintedScene:
+    """A painted scene, its kind and the texture that dominates it, if any."""
 
     name: str
-    rendering: Rendering
+    painting: Painting
     texture: str | None
 
 
-def demo_scenes(seed: int, count: int, side: int = 224) -> Iterator[DemoScene]:
+def paint_scenes(seed: int, count: int, side: int = 224) -> Iterator[PaintedScene]:
     """Yield ``count`` scenes, one kind after the other; equal seeds yield equal scenes.
 
     Parameters
@@ -47,13 +47,13 @@ def demo_scenes(seed: int, count: int, side: int = 224) -> Iterator[DemoScene]:
     """
     for number in range(count):
         name = SCENE_NAMES[number % len(SCENE_NAMES)]
-        yield draw_scene(name, f"{seed}/{number}", side)
+        yield paint_scene(name, f"{seed}/{number}", side)
 
 
-def draw_scene(name: str, seed: str, side: int = 224) -> DemoScene:
+def paint_scene(name: str, seed: str, side: int = 224) -> PaintedScene:
     """Draw the scene of the kind ``name`` that ``seed`` determines."""
     rng = random.Random(f"{name}/{seed}")
     canvas = Canvas(side, rng)
     weather = rng.choice(WEATHERS)
     texture = _COMPOSERS[name](canvas, weather)
-    return DemoScene(name, canvas.render(weather.tint), texture)
+    return PaintedScene(name, canvas.finish(weather.tint), texture)

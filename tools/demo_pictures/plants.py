@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ccx_cli.concepts.demo.canvas import Canvas, Color, Surface, shaded
+from tools.demo_pictures.canvas import Canvas, Color, Surface, shaded
 
 TRUNK = Surface("tree", ("trunk",), "wood", grain=0.12)
 CROWN = Surface("tree", ("crown",), "foliage", grain=0.2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import random
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +13,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from ccx_cli.concepts import demo
 from ccx_cli.concepts.color_names import COLOR_NAMES, name_colors
-from ccx_cli.concepts.demo import demo_scenes, draw_scene, write_demo_dataset
-from ccx_cli.concepts.demo.canvas import Canvas, Surface
-from ccx_cli.concepts.demo.vocabulary import LABEL_NAMES, LABEL_NUMBERS, SCENE_NAMES
-from ccx_cli.errors import UsageError
+from ccx_cli.concepts.demo import demo_labels, write_demo_dataset
+from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import SilentProgress, Task
 
 Row = dict[str, str]
+
+LABEL_NUMBERS = {label: number for number, label in enumerate(demo_labels(), start=1)}
+CATEGORIES = tuple(dict.fromkeys(category for category, _ in LABEL_NUMBERS))
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -65,8 +66,10 @@ def test_index_exercises_every_form_of_a_cell(dataset: Path) -> None:
     assert any(";" in row["part"] for row in rows)
     assert any(row["part"] and ";" not in row["part"] for row in rows)
     assert any(not row["texture"] for row in rows)
-    for scene in LABEL_NAMES["scene"]:
-        of_scene = [row for row in rows if row["scene"] == str(LABEL_NUMBERS["scene", scene])]
+    for (category, _), number in LABEL_NUMBERS.items():
+        if category != "scene":
+            continue
+        of_scene = [row for row in rows if row["scene"] == str(number)]
         assert {row["split"] for row in of_scene} == {"train", "val"}
 
 
@@ -74,7 +77,7 @@ def test_tables_count_what_the_masks_hold(dataset: Path) -> None:
     frequency: defaultdict[int, int] = defaultdict(int)
     coverage: defaultdict[int, float] = defaultdict(float)
     for row in rows_of(dataset / "index.csv"):
-        for category in LABEL_NAMES:
+        for category in CATEGORIES:
             covered: defaultdict[int, NDArray[np.bool_]] = defaultdict(
                 lambda: np.zeros((112, 112), dtype=bool)
             )
@@ -159,32 +162,6 @@ def test_clear_colors_have_their_names(rgb: tuple[int, int, int], name: str) -> 
     assert COLOR_NAMES[int(name_colors(np.array(rgb, dtype=np.uint8)))] == name
 
 
-@pytest.mark.parametrize("side", [224, 227])
-def test_a_mask_cell_covers_its_four_pixels(side: int) -> None:
-    canvas = Canvas(side, random.Random(0))
-    canvas.rectangle(0, 0, 1, 1, (0, 0, 200))
-    edge = 40 / side
-    canvas.rectangle(edge, edge, 2 * edge, 2 * edge, (200, 0, 0), Surface("car", ("wheel", "hub")))
-    rendering = canvas.render()
-    expected = np.zeros((side // 2, side // 2), dtype=bool)
-    expected[20:40, 20:40] = True
-    np.testing.assert_array_equal(rendering.object == LABEL_NUMBERS["object", "car"], expected)
-    red = LABEL_NUMBERS["color", "red-c"]
-    np.testing.assert_array_equal(rendering.color == red, expected)
-    wheel, hub = rendering.parts
-    np.testing.assert_array_equal(wheel == LABEL_NUMBERS["part", "wheel"], expected)
-    np.testing.assert_array_equal(hub == LABEL_NUMBERS["part", "hub"], expected)
-
-
-def test_the_same_seed_draws_the_same_scene_and_another_seed_another() -> None:
-    for name in SCENE_NAMES:
-        first, again, other = (draw_scene(name, seed) for seed in ("1/0", "1/0", "2/0"))
-        np.testing.assert_array_equal(first.rendering.image, again.rendering.image)
-        np.testing.assert_array_equal(first.rendering.object, again.rendering.object)
-        assert (first.rendering.image != other.rendering.image).any()
-    assert [scene.name for scene in demo_scenes(5, len(SCENE_NAMES))] == list(SCENE_NAMES)
-
-
 def test_every_file_is_the_same_each_time(dataset: Path, tmp_path: Path) -> None:
     again = write_demo_dataset(tmp_path)
     files = sorted(path.relative_to(dataset) for path in dataset.rglob("*") if path.is_file())
@@ -249,3 +226,16 @@ def test_another_data_set_is_never_overwritten(tmp_path: Path) -> None:
 def test_an_impossible_side_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="224 or 227"):
         write_demo_dataset(tmp_path, side=299)
+
+
+@pytest.mark.parametrize("left", [None, 1000], ids=["absent", "torn"])
+def test_unreadable_scenes_are_named(
+    left: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = tmp_path / "demo_scenes.zip"
+    if left is not None:
+        scenes.write_bytes(demo.DEMO_SCENES.read_bytes()[:left])
+    monkeypatch.setattr(demo, "DEMO_SCENES", scenes)
+    with pytest.raises(DamagedDataError, match=r"demo_scenes\.zip cannot be read: reinstall"):
+        write_demo_dataset(tmp_path / "datasets")
+    assert not (tmp_path / "datasets" / "broden1_224").exists()

@@ -1,4 +1,4 @@
-"""A canvas that keeps, beside the colours, what every pixel shows."""
+"""A canvas that keeps, beside the colors, what every pixel shows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ccx_cli.concepts.color_names import name_colors
-from ccx_cli.concepts.demo.vocabulary import LABEL_NUMBERS
+from ccx_cli.concepts.demo import SUPERSAMPLING, Rendering, render_scene
+from ccx_cli.concepts.demo import Surface as NumberedSurface
+from tools.demo_pictures.vocabulary import LABEL_NUMBERS
 
 Color = tuple[int, int, int]
 Paint = Color | tuple[int, int, int, int]
 Point = tuple[float, float]
-
-_SUPERSAMPLING = 2
 
 
 @dataclass(frozen=True)
@@ -34,22 +33,36 @@ class Surface:
     material: str = ""
     grain: float = 0.02
 
+    def numbered(self) -> NumberedSurface:
+        """Return the same with the numbers of the labels."""
+        part, detail = (*self.parts, "", "")[:2]
+        return NumberedSurface(
+            LABEL_NUMBERS["object", self.object],
+            LABEL_NUMBERS.get(("part", part), 0),
+            LABEL_NUMBERS.get(("part", detail), 0),
+            LABEL_NUMBERS.get(("material", self.material), 0),
+            self.grain,
+        )
+
 
 @dataclass(frozen=True)
-class Rendering:
-    """A picture and its labels.
+class Painting:
+    """What a canvas shows, before light and grain.
 
-    ``image`` has shape ``(side, side, 3)``, dtype uint8. The masks have shape
-    ``(side // 2, side // 2)``, dtype uint16, and hold label numbers, 0 for none: cell ``(y, x)``
-    covers the image's pixels ``2y, 2y + 1`` and ``2x, 2x + 1``. ``parts`` has a mask for each level
-    of detail.
+    ``image`` is RGB, twice as large as the picture; ``ids`` has the same size, dtype uint8: 1 + the
+    index in ``surfaces`` of what a pixel shows, 0 for nothing. ``tint`` is the color of the light.
     """
 
-    image: NDArray[np.uint8]
-    color: NDArray[np.uint16]
-    object: NDArray[np.uint16]
-    parts: tuple[NDArray[np.uint16], ...]
-    material: NDArray[np.uint16]
+    image: Image.Image
+    ids: NDArray[np.uint8]
+    surfaces: tuple[Surface, ...]
+    tint: tuple[float, float, float]
+    noise_seed: int
+
+    def render(self) -> Rendering:
+        """Return the picture and its masks."""
+        surfaces = [surface.numbered() for surface in self.surfaces]
+        return render_scene(self.image, self.ids, surfaces, self.tint, self.noise_seed)
 
 
 def mixed(first: Color, second: Color, share: float) -> Color:
@@ -75,7 +88,7 @@ class Canvas:
     def __init__(self, side: int, rng: random.Random) -> None:
         self.side = side
         self.rng = rng
-        self._size = side * _SUPERSAMPLING
+        self._size = side * SUPERSAMPLING
         shape = (self._size, self._size)
         self._image = Image.new("RGB", shape)
         self._ids = Image.new("L", shape)
@@ -174,52 +187,15 @@ class Canvas:
         self._image.paste(colors, (left, first), stencil)
         self._marker.polygon(corners, fill=self._id(surface))
 
-    def render(self, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Rendering:
-        """Return the picture under light of the colour ``tint``, and its masks."""
-        ids = np.asarray(self._ids)
-        pixels = np.asarray(self._image.reduce(_SUPERSAMPLING), dtype=np.float32)
-        grain = np.zeros(256, dtype=np.float32)
-        for surface, number in self._surfaces.items():
-            grain[number] = surface.grain
-        strength = grain[ids[1::_SUPERSAMPLING, 1::_SUPERSAMPLING]]
-        light = (1 + strength * self._noise())[..., None] * np.asarray(tint, dtype=np.float32)
-        image = np.clip(np.rint(pixels * light), 0, 255).astype(np.uint8)
-
-        cells = self.side // 2
-        step = 2 * _SUPERSAMPLING
-        sampled = ids[step // 2 : cells * step : step, step // 2 : cells * step : step]
-        pixels_of_cells = image[: 2 * cells, : 2 * cells].astype(np.float32)
-        rows = pixels_of_cells[0::2] + pixels_of_cells[1::2]
-        color = name_colors((rows[:, 0::2] + rows[:, 1::2]) / 4).astype(np.uint16)
-        levels = max((len(surface.parts) for surface in self._surfaces), default=0)
-        return Rendering(
-            image=image,
-            color=color + np.uint16(LABEL_NUMBERS["color", "black-c"]),
-            object=self._labels(sampled, "object", 0),
-            parts=tuple(self._labels(sampled, "part", level) for level in range(levels)),
-            material=self._labels(sampled, "material", 0),
+    def finish(self, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Painting:
+        """Return what is painted, to be seen under light of the color ``tint``."""
+        return Painting(
+            self._image,
+            np.asarray(self._ids),
+            tuple(self._surfaces),
+            tint,
+            self.rng.getrandbits(64),
         )
-
-    def _labels(self, ids: NDArray[np.uint8], category: str, level: int) -> NDArray[np.uint16]:
-        table = np.zeros(256, dtype=np.uint16)
-        for surface, number in self._surfaces.items():
-            names = {
-                "object": (surface.object,),
-                "part": surface.parts,
-                "material": (surface.material,),
-            }[category]
-            if len(names) > level and names[level]:
-                table[number] = LABEL_NUMBERS[category, names[level]]
-        return table[ids]
-
-    def _noise(self) -> NDArray[np.float32]:
-        """Return noise in (-1, 1), fine and coarse, of shape ``(side, side)``."""
-        rng = np.random.default_rng(self.rng.getrandbits(64))
-        shape = (self.side, self.side)
-        fine = rng.random(shape, dtype=np.float32)
-        coarse = Image.fromarray(rng.random((self.side // 4, self.side // 4), dtype=np.float32))
-        smooth = np.asarray(coarse.resize(shape, Image.Resampling.BICUBIC))
-        return np.asarray(0.9 * (fine - 0.5) + 1.1 * (smooth - 0.5), dtype=np.float32)
 
     def _box(self, x: float, y: float, x_radius: float, y_radius: float) -> list[float]:
         left, top = (x - x_radius) * self._size, (y - y_radius) * self._size

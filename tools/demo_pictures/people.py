@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ccx_cli.concepts.demo.canvas import Canvas, Color, Surface, shaded
-from ccx_cli.concepts.demo.plants import draw_shadow
+from tools.demo_pictures.canvas import Canvas, Color, Surface, shaded
+from tools.demo_pictures.plants import draw_shadow
 
 HEAD = Surface("person", ("head",), "skin", grain=0.0)
 HAIR = Surface("person", ("head", "hair"), grain=0.04)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ccx_cli.concepts.demo.canvas import Canvas, Color, Surface, mixed, shaded
+from tools.demo_pictures.canvas import Canvas, Color, Surface, mixed, shaded
 
 SKY = Surface("sky", grain=0.006)
 CLOUD = Surface("sky", ("cloud",), grain=0.006)

@@ -1,4 +1,4 @@
-"""Trains the demo network: ``python -m ccx_cli.probe.demo.train``.
+"""Trains the demo network: ``python -m tools.train_demo``.
 
 The network's task is to tell the kind of the scene. Trained on that alone, a network of this size
 mixes what a person would keep apart. Since the demo is to show what explanations look like where
@@ -27,13 +27,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from ccx_cli.concepts.demo.scenes import demo_scenes
-from ccx_cli.concepts.demo.vocabulary import LABEL_NUMBERS, SCENE_NAMES
 from ccx_cli.probe.demo.network import WEIGHTS_PATH, DemoNetwork
 from ccx_cli.progress import Progress, SilentProgress, Task
+from tools.demo_pictures.scenes import paint_scenes
+from tools.demo_pictures.vocabulary import LABEL_NUMBERS, SCENE_NAMES
 
 MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
+STD = (0.229, 0.224, 0.225)
 
 Lesson = Mapping[str, int]
 """What a unit is taught: the activation, 1 to 3, that it should have on each object or part."""
@@ -65,7 +65,7 @@ _FREE_ALLOWANCE = 4.0
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Drawn scenes.
+    """Painted scenes.
 
     ``images`` has shape ``(n, 3, 224, 224)``, dtype uint8; ``classes`` ``(n,)``, int64; ``taught``
     ``(n, lessons, 28, 28)``, uint8: the activations of the lessons, summed over the 16 mask pixels
@@ -77,14 +77,14 @@ class TrainingSet:
     taught: Tensor
 
 
-def draw_training_set(seed: int, count: int, progress: Progress | None = None) -> TrainingSet:
-    """Draw ``count`` scenes of ``seed`` with the lessons about them."""
+def paint_training_set(seed: int, count: int, progress: Progress | None = None) -> TrainingSet:
+    """Paint ``count`` scenes of ``seed`` with the lessons about them."""
     images = np.empty((count, 3, 224, 224), dtype=np.uint8)
     classes = np.empty(count, dtype=np.int64)
     taught = np.empty((count, len(LESSONS), _CELLS, _CELLS), dtype=np.uint8)
-    with (progress or SilentProgress()).task("drawing scenes", count) as task:
-        for number, scene in enumerate(demo_scenes(seed, count)):
-            rendering = scene.rendering
+    with (progress or SilentProgress()).task("painting scenes", count) as task:
+        for number, scene in enumerate(paint_scenes(seed, count)):
+            rendering = scene.painting.render()
             images[number] = rendering.image.transpose(2, 0, 1)
             classes[number] = SCENE_NAMES.index(scene.name)
             taught[number] = _teach(rendering.object, rendering.parts)
@@ -119,13 +119,13 @@ def train(
     epochs
         Passes over the scenes.
     scenes
-        Number of scenes that are drawn to learn from.
+        Number of scenes that are painted to learn from.
     progress
         Told of every scene and the losses of every epoch.
     """
     progress = progress or SilentProgress()
     torch.manual_seed(seed)
-    data = draw_training_set(10_000 + seed, scenes, progress)
+    data = paint_training_set(10_000 + seed, scenes, progress)
     network = DemoNetwork()
     # Rare things weigh more, by the square root, or the large ones would drown them.
     share = (data.taught > 0).float().mean(dim=(0, 2, 3))
@@ -169,8 +169,8 @@ def _grade(maps: Tensor, targets: Tensor, rarity: Tensor) -> tuple[Tensor, Tenso
 
 
 def _prepare(data: TrainingSet, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return normalised images and taught activations, half of them mirrored."""
-    inputs = normalised(data.images[chosen])
+    """Return normalized images and taught activations, half of them mirrored."""
+    inputs = normalized(data.images[chosen])
     targets = data.taught[chosen].float() / _PIXELS_PER_CELL
     mirrored = torch.rand(len(chosen)) < 0.5
     inputs[mirrored] = inputs[mirrored].flip(-1)
@@ -178,11 +178,11 @@ def _prepare(data: TrainingSet, chosen: Tensor) -> tuple[Tensor, Tensor]:
     return inputs.contiguous(memory_format=torch.channels_last), targets
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Return images of dtype uint8 as float32 with ImageNet's mean and deviation taken out."""
+def normalized(images: Tensor) -> Tensor:
+    """Return images of dtype uint8 as float32, normalized with ImageNet's statistics."""
     mean = torch.tensor(MEAN)[:, None, None]
-    deviation = torch.tensor(DEVIATION)[:, None, None]
-    return (images.float() / 255 - mean) / deviation
+    std = torch.tensor(STD)[:, None, None]
+    return (images.float() / 255 - mean) / std
 
 
 def save_weights(network: DemoNetwork, path: Path) -> None:
@@ -210,7 +210,7 @@ class _Lines:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train and write the weights."""
     parser = argparse.ArgumentParser(
-        prog="python -m ccx_cli.probe.demo.train", description="Trains the demo network."
+        prog="python -m tools.train_demo", description="Trains the demo network."
     )
     parser.add_argument("--output", type=Path, default=WEIGHTS_PATH, help="the file to write")
     parser.add_argument("--epochs", type=int, default=16, help="passes over the scenes")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ccx_cli.concepts.demo.buildings import draw_building, draw_house
-from ccx_cli.concepts.demo.canvas import Canvas, shaded
-from ccx_cli.concepts.demo.landscape import (
+from tools.demo_pictures.buildings import draw_building, draw_house
+from tools.demo_pictures.canvas import Canvas, shaded
+from tools.demo_pictures.landscape import (
     GRASS,
     PATH,
     PAVEMENT,
@@ -16,16 +16,16 @@ from ccx_cli.concepts.demo.landscape import (
     draw_sky,
     draw_water,
 )
-from ccx_cli.concepts.demo.palette import ASPHALTS, CLOTHS, GRASS_GREENS, WATERS
-from ccx_cli.concepts.demo.people import draw_person
-from ccx_cli.concepts.demo.plants import (
+from tools.demo_pictures.palette import ASPHALTS, CLOTHS, GRASS_GREENS, WATERS
+from tools.demo_pictures.people import draw_person
+from tools.demo_pictures.plants import (
     AUTUMN,
     BLOSSOM,
     SUMMER_GREENS,
     draw_bush,
     draw_tree,
 )
-from ccx_cli.concepts.demo.structures import (
+from tools.demo_pictures.structures import (
     COUNTER,
     STALL_POLE,
     STALL_WALL,
@@ -34,7 +34,7 @@ from ccx_cli.concepts.demo.structures import (
     draw_pier,
     draw_streetlight,
 )
-from ccx_cli.concepts.demo.vehicles import (
+from tools.demo_pictures.vehicles import (
     CAR_COLORS,
     FRUIT,
     draw_car,

@@ -1,0 +1,1 @@
+"""Paints the scenes of the demo data set, with exact labels."""
