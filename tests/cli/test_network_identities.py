@@ -1,0 +1,159 @@
+"""What headers, cache keys and rebuild lines say of a network never changes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision import models
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+RECORDED = Path(__file__).parent / "network_identities.json"
+QUICK = [
+    *("--subset", "tiny", "--num-clusters", "1", "--quantile", "0.02", "--length", "1"),
+    *("--units", "0", "-q"),
+]
+SOURCE = """import torch
+from torch import nn
+
+
+class Small(nn.Module):
+    def __init__(self, units, bias):
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, units, 8, 16), nn.ReLU())
+        self.fc = nn.Linear(units, 4)
+        with torch.no_grad():
+            for number, weight in enumerate(self.parameters()):
+                weight.copy_(torch.arange(weight.numel()).reshape(weight.shape) % 7 - bias)
+
+    def forward(self, images):
+        return self.fc(self.block(images).mean((2, 3)))
+
+
+def small(units=3, bias=2.5):
+    return Small(units, bias)
+"""
+CASES = {
+    "demo": "--model demo",
+    "untrained": "--model demo --pretrained none --seed 3",
+    "layer": "--model demo --layer layer3",
+    "input": "--model demo --input-size 64 --mean 0.5 --std 0.25,0.5,1",
+    "rectangle": "--model demo --input-size 32x48",
+    "bfloat16": "--model demo --precision bfloat16",
+    "half": "--model demo --precision half",
+    "places365": "--model squeezenet1_1 --weights WORK/squeezenet.safetensors --layer features.1",
+    "torchvision": "--model squeezenet1_1 --pretrained none",
+    "factory": "--model WORK/nets.py:small --layer block",
+    "arguments": "--model WORK/nets.py:small --layer block.1 --model-arg units=4 "
+    "--model-arg bias=1.5 --seed 2 --mean 0.1 --precision bfloat16",
+    "weights": "--model WORK/nets.py:small --layer block --weights WORK/small.safetensors",
+    "timm": "--model timm:resnet10t --pretrained none --layer conv1 --model-arg in_chans=3 "
+    "--input-size 64 --mean 0.5 --std 0.5",
+    "npy": "--activations WORK/maps.npy",
+    "hdf5": "--activations WORK/maps.h5:inner/maps --activations-axes images-first --layer sae",
+}
+
+
+OF_NETWORK = (
+    *("model", "model_args", "pretrained", "weights", "seed", "input_size", "mean", "std"),
+    *("precision", "layer"),
+)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with a factory, weights and activations, the same bytes each time."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "nets.py").write_text(SOURCE)
+    state = {"block.0.weight": (3, 3, 8, 8), "block.0.bias": 3, "fc.weight": (4, 3), "fc.bias": 4}
+    save_file(
+        {name: torch.full(np.atleast_1d(shape).tolist(), 0.5) for name, shape in state.items()},
+        folder / "small.safetensors",
+    )
+    with torch.device("meta"):
+        network = models.get_model("squeezenet1_1", num_classes=365)
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    save_file(
+        {name: torch.full(shape, 1 / 8192) for name, shape in shapes.items()},
+        folder / "squeezenet.safetensors",
+    )
+    maps = (np.arange(2 * 6 * 3 * 3) % 11).reshape(2, 6, 3, 3).astype(np.float32)
+    np.save(folder / "maps.npy", maps)
+    with h5py.File(folder / "maps.h5", "w", libver="earliest") as file:
+        file["inner/maps"] = maps.swapaxes(0, 1)
+    return folder
+
+
+def identities(ccx: CommandLine, work: Path, options: str) -> dict[str, Any]:
+    """Explain a unit; return what is stored of the network, without this machine's paths."""
+    ended = ccx("explain", *QUICK, *shlex.split(options.replace("WORK", str(work))))
+    assert ended.code == 0, ended.err
+    header_file = ccx.file("results/*/header.json")
+    header = json.loads(header_file.read_text())
+    manifest_file = ccx.file("activations/*/manifest.json")
+    manifest = json.loads(manifest_file.read_text())
+    made_from = manifest["made_from"]
+    digest = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
+    cache = manifest_file.parent.name
+    assert cache.endswith(f"-tiny-{digest}")
+    assert header["identity"]["activations"] == made_from
+    run, _, run_digest = header_file.parent.name.rpartition("-")
+    identity = json.dumps(header["identity"], sort_keys=True).encode()
+    assert run_digest == sha256(identity).hexdigest()[: len(run_digest)]
+    about = header["about"]
+    assert about["rebuild"] == manifest["rebuild"]
+    # How the pictures and HDF5 are written differs by version of their libraries.
+    for key in ("fingerprint", *(["given"] if work.joinpath("maps.h5").name in options else [])):
+        made_from[key] = len(made_from[key])
+    if "maps.h5" in options:
+        about["given"]["sha256"] = len(about["given"]["sha256"])
+    for key in ("segmentation", "activations"):
+        about[key] = about[key].rpartition("-")[0]
+    found = {
+        "about": about,
+        "made_from": made_from,
+        "cache": cache.rpartition("-")[0],
+        "run": run,
+        "layer": header["identity"].get("layer"),
+    }
+    text = json.dumps(found).replace(str(work), "WORK").replace(str(ccx.data), "DATA")
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_stored_of_a_network_stays(fresh: CommandLine, work: Path, case: str) -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    found = identities(fresh, work, CASES[case])
+    assert json.dumps(found) == json.dumps(recorded[case])
+
+
+@pytest.mark.parametrize(
+    "case", ["input", "bfloat16", "layer", pytest.param("arguments", marks=pytest.mark.slow)]
+)
+def test_the_untrained_counterpart_stays(fresh: CommandLine, work: Path, case: str) -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    identities(fresh, work, CASES[case])
+    first = fresh.file("results/*/header.json").parent
+    ended = fresh("analyze", first.name, "-q", "--output", str(work / "table.txt"))
+    assert ended.code == 0, ended.err
+    for kept in (first, fresh.data / "activations"):
+        for path in sorted(kept.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+    first.rmdir()
+    about = json.loads(fresh.file("results/*/header.json").read_text())["about"]
+    text = json.dumps({key: about[key] for key in (*OF_NETWORK, "rebuild") if key in about})
+    found = text.replace(str(work), "WORK").replace(str(fresh.data), "DATA")
+    assert found == json.dumps(recorded[f"untrained {case}"])
