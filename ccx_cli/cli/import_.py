@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccx_cli.cli.completing.values import directories
-from ccx_cli.cli.importing import ImportOptions, import_source, label_folders
+from ccx_cli.cli.importing import (
+    ImportOptions,
+    import_source,
+    label_folders,
+    names_files,
+    read_folders,
+)
 from ccx_cli.cli.option_groups import with_groups
 from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions
 
@@ -21,6 +27,17 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+Category = Annotated[str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)]
+First = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Value of the first name, in a names file without numbers.",
+        rich_help_panel=DATA,
+        show_default="1, or 0 if it is background",
+    ),
+]
 
 
 @app.callback()
@@ -72,15 +89,7 @@ def folder(
             show_default="255, where it has no name",
         ),
     ] = None,
-    first: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Value of the first name, in a names file without numbers.",
-            rich_help_panel=DATA,
-            show_default="1, or 0 if it is background",
-        ),
-    ] = None,
+    first: First = None,
     options: ImportOptions,
     out: FormOptions,
     talk: TalkOptions,
@@ -101,7 +110,6 @@ def folder(
       ccx import folder photos --labels object=things --labels part=parts
         --names object=things.txt --names part=parts.txt --colors
     """
-    from ccx_cli.concepts.importing.index_maps import read_index_maps
     from ccx_cli.errors import UsageError
 
     if not labels and not options.colors:
@@ -110,10 +118,9 @@ def folder(
         )
 
     def read(progress: Progress) -> Source:
-        folders = label_folders(labels or (), names or (), first, progress)
-        named = {value for each in folders for value, name in each.names.items() if name}
-        ignored = tuple(void) if void else tuple({255} - named)
-        return read_index_maps(photographs, folders, ignored)
+        folders = label_folders(labels or ())
+        files = names_files([category for category, _ in folders], names or ())
+        return read_folders(photographs, folders, files, first, void, progress)
 
     import_source(read, photographs, options, out, talk, places)
 
@@ -135,9 +142,7 @@ def coco(
             show_default="named like the JSON, beside it",
         ),
     ] = None,
-    category: Annotated[
-        str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)
-    ] = "object",
+    category: Category = "object",
     no_crowds: Annotated[
         bool,
         typer.Option(
@@ -227,24 +232,14 @@ def voc(
         ),
     ],
     names: Annotated[Path, typer.Option(help="File of names.", rich_help_panel=DATA)],
-    category: Annotated[
-        str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)
-    ] = "object",
+    category: Category = "object",
     void: Annotated[
         list[int] | None,
         typer.Option(
             help="Value without a label; repeatable.", rich_help_panel=DATA, show_default="255"
         ),
     ] = None,
-    first: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Value of the first name, in a names file without numbers.",
-            rich_help_panel=DATA,
-            show_default="1, or 0 if it is background",
-        ),
-    ] = None,
+    first: First = None,
     options: ImportOptions,
     out: FormOptions,
     talk: TalkOptions,
@@ -259,16 +254,12 @@ def voc(
 
       ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
     """
-    from ccx_cli.concepts.importing.index_maps import VOID, LabelFolder, read_index_maps
-    from ccx_cli.concepts.importing.names_file import read_names
-    from ccx_cli.concepts.importing.naming import check_category
+    from ccx_cli.concepts.importing.index_maps import VOID
 
     def read(progress: Progress) -> Source:
-        named, counted = read_names(names, first)
-        if counted:
-            progress.note(counted)
-        folders = [LabelFolder(check_category(category), label_maps, named)]
-        return read_index_maps(photographs, folders, void or (VOID,), "voc")
+        folders, files = [(category, label_maps)], {category: names}
+        ignored = void or [VOID]
+        return read_folders(photographs, folders, files, first, ignored, progress, kind="voc")
 
     import_source(read, Path("voc"), options, out, talk, places)
 

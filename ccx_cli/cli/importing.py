@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +26,6 @@ from ccx_cli.concepts.importing.fit import Fit
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.importing.import_tables import ImportSettings, ImportSummary
-    from ccx_cli.concepts.importing.index_maps import LabelFolder
     from ccx_cli.concepts.importing.sources import Source
     from ccx_cli.progress import Progress
 
@@ -223,27 +222,64 @@ def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
     )
 
 
-def label_folders(
-    labels: Sequence[str], names: Sequence[str], first: int | None, progress: Progress
-) -> list[LabelFolder]:
-    """Read ``--labels`` and ``--names``."""
-    from ccx_cli.concepts.importing.index_maps import LabelFolder
+def label_folders(labels: Sequence[str]) -> list[tuple[str, Path]]:
+    """Read ``--labels``: category and folder.
+
+    Raises
+    ------
+    UsageError
+        If one has no category or no folder.
+    """
+    from ccx_cli.errors import UsageError
+
+    folders = []
+    for text in labels:
+        category, equals, folder = text.partition("=")
+        if not (category and equals and folder):
+            raise UsageError(f"--labels {text} is not CATEGORY=FOLDER, such as object=masks.")
+        folders.append((category, Path(folder)))
+    return folders
+
+
+def names_files(categories: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
+    """Read ``--names``: the file of each category, if it has one."""
+    files: dict[str, Path] = {}
+    for text in names:
+        category, equals, own = text.partition("=")
+        if equals and category in categories:
+            files[category] = Path(own)
+        else:
+            files |= dict.fromkeys(set(categories).difference(files), Path(text))
+    return files
+
+
+def read_folders(
+    photographs: Path,
+    folders: Sequence[tuple[str, Path]],
+    files: Mapping[str, Path],
+    first: int | None,
+    void: Sequence[int] | None,
+    progress: Progress,
+    *,
+    kind: str = "folder",
+) -> Source:
+    """Read photographs and folders of label PNGs with their names files.
+
+    Without ``void``, 255 is no label unless it has a name.
+
+    Raises
+    ------
+    UsageError
+        If a category has no names file.
+    """
+    from ccx_cli.concepts.importing.index_maps import VOID, LabelFolder, read_index_maps
     from ccx_cli.concepts.importing.names_file import read_names
     from ccx_cli.concepts.importing.naming import check_category
     from ccx_cli.errors import UsageError
 
-    pairs = [_parted(text) for text in labels]
-    wanted = {category for category, _ in pairs}
-    files: dict[str, Path] = {}
-    for text in names:
-        category, equals, own = text.partition("=")
-        if equals and category in wanted:
-            files[category] = Path(own)
-        else:
-            files |= dict.fromkeys(wanted.difference(files), Path(text))
     read: dict[Path, dict[int, str]] = {}
-    folders = []
-    for category, folder in pairs:
+    labelled = []
+    for category, folder in folders:
         if category not in files:
             raise UsageError(
                 f"--labels {category}={folder} has no names: add --names {category}=FILE."
@@ -253,14 +289,7 @@ def label_folders(
             read[file], counted = read_names(file, first)
             if counted:
                 progress.note(counted)
-        folders.append(LabelFolder(check_category(category), folder, read[file]))
-    return folders
-
-
-def _parted(text: str) -> tuple[str, Path]:
-    from ccx_cli.errors import UsageError
-
-    category, equals, folder = text.partition("=")
-    if not (category and equals and folder):
-        raise UsageError(f"--labels {text} is not CATEGORY=FOLDER, such as object=masks.")
-    return category, Path(folder)
+        labelled.append(LabelFolder(check_category(category), folder, read[file]))
+    if not void:
+        void = [] if any(names.get(VOID) for names in read.values()) else [VOID]
+    return read_index_maps(photographs, labelled, void, kind)
