@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ccx_cli.formulas.formula import Formula
+    from ccx_cli.concepts.index import ConceptIndex
     from ccx_cli.formulas.parse import Vocabulary
     from ccx_cli.progress import Progress
-    from ccx_cli.search.scoring import Score
+    from ccx_cli.search.scoring import FormulaOnData
 
 _RANGE = (
     Column("unit", "unit", right=True),
@@ -101,11 +102,9 @@ def score(
     )
     from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.errors import UsageError
-    from ccx_cli.formulas.formula import to_text
     from ccx_cli.formulas.parse import Vocabulary, parse_formula
     from ccx_cli.probe.range_cache import RangeCache
-    from ccx_cli.search.counts import count_data
-    from ccx_cli.search.scoring import holds_on, score_units
+    from ccx_cli.search.scoring import FormulaOnData, score_units
 
     check_units(units)
     if unit is not None and (units.units is not None or units.random_units):
@@ -127,29 +126,38 @@ def score(
             )
         chosen = choose_units(wanted, run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
-        counts = count_data(index)
         known = RangeCache(activations, method, progress)
-        holds = [holds_on(formula, index, counts, vocabulary.name) for formula in parsed]
-        _tell_relations(parsed, holds, vocabulary, progress)
+        on_data = [FormulaOnData.of(formula, index, vocabulary.name) for formula in parsed]
+        for formula in on_data:
+            if formula.unseen:
+                raise UsageError(
+                    f"No pixel of this subset carries {formula.unseen[0]}: `ccx score` needs "
+                    "concepts that occur."
+                )
+        _tell_relations(on_data, vocabulary, progress)
         records: list[Record] = []
         try:
             with progress.task("Scores", len(chosen), unit="units") as task:
-                for _, scored, hits in score_units(
-                    chosen, holds, index, activations.unit, known.of, inputs.workers
+                for found in score_units(
+                    chosen, on_data, index, activations.unit, known.of, inputs.workers
                 ):
-                    for formula, scores in zip(parsed, scored, strict=True):
-                        text = to_text(formula, vocabulary.name)
+                    for formula, scores in zip(on_data, found.scores, strict=True):
                         records += [
                             {
-                                "formula": text,
+                                "formula": formula.text,
                                 "layer": inputs.choice.layer,
                                 "num_clusters": method.num_clusters,
-                                **_record(each),
+                                "unit": found.unit,
+                                "cluster": cluster,
+                                "num_ranges": len(found.ranges),
+                                "range": found.ranges[cluster].to_json(),
+                                **asdict(each),
+                                "iou": each.iou,
                             }
-                            for each in scores
+                            for cluster, each in enumerate(scores)
                         ]
-                    if unit is not None and hits is not None:
-                        _add_best(records, hits.per_set, holds, index, counts)
+                    if unit is not None and found.hits is not None:
+                        _add_best(records, found.hits.per_set, on_data, index)
                     task.advance()
         finally:
             known.save()
@@ -161,62 +169,44 @@ def score(
         writer.rest(records)
 
 
-def _record(score: Score) -> Record:
-    return {
-        "unit": score.unit,
-        "cluster": score.cluster,
-        "num_ranges": score.num_ranges,
-        "range": score.range.to_json(),
-        "hits": score.hits,
-        "both": score.both,
-        "total": score.total,
-        "iou": score.iou,
-    }
-
-
 def _add_best(
     records: list[Record],
     hits: NDArray[np.int32],
-    holds: Sequence[NDArray[np.bool_]],
-    index: Any,
-    counts: Any,
+    formulas: Sequence[FormulaOnData],
+    index: ConceptIndex,
 ) -> None:
     """Put the best formula of each range beside what was written for it."""
     from ccx_cli.search.chains import sets_in
+    from ccx_cli.search.counts import count_data
     from ccx_cli.search.explanation import Names
     from ccx_cli.search.optimum import OptimumSettings, find_optimum
 
+    counts = count_data(index)
     names = Names(index.concepts, index.name_of)
     for cluster, in_range in enumerate(hits):
         best = find_optimum(counts, in_range, OptimumSettings()).best
         written = [record for record in records if record["cluster"] == cluster]
-        for record, holding in zip(written, holds, strict=True):
+        for record, formula in zip(written, formulas, strict=True):
             record["best_formula"] = None if best is None else names.text(best)
             record["best_iou"] = 0.0 if best is None else best.iou
-            record["same_here"] = best is not None and bool(
-                (sets_in(best.chain, counts) == holding).all()
+            record["same_here"] = best is not None and formula.is_same_here(
+                sets_in(best.chain, counts)
             )
 
 
 def _tell_relations(
-    formulas: Sequence[Formula],
-    holds: Sequence[NDArray[np.bool_]],
-    vocabulary: Vocabulary,
-    progress: Progress,
+    formulas: Sequence[FormulaOnData], vocabulary: Vocabulary, progress: Progress
 ) -> None:
     """Say which formulas are shorter than written, equivalent, or the same on this data."""
     from ccx_cli.formulas.algebra import equivalent, simplify
     from ccx_cli.formulas.formula import length_of, to_text
 
-    texts = [to_text(formula, vocabulary.name) for formula in formulas]
-    for formula, text in zip(formulas, texts, strict=True):
-        shorter = simplify(formula)
-        if length_of(shorter) < length_of(formula):
-            progress.note(f"{text} is, shorter, {to_text(shorter, vocabulary.name)}.")
-    for (a, b), (on_a, on_b), (text_a, text_b) in zip(
-        combinations(formulas, 2), combinations(holds, 2), combinations(texts, 2), strict=True
-    ):
-        if equivalent(a, b):
-            progress.note(f"{text_a} and {text_b} are equivalent.")
-        elif bool((on_a == on_b).all()):
-            progress.note(f"{text_a} and {text_b} are the same here: they differ on no pixel.")
+    for each in formulas:
+        shorter = simplify(each.formula)
+        if length_of(shorter) < length_of(each.formula):
+            progress.note(f"{each.text} is, shorter, {to_text(shorter, vocabulary.name)}.")
+    for a, b in combinations(formulas, 2):
+        if equivalent(a.formula, b.formula):
+            progress.note(f"{a.text} and {b.text} are equivalent.")
+        elif a.is_same_here(b.holds):
+            progress.note(f"{a.text} and {b.text} are the same here: they differ on no pixel.")

@@ -98,7 +98,6 @@ def summary(
       ccx summary demo-demo --format jsonl | jq 'select(.kind == "concept")'
       ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx summary -
     """
-    from ccx_cli.search.counts import count_data
     from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
 
     with (
@@ -111,7 +110,7 @@ def summary(
         category_of = {label.number: label.category for label in index.labels}
         found = []
         with progress.task("Summary", len(stored), unit="units") as task:
-            for one in summarise_units(stored, index, count_data(index), category_of):
+            for one in summarise_units(stored, index, category_of):
                 found.append(one)
                 task.advance()
         records = [unit_record(one, index.name_of) for one in found]

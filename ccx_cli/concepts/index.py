@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from ccx_cli.concepts.broden import BrodenDataset, Label
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.concepts.label_sets import (
     LabelSets,
+    Postings,
     collapse_image,
     concatenate,
     count_images,
@@ -114,6 +115,19 @@ class ConceptIndex:
             mask_shape=self.mask_shape,
             labels=tuple(self.labels[concept] for concept in kept),
         )
+
+    @cached_property
+    def postings(self) -> Postings:
+        """For every concept the label sets that carry it."""
+        return Postings.transpose(self.sets, len(self.concepts))
+
+    def per_image(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """Sum values given by row of the images' tables, ``(n_local,)``, to ``(n_images,)``."""
+        return np.add.reduceat(values, self.offsets[:-1], dtype=np.int64)
+
+    def pixels_by_image(self, holds: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Count the pixels whose label set is among ``holds``, ``(n_sets,)`` bool, by image."""
+        return self.per_image(np.where(holds[self.local_sets], self.local_totals, 0))
 
     def images_with(self) -> NDArray[np.int64]:
         """Count the images that carry each concept, ``(n_concepts,)`` int64."""

@@ -66,6 +66,31 @@ class LabelSets:
         return np.diff(self.indptr)
 
 
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """For every concept the label sets that carry it: the transpose of ``LabelSets``.
+
+    Attributes
+    ----------
+    indptr
+        ``(n_concepts + 1,)`` int64.
+    sets
+        ``(n_entries,)`` int32, ascending for each concept.
+    """
+
+    indptr: NDArray[np.int64]
+    sets: NDArray[np.int32]
+
+    @classmethod
+    def transpose(cls, sets: LabelSets, n_concepts: int) -> Postings:
+        """List the sets of each concept."""
+        return cls(*_transpose(sets.indptr, sets.labels, n_concepts))
+
+    def of(self, concept: int) -> NDArray[np.int32]:
+        """Label sets that carry ``concept``."""
+        return self.sets[self.indptr[concept] : self.indptr[concept + 1]]
+
+
 def collapse_image(
     layers: NDArray[np.uint16], image_labels: NDArray[np.uint16]
 ) -> tuple[NDArray[np.uint16], LabelSets]:
@@ -273,3 +298,21 @@ def _take_sets(
         for offset in range(taken[index + 1] - taken[index]):
             copied[taken[index] + offset] = labels[start + offset]
     return taken, copied
+
+
+@kernel
+def _transpose(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16], n_concepts: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    starts = np.zeros(n_concepts + 1, dtype=np.int64)
+    for label in labels:
+        starts[label + 1] += 1
+    for concept in range(n_concepts):
+        starts[concept + 1] += starts[concept]
+    following = starts[:-1].copy()
+    sets = np.empty(len(labels), dtype=np.int32)
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            sets[following[labels[entry]]] = row
+            following[labels[entry]] += 1
+    return starts, sets

@@ -52,9 +52,7 @@ class HeuristicEstimator:
         """Measure the formula's exact mask and estimate its extensions."""
         holds = sets_in(chain, self.data)
         index = self.index
-        in_range = np.add.reduceat(
-            np.where(holds[index.local_sets], self.per_local, 0), index.offsets[:-1]
-        )
+        in_range = index.per_image(np.where(holds[index.local_sets], self.per_local, 0))
         side = Side(self._shapes(chain, holds), in_range.astype(np.int32))
         return estimate_extensions(
             self.heuristic, side, self.shapes, self.counts, index.maps.shape[1]

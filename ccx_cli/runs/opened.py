@@ -29,7 +29,6 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.runs.results import LINES, ResultsRun
 from ccx_cli.runs.run_dataset import read_run_dataset
 from ccx_cli.runs.stored import damaged_header, finished_units, formula_of
-from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
@@ -241,11 +240,8 @@ def each_unit(
     index: ConceptIndex,
     activations: Activations,
     workers: int,
-    *,
-    data: DataCounts | None = None,
 ) -> Iterator[UnitInData]:
     """Count every unit's hits again, by image, and evaluate its formulas; in order, in threads."""
-    counts = data or count_data(index)
     nowhere = np.zeros(len(index.sets), dtype=np.bool_)
 
     def work(unit: int) -> UnitInData:
@@ -254,10 +250,10 @@ def each_unit(
             return UnitInData(unit, opened.units[unit], None, [])
         ranges = [Range.from_json(record["range"]) for record in records]
         hits = count_hits(activations.unit(unit), ranges, index, per_image=True)
-        formulas = []
-        for record in records:
-            formula = formula_of(record)
-            formulas.append(nowhere if formula is None else holds_on(formula, index, counts, str))
+        formulas = [
+            nowhere if formula is None else holds_on(formula, index)
+            for formula in map(formula_of, records)
+        ]
         return UnitInData(unit, records, hits, formulas)
 
     with threads(workers) as pool:

@@ -18,31 +18,11 @@ from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.concepts.label_sets import LabelSets
+from ccx_cli.concepts.label_sets import LabelSets, Postings
 from ccx_cli.errors import CcxError
 
 # Two IoUs are compared by products of a part and a union, neither of more than all pixels.
 MOST_PIXELS = 1 << 31
-
-
-@dataclass(frozen=True, slots=True)
-class Postings:
-    """For every concept the label sets that carry it: the transpose of ``LabelSets``.
-
-    Attributes
-    ----------
-    indptr
-        ``(n_concepts + 1,)`` int64.
-    sets
-        ``(n_entries,)`` int32, ascending for each concept.
-    """
-
-    indptr: NDArray[np.int64]
-    sets: NDArray[np.int32]
-
-    def of(self, concept: int) -> NDArray[np.int32]:
-        """Label sets that carry ``concept``."""
-        return self.sets[self.indptr[concept] : self.indptr[concept + 1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +84,8 @@ def count_data(index: ConceptIndex) -> DataCounts:
             "be compared exactly: take a smaller --subset, or smaller label PNGs."
         )
     sets, n_concepts = index.sets, len(index.concepts)
-    postings = Postings(*_transpose(sets.indptr, sets.labels, n_concepts))
     totals, signatures = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
-    return DataCounts(sets, postings, totals, signatures)
+    return DataCounts(sets, index.postings, totals, signatures)
 
 
 def pair_hits(data: DataCounts, hits: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -154,24 +133,6 @@ def intersection_rows(
             data.n_concepts,
         )
     )
-
-
-@kernel
-def _transpose(
-    indptr: NDArray[np.int64], labels: NDArray[np.uint16], n_concepts: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    starts = np.zeros(n_concepts + 1, dtype=np.int64)
-    for label in labels:
-        starts[label + 1] += 1
-    for concept in range(n_concepts):
-        starts[concept + 1] += starts[concept]
-    following = starts[:-1].copy()
-    sets = np.empty(len(labels), dtype=np.int32)
-    for row in range(len(indptr) - 1):
-        for entry in range(indptr[row], indptr[row + 1]):
-            sets[following[labels[entry]]] = row
-            following[labels[entry]] += 1
-    return starts, sets
 
 
 @kernel

@@ -1,4 +1,8 @@
-"""The IoU of formulas that people write, over the ranges of many units."""
+"""The one evaluator of formulas: where they hold, and how well they cover the ranges of units.
+
+A formula that somebody typed is read by ``parse_formula`` and evaluated by ``FormulaOnData.of``,
+whoever asks: the command line, the terminal interface, the studies or a notebook.
+"""
 
 from __future__ import annotations
 
@@ -9,82 +13,119 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.errors import UsageError
-from ccx_cli.formulas.formula import Formula, concepts_of, evaluate
+from ccx_cli.formulas.formula import Formula, concepts_of, evaluate, to_text
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
-from ccx_cli.search.counts import DataCounts
 from ccx_cli.threads import threads
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How well a formula covers one range of one unit.
+    """How well a formula covers one range.
 
     Attributes
     ----------
-    unit, cluster
-        Which range.
-    num_ranges
-        Ranges the unit has.
-    range
-        The range itself.
     hits, both, total
         ``|N|``, ``|N & F|`` and ``|F|``, pixels.
-    iou
-        ``|N & F| / |N | F|``, 0 where both are empty.
     """
 
-    unit: int
-    cluster: int
-    num_ranges: int
-    range: Range
     hits: int
     both: int
     total: int
-    iou: float
+
+    @property
+    def union(self) -> int:
+        """``|N | F|``, pixels."""
+        return self.hits + self.total - self.both
+
+    @property
+    def iou(self) -> float:
+        """``|N & F| / |N | F|``, 0 where both are empty."""
+        return self.both / self.union if self.union else 0.0
 
 
-def holds_on(
-    formula: Formula, index: ConceptIndex, data: DataCounts, name_of: Callable[[int], str]
-) -> NDArray[np.bool_]:
-    """Evaluate a formula on the label sets of a data set, ``(n_sets,)`` bool.
+@dataclass(frozen=True, eq=False)
+class FormulaOnData:
+    """A formula and the label sets of a dataset on which it holds.
 
-    ``name_of`` gives the name of any label number, for what is said of one that no pixel carries.
-
-    Raises
-    ------
-    UsageError
-        If it names a concept that no pixel carries.
+    Attributes
+    ----------
+    formula
+        The formula.
+    text
+        As the program writes it.
+    holds
+        ``(n_sets,)`` bool, the label sets on which it holds.
+    total
+        ``|F|``, pixels.
+    unseen
+        Names in it that no pixel of the dataset carries, each once.
     """
-    places = {int(number): place for place, number in enumerate(index.concepts)}
-    for number in concepts_of(formula):
-        if number not in places:
-            raise UsageError(
-                f"No pixel of this subset carries {name_of(number)}: `ccx score` needs concepts "
-                "that occur."
-            )
 
-    def carries(number: int) -> NDArray[np.bool_]:
-        carrying = np.zeros(len(data.sets), dtype=np.bool_)
-        carrying[data.postings.of(places[number])] = True
-        return carrying
+    formula: Formula
+    text: str
+    holds: NDArray[np.bool_]
+    total: int
+    unseen: tuple[str, ...]
 
-    return evaluate(formula, carries)
+    @classmethod
+    def of(
+        cls, formula: Formula, index: ConceptIndex, name_of: Callable[[int], str]
+    ) -> FormulaOnData:
+        """Evaluate a formula; ``name_of`` gives the name of every label number in it."""
+        holds = holds_on(formula, index)
+        carried = set(index.concepts.tolist())
+        return cls(
+            formula,
+            to_text(formula, name_of),
+            holds,
+            int(index.sets.totals[holds].sum()),
+            tuple(name_of(n) for n in dict.fromkeys(concepts_of(formula)) if n not in carried),
+        )
+
+    def score(self, in_range: NDArray[np.int32]) -> Score:
+        """Score one range, given its pixels by label set, ``(n_sets,)`` int32."""
+        both = int(in_range[self.holds].sum(dtype=np.int64))
+        return Score(int(in_range.sum(dtype=np.int64)), both, self.total)
+
+    def is_same_here(self, other: NDArray[np.bool_]) -> bool:
+        """Tell whether it holds on the same label sets of this dataset as another formula."""
+        return np.array_equal(self.holds, other)
 
 
-def holds_in(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
-    """Evaluate a formula on the label sets of an index alone, ``(n_sets,)`` bool.
+@dataclass(frozen=True, slots=True)
+class UnitScores:
+    """Formulas on the ranges of one unit.
 
-    A concept that its images lack holds nowhere.
+    Attributes
+    ----------
+    unit
+        Its number.
+    ranges
+        Its ranges, from the lowest up; none for a unit that never fires.
+    hits
+        The pixels in them, ``None`` without ranges.
+    scores
+        For each formula a score for each range.
     """
-    entry_set = np.repeat(np.arange(len(index.sets)), index.sets.lengths())
-    places = {int(number): place for place, number in enumerate(index.concepts)}
+
+    unit: int
+    ranges: Sequence[Range]
+    hits: Hits | None
+    scores: list[list[Score]]
+
+
+def holds_on(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
+    """Evaluate a formula on the label sets of a dataset, ``(n_sets,)`` bool.
+
+    A concept that no pixel carries holds nowhere.
+    """
 
     def carries(number: int) -> NDArray[np.bool_]:
         carrying = np.zeros(len(index.sets), dtype=np.bool_)
-        if number in places:
-            carrying[entry_set[index.sets.labels == places[number]]] = True
+        position = int(np.searchsorted(index.concepts, number))
+        if position < len(index.concepts) and index.concepts[position] == number:
+            carrying[index.postings.of(position)] = True
         return carrying
 
     return evaluate(formula, carries)
@@ -95,77 +136,28 @@ def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]
 
     A concept that these images lack holds nowhere.
     """
-    holds = holds_in(formula, index)
-    both = int(hits[holds].sum(dtype=np.int64))
-    union = int(hits.sum(dtype=np.int64)) + int(index.sets.totals[holds].sum()) - both
-    return both / union if union else None
-
-
-def score_unit(
-    unit: int,
-    ranges: Sequence[Range],
-    hits: Hits,
-    formulas: Sequence[NDArray[np.bool_]],
-    totals: NDArray[np.int64],
-) -> list[list[Score]]:
-    """Score formulas, given as ``holds_on`` evaluates them, on the ranges of one unit.
-
-    Parameters
-    ----------
-    unit
-        Its number.
-    ranges, hits
-        Its ranges and the pixels in them.
-    formulas
-        ``(n_sets,)`` bool each.
-    totals
-        ``(n_sets,)`` pixels by label set.
-
-    Returns
-    -------
-    A list of scores for each formula, in cluster order.
-    """
-    scored = []
-    for holds in formulas:
-        total = int(totals[holds].sum())
-        scores = []
-        for cluster, found in enumerate(ranges):
-            in_range = int(hits.totals[cluster])
-            both = int(hits.per_set[cluster][holds].sum(dtype=np.int64))
-            union = in_range + total - both
-            iou = both / union if union else 0.0
-            scores.append(Score(unit, cluster, len(ranges), found, in_range, both, total, iou))
-        scored.append(scores)
-    return scored
+    score = FormulaOnData.of(formula, index, str).score(hits)
+    return score.iou if score.union else None
 
 
 def score_units(
     units: Sequence[int],
-    formulas: Sequence[NDArray[np.bool_]],
+    formulas: Sequence[FormulaOnData],
     index: ConceptIndex,
     read_maps: Callable[[int], NDArray[np.float32]],
     find_ranges: Callable[[int, NDArray[np.float32]], Sequence[Range]],
     workers: int,
-) -> Iterator[tuple[int, list[list[Score]], Hits | None]]:
-    """Score formulas on the ranges of many units, side by side in threads, in order.
+) -> Iterator[UnitScores]:
+    """Score formulas on the ranges of many units, in parallel threads, in order."""
 
-    Yields
-    ------
-    unit
-        Its number.
-    scores
-        As ``score_unit`` returns them, empty lists for a unit without ranges.
-    hits
-        The unit's pixels in range, ``None`` without ranges.
-    """
-
-    def score(unit: int) -> tuple[int, list[list[Score]], Hits | None]:
+    def score(unit: int) -> UnitScores:
         maps = read_maps(unit)
         ranges = find_ranges(unit, maps)
         if not ranges:
-            return unit, [[] for _ in formulas], None
+            return UnitScores(unit, ranges, None, [[] for _ in formulas])
         hits = count_hits(maps, ranges, index)
-        return unit, score_unit(unit, ranges, hits, formulas, index.sets.totals), hits
+        scores = [[formula.score(each) for each in hits.per_set] for formula in formulas]
+        return UnitScores(unit, ranges, hits, scores)
 
     with threads(workers) as pool:
         for start in range(0, len(units), 2 * workers):

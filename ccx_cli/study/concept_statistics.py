@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import count_images
+from ccx_cli.formulas.formula import Concept
 from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.scoring import holds_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def implications(
 def images_of(index: ConceptIndex, data: DataCounts, concept: int) -> tuple[ImageShare, ...]:
     """Return the images that carry a concept, those with the most of it first."""
     size = index.mask_shape[0] * index.mask_shape[1]
-    pixels = _pixels_by_image(index, data, concept)
+    pixels = _pixels_by_image(index, concept)
     order = np.lexsort((np.arange(len(pixels)), -pixels))
     return tuple(
         ImageShare(int(image), int(pixels[image]), int(pixels[image]) / size)
@@ -214,17 +216,14 @@ def images_of(index: ConceptIndex, data: DataCounts, concept: int) -> tuple[Imag
     )
 
 
-def _pixels_by_image(index: ConceptIndex, data: DataCounts, concept: int) -> NDArray[np.int64]:
+def _pixels_by_image(index: ConceptIndex, concept: int) -> NDArray[np.int64]:
     """Count the pixels of a concept in each image, ``(n_images,)``."""
-    holds = np.zeros(len(data.sets), dtype=np.bool_)
-    holds[data.postings.of(concept)] = True
-    pixels = np.where(holds[index.local_sets], index.local_totals, 0).astype(np.int64)
-    return np.asarray(np.add.reduceat(pixels, index.offsets[:-1]))
+    return index.pixels_by_image(holds_on(Concept(int(index.concepts[concept])), index))
 
 
 def _images_together(index: ConceptIndex, data: DataCounts, concept: int) -> NDArray[np.int64]:
     """Count the images that have both one concept and each other, ``(n_concepts,)``."""
-    images = np.flatnonzero(_pixels_by_image(index, data, concept))
+    images = np.flatnonzero(_pixels_by_image(index, concept))
     lengths = np.diff(index.offsets)[images]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     rows = np.repeat(index.offsets[images] - offsets[:-1], lengths) + np.arange(offsets[-1])

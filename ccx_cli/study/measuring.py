@@ -18,7 +18,6 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.runs.opened import OpenedRun, UnitInData, each_unit
 from ccx_cli.runs.stored import formula_of
-from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record, UnitLines
 from ccx_cli.store.locks import writing
@@ -174,11 +173,11 @@ def _masking_of(lines: UnitLines) -> dict[tuple[int, int], float | None]:
     return {(record["unit"], record["cluster"]): record[MASKING] for record in lines.all_lines()}
 
 
-def _holds(record: Record, index: ConceptIndex, data: DataCounts) -> NDArray[np.bool_]:
+def _holds(record: Record, index: ConceptIndex) -> NDArray[np.bool_]:
     formula = formula_of(record)
     if formula is None:
         return np.zeros(len(index.sets), dtype=np.bool_)
-    return holds_on(formula, index, data, str)
+    return holds_on(formula, index)
 
 
 def _images(
@@ -208,12 +207,11 @@ def _mask(
     from ccx_cli.study.masking import MaskedFormula, masking_similarity, seconds_an_image
 
     index = opened.index()
-    data = count_data(index)
     choice = opened.network("label masking", WITHOUT_MASKING)
     network = load_network(choice, device)
     formulas, pairs = [], list(wanted.values())
     for explained in pairs:
-        holds = _holds(explained[0][1], index, data)
+        holds = _holds(explained[0][1], index)
         formulas.append(
             MaskedFormula(
                 holds,

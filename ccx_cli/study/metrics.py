@@ -75,13 +75,11 @@ class ImageCounts:
         index
             The data set.
         """
-        here = holds[index.local_sets]
-        starts = index.offsets[:-1]
         height, width = index.mask_shape
         return cls(
-            np.add.reduceat(per_local, starts, dtype=np.int64),
-            np.add.reduceat(np.where(here, index.local_totals, 0), starts, dtype=np.int64),
-            np.add.reduceat(np.where(here, per_local, 0), starts, dtype=np.int64),
+            index.per_image(per_local),
+            index.pixels_by_image(holds),
+            index.per_image(np.where(holds[index.local_sets], per_local, 0)),
             height * width,
         )
 

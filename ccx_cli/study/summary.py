@@ -14,7 +14,6 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, concepts_of, negated_concepts, positive_concepts
 from ccx_cli.runs.stored import formula_of
-from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.study.categories import dominant_category
@@ -158,13 +157,12 @@ def mean_distance(pixels: Sequence[NDArray[np.bool_]], totals: NDArray[np.int64]
 def summarise_units(
     units: Mapping[int, Sequence[Record]],
     index: ConceptIndex,
-    data: DataCounts,
     category_of: Mapping[int, str],
 ) -> Iterator[UnitSummary]:
     """Sum up units, in order."""
     for unit, records in units.items():
         found = [formula for record in records if (formula := formula_of(record)) is not None]
-        pixels = {formula: holds_on(formula, index, data, str) for formula in set(found)}
+        pixels = {formula: holds_on(formula, index) for formula in set(found)}
         yield summarise_unit(unit, records, pixels, index.sets.totals, category_of)
 
 

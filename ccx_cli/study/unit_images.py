@@ -46,6 +46,8 @@ class UnitImages:
         ``(n_sets,)`` bool for each record, the label sets on which its formula holds.
     counts
         Pixels in range, in the formula and in both, for each record.
+    per_set
+        ``(n_sets,)`` int32 for each record, pixels in range by label set.
     index
         The labelled images.
     """
@@ -55,6 +57,7 @@ class UnitImages:
     records: tuple[Record, ...]
     holds: tuple[NDArray[np.bool_], ...]
     counts: tuple[ImageCounts, ...]
+    per_set: tuple[NDArray[np.int32], ...]
     index: ConceptIndex
 
     def hit_mask(self, place: int, image: int) -> NDArray[np.bool_]:
@@ -103,23 +106,25 @@ def look_at_unit(
     """Read one unit's maps and count its pixels image by image."""
     from ccx_cli.probe.hits import count_hits
     from ccx_cli.probe.ranges import Range
-    from ccx_cli.search.scoring import holds_in
+    from ccx_cli.search.scoring import holds_on
 
     maps = activations.unit(unit)
     ranged = tuple(record for record in records if record["range"] is not None)
     nowhere = np.zeros(len(index.sets), dtype=np.bool_)
     formulas = [formula_of(record) for record in ranged]
-    holds = tuple(nowhere if each is None else holds_in(each, index) for each in formulas)
+    holds = tuple(nowhere if each is None else holds_on(each, index) for each in formulas)
     counts: tuple[ImageCounts, ...] = ()
+    per_set: tuple[NDArray[np.int32], ...] = ()
     if ranged:
         ranges = [Range.from_json(record["range"]) for record in ranged]
-        per_local = count_hits(maps, ranges, index, per_image=True).per_local
-        assert per_local is not None
+        found = count_hits(maps, ranges, index, per_image=True)
+        assert found.per_local is not None
+        per_set = tuple(found.per_set)
         counts = tuple(
             ImageCounts.of_labels(hits, each, index)
-            for hits, each in zip(per_local, holds, strict=True)
+            for hits, each in zip(found.per_local, holds, strict=True)
         )
-    return UnitImages(unit, maps, ranged, holds, counts, index)
+    return UnitImages(unit, maps, ranged, holds, counts, per_set, index)
 
 
 def in_range(

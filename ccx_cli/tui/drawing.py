@@ -240,14 +240,12 @@ def pictures_of_range(
 def pictures_of_concept(run: OpenRun, number: int) -> PictureList:
     """Choose the images that carry a concept on most pixels; the first ones win ties."""
     from ccx_cli.formulas.formula import Concept
-    from ccx_cli.search.scoring import holds_in
+    from ccx_cli.search.scoring import holds_on
     from ccx_cli.study.unit_images import mask_of
 
     index = run.index
-    holds = holds_in(Concept(number), index)
-    pixels = np.add.reduceat(
-        np.where(holds[index.local_sets], index.local_totals, 0), index.offsets[:-1], dtype=np.int64
-    )
+    holds = holds_on(Concept(number), index)
+    pixels = index.pixels_by_image(holds)
     chosen = np.argsort(-pixels, kind="stable")[:MOST_PICTURES]
     chosen = chosen[pixels[chosen] > 0]
     size = index.mask_shape[0] * index.mask_shape[1]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.formulas.formula import Formula, concepts_of, length_of, names_in, to_text
+from ccx_cli.formulas.formula import concepts_of, length_of, names_in, to_text
 from ccx_cli.printable import printable
 from ccx_cli.runs.stored import formula_of
 from ccx_cli.store.lines import Record
@@ -98,15 +97,6 @@ class UnitLook:
         """Return the place of a range among those that were counted, ``None`` if it was not."""
         clusters = [record["cluster"] for record in self.images.records]
         return clusters.index(cluster) if cluster in clusters else None
-
-    @cached_property
-    def per_set(self) -> NDArray[np.int32]:
-        """``(n_ranges, n_sets)`` int32, pixels in range by label set."""
-        from ccx_cli.probe.hits import count_hits
-        from ccx_cli.probe.ranges import Range
-
-        ranges = [Range.from_json(record["range"]) for record in self.images.records]
-        return count_hits(self.images.maps, ranges, self.images.index).per_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,27 +192,17 @@ def try_formula(text: str, vocabulary: Vocabulary, look: UnitLook) -> Trial:
         If the text is no formula.
     """
     from ccx_cli.formulas.parse import parse_formula
-    from ccx_cli.search.scoring import holds_in
+    from ccx_cli.search.scoring import FormulaOnData
 
-    formula: Formula = parse_formula(text, vocabulary)
-    index = look.images.index
-    holds = holds_in(formula, index)
-    total = int(index.sets.totals[holds].sum())
-    ious = []
-    for in_range in look.per_set:
-        hits = int(in_range.sum(dtype=np.int64))
-        both = int(in_range[holds].sum(dtype=np.int64))
-        union = hits + total - both
-        ious.append(both / union if union else 0.0)
-    carried = set(index.concepts.tolist())
-    unseen = dict.fromkeys(n for n in concepts_of(formula) if n not in carried)
+    images = look.images
+    found = FormulaOnData.of(parse_formula(text, vocabulary), images.index, vocabulary.name)
     return Trial(
-        printable(to_text(formula, vocabulary.name)),
-        tuple(ious),
+        printable(found.text),
+        tuple(found.score(in_range).iou for in_range in images.per_set),
         tuple(
             record["cluster"]
-            for record, own in zip(look.images.records, look.images.holds, strict=True)
-            if record["formula"] is not None and bool((own == holds).all())
+            for record, own in zip(images.records, images.holds, strict=True)
+            if record["formula"] is not None and found.is_same_here(own)
         ),
-        tuple(printable(vocabulary.name(number)) for number in unseen),
+        tuple(map(printable, found.unseen)),
     )

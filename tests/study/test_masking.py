@@ -41,7 +41,7 @@ def test_recorded_similarities_lie_within_three_standard_errors(
     formulas = []
     for entry in recorded:
         found = explained[entry["unit"], entry["num_clusters"], entry["cluster"]]
-        holds = holds_on(found.formula, golden_index, golden_counts, str)
+        holds = holds_on(found.formula, golden_index)
         formulas.append(
             MaskedFormula(holds, images_with(holds, golden_index), ((found.unit, found.range),))
         )

@@ -59,7 +59,7 @@ def test_every_recorded_metric_is_reproduced(
         maps = golden_network.activations[found.unit]
         hits = count_hits(maps, [found.range], golden_index, per_image=True)
         assert hits.per_local is not None
-        holds = holds_on(found.formula, golden_index, golden_counts, str)
+        holds = holds_on(found.formula, golden_index)
         measured = measure(ImageCounts.of_labels(hits.per_local[0], holds, golden_index))
         for ours, theirs in RECORDED.items():
             # The program divides in float32 in places.

@@ -150,7 +150,7 @@ def test_distances_are_those_of_the_masks(
         labels = None if best is None else to_json(best.chain.formula(index.concepts))
         records.append(record(unit, cluster, labels, 0.1))
     category_of = {label.number: label.category for label in index.labels}
-    (found,) = summarise_units({unit: records}, index, golden_counts, category_of)
+    (found,) = summarise_units({unit: records}, index, category_of)
 
     masks = [
         dense(from_json(each["labels"]), index) for each in records if each["labels"] is not None
