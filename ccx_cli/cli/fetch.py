@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ccx_cli.errors import CcxError
-    from ccx_cli.fetching.downloads import Ways
-    from ccx_cli.fetching.holdings import Holding
+    from ccx_cli.fetching.downloads import FetchOptions
+    from ccx_cli.fetching.status import DownloadStatus
 
 _HOSTS = "Hosts"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -38,7 +38,7 @@ COLUMNS = (
     Column("state", "state"),
     Column("size", "bytes", right=True, show=_size),
     Column("licence", "licence", style="dim"),
-    Column("place", "path"),
+    Column("path", "path"),
 )
 
 
@@ -60,19 +60,19 @@ def fetch(
     ] = False,
     verify: Annotated[
         bool,
-        typer.Option("--verify", metavar="", help="Read what is here whole, and fetch nothing."),
+        typer.Option("--verify", metavar="", help="Verify every file that is here; fetch nothing."),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", metavar="", help="Say what would be fetched, and how much."),
+        typer.Option("--dry-run", metavar="", help="Show what would be fetched, and its size."),
     ] = False,
     force: Annotated[
         bool,
         typer.Option(
-            "--force", metavar="", help="Fetch what is here anew; overwrite the output file."
+            "--force", metavar="", help="Fetch again what is here; overwrite the output file."
         ),
     ] = False,
-    handed: Annotated[
+    local: Annotated[
         Path | None,
         typer.Option(
             "--from",
@@ -91,12 +91,12 @@ def fetch(
     ] = None,
     sha256: Annotated[
         str | None,
-        typer.Option("--sha256", help="What the file's SHA-256 must be.", rich_help_panel=_HOSTS),
+        typer.Option("--sha256", help="SHA-256 that the file must have.", rich_help_panel=_HOSTS),
     ] = None,
     retries: Annotated[
         int,
         typer.Option(
-            min=0, help="Further tries, after which a host has failed.", rich_help_panel=_HOSTS
+            min=0, help="Retries, after which a host has failed.", rich_help_panel=_HOSTS
         ),
     ] = 4,
     timeout: Annotated[
@@ -127,8 +127,8 @@ def fetch(
     from ccx_cli.cli.inputs.fetching import inspected, mirrors_of, obtained, sources_named, verified
     from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
-    from ccx_cli.fetching.downloads import Ways
-    from ccx_cli.fetching.transfer import Patience
+    from ccx_cli.fetching.downloads import FetchOptions
+    from ccx_cli.fetching.transfer import RetryPolicy
 
     if not (names or list_only or verify):
         raise UsageError(
@@ -136,25 +136,25 @@ def fetch(
             "`ccx fetch --list`."
         )
     if list_only + verify + dry_run > 1:
-        raise UsageError("--list, --verify and --dry-run are three things to do: take one.")
+        raise UsageError("--list, --verify and --dry-run are mutually exclusive: take one.")
     if sha256 is not None:
         sha256 = sha256.lower()
         if not _SHA256.fullmatch(sha256):
             raise UsageError(f"--sha256 {sha256} is not 64 hexadecimal digits.")
     roots = roots_of(places)
-    if handed is not None:
-        handed = handed.expanduser()
-    is_file = handed is not None and handed.is_file()
-    sources = sources_named(names or [], roots, handed.name if handed and is_file else None)
+    if local is not None:
+        local = local.expanduser()
+    is_file = local is not None and local.is_file()
+    sources = sources_named(names or [], roots, local.name if local and is_file else None)
     if len(sources) > 1 and (is_file or sha256):
-        option = f"--from {handed}" if is_file else "--sha256"
-        raise UsageError(f"{option} is one file's, but {len(sources)} are named: name one.")
-    ways = Ways(
+        option = f"--from {local}" if is_file else "--sha256"
+        raise UsageError(f"{option} is for one file, but {len(sources)} are named: name one.")
+    options = FetchOptions(
         mirrors=mirrors_of(mirror or ()),
-        handed=handed,
+        local=local,
         sha256=sha256,
         force=force,
-        patience=Patience(connect=timeout, stall=timeout, retries=retries),
+        retry=RetryPolicy(timeout=timeout, retries=retries),
     )
     with (
         reporting(talk) as progress,
@@ -165,18 +165,18 @@ def fetch(
         records: list[Record] = []
         failures: list[CcxError] = []
         if list_only or dry_run:
-            holdings = inspected(sources, roots, missing_only=dry_run and not force)
+            statuses = inspected(sources, roots, missing_only=dry_run and not force)
         elif verify:
-            holdings = verified(sources, roots, sha256, progress)
+            statuses = verified(sources, roots, sha256, progress)
         else:
-            holdings = obtained(sources, roots, ways, failures, progress)
-        for holding in holdings:
-            records.append(_record(holding))
+            statuses = obtained(sources, roots, options, failures, progress)
+        for status in statuses:
+            records.append(_record(status))
             writer.line(records[-1])
         if records or not failures:
             writer.rest(records)
         if dry_run:
-            progress.note(_plan(records, ways))
+            progress.note(_plan(records, options))
         elif fetched := [record["name"] for record in records if record["state"] == "fetched"]:
             progress.note(f"Next: {_next_command(fetched)}")
     _end(records, failures, len(sources), verify=verify, named=bool(names))
@@ -210,25 +210,29 @@ def _end(
         )
 
 
-def _record(holding: Holding) -> Record:
-    source = holding.source
+def _record(status: DownloadStatus) -> Record:
+    source = status.source
     return {
         "name": source.name,
-        "state": holding.state,
-        "bytes": holding.size,
+        "state": status.state,
+        "bytes": status.size,
         "about_bytes": source.about_bytes,
-        "sha256": holding.sha256,
+        "sha256": status.sha256,
         "licence": source.licence,
-        "path": str(holding.path),
-        "url": holding.url or source.url,
-        "fault": holding.fault,
+        "path": str(status.path),
+        "url": status.url or source.url,
+        "fault": status.fault,
     }
 
 
-def _plan(records: Sequence[Record], ways: Ways) -> str:
-    """Say how much a run would fetch, and from where."""
+def _plan(records: Sequence[Record], options: FetchOptions) -> str:
+    """Say how much would be fetched, and from where."""
     left = sum(record["about_bytes"] or 0 for record in records)
-    where = str(ways.handed) if ways.handed else ", ".join([*ways.mirrors, "the published hosts"])
+    where = (
+        str(options.local)
+        if options.local
+        else ", ".join([*options.mirrors, "the published hosts"])
+    )
     return f"{len(records):,} to fetch, about {left / _MEGABYTE:,.0f} MB, from {where}."
 
 

@@ -12,10 +12,8 @@ and shard ``sets`` the distinct sets of all images (``indptr``, ``labels``, ``to
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +33,7 @@ from ccx_cli.concepts.label_sets import (
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 
@@ -152,7 +151,7 @@ def index_cache(dataset: BrodenDataset, segmentations: Path, rebuild: str) -> Sh
         "fingerprint": dataset.segmentation_fingerprint(),
         "block": BLOCK,
     }
-    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
+    key = json_digest(made_from)[:10]
     name = f"{dataset.name}-{dataset.subset}-{height}x{width}-{key}"
     cache = ShardedCache(segmentations / name, KIND, VERSION, made_from, rebuild)
     cache.refresh()

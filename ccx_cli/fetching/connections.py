@@ -14,106 +14,81 @@ _ABSENT = {404, 410}
 
 
 class HostFailedError(Exception):
-    """A host that does not give the file; ``absent``: it knows of no such file."""
+    """A host that does not give the file; ``absent``: it has no such file."""
 
     def __init__(self, reason: str, *, absent: bool = False) -> None:
         super().__init__(reason)
         self.absent = absent
 
 
-class TryAgainError(Exception):
-    """What may pass.
+class RetryableError(Exception):
+    """A failure that may pass.
 
-    ``pause``: the seconds that the host asked to be left alone for; ``afresh``: what has arrived
-    is of no use.
+    ``retry_after``: seconds that the host asks to wait; ``restart``: the bytes that have arrived
+    are useless.
     """
 
-    def __init__(self, reason: str, *, pause: float = 0.0, afresh: bool = False) -> None:
+    def __init__(self, reason: str, *, retry_after: float = 0.0, restart: bool = False) -> None:
         super().__init__(reason)
-        self.pause = pause
-        self.afresh = afresh
+        self.retry_after = retry_after
+        self.restart = restart
 
 
-def open_url(url: str, headers: dict[str, str], *, connect: float, stall: float) -> Any:
-    """Ask for ``url`` and return the answer, one of status 2xx, to be read and closed.
+def open_url(url: str, headers: dict[str, str], timeout: float) -> Any:
+    """Request an http or https address and return the open response, of status 2xx.
 
-    Parameters
-    ----------
-    url
-        An http or https address; redirects are followed.
-    headers
-        To send.
-    connect, stall
-        Seconds to wait for the connection, and for bytes once it stands.
+    Redirects and the proxies of the environment are followed. ``timeout`` is in seconds, for the
+    connection and for every read.
 
     Raises
     ------
     HostFailedError
-        If there is no use in asking again.
-    TryAgainError
-        If there may be.
+        If trying again is useless.
+    RetryableError
+        If it is not.
     """
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
-        return _opener(stall).open(request, timeout=connect)
+        return _opener().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise _refusal(error) from error
-    except urllib.error.URLError as error:
-        raise _unreachable(error.reason) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # A ValueError where a name or a port cannot be one.
-        raise _unreachable(error) from error
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise _unreachable(reason) from error
 
 
-def _refusal(error: urllib.error.HTTPError) -> HostFailedError | TryAgainError:
+def _refusal(error: urllib.error.HTTPError) -> HostFailedError | RetryableError:
     answer = f"answers {error.code} {error.reason}"
     if error.code == 416:
-        return TryAgainError("has another file by now", afresh=True)
+        return RetryableError("has another file by now", restart=True)
     if error.code in _TRANSIENT:
-        asked = error.headers.get("Retry-After", "") if error.headers else ""
-        return TryAgainError(
-            answer, pause=float(asked) if asked.isascii() and asked.isdecimal() else 0.0
-        )
+        seconds = error.headers.get("Retry-After", "") if error.headers else ""
+        is_number = seconds.isascii() and seconds.isdecimal()
+        return RetryableError(answer, retry_after=float(seconds) if is_number else 0.0)
     if 300 <= error.code < 400:
         return HostFailedError("redirects in circles or to no web address")
     return HostFailedError(answer, absent=error.code in _ABSENT)
 
 
-def _unreachable(reason: object) -> HostFailedError | TryAgainError:
+def _unreachable(reason: object) -> HostFailedError | RetryableError:
     match reason:
         case http.client.InvalidURL() | ssl.SSLCertVerificationError():
             return HostFailedError(f"cannot be used ({reason})")
         case socket.gaierror() if reason.errno == socket.EAI_NONAME:
             return HostFailedError("cannot be found: no such host, or no network")
         case TimeoutError():
-            return TryAgainError("does not answer")
+            return RetryableError("does not answer")
         case ConnectionRefusedError():
-            return TryAgainError("refuses connections")
+            return RetryableError("refuses connections")
         case http.client.RemoteDisconnected() | ConnectionResetError():
-            return TryAgainError("drops the connection")
+            return RetryableError("drops the connection")
         case OSError():
-            return TryAgainError(f"cannot be reached ({reason.strerror or reason})")
+            return RetryableError(f"cannot be reached ({reason.strerror or reason})")
         case http.client.HTTPException():
-            return TryAgainError("does not speak HTTP")
-        case _:
+            return RetryableError("does not speak HTTP")
+        case _:  # A ValueError where a name or a port is invalid.
             return HostFailedError(f"cannot be used ({reason})")
-
-
-class _HTTPConnection(http.client.HTTPConnection):
-    stall_seconds = 60.0
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(self.stall_seconds)
-
-
-class _HTTPSConnection(http.client.HTTPSConnection):
-    stall_seconds = 60.0
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(self.stall_seconds)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -127,32 +102,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener(stall: float) -> urllib.request.OpenerDirector:
-    """Return what opens http and https addresses and nothing else, proxies respected."""
-
-    class Plain(_HTTPConnection):
-        stall_seconds = stall
-
-    class Secure(_HTTPSConnection):
-        stall_seconds = stall
-
-    class Http(urllib.request.HTTPHandler):
-        def http_open(self, req: urllib.request.Request) -> Any:
-            return self.do_open(Plain, req)
-
-    class Https(urllib.request.HTTPSHandler):
-        def https_open(self, req: urllib.request.Request) -> Any:
-            return self.do_open(Secure, req)
-
+def _opener() -> urllib.request.OpenerDirector:
+    """Return an opener of http and https addresses only; the default also opens files and ftp."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _Redirects(),
-        Http(),
-        Https(),
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        _Redirects,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
     ):
-        opener.add_handler(handler)
+        opener.add_handler(handler())
     return opener

@@ -1,4 +1,4 @@
-"""Gets what is published here, whole, from the first host or file that has it."""
+"""Gets published files, whole, from the first host or local file that has them."""
 
 from __future__ import annotations
 
@@ -11,50 +11,56 @@ from pathlib import Path
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching.connections import HostFailedError
-from ccx_cli.fetching.holdings import Holding, Receipt, digest_of, receipt_path, verify
 from ccx_cli.fetching.sources import Source
-from ccx_cli.fetching.transfer import Patience, download, forget
+from ccx_cli.fetching.status import (
+    DownloadStatus,
+    Receipt,
+    digest_fault,
+    digest_of,
+    receipt_path,
+    verify,
+)
+from ccx_cli.fetching.transfer import RetryPolicy, discard, download
 from ccx_cli.fetching.unpacking import ArchiveError, Limits, unpack
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import move_into_place
 from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
 
-_CHUNK = 1 << 20
 _SPARE = 50_000_000
 """Bytes to leave free on the disk."""
 
-# What `read_broden` cannot do without.
+# What `read_broden` needs.
 _REQUIRED = ("index.csv", "label.csv", "category.csv")
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """How files are got.
+class FetchOptions:
+    """How to get files.
 
     Attributes
     ----------
     mirrors
         Web folders to try before the published host.
-    handed
+    local
         A file, or a directory of files under their published names, to take instead.
     sha256
         What the file's must be, in hexadecimal.
     force
         Get it even where it is here.
-    patience
+    retry
         How long to wait for hosts.
     limits
         What archives must stay under.
     is_complete
-        Asked about a directory that ccx did not unpack.
+        Called with a directory that ccx did not unpack.
     """
 
     mirrors: Sequence[str] = ()
-    handed: Path | None = None
+    local: Path | None = None
     sha256: str | None = None
     force: bool = False
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     limits: Limits = field(default_factory=Limits)
     is_complete: Callable[[Path], bool] = lambda _: True
 
@@ -63,7 +69,9 @@ class _WrongFileError(Exception):
     """A file that is not the one published; the text is what is wrong with it."""
 
 
-def obtain(source: Source, roots: Roots, ways: Ways, progress: Progress) -> Holding:
+def fetch(
+    source: Source, roots: Roots, options: FetchOptions, progress: Progress
+) -> DownloadStatus:
     """Get a source to where it belongs, or check that it is there already.
 
     Parameters
@@ -72,75 +80,75 @@ def obtain(source: Source, roots: Roots, ways: Ways, progress: Progress) -> Hold
         What to get.
     roots
         Where it belongs.
-    ways
+    options
         Where to get it from.
     progress
-        Told about bytes, hosts that fail and other processes that are at it.
+        Told about bytes, hosts that fail and other processes that fetch it.
 
     Raises
     ------
     CcxError
         If no host gives it, or there is no room for it.
     MissingInputError
-        If the file that was to be handed over is not there.
+        If the local file is not there.
     DamagedDataError
         If what is here, or what every host gives, is not what was published.
     """
     here = source.found(roots)
-    if here is not None and not ways.force:
-        return _checked(source, here, ways, progress)
-    target = source.target(roots)
-    with writing(target.parent, progress, source.file_name):
+    if here is not None and not options.force:
+        return _checked(source, here, options, progress)
+    with writing(source.target(roots).parent, progress, source.file_name):
         here = source.found(roots)
-        if here is not None and not ways.force:
-            return _checked(source, here, ways, progress)
-        if ways.handed is None:
-            return _from_hosts(source, roots, ways, progress)
-        return _from_file(source, roots, ways.handed, ways, progress)
+        if here is not None and not options.force:
+            return _checked(source, here, options, progress)
+        if options.local is None:
+            return _from_hosts(source, roots, options, progress)
+        return _from_file(source, roots, _find_local(source, options.local), options, progress)
 
 
-def handed_file(source: Source, handed: Path) -> Path:
-    """Return the file to take: ``handed`` itself, or the one of the published name in it.
-
-    Raises
-    ------
-    MissingInputError
-        If it is not there.
-    UsageError
-        If it is the directory that the archive unpacks to.
-    """
-    if handed.is_file():
-        return handed
-    if not handed.is_dir():
-        raise MissingInputError(f"--from {handed} is not there: check the path.")
-    for place in (source.file_name, f"{source.name.partition('/')[0]}/{source.file_name}"):
-        if (handed / place).is_file():
-            return handed / place
-    if source.is_archive and (handed / _REQUIRED[0]).is_file():
+def _find_local(source: Source, local: Path) -> Path:
+    """Return the file to take: ``local`` itself, or the one of the published name in it."""
+    if local.is_file():
+        return local
+    if not local.is_dir():
+        raise MissingInputError(f"--from {local} is not there: check the path.")
+    for name in (source.file_name, f"{source.name.partition('/')[0]}/{source.file_name}"):
+        if (local / name).is_file():
+            return local / name
+    if source.is_archive and (local / _REQUIRED[0]).is_file():
         raise UsageError(
-            f"--from {handed} is unpacked already: use it where it is, as {source.place} in the "
+            f"--from {local} is unpacked already: use it where it is, as {source.location} in the "
             "folder that --root-datasets names."
         )
     raise MissingInputError(
-        f"--from {handed} has no {source.file_name}, which is {source.name}: give the file itself "
+        f"--from {local} has no {source.file_name}, which is {source.name}: give the file itself "
         "if it has another name."
     )
 
 
-def _checked(source: Source, here: Path, ways: Ways, progress: Progress) -> Holding:
-    holding = verify(
-        source, here, progress, sha256=ways.sha256, whole=False, is_complete=ways.is_complete
+def _checked(
+    source: Source, here: Path, options: FetchOptions, progress: Progress
+) -> DownloadStatus:
+    status = verify(
+        source,
+        here,
+        progress,
+        sha256=options.sha256,
+        whole=False,
+        is_complete=options.is_complete,
     )
-    return replace(holding, state="here")
+    return replace(status, state="here")
 
 
-def _from_hosts(source: Source, roots: Roots, ways: Ways, progress: Progress) -> Holding:
+def _from_hosts(
+    source: Source, roots: Roots, options: FetchOptions, progress: Progress
+) -> DownloadStatus:
     """Try the hosts one by one; a host that gives another file has failed as well."""
     failures: list[str] = []
     wrong = False
     folder = source.target(roots).parent
-    for addresses in source.hosts(ways.mirrors):
-        for url in addresses:
+    for urls in source.hosts(options.mirrors):
+        for url in urls:
             # A part for each address: another host's file may be another.
             tag = hashlib.sha256(url.encode()).hexdigest()[:8]
             part = folder / f".{source.file_name}.{tag}.part"
@@ -148,21 +156,21 @@ def _from_hosts(source: Source, roots: Roots, ways: Ways, progress: Progress) ->
                 download(
                     url,
                     part,
-                    what=f"Fetching {source.name}",
-                    patience=ways.patience,
+                    title=f"Fetching {source.name}",
+                    retry=options.retry,
                     progress=progress,
                     check_room=lambda size: _check_room(folder, size, source),
                 )
-                return _land(source, roots, part, url, ways, progress)
-            except HostFailedError as failure:
-                failures.append(f"{url} {failure}")
+                return _install(source, roots, part, url, options, progress)
+            except HostFailedError as error:
+                failures.append(f"{url} {error}")
                 progress.note(f"{failures[-1]}.")
-                if not failure.absent:
+                if not error.absent:
                     break
-            except _WrongFileError as failure:
-                forget(part)
+            except _WrongFileError as error:
+                discard(part)
                 wrong = True
-                failures.append(f"{url} gives a file that {failure}")
+                failures.append(f"{url} gives a file that {error}")
                 progress.note(f"{failures[-1]}.")
                 break
     kind = DamagedDataError if wrong else CcxError
@@ -173,79 +181,56 @@ def _from_hosts(source: Source, roots: Roots, ways: Ways, progress: Progress) ->
 
 
 def _from_file(
-    source: Source, roots: Roots, handed: Path, ways: Ways, progress: Progress
-) -> Holding:
-    file = handed_file(source, handed)
+    source: Source, roots: Roots, file: Path, options: FetchOptions, progress: Progress
+) -> DownloadStatus:
     folder = source.target(roots).parent
+    copy = folder / f".{source.file_name}.local.part"
     try:
-        if source.is_archive:
-            return _land(source, roots, file, str(file.absolute()), ways, progress)
-        size = file.stat().st_size
-        _check_room(folder, size, source)
-        part = folder / f".{source.file_name}.handed.part"
-        with (
-            file.open("rb") as given,
-            part.open("wb") as copy,
-            progress.task(f"Copying {file.name}", size, unit="bytes") as task,
-        ):
-            while chunk := given.read(_CHUNK):
-                copy.write(chunk)
-                task.advance(len(chunk))
-        return _land(source, roots, part, str(file.absolute()), ways, progress)
-    except _WrongFileError as fault:
+        given = file
+        if not source.is_archive:
+            _check_room(folder, file.stat().st_size, source)
+            given = Path(shutil.copyfile(file, copy))
+        return _install(source, roots, given, str(file.absolute()), options, progress)
+    except _WrongFileError as error:
         raise DamagedDataError(
-            f"--from {file} {fault}: it is not {source.name}, give another file."
-        ) from fault
+            f"--from {file} {error}: it is not {source.name}, give another file."
+        ) from error
     finally:
-        forget(folder / f".{source.file_name}.handed.part")
+        copy.unlink(missing_ok=True)
 
 
-def _land(
-    source: Source, roots: Roots, file: Path, url: str, ways: Ways, progress: Progress
-) -> Holding:
+def _install(
+    source: Source, roots: Roots, file: Path, url: str, options: FetchOptions, progress: Progress
+) -> DownloadStatus:
     """Put a file that has arrived where it belongs, if it is the right one."""
     target = source.target(roots)
-    receipt = receipt_path(source, target)
-    digest = _accept(source, file, receipt, ways, progress)
-    size = file.stat().st_size
+    _check_kind(source, file)
+    digest = digest_of(source, file, progress)
+    known = Receipt.read(receipt_path(source, target))
+    fault = digest_fault(source, digest, options.sha256, known)
+    if fault and digest != options.sha256:
+        accepted = f" (--sha256 {digest} accepts it)" if "at first" in fault else ""
+        raise _WrongFileError(f"{fault}{accepted}")
+    receipt = Receipt(source.name, url, file.stat().st_size, digest)
+    kept = receipt.size
     if source.is_archive:
         try:
-            unpacked = unpack(file, target, _REQUIRED, progress, ways.limits)
+            unpacked = unpack(file, target, _REQUIRED, progress, options.limits)
         except ArchiveError as error:
             raise _WrongFileError(str(error)) from error
-        made = Receipt(source.name, url, size, digest, unpacked.files, unpacked.size)
         kept = unpacked.size
+        receipt = replace(receipt, unpacked_files=unpacked.files, unpacked_bytes=kept)
     else:
         move_into_place(file, target)
-        made, kept = Receipt(source.name, url, size, digest), size
-    made.write(receipt)
+    receipt.write(receipt_path(source, target))
     # Of all hosts, with what is kept beside them.
     for left in target.parent.glob(f".{source.file_name}.*.part*"):
         left.unlink(missing_ok=True)
-    return Holding(source, "fetched", target, kept, digest, url)
+    return DownloadStatus(source, "fetched", target, kept, digest, url)
 
 
-def _accept(source: Source, file: Path, receipt: Path, ways: Ways, progress: Progress) -> str:
-    """Return the file's SHA-256, if the file can be the published one."""
-    _recognise(source, file)
-    digest = digest_of(source, file, progress)
-    if ways.sha256:
-        if digest != ways.sha256:
-            raise _WrongFileError(f"has the SHA-256 {digest}, not {ways.sha256}")
-        return digest
-    if not digest.startswith(source.digest_start):
-        raise _WrongFileError(f"has the SHA-256 {digest}, not {source.digest_start}...")
-    known = Receipt.read(receipt)
-    if known is not None and known.sha256 != digest:
-        raise _WrongFileError(
-            f"has the SHA-256 {digest}, at first it was {known.sha256} (--sha256 {digest} "
-            "accepts it)"
-        )
-    return digest
-
-
-def _recognise(source: Source, file: Path) -> None:
-    """Refuse what is at first sight no such file: most of all a web page that says sorry."""
+def _check_kind(source: Source, file: Path) -> None:
+    """Refuse what is obviously no such file: most of all a web page that says sorry."""
     with file.open("rb") as opened:
         start = opened.read(512)
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -265,5 +250,5 @@ def _check_room(folder: Path, size: int, source: Source) -> None:
     if needed > free:
         raise CcxError(
             f"{source.name} needs {needed:,} bytes in {folder} and {free:,} are free: make room, "
-            f"or choose another place with --root-{source.root}."
+            f"or choose another directory with --root-{source.root}."
         )

@@ -22,22 +22,22 @@ class Source:
     Attributes
     ----------
     name
-        What it is fetched by: ``broden224``, ``places365/resnet18``.
+        Such as ``broden224`` or ``places365/resnet18``.
     root
         The root that it belongs under, ``datasets`` or ``models``.
-    place
+    location
         Where it belongs under that root: a file, or the directory that an archive unpacks to.
     url
         Where it is published; the last part is the name of the file.
     licence
-        The terms it comes under, in words.
+        In words.
     about_bytes
-        Its size, roughly, as published; None where nobody says.
+        Its approximate size as published; ``None`` where it is not stated.
     """
 
     name: str
     root: str
-    place: str
+    location: str
     url: str
     licence: str
     about_bytes: int | None = None
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def is_archive(self) -> bool:
-        """Whether the file is a zip that unpacks to the directory ``place``."""
+        """Whether the file is a zip that unpacks to the directory ``location``."""
         return self.file_name.endswith(".zip")
 
     @property
@@ -61,7 +61,7 @@ class Source:
     def target(self, roots: Roots) -> Path:
         """Return where it belongs."""
         root: Path = getattr(roots, self.root)
-        return root / self.place
+        return root / self.location
 
     def found(self, roots: Roots) -> Path | None:
         """Return where it is, or None; weights may lie in the root itself as well."""
@@ -90,7 +90,7 @@ BRODEN = tuple(
     Source(
         name=f"broden{side}",
         root="datasets",
-        place=f"broden1_{side}",
+        location=f"broden1_{side}",
         url=f"http://netdissect.csail.mit.edu/data/broden1_{side}.zip",
         licence=_BRODEN_LICENCE,
         about_bytes=1_000_000_000,
@@ -100,13 +100,7 @@ BRODEN = tuple(
 
 
 def check_mirrors(mirrors: Sequence[str]) -> None:
-    """Refuse a mirror that is no web address.
-
-    Raises
-    ------
-    UsageError
-        Naming it.
-    """
+    """Raise UsageError for a mirror that is no web address."""
     for mirror in mirrors:
         try:
             parts = urlsplit(mirror)
@@ -116,6 +110,6 @@ def check_mirrors(mirrors: Sequence[str]) -> None:
             usable = False
         if not usable or parts.query or parts.fragment or " " in mirror:
             raise UsageError(
-                f"--mirror {mirror} is no address such as https://host/folder: a folder of this "
-                "machine is given with --from."
+                f"--mirror {mirror} is no address such as https://host/folder: give a local folder "
+                "with --from."
             )

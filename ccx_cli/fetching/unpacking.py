@@ -1,23 +1,21 @@
-"""Zip archives of others, unpacked where nothing can go wrong."""
+"""Unpacks zip archives of unknown origin safely."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress, Task
-from ccx_cli.store.atomic import write_text
+from ccx_cli.store.atomic import move_directory_into_place, write_text
 
 LISTING = ".ccx-files.tsv"
 """Names every unpacked file with its SHA-256 and size, in the unpacked directory."""
@@ -37,9 +35,9 @@ class Limits:
     Attributes
     ----------
     total
-        Bytes unpacked.
+        Unpacked bytes.
     ratio
-        Bytes unpacked for a byte of the archive, once there are over ``small`` of them.
+        Unpacked bytes per byte of the archive, once there are more than ``small`` of them.
     files
         Number of entries.
     """
@@ -52,10 +50,32 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """How much came out."""
+    """How much came out: number of files, and their bytes."""
 
     files: int
     size: int
+
+
+class ListedFile(NamedTuple):
+    """A file of an unpacked directory; ``name`` is its path there."""
+
+    sha256: str
+    size: int
+    name: str
+
+
+def read_listing(directory: Path) -> list[ListedFile]:
+    """Read what ``write_listing`` wrote; ValueError if it is something else."""
+    files = []
+    for line in (directory / LISTING).read_text(encoding="utf-8").splitlines():
+        sha256, size, name = line.split("\t", 2)
+        files.append(ListedFile(sha256, int(size), name))
+    return files
+
+
+def write_listing(directory: Path, files: Iterable[ListedFile]) -> None:
+    """List the files of a directory in it."""
+    write_text(directory / LISTING, "".join("\t".join(map(str, file)) + "\n" for file in files))
 
 
 def unpack(
@@ -67,8 +87,8 @@ def unpack(
 ) -> Unpacked:
     """Unpack ``archive``, which holds one directory called as ``directory`` is, into its place.
 
-    It unpacks beside, into a directory that takes ``directory``'s place once everything is there;
-    what a killed run left beside is removed first.
+    It unpacks into a directory beside, which replaces ``directory`` once everything is there; what
+    a killed run left is removed first.
 
     Parameters
     ----------
@@ -86,47 +106,42 @@ def unpack(
     Raises
     ------
     ArchiveError
-        If it is damaged, leaves its directory, holds anything but files and directories, swells
-        beyond the limits, or is another archive. Nothing is left of it then.
+        If it is damaged, has paths outside its directory, holds anything but files and
+        directories, exceeds the limits, or is another archive. Nothing is left of it then.
     CcxError
         If there is no room for it.
     """
     limits = limits or Limits()
     beside = directory.with_name(f".{directory.name}.unpacking")
-    _remove(beside)
+    shutil.rmtree(beside, ignore_errors=True)
     try:
-        with _opened(archive) as zipped:
+        with _open(archive) as zipped:
             members = _checked(zipped, archive, directory.name, required, limits)
             size = sum(member.file_size for member in members)
-            room = shutil.disk_usage(_existing(directory)).free
-            if size > room:
+            free = shutil.disk_usage(_existing(directory)).free
+            if size > free:
                 raise CcxError(
-                    f"{directory} needs {size:,} bytes and {room:,} are free: make room, or "
-                    "choose another place with --root-datasets."
+                    f"{directory} needs {size:,} bytes and {free:,} are free: make room, or "
+                    "choose another directory with --root-datasets."
                 )
-            lines = []
+            files = []
             with progress.task(f"Unpacking {directory.name}", size, unit="bytes") as task:
                 for member in members:
                     digest = _extract(zipped, member, beside, task)
                     name = member.filename.partition("/")[2]
-                    lines.append(f"{digest}\t{member.file_size}\t{name}\n")
-        write_text(beside / directory.name / LISTING, "".join(lines))
-        if hasattr(os, "sync"):
-            os.sync()  # cheaper than an fsync for each of 200,000 files
-        _swap(beside / directory.name, directory)
+                    files.append(ListedFile(digest, member.file_size, name))
+        write_listing(beside / directory.name, files)
+        move_directory_into_place(beside / directory.name, directory)
         return Unpacked(len(members), size)
     finally:
-        _remove(beside)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
-@contextmanager
-def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+def _open(archive: Path) -> zipfile.ZipFile:
     try:
-        zipped = zipfile.ZipFile(archive)
+        return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise ArchiveError("is no whole zip archive") from error
-    with zipped:
-        yield zipped
 
 
 def _checked(
@@ -176,28 +191,11 @@ def _extract(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, task:
 
 
 def _read(packed: IO[bytes], name: str) -> bytes:
-    # Anything may come out of damaged compressed data, at reading only.
+    # Damaged compressed data raises any of these, when it is read.
     try:
         return packed.read(_CHUNK)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
         raise ArchiveError(f"is damaged at {name!r}") from error
-
-
-def _swap(made: Path, directory: Path) -> None:
-    """Put ``made`` in ``directory``'s place; what was there goes once it has another name."""
-    old = directory.with_name(f".{directory.name}.replaced")
-    _remove(old)
-    if directory.is_symlink():
-        directory.unlink()
-    elif directory.exists():
-        directory.rename(old)
-    made.rename(directory)
-    _remove(old)
-
-
-def _remove(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
 
 
 def _existing(path: Path) -> Path:

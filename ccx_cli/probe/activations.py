@@ -6,12 +6,10 @@ so that one unit's maps are one stretch of every shard.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.catalog import SINGLE, NetworkChoice, weights_sha256
 from ccx_cli.probe.networks.own_networks import source_sha256
+from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def activations_cache(
     """Name the cache of a layer's activations on a data set, and read what is there of it."""
     made_from = activations_identity(dataset, choice)
     title = GIVEN if isinstance(choice, GivenActivations) else choice.title
-    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
+    key = json_digest(made_from)[:10]
     directory = activations / f"{title}-{dataset.subset}-{key}"
     cache = ShardedCache(directory, KIND, VERSION, made_from, rebuild)
     cache.refresh()

@@ -19,18 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.store.atomic import replacing, write_text
+from ccx_cli.store.digests import file_digest, json_digest
 from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
     import h5py
 
 MANIFEST = "manifest.json"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,5 +248,4 @@ def _clearing(directory: Path) -> str:
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of what a manifest says, in hexadecimal, its own digest left out."""
-    rest = {key: value for key, value in manifest.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return json_digest({key: value for key, value in manifest.items() if key != "sha256"})

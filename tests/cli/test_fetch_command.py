@@ -183,7 +183,7 @@ class TestFailures:
             (["imagenet/demo"], "imagenet/demo is not known"),
             (["broden224", "--mirror", "/data"], "--mirror /data is no address"),
             (["broden224", "--sha256", "12"], "--sha256 12 is not 64 hexadecimal digits."),
-            (["all", "--sha256", "0" * 64], "--sha256 is one file's, but 7 are named: name one."),
+            (["all", "--sha256", "0" * 64], "--sha256 is for one file, but 7 are named: name one."),
             (["broden224", "--list", "--dry-run"], "take one"),
         ],
     )
@@ -199,7 +199,7 @@ class TestFailures:
         (tmp_path / "file").write_bytes(WEIGHTS)
         ended = unused("fetch", "all", "--from", str(tmp_path / "file"))
         assert ended.code == 2
-        assert "is one file's, but 7 are named" in ended.err
+        assert "is for one file, but 7 are named" in ended.err
 
     def test_a_file_that_is_not_there(self, unused: CommandLine) -> None:
         ended = unused("fetch", "broden224", "--from", "/nowhere")
@@ -397,7 +397,7 @@ class TestWhatIsPublished:
             assert choice.weights == target
             target.unlink()
 
-    def test_the_set_that_is_here_or_was_handed_over(self, tmp_path: Path) -> None:
+    def test_the_set_that_is_here_or_was_given(self, tmp_path: Path) -> None:
         roots = resolve_roots(tmp_path)
         first, second = "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth"
         assert imagenet_source("resnet50", roots).file_name == first

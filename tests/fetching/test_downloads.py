@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ccx_cli.errors import CcxError, DamagedDataError, ExitCode, MissingInputError, UsageError
-from ccx_cli.fetching.downloads import Ways, obtain
-from ccx_cli.fetching.holdings import Holding, inspect, verify
+from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
-from ccx_cli.fetching.transfer import Patience
+from ccx_cli.fetching.status import DownloadStatus, inspect, verify
+from ccx_cli.fetching.transfer import RetryPolicy
 from ccx_cli.fetching.unpacking import LISTING
 from ccx_cli.store.paths import Roots, resolve_roots
 
@@ -44,7 +44,7 @@ class Place:
 
     host: hosts.Host
     roots: Roots
-    ways: Ways
+    options: FetchOptions
     heard: HeardProgress = field(default_factory=HeardProgress)
 
     def source(self, name: str = "net.pth.tar") -> Source:
@@ -57,12 +57,12 @@ class Place:
     def at(self, name: str) -> str:
         return f"{self.host.url}/published/{name}"
 
-    def get(self, source: Source, **ways: Any) -> Holding:
-        return obtain(source, self.roots, replace(self.ways, **ways), self.heard)
+    def get(self, source: Source, **options: Any) -> DownloadStatus:
+        return fetch(source, self.roots, replace(self.options, **options), self.heard)
 
-    def fails(self, source: Source, kind: type[CcxError] = CcxError, **ways: Any) -> str:
+    def fails(self, source: Source, kind: type[CcxError] = CcxError, **options: Any) -> str:
         with pytest.raises(kind) as caught:
-            self.get(source, **ways)
+            self.get(source, **options)
         assert type(caught.value) is kind
         return str(caught.value)
 
@@ -79,18 +79,18 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    patience = Patience(connect=2.0, stall=0.3, retries=1, sleep=lambda _: None)
+    retry = RetryPolicy(timeout=0.3, retries=1, sleep=lambda _: None)
     with hosts.loopback_host() as host:
         host.files["/published/net.pth.tar"] = WEIGHTS
         host.files["/published/set.zip"] = SET
-        yield Place(host, resolve_roots(tmp_path / "data"), Ways(patience=patience))
+        yield Place(host, resolve_roots(tmp_path / "data"), FetchOptions(retry=retry))
 
 
 class TestWeights:
     def test_they_land_with_a_receipt(self, place: Place) -> None:
-        holding = place.get(place.source())
+        status = place.get(place.source())
         target = place.roots.models / "places365" / "net.pth.tar"
-        assert holding == Holding(
+        assert status == DownloadStatus(
             place.source(),
             "fetched",
             target,
@@ -132,7 +132,7 @@ class TestWeights:
         assert place.get(place.source()).sha256 == sha256(WEIGHTS)
         target.write_bytes(OTHER)
         said = place.fails(place.source(), DamagedDataError)
-        assert f"its SHA-256 is {sha256(OTHER)}, at first it was {sha256(WEIGHTS)}" in said
+        assert f"has the SHA-256 {sha256(OTHER)}, at first it was {sha256(WEIGHTS)}" in said
         assert "`ccx fetch --force places365/net`" in said
 
     def test_force_fetches_them_anew(self, place: Place) -> None:
@@ -210,9 +210,9 @@ class TestHosts:
 
     def test_mirrors_come_first(self, place: Place) -> None:
         place.host.files["/mirror/net.pth.tar"] = WEIGHTS
-        holding = place.get(place.source(), mirrors=[f"{place.host.url}/mirror/"])
+        status = place.get(place.source(), mirrors=[f"{place.host.url}/mirror/"])
         assert place.host.paths == ["/mirror/net.pth.tar"]
-        assert holding.url == f"{place.host.url}/mirror/net.pth.tar"
+        assert status.url == f"{place.host.url}/mirror/net.pth.tar"
 
     def test_a_mirror_may_keep_the_published_path(self, place: Place) -> None:
         place.host.files["/mirror/published/net.pth.tar"] = WEIGHTS
@@ -239,9 +239,9 @@ class TestHosts:
     def test_a_part_is_gone_on_with_at_its_own_host_only(self, place: Place) -> None:
         mirror = f"{place.host.url}/mirror"
         place.host.files["/mirror/net.pth.tar"] = OTHER
-        patience = replace(place.ways.patience, retries=0)
+        retry = replace(place.options.retry, retries=0)
         place.host.script = [hosts.drop(2000), hosts.drop(1000)]
-        place.fails(place.source(), mirrors=[mirror], patience=patience)
+        place.fails(place.source(), mirrors=[mirror], retry=retry)
         assert inspect(place.source(), place.roots).state == "partial"
         assert inspect(place.source(), place.roots).size == 2000
         place.get(place.source())
@@ -256,7 +256,7 @@ class TestHosts:
         place.host.always = hosts.claim(10**17)
         said = place.fails(place.source())
         assert "needs 100,000,000,050,000,000 bytes" in said
-        assert "make room, or choose another place with --root-models" in said
+        assert "make room, or choose another directory with --root-models" in said
         assert len(place.host.requests) == 1
         assert place.files() == []
 
@@ -281,8 +281,8 @@ class TestHosts:
 
 class TestArchives:
     def test_they_are_unpacked_and_go(self, place: Place) -> None:
-        holding = place.get(place.dataset)
-        assert (holding.state, holding.size, holding.sha256) == ("fetched", 4, sha256(SET))
+        status = place.get(place.dataset)
+        assert (status.state, status.size, status.sha256) == ("fetched", 4, sha256(SET))
         assert place.files() == [
             "datasets/set.zip.json",
             f"datasets/set/{LISTING}",
@@ -368,12 +368,12 @@ class TestArchives:
         assert not left.exists()
 
 
-class TestHandedOver:
+class TestLocalFiles:
     def test_a_file_of_any_name(self, place: Place, tmp_path: Path) -> None:
         given = tmp_path / "given"
         given.write_bytes(WEIGHTS)
-        holding = place.get(place.source(), handed=given)
-        assert (holding.url, holding.sha256) == (str(given), sha256(WEIGHTS))
+        status = place.get(place.source(), local=given)
+        assert (status.url, status.sha256) == (str(given), sha256(WEIGHTS))
         assert place.source().target(place.roots).read_bytes() == WEIGHTS
         assert given.exists()
         assert place.host.requests == []
@@ -381,7 +381,7 @@ class TestHandedOver:
     def test_an_archive(self, place: Place, tmp_path: Path) -> None:
         given = tmp_path / "given.zip"
         given.write_bytes(SET)
-        assert place.get(place.dataset, handed=given).state == "fetched"
+        assert place.get(place.dataset, local=given).state == "fetched"
         assert given.exists()
 
     @pytest.mark.parametrize("below", ["", "places365"])
@@ -389,16 +389,16 @@ class TestHandedOver:
         given = tmp_path / "given" / below / "net.pth.tar"
         given.parent.mkdir(parents=True)
         given.write_bytes(WEIGHTS)
-        assert place.get(place.source(), handed=tmp_path / "given").url == str(given)
+        assert place.get(place.source(), local=tmp_path / "given").url == str(given)
 
     def test_what_is_not_there(self, place: Place, tmp_path: Path) -> None:
-        said = place.fails(place.source(), MissingInputError, handed=tmp_path / "given")
+        said = place.fails(place.source(), MissingInputError, local=tmp_path / "given")
         assert said == f"--from {tmp_path / 'given'} is not there: check the path."
         (tmp_path / "given").mkdir()
-        said = place.fails(place.source(), MissingInputError, handed=tmp_path / "given")
+        said = place.fails(place.source(), MissingInputError, local=tmp_path / "given")
         assert "has no net.pth.tar, which is places365/net" in said
         (tmp_path / "given" / "index.csv").touch()
-        said = place.fails(place.dataset, UsageError, handed=tmp_path / "given")
+        said = place.fails(place.dataset, UsageError, local=tmp_path / "given")
         assert "is unpacked already: use it where it is, as set in the folder" in said
 
     @pytest.mark.parametrize("content", [hosts.SORRY, b"", b"sorry"])
@@ -406,7 +406,7 @@ class TestHandedOver:
         given = tmp_path / "given"
         given.write_bytes(content)
         for source in (place.source(), place.dataset):
-            said = place.fails(source, DamagedDataError, handed=given)
+            said = place.fails(source, DamagedDataError, local=given)
             assert said.endswith(f": it is not {source.name}, give another file.")
         assert place.files() == []
         assert given.read_bytes() == content
@@ -414,12 +414,12 @@ class TestHandedOver:
     def test_a_digest_is_demanded_of_it_as_well(self, place: Place, tmp_path: Path) -> None:
         given = tmp_path / "given"
         given.write_bytes(OTHER)
-        place.fails(place.source(), DamagedDataError, handed=given, sha256=sha256(WEIGHTS))
+        place.fails(place.source(), DamagedDataError, local=given, sha256=sha256(WEIGHTS))
         assert place.files() == []
 
 
 def test_broden_is_where_it_was_published() -> None:
-    assert [(source.name, source.place, source.url) for source in BRODEN] == [
+    assert [(source.name, source.location, source.url) for source in BRODEN] == [
         (
             "broden224",
             "broden1_224",

@@ -14,7 +14,7 @@ import pytest
 
 from ccx_cli.errors import CcxError
 from ccx_cli.fetching.connections import HostFailedError, _Redirects
-from ccx_cli.fetching.transfer import Origin, Patience, download, forget
+from ccx_cli.fetching.transfer import Origin, RetryPolicy, discard, download
 
 if TYPE_CHECKING:
     from tests import loopback_host as hosts
@@ -24,7 +24,7 @@ else:
     from heard_progress import HeardProgress
 
 FILE = bytes(range(256)) * 400
-PATIENCE = Patience(connect=2.0, stall=0.3, retries=2, sleep=lambda _: None, chance=lambda: 1.0)
+RETRY = RetryPolicy(timeout=0.3, retries=2, sleep=lambda _: None, jitter=lambda: 1.0)
 
 
 @pytest.fixture
@@ -43,15 +43,15 @@ def part(tmp_path: Path) -> Path:
 def get(
     host: hosts.Host,
     part: Path,
-    patience: Patience = PATIENCE,
+    retry: RetryPolicy = RETRY,
     check_room: Callable[[int], None] = lambda _: None,
 ) -> HeardProgress:
     heard = HeardProgress()
     download(
         f"{host.url}/file",
         part,
-        what="Fetching",
-        patience=patience,
+        title="Fetching",
+        retry=retry,
         progress=heard,
         check_room=check_room,
     )
@@ -95,7 +95,7 @@ def test_a_dropped_connection_goes_on_where_it_broke(
 def test_a_later_call_goes_on_as_well(host: hosts.Host, part: Path) -> None:
     host.script = [hosts.drop(30_000)]
     with pytest.raises(HostFailedError):
-        get(host, part, replace(PATIENCE, retries=0))
+        get(host, part, replace(RETRY, retries=0))
     assert part.stat().st_size == 30_000
     assert get(host, part).tasks[0].total == len(FILE)
     assert host.requests[-1].range == "bytes=30000-"
@@ -111,7 +111,7 @@ def test_what_is_whole_already_is_not_asked_for(host: hosts.Host, part: Path) ->
 def test_a_file_that_changed_meanwhile_is_fetched_anew(host: hosts.Host, part: Path) -> None:
     host.script = [hosts.drop(30_000)]
     with pytest.raises(HostFailedError):
-        get(host, part, replace(PATIENCE, retries=0))
+        get(host, part, replace(RETRY, retries=0))
     host.files["/file"] = FILE[::-1]
     get(host, part)
     assert host.requests[-1].range == "bytes=30000-"
@@ -205,7 +205,7 @@ def test_a_drip_is_a_stall(host: hosts.Host, part: Path) -> None:
     host.script = [hosts.drip]
     heard = get(host, part)
     assert part.read_bytes() == FILE
-    assert "bytes a second" in heard.notes[0]
+    assert "bytes per second" in heard.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -305,29 +305,29 @@ def test_an_interrupt_keeps_what_has_arrived(host: hosts.Host, part: Path) -> No
         download(
             f"{host.url}/file",
             part,
-            what="Fetching",
-            patience=PATIENCE,
+            title="Fetching",
+            retry=RETRY,
             progress=Interrupting(),
             check_room=lambda _: None,
         )
     assert part.read_bytes() == FILE[:30_000]
     assert json.loads(part.with_name(f"{part.name}.json").read_text())["size"] == len(FILE)
-    forget(part)
+    discard(part)
     assert list(part.parent.iterdir()) == []
 
 
-def test_pauses_double_and_end_somewhere() -> None:
-    patience = Patience(first_pause=1.0, longest_pause=10.0, chance=lambda: 1.0)
-    assert [patience.pause(n, 0.0) for n in range(1, 7)] == [1, 2, 4, 8, 10, 10]
-    assert replace(patience, chance=lambda: 0.0).pause(3, 0.0) == 2
-    assert patience.pause(1, 5.0) == 5
-    assert patience.pause(1, 1e9) == 10
+def test_delays_double_and_end_somewhere() -> None:
+    retry = RetryPolicy(first_delay=1.0, longest_delay=10.0, jitter=lambda: 1.0)
+    assert [retry.delay(n, 0.0) for n in range(1, 7)] == [1, 2, 4, 8, 10, 10]
+    assert replace(retry, jitter=lambda: 0.0).delay(3, 0.0) == 2
+    assert retry.delay(1, 5.0) == 5
+    assert retry.delay(1, 1e9) == 10
 
 
 def test_a_host_is_left_alone_as_long_as_it_asks(host: hosts.Host, part: Path) -> None:
     slept: list[float] = []
     host.script = [hosts.answer(429, {"Retry-After": "7"}), hosts.answer(503)]
-    get(host, part, replace(PATIENCE, sleep=slept.append))
+    get(host, part, replace(RETRY, sleep=slept.append))
     assert slept == [7.0, 2.0]
 
 

@@ -199,6 +199,8 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(target: Path, tmp_path: P
 def test_no_room_for_it(target: Path) -> None:
     many = zipped(FILES | {f"{number}": bytes(257) for number in range(2000)}, "set")
     claiming = many.replace(struct.pack("<L", 257), struct.pack("<L", 0xFFFF_FFF0))
-    with pytest.raises(CcxError, match=r"make room, or choose another place with --root-datasets"):
+    with pytest.raises(
+        CcxError, match=r"make room, or choose another directory with --root-datasets"
+    ):
         unpack_bytes(claiming, target, Limits(total=10**14, small=10**14))
     assert list(target.parent.rglob("*")) == []

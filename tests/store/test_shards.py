@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.store.shards import MANIFEST, ShardedCache, file_digest, read_manifest
+from ccx_cli.store.digests import file_digest
+from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest
 from ccx_cli.version import __version__
 
 KIND = "ccx-test"

@@ -10,9 +10,9 @@ from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.settings.levels import mirrors_set
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
-from ccx_cli.fetching.downloads import Ways, obtain
-from ccx_cli.fetching.holdings import Holding, inspect, verify
+from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
+from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.own_networks import is_own
 from ccx_cli.probe.networks.timm_networks import is_timm
@@ -107,21 +107,23 @@ def fetch_missing_dataset(roots: Roots, side: int, progress: Progress) -> None:
 
 def _fetch(name: str, roots: Roots, progress: Progress) -> None:
     (source,) = sources_named([name], roots)
-    holding = obtain(source, roots, Ways(mirrors=mirrors_of(())), progress)
-    progress.note(f"{name} is in {holding.path}")
+    status = fetch(source, roots, FetchOptions(mirrors=mirrors_of(())), progress)
+    progress.note(f"{name} is in {status.path}")
 
 
-def inspected(sources: Sequence[Source], roots: Roots, *, missing_only: bool) -> Iterator[Holding]:
+def inspected(
+    sources: Sequence[Source], roots: Roots, *, missing_only: bool
+) -> Iterator[DownloadStatus]:
     """Say what is here, of everything known where no sources are given."""
     for source in sources or _all_known(roots):
-        holding = inspect(source, roots)
-        if not (missing_only and holding.state == "here"):
-            yield holding
+        status = inspect(source, roots)
+        if not (missing_only and status.state == "here"):
+            yield status
 
 
 def verified(
     sources: Sequence[Source], roots: Roots, sha256: str | None, progress: Progress
-) -> Iterator[Holding]:
+) -> Iterator[DownloadStatus]:
     """Read what is here whole; sources that are asked for but missing are among the answers."""
     for source in sources or _all_known(roots):
         path = source.found(roots)
@@ -139,22 +141,22 @@ def verified(
 def obtained(
     sources: Sequence[Source],
     roots: Roots,
-    ways: Ways,
+    options: FetchOptions,
     failures: list[CcxError],
     progress: Progress,
-) -> Iterator[Holding]:
+) -> Iterator[DownloadStatus]:
     """Get one after the other; one that fails, and is added to ``failures``, stops no other."""
     for source in sources:
         try:
-            holding = obtain(
-                source, roots, replace(ways, is_complete=_is_complete(source)), progress
+            status = fetch(
+                source, roots, replace(options, is_complete=_is_complete(source)), progress
             )
         except CcxError as error:
             failures.append(error)
             if len(sources) > 1:
                 progress.note(str(error))
         else:
-            yield holding
+            yield status
 
 
 def _all_known(roots: Roots) -> list[Source]:

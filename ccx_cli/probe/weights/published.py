@@ -27,7 +27,7 @@ PLACES365 = tuple(
     Source(
         name=f"places365/{model}",
         root="models",
-        place=f"places365/{file}",
+        location=f"places365/{file}",
         url=f"{_VGG16_HOST if model == 'vgg16' else _PLACES365_HOST}{file}",
         licence="not stated by the publisher" if model == "vgg16" else "CC BY",
         about_bytes=_PLACES365_BYTES[model],
@@ -59,7 +59,7 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
         Source(
             name=f"imagenet/{model}",
             root="models",
-            place=f"imagenet/{weights.url.rpartition('/')[2]}",
+            location=f"imagenet/{weights.url.rpartition('/')[2]}",
             url=weights.url,
             licence="BSD-3-Clause; trained on ImageNet (non-commercial research)",
             about_bytes=_rounded(weights.meta.get("_file_size")),

@@ -1,10 +1,9 @@
-"""What is here of what is published, and whether it is still what was fetched."""
+"""What is here of what is published, and whether it is still what was downloaded."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.fetching.sources import Source
-from ccx_cli.fetching.unpacking import LISTING
-from ccx_cli.progress import Progress, Task
+from ccx_cli.fetching.unpacking import LISTING, ListedFile, read_listing, write_listing
+from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import write_text
+from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots
 
 _FORMAT = "ccx-download"
 _VERSION = 1
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Receipt:
     name
         Of the source.
     url
-        Where it came from; a path for a file that was handed over, null for one found in place.
+        Where it came from; a path for a local file, ``None`` for one found in place.
     size
         Bytes of the published file.
     sha256
@@ -48,25 +47,25 @@ class Receipt:
     unpacked_bytes: int | None = None
 
     def write(self, path: Path) -> None:
-        """Write it beside the file."""
+        """Write it as JSON."""
         content = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
         write_text(path, json.dumps(content, indent=1) + "\n")
 
     @staticmethod
     def read(path: Path) -> Receipt | None:
-        """Read it, None if there is none.
+        """Read a receipt, ``None`` if there is none.
 
         Raises
         ------
         DamagedDataError
-            If there is something else.
+            If the file is not a receipt.
         """
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if (content.pop("format"), content.pop("version")) != (_FORMAT, _VERSION):
                 raise ValueError("another format")
             if not isinstance(content["sha256"], str) or not isinstance(content["size"], int):
-                raise TypeError("sha256 is text and size a number")
+                raise TypeError("sha256 must be text and size a number")
             return Receipt(**content)
         except FileNotFoundError:
             return None
@@ -78,7 +77,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class DownloadStatus:
     """A source, and what is here of it.
 
     Attributes
@@ -91,7 +90,7 @@ class Holding:
     path
         Where it is, or belongs.
     size
-        Bytes here: unpacked ones of an archive; None if nobody counted.
+        Bytes here: unpacked ones of an archive; ``None`` if nobody counted.
     sha256
         Of the published file, once known.
     url
@@ -114,27 +113,22 @@ def receipt_path(source: Source, path: Path) -> Path:
     return path.with_name(f"{source.file_name}.json")
 
 
-def parts(source: Source, roots: Roots) -> list[Path]:
-    """Return the parts of unfinished downloads."""
-    return sorted(source.target(roots).parent.glob(f".{source.file_name}.*.part"))
-
-
-def inspect(source: Source, roots: Roots) -> Holding:
+def inspect(source: Source, roots: Roots) -> DownloadStatus:
     """Say what is here of a source, without reading it."""
-    path = source.found(roots)
+    path, target = source.found(roots), source.target(roots)
     if path is None:
-        arrived = max((part.stat().st_size for part in parts(source, roots)), default=0)
-        state = "partial" if arrived else "missing"
-        return Holding(source, state, source.target(roots), arrived or None)
+        parts = target.parent.glob(f".{source.file_name}.*.part")
+        arrived = max((part.stat().st_size for part in parts), default=0)
+        return DownloadStatus(source, "partial" if arrived else "missing", target, arrived or None)
     try:
         receipt = Receipt.read(receipt_path(source, path))
     except DamagedDataError as error:
-        return Holding(source, "damaged", path, fault=str(error))
+        return DownloadStatus(source, "damaged", path, fault=str(error))
     size = path.stat().st_size if path.is_file() else None
     if receipt is None:
-        return Holding(source, "here", path, size)
+        return DownloadStatus(source, "here", path, size)
     size = receipt.unpacked_bytes if size is None else size
-    return Holding(source, "here", path, size, receipt.sha256, receipt.url)
+    return DownloadStatus(source, "here", path, size, receipt.sha256, receipt.url)
 
 
 def verify(
@@ -145,7 +139,7 @@ def verify(
     sha256: str | None = None,
     whole: bool = True,
     is_complete: Callable[[Path], bool] = lambda _: True,
-) -> Holding:
+) -> DownloadStatus:
     """Compare what is at ``path`` with its receipt; what has none gets one.
 
     Parameters
@@ -159,9 +153,9 @@ def verify(
     sha256
         What the published file's must be, if that is known.
     whole
-        Read every file of an unpacked archive; else their sizes are compared only.
+        Read every file of an unpacked archive; else only their sizes are compared.
     is_complete
-        Asked about a directory that nobody knows the files of.
+        Called with a directory that ccx did not unpack.
 
     Raises
     ------
@@ -170,31 +164,40 @@ def verify(
     """
     receipt = Receipt.read(receipt_path(source, path))
     if source.is_archive:
-        holding = _verify_directory(source, path, receipt, progress, whole, is_complete)
-        if sha256 and holding.sha256 != sha256:
-            known = f"has the SHA-256 {holding.sha256}" if holding.sha256 else "is not known"
+        status = _verify_directory(source, path, receipt, progress, whole, is_complete)
+        if sha256 and status.sha256 != sha256:
+            known = f"has the SHA-256 {status.sha256}" if status.sha256 else "is not known"
             raise _other(path, source, f"the archive it was unpacked from {known}, not {sha256}")
-        return holding
+        return status
     digest = digest_of(source, path, progress)
-    recorded = receipt.sha256 if receipt else digest
-    if sha256 and digest != sha256:
-        raise _other(path, source, f"its SHA-256 is {digest}, not {sha256}")
-    if not digest.startswith(source.digest_start):
-        raise _other(path, source, f"its SHA-256 is {digest}, not {source.digest_start}...")
-    if digest != recorded:
-        raise _other(path, source, f"its SHA-256 is {digest}, at first it was {recorded}")
+    fault = digest_fault(source, digest, sha256, receipt)
+    if fault:
+        raise _other(path, source, f"it {fault}")
     size = path.stat().st_size
     if receipt is None:
-        # A place that may not be written to is as good to read from.
+        # A read-only directory serves as well.
         with suppress(OSError):
             Receipt(source.name, None, size, digest).write(receipt_path(source, path))
-    return Holding(source, "whole", path, size, digest, receipt.url if receipt else None)
+    return DownloadStatus(source, "whole", path, size, digest, receipt.url if receipt else None)
 
 
 def digest_of(source: Source, path: Path, progress: Progress) -> str:
     """Return the SHA-256 of a source's file in hexadecimal."""
     with progress.task(f"Checking {source.name}", path.stat().st_size, unit="bytes") as task:
-        return _digest(path, task)
+        return file_digest(path, task)
+
+
+def digest_fault(
+    source: Source, digest: str, required: str | None, receipt: Receipt | None
+) -> str | None:
+    """Say what is wrong with a file of this SHA-256: not required, published or first seen."""
+    if required and digest != required:
+        return f"has the SHA-256 {digest}, not {required}"
+    if not digest.startswith(source.digest_start):
+        return f"has the SHA-256 {digest}, not {source.digest_start}..."
+    if receipt is not None and digest != receipt.sha256:
+        return f"has the SHA-256 {digest}, at first it was {receipt.sha256}"
+    return None
 
 
 def _verify_directory(
@@ -204,40 +207,33 @@ def _verify_directory(
     progress: Progress,
     whole: bool,
     is_complete: Callable[[Path], bool],
-) -> Holding:
-    holding = Holding(source, "whole", directory)
+) -> DownloadStatus:
+    status = DownloadStatus(source, "whole", directory)
     if receipt is not None:
-        holding = replace(holding, sha256=receipt.sha256, url=receipt.url)
+        status = replace(status, sha256=receipt.sha256, url=receipt.url)
     try:
-        known = list(_listed(directory))
+        listed = read_listing(directory)
     except FileNotFoundError:
         if not is_complete(directory):
             raise _other(directory, source, "it is not whole, and ccx did not unpack it") from None
-        return replace(holding, size=_list_files(source, directory, progress))
+        return replace(status, size=_list_files(source, directory, progress))
     except ValueError as error:
         raise _other(directory, source, f"its {LISTING} cannot be read") from error
+    total = sum(file.size for file in listed)
     lost = []
-    with progress.task(
-        f"Checking {source.name}", sum(size for _, size, _ in known), unit="bytes"
-    ) as task:
-        for digest, size, name in known:
-            path = directory / name
-            if not path.is_file() or path.stat().st_size != size:
-                lost.append(name)
+    with progress.task(f"Checking {source.name}", total, unit="bytes") as task:
+        for file in listed:
+            path = directory / file.name
+            if not path.is_file() or path.stat().st_size != file.size:
+                lost.append(file.name)
             elif not whole:
-                task.advance(size)
-            elif _digest(path, task) != digest:
-                lost.append(name)
+                task.advance(file.size)
+            elif file_digest(path, task) != file.sha256:
+                lost.append(file.name)
     if lost:
         files = "1 file is" if len(lost) == 1 else f"{len(lost):,} files are"
         raise _other(directory, source, f"{files} missing or changed, {lost[0]} the first")
-    return replace(holding, size=sum(size for _, size, _ in known))
-
-
-def _listed(directory: Path) -> Iterator[tuple[str, int, str]]:
-    for line in (directory / LISTING).read_text(encoding="utf-8").splitlines():
-        digest, size, name = line.split("\t", 2)
-        yield digest, int(size), name
+    return replace(status, size=total)
 
 
 def _list_files(source: Source, directory: Path, progress: Progress) -> int:
@@ -247,23 +243,15 @@ def _list_files(source: Source, directory: Path, progress: Progress) -> int:
         for path in sorted(directory.rglob("*"))
         if path.is_file() and path.name != LISTING
     }
-    with progress.task(f"Checking {source.name}", sum(sizes.values()), unit="bytes") as task:
-        lines = [
-            f"{_digest(path, task)}\t{size}\t{path.relative_to(directory).as_posix()}\n"
+    total = sum(sizes.values())
+    with progress.task(f"Checking {source.name}", total, unit="bytes") as task:
+        files = [
+            ListedFile(file_digest(path, task), size, path.relative_to(directory).as_posix())
             for path, size in sizes.items()
         ]
     with suppress(OSError):
-        write_text(directory / LISTING, "".join(lines))
-    return sum(sizes.values())
-
-
-def _digest(path: Path, task: Task) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            task.advance(len(chunk))
-    return digest.hexdigest()
+        write_listing(directory, files)
+    return total
 
 
 def _other(path: Path, source: Source, fault: str) -> DamagedDataError:
