@@ -95,9 +95,7 @@ def fetch(
     ] = None,
     retries: Annotated[
         int,
-        typer.Option(
-            min=0, help="Retries, after which a host has failed.", rich_help_panel=_HOSTS
-        ),
+        typer.Option(min=0, help="Retries, after which a host has failed.", rich_help_panel=_HOSTS),
     ] = 4,
     timeout: Annotated[
         float,
