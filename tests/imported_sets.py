@@ -44,17 +44,10 @@ def nearest(
     height, width = values.shape
     tall, wide = (min(height, width),) * 2 if crop else (height, width)
     top, left = (height - tall) / 2, (width - wide) / 2
-    return np.array(
-        [
-            [
-                values[
-                    int(top + (row + 0.5) * tall / side), int(left + (column + 0.5) * wide / side)
-                ]
-                for column in range(side)
-            ]
-            for row in range(side)
-        ]
-    )
+    # Divided first, as the sampling does: a centre on the border of two values may round to either.
+    rows = [int(top + (row + 0.5) / side * tall) for row in range(side)]
+    columns = [int(left + (column + 0.5) / side * wide) for column in range(side)]
+    return np.array([[values[row, column] for column in columns] for row in rows])
 
 
 def index_pixels(datasets: Path, subset: str, side: int = SIDE) -> dict[str, int]:

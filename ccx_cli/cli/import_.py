@@ -17,6 +17,8 @@ from ccx_cli.cli.importing import (
 )
 from ccx_cli.cli.option_groups import with_groups
 from ccx_cli.cli.options import DATA, FormOptions, PlaceOptions, TalkOptions
+from ccx_cli.concepts.importing.settings import check_category
+from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.importing.sources import Source
@@ -110,8 +112,6 @@ def folder(
       ccx import folder photos --labels object=things --labels part=parts
         --names object=things.txt --names part=parts.txt --colors
     """
-    from ccx_cli.errors import UsageError
-
     if not labels and not options.colors:
         raise UsageError(
             "No labels are named: add --labels CATEGORY=FOLDER, or --colors to name colours only."
@@ -168,7 +168,6 @@ def coco(
       ccx import coco annotations/instances_val2017.json val2017
     """
     from ccx_cli.concepts.importing.coco import read_coco
-    from ccx_cli.concepts.importing.naming import check_category
 
     def read(progress: Progress) -> Source:
         progress.note(f"Reading {annotations}.")
@@ -254,7 +253,7 @@ def voc(
 
       ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
     """
-    from ccx_cli.concepts.importing.index_maps import VOID
+    from ccx_cli.concepts.importing.folders import VOID
 
     def read(progress: Progress) -> Source:
         folders, files = [(category, label_maps)], {category: names}
@@ -291,8 +290,7 @@ def imagefolder(
       ccx import imagefolder places --val-share 0.2
       ccx import imagefolder textures --category texture --colors
     """
-    from ccx_cli.concepts.importing.image_folders import read_image_folders
-    from ccx_cli.concepts.importing.naming import check_category
+    from ccx_cli.concepts.importing.folders import read_image_folders
 
     def read(progress: Progress) -> Source:
         return read_image_folders(root, check_category(category))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +22,18 @@ from ccx_cli.cli.options import (
     TalkOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.concepts.importing.fit import Fit
+from ccx_cli.concepts.importing.settings import (
+    Fit,
+    ImportSettings,
+    check_category,
+    check_subset,
+    subset_of,
+)
+from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from ccx_cli.concepts.importing.import_tables import ImportSettings, ImportSummary
     from ccx_cli.concepts.importing.sources import Source
+    from ccx_cli.concepts.importing.summary import ImportSummary
     from ccx_cli.progress import Progress
 
 COLUMNS = (
@@ -117,14 +124,7 @@ def import_source(
 ) -> None:
     """Read a source, write the data set, say what it is; ``folder`` names it by default."""
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.concepts.importing.broden_writer import (
-        check_free_directory,
-        check_settings,
-        find_made,
-        write_broden,
-    )
-    from ccx_cli.concepts.importing.import_tables import ImportSettings
-    from ccx_cli.concepts.importing.naming import check_subset, subset_of
+    from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
     from ccx_cli.probe.networks.preprocessing import parse_size
 
     subset = check_subset(options.subset if options.subset is not None else subset_of(folder))
@@ -136,7 +136,7 @@ def import_source(
         options.val_share,
         options.seed,
     )
-    check_settings(settings)
+    settings.check()
     with (
         reporting(talk) as progress,
         writing_to(
@@ -162,24 +162,11 @@ def import_source(
             workers=options.workers or available_cores(),
             progress=progress,
         )
-        records = _records(summary)
+        records: list[Record] = [asdict(category) for category in summary.categories]
         for record in records:
             writer.line(record)
         writer.rest(records)
         _tell(summary, settings, places, progress)
-
-
-def _records(summary: ImportSummary) -> list[Record]:
-    return [
-        {
-            "category": each.category,
-            "concepts": each.concepts,
-            "images": each.images,
-            "coverage": each.coverage,
-            "commonest": list(each.commonest),
-        }
-        for each in summary.categories
-    ]
 
 
 def _tell(
@@ -230,8 +217,6 @@ def label_folders(labels: Sequence[str]) -> list[tuple[str, Path]]:
     UsageError
         If one has no category or no folder.
     """
-    from ccx_cli.errors import UsageError
-
     folders = []
     for text in labels:
         category, equals, folder = text.partition("=")
@@ -272,10 +257,8 @@ def read_folders(
     UsageError
         If a category has no names file.
     """
-    from ccx_cli.concepts.importing.index_maps import VOID, LabelFolder, read_index_maps
+    from ccx_cli.concepts.importing.folders import VOID, LabelFolder, read_label_folders
     from ccx_cli.concepts.importing.names_file import read_names
-    from ccx_cli.concepts.importing.naming import check_category
-    from ccx_cli.errors import UsageError
 
     read: dict[Path, dict[int, str]] = {}
     labelled = []
@@ -292,4 +275,4 @@ def read_folders(
         labelled.append(LabelFolder(check_category(category), folder, read[file]))
     if not void:
         void = [] if any(names.get(VOID) for names in read.values()) else [VOID]
-    return read_index_maps(photographs, labelled, void, kind)
+    return read_label_folders(photographs, labelled, void, kind)

@@ -453,13 +453,13 @@ IMPORTS = [
     Wrong(
         "import coco a.json . --root-datasets new -q",
         4,
-        "a.json is no JSON of COCO's: name one of annotations.",
+        "a.json is not a COCO JSON file: name one of annotations.",
         file("a.json", b"[]"),
     ),
     Wrong(
         "import coco a.json . --root-datasets new -q",
         4,
-        "a.json is no JSON of COCO's instances or panoptic annotations (TypeError: 'int' "
+        "a.json is not a COCO JSON file of instances or panoptic annotations (TypeError: 'int' "
         "object is not iterable): name one that is.",
         file("a.json", b'{"images": 1, "annotations": [], "categories": []}'),
     ),

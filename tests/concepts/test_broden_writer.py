@@ -14,13 +14,12 @@ from PIL import Image
 
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.color_names import COLOR_NAMES
-from ccx_cli.concepts.importing.broden_writer import write_broden
-from ccx_cli.concepts.importing.fit import Fit
-from ccx_cli.concepts.importing.image_folders import read_image_folders
-from ccx_cli.concepts.importing.import_tables import MARKER, ImportSettings, ImportSummary
-from ccx_cli.concepts.importing.index_maps import LabelFolder, read_index_maps
-from ccx_cli.concepts.importing.pictures import read_values
+from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
+from ccx_cli.concepts.importing.label_pngs import read_values
+from ccx_cli.concepts.importing.settings import Fit, ImportSettings
 from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.concepts.importing.summary import MARKER, ImportSummary
+from ccx_cli.concepts.importing.writer import write_broden
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import SilentProgress, Task
@@ -60,7 +59,7 @@ def draw(root: Path, count: int = 5) -> Source:
         save_values(root / f"object/{number}.png", random.integers(0, 4, (height, width)))
         save_values(root / f"part/{number}.png", random.integers(0, 3, (height, width)), "P")
         save_values(root / f"fine/{number}.png", random.integers(0, 3, (height, width)), "RGB")
-    return read_index_maps(
+    return read_label_folders(
         root / "photos",
         [
             LabelFolder("object", root / "object", OBJECTS),
@@ -111,7 +110,7 @@ def test_colours_name_every_pixel(tmp_path: Path) -> None:
     pixels[:, : SIDE // 2] = 220, 20, 20
     pixels[:, SIDE // 2 :] = 20, 40, 200
     Image.fromarray(pixels).save(tmp_path / "photos/a.png")
-    source = read_index_maps(tmp_path / "photos", [])
+    source = read_label_folders(tmp_path / "photos", [])
     summary = written(source, tmp_path, ImportSettings("set", (SIDE, SIDE), colors=True))
     assert index_pixels(tmp_path, "set") == {"red-c": MASK * MASK // 2, "blue-c": MASK * MASK // 2}
     assert summary.unused == len(COLOR_NAMES) - 2
@@ -233,14 +232,14 @@ def test_labels_of_half_the_size_are_taken(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/a.jpg", 40, 60)
     save_values(tmp_path / "masks/a.png", np.ones((20, 30)))
     folders = [LabelFolder("object", tmp_path / "masks", OBJECTS)]
-    written(read_index_maps(tmp_path / "photos", folders), tmp_path / "data")
+    written(read_label_folders(tmp_path / "photos", folders), tmp_path / "data")
     assert index_pixels(tmp_path / "data", "set") == {"car": MASK * MASK}
 
 
 def test_photographs_without_any_label_make_no_data_set(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/a.jpg")
     with pytest.raises(UsageError, match="--colors"):
-        written(read_index_maps(tmp_path / "photos", []), tmp_path / "data")
+        written(read_label_folders(tmp_path / "photos", []), tmp_path / "data")
 
 
 @pytest.mark.parametrize(

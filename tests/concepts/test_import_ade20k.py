@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from ccx_cli.concepts.importing.ade20k import read_ade20k
-from ccx_cli.concepts.importing.broden_writer import write_broden
-from ccx_cli.concepts.importing.import_tables import ImportSettings
+from ccx_cli.concepts.importing.settings import ImportSettings
+from ccx_cli.concepts.importing.writer import write_broden
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def test_objects_parts_and_scenes_are_read(tmp_path: Path) -> None:
         ("street-s", ("scene",), ()),
     ]
     maps = [found for annotation in image.annotations for found in annotation.read()]
-    assert [found.category for found in maps] == ["object", "part", "part"]
-    assert [found.numbers[::4, ::4].tolist() for found in maps] == [
+    assert [annotation.category for annotation in image.annotations] == ["object", "part", "part"]
+    assert [found[::4, ::4].tolist() for found in maps] == [
         [[1, 1], [0, 1]],
         [[2, 0], [0, 0]],
         [[0, 2], [0, 0]],
@@ -96,7 +96,7 @@ def test_what_is_missing_or_other_is_told(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"a\.json cannot be read"):
         read_ade20k(tmp_path)
     (tmp_path / "a.json").write_text('{"annotation": {"object": [{}]}}')
-    with pytest.raises(DamagedDataError, match=r"a\.json is no annotation .*name_ndx"):
+    with pytest.raises(DamagedDataError, match=r"a\.json is not an ADE20K annotation .*name_ndx"):
         read_ade20k(tmp_path)
     (tmp_path / "a.json").write_text('{"annotation": {"object": []}}')
     with pytest.raises(MissingInputError, match=r"a\.jpg is missing"):

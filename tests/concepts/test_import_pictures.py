@@ -13,15 +13,15 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccx_cli.concepts.importing.fit import Fit
+from ccx_cli.concepts.importing.label_pngs import read_values
 from ccx_cli.concepts.importing.pictures import (
     pack_layers,
     read_photograph,
-    read_values,
     same_shape,
     sample,
     window,
 )
+from ccx_cli.concepts.importing.settings import Fit
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 if TYPE_CHECKING:

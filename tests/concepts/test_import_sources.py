@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.concepts.importing.image_folders import read_image_folders
-from ccx_cli.concepts.importing.index_maps import LabelFolder, read_index_maps
+from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
 from ccx_cli.concepts.importing.names_file import read_names
-from ccx_cli.concepts.importing.naming import check_subset, name_images, subset_of
+from ccx_cli.concepts.importing.settings import check_subset, subset_of
 from ccx_cli.concepts.importing.sources import VocabularyBuilder
+from ccx_cli.concepts.importing.writer import name_images
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_label_maps_are_paired_with_photographs(tmp_path: Path) -> None:
     save_values(tmp_path / "photos/masks/a/1.png", [[0, 1], [255, 2]])
     save_values(tmp_path / "photos/masks/b.png", [[2]])
     save_values(tmp_path / "parts/b.png", [[1]])
-    source = read_index_maps(
+    source = read_label_folders(
         tmp_path / "photos",
         [
             LabelFolder("object", tmp_path / "photos/masks", NAMES),
@@ -115,7 +115,7 @@ def test_label_maps_are_paired_with_photographs(tmp_path: Path) -> None:
     ]
     assert source.notes == ("Left out for want of a label PNG: 1 of 3 photographs.",)
     (found,) = source.images[0].annotations[0].read()
-    assert found.numbers.tolist() == [[0, 2], [0, 1]] or found.numbers.tolist() == [[0, 1], [0, 2]]
+    assert found.tolist() == [[0, 2], [0, 1]] or found.tolist() == [[0, 1], [0, 2]]
     assert source.categories == ("object", "part")
 
 
@@ -123,16 +123,16 @@ def test_zero_is_a_label_where_it_has_a_name(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/1.jpg")
     save_values(tmp_path / "masks/1.png", [[0, 1]])
     folders = [LabelFolder("object", tmp_path / "masks", {0: "road", 1: "car"})]
-    source = read_index_maps(tmp_path / "photos", folders)
+    source = read_label_folders(tmp_path / "photos", folders)
     (found,) = source.images[0].annotations[0].read()
     named = {label.number: label.name for label in source.vocabulary}
-    assert [named[int(number)] for number in found.numbers[0]] == ["road", "car"]
+    assert [named[int(number)] for number in found[0]] == ["road", "car"]
 
 
 def test_a_value_without_a_name_is_told_with_its_mends(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/1.jpg")
     save_values(tmp_path / "masks/1.png", [[0, 9]])
-    source = read_index_maps(
+    source = read_label_folders(
         tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)]
     )
     with pytest.raises(DamagedDataError, match=r"1\.png holds the value 9, .* --void 9\.$"):
@@ -143,7 +143,7 @@ def test_a_label_map_without_a_photograph_is_told(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/1.jpg")
     save_values(tmp_path / "masks/2.png", [[1]])
     with pytest.raises(MissingInputError, match=r"2\.png has no photograph 2 in"):
-        read_index_maps(tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)])
+        read_label_folders(tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)])
 
 
 @pytest.mark.parametrize("folder", ["empty", "absent"])
@@ -151,7 +151,7 @@ def test_folders_without_photographs_are_told(folder: str, tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/._a.jpg").write_bytes(b"not a photograph")
     with pytest.raises(MissingInputError, match=folder):
-        read_index_maps(tmp_path / folder, [])
+        read_label_folders(tmp_path / folder, [])
 
 
 def test_folders_name_whole_photographs(tmp_path: Path) -> None:
@@ -181,15 +181,15 @@ def test_a_photograph_in_no_folder_is_told(tmp_path: Path) -> None:
         read_image_folders(tmp_path)
 
 
-def test_splits_are_drawn_by_seed(tmp_path: Path) -> None:
+def test_splits_are_chosen_by_seed(tmp_path: Path) -> None:
     for number in range(10):
         save_photograph(tmp_path / f"dots/{number}.jpg", 2, 2)
     source = read_image_folders(tmp_path)
-    drawn = [image.split for image in source.drawn_split(0.3, 1).images]
+    drawn = [image.split for image in source.with_splits(0.3, 1).images]
     assert drawn.count("val") == 3
-    assert drawn == [image.split for image in source.drawn_split(0.3, 1).images]
-    assert drawn != [image.split for image in source.drawn_split(0.3, 2).images]
-    assert {image.split for image in source.drawn_split(None, 1).images} == {"train"}
+    assert drawn == [image.split for image in source.with_splits(0.3, 1).images]
+    assert drawn != [image.split for image in source.with_splits(0.3, 2).images]
+    assert {image.split for image in source.with_splits(None, 1).images} == {"train"}
 
 
 def test_names_become_files_of_their_own() -> None:

@@ -9,58 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.concepts.importing.pictures import read_channels
+from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
     SCENE,
     TRAIN,
     VAL,
-    NumberMap,
     Source,
     SourceImage,
     VocabularyBuilder,
-    damaged,
-    numbers_of,
 )
-from ccx_cli.errors import MissingInputError
+from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.progress import Progress, SilentProgress
 
 OBJECT, PART = "object", "part"
 _SEGMENTATION = "_seg"
 _SPLITS = {"training": TRAIN, "train": TRAIN, "validation": VAL, "val": VAL}
-
-
-@dataclass(frozen=True, slots=True)
-class AdeMap:
-    """One PNG of a photograph: its objects, or its parts of one level.
-
-    Attributes
-    ----------
-    numbers
-        Index of the name (``red // 10 * 256 + green``) to label number.
-    """
-
-    category: str
-    file: Path
-    numbers: Mapping[int, int]
-
-    def read(self) -> list[NumberMap]:
-        """Read the label numbers of all pixels.
-
-        Raises
-        ------
-        MissingInputError, DamagedDataError
-            If the file is not there, or holds an index that no JSON names.
-        """
-        channels = read_channels(self.file)
-        indices = channels[..., 0] // 10 * 256 + channels[..., 1]
-        numbers, unknown = numbers_of(indices, {0: 0, **self.numbers})
-        if unknown is not None:
-            raise damaged(
-                self.file,
-                f"holds the name index {unknown}, which no photograph's JSON names: restore both "
-                "from one release of ADE20K",
-            )
-        return [NumberMap(self.category, numbers, self.file)]
 
 
 @dataclass
@@ -158,8 +121,8 @@ def _read_json(path: Path, names: _Names) -> str:
             names.add(record)
         words = [str(word).strip() for word in _list(annotation.get("scene"))]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(
-            path, f"is no annotation of ADE20K's ({type(error).__name__}: {error}): restore it"
+        raise DamagedDataError(
+            f"{path} is not an ADE20K annotation ({type(error).__name__}: {error}): restore it."
         ) from error
     words = [word for word in words if word]
     return words[-1] if words else path.parent.name
@@ -184,7 +147,7 @@ def _number(names: _Names) -> tuple[VocabularyBuilder, dict[str, dict[int, int]]
         }
     # A part seen whole, or a whole seen as a part: named in the other category's JSONs only.
     for category, other in ((OBJECT, PART), (PART, OBJECT)):
-        numbers[category] = {**numbers[other], **numbers[category]}
+        numbers[category] = {0: 0, **numbers[other], **numbers[category]}
     return vocabulary, numbers
 
 
@@ -194,12 +157,11 @@ def _image(
     photograph = stem.with_name(f"{stem.name}.jpg")
     if not photograph.is_file():
         raise MissingInputError(f"{photograph} is missing: restore the photograph.")
-    maps = [
-        AdeMap(OBJECT, stem.with_name(f"{stem.name}{_SEGMENTATION}.png"), numbers[OBJECT]),
-    ]
+    segmentation = stem.with_name(f"{stem.name}{_SEGMENTATION}.png")
+    maps = [LabelPng(OBJECT, segmentation, numbers[OBJECT], Coding.ADE20K)]
     level = 1
     while (parts := stem.with_name(f"{stem.name}_parts_{level}.png")).is_file():
-        maps.append(AdeMap(PART, parts, numbers[PART]))
+        maps.append(LabelPng(PART, parts, numbers[PART], Coding.ADE20K))
         level += 1
     inside = stem.relative_to(root)
     # Above the given folder too: it may be the one of the training images.

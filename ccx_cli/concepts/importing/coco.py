@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.importing.coco_masks import fill_polygon, fill_runs, unpack_counts
-from ccx_cli.concepts.importing.pictures import read_channels
+from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
-    NumberMap,
     Source,
     SourceImage,
     VocabularyBuilder,
-    damaged,
 )
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
@@ -47,7 +45,7 @@ class InstanceRegions:
     shape: tuple[int, int]
     regions: tuple[tuple[int, object, Region], ...]
 
-    def read(self) -> list[NumberMap]:
+    def read(self) -> list[NDArray[np.uint16]]:
         """Read the labels, a map a concept, since instances overlap; the smallest first.
 
         Raises
@@ -60,52 +58,13 @@ class InstanceRegions:
             try:
                 mask = _fill(region, *self.shape)
             except ValueError as error:
-                raise damaged(
-                    self.file, f"has no region in annotation {annotation}: {error}"
+                raise DamagedDataError(
+                    f"{self.file} has a damaged region in annotation {annotation} ({error}): "
+                    "restore it, or remove the annotation."
                 ) from error
             masks[number] = masks[number] | mask if number in masks else mask
         ordered = sorted(masks.items(), key=lambda each: (int(each[1].sum()), each[0]))
-        return [
-            NumberMap(self.category, mask.astype(np.uint16) * np.uint16(number), self.file)
-            for number, mask in ordered
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class PanopticMap:
-    """The panoptic PNG of one photograph.
-
-    Attributes
-    ----------
-    numbers
-        Segment id (``red + 256 * green + 65536 * blue``) to label number, 0 for none.
-    """
-
-    category: str
-    file: Path
-    numbers: Mapping[int, int]
-
-    def read(self) -> list[NumberMap]:
-        """Read the label numbers of all pixels.
-
-        Raises
-        ------
-        MissingInputError, DamagedDataError
-            If the PNG is not there, or has a segment that the JSON does not tell of.
-        """
-        channels = read_channels(self.file)
-        ids = channels[..., 0] + (channels[..., 1] << 8) + (channels[..., 2] << 16)
-        found, places = np.unique(ids, return_inverse=True)
-        numbers = np.zeros(len(found), dtype=np.uint16)
-        for place, segment in enumerate(map(int, found)):
-            if segment and segment not in self.numbers:
-                raise damaged(
-                    self.file,
-                    f"has a segment {segment} that its JSON does not tell of: the two must be of "
-                    "one release",
-                )
-            numbers[place] = self.numbers.get(segment, 0)
-        return [NumberMap(self.category, numbers[places.reshape(ids.shape)], self.file)]
+        return [mask.astype(np.uint16) * np.uint16(number) for number, mask in ordered]
 
 
 def read_coco(
@@ -148,7 +107,7 @@ def read_coco(
             for each in content["categories"]
         }
         records = content["annotations"]
-        labelled: Mapping[object, InstanceRegions | PanopticMap]
+        labelled: Mapping[object, InstanceRegions | LabelPng]
         if any("segments_info" in each for each in records[:1]):
             kind = "coco panoptic"
             folder = panoptic or annotations.with_suffix("")
@@ -163,10 +122,9 @@ def read_coco(
             labelled = _instances(records, numbers, images, annotations, category, crowds)
         sourced, missing = _with_photographs(images, labelled, photographs)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise damaged(
-            annotations,
-            f"is no JSON of COCO's instances or panoptic annotations "
-            f"({type(error).__name__}: {error}): name one that is",
+        raise DamagedDataError(
+            f"{annotations} is not a COCO JSON file of instances or panoptic annotations "
+            f"({type(error).__name__}: {error}): name one that is."
         ) from error
     if not sourced:
         raise MissingInputError(
@@ -197,7 +155,7 @@ def _load(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DamagedDataError(f"{path} is not JSON ({error}): restore it.") from error
     if not isinstance(content, dict):
-        raise DamagedDataError(f"{path} is no JSON of COCO's: name one of annotations.")
+        raise DamagedDataError(f"{path} is not a COCO JSON file: name one of annotations.")
     return content
 
 
@@ -208,17 +166,19 @@ def _panoptic(
     folder: Path,
     category: str,
     crowds: bool,
-) -> dict[object, PanopticMap]:
+) -> dict[object, LabelPng]:
     return {
-        record["image_id"]: PanopticMap(
+        record["image_id"]: LabelPng(
             category,
             folder / record["file_name"],
-            {
+            {0: 0}
+            | {
                 int(segment["id"]): _listed(numbers, segment, "category", file)
                 if crowds or not segment.get("iscrowd")
                 else 0
                 for segment in record["segments_info"]
             },
+            Coding.PANOPTIC,
         )
         for record in records
     }
@@ -252,10 +212,9 @@ def _listed(listed: Mapping[object, Listed], record: Json, what: str, file: Path
     """Look up the category or image of an annotation, or of a segment of one."""
     number = record[f"{what}_id"]
     if number not in listed:
-        raise damaged(
-            file,
-            f"has an annotation ({record.get('id')}) of {what} {number}, which it does not list: "
-            "restore it, or take the annotation out",
+        raise DamagedDataError(
+            f"{file} has an annotation ({record.get('id')}) of {what} {number}, which it does not "
+            "list: restore it, or remove the annotation."
         )
     return listed[number]
 
@@ -279,14 +238,14 @@ def _fill(region: Region, height: int, width: int) -> NDArray[np.bool_]:
     mask = np.zeros((height, width), dtype=np.bool_)
     for points in region:
         if not np.isfinite(points).all():
-            raise ValueError("a coordinate of a polygon is no finite number")
+            raise ValueError("a coordinate of a polygon is not a finite number")
         mask |= fill_polygon(np.asarray(points), height, width)
     return mask
 
 
 def _with_photographs(
     images: Mapping[object, Json],
-    labelled: Mapping[object, InstanceRegions | PanopticMap],
+    labelled: Mapping[object, InstanceRegions | LabelPng],
     folder: Path,
 ) -> tuple[list[SourceImage], int]:
     """Pair annotations with the photographs that are there; also count those that are not."""

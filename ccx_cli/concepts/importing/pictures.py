@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from ccx_cli.concepts.importing.fit import Fit
+from ccx_cli.concepts.importing.settings import Fit
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
@@ -191,60 +191,16 @@ def pack_layers(maps: Sequence[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
     return layers
 
 
-def read_values(path: Path) -> NDArray[np.uint32]:
-    """Read the number that each pixel of an index PNG holds.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(height, width)``: the index of a palette, the value of a grey picture of any depth, or
-        ``red + 256 * green`` of an RGB one without blue.
+def open_whole(path: Path) -> Image.Image:
+    """Read a picture whole.
 
     Raises
     ------
     MissingInputError
         If the file is not there.
     DamagedDataError
-        If it cannot be read, or shows colours instead of numbers.
+        If it cannot be read.
     """
-    picture = _open_whole(path)
-    if picture.mode in {"RGB", "RGBA"}:
-        channels = np.asarray(picture)
-        if channels[..., 2].any():
-            raise DamagedDataError(
-                f"{path} shows colours where a label PNG holds numbers: save it as a palette or "
-                "grey PNG whose values are those of the names file."
-            )
-        return channels[..., 0].astype(np.uint32) + 256 * channels[..., 1].astype(np.uint32)
-    if picture.mode == "LA":
-        picture = picture.getchannel(0)
-    if picture.mode not in {"1", "L", "P"} and not picture.mode.startswith("I"):
-        raise DamagedDataError(
-            f"{path} is a picture of mode {picture.mode}, which holds no label numbers: save it as "
-            "a palette or grey PNG."
-        )
-    return np.asarray(picture).astype(np.uint32)
-
-
-def read_channels(path: Path) -> NDArray[np.uint32]:
-    """Read an RGB PNG whose colours code numbers, ``(height, width, 3)``.
-
-    Raises
-    ------
-    MissingInputError
-        If the file is not there.
-    DamagedDataError
-        If it cannot be read, or is not RGB.
-    """
-    picture = _open_whole(path)
-    if picture.mode not in {"RGB", "RGBA"}:
-        raise DamagedDataError(
-            f"{path} is a picture of mode {picture.mode} where it should be RGB: restore it."
-        )
-    return np.asarray(picture)[..., :3].astype(np.uint32)
-
-
-def _open_whole(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             picture.load()

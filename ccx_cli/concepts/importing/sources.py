@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden_csv import LARGEST_LABEL
 from ccx_cli.concepts.broden_tables import WrittenLabel
 from ccx_cli.concepts.color_names import COLOR_NAMES
-from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+from ccx_cli.errors import MissingInputError, UsageError
 
 SCENE = "scene"
 COLOR = "color"
@@ -26,32 +26,21 @@ _SUFFIXES = {COLOR: "-c", SCENE: "-s"}
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberMap:
-    """Label numbers of the pixels of one photograph, in one category.
-
-    Attributes
-    ----------
-    numbers
-        ``(height, width)`` uint16, 0 for none; the photograph's size, or its shape at another size.
-    file
-        Where they were read, for errors.
-    """
-
-    category: str
-    numbers: NDArray[np.uint16]
-    file: Path
-
-
 class Annotation(Protocol):
-    """Knows how to read labels of one photograph; travels to the process that does."""
+    """Labels of the pixels of one photograph, in one category, that are still to be read."""
+
+    @property
+    def category(self) -> str:
+        """The category."""
 
     @property
     def file(self) -> Path:
         """The file that holds them."""
 
-    def read(self) -> list[NumberMap]:
-        """Read them.
+    def read(self) -> list[NDArray[np.uint16]]:
+        """Return label numbers, ``(height, width)`` each, 0 for none.
+
+        They have the photograph's size, or its shape at another size.
 
         Raises
         ------
@@ -116,34 +105,32 @@ class Source:
         )
 
     def with_colors(self) -> tuple[Source, tuple[int, ...]]:
-        """Add the basic colours to the concepts; also their numbers, in the order of the names."""
+        """Add the basic colors to the concepts; also their numbers, in the order of the names."""
         vocabulary = VocabularyBuilder(self.vocabulary)
         numbers = tuple(vocabulary.number(name, COLOR) for name in COLOR_NAMES)
         return replace(self, vocabulary=vocabulary.labels()), numbers
 
-    def drawn_split(self, val_share: float | None, seed: int) -> Source:
-        """Say which images are for validation.
+    def with_splits(self, val_share: float | None, seed: int) -> Source:
+        """Say of every image whether it is for training or validation.
 
         Parameters
         ----------
         val_share
-            Share of the images, drawn at random; ``None`` keeps what the source says, and is
-            ``train`` where it says nothing.
+            Share of the images to choose at random for validation; ``None`` keeps what the source
+            says, and is ``train`` where it says nothing.
         seed
-            The same seed draws the same images.
+            Seed of that choice.
         """
         if val_share is None:
             splits = [image.split or TRAIN for image in self.images]
         else:
             n_images = len(self.images)
-            drawn = random.Random(seed).sample(range(n_images), round(val_share * n_images))
+            chosen = random.Random(seed).sample(range(n_images), round(val_share * n_images))
             splits = [TRAIN] * n_images
-            for place in drawn:
-                splits[place] = VAL
-        images = tuple(
-            replace(image, split=split) for image, split in zip(self.images, splits, strict=True)
-        )
-        return replace(self, images=images)
+            for index in chosen:
+                splits[index] = VAL
+        pairs = zip(self.images, splits, strict=True)
+        return replace(self, images=tuple(replace(image, split=split) for image, split in pairs))
 
 
 class VocabularyBuilder:
@@ -155,7 +142,7 @@ class VocabularyBuilder:
     def number(self, name: str, category: str, synonyms: Sequence[str] = ()) -> int:
         """Return the number of a concept, given to it now if it is new.
 
-        Scenes get Broden's suffix ``-s`` and colours ``-c``, so that a street seen as a place is
+        Scenes get Broden's suffix ``-s`` and colors ``-c``, so that a street seen as a place is
         not the street in it.
 
         Raises
@@ -182,34 +169,6 @@ class VocabularyBuilder:
     def labels(self) -> tuple[WrittenLabel, ...]:
         """All concepts so far, by number."""
         return tuple(self._labels.values())
-
-
-def numbers_of(
-    values: NDArray[np.uint32], numbers: Mapping[int, int]
-) -> tuple[NDArray[np.uint16], int | None]:
-    """Put label numbers in the place of a source's own values.
-
-    Parameters
-    ----------
-    values
-        ``(height, width)``.
-    numbers
-        Value, up to 65535, to label number.
-
-    Returns
-    -------
-    numbers
-        ``(height, width)`` uint16, 0 where the value is not known.
-    unknown
-        The smallest value that is not known, if there is one.
-    """
-    table = np.zeros(LARGEST_LABEL + 1, dtype=np.uint16)
-    known = np.zeros(LARGEST_LABEL + 1, dtype=np.bool_)
-    for value, number in numbers.items():
-        table[value], known[value] = number, True
-    below = np.minimum(values, LARGEST_LABEL)
-    unknown = (values > LARGEST_LABEL) | ~known[below]
-    return table[below], int(values[unknown].min()) if unknown.any() else None
 
 
 def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
@@ -265,8 +224,3 @@ def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]
 def name_in(folder: Path, path: Path) -> str:
     """Return a file's path in a folder without its suffix, with ``/``."""
     return path.relative_to(folder).with_suffix("").as_posix()
-
-
-def damaged(path: Path, fault: str) -> DamagedDataError:
-    """Return the error about an annotation file; ``fault`` ends in how to mend it."""
-    return DamagedDataError(f"{path} {fault}.")

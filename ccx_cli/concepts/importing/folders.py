@@ -1,4 +1,4 @@
-"""Folders of index PNGs: one label PNG a photograph and category, whose values a file names."""
+"""Folders of photographs whose labels are in folders of label PNGs, or in the folders' names."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ccx_cli.concepts.importing.pictures import read_values
+from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.sources import (
-    NumberMap,
+    SCENE,
+    TRAIN,
+    VAL,
     Source,
     SourceImage,
     VocabularyBuilder,
-    damaged,
     find_files,
     find_photographs,
     name_in,
-    numbers_of,
 )
-from ccx_cli.errors import MissingInputError
+from ccx_cli.errors import DamagedDataError, MissingInputError
 
 VOID = 255
 """The value of Pascal VOC's outlines, and of what others leave open: no label."""
+
+_SPLITS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VAL,
+    "valid": VAL,
+    "validation": VAL,
+    "test": "test",
+    "testing": "test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +49,7 @@ class LabelFolder:
     names: Mapping[int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class IndexMap:
-    """One label PNG.
-
-    Attributes
-    ----------
-    numbers
-        Value to label number, 0 for none.
-    """
-
-    category: str
-    file: Path
-    numbers: Mapping[int, int]
-
-    def read(self) -> list[NumberMap]:
-        """Read the label numbers of all pixels.
-
-        Raises
-        ------
-        MissingInputError, DamagedDataError
-            If the file is not there, no label PNG, or has a value without a name.
-        """
-        numbers, unknown = numbers_of(read_values(self.file), self.numbers)
-        if unknown is not None:
-            raise damaged(
-                self.file,
-                f"holds the value {unknown}, which the names file does not have: add it there, or "
-                f"leave such pixels without a label with --void {unknown}",
-            )
-        return [NumberMap(self.category, numbers, self.file)]
-
-
-def read_index_maps(
+def read_label_folders(
     photographs: Path,
     folders: Sequence[LabelFolder],
     void: Sequence[int] = (VOID,),
@@ -123,7 +101,7 @@ def read_index_maps(
                     f"{path} has no photograph {name} in {photographs}: name the folder that has "
                     "it, or take the label PNG out."
                 )
-            added = (*image.annotations, IndexMap(each.category, path, numbers))
+            added = (*image.annotations, LabelPng(each.category, path, numbers))
             found[name] = replace(image, annotations=added)
     images = tuple(image for image in found.values() if image.annotations or not folders)
     notes = (
@@ -134,3 +112,49 @@ def read_index_maps(
         )
     )
     return Source(kind, vocabulary.labels(), images, notes)
+
+
+def read_image_folders(root: Path, category: str = SCENE) -> Source:
+    """Read photographs in folders, one folder a label (torchvision's ``ImageFolder``).
+
+    Where all folders at the top are called train, val, test or the like, the labels are the
+    folders in those, and the top ones say the split. Folders below the labels' are followed.
+
+    Parameters
+    ----------
+    root
+        The folder of folders.
+    category
+        Of the labels.
+
+    Raises
+    ------
+    MissingInputError
+        If there are no photographs.
+    DamagedDataError
+        If a photograph is in no folder.
+    """
+    paths = find_photographs(root)
+    parts = [path.relative_to(root).parts for path in paths]
+    has_splits = all(len(each) > 2 and each[0].lower() in _SPLITS for each in parts)
+    depth = int(has_splits)
+    for path, each in zip(paths, parts, strict=True):
+        if len(each) < depth + 2:
+            raise DamagedDataError(
+                f"{path} is in no folder whose name could be its label: move it into one."
+            )
+    vocabulary = VocabularyBuilder()
+    numbers = {
+        label: vocabulary.number(label, category)
+        for label in sorted({each[depth] for each in parts})
+    }
+    images = tuple(
+        SourceImage(
+            name_in(root, path),
+            path,
+            _SPLITS[each[0].lower()] if has_splits else "",
+            ((category, numbers[each[depth]]),),
+        )
+        for path, each in zip(paths, parts, strict=True)
+    )
+    return Source("imagefolder", vocabulary.labels(), images)

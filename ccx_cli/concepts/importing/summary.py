@@ -10,46 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ccx_cli.concepts.broden_tables import Tally, WrittenLabel, write_index, write_label_tables
-from ccx_cli.concepts.importing.fit import Fit
-from ccx_cli.concepts.importing.painting import Frame, PaintedImage
+from ccx_cli.concepts.importing.convert import ConvertedImage
+from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import Source
 from ccx_cli.errors import UsageError
 
 MARKER = "ccx-import.json"
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ImportSettings:
-    """How a source is made into a data set.
-
-    Attributes
-    ----------
-    subset
-        The folder under ``images/``, by which other commands choose these photographs.
-    size
-        (height, width) of the photographs, in pixels.
-    fit
-        How they get its shape.
-    colors
-        Whether to name the colour of every pixel.
-    val_share
-        Share of the photographs for validation; ``None`` for what the source says.
-    seed
-        Of their choice.
-    """
-
-    subset: str
-    size: tuple[int, int] = (224, 224)
-    fit: Fit = Fit.CROP
-    colors: bool = False
-    val_share: float | None = None
-    seed: int = 0
-
-    @property
-    def side(self) -> int:
-        """The longer side, by which a data set is called: ``broden1_<side>``."""
-        return max(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +88,38 @@ def read_summary(directory: Path, made_from: str) -> ImportSummary | None:
 
 
 def write_tables(
+    directory: Path,
     source: Source,
-    painted: Sequence[PaintedImage],
-    frame: Frame,
+    converted: Sequence[ConvertedImage],
     settings: ImportSettings,
     target: Path,
     made_from: str,
 ) -> ImportSummary:
-    """Write the CSVs and the marker, and sum up; ``made_from`` stands for all it depends on."""
-    root = frame.images.parent
-    size = math.prod(frame.mask_size)
+    """Write the CSVs and the marker, and sum up.
+
+    Parameters
+    ----------
+    directory
+        Where the images are, to write beside them.
+    source, converted
+        The photographs before and after, in the same order.
+    settings
+        Of the data set.
+    target
+        Where the directory will be moved.
+    made_from
+        Digest of all that the data set depends on.
+
+    Raises
+    ------
+    UsageError
+        If no photograph has a label.
+    """
+    size = math.prod(settings.mask_size)
     tally = Tally()
     with_any: Counter[str] = Counter()
     labelled: defaultdict[str, int] = defaultdict(int)
-    for each in painted:
+    for each in converted:
         shares = {
             category: {number: count / size for number, count in own.items()}
             for category, own in each.pixels.items()
@@ -159,21 +144,21 @@ def write_tables(
             "--colors."
         )
     there = tuple(c for c in source.categories if with_any[c])
-    sizes = [str(side) for side in (*frame.size, *frame.mask_size)]
+    sizes = [str(side) for side in (*settings.size, *settings.mask_size)]
     rows = [
         [each.image, image.split, *sizes, *(each.cells.get(category, "") for category in there)]
-        for image, each in zip(source.images, painted, strict=True)
+        for image, each in zip(source.images, converted, strict=True)
     ]
-    write_index(root, there, rows)
-    write_label_tables(root, there, labels, tally)
+    write_index(directory, there, rows)
+    write_label_tables(directory, there, labels, tally)
     summary = ImportSummary(
         directory=target,
         splits=dict(sorted(Counter(image.split for image in source.images).items())),
         concepts=len(labels),
         unused=len(source.vocabulary) - len(labels),
-        unlabelled=sum(not each.together for each in painted),
+        unlabelled=sum(not each.together for each in converted),
         categories=tuple(
-            _summarise(category, labels, tally, with_any, labelled, size * len(painted))
+            _summarize(category, labels, tally, with_any, labelled, size * len(converted))
             for category in there
         ),
     )
@@ -182,7 +167,7 @@ def write_tables(
         "version": VERSION,
         "source": source.kind,
         **asdict(settings),
-        "images": len(painted),
+        "images": len(converted),
         "concepts": len(labels),
         "made_from": made_from,
         "summary": {
@@ -191,11 +176,11 @@ def write_tables(
             if key not in {"directory", "made_before"}
         },
     }
-    (root / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+    (directory / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     return summary
 
 
-def _summarise(
+def _summarize(
     category: str,
     labels: Sequence[WrittenLabel],
     tally: Tally,

@@ -1,0 +1,121 @@
+"""How a set of photographs is made into a data set, and which names Broden's layout can hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ccx_cli.errors import UsageError
+
+SMALLEST_SIDE, LARGEST_SIDE = 2, 4096
+
+_SUBSET = re.compile(r"[^\W_][\w.+-]*")
+_CATEGORY = re.compile(r"[^\W_][\w-]*")
+_COLUMNS = {"image", "split", "ih", "iw", "sh", "sw"}
+_RESERVED = {"all", "demo"}
+
+
+class Fit(StrEnum):
+    """What becomes of a photograph of another shape than the data set's, mostly a square.
+
+    ``CROP`` keeps the largest part of that shape in its middle, ``STRETCH`` squeezes all of it in.
+    """
+
+    CROP = "crop"
+    STRETCH = "stretch"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSettings:
+    """How a source is made into a data set.
+
+    Attributes
+    ----------
+    subset
+        The folder under ``images/``, by which other commands choose these photographs.
+    size
+        (height, width) of the photographs, in pixels; label PNGs have half of it, rounded down.
+    fit
+        How they get its shape.
+    colors
+        Whether to name the color of every pixel.
+    val_share
+        Share of the photographs for validation; ``None`` for what the source says.
+    seed
+        Seed of the random choice of those.
+    """
+
+    subset: str
+    size: tuple[int, int] = (224, 224)
+    fit: Fit = Fit.CROP
+    colors: bool = False
+    val_share: float | None = None
+    seed: int = 0
+
+    @property
+    def side(self) -> int:
+        """The longer side, by which a data set is called: ``broden1_<side>``."""
+        return max(self.size)
+
+    @property
+    def mask_size(self) -> tuple[int, int]:
+        """(height, width) of the label PNGs, in pixels."""
+        return self.size[0] // 2, self.size[1] // 2
+
+    def check(self) -> None:
+        """Refuse settings that are out of bounds.
+
+        Raises
+        ------
+        UsageError
+            If one is.
+        """
+        if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size):
+            height, width = self.size
+            given = height if height == width else f"{height}x{width}"
+            raise UsageError(
+                f"--side {given} is not from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
+                "networks mostly take 224."
+            )
+        if self.val_share is not None and not 0 <= self.val_share <= 1:
+            raise UsageError(f"--val-share {self.val_share} is no share: give one from 0 to 1.")
+
+
+def check_subset(name: str) -> str:
+    """Return a name that can be a folder, and that ``--subset`` can choose.
+
+    Raises
+    ------
+    UsageError
+        If it cannot.
+    """
+    if not _SUBSET.fullmatch(name) or name in _RESERVED:
+        raise UsageError(
+            f"--subset {name!r} cannot be the name of a data set: take letters, digits, _, . and "
+            f"-, and not {' or '.join(sorted(_RESERVED))}."
+        )
+    return name
+
+
+def check_category(name: str) -> str:
+    """Return a name that can be a column of the index and part of a file's name.
+
+    Raises
+    ------
+    UsageError
+        If it cannot.
+    """
+    if not _CATEGORY.fullmatch(name) or name in _COLUMNS:
+        raise UsageError(
+            f"{name!r} cannot be the name of a category: take letters, digits and -, such as "
+            "object, part, material, scene or texture."
+        )
+    return name
+
+
+def subset_of(folder: Path) -> str:
+    """Derive the name of a data set from the name of a folder."""
+    name = re.sub(r"[^\w.+-]+", "-", folder.absolute().name).strip("-._+")
+    return f"{name}-images" if name in _RESERVED else name or "images"

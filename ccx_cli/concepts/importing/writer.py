@@ -1,0 +1,306 @@
+"""Writes a source of annotated photographs as a data set in Broden's layout.
+
+The data set is made in a folder beside its final one, with a journal of the photographs that are
+done, and moved there once it is whole: a run that was killed is never taken for one that was not,
+and the same run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.concepts.importing.convert import ConvertedImage, convert
+from ccx_cli.concepts.importing.settings import ImportSettings
+from ccx_cli.concepts.importing.sources import Source, SourceImage
+from ccx_cli.concepts.importing.summary import (
+    MARKER,
+    VERSION,
+    ImportSummary,
+    read_summary,
+    write_tables,
+)
+from ccx_cli.concepts.processes import in_processes
+from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.store.atomic import move_directory_into_place, naming
+from ccx_cli.store.lines import json_line
+from ccx_cli.store.locks import writing
+
+JOURNAL = "journal.jsonl"
+
+_CHUNK = 16
+_IN_PROCESS = 2 * _CHUNK
+# A semicolon separates layers in the index, a backslash folders elsewhere.
+_UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
+
+
+def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
+    """Return where a data set goes, unless another is there that must not be overwritten.
+
+    Raises
+    ------
+    UsageError
+        If something is there, and ``force`` is not given or it is not an import's work.
+    """
+    target = datasets / f"broden1_{side}"
+    if target.exists():
+        if not (target / MARKER).is_file():
+            raise UsageError(
+                f"{target} holds a data set that ccx import did not make, and is never "
+                "overwritten: give the import a place of its own with --root-datasets."
+            )
+        if not force:
+            raise UsageError(
+                f"{target} is there already: add --force to overwrite it, or give the import a "
+                "place of its own with --root-datasets."
+            )
+    return target
+
+
+def find_made(
+    source: Source, datasets: Path, settings: ImportSettings, force: bool
+) -> ImportSummary | None:
+    """Return what the same import, of the same files, has made before; ``None`` to go ahead.
+
+    Raises
+    ------
+    UsageError
+        As ``check_free_directory``.
+    """
+    target = datasets / f"broden1_{settings.side}"
+    if not force and target.exists():
+        made = read_summary(target, _made_from(_prepared(source, settings)[0], settings))
+        if made is not None:
+            return made
+    check_free_directory(datasets, settings.side, force)
+    return None
+
+
+def write_broden(
+    source: Source,
+    datasets: Path,
+    settings: ImportSettings,
+    *,
+    force: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> ImportSummary:
+    """Write ``datasets/broden1_<side>``; what the same import has made before is left as it is.
+
+    Parameters
+    ----------
+    source
+        From one of the readers.
+    datasets
+        The directory that holds the data sets; made where it is missing.
+    settings
+        How to.
+    force
+        Whether an import that is there is overwritten, whatever it was made from.
+    workers
+        Processes that read and write pictures.
+    progress
+        Told of each picture.
+
+    Raises
+    ------
+    UsageError
+        If a setting cannot be meant, or another data set is in the place.
+    MissingInputError, DamagedDataError
+        If a file of the source is not there or not what it should be.
+    """
+    progress = progress or SilentProgress()
+    settings.check()
+    source, colors = _prepared(source, settings)
+    made = find_made(source, datasets, settings, force)
+    if made is not None:
+        return made
+    name = f"broden1_{settings.side}"
+    with naming(datasets / name), writing(datasets, progress, name):
+        made = find_made(source, datasets, settings, force)
+        if made is not None:
+            return made
+        target = datasets / name
+        beside = datasets / f".{name}.partial"
+        made_from = _made_from(source, settings)
+        converted = _convert_all(source, settings, colors, beside, workers, progress)
+        summary = write_tables(beside, source, converted, settings, target, made_from)
+        (beside / JOURNAL).unlink()
+        move_directory_into_place(beside, target)
+    return summary
+
+
+def _prepared(source: Source, settings: ImportSettings) -> tuple[Source, tuple[int, ...]]:
+    """Add colors and split as the settings say; also the colors' numbers."""
+    colors: tuple[int, ...] = ()
+    if settings.colors:
+        source, colors = source.with_colors()
+    return source.with_splits(settings.val_share, settings.seed), colors
+
+
+def _convert_all(
+    source: Source,
+    settings: ImportSettings,
+    colors: Sequence[int],
+    directory: Path,
+    workers: int,
+    progress: Progress,
+) -> list[ConvertedImage]:
+    """Write the pictures that a run before has not, and return all in the order of the source."""
+    stems = name_images([image.name for image in source.images], settings.subset, source.categories)
+    by_stem = dict(zip(stems, source.images, strict=True))
+    prints = {stem: fingerprint(image) for stem, image in by_stem.items()}
+    journal = Journal(directory, _identity(source, settings))
+    converted: dict[str, ConvertedImage] = {}
+    for stem, (files, image) in journal.read().items():
+        if prints.get(stem) == files:
+            converted[stem] = image
+        else:
+            _remove_files(directory / "images", image)
+    missing = [(stem, image) for stem, image in by_stem.items() if stem not in converted]
+    chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    processes = workers if len(missing) > _IN_PROCESS else 1
+    convert_chunk = partial(_convert_chunk, directory / "images", settings, colors)
+    with progress.task("Importing", len(stems), done=len(converted)) as task:
+        for _, made in in_processes(convert_chunk, chunks, processes):
+            journal.append([(stem, prints[stem], image) for stem, image in made.items()])
+            converted |= made
+            task.advance(len(made))
+    return [converted[stem] for stem in stems]
+
+
+def _convert_chunk(
+    images: Path,
+    settings: ImportSettings,
+    colors: Sequence[int],
+    chunk: Sequence[tuple[str, SourceImage]],
+) -> dict[str, ConvertedImage]:
+    return {stem: convert(images, settings, colors, stem, image) for stem, image in chunk}
+
+
+def _made_from(source: Source, settings: ImportSettings) -> str:
+    """Digest of all that a data set depends on."""
+    images = [(image.name, image.split, fingerprint(image)) for image in source.images]
+    return sha256(json.dumps([_identity(source, settings), images]).encode()).hexdigest()
+
+
+def _identity(source: Source, settings: ImportSettings) -> str:
+    """Digest of what all pictures of a data set depend on."""
+    parts = [
+        VERSION,
+        source.kind,
+        settings.subset,
+        settings.size,
+        settings.fit.value,
+        settings.colors,
+        [astuple(label) for label in source.vocabulary],
+    ]
+    return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def name_images(names: Sequence[str], subset: str, categories: Sequence[str]) -> list[str]:
+    """Name each picture, without a suffix, so that no two files of a data set are called the same.
+
+    Parameters
+    ----------
+    names
+        In the source, with ``/``; they are kept where they can be.
+    subset
+        The folder they are put in.
+    categories
+        Whose label PNGs lie beside the pictures.
+    """
+    label_map = re.compile(rf"(.+)_(?:{'|'.join(map(re.escape, categories))})(?:_\d+)?")
+    fitting = [_fit(name) for name in names]
+    bases = set(fitting)
+    taken: set[str] = set()
+    stems = []
+    for name in fitting:
+        match = label_map.fullmatch(name)
+        free = name if match is None or match[1] not in bases else f"{name}-image"
+        count = 1
+        while free in taken:
+            count += 1
+            free = f"{name}-{count}"
+        taken.add(free)
+        stems.append(f"{subset}/{free}")
+    return stems
+
+
+def _fit(name: str) -> str:
+    text = name.encode("utf-8", "replace").decode()
+    parts = (_UNFIT.sub("_", part).strip() for part in text.split("/"))
+    return "/".join(part if part not in {"", ".", ".."} else "_" for part in parts)
+
+
+def fingerprint(image: SourceImage) -> list[object]:
+    """Say which files a picture is made of, so that a changed one is taken in again."""
+    found: list[object] = [list(pair) for pair in image.labels]
+    for path in (image.path, *(annotation.file for annotation in image.annotations)):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise MissingInputError(f"{path} is missing: restore it, or take it out.") from error
+        # A file's name need not be text, a journal's is.
+        name = str(path.absolute()).encode("utf-8", "backslashreplace").decode()
+        found.append([name, status.st_size, status.st_mtime_ns])
+    return found
+
+
+class Journal:
+    """The pictures that are written, a line each, after a line that says how they were made."""
+
+    def __init__(self, directory: Path, identity: str) -> None:
+        self._path = directory / JOURNAL
+        self._identity = identity
+
+    def read(self) -> dict[str, tuple[list[object], ConvertedImage]]:
+        """Return what a run before has written, by stem; a directory of other ones is cleared."""
+        try:
+            whole = self._path.read_bytes().rpartition(b"\n")[0]
+            head, *lines = [json.loads(line) for line in whole.split(b"\n")]
+            if head == {"identity": self._identity}:
+                # What a killed run has begun of a line would spoil the next one.
+                os.truncate(self._path, len(whole) + 1)
+                return {line["stem"]: (line["files"], _from_json(line["made"])) for line in lines}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        shutil.rmtree(self._path.parent, ignore_errors=True)
+        self._path.parent.mkdir(parents=True)
+        self._path.write_text(json_line({"identity": self._identity}), encoding="utf-8")
+        return {}
+
+    def append(self, made: Sequence[tuple[str, list[object], ConvertedImage]]) -> None:
+        """Note pictures that are written: their stems, what they were made of, what they hold."""
+        text = "".join(
+            json_line({"stem": stem, "files": files, "made": asdict(image)})
+            for stem, files, image in made
+        )
+        with self._path.open("ab") as file:
+            file.write(text.encode())
+
+
+def _remove_files(images: Path, made: ConvertedImage) -> None:
+    """Remove what was written of a photograph that has changed since, or is gone."""
+    cells = [cell for own in made.cells.values() for cell in own.split(";")]
+    for name in (made.image, *(cell for cell in cells if not cell.isdecimal())):
+        (images / name).unlink(missing_ok=True)
+
+
+def _from_json(made: Mapping[str, Any]) -> ConvertedImage:
+    """Make numbers of the keys that JSON made text of."""
+    pixels = {
+        category: {int(number): count for number, count in own.items()}
+        for category, own in made["pixels"].items()
+    }
+    together = {int(number): count for number, count in made["together"].items()}
+    return ConvertedImage(**{**made, "pixels": pixels, "together": together})
