@@ -140,9 +140,7 @@ def test_what_is_stored_of_a_network_stays(fresh: CommandLine, work: Path, case:
     assert json.dumps(found) == json.dumps(recorded[case])
 
 
-@pytest.mark.parametrize(
-    "case", ["input", "bfloat16", "layer", pytest.param("arguments", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("case", ["input", "bfloat16", "layer"])
 def test_the_untrained_counterpart_stays(fresh: CommandLine, work: Path, case: str) -> None:
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     identities(fresh, work, CASES[case])
