@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.layers import list_layers
 
 
-def seconds(dataset: BrodenDataset, passes: list[list[NetworkChoice]]) -> float:
+def seconds(dataset: BrodenDataset, passes: list[list[NetworkDescription]]) -> float:
     """Fill fresh caches, pass by pass."""
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -35,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     dataset = read_broden(given.datasets, given.subset)
     dataset = replace(dataset, rows=dataset.rows[: given.images])
-    network = choose_network(Path(), given.model, "none", "", None, 0)
+    network = choose_network(Path(), NetworkRequest(given.model, "none", ""))
     blocks = [layer.name for layer in list_layers(network) if layer.is_block]
     choices = [replace(network, layer=name) for name in blocks]
     seconds(replace(dataset, rows=dataset.rows[:32]), [choices])

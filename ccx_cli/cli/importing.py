@@ -123,9 +123,9 @@ def import_source(
     places: PlaceOptions,
 ) -> None:
     """Read a source, write the data set, say what it is; ``folder`` names it by default."""
+    from ccx_cli.cli.network_options import parse_size
     from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
-    from ccx_cli.probe.networks.preprocessing import parse_size
 
     subset = check_subset(options.subset if options.subset is not None else subset_of(folder))
     settings = ImportSettings(

@@ -106,7 +106,7 @@ def metrics(
       ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
       ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx metrics -
     """
-    from ccx_cli.cli.inputs.gathering import device_of
+    from ccx_cli.cli.network_options import device_of
     from ccx_cli.study.measuring import (
         MASKING,
         WITHOUT_MASKING,

@@ -1,8 +1,10 @@
-"""Options that name a network and its layers, or the activations in its place."""
+"""Options that name a network and its layers, or precomputed activations in its place."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +15,20 @@ from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import NETWORK
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.axes import Axes
+from ccx_cli.probe.networks.description import (
+    SINGLE,
+    Axes,
+    NetworkDescription,
+    NetworkRequest,
+    PrecomputedActivations,
+)
+from ccx_cli.probe.networks.preprocessing import Channels
 
 ALL_BLOCKS = "all-blocks"
 
 
 class Precision(StrEnum):
-    """In which type of number the network computes."""
+    """Number type of the forward pass."""
 
     SINGLE = "single"
     HALF = "half"
@@ -105,7 +114,7 @@ class NetworkOptions:
         str | None,
         typer.Option(
             metavar="R,G,B",
-            help="Mean of each colour channel, for values in 0 to 1.",
+            help="Mean of each color channel, for values in 0 to 1.",
             rich_help_panel=NETWORK,
             show_default="ImageNet's; 0.5 for untrained networks",
         ),
@@ -114,7 +123,7 @@ class NetworkOptions:
         str | None,
         typer.Option(
             metavar="R,G,B",
-            help="Deviation of each colour channel.",
+            help="Standard deviation of each color channel.",
             rich_help_panel=NETWORK,
             show_default="as for --mean",
         ),
@@ -123,7 +132,7 @@ class NetworkOptions:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Activations of your own instead of a network: .npy, .h5, .hdf5 or "
+            help="Precomputed activations instead of a network: .npy, .h5, .hdf5 or "
             "FILE.h5:DATASET; units by images by height by width, or units by images. --layer "
             "names their layer.",
             rich_help_panel=NETWORK,
@@ -144,7 +153,7 @@ class NetworkOptions:
     precision: Annotated[
         Precision,
         typer.Option(
-            help="Numbers of the forward pass: single, float16, bfloat16, or half, which is "
+            help="Number type of the forward pass: single, float16, bfloat16, or half, which is "
             "float16 on a GPU and bfloat16 on the CPU.",
             rich_help_panel=NETWORK,
         ),
@@ -165,3 +174,157 @@ class NetworkOptions:
                 "`ccx explain`, `ccx cluster` and `ccx cache build` take several."
             )
         return distinct[0] if distinct else None
+
+    def request(self, seed: int, layer: str | None) -> NetworkRequest:
+        """Return the request for the network, with one ``layer`` in place of those given.
+
+        Raises
+        ------
+        UsageError
+            If a size or a normalization cannot be read, or the device is not there.
+        """
+        size, mean, std = self.input_size, self.mean, self.std
+        return NetworkRequest(
+            model=self.model,
+            pretrained=self.pretrained,
+            layer=layer,
+            weights=self.weights,
+            seed=seed,
+            model_args=tuple(self.model_arg or ()),
+            input_size=None if size is None else parse_size(size),
+            mean=None if mean is None else parse_channels(mean, "--mean"),
+            std=None if std is None else parse_channels(std, "--std"),
+            precision=self._number_type(),
+        )
+
+    def _number_type(self) -> str:
+        """Return the number type that half precision is on the device."""
+        if self.precision is not Precision.HALF:
+            return self.precision.value
+        on_cpu = device_of(self.device) == "cpu"
+        return (Precision.BFLOAT16 if on_cpu else Precision.FLOAT16).value
+
+    @classmethod
+    def of(
+        cls,
+        source: NetworkRequest | PrecomputedActivations,
+        device: str = "cpu",
+        batch_size: int = 32,
+    ) -> NetworkOptions:
+        """Return the options that ask for a network or for precomputed activations."""
+        if isinstance(source, PrecomputedActivations):
+            return cls(
+                activations=source.location,
+                activations_axes=source.axes,
+                layers=[source.layer],
+                device=device,
+                batch_size=batch_size,
+            )
+        return cls(
+            model=source.model,
+            model_arg=list(source.model_args),
+            pretrained=source.pretrained,
+            weights=source.weights,
+            layers=None if source.layer is None else [source.layer],
+            input_size=_listed(source.input_size, "x"),
+            mean=_listed(source.mean, ","),
+            std=_listed(source.std, ","),
+            device=device,
+            batch_size=batch_size,
+            precision=Precision(source.precision),
+        )
+
+    def resolved(self, network: NetworkDescription) -> NetworkOptions:
+        """Return the options as they were resolved; a layer that was left out stays so."""
+        return replace(
+            self,
+            model=network.model,
+            precision=Precision(network.precision),
+            layers=[network.layer] if self.layers else self.layers,
+        )
+
+    def words(self) -> list[str]:
+        """Return the command line that gives these options again, but for how it is computed."""
+        given: list[tuple[str, object]] = [
+            ("--activations", self.activations),
+            ("--activations-axes", self.activations_axes),
+            ("--model", self.model if self.activations is None else None),
+            *(("--model-arg", word) for word in self.model_arg or ()),
+            ("--pretrained", self.pretrained),
+            ("--weights", None if self.weights is None else self.weights.absolute()),
+            ("--layer", self.layer),
+            ("--input-size", self.input_size),
+            ("--mean", self.mean),
+            ("--std", self.std),
+            ("--precision", None if self.precision == SINGLE else self.precision),
+        ]
+        return [
+            word for option, value in given if value is not None for word in (option, str(value))
+        ]
+
+
+_SHARED = {"layers", "input_size", "activations", "activations_axes", "device"}
+OF_A_NETWORK = tuple(
+    f"--{field.name.replace('_', '-')}"
+    for field in fields(NetworkOptions)
+    if field.name not in _SHARED
+)
+"""The options that precomputed activations exclude."""
+
+_MOST_PIXELS = 4096
+
+
+def device_of(name: str) -> str:
+    """Resolve a device's name; the CPU needs no torch to be sure of."""
+    if name == "cpu":
+        return name
+    # torch takes a second to import.
+    from ccx_cli.probe.networks.devices import resolve_device
+
+    return str(resolve_device(name))
+
+
+def parse_size(text: str, option: str = "--input-size") -> tuple[int, int]:
+    """Read ``224``, or ``224x160`` for height and width, as ``option`` has it.
+
+    Raises
+    ------
+    UsageError
+        If it is something else, or larger than 4096 pixels.
+    """
+    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip(), re.ASCII)
+    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not (1 <= height <= _MOST_PIXELS and 1 <= width <= _MOST_PIXELS):
+        raise UsageError(
+            f"{option} {text} is not a size in pixels, such as 224, or 224x160 for height x "
+            f"width, of at most {_MOST_PIXELS}."
+        )
+    return height, width
+
+
+def parse_channels(text: str, option: str) -> Channels:
+    """Read ``0.485,0.456,0.406``, or one number for all three channels.
+
+    Raises
+    ------
+    UsageError
+        If it is something else, or a standard deviation is not positive.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        numbers *= 3
+    finite = all(map(math.isfinite, numbers))
+    if len(numbers) != 3 or not finite or (option == "--std" and min(numbers) <= 0):
+        positive = " positive" if option == "--std" else ""
+        raise UsageError(
+            f"{option} {text} is not three{positive} numbers such as 0.485,0.456,0.406, or one."
+        )
+    red, green, blue = numbers
+    return red, green, blue
+
+
+def _listed(values: tuple[float, ...] | None, separator: str) -> str | None:
+    return None if values is None else separator.join(map(str, values))

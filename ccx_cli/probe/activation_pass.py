@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.activations import covers, image_batches, images_a_shard, shard_name
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
@@ -27,7 +27,7 @@ _PASS_BYTES = 2 << 30
 
 def build_activations(
     dataset: BrodenDataset,
-    wanted: Sequence[tuple[NetworkChoice, ShardedCache]],
+    wanted: Sequence[tuple[NetworkDescription, ShardedCache]],
     *,
     device: str = "cpu",
     batch_size: int = 32,

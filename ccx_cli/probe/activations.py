@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks.catalog import SINGLE, NetworkChoice, weights_sha256
-from ccx_cli.probe.networks.own_networks import source_sha256
+from ccx_cli.probe.networks.description import (
+    GIVEN,
+    NetworkDescription,
+    PrecomputedActivations,
+    Source,
+)
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
 
@@ -67,14 +70,11 @@ class Activations:
 
 
 def activations_cache(
-    dataset: BrodenDataset,
-    choice: NetworkChoice | GivenActivations,
-    activations: Path,
-    rebuild: str,
+    dataset: BrodenDataset, source: Source, activations: Path, rebuild: str
 ) -> ShardedCache:
-    """Name the cache of a layer's activations on a data set, and read what is there of it."""
-    made_from = activations_identity(dataset, choice)
-    title = GIVEN if isinstance(choice, GivenActivations) else choice.title
+    """Name the cache of a layer's activations on a dataset, and read what is there of it."""
+    made_from = activations_identity(dataset, source)
+    title = GIVEN if isinstance(source, PrecomputedActivations) else source.title
     key = json_digest(made_from)[:10]
     directory = activations / f"{title}-{dataset.subset}-{key}"
     cache = ShardedCache(directory, KIND, VERSION, made_from, rebuild)
@@ -82,40 +82,15 @@ def activations_cache(
     return cache
 
 
-def activations_identity(
-    dataset: BrodenDataset, choice: NetworkChoice | GivenActivations
-) -> dict[str, Any]:
-    """Return everything that a layer's activations on a data set depend on."""
-    images = {
+def activations_identity(dataset: BrodenDataset, source: Source) -> dict[str, Any]:
+    """Return everything that a layer's activations on a dataset depend on."""
+    return {
         "dataset": dataset.name,
         "subset": dataset.subset,
         "images": len(dataset.rows),
         "fingerprint": dataset.images_fingerprint(),
+        **source.identity(),
     }
-    if isinstance(choice, GivenActivations):
-        return images | choice.identity()
-    return images | _network_identity(choice)
-
-
-def _network_identity(choice: NetworkChoice) -> dict[str, Any]:
-    made_from: dict[str, Any] = {
-        "model": choice.name,
-        "pretrained": choice.pretrained,
-        "weights": weights_sha256(choice),
-        "layer": choice.layer,
-        "input_side": choice.input_side,
-        "mean": list(choice.mean),
-        "std": list(choice.std),
-    }
-    if choice.resized is not None:
-        made_from["input_size"] = list(choice.resized)
-    if choice.is_own:
-        made_from["source"] = source_sha256(choice.model)
-    if choice.is_own or choice.model_args:
-        made_from["model_args"] = list(choice.model_args)
-    if choice.precision != SINGLE:
-        made_from["precision"] = choice.precision
-    return made_from
 
 
 def open_activations(dataset: BrodenDataset, cache: ShardedCache) -> Activations:
@@ -166,12 +141,12 @@ def covers(cache: ShardedCache, n_images: int) -> bool:
 
 def image_batches(
     dataset: BrodenDataset,
-    choice: NetworkChoice,
-    places: Sequence[int],
+    network: NetworkDescription,
+    positions: Sequence[int],
     batch_size: int,
     pool: ThreadPoolExecutor,
 ) -> Iterator[torch.Tensor]:
-    """Decode images, by their places in the data set, one batch ahead of the network.
+    """Decode images, by their positions in the dataset, one batch ahead of the network.
 
     Yields
     ------
@@ -179,14 +154,14 @@ def image_batches(
     """
     import torch
 
-    def load(place: int) -> NDArray[np.float32]:
-        path = dataset.image_path(dataset.rows[place].image)
-        return read_image(path, choice.input_size, choice.mean, choice.std)
+    def load(position: int) -> NDArray[np.float32]:
+        path = dataset.image_path(dataset.rows[position].image)
+        return read_image(path, network.input_size, network.mean, network.std)
 
     def submit(start: int) -> list[Future[NDArray[np.float32]]]:
-        return [pool.submit(load, place) for place in places[start : start + batch_size]]
+        return [pool.submit(load, position) for position in positions[start : start + batch_size]]
 
     ahead = submit(0)
-    for start in range(0, len(places), batch_size):
+    for start in range(0, len(positions), batch_size):
         current, ahead = ahead, submit(start + batch_size)
         yield torch.from_numpy(np.stack([future.result() for future in current]))

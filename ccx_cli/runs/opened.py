@@ -21,10 +21,15 @@ from ccx_cli.probe.activations import (
     activations_identity,
     open_activations,
 )
-from ccx_cli.probe.given_activations import GIVEN, GivenActivations
 from ccx_cli.probe.hits import Hits, count_hits
-from ccx_cli.probe.networks.catalog import SINGLE, NetworkChoice, choose_network
-from ccx_cli.probe.networks.preprocessing import Channels, Preprocessing
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import (
+    GIVEN,
+    NetworkDescription,
+    NetworkRequest,
+    PrecomputedActivations,
+    Source,
+)
 from ccx_cli.probe.ranges import Range
 from ccx_cli.runs.results import LINES, ResultsRun
 from ccx_cli.runs.run_dataset import read_run_dataset
@@ -53,7 +58,7 @@ class OpenedRun:
     dataset
         The images.
     choice
-        The network, or the activations that were given.
+        The network, or the precomputed activations.
     roots
         Where caches are looked for, before where they were when the run was made.
     """
@@ -63,10 +68,10 @@ class OpenedRun:
     identity: dict[str, Any]
     units: dict[int, list[Record]]
     dataset: BrodenDataset
-    choice: NetworkChoice | GivenActivations
+    choice: Source
     roots: Roots
 
-    def network(self, needed_by: str, mend: str = "") -> NetworkChoice:
+    def network(self, needed_by: str, mend: str = "") -> NetworkDescription:
         """Return the network, for work that ``needed_by`` names and that cannot do without.
 
         ``mend`` ends the sentence that refuses it, such as in which option leaves the work out.
@@ -78,7 +83,7 @@ class OpenedRun:
         DamagedDataError
             If the network or the images are not those that the run was made from.
         """
-        if isinstance(self.choice, GivenActivations):
+        if isinstance(self.choice, PrecomputedActivations):
             raise UsageError(
                 f"The run {self.run.directory.name} was made from given activations, "
                 f"{self.choice.path.name}, and has no network, which {needed_by} needs{mend}."
@@ -181,8 +186,11 @@ def open_run(run: ResultsRun, roots: Roots) -> OpenedRun:
         for key in ("segmentation", "activations", "rebuild"):
             about[key]
         dataset = read_run_dataset(about, identity, roots)
-        given = GivenActivations.from_about(about) if GIVEN in about else None
-        choice = given or _network(about, roots)
+        choice: Source
+        if GIVEN in about:
+            choice = PrecomputedActivations.from_header(about)
+        else:
+            choice = choose_network(roots.models, NetworkRequest.from_header(about, roots.models))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged_header(run, error) from error
     units = finished_units(run, about)
@@ -197,36 +205,6 @@ def open_run(run: ResultsRun, roots: Roots) -> OpenedRun:
                     "`ccx explain` again."
                 )
     return OpenedRun(run, about, identity, units, dataset, choice, roots)
-
-
-def _network(about: dict[str, Any], roots: Roots) -> NetworkChoice:
-    weights = about["weights"]
-    if weights is not None and not Path(weights).exists():
-        published = roots.models / str(about["pretrained"]) / Path(weights).name
-        weights = published if published.exists() else weights
-    return choose_network(
-        Path(weights).parent if weights else Path(),
-        about["model"],
-        about["pretrained"],
-        about["layer"],
-        Path(weights) if weights else None,
-        about["seed"],
-        about.get("model_args", ()),
-        _preprocessing(about),
-        about.get("precision", SINGLE),
-    )
-
-
-def _preprocessing(about: dict[str, Any]) -> Preprocessing:
-    """Read what a header says of the input; older ones say nothing of it."""
-    if "input_size" not in about:
-        return Preprocessing()
-    height, width = map(int, about["input_size"])
-    normalisation: list[Channels] = []
-    for key in ("mean", "std"):
-        red, green, blue = map(float, about[key])
-        normalisation.append((red, green, blue))
-    return Preprocessing((height, width), *normalisation)
 
 
 def _here_or_there(root: Path, was: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
+from ccx_cli.probe.networks.description import GIVEN, HEADER_KEYS
 from ccx_cli.runs.results import LINES, ResultsRun
 from ccx_cli.runs.unit_spans import read_spans, write_spans
 from ccx_cli.runs.viewed import ViewedRun
@@ -158,13 +159,13 @@ def space_of(run: ViewedRun) -> SearchSpace | None:
 
 
 def _network(run: ViewedRun) -> Record:
-    about = run.about
-    whose = ("model", "model_args", "pretrained", "weights")
-    taken = ("seed", "layer", "input_size", "mean", "std", "precision", "given")
+    found = {key: run.about.get(key) for key in HEADER_KEYS}
+    whose, taken = HEADER_KEYS[:4], HEADER_KEYS[4:]
     return {
-        **{key: about.get(key) for key in whose},
+        **{key: found[key] for key in whose},
         "weights_sha256": weights_sha256(run),
-        **{key: about.get(key) for key in taken},
+        **{key: found[key] for key in taken},
+        GIVEN: run.about.get(GIVEN),
     }
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from ccx_cli.cli.main import main
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.torchvision_models import MODELS
 from ccx_cli.probe.weights.published import PLACES365, imagenet_source
 from ccx_cli.probe.weights.weight_files import PLACES365_FILES
@@ -101,7 +102,7 @@ class TestFetching:
         self, unused: CommandLine, host: hosts.Host
     ) -> None:
         assert unused("fetch", "places365/resnet18", "--mirror", host.url).code == 0
-        choice = choose_network(unused.data / "models", "resnet18", None, None, None, 0)
+        choice = choose_network(unused.data / "models", NetworkRequest("resnet18"))
         assert choice.weights == unused.data / "models" / "places365" / RESNET
 
     def test_mirrors_of_the_environment(
@@ -393,7 +394,7 @@ class TestWhatIsPublished:
             target = source.target(roots)
             target.parent.mkdir(exist_ok=True, parents=True)
             target.touch()
-            choice = choose_network(roots.models, model, "imagenet", "a_layer", None, 0)
+            choice = choose_network(roots.models, NetworkRequest(model, "imagenet", "a_layer"))
             assert choice.weights == target
             target.unlink()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def test_every_listed_layer_is_what_loading_finds(unused: CommandLine) -> None:
     assert {"conv1", "conv1.0", "stage2.0.branch1.0", "fc"} <= set(names)
     assert [line["layer"] for line in ended.lines if line["default"]] == ["conv5"]
     for line in ended.lines[:: len(names) // 5]:
-        choice = choose_network(Path("x"), SMALL[1], "none", line["layer"], None, 0)
+        choice = choose_network(Path("x"), NetworkRequest(SMALL[1], "none", line["layer"]))
         network = load_network(choice)
         assert [network.units, *network.map_shape] == [line["units"], *line["map"]]
     assert ended.lines[-1]["kind"] == "vector"

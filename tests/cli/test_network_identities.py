@@ -78,9 +78,14 @@ def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "nets.py").write_text(SOURCE)
-    state = {"block.0.weight": (3, 3, 8, 8), "block.0.bias": 3, "fc.weight": (4, 3), "fc.bias": 4}
+    state: dict[str, tuple[int, ...]] = {
+        "block.0.weight": (3, 3, 8, 8),
+        "block.0.bias": (3,),
+        "fc.weight": (4, 3),
+        "fc.bias": (4,),
+    }
     save_file(
-        {name: torch.full(np.atleast_1d(shape).tolist(), 0.5) for name, shape in state.items()},
+        {name: torch.full(shape, 0.5) for name, shape in state.items()},
         folder / "small.safetensors",
     )
     with torch.device("meta"):

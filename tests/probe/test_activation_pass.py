@@ -17,7 +17,8 @@ from ccx_cli.probe import activation_pass
 from ccx_cli.probe import activations as activations_module
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache, open_activations
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ else:
 
 LAYERS = ("layer1.0", "layer1", "layer3", "layer4", "fc")
 REBUILD = "ccx cache build"
-Wanted = list[tuple[NetworkChoice, ShardedCache]]
+Wanted = list[tuple[NetworkDescription, ShardedCache]]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wanted(dataset: BrodenDataset, place: Path, *layers: str) -> Wanted:
-    choices = [choose_network(Path("x"), "demo", "none", layer, None, 0) for layer in layers]
+    choices = [choose_network(Path("x"), NetworkRequest("demo", "none", layer)) for layer in layers]
     return [(each, activations_cache(dataset, each, place, REBUILD)) for each in choices]
 
 
@@ -164,7 +165,8 @@ def test_what_later_layers_do_in_place_is_not_stored(
         "    return nn.Sequential(nn.Conv2d(3, 4, 8, 16), nn.ReLU(inplace=True), nn.ReLU6(True))\n"
     )
     choices = [
-        choose_network(Path("x"), f"{path}:make", "own", str(layer), None, 0) for layer in range(3)
+        choose_network(Path("x"), NetworkRequest(f"{path}:make", "own", str(layer)))
+        for layer in range(3)
     ]
     caches = [activations_cache(photographs, each, tmp_path / "a", REBUILD) for each in choices]
     build_activations(photographs, list(zip(choices, caches, strict=True)))
@@ -176,7 +178,7 @@ def test_what_later_layers_do_in_place_is_not_stored(
 def test_outputs_of_other_types_than_float32_are_stored_as_float32(
     photographs: BrodenDataset, tmp_path: Path
 ) -> None:
-    single = choose_network(Path("x"), "demo", "none", "layer4", None, 0)
+    single = choose_network(Path("x"), NetworkRequest("demo", "none", "layer4"))
     half = replace(single, precision="bfloat16")
     maps = []
     for choice in (single, half):
@@ -197,7 +199,7 @@ def test_outputs_of_other_types_than_float32_are_stored_as_float32(
 def test_float16_is_close_too(photographs: BrodenDataset) -> None:
     from ccx_cli.probe.networks.loading import layer_activations, load_network
 
-    single = choose_network(Path("x"), "demo", "none", "layer4", None, 0)
+    single = choose_network(Path("x"), NetworkRequest("demo", "none", "layer4"))
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     expected = layer_activations(load_network(single), images)
     try:

@@ -14,7 +14,8 @@ from ccx_cli.probe import activations as activations_module
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
@@ -26,7 +27,7 @@ else:
     from heard_progress import HeardProgress
 
 REBUILD = "ccx cache build --subset ade20k --model demo"
-DEMO = choose_network(Path("nowhere"), "demo", "none", None, None, 0)
+DEMO = choose_network(Path("nowhere"), NetworkRequest("demo", "none"))
 
 
 @pytest.fixture(scope="session")
@@ -169,11 +170,11 @@ def test_a_damaged_shard_is_named_with_the_command_that_rebuilds_it(
 def test_another_network_layer_or_image_set_is_another_cache(
     photographs: BrodenDataset, tmp_path: Path
 ) -> None:
-    def directory(dataset: BrodenDataset, choice: NetworkChoice) -> Path:
+    def directory(dataset: BrodenDataset, choice: NetworkDescription) -> Path:
         return activations_cache(dataset, choice, tmp_path, REBUILD).directory
 
-    def demo(layer: str | None, seed: int) -> NetworkChoice:
-        return choose_network(Path("nowhere"), "demo", "none", layer, None, seed)
+    def demo(layer: str | None, seed: int) -> NetworkDescription:
+        return choose_network(Path("nowhere"), NetworkRequest("demo", "none", layer, seed=seed))
 
     places = [
         directory(photographs, DEMO),
@@ -189,13 +190,17 @@ def test_another_network_layer_or_image_set_is_another_cache(
 def test_a_network_that_gives_nan_is_an_error_and_nothing_is_kept(
     photographs: BrodenDataset, tmp_path: Path
 ) -> None:
-    untrained = choose_network(Path("nowhere"), "squeezenet1_1", "none", "features.0", None, 0)
+    untrained = choose_network(
+        Path("nowhere"), NetworkRequest("squeezenet1_1", "none", "features.0")
+    )
     state = load_network(untrained, "cpu").module.state_dict()
     # Too large for any photograph, while the black image that tries the layer gives finite maps.
     state["features.0.weight"][5] = 3e38
     path = tmp_path / "weights.pth"
     torch.save(state, path)
-    choice = choose_network(Path("nowhere"), "squeezenet1_1", None, "features.0", path, 0)
+    choice = choose_network(
+        Path("nowhere"), NetworkRequest("squeezenet1_1", layer="features.0", weights=path)
+    )
     cache = activations_cache(photographs, choice, tmp_path / "activations", REBUILD)
     with pytest.raises(CcxError, match="NaN or infinite"):
         build_activations(photographs, [(choice, cache)])

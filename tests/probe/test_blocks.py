@@ -7,11 +7,12 @@ from torch import nn
 
 from ccx_cli.probe.networks.blocks import main_blocks
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.layers import list_layers
 
 
 def blocks_of(model: str) -> list[str]:
-    choice = choose_network(Path("nowhere"), model, "none", "", None, 0)
+    choice = choose_network(Path("nowhere"), NetworkRequest(model, "none", ""))
     return [layer.name for layer in list_layers(choice) if layer.is_block]
 
 

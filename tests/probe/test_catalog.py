@@ -8,12 +8,8 @@ import torch
 from torchvision import models
 
 from ccx_cli.errors import MissingInputError, UsageError
-from ccx_cli.probe.networks.catalog import (
-    DEMO_WEIGHTS,
-    choose_network,
-    default_layer,
-    weights_sha256,
-)
+from ccx_cli.probe.networks.catalog import choose_network, default_layer
+from ccx_cli.probe.networks.description import DEMO_WEIGHTS, NetworkRequest
 from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES, MODELS
 from ccx_cli.probe.weights.pretrained import PRETRAINED
 from ccx_cli.probe.weights.weight_files import PLACES365_FILES
@@ -54,7 +50,7 @@ def test_imports_no_torch() -> None:
 @pytest.mark.parametrize("folder", ["places365", "."])
 def test_finds_the_published_places365_file(tmp_path: Path, model: str, folder: str) -> None:
     file = touch(tmp_path / folder / PLACES365_FILES[model])
-    choice = choose_network(tmp_path, model, None, None, None, 0)
+    choice = choose_network(tmp_path, NetworkRequest(model))
     assert choice.weights == file
     assert (choice.pretrained, choice.num_classes) == ("places365", 365)
 
@@ -63,7 +59,7 @@ def test_finds_every_imagenet_file_that_torchvision_names(tmp_path: Path) -> Non
     for model in TORCHVISION:
         for name in published(model):
             file = touch(tmp_path / model / "imagenet" / name)
-            choice = choose_network(tmp_path / model, model, "imagenet", "layer", None, 0)
+            choice = choose_network(tmp_path / model, NetworkRequest(model, "imagenet", "layer"))
             assert (choice.weights, choice.num_classes) == (file, 1000)
             file.unlink()
 
@@ -77,7 +73,7 @@ def test_takes_no_imagenet_file_of_another_model(tmp_path: Path) -> None:
         for file in own:
             file.unlink()
         try:
-            choice = choose_network(tmp_path, model, "imagenet", "layer", None, 0)
+            choice = choose_network(tmp_path, NetworkRequest(model, "imagenet", "layer"))
         except MissingInputError:
             pass
         else:
@@ -91,13 +87,13 @@ def test_asks_which_of_two_published_files(tmp_path: Path) -> None:
     touch(tmp_path / "imagenet/resnet50-0676ba61.pth")
     touch(tmp_path / "imagenet/resnet50-11ad3fa6.pth")
     with pytest.raises(UsageError, match=r"resnet50-0676ba61\.pth and resnet50-11ad3fa6\.pth"):
-        choose_network(tmp_path, "resnet50", "imagenet", None, None, 0)
+        choose_network(tmp_path, NetworkRequest("resnet50", "imagenet"))
 
 
 @pytest.mark.parametrize("pretrained", ["places365", "imagenet"])
 def test_missing_weights_name_the_command_that_gets_them(tmp_path: Path, pretrained: str) -> None:
     with pytest.raises(MissingInputError) as caught:
-        choose_network(tmp_path / "nowhere", "resnet18", pretrained, None, None, 0)
+        choose_network(tmp_path / "nowhere", NetworkRequest("resnet18", pretrained))
     assert f"`ccx fetch {pretrained}/resnet18`" in str(caught.value)
     assert "`ccx demo`" in str(caught.value)
 
@@ -121,7 +117,7 @@ def test_refuses_what_cannot_be_meant(
 ) -> None:
     file = touch(tmp_path / weights) if weights else None
     with pytest.raises(UsageError) as caught:
-        choose_network(tmp_path, model, pretrained, None, file, 0)
+        choose_network(tmp_path, NetworkRequest(model, pretrained, weights=file))
     assert said in str(caught.value)
     assert len(str(caught.value)) < 250
 
@@ -129,42 +125,44 @@ def test_refuses_what_cannot_be_meant(
 @pytest.mark.parametrize(("name", "said"), [("absent.pth", "is not there"), (".", "is a folder")])
 def test_weights_that_are_not_a_file(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(MissingInputError, match=said):
-        choose_network(tmp_path, "resnet18", None, None, tmp_path / name, 0)
+        choose_network(tmp_path, NetworkRequest("resnet18", weights=tmp_path / name))
 
 
 def test_a_file_given_stands_in_for_the_published_one(tmp_path: Path) -> None:
     file = touch(tmp_path / "mine.pth")
-    choice = choose_network(tmp_path, "squeezenet1_0", None, "features.12", file, 3)
+    choice = choose_network(
+        tmp_path, NetworkRequest("squeezenet1_0", layer="features.12", weights=file, seed=3)
+    )
     assert choice.describe() == "squeezenet1_0 (places365), features.12"
-    assert weights_sha256(choice) == hashlib.sha256(b"weights").hexdigest()
+    assert choice.weights_sha256() == hashlib.sha256(b"weights").hexdigest()
     file.unlink()
     with pytest.raises(MissingInputError, match=r"mine\.pth"):
-        weights_sha256(choice)
+        choice.weights_sha256()
 
 
 @pytest.mark.parametrize("model", ["alexnet", "resnet18"])
 def test_untrained_networks_have_their_own_normalisation(tmp_path: Path, model: str) -> None:
-    choice = choose_network(tmp_path, model, "none", None, None, 5)
+    choice = choose_network(tmp_path, NetworkRequest(model, "none", seed=5))
     assert choice.mean == choice.std == (0.5, 0.5, 0.5)
     assert choice.num_classes == 365
     assert choice.input_side == (227 if model == "alexnet" else 224)
-    assert weights_sha256(choice) == "seed:5"
+    assert choice.weights_sha256() == "seed:5"
 
 
 def test_trained_networks_have_that_of_imagenet(tmp_path: Path) -> None:
     transform = models.get_weight("ResNet18_Weights.IMAGENET1K_V1").transforms()
     file = touch(tmp_path / "w.pth")
     for pretrained in ("places365", "imagenet"):
-        choice = choose_network(tmp_path, "resnet18", pretrained, None, file, 0)
+        choice = choose_network(tmp_path, NetworkRequest("resnet18", pretrained, weights=file))
         assert (list(choice.mean), list(choice.std)) == (transform.mean, transform.std)
 
 
 def test_the_demo_network_needs_no_option(tmp_path: Path) -> None:
-    choice = choose_network(tmp_path, DEMO, None, None, None, 0)
+    choice = choose_network(tmp_path, NetworkRequest(DEMO))
     assert (choice.pretrained, choice.weights) == ("demo", None)
     assert choice.pretrained in PRETRAINED
     assert choice.num_classes == len(DEMO_CLASSES)
-    assert weights_sha256(choice) == hashlib.sha256(DEMO_WEIGHTS.read_bytes()).hexdigest()
+    assert choice.weights_sha256() == hashlib.sha256(DEMO_WEIGHTS.read_bytes()).hexdigest()
 
 
 def units_of_default_layer(model: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import torch
 
 from ccx_cli.probe.interventions import Intervention
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
 
 
@@ -17,7 +18,7 @@ from ccx_cli.probe.networks.loading import load_network
     ],
 )
 def test_changes_reach_the_answer_whatever_the_layout(model: str, layer: str) -> None:
-    network = load_network(choose_network(Path("nowhere"), model, "none", layer, None, 0))
+    network = load_network(choose_network(Path("nowhere"), NetworkRequest(model, "none", layer)))
     with torch.no_grad():
         # An untrained vision transformer answers 0 to everything.
         for weights in network.module.parameters():

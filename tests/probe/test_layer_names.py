@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.layer_names import TABLE, layer_names, write_tree
 from ccx_cli.probe.networks.layers import list_layers
 from ccx_cli.probe.networks.naming_layers import name_layers, table_text
@@ -16,7 +17,7 @@ from ccx_cli.probe.networks.torchvision_models import DEFAULT_LAYERS, MODELS
 @pytest.mark.parametrize("model", ["demo", "resnet18", "squeezenet1_1", "mobilenet_v3_small"])
 def test_are_those_that_are_listed(model: str) -> None:
     pretrained = "demo" if model == "demo" else "none"
-    choice = choose_network(Path(), model, pretrained, None, None, seed=0)
+    choice = choose_network(Path(), NetworkRequest(model, pretrained))
     assert layer_names(model) == [layer.name for layer in list_layers(choice)]
 
 

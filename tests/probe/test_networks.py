@@ -8,15 +8,16 @@ from torchvision import models
 
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.devices import resolve_device
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 
 
-def untrained(model: str, layer: str | None = None, seed: int = 0) -> NetworkChoice:
-    return choose_network(Path("nowhere"), model, "none", layer, None, seed)
+def untrained(model: str, layer: str | None = None, seed: int = 0) -> NetworkDescription:
+    return choose_network(Path("nowhere"), NetworkRequest(model, "none", layer, seed=seed))
 
 
 def noise(count: int, side: int, seed: int = 0) -> torch.Tensor:
@@ -157,7 +158,9 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path, wrong: float) ->
     state["features.0.bias"][0] = wrong
     file = tmp_path / "w.pth"
     torch.save(state, file)
-    choice = choose_network(tmp_path, "squeezenet1_1", None, "features.0", file, 0)
+    choice = choose_network(
+        tmp_path, NetworkRequest("squeezenet1_1", layer="features.0", weights=file)
+    )
     with pytest.raises(CcxError, match=r"Layer features\.0 of squeezenet1_1.*w\.pth"):
         load_network(choice)
 
@@ -173,7 +176,7 @@ def test_a_fine_tuned_head_of_any_length_is_loaded(tmp_path: Path, model: str) -
     trained = models.get_model(model, num_classes=7).eval()
     file = tmp_path / "mine.pth.tar"
     torch.save({"model": {f"module.{n}": t for n, t in trained.state_dict().items()}}, file)
-    network = load_network(choose_network(tmp_path, model, None, None, file, 0))
+    network = load_network(choose_network(tmp_path, NetworkRequest(model, weights=file)))
     images = noise(2, 224)
     with torch.inference_mode():
         assert torch.equal(network.module(images), trained(images))
@@ -184,21 +187,21 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "w.pth"
     torch.save(models.shufflenet_v2_x0_5(num_classes=7).state_dict(), file)
     with pytest.raises(DamagedDataError, match=r"w\.pth does not fit squeezenet1_1.* missing"):
-        load_network(choose_network(tmp_path, "squeezenet1_1", None, None, file, 0))
+        load_network(choose_network(tmp_path, NetworkRequest("squeezenet1_1", weights=file)))
 
 
 def test_imagenet_googlenet_renormalises_its_input(tmp_path: Path) -> None:
     trained = models.googlenet(num_classes=1000, init_weights=False, transform_input=True).eval()
     file = tmp_path / "googlenet-1378be20.pth"
     torch.save(trained.state_dict(), file)
-    network = load_network(choose_network(tmp_path, "googlenet", "imagenet", None, None, 0))
+    network = load_network(choose_network(tmp_path, NetworkRequest("googlenet", "imagenet")))
     images = noise(1, 224)
     got = layer_activations(network, images)
     assert torch.equal(got, by_hand(trained, "inception5b", images))
 
 
 def test_the_demo_network_loads() -> None:
-    choice = choose_network(Path("nowhere"), "demo", None, None, None, 0)
+    choice = choose_network(Path("nowhere"), NetworkRequest("demo"))
     network = load_network(choice)
     images = noise(2, choice.input_side)
     got = layer_activations(network, images)
@@ -252,7 +255,9 @@ SHOWN = {"4": {404, 895, 908}, "8": {444, 671}, "11": {919}, "13": {453}}
 def test_real_weights_recognise_photographs() -> None:
     """Aeroplanes, bicycles, street signs and bookcases."""
     weights = REAL / "squeezenet1_0-imagenet.pth"
-    choice = choose_network(Path("nowhere"), "squeezenet1_0", "imagenet", "features.12", weights, 0)
+    choice = choose_network(
+        Path("nowhere"), NetworkRequest("squeezenet1_0", "imagenet", "features.12", weights=weights)
+    )
     network = load_network(choice)
     assert (network.units, network.map_shape) == (512, (13, 13))
     folder = REAL / "dataset/broden1_224/images/msrc"

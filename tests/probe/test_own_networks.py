@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ccx_cli.errors import CcxError, DamagedDataError, ExitCode, MissingInputError, UsageError
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network, weights_sha256
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.probe.networks.own_networks import build_own, read_arguments, short_name, state_sha256
 
@@ -91,8 +92,11 @@ def choose(
     layer: str | None = "0",
     weights: Path | None = None,
     seed: int = 0,
-) -> NetworkChoice:
-    return choose_network(Path("nowhere"), model, pretrained, layer, weights, seed, words)
+) -> NetworkDescription:
+    return choose_network(
+        Path("nowhere"),
+        NetworkRequest(model, pretrained, layer, weights=weights, seed=seed, model_args=words),
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +163,7 @@ def test_a_module_is_found_in_the_working_folder(
 
 def test_weights_are_known_by_their_bytes(nets: Path) -> None:
     one = choose(f"{nets}:ready", "units=4")
-    digest = weights_sha256(one)
+    digest = one.weights_sha256()
     assert len(digest) == 64
     assert load_network(one).weights_sha256 == digest
     state = torch.random.get_rng_state()
@@ -167,16 +171,16 @@ def test_weights_are_known_by_their_bytes(nets: Path) -> None:
         choose(f"{nets}:ready", "units=4", seed=1),
         choose(f"{nets}:ready", "units=4", "bias=1"),
     ):
-        assert weights_sha256(other) != digest
-    assert weights_sha256(choose(f"{nets}:ready", "units=4", pretrained="none")) == digest
+        assert other.weights_sha256() != digest
+    assert choose(f"{nets}:ready", "units=4", pretrained="none").weights_sha256() == digest
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_a_changed_file_is_read_again(nets: Path) -> None:
     choice = choose(f"{nets}:trained")
-    before = weights_sha256(choice)
+    before = choice.weights_sha256()
     nets.write_text(SOURCE.replace("weight, 0.5", "weight, 0.75"))
-    assert weights_sha256(choice) != before
+    assert choice.weights_sha256() != before
     assert float(load_network(choice).module.state_dict()["0.weight"][0, 0]) == 0.75
 
 

@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 from torchvision import models
 
+from ccx_cli.cli.network_options import parse_channels, parse_size
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
-from ccx_cli.probe.networks.preprocessing import Preprocessing, parse_channels, parse_size
 from ccx_cli.probe.networks.torchvision_models import MODELS
 from ccx_cli.probe.weights.weight_files import IMAGENET_STEMS
 
@@ -30,7 +31,9 @@ def test_imagenet_weights_take_what_their_own_transforms_give(model: str, tmp_pa
             file = tmp_path / name
             file.write_bytes(b"weights")
             transform = weights.transforms()
-            choice = choose_network(tmp_path, model, "imagenet", "layer", file, 0)
+            choice = choose_network(
+                tmp_path, NetworkRequest(model, "imagenet", "layer", weights=file)
+            )
             assert choice.input_size == (transform.crop_size[0],) * 2
             assert (list(choice.mean), list(choice.std)) == (transform.mean, transform.std)
             seen += 1
@@ -39,7 +42,7 @@ def test_imagenet_weights_take_what_their_own_transforms_give(model: str, tmp_pa
 
 @pytest.mark.parametrize("model", MODELS)
 def test_published_inputs_stay(model: str, tmp_path: Path) -> None:
-    choice = choose_network(tmp_path, model, "none", "layer", None, 0)
+    choice = choose_network(tmp_path, NetworkRequest(model, "none", "layer"))
     assert choice.input_size == ((227, 227) if model == "alexnet" else (224, 224))
     assert choice.resized is None
     file = tmp_path / "w.pth"
@@ -47,7 +50,7 @@ def test_published_inputs_stay(model: str, tmp_path: Path) -> None:
     for model_and_side in (("resnet18", 224), ("alexnet", 227)):
         for pretrained in ("places365", "imagenet"):
             name, side = model_and_side
-            choice = choose_network(tmp_path, name, pretrained, None, file, 0)
+            choice = choose_network(tmp_path, NetworkRequest(name, pretrained, weights=file))
             assert (choice.input_size, choice.mean, choice.std) == ((side, side), *USUAL)
 
 
@@ -90,8 +93,11 @@ def test_what_are_no_channels(text: str, option: str) -> None:
 
 @pytest.mark.parametrize("size", [(32, 32), (96, 160), (224, 224)])
 def test_inputs_of_any_size(size: tuple[int, int], tmp_path: Path) -> None:
-    asked = Preprocessing(size, (0.1, 0.2, 0.3), (1.0, 2.0, 4.0))
-    choice = choose_network(tmp_path, "resnet18", "none", "layer2", None, 0, (), asked)
+    mean, std = (0.1, 0.2, 0.3), (1.0, 2.0, 4.0)
+    choice = choose_network(
+        tmp_path,
+        NetworkRequest("resnet18", "none", "layer2", input_size=size, mean=mean, std=std),
+    )
     network = load_network(choice)
     assert network.map_shape == (size[0] // 8, size[1] // 8)
     pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
@@ -106,8 +112,6 @@ def test_inputs_of_any_size(size: tuple[int, int], tmp_path: Path) -> None:
 
 
 def test_a_network_for_one_size_only_says_so(tmp_path: Path) -> None:
-    choice = choose_network(
-        tmp_path, "vit_b_32", "none", None, None, 0, (), Preprocessing((64, 96))
-    )
+    choice = choose_network(tmp_path, NetworkRequest("vit_b_32", "none", input_size=(64, 96)))
     with pytest.raises(CcxError, match="vit_b_32 cannot take an image of 64 x 96 pixels"):
         load_network(choice)

@@ -15,6 +15,7 @@ from torchvision import models
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.probe.weights.checkpoints import load_into, load_state
 from ccx_cli.probe.weights.published_keys import todays_name
@@ -107,7 +108,7 @@ def test_a_checkpoint_of_python_2(tmp_path: Path) -> None:
     save_as_once(parallel(trained.state_dict()), file, cuda=True, python_2=True)
     assert b"Umodule" not in file.read_bytes()
     assert b"module.conv1.weight" in file.read_bytes()
-    network = load_network(choose_network(tmp_path, "resnet18", None, None, None, 0))
+    network = load_network(choose_network(tmp_path, NetworkRequest("resnet18")))
     assert_same_outputs(network.module, trained, 224)
 
 
@@ -127,7 +128,7 @@ def test_the_published_networks_at_full_size(tmp_path: Path, model: str) -> None
         torch.save(caffe_names(trained).state_dict(), file, _use_new_zipfile_serialization=False)
     else:
         save_as_once(parallel(trained.state_dict()), file, cuda=True, python_2=True)
-    network = load_network(choose_network(tmp_path, model, None, None, None, 0))
+    network = load_network(choose_network(tmp_path, NetworkRequest(model)))
     assert_same_outputs(network.module, trained, network.choice.input_side)
 
 

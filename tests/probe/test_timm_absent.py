@@ -8,6 +8,7 @@ import pytest
 
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 
 
 def test_the_extra_is_named_where_timm_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +19,7 @@ def test_the_extra_is_named_where_timm_is_not_installed(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("importlib.util.find_spec", without_timm)
     with pytest.raises(UsageError) as raised:
-        choose_network(Path("nowhere"), "timm:resnet18", "none", "layer4", None, 0)
+        choose_network(Path("nowhere"), NetworkRequest("timm:resnet18", "none", "layer4"))
     assert str(raised.value) == (
         "--model timm:resnet18 needs timm, which is not installed: pip install 'ccx-cli[timm]'."
     )

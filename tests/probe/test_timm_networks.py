@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ccx_cli.errors import CcxError, MissingInputError, UsageError
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network, weights_sha256
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
-from ccx_cli.probe.networks.preprocessing import Preprocessing
 from ccx_cli.probe.networks.timm_networks import build_timm
 
 timm = pytest.importorskip("timm")
@@ -24,8 +24,11 @@ def choose(
     weights: Path | None = None,
     seed: int = 0,
     words: tuple[str, ...] = (),
-) -> NetworkChoice:
-    return choose_network(Path("nowhere"), model, pretrained, layer, weights, seed, words)
+) -> NetworkDescription:
+    return choose_network(
+        Path("nowhere"),
+        NetworkRequest(model, pretrained, layer, weights=weights, seed=seed, model_args=words),
+    )
 
 
 def test_size_and_normalisation_are_timms() -> None:
@@ -34,8 +37,10 @@ def test_size_and_normalisation_are_timms() -> None:
     assert choice.input_size == said.input_size[1:] == (160, 160)
     assert (choice.mean, choice.std) == (said.mean, said.std)
     assert (choice.name, choice.is_own, choice.is_timm) == ("timm.test_vit", False, True)
-    asked = Preprocessing((80, 96), (0, 0, 0), (1, 1, 1))
-    other = choose_network(Path("x"), SMALL, "none", "blocks.1", None, 0, (), asked)
+    asked = NetworkRequest(
+        SMALL, "none", "blocks.1", input_size=(80, 96), mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    other = choose_network(Path("x"), asked)
     assert (other.input_size, other.mean) == ((80, 96), (0, 0, 0))
 
 
@@ -60,7 +65,7 @@ def test_random_weights_depend_on_the_seed_alone() -> None:
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
-    assert weights_sha256(choose(seed=3)) == "seed:3"
+    assert choose(seed=3).weights_sha256() == "seed:3"
 
 
 def test_a_file_of_weights_with_a_head_of_any_length(tmp_path: Path) -> None:
@@ -78,21 +83,19 @@ def test_arguments_go_to_timm() -> None:
     network = load_network(
         choose_network(
             Path("x"),
-            SMALL,
-            "none",
-            "blocks.1",
-            None,
-            0,
-            choice.model_args,
-            Preprocessing(size=(96, 96)),
+            NetworkRequest(
+                SMALL, "none", "blocks.1", model_args=choice.model_args, input_size=(96, 96)
+            ),
         )
     )
     assert network.map_shape == (6, 6)
     assert choice.input_size == (96, 96)
     assert choose(words=("img_size=(96, 160)",)).input_size == (96, 160)
     fixed, one_block = "timm:vit_tiny_patch16_224", ("depth=1",)
-    asked = Preprocessing((96, 96))
-    small = choose_network(Path("x"), fixed, "none", "blocks.0", None, 0, one_block, asked)
+    small = choose_network(
+        Path("x"),
+        NetworkRequest(fixed, "none", "blocks.0", model_args=one_block, input_size=(96, 96)),
+    )
     with pytest.raises(CcxError, match=r"another size with --model-arg img_size=96,96\)\.$"):
         load_network(small)
     with pytest.raises(CcxError, match="with depthh=3 cannot be made, timm raises TypeError"):
@@ -117,7 +120,7 @@ def test_what_cannot_be_meant(model: str, pretrained: str | None, said: str) -> 
 
 def test_a_layer_has_to_be_named() -> None:
     with pytest.raises(UsageError, match=f"--model {SMALL} needs --layer, one of those"):
-        choose_network(Path("nowhere"), SMALL, "none", None, None, 0)
+        choose_network(Path("nowhere"), NetworkRequest(SMALL, "none"))
 
 
 def test_networks_without_published_weights_say_so() -> None:
@@ -138,9 +141,10 @@ def test_timm_is_not_imported_for_other_networks_nor_for_what_a_header_says() ->
     code = (
         "import sys; from pathlib import Path\n"
         "from ccx_cli.probe.networks.catalog import choose_network\n"
-        "from ccx_cli.probe.networks.preprocessing import Preprocessing\n"
-        "said = Preprocessing((224, 224), (0, 0, 0), (1, 1, 1))\n"
-        "choose_network(Path('x'), 'timm:resnet18', 'none', 'layer4', None, 0, (), said)\n"
+        "from ccx_cli.probe.networks.description import NetworkRequest\n"
+        "said = {'input_size': (224, 224), 'mean': (0, 0, 0), 'std': (1, 1, 1)}\n"
+        "asked = NetworkRequest('timm:resnet18', 'none', 'layer4', **said)\n"
+        "choose_network(Path('x'), asked)\n"
         "print('timm' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -20,6 +20,7 @@ from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, count_data
@@ -81,7 +82,9 @@ def counts(index: ConceptIndex) -> DataCounts:
 @pytest.fixture(scope="session")
 def activations(data_dir: Path) -> Activations:
     dataset = read_broden(REAL / "dataset", "all")
-    choice = choose_network(data_dir / "models", "squeezenet1_0", "imagenet", LAYER, WEIGHTS, 0)
+    choice = choose_network(
+        data_dir / "models", NetworkRequest("squeezenet1_0", "imagenet", LAYER, weights=WEIGHTS)
+    )
     cache = activations_cache(dataset, choice, data_dir / "activations", "ccx cache build")
     return open_activations(dataset, cache)
 

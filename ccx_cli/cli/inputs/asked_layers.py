@@ -11,7 +11,7 @@ from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.progress import Progress
 
 
@@ -41,7 +41,7 @@ def gather_layers(
         alone = replace(network, layers=[""])
     first = gather(places, data, alone, run, progress)
     choice = first.choice
-    assert isinstance(choice, NetworkChoice)
+    assert isinstance(choice, NetworkDescription)
     names = []
     for layer in network.distinct_layers:
         names += _blocks(choice, first.device) if layer == ALL_BLOCKS else [layer]
@@ -68,7 +68,7 @@ def build_layers(everything: Sequence[Inputs], progress: Progress) -> None:
                 ),
             )
             for inputs in everything
-            if isinstance(inputs.choice, NetworkChoice)
+            if isinstance(inputs.choice, NetworkDescription)
         ],
         device=first.device,
         batch_size=first.batch_size,
@@ -77,7 +77,7 @@ def build_layers(everything: Sequence[Inputs], progress: Progress) -> None:
     )
 
 
-def _blocks(choice: NetworkChoice, device: str) -> list[str]:
+def _blocks(choice: NetworkDescription, device: str) -> list[str]:
     from ccx_cli.probe.networks.layers import list_layers
 
     found = [layer.name for layer in list_layers(choice, device) if layer.is_block]

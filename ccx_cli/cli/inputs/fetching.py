@@ -14,6 +14,7 @@ from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
 from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.own_networks import is_own
 from ccx_cli.probe.networks.timm_networks import is_timm
 from ccx_cli.probe.weights.published import PLACES365, imagenet_here, imagenet_source
@@ -78,7 +79,9 @@ def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> str | N
     if network.weights is not None or is_own(network.model) or is_timm(network.model):
         return None
     try:
-        choose_network(roots.models, network.model, network.pretrained, "", None, seed)
+        choose_network(
+            roots.models, NetworkRequest(network.model, network.pretrained, "", seed=seed)
+        )
     except MissingInputError:
         return f"{network.pretrained or 'places365'}/{network.model}"
     return None

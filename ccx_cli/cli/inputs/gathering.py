@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ccx_cli.cli.inputs.fetching import fetch_missing_dataset, fetch_missing_weights
-from ccx_cli.cli.network_options import NetworkOptions, Precision
+from ccx_cli.cli.network_options import NetworkOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
@@ -21,10 +21,9 @@ from ccx_cli.probe.activations import (
     activations_cache,
     open_activations,
 )
-from ccx_cli.probe.given_activations import GivenActivations
-from ccx_cli.probe.given_import import import_activations
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network, default_layer
-from ccx_cli.probe.networks.preprocessing import Preprocessing, parse_channels, parse_size
+from ccx_cli.probe.networks.catalog import choose_network, default_layer
+from ccx_cli.probe.networks.description import NetworkDescription, PrecomputedActivations, Source
+from ccx_cli.probe.precomputed import import_activations
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import removing, writing
@@ -45,7 +44,7 @@ class Inputs:
     dataset
         The labelled images.
     choice
-        The network and its layer, or the activations that the user gave.
+        The network and its layer, or the precomputed activations.
     device
         Where the network runs.
     batch_size
@@ -58,7 +57,7 @@ class Inputs:
 
     roots: Roots
     dataset: BrodenDataset
-    choice: NetworkChoice | GivenActivations
+    choice: Source
     device: str
     batch_size: int
     workers: int
@@ -114,31 +113,9 @@ def gather(
 
 def network_of(
     roots: Roots, network: NetworkOptions, run: RunOptions, *, layer: str | None
-) -> NetworkChoice:
+) -> NetworkDescription:
     """Resolve the options that name a network; ``layer`` stands in for theirs."""
-    return choose_network(
-        roots.models,
-        network.model,
-        network.pretrained,
-        layer,
-        network.weights,
-        run.seed,
-        network.model_arg or (),
-        Preprocessing(
-            None if network.input_size is None else parse_size(network.input_size),
-            None if network.mean is None else parse_channels(network.mean, "--mean"),
-            None if network.std is None else parse_channels(network.std, "--std"),
-        ),
-        _precision(network),
-    )
-
-
-def _precision(network: NetworkOptions) -> str:
-    """Say which type of number half precision is on the device."""
-    if network.precision is not Precision.HALF:
-        return network.precision.value
-    on_cpu = device_of(network.device) == "cpu"
-    return (Precision.BFLOAT16 if on_cpu else Precision.FLOAT16).value
+    return choose_network(roots.models, network.request(run.seed, layer))
 
 
 def default_or_none(model: str) -> str | None:
@@ -149,7 +126,7 @@ def default_or_none(model: str) -> str | None:
         return None
 
 
-def dataset_side(datasets: Path, choice: NetworkChoice) -> int:
+def dataset_side(datasets: Path, choice: NetworkDescription) -> int:
     """Return the side of the data set to take for a network: its input's, if there is such a set.
 
     A network of another input than usual makes do with the usual set, or the one that is there
@@ -164,15 +141,6 @@ def dataset_side(datasets: Path, choice: NetworkChoice) -> int:
         if side in sides:
             return side
     return min(sides, key=lambda side: (abs(side - wanted), side), default=choice.input_side)
-
-
-def device_of(name: str) -> str:
-    """Resolve a device's name; the CPU needs no torch to be sure of."""
-    if name == "cpu":
-        return name
-    from ccx_cli.probe.networks.devices import resolve_device
-
-    return str(resolve_device(name))
 
 
 def open_dataset(datasets: Path, subset: str, side: int, progress: Progress) -> BrodenDataset:
@@ -256,7 +224,7 @@ def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
     cache = activations_cache(
         inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild
     )
-    if isinstance(inputs.choice, GivenActivations):
+    if isinstance(inputs.choice, PrecomputedActivations):
         import_activations(inputs.dataset, inputs.choice, cache, progress)
     else:
         build_activations(
@@ -275,35 +243,21 @@ def rebuild_of(
     data: DataOptions,
     network: NetworkOptions,
     run: RunOptions,
-    choice: NetworkChoice,
+    choice: NetworkDescription,
 ) -> str:
     """Return the command that makes the caches of a network as it was resolved, of its one layer.
 
     A layer that was left out is left out here too.
     """
-    resolved = replace(network, model=choice.model, precision=Precision(choice.precision))
-    if network.layers:
-        resolved = replace(resolved, layers=[choice.layer])
-    return rebuild_command(places, data, resolved, run)
+    return rebuild_command(places, data, network.resolved(choice), run)
 
 
 def rebuild_command(
     places: PlaceOptions, data: DataOptions, network: NetworkOptions, run: RunOptions
 ) -> str:
     """Return the command that makes the concept index and the activations of these options."""
-    words: list[str] = ["ccx", "cache", "build", "--subset", data.subset]
+    words = ["ccx", "cache", "build", "--subset", data.subset, *network.words()]
     given: Sequence[tuple[str, object]] = (
-        ("--activations", network.activations),
-        ("--activations-axes", network.activations_axes),
-        ("--model", network.model if network.activations is None else None),
-        *(("--model-arg", word) for word in network.model_arg or ()),
-        ("--pretrained", network.pretrained),
-        ("--weights", network.weights),
-        ("--layer", network.layer),
-        ("--input-size", network.input_size),
-        ("--mean", network.mean),
-        ("--std", network.std),
-        ("--precision", None if network.precision is Precision.SINGLE else network.precision),
         ("--seed", run.seed or None),
         ("--data-dir", places.data_dir),
         ("--root-datasets", places.root_datasets),

@@ -8,27 +8,16 @@ from pathlib import Path
 
 from ccx_cli.cli.called import is_called_with
 from ccx_cli.cli.inputs.fetching import fetch_missing_dataset
-from ccx_cli.cli.inputs.gathering import DEMO, Inputs, device_of, open_dataset, rebuild_command
-from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.inputs.gathering import DEMO, Inputs, open_dataset, rebuild_command
+from ccx_cli.cli.network_options import OF_A_NETWORK, NetworkOptions, device_of, parse_size
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.array_files import split_name
-from ccx_cli.probe.given_activations import choose_given
-from ccx_cli.probe.networks.preprocessing import parse_size
+from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.progress import Progress
 
 _SIDE = 224
-_OF_A_NETWORK = (
-    "--model",
-    "--model-arg",
-    "--pretrained",
-    "--weights",
-    "--mean",
-    "--std",
-    "--batch-size",
-    "--precision",
-)
 
 
 def gather_given(
@@ -46,7 +35,7 @@ def gather_given(
     UsageError, MissingInputError, DamagedDataError
         For options that cannot be meant and inputs that are not there or not right.
     """
-    for option in _OF_A_NETWORK:
+    for option in OF_A_NETWORK:
         if is_called_with(option):
             raise UsageError(
                 f"--activations {file} needs no network: leave {option} out, or --activations."
@@ -62,16 +51,10 @@ def gather_given(
     if data.fetch and data.subset != DEMO:
         fetch_missing_dataset(roots, side, progress)
     dataset = open_dataset(roots.datasets, data.subset, side, progress)
-    given = choose_given(
+    given = choose_precomputed(
         path, name, network.activations_axes, network.layer, dataset, roots.activations, progress
     )
-    inside = "" if given.array is None else f":{given.array}"
-    resolved = NetworkOptions(
-        activations=f"{given.path.absolute()}{inside}",
-        activations_axes=given.axes,
-        layers=[given.layer],
-        input_size=network.input_size,
-    )
+    resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
     return Inputs(
         roots=roots,
         dataset=dataset,

@@ -17,7 +17,7 @@ from ccx_cli.cli.inputs.gathering import Inputs, concept_cache, prepare_activati
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.given_activations import GivenActivations
+from ccx_cli.probe.networks.description import PrecomputedActivations
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
@@ -160,7 +160,7 @@ def name_run(
         "search": search | ({"ties": True} if ties else {}),
         **({} if split is None else {"split": split}),
         # What a network's activations are made from says its layer already.
-        **({"layer": choice.layer} if isinstance(choice, GivenActivations) else {}),
+        **({"layer": choice.layer} if isinstance(choice, PrecomputedActivations) else {}),
     }
     title = "-".join(
         [

@@ -11,19 +11,17 @@ from ccx_cli.cli.inputs.gathering import (
     DEMO,
     Inputs,
     concept_cache,
-    device_of,
     open_dataset,
     rebuild_command,
 )
 from ccx_cli.cli.inputs.jobs import prepare_job
 from ccx_cli.cli.inputs.untrained import ranges_like
-from ccx_cli.cli.network_options import NetworkOptions, Precision
+from ccx_cli.cli.network_options import NetworkOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.cli.stored import PassOptions
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.probe.activations import activations_cache
-from ccx_cli.probe.given_activations import GIVEN, GivenActivations
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.runs.job import ExplainJob
@@ -54,7 +52,7 @@ def inputs_of(
     _draw_demo(run, roots, progress)
     opened = open_run(run, roots)
     about, choice = opened.about, opened.choice
-    if isinstance(choice, GivenActivations) and choice.path.is_file():
+    if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)
         choice = replace(choice, sha256=sha256, stamp=stamp)
     above = opened.dataset.directory.parent
@@ -71,7 +69,11 @@ def inputs_of(
         rebuild=rebuild_command(
             places,
             DataOptions(about["subset"]),
-            _network_options(about, choice),
+            NetworkOptions.of(
+                choice
+                if isinstance(choice, PrecomputedActivations)
+                else NetworkRequest.from_header(about, roots.models)
+            ),
             RunOptions(seed=about["seed"] or 0),
         ),
     )
@@ -148,31 +150,6 @@ def _draw_demo(run: ResultsRun, roots: Roots, progress: Progress) -> None:
     side = Path(was).name.removeprefix("broden1_")
     if side.isdecimal():
         open_dataset(roots.datasets, DEMO, int(side), progress)
-
-
-def _network_options(
-    about: Mapping[str, Any], choice: NetworkChoice | GivenActivations
-) -> NetworkOptions:
-    """Return the options that name a run's network, or its given activations."""
-    if isinstance(choice, GivenActivations):
-        inside = "" if choice.array is None else f":{choice.array}"
-        return NetworkOptions(
-            activations=f"{choice.path.absolute()}{inside}",
-            activations_axes=choice.axes,
-            layers=[choice.layer],
-        )
-    options = NetworkOptions(
-        model=about["model"],
-        model_arg=about.get("model_args"),
-        pretrained=about["pretrained"],
-        weights=choice.weights,
-        layers=[about["layer"]],
-        precision=Precision(about.get("precision", Precision.SINGLE)),
-    )
-    if "input_size" not in about:
-        return options
-    mean, std = (",".join(map(str, about[key])) for key in ("mean", "std"))
-    return replace(options, input_size="x".join(map(str, about["input_size"])), mean=mean, std=std)
 
 
 def _differences(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ccx_cli.cli.inputs.gathering import DEMO, Inputs, gather
 from ccx_cli.cli.inputs.jobs import prepare_job
-from ccx_cli.cli.network_options import NetworkOptions, Precision
+from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
@@ -28,21 +28,12 @@ def untrained_inputs(
 ) -> Inputs:
     """Resolve the data set of a run and its network, untrained."""
     choice = opened.network("an untrained counterpart", ": name one with --against")
-    about, resized = opened.about, choice.resized
+    about = opened.about
     above = opened.dataset.directory.parent
     datasets = above.parent if about["subset"] == DEMO else above
     if datasets.absolute() != opened.roots.datasets.absolute():
         places = replace(places, root_datasets=datasets)
-    network = NetworkOptions(
-        model=about["model"],
-        model_arg=about.get("model_args"),
-        pretrained="none",
-        layers=[about["layer"]],
-        input_size=None if resized is None else "x".join(map(str, resized)),
-        device=device,
-        batch_size=batch_size,
-        precision=Precision(choice.precision),
-    )
+    network = NetworkOptions.of(choice.untrained(), device, batch_size)
     return gather(places, DataOptions(about["subset"]), network, run, progress)
 
 

@@ -23,8 +23,7 @@ from ccx_cli.cli.planning.dry_run import Step
 from ccx_cli.concepts.index import BLOCK
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.activations import activations_cache
-from ccx_cli.probe.given_activations import GivenActivations
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import NetworkDescription, PrecomputedActivations
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.results import ResultsRun, stored_runs
 from ccx_cli.store.paths import Roots
@@ -106,7 +105,7 @@ def plan_inputs(
     dataset, choice = everything[0].dataset, everything[0].choice
     rows = len(dataset.rows)
     steps.append(Step("data set", dataset.directory, "images", rows, rows))
-    if isinstance(choice, NetworkChoice) and choice.weights is not None:
+    if isinstance(choice, NetworkDescription) and choice.weights is not None:
         steps.append(Step("weights", choice.weights, "file", 1, 1))
     planned = plan_caches(everything, needs_index, needs_activations)
     return replace(planned, steps=(*steps, *planned.steps))
@@ -134,13 +133,13 @@ def _plan_layers(everything: Sequence[Inputs]) -> tuple[PlannedLayer, ...]:
             inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild
         )
         known = _of_shards(cache)
-        if known is None and isinstance(inputs.choice, NetworkChoice):
+        if known is None and isinstance(inputs.choice, NetworkDescription):
             if shapes is None:
                 shapes, an_image = _of_network(inputs.choice)
             known = shapes.get(inputs.choice.layer)
             if known is None:
                 _refuse_layer(inputs.choice)
-        elif known is None and isinstance(inputs.choice, GivenActivations):
+        elif known is None and isinstance(inputs.choice, PrecomputedActivations):
             maps = inputs.choice.maps
             known = None if maps is None else (maps[0], 4.0 * prod(maps))
         n_images = len(inputs.dataset.rows)
@@ -292,7 +291,7 @@ def _of_shards(cache: ShardedCache) -> tuple[int, float] | None:
     return None
 
 
-def _of_network(choice: NetworkChoice) -> tuple[dict[str, tuple[int, float]], float]:
+def _of_network(choice: NetworkDescription) -> tuple[dict[str, tuple[int, float]], float]:
     """Return units and bytes an image of all layers from blank images, and seconds an image."""
     from ccx_cli.probe.networks.layers import time_pass
 
@@ -304,14 +303,14 @@ def _of_network(choice: NetworkChoice) -> tuple[dict[str, tuple[int, float]], fl
     return found, seconds
 
 
-def _refuse_layer(choice: NetworkChoice) -> None:
+def _refuse_layer(choice: NetworkDescription) -> None:
     """Raise what loading the network says of a layer that gives no maps."""
     from ccx_cli.probe.networks.loading import load_network
 
     load_network(_unweighted(choice), "cpu")
 
 
-def _unweighted(choice: NetworkChoice) -> NetworkChoice:
+def _unweighted(choice: NetworkDescription) -> NetworkDescription:
     """Return the network with random weights, which are at hand: shapes do not depend on them."""
     if choice.is_own or choice.model == DEMO:
         return choice

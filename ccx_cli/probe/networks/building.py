@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ccx_cli.probe.networks.catalog import NetworkChoice, weights_sha256
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.own_networks import build_own, state_sha256, untrained_own
 from ccx_cli.probe.networks.timm_networks import build_timm
 from ccx_cli.probe.networks.torchvision_models import DEMO
 from ccx_cli.probe.weights.checkpoints import load_into, load_own, load_state, num_outputs
 
 
-def load_module(choice: NetworkChoice, device: torch.device) -> tuple[nn.Module, str]:
+def load_module(choice: NetworkDescription, device: torch.device) -> tuple[nn.Module, str]:
     """Build a network with its weights, ready to run; return it and the SHA-256 of its weights.
 
     Raises
@@ -27,12 +27,12 @@ def load_module(choice: NetworkChoice, device: torch.device) -> tuple[nn.Module,
     else:
         module = _own_with_weights(choice) if choice.is_own else _with_weights(choice)
     identity = (
-        state_sha256(module, choice.model) if choice.gives_weights else weights_sha256(choice)
+        state_sha256(module, choice.model) if choice.gives_weights else choice.weights_sha256()
     )
     return module.requires_grad_(False).eval().to(device), identity
 
 
-def _own_with_weights(choice: NetworkChoice) -> nn.Module:
+def _own_with_weights(choice: NetworkDescription) -> nn.Module:
     if choice.pretrained == "none":
         return untrained_own(choice.model, choice.model_args, choice.seed)
     module = build_own(choice.model, choice.model_args, choice.seed)
@@ -41,7 +41,7 @@ def _own_with_weights(choice: NetworkChoice) -> nn.Module:
     return module
 
 
-def _timm_with_weights(choice: NetworkChoice) -> nn.Module:
+def _timm_with_weights(choice: NetworkDescription) -> nn.Module:
     def build(words: tuple[str, ...]) -> nn.Module:
         published = choice.pretrained == "timm"
         return build_timm(choice.model, words, choice.seed, published=published)
@@ -58,7 +58,7 @@ def _timm_with_weights(choice: NetworkChoice) -> nn.Module:
     return module
 
 
-def _with_weights(choice: NetworkChoice) -> nn.Module:
+def _with_weights(choice: NetworkDescription) -> nn.Module:
     if choice.pretrained == "none":
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: it would also seed the GPUs, whose state is not restored.
@@ -78,7 +78,7 @@ def _with_weights(choice: NetworkChoice) -> nn.Module:
     return module
 
 
-def _build(choice: NetworkChoice, num_classes: int) -> nn.Module:
+def _build(choice: NetworkDescription, num_classes: int) -> nn.Module:
     if choice.model == DEMO:
         from ccx_cli.probe.demo.network import DemoNetwork
 

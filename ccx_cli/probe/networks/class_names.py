@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES
 
 PLACES_FILE = "categories_places365.txt"
 
 
-def class_names(choice: NetworkChoice, given: Path | None) -> tuple[str, ...] | None:
+def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ...] | None:
     """Return the names of the classes by number, ``None`` where nothing says them.
 
     Parameters

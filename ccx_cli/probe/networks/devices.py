@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 import torch
 
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.networks.catalog import SINGLE
+from ccx_cli.probe.networks.description import SINGLE
 
 
 def resolve_device(name: str) -> torch.device:

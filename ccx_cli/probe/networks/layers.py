@@ -12,7 +12,7 @@ from torch import nn
 
 from ccx_cli.probe.networks.blocks import main_blocks
 from ccx_cli.probe.networks.building import load_module
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import resolve_device
 from ccx_cli.probe.networks.layouts import Layout, layout_of
 from ccx_cli.probe.networks.loading import blank_images, run_blank
@@ -43,7 +43,7 @@ class Layer:
     is_block: bool = False
 
 
-def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
+def list_layers(choice: NetworkDescription, device: str = "cpu") -> list[Layer]:
     """Run a blank image through a network and list the layers that give maps, in their order.
 
     Parameters
@@ -63,7 +63,7 @@ def list_layers(choice: NetworkChoice, device: str = "cpu") -> list[Layer]:
     return layers_of(module, choice, place)
 
 
-def time_pass(choice: NetworkChoice, images: int = 4) -> tuple[list[Layer], float]:
+def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer], float]:
     """List the layers of a network, and measure the seconds that an image takes it on the CPU.
 
     Parameters
@@ -83,7 +83,7 @@ def time_pass(choice: NetworkChoice, images: int = 4) -> tuple[list[Layer], floa
     return found, (time.monotonic() - began) / images
 
 
-def layers_of(module: nn.Module, choice: NetworkChoice, device: torch.device) -> list[Layer]:
+def layers_of(module: nn.Module, choice: NetworkDescription, device: torch.device) -> list[Layer]:
     """List the layers of a network that is built already, on the device where it is.
 
     Raises

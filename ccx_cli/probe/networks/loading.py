@@ -13,7 +13,7 @@ from torch import nn
 
 from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.networks.building import load_module
-from ccx_cli.probe.networks.catalog import NetworkChoice
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.networks.layouts import MAPS, Layout, layout_of
 
@@ -24,7 +24,7 @@ class Network:
 
     Attributes
     ----------
-    choice : NetworkChoice
+    choice : NetworkDescription
         What was asked for.
     module : torch.nn.Module
         The network, in evaluation mode, on ``device``, without gradients.
@@ -43,7 +43,7 @@ class Network:
         How often one forward pass runs the layer (a ReLU may be shared); its last output counts.
     """
 
-    choice: NetworkChoice
+    choice: NetworkDescription
     module: nn.Module
     device: torch.device
     weights_sha256: str
@@ -65,12 +65,12 @@ class _LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, noth
     pass
 
 
-def load_network(choice: NetworkChoice, device: str = "cpu") -> Network:
+def load_network(choice: NetworkDescription, device: str = "cpu") -> Network:
     """Build the network that was chosen, with its weights, and try its layer on a blank image.
 
     Parameters
     ----------
-    choice : NetworkChoice
+    choice : NetworkDescription
         From ``choose_network``.
     device : str
         ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
@@ -90,12 +90,12 @@ def load_network(choice: NetworkChoice, device: str = "cpu") -> Network:
     return load_networks([choice], device)[0]
 
 
-def load_networks(choices: Sequence[NetworkChoice], device: str = "cpu") -> list[Network]:
+def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") -> list[Network]:
     """Build one network that was chosen with several layers, and try each of them.
 
     Parameters
     ----------
-    choices : sequence of NetworkChoice
+    choices : sequence of NetworkDescription
         At least one; they differ in nothing but the layer.
     device : str
         As for ``load_network``, whose errors these are.
@@ -198,7 +198,7 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
     return [outputs[network.choice.layer] for network in networks]
 
 
-def _find_layer(module: nn.Module, choice: NetworkChoice) -> nn.Module:
+def _find_layer(module: nn.Module, choice: NetworkDescription) -> nn.Module:
     layers: dict[str, nn.Module] = dict(module.named_modules())
     layers.pop("", None)
     if choice.layer not in layers:
@@ -213,14 +213,16 @@ def _find_layer(module: nn.Module, choice: NetworkChoice) -> nn.Module:
     return layers[choice.layer]
 
 
-def blank_images(choice: NetworkChoice, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def blank_images(
+    choice: NetworkDescription, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a blank image of the input's size, and one of half of it, ``(1, 3, h, w)`` each."""
     height, width = choice.input_size
     blank = torch.zeros(1, 3, height, width, device=device)
     return blank, blank[:, :, : height // 2, : width // 2]
 
 
-def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) -> None:
+def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tensor) -> None:
     """Run images through the whole network.
 
     Raises
@@ -233,7 +235,7 @@ def run_blank(module: nn.Module, choice: NetworkChoice, images: torch.Tensor) ->
 
 
 @contextmanager
-def accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
+def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None]:
     """Tell what a forward pass of ``images`` raises as what it is, the network's own."""
     try:
         yield
@@ -254,7 +256,7 @@ def accepting(choice: NetworkChoice, images: torch.Tensor) -> Iterator[None]:
 
 
 def _try_layer(
-    module: nn.Module, layer: nn.Module, choice: NetworkChoice, device: torch.device
+    module: nn.Module, layer: nn.Module, choice: NetworkDescription, device: torch.device
 ) -> tuple[Layout, int]:
     """Return how the layer's output is laid out, and how often the layer ran."""
     blank, half = blank_images(choice, device)
@@ -284,7 +286,7 @@ def _try_layer(
 def _run_layer(
     module: nn.Module,
     layer: nn.Module,
-    choice: NetworkChoice,
+    choice: NetworkDescription,
     images: torch.Tensor,
     stop_after: int | None = None,
 ) -> tuple[Any, int]:
@@ -310,7 +312,7 @@ def _run_layer(
     return output, calls
 
 
-def _finite(output: torch.Tensor, choice: NetworkChoice) -> torch.Tensor:
+def _finite(output: torch.Tensor, choice: NetworkDescription) -> torch.Tensor:
     finite = torch.isfinite(output).flatten(1).all(1)
     if not bool(finite.all()):
         single = "" if choice.precision != "float16" else "take --precision single, or "
@@ -322,7 +324,7 @@ def _finite(output: torch.Tensor, choice: NetworkChoice) -> torch.Tensor:
     return output
 
 
-def _no_maps(choice: NetworkChoice, shape: str) -> UsageError:
+def _no_maps(choice: NetworkDescription, shape: str) -> UsageError:
     return UsageError(
         f"--layer {choice.layer} of {choice.name} gives {shape} for one image, neither maps "
         "(images, units, height, width) nor tokens on a grid nor a vector: name another with "

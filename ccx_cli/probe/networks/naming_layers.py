@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ccx_cli.probe.networks.building import load_module
-from ccx_cli.probe.networks.catalog import NetworkChoice, choose_network
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.layer_names import TABLE, write_tree
 from ccx_cli.probe.networks.layers import layers_of
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
@@ -19,7 +20,7 @@ _SHAPES_ONLY = torch.device("meta")
 
 def name_layers(model: str) -> list[str]:
     """Return the names of the layers that ``list_layers`` finds, without computing any of them."""
-    choice = choose_network(Path(), model, "demo" if model == DEMO else "none", None, None, seed=0)
+    choice = choose_network(Path(), NetworkRequest(model, "demo" if model == DEMO else "none"))
     return [layer.name for layer in layers_of(_without_numbers(choice), choice, _SHAPES_ONLY)]
 
 
@@ -31,7 +32,7 @@ def table_text() -> str:
     return "".join(f"{' '.join(named)}: {tree}\n" for tree, named in models.items())
 
 
-def _without_numbers(choice: NetworkChoice) -> nn.Module:
+def _without_numbers(choice: NetworkDescription) -> nn.Module:
     cpu = torch.device("cpu")
     if choice.model == DEMO or choice.model.startswith("regnet"):
         # They read numbers while they are built.

@@ -33,7 +33,7 @@ def timm_name(model: str) -> str:
 
 
 def timm_preprocessing(model: str) -> Preprocessing:
-    """Return the size and normalisation that timm says a network was trained with; imports timm.
+    """Return the preprocessing that timm says a network was trained with; imports timm.
 
     Raises
     ------

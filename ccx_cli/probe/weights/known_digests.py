@@ -7,6 +7,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,32 @@ def stamp_of(path: Path) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal; a file that nobody touches is read once a process.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    stamp = stamp_of(path)
+    return _settled_sha256(path, stamp) if _is_settled(stamp) else _plain_sha256(path)
+
+
+@lru_cache(maxsize=64)
+def _settled_sha256(path: Path, _stamp: Stamp) -> str:
+    return _plain_sha256(path)
+
+
+def _plain_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_settled(stamp: Stamp) -> bool:
+    return time.time_ns() - max(stamp.modified_ns, stamp.changed_ns) > _SETTLED_NS
+
+
 def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Stamp]:
     """Return a file's SHA-256 in hexadecimal, read anew only if its stamp is another one.
 
@@ -86,7 +113,7 @@ def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Sta
         raise DamagedDataError(
             f"{path} cannot be read ({error.strerror}): check its permissions."
         ) from error
-    if time.time_ns() - max(stamp.modified_ns, stamp.changed_ns) > _SETTLED_NS:
+    if _is_settled(stamp):
         known[key] = {**asdict(stamp), "sha256": digest}
         content = {"format": _FORMAT, "version": _VERSION, "files": known}
         # A place that may not be written to costs the next command another reading.

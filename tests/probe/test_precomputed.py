@@ -13,12 +13,11 @@ import pytest
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe import given_import
+from ccx_cli.probe import precomputed
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.array_files import ArrayFile, open_array, split_name
-from ccx_cli.probe.axes import Axes
-from ccx_cli.probe.given_activations import GivenActivations, choose_given
-from ccx_cli.probe.given_import import import_activations
+from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
+from ccx_cli.probe.precomputed import choose_precomputed, import_activations
 from ccx_cli.probe.weights import known_digests as known_digests
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import SilentProgress
@@ -56,9 +55,11 @@ def save(path: Path, values: np.ndarray, **options: Any) -> Path:
 
 def choose(
     path: Path | str, dataset: BrodenDataset, axes: Axes | None = None, layer: str | None = None
-) -> GivenActivations:
+) -> PrecomputedActivations:
     memory = Path(str(path)).parent / "kept"
-    return choose_given(*split_name(str(path)), axes, layer, dataset, memory, SilentProgress())
+    return choose_precomputed(
+        *split_name(str(path)), axes, layer, dataset, memory, SilentProgress()
+    )
 
 
 def imported(path: Path, dataset: BrodenDataset, axes: Axes | None = None) -> Activations:
@@ -83,7 +84,7 @@ def test_every_file_and_order_gives_the_same_maps(
     name: str,
     block: int,
 ) -> None:
-    monkeypatch.setattr(given_import, "images_a_shard", lambda *_: block)
+    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: block)
     values = MAPS if axes is Axes.UNITS_FIRST else MAPS.swapaxes(0, 1)
     activations = imported(save(tmp_path / name, values), twelve)
     assert (activations.units, activations.n_images, activations.map_shape) == (5, 12, (3, 2))
@@ -126,7 +127,7 @@ def test_blocks_are_whole_chunks(
     chunk: int,
     shards: list[int],
 ) -> None:
-    monkeypatch.setattr(given_import, "images_a_shard", lambda *_: 4)
+    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 4)
     path = save(tmp_path / "a.h5", MAPS, chunks=(2, chunk, 3, 2), compression="gzip")
     activations = imported(path, twelve)
     spans = [name.removeprefix("images-").split("-") for name in activations.names]
@@ -137,8 +138,8 @@ def test_blocks_are_whole_chunks(
 def test_chunks_that_memory_does_not_hold_are_cut(
     twelve: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(given_import, "images_a_shard", lambda *_: 4)
-    monkeypatch.setattr(given_import, "_MOST_BYTES", 12 * 5 * 6 * 4 - 1)
+    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 4)
+    monkeypatch.setattr(precomputed, "_MOST_BYTES", 12 * 5 * 6 * 4 - 1)
     activations = imported(save(tmp_path / "a.h5", MAPS, chunks=MAPS.shape), twelve)
     assert len(activations.names) == 3
     np.testing.assert_array_equal(all_maps(activations), MAPS)
@@ -164,7 +165,7 @@ def test_only_the_asked_images_are_in_memory(tmp_path: Path, name: str) -> None:
 def test_a_killed_import_goes_on(
     twelve: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(given_import, "images_a_shard", lambda *_: 5)
+    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 5)
     read: list[slice] = []
     whole = ArrayFile.read
 
@@ -186,7 +187,7 @@ def test_a_killed_import_goes_on(
 def test_values_that_are_not_finite_are_named(
     twelve: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    monkeypatch.setattr(given_import, "images_a_shard", lambda *_: 5)
+    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 5)
     for axes in Axes:
         values = MAPS.astype(np.float64)
         values[3, 7, 1, 1] = value
@@ -261,7 +262,7 @@ def test_the_axes_and_the_dataset_are_part_of_what_a_cache_is(
 def test_a_header_holds_what_makes_it_again(twelve: BrodenDataset, tmp_path: Path) -> None:
     path = save(tmp_path / "a.h5", MAPS)
     given = choose(path, twelve, layer="block/4")
-    assert GivenActivations.from_about(given.about()) == given
+    assert PrecomputedActivations.from_header(given.about()) == given
     assert given.maps == (5, 3, 2)
     assert (given.title, given.describe()) == ("given-block_4", "a.h5 (given), block/4")
 

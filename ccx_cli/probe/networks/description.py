@@ -1,0 +1,391 @@
+"""A network described once: what a request for it says, and what it is when that is resolved.
+
+Headers, cache keys, rebuild lines and texts about a network all derive from these classes, or from
+their counterpart for precomputed activations. Help, shell completion and the planning of a run read
+them, so this module imports neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.networks.own_networks import (
+    is_own,
+    own_weights_sha256,
+    short_name,
+    source_sha256,
+)
+from ccx_cli.probe.networks.preprocessing import Channels
+from ccx_cli.probe.networks.timm_networks import is_timm, timm_name, timm_weights_sha256
+from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
+
+SINGLE = "single"
+GIVEN = "given"
+DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights.safetensors"
+
+HEADER_KEYS = (
+    *("model", "model_args", "pretrained", "weights", "seed", "layer"),
+    *("input_size", "mean", "std", "precision"),
+)
+"""What a run's header says of a network."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRequest:
+    """A network that is asked for; None stands for what the network itself says.
+
+    Attributes
+    ----------
+    model
+        One of ``MODELS``, ``timm:NAME``, or ``file.py:factory`` or ``package.module:factory``: a
+        callable that returns a ``torch.nn.Module``.
+    pretrained
+        One of ``PRETRAINED``; None for ``demo`` for the demo network, ``own`` for a factory or
+        a network of timm with a file of weights, else ``places365``.
+    layer
+        Dotted path of the module whose output channels are the units; None for the default layer
+        of the model, which networks of timm and of factories do not have.
+    weights
+        A file to use in place of the published one.
+    seed
+        Seed of the random weights of an untrained network, or of a factory.
+    model_args
+        Arguments of a factory, or of ``timm.create_model``, as ``key=value``.
+    input_size
+        Height and width of the input, in pixels.
+    mean, std
+        Mean and standard deviation that an image in [0, 1] is normalized with, per color channel.
+    precision
+        Number type of the forward pass: ``single``, ``float16`` or ``bfloat16``.
+    """
+
+    model: str
+    pretrained: str | None = None
+    layer: str | None = None
+    weights: Path | None = None
+    seed: int = 0
+    model_args: tuple[str, ...] = ()
+    input_size: tuple[int, int] | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
+    precision: str = SINGLE
+
+    @classmethod
+    def from_header(cls, about: Mapping[str, Any], models_root: Path) -> NetworkRequest:
+        """Read what ``NetworkDescription.about`` wrote.
+
+        A published file of weights that is not where it was is looked for in ``models_root``.
+        Headers of older versions say nothing of the input or the precision.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If a part is not there or not right.
+        """
+        weights = None if about["weights"] is None else Path(about["weights"])
+        if weights is not None and not weights.exists():
+            published = models_root / str(about["pretrained"]) / weights.name
+            weights = published if published.exists() else weights
+        size, mean, std = None, None, None
+        if "input_size" in about:
+            height, width = map(int, about["input_size"])
+            size, mean, std = (height, width), _channels(about["mean"]), _channels(about["std"])
+        return cls(
+            model=about["model"],
+            pretrained=about["pretrained"],
+            layer=about["layer"],
+            weights=weights,
+            seed=about["seed"],
+            model_args=tuple(about.get("model_args", ())),
+            input_size=size,
+            mean=mean,
+            std=std,
+            precision=about.get("precision", SINGLE),
+        )
+
+
+def _channels(values: Any) -> Channels:
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDescription:
+    """A network that was asked for, resolved by ``choose_network`` without loading anything.
+
+    Attributes
+    ----------
+    model
+        One of ``MODELS``, ``timm:NAME``, or a factory of the user's own, such as
+        ``/home/me/nets.py:make``.
+    pretrained
+        One of ``PRETRAINED``; ``own`` for the weights that a factory gives, or a file for it.
+    layer
+        Dotted path of the module whose output channels are the units.
+    weights
+        The file of the weights; None for ``none``, ``demo`` and those that a factory gives.
+    seed
+        Seed of the random weights, used for ``none`` and for factories only.
+    input_side
+        Height and width of the images of the dataset that is made for the network, in pixels.
+    mean, std
+        Mean and standard deviation that an image in [0, 1] is normalized with, per color channel.
+    num_classes
+        Outputs of the classifier; a file of weights with another number of them overrules it.
+        0 for a network of timm or a factory, which has its own number.
+    model_args
+        Arguments of the factory, or of ``timm.create_model``, as ``key=value``.
+    resized
+        Height and width that the images are resized to, where that is not ``input_side``.
+    precision
+        ``single``, or the number type that the forward pass uses where it can: ``float16`` or
+        ``bfloat16``.
+    """
+
+    model: str
+    pretrained: str
+    layer: str
+    weights: Path | None
+    seed: int
+    input_side: int
+    mean: Channels
+    std: Channels
+    num_classes: int
+    model_args: tuple[str, ...] = ()
+    resized: tuple[int, int] | None = None
+    precision: str = SINGLE
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input, in pixels."""
+        return self.resized or (self.input_side, self.input_side)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user's own code makes the network."""
+        return is_own(self.model)
+
+    @property
+    def is_timm(self) -> bool:
+        """Whether timm makes the network."""
+        return is_timm(self.model)
+
+    @property
+    def gives_weights(self) -> bool:
+        """Whether whatever makes the network gives its weights too, with no file or seed alone."""
+        return self.weights is None and (self.is_own or self.pretrained == "timm")
+
+    @property
+    def name(self) -> str:
+        """The model's name, fit for a directory."""
+        if self.is_timm:
+            return timm_name(self.model)
+        return short_name(self.model) if self.is_own else self.model
+
+    @property
+    def title(self) -> str:
+        """Begin the names of its activations and runs with it."""
+        return f"{self.name}-{self.pretrained}-{self.layer}"
+
+    def describe(self) -> str:
+        """Return the network in words: ``resnet18 (places365), layer4``."""
+        return f"{self.describe_network()}, {self.layer}"
+
+    def describe_network(self) -> str:
+        """Return the network without its layer in words: ``resnet18 (places365, float16)``."""
+        precision = "" if self.precision == SINGLE else f", {self.precision}"
+        return f"{self.name} ({self.pretrained}{precision})"
+
+    def about(self) -> dict[str, Any]:
+        """Return what a run's header says of the network."""
+        return {
+            "model": self.model,
+            **({"model_args": list(self.model_args)} if self.is_own or self.model_args else {}),
+            "pretrained": self.pretrained,
+            "weights": None if self.weights is None else str(self.weights.absolute()),
+            "seed": self.seed,
+            "input_size": list(self.input_size),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "precision": self.precision,
+            "layer": self.layer,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a layer's activations depend on, but for the images: a part of cache keys.
+
+        Raises
+        ------
+        CcxError
+            As ``weights_sha256``.
+        """
+        found: dict[str, Any] = {
+            "model": self.name,
+            "pretrained": self.pretrained,
+            "weights": self.weights_sha256(),
+            "layer": self.layer,
+            "input_side": self.input_side,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+        if self.resized is not None:
+            found["input_size"] = list(self.resized)
+        if self.is_own:
+            found["source"] = source_sha256(self.model)
+        if self.is_own or self.model_args:
+            found["model_args"] = list(self.model_args)
+        if self.precision != SINGLE:
+            found["precision"] = self.precision
+        return found
+
+    def untrained(self) -> NetworkRequest:
+        """Ask for the same network and input size with random weights, of seed 0."""
+        return NetworkRequest(
+            model=self.model,
+            pretrained="none",
+            layer=self.layer,
+            model_args=self.model_args,
+            input_size=self.resized,
+            precision=self.precision,
+        )
+
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of the file of the weights, or ``seed:<n>`` for untrained ones.
+
+        For a factory without a file, and for what timm published, it is that of the state dict,
+        for which the network is built. A file is read once a process.
+
+        Raises
+        ------
+        MissingInputError
+            If the file is not there any more.
+        DamagedDataError
+            If it cannot be read.
+        CcxError
+            If the factory fails.
+        """
+        if self.pretrained == "timm":
+            return timm_weights_sha256(self.model, self.model_args)
+        if self.is_own and self.weights is None:
+            return own_weights_sha256(
+                self.model,
+                self.model_args,
+                self.seed,
+                self.pretrained == "none",
+                source_sha256(self.model),
+            )
+        if self.pretrained == "none":
+            return f"seed:{self.seed}"
+        path = DEMO_WEIGHTS if self.weights is None else self.weights
+        try:
+            return file_sha256(path)
+        except FileNotFoundError as error:
+            mend = "reinstall ccx-cli" if self.weights is None else "check --weights"
+            raise MissingInputError(f"There are no weights at {path}: {mend}.") from error
+        except OSError as error:
+            raise DamagedDataError(
+                f"{path} cannot be read ({error.strerror}): check its permissions."
+            ) from error
+
+
+class Axes(StrEnum):
+    """What comes first in an array of activations."""
+
+    UNITS_FIRST = "units-first"
+    IMAGES_FIRST = "images-first"
+
+
+@dataclass(frozen=True, slots=True)
+class PrecomputedActivations:
+    """Activations that the user brings in a file, in place of a network.
+
+    Attributes
+    ----------
+    path
+        The ``.npy`` or HDF5 file; it need not be there any more once it is imported.
+    array
+        The dataset in an HDF5 file; None for ``.npy``.
+    axes
+        Whether units or images come first in the file.
+    sha256
+        Of the file.
+    layer
+        What the units' layer is called in records.
+    stamp
+        Of the file that has the digest; None where the file was not looked at.
+    maps
+        Units, height and width in the file; None where the file was not looked at.
+    """
+
+    path: Path
+    array: str | None
+    axes: Axes
+    sha256: str
+    layer: str
+    stamp: Stamp | None = field(default=None, compare=False)
+    maps: tuple[int, int, int] | None = field(default=None, compare=False)
+
+    @property
+    def location(self) -> str:
+        """The file, and the dataset in it, as ``--activations`` takes them."""
+        inside = "" if self.array is None else f":{self.array}"
+        return f"{self.path.absolute()}{inside}"
+
+    @property
+    def title(self) -> str:
+        """Begin the names of its activations and runs with it."""
+        layer = re.sub(r"[^\w.-]+", "_", self.layer)[:64]
+        return f"{GIVEN}-{layer}"
+
+    def describe(self) -> str:
+        """Return the activations in words: ``sae.h5 (given), features``."""
+        return f"{self.path.name} ({GIVEN}), {self.layer}"
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the maps depend on, but for the images: not the path of the file."""
+        return {GIVEN: self.sha256, "array": self.array, "axes": self.axes.value}
+
+    def about(self) -> dict[str, Any]:
+        """Return what a run's header says of where the activations come from."""
+        return {
+            "model": self.path.name,
+            "pretrained": GIVEN,
+            "weights": None,
+            "seed": None,
+            "layer": self.layer,
+            GIVEN: {
+                "file": str(self.path.absolute()),
+                "array": self.array,
+                "axes": self.axes.value,
+                "sha256": self.sha256,
+            },
+        }
+
+    @staticmethod
+    def from_header(about: Mapping[str, Any]) -> PrecomputedActivations:
+        """Read what ``about`` wrote.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If a part is not there or not right.
+        """
+        given = about[GIVEN]
+        array = given["array"]
+        return PrecomputedActivations(
+            path=Path(given["file"]),
+            array=None if array is None else str(array),
+            axes=Axes(given["axes"]),
+            sha256=str(given["sha256"]),
+            layer=str(about["layer"]),
+        )
+
+
+Source = NetworkDescription | PrecomputedActivations
+"""Where a layer's activations come from."""

@@ -1,0 +1,173 @@
+"""Precomputed activations: what a file holds, and its import into the activations cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+from ccx_cli.probe.activations import covers, images_a_shard, shard_name
+from ccx_cli.probe.array_files import ArrayFile, open_array, shape_text
+from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
+from ccx_cli.probe.weights.known_digests import changed_meanwhile, known_digest, stamp_of
+from ccx_cli.progress import Progress
+from ccx_cli.store.locks import writing
+from ccx_cli.store.shards import ShardedCache
+
+_MOST_BYTES = 512 << 20
+
+
+def choose_precomputed(
+    path: Path,
+    name: str | None,
+    axes: Axes | None,
+    layer: str | None,
+    dataset: BrodenDataset,
+    memory: Path,
+    progress: Progress,
+) -> PrecomputedActivations:
+    """Look at the shape of the activations in a file, and read its digest.
+
+    Parameters
+    ----------
+    path, name
+        The file, and the dataset in it if one is named, from ``split_name``.
+    axes
+        What comes first; ``None`` for what the number of images says.
+    layer
+        Name of the units' layer; ``None`` for the dataset's, or the file's without its ending.
+    dataset
+        Its rows are the images, in their order.
+    memory
+        Where the digests of files are remembered.
+    progress
+        Told about bytes read.
+
+    Raises
+    ------
+    UsageError
+        If the array is not as many images as the data set has.
+    DamagedDataError
+        If the file holds no activations.
+    """
+    with open_array(path, name) as array:
+        found = _axes(array.where, array.shape, axes, dataset)
+        name, maps = array.name, maps_of(array.shape, found)
+    sha256, stamp = known_digest(path, memory, progress)
+    own_name = path.stem if name is None else name.replace("/", ".")
+    return PrecomputedActivations(path, name, found, sha256, layer or own_name, stamp, maps)
+
+
+def maps_of(shape: tuple[int, ...], axes: Axes) -> tuple[int, int, int]:
+    """Return units, height and width of an array's maps; vectors are maps of one pixel."""
+    units = shape[1 if axes is Axes.IMAGES_FIRST else 0]
+    height, width = shape[2:] or (1, 1)
+    return units, height, width
+
+
+def _axes(where: str, shape: tuple[int, ...], asked: Axes | None, dataset: BrodenDataset) -> Axes:
+    """Tell which axis is the images'."""
+    n_images = len(dataset.rows)
+    fitting = [
+        axes
+        for axes, count in zip((Axes.IMAGES_FIRST, Axes.UNITS_FIRST), shape[:2], strict=True)
+        if count == n_images
+    ]
+    there = f"--subset {dataset.subset} has {n_images:,} images"
+    if not fitting:
+        raise UsageError(
+            f"{where} is {shape_text(shape)}, but {there}: one of the first two axes has to be "
+            "the images, in the order of the index."
+        )
+    if asked is None and len(fitting) > 1:
+        raise UsageError(
+            f"{where} is {shape_text(shape)}, and {there}: say with --activations-axes whether it "
+            "is units-first or images-first."
+        )
+    if asked is not None and asked not in fitting:
+        raise UsageError(
+            f"--activations-axes {asked} does not fit: {where} is {shape_text(shape)} and {there}, "
+            f"so it is {fitting[0]}."
+        )
+    return asked or fitting[0]
+
+
+def import_activations(
+    dataset: BrodenDataset, source: PrecomputedActivations, cache: ShardedCache, progress: Progress
+) -> None:
+    """Copy the images that the cache lacks from the file, as float32; finished shards are kept.
+
+    Raises
+    ------
+    MissingInputError
+        If the file is not there any more.
+    DamagedDataError
+        If a value is not finite, or the file cannot be read.
+    CcxError
+        If it changes meanwhile.
+    """
+    n_images = len(dataset.rows)
+    if covers(cache, n_images):
+        return
+    if not source.path.exists():
+        raise MissingInputError(
+            f"{source.path} is gone, and so are its activations in {cache.directory}: put it back."
+        )
+    with writing(cache.directory, progress):
+        cache.refresh()
+        if covers(cache, n_images):
+            return
+        with open_array(source.path, source.array) as array:
+            block = _images_a_block(array, source.axes)
+            spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
+            missing = [span for span in spans if shard_name(*span) not in cache]
+            stale = set(cache.shards) - {shard_name(*span) for span in spans}
+            if stale:
+                cache.drop(sorted(stale))
+            done = n_images - sum(stop - start for start, stop in missing)
+            with progress.task(f"Importing {source.path.name}", n_images, done=done) as task:
+                for start, stop in missing:
+                    maps = _read(array, source.axes, start, stop, dataset)
+                    if stamp_of(source.path) != source.stamp:
+                        raise changed_meanwhile(source.path)
+                    with cache.write(shard_name(start, stop)) as file:
+                        file["activations"] = maps
+                    task.advance(stop - start)
+
+
+def _images_a_block(array: ArrayFile, axes: Axes) -> int:
+    """Return how many images to read at a time: whole chunks of the file where memory allows."""
+    units, height, width = maps_of(array.shape, axes)
+    block = images_a_shard(units, (height, width))
+    if array.chunks is None:
+        return block
+    chunk = array.chunks[0 if axes is Axes.IMAGES_FIRST else 1]
+    if chunk <= block:
+        return block - block % chunk
+    return chunk if 4 * units * height * width * chunk <= _MOST_BYTES else block
+
+
+def _read(
+    array: ArrayFile, axes: Axes, start: int, stop: int, dataset: BrodenDataset
+) -> NDArray[np.float32]:
+    """Read some images' maps, ``(n_units, stop - start, height, width)``."""
+    images = slice(start, stop)
+    values = array.read((images,) if axes is Axes.IMAGES_FIRST else (slice(None), images))
+    if axes is Axes.IMAGES_FIRST:
+        values = values.swapaxes(0, 1)
+    if values.ndim == 2:
+        values = values[:, :, None, None]
+    with np.errstate(over="ignore"):
+        maps = np.ascontiguousarray(values, dtype=np.float32)
+    finite = np.isfinite(maps)
+    if not finite.all():
+        position = np.unravel_index(int(np.argmin(finite)), maps.shape)
+        unit, image = int(position[0]), start + int(position[1])
+        raise DamagedDataError(
+            f"{array.where} holds {values[position]} for unit {unit} and image {image} "
+            f"({dataset.rows[image].image}): activations are finite float32 numbers."
+        )
+    return maps
