@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from contextlib import suppress
@@ -14,11 +13,11 @@ from typing import Any
 from ccx_cli.errors import CcxError, DamagedDataError
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import write_text
+from ccx_cli.store.digests import file_digest
 
 NAME = "given-files.json"
 _FORMAT = "ccx-given-files"
 _VERSION = 1
-_CHUNK = 1 << 22
 # A file that is written again within the clock's tick keeps its times.
 _SETTLED_NS = 2_000_000_000
 
@@ -58,17 +57,12 @@ def file_sha256(path: Path) -> str:
         If the file cannot be read.
     """
     stamp = stamp_of(path)
-    return _settled_sha256(path, stamp) if _is_settled(stamp) else _plain_sha256(path)
+    return _settled_sha256(path, stamp) if _is_settled(stamp) else file_digest(path)
 
 
 @lru_cache(maxsize=64)
 def _settled_sha256(path: Path, _stamp: Stamp) -> str:
-    return _plain_sha256(path)
-
-
-def _plain_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)
 
 
 def _is_settled(stamp: Stamp) -> bool:
@@ -106,7 +100,8 @@ def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Sta
             digest = entry.pop("sha256", None)
             if isinstance(digest, str) and entry == asdict(stamp):
                 return digest, stamp
-        digest = _read(path, stamp.size, progress)
+        with progress.task(f"Checking {path.name}", stamp.size, unit="bytes") as task:
+            digest = file_digest(path, task)
         if stamp_of(path) != stamp:
             raise changed_meanwhile(path)
     except OSError as error:
@@ -125,18 +120,6 @@ def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Sta
 def changed_meanwhile(path: Path) -> CcxError:
     """Return the error about a file that somebody writes to while it is read."""
     return CcxError(f"{path} changed while it was read: run the command again once it is written.")
-
-
-def _read(path: Path, size: int, progress: Progress) -> str:
-    digest = hashlib.sha256()
-    with (
-        path.open("rb") as file,
-        progress.task(f"Checking {path.name}", size, unit="bytes") as task,
-    ):
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            task.advance(len(chunk))
-    return digest.hexdigest()
 
 
 def _remembered(memory: Path) -> dict[str, Any]:
