@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import BrodenDataset, Label
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_maps import read_label_maps
-from ccx_cli.concepts.label_sets import LabelSets, collapse_image, merge_tables
+from ccx_cli.concepts.label_sets import LabelSets, collapse_image, concatenate, merge_tables
 from ccx_cli.probe.ranges import Range
 
 
@@ -42,25 +42,20 @@ class Slice:
         tables = []
         for image in range(n_images):
             carried = np.flatnonzero(self.masks[:, image].any(axis=1)).astype(np.uint16)
-            # Label 0 is none, so a place goes in as the next number and comes out again below.
+            # Label 0 is none, so an index goes in as the next number and comes out again below.
             layers = self.masks[carried, image] * (carried[:, None] + np.uint16(1))
             maps[image], table = collapse_image(
                 layers.reshape(-1, *self.mask_shape), np.zeros(0, np.uint16)
             )
             tables.append(table)
-        lengths = np.concatenate([table.lengths() for table in tables])
-        totals = np.concatenate([table.totals for table in tables])
-        sets, local_sets = merge_tables(
-            np.append(0, np.cumsum(lengths)).astype(np.int64),
-            np.concatenate([table.labels for table in tables]),
-            totals,
-        )
-        starts = np.cumsum([len(table) for table in tables])
+        table = concatenate(tables)
+        sets, local_sets = merge_tables(table)
+        starts = np.cumsum([len(each) for each in tables])
         return ConceptIndex(
             concepts=np.array([label.number for label in self.labels], dtype=np.uint16),
             sets=LabelSets(sets.indptr, sets.labels - np.uint16(1), sets.totals),
             local_sets=local_sets,
-            local_totals=totals.astype(np.int32),
+            local_totals=table.totals.astype(np.int32),
             offsets=np.append(0, starts).astype(np.int64),
             maps=maps,
             mask_shape=self.mask_shape,

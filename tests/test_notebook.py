@@ -83,7 +83,7 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
         ({"names": {1: "cat"}}, "Beside masks, names has to be a list, a name a mask."),
         ({"masks": np.zeros((2, 5, 8, 8), bool)}, "There are activations of 6 images and labels of "
                                                   "5."),
-        ({"masks": np.zeros((2, 6, 8, 8))}, "masks has to be (concepts, images, height, width) "
+        ({"masks": np.zeros((2, 6, 8, 8))}, "masks must be (concepts, images, height, width) "
                                             "booleans, not float64 (2, 6, 8, 8)."),
         ({"units": [2]}, "Unit 2 is not one of the 2 there are."),
         ({"units": [0.5]}, "Unit 0.5 is not one of the 2 there are."),
@@ -103,7 +103,7 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
         ),
         (
             {"masks": None, "label_maps": np.ones((6, 8)), "names": {1: "cat"}},
-            "label_maps has to be (images, height, width) or (images, layers, height, width) whole "
+            "label_maps must be (images, height, width) or (images, layers, height, width) whole "
             "numbers, not float64 (6, 8).",
         ),
     ],

@@ -2,16 +2,17 @@
 
 Made once per data set, subset and mask size, in shards of images. Shard ``images-N`` holds
 
-``maps``     ``(n_images, height * width)`` uint8 or uint16, each pixel's place in its image's table
+``maps``     ``(n_images, height * width)`` uint8 or uint16, each pixel's row in its image's table
 ``offsets``  ``(n_images + 1,)`` int64, where each image's table starts in the shard's table
 ``indptr``, ``labels``, ``totals``  the images' tables one after another (see ``LabelSets``)
 
 and shard ``sets`` the distinct sets of all images (``indptr``, ``labels``, ``totals``) and
-``local_sets``, ``(n_local,)`` int32, where every row of every image's table is among them.
+``local_sets``, ``(n_local,)`` int32, the index of every row of every image's table among them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -55,11 +56,11 @@ class ConceptIndex:
     ----------
     concepts
         ``(n_concepts,)`` uint16, ascending: the label numbers that some pixel carries. Everywhere
-        else a concept is its place in this array.
+        else a concept is its index in this array.
     sets
-        The distinct label sets; their ``labels`` are places in ``concepts``.
+        The distinct label sets; their ``labels`` are indices in ``concepts``.
     local_sets
-        ``(n_local,)`` int32: the images' tables one after another, each row's place in ``sets``.
+        ``(n_local,)`` int32: the images' tables one after another, each row's index in ``sets``.
     local_totals
         ``(n_local,)`` int32, pixels of each row.
     offsets
@@ -95,24 +96,58 @@ class ConceptIndex:
         """Label number to name, of the concepts that some pixel carries."""
         return {label.number: label.name for label in self.labels}
 
+    @classmethod
+    def assemble(
+        cls,
+        sets: LabelSets,
+        local_sets: NDArray[np.int32],
+        local_totals: NDArray[np.int32],
+        lengths: NDArray[np.int64],
+        maps: NDArray[np.uint8] | NDArray[np.uint16],
+        mask_shape: tuple[int, int],
+        label: Callable[[int], Label],
+    ) -> ConceptIndex:
+        """Make an index of label sets that hold label numbers.
+
+        Parameters
+        ----------
+        sets, local_sets, local_totals, maps, mask_shape
+            As the attributes, but for the numbers in ``sets``.
+        lengths
+            ``(n_images,)``, rows of each image's table.
+        label
+            Returns the label with a number.
+        """
+        concepts = np.unique(sets.labels)
+        index_of = np.zeros(65536, dtype=np.uint16)
+        index_of[concepts] = np.arange(len(concepts), dtype=np.uint16)
+        return cls(
+            concepts,
+            LabelSets(sets.indptr, index_of[sets.labels], sets.totals),
+            local_sets,
+            local_totals,
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            maps,
+            mask_shape,
+            tuple(label(int(number)) for number in concepts),
+        )
+
     def of_images(self, images: NDArray[np.int64]) -> ConceptIndex:
-        """Index of some images only, by place, ascending; concepts they lack are left out."""
+        """Index of some images only, by index, ascending; concepts they lack are left out."""
         rows = np.concatenate(
             [np.arange(self.offsets[i], self.offsets[i + 1]) for i in images]
             or [np.zeros(0, dtype=np.int64)]
         )
-        sets, place = self.sets.of_rows(self.local_sets[rows], self.local_totals[rows])
-        kept, labels = np.unique(sets.labels, return_inverse=True)
-        lengths = np.diff(self.offsets)[images]
-        return ConceptIndex(
-            concepts=self.concepts[kept],
-            sets=LabelSets(sets.indptr, labels.astype(np.uint16), sets.totals),
-            local_sets=place,
-            local_totals=self.local_totals[rows],
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            maps=self.maps[images],
-            mask_shape=self.mask_shape,
-            labels=tuple(self.labels[concept] for concept in kept),
+        sets, local_sets = self.sets.of_rows(self.local_sets[rows], self.local_totals[rows])
+        by_number = {label.number: label for label in self.labels}
+        return ConceptIndex.assemble(
+            LabelSets(sets.indptr, self.concepts[sets.labels], sets.totals),
+            local_sets,
+            self.local_totals[rows],
+            np.diff(self.offsets)[images],
+            self.maps[images],
+            self.mask_shape,
+            by_number.__getitem__,
         )
 
     @cached_property
@@ -225,25 +260,20 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
             totals.append(file["totals"][()].astype(np.int32))
     n_pixels = dataset.mask_shape[0] * dataset.mask_shape[1]
     maps = np.empty((len(dataset.rows), n_pixels), dtype=np.uint16 if wide else np.uint8)
-    for place, name in enumerate(names):
+    for start, name in zip(range(0, len(maps), BLOCK), names, strict=True):
         with cache.read(name) as file:
-            file["maps"].read_direct(maps[place * BLOCK : (place + 1) * BLOCK])
+            file["maps"].read_direct(maps[start : start + BLOCK])
     with cache.read(_SETS) as file:
-        numbers = file["labels"][()]
-        indptr, set_totals = file["indptr"][()], file["totals"][()]
+        sets = _read_sets(file)
         local_sets = file["local_sets"][()]
-    concepts = np.unique(numbers)
-    place_of = np.zeros(65536, dtype=np.uint16)
-    place_of[concepts] = np.arange(len(concepts), dtype=np.uint16)
-    return ConceptIndex(
-        concepts=concepts,
-        sets=LabelSets(indptr, place_of[numbers], set_totals),
-        local_sets=local_sets,
-        local_totals=np.concatenate(totals),
-        offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
-        maps=maps,
-        mask_shape=dataset.mask_shape,
-        labels=tuple(dataset.label(int(number)) for number in concepts),
+    return ConceptIndex.assemble(
+        sets,
+        local_sets,
+        np.concatenate(totals),
+        np.concatenate(lengths),
+        maps,
+        dataset.mask_shape,
+        dataset.label,
     )
 
 
@@ -263,7 +293,7 @@ def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
     maps = np.empty((len(rows), dataset.mask_shape[0] * dataset.mask_shape[1]), dtype=np.uint16)
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     tables = []
-    for place, row in enumerate(rows):
+    for image, row in enumerate(rows):
         image_labels = np.array(row.labels, dtype=np.uint16)
         local, table = collapse_image(read_label_maps(dataset, row), image_labels)
         if len(table) > np.iinfo(np.uint16).max:
@@ -271,8 +301,8 @@ def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
                 f"{row.image} has {len(table):,} distinct label sets, more than the "
                 f"{np.iinfo(np.uint16).max:,} an index holds: give it smaller label PNGs."
             )
-        maps[place] = local
-        offsets[place + 1] = offsets[place] + len(table)
+        maps[image] = local
+        offsets[image + 1] = offsets[image] + len(table)
         tables.append(table)
     return _Block(maps, offsets, concatenate(tables))
 
@@ -308,13 +338,16 @@ def _write_sets(file: h5py.File, sets: LabelSets) -> None:
     file["totals"] = sets.totals
 
 
+def _read_sets(file: h5py.File) -> LabelSets:
+    return LabelSets(file["indptr"][()], file["labels"][()], file["totals"][()])
+
+
 def _build_sets(cache: ShardedCache, names: list[str]) -> None:
     tables = []
     for name in names:
         with cache.read(name) as file:
-            tables.append(LabelSets(file["indptr"][()], file["labels"][()], file["totals"][()]))
-    table = concatenate(tables)
-    sets, local_sets = merge_tables(table.indptr, table.labels, table.totals)
+            tables.append(_read_sets(file))
+    sets, local_sets = merge_tables(concatenate(tables))
     with cache.write(_SETS) as file:
         _write_sets(file, sets)
         file["local_sets"] = local_sets

@@ -38,13 +38,13 @@ class LabelSets:
         return len(self.totals)
 
     def of_rows(
-        self, places: NDArray[np.int32], totals: NDArray[np.int32]
+        self, row_sets: NDArray[np.int32], totals: NDArray[np.int32]
     ) -> tuple[LabelSets, NDArray[np.int32]]:
         """Keep the sets that some rows name, with the rows' pixels.
 
         Parameters
         ----------
-        places
+        row_sets
             ``(n_rows,)`` int32, each row's set.
         totals
             ``(n_rows,)`` pixels.
@@ -53,13 +53,13 @@ class LabelSets:
         -------
         sets
             Those named, in their order here.
-        place
-            ``(n_rows,)`` int32, where each row's set is among them.
+        kept_sets
+            ``(n_rows,)`` int32, the index of each row's set among them.
         """
-        named, place = np.unique(places, return_inverse=True)
+        named, kept_sets = np.unique(row_sets, return_inverse=True)
         indptr, labels = _take_sets(self.indptr, self.labels, named.astype(np.int32))
-        summed = np.bincount(place, weights=totals, minlength=len(named)).astype(np.int64)
-        return LabelSets(indptr, labels, summed), place.astype(np.int32)
+        summed = np.bincount(kept_sets, weights=totals, minlength=len(named)).astype(np.int64)
+        return LabelSets(indptr, labels, summed), kept_sets.astype(np.int32)
 
     def lengths(self) -> NDArray[np.int64]:
         """How many labels each set has, ``(n_sets,)``."""
@@ -106,44 +106,35 @@ def collapse_image(
     Returns
     -------
     local
-        ``(height * width,)``: for every pixel, in row order, its set's place in the table.
+        ``(height * width,)``: for every pixel, in row order, its set's row in the table.
     table
         The distinct sets in order of first appearance, with their pixels.
     """
-    n_layers, height, width = layers.shape
-    combination, firsts = _combinations(layers.reshape(n_layers, height * width))
-    indptr, labels = _gather_sets(
-        layers.reshape(n_layers, height * width), firsts, np.unique(image_labels)
-    )
-    place, chosen = _distinct_sets(indptr, labels)
-    local = place[combination].astype(np.uint16)
+    pixels = layers.reshape(len(layers), layers.shape[1] * layers.shape[2])
+    combination, firsts = _combinations(pixels)
+    indptr, labels = _gather_sets(pixels, firsts, np.unique(image_labels))
+    row_sets, chosen = _distinct_sets(indptr, labels)
+    local = row_sets[combination].astype(np.uint16)
     indptr, labels = _take_sets(indptr, labels, chosen)
     totals = np.bincount(local, minlength=len(chosen)).astype(np.int64)
     return local, LabelSets(indptr, labels, totals)
 
 
-def merge_tables(
-    indptr: NDArray[np.int64], labels: NDArray[np.uint16], totals: NDArray[np.int64]
-) -> tuple[LabelSets, NDArray[np.int32]]:
+def merge_tables(table: LabelSets) -> tuple[LabelSets, NDArray[np.int32]]:
     """Merge the equal sets of a long table, such as all images' local tables one after another.
-
-    Parameters
-    ----------
-    indptr, labels, totals
-        The table, as in ``LabelSets``; equal sets may recur.
 
     Returns
     -------
     sets
         The distinct sets in order of first appearance, with summed totals.
-    place
-        ``(n_rows,)`` int32: where each row's set is in ``sets``.
+    row_sets
+        ``(n_rows,)`` int32: the index of each row's set in ``sets``.
     """
-    place, chosen = _distinct_sets(indptr, labels)
-    merged_indptr, merged_labels = _take_sets(indptr, labels, chosen)
+    row_sets, chosen = _distinct_sets(table.indptr, table.labels)
+    indptr, labels = _take_sets(table.indptr, table.labels, chosen)
     summed = np.zeros(len(chosen), dtype=np.int64)
-    np.add.at(summed, place, totals)
-    return LabelSets(merged_indptr, merged_labels, summed), place
+    np.add.at(summed, row_sets, table.totals)
+    return LabelSets(indptr, labels, summed), row_sets
 
 
 def concatenate(tables: Sequence[LabelSets]) -> LabelSets:
@@ -180,7 +171,7 @@ def count_images(
 def _combinations(
     layers: NDArray[np.uint16],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Number the distinct columns by first appearance; also each one's first place."""
+    """Number the distinct columns by first appearance; also each one's first pixel."""
     n_layers, n_pixels = layers.shape
     numbers = np.zeros(n_pixels, dtype=np.int32)
     size = 1
@@ -226,14 +217,14 @@ def _gather_sets(
             label = layers[item, pixels[row]] if whole < 0 else image_labels[whole]
             if label == 0:
                 continue
-            place = end
-            while place > start and labels[place - 1] > label:
-                place -= 1
-            if place > start and labels[place - 1] == label:
+            slot = end
+            while slot > start and labels[slot - 1] > label:
+                slot -= 1
+            if slot > start and labels[slot - 1] == label:
                 continue
-            for moved in range(end, place, -1):
+            for moved in range(end, slot, -1):
                 labels[moved] = labels[moved - 1]
-            labels[place] = label
+            labels[slot] = label
             end += 1
         indptr[row + 1] = end
     return indptr, labels[:end].copy()
@@ -243,7 +234,7 @@ def _gather_sets(
 def _distinct_sets(
     indptr: NDArray[np.int64], labels: NDArray[np.uint16]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Number the rows' sets by first appearance; also the row where each distinct one stood first.
+    """Number the rows' sets by first appearance; also the first row of each distinct one.
 
     A hash only finds the slot: rows count as equal when their labels are.
     """
@@ -252,7 +243,7 @@ def _distinct_sets(
     while size < 2 * n_rows + 2:
         size *= 2
     slots = np.full(size, -1, dtype=np.int32)
-    place = np.empty(n_rows, dtype=np.int32)
+    row_sets = np.empty(n_rows, dtype=np.int32)
     chosen = np.empty(n_rows, dtype=np.int32)
     count = 0
     for row in range(n_rows):
@@ -267,7 +258,7 @@ def _distinct_sets(
             if other == -1:
                 slots[slot] = count
                 chosen[count] = row
-                place[row] = count
+                row_sets[row] = count
                 count += 1
                 break
             candidate = chosen[other]
@@ -278,10 +269,10 @@ def _distinct_sets(
                         same = False
                         break
                 if same:
-                    place[row] = other
+                    row_sets[row] = other
                     break
             slot = (slot + 1) & (size - 1)
-    return place, chosen[:count].copy()
+    return row_sets, chosen[:count].copy()
 
 
 @kernel

@@ -86,7 +86,7 @@ def test_an_image_of_as_many_sets_as_pixels_keeps_them_all() -> None:
 @settings(max_examples=150, deadline=None)
 def test_merging_adds_up_equal_rows(rows: list[tuple[LabelSet, int]]) -> None:
     table = table_of([labels for labels, _ in rows], [total for _, total in rows])
-    sets, place = merge_tables(table.indptr, table.labels, table.totals)
+    sets, place = merge_tables(table)
     summed: dict[LabelSet, int] = {}
     for labels, total in rows:
         summed[labels] = summed.get(labels, 0) + total
@@ -100,7 +100,7 @@ def test_merging_many_rows_keeps_what_a_hash_would_confuse() -> None:
     rng = np.random.default_rng(0)
     rows = [frozenset(rng.integers(0, 30, 3).tolist()) for _ in range(20000)]
     table = table_of(rows, [1] * len(rows))
-    sets, place = merge_tables(table.indptr, table.labels, table.totals)
+    sets, place = merge_tables(table)
     found = sets_of(sets)
     assert found == list(dict.fromkeys(rows))
     assert [found[row] for row in place] == rows

@@ -47,7 +47,7 @@ def index_of(masks: NDArray[np.bool_]) -> ConceptIndex:
         np.concatenate([table.labels for table in tables]),
         np.concatenate([table.totals for table in tables]),
     )
-    sets, place = merge_tables(long.indptr, long.labels, long.totals)
+    sets, place = merge_tables(long)
     concepts = np.unique(sets.labels)
     return ConceptIndex(
         concepts=concepts,
