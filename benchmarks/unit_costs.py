@@ -23,11 +23,11 @@ from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
-from ccx_cli.search.beam import BeamSettings, beam_search
+from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explain import Explainer
-from ccx_cli.search.optimum import OptimumSettings
-from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy, Strategy
+from ccx_cli.search.explanation import Explainer
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.search.strategy import Strategy
 
 T = TypeVar("T")
 

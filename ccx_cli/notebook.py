@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import index as as_whole
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,14 +15,10 @@ from ccx_cli.concepts.arrays import index_of_label_maps, index_of_masks
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
-from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explain import Explainer
-from ccx_cli.search.optimum import OptimumSettings
-from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy, Strategy
+from ccx_cli.search.explanation import Explainer
+from ccx_cli.search.registry import make_search
 from ccx_cli.threads import threads
-
-Search = Literal["optimal", "beam"]
 
 
 def explain(
@@ -34,7 +30,7 @@ def explain(
     num_clusters: int = 5,
     quantile: float = 0.005,
     ranges: Sequence[tuple[float, float]] | None = None,
-    search: Search = "optimal",
+    search: str = "optimal",
     length: int = 3,
     beam_limit: int = 5,
     units: Sequence[int] | None = None,
@@ -88,13 +84,7 @@ def explain(
     chosen = _chosen(units, len(maps))
     method = RangeMethod(num_clusters, quantile)
     by_hand = None if ranges is None else _ranges(ranges)
-    if search not in get_args(Search):
-        raise UsageError(f"search has to be {' or '.join(get_args(Search))}, not {search!r}.")
-    strategy: Strategy = (
-        OptimalStrategy(OptimumSettings(length))
-        if search == "optimal"
-        else BeamStrategy(BeamSettings(length, beam_limit))
-    )
+    strategy = make_search(search, {"length": length, "beam_limit": beam_limit})
     if workers is not None and workers < 1:
         raise UsageError(f"workers has to be 1 or more, not {workers}.")
     n_ranges = num_clusters if by_hand is None else len(by_hand)

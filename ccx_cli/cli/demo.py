@@ -45,8 +45,7 @@ def demo(
     from ccx_cli.cli.inputs.jobs import prepare_job, session_of
     from ccx_cli.cli.render_page import show_report
     from ccx_cli.probe.ranges import RangeMethod
-    from ccx_cli.search.optimum import OptimumSettings
-    from ccx_cli.search.strategy import OptimalStrategy
+    from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
     title = f"The {SHOWN} ranges that are explained best, one a unit" if out.output == "-" else ""
     with (

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ccx_cli.cli.options import RANGES, Kmeans
-from ccx_cli.cli.searching import Search
+from ccx_cli.search.registry import Search
 
 
 class Preset(StrEnum):

@@ -178,11 +178,11 @@ def _add_best(
     """Put the best formula of each range beside what was written for it."""
     from ccx_cli.search.chains import sets_in
     from ccx_cli.search.counts import count_data
-    from ccx_cli.search.explanation import Names
+    from ccx_cli.search.explanation import ConceptNames
     from ccx_cli.search.optimum import OptimumSettings, find_optimum
 
     counts = count_data(index)
-    names = Names(index.concepts, index.name_of)
+    names = ConceptNames(index.concepts, index.name_of)
     for cluster, in_range in enumerate(hits):
         best = find_optimum(counts, in_range, OptimumSettings()).best
         written = [record for record in records if record["cluster"] == cluster]

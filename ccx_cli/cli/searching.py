@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.search.registry import Search, make_search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,20 +19,16 @@ if TYPE_CHECKING:
 
     from ccx_cli.concepts.index import ConceptIndex
     from ccx_cli.formulas.formula import Operator
-    from ccx_cli.search.beam import BeamSettings
-    from ccx_cli.search.optimum import OptimumSettings
     from ccx_cli.search.space import SearchSpace
     from ccx_cli.search.strategy import Strategy
 
 SEARCH = "Search"
 VOCABULARY = "Vocabulary"
 
-
-class Search(StrEnum):
-    """How formulas are searched."""
-
-    OPTIMAL = "optimal"
-    BEAM = "beam"
+_PROOF = ("ties",)
+"""Options of the output that need a search that proves its answer."""
+_EFFORT = frozenset({"beam_limit", "node_limit"})
+"""Options that a search without them passes over: presets and settings give them to all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ class SearchOptions:
     search: Annotated[
         Search,
         typer.Option(
-            help="optimal: the best formula, proven. beam: the published method.",
+            help=" ".join(f"{each}: {each.summary}." for each in Search),
             rich_help_panel=SEARCH,
         ),
     ] = Search.OPTIMAL
@@ -132,35 +128,53 @@ class VocabularyOptions:
 
 
 def check_search(options: SearchOptions) -> None:
-    """Refuse numbers that are out of bounds before long work begins.
+    """Refuse options that cannot be meant before long work begins.
 
     Raises
     ------
     UsageError
-        If one is.
+        If one is out of bounds, or another search's.
     """
-    _settings(options)
+    _search(options, None)
 
 
 def strategy_of(
     search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex | None
 ) -> Strategy:
-    """Make the search that the options name, on a data set; without, where all may be used.
+    """Make the search that the options name, on a dataset; without, where all may be used.
 
     Raises
     ------
     UsageError
         If a number is out of bounds, a name is not known, or nothing is left to search.
     """
-    from ccx_cli.search.beam import BeamSettings
-    from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy
+    return _search(search, space_of(vocabulary, index))
 
-    space = space_of(vocabulary, index)
-    settings = _settings(search)
-    if isinstance(settings, BeamSettings):
-        return BeamStrategy(settings, space)
-    within = None if search.within is None else parse_share(search.within)
-    return OptimalStrategy(settings, space, within)
+
+def _search(options: SearchOptions, space: SearchSpace | None) -> Strategy:
+    given = asdict(options)
+    name = given.pop("search")
+    for field in fields(SearchOptions):
+        if field.name in given and given[field.name] != field.default:
+            _check_belongs(field.name, name)
+    if options.within is not None:
+        given["within"] = parse_share(options.within)
+    return make_search(name, given, space)
+
+
+def _check_belongs(option: str, name: Search) -> None:
+    """Refuse an option that only other searches have."""
+    having = [
+        each
+        for each in Search
+        if (each.load().proves if option in _PROOF else option in each.parameters)
+    ]
+    if name in having or option in _EFFORT:
+        return
+    raise UsageError(
+        f"--{option.replace('_', '-')} works only with --search {' or '.join(having)}: add that, "
+        "or leave it out."
+    )
 
 
 def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSpace | None:
@@ -201,36 +215,8 @@ def parse_share(text: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", text)
     share = -1.0 if match is None else float(match[1]) / (100 if match[2] else 1)
     if not 0 <= share < 1:
-        raise UsageError(f"--within {text} is not a share below 1 such as 1% or 0.01.")
+        raise UsageError(f"--within {text} is not a share below 1, such as 1% or 0.01.")
     return share
-
-
-def _settings(options: SearchOptions) -> BeamSettings | OptimumSettings:
-    from ccx_cli.search.beam import BeamSettings
-    from ccx_cli.search.branch_and_bound import WALKED
-    from ccx_cli.search.optimum import OptimumSettings
-
-    if options.search is Search.OPTIMAL:
-        if options.within is not None:
-            parse_share(options.within)
-            if options.length > WALKED:
-                raise UsageError(
-                    f"--within works up to --length {WALKED}: the bounds for longer formulas are "
-                    "too weak to find all."
-                )
-        return OptimumSettings(
-            options.length, options.node_limit, options.time_limit, options.length_penalty
-        )
-    needs_proof = {
-        "--ties": options.ties,
-        "--within": options.within is not None,
-        "--time-limit": options.time_limit is not None,
-        "--length-penalty": options.length_penalty != 1,
-    }
-    for option, given in needs_proof.items():
-        if given:
-            raise UsageError(f"{option} needs a proof: use it with --search optimal.")
-    return BeamSettings(options.length, options.beam_limit)
 
 
 def _categories(text: str, index: ConceptIndex) -> set[str]:
@@ -239,7 +225,7 @@ def _categories(text: str, index: ConceptIndex) -> set[str]:
     for name in sorted(wanted):
         if name not in known:
             near = suggestion(name, known) or f": there are {', '.join(known)}."
-            raise UsageError(f"--categories {name} is no category of this data set{near}")
+            raise UsageError(f"--categories {name} is no category of this dataset{near}")
     return wanted
 
 

@@ -8,43 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.search.beam import BeamSettings, Found
-from ccx_cli.search.chains import Chain, Scored, distinct, extended_rows
-from ccx_cli.search.counts import DataCounts, Rows, pair_hits
+from ccx_cli.published.heuristics import (
+    Heuristic,
+    RangeByImage,
+    Side,
+    estimate_extensions,
+    range_by_image,
+)
+from ccx_cli.published.shapes import MaskShapes, Shapes, measure_mask
+from ccx_cli.search.beam import BeamResult, BeamSettings
+from ccx_cli.search.chains import (
+    Chain,
+    Extensions,
+    Scored,
+    distinct,
+    extensions,
+    rows_of_beam,
+    sets_in,
+)
+from ccx_cli.search.counts import DataCounts, concept_rows, pair_hits, single_counts
+from ccx_cli.search.strategy import Answer
 
 Estimator = Callable[[Chain], NDArray[np.float64]]
 """Estimates all extensions of a chain, ``(3, n_concepts)`` in the order of ``Operator``."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Extensions:
-    """One formula with every operator and concept; each array ``(3, n_concepts)``."""
-
-    parent: Scored
-    both: NDArray[np.int64]
-    totals: NDArray[np.int64]
-    signatures: NDArray[np.uint64]
-    iou: NDArray[np.float64]
-    estimates: NDArray[np.float64]
-
-    def member(self, operator: int, concept: int) -> Scored:
-        return Scored(
-            self.parent.chain.extended(Operator(operator), concept),
-            int(self.both[operator, concept]),
-            int(self.totals[operator, concept]),
-            float(self.iou[operator, concept]),
-            int(self.signatures[operator, concept]),
-        )
-
-
 def heuristic_search(
     data: DataCounts, hits: NDArray[np.int32], settings: BeamSettings, estimator: Estimator
-) -> Found:
+) -> BeamResult:
     """Search with a beam that visits candidates in the order of their estimates.
 
     The beam of a step starts with the best of the step before and is full at ``beam_limit``
@@ -55,7 +53,7 @@ def heuristic_search(
     Parameters
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
     settings
@@ -65,154 +63,181 @@ def heuristic_search(
 
     Returns
     -------
-    Found
+    BeamResult
         ``visited`` counts the formulas of two concepts and more whose exact IoU was asked for.
     """
     in_range = int(hits.sum(dtype=np.int64))
     if in_range == 0 or data.n_concepts == 0:
-        return Found(None, 0)
+        return BeamResult(None, 0)
     pairs = pair_hits(data, hits)
-    last = settings.length == 1
-    beam = _best_singles(data, pairs, in_range, 1 if last else 2 * settings.beam_limit)
+    singles = single_counts(data, pairs)
+    starts = Extensions(None, Operator.OR, singles, singles.iou(in_range))
+    beam = distinct(starts.scored(int(concept)) for concept in np.flatnonzero(singles.hits))
+    beam = beam[: 1 if settings.length == 1 else 2 * settings.beam_limit]
     levels = beam[:1]
-    rows = {member.chain: _rows_of_single(data, pairs, member.chain) for member in beam}
+    rows = {each.chain: concept_rows(data, pairs, each.chain.concepts[0]) for each in beam}
     visited = 0
     for length in range(2, settings.length + 1):
-        capacity = 1 if length == settings.length else settings.beam_limit
-        extensions = [
-            _extend(member, rows[member.chain], data, pairs, in_range, estimator(member.chain))
-            for member in beam
-            if len(member.chain) == length - 1
+        last = length == settings.length
+        parents = [member for member in beam if len(member.chain) == length - 1]
+        candidates = [
+            extensions(member, rows[member.chain], singles, in_range, Operator)
+            for member in parents
         ]
-        beam, seen = _visit(beam, extensions, capacity)
+        estimates = [estimator(member.chain) for member in parents]
+        beam, seen = _visit(
+            beam, parents, candidates, estimates, 1 if last else settings.beam_limit
+        )
         visited += seen
         levels += beam[:1]
-        if length < settings.length:
-            rows = {m.chain: _rows_of(m.chain, rows, data, pairs, hits) for m in beam}
-    return Found(beam[0] if beam else None, visited, tuple(levels))
-
-
-def _best_singles(
-    data: DataCounts, pairs: NDArray[np.int64], in_range: int, count: int
-) -> list[Scored]:
-    both, totals, signatures = pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal()
-    iou = both / (in_range + totals - both)
-    return distinct(
-        Scored(
-            Chain((int(concept),)),
-            int(both[concept]),
-            int(totals[concept]),
-            float(iou[concept]),
-            int(signatures[concept]),
-        )
-        for concept in np.flatnonzero(both)
-    )[:count]
-
-
-def _rows_of_single(data: DataCounts, pairs: NDArray[np.int64], chain: Chain) -> Rows:
-    concept = chain.concepts[0]
-    return Rows(pairs[concept], data.totals[concept], data.signatures[concept])
-
-
-def _rows_of(
-    chain: Chain,
-    known: dict[Chain, Rows],
-    data: DataCounts,
-    pairs: NDArray[np.int64],
-    hits: NDArray[np.int32],
-) -> Rows:
-    if chain in known:
-        return known[chain]
-    last = Chain(chain.concepts[-1:])
-    parent = Chain(chain.concepts[:-1], chain.operators[:-1])
-    return extended_rows(
-        parent,
-        known[parent],
-        chain.operators[-1],
-        last.concepts[0],
-        _rows_of_single(data, pairs, last),
-        data,
-        hits,
-    )
-
-
-def _extend(
-    member: Scored,
-    rows: Rows,
-    data: DataCounts,
-    pairs: NDArray[np.int64],
-    in_range: int,
-    estimates: NDArray[np.float64],
-) -> _Extensions:
-    """Count every extension exactly; ``rows`` are those of ``member``, in the order of Operator."""
-    both = np.stack(
-        [member.both + pairs.diagonal() - rows.hits, rows.hits, member.both - rows.hits]
-    )
-    totals = np.stack(
-        [
-            member.total + data.totals.diagonal() - rows.totals,
-            rows.totals,
-            member.total - rows.totals,
-        ]
-    )
-    own = np.uint64(member.signature)
-    signatures = np.stack(
-        [
-            own ^ data.signatures.diagonal() ^ rows.signatures,
-            rows.signatures,
-            own ^ rows.signatures,
-        ]
-    )
-    return _Extensions(
-        member, both, totals, signatures, both / (in_range + totals - both), estimates
-    )
+        if not last:
+            rows = rows_of_beam(beam, rows, data, pairs, hits)
+    return BeamResult(beam[0] if beam else None, visited, tuple(levels))
 
 
 def _visit(
-    old: list[Scored], extensions: Sequence[_Extensions], capacity: int
+    old: list[Scored],
+    parents: Sequence[Scored],
+    candidates: Sequence[list[Extensions]],
+    estimates: Sequence[NDArray[np.float64]],
+    capacity: int,
 ) -> tuple[list[Scored], int]:
     """Visit candidates until the beam is full and no estimate reaches its worst; count them."""
     beam = old[:capacity]
     visited = 0
-    for estimate, iou, place, operator, concept in _ordered(extensions):
+    for estimate, iou, position, operator, concept in _ordered(parents, candidates, estimates):
         full = len(beam) == capacity
         if full and estimate < beam[-1].iou:
             break
         visited += 1
         if iou > 0 and not (full and iou < beam[-1].iou):
-            beam = distinct([*beam, extensions[place].member(operator, concept)])[:capacity]
+            scored = candidates[position][operator].scored(concept)
+            beam = distinct([*beam, scored])[:capacity]
     return beam, visited
 
 
 def _ordered(
-    extensions: Sequence[_Extensions],
+    parents: Sequence[Scored],
+    candidates: Sequence[list[Extensions]],
+    estimates: Sequence[NDArray[np.float64]],
 ) -> Iterator[tuple[float, float, int, int, int]]:
-    """Yield (estimate, IoU, place, operator, concept) of the candidates, largest estimate first."""
-    if not extensions:
+    """Yield (estimate, IoU, parent's position, operator, concept), the largest estimate first."""
+    if not parents:
         return
-    wanted = np.stack([_candidates(extensions, place) for place in range(len(extensions))])
-    places, operators, concepts = np.nonzero(wanted)
-    estimates = np.stack([extension.estimates for extension in extensions])[wanted]
-    iou = np.stack([extension.iou for extension in extensions])[wanted]
-    order = np.argsort(-estimates, kind="stable")
+    wanted = _wanted([parent.chain for parent in parents], estimates[0].shape)
+    positions, operators, concepts = np.nonzero(wanted)
+    estimated = np.stack(estimates)[wanted]
+    iou = np.stack([[each.iou for each in extended] for extended in candidates])[wanted]
+    order = np.argsort(-estimated, kind="stable")
     for columns in np.array_split(order, max(1, len(order) // 1000)):
         yield from zip(
-            estimates[columns].tolist(),
+            estimated[columns].tolist(),
             iou[columns].tolist(),
-            places[columns].tolist(),
+            positions[columns].tolist(),
             operators[columns].tolist(),
             concepts[columns].tolist(),
             strict=True,
         )
 
 
-def _candidates(extensions: Sequence[_Extensions], place: int) -> NDArray[np.bool_]:
-    """Mark the candidates of one formula, ``(3, n_concepts)``: each pair of concepts only once."""
-    chain = extensions[place].parent.chain
-    wanted = np.ones(extensions[place].iou.shape, dtype=np.bool_)
-    wanted[:, list(chain.concepts)] = False
-    if len(chain) == 1:
-        before = [extension.parent.chain.concepts[0] for extension in extensions[:place]]
-        wanted[Operator.OR, before] = False
-        wanted[Operator.AND, before] = False
+def _wanted(parents: Sequence[Chain], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Mark the candidates, ``(n_parents, 3, n_concepts)``: each pair of concepts only once."""
+    wanted = np.ones((len(parents), *shape), dtype=np.bool_)
+    for position, chain in enumerate(parents):
+        wanted[position][:, list(chain.concepts)] = False
+        if len(chain) == 1:
+            before = [parent.concepts[0] for parent in parents[:position]]
+            wanted[position, Operator.OR, before] = False
+            wanted[position, Operator.AND, before] = False
     return wanted
+
+
+@dataclass(frozen=True)
+class HeuristicEstimator:
+    """Estimates by a published heuristic.
+
+    Attributes
+    ----------
+    heuristic
+        Which.
+    index, data, shapes
+        The dataset; only ``none`` does without shapes.
+    per_local
+        ``(n_local,)`` int32, pixels in range by row of the images' tables.
+    counts
+        The same by image and concept.
+    """
+
+    heuristic: Heuristic
+    index: ConceptIndex
+    data: DataCounts
+    shapes: Shapes
+    per_local: NDArray[np.int32]
+    counts: RangeByImage
+
+    def __call__(self, chain: Chain) -> NDArray[np.float64]:
+        """Measure the formula's exact mask and estimate its extensions."""
+        holds = sets_in(chain, self.data)
+        index = self.index
+        in_range = index.per_image(np.where(holds[index.local_sets], self.per_local, 0))
+        side = Side(self._shapes(chain, holds), in_range.astype(np.int32))
+        return estimate_extensions(
+            self.heuristic, side, self.shapes, self.counts, index.maps.shape[1]
+        )
+
+    def _shapes(self, chain: Chain, holds: NDArray[np.bool_]) -> MaskShapes:
+        if len(chain) == 1:
+            return self.shapes.of(chain.concepts[0])
+        solid = self.heuristic is Heuristic.MMESH
+        return measure_mask(self.index, self.shapes, holds, rectangles=solid)
+
+
+@dataclass(frozen=True)
+class HeuristicStrategy:
+    """The published search with one heuristic, for comparisons.
+
+    Unlike a ``Strategy`` it needs the pixels in range by image.
+    """
+
+    heuristic: Heuristic
+    settings: BeamSettings
+    index: ConceptIndex
+    shapes: Shapes | None
+
+    @property
+    def name(self) -> str:
+        """The heuristic's name."""
+        return self.heuristic.value
+
+    def identity(self) -> dict[str, Any]:
+        """Name the settings."""
+        return {
+            "name": self.name,
+            "length": self.settings.length,
+            "beam_limit": self.settings.beam_limit,
+        }
+
+    def answer(
+        self, data: DataCounts, hits: NDArray[np.int32], per_local: NDArray[np.int32]
+    ) -> Answer:
+        """Search one range.
+
+        Parameters
+        ----------
+        data
+            The dataset's counts.
+        hits
+            ``(n_sets,)`` int32, pixels in range by label set.
+        per_local
+            ``(n_local,)`` int32, by row of the images' tables.
+        """
+        found = heuristic_search(data, hits, self.settings, self._estimator(data, per_local))
+        return Answer(found.best, tuple((best, False) for best in found.levels), found.visited)
+
+    def _estimator(self, data: DataCounts, per_local: NDArray[np.int32]) -> Estimator:
+        if self.heuristic is Heuristic.NONE:
+            return lambda _: np.full((len(Operator), data.n_concepts), np.inf)
+        if self.shapes is None:
+            raise ValueError(f"{self.name} needs the shapes of concepts")
+        counts = range_by_image(self.index, self.shapes, per_local)
+        return HeuristicEstimator(self.heuristic, self.index, data, self.shapes, per_local, counts)

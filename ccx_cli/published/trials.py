@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
-from ccx_cli.published.heuristic_strategy import HeuristicStrategy
+from ccx_cli.published.heuristic_search import HeuristicStrategy
 from ccx_cli.published.heuristics import Heuristic
 from ccx_cli.published.shapes import Shapes
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.optimum import OptimumSettings
-from ccx_cli.search.strategy import Answer, BeamStrategy, OptimalStrategy
+from ccx_cli.search.registry import Search, make_search
+from ccx_cli.search.strategy import Answer
 
-BEAM, OPTIMAL = "beam", "optimal"
-SEARCHES = (*(heuristic.value for heuristic in Heuristic), BEAM, OPTIMAL)
+COMPARED = (*(heuristic.value for heuristic in Heuristic), *(s.value for s in reversed(Search)))
 UnitRanges = tuple[int, NDArray[np.float32], Sequence[Range]]
 
 
@@ -36,7 +35,7 @@ class ComparedSearch:
     Attributes
     ----------
     name
-        One of ``SEARCHES``.
+        One of ``COMPARED``.
     answer
         Searches one range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the
         images' tables, ``(n_local,)`` int32. ``visited`` does not count single concepts.
@@ -89,8 +88,8 @@ class Summary:
     ranges
         How many.
     visited, seconds
-        ``(mean, deviation)``, as in ``Trial``; the deviation is of these ranges themselves, so 0
-        for one.
+        ``(mean, standard deviation)``, as in ``Trial``; the latter over these ranges themselves,
+        so 0 for one.
     iou
         Mean IoU.
     best
@@ -122,11 +121,11 @@ def searches_of(
     Parameters
     ----------
     names
-        Of ``SEARCHES``.
+        Of ``COMPARED``.
     settings
         Length and width of the beam.
     index, data
-        The data set.
+        The dataset.
     shapes
         Of its concepts; ``None`` will do where ``needs_shapes`` says no.
     """
@@ -140,16 +139,13 @@ def _search(
     data: DataCounts,
     shapes: Shapes | None,
 ) -> ComparedSearch:
-    if name == OPTIMAL:
-        optimum = OptimalStrategy(OptimumSettings(settings.length))
-        return ComparedSearch(name, lambda hits, _: optimum.answer(data, hits))
-    if name == BEAM:
-        beam = BeamStrategy(settings)
+    if name in tuple(Search):
+        search = make_search(name, asdict(settings))
+        singles = data.n_concepts if name == Search.BEAM else 0
 
         def answer(hits: NDArray[np.int32], _: NDArray[np.int32]) -> Answer:
-            found = beam.answer(data, hits)
-            pairs_and_longer = max(0, found.visited - data.n_concepts)
-            return Answer(found.best, found.levels, pairs_and_longer)
+            found = search.answer(data, hits)
+            return replace(found, visited=max(0, found.visited - singles))
 
         return ComparedSearch(name, answer)
     strategy = HeuristicStrategy(Heuristic(name), settings, index, shapes)
@@ -170,7 +166,7 @@ def compare_searches(
     units
         Number, maps ``(n_images, height, width)`` float32, and ranges of each.
     index
-        The data set.
+        The dataset.
     searches
         From ``searches_of``; each searches the first range once before, so that compiling it
         counts for nothing.
@@ -214,15 +210,15 @@ def summarise(trials: Sequence[Trial]) -> list[Summary]:
     largest: dict[tuple[int, int], float] = {}
     of_search: dict[str, list[Trial]] = {}
     for trial in trials:
-        place = trial.unit, trial.cluster
-        largest[place] = max(largest.get(place, 0.0), trial.iou)
+        key = trial.unit, trial.cluster
+        largest[key] = max(largest.get(key, 0.0), trial.iou)
         of_search.setdefault(trial.search, []).append(trial)
     return [
         Summary(
             search=name,
             ranges=len(own),
-            visited=_mean_and_deviation([trial.visited for trial in own]),
-            seconds=_mean_and_deviation([trial.seconds for trial in own]),
+            visited=_mean_and_std([trial.visited for trial in own]),
+            seconds=_mean_and_std([trial.seconds for trial in own]),
             iou=float(np.mean([trial.iou for trial in own])),
             best=sum(trial.iou == largest[trial.unit, trial.cluster] for trial in own),
         )
@@ -230,5 +226,5 @@ def summarise(trials: Sequence[Trial]) -> list[Summary]:
     ]
 
 
-def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(values))

@@ -20,8 +20,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.runs.results import ResultsRun
 from ccx_cli.runs.unit_spans import write_spans
-from ccx_cli.search.explain import Explainer
-from ccx_cli.search.explanation import Explanation
+from ccx_cli.search.explanation import Explainer, Explanation
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.store.lines import Record
 from ccx_cli.store.locks import writing

@@ -9,15 +9,18 @@ sets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.search.chains import Chain, Scored, distinct, extended_rows
-from ccx_cli.search.counts import DataCounts, Rows, pair_hits
-from ccx_cli.search.space import SearchSpace, check_length
+from ccx_cli.search.branch_and_bound import BranchAndBound
+from ccx_cli.search.chains import Extensions, Scored, distinct, extensions, rows_of_beam
+from ccx_cli.search.counts import DataCounts, concept_rows, pair_hits, single_counts
+from ccx_cli.search.space import SearchSpace, check_length, space_identity
+from ccx_cli.search.strategy import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,12 @@ class BeamSettings:
     def __post_init__(self) -> None:
         check_length(self.length)
         if self.beam_limit < 1:
-            raise UsageError(f"--beam-limit {self.beam_limit} has to be 1 or more.")
+            raise UsageError(f"--beam-limit {self.beam_limit} must be 1 or more.")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The best formula of a search.
+class BeamResult:
+    """What a beam search found.
 
     Attributes
     ----------
@@ -60,35 +63,13 @@ class Found:
     levels: tuple[Scored, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Extensions of one formula by one operator, by concept; each array ``(n_concepts,)``."""
-
-    parent: Chain | None
-    operator: Operator
-    hits: NDArray[np.int64]
-    totals: NDArray[np.int64]
-    signatures: NDArray[np.uint64]
-    iou: NDArray[np.float64]
-
-    def member(self, concept: int) -> Scored:
-        parent = self.parent
-        return Scored(
-            Chain((concept,)) if parent is None else parent.extended(self.operator, concept),
-            int(self.hits[concept]),
-            int(self.totals[concept]),
-            float(self.iou[concept]),
-            int(self.signatures[concept]),
-        )
-
-
 def beam_search(
     data: DataCounts,
     hits: NDArray[np.int32],
     settings: BeamSettings,
     space: SearchSpace | None = None,
     pairs: NDArray[np.int64] | None = None,
-) -> Found:
+) -> BeamResult:
     """Find a formula of large IoU.
 
     Formulas that hold on the same label sets count once. Ties break to the shorter formula, then
@@ -97,7 +78,7 @@ def beam_search(
     Parameters
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
     settings
@@ -109,127 +90,86 @@ def beam_search(
 
     Returns
     -------
-    Found
+    BeamResult
     """
     in_range = int(hits.sum(dtype=np.int64))
     if in_range == 0 or data.n_concepts == 0:
-        return Found(None, 0)
+        return BeamResult(None, 0)
     space = space or SearchSpace.whole(data.n_concepts)
     if pairs is None:
         pairs = pair_hits(data, hits)
-    singles = _candidates(
-        None,
-        Operator.OR,
-        pairs.diagonal(),
-        data.totals.diagonal(),
-        data.signatures.diagonal(),
-        in_range,
-        space,
-    )
+    singles = single_counts(data, pairs)
+    starts = _allowed(Extensions(None, Operator.OR, singles, singles.iou(in_range)), space)
     visited = len(space.concepts)
-    last = settings.length == 1
-    beam = _best([], [singles], 1 if last else 2 * settings.beam_limit)
+    beam = _best([], [starts], 1 if settings.length == 1 else 2 * settings.beam_limit)
     levels = beam[:1]
-    rows = {member.chain: _single_rows(data, pairs, member.chain.concepts[0]) for member in beam}
+    rows = {each.chain: concept_rows(data, pairs, each.chain.concepts[0]) for each in beam}
     for length in range(2, settings.length + 1):
         last = length == settings.length
-        candidates = []
-        for member in beam:
-            if len(member.chain) == length - 1:
-                candidates += _extensions(member, rows[member.chain], singles, in_range, space)
-        visited += sum(int((extension.iou >= 0).sum()) for extension in candidates)
+        candidates = [
+            _allowed(extended, space)
+            for member in beam
+            if len(member.chain) == length - 1
+            for extended in extensions(
+                member, rows[member.chain], singles, in_range, space.operators
+            )
+        ]
+        visited += sum(int((extended.iou >= 0).sum()) for extended in candidates)
         beam = _best(beam, candidates, 1 if last else settings.beam_limit)
         levels += beam[:1]
         if not last:
-            rows = _rows_of(beam, rows, data, pairs, hits)
-    return Found(beam[0] if beam else None, visited, tuple(levels))
+            rows = rows_of_beam(beam, rows, data, pairs, hits)
+    return BeamResult(beam[0] if beam else None, visited, tuple(levels))
 
 
-def _single_rows(data: DataCounts, pairs: NDArray[np.int64], concept: int) -> Rows:
-    return Rows(pairs[concept], data.totals[concept], data.signatures[concept])
+@dataclass(frozen=True)
+class BeamStrategy:
+    """The published method, its formulas in the order whose prefixes score best."""
+
+    settings: BeamSettings
+    space: SearchSpace | None = None
+    name: ClassVar[str] = "beam"
+    settings_type: ClassVar[type[BeamSettings]] = BeamSettings
+    proves: ClassVar[bool] = False
+
+    def identity(self) -> dict[str, Any]:
+        """Name the settings."""
+        return {
+            "name": self.name,
+            "length": self.settings.length,
+            "beam_limit": self.settings.beam_limit,
+            **space_identity(self.space),
+        }
+
+    def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
+        """Search one range with a beam."""
+        tables = BranchAndBound.of(data, hits, self.space or SearchSpace.whole(data.n_concepts))
+        found = beam_search(data, hits, self.settings, self.space, tables.pairs)
+        levels = tuple((tables.in_best_order(best), False) for best in found.levels)
+        return Answer(levels[-1][0] if found.best else None, levels, found.visited)
 
 
-def _rows_of(
-    beam: list[Scored],
-    known: dict[Chain, Rows],
-    data: DataCounts,
-    pairs: NDArray[np.int64],
-    hits: NDArray[np.int32],
-) -> dict[Chain, Rows]:
-    """Rows of the beam's formulas, whose parents' rows are known."""
-    rows = {}
-    for member in beam:
-        chain = member.chain
-        if chain in known:
-            rows[chain] = known[chain]
-            continue
-        parent = Chain(chain.concepts[:-1], chain.operators[:-1])
-        concept = chain.concepts[-1]
-        rows[chain] = extended_rows(
-            parent,
-            known[parent],
-            chain.operators[-1],
-            concept,
-            _single_rows(data, pairs, concept),
-            data,
-            hits,
-        )
-    return rows
+def _allowed(extended: Extensions, space: SearchSpace) -> Extensions:
+    """Give an IoU of -1 to the concepts that are not in the space, or in the chain already."""
+    extended.iou[~space.mask] = -1.0
+    if extended.parent is not None:
+        extended.iou[list(extended.parent.concepts)] = -1.0
+    return extended
 
 
-def _candidates(
-    parent: Chain | None,
-    operator: Operator,
-    hits: NDArray[np.int64],
-    totals: NDArray[np.int64],
-    signatures: NDArray[np.uint64],
-    in_range: int,
-    space: SearchSpace,
-) -> _Candidates:
-    iou = hits / (in_range + totals - hits)
-    iou[~space.mask] = -1.0
-    if parent is not None:
-        iou[list(parent.concepts)] = -1.0
-    return _Candidates(parent, operator, hits, totals, signatures, iou)
-
-
-def _extensions(
-    member: Scored, rows: Rows, singles: _Candidates, in_range: int, space: SearchSpace
-) -> list[_Candidates]:
-    """Every allowed operator with every concept that the chain does not have."""
-    signature = np.uint64(member.signature)
-    counts = {
-        Operator.OR: (
-            member.both + singles.hits - rows.hits,
-            member.total + singles.totals - rows.totals,
-            signature ^ singles.signatures ^ rows.signatures,
-        ),
-        Operator.AND: (rows.hits, rows.totals, rows.signatures),
-        Operator.AND_NOT: (
-            member.both - rows.hits,
-            member.total - rows.totals,
-            signature ^ rows.signatures,
-        ),
-    }
-    return [
-        _candidates(member.chain, operator, *counts[operator], in_range, space)
-        for operator in space.operators
-    ]
-
-
-def _best(old: list[Scored], candidates: list[_Candidates], count: int) -> list[Scored]:
+def _best(old: list[Scored], candidates: list[Extensions], count: int) -> list[Scored]:
     """Return the ``count`` best distinct formulas of IoU above 0, best first."""
-    scores = [extension.iou for extension in candidates]
+    scores = [extended.iou for extended in candidates]
     flat = np.concatenate(scores) if scores else np.zeros(0)
     taken = 4 * count
     while True:
-        bar = np.partition(flat, -taken)[-taken] if taken < len(flat) else 0.0
+        threshold = np.partition(flat, -taken)[-taken] if taken < len(flat) else 0.0
         chosen = list(old)
-        for extension in candidates:
-            places = np.flatnonzero((extension.iou >= bar) & (extension.iou > 0))
-            chosen += [extension.member(int(place)) for place in places]
+        for extended in candidates:
+            concepts = np.flatnonzero((extended.iou >= threshold) & (extended.iou > 0))
+            chosen += [extended.scored(int(concept)) for concept in concepts]
         best = distinct(chosen)[:count]
-        complete = len(best) == count and best[-1].iou >= bar
-        if complete or taken >= len(flat) or bar <= 0:
+        complete = len(best) == count and best[-1].iou >= threshold
+        if complete or taken >= len(flat) or threshold <= 0:
             return best
         taken *= 8

@@ -5,7 +5,7 @@ A chain ``f`` with ``r`` concepts to come cannot end above ``max(g(f) + S(r), p(
 sum of the ``i`` largest positive parts of single concepts. Either every concept to come is joined
 by OR and adds at most its positive part, or one of them cuts the formula down, to at most the
 positive part of what stood there. Chains are expanded in the order of that bound; when none is
-left above the bar, the best one found is proven.
+left above the best IoU so far, the best one found is proven.
 
 Chains of the same concepts that hold on the same pixels are expanded once: all that can follow is
 the same. (Other concepts would leave others to follow: ``((b AND NOT a) OR c) AND b`` is no chain.)
@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.search.chains import Chain, Scored, distinct, sets_in
-from ccx_cli.search.counts import DataCounts, set_signature
+from ccx_cli.search.chains import Chain, Extensions, Scored, distinct, sets_in
+from ccx_cli.search.counts import Counts, DataCounts, joined_sums, set_signature
 from ccx_cli.search.space import SearchSpace
 
 
 @dataclass(frozen=True, slots=True)
-class Longer:
+class BestFirstResult:
     """What a best-first search found.
 
     Attributes
@@ -47,34 +47,30 @@ class Longer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Rows:
     """One chain against every concept, and itself; ``gains`` are positive parts."""
 
-    hits: NDArray[np.int64]
-    totals: NDArray[np.int64]
-    signatures: NDArray[np.uint64]
+    counts: Counts
     gains: NDArray[np.float64]
-    own_hits: int
-    own_total: int
-    own_signature: int
+    own: Counts
     own_gain: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Children:
-    """Extensions of one chain that may lead above the bar, by descending bound."""
+    """Extensions of one chain that may lead above the best so far, by descending bound."""
 
     parent: Chain | None
     operators: NDArray[np.int8]
     concepts: NDArray[np.int64]
     bounds: NDArray[np.float64]
 
-    def chain(self, place: int) -> Chain:
-        concept, operator = int(self.concepts[place]), Operator(int(self.operators[place]))
+    def chain(self, position: int) -> Chain:
+        concept, operator = int(self.concepts[position]), Operator(int(self.operators[position]))
         return Chain((concept,)) if self.parent is None else self.parent.extended(operator, concept)
 
 
-def search_longer(
+def best_first_search(
     data: DataCounts,
     hits: NDArray[np.int32],
     space: SearchSpace,
@@ -82,13 +78,13 @@ def search_longer(
     floor: float,
     node_limit: int,
     seconds: float | None,
-) -> Longer:
+) -> BestFirstResult:
     """Find the best chain of at most ``length`` concepts, with a bound.
 
     Parameters
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
     space
@@ -120,8 +116,7 @@ class _Search:
         self.found: list[Scored] = []
         self.seen: set[tuple[int, frozenset[int]]] = set()
         everything = np.ones(len(data.sets), dtype=np.bool_)
-        whole = self._row(everything)
-        self.single = whole
+        self.single = whole = self._rows(everything)
         # Sums of at most n_sets float64 terms err by at most n_sets units in the last place.
         self.slack = (
             4 * np.finfo(np.float64).eps * (len(data.sets) + 64) * float(data.sets.totals.sum())
@@ -130,35 +125,35 @@ class _Search:
         self.most = np.concatenate([[0.0], np.cumsum(gains[: length + 1])])
         self.most = np.pad(self.most, (0, length + 2), mode="edge")
 
-    def run(self, node_limit: int, seconds: float | None) -> Longer:
+    def run(self, node_limit: int, seconds: float | None) -> BestFirstResult:
         started = time.monotonic()
         blocks = [self._singles()]
         heap = [(-float(blocks[0].bounds[0]), 0, 0)] if len(blocks[0].bounds) else []
         nodes = 0
-        while heap and -heap[0][0] >= self._bar():
+        while heap and -heap[0][0] >= self._threshold():
             out_of_time = seconds is not None and time.monotonic() - started >= seconds
             if nodes >= node_limit or out_of_time:
                 break
-            _, block, place = heapq.heappop(heap)
+            _, block, position = heapq.heappop(heap)
             children = blocks[block]
-            if place + 1 < len(children.bounds):
-                heapq.heappush(heap, (-float(children.bounds[place + 1]), block, place + 1))
+            if position + 1 < len(children.bounds):
+                heapq.heappush(heap, (-float(children.bounds[position + 1]), block, position + 1))
             nodes += 1
-            grown = self._expand(children.chain(place))
+            grown = self._expand(children.chain(position))
             if len(grown.bounds):
                 blocks.append(grown)
                 heapq.heappush(heap, (-float(grown.bounds[0]), len(blocks) - 1, 0))
         left = -heap[0][0] if heap else 0.0
         bound = self.best
-        if heap and left >= self._bar():
+        if heap and left >= self._threshold():
             bound = min(1.0, max(bound, (left + self.slack) / self.in_range))
         reached = [formula for formula in self.found if formula.iou == self.best]
-        return Longer(tuple(distinct(reached)), float(bound), nodes)
+        return BestFirstResult(tuple(distinct(reached)), float(bound), nodes)
 
-    def _bar(self) -> float:
+    def _threshold(self) -> float:
         return self.best * self.in_range - self.slack
 
-    def _row(self, holds: NDArray[np.bool_]) -> _Row:
+    def _rows(self, holds: NDArray[np.bool_]) -> _Rows:
         sets = self.data.sets
         hits, totals, signatures, gains, own = _chain_rows(
             holds,
@@ -169,11 +164,21 @@ class _Search:
             self.tau,
             self.data.n_concepts,
         )
-        return _Row(hits, totals, signatures, gains, int(own[0]), int(own[1]), int(own[2]), own[3])
+        own_hits, own_total, own_signature, own_gain = own
+        return _Rows(
+            Counts(hits, totals, signatures),
+            gains,
+            Counts(
+                np.array(own_hits, dtype=np.int64),
+                np.array(own_total, dtype=np.int64),
+                np.array(own_signature, dtype=np.uint64),
+            ),
+            own_gain,
+        )
 
     def _singles(self) -> _Children:
         concepts = self.space.concepts
-        weights = self._weight(self.single.hits, self.single.totals)[concepts]
+        weights = self._weight(self.single.counts)[concepts]
         bounds = np.maximum(
             weights + self.most[self.length - 1],
             self.single.gains[concepts] + self.most[self.length - 2],
@@ -181,28 +186,28 @@ class _Search:
         return self._kept(None, np.zeros(len(concepts), dtype=np.int8), concepts, bounds)
 
     def _expand(self, chain: Chain) -> _Children:
-        row = self._row(sets_in(chain, self.data))
+        rows, single = self._rows(sets_in(chain, self.data)), self.single
         free = self.space.mask.copy()
         free[list(chain.concepts)] = False
-        grown = len(chain) + 1
-        left = self.length - grown
+        left = self.length - len(chain) - 1
         operators, concepts, bounds = [], [], []
         for operator in self.space.operators:
-            hits, totals, signatures, gains = self._extended(row, operator)
-            iou = hits / (self.in_range + totals - hits)
+            counts = rows.own.joined(operator, single.counts, rows.counts)
+            gains = joined_sums(operator, rows.own_gain, single.gains, rows.gains)
+            extended = Extensions(chain, operator, counts, counts.iou(self.in_range))
             # The same as the chain, or as the concept alone: a shorter formula.
-            new = free & (totals != row.own_total) & (totals > 0)
+            new = free & (counts.totals != rows.own.totals) & (counts.totals > 0)
             if operator is not Operator.AND_NOT:
-                new &= totals != self.single.totals
-            for concept in np.flatnonzero(new & (iou >= self.best)):
-                self._note(chain, operator, int(concept), hits, totals, iou, signatures)
+                new &= counts.totals != single.counts.totals
+            for concept in np.flatnonzero(new & (extended.iou >= self.best)):
+                self._note(extended.scored(int(concept)))
             if left == 0:
                 continue
             # What cuts the chain down may leave room for all of a later concept's positive part.
             most = self.most[left]
-            bound = np.maximum(self._weight(hits, totals) + most, gains + self.most[left - 1])
-            for concept in np.flatnonzero(new & (bound >= self._bar())):
-                known = (int(signatures[concept]), frozenset((*chain.concepts, int(concept))))
+            bound = np.maximum(self._weight(counts) + most, gains + self.most[left - 1])
+            for concept in np.flatnonzero(new & (bound >= self._threshold())):
+                known = int(counts.signatures[concept]), frozenset((*chain.concepts, int(concept)))
                 if known in self.seen:
                     continue
                 self.seen.add(known)
@@ -216,53 +221,14 @@ class _Search:
             np.array(bounds, dtype=np.float64),
         )
 
-    def _extended(
-        self, row: _Row, operator: Operator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.float64]]:
-        single = self.single
-        own_signature = np.uint64(row.own_signature)
-        match operator:
-            case Operator.OR:
-                return (
-                    row.own_hits + single.hits - row.hits,
-                    row.own_total + single.totals - row.totals,
-                    own_signature ^ single.signatures ^ row.signatures,
-                    row.own_gain + single.gains - row.gains,
-                )
-            case Operator.AND:
-                return row.hits, row.totals, row.signatures, row.gains
-            case Operator.AND_NOT:
-                return (
-                    row.own_hits - row.hits,
-                    row.own_total - row.totals,
-                    own_signature ^ row.signatures,
-                    row.own_gain - row.gains,
-                )
-
-    def _note(
-        self,
-        chain: Chain,
-        operator: Operator,
-        concept: int,
-        hits: NDArray[np.int64],
-        totals: NDArray[np.int64],
-        iou: NDArray[np.float64],
-        signatures: NDArray[np.uint64],
-    ) -> None:
-        reached = Scored(
-            chain.extended(operator, concept),
-            int(hits[concept]),
-            int(totals[concept]),
-            float(iou[concept]),
-            int(signatures[concept]),
-        )
+    def _note(self, reached: Scored) -> None:
         if reached.iou > self.best:
             self.best = reached.iou
             self.found = []
         self.found.append(reached)
 
-    def _weight(self, hits: NDArray[np.int64], totals: NDArray[np.int64]) -> NDArray[np.float64]:
-        return hits - self.tau * (totals - hits)
+    def _weight(self, counts: Counts) -> NDArray[np.float64]:
+        return counts.hits - self.tau * (counts.totals - counts.hits)
 
     def _kept(
         self,
@@ -272,7 +238,7 @@ class _Search:
         bounds: NDArray[np.float64],
     ) -> _Children:
         order = np.argsort(-bounds, kind="stable")
-        order = order[bounds[order] >= self._bar()]
+        order = order[bounds[order] >= self._threshold()]
         return _Children(parent, operators[order], concepts[order], bounds[order])
 
 

@@ -1,4 +1,4 @@
-"""One range's walk over the chains of up to three concepts: tables made, answers read."""
+"""Branch and bound over the chains of up to three concepts, for one range."""
 
 from __future__ import annotations
 
@@ -8,44 +8,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.search import bar
 from ccx_cli.search import branch_and_bound_kernel as kernel
-from ccx_cli.search.chains import Chain, Scored, distinct, sets_in
-from ccx_cli.search.counts import DataCounts, pair_hits, set_signatures
+from ccx_cli.search import incumbent as inc
+from ccx_cli.search.chains import Chain, Scored, distinct, in_best_order, sets_in
+from ccx_cli.search.counts import (
+    DataCounts,
+    joined_signatures,
+    joined_sums,
+    pair_hits,
+    set_signatures,
+)
 from ccx_cli.search.space import SearchSpace
-from ccx_cli.search.writing import written_best
 
-WALKED = 3
+PROVEN_LENGTH = 3
+"""Concepts in a formula up to which branch and bound always finishes."""
 CAPACITY = 50_000
 _OPERATORS: dict[int, tuple[Operator, ...]] = {
-    bar.OR_OR: (Operator.OR, Operator.OR),
-    bar.OR_AND: (Operator.OR, Operator.AND),
-    bar.OR_NOT: (Operator.OR, Operator.AND_NOT),
-    bar.AND_OR: (Operator.AND, Operator.OR),
-    bar.AND_AND: (Operator.AND, Operator.AND),
-    bar.AND_NOT: (Operator.AND, Operator.AND_NOT),
-    bar.NOT_OR: (Operator.AND_NOT, Operator.OR),
-    bar.NOT_NOT: (Operator.AND_NOT, Operator.AND_NOT),
-    bar.OR: (Operator.OR,),
-    bar.AND: (Operator.AND,),
-    bar.NOT: (Operator.AND_NOT,),
-    bar.SINGLE: (),
+    inc.OR_OR: (Operator.OR, Operator.OR),
+    inc.OR_AND: (Operator.OR, Operator.AND),
+    inc.OR_NOT: (Operator.OR, Operator.AND_NOT),
+    inc.AND_OR: (Operator.AND, Operator.OR),
+    inc.AND_AND: (Operator.AND, Operator.AND),
+    inc.AND_NOT: (Operator.AND, Operator.AND_NOT),
+    inc.NOT_OR: (Operator.AND_NOT, Operator.OR),
+    inc.NOT_NOT: (Operator.AND_NOT, Operator.AND_NOT),
+    inc.OR: (Operator.OR,),
+    inc.AND: (Operator.AND,),
+    inc.NOT: (Operator.AND_NOT,),
+    inc.SINGLE: (),
 }
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What a walk kept.
+    """What a branch and bound kept.
 
     Attributes
     ----------
     formulas
-        Distinct formulas that reach the bar, best first.
+        Distinct formulas that reach the threshold, best first.
     more
         How many more there were than could be kept.
     raised
-        How often a better formula raised the bar.
+        How often a better formula raised the inc.
     nodes
         Triples counted.
     """
@@ -57,13 +63,13 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """The tables of one range.
+class BranchAndBound:
+    """The search over one range, and the tables it needs.
 
     Attributes
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     space
         Concepts and operators to use.
     hits
@@ -81,7 +87,7 @@ class Walk:
     in_range: int
 
     @classmethod
-    def prepare(cls, data: DataCounts, hits: NDArray[np.int32], space: SearchSpace) -> Walk:
+    def of(cls, data: DataCounts, hits: NDArray[np.int32], space: SearchSpace) -> BranchAndBound:
         """Count the pairs of a range."""
         return cls(data, space, hits, pair_hits(data, hits), int(hits.sum(dtype=np.int64)))
 
@@ -90,23 +96,23 @@ class Walk:
         if self.in_range == 0:
             return Reached((), 0, 0, 0)
         start = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
-        reached = self._walk(length, *start, rising=True)
+        reached = self._run(length, *start, rising=True)
         return replace(reached, formulas=tuple(f for f in reached.formulas if f.both))
 
     def reaching(self, length: int, iou: float) -> Reached:
         """Find all chains of ``length`` concepts with at least this IoU."""
         if self.in_range == 0:
             return Reached((), 0, 0, 0)
-        return self._walk(length, 0, 0, iou, rising=False)
+        return self._run(length, 0, 0, iou, rising=False)
 
     def beats(self, a: Scored, b: Scored) -> bool:
         """Compare two IoUs exactly, in whole numbers."""
         a_union, b_union = self.in_range + a.total - a.both, self.in_range + b.total - b.both
         return a.both * b_union > b.both * a_union
 
-    def written(self, formula: Scored) -> Scored:
-        """Write a formula's chain in the order whose prefixes score best."""
-        return replace(formula, chain=written_best(formula.chain, self.iou_of))
+    def in_best_order(self, formula: Scored) -> Scored:
+        """Reorder a formula's chain so that its prefixes score best."""
+        return replace(formula, chain=in_best_order(formula.chain, self.iou_of))
 
     def iou_of(self, chain: Chain) -> float:
         """IoU of any chain; of one or two concepts from the tables."""
@@ -122,45 +128,41 @@ class Walk:
     @staticmethod
     def _count(chain: Chain, table: NDArray[np.int64]) -> int:
         """Count the pixels of a chain of one or two concepts from a table of pairs."""
-        a, b = (*chain.concepts, *chain.concepts)[:2]
-        single, other, common = int(table[a, a]), int(table[b, b]), int(table[a, b])
-        match chain.operators:
-            case (Operator.OR,):
-                return single + other - common
-            case (Operator.AND_NOT,):
-                return single - common
-            case _:
-                return common
+        if len(chain) == 1:
+            return int(table[chain.concepts[0], chain.concepts[0]])
+        a, b = chain.concepts
+        return int(joined_sums(chain.operators[0], table[a, a], table[b, b], table[a, b]))
 
-    def _walk(self, length: int, both: int, total: int, iou: float, *, rising: bool) -> Reached:
+    def _run(self, length: int, both: int, total: int, iou: float, *, rising: bool) -> Reached:
         data, sets = self.data, self.data.sets
         # A sum of n float64 terms errs by at most n units in its last place; the sums of a bound
         # have fewer terms than there are label sets, none above the number of pixels.
         slack = 8 * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
-        numbers = np.array([both, total, 0, 0, 0, int(rising), 0], dtype=np.int64)
-        goal = bar.Goal(
+        state = np.zeros(inc.STATE, dtype=np.int64)
+        state[[inc.BEST_HITS, inc.BEST_TOTAL, inc.RISING]] = both, total, rising
+        incumbent = inc.Incumbent(
             self.in_range,
-            numbers,
+            state,
             np.array([iou, iou * self.in_range - slack]),
             slack,
             np.empty((CAPACITY, 6), dtype=np.int64),
         )
         members = self.space.concepts
-        if length < WALKED:
+        if length < PROVEN_LENGTH:
             none = np.empty((0, 0))
-            tables = bar.Pairs(self.pairs, data.totals, none, none)
+            tables = inc.Pairs(self.pairs, data.totals, none, none)
             if length == 1:
-                kernel.search_singles(members, tables, goal)
+                kernel.search_singles(members, tables, incumbent)
             else:
-                kernel.search_pairs(members, self._allowed(), tables, goal)
+                kernel.search_pairs(members, self._allowed(), tables, incumbent)
         else:
             gain = kernel.positive_pairs(
                 sets.indptr, sets.labels, self.hits, sets.totals, iou, data.n_concepts
             )
             weight = self.pairs - iou * (data.totals - self.pairs)
-            tables = bar.Pairs(self.pairs, data.totals, weight, gain)
+            tables = inc.Pairs(self.pairs, data.totals, weight, gain)
             order = np.argsort(-gain.diagonal()[members], kind="stable")
-            label_sets = bar.Sets(
+            label_sets = inc.Sets(
                 sets.indptr,
                 sets.labels,
                 data.postings.indptr,
@@ -168,13 +170,13 @@ class Walk:
                 self.hits,
                 sets.totals,
             )
-            kernel.search_triples(members[order], self._allowed(), label_sets, tables, goal)
-        kept = goal.kept[: numbers[2]]
-        formulas = distinct(self._formula(row) for row in kept)
-        return Reached(tuple(formulas), int(numbers[4]), int(numbers[6]), int(numbers[3]))
+            kernel.search_triples(members[order], self._allowed(), label_sets, tables, incumbent)
+        formulas = distinct(self._formula(row) for row in incumbent.kept[: state[inc.KEPT]])
+        lost, raised, triples = state[[inc.LOST, inc.RAISED, inc.TRIPLES]].tolist()
+        return Reached(tuple(formulas), lost, raised, triples)
 
     def _allowed(self) -> NDArray[np.bool_]:
-        allowed = np.zeros(bar.N_FORMS, dtype=np.bool_)
+        allowed = np.zeros(inc.N_FORMS, dtype=np.bool_)
         for form, operators in _OPERATORS.items():
             allowed[form] = set(operators) <= set(self.space.operators)
         return allowed
@@ -186,9 +188,9 @@ class Walk:
         # Where the order of the first two, or of the last two, does not matter, lower labels lead.
         if operators[:1] in ((Operator.OR,), (Operator.AND,)):
             concepts[:2] = sorted(concepts[:2])
-        if form in (bar.OR_OR, bar.AND_AND):
+        if form in (inc.OR_OR, inc.AND_AND):
             concepts.sort()
-        if form == bar.NOT_NOT:
+        if form == inc.NOT_NOT:
             concepts[1:] = sorted(concepts[1:])
         chain = Chain(tuple(concepts), operators)
         iou = both / (self.in_range + total - both)
@@ -198,27 +200,14 @@ class Walk:
         """Signature of the label sets in a chain, from its concepts, pairs and triple."""
         x = self.data.signatures
         a, b, c = (*chain.concepts, -1, -1)[:3]
-        value = int(x[a, a])
         if len(chain) == 1:
-            return value
-        ab, single_b = int(x[a, b]), int(x[b, b])
+            return int(x[a, a])
         first = chain.operators[0]
-        value = _joined(first, value, single_b, ab)
+        either = int(joined_signatures(first, x[a, a], x[b, b], x[a, b]))
         if len(chain) == 2:
-            return value
-        ac, bc = int(x[a, c]), int(x[b, c])
+            return either
         abc = 0
         if self.data.totals[a, b] and self.data.totals[a, c] and self.data.totals[b, c]:
             abc = set_signatures(self.data, a, b, c)
-        return _joined(chain.operators[1], value, int(x[c, c]), _joined(first, ac, bc, abc))
-
-
-def _joined(operator: Operator, left: int, right: int, both: int) -> int:
-    """Exclusive or over ``left op right``, given it over either side and over both."""
-    match operator:
-        case Operator.OR:
-            return left ^ right ^ both
-        case Operator.AND:
-            return both
-        case Operator.AND_NOT:
-            return left ^ both
+        both = joined_signatures(first, int(x[a, c]), int(x[b, c]), abc)
+        return int(joined_signatures(chain.operators[1], either, int(x[c, c]), both))

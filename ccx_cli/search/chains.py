@@ -1,25 +1,30 @@
-"""Left chains ``((c1 op c2) op c3)`` as the searches build them."""
+"""Left chains ``((c1 op c2) op c3)``: how searches count, extend and compare them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import Concept, Formula, Operator, join
-from ccx_cli.search.counts import DataCounts, Rows, intersection_rows
+from ccx_cli.search.counts import Counts, DataCounts, concept_rows, intersection_rows
+
+# The truth table of a concept alone; its other table of one, a leading NOT, starts no chain.
+_CONCEPT = 0b10
+
+_Key = tuple[tuple[float, ...], tuple[int, ...], tuple[Operator, ...]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Chain:
-    """A left chain over places in the concept index.
+    """A left chain over positions in the concept index.
 
     Attributes
     ----------
     concepts
-        One or more distinct places.
+        One or more distinct positions.
     operators
         ``operators[i]`` joins ``concepts[i + 1]`` to what stands before it.
     """
@@ -35,7 +40,7 @@ class Chain:
         return Chain((*self.concepts, concept), (*self.operators, operator))
 
     def formula(self, numbers: Sequence[int] | NDArray[np.uint16]) -> Formula:
-        """Return the chain as a formula; ``numbers[place]`` is a concept's label number."""
+        """Return the chain as a formula; ``numbers[position]`` is a concept's label number."""
         built: Formula = Concept(int(numbers[self.concepts[0]]))
         for operator, concept in zip(self.operators, self.concepts[1:], strict=True):
             built = join(built, operator, int(numbers[concept]))
@@ -63,6 +68,14 @@ class Scored:
     total: int
     iou: float
     signature: int
+
+    def counts(self) -> Counts:
+        """Return the counts, as scalars that extend to any shape."""
+        return Counts(
+            np.array(self.both, dtype=np.int64),
+            np.array(self.total, dtype=np.int64),
+            np.array(self.signature, dtype=np.uint64),
+        )
 
     def order(self) -> tuple[float, int, tuple[int, ...], tuple[Operator, ...]]:
         """Sort key: larger IoU, shorter, lower label numbers, operators as they are listed."""
@@ -95,29 +108,177 @@ def sets_in(chain: Chain, data: DataCounts) -> NDArray[np.bool_]:
     return holds
 
 
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """One chain joined by one operator to every concept, exactly counted.
+
+    Attributes
+    ----------
+    parent
+        The chain, or ``None`` for the concepts alone.
+    operator
+        What joins the concept.
+    counts, iou
+        ``(n_concepts,)`` each, by concept.
+    """
+
+    parent: Chain | None
+    operator: Operator
+    counts: Counts
+    iou: NDArray[np.float64]
+
+    def scored(self, concept: int) -> Scored:
+        """Return the chain that ends with a concept."""
+        parent, counts = self.parent, self.counts
+        return Scored(
+            Chain((concept,)) if parent is None else parent.extended(self.operator, concept),
+            int(counts.hits[concept]),
+            int(counts.totals[concept]),
+            float(self.iou[concept]),
+            int(counts.signatures[concept]),
+        )
+
+
+def extensions(
+    member: Scored, rows: Counts, singles: Counts, in_range: int, operators: Iterable[Operator]
+) -> list[Extensions]:
+    """Count every extension of a chain.
+
+    Parameters
+    ----------
+    member
+        The chain.
+    rows
+        Of the chain, see ``Counts``.
+    singles
+        Of every concept alone.
+    in_range
+        Pixels in range.
+    operators
+        Those to join with.
+    """
+    own = member.counts()
+    found = []
+    for operator in operators:
+        counts = own.joined(operator, singles, rows)
+        found.append(Extensions(member.chain, operator, counts, counts.iou(in_range)))
+    return found
+
+
+def rows_of_beam(
+    beam: Iterable[Scored],
+    known: Mapping[Chain, Counts],
+    data: DataCounts,
+    pairs: NDArray[np.int64],
+    hits: NDArray[np.int32],
+) -> dict[Chain, Counts]:
+    """Return the rows of the beam's chains, of which the rows or those of the parent are known."""
+    rows = {}
+    for chain in (member.chain for member in beam):
+        if chain in known:
+            rows[chain] = known[chain]
+            continue
+        parent, concept = Chain(chain.concepts[:-1], chain.operators[:-1]), chain.concepts[-1]
+        rows[chain] = extended_rows(
+            parent,
+            known[parent],
+            chain.operators[-1],
+            concept,
+            concept_rows(data, pairs, concept),
+            data,
+            hits,
+        )
+    return rows
+
+
 def extended_rows(
     chain: Chain,
-    rows: Rows,
+    rows: Counts,
     operator: Operator,
     concept: int,
-    concept_rows: Rows,
+    rows_of_concept: Counts,
     data: DataCounts,
     hits: NDArray[np.int32],
-) -> Rows:
+) -> Counts:
     """Rows of ``chain op concept`` from the rows of both, by inclusion and exclusion."""
     both = intersection_rows(data, sets_in(chain, data), concept, hits)
-    match operator:
-        case Operator.AND:
-            return both
-        case Operator.AND_NOT:
-            return Rows(
-                rows.hits - both.hits,
-                rows.totals - both.totals,
-                rows.signatures ^ both.signatures,
-            )
-        case Operator.OR:
-            return Rows(
-                rows.hits + concept_rows.hits - both.hits,
-                rows.totals + concept_rows.totals - both.totals,
-                rows.signatures ^ concept_rows.signatures ^ both.signatures,
-            )
+    return rows.joined(operator, rows_of_concept, both)
+
+
+def in_best_order(chain: Chain, iou_of: Callable[[Chain], float]) -> Chain:
+    """Return the equivalent left chain whose prefixes score best.
+
+    ``(a AND NOT b) AND c`` and ``(a AND c) AND NOT b`` are one formula. Studies ask for its left
+    part, so that is made to mean something: the chain is written so that its longest proper prefix
+    has the largest IoU, then the next shorter one, and so on; ties break to lower label numbers.
+
+    Parameters
+    ----------
+    chain
+        Any left chain of distinct concepts.
+    iou_of
+        Gives the IoU of a chain on the data; asked for prefixes only, once for each.
+    """
+    known: dict[tuple[tuple[int, ...], int], tuple[_Key, Chain] | None] = {}
+
+    def best(concepts: tuple[int, ...], table: int) -> tuple[_Key, Chain] | None:
+        if len(concepts) == 1:
+            return (((), concepts, ()), Chain(concepts)) if table == _CONCEPT else None
+        if (concepts, table) not in known:
+            options = []
+            for position, concept in enumerate(concepts):
+                last = _without_last(table, len(concepts), position)
+                rest = last and best(concepts[:position] + concepts[position + 1 :], last[1])
+                if last is None or rest is None:
+                    continue
+                (scores, _, _), prefix = rest
+                whole = prefix.extended(last[0], concept)
+                key = ((-score(prefix), *scores), whole.concepts, whole.operators)
+                options.append((key, whole))
+            known[concepts, table] = min(options, default=None)
+        return known[concepts, table]
+
+    scored: dict[Chain, float] = {}
+
+    def score(prefix: Chain) -> float:
+        if prefix not in scored:
+            scored[prefix] = iou_of(prefix)
+        return scored[prefix]
+
+    found = best(chain.concepts, _truth_table(chain))
+    return chain if found is None else found[1]
+
+
+def _truth_table(chain: Chain) -> int:
+    """Bit ``i`` is the chain's value where concept ``p`` holds if bit ``p`` of ``i`` is set."""
+    rows = 1 << len(chain)
+    everything = (1 << rows) - 1
+    columns = [sum(1 << row for row in range(rows) if row >> p & 1) for p in range(len(chain))]
+    table = columns[0]
+    for operator, column in zip(chain.operators, columns[1:], strict=True):
+        match operator:
+            case Operator.OR:
+                table |= column
+            case Operator.AND:
+                table &= column
+            case Operator.AND_NOT:
+                table &= everything ^ column
+    return table
+
+
+def _without_last(table: int, n_concepts: int, position: int) -> tuple[Operator, int] | None:
+    """Write a truth table as ``rest op concept``, if its concept at ``position`` can be last."""
+    without = with_it = 0
+    bit = 0
+    for row in range(1 << n_concepts):
+        if not row >> position & 1:
+            without |= (table >> row & 1) << bit
+            with_it |= (table >> (row | 1 << position) & 1) << bit
+            bit += 1
+    if with_it == (1 << bit) - 1:
+        return Operator.OR, without
+    if without == 0:
+        return Operator.AND, with_it
+    if with_it == 0:
+        return Operator.AND_NOT, without
+    return None

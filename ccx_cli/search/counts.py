@@ -1,4 +1,4 @@
-"""Counts over label sets: what a data set knows once, and what a unit adds.
+"""Counts over label sets: what a dataset knows once, and what a unit adds.
 
 ``|f & c|`` and ``|f & c & N|`` for every concept ``c`` at once are one pass over the label sets in
 ``f``. Pairs come from one pass over all label sets; longer formulas only need the sets in which
@@ -12,6 +12,7 @@ Formulas that hold on the same label sets are the same on this data. Each label 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,15 @@ from ccx_cli.compiled import kernel
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets, Postings
 from ccx_cli.errors import CcxError
+from ccx_cli.formulas.formula import Operator
 
 # Two IoUs are compared by products of a part and a union, neither of more than all pixels.
-MOST_PIXELS = 1 << 31
+MAX_PIXELS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
 class DataCounts:
-    """What every unit of every network shares about a data set.
+    """What every unit of every network shares about a dataset.
 
     Attributes
     ----------
@@ -51,26 +53,62 @@ class DataCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """One formula against every concept ``c``; each array is ``(n_concepts,)``.
+class Counts:
+    """Counts of one or many sets of pixels; all arrays have one shape, or are scalars.
+
+    Most often the *rows* of a formula ``f``: ``f & c`` for every concept ``c``, ``(n_concepts,)``.
 
     Attributes
     ----------
     hits
-        int64, ``|f & c & N|``.
+        int64, pixels in range.
     totals
-        int64, ``|f & c|``.
+        int64, all pixels.
     signatures
-        uint64, of the label sets in ``f & c``.
+        uint64, of the label sets.
     """
 
     hits: NDArray[np.int64]
     totals: NDArray[np.int64]
     signatures: NDArray[np.uint64]
 
+    def joined(self, operator: Operator, right: Counts, both: Counts) -> Counts:
+        """Counts of ``left operator right``, given those of either side and of both at once."""
+        return Counts(
+            joined_sums(operator, self.hits, right.hits, both.hits),
+            joined_sums(operator, self.totals, right.totals, both.totals),
+            joined_signatures(operator, self.signatures, right.signatures, both.signatures),
+        )
+
+    def iou(self, in_range: int) -> NDArray[np.float64]:
+        """IoU with a range of ``in_range`` pixels."""
+        return self.hits / (in_range + self.totals - self.hits)
+
+
+def joined_sums(operator: Operator, left: Any, right: Any, both: Any) -> Any:
+    """Sum over ``left operator right``, given the sums over either side and over both at once."""
+    match operator:
+        case Operator.OR:
+            return left + right - both
+        case Operator.AND:
+            return both
+        case Operator.AND_NOT:
+            return left - both
+
+
+def joined_signatures(operator: Operator, left: Any, right: Any, both: Any) -> Any:
+    """Signature of ``left operator right``, given those of either side and of both at once."""
+    match operator:
+        case Operator.OR:
+            return left ^ right ^ both
+        case Operator.AND:
+            return both
+        case Operator.AND_NOT:
+            return left ^ both
+
 
 def count_data(index: ConceptIndex) -> DataCounts:
-    """Count concepts and pairs of concepts over a whole data set.
+    """Count concepts and pairs of concepts over a whole dataset.
 
     Raises
     ------
@@ -78,9 +116,9 @@ def count_data(index: ConceptIndex) -> DataCounts:
         If it has too many pixels for IoUs to be compared exactly in 64 bits.
     """
     pixels = int(index.sets.totals.sum())
-    if pixels >= MOST_PIXELS:
+    if pixels >= MAX_PIXELS:
         raise CcxError(
-            f"The data set has {pixels:,} labelled pixels, more than the {MOST_PIXELS:,} that can "
+            f"The dataset has {pixels:,} labelled pixels, more than the {MAX_PIXELS:,} that can "
             "be compared exactly: take a smaller --subset, or smaller label PNGs."
         )
     sets, n_concepts = index.sets, len(index.concepts)
@@ -94,7 +132,7 @@ def pair_hits(data: DataCounts, hits: NDArray[np.int32]) -> NDArray[np.int64]:
     Parameters
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
 
@@ -105,24 +143,34 @@ def pair_hits(data: DataCounts, hits: NDArray[np.int32]) -> NDArray[np.int64]:
     return _pair_hits(data.sets.indptr, data.sets.labels, hits, data.n_concepts)
 
 
+def single_counts(data: DataCounts, pairs: NDArray[np.int64]) -> Counts:
+    """Counts of every concept alone, ``(n_concepts,)``, from the ``pair_hits`` of a range."""
+    return Counts(pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal())
+
+
+def concept_rows(data: DataCounts, pairs: NDArray[np.int64], concept: int) -> Counts:
+    """Rows of one concept, from the ``pair_hits`` of a range."""
+    return Counts(pairs[concept], data.totals[concept], data.signatures[concept])
+
+
 def intersection_rows(
     data: DataCounts, holds: NDArray[np.bool_], concept: int, hits: NDArray[np.int32]
-) -> Rows:
-    """Rows of ``f & concept``.
+) -> Counts:
+    """Rows of ``f & concept``: the counts of ``f & concept & c`` for every concept ``c``.
 
     Parameters
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     holds
         ``(n_sets,)`` bool, the label sets in ``f``.
     concept
-        Its place in the index.
+        Its position in the index.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
     """
     sets = data.sets
-    return Rows(
+    return Counts(
         *_intersection_rows(
             holds,
             data.postings.of(concept),

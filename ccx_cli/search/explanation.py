@@ -1,25 +1,29 @@
-"""An explanation: what a search found for one range of one unit, and its line in the results."""
+"""From a unit's activations to its explanations, and their lines in the results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import to_json, to_text
+from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.chains import Scored
-from ccx_cli.search.strategy import Answer, Proof
+from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.strategy import Answer, Proof, Strategy
 
-MOST_LISTED = 1000
+MAX_LISTED = 1000
+_NOTHING = Answer(None, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """How places in the concept index become label numbers and names."""
+class ConceptNames:
+    """How positions in the concept index become label numbers and names."""
 
     numbers: NDArray[np.uint16]
     name_of: Callable[[int], str]
@@ -67,7 +71,7 @@ class Explanation:
     search: str
     answer: Answer
 
-    def to_record(self, names: Names, *, ties: bool = False) -> dict[str, Any]:
+    def to_record(self, names: ConceptNames, *, ties: bool = False) -> dict[str, Any]:
         """Return the explanation as a line of the results, with the documented keys.
 
         Parameters
@@ -109,8 +113,8 @@ class Explanation:
             record |= _proof_record(self.answer.proof, names, ties)
         if self.answer.near is not None:
             formulas, more = self.answer.near
-            record["near"] = [_listed(formula, names) for formula in formulas[:MOST_LISTED]]
-            record["more_near"] = more + max(0, len(formulas) - MOST_LISTED)
+            record["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
+            record["more_near"] = more + max(0, len(formulas) - MAX_LISTED)
         return record
 
     def _before(self) -> list[float]:
@@ -118,7 +122,7 @@ class Explanation:
         return [0.0, *(level.iou for level, _ in self.answer.levels)][: len(self.answer.levels)]
 
 
-def _proof_record(proof: Proof, names: Names, ties: bool) -> dict[str, Any]:
+def _proof_record(proof: Proof, names: ConceptNames, ties: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
         "score": proof.score,
         "proven": proof.proven,
@@ -129,9 +133,92 @@ def _proof_record(proof: Proof, names: Names, ties: bool) -> dict[str, Any]:
         "ties": len(proof.ties) + proof.more_ties,
     }
     if ties:
-        record["tied"] = [_listed(formula, names) for formula in proof.ties[:MOST_LISTED]]
+        record["tied"] = [_listed(formula, names) for formula in proof.ties[:MAX_LISTED]]
     return record
 
 
-def _listed(scored: Scored, names: Names) -> dict[str, Any]:
+def _listed(scored: Scored, names: ConceptNames) -> dict[str, Any]:
     return {"formula": names.text(scored), "iou": scored.iou, "labels": names.tree(scored)}
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Everything units share.
+
+    Attributes
+    ----------
+    index, data
+        The labelled images and their counts.
+    layer
+        Name of the layer.
+    num_clusters
+        Ranges asked for.
+    strategy
+        The search.
+    device
+        Where hits are counted.
+    """
+
+    index: ConceptIndex
+    data: DataCounts
+    layer: str
+    num_clusters: int
+    strategy: Strategy
+    device: str = "cpu"
+
+    @property
+    def names(self) -> ConceptNames:
+        """ConceptNames of the concepts."""
+        return ConceptNames(self.index.concepts, self.index.name_of)
+
+    def explain(
+        self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
+    ) -> tuple[Explanation, ...]:
+        """Explain every range of one unit.
+
+        Parameters
+        ----------
+        unit
+            Its number.
+        maps
+            ``(n_images, height, width)`` float32.
+        ranges
+            From the lowest up; none for a unit that never fires.
+
+        Returns
+        -------
+        One explanation a range, or a single empty one for a unit without ranges.
+        """
+        if not ranges:
+            return (self._explanation(unit, None, ranges, 0, _NOTHING),)
+        hits = count_hits(maps, ranges, self.index, device=self.device)
+        return tuple(
+            self._explanation(
+                unit,
+                cluster,
+                ranges,
+                int(hits.totals[cluster]),
+                self.strategy.answer(self.data, hits.per_set[cluster]),
+            )
+            for cluster in range(len(ranges))
+        )
+
+    def _explanation(
+        self,
+        unit: int,
+        cluster: int | None,
+        ranges: Sequence[Range],
+        hits: int,
+        answer: Answer,
+    ) -> Explanation:
+        return Explanation(
+            unit=unit,
+            layer=self.layer,
+            cluster=cluster,
+            num_clusters=self.num_clusters,
+            num_ranges=len(ranges),
+            range=None if cluster is None else ranges[cluster],
+            hits=hits,
+            search=self.strategy.name,
+            answer=answer,
+        )

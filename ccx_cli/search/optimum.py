@@ -1,25 +1,27 @@
-"""The best formula, proven: the certified optimum over left chains.
+"""The best formula, proven: the optimum over left chains.
 
 For every length the best chain of at most that many concepts. Up to three concepts the branch and
 bound is always finished, so the answer is proven; longer chains are searched best-first
- (``ccx_cli.search.best_first``) until proven or until a limit, and then carry a bound.
+(``ccx_cli.search.best_first``) until proven or until a limit, and then carry a bound.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.best_first import search_longer
-from ccx_cli.search.branch_and_bound import WALKED, Reached, Walk
+from ccx_cli.search.best_first import best_first_search
+from ccx_cli.search.branch_and_bound import PROVEN_LENGTH, BranchAndBound, Reached
 from ccx_cli.search.chains import Scored, distinct
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.space import SearchSpace, check_length
+from ccx_cli.search.space import SearchSpace, check_length, space_identity
+from ccx_cli.search.strategy import Answer, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +40,35 @@ class OptimumSettings:
     length_penalty
         A chain of ``n`` concepts scores ``IoU * length_penalty ** (n - 1)``, as Compositional
         Explanations offered; 1 for plain IoU.
+    within
+        Also find the other formulas whose IoU is at most this share below the best; ``None`` for
+        none. Up to three concepts only: the bounds for longer formulas are too weak to find all.
     """
 
     length: int = 3
     node_limit: int = 1000
     time_limit: float | None = None
     length_penalty: float = 1.0
+    within: float | None = None
 
     def __post_init__(self) -> None:
         check_length(self.length)
         if self.node_limit < 0:
-            raise UsageError(f"--node-limit {self.node_limit} has to be 0 or more.")
+            raise UsageError(f"--node-limit {self.node_limit} must be 0 or more.")
         if self.time_limit is not None and not self.time_limit >= 0:
-            raise UsageError(f"--time-limit {self.time_limit:g} has to be 0 or more.")
+            raise UsageError(f"--time-limit {self.time_limit:g} must be 0 or more.")
         if not 0 < self.length_penalty <= 1:
             raise UsageError(
-                f"--length-penalty {self.length_penalty:g} has to lie above 0 and be at most 1."
+                f"--length-penalty {self.length_penalty:g} must be above 0 and at most 1."
             )
+        if self.within is not None:
+            if not 0 <= self.within < 1:
+                raise UsageError(f"--within {self.within:g} must be 0 or more and below 1.")
+            if self.length > PROVEN_LENGTH:
+                raise UsageError(
+                    f"--within works up to --length {PROVEN_LENGTH}: the bounds for longer "
+                    "formulas are too weak to find all."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,42 +98,66 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Optimum:
-    """The best formula of a range.
+class Optimum(Proof):
+    """The best formula of a range, and how sure it is.
 
     Attributes
     ----------
     best
         The formula, or ``None`` if no concept meets the range.
-    score
-        Its IoU times the length penalty.
-    bound
-        No formula that was asked for scores more.
     levels
         The best at every length from 1 up.
-    ties
-        Distinct formulas (different pixels) that score the same, ``best`` first.
-    more_ties
-        How many more there were than could be kept.
-    rounds
-        How often a better formula raised the bar.
-    nodes
-        Triples counted and longer chains expanded.
     """
 
     best: Scored | None
-    score: float
-    bound: float
     levels: tuple[Level, ...]
-    ties: tuple[Scored, ...]
-    more_ties: int
-    rounds: int
-    nodes: int
 
-    @property
-    def proven(self) -> bool:
-        """Whether no formula that was asked for scores more than ``best``."""
-        return self.bound <= self.score
+
+@dataclass(frozen=True)
+class OptimalStrategy:
+    """The proven optimum.
+
+    Attributes
+    ----------
+    settings
+        Length, limits and tolerance.
+    space
+        Concepts and operators to use; ``None`` for all.
+    """
+
+    settings: OptimumSettings
+    space: SearchSpace | None = None
+    name: ClassVar[str] = "optimal"
+    settings_type: ClassVar[type[OptimumSettings]] = OptimumSettings
+    proves: ClassVar[bool] = True
+
+    def identity(self) -> dict[str, Any]:
+        """Name the settings that answers depend on."""
+        settings = self.settings
+        identity: dict[str, Any] = {
+            "name": self.name,
+            "length": settings.length,
+            **space_identity(self.space),
+        }
+        if settings.length > PROVEN_LENGTH:
+            identity |= {"node_limit": settings.node_limit, "time_limit": settings.time_limit}
+        if settings.length_penalty != 1:
+            identity["length_penalty"] = settings.length_penalty
+        if settings.within is not None:
+            identity["within"] = settings.within
+        return identity
+
+    def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
+        """Search one range until its best formula is proven, or a limit is reached."""
+        found = find_optimum(data, hits, self.settings, self.space)
+        levels = tuple((level.best[0], level.proven) for level in found.levels)
+        near, within = None, self.settings.within
+        if within is not None and found.best is not None:
+            threshold = found.best.iou * (1 - within)
+            formulas, more = near_optima(data, hits, self.settings.length, threshold, self.space)
+            best = found.best.signature
+            near = tuple(each for each in formulas if each.signature != best), more
+        return Answer(found.best, levels, found.nodes, found, near)
 
 
 def find_optimum(
@@ -133,7 +171,7 @@ def find_optimum(
     Parameters
     ----------
     data
-        The data set's counts.
+        The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
     settings
@@ -146,10 +184,19 @@ def find_optimum(
     Optimum
     """
     space = space or SearchSpace.whole(data.n_concepts)
-    walk = Walk.prepare(data, hits, space)
-    first = walk.best_of(1, None)
+    tables = BranchAndBound.of(data, hits, space)
+    first = tables.best_of(1, None)
     if not first.formulas:
-        return Optimum(None, 0.0, 0.0, (), (), 0, 0, 0)
+        return Optimum(
+            score=0.0,
+            bound=0.0,
+            rounds=0,
+            nodes=0,
+            ties=(),
+            more_ties=0,
+            best=None,
+            levels=(),
+        )
     top = first.formulas[0]
     levels = [Level(1, first.formulas, top.iou, True, first.more)]
     rounds, nodes = 0, 0
@@ -158,22 +205,24 @@ def find_optimum(
         shorter = levels[-1]
         floor = shorter.best[0]
         if length > 2:
-            wide = beam_search(data, hits, BeamSettings(length), space, walk.pairs).best
-            floor = wide if wide is not None and walk.beats(wide, floor) else floor
-        if length <= WALKED:
-            found = walk.best_of(length, floor)
+            beam = beam_search(data, hits, BeamSettings(length), space, tables.pairs).best
+            floor = beam if beam is not None and tables.beats(beam, floor) else floor
+        if length <= PROVEN_LENGTH:
+            found = tables.best_of(length, floor)
             bound = None
             rounds += found.raised
         else:
             left = settings.time_limit
             if left is not None:
                 left = max(0.0, left - (time.monotonic() - started))
-            longer = search_longer(data, hits, space, length, floor.iou, settings.node_limit, left)
+            longer = best_first_search(
+                data, hits, space, length, floor.iou, settings.node_limit, left
+            )
             found = Reached(tuple(distinct([floor, *longer.found])), 0, 0, longer.nodes)
             bound = longer.bound
         nodes += found.nodes
-        levels.append(_level(walk, length, shorter, found, bound))
-    return _conclude(walk, levels, settings.length_penalty, rounds, nodes)
+        levels.append(_level(tables, length, shorter, found, bound))
+    return _conclude(tables, levels, settings.length_penalty, rounds, nodes)
 
 
 def near_optima(
@@ -192,15 +241,17 @@ def near_optima(
     more
         How many there were beyond what can be kept.
     """
-    walk = Walk.prepare(data, hits, space or SearchSpace.whole(data.n_concepts))
-    reached = [walk.reaching(n, iou) for n in range(1, min(length, WALKED) + 1)]
+    tables = BranchAndBound.of(data, hits, space or SearchSpace.whole(data.n_concepts))
+    reached = [tables.reaching(n, iou) for n in range(1, min(length, PROVEN_LENGTH) + 1)]
     formulas = distinct(formula for found in reached for formula in found.formulas)
     return tuple(formulas), sum(found.more for found in reached)
 
 
-def _level(walk: Walk, length: int, shorter: Level, found: Reached, bound: float | None) -> Level:
+def _level(
+    tables: BranchAndBound, length: int, shorter: Level, found: Reached, bound: float | None
+) -> Level:
     """Add what was found at one length to the best of the shorter ones, or replace them."""
-    if found.formulas and walk.beats(found.formulas[0], shorter.best[0]):
+    if found.formulas and tables.beats(found.formulas[0], shorter.best[0]):
         best, more = found.formulas, found.more
     else:
         best, more = tuple(distinct([*shorter.best, *found.formulas])), shorter.more + found.more
@@ -209,16 +260,19 @@ def _level(walk: Walk, length: int, shorter: Level, found: Reached, bound: float
     return Level(length, best, bound, bound <= reached, more)
 
 
-def _conclude(walk: Walk, levels: list[Level], penalty: float, rounds: int, nodes: int) -> Optimum:
+def _conclude(
+    tables: BranchAndBound, levels: list[Level], penalty: float, rounds: int, nodes: int
+) -> Optimum:
     """Choose the length that scores best, and write every best chain in its best order."""
-    written = [
-        replace(level, best=(walk.written(level.best[0]), *level.best[1:])) for level in levels
+    ordered = [
+        replace(level, best=(tables.in_best_order(level.best[0]), *level.best[1:]))
+        for level in levels
     ]
 
     def score(formula: Scored) -> float:
         return formula.iou * penalty ** (len(formula.chain) - 1)
 
-    best = max((level.best[0] for level in written), key=score)
+    best = max((level.best[0] for level in ordered), key=score)
     reached = score(best)
     equal = [level for level in levels if score(level.best[0]) == reached]
     others = distinct(formula for level in equal for formula in level.best)
@@ -228,7 +282,7 @@ def _conclude(walk: Walk, levels: list[Level], penalty: float, rounds: int, node
         best=best,
         score=reached,
         bound=max([reached, *left]),
-        levels=tuple(written),
+        levels=tuple(ordered),
         ties=(
             best,
             *(

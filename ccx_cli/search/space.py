@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 
-LONGEST = 100
+MAX_LENGTH = 100
 """Most concepts in a formula; what is much longer could not be read back as text."""
 
 
@@ -23,12 +23,12 @@ def check_length(length: int) -> None:
     Raises
     ------
     UsageError
-        If it is not 1 to ``LONGEST``.
+        If it is not 1 to ``MAX_LENGTH``.
     """
     if length < 1:
-        raise UsageError(f"--length {length} has to be 1 or more.")
-    if length > LONGEST:
-        raise UsageError(f"--length {length} has to be {LONGEST} or less.")
+        raise UsageError(f"--length {length} must be 1 or more.")
+    if length > MAX_LENGTH:
+        raise UsageError(f"--length {length} must be {MAX_LENGTH} or less.")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SearchSpace:
     Attributes
     ----------
     mask
-        ``(n_concepts,)`` bool, by place in the concept index.
+        ``(n_concepts,)`` bool, by position in the concept index.
     operators
         In the order of ``Operator``.
     """
@@ -60,7 +60,7 @@ class SearchSpace:
 
     @classmethod
     def from_identity(cls, identity: Mapping[str, Any], n_concepts: int) -> SearchSpace:
-        """Make the space that ``identity`` names, on a data set of so many concepts.
+        """Make the space that ``identity`` names, on a dataset of so many concepts.
 
         Raises
         ------
@@ -75,5 +75,10 @@ class SearchSpace:
 
     @cached_property
     def concepts(self) -> NDArray[np.int64]:
-        """Places of the concepts, ascending."""
+        """Positions of the concepts, ascending."""
         return np.flatnonzero(self.mask)
+
+
+def space_identity(space: SearchSpace | None) -> dict[str, Any]:
+    """Name a space as part of a search's identity; nothing where all may be used."""
+    return {} if space is None else {"space": space.identity()}

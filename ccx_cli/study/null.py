@@ -13,7 +13,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.runs.opened import OpenedRun
 from ccx_cli.search.counts import DataCounts, count_data
-from ccx_cli.search.strategy import strategy_from_identity
+from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.lines import Record
 from ccx_cli.store.locks import writing
 from ccx_cli.study.chance import against_chance, false_discovery_rates, null_of_units
@@ -77,9 +77,7 @@ def _null(
     if missing:
         index, activations = opened.index(), opened.activations()
         data = count_data(index)
-        strategy = strategy_from_identity(
-            opened.run.header()["identity"]["search"], data.n_concepts
-        )
+        strategy = search_from_identity(opened.run.header()["identity"]["search"], data.n_concepts)
 
         def best_iou(counts: DataCounts, hits: NDArray[np.int32]) -> float:
             best = strategy.answer(counts, hits).best

@@ -94,15 +94,15 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--length", "0"), "--length 0 has to be 1 or more."),
-        (("--node-limit", "-1"), "--node-limit -1 has to be 0 or more."),
-        (("--time-limit", "-1"), "--time-limit -1 has to be 0 or more."),
+        (("--length", "0"), "--length 0 must be 1 or more."),
+        (("--node-limit", "-1"), "--node-limit -1 must be 0 or more."),
+        (("--time-limit", "-1"), "--time-limit -1 must be 0 or more."),
         (
             ("--length-penalty", "2"),
-            "--length-penalty 2 has to lie above 0 and be at most 1.",
+            "--length-penalty 2 must be above 0 and at most 1.",
         ),
-        (("--within", "near"), "--within near is not a share below 1 such as 1% or 0.01."),
-        (("--within", "100%"), "--within 100% is not a share below 1 such as 1% or 0.01."),
+        (("--within", "near"), "--within near is not a share below 1, such as 1% or 0.01."),
+        (("--within", "100%"), "--within 100% is not a share below 1, such as 1% or 0.01."),
         (
             ("--within", "1%", "--length", "4"),
             "--within works up to --length 3: the bounds for longer formulas are too weak to "
@@ -110,11 +110,11 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         ),
         (
             ("--search", "beam", "--ties"),
-            "--ties needs a proof: use it with --search optimal.",
+            "--ties works only with --search optimal: add that, or leave it out.",
         ),
         (
             ("--search", "beam", "--within", "1%"),
-            "--within needs a proof: use it with --search optimal.",
+            "--within works only with --search optimal: add that, or leave it out.",
         ),
         (
             ("--operators", "or,xor"),
@@ -123,7 +123,7 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         (("--operators", ","), "--operators is empty: name some of or, and and not."),
         (
             ("--categories", "objects"),
-            "--categories objects is no category of this data set, did you mean object?",
+            "--categories objects is no category of this dataset, did you mean object?",
         ),
         (
             ("--concepts", "blal"),

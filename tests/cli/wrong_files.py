@@ -352,7 +352,7 @@ SETTINGS = [
     Wrong(
         "explain TINY --config c.toml",
         2,
-        "--length 0 has to be 1 or more. (--length is set by c.toml, explain.length.)",
+        "--length 0 must be 1 or more. (--length is set by c.toml, explain.length.)",
         file("c.toml", b"[explain]\nlength = 0"),
     ),
     Wrong(

@@ -78,17 +78,17 @@ OPTIONS = [
     Wrong(
         "explain TINY --length 0",
         2,
-        "--length 0 has to be 1 or more.",
+        "--length 0 must be 1 or more.",
     ),
     Wrong(
         "explain TINY --length 101",
         2,
-        "--length 101 has to be 100 or less.",
+        "--length 101 must be 100 or less.",
     ),
     Wrong(
         "explain TINY --search beam --beam-limit 0",
         2,
-        "--beam-limit 0 has to be 1 or more.",
+        "--beam-limit 0 must be 1 or more.",
     ),
     Wrong(
         "explain TINY --search bean",
@@ -98,22 +98,22 @@ OPTIONS = [
     Wrong(
         "explain TINY --node-limit -1",
         2,
-        "--node-limit -1 has to be 0 or more.",
+        "--node-limit -1 must be 0 or more.",
     ),
     Wrong(
         "explain TINY --time-limit nan",
         2,
-        "--time-limit nan has to be 0 or more.",
+        "--time-limit nan must be 0 or more.",
     ),
     Wrong(
         "explain TINY --length-penalty 1.5",
         2,
-        "--length-penalty 1.5 has to lie above 0 and be at most 1.",
+        "--length-penalty 1.5 must be above 0 and at most 1.",
     ),
     Wrong(
         "explain TINY --within 100%",
         2,
-        "--within 100% is not a share below 1 such as 1% or 0.01.",
+        "--within 100% is not a share below 1, such as 1% or 0.01.",
     ),
     Wrong(
         "explain TINY --operators and,xor",
@@ -123,7 +123,7 @@ OPTIONS = [
     Wrong(
         "explain TINY --categories colour",
         2,
-        "--categories colour is no category of this data set, did you mean color?",
+        "--categories colour is no category of this dataset, did you mean color?",
     ),
     Wrong(
         "explain TINY --concepts balk",

@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
-from ccx_cli.published.heuristic_search import Estimator, heuristic_search
-from ccx_cli.published.heuristic_strategy import HeuristicStrategy
+from ccx_cli.published.heuristic_search import Estimator, HeuristicStrategy, heuristic_search
 from ccx_cli.published.heuristics import (
     Heuristic,
     RangeByImage,
     Side,
-    estimate,
     estimate_extensions,
     range_by_image,
 )
 from ccx_cli.published.shapes import MaskShapes, Shapes, measure_concepts
-from ccx_cli.search.beam import BeamSettings, Found, beam_search
+from ccx_cli.search.beam import BeamResult, BeamSettings, beam_search
 from ccx_cli.search.chains import Chain, sets_in
 from ccx_cli.search.counts import DataCounts, count_data
 
@@ -46,6 +44,29 @@ def overlap(a: NDArray[np.int16], b: NDArray[np.int16]) -> int:
     for plane, box in zip(grid, (a, b), strict=True):
         plane[box[0] : box[2], box[1] : box[3]] = True
     return int((grid[0] & grid[1]).sum())
+
+
+def estimate(
+    name: str,
+    operator: Operator,
+    left: Side,
+    right: Side,
+    in_range: NDArray[np.int32],
+    pixels: int,
+) -> float:
+    """Estimate the IoU of ``left operator right`` alone."""
+    images = np.arange(len(in_range) + 1, dtype=np.int64)
+    one = Shapes(
+        indptr=images,
+        concepts=np.zeros(len(in_range), dtype=np.uint16),
+        areas=right.shapes.areas,
+        boxes=right.shapes.boxes,
+        rectangles=right.shapes.rectangles,
+        scene_like=np.array([right.shapes.scene_like(pixels)]),
+        local_boxes=np.zeros((0, 4), dtype=np.int16),
+    )
+    found = estimate_extensions(name, left, one, RangeByImage(in_range, right.in_range), pixels)
+    return float(found[operator, 0])
 
 
 def plain_estimate(
@@ -311,7 +332,7 @@ def test_the_published_areas_visit_what_is_recorded(
     assert forgotten == ([0] if golden_network.name == "none" else [])
 
 
-def keeps_a_single(found: Found) -> bool:
+def keeps_a_single(found: BeamResult) -> bool:
     """Whether a single concept is still best after two steps.
 
     The published program forgets single concepts once it has pairs (and crashes where no pair is

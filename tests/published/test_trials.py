@@ -10,7 +10,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import Range
 from ccx_cli.published.shapes import measure_concepts
 from ccx_cli.published.trials import (
-    SEARCHES,
+    COMPARED,
     Summary,
     Trial,
     compare_searches,
@@ -45,12 +45,12 @@ def trials_of(
 def test_every_search_is_tried_on_every_range_that_holds_pixels(
     golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
 ) -> None:
-    trials = trials_of(golden_network, golden_index, golden_counts, *SEARCHES)
+    trials = trials_of(golden_network, golden_index, golden_counts, *COMPARED)
     places = {(trial.unit, trial.cluster) for trial in trials}
     assert {cluster for _, cluster in places} == set(range(5))
     for place in places:
         own = [trial for trial in trials if (trial.unit, trial.cluster) == place]
-        assert [trial.search for trial in own] == list(SEARCHES)
+        assert [trial.search for trial in own] == list(COMPARED)
         mmesh, cfh, areas, none, beam, optimal = own
         assert mmesh.visited < cfh.visited < areas.visited < none.visited
         # The beam scores `b OR a` and `b AND a` as well: none leaves these out.
@@ -61,7 +61,7 @@ def test_every_search_is_tried_on_every_range_that_holds_pixels(
 
 
 def test_only_estimates_need_shapes() -> None:
-    assert [name for name in SEARCHES if needs_shapes([name])] == ["mmesh", "cfh", "areas"]
+    assert [name for name in COMPARED if needs_shapes([name])] == ["mmesh", "cfh", "areas"]
     assert not needs_shapes([])
 
 

@@ -18,11 +18,9 @@ from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.results import LINES, ResultsRun
-from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explain import Explainer
-from ccx_cli.search.explanation import Explanation
-from ccx_cli.search.strategy import BeamStrategy
+from ccx_cli.search.explanation import Explainer, Explanation
 from ccx_cli.store.lines import Record
 from ccx_cli.store.shards import ShardedCache
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, extended_rows, sets_in
-from ccx_cli.search.counts import DataCounts, Rows, count_data, intersection_rows, pair_hits
+from ccx_cli.search.counts import Counts, DataCounts, count_data, intersection_rows, pair_hits
 
 if TYPE_CHECKING:
     from tests.dense_search import mask_of
@@ -41,19 +41,19 @@ def chains(draw: st.DrawFn, n_concepts: int, longest: int = 4) -> Chain:
     return Chain(tuple(order[:length]), tuple(operators))
 
 
-def assert_equal_rows(rows: Rows, mask: Mask, pixels: LabelledPixels, in_range: Mask) -> None:
-    """Rows of the formula that covers ``mask``, counted pixel by pixel."""
+def assert_equal_rows(rows: Counts, mask: Mask, pixels: LabelledPixels, in_range: Mask) -> None:
+    """Counts of the formula that covers ``mask``, counted pixel by pixel."""
     both = pixels.masks & mask
     assert rows.totals.tolist() == both.sum(axis=1).tolist()
     assert rows.hits.tolist() == (both & in_range).sum(axis=1).tolist()
 
 
-def chain_rows(chain: Chain, data: DataCounts, hits: NDArray[np.int32]) -> Rows:
-    """Rows of a chain, built up concept by concept as the searches do."""
+def chain_rows(chain: Chain, data: DataCounts, hits: NDArray[np.int32]) -> Counts:
+    """Counts of a chain, built up concept by concept as the searches do."""
     pairs = pair_hits(data, hits)
 
-    def single(concept: int) -> Rows:
-        return Rows(pairs[concept], data.totals[concept], data.signatures[concept])
+    def single(concept: int) -> Counts:
+        return Counts(pairs[concept], data.totals[concept], data.signatures[concept])
 
     built, rows = Chain(chain.concepts[:1]), single(chain.concepts[0])
     for operator, concept in zip(chain.operators, chain.concepts[1:], strict=True):

@@ -11,10 +11,9 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import from_json
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
-from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.optimum import OptimumSettings
-from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.study.thresholds import (
     LEAST,
     QUANTILES,

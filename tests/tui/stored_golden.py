@@ -15,11 +15,11 @@ from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.results import ResultsRun
-from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explain import Explainer
-from ccx_cli.search.optimum import OptimumSettings
-from ccx_cli.search.strategy import BeamStrategy, OptimalStrategy, Strategy
+from ccx_cli.search.explanation import Explainer
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ccx_cli.progress import Progress
     from ccx_cli.published.shapes import Shapes
     from ccx_cli.published.trials import Summary, Trial, UnitRanges
-    from ccx_cli.search.explanation import Names
+    from ccx_cli.search.explanation import ConceptNames
 
 HEURISTIC_UNITS = 100
 PLOT_FORMS = (".png", ".svg", ".pdf")
@@ -167,7 +167,7 @@ def heuristics(
     from ccx_cli.published.trials import compare_searches, needs_shapes, searches_of, summarise
     from ccx_cli.search.beam import BeamSettings
     from ccx_cli.search.counts import count_data
-    from ccx_cli.search.explanation import Names
+    from ccx_cli.search.explanation import ConceptNames
 
     names = parse_searches(heuristic)
     settings = BeamSettings(length, beam_limit)
@@ -187,7 +187,7 @@ def heuristics(
         shapes = prepare_shapes(inputs, index, progress) if needs_shapes(names) else None
         searches = searches_of(names, settings, index, count_data(index), shapes)
         known = RangeCache(activations, method, progress)
-        shown = Names(index.concepts, index.name_of)
+        shown = ConceptNames(index.concepts, index.name_of)
         trials: list[Trial] = []
         records: list[Record] = []
         try:
@@ -227,15 +227,15 @@ def parse_searches(text: str) -> list[str]:
     UsageError
         If one is not known, or there is none.
     """
-    from ccx_cli.published.trials import SEARCHES
+    from ccx_cli.published.trials import COMPARED
 
     names = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
     for name in names:
-        if name not in SEARCHES:
-            near = suggestion(name, SEARCHES) or f": there are {', '.join(SEARCHES)}."
+        if name not in COMPARED:
+            near = suggestion(name, COMPARED) or f": there are {', '.join(COMPARED)}."
             raise UsageError(f"--heuristic {name} is not known{near}")
     if not names:
-        raise UsageError(f"--heuristic is empty: name some of {', '.join(SEARCHES)}.")
+        raise UsageError(f"--heuristic is empty: name some of {', '.join(COMPARED)}.")
     return names
 
 
@@ -277,7 +277,7 @@ def summary_record(summary: Summary) -> Record:
     }
 
 
-def trial_record(trial: Trial, names: Names) -> Record:
+def trial_record(trial: Trial, names: ConceptNames) -> Record:
     """Return the row of one search of one range."""
     return {
         "unit": trial.unit,

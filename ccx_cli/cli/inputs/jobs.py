@@ -25,7 +25,7 @@ from ccx_cli.runs.job import ExplainJob, Split
 from ccx_cli.runs.provenance import PACKAGES
 from ccx_cli.runs.results import ResultsRun
 from ccx_cli.search.counts import DataCounts, count_data
-from ccx_cli.search.explain import Explainer
+from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.shards import ShardedCache
 

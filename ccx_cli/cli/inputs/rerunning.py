@@ -28,7 +28,7 @@ from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.opened import open_run
 from ccx_cli.runs.results import ResultsRun
 from ccx_cli.runs.stored import StoredRun
-from ccx_cli.search.strategy import strategy_from_identity
+from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.paths import Roots
 
 _SHOWN = 12
@@ -115,7 +115,7 @@ def job_again(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJ
         inputs,
         method,
         by_hand,
-        lambda index: strategy_from_identity(search, len(index.concepts)),
+        lambda index: search_from_identity(search, len(index.concepts)),
         progress,
         ties=bool(search.get("ties")),
         split=stored.identity.get("split"),

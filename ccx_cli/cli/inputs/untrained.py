@@ -13,7 +13,8 @@ from ccx_cli.progress import Progress
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.opened import OpenedRun
 from ccx_cli.runs.stored import StoredRun
-from ccx_cli.search.strategy import Strategy, strategy_from_identity
+from ccx_cli.search.registry import search_from_identity
+from ccx_cli.search.strategy import Strategy
 
 _EXTRAS = ("ties", "within")
 
@@ -71,4 +72,4 @@ def strategy_like(stored: StoredRun, n_concepts: int) -> Strategy:
     """Return a run's search, without what lists other formulas beside the best."""
     search = stored.identity["search"]
     wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
-    return strategy_from_identity(wanted, n_concepts)
+    return search_from_identity(wanted, n_concepts)

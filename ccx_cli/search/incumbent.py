@@ -1,4 +1,6 @@
-"""A bar that formulas have to reach, and the exact count of one formula of up to three concepts.
+"""The incumbent of a branch and bound, and the exact count of a formula of up to three concepts.
+
+The incumbent is the best formula so far; others must reach its IoU, the threshold, to be kept.
 
 Everything here is compiled: the loops of ``branch_and_bound_kernel`` call it.
 """
@@ -52,18 +54,35 @@ class Pairs(NamedTuple):
     gain: NDArray[np.float64]
 
 
-class Goal(NamedTuple):
-    """What counts as good enough, and where it is put.
+# Entries of ``Incumbent.state``.
+BEST_HITS, BEST_TOTAL, KEPT, TRIPLES, LOST, RISING, RAISED = range(7)
+STATE = 7
+# Entries of ``Incumbent.threshold``.
+IOU, WEIGHT = 0, 1
 
-    ``numbers`` int64 is [hits of the best so far, its total, formulas kept, triples counted,
-    formulas that did not fit, 1 if the bar rises with the best, how often it rose]. ``bar``
-    float64 is [IoU to reach, that times ``|N|`` less the rounding]. ``kept`` int64
-    ``(capacity, 6)`` rows are [form, a, b, c, hits, total].
+
+class Incumbent(NamedTuple):
+    """The best formula so far, what reaches the threshold, and the formulas that did.
+
+    Attributes
+    ----------
+    in_range
+        ``|N|``, pixels.
+    state
+        ``(STATE,)`` int64: hits and total of the best formula, formulas kept, triples counted,
+        formulas that did not fit, 1 if the threshold rises with the best, how often it rose.
+    threshold
+        ``(2,)`` float64: the IoU to reach, and the weight ``g`` to reach: that IoU times ``|N|``,
+        less the rounding.
+    slack
+        The rounding.
+    kept
+        ``(capacity, 6)`` int64, rows ``[form, a, b, c, hits, total]``.
     """
 
     in_range: int
-    numbers: NDArray[np.int64]
-    bar: NDArray[np.float64]
+    state: NDArray[np.int64]
+    threshold: NDArray[np.float64]
     slack: float
     kept: NDArray[np.int64]
 
@@ -78,8 +97,8 @@ def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
     if start[third + 1] - start[third] < start[rare + 1] - start[rare]:
         rare, third = third, rare
     hits, total = 0, 0
-    for place in range(start[rare], start[rare + 1]):
-        row = sets.postings[place]
+    for posting in range(start[rare], start[rare + 1]):
+        row = sets.postings[posting]
         found = 0
         for entry in range(sets.indptr[row], sets.indptr[row + 1]):
             label = sets.labels[entry]
@@ -92,32 +111,34 @@ def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
 
 
 @kernel
-def keep(goal: Goal, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
-    """Keep a formula that reaches the bar; one that beats the best raises it."""
-    numbers = goal.numbers
-    union = goal.in_range + total - hits
-    if numbers[5] == 1:
-        best_union = goal.in_range + numbers[1] - numbers[0]
-        ours, theirs = hits * best_union, numbers[0] * union
+def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
+    """Keep a formula that reaches the threshold; one that beats the best raises it."""
+    state, threshold = incumbent.state, incumbent.threshold
+    union = incumbent.in_range + total - hits
+    if state[RISING] == 1:
+        best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
+        ours, theirs = hits * best_union, state[BEST_HITS] * union
         if ours < theirs:
             return
         if ours > theirs:
-            numbers[0], numbers[1], numbers[2], numbers[4] = hits, total, 0, 0
-            numbers[6] += 1
-            goal.bar[0] = hits / union
-            goal.bar[1] = goal.bar[0] * goal.in_range - goal.slack
-    elif hits / union < goal.bar[0]:
+            state[BEST_HITS], state[BEST_TOTAL], state[KEPT], state[LOST] = hits, total, 0, 0
+            state[RAISED] += 1
+            threshold[IOU] = hits / union
+            threshold[WEIGHT] = threshold[IOU] * incumbent.in_range - incumbent.slack
+    elif hits / union < threshold[IOU]:
         return
-    if numbers[2] == len(goal.kept):
-        numbers[4] += 1
+    if state[KEPT] == len(incumbent.kept):
+        state[LOST] += 1
         return
-    row = goal.kept[numbers[2]]
+    row = incumbent.kept[state[KEPT]]
     row[0], row[1], row[2], row[3], row[4], row[5] = form, a, b, c, hits, total
-    numbers[2] += 1
+    state[KEPT] += 1
 
 
 @kernel
-def consider(goal: Goal, form: int, a: int, b: int, c: int, sets: Sets, pairs: Pairs) -> None:
+def count_and_keep(
+    incumbent: Incumbent, form: int, a: int, b: int, c: int, sets: Sets, pairs: Pairs
+) -> None:
     """Count one formula exactly; one that holds on the pixels of a shorter one is left to that."""
     t, h = pairs.totals, pairs.hits
     t_ab, t_ac, t_bc = t[a, b], t[a, c], t[b, c]
@@ -133,7 +154,7 @@ def consider(goal: Goal, form: int, a: int, b: int, c: int, sets: Sets, pairs: P
         h_abc, t_abc = 0, 0
     else:
         h_abc, t_abc = triple_counts(sets, a, b, c)
-        goal.numbers[3] += 1
+        incumbent.state[TRIPLES] += 1
     if form == OR_OR:
         total = t_a + t_b + t_c - t_ab - t_ac - t_bc + t_abc
         hits = h[a, a] + h[b, b] + h[c, c] - h[a, b] - h[a, c] - h[b, c] + h_abc
@@ -170,4 +191,4 @@ def consider(goal: Goal, form: int, a: int, b: int, c: int, sets: Sets, pairs: P
         hits = h[a, a] - h[a, b] - h[a, c] + h_abc
         shorter = total == t_a - t_ab or total == t_a - t_ac
     if not shorter:
-        keep(goal, form, a, b, c, hits, total)
+        keep(incumbent, form, a, b, c, hits, total)

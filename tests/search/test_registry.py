@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.ranges import RangeMethod
-from ccx_cli.search.beam import BeamSettings
-from ccx_cli.search.optimum import OptimumSettings
+from ccx_cli.search.beam import BeamSettings, BeamStrategy
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.space import SearchSpace
-from ccx_cli.search.strategy import (
-    BeamStrategy,
-    OptimalStrategy,
-    Strategy,
-    strategy_from_identity,
-)
+from ccx_cli.search.strategy import Strategy
 
 PART = SearchSpace(np.arange(11) % 3 == 0, (Operator.OR, Operator.AND_NOT))
 
@@ -35,7 +31,7 @@ def stored(identity: Any) -> Any:
     [
         BeamStrategy(BeamSettings(4, 7)),
         OptimalStrategy(OptimumSettings(3)),
-        OptimalStrategy(OptimumSettings(2, length_penalty=0.9), within=0.01),
+        OptimalStrategy(OptimumSettings(2, length_penalty=0.9, within=0.01)),
         OptimalStrategy(OptimumSettings(5, 20, 1.5)),
         OptimalStrategy(OptimumSettings(5, 20, None, 0.5)),
     ],
@@ -45,7 +41,7 @@ def test_a_search_is_made_again_from_what_a_run_stores(
 ) -> None:
     given_search: Strategy = type(search)(**{**vars(search), "space": space})
     identity = stored(given_search.identity())
-    made = strategy_from_identity(identity, 11)
+    made = search_from_identity(identity, 11)
     assert type(made) is type(search)
     assert stored(made.identity()) == identity
     assert isinstance(made, BeamStrategy | OptimalStrategy)
@@ -80,7 +76,7 @@ def test_a_space_is_made_again(mask: list[bool], used: set[Operator]) -> None:
 )
 def test_what_names_no_search_is_refused(identity: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"cannot be told from its header .* run `ccx explain`"):
-        strategy_from_identity(identity, 11)
+        search_from_identity(identity, 11)
 
 
 @pytest.mark.parametrize(

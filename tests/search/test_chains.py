@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.search.chains import Chain
-from ccx_cli.search.writing import written_best
+from ccx_cli.search.chains import Chain, in_best_order
 
 if TYPE_CHECKING:
     from tests.search.brute_force import SmallRange, holds
@@ -56,7 +55,7 @@ def test_the_order_chosen_is_equivalent_and_its_prefixes_score_best(
         for joins in product(Operator, repeat=n - 1)
         if holds(candidate := Chain(order, joins), small) == holds(chain, small)
     ]
-    assert written_best(chain, iou_of) == min(
+    assert in_best_order(chain, iou_of) == min(
         equivalent, key=lambda c: (rank(c), c.concepts, c.operators)
     )
 
@@ -68,5 +67,5 @@ def test_the_left_part_is_the_one_that_explains_most() -> None:
         return scores.get(tuple(sorted(prefix.concepts)), 0.0)
 
     chain = Chain((0, 2, 1), (Operator.AND_NOT, Operator.AND))
-    written = written_best(chain, iou_of)
+    written = in_best_order(chain, iou_of)
     assert written == Chain((1, 0, 2), (Operator.AND, Operator.AND_NOT))

@@ -9,12 +9,11 @@ import pytest
 from ccx_cli.formulas.formula import from_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
-from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.branch_and_bound import Walk
+from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
+from ccx_cli.search.branch_and_bound import BranchAndBound
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explain import Explainer
+from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.space import SearchSpace
-from ccx_cli.search.strategy import BeamStrategy
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, random_pixels
@@ -46,7 +45,7 @@ def test_every_range_of_a_unit_is_explained_from_the_lowest_up(explainer: Explai
         best = beam_search(explainer.data, hits.per_set[cluster], SETTINGS).best
         assert best is not None
         space = SearchSpace.whole(explainer.data.n_concepts)
-        best = Walk.prepare(explainer.data, hits.per_set[cluster], space).written(best)
+        best = BranchAndBound.of(explainer.data, hits.per_set[cluster], space).in_best_order(best)
         formula = best.chain.formula(explainer.index.concepts)
         expected = {
             "unit": 7,

@@ -1,0 +1,114 @@
+"""The table of searches: ``--search``, its completion, the notebook and stored runs read it.
+
+To add a search, write its settings and its ``Strategy`` in a module of its own and name it here;
+options that no other search has go to ``ccx_cli.cli.searching``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
+
+from ccx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccx_cli.search.space import SearchSpace
+    from ccx_cli.search.strategy import Strategy
+
+
+class Search(StrEnum):
+    """The searches, the default first.
+
+    Attributes
+    ----------
+    summary
+        What it does, in a few words.
+    strategy
+        ``module:class`` of its ``Strategy``.
+    """
+
+    summary: str
+    strategy: str
+
+    def __new__(cls, name: str, summary: str, strategy: str) -> Self:
+        """Make a member whose value is its name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.summary, member.strategy = summary, strategy
+        return member
+
+    OPTIMAL = "optimal", "the best formula, proven", "ccx_cli.search.optimum:OptimalStrategy"
+    BEAM = "beam", "the published method", "ccx_cli.search.beam:BeamStrategy"
+
+    def load(self) -> type[Strategy]:
+        """Import the search: only when it is used, as it takes compiled code along."""
+        module, _, name = self.strategy.partition(":")
+        found: type[Strategy] = getattr(import_module(module), name)
+        return found
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Names of the parameters that it takes."""
+        return frozenset(field.name for field in fields(self.load().settings_type))
+
+
+def make_search(
+    name: str, parameters: Mapping[str, Any], space: SearchSpace | None = None
+) -> Strategy:
+    """Make a search.
+
+    Parameters
+    ----------
+    name
+        A ``Search``.
+    parameters
+        By name; those that the search does not take are passed over.
+    space
+        Concepts and operators to use; all by default.
+
+    Raises
+    ------
+    UsageError
+        If there is no such search, or a parameter is out of bounds.
+    """
+    search = next((each for each in Search if each == name), None)
+    if search is None:
+        raise UsageError(f"search must be {' or '.join(Search)}, not {name!r}.")
+    taken = {key: parameters[key] for key in search.parameters if key in parameters}
+    strategy = search.load()
+    return strategy(strategy.settings_type(**taken), space)
+
+
+def search_from_identity(identity: Mapping[str, Any], n_concepts: int) -> Strategy:
+    """Make the search whose ``identity()`` was stored.
+
+    Parameters
+    ----------
+    identity
+        As a run's header holds it under ``identity``, ``search``.
+    n_concepts
+        Concepts of the dataset that is searched, the same as then.
+
+    Raises
+    ------
+    UsageError
+        If it names no search of this version, or one on other concepts.
+    """
+    from ccx_cli.search.space import SearchSpace  # takes numpy along, which completion avoids
+
+    try:
+        space = None
+        if "space" in identity:
+            space = SearchSpace.from_identity(identity["space"], n_concepts)
+        made = make_search(identity["name"], identity, space)
+        if made.identity() != dict(identity):
+            raise ValueError(f"the search {identity['name']}")
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise UsageError(
+            f"How this run was searched cannot be told from its header ({error}): run `ccx "
+            "explain` again with this version."
+        ) from error
+    return made
