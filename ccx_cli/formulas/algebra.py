@@ -1,118 +1,36 @@
-"""Formulas as Boolean algebra: equivalence, the shortest equivalent form, pyeda expressions.
-
-Truth tables tell where a formula has few concepts. Longer ones pyeda writes as clauses and a solver
-proves. pyeda is imported where it is used, so that commands without algebra do not wait for it.
-"""
+"""Formulas as Boolean algebra: equivalence and the shortest equivalent form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ccx_cli.formulas.formula import (
-    And,
-    Concept,
-    Formula,
-    Not,
-    Or,
-    concepts_of,
-    evaluate,
-    length_of,
-)
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, concepts_of, length_of
 from ccx_cli.formulas.reduction import factored, pruned, two_level_terms
-from ccx_cli.formulas.satisfiability import is_satisfiable
 from ccx_cli.formulas.shortest import MAX_CONCEPTS, concepts_needed, shortest
-from ccx_cli.formulas.truth import MAX_TABLE_CONCEPTS, TruthTable, canonical_key, holds
+from ccx_cli.formulas.truth import (
+    ALWAYS,
+    MAX_TABLE_CONCEPTS,
+    NEVER,
+    DecisionDiagram,
+    TruthTable,
+    canonical_key,
+)
 
-__all__ = [
-    "as_expression",
-    "canonical_key",
-    "equivalent",
-    "from_expression",
-    "is_constant",
-    "same_here",
-    "simplify",
-]
+__all__ = ["canonical_key", "equivalent", "is_constant", "simplify"]
 
 _MAX_ESPRESSO_CONCEPTS = 10
-_MAX_PROVED_LENGTH = 100
-_VARIABLE = "concept"
-
-
-def as_expression(formula: Formula) -> Any:
-    """Write a formula as a pyeda expression of the same shape.
-
-    A concept is the variable ``concept[number]``.
-    """
-    from pyeda.boolalg import expr
-
-    match formula:
-        case Concept(number):
-            return expr.exprvar(_VARIABLE, number)
-        case Not(operand):
-            return expr.Not(as_expression(operand), simplify=False)
-        case And(left, right):
-            return expr.And(as_expression(left), as_expression(right), simplify=False)
-        case Or(left, right):
-            return expr.Or(as_expression(left), as_expression(right), simplify=False)
-
-
-def from_expression(expression: Any) -> Formula:
-    """Read a pyeda expression over variables ``concept[number]``.
-
-    An operator of several operands becomes a chain to the left; operators other than and, or and
-    not are expanded into these.
-
-    Raises
-    ------
-    ValueError
-        If the expression is a constant or has other variables: no formula says that.
-    """
-    from pyeda.boolalg import expr
-
-    plain = (expr.AndOp, expr.OrOp, expr.NotOp, expr.Literal)
-    if not all(isinstance(part, plain) for part in expression.iter_dfs()):
-        expression = expression.to_nnf()
-    if isinstance(expression, expr.Constant):
-        raise ValueError(f"no formula is always {bool(expression)}")
-    return _from_plain(expression)
+_MAX_PRUNED_LENGTH = 100
 
 
 def equivalent(a: Formula, b: Formula) -> bool:
     """Tell whether two formulas hold on the same label sets, whatever the data."""
-    among = sorted({*concepts_of(a), *concepts_of(b)})
-    if len(among) <= MAX_TABLE_CONCEPTS:
-        return np.array_equal(holds(a, among), holds(b, among))
-    from pyeda.boolalg.expr import Xor
-
-    return not _satisfiable(Xor(as_expression(a), as_expression(b)))
-
-
-def same_here(a: Formula, b: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> bool:
-    """Tell whether two formulas hold on the same label sets of this data.
-
-    Parameters
-    ----------
-    a, b
-        Any formulas.
-    carries
-        Gives, for a label number, ``(n_sets,)`` bool: the label sets that have it.
-    """
-    return np.array_equal(evaluate(a, carries), evaluate(b, carries))
+    diagram = DecisionDiagram()
+    return diagram.add(a) == diagram.add(b)
 
 
 def is_constant(formula: Formula) -> bool | None:
     """Return True for a formula that always holds, False for one that never does, else None."""
-    if len(set(concepts_of(formula))) <= MAX_TABLE_CONCEPTS:
-        table = TruthTable.of(formula)
-        return None if table.numbers else bool(table.holds[0])
-    if not _satisfiable(as_expression(formula)):
-        return False
-    return None if _satisfiable(as_expression(Not(formula))) else True
+    return {ALWAYS: True, NEVER: False}.get(DecisionDiagram().add(formula))
 
 
 def simplify(formula: Formula) -> Formula:
@@ -129,7 +47,7 @@ def simplify(formula: Formula) -> Formula:
     if len(numbers) == length:
         return tidy
     if len(numbers) > MAX_TABLE_CONCEPTS:
-        return _simplified_by_proof(tidy)
+        return _simplified_long(tidy)
     table = TruthTable.of(tidy)
     if not table.numbers:
         return formula
@@ -148,24 +66,15 @@ def simplify(formula: Formula) -> Formula:
 
 def _shortened(formula: Formula) -> Formula:
     """Prune a formula of up to twelve concepts, then take the shortest of its small parts."""
-    among = sorted(set(concepts_of(formula)))
-    short = pruned(
-        formula,
-        lambda part: holds(part, among),
-        lambda where: not where.any(),
-        np.ones(1 << len(among), dtype=np.bool_),
-    )
-    return _by_parts(short, MAX_CONCEPTS)
+    return _by_parts(pruned(formula), MAX_CONCEPTS)
 
 
-def _simplified_by_proof(formula: Formula) -> Formula:
-    """Shorten a formula with too many concepts for a table, proving each step with pyeda."""
-    from pyeda.boolalg.expr import One
-
-    if length_of(formula) <= _MAX_PROVED_LENGTH:
+def _simplified_long(formula: Formula) -> Formula:
+    """Shorten a formula with too many concepts for a table."""
+    if length_of(formula) <= _MAX_PRUNED_LENGTH:
         if is_constant(formula) is not None:
             return formula
-        formula = pruned(formula, as_expression, lambda where: not _satisfiable(where), One)
+        formula = pruned(formula)
     return _by_parts(formula, MAX_TABLE_CONCEPTS)
 
 
@@ -184,8 +93,8 @@ def _by_parts(formula: Formula, max_concepts: int) -> Formula:
 
 def _renumbered(formula: Formula, numbers: Sequence[int]) -> Formula:
     match formula:
-        case Concept(place):
-            return Concept(numbers[place])
+        case Concept(position):
+            return Concept(numbers[position])
         case Not(operand):
             return Not(_renumbered(operand, numbers))
         case And(left, right) | Or(left, right):
@@ -202,31 +111,3 @@ def _without_double_not(formula: Formula) -> Formula:
             return type(formula)(_without_double_not(left), _without_double_not(right))
         case Concept():
             return formula
-
-
-def _satisfiable(expression: Any) -> bool:
-    from pyeda.boolalg.expr import Constant, Literal
-
-    expression = expression.to_nnf()
-    if isinstance(expression, Constant):
-        return bool(expression)
-    if isinstance(expression, Literal):
-        return True
-    _, n_variables, clauses = expression.tseitin().encode_cnf()
-    return is_satisfiable([*clauses], n_variables)
-
-
-def _from_plain(expression: Any) -> Formula:
-    from pyeda.boolalg import expr
-
-    match expression:
-        case expr.Variable(names=(name,), indices=(number,)) if name == _VARIABLE:
-            return Concept(number)
-        case expr.Complement():
-            return Not(_from_plain(~expression))
-        case expr.NotOp():
-            return Not(_from_plain(expression.xs[0]))
-        case expr.AndOp() | expr.OrOp():
-            operator = And if isinstance(expression, expr.AndOp) else Or
-            return reduce(operator, map(_from_plain, expression.xs))
-    raise ValueError(f"{expression} is no concept")

@@ -122,11 +122,11 @@ def from_json(value: Any) -> Formula:
     Raises
     ------
     ValueError
-        If ``value`` is no formula.
+        If ``value`` is not a formula.
     """
     match value:
         case bool():
-            raise ValueError(f"{value!r} is no formula")
+            raise ValueError(f"{value!r} is not a formula")
         case int(number):
             return Concept(number)
         case ["NOT", operand]:
@@ -135,7 +135,7 @@ def from_json(value: Any) -> Formula:
             return And(from_json(left), from_json(right))
         case ["OR", left, right]:
             return Or(from_json(left), from_json(right))
-    raise ValueError(f"{value!r} is no formula")
+    raise ValueError(f"{value!r} is not a formula")
 
 
 def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> NDArray[np.bool_]:

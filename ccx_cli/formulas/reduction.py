@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from functools import reduce
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, length_of
-
-Condition: TypeAlias = Any
-"""Where something holds, with ``&`` and ``~``: truth values or a pyeda expression."""
+from ccx_cli.formulas.truth import ALWAYS, NEVER, DecisionDiagram
 
 Term = frozenset[tuple[int, bool]]
 """Concepts that are all there, or, with True beside them, all absent."""
 
 
-def pruned(
-    formula: Formula,
-    holds: Callable[[Formula], Condition],
-    never: Callable[[Condition], bool],
-    always: Condition,
-) -> Formula:
+def pruned(formula: Formula) -> Formula:
     """Leave out, from the outside in, every operand that makes no difference to the whole.
 
-    Parameters
-    ----------
-    formula
-        No constant.
-    holds
-        Gives where a formula holds.
-    never
-        Tells whether that is nowhere.
-    always
-        Everywhere.
+    ``formula`` must not be constant.
     """
+    diagram = DecisionDiagram()
     while True:
-        shorter = _pruned(formula, holds, never, always)
+        shorter = _pruned(formula, diagram, ALWAYS)
         if length_of(shorter) == length_of(formula):
             return shorter
         formula = shorter
@@ -57,12 +41,13 @@ def two_level_terms(holds: NDArray[np.bool_]) -> list[Term]:
     -------
     Terms over concepts 0 to ``n - 1``, in a fixed order.
     """
+    # A compiled extension that most commands do without.
     from pyeda.boolalg.expr import Complement, exprvar
     from pyeda.boolalg.minimization import espresso_tts
     from pyeda.boolalg.table import truthtable
 
     n_concepts = len(holds).bit_length() - 1
-    variables = [exprvar("place", place) for place in range(n_concepts)]
+    variables = [exprvar("concept", number) for number in range(n_concepts)]
     (cover,) = espresso_tts(truthtable(variables, "".join("01"[value] for value in holds.tolist())))
     terms = {
         frozenset(
@@ -93,32 +78,33 @@ def factored(terms: Collection[Term]) -> Formula:
     return Or(factored(having), factored(lacking))
 
 
-def _pruned(
-    formula: Formula,
-    holds: Callable[[Formula], Condition],
-    never: Callable[[Condition], bool],
-    care: Condition,
-) -> Formula:
-    """Prune an operand that decides only where ``care`` holds, as the others do elsewhere."""
+def _pruned(formula: Formula, diagram: DecisionDiagram, care: int) -> Formula:
+    """Prune an operand that decides only where the node ``care`` holds, as others do elsewhere."""
     match formula:
         case Concept():
             return formula
         case Not(operand):
-            return Not(_pruned(operand, holds, never, care))
-        case And(left, right):
-            if never(care & holds(left) & ~holds(right)):
-                return _pruned(left, holds, never, care)
-            if never(care & holds(right) & ~holds(left)):
-                return _pruned(right, holds, never, care)
-            left = _pruned(left, holds, never, care & holds(right))
-            return And(left, _pruned(right, holds, never, care & holds(left)))
-        case Or(left, right):
-            if never(care & ~holds(left) & holds(right)):
-                return _pruned(left, holds, never, care)
-            if never(care & ~holds(right) & holds(left)):
-                return _pruned(right, holds, never, care)
-            left = _pruned(left, holds, never, care & ~holds(right))
-            return Or(left, _pruned(right, holds, never, care & ~holds(left)))
+            return Not(_pruned(operand, diagram, care))
+        case And(left, right) | Or(left, right):
+            is_and = isinstance(formula, And)
+
+            def decides(operand: Formula) -> int:
+                """Where ``care`` holds and this operand leaves the answer to the other one."""
+                node = diagram.add(operand)
+                return diagram.conjunction(care, node if is_and else diagram.negation(node))
+
+            def is_idle(operand: Formula, other: Formula) -> bool:
+                """Whether an operand changes nothing where the other one leaves it the answer."""
+                node = diagram.add(operand)
+                changes = diagram.negation(node) if is_and else node
+                return diagram.conjunction(decides(other), changes) == NEVER
+
+            if is_idle(right, left):
+                return _pruned(left, diagram, care)
+            if is_idle(left, right):
+                return _pruned(right, diagram, care)
+            left = _pruned(left, diagram, decides(right))
+            return type(formula)(left, _pruned(right, diagram, decides(left)))
 
 
 def _literal(literal: tuple[int, bool]) -> Formula:

@@ -37,7 +37,7 @@ def concepts_needed(n_concepts: int) -> NDArray[np.uint8]:
     n_points = 1 << n_concepts
     full = (1 << n_points) - 1
     weights = 1 << np.arange(n_points)
-    moves = _moves(n_concepts)
+    permuted = _permuted_points(n_concepts)
     needed = np.zeros(full + 1, dtype=np.uint8)
     unknown = np.ones(full + 1, dtype=np.bool_)
     unknown[[0, full]] = False
@@ -49,7 +49,7 @@ def concepts_needed(n_concepts: int) -> NDArray[np.uint8]:
         kinds.append([])
         for table in found.tolist():
             if unknown[table]:
-                kind = (table >> np.arange(n_points) & 1)[moves] @ weights
+                kind = (table >> np.arange(n_points) & 1)[permuted] @ weights
                 unknown[kind] = unknown[full - kind] = False
                 needed[kind] = needed[full - kind] = len(members)
                 kinds[-1] += [table, full - table]
@@ -77,11 +77,11 @@ def shortest(table: int, n_concepts: int) -> Formula:
     n_concepts
         1 to 4.
     """
-    return _written(table, n_concepts)[0].formula
+    return _candidates(table, n_concepts)[0].formula
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _Candidate:
     """A formula and what ranks it among those with as many concepts."""
 
     n_nots: int
@@ -99,38 +99,38 @@ class _Written:
 
 
 @lru_cache(maxsize=1 << 16)
-def _written(table: int, n_concepts: int) -> tuple[_Written, ...]:
+def _candidates(table: int, n_concepts: int) -> tuple[_Candidate, ...]:
     """Return the best formula with an operator outside and the best with a ``NOT``, best first."""
     full = (1 << (1 << n_concepts)) - 1
     if concepts_needed(n_concepts)[table] == 1:
         return (_single(table, n_concepts),)
-    ways = [_joined(table, n_concepts), _negated(_joined(full - table, n_concepts))]
-    return tuple(sorted(ways, key=lambda way: way.rank))
+    found = [_joined(table, n_concepts), _negated(_joined(full - table, n_concepts))]
+    return tuple(sorted(found, key=lambda each: each.rank))
 
 
-def _single(table: int, n_concepts: int) -> _Written:
+def _single(table: int, n_concepts: int) -> _Candidate:
     weights = 1 << np.arange(1 << n_concepts)
     tables = (points(n_concepts) @ weights).tolist()
     if table in tables:
         concept = tables.index(table)
-        return _Written(0, 0, (concept,), Concept(concept))
+        return _Candidate(0, 0, (concept,), Concept(concept))
     full = (1 << (1 << n_concepts)) - 1
     return _negated(_single(full - table, n_concepts))
 
 
-def _negated(way: _Written) -> _Written:
-    return _Written(way.n_nots + 1, way.off_chain, way.concepts, Not(way.formula))
+def _negated(found: _Candidate) -> _Candidate:
+    return _Candidate(found.n_nots + 1, found.off_chain, found.concepts, Not(found.formula))
 
 
 @lru_cache(maxsize=1 << 16)
-def _joined(table: int, n_concepts: int) -> _Written:
-    best: _Written | None = None
+def _joined(table: int, n_concepts: int) -> _Candidate:
+    best: _Candidate | None = None
     for operator, one, other in _splits(table, n_concepts):
-        for left in _written(one, n_concepts):
-            for right in _written(other, n_concepts):
+        for left in _candidates(one, n_concepts):
+            for right in _candidates(other, n_concepts):
                 n_nots = left.n_nots + right.n_nots
                 if best is None or n_nots <= best.n_nots:
-                    way = _Written(
+                    candidate = _Candidate(
                         n_nots,
                         left.off_chain
                         + right.off_chain
@@ -139,7 +139,8 @@ def _joined(table: int, n_concepts: int) -> _Written:
                         left.concepts + right.concepts,
                         operator(left.formula, right.formula),
                     )
-                    best = way if best is None or way.rank < best.rank else best
+                    if best is None or candidate.rank < best.rank:
+                        best = candidate
     assert best is not None
     return best
 
@@ -160,13 +161,13 @@ def _splits(table: int, n_concepts: int) -> Iterator[tuple[type[And] | type[Or],
                 yield operator, int(other[j]), int(one[i])
 
 
-def _moves(n_concepts: int) -> NDArray[np.int64]:
-    """Where each point goes as concepts are renamed and negated, one row a way to do it."""
+def _permuted_points(n_concepts: int) -> NDArray[np.int64]:
+    """Where each point goes as concepts are renamed and negated, a row for each combination."""
     numbers = np.arange(1 << n_concepts)
     rows = []
     for order in permutations(range(n_concepts)):
         renamed = np.zeros_like(numbers)
-        for place, concept in enumerate(order):
-            renamed |= (numbers >> concept & 1) << place
+        for position, concept in enumerate(order):
+            renamed |= (numbers >> concept & 1) << position
         rows.append(renamed ^ numbers[:, None])
     return np.concatenate(rows)

@@ -1,4 +1,4 @@
-"""What a formula says, whatever its shape: truth tables, and decision diagrams for long ones."""
+"""What a formula says, whatever its shape: truth tables, and decision diagrams."""
 
 from __future__ import annotations
 
@@ -48,24 +48,15 @@ class TruthTable:
     holds: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, formula: Formula, among: Sequence[int] | None = None) -> TruthTable:
-        """Tabulate a formula.
-
-        Parameters
-        ----------
-        formula
-            Of at most twelve concepts, unless ``among`` is given.
-        among
-            Label numbers, ascending, when it is known that no others make a difference.
-        """
-        if among is None:
-            among = sorted(set(concepts_of(formula)))
-        numbers, values = list(among), holds(formula, among)
-        for place in reversed(range(len(among))):
-            halves = values.reshape(-1, 2, 1 << place)
+    def of(cls, formula: Formula) -> TruthTable:
+        """Tabulate a formula of at most ``MAX_TABLE_CONCEPTS`` concepts."""
+        numbers = sorted(set(concepts_of(formula)))
+        values = holds(formula, numbers)
+        for position in reversed(range(len(numbers))):
+            halves = values.reshape(-1, 2, 1 << position)
             if np.array_equal(halves[:, 0], halves[:, 1]):
                 values = halves[:, 0].ravel()
-                del numbers[place]
+                del numbers[position]
         return cls(tuple(numbers), values)
 
     @property
@@ -73,79 +64,85 @@ class TruthTable:
         """The table as a whole number: bit ``p`` is its value at point ``p``."""
         return int.from_bytes(np.packbits(self.holds, bitorder="little").tobytes(), "little")
 
-    @property
-    def key(self) -> Hashable:
-        """Equal for equal tables only."""
-        return self.numbers, self.number
+
+NEVER, ALWAYS = 0, 1
 
 
 @dataclass
 class DecisionDiagram:
     """A reduced ordered decision diagram: every function is one node, equal functions the same.
 
-    A node is ``(label number, node where it is absent, node where it is there)``; the first two
-    are the constants. Lower label numbers are asked first.
+    A node is ``(label number, node where it is absent, node where it is there)``; the first two,
+    ``NEVER`` and ``ALWAYS``, are the constants. Lower label numbers are asked first (Bryant,
+    "Graph-based algorithms for Boolean function manipulation", IEEE Trans. Computers 35, 1986).
+
+    Quick for chains of any length; a formula of many concepts and another shape can take time and
+    memory exponential in its length.
     """
 
     nodes: list[tuple[int, int, int]] = field(default_factory=lambda: [(-1, 0, 0), (-1, 1, 1)])
-    _places: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    _joined: dict[tuple[int, int], int] = field(default_factory=dict)
-    _negated: dict[int, int] = field(default_factory=lambda: {0: 1, 1: 0})
+    _numbers: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    _conjunctions: dict[tuple[int, int], int] = field(default_factory=dict)
+    _negations: dict[int, int] = field(default_factory=lambda: {NEVER: ALWAYS, ALWAYS: NEVER})
 
     def add(self, formula: Formula) -> int:
         """Return the node of a formula."""
         match formula:
             case Concept(number):
-                return self._node(number, 0, 1)
+                return self._node(number, NEVER, ALWAYS)
             case Not(operand):
-                return self._not(self.add(operand))
+                return self.negation(self.add(operand))
             case And(left, right):
-                return self._and(self.add(left), self.add(right))
+                return self.conjunction(self.add(left), self.add(right))
             case Or(left, right):
-                return self._not(self._and(self._not(self.add(left)), self._not(self.add(right))))
+                left_absent = self.negation(self.add(left))
+                right_absent = self.negation(self.add(right))
+                return self.negation(self.conjunction(left_absent, right_absent))
+
+    def negation(self, node: int) -> int:
+        """Return the node of what holds where ``node`` does not."""
+        if node not in self._negations:
+            number, absent, there = self.nodes[node]
+            negated = self._node(number, self.negation(absent), self.negation(there))
+            self._negations[node], self._negations[negated] = negated, node
+        return self._negations[node]
+
+    def conjunction(self, one: int, other: int) -> int:
+        """Return the node of what holds where both nodes do."""
+        if one > other:
+            one, other = other, one
+        if one in (NEVER, other):
+            return one
+        if one == ALWAYS:
+            return other
+        if (one, other) not in self._conjunctions:
+            first = min(self.nodes[one][0], self.nodes[other][0])
+            one_absent, one_there = self._branches(one, first)
+            other_absent, other_there = self._branches(other, first)
+            absent = self.conjunction(one_absent, other_absent)
+            there = self.conjunction(one_there, other_there)
+            self._conjunctions[one, other] = self._node(first, absent, there)
+        return self._conjunctions[one, other]
 
     def below(self, node: int) -> dict[int, tuple[int, int, int]]:
         """Return the nodes that ``node`` is made of, itself among them, without the constants."""
         found: dict[int, tuple[int, int, int]] = {}
         waiting = [node]
         while waiting:
-            place = waiting.pop()
-            if place > 1 and place not in found:
-                found[place] = self.nodes[place]
-                waiting += self.nodes[place][:0:-1]
+            number = waiting.pop()
+            if number > ALWAYS and number not in found:
+                found[number] = self.nodes[number]
+                waiting += self.nodes[number][:0:-1]
         return found
 
     def _node(self, number: int, absent: int, there: int) -> int:
         if absent == there:
             return absent
         node = (number, absent, there)
-        if node not in self._places:
-            self._places[node] = len(self.nodes)
+        if node not in self._numbers:
+            self._numbers[node] = len(self.nodes)
             self.nodes.append(node)
-        return self._places[node]
-
-    def _not(self, node: int) -> int:
-        if node not in self._negated:
-            number, absent, there = self.nodes[node]
-            negated = self._node(number, self._not(absent), self._not(there))
-            self._negated[node], self._negated[negated] = negated, node
-        return self._negated[node]
-
-    def _and(self, one: int, other: int) -> int:
-        if one > other:
-            one, other = other, one
-        if one == 0 or one == other:
-            return one
-        if one == 1:
-            return other
-        if (one, other) not in self._joined:
-            first = min(self.nodes[one][0], self.nodes[other][0])
-            one_absent, one_there = self._branches(one, first)
-            other_absent, other_there = self._branches(other, first)
-            absent = self._and(one_absent, other_absent)
-            there = self._and(one_there, other_there)
-            self._joined[one, other] = self._node(first, absent, there)
-        return self._joined[one, other]
+        return self._numbers[node]
 
     def _branches(self, node: int, number: int) -> tuple[int, int]:
         asked, absent, there = self.nodes[node]
@@ -153,18 +150,12 @@ class DecisionDiagram:
 
 
 def canonical_key(formula: Formula) -> Hashable:
-    """Return a key that is equal for equivalent formulas and for no others.
-
-    Quick for up to twelve concepts and for chains of any length; a formula of many concepts and
-    another shape can take time and memory exponential in its length.
-    """
-    if len(set(concepts_of(formula))) <= MAX_TABLE_CONCEPTS:
-        return TruthTable.of(formula).key
+    """Return a key that is equal for equivalent formulas and for no others."""
     diagram = DecisionDiagram()
-    nodes = diagram.below(diagram.add(formula))
-    numbers = sorted({number for number, _, _ in nodes.values()})
-    if len(numbers) <= MAX_TABLE_CONCEPTS:
-        return TruthTable.of(formula, numbers).key
+    root = diagram.add(formula)
+    nodes = diagram.below(root)
     # Nodes are numbered as they are met from the root, not as they happened to be built.
-    order = {0: 0, 1: 1} | {node: place for place, node in enumerate(nodes, start=2)}
-    return tuple((number, order[absent], order[there]) for number, absent, there in nodes.values())
+    order = {NEVER: NEVER, ALWAYS: ALWAYS}
+    order |= {node: position for position, node in enumerate(nodes, start=2)}
+    renumbered = ((n, order[absent], order[there]) for n, absent, there in nodes.values())
+    return root == ALWAYS, tuple(renumbered)

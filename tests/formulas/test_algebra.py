@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import product
 
@@ -13,12 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccx_cli.formulas.algebra import (
-    as_expression,
     canonical_key,
     equivalent,
-    from_expression,
     is_constant,
-    same_here,
     simplify,
 )
 from ccx_cli.formulas.formula import (
@@ -34,7 +31,9 @@ from ccx_cli.formulas.formula import (
     length_of,
 )
 from ccx_cli.formulas.shortest import concepts_needed
+from ccx_cli.formulas.truth import MAX_TABLE_CONCEPTS
 
+MANY = range(MAX_TABLE_CONCEPTS + 3)
 A, B, C, D, E, F = map(Concept, (11, 22, 33, 44, 55, 66))
 
 
@@ -142,7 +141,7 @@ def test_simplifying_keeps_the_meaning_and_never_lengthens(formula: Formula) -> 
 
 @settings(deadline=None, max_examples=25)
 @given(formulas(30, 60))
-def test_simplifies_many_concepts_by_proof(formula: Formula) -> None:
+def test_simplifies_many_concepts(formula: Formula) -> None:
     short = simplify(formula)
     assert equivalent(formula, short)
     assert length_of(short) <= length_of(formula)
@@ -219,9 +218,13 @@ def test_keys_of_many_concepts() -> None:
 
 @settings(deadline=None)
 @given(formulas(20, 40), formulas(20, 40))
-def test_keys_agree_with_proofs(one: Formula, other: Formula) -> None:
-    assert (canonical_key(one) == canonical_key(other)) == equivalent(one, other)
+def test_keys_agree_with_equivalence(one: Formula, other: Formula) -> None:
+    same = equivalent(one, other)
+    assert (canonical_key(one) == canonical_key(other)) == same
     assert canonical_key(one) == canonical_key(Not(And(Not(one), Or(Not(one), other))))
+    points = np.random.default_rng(0).random((21, 256)) < 0.5
+    agree = np.array_equal(evaluate(one, points.__getitem__), evaluate(other, points.__getitem__))
+    assert agree or not same
 
 
 def test_keys_of_long_chains_are_quick() -> None:
@@ -234,36 +237,49 @@ def test_keys_of_long_chains_are_quick() -> None:
     assert time.perf_counter() - start < 5
 
 
-@settings(deadline=None)
-@given(formulas(6, 10))
-def test_expressions_keep_the_shape(formula: Formula) -> None:
-    back = from_expression(as_expression(formula))
-    assert equivalent(back, formula)
-    assert length_of(back) == length_of(formula)
-    assert list(concepts_of(back)) == list(concepts_of(formula))
+def _tree(chance: np.random.Generator, numbers: Sequence[int]) -> Formula:
+    """A formula of any shape in which each concept stands once."""
+    if len(numbers) == 1:
+        return Concept(numbers[0]) if chance.random() < 0.7 else Not(Concept(numbers[0]))
+    cut = int(chance.integers(1, len(numbers)))
+    operator = And if chance.random() < 0.5 else Or
+    return operator(_tree(chance, numbers[:cut]), _tree(chance, numbers[cut:]))
 
 
-def test_reads_other_operators_of_expressions() -> None:
-    from pyeda.boolalg.expr import ITE, Implies, Xor, expr, exprvar
-    from pyeda.boolalg.expr import And as AndOf
-
-    a, b, c = (as_expression(concept) for concept in (A, B, C))
-    three = from_expression(AndOf(a, b, c))
-    assert equivalent(three, And(And(A, B), C))
-    assert length_of(three) == 3
-    assert equivalent(from_expression(Xor(a, b)), Or(And(A, Not(B)), And(B, Not(A))))
-    assert equivalent(from_expression(Implies(a, b)), Or(Not(A), B))
-    assert equivalent(from_expression(ITE(a, b, c)), Or(And(A, B), And(Not(A), C)))
-    for wrong in (expr(True), expr(False), Xor(a, a), exprvar("other"), exprvar("other", 3)):
-        with pytest.raises(ValueError, match=r"no formula|no concept"):
-            from_expression(wrong)
+def _turned(formula: Formula) -> Formula:
+    """The same by De Morgan's laws, operands the other way round."""
+    match formula:
+        case And(left, right):
+            return Not(Or(Not(_turned(right)), Not(_turned(left))))
+        case Or(left, right):
+            return Not(And(Not(_turned(right)), Not(_turned(left))))
+    return formula
 
 
-def test_same_here_depends_on_the_data() -> None:
-    carries = {11: np.array([True, False, True]), 22: np.array([True, False, True])}
-    assert same_here(A, Or(A, B), carries.__getitem__)
-    assert not same_here(A, Not(B), carries.__getitem__)
-    assert not equivalent(A, Or(A, B))
+@pytest.mark.parametrize("seed", range(10))
+def test_equivalence_of_many_concepts_is_seen(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    numbers = chance.permutation(MANY).tolist()
+    formula = _tree(chance, numbers)
+    assert equivalent(formula, _turned(formula))
+    assert equivalent(formula, Or(formula, And(formula, _tree(chance, numbers))))
+    for other in (_tree(chance, numbers), Or(formula, Concept(99)), And(formula, Not(Concept(3)))):
+        assert equivalent(formula, other) == (canonical_key(formula) == canonical_key(other))
+
+
+def _chain(numbers: range) -> Formula:
+    chain: Formula = Concept(numbers[0])
+    for number in numbers[1:]:
+        chain = Or(chain, Concept(number)) if number % 2 else And(chain, Not(Concept(number)))
+    return chain
+
+
+def test_long_constants_and_long_detours_are_seen() -> None:
+    chain = _chain(range(30))
+    assert is_constant(Or(chain, Not(chain))) is True
+    assert is_constant(And(chain, Not(chain))) is False
+    assert is_constant(chain) is None
+    assert length_of(simplify(Or(chain, And(chain, Concept(99))))) == 30
 
 
 def test_pyeda_is_not_imported_before_it_is_needed() -> None:

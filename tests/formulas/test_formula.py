@@ -100,7 +100,7 @@ def test_json_is_a_tree_of_label_numbers() -> None:
     ],
 )
 def test_what_is_no_formula_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="is no formula"):
+    with pytest.raises(ValueError, match="is not a formula"):
         from_json(value)
 
 
