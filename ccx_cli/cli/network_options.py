@@ -22,7 +22,7 @@ from ccx_cli.probe.networks.description import (
     NetworkRequest,
     PrecomputedActivations,
 )
-from ccx_cli.probe.networks.preprocessing import Channels
+from ccx_cli.probe.networks.torchvision_models import Channels
 
 ALL_BLOCKS = "all-blocks"
 

@@ -5,7 +5,7 @@ activations into intervals; each pixel adds one to its label set's count for its
 range is a run of intervals. Bilinear upsampling is spelled out: along rows, then along columns,
 each step ``a * w0 + b * w1`` with ``b * w1`` rounded to float32 and the rest fused into one
 rounding. That is what torch's ``interpolate`` does on a CPU, to the last bit (with the weights of
-``upsampling``), and the recorded hits of the published program depend on it where a pixel's value
+``axis_weights``), and the recorded hits of the published program depend on it where a pixel's value
 is the end of a range.
 """
 
@@ -17,10 +17,165 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.compiled import fused_multiply_add, kernel
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.hits_kernel import count_intervals
 from ccx_cli.probe.ranges import Range
-from ccx_cli.probe.upsampling import axis_weights
+
+
+@dataclass(frozen=True, slots=True)
+class AxisWeights:
+    """Along one axis, every output cell is ``w0 * input[i0] + w1 * input[i1]``.
+
+    Attributes
+    ----------
+    i0, i1
+        ``(n_out,)`` int64.
+    w0, w1
+        ``(n_out,)`` float32, ``w0 + w1 = 1``.
+    """
+
+    i0: NDArray[np.int64]
+    i1: NDArray[np.int64]
+    w0: NDArray[np.float32]
+    w1: NDArray[np.float32]
+
+
+def axis_weights(n_in: int, n_out: int) -> AxisWeights:
+    """Weights that take ``n_in`` cells to ``n_out``, half-pixel centres, clamped at the border."""
+    scale = np.float32(n_in) / np.float32(n_out)
+    # Rounded after each step, as in the published program's hits at 13x13; some builds of torch
+    # fuse the steps, which moves values by their last bit where n_in / n_out is no binary fraction.
+    centres = scale * (np.arange(n_out, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+    centres = np.maximum(centres, np.float32(0))
+    i0 = np.minimum(centres.astype(np.int64), n_in - 1)
+    w1 = np.clip(centres - i0.astype(np.float32), np.float32(0), np.float32(1))
+    return AxisWeights(i0, np.minimum(i0 + 1, n_in - 1), np.float32(1) - w1, w1)
+
+
+def upsample(maps: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Upsample maps as the hits kernel does, rows first.
+
+    Parameters
+    ----------
+    maps
+        ``(..., height, width)`` float32.
+    shape
+        Height and width to take them to.
+
+    Returns
+    -------
+    ``(..., *shape)`` float32.
+    """
+    rows = axis_weights(maps.shape[-2], shape[0])
+    columns = axis_weights(maps.shape[-1], shape[1])
+    wide = _along(maps, columns)
+    return _along(wide.swapaxes(-1, -2), rows).swapaxes(-1, -2)
+
+
+def _along(values: NDArray[np.float32], axis: AxisWeights) -> NDArray[np.float32]:
+    """Upsample the last axis: ``b * w1`` rounded, the rest in one rounding.
+
+    By way of float64, which about once in 2**29 values rounds twice and moves the last bit.
+    """
+    second = values[..., axis.i1] * axis.w1
+    fused = values[..., axis.i0].astype(np.float64) * axis.w0.astype(np.float64) + second
+    return fused.astype(np.float32)
+
+
+Axis = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+
+
+# Upsampling can round a value up past the largest of its inputs, by two units in the last place.
+ROUNDING = np.float32(3e-7)
+
+
+@kernel
+def count_intervals(
+    maps: NDArray[np.float32],
+    rows: Axis,
+    columns: Axis,
+    edges: NDArray[np.float32],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    local_maps: NDArray[np.uint8] | NDArray[np.uint16],
+    offsets: NDArray[np.int64],
+    local_sets: NDArray[np.int32],
+    max_local: int,
+    per_set: NDArray[np.int32],
+    per_local: NDArray[np.int32],
+) -> None:
+    """Add every pixel in range to ``per_set`` and, if it has rows, to ``per_local``.
+
+    Parameters are those of ``ccx_cli.probe.hits``: ``rows`` and ``columns`` are the fields of
+    ``AxisWeights``, ``edges``, ``first`` and ``last`` those of ``Intervals``, ``local_maps`` and
+    the following those of ``ConceptIndex``. The counts are ``(n_sets, n_ranges)`` and
+    ``(n_local, n_ranges)``: all ranges of a label set share a cache line.
+    """
+    y0, y1, v0, v1 = rows
+    x0, x1, u0, u1 = columns
+    n_images, n_in = maps.shape[0], maps.shape[1]
+    height, width = len(y0), len(x0)
+    # Unsigned places and a shift: numba would check signed ones for counting from the end.
+    shift = np.uint64(1)
+    while (1 << shift) < len(edges) + 1:
+        shift += np.uint64(1)
+    stride = 1 << np.int64(shift)
+    n_ranges = len(first)
+    lowest = np.inf
+    for r in range(n_ranges):
+        if first[r] <= last[r]:
+            lowest = min(lowest, edges[first[r] - 1] if first[r] > 0 else -np.inf)
+    keep_local = len(per_local) > 0
+    counts = np.zeros(max_local * stride, dtype=np.int32)
+    widened = np.empty((n_in, width), dtype=np.float32)
+    peaks = np.empty(n_in, dtype=np.float32)
+    values = np.empty(width, dtype=np.float32)
+    codes = np.empty(width, dtype=np.uint32)
+    for image in range(n_images):
+        top = -np.inf
+        for y in range(n_in):
+            peak = maps[image, y, 0]
+            for x in range(1, maps.shape[2]):
+                peak = max(peak, maps[image, y, x])
+            peaks[y] = peak
+            top = max(top, peak)
+        if top + abs(top) * ROUNDING <= lowest:
+            continue
+        for y in range(n_in):
+            for x in range(width):
+                widened[y, x] = fused_multiply_add(
+                    maps[image, y, x0[x]], u0[x], maps[image, y, x1[x]] * u1[x]
+                )
+        n_local = offsets[image + 1] - offsets[image]
+        counts[: n_local * stride] = 0
+        for y in range(height):
+            peak = max(peaks[y0[y]], peaks[y1[y]])
+            peak += abs(peak) * ROUNDING
+            if peak <= lowest:
+                continue
+            above, below = widened[y0[y]], widened[y1[y]]
+            v_above, v_below = v0[y], v1[y]
+            for x in range(width):
+                values[x] = fused_multiply_add(above[x], v_above, below[x] * v_below)
+                codes[x] = 0
+            for edge in edges:
+                if edge >= peak:
+                    break
+                for x in range(width):
+                    codes[x] += np.uint32(values[x] > edge)
+            local_row = local_maps[image, y * width : (y + 1) * width]
+            for x in range(width):
+                counts[(np.uint64(local_row[x]) << shift) + np.uint64(codes[x])] += 1
+        for local in range(n_local):
+            row = offsets[image] + local
+            for r in range(n_ranges):
+                found = 0
+                for interval in range(first[r], last[r] + 1):
+                    found += counts[local * stride + interval]
+                if found:
+                    per_set[local_sets[row], r] += found
+                    if keep_local:
+                        per_local[row, r] = found
 
 
 @dataclass(frozen=True, slots=True)

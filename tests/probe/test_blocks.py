@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from ccx_cli.probe.networks.blocks import main_blocks
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
-from ccx_cli.probe.networks.layers import list_layers
+from ccx_cli.probe.networks.layers import list_layers, main_blocks
 
 
 def blocks_of(model: str) -> list[str]:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ccx_cli.probe.kmeans import inertia
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, find_ranges
 
 if TYPE_CHECKING:
     from tests.golden_data import GoldenNetwork
+    from tests.probe.inertia import inertia
+else:
+    from inertia import inertia
 
 PUBLISHED = RangeMethod(5, kmeans="sklearn", n_init=1)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -8,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from ccx_cli.probe.kmeans import exact_kmeans, inertia, sklearn_kmeans
+from ccx_cli.probe.ranges import exact_kmeans, sklearn_kmeans
+
+if TYPE_CHECKING:
+    from tests.probe.inertia import inertia
+else:
+    from inertia import inertia
 
 Clusters = list[tuple[float, float]]
 

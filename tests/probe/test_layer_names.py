@@ -8,10 +8,10 @@ import pytest
 
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
-from ccx_cli.probe.networks.layer_names import TABLE, layer_names, write_tree
+from ccx_cli.probe.networks.layer_names import TABLE, layer_names
 from ccx_cli.probe.networks.layers import list_layers
-from ccx_cli.probe.networks.naming_layers import name_layers, table_text
 from ccx_cli.probe.networks.torchvision_models import DEFAULT_LAYERS, MODELS
+from tools.name_layers import name_layers, table_text, write_tree
 
 
 @pytest.mark.parametrize("model", ["demo", "resnet18", "squeezenet1_1", "mobilenet_v3_small"])
@@ -60,4 +60,4 @@ def test_a_tree(
 @pytest.mark.slow
 def test_the_table_is_current() -> None:
     made = TABLE.read_text(encoding="utf-8")
-    assert made == table_text(), "run: python -m ccx_cli.probe.networks.naming_layers"
+    assert made == table_text(), "run: python -m tools.name_layers"

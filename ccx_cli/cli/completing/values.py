@@ -84,7 +84,7 @@ def models(ctx: typer.Context, incomplete: str) -> Offered:
     from ccx_cli.probe.networks.torchvision_models import MODELS
 
     if incomplete.startswith(OF_TIMM):
-        from ccx_cli.probe.networks.timm_names import timm_names
+        from ccx_cli.probe.networks.timm_networks import timm_names
 
         return [(f"{OF_TIMM}{name}", "") for name in timm_names()]
     known = [(name, "") for name in MODELS if name.startswith(incomplete)]

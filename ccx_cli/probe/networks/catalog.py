@@ -11,11 +11,14 @@ from pathlib import Path
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.own_networks import is_own, read_arguments, resolve_own
-from ccx_cli.probe.networks.preprocessing import own_preprocessing
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_preprocessing, timm_size
-from ccx_cli.probe.networks.torchvision_models import DEFAULT_LAYERS, DEMO_CLASSES, MODELS
-from ccx_cli.probe.weights.pretrained import check_pretrained, usual_weights
-from ccx_cli.probe.weights.weight_files import weights_file
+from ccx_cli.probe.networks.torchvision_models import (
+    DEFAULT_LAYERS,
+    DEMO_CLASSES,
+    MODELS,
+    own_preprocessing,
+)
+from ccx_cli.probe.weights.weight_files import check_pretrained, usual_weights, weights_file
 
 
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:

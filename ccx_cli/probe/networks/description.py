@@ -21,8 +21,8 @@ from ccx_cli.probe.networks.own_networks import (
     short_name,
     source_sha256,
 )
-from ccx_cli.probe.networks.preprocessing import Channels
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name, timm_weights_sha256
+from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
 
 SINGLE = "single"

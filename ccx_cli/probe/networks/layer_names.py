@@ -1,28 +1,25 @@
-"""The layers of the networks that ccx knows by name, told without building them.
+"""The layers of the networks that ccx knows by name, read from a table: imports no torch.
 
 ``layer_names.txt`` has one line for each set of layers: the models, a colon, and a tree of names.
 ``layer1(0..1(conv relu))`` is ``layer1``, ``layer1.0``, ``layer1.0.conv`` and so on; a name that
-ends in ``-`` is no layer itself, it only holds some. The file is written by
-``python -m ccx_cli.probe.networks.naming_layers``.
+ends in ``-`` is no layer itself, it only holds some. ``python -m tools.name_layers`` writes it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("layer_names.txt")
 
 _TOKEN = re.compile(r"[()]|[^\s()]+")
-_NUMBERED = re.compile(r"(|.*\D)(0|[1-9]\d*)", re.DOTALL)
 _NUMBERS = re.compile(r"(.*?)(\d+)\.\.(\d+)")
 
 
 def layer_names(model: str) -> list[str]:
-    """Return what ``--layer`` takes for a model of ``catalog.MODELS``, in the network's order.
+    """Return what ``--layer`` takes for a model of ``MODELS``, in the network's order.
 
     Nothing for a model that the table does not know.
     """
@@ -32,22 +29,6 @@ def layer_names(model: str) -> list[str]:
             parts = iter(_TOKEN.findall(text))
             return [name for name, is_layer in _unfold(list(_children(parts)), "") if is_layer]
     return []
-
-
-def write_tree(names: list[str]) -> str:
-    """Write the names of layers as a line of the table has them.
-
-    Parameters
-    ----------
-    names
-        Dotted paths, those within a module one after another.
-    """
-    tree: dict[str, Any] = {}
-    for name in names:
-        node = tree
-        for part in name.split("."):
-            node = node.setdefault(part, {})
-    return _folded(tree, "", set(names))
 
 
 def _children(parts: Iterator[str]) -> Iterator[tuple[list[str], bool, list[Any]]]:
@@ -81,27 +62,3 @@ def _unfold(
         for name in names:
             yield before + name, is_layer
             yield from _unfold(held, f"{before}{name}.")
-
-
-def _folded(tree: dict[str, Any], before: str, layers: set[str]) -> str:
-    """Write a module's children; numbered ones that follow each other and look alike as one."""
-    written = []
-    for place, (name, held) in enumerate(tree.items()):
-        inside = _folded(held, f"{before}{name}.", layers)
-        ending = ("" if before + name in layers else "-") + (f"({inside})" if inside else "")
-        number = _NUMBERED.fullmatch(name)
-        # Neighbours whose numbers grow with their places are of one group.
-        stem, start = (number[1], int(number[2]) - place) if number else (name, -1 - place)
-        written.append((stem, start, ending, name))
-    return " ".join(
-        _group([name for *_, name in group]) + ending
-        for (_, _, ending), group in groupby(written, lambda one: one[:3])
-    )
-
-
-def _group(names: list[str]) -> str:
-    if len(names) == 1:
-        return names[0]
-    last = _NUMBERED.fullmatch(names[-1])
-    assert last is not None
-    return f"{names[0]}..{last[2]}"

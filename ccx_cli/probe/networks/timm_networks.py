@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.probe.networks.own_networks import OF_TIMM, read_arguments, state_sha256
-from ccx_cli.probe.networks.preprocessing import Preprocessing
+from ccx_cli.probe.networks.torchvision_models import Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,3 +144,18 @@ def _timm(model: str) -> ModuleType:
 def _said(error: BaseException) -> str:
     text = " ".join(str(error).split())[:200].rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_REGISTERED = re.compile(rb"^@register_model\b[^\n]*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)
+
+
+def timm_names() -> list[str]:
+    """Return the names that timm registers, sorted; nothing where it is not installed."""
+    found = importlib.util.find_spec("timm")
+    if found is None:
+        return []
+    names: set[str] = set()
+    for folder in found.submodule_search_locations or ():
+        for file in Path(folder, "models").glob("*.py"):
+            names.update(name.decode() for name in _REGISTERED.findall(file.read_bytes()))
+    return sorted(names)
