@@ -33,7 +33,7 @@ from benchmarks.unit_maps import benchmark_unit
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 
 PACKAGE = "compositional_explanations"
@@ -168,7 +168,7 @@ def _compare_range(
     bitmap = in_range.numpy()
 
     def search() -> float:
-        best = find_optimum(data, _hits(index, bitmap), settings).best
+        best = find_optimum(RangeCounts(data, _hits(index, bitmap)), settings).best
         return 0.0 if best is None else best.iou
 
     iou = search()

@@ -24,7 +24,7 @@ from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.strategy import Strategy
@@ -184,7 +184,7 @@ def measure_plain(out: Path, images: int, concepts: int, path: Path) -> PlainCos
 
     def ours() -> list[float]:
         hits = count_hits(maps, ranges, index)
-        found = [beam_search(data, each, settings).best for each in hits.per_set]
+        found = [beam_search(RangeCounts(data, each), settings).best for each in hits.per_set]
         return [0.0 if best is None else best.iou for best in found]
 
     our_iou = ours()

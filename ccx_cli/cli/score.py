@@ -177,14 +177,14 @@ def _add_best(
 ) -> None:
     """Put the best formula of each range beside what was written for it."""
     from ccx_cli.search.chains import sets_in
-    from ccx_cli.search.counts import count_data
+    from ccx_cli.search.counts import RangeCounts, count_data
     from ccx_cli.search.explanation import ConceptNames
     from ccx_cli.search.optimum import OptimumSettings, find_optimum
 
     counts = count_data(index)
     names = ConceptNames(index.concepts, index.name_of)
     for cluster, in_range in enumerate(hits):
-        best = find_optimum(counts, in_range, OptimumSettings()).best
+        best = find_optimum(RangeCounts(counts, in_range), OptimumSettings()).best
         written = [record for record in records if record["cluster"] == cluster]
         for record, formula in zip(written, formulas, strict=True):
             record["best_formula"] = None if best is None else names.text(best)

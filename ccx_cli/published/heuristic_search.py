@@ -33,7 +33,7 @@ from ccx_cli.search.chains import (
     rows_of_beam,
     sets_in,
 )
-from ccx_cli.search.counts import DataCounts, concept_rows, pair_hits, single_counts
+from ccx_cli.search.counts import Counts, DataCounts, RangeCounts
 from ccx_cli.search.strategy import Answer
 
 Estimator = Callable[[Chain], NDArray[np.float64]]
@@ -41,7 +41,7 @@ Estimator = Callable[[Chain], NDArray[np.float64]]
 
 
 def heuristic_search(
-    data: DataCounts, hits: NDArray[np.int32], settings: BeamSettings, estimator: Estimator
+    counts: RangeCounts, settings: BeamSettings, estimator: Estimator
 ) -> BeamResult:
     """Search with a beam that visits candidates in the order of their estimates.
 
@@ -52,10 +52,8 @@ def heuristic_search(
 
     Parameters
     ----------
-    data
-        The dataset's counts.
-    hits
-        ``(n_sets,)`` int32, pixels in range by label set.
+    counts
+        The range; all concepts and operators are used.
     settings
         Length and width.
     estimator
@@ -66,32 +64,23 @@ def heuristic_search(
     BeamResult
         ``visited`` counts the formulas of two concepts and more whose exact IoU was asked for.
     """
-    in_range = int(hits.sum(dtype=np.int64))
-    if in_range == 0 or data.n_concepts == 0:
+    if counts.in_range == 0 or counts.data.n_concepts == 0:
         return BeamResult(None, 0)
-    pairs = pair_hits(data, hits)
-    singles = single_counts(data, pairs)
-    starts = Extensions(None, Operator.OR, singles, singles.iou(in_range))
-    beam = distinct(starts.scored(int(concept)) for concept in np.flatnonzero(singles.hits))
+    starts = Extensions.of_singles(counts)
+    beam = distinct(starts.scored(int(concept)) for concept in np.flatnonzero(counts.singles.hits))
     beam = beam[: 1 if settings.length == 1 else 2 * settings.beam_limit]
     levels = beam[:1]
-    rows = {each.chain: concept_rows(data, pairs, each.chain.concepts[0]) for each in beam}
+    rows: dict[Chain, Counts] = {}
     visited = 0
     for length in range(2, settings.length + 1):
-        last = length == settings.length
+        rows = rows_of_beam(beam, rows, counts)
         parents = [member for member in beam if len(member.chain) == length - 1]
-        candidates = [
-            extensions(member, rows[member.chain], singles, in_range, Operator)
-            for member in parents
-        ]
+        candidates = [extensions(member, rows[member.chain], counts) for member in parents]
         estimates = [estimator(member.chain) for member in parents]
-        beam, seen = _visit(
-            beam, parents, candidates, estimates, 1 if last else settings.beam_limit
-        )
+        capacity = 1 if length == settings.length else settings.beam_limit
+        beam, seen = _visit(beam, parents, candidates, estimates, capacity)
         visited += seen
         levels += beam[:1]
-        if not last:
-            rows = rows_of_beam(beam, rows, data, pairs, hits)
     return BeamResult(beam[0] if beam else None, visited, tuple(levels))
 
 
@@ -231,7 +220,8 @@ class HeuristicStrategy:
         per_local
             ``(n_local,)`` int32, by row of the images' tables.
         """
-        found = heuristic_search(data, hits, self.settings, self._estimator(data, per_local))
+        estimator = self._estimator(data, per_local)
+        found = heuristic_search(RangeCounts(data, hits), self.settings, estimator)
         return Answer(found.best, tuple((best, False) for best in found.levels), found.visited)
 
     def _estimator(self, data: DataCounts, per_local: NDArray[np.int32]) -> Estimator:

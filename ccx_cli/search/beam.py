@@ -15,10 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
-from ccx_cli.formulas.formula import Operator
-from ccx_cli.search.branch_and_bound import BranchAndBound
-from ccx_cli.search.chains import Extensions, Scored, distinct, extensions, rows_of_beam
-from ccx_cli.search.counts import DataCounts, concept_rows, pair_hits, single_counts
+from ccx_cli.search.chains import (
+    Chain,
+    Extensions,
+    Scored,
+    distinct,
+    extensions,
+    reordered,
+    rows_of_beam,
+)
+from ccx_cli.search.counts import Counts, DataCounts, RangeCounts
 from ccx_cli.search.space import SearchSpace, check_length, space_identity
 from ccx_cli.search.strategy import Answer
 
@@ -63,62 +69,31 @@ class BeamResult:
     levels: tuple[Scored, ...] = ()
 
 
-def beam_search(
-    data: DataCounts,
-    hits: NDArray[np.int32],
-    settings: BeamSettings,
-    space: SearchSpace | None = None,
-    pairs: NDArray[np.int64] | None = None,
-) -> BeamResult:
+def beam_search(counts: RangeCounts, settings: BeamSettings) -> BeamResult:
     """Find a formula of large IoU.
 
     Formulas that hold on the same label sets count once. Ties break to the shorter formula, then
     to lower label numbers, then in the order of ``Operator``.
-
-    Parameters
-    ----------
-    data
-        The dataset's counts.
-    hits
-        ``(n_sets,)`` int32, pixels in range by label set.
-    settings
-        Length and width.
-    space
-        Concepts and operators to use; all by default.
-    pairs
-        ``pair_hits`` of the same hits, where they are known already.
-
-    Returns
-    -------
-    BeamResult
     """
-    in_range = int(hits.sum(dtype=np.int64))
-    if in_range == 0 or data.n_concepts == 0:
+    if counts.in_range == 0 or counts.data.n_concepts == 0:
         return BeamResult(None, 0)
-    space = space or SearchSpace.whole(data.n_concepts)
-    if pairs is None:
-        pairs = pair_hits(data, hits)
-    singles = single_counts(data, pairs)
-    starts = _allowed(Extensions(None, Operator.OR, singles, singles.iou(in_range)), space)
-    visited = len(space.concepts)
+    starts = Extensions.of_singles(counts)
+    _exclude(starts, counts.space)
+    visited = len(counts.space.concepts)
     beam = _best([], [starts], 1 if settings.length == 1 else 2 * settings.beam_limit)
     levels = beam[:1]
-    rows = {each.chain: concept_rows(data, pairs, each.chain.concepts[0]) for each in beam}
+    rows: dict[Chain, Counts] = {}
     for length in range(2, settings.length + 1):
-        last = length == settings.length
-        candidates = [
-            _allowed(extended, space)
-            for member in beam
-            if len(member.chain) == length - 1
-            for extended in extensions(
-                member, rows[member.chain], singles, in_range, space.operators
-            )
-        ]
+        rows = rows_of_beam(beam, rows, counts)
+        candidates = []
+        for member in beam:
+            if len(member.chain) == length - 1:
+                candidates += extensions(member, rows[member.chain], counts)
+        for extended in candidates:
+            _exclude(extended, counts.space)
         visited += sum(int((extended.iou >= 0).sum()) for extended in candidates)
-        beam = _best(beam, candidates, 1 if last else settings.beam_limit)
+        beam = _best(beam, candidates, 1 if length == settings.length else settings.beam_limit)
         levels += beam[:1]
-        if not last:
-            rows = rows_of_beam(beam, rows, data, pairs, hits)
     return BeamResult(beam[0] if beam else None, visited, tuple(levels))
 
 
@@ -143,18 +118,17 @@ class BeamStrategy:
 
     def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
         """Search one range with a beam."""
-        tables = BranchAndBound.of(data, hits, self.space or SearchSpace.whole(data.n_concepts))
-        found = beam_search(data, hits, self.settings, self.space, tables.pairs)
-        levels = tuple((tables.in_best_order(best), False) for best in found.levels)
+        counts = RangeCounts(data, hits, self.space)
+        found = beam_search(counts, self.settings)
+        levels = tuple((reordered(best, counts), False) for best in found.levels)
         return Answer(levels[-1][0] if found.best else None, levels, found.visited)
 
 
-def _allowed(extended: Extensions, space: SearchSpace) -> Extensions:
+def _exclude(extended: Extensions, space: SearchSpace) -> None:
     """Give an IoU of -1 to the concepts that are not in the space, or in the chain already."""
     extended.iou[~space.mask] = -1.0
     if extended.parent is not None:
         extended.iou[list(extended.parent.concepts)] = -1.0
-    return extended
 
 
 def _best(old: list[Scored], candidates: list[Extensions], count: int) -> list[Scored]:

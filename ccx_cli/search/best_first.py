@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from ccx_cli.compiled import kernel
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, Extensions, Scored, distinct, sets_in
-from ccx_cli.search.counts import Counts, DataCounts, joined_sums, set_signature
-from ccx_cli.search.space import SearchSpace
+from ccx_cli.search.counts import Counts, RangeCounts, joined_sums, set_signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +70,14 @@ class _Children:
 
 
 def best_first_search(
-    data: DataCounts,
-    hits: NDArray[np.int32],
-    space: SearchSpace,
-    length: int,
-    floor: float,
-    node_limit: int,
-    seconds: float | None,
+    counts: RangeCounts, length: int, floor: float, node_limit: int, seconds: float | None
 ) -> BestFirstResult:
     """Find the best chain of at most ``length`` concepts, with a bound.
 
     Parameters
     ----------
-    data
-        The dataset's counts.
-    hits
-        ``(n_sets,)`` int32, pixels in range by label set.
-    space
-        Concepts and operators to use.
+    counts
+        The range and what may explain it.
     length
         Most concepts.
     floor
@@ -98,30 +87,24 @@ def best_first_search(
     seconds
         Time at most, or ``None``.
     """
-    return _Search(data, hits, space, length, floor).run(node_limit, seconds)
+    return _Search(counts, length, floor).run(node_limit, seconds)
 
 
 class _Search:
-    def __init__(
-        self,
-        data: DataCounts,
-        hits: NDArray[np.int32],
-        space: SearchSpace,
-        length: int,
-        floor: float,
-    ) -> None:
-        self.data, self.hits, self.space, self.length = data, hits, space, length
-        self.in_range = int(hits.sum(dtype=np.int64))
+    def __init__(self, counts: RangeCounts, length: int, floor: float) -> None:
+        self.data, self.hits, self.space = counts.data, counts.hits, counts.space
+        self.length, self.in_range = length, counts.in_range
         self.tau = self.best = floor
         self.found: list[Scored] = []
         self.seen: set[tuple[int, frozenset[int]]] = set()
+        data = counts.data
         everything = np.ones(len(data.sets), dtype=np.bool_)
         self.single = whole = self._rows(everything)
         # Sums of at most n_sets float64 terms err by at most n_sets units in the last place.
         self.slack = (
             4 * np.finfo(np.float64).eps * (len(data.sets) + 64) * float(data.sets.totals.sum())
         )
-        gains = np.sort(whole.gains[space.mask])[::-1]
+        gains = np.sort(whole.gains[self.space.mask])[::-1]
         self.most = np.concatenate([[0.0], np.cumsum(gains[: length + 1])])
         self.most = np.pad(self.most, (0, length + 2), mode="edge")
 

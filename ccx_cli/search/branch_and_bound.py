@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.search import branch_and_bound_kernel as kernel
 from ccx_cli.search import incumbent as inc
-from ccx_cli.search.chains import Chain, Scored, distinct, in_best_order, sets_in
-from ccx_cli.search.counts import (
-    DataCounts,
-    joined_signatures,
-    joined_sums,
-    pair_hits,
-    set_signatures,
-)
+from ccx_cli.search.chains import Chain, Scored, distinct
+from ccx_cli.search.counts import DataCounts, RangeCounts, joined_signatures, set_signatures
 from ccx_cli.search.space import SearchSpace
 
 PROVEN_LENGTH = 3
@@ -62,152 +56,100 @@ class Reached:
     nodes: int
 
 
-@dataclass(frozen=True)
-class BranchAndBound:
-    """The search over one range, and the tables it needs.
+def best_of(counts: RangeCounts, length: int, floor: Scored | None) -> Reached:
+    """Find the chains of ``length`` concepts that reach ``floor`` and that none beats."""
+    start = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
+    reached = _search(counts, length, *start, rising=True)
+    return replace(reached, formulas=tuple(f for f in reached.formulas if f.both))
 
-    Attributes
-    ----------
-    data
-        The dataset's counts.
-    space
-        Concepts and operators to use.
-    hits
-        ``(n_sets,)`` int32, pixels in range by label set.
-    pairs
-        ``(n_concepts, n_concepts)`` int64, pixels in range that carry both concepts.
-    in_range
-        Pixels in range.
-    """
 
-    data: DataCounts
-    space: SearchSpace
-    hits: NDArray[np.int32]
-    pairs: NDArray[np.int64]
-    in_range: int
+def all_reaching(counts: RangeCounts, length: int, iou: float) -> Reached:
+    """Find all chains of ``length`` concepts with at least this IoU."""
+    return _search(counts, length, 0, 0, iou, rising=False)
 
-    @classmethod
-    def of(cls, data: DataCounts, hits: NDArray[np.int32], space: SearchSpace) -> BranchAndBound:
-        """Count the pairs of a range."""
-        return cls(data, space, hits, pair_hits(data, hits), int(hits.sum(dtype=np.int64)))
 
-    def best_of(self, length: int, floor: Scored | None) -> Reached:
-        """Find the chains of ``length`` concepts that reach ``floor`` and that none beats."""
-        if self.in_range == 0:
-            return Reached((), 0, 0, 0)
-        start = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
-        reached = self._run(length, *start, rising=True)
-        return replace(reached, formulas=tuple(f for f in reached.formulas if f.both))
-
-    def reaching(self, length: int, iou: float) -> Reached:
-        """Find all chains of ``length`` concepts with at least this IoU."""
-        if self.in_range == 0:
-            return Reached((), 0, 0, 0)
-        return self._run(length, 0, 0, iou, rising=False)
-
-    def beats(self, a: Scored, b: Scored) -> bool:
-        """Compare two IoUs exactly, in whole numbers."""
-        a_union, b_union = self.in_range + a.total - a.both, self.in_range + b.total - b.both
-        return a.both * b_union > b.both * a_union
-
-    def in_best_order(self, formula: Scored) -> Scored:
-        """Reorder a formula's chain so that its prefixes score best."""
-        return replace(formula, chain=in_best_order(formula.chain, self.iou_of))
-
-    def iou_of(self, chain: Chain) -> float:
-        """IoU of any chain; of one or two concepts from the tables."""
-        if len(chain) <= 2:
-            both, total = (self._count(chain, table) for table in (self.pairs, self.data.totals))
+def _search(
+    counts: RangeCounts, length: int, both: int, total: int, iou: float, *, rising: bool
+) -> Reached:
+    if counts.in_range == 0:
+        return Reached((), 0, 0, 0)
+    data, sets = counts.data, counts.data.sets
+    # A sum of n float64 terms errs by at most n units in its last place; the sums of a bound
+    # have fewer terms than there are label sets, none above the number of pixels.
+    slack = 8 * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
+    state = np.zeros(inc.STATE, dtype=np.int64)
+    state[[inc.BEST_HITS, inc.BEST_TOTAL, inc.RISING]] = both, total, rising
+    incumbent = inc.Incumbent(
+        counts.in_range,
+        state,
+        np.array([iou, iou * counts.in_range - slack]),
+        slack,
+        np.empty((CAPACITY, 6), dtype=np.int64),
+    )
+    members = counts.space.concepts
+    if length < PROVEN_LENGTH:
+        none = np.empty((0, 0))
+        tables = inc.Pairs(counts.pairs, data.totals, none, none)
+        if length == 1:
+            kernel.search_singles(members, tables, incumbent)
         else:
-            holds = sets_in(chain, self.data)
-            both = int(self.hits[holds].sum(dtype=np.int64))
-            total = int(self.data.sets.totals[holds].sum())
-        union = self.in_range + total - both
-        return both / union if union else 0.0
-
-    @staticmethod
-    def _count(chain: Chain, table: NDArray[np.int64]) -> int:
-        """Count the pixels of a chain of one or two concepts from a table of pairs."""
-        if len(chain) == 1:
-            return int(table[chain.concepts[0], chain.concepts[0]])
-        a, b = chain.concepts
-        return int(joined_sums(chain.operators[0], table[a, a], table[b, b], table[a, b]))
-
-    def _run(self, length: int, both: int, total: int, iou: float, *, rising: bool) -> Reached:
-        data, sets = self.data, self.data.sets
-        # A sum of n float64 terms errs by at most n units in its last place; the sums of a bound
-        # have fewer terms than there are label sets, none above the number of pixels.
-        slack = 8 * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
-        state = np.zeros(inc.STATE, dtype=np.int64)
-        state[[inc.BEST_HITS, inc.BEST_TOTAL, inc.RISING]] = both, total, rising
-        incumbent = inc.Incumbent(
-            self.in_range,
-            state,
-            np.array([iou, iou * self.in_range - slack]),
-            slack,
-            np.empty((CAPACITY, 6), dtype=np.int64),
+            kernel.search_pairs(members, _allowed(counts.space), tables, incumbent)
+    else:
+        gain = kernel.positive_pairs(
+            sets.indptr, sets.labels, counts.hits, sets.totals, iou, data.n_concepts
         )
-        members = self.space.concepts
-        if length < PROVEN_LENGTH:
-            none = np.empty((0, 0))
-            tables = inc.Pairs(self.pairs, data.totals, none, none)
-            if length == 1:
-                kernel.search_singles(members, tables, incumbent)
-            else:
-                kernel.search_pairs(members, self._allowed(), tables, incumbent)
-        else:
-            gain = kernel.positive_pairs(
-                sets.indptr, sets.labels, self.hits, sets.totals, iou, data.n_concepts
-            )
-            weight = self.pairs - iou * (data.totals - self.pairs)
-            tables = inc.Pairs(self.pairs, data.totals, weight, gain)
-            order = np.argsort(-gain.diagonal()[members], kind="stable")
-            label_sets = inc.Sets(
-                sets.indptr,
-                sets.labels,
-                data.postings.indptr,
-                data.postings.sets,
-                self.hits,
-                sets.totals,
-            )
-            kernel.search_triples(members[order], self._allowed(), label_sets, tables, incumbent)
-        formulas = distinct(self._formula(row) for row in incumbent.kept[: state[inc.KEPT]])
-        lost, raised, triples = state[[inc.LOST, inc.RAISED, inc.TRIPLES]].tolist()
-        return Reached(tuple(formulas), lost, raised, triples)
+        weight = counts.pairs - iou * (data.totals - counts.pairs)
+        tables = inc.Pairs(counts.pairs, data.totals, weight, gain)
+        order = np.argsort(-gain.diagonal()[members], kind="stable")
+        label_sets = inc.Sets(
+            sets.indptr,
+            sets.labels,
+            data.postings.indptr,
+            data.postings.sets,
+            counts.hits,
+            sets.totals,
+        )
+        kernel.search_triples(members[order], _allowed(counts.space), label_sets, tables, incumbent)
+    formulas = distinct(_formula(counts, row) for row in incumbent.kept[: state[inc.KEPT]])
+    lost, raised, triples = state[[inc.LOST, inc.RAISED, inc.TRIPLES]].tolist()
+    return Reached(tuple(formulas), lost, raised, triples)
 
-    def _allowed(self) -> NDArray[np.bool_]:
-        allowed = np.zeros(inc.N_FORMS, dtype=np.bool_)
-        for form, operators in _OPERATORS.items():
-            allowed[form] = set(operators) <= set(self.space.operators)
-        return allowed
 
-    def _formula(self, row: NDArray[np.int64]) -> Scored:
-        form, a, b, c, both, total = (int(value) for value in row)
-        operators = _OPERATORS[form]
-        concepts = [a, b, c][: len(operators) + 1]
-        # Where the order of the first two, or of the last two, does not matter, lower labels lead.
-        if operators[:1] in ((Operator.OR,), (Operator.AND,)):
-            concepts[:2] = sorted(concepts[:2])
-        if form in (inc.OR_OR, inc.AND_AND):
-            concepts.sort()
-        if form == inc.NOT_NOT:
-            concepts[1:] = sorted(concepts[1:])
-        chain = Chain(tuple(concepts), operators)
-        iou = both / (self.in_range + total - both)
-        return Scored(chain, both, total, iou, self._signature(chain))
+def _allowed(space: SearchSpace) -> NDArray[np.bool_]:
+    allowed = np.zeros(inc.N_FORMS, dtype=np.bool_)
+    for form, operators in _OPERATORS.items():
+        allowed[form] = set(operators) <= set(space.operators)
+    return allowed
 
-    def _signature(self, chain: Chain) -> int:
-        """Signature of the label sets in a chain, from its concepts, pairs and triple."""
-        x = self.data.signatures
-        a, b, c = (*chain.concepts, -1, -1)[:3]
-        if len(chain) == 1:
-            return int(x[a, a])
-        first = chain.operators[0]
-        either = int(joined_signatures(first, x[a, a], x[b, b], x[a, b]))
-        if len(chain) == 2:
-            return either
-        abc = 0
-        if self.data.totals[a, b] and self.data.totals[a, c] and self.data.totals[b, c]:
-            abc = set_signatures(self.data, a, b, c)
-        both = joined_signatures(first, int(x[a, c]), int(x[b, c]), abc)
-        return int(joined_signatures(chain.operators[1], either, int(x[c, c]), both))
+
+def _formula(counts: RangeCounts, row: NDArray[np.int64]) -> Scored:
+    form, a, b, c, both, total = (int(value) for value in row)
+    operators = _OPERATORS[form]
+    concepts = [a, b, c][: len(operators) + 1]
+    # Where the order of the first two, or of the last two, does not matter, lower labels lead.
+    if operators[:1] in ((Operator.OR,), (Operator.AND,)):
+        concepts[:2] = sorted(concepts[:2])
+    if form in (inc.OR_OR, inc.AND_AND):
+        concepts.sort()
+    if form == inc.NOT_NOT:
+        concepts[1:] = sorted(concepts[1:])
+    chain = Chain(tuple(concepts), operators)
+    iou = both / (counts.in_range + total - both)
+    return Scored(chain, both, total, iou, _signature(counts.data, chain))
+
+
+def _signature(data: DataCounts, chain: Chain) -> int:
+    """Signature of the label sets in a chain, from its concepts, pairs and triple."""
+    x = data.signatures
+    a, b, c = (*chain.concepts, -1, -1)[:3]
+    if len(chain) == 1:
+        return int(x[a, a])
+    first = chain.operators[0]
+    either = int(joined_signatures(first, x[a, a], x[b, b], x[a, b]))
+    if len(chain) == 2:
+        return either
+    abc = 0
+    if data.totals[a, b] and data.totals[a, c] and data.totals[b, c]:
+        abc = set_signatures(data, a, b, c)
+    both = joined_signatures(first, int(x[a, c]), int(x[b, c]), abc)
+    return int(joined_signatures(chain.operators[1], either, int(x[c, c]), both))

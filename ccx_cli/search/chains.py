@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import Concept, Formula, Operator, join
-from ccx_cli.search.counts import Counts, DataCounts, concept_rows, intersection_rows
+from ccx_cli.search.counts import Counts, DataCounts, RangeCounts, joined_sums
 
 # The truth table of a concept alone; its other table of one, a leading NOT, starts no chain.
 _CONCEPT = 0b10
@@ -69,6 +69,12 @@ class Scored:
     iou: float
     signature: int
 
+    def beats(self, other: Scored, in_range: int) -> bool:
+        """Compare two IoUs with a range of ``in_range`` pixels exactly, in whole numbers."""
+        own_union = in_range + self.total - self.both
+        other_union = in_range + other.total - other.both
+        return self.both * other_union > other.both * own_union
+
     def counts(self) -> Counts:
         """Return the counts, as scalars that extend to any shape."""
         return Counts(
@@ -127,6 +133,11 @@ class Extensions:
     counts: Counts
     iou: NDArray[np.float64]
 
+    @classmethod
+    def of_singles(cls, counts: RangeCounts) -> Extensions:
+        """Count the concepts alone."""
+        return cls(None, Operator.OR, counts.singles, counts.singles.iou(counts.in_range))
+
     def scored(self, concept: int) -> Scored:
         """Return the chain that ends with a concept."""
         parent, counts = self.parent, self.counts
@@ -139,73 +150,63 @@ class Extensions:
         )
 
 
-def extensions(
-    member: Scored, rows: Counts, singles: Counts, in_range: int, operators: Iterable[Operator]
-) -> list[Extensions]:
-    """Count every extension of a chain.
-
-    Parameters
-    ----------
-    member
-        The chain.
-    rows
-        Of the chain, see ``Counts``.
-    singles
-        Of every concept alone.
-    in_range
-        Pixels in range.
-    operators
-        Those to join with.
-    """
+def extensions(member: Scored, rows: Counts, counts: RangeCounts) -> list[Extensions]:
+    """Count every extension of a chain, whose ``rows`` are known, by the operators allowed."""
     own = member.counts()
     found = []
-    for operator in operators:
-        counts = own.joined(operator, singles, rows)
-        found.append(Extensions(member.chain, operator, counts, counts.iou(in_range)))
+    for operator in counts.space.operators:
+        joined = own.joined(operator, counts.singles, rows)
+        found.append(Extensions(member.chain, operator, joined, joined.iou(counts.in_range)))
     return found
 
 
 def rows_of_beam(
-    beam: Iterable[Scored],
-    known: Mapping[Chain, Counts],
-    data: DataCounts,
-    pairs: NDArray[np.int64],
-    hits: NDArray[np.int32],
+    beam: Iterable[Scored], known: Mapping[Chain, Counts], counts: RangeCounts
 ) -> dict[Chain, Counts]:
-    """Return the rows of the beam's chains, of which the rows or those of the parent are known."""
+    """Return the rows of the beam's chains; ``known`` has them, or those of the parents."""
     rows = {}
     for chain in (member.chain for member in beam):
-        if chain in known:
+        if len(chain) == 1:
+            rows[chain] = counts.rows(chain.concepts[0])
+        elif chain in known:
             rows[chain] = known[chain]
-            continue
-        parent, concept = Chain(chain.concepts[:-1], chain.operators[:-1]), chain.concepts[-1]
-        rows[chain] = extended_rows(
-            parent,
-            known[parent],
-            chain.operators[-1],
-            concept,
-            concept_rows(data, pairs, concept),
-            data,
-            hits,
-        )
+        else:
+            parent = Chain(chain.concepts[:-1], chain.operators[:-1])
+            rows[chain] = extended_rows(parent, known[parent], chain, counts)
     return rows
 
 
-def extended_rows(
-    chain: Chain,
-    rows: Counts,
-    operator: Operator,
-    concept: int,
-    rows_of_concept: Counts,
-    data: DataCounts,
-    hits: NDArray[np.int32],
-) -> Counts:
-    """Rows of ``chain op concept`` from the rows of both, by inclusion and exclusion."""
-    both = intersection_rows(data, sets_in(chain, data), concept, hits)
-    return rows.joined(operator, rows_of_concept, both)
+def extended_rows(parent: Chain, rows: Counts, chain: Chain, counts: RangeCounts) -> Counts:
+    """Rows of a chain from those of its parent, by inclusion and exclusion."""
+    concept = chain.concepts[-1]
+    both = counts.rows_with(sets_in(parent, counts.data), concept)
+    return rows.joined(chain.operators[-1], counts.rows(concept), both)
 
 
-def in_best_order(chain: Chain, iou_of: Callable[[Chain], float]) -> Chain:
+def iou_of(chain: Chain, counts: RangeCounts) -> float:
+    """IoU of any chain; of one or two concepts from the tables."""
+    if len(chain) <= 2:
+        a, b = chain.concepts[0], chain.concepts[-1]
+        operator = chain.operators[0] if chain.operators else Operator.AND
+        both, total = (
+            int(joined_sums(operator, table[a, a], table[b, b], table[a, b]))
+            for table in (counts.pairs, counts.data.totals)
+        )
+    else:
+        holds = sets_in(chain, counts.data)
+        both = int(counts.hits[holds].sum(dtype=np.int64))
+        total = int(counts.data.sets.totals[holds].sum())
+    union = counts.in_range + total - both
+    return both / union if union else 0.0
+
+
+def reordered(formula: Scored, counts: RangeCounts) -> Scored:
+    """Write a formula's chain ``in_best_order``."""
+    chain = in_best_order(formula.chain, lambda prefix: iou_of(prefix, counts))
+    return replace(formula, chain=chain)
+
+
+def in_best_order(chain: Chain, score_of: Callable[[Chain], float]) -> Chain:
     """Return the equivalent left chain whose prefixes score best.
 
     ``(a AND NOT b) AND c`` and ``(a AND c) AND NOT b`` are one formula. Studies ask for its left
@@ -216,7 +217,7 @@ def in_best_order(chain: Chain, iou_of: Callable[[Chain], float]) -> Chain:
     ----------
     chain
         Any left chain of distinct concepts.
-    iou_of
+    score_of
         Gives the IoU of a chain on the data; asked for prefixes only, once for each.
     """
     known: dict[tuple[tuple[int, ...], int], tuple[_Key, Chain] | None] = {}
@@ -242,7 +243,7 @@ def in_best_order(chain: Chain, iou_of: Callable[[Chain], float]) -> Chain:
 
     def score(prefix: Chain) -> float:
         if prefix not in scored:
-            scored[prefix] = iou_of(prefix)
+            scored[prefix] = score_of(prefix)
         return scored[prefix]
 
     found = best(chain.concepts, _truth_table(chain))

@@ -12,6 +12,7 @@ Formulas that hold on the same label sets are the same on this data. Each label 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets, Postings
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import Operator
+from ccx_cli.search.space import SearchSpace
 
 # Two IoUs are compared by products of a part and a union, neither of more than all pixels.
 MAX_PIXELS = 1 << 31
@@ -126,61 +128,64 @@ def count_data(index: ConceptIndex) -> DataCounts:
     return DataCounts(sets, index.postings, totals, signatures)
 
 
-def pair_hits(data: DataCounts, hits: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Count the pixels in range that carry both of two concepts.
+@dataclass(frozen=True)
+class RangeCounts:
+    """One range on a dataset: what a search works on.
 
-    Parameters
+    Attributes
     ----------
     data
         The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
-
-    Returns
-    -------
-    ``(n_concepts, n_concepts)`` int64, symmetric; singles on the diagonal.
+    allowed
+        Concepts and operators to use; ``None`` for all.
     """
-    return _pair_hits(data.sets.indptr, data.sets.labels, hits, data.n_concepts)
 
+    data: DataCounts
+    hits: NDArray[np.int32]
+    allowed: SearchSpace | None = None
 
-def single_counts(data: DataCounts, pairs: NDArray[np.int64]) -> Counts:
-    """Counts of every concept alone, ``(n_concepts,)``, from the ``pair_hits`` of a range."""
-    return Counts(pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal())
+    @cached_property
+    def in_range(self) -> int:
+        """``|N|``, pixels."""
+        return int(self.hits.sum(dtype=np.int64))
 
+    @cached_property
+    def pairs(self) -> NDArray[np.int64]:
+        """``(n_concepts, n_concepts)``, pixels in range that carry both of two concepts."""
+        sets = self.data.sets
+        return _pair_hits(sets.indptr, sets.labels, self.hits, self.data.n_concepts)
 
-def concept_rows(data: DataCounts, pairs: NDArray[np.int64], concept: int) -> Counts:
-    """Rows of one concept, from the ``pair_hits`` of a range."""
-    return Counts(pairs[concept], data.totals[concept], data.signatures[concept])
+    @cached_property
+    def space(self) -> SearchSpace:
+        """Concepts and operators to use."""
+        return self.allowed or SearchSpace.whole(self.data.n_concepts)
 
+    @cached_property
+    def singles(self) -> Counts:
+        """Counts of every concept alone, ``(n_concepts,)``."""
+        data = self.data
+        return Counts(self.pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal())
 
-def intersection_rows(
-    data: DataCounts, holds: NDArray[np.bool_], concept: int, hits: NDArray[np.int32]
-) -> Counts:
-    """Rows of ``f & concept``: the counts of ``f & concept & c`` for every concept ``c``.
+    def rows(self, concept: int) -> Counts:
+        """Rows of one concept, by its position in the index."""
+        return Counts(self.pairs[concept], self.data.totals[concept], self.data.signatures[concept])
 
-    Parameters
-    ----------
-    data
-        The dataset's counts.
-    holds
-        ``(n_sets,)`` bool, the label sets in ``f``.
-    concept
-        Its position in the index.
-    hits
-        ``(n_sets,)`` int32, pixels in range by label set.
-    """
-    sets = data.sets
-    return Counts(
-        *_intersection_rows(
-            holds,
-            data.postings.of(concept),
-            sets.indptr,
-            sets.labels,
-            sets.totals,
-            hits,
-            data.n_concepts,
+    def rows_with(self, holds: NDArray[np.bool_], concept: int) -> Counts:
+        """Rows of ``f & concept``, where ``holds``, ``(n_sets,)`` bool, are the label sets in f."""
+        sets = self.data.sets
+        return Counts(
+            *_intersection_rows(
+                holds,
+                self.data.postings.of(concept),
+                sets.indptr,
+                sets.labels,
+                sets.totals,
+                self.hits,
+                self.data.n_concepts,
+            )
         )
-    )
 
 
 @kernel

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.best_first import best_first_search
-from ccx_cli.search.branch_and_bound import PROVEN_LENGTH, BranchAndBound, Reached
-from ccx_cli.search.chains import Scored, distinct
-from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.branch_and_bound import PROVEN_LENGTH, Reached, all_reaching, best_of
+from ccx_cli.search.chains import Scored, distinct, reordered
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.space import SearchSpace, check_length, space_identity
 from ccx_cli.search.strategy import Answer, Proof
 
@@ -149,43 +149,21 @@ class OptimalStrategy:
 
     def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
         """Search one range until its best formula is proven, or a limit is reached."""
-        found = find_optimum(data, hits, self.settings, self.space)
+        counts = RangeCounts(data, hits, self.space)
+        found = find_optimum(counts, self.settings)
         levels = tuple((level.best[0], level.proven) for level in found.levels)
         near, within = None, self.settings.within
         if within is not None and found.best is not None:
             threshold = found.best.iou * (1 - within)
-            formulas, more = near_optima(data, hits, self.settings.length, threshold, self.space)
+            formulas, more = near_optima(counts, self.settings.length, threshold)
             best = found.best.signature
             near = tuple(each for each in formulas if each.signature != best), more
         return Answer(found.best, levels, found.nodes, found, near)
 
 
-def find_optimum(
-    data: DataCounts,
-    hits: NDArray[np.int32],
-    settings: OptimumSettings,
-    space: SearchSpace | None = None,
-) -> Optimum:
-    """Find the left chain of largest IoU, with a proof.
-
-    Parameters
-    ----------
-    data
-        The dataset's counts.
-    hits
-        ``(n_sets,)`` int32, pixels in range by label set.
-    settings
-        Length and limits.
-    space
-        Concepts and operators to use; all by default.
-
-    Returns
-    -------
-    Optimum
-    """
-    space = space or SearchSpace.whole(data.n_concepts)
-    tables = BranchAndBound.of(data, hits, space)
-    first = tables.best_of(1, None)
+def find_optimum(counts: RangeCounts, settings: OptimumSettings) -> Optimum:
+    """Find the left chain of largest IoU, with a proof."""
+    first = best_of(counts, 1, None)
     if not first.formulas:
         return Optimum(
             score=0.0,
@@ -197,41 +175,32 @@ def find_optimum(
             best=None,
             levels=(),
         )
-    top = first.formulas[0]
-    levels = [Level(1, first.formulas, top.iou, True, first.more)]
+    levels = [Level(1, first.formulas, first.formulas[0].iou, True, first.more)]
     rounds, nodes = 0, 0
     started = time.monotonic()
     for length in range(2, settings.length + 1):
         shorter = levels[-1]
         floor = shorter.best[0]
         if length > 2:
-            beam = beam_search(data, hits, BeamSettings(length), space, tables.pairs).best
-            floor = beam if beam is not None and tables.beats(beam, floor) else floor
+            beam = beam_search(counts, BeamSettings(length)).best
+            floor = beam if beam is not None and beam.beats(floor, counts.in_range) else floor
         if length <= PROVEN_LENGTH:
-            found = tables.best_of(length, floor)
+            found = best_of(counts, length, floor)
             bound = None
             rounds += found.raised
         else:
             left = settings.time_limit
             if left is not None:
                 left = max(0.0, left - (time.monotonic() - started))
-            longer = best_first_search(
-                data, hits, space, length, floor.iou, settings.node_limit, left
-            )
+            longer = best_first_search(counts, length, floor.iou, settings.node_limit, left)
             found = Reached(tuple(distinct([floor, *longer.found])), 0, 0, longer.nodes)
             bound = longer.bound
         nodes += found.nodes
-        levels.append(_level(tables, length, shorter, found, bound))
-    return _conclude(tables, levels, settings.length_penalty, rounds, nodes)
+        levels.append(_level(counts, length, shorter, found, bound))
+    return _conclude(counts, levels, settings.length_penalty, rounds, nodes)
 
 
-def near_optima(
-    data: DataCounts,
-    hits: NDArray[np.int32],
-    length: int,
-    iou: float,
-    space: SearchSpace | None = None,
-) -> tuple[tuple[Scored, ...], int]:
+def near_optima(counts: RangeCounts, length: int, iou: float) -> tuple[tuple[Scored, ...], int]:
     """Find all distinct chains of at most ``length`` concepts, three at most, that reach ``iou``.
 
     Returns
@@ -241,17 +210,17 @@ def near_optima(
     more
         How many there were beyond what can be kept.
     """
-    tables = BranchAndBound.of(data, hits, space or SearchSpace.whole(data.n_concepts))
-    reached = [tables.reaching(n, iou) for n in range(1, min(length, PROVEN_LENGTH) + 1)]
+    lengths = range(1, min(length, PROVEN_LENGTH) + 1)
+    reached = [all_reaching(counts, each, iou) for each in lengths]
     formulas = distinct(formula for found in reached for formula in found.formulas)
     return tuple(formulas), sum(found.more for found in reached)
 
 
 def _level(
-    tables: BranchAndBound, length: int, shorter: Level, found: Reached, bound: float | None
+    counts: RangeCounts, length: int, shorter: Level, found: Reached, bound: float | None
 ) -> Level:
     """Add what was found at one length to the best of the shorter ones, or replace them."""
-    if found.formulas and tables.beats(found.formulas[0], shorter.best[0]):
+    if found.formulas and found.formulas[0].beats(shorter.best[0], counts.in_range):
         best, more = found.formulas, found.more
     else:
         best, more = tuple(distinct([*shorter.best, *found.formulas])), shorter.more + found.more
@@ -261,12 +230,11 @@ def _level(
 
 
 def _conclude(
-    tables: BranchAndBound, levels: list[Level], penalty: float, rounds: int, nodes: int
+    counts: RangeCounts, levels: list[Level], penalty: float, rounds: int, nodes: int
 ) -> Optimum:
     """Choose the length that scores best, and write every best chain in its best order."""
     ordered = [
-        replace(level, best=(tables.in_best_order(level.best[0]), *level.best[1:]))
-        for level in levels
+        replace(level, best=(reordered(level.best[0], counts), *level.best[1:])) for level in levels
     ]
 
     def score(formula: Scored) -> float:

@@ -22,7 +22,7 @@ from ccx_cli.published.heuristics import (
 from ccx_cli.published.shapes import MaskShapes, Shapes, measure_concepts
 from ccx_cli.search.beam import BeamResult, BeamSettings, beam_search
 from ccx_cli.search.chains import Chain, sets_in
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
 
 if TYPE_CHECKING:
     from tests.dense_search import Mask, iou_of, mask_of, ranked
@@ -227,7 +227,7 @@ def test_the_search_visits_what_the_plain_one_does(
     in_range = np.random.default_rng(seed).random(len(pixels.pixels)) < 0.4
     data, hits = count_data(pixels.index()), pixels.hits_by_set(in_range)
     estimator = random_estimator(data.n_concepts, seed)
-    found = heuristic_search(data, hits, BeamSettings(length, beam_limit), estimator)
+    found = heuristic_search(RangeCounts(data, hits), BeamSettings(length, beam_limit), estimator)
     chain, visited = plain_search(pixels.masks, in_range, length, beam_limit, estimator)
     assert (None if found.best is None else found.best.chain) == chain
     assert found.visited == visited
@@ -245,7 +245,7 @@ def test_without_estimates_the_search_is_the_beam(
     data, hits = count_data(index), pixels.hits_by_set(in_range)
     strategy = HeuristicStrategy(Heuristic.NONE, BeamSettings(length, beam_limit), index, None)
     answer = strategy.answer(data, hits, np.zeros(0, dtype=np.int32))
-    found = beam_search(data, hits, BeamSettings(length, beam_limit))
+    found = beam_search(RangeCounts(data, hits), BeamSettings(length, beam_limit))
     assert [best.iou for best, _ in answer.levels] == [best.iou for best in found.levels]
     assert (answer.best is None) == (found.best is None)
 
@@ -322,7 +322,7 @@ def test_the_published_areas_visit_what_is_recorded(
         in_range = np.add.reduceat(hits.per_local[0].astype(np.int64), golden_index.offsets[:-1])
         estimator = uncapped_areas(golden_index, golden_counts, golden_shapes, in_range)
         settings = BeamSettings(3, 5)
-        found = heuristic_search(golden_counts, hits.per_set[0], settings, estimator)
+        found = heuristic_search(RangeCounts(golden_counts, hits.per_set[0]), settings, estimator)
         assert found.best is not None
         assert found.best.iou == pytest.approx(entry.iou, abs=1e-5)
         if keeps_a_single(found):

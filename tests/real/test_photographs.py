@@ -23,7 +23,7 @@ from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
 from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.store.lines import Record
 
@@ -105,7 +105,9 @@ def test_recorded_ranges_give_the_recorded_hits_and_ious(
         ranges = recorded["ranges"][f"{entry['unit']}/{entry['num_clusters']}"]
         maps = activations.unit(entry["unit"])
         hits = count_hits(maps, [Range.from_json(ranges[entry["cluster"]])], index)
-        found = beam_search(counts, hits.per_set[0], BeamSettings(entry["length"], 5)).best
+        found = beam_search(
+            RangeCounts(counts, hits.per_set[0]), BeamSettings(entry["length"], 5)
+        ).best
         hits_off.append(abs(int(hits.totals[0]) - entry["hits"]))
         iou_off.append(abs((found.iou if found else 0.0) - entry["iou"]))
     assert len(hits_off) == 96
@@ -124,7 +126,7 @@ def test_the_optimum_is_better_than_the_recorded_beam_in_21_of_48_ranges(
         ranges = recorded["ranges"][f"{entry['unit']}/{entry['num_clusters']}"]
         maps = activations.unit(entry["unit"])
         hits = count_hits(maps, [Range.from_json(ranges[entry["cluster"]])], index)
-        found = find_optimum(counts, hits.per_set[0], OptimumSettings())
+        found = find_optimum(RangeCounts(counts, hits.per_set[0]), OptimumSettings())
         assert found.proven
         assert found.best is not None
         # The program computed its IoU in float32.

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, extended_rows, sets_in
-from ccx_cli.search.counts import Counts, DataCounts, count_data, intersection_rows, pair_hits
+from ccx_cli.search.counts import (
+    Counts,
+    DataCounts,
+    RangeCounts,
+    count_data,
+)
 
 if TYPE_CHECKING:
     from tests.dense_search import mask_of
@@ -50,15 +55,11 @@ def assert_equal_rows(rows: Counts, mask: Mask, pixels: LabelledPixels, in_range
 
 def chain_rows(chain: Chain, data: DataCounts, hits: NDArray[np.int32]) -> Counts:
     """Counts of a chain, built up concept by concept as the searches do."""
-    pairs = pair_hits(data, hits)
-
-    def single(concept: int) -> Counts:
-        return Counts(pairs[concept], data.totals[concept], data.signatures[concept])
-
-    built, rows = Chain(chain.concepts[:1]), single(chain.concepts[0])
+    counts = RangeCounts(data, hits)
+    built, rows = Chain(chain.concepts[:1]), counts.rows(chain.concepts[0])
     for operator, concept in zip(chain.operators, chain.concepts[1:], strict=True):
-        rows = extended_rows(built, rows, operator, concept, single(concept), data, hits)
-        built = built.extended(operator, concept)
+        longer = built.extended(operator, concept)
+        built, rows = longer, extended_rows(built, rows, longer, counts)
     return rows
 
 
@@ -70,7 +71,7 @@ def test_pairs_are_counted_as_pixels(case: tuple[LabelledPixels, Mask]) -> None:
     masks = pixels.masks.astype(np.int64)
     assert data.n_concepts == len(masks)
     np.testing.assert_array_equal(data.totals, masks @ masks.T)
-    hits = pair_hits(data, pixels.hits_by_set(in_range))
+    hits = RangeCounts(data, pixels.hits_by_set(in_range)).pairs
     np.testing.assert_array_equal(hits, (masks * in_range) @ masks.T)
     assert data.totals.dtype == hits.dtype == np.int64
 
@@ -119,7 +120,8 @@ def test_rows_of_an_intersection_are_counted_as_pixels(
     data = count_data(pixels.index())
     chain = draws.draw(chains(data.n_concepts))
     concept = draws.draw(st.integers(0, data.n_concepts - 1))
-    rows = intersection_rows(data, sets_in(chain, data), concept, pixels.hits_by_set(in_range))
+    counts = RangeCounts(data, pixels.hits_by_set(in_range))
+    rows = counts.rows_with(sets_in(chain, data), concept)
     mask = mask_of(chain, pixels.masks) & pixels.masks[concept]
     assert_equal_rows(rows, mask, pixels, in_range)
 
@@ -146,7 +148,7 @@ def test_many_concepts_and_sets_are_counted_as_pixels() -> None:
     hits = pixels.hits_by_set(in_range)
     masks = pixels.masks.astype(np.int64)
     np.testing.assert_array_equal(data.totals, masks @ masks.T)
-    np.testing.assert_array_equal(pair_hits(data, hits), (masks * in_range) @ masks.T)
+    np.testing.assert_array_equal(RangeCounts(data, hits).pairs, (masks * in_range) @ masks.T)
     for _ in range(50):
         order = rng.permutation(data.n_concepts)[:4].tolist()
         operators = [Operator(int(operator)) for operator in rng.integers(0, 3, 3)]
@@ -159,14 +161,17 @@ def test_hits_past_float32_are_counted_exactly() -> None:
     pixels = LabelledPixels([[frozenset({1}), frozenset({1, 2}), frozenset()]], (1, 3))
     data = count_data(pixels.index())
     hits = np.array([2**30 + 1, 2**30 + 1, 7], dtype=np.int32)
-    assert pair_hits(data, hits).tolist() == [[2**31 + 2, 2**30 + 1], [2**30 + 1, 2**30 + 1]]
+    assert RangeCounts(data, hits).pairs.tolist() == [
+        [2**31 + 2, 2**30 + 1],
+        [2**30 + 1, 2**30 + 1],
+    ]
 
 
 def test_a_data_set_without_labels_has_no_concepts() -> None:
     pixels = LabelledPixels([[frozenset()] * 6], (2, 3))
     data = count_data(pixels.index())
     assert data.n_concepts == 0
-    assert pair_hits(data, np.array([6], dtype=np.int32)).shape == (0, 0)
+    assert RangeCounts(data, np.array([6], dtype=np.int32)).pairs.shape == (0, 0)
 
 
 def test_more_pixels_than_can_be_compared_exactly_are_refused() -> None:

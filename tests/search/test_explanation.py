@@ -10,10 +10,9 @@ from ccx_cli.formulas.formula import from_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
-from ccx_cli.search.branch_and_bound import BranchAndBound
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.chains import reordered
+from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import Explainer
-from ccx_cli.search.space import SearchSpace
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, random_pixels
@@ -42,10 +41,10 @@ def test_every_range_of_a_unit_is_explained_from_the_lowest_up(explainer: Explai
     records = [explanation.to_record(explainer.names) for explanation in explanations]
     assert [record["cluster"] for record in records] == [0, 1, 2, 3, 4]
     for cluster, record in enumerate(records):
-        best = beam_search(explainer.data, hits.per_set[cluster], SETTINGS).best
+        counts = RangeCounts(explainer.data, hits.per_set[cluster])
+        best = beam_search(counts, SETTINGS).best
         assert best is not None
-        space = SearchSpace.whole(explainer.data.n_concepts)
-        best = BranchAndBound.of(explainer.data, hits.per_set[cluster], space).in_best_order(best)
+        best = reordered(best, counts)
         formula = best.chain.formula(explainer.index.concepts)
         expected = {
             "unit": 7,

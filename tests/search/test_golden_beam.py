@@ -11,7 +11,7 @@ from ccx_cli.formulas.formula import Formula, evaluate
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import sets_in
-from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.counts import DataCounts, RangeCounts
 
 if TYPE_CHECKING:
     from tests.golden_data import GoldenNetwork
@@ -48,7 +48,7 @@ def test_the_beam_finds_the_recorded_iou_and_formula(
     for entry in entries:
         maps = golden_network.activations[entry.unit]
         hits = count_hits(maps, [entry.range], golden_index).per_set[0]
-        found = beam_search(golden_counts, hits, BeamSettings(length, 5)).best
+        found = beam_search(RangeCounts(golden_counts, hits), BeamSettings(length, 5)).best
         assert found is not None
         assert found.iou == pytest.approx(entry.iou, abs=1e-5)
         formula = found.chain.formula(golden_index.concepts)
@@ -70,6 +70,8 @@ def test_the_heuristics_of_the_published_program_find_nothing_better(
         if entry.heuristic != "none":
             maps = golden_network.activations[entry.unit]
             hits = count_hits(maps, [entry.range], golden_index).per_set[0]
-            found = beam_search(golden_counts, hits, BeamSettings(entry.length, 5)).best
+            found = beam_search(
+                RangeCounts(golden_counts, hits), BeamSettings(entry.length, 5)
+            ).best
             assert found is not None
             assert found.iou >= entry.iou - 1e-5

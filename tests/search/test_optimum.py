@@ -14,7 +14,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
 from ccx_cli.search.space import SearchSpace
 
@@ -38,7 +38,7 @@ UNLIMITED = 10**6
 @given(small_ranges(), st.integers(1, 3))
 def test_no_formula_beats_the_optimum_and_no_tie_is_missed(small: SmallRange, length: int) -> None:
     expected = best_by_length(small, length)
-    found = find_optimum(small.counts, small.in_range, OptimumSettings(length))
+    found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings(length))
     if not expected[-1][0]:
         assert found.best is None
         return
@@ -60,7 +60,9 @@ def test_longer_chains_are_proven_too_where_the_search_may_finish(
 ) -> None:
     expected = best_by_length(small, length)
     assume(expected[-1][0] > 0)
-    found = find_optimum(small.counts, small.in_range, OptimumSettings(length, UNLIMITED))
+    found = find_optimum(
+        RangeCounts(small.counts, small.in_range), OptimumSettings(length, UNLIMITED)
+    )
     assert found.best is not None
     assert found.proven
     assert [level.best[0].iou for level in found.levels] == [float(iou) for iou, _ in expected]
@@ -71,7 +73,7 @@ def test_longer_chains_are_proven_too_where_the_search_may_finish(
 def test_the_bound_of_an_unfinished_search_holds(small: SmallRange, nodes: int) -> None:
     expected = best_by_length(small, 4)
     assume(expected[-1][0] > 0)
-    found = find_optimum(small.counts, small.in_range, OptimumSettings(4, nodes))
+    found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings(4, nodes))
     assert found.best is not None
     assert found.best.iou <= float(expected[-1][0]) <= found.bound
     assert found.bound <= 1
@@ -94,11 +96,11 @@ def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
     mask[concepts] = True
     space = SearchSpace(mask, operators)
     expected = best_by_length(small, 3, concepts, operators)[-1][0]
-    found = find_optimum(small.counts, small.in_range, OptimumSettings(), space)
+    found = find_optimum(RangeCounts(small.counts, small.in_range, space), OptimumSettings())
     assert (found.best.iou if found.best else 0.0) == float(expected)
     if found.best is not None:
         assert set(found.best.chain.concepts) <= set(concepts)
-    wide = beam_search(small.counts, small.in_range, BeamSettings(), space).best
+    wide = beam_search(RangeCounts(small.counts, small.in_range, space), BeamSettings()).best
     assert (wide.iou if wide else 0.0) <= float(expected)
 
 
@@ -107,7 +109,9 @@ def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
 def test_a_length_penalty_changes_what_is_best(small: SmallRange, penalty: float) -> None:
     expected = best_by_length(small, 3)
     assume(expected[-1][0] > 0)
-    found = find_optimum(small.counts, small.in_range, OptimumSettings(length_penalty=penalty))
+    found = find_optimum(
+        RangeCounts(small.counts, small.in_range), OptimumSettings(length_penalty=penalty)
+    )
     scores = [float(iou) * penalty**place for place, (iou, _) in enumerate(expected)]
     # The same products, so the same rounding.
     assert found.score == max(scores)
@@ -128,7 +132,7 @@ def test_near_optima_are_all_formulas_within_the_tolerance(
         for chain in all_chains(range(small.n_concepts), length)
         if float(small.iou(value := holds(chain, small))) >= bar
     }
-    found, more = near_optima(small.counts, small.in_range, 3, bar)
+    found, more = near_optima(RangeCounts(small.counts, small.in_range), 3, bar)
     assert more == 0
     assert len(found) == len(expected)
     assert {holds(formula.chain, small) for formula in found} == expected
@@ -136,19 +140,19 @@ def test_near_optima_are_all_formulas_within_the_tolerance(
 
 def test_nothing_in_range_has_no_formula() -> None:
     small = SmallRange((frozenset({0}), frozenset({1})), (3, 4), (0, 0))
-    found = find_optimum(small.counts, small.in_range, OptimumSettings())
+    found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings())
     assert found.best is None
     assert found.proven
 
 
 def test_pixels_without_a_concept_have_no_formula() -> None:
     small = SmallRange((frozenset(), frozenset({0})), (3, 4), (2, 0))
-    assert find_optimum(small.counts, small.in_range, OptimumSettings()).best is None
+    assert find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings()).best is None
 
 
 def test_one_concept_is_enough_for_any_length() -> None:
     small = SmallRange((frozenset(), frozenset({0})), (3, 4), (1, 4))
-    found = find_optimum(small.counts, small.in_range, OptimumSettings(6))
+    found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings(6))
     assert found.best is not None
     assert found.best.chain.concepts == (0,)
     assert found.best.iou == 0.8
@@ -163,7 +167,7 @@ def test_the_optimum_is_never_below_a_recorded_search(
         if recorded.heuristic != "none" or recorded.length != 3:
             continue
         hits = count_hits(golden_network.activations[recorded.unit], [recorded.range], golden_index)
-        found = find_optimum(golden_counts, hits.per_set[0], OptimumSettings())
+        found = find_optimum(RangeCounts(golden_counts, hits.per_set[0]), OptimumSettings())
         assert found.best is not None
         assert found.proven
         # The program computed its IoU in float32.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
-from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.study.chance import (
     against_chance,
@@ -26,7 +26,7 @@ else:
 
 
 def best_iou(data: DataCounts, hits: np.typing.NDArray[np.int32]) -> float:
-    best = find_optimum(data, hits, OptimumSettings(2)).best
+    best = find_optimum(RangeCounts(data, hits), OptimumSettings(2)).best
     return best.iou if best else 0.0
 
 

@@ -10,7 +10,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import from_json, to_json
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.study.categories import count_categories, dominant_category
 from ccx_cli.study.summary import (
     CategorySummary,
@@ -146,7 +146,7 @@ def test_distances_are_those_of_the_masks(
     hits = count_hits(golden_network.activations[unit], ranges, index)
     records = []
     for cluster, per_set in enumerate(hits.per_set):
-        best = beam_search(golden_counts, per_set, BeamSettings()).best
+        best = beam_search(RangeCounts(golden_counts, per_set), BeamSettings()).best
         labels = None if best is None else to_json(best.chain.formula(index.concepts))
         records.append(record(unit, cluster, labels, 0.1))
     category_of = {label.number: label.category for label in index.labels}
