@@ -11,6 +11,8 @@ import typer
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.completing.stored import runs
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import (
     OUTPUT,
     OutputOptions,
@@ -20,16 +22,15 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.planning.dry_run import DryRunOptions, Step, write_plan
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.stored import PassOptions, StoredOptions
 from ccx_cli.errors import UsageError
+from ccx_cli.store.steps import Step
 
 if TYPE_CHECKING:
-    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.formulas.formula import Formula
     from ccx_cli.progress import Progress
+    from ccx_cli.runs.preparing import Inputs
     from ccx_cli.runs.results import ResultsRun
     from ccx_cli.runs.stored import StoredRun
     from ccx_cli.study.specialisation import Common, Defaults, SpecialisationCounts
@@ -118,7 +119,7 @@ def analyze(
       ccx analyze
       ccx analyze resnet18-places365 --against resnet18-none --format csv
     """
-    from ccx_cli.cli.inputs.untrained import untrained_inputs
+    from ccx_cli.cli.inputs.reruns import plan_like, untrained_inputs
     from ccx_cli.cli.places import roots_of
     from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.runs.opened import open_run
@@ -144,13 +145,9 @@ def analyze(
                     "with --against, or another --seed."
                 )
             opened = open_run(directory, roots)
-            inputs = untrained_inputs(
-                opened, places, run, passes.device, passes.batch_size, progress
-            )
+            inputs = untrained_inputs(opened, places, run, passes, progress)
             if dry.dry_run:
-                from ccx_cli.cli.planning.stored import plan_untrained
-
-                write_plan(writer, plan_untrained(stored, inputs), progress)
+                write_plan(writer, plan_like(stored, inputs), progress)
                 return
             untrained = _explained(stored, inputs, progress)
         check_against(stored, untrained, progress)
@@ -284,8 +281,8 @@ def _last_trained(results: Path) -> ResultsRun | None:
 
 def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredRun:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
-    from ccx_cli.cli.inputs.jobs import session_of
-    from ccx_cli.cli.inputs.untrained import job_like
+    from ccx_cli.cli.inputs.reruns import job_like
+    from ccx_cli.cli.inputs.sessions import session_of
     from ccx_cli.runs.stored import read_run
 
     job = job_like(stored, inputs, progress)

@@ -11,12 +11,12 @@ import typer
 
 from ccx_cli.cli.completing.stored import caches as stored_caches
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.option_groups import with_groups
 from ccx_cli.cli.options import DataOptions, OutputOptions, PlaceOptions, RunOptions, TalkOptions
 from ccx_cli.cli.output import Column, writing_to
-from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 
 app = typer.Typer(
     name="cache",
@@ -76,37 +76,28 @@ def build(
       ccx cache build --subset ade20k --no-activations
       ccx cache build --model resnet18 --dry-run
     """
-    from ccx_cli.cli.inputs.asked_layers import build_layers, gather_layers
-    from ccx_cli.cli.inputs.gathering import (
-        concept_cache,
-        mend_caches,
-        prepare_activations,
-        prepare_index,
-    )
+    from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
+    from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
 
     with (
         reporting(talk) as progress,
         writing_to(out, PLAN_COLUMNS if dry.dry_run else COLUMNS, no_color=talk.no_color) as writer,
     ):
         if dry.dry_run:
-            from ccx_cli.cli.planning.inputs import plan_inputs
-
-            planned = plan_inputs(places, data, network, run, needs_activations=not no_activations)
-            write_plan(writer, planned.steps, progress)
+            plan = plan_inputs(places, data, network, run, activations=not no_activations)
+            write_plan(writer, plan.steps, progress)
             return
         everything = gather_layers(places, data, network, run, progress)
-        mend_caches(everything, progress)
-        cache = concept_cache(everything[0])
-        index = prepare_index(everything[0], progress, cache)
-        made = [cache.directory]
+        drop_damaged(everything, progress)
+        index = prepare_index(everything[0], progress)
+        made = [everything[0].index_cache.directory]
         progress.note(
             f"{index.n_images:,} images, {len(index.concepts):,} concepts, "
             f"{len(index.sets):,} label sets."
         )
         if not no_activations:
-            build_layers(everything, progress)
-            for inputs in everything:
-                activations = prepare_activations(inputs, progress)
+            prepared = prepare_layers(everything, progress)
+            for inputs, activations in zip(everything, prepared, strict=True):
                 made.append(activations.cache.directory)
                 progress.note(f"{activations.units:,} units of {inputs.choice.describe()}.")
         records = [_describe(directory, places) for directory in made]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DataOptions,
@@ -16,17 +18,16 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import LAYER, Column, Record, writing_to
-from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.presets import PresetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.probe.activations import Activations
     from ccx_cli.probe.ranges import RangeMethod
     from ccx_cli.progress import Progress
+    from ccx_cli.runs.preparing import Inputs, Plan
+    from ccx_cli.store.steps import Step
 
 COLUMNS = (
     Column("unit", "unit", right=True),
@@ -61,33 +62,32 @@ def cluster(
       ccx cluster --model demo --subset demo --units 0-4
       ccx cluster --model resnet18 --num-clusters 1 --quantile 0.005 --format csv
     """
-    from ccx_cli.cli.inputs.asked_layers import are_several, build_layers, gather_layers
-    from ccx_cli.cli.inputs.gathering import prepare_activations, range_method
+    from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
     from ccx_cli.cli.units import check_units, choose_units
+    from ccx_cli.runs.preparing import prepare_layers
 
     check_units(units)
     method = range_method(ranges)
     if dry.dry_run:
-        from ccx_cli.cli.planning.explain import plan_ranges
-        from ccx_cli.cli.planning.inputs import plan_inputs
-
         with (
             reporting(talk) as progress,
             writing_to(out, PLAN_COLUMNS, no_color=talk.no_color) as writer,
         ):
-            planned = plan_inputs(places, data, network, run, needs_index=False)
-            found = plan_ranges(planned, method, units, run.seed)
-            write_plan(writer, [*planned.steps, *found], progress)
+            plan = plan_inputs(places, data, network, run, index=False)
+            write_plan(
+                writer, [*plan.steps, *_plan_ranges(plan, method, units, run.seed)], progress
+            )
         return
     with (
         reporting(talk) as progress,
         writing_to(
-            out, (LAYER, *COLUMNS) if are_several(network) else COLUMNS, no_color=talk.no_color
+            out,
+            (LAYER, *COLUMNS) if network.has_several_layers else COLUMNS,
+            no_color=talk.no_color,
         ) as writer,
     ):
         everything = gather_layers(places, data, network, run, progress)
-        build_layers(everything, progress)
-        layers = [prepare_activations(inputs, progress) for inputs in everything]
+        layers = prepare_layers(everything, progress)
         chosen = [
             choose_units(units, run.seed, activations.units, inputs.choice.layer)
             for inputs, activations in zip(everything, layers, strict=True)
@@ -108,6 +108,23 @@ def cluster(
         kept = " and ".join(str(activations.cache.directory) for activations in layers)
         progress.note(f"The ranges are kept in {kept}")
         progress.note("Next: ccx explain with the same options finds their formulas.")
+
+
+def _plan_ranges(plan: Plan, method: RangeMethod, wanted: UnitOptions, seed: int) -> list[Step]:
+    """Say for each layer which units have no ranges yet."""
+    from ccx_cli.cli.units import choose_units
+    from ccx_cli.probe.range_cache import ranges_cache, ranges_step
+    from ccx_cli.store.steps import Step
+
+    steps = []
+    for inputs, count in plan.layers:
+        cache = ranges_cache(inputs.activations_cache, method)
+        if count is None:
+            steps.append(Step("ranges", cache.directory, "units", None, None))
+        else:
+            units = choose_units(wanted, seed, count, inputs.choice.layer)
+            steps.append(ranges_step(cache, units, method.num_clusters))
+    return steps or [Step("ranges", None, "units", None, None)]
 
 
 def _ranges(

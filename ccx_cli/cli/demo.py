@@ -42,9 +42,10 @@ def demo(
       ccx demo --format jsonl | jq .formula
     """
     from ccx_cli.cli.inputs.gathering import gather
-    from ccx_cli.cli.inputs.jobs import prepare_job, session_of
+    from ccx_cli.cli.inputs.sessions import session_of
     from ccx_cli.cli.render_page import show_report
     from ccx_cli.probe.ranges import RangeMethod
+    from ccx_cli.runs.preparing import prepare_job
     from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
     title = f"The {SHOWN} ranges that are explained best, one a unit" if out.output == "-" else ""

@@ -8,6 +8,8 @@ import typer
 
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DataOptions,
@@ -19,13 +21,15 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 from ccx_cli.cli.output import LAYER, Column, Record, writing_to
-from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.presets import PresetOptions
 from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search, strategy_of
 
 if TYPE_CHECKING:
-    from ccx_cli.probe.ranges import Range
+    from collections.abc import Sequence
+
+    from ccx_cli.probe.ranges import Range, RangeMethod
+    from ccx_cli.runs.preparing import Plan
+    from ccx_cli.store.steps import Step
 
 SHOWN_OTHERS = 5
 
@@ -115,41 +119,37 @@ def explain(
       ccx explain --model demo --subset demo --format jsonl | jq .formula
     """
     from ccx_cli.cli.called import run_as_typed
-    from ccx_cli.cli.inputs.asked_layers import are_several, build_layers, gather_layers
-    from ccx_cli.cli.inputs.gathering import prepare_activations, range_method
-    from ccx_cli.cli.inputs.jobs import prepare_concepts, prepare_job, session_of
+    from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
+    from ccx_cli.cli.inputs.sessions import session_of
     from ccx_cli.cli.units import check_units, choose_units
+    from ccx_cli.runs.preparing import prepare_concepts, prepare_job, prepare_layers
 
     check_search(search)
     check_units(units)
     method = range_method(ranges)
     fixed = parse_ranges(by_hand) if by_hand is not None else None
     if dry.dry_run:
-        from ccx_cli.cli.planning.explain import plan_explanations
-        from ccx_cli.cli.planning.inputs import plan_inputs
-
         with (
             reporting(talk) as progress,
             writing_to(out, PLAN_COLUMNS, no_color=talk.no_color) as writer,
         ):
-            planned = plan_inputs(places, data, network, run)
-            steps = plan_explanations(
-                planned, method, fixed, search, vocabulary, units, seed=run.seed, split=split
-            )
-            write_plan(writer, [*planned.steps, *steps], progress)
+            plan = plan_inputs(places, data, network, run)
+            steps = _plan_runs(plan, method, fixed, search, vocabulary, units, run.seed, split)
+            write_plan(writer, [*plan.steps, *steps], progress)
         return
     with (
         reporting(talk) as progress,
-        writing_to(out, _columns(split, are_several(network)), no_color=talk.no_color) as writer,
+        writing_to(
+            out, _columns(split, network.has_several_layers), no_color=talk.no_color
+        ) as writer,
     ):
         everything = gather_layers(places, data, network, run, progress)
         # The network first: a layer that is not there shows at once, and the index takes minutes.
-        build_layers(everything, progress)
         chosen = [
-            choose_units(
-                units, run.seed, prepare_activations(inputs, progress).units, inputs.choice.layer
+            choose_units(units, run.seed, activations.units, inputs.choice.layer)
+            for inputs, activations in zip(
+                everything, prepare_layers(everything, progress), strict=True
             )
-            for inputs in everything
         ]
         concepts = prepare_concepts(everything[0], split, progress)
         records: list[Record] = []
@@ -185,6 +185,45 @@ def explain(
             progress.note(said)
         last = run_as_typed(job.results.directory)
         progress.note(f"Next: ccx tui {last}, or ccx render {last} --html report.html")
+
+
+def _plan_runs(
+    plan: Plan,
+    method: RangeMethod,
+    by_hand: Sequence[Range] | None,
+    search: SearchOptions,
+    vocabulary: VocabularyOptions,
+    wanted: UnitOptions,
+    seed: int,
+    split: str | None,
+) -> list[Step]:
+    """Say for each layer which run it continues, and which units that lacks."""
+    from ccx_cli.cli.units import choose_units
+    from ccx_cli.concepts.index import is_whole, load_index
+    from ccx_cli.runs.preparing import name_run, plan_units, split_images
+    from ccx_cli.store.steps import Step
+
+    if not plan.layers:
+        return [Step("explanations", None, "units", None, None)]
+    first = plan.layers[0][0]
+    images = None if split is None else split_images(first.dataset, split)[0]
+    # A vocabulary is known only once the index is made.
+    index = None
+    if vocabulary != VocabularyOptions() and is_whole(first.dataset, first.index_cache):
+        index = load_index(first.dataset, first.index_cache)
+        index = index if images is None else index.of_images(images)
+    strategy = None
+    if vocabulary == VocabularyOptions() or index is not None:
+        strategy = strategy_of(search, vocabulary, index)
+    steps = []
+    for inputs, count in plan.layers:
+        run = units = None
+        if strategy is not None:
+            run = name_run(inputs, method, by_hand, strategy, ties=search.ties, split=split)
+        if count is not None:
+            units = choose_units(wanted, seed, count, inputs.choice.layer)
+        steps.append(plan_units(inputs, run, units))
+    return steps
 
 
 def _columns(split: str | None, several: bool) -> tuple[Column, ...]:

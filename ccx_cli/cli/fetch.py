@@ -122,7 +122,7 @@ def fetch(
       ccx fetch broden224 --mirror https://example.org/netdissect
       ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
     """
-    from ccx_cli.cli.inputs.fetching import inspected, mirrors_of, obtained, sources_named, verified
+    from ccx_cli.cli.inputs.published import fetched, inspected, mirrors_of, sources_named, verified
     from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
     from ccx_cli.fetching.downloads import FetchOptions
@@ -167,7 +167,7 @@ def fetch(
         elif verify:
             statuses = verified(sources, roots, sha256, progress)
         else:
-            statuses = obtained(sources, roots, options, failures, progress)
+            statuses = fetched(sources, roots, options, failures, progress)
         for status in statuses:
             records.append(_record(status))
             writer.line(records[-1])
@@ -175,8 +175,8 @@ def fetch(
             writer.rest(records)
         if dry_run:
             progress.note(_plan(records, options))
-        elif fetched := [record["name"] for record in records if record["state"] == "fetched"]:
-            progress.note(f"Next: {_next_command(fetched)}")
+        elif done := [record["name"] for record in records if record["state"] == "fetched"]:
+            progress.note(f"Next: {_next_command(done)}")
     _end(records, failures, len(sources), verify=verify, named=bool(names))
 
 

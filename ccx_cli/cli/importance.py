@@ -11,11 +11,12 @@ import typer
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions, UnitOptions
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_stored
+from ccx_cli.store.steps import Step
 
 if TYPE_CHECKING:
     from ccx_cli.runs.opened import OpenedRun
@@ -91,9 +92,8 @@ def importance(
     ):
         opened, chosen, workers = open_stored(stored, units, run, places)
         if dry.dry_run:
-            from ccx_cli.cli.planning.stored import plan_importance
-
-            steps = plan_importance(opened, chosen, per_unit=per is Per.UNIT)
+            opened.network("importance")
+            steps = [opened.step(chosen), _plan_passes(opened, chosen, per)]
             write_plan(writer, steps, progress)
             return
         names = names_of(opened.network("importance"), classes.class_names)
@@ -115,6 +115,23 @@ def importance(
         writer.rest(records)
         last = run_as_typed(opened.run.directory)
         progress.note(f"Next: ccx roles {last} says which classes the units speak for.")
+
+
+def _plan_passes(opened: OpenedRun, units: Sequence[int], per: Per) -> Step:
+    """Say how often the rest of the network will see an image.
+
+    Per unit that is an upper bound: images in which a unit does not fire in the range are left out.
+    """
+    ranges = [
+        record["cluster"]
+        for unit in units
+        for record in opened.units[unit]
+        if record["range"] is not None
+    ]
+    passes = len(ranges) if per is Per.UNIT else 2 * len(set(ranges))
+    what = "at most, of the images" if per is Per.UNIT else "of the images"
+    total = len(opened.dataset.rows) * (passes + 1)
+    return Step(f"forward passes {what}", None, "passes", total, size=0)
 
 
 def _record(

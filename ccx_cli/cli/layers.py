@@ -61,11 +61,12 @@ def layers(
       ccx layers --model resnet18
       ccx layers --model nets.py:make --format csv
     """
-    from ccx_cli.cli.inputs.gathering import DEMO, default_or_none, network_of
+    from ccx_cli.cli.inputs.gathering import default_or_none, network_of
     from ccx_cli.cli.places import roots_of
     from ccx_cli.errors import UsageError
     from ccx_cli.probe.networks.layers import list_layers
     from ccx_cli.probe.networks.own_networks import is_own
+    from ccx_cli.probe.networks.torchvision_models import DEMO
 
     if network.activations is not None or network.activations_axes is not None:
         raise UsageError(

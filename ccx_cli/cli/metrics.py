@@ -9,11 +9,11 @@ import typer
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions, UnitOptions
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import PipedOptions, open_asked
-from ccx_cli.cli.planning.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.planning.dry_run import DryRunOptions, write_plan
 from ccx_cli.cli.stored import PassOptions
 
 MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
@@ -111,12 +111,14 @@ def metrics(
         MASKING,
         WITHOUT_MASKING,
         MeasureSettings,
+        masking_step,
         measure_masking,
         measure_run,
+        metrics_lines,
         summarise,
     )
     from ccx_cli.study.metrics import METRICS
-    from ccx_cli.study.null import chance_of_run
+    from ccx_cli.study.null import chance_of_run, null_lines
 
     settings = MeasureSettings(bootstrap, run.seed, masking_images)
     columns = [column for column in COLUMNS if column.key != MASKING or not no_label_masking]
@@ -131,11 +133,16 @@ def metrics(
         asked = open_asked(piped, units, run, places, progress)
         opened, chosen, workers = asked.opened, asked.units, asked.workers
         if dry.dry_run:
-            from ccx_cli.cli.planning.stored import plan_metrics
-
-            masking = not no_label_masking
             shown = replace(opened, units=asked.records)
-            steps = plan_metrics(shown, chosen, settings, label_masking=masking, null=null)
+            steps = [
+                opened.step(chosen),
+                metrics_lines(opened, settings).step("metrics", chosen),
+            ]
+            if not no_label_masking:
+                opened.network("label masking")
+                steps.append(masking_step(shown, chosen, settings))
+            if null:
+                steps.append(null_lines(opened, null, run.seed).step("null", chosen))
             write_plan(writer, steps, progress)
             return
         if not no_label_masking:

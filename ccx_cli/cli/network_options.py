@@ -165,10 +165,15 @@ class NetworkOptions:
         return list(dict.fromkeys(self.layers or ()))
 
     @property
+    def has_several_layers(self) -> bool:
+        """Whether more than one layer is given."""
+        return len(self.distinct_layers) > 1 or ALL_BLOCKS in self.distinct_layers
+
+    @property
     def layer(self) -> str | None:
         """The one layer that is given, if any; UsageError if there are more."""
         distinct = self.distinct_layers
-        if len(distinct) > 1 or ALL_BLOCKS in distinct:
+        if self.has_several_layers:
             raise UsageError(
                 f"--layer {' --layer '.join(distinct)}: this takes one layer only: name one; "
                 "`ccx explain`, `ccx cluster` and `ccx cache build` take several."

@@ -21,9 +21,9 @@ from ccx_cli.cli.stored import PassOptions, StoredOptions
 from ccx_cli.errors import CcxError, UsageError
 
 if TYPE_CHECKING:
-    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.progress import Progress
     from ccx_cli.runs.job import ExplainJob
+    from ccx_cli.runs.preparing import Inputs
     from ccx_cli.runs.stored import StoredRun
     from ccx_cli.store.paths import Roots
 
@@ -122,7 +122,7 @@ def rerun(
       ccx rerun demo-demo --check --units 0-3
       ccx rerun old/results/NAME --data-dir new
     """
-    from ccx_cli.cli.inputs.rerunning import batch_size_of, changes_since, inputs_of, refuse_changes
+    from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of, refuse_changes
     from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.runs.results import find_run
     from ccx_cli.runs.stored import read_run
@@ -180,7 +180,7 @@ def _again(
     progress: Progress,
 ) -> None:
     from ccx_cli.cli.called import run_as_typed
-    from ccx_cli.cli.inputs.jobs import session_of
+    from ccx_cli.cli.inputs.sessions import session_of
     from ccx_cli.runs.provenance import asked_units
     from ccx_cli.runs.results import ResultsRun
     from ccx_cli.runs.viewed import view_run
@@ -222,7 +222,7 @@ def _check(
     writer: Writer,
     progress: Progress,
 ) -> None:
-    from ccx_cli.cli.inputs.jobs import session_of
+    from ccx_cli.cli.inputs.sessions import session_of
     from ccx_cli.cli.options import UnitOptions
     from ccx_cli.cli.units import chosen_of_run
 
@@ -278,7 +278,7 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
 def _prepared(
     before: StoredRun, inputs: Inputs, changes: list[str], progress: Progress
 ) -> ExplainJob:
-    from ccx_cli.cli.inputs.rerunning import check_same, job_again
+    from ccx_cli.cli.inputs.reruns import check_same, job_again
 
     job = job_again(before, inputs, progress)
     if not changes:

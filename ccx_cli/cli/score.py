@@ -94,16 +94,12 @@ def score(
       ccx score "wheel OR hub" --model demo --subset demo --unit 33
       ccx score "sky AND NOT cloud" --model demo --subset demo --top 5
     """
-    from ccx_cli.cli.inputs.gathering import (
-        gather,
-        prepare_activations,
-        prepare_index,
-        range_method,
-    )
+    from ccx_cli.cli.inputs.gathering import gather, range_method
     from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.errors import UsageError
     from ccx_cli.formulas.parse import Vocabulary, parse_formula
     from ccx_cli.probe.range_cache import RangeCache
+    from ccx_cli.runs.preparing import prepare_activations, prepare_index
     from ccx_cli.search.scoring import FormulaOnData, score_units
 
     check_units(units)

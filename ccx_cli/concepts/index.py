@@ -12,7 +12,7 @@ and shard ``sets`` the distinct sets of all images (``indptr``, ``labels``, ``to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
+from ccx_cli.store.steps import Step
 
 if TYPE_CHECKING:
     import h5py
@@ -193,10 +194,26 @@ def index_cache(dataset: BrodenDataset, segmentations: Path, rebuild: str) -> Sh
     return cache
 
 
+def missing_blocks(dataset: BrodenDataset, cache: ShardedCache) -> list[int]:
+    """Return the index of the first image of each block that an index lacks, by its manifest."""
+    starts = range(0, len(dataset.rows), BLOCK)
+    return [start for start in starts if _shard_name(start) not in cache]
+
+
 def is_whole(dataset: BrodenDataset, cache: ShardedCache) -> bool:
     """Tell whether an index lacks nothing, by its manifest."""
-    starts = range(0, len(dataset.rows), BLOCK)
-    return _SETS in cache and all(_shard_name(start) in cache for start in starts)
+    return _SETS in cache and not missing_blocks(dataset, cache)
+
+
+def index_step(dataset: BrodenDataset, cache: ShardedCache) -> Step:
+    """Say how many images an index lacks, and about how many bytes they take."""
+    n_images = len(dataset.rows)
+    missing = _count_images(n_images, missing_blocks(dataset, cache))
+    done = n_images - missing
+    per_image = 2 * dataset.mask_shape[0] * dataset.mask_shape[1]
+    if done:
+        per_image = sum(shard.size for shard in cache.shards.values()) // done
+    return Step("concept index", cache.directory, "images", n_images, done, per_image * missing)
 
 
 def build_index(
@@ -225,15 +242,15 @@ def build_index(
         For a label PNG that is not there or not as the index says.
     """
     progress = progress or SilentProgress()
-    starts = range(0, len(dataset.rows), BLOCK)
     if is_whole(dataset, cache):
         return
     with writing(cache.directory, progress):
         cache.refresh()
-        missing = [start for start in starts if _shard_name(start) not in cache]
+        missing = missing_blocks(dataset, cache)
         if missing:
             _build_blocks(dataset, cache, missing, workers, progress)
         if _SETS not in cache:
+            starts = range(0, len(dataset.rows), BLOCK)
             _build_sets(cache, [_shard_name(start) for start in starts])
 
 
@@ -284,6 +301,10 @@ class _Block:
     table: LabelSets
 
 
+def _count_images(n_images: int, blocks: Sequence[int]) -> int:
+    return sum(min(BLOCK, n_images - start) for start in blocks)
+
+
 def _shard_name(start: int) -> str:
     return f"images-{start // BLOCK:05d}"
 
@@ -315,7 +336,7 @@ def _build_blocks(
     progress: Progress,
 ) -> None:
     n_images = len(dataset.rows)
-    n_missing = sum(min(BLOCK, n_images - start) for start in missing)
+    n_missing = _count_images(n_images, missing)
     processes = workers if n_missing > _IN_PROCESS else 1
     collapse = partial(_collapse_block, dataset)
     with progress.task("Concept index", n_images, done=n_images - n_missing) as task:

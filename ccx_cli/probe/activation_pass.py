@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,15 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
-from ccx_cli.probe.activations import covers, image_batches, images_a_shard, shard_name
+from ccx_cli.probe.activations import (
+    covers,
+    image_batches,
+    images_per_shard,
+    missing_spans,
+    shard_name,
+)
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.torchvision_models import DEMO
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 
 # What the open shards of all layers may take: beyond it, the layers are shared out among passes.
 _PASS_BYTES = 2 << 30
+_OUTPUTS = 365  # Any number of classes.
 
 
 def build_activations(
@@ -86,6 +95,44 @@ def build_activations(
             _run_pass(dataset, group, batch_size, workers, progress)
 
 
+def measure_pass(
+    choices: Sequence[NetworkDescription],
+) -> tuple[list[tuple[int, int, int]], float]:
+    """Run blank images through a network, to see what its activations will take.
+
+    Its weights may be missing: random ones have the same shapes.
+
+    Parameters
+    ----------
+    choices
+        They differ only in the layer.
+
+    Returns
+    -------
+    maps
+        Units, height and width of each layer's maps.
+    seconds
+        Per image, on the CPU.
+
+    Raises
+    ------
+    UsageError
+        If a layer is not in the network or gives no maps.
+    """
+    from ccx_cli.probe.networks.layers import time_pass
+    from ccx_cli.probe.networks.loading import load_network
+
+    first = choices[0]
+    if not first.is_own and first.model != DEMO:
+        first = replace(first, pretrained="none", weights=None, num_classes=_OUTPUTS)
+    layers, seconds = time_pass(first)
+    shapes = {layer.name: (layer.layout.units, *layer.layout.map_shape) for layer in layers}
+    for choice in choices:
+        if choice.layer not in shapes:
+            load_network(replace(first, layer=choice.layer), "cpu")  # Says what is wrong with it.
+    return [shapes[choice.layer] for choice in choices], seconds
+
+
 class _Filling:
     """The shards that a layer lacks, filled one after another."""
 
@@ -96,15 +143,11 @@ class _Filling:
                 f"--model {choice.model} makes other weights at each call: let the factory draw "
                 "them from torch's random numbers, which ccx seeds, or give them with --weights."
             )
-        block = images_a_shard(network.units, network.map_shape)
-        spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
-        stale = set(cache.shards) - {shard_name(*span) for span in spans}
-        if stale:
-            cache.drop(sorted(stale))
+        block = images_per_shard(network.units, network.map_shape)
         height, width = network.map_shape
         self.network = network
         self.shard_bytes = 4 * network.units * min(block, n_images) * height * width
-        self.missing = [span for span in spans if shard_name(*span) not in cache]
+        self.missing = missing_spans(cache, n_images, block)
         self._cache = cache
         self._maps: NDArray[np.float32] | None = None
 

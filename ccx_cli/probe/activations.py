@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from ccx_cli.probe.networks.description import (
 )
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
+from ccx_cli.store.steps import Step
 
 if TYPE_CHECKING:
     import torch
@@ -105,13 +107,41 @@ def open_activations(dataset: BrodenDataset, cache: ShardedCache) -> Activations
     """
     if not covers(cache, len(dataset.rows)):
         raise cache.unfinished()
-    names = tuple(sorted(cache.shards))
-    with cache.read(names[0]) as file:
-        units, _, height, width = file["activations"].shape
-    return Activations(cache, names, units, len(dataset.rows), (height, width))
+    maps = stored_maps(cache)
+    assert maps is not None
+    return Activations(cache, tuple(sorted(cache.shards)), maps[0], len(dataset.rows), maps[1:])
 
 
-def images_a_shard(units: int, map_shape: tuple[int, int]) -> int:
+def stored_maps(cache: ShardedCache) -> tuple[int, int, int] | None:
+    """Return units, height and width of the maps in a cache, ``None`` if it has none yet."""
+    for name in sorted(cache.shards)[:1]:
+        with cache.read(name) as file:
+            units, _, height, width = file["activations"].shape
+        return units, height, width
+    return None
+
+
+def activations_step(
+    cache: ShardedCache,
+    n_images: int,
+    maps: tuple[int, int, int] | None,
+    seconds_per_image: float | None = None,
+) -> Step:
+    """Say how many images a cache lacks; ``maps`` is what ``stored_maps`` returns, or will."""
+    done = sum(stop - start for start, stop in map(_span, cache.shards))
+    missing = n_images - done
+    return Step(
+        "activations",
+        cache.directory,
+        "images",
+        n_images,
+        done,
+        None if maps is None else 4 * prod(maps) * missing,
+        None if seconds_per_image is None else seconds_per_image * missing,
+    )
+
+
+def images_per_shard(units: int, map_shape: tuple[int, int]) -> int:
     """Return how many images' maps make a shard of a handy size, at least one."""
     image_bytes = 4 * units * map_shape[0] * map_shape[1]
     return min(max(_SHARD_BYTES // image_bytes, 1), _MOST_IMAGES)
@@ -120,6 +150,18 @@ def images_a_shard(units: int, map_shape: tuple[int, int]) -> int:
 def shard_name(start: int, stop: int) -> str:
     """Name the shard of the images from ``start`` to before ``stop``."""
     return f"images-{start:06d}-{stop:06d}"
+
+
+def missing_spans(cache: ShardedCache, n_images: int, block: int) -> list[tuple[int, int]]:
+    """Return the spans of ``block`` images that a cache lacks; hold the directory's lock.
+
+    Shards of other spans, which another version wrote, are dropped.
+    """
+    spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
+    stale = set(cache.shards) - {shard_name(*span) for span in spans}
+    if stale:
+        cache.drop(sorted(stale))
+    return [span for span in spans if shard_name(*span) not in cache]
 
 
 def _span(name: str) -> tuple[int, int]:

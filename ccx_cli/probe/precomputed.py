@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe.activations import covers, images_a_shard, shard_name
+from ccx_cli.probe.activations import covers, images_per_shard, missing_spans, shard_name
 from ccx_cli.probe.array_files import ArrayFile, open_array, shape_text
 from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
 from ccx_cli.probe.weights.known_digests import changed_meanwhile, known_digest, stamp_of
@@ -28,6 +28,8 @@ def choose_precomputed(
     dataset: BrodenDataset,
     memory: Path,
     progress: Progress,
+    *,
+    remember: bool = True,
 ) -> PrecomputedActivations:
     """Look at the shape of the activations in a file, and read its digest.
 
@@ -45,6 +47,8 @@ def choose_precomputed(
         Where the digests of files are remembered.
     progress
         Told about bytes read.
+    remember
+        Store a digest that is not known yet.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def choose_precomputed(
     with open_array(path, name) as array:
         found = _axes(array.where, array.shape, axes, dataset)
         name, maps = array.name, maps_of(array.shape, found)
-    sha256, stamp = known_digest(path, memory, progress)
+    sha256, stamp = known_digest(path, memory, progress, remember=remember)
     own_name = path.stem if name is None else name.replace("/", ".")
     return PrecomputedActivations(path, name, found, sha256, layer or own_name, stamp, maps)
 
@@ -121,12 +125,7 @@ def import_activations(
         if covers(cache, n_images):
             return
         with open_array(source.path, source.array) as array:
-            block = _images_a_block(array, source.axes)
-            spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
-            missing = [span for span in spans if shard_name(*span) not in cache]
-            stale = set(cache.shards) - {shard_name(*span) for span in spans}
-            if stale:
-                cache.drop(sorted(stale))
+            missing = missing_spans(cache, n_images, _images_per_block(array, source.axes))
             done = n_images - sum(stop - start for start, stop in missing)
             with progress.task(f"Importing {source.path.name}", n_images, done=done) as task:
                 for start, stop in missing:
@@ -138,10 +137,10 @@ def import_activations(
                     task.advance(stop - start)
 
 
-def _images_a_block(array: ArrayFile, axes: Axes) -> int:
+def _images_per_block(array: ArrayFile, axes: Axes) -> int:
     """Return how many images to read at a time: whole chunks of the file where memory allows."""
     units, height, width = maps_of(array.shape, axes)
-    block = images_a_shard(units, (height, width))
+    block = images_per_shard(units, (height, width))
     if array.chunks is None:
         return block
     chunk = array.chunks[0 if axes is Axes.IMAGES_FIRST else 1]

@@ -1,4 +1,4 @@
-"""The ranges found so far, beside the activations they come from.
+"""The ranges found so far, stored beside the activations they come from.
 
 One shard, ``ranges``: ``count`` ``(n_units,)`` int16, -1 for a unit not done yet, and ``lower`` and
 ``upper`` ``(n_units, num_clusters)`` float64, NaN where a unit has fewer ranges.
@@ -19,6 +19,7 @@ from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
+from ccx_cli.store.steps import Step
 from ccx_cli.threads import threads
 
 KIND = "ccx-ranges"
@@ -29,7 +30,7 @@ _SHARD = "ranges"
 def ranges_cache(
     activations: ShardedCache, method: RangeMethod, split: str | None = None
 ) -> ShardedCache:
-    """Name the cache of a layer's ranges; what is there of it is not read yet."""
+    """Name the cache of a layer's ranges, without reading what is there of it."""
     identity = method.identity() | ({"split": split} if split else {})
     name = "ranges-" + "-".join(f"{key}={value}" for key, value in identity.items())
     made_from = {"activations": activations.directory.name, **identity}
@@ -37,13 +38,29 @@ def ranges_cache(
     return ShardedCache(directory, KIND, VERSION, made_from, activations.rebuild)
 
 
-def units_with_ranges(cache: ShardedCache) -> set[int]:
-    """Read which units' ranges are known already."""
+def ranges_step(cache: ShardedCache, units: Sequence[int], num_clusters: int) -> Step:
+    """Say how many of the units have ranges already."""
+    done = len(known_ranges(cache).keys() & set(units))
+    size = len(units) * (2 + 16 * num_clusters)
+    return Step("ranges", cache.directory, "units", len(units), done, size)
+
+
+def known_ranges(cache: ShardedCache) -> dict[int, tuple[Range, ...]]:
+    """Read the ranges that are known already, by unit."""
     cache.refresh()
     if _SHARD not in cache:
-        return set()
+        return {}
     with cache.read(_SHARD) as file:
-        return set(np.flatnonzero(file["count"][()] >= 0).tolist())
+        count, lower, upper = (file[key][()] for key in ("count", "lower", "upper"))
+    return {
+        unit: tuple(
+            Range(float(low), float(high))
+            for low, high in zip(
+                lower[unit, : count[unit]], upper[unit, : count[unit]], strict=True
+            )
+        )
+        for unit in np.flatnonzero(count >= 0).tolist()
+    }
 
 
 class RangeCache:
@@ -77,12 +94,12 @@ class RangeCache:
         self._new: dict[int, tuple[Range, ...]] = {}
         try:
             with writing(self._cache.directory, progress):
-                self._known = self._read()
+                self._known = known_ranges(self._cache)
         except OSError as error:
             if error.errno not in (EACCES, EPERM, EROFS):
                 raise
-            # Whoever may not write there finds nobody's lock in the way of reading either.
-            self._known = self._read()
+            # A directory that is read-only is not being written either.
+            self._known = known_ranges(self._cache)
 
     def of(self, unit: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
         """Return a unit's ranges; ``maps`` are its activations, used if they are not known yet."""
@@ -118,28 +135,13 @@ class RangeCache:
         if not new:
             return
         with writing(self._cache.directory, self._progress):
-            merged = self._read() | new
+            merged = known_ranges(self._cache) | new
             count = np.full(self._activations.units, -1, dtype=np.int16)
             ends = np.full((2, self._activations.units, self._method.num_clusters), np.nan)
             for unit, ranges in merged.items():
                 count[unit] = len(ranges)
-                for place, found in enumerate(ranges):
-                    ends[:, unit, place] = found.lower, found.upper
+                for position, found in enumerate(ranges):
+                    ends[:, unit, position] = found.lower, found.upper
             with self._cache.write(_SHARD) as file:
                 file["count"] = count
                 file["lower"], file["upper"] = ends
-
-    def _read(self) -> dict[int, tuple[Range, ...]]:
-        self._cache.refresh()
-        if _SHARD not in self._cache:
-            return {}
-        with self._cache.read(_SHARD) as file:
-            count, lower, upper = (file[key][()] for key in ("count", "lower", "upper"))
-        return {
-            unit: tuple(
-                Range(float(lower[unit, place]), float(upper[unit, place]))
-                for place in range(count[unit])
-            )
-            for unit in range(len(count))
-            if count[unit] >= 0
-        }

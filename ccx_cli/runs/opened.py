@@ -37,6 +37,7 @@ from ccx_cli.runs.stored import damaged_header, finished_units, formula_of
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
+from ccx_cli.store.steps import Step
 from ccx_cli.threads import threads
 
 # What keys of the activations' identity stand for.
@@ -70,6 +71,10 @@ class OpenedRun:
     dataset: BrodenDataset
     choice: Source
     roots: Roots
+
+    def step(self, units: Sequence[int]) -> Step:
+        """Say that these units are there, in a plan of what is done with them."""
+        return Step("stored run", self.run.directory, "units", len(units), len(units))
 
     def network(self, needed_by: str, mend: str = "") -> NetworkDescription:
         """Return the network, for work that ``needed_by`` names and that cannot do without.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import escaped
 from ccx_cli.store.atomic import naming
+from ccx_cli.store.steps import Step
 
 Record = dict[str, Any]
 
@@ -47,6 +48,15 @@ class UnitLines:
             for unit, records in sorted(by_unit.items())
             if len(records) == max(1, next(iter(records.values()))["num_ranges"])
         }
+
+    def step(self, name: str, units: Sequence[int]) -> Step:
+        """Say how many of the units are finished."""
+        finished = self.finished()
+        done = sum(unit in finished for unit in units)
+        size = None
+        if finished:
+            size = self.path.stat().st_size * (len(units) - done) // len(finished)
+        return Step(name, self.path, "units", len(units), done, size)
 
     def append(self, records: Iterable[Record]) -> None:
         """Append one unit's lines in one write; hold the directory's lock."""

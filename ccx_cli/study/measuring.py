@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +18,10 @@ from ccx_cli.progress import Progress
 from ccx_cli.runs.opened import OpenedRun, UnitInData, each_unit
 from ccx_cli.runs.stored import formula_of
 from ccx_cli.search.scoring import holds_on
+from ccx_cli.store.digests import json_digest
 from ccx_cli.store.lines import Record, UnitLines
 from ccx_cli.store.locks import writing
+from ccx_cli.store.steps import Step
 from ccx_cli.study.metrics import (
     METRICS,
     ImageCounts,
@@ -68,7 +69,7 @@ def measure_run(
 
     Label masking is ``measure_masking``'s.
     """
-    lines = kept_lines(opened, "metrics", {"bootstrap": settings.bootstrap, "seed": settings.seed})
+    lines = metrics_lines(opened, settings)
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
     if not missing:
@@ -123,25 +124,43 @@ def measure_masking(
     -------
     The mean cosine by ``(unit, cluster)``; stored formula by formula, and read back.
     """
-    asked = {"seed": settings.seed, "images": settings.masking_images}
-    lines = kept_lines(opened, "masking", asked)
+    lines = _masking_lines(opened, settings)
+    known = _masking_of(lines)
+    missing = _unmasked(_by_formula(opened, units), known)
+    if missing:
+        with writing(opened.run.directory, progress):
+            lines.drop_torn_line()
+            _mask(opened, missing, lines, settings, device, batch_size, workers, progress)
+        known = _masking_of(lines)
+    return known
+
+
+def masking_step(opened: OpenedRun, units: Sequence[int], settings: MeasureSettings) -> Step:
+    """Say how many formulas ``measure_masking`` still has to send through the network."""
+    lines = _masking_lines(opened, settings)
+    formulas = _by_formula(opened, units)
+    done = len(formulas) - len(_unmasked(formulas, _masking_of(lines)))
+    return Step("label masking", lines.path, "formulas", len(formulas), done)
+
+
+def _by_formula(opened: OpenedRun, units: Sequence[int]) -> dict[str, list[tuple[int, Record]]]:
+    """Group the units' explanations by their formula: each goes through the network once."""
     by_formula: dict[str, list[tuple[int, Record]]] = defaultdict(list)
     for unit in units:
         for record in opened.units[unit]:
             if record["labels"] is not None:
                 by_formula[json.dumps(record["labels"])].append((unit, record))
-    known = _masking_of(lines)
-    wanted = {
+    return by_formula
+
+
+def _unmasked(
+    by_formula: Mapping[str, list[tuple[int, Record]]], known: Container[tuple[int, int]]
+) -> dict[str, list[tuple[int, Record]]]:
+    return {
         key: pairs
         for key, pairs in by_formula.items()
         if any((unit, record["cluster"]) not in known for unit, record in pairs)
     }
-    if wanted:
-        with writing(opened.run.directory, progress):
-            lines.drop_torn_line()
-            _mask(opened, wanted, lines, settings, device, batch_size, workers, progress)
-        known = _masking_of(lines)
-    return known
 
 
 def summarise(records: Sequence[Record], keys: Sequence[str]) -> list[Record]:
@@ -163,9 +182,18 @@ def summarise(records: Sequence[Record], keys: Sequence[str]) -> list[Record]:
     return rows
 
 
+def metrics_lines(opened: OpenedRun, settings: MeasureSettings) -> UnitLines:
+    """Name the file that keeps the metrics of a run, but for label masking."""
+    return kept_lines(opened, "metrics", {"bootstrap": settings.bootstrap, "seed": settings.seed})
+
+
+def _masking_lines(opened: OpenedRun, settings: MeasureSettings) -> UnitLines:
+    return kept_lines(opened, "masking", {"seed": settings.seed, "images": settings.masking_images})
+
+
 def kept_lines(opened: OpenedRun, what: str, asked: Mapping[str, int]) -> UnitLines:
     """Name the file beside a run's explanations that keeps what was ``asked`` of it."""
-    digest = sha256(json.dumps(dict(asked), sort_keys=True).encode()).hexdigest()[:8]
+    digest = json_digest(asked)[:8]
     return UnitLines(opened.run.directory / f"{what}-{digest}.jsonl")
 
 

@@ -14,7 +14,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.runs.opened import OpenedRun
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.registry import search_from_identity
-from ccx_cli.store.lines import Record
+from ccx_cli.store.lines import Record, UnitLines
 from ccx_cli.store.locks import writing
 from ccx_cli.study.chance import against_chance, false_discovery_rates, null_of_units
 from ccx_cli.study.measuring import kept_lines
@@ -62,6 +62,11 @@ def chance_of_run(
     }
 
 
+def null_lines(opened: OpenedRun, rounds: int, seed: int) -> UnitLines:
+    """Name the file that keeps the null of a run."""
+    return kept_lines(opened, "null", {"rounds": rounds, "seed": seed})
+
+
 def _null(
     opened: OpenedRun,
     units: Sequence[int],
@@ -71,7 +76,7 @@ def _null(
     progress: Progress,
 ) -> dict[tuple[int, int], list[float]]:
     """Read the null's IoUs, and find those that are missing."""
-    lines = kept_lines(opened, "null", {"rounds": rounds, "seed": seed})
+    lines = null_lines(opened, rounds, seed)
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
     if missing:

@@ -13,7 +13,7 @@ from pathlib import Path
 _PARENT = """
 import json, os, sys, time
 import torchvision.models
-import ccx_cli.cli.inputs.jobs, ccx_cli.probe.networks.loading
+import ccx_cli.cli.inputs.gathering, ccx_cli.probe.networks.loading
 import ccx_cli.study.measuring, ccx_cli.study.unit_images
 import ccx_cli.render.panel, matplotlib.backends.backend_agg, matplotlib.figure
 from ccx_cli.cli.entry import run

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ccx_cli.cli.inputs.fetching import mirrors_of
+from ccx_cli.cli.inputs.published import mirrors_of
 from ccx_cli.cli.main import main
 from ccx_cli.cli.settings.levels import forget
 from ccx_cli.errors import UsageError

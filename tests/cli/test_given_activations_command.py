@@ -395,7 +395,7 @@ def test_the_data_set_is_the_one_there_is(ccx: CommandLine, sae: Path) -> None:
     ended = explain(ccx, sae, "--units", "0")
     assert (ended.code, ended.err) == (
         2,
-        f"Error: There are broden1_32, broden1_48 in {datasets}: say which with --input-size.\n",
+        f"Error: There are broden1_32, broden1_48 in {datasets}: choose one with --input-size.\n",
     )
     assert explain(ccx, sae, "--units", "0", "--input-size", "32").code == 0
     ended = explain(ccx, sae, "--units", "0", "--input-size", "32x48")

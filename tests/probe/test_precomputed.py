@@ -84,7 +84,7 @@ def test_every_file_and_order_gives_the_same_maps(
     name: str,
     block: int,
 ) -> None:
-    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: block)
+    monkeypatch.setattr(precomputed, "images_per_shard", lambda *_: block)
     values = MAPS if axes is Axes.UNITS_FIRST else MAPS.swapaxes(0, 1)
     activations = imported(save(tmp_path / name, values), twelve)
     assert (activations.units, activations.n_images, activations.map_shape) == (5, 12, (3, 2))
@@ -127,7 +127,7 @@ def test_blocks_are_whole_chunks(
     chunk: int,
     shards: list[int],
 ) -> None:
-    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 4)
+    monkeypatch.setattr(precomputed, "images_per_shard", lambda *_: 4)
     path = save(tmp_path / "a.h5", MAPS, chunks=(2, chunk, 3, 2), compression="gzip")
     activations = imported(path, twelve)
     spans = [name.removeprefix("images-").split("-") for name in activations.names]
@@ -138,7 +138,7 @@ def test_blocks_are_whole_chunks(
 def test_chunks_that_memory_does_not_hold_are_cut(
     twelve: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 4)
+    monkeypatch.setattr(precomputed, "images_per_shard", lambda *_: 4)
     monkeypatch.setattr(precomputed, "_MOST_BYTES", 12 * 5 * 6 * 4 - 1)
     activations = imported(save(tmp_path / "a.h5", MAPS, chunks=MAPS.shape), twelve)
     assert len(activations.names) == 3
@@ -165,7 +165,7 @@ def test_only_the_asked_images_are_in_memory(tmp_path: Path, name: str) -> None:
 def test_a_killed_import_goes_on(
     twelve: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 5)
+    monkeypatch.setattr(precomputed, "images_per_shard", lambda *_: 5)
     read: list[slice] = []
     whole = ArrayFile.read
 
@@ -187,7 +187,7 @@ def test_a_killed_import_goes_on(
 def test_values_that_are_not_finite_are_named(
     twelve: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    monkeypatch.setattr(precomputed, "images_a_shard", lambda *_: 5)
+    monkeypatch.setattr(precomputed, "images_per_shard", lambda *_: 5)
     for axes in Axes:
         values = MAPS.astype(np.float64)
         values[3, 7, 1, 1] = value

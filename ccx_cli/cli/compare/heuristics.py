@@ -28,13 +28,13 @@ from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
-    from ccx_cli.cli.inputs.gathering import Inputs
     from ccx_cli.concepts.index import ConceptIndex
     from ccx_cli.probe.activations import Activations
     from ccx_cli.probe.range_cache import RangeCache
     from ccx_cli.progress import Progress
     from ccx_cli.published.shapes import Shapes
     from ccx_cli.published.trials import Summary, Trial, UnitRanges
+    from ccx_cli.runs.preparing import Inputs
     from ccx_cli.search.explanation import ConceptNames
 
 HEURISTIC_UNITS = 100
@@ -156,15 +156,11 @@ def heuristics(
       ccx compare heuristics --model demo --subset demo
       ccx compare heuristics --heuristic mmesh,none --plot searches.png
     """
-    from ccx_cli.cli.inputs.gathering import (
-        gather,
-        prepare_activations,
-        prepare_index,
-        range_method,
-    )
+    from ccx_cli.cli.inputs.gathering import gather, range_method
     from ccx_cli.cli.units import check_units, choose_units
     from ccx_cli.probe.range_cache import RangeCache
     from ccx_cli.published.trials import compare_searches, needs_shapes, searches_of, summarise
+    from ccx_cli.runs.preparing import prepare_activations, prepare_index
     from ccx_cli.search.beam import BeamSettings
     from ccx_cli.search.counts import count_data
     from ccx_cli.search.explanation import ConceptNames
@@ -255,10 +251,9 @@ def check_plot(path: Path, force: bool) -> None:
 
 def prepare_shapes(inputs: Inputs, index: ConceptIndex, progress: Progress) -> Shapes:
     """Measure what the cache of shapes lacks, and load it."""
-    from ccx_cli.cli.inputs.gathering import concept_cache
     from ccx_cli.published.shapes import build_shapes, load_shapes, shapes_cache
 
-    cache = shapes_cache(concept_cache(inputs))
+    cache = shapes_cache(inputs.index_cache)
     build_shapes(index, cache, workers=inputs.workers, progress=progress)
     return load_shapes(index, cache)
 

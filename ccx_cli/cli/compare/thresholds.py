@@ -105,8 +105,9 @@ def thresholds(
       ccx compare thresholds --model demo --subset demo
       ccx compare thresholds --model resnet18 --plot thresholds.pdf --format csv
     """
-    from ccx_cli.cli.inputs.gathering import gather, prepare_activations, prepare_index
+    from ccx_cli.cli.inputs.gathering import gather
     from ccx_cli.cli.units import check_units, choose_units
+    from ccx_cli.runs.preparing import prepare_activations, prepare_index
     from ccx_cli.search.counts import count_data
     from ccx_cli.study.thresholds import explain_thresholds, share_categories
 

@@ -1,67 +1,48 @@
-"""From options to inputs: the data set, the network, and the caches between them."""
+"""From options to inputs: the dataset, and the network or the precomputed activations."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ccx_cli.cli.inputs.fetching import fetch_missing_dataset, fetch_missing_weights
-from ccx_cli.cli.network_options import NetworkOptions, device_of
+from ccx_cli.cli.called import is_called_with
+from ccx_cli.cli.inputs.published import fetch_missing, missing_dataset, missing_weights
+from ccx_cli.cli.network_options import (
+    ALL_BLOCKS,
+    OF_A_NETWORK,
+    NetworkOptions,
+    device_of,
+    parse_size,
+)
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
-from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
-from ccx_cli.errors import DamagedDataError, UsageError, suggestion
-from ccx_cli.probe.activation_pass import build_activations
-from ccx_cli.probe.activations import (
-    Activations,
-    activations_cache,
-    open_activations,
-)
+from ccx_cli.concepts.demo import DEMO_COUNT, DEMO_SUBSET, write_demo_dataset
+from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.fetching.sources import Source
+from ccx_cli.probe.array_files import split_name
 from ccx_cli.probe.networks.catalog import choose_network, default_layer
-from ccx_cli.probe.networks.description import NetworkDescription, PrecomputedActivations, Source
-from ccx_cli.probe.precomputed import import_activations
+from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod
-from ccx_cli.progress import Progress
-from ccx_cli.store.locks import removing, writing
+from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.runs.preparing import Inputs, Plan, plan_caches
+from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest
+from ccx_cli.store.steps import Step
 
-DEMO = "demo"
+_SIDE = 224
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a command works on.
+class Missing:
+    """Something that inputs cannot be read without, and what makes it."""
 
-    Attributes
-    ----------
-    roots
-        Where everything is.
-    dataset
-        The labelled images.
-    choice
-        The network and its layer, or the precomputed activations.
-    device
-        Where the network runs.
-    batch_size
-        Images per forward pass.
-    workers
-        Processes or threads.
-    rebuild
-        The command that makes the caches anew.
-    """
-
-    roots: Roots
-    dataset: BrodenDataset
-    choice: Source
-    device: str
-    batch_size: int
-    workers: int
-    rebuild: str
+    step: Step
+    make: Callable[[Progress], object]
 
 
 def gather(
@@ -71,50 +52,211 @@ def gather(
     run: RunOptions,
     progress: Progress,
 ) -> Inputs:
-    """Resolve everything that can be refused before work begins.
+    """Resolve the options to the inputs of one layer; see ``gather_layers``.
+
+    Raises
+    ------
+    UsageError
+        Also if several layers are given.
+    """
+    _ = network.layer
+    (inputs,) = gather_layers(places, data, network, run, progress)
+    return inputs
+
+
+def gather_layers(
+    places: PlaceOptions,
+    data: DataOptions,
+    network: NetworkOptions,
+    run: RunOptions,
+    progress: Progress,
+) -> list[Inputs]:
+    """Resolve the options to inputs, one for each distinct layer, and make those that are missing.
 
     Raises
     ------
     UsageError, MissingInputError, DamagedDataError
-        For options that cannot be meant and inputs that are not there or not right.
+        For options that contradict each other, and inputs that are not there or not right.
     """
-    if network.activations is not None:
-        from ccx_cli.cli.inputs.given import gather_given
+    _check_activations(network)
+    # All of them are known before the first is made: a wrong option shows before a download.
+    for missing in list(missing_inputs(roots_of(places), data, network, run)):
+        missing.make(progress)
+    return _read_inputs(places, data, network, run, progress)
 
-        return gather_given(network.activations, places, data, network, run, progress)
-    if network.activations_axes is not None:
-        raise UsageError(
-            f"--activations-axes {network.activations_axes} is said of a file: add --activations "
-            "FILE."
-        )
+
+def plan_inputs(
+    places: PlaceOptions,
+    data: DataOptions,
+    network: NetworkOptions,
+    run: RunOptions,
+    *,
+    index: bool = True,
+    activations: bool = True,
+) -> Plan:
+    """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing.
+
+    Raises
+    ------
+    UsageError, MissingInputError, DamagedDataError
+        As ``gather_layers``.
+    """
+    _check_activations(network)
     roots = roots_of(places)
-    if data.fetch:
-        fetch_missing_weights(roots, network, run.seed, progress)
-    choice = network_of(roots, network, run, layer=network.layer)
+    steps = [missing.step for missing in missing_inputs(roots, data, network, run)]
+    if steps:
+        if index:
+            steps.append(Step("concept index", roots.segmentations, "images", None, None))
+        if activations:
+            steps.append(Step("activations", roots.activations, "images", None, None))
+        return Plan(tuple(steps))
+    layers = _read_inputs(places, data, network, run, SilentProgress(), remember=False)
+    dataset, choice = layers[0].dataset, layers[0].choice
+    n_images = len(dataset.rows)
+    steps.append(Step("dataset", dataset.directory, "images", n_images, n_images))
+    if isinstance(choice, NetworkDescription) and choice.weights is not None:
+        steps.append(Step("weights", choice.weights, "file", 1, 1))
+    plan = plan_caches(layers, index=index, activations=activations)
+    return replace(plan, steps=(*steps, *plan.steps))
+
+
+def missing_inputs(
+    roots: Roots, data: DataOptions, network: NetworkOptions, run: RunOptions
+) -> Iterator[Missing]:
+    """Yield what has to be fetched, or drawn, before the inputs can be read."""
+    if not data.fetch and data.subset != DEMO_SUBSET:
+        return
+    side = _SIDE
+    if network.activations is not None:
+        side = _given_side(roots.datasets, data.subset, network.input_size)
+    else:
+        device_of(network.device)
+        weights = missing_weights(roots, network, run.seed) if data.fetch else None
+        if weights is not None:
+            yield _to_fetch(weights, roots)
+            network = replace(network, pretrained="none")
+        side = network_of(roots, network, run, layer=_any_layer(network)).input_side
+    if data.subset == DEMO_SUBSET:
+        directory = roots.datasets / DEMO_SUBSET / f"broden1_{side}"
+        if not directory.exists():
+            yield Missing(
+                Step("demo dataset", directory, "images", DEMO_COUNT),
+                lambda progress: open_dataset(roots.datasets, DEMO_SUBSET, side, progress),
+            )
+        return
+    _refuse_mistyped_demo(roots.datasets, data.subset, side)
+    dataset = missing_dataset(roots, side)
+    if dataset is not None:
+        yield _to_fetch(dataset, roots)
+
+
+def _to_fetch(source: Source, roots: Roots) -> Missing:
+    return Missing(
+        Step(f"fetch {source.name}", source.target(roots), "file", 1, 0, source.about_bytes),
+        lambda progress: fetch_missing(source, roots, progress),
+    )
+
+
+def _check_activations(network: NetworkOptions) -> None:
+    """Refuse options that do not go with precomputed activations, or only with them."""
+    if network.activations is None:
+        if network.activations_axes is not None:
+            raise UsageError(
+                f"--activations-axes {network.activations_axes} describes a file: add "
+                "--activations FILE."
+            )
+        return
+    for option in OF_A_NETWORK:
+        if is_called_with(option):
+            raise UsageError(
+                f"--activations {network.activations} needs no network: leave {option} out, or "
+                "--activations."
+            )
+    split_name(network.activations)
+    if len(network.distinct_layers) > 1:
+        raise UsageError(
+            f"--activations {network.activations} is one layer: name it with one --layer, or leave "
+            "that out."
+        )
+
+
+def _read_inputs(
+    places: PlaceOptions,
+    data: DataOptions,
+    network: NetworkOptions,
+    run: RunOptions,
+    progress: Progress,
+    *,
+    remember: bool = True,
+) -> list[Inputs]:
+    """Read inputs that are all there; ``remember`` the digest of precomputed activations."""
+    roots = roots_of(places)
     device = device_of(network.device)
-    if data.fetch and data.subset != DEMO:
-        _refuse_mistyped_demo(roots.datasets, data.subset, choice.input_side)
-        fetch_missing_dataset(roots, choice.input_side, progress)
-    side = choice.input_side if data.subset == DEMO else dataset_side(roots.datasets, choice)
+    workers = run.workers or available_cores()
+    if network.activations is not None:
+        side = _given_side(roots.datasets, data.subset, network.input_size)
+        dataset = open_dataset(roots.datasets, data.subset, side, progress)
+        path, name = split_name(network.activations)
+        given = choose_precomputed(
+            path,
+            name,
+            network.activations_axes,
+            network.layer,
+            dataset,
+            roots.activations,
+            progress,
+            remember=remember,
+        )
+        resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
+        rebuild = rebuild_command(places, data, resolved, replace(run, seed=0))
+        return [Inputs(roots, dataset, given, device, network.batch_size, workers, rebuild)]
+    choice = network_of(roots, network, run, layer=_any_layer(network))
+    side = choice.input_side if data.subset == DEMO_SUBSET else dataset_side(roots.datasets, choice)
     dataset = open_dataset(roots.datasets, data.subset, side, progress)
     if any((row.height, row.width) != choice.input_size for row in dataset.rows):
         height, width = choice.input_size
         progress.note(f"The images of {dataset.directory} are resized to {height} x {width}.")
-    return Inputs(
-        roots=roots,
-        dataset=dataset,
-        choice=choice,
-        device=device,
-        batch_size=network.batch_size,
-        workers=run.workers or available_cores(),
-        rebuild=rebuild_of(places, data, network, run, choice),
-    )
+    names: list[str] = []
+    for layer in network.distinct_layers or [choice.layer]:
+        names += _blocks(choice, device) if layer == ALL_BLOCKS else [layer]
+    choices = [replace(choice, layer=name) for name in dict.fromkeys(names)]
+    return [
+        Inputs(
+            roots,
+            dataset,
+            each,
+            device,
+            network.batch_size,
+            workers,
+            rebuild_of(places, data, network, run, each),
+        )
+        for each in choices
+    ]
+
+
+def _any_layer(network: NetworkOptions) -> str | None:
+    """Return one of the layers, to resolve the network with; ``all-blocks`` are not known yet."""
+    if ALL_BLOCKS in network.distinct_layers:
+        return ""
+    return next(iter(network.distinct_layers), None)
+
+
+def _blocks(choice: NetworkDescription, device: str) -> list[str]:
+    from ccx_cli.probe.networks.layers import list_layers  # Loads torch.
+
+    found = [layer.name for layer in list_layers(choice, device) if layer.is_block]
+    if not found:
+        raise UsageError(
+            f"--layer {ALL_BLOCKS}: no layer of {choice.name} gives maps of more than one pixel: "
+            "name layers that `ccx layers` lists."
+        )
+    return found
 
 
 def network_of(
     roots: Roots, network: NetworkOptions, run: RunOptions, *, layer: str | None
 ) -> NetworkDescription:
-    """Resolve the options that name a network; ``layer`` stands in for theirs."""
+    """Resolve the options that name a network; ``layer`` replaces theirs."""
     return choose_network(roots.models, network.request(run.seed, layer))
 
 
@@ -127,15 +269,14 @@ def default_or_none(model: str) -> str | None:
 
 
 def dataset_side(datasets: Path, choice: NetworkDescription) -> int:
-    """Return the side of the data set to take for a network: its input's, if there is such a set.
+    """Return the side of the dataset to take for a network: its input's, if there is such a one.
 
-    A network of another input than usual makes do with the usual set, or the one that is there
-    whose side is nearest; its images are resized.
+    A network of another input than usual takes the usual dataset, or the one that is there whose
+    side is nearest; its images are resized.
     """
     if choice.resized is None:
         return choice.input_side
-    names = [path.name.removeprefix("broden1_") for path in datasets.glob("broden1_*")]
-    sides = {int(name) for name in names if re.fullmatch(r"[1-9]\d{0,4}", name, re.ASCII)}
+    sides = _sides(datasets)
     wanted = max(choice.resized)
     for side in (wanted, choice.input_side):
         if side in sides:
@@ -143,23 +284,47 @@ def dataset_side(datasets: Path, choice: NetworkDescription) -> int:
     return min(sides, key=lambda side: (abs(side - wanted), side), default=choice.input_side)
 
 
+def _given_side(datasets: Path, subset: str, size: str | None) -> int:
+    """Return the side of the dataset for precomputed activations."""
+    if size is not None:
+        height, width = parse_size(size)
+        if height != width:
+            raise UsageError(
+                f"--input-size {size}: with --activations it names the dataset, broden1_224 or "
+                "another, so give one side."
+            )
+        return height
+    sides = _sides(datasets)
+    if subset == DEMO_SUBSET or not sides or _SIDE in sides:
+        return _SIDE
+    if len(sides) > 1:
+        there = ", ".join(f"broden1_{side}" for side in sides)
+        raise UsageError(f"There are {there} in {datasets}: choose one with --input-size.")
+    return sides[0]
+
+
+def _sides(datasets: Path) -> list[int]:
+    """Return the sides of the datasets that are there, ascending."""
+    names = [path.name.removeprefix("broden1_") for path in datasets.glob("broden1_*")]
+    return sorted(int(name) for name in names if re.fullmatch(r"[1-9]\d{0,4}", name, re.ASCII))
+
+
 def open_dataset(datasets: Path, subset: str, side: int, progress: Progress) -> BrodenDataset:
-    """Read a data set; the demo set is made first where it is not there yet."""
-    if subset != DEMO:
+    """Read a dataset; the demo set is drawn first where it is missing."""
+    if subset != DEMO_SUBSET:
         _refuse_mistyped_demo(datasets, subset, side)
         return read_broden(datasets, subset, side)
-    root = datasets / DEMO
-    if not (root / f"broden1_{side}").exists():
-        from ccx_cli.concepts.demo import write_demo_dataset
-
+    root = datasets / DEMO_SUBSET
+    directory = root / f"broden1_{side}"
+    if not directory.exists():
         with writing(root, progress):
-            if not (root / f"broden1_{side}").exists():
+            if not directory.exists():
                 write_demo_dataset(root, side, progress)
-    return read_broden(root, DEMO, side)
+    return read_broden(root, DEMO_SUBSET, side)
 
 
 def _refuse_mistyped_demo(datasets: Path, subset: str, side: int) -> None:
-    near = suggestion(subset, [DEMO])
+    near = suggestion(subset, [DEMO_SUBSET])
     if near and not (datasets / f"broden1_{side}").exists():
         raise UsageError(f"--subset {subset} is not known{near}")
 
@@ -173,69 +338,6 @@ def range_method(options: RangeOptions) -> RangeMethod:
         If a number is out of bounds.
     """
     return RangeMethod(options.num_clusters, options.quantile, options.kmeans.value, options.n_init)
-
-
-def mend_caches(everything: Sequence[Inputs], progress: Progress) -> None:
-    """Drop the shards that are not what their manifest says, ranges' too, to be made anew.
-
-    The inputs differ in nothing but the layer.
-    """
-    for cache in (
-        concept_cache(everything[0]),
-        *(
-            activations_cache(each.dataset, each.choice, each.roots.activations, each.rebuild)
-            for each in everything
-        ),
-    ):
-        _drop_damaged(cache, progress)
-        for manifest in sorted(cache.directory.glob(f"*/{MANIFEST}")):
-            try:
-                _drop_damaged(read_manifest(manifest.parent), progress)
-            except DamagedDataError:
-                removing(manifest.parent, progress)
-
-
-def _drop_damaged(cache: ShardedCache, progress: Progress) -> None:
-    damaged = [name for name in cache.shards if cache.fault(name)]
-    if damaged:
-        with writing(cache.directory, progress):
-            cache.refresh()
-            cache.drop([name for name in damaged if name in cache.shards])
-        files = "1 damaged file" if len(damaged) == 1 else f"{len(damaged):,} damaged files"
-        progress.note(f"{files} of {cache.directory} removed, to be made anew.")
-
-
-def concept_cache(inputs: Inputs) -> ShardedCache:
-    """Name the cache of the concept index; looks at every label PNG's size."""
-    return index_cache(inputs.dataset, inputs.roots.segmentations, inputs.rebuild)
-
-
-def prepare_index(
-    inputs: Inputs, progress: Progress, cache: ShardedCache | None = None
-) -> ConceptIndex:
-    """Build what the concept index lacks, and load it; ``cache`` where it is named already."""
-    cache = cache or concept_cache(inputs)
-    build_index(inputs.dataset, cache, workers=inputs.workers, progress=progress)
-    return load_index(inputs.dataset, cache)
-
-
-def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
-    """Build or import what the activations cache lacks, and open it."""
-    cache = activations_cache(
-        inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild
-    )
-    if isinstance(inputs.choice, PrecomputedActivations):
-        import_activations(inputs.dataset, inputs.choice, cache, progress)
-    else:
-        build_activations(
-            inputs.dataset,
-            [(inputs.choice, cache)],
-            device=inputs.device,
-            batch_size=inputs.batch_size,
-            workers=inputs.workers,
-            progress=progress,
-        )
-    return open_activations(inputs.dataset, cache)
 
 
 def rebuild_of(

@@ -69,7 +69,9 @@ def _is_settled(stamp: Stamp) -> bool:
     return time.time_ns() - max(stamp.modified_ns, stamp.changed_ns) > _SETTLED_NS
 
 
-def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Stamp]:
+def known_digest(
+    path: Path, memory: Path, progress: Progress, *, remember: bool = True
+) -> tuple[str, Stamp]:
     """Return a file's SHA-256 in hexadecimal, read anew only if its stamp is another one.
 
     Parameters
@@ -80,6 +82,8 @@ def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Sta
         The directory of ``given-files.json``, where digests are remembered.
     progress
         Told about bytes read.
+    remember
+        Store a digest that is not known yet.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def known_digest(path: Path, memory: Path, progress: Progress) -> tuple[str, Sta
         raise DamagedDataError(
             f"{path} cannot be read ({error.strerror}): check its permissions."
         ) from error
-    if _is_settled(stamp):
+    if remember and _is_settled(stamp):
         known[key] = {**asdict(stamp), "sha256": digest}
         content = {"format": _FORMAT, "version": _VERSION, "files": known}
         # A place that may not be written to costs the next command another reading.

@@ -1,4 +1,4 @@
-"""Gets published files for the commands: by name, or what one of them lacks."""
+"""Published files for the commands: by name, and those that the options need but are missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL = "all"
 _IMAGENET = "imagenet/"
 
 PUBLISHED = {source.name: source for source in (*BRODEN, *PLACES365)}
-"""What ``all`` means: everything but torchvision's hundred sets of ImageNet weights."""
+"""What ``all`` means: everything except torchvision's hundred sets of ImageNet weights."""
 
 
 def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = None) -> list[Source]:
@@ -38,7 +38,7 @@ def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = No
     roots
         Where files are already: one of several sets of weights may be.
     file_name
-        Which of several sets of weights to take, if one is called so.
+        Which of several sets of weights to take, if one has this name.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def mirrors_of(given: Sequence[str]) -> list[str]:
     return mirrors
 
 
-def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> str | None:
-    """Name the published weights that the options mean, where they are not here."""
+def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> Source | None:
+    """Return the published weights that the options mean, where they are missing."""
     if network.weights is not None or is_own(network.model) or is_timm(network.model):
         return None
     try:
@@ -83,35 +83,23 @@ def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> str | N
             roots.models, NetworkRequest(network.model, network.pretrained, "", seed=seed)
         )
     except MissingInputError:
-        return f"{network.pretrained or 'places365'}/{network.model}"
+        (source,) = sources_named([f"{network.pretrained or 'places365'}/{network.model}"], roots)
+        return source
     return None
 
 
-def missing_dataset(roots: Roots, side: int) -> str | None:
-    """Name the data set for images of ``side`` pixels, where it is not here."""
-    return None if (roots.datasets / f"broden1_{side}").exists() else f"broden{side}"
+def missing_dataset(roots: Roots, side: int) -> Source | None:
+    """Return the dataset for images of ``side`` pixels, where it is missing."""
+    if (roots.datasets / f"broden1_{side}").exists():
+        return None
+    (source,) = sources_named([f"broden{side}"], roots)
+    return source
 
 
-def fetch_missing_weights(
-    roots: Roots, network: NetworkOptions, seed: int, progress: Progress
-) -> None:
-    """Get the published weights that the options mean, where they are not here."""
-    name = missing_weights(roots, network, seed)
-    if name is not None:
-        _fetch(name, roots, progress)
-
-
-def fetch_missing_dataset(roots: Roots, side: int, progress: Progress) -> None:
-    """Get the data set for images of ``side`` pixels, where it is not here."""
-    name = missing_dataset(roots, side)
-    if name is not None:
-        _fetch(name, roots, progress)
-
-
-def _fetch(name: str, roots: Roots, progress: Progress) -> None:
-    (source,) = sources_named([name], roots)
+def fetch_missing(source: Source, roots: Roots, progress: Progress) -> None:
+    """Get a source from the mirrors that are set, or from where it is published."""
     status = fetch(source, roots, FetchOptions(mirrors=mirrors_of(())), progress)
-    progress.note(f"{name} is in {status.path}")
+    progress.note(f"{source.name} is in {status.path}")
 
 
 def inspected(
@@ -127,7 +115,7 @@ def inspected(
 def verified(
     sources: Sequence[Source], roots: Roots, sha256: str | None, progress: Progress
 ) -> Iterator[DownloadStatus]:
-    """Read what is here whole; sources that are asked for but missing are among the answers."""
+    """Read what is here whole; also yields the sources that are asked for but missing."""
     for source in sources or _all_known(roots):
         path = source.found(roots)
         if path is not None:
@@ -141,7 +129,7 @@ def verified(
             yield inspect(source, roots)
 
 
-def obtained(
+def fetched(
     sources: Sequence[Source],
     roots: Roots,
     options: FetchOptions,
@@ -151,26 +139,22 @@ def obtained(
     """Get one after the other; one that fails, and is added to ``failures``, stops no other."""
     for source in sources:
         try:
-            status = fetch(
-                source, roots, replace(options, is_complete=_is_complete(source)), progress
-            )
+            yield fetch(source, roots, replace(options, is_complete=_is_complete(source)), progress)
         except CcxError as error:
             failures.append(error)
             if len(sources) > 1:
                 progress.note(str(error))
-        else:
-            yield status
 
 
 def _all_known(roots: Roots) -> list[Source]:
-    """Everything but ImageNet's weights, and of those the ones that are here."""
+    """Everything published, and of ImageNet's weights those that are here."""
     return [*PUBLISHED.values(), *imagenet_here(roots)]
 
 
 def _is_complete(source: Source) -> Callable[[Path], bool]:
-    """Return what tells whether every file is there that a data set's index names."""
+    """Return a function that tells whether every file is there that a dataset's index names."""
 
-    def told(directory: Path) -> bool:
+    def check(directory: Path) -> bool:
         try:
             side = int(directory.name.rpartition("_")[2])
             dataset = read_broden(directory.parent, "all", side)
@@ -180,4 +164,4 @@ def _is_complete(source: Source) -> Callable[[Path], bool]:
             return False
         return True
 
-    return told if source.is_archive else lambda _: True
+    return check if source.is_archive else lambda _: True

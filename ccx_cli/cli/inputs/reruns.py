@@ -1,4 +1,4 @@
-"""From a stored run's header to the inputs and the job that made it."""
+"""From a stored run's header to the inputs and the job that made it, or that compare with it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from ccx_cli.cli.inputs.gathering import (
-    DEMO,
-    Inputs,
-    concept_cache,
+    gather,
     open_dataset,
     rebuild_command,
 )
-from ccx_cli.cli.inputs.jobs import prepare_job
-from ccx_cli.cli.inputs.untrained import ranges_like
 from ccx_cli.cli.network_options import NetworkOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.cli.stored import PassOptions
+from ccx_cli.concepts.demo import DEMO_SUBSET
 from ccx_cli.errors import DamagedDataError, UsageError
-from ccx_cli.probe.activations import activations_cache
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
+from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.opened import open_run
+from ccx_cli.runs.opened import OpenedRun, open_run
+from ccx_cli.runs.preparing import Inputs, name_run, plan_caches, plan_units, prepare_job
 from ccx_cli.runs.results import ResultsRun
 from ccx_cli.runs.stored import StoredRun
 from ccx_cli.search.registry import search_from_identity
+from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.paths import Roots
+from ccx_cli.store.steps import Step
 
 _SHOWN = 12
+_EXTRAS = ("ties", "within")
 
 
 def inputs_of(
@@ -55,10 +56,7 @@ def inputs_of(
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)
         choice = replace(choice, sha256=sha256, stamp=stamp)
-    above = opened.dataset.directory.parent
-    datasets = above.parent if about["subset"] == DEMO else above
-    if datasets.absolute() != roots.datasets.absolute():
-        places = replace(places, root_datasets=datasets)
+    places = _places_of(opened, places)
     return Inputs(
         roots=roots,
         dataset=opened.dataset,
@@ -87,18 +85,13 @@ def batch_size_of(header: Mapping[str, Any]) -> int:
 
 def changes_since(stored: StoredRun, inputs: Inputs) -> list[str]:
     """Say in a sentence each which inputs are not what they were when a run was made."""
-    index = concept_cache(inputs)
-    activations = activations_cache(
-        inputs.dataset, inputs.choice, inputs.roots.activations, inputs.rebuild
-    )
     sentences = []
-    if index.made_from["fingerprint"] != stored.identity["segmentation"]:
+    if inputs.index_cache.made_from["fingerprint"] != stored.identity["segmentation"]:
         sentences.append(
             f"The labels in {inputs.dataset.directory} changed since {stored.name} was made."
         )
-    return sentences + list(
-        _differences(stored.identity["activations"], activations.made_from, stored, inputs)
-    )
+    was, now = stored.identity["activations"], inputs.activations_cache.made_from
+    return sentences + list(_differences(was, now, stored, inputs))
 
 
 def job_again(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJob:
@@ -110,7 +103,7 @@ def job_again(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJ
         If the run's header does not tell how.
     """
     search = stored.identity["search"]
-    method, by_hand = ranges_like(stored)
+    method, by_hand = _ranges_like(stored)
     return prepare_job(
         inputs,
         method,
@@ -142,14 +135,14 @@ def check_same(job: ExplainJob, stored: StoredRun) -> None:
 def _draw_demo(run: ResultsRun, roots: Roots, progress: Progress) -> None:
     """Draw the demo set where it is neither under the root nor where it was."""
     about = run.header().get("about")
-    if not isinstance(about, dict) or about.get("subset") != DEMO:
+    if not isinstance(about, dict) or about.get("subset") != DEMO_SUBSET:
         return
     was = about.get("dataset")
     if not isinstance(was, str) or Path(was).exists():
         return
     side = Path(was).name.removeprefix("broden1_")
     if side.isdecimal():
-        open_dataset(roots.datasets, DEMO, int(side), progress)
+        open_dataset(roots.datasets, DEMO_SUBSET, int(side), progress)
 
 
 def _differences(
@@ -188,3 +181,73 @@ def refuse_changes(changes: list[str]) -> None:
         raise DamagedDataError(
             f"{' '.join(changes)} Put back what was there, or add --changed to run on what is."
         )
+
+
+def untrained_inputs(
+    opened: OpenedRun,
+    places: PlaceOptions,
+    run: RunOptions,
+    passes: PassOptions,
+    progress: Progress,
+) -> Inputs:
+    """Resolve the dataset of a run and its network, untrained."""
+    choice = opened.network("an untrained counterpart", ": name one with --against")
+    data = DataOptions(opened.about["subset"])
+    network = NetworkOptions.of(choice.untrained(), passes.device, passes.batch_size)
+    return gather(_places_of(opened, places), data, network, run, progress)
+
+
+def job_like(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJob:
+    """Prepare to explain other inputs with the ranges, the search and the split of a run.
+
+    What only lists other formulas beside the best is left out.
+
+    Raises
+    ------
+    UsageError
+        If the run's header lacks them.
+    """
+    method, by_hand = _ranges_like(stored)
+    return prepare_job(
+        inputs,
+        method,
+        by_hand,
+        lambda index: _strategy_like(stored, len(index.concepts)),
+        progress,
+        split=stored.identity.get("split"),
+        made_for=stored.name,
+    )
+
+
+def plan_like(stored: StoredRun, inputs: Inputs) -> list[Step]:
+    """Say what ``job_like`` would make, and which units its run lacks."""
+    plan = plan_caches([inputs])
+    method, by_hand = _ranges_like(stored)
+    strategy = _strategy_like(stored, int(stored.about["concepts"]))
+    run = name_run(inputs, method, by_hand, strategy, split=stored.identity.get("split"))
+    (_, units) = plan.layers[0]
+    return [*plan.steps, plan_units(inputs, run, None if units is None else range(units))]
+
+
+def _places_of(opened: OpenedRun, places: PlaceOptions) -> PlaceOptions:
+    """Return the options with the root that the run's dataset is under."""
+    above = opened.dataset.directory.parent
+    datasets = above.parent if opened.about["subset"] == DEMO_SUBSET else above
+    if datasets.absolute() == opened.roots.datasets.absolute():
+        return places
+    return replace(places, root_datasets=datasets)
+
+
+def _ranges_like(stored: StoredRun) -> tuple[RangeMethod, list[Range] | None]:
+    """Return how a run found its ranges, and the ranges if they were given by hand."""
+    found = stored.identity["ranges"]
+    if "by_hand" in found:
+        return RangeMethod(), [Range.from_json(ends) for ends in found["by_hand"]]
+    return RangeMethod.from_identity(found), None
+
+
+def _strategy_like(stored: StoredRun, n_concepts: int) -> Strategy:
+    """Return a run's search, without what lists other formulas beside the best."""
+    search = stored.identity["search"]
+    wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
+    return search_from_identity(wanted, n_concepts)

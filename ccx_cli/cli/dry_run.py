@@ -1,0 +1,84 @@
+"""``--dry-run``: the steps that a command would take, without taking any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.options import RUNNING
+from ccx_cli.cli.output import Column, Record, Writer
+from ccx_cli.progress import Progress
+from ccx_cli.store.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunOptions:
+    """Whether only to show the plan."""
+
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            metavar="",
+            help="Show what would be made, how large and where; write nothing.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False
+
+
+def _record(step: Step) -> Record:
+    is_there = step.state == "there"
+    return {
+        "step": step.name,
+        "state": step.state,
+        "unit": step.unit,
+        "total": step.total,
+        "done": step.done,
+        "bytes": 0 if is_there else step.size,
+        "seconds": 0 if is_there else step.seconds,
+        "path": None if step.path is None else str(step.path.absolute()),
+    }
+
+
+def _amount(record: Record) -> str:
+    if record["total"] is None:
+        return "unknown"
+    done = "" if record["state"] != "partly there" else f"{record['done']:,} of "
+    return f"{done}{record['total']:,} {record['unit']}"
+
+
+def _size(record: Record) -> str:
+    if not record["bytes"]:
+        return "-" if record["bytes"] == 0 else "unknown"
+    return f"about {record['bytes'] / 1e6:,.1f} MB"
+
+
+def _time(record: Record) -> str:
+    if record["state"] == "there":
+        return "-"
+    seconds = record["seconds"]
+    if seconds is None:
+        return "unknown"
+    return f"about {seconds:,.0f} s" if seconds < 300 else f"about {seconds / 60:,.0f} min"
+
+
+COLUMNS = (
+    Column("step", "step", style="bold"),
+    Column("state", "state"),
+    Column("in all", "total", right=True, show=_amount),
+    Column("to write", "bytes", right=True, show=_size),
+    Column("time", "seconds", right=True, show=_time),
+    Column("path", "path"),
+)
+
+
+def write_plan(writer: Writer, steps: Iterable[Step], progress: Progress) -> None:
+    """Write the steps of a plan to a ``writer`` with these ``COLUMNS``."""
+    records = [_record(step) for step in steps]
+    for record in records:
+        writer.line(record)
+    writer.rest(records)
+    progress.note("A dry run: nothing was written.")

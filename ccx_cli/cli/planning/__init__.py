@@ -1,1 +1,0 @@
-"""``--dry-run``: what a command would make, found by looking only."""
