@@ -296,7 +296,7 @@ def test_axes_without_a_file_are_refused(ccx: CommandLine) -> None:
     ended = ccx("explain", *ON_TINY, "--activations-axes", "units-first")
     assert (ended.code, ended.err) == (
         2,
-        "Error: --activations-axes units-first is said of a file: add --activations FILE.\n",
+        "Error: --activations-axes units-first describes a file: add --activations FILE.\n",
     )
 
 
