@@ -1,4 +1,4 @@
-"""Paints the scenes of the demo data set and packs them: ``python -m tools.pack_demo``."""
+"""Paints the scenes of the demo dataset and packs them: ``python -m tools.pack_demo``."""
 
 from __future__ import annotations
 

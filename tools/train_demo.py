@@ -7,7 +7,7 @@ taught, cell by cell of their map, to answer to an object or a part (``sky``, ``
 them to either of two, and some to several with different strengths, so that different ranges of
 their activations mean different things. The last units have no lesson and learn what the
 classes need. The lessons only shape the weights; nothing of them is stored, and none of
-the scenes that the network learns from is in the demo data set. Explanations of the demo network
+the scenes that the network learns from is in the demo dataset. Explanations of the demo network
 are therefore clearer than those of networks that learned from photographs.
 """
 
@@ -121,7 +121,7 @@ def train(
     scenes
         Number of scenes that are painted to learn from.
     progress
-        Told of every scene and the losses of every epoch.
+        Shows the scenes and the losses of every epoch.
     """
     progress = progress or SilentProgress()
     torch.manual_seed(seed)

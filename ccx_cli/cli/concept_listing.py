@@ -1,4 +1,4 @@
-"""Records of the concepts of a data set, for ``ccx concepts``."""
+"""Records of the concepts of a dataset, for ``ccx concepts``."""
 
 from __future__ import annotations
 
@@ -25,22 +25,32 @@ from ccx_cli.study.concept_statistics import (
 
 @dataclass(frozen=True, slots=True)
 class OpenedConcepts:
-    """A data set with its index and its counts."""
+    """A dataset with its index and its counts."""
 
     dataset: BrodenDataset
     index: ConceptIndex
     data: DataCounts
 
-    def place(self, name: str) -> int:
-        """Return the place in the index of the concept that is called so."""
+    def index_of(self, name: str) -> int:
+        """Return the index of the concept with this name."""
         number = Vocabulary(self.index.names).number(name)
         return [int(each) for each in self.index.concepts].index(number)
+
+    def describe(self, concept: int) -> Record:
+        """Return number, name and category of the concept with this index."""
+        label = self.index.labels[concept]
+        return {"number": label.number, "concept": label.name, "category": label.category}
+
+    def is_of(self, concept: int, categories: Sequence[str]) -> bool:
+        """Tell whether a concept is of one of some categories, or none are given."""
+        label = self.index.labels[concept]
+        return not categories or bool({label.category, *label.categories}.intersection(categories))
 
 
 def open_concepts(
     roots: Roots, subset: str, side: int, workers: int, progress: Progress
 ) -> OpenedConcepts:
-    """Open a data set and its index, which is made where it is missing."""
+    """Open a dataset and its index, which is made where it is missing."""
     dataset = open_dataset(roots.datasets, subset, side, progress)
     # Whatever network needs the index next makes it anew; this command does too.
     cleared = index_cache(dataset, roots.segmentations, "").directory
@@ -52,7 +62,7 @@ def open_concepts(
 
 
 def check_categories(opened: OpenedConcepts, wanted: Sequence[str]) -> None:
-    """Refuse categories that the data set does not have.
+    """Refuse categories that the dataset does not have.
 
     Raises
     ------
@@ -64,18 +74,9 @@ def check_categories(opened: OpenedConcepts, wanted: Sequence[str]) -> None:
             known = ", ".join(opened.dataset.categories)
             near = suggestion(category, opened.dataset.categories)
             raise UsageError(
-                f"--category {category} is none of {opened.dataset.name}'s: {known}{near or '.'}"
+                f"--category {category} is not a category of {opened.dataset.name} ({known})"
+                f"{near or '.'}"
             )
-
-
-def _described(opened: OpenedConcepts, place: int) -> Record:
-    label = opened.index.labels[place]
-    return {"number": label.number, "concept": label.name, "category": label.category}
-
-
-def _is_of(opened: OpenedConcepts, place: int, categories: Sequence[str]) -> bool:
-    label = opened.index.labels[place]
-    return not categories or bool({label.category, *label.categories}.intersection(categories))
 
 
 def list_concepts(
@@ -85,7 +86,7 @@ def list_concepts(
     min_images: int,
     order: str,
 ) -> list[Record]:
-    """List the concepts with one of the words in their name, by ``order``.
+    """List the concepts with one of the words in their name, ordered by ``order``.
 
     Raises
     ------
@@ -94,8 +95,8 @@ def list_concepts(
     """
     labels = opened.index.labels
     matching = {
-        place
-        for place, label in enumerate(labels)
+        concept
+        for concept, label in enumerate(labels)
         if not words
         or any(
             word.casefold() in name.casefold()
@@ -111,7 +112,7 @@ def list_concepts(
         )
     records = [
         {
-            **_described(opened, each.concept),
+            **opened.describe(each.concept),
             "images": each.images,
             "image_share": each.images / opened.index.n_images,
             "pixels": each.pixels,
@@ -123,7 +124,7 @@ def list_concepts(
         for each in concept_frequencies(opened.index, opened.data)
         if each.concept in matching
         and each.images >= min_images
-        and _is_of(opened, each.concept, categories)
+        and opened.is_of(each.concept, categories)
     ]
     match order:
         case "name":
@@ -138,10 +139,11 @@ def list_together(
     opened: OpenedConcepts, name: str, categories: Sequence[str], min_images: int
 ) -> list[Record]:
     """List the concepts that share images with the one called ``name``."""
+    concept = opened.index_of(name)
     return [
         {
-            **_described(opened, each.concept),
-            "with": opened.index.labels[place].name,
+            **opened.describe(each.concept),
+            "with": opened.index.labels[concept].name,
             "images": each.images,
             "both": each.both,
             "jaccard": each.jaccard,
@@ -149,9 +151,8 @@ def list_together(
             "share_of_other": each.share_of_other,
             "lift": each.lift,
         }
-        for place in [opened.place(name)]
-        for each in cooccurrences(opened.index, opened.data, place)
-        if each.images >= min_images and _is_of(opened, each.concept, categories)
+        for each in cooccurrences(opened.index, opened.data, concept)
+        if each.images >= min_images and opened.is_of(each.concept, categories)
     ]
 
 
@@ -174,13 +175,13 @@ def list_implications(
             "mutual": each.mutual,
         }
         for each in found
-        if _is_of(opened, each.premise, categories)
+        if opened.is_of(each.premise, categories)
     ]
 
 
 def list_images(opened: OpenedConcepts, name: str) -> list[Record]:
     """List the images with the concept called ``name``, the most of it first."""
-    place = opened.place(name)
+    concept = opened.index_of(name)
     rows = opened.dataset.rows
     return [
         {
@@ -188,8 +189,8 @@ def list_images(opened: OpenedConcepts, name: str) -> list[Record]:
             "split": rows[each.image].split,
             "share": each.share,
             "pixels": each.pixels,
-            "concept": opened.index.labels[place].name,
+            "concept": opened.index.labels[concept].name,
             "path": str(opened.dataset.image_path(rows[each.image].image)),
         }
-        for each in images_of(opened.index, opened.data, place)
+        for each in images_of(opened.index, opened.data, concept)
     ]

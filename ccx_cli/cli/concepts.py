@@ -1,4 +1,4 @@
-"""``ccx concepts``: what a data set labels, how often, and what goes with what."""
+"""``ccx concepts``: what a dataset labels, how often, and what goes with what."""
 
 from __future__ import annotations
 
@@ -116,17 +116,19 @@ def concepts(
     ] = False,
     min_share: Annotated[
         float,
-        typer.Option(min=0.01, max=1, help="Least share of an implication.", rich_help_panel=_SHOW),
+        typer.Option(
+            min=0.01, max=1, help="Minimum share of an implication.", rich_help_panel=_SHOW
+        ),
     ] = 1.0,
     min_images: Annotated[
         int,
-        typer.Option(min=1, help="Least images of a concept.", rich_help_panel=_SHOW),
+        typer.Option(min=1, help="Minimum number of images of a concept.", rich_help_panel=_SHOW),
     ] = 1,
     sort: Annotated[
         Order, typer.Option(help="Order of the list of concepts.", rich_help_panel=_SHOW)
     ] = Order.IMAGES,
     top: Annotated[
-        int, typer.Option(min=0, help="So many rows at most; 0 for all.", rich_help_panel=_SHOW)
+        int, typer.Option(min=0, help="Maximum number of rows (0: all).", rich_help_panel=_SHOW)
     ] = 0,
     subset: Annotated[
         str,
@@ -137,16 +139,17 @@ def concepts(
         ),
     ] = "ade20k",
     side: Annotated[
-        int, typer.Option(min=1, help="The data set broden1_SIDE.", rich_help_panel=DATA)
+        int, typer.Option(min=1, help="The dataset broden1_SIDE.", rich_help_panel=DATA)
     ] = 224,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes; 0 for one a core.", rich_help_panel=RUNNING)
+        int,
+        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
     ] = 0,
     out: OutputOptions,
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
-    """Browse the concepts of a data set.
+    """Browse the concepts of a dataset.
 
     For each: the images that have it, its share of all pixels (coverage) and of
     the pixels of the images that have it. No network is needed; the concept
@@ -174,11 +177,11 @@ def concepts(
         if given
     ]
     if len(asked) > 1:
-        raise UsageError(f"{' and '.join(asked)} are two things to show: take one.")
+        raise UsageError(f"{' and '.join(asked)} are mutually exclusive.")
     if search and asked:
         raise UsageError(
-            f"{' '.join(search)} searches the list of concepts, which {asked[0]} does not show: "
-            "take one."
+            f"WORD ({' '.join(search)}) and {asked[0]} are mutually exclusive: WORD searches the "
+            "list of concepts."
         )
     columns: tuple[Column, ...] = LISTED
     if images:

@@ -1,4 +1,4 @@
-"""``ccx import``: other annotations, made into data sets in Broden's layout."""
+"""``ccx import``: writes other annotations as datasets in Broden's layout."""
 
 from __future__ import annotations
 
@@ -44,13 +44,12 @@ First = Annotated[
 
 @app.callback()
 def import_() -> None:
-    """Make a data set of your own annotated photographs.
+    """Import a dataset of your own annotated photographs.
 
-    The data set is in Broden's layout: every photograph square, --side pixels,
-    or a rectangle such as --side 96x160, and label PNGs of half that size. It
-    lies in broden1_SIDE, of the longer side, under the data sets' root; give
-    each import a --data-dir (or --root-datasets) of its own where another data
-    set is there.
+    The dataset is written in Broden's layout: every photograph is square, --side
+    pixels, or a rectangle such as --side 96x160, and label PNGs have half that
+    size. It goes to broden1_SIDE (the longer side) in the folder of datasets; use
+    another --data-dir (or --root-datasets) for each import of the same side.
 
     [bold]Examples[/bold]
 
@@ -97,14 +96,13 @@ def folder(
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
-    """Import a folder of photographs and, a category each, folders of label PNGs.
+    """Import a folder of photographs, and a folder of label PNGs for each category.
 
-    A label PNG lies where its photograph does, in a folder of its own:
-    masks/a/1.png for photos/a/1.jpg. Its values are palette indices, grey
-    values of 8 or 16 bits, or red + 256 * green. The names file has a line for
-    each, with its value (3 car) or without; a JSON object does as well. The
-    value 0 is no label unless it has a name. Without --labels, --colors alone
-    gives labels.
+    A label PNG has the path of its photograph, in another folder: masks/a/1.png
+    for photos/a/1.jpg. Its values are palette indices, grayscale values of 8 or
+    16 bits, or red + 256 * green. The names file has a line for each value, with
+    its number (3 car) or without, or is a JSON object. The value 0 is no label
+    unless it has a name. Without --labels, --colors alone gives labels.
 
     [bold]Examples[/bold]
 
@@ -114,7 +112,7 @@ def folder(
     """
     if not labels and not options.colors:
         raise UsageError(
-            "No labels are named: add --labels CATEGORY=FOLDER, or --colors to name colours only."
+            "There are no labels: add --labels CATEGORY=FOLDER, or --colors to name colors only."
         )
 
     def read(progress: Progress) -> Source:
@@ -129,7 +127,9 @@ def folder(
 @with_groups
 def coco(
     *,
-    annotations: Annotated[Path, typer.Argument(help="JSON of instances or panoptic.")],
+    annotations: Annotated[
+        Path, typer.Argument(help="JSON file of instances or panoptic segments.")
+    ],
     photographs: Annotated[
         Path, typer.Argument(help="Folder of the photographs.", autocompletion=directories)
     ],
@@ -148,7 +148,7 @@ def coco(
         typer.Option(
             "--no-crowds",
             metavar="",
-            help="Leave out regions of many instances at once (iscrowd).",
+            help="Skip regions of many instances at once (iscrowd).",
             rich_help_panel=DATA,
         ),
     ] = False,
@@ -157,10 +157,10 @@ def coco(
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
-    """Import COCO's instances or panoptic segmentation, or others in its form.
+    """Import COCO's instances or panoptic segmentation, or others in its format.
 
-    Regions may be polygons or run lengths, plain or packed. Instances overlap:
-    a pixel carries the categories of all it lies in.
+    Regions may be polygons or run lengths, plain or compressed. Instances may
+    overlap: a pixel carries the categories of all instances that contain it.
 
     [bold]Examples[/bold]
 
@@ -189,7 +189,7 @@ def ade20k(
     root: Annotated[
         Path,
         typer.Argument(
-            help="Folder of the full data set, or any below.", autocompletion=directories
+            help="Folder of the full dataset, or any folder in it.", autocompletion=directories
         ),
     ],
     options: ImportOptions,
@@ -200,7 +200,7 @@ def ade20k(
     """Import ADE20K's full annotations: objects, parts of all levels, scenes.
 
     Each photograph needs its *_seg.png and *.json beside it, as in the release
-    of 2021. Concepts are called by the first of their synonyms.
+    of 2021. The first synonym names a concept.
 
     [bold]Examples[/bold]
 
@@ -244,10 +244,10 @@ def voc(
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
-    """Import index PNGs as Pascal VOC has them: the palette's index is the label.
+    """Import index PNGs like those of Pascal VOC: the palette's index is the label.
 
-    Photographs without an index PNG are left out. 255, the outlines, is no
-    label, nor is 0 unless it has a name.
+    Photographs without an index PNG are skipped. 255, the outlines, is no label,
+    nor is 0 unless it has a name.
 
     [bold]Examples[/bold]
 
@@ -270,7 +270,7 @@ def imagefolder(
     root: Annotated[
         Path,
         typer.Argument(
-            help="Folder with a folder of photographs a label.", autocompletion=directories
+            help="Folder with a folder of photographs for each label.", autocompletion=directories
         ),
     ],
     category: Annotated[
@@ -283,7 +283,7 @@ def imagefolder(
 ) -> None:
     """Import photographs sorted into folders: the folder labels the whole photograph.
 
-    Folders called train and val (or the like) at the top say the split.
+    Folders named train and val (or similar) at the top give the split.
 
     [bold]Examples[/bold]
 

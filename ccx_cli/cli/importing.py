@@ -1,4 +1,4 @@
-"""From a source of annotated photographs to a data set, and what to say of it."""
+"""From a source of annotated photographs to a dataset, and what to say of it."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How a data set is made, whatever it is made from."""
+    """How a dataset is made, whatever it is made from."""
 
     subset: Annotated[
         str | None,
         typer.Option(
-            help="What to call the set: --subset of other commands.",
+            help="Name of the dataset, for --subset of other commands.",
             rich_help_panel=DATA,
             show_default="the folder's name",
         ),
@@ -78,28 +78,29 @@ class ImportOptions:
         typer.Option(
             "--colors",
             metavar="",
-            help="Add the eleven basic colour names, for every pixel.",
+            help="Add the eleven basic color names for every pixel.",
             rich_help_panel=DATA,
         ),
     ] = False
     val_share: Annotated[
         float | None,
         typer.Option(
-            help="Share of the photographs, drawn at random, to mark val and not train.",
+            help="Share of the photographs to mark val instead of train, at random.",
             rich_help_panel=DATA,
             show_default="as the source says",
         ),
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of that draw.", rich_help_panel=RUNNING)] = 0
+    seed: Annotated[int, typer.Option(help="Seed of that choice.", rich_help_panel=RUNNING)] = 0
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes; 0 for one a core.", rich_help_panel=RUNNING)
+        int,
+        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
     ] = 0
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
             metavar="",
-            help="Read the annotations, say what would be made, and stop.",
+            help="Read the annotations and say what would be written.",
             rich_help_panel=RUNNING,
         ),
     ] = False
@@ -122,7 +123,7 @@ def import_source(
     talk: TalkOptions,
     places: PlaceOptions,
 ) -> None:
-    """Read a source, write the data set, say what it is; ``folder`` names it by default."""
+    """Read a source, write the dataset, say what it is; ``folder`` names it by default."""
     from ccx_cli.cli.network_options import parse_size
     from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
@@ -144,14 +145,14 @@ def import_source(
         ) as writer,
     ):
         datasets = roots_of(places).datasets
-        # Another data set is refused at once, another import once it is known what this one is.
+        # Another dataset is refused at once, another import once it is known what this one is.
         target = check_free_directory(datasets, settings.side, force=True)
         source = read(progress)
         for note in source.notes:
             progress.note(note)
         if options.dry_run:
             made = find_made(source, datasets, settings, options.force)
-            there = f"{target} holds this import already: nothing would be written."
+            there = f"{target} already contains this import: nothing would be written."
             progress.note(there if made else _plan(source, settings, target))
             return
         summary = write_broden(
@@ -174,7 +175,7 @@ def _tell(
 ) -> None:
     """Say what was made, where, and what comes next."""
     if summary.made_before:
-        progress.note("This import was made before, from the same files: nothing was to be done.")
+        progress.note("This import was made before from the same files: nothing to do.")
     images = sum(summary.splits.values())
     splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
     progress.note(
@@ -182,9 +183,9 @@ def _tell(
     )
     if summary.unused:
         total = summary.unused + summary.concepts
-        progress.note(f"Left out, as no pixel has them: {summary.unused:,} of {total:,} concepts.")
+        progress.note(f"Skipped {summary.unused:,} of {total:,} concepts, which no pixel has.")
     if summary.unlabelled:
-        progress.note(f"Without a label on any pixel: {summary.unlabelled:,} of {images:,} images.")
+        progress.note(f"{summary.unlabelled:,} of {images:,} images have no label on any pixel.")
     words = ["ccx", "concepts", "--subset", settings.subset]
     words += [] if settings.side == 224 else ["--side", str(settings.side)]
     if places.root_datasets is not None:
@@ -221,7 +222,7 @@ def label_folders(labels: Sequence[str]) -> list[tuple[str, Path]]:
     for text in labels:
         category, equals, folder = text.partition("=")
         if not (category and equals and folder):
-            raise UsageError(f"--labels {text} is not CATEGORY=FOLDER, such as object=masks.")
+            raise UsageError(f"--labels {text} must be CATEGORY=FOLDER, such as object=masks.")
         folders.append((category, Path(folder)))
     return folders
 
@@ -265,7 +266,7 @@ def read_folders(
     for category, folder in folders:
         if category not in files:
             raise UsageError(
-                f"--labels {category}={folder} has no names: add --names {category}=FILE."
+                f"--labels {category}={folder} needs a names file: add --names {category}=FILE."
             )
         file = files[category]
         if file not in read:

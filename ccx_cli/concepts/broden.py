@@ -20,7 +20,7 @@ from ccx_cli.concepts.broden_csv import (
     read_labels,
     read_rows,
 )
-from ccx_cli.concepts.tables import mend
+from ccx_cli.concepts.tables import repair_hint
 from ccx_cli.errors import MissingInputError
 
 __all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden"]
@@ -142,7 +142,7 @@ class BrodenDataset:
         except OSError:
             status = None
         if status is None or not stat.S_ISREG(status.st_mode):
-            raise MissingInputError(f"{path} is missing: {mend(self.directory)}.")
+            raise MissingInputError(f"{path} is missing: {repair_hint(self.directory)}.")
         return status.st_size
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -178,7 +178,7 @@ def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
     UsageError
         If the subset leaves no images.
     MissingInputError
-        If the data set or one of its CSVs is not there.
+        If the dataset or one of its CSVs is not there.
     DamagedDataError
         If a CSV is not what the layout says; names the file and the line.
     """
@@ -187,7 +187,7 @@ def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
         files = {path.name for path in directory.iterdir()}
     except OSError as error:
         raise MissingInputError(
-            f"There is no data set in {directory}: get it with `ccx fetch broden{side}`, "
+            f"There is no dataset in {directory}: download it with `ccx fetch broden{side}`, "
             "or try the built-in one with `ccx demo`."
         ) from error
     categories = read_categories(directory / "category.csv")

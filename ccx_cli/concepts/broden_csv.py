@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccx_cli.concepts.tables import Table, mend, read_table
+from ccx_cli.concepts.tables import Table, read_table, repair_hint
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
 
 LARGEST_LABEL = 0xFFFF
@@ -227,7 +227,7 @@ def _select(
     path = directory / (f"index_{subset}.csv" if own else "index.csv")
     if not own and own_indexes and path.name not in files:
         raise MissingInputError(
-            f"{path} is missing and there is no index_{subset}.csv: {mend(directory)}, "
+            f"{path} is missing and there is no index_{subset}.csv: {repair_hint(directory)}, "
             f"or name a subset that is there with --subset ({', '.join(own_indexes)})."
         )
     table = read_table(path, _IMAGE_COLUMNS)

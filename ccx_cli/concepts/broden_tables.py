@@ -90,7 +90,7 @@ def write_label_tables(
     Parameters
     ----------
     root
-        The data set's directory.
+        The dataset's directory.
     categories
         All there are, in their order.
     labels

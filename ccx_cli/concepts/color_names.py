@@ -1,4 +1,4 @@
-"""Names the colour of pixels with the eleven basic colour terms."""
+"""Names the color of pixels with the eleven basic color terms."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ COLOR_NAMES = (
     "white",
     "yellow",
 )
-"""The eleven basic colour terms (Berlin and Kay 1969), in the order of their label numbers."""
+"""The eleven basic color terms (Berlin and Kay 1969), in the order of their label numbers."""
 
 _INDEX = {name: position for position, name in enumerate(COLOR_NAMES)}
 
 
 def name_colors(rgb: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return for each pixel the position of its colour's name in ``COLOR_NAMES``.
+    """Return for each pixel the position of its color's name in ``COLOR_NAMES``.
 
     The borders between the names are fixed boxes in hue, saturation and value.
 

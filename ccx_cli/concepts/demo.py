@@ -1,4 +1,4 @@
-"""The built-in demo data set: painted scenes with exact labels, written in Broden's layout.
+"""The built-in demo dataset: painted scenes with exact labels, written in Broden's layout.
 
 The scenes are in ``demo_scenes.zip``, which ``python -m tools.pack_demo`` makes: each of them for
 each side, as the painter left it, at twice the size, without the grain of the surfaces, and with
@@ -93,28 +93,28 @@ class DemoScene:
 
 
 def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | None = None) -> Path:
-    """Write the demo data set to ``datasets/broden1_<side>`` and return that directory.
+    """Write the demo dataset to ``datasets/broden1_<side>`` and return that directory.
 
     The directory appears whole or not at all. One that this function made before is kept as it is.
 
     Parameters
     ----------
     datasets
-        The directory that holds the data sets; made where it is missing.
+        The directory that holds the datasets; made where it is missing.
     side
         Height and width of the pictures in pixels, 224 (masks of 112x112) or 227 (113x113).
     progress
-        Told of each picture.
+        Shows the pictures that are done.
 
     Raises
     ------
     UsageError
-        If ``side`` is neither, or another data set is in the directory.
+        If ``side`` is neither, or another dataset is in the directory.
     DamagedDataError
         If the packaged scenes cannot be read.
     """
     if side not in DEMO_SIDES:
-        raise UsageError(f"The demo data set has no side of {side}: choose 224 or 227.")
+        raise UsageError(f"The demo dataset has no side of {side}: choose 224 or 227.")
     target = datasets / f"broden1_{side}"
     datasets.mkdir(parents=True, exist_ok=True)
     with naming(target), FileLock(datasets / f".broden1_{side}.lock"):
@@ -122,7 +122,7 @@ def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | Non
             found = _read_marker(target)
             if found is None:
                 raise UsageError(
-                    f"{target} holds another data set: give the demo a directory of its own"
+                    f"{target} holds another dataset: give the demo a directory of its own"
                     " with --root-datasets."
                 )
             if found == _FORMAT:

@@ -1,6 +1,6 @@
-"""The concept index: a data set as label sets and, per image, one small integer a pixel.
+"""The concept index: a dataset as label sets and, per image, one small integer a pixel.
 
-Made once per data set, subset and mask size, in shards of images. Shard ``images-N`` holds
+Made once per dataset, subset and mask size, in shards of images. Shard ``images-N`` holds
 
 ``maps``     ``(n_images, height * width)`` uint8 or uint16, each pixel's row in its image's table
 ``offsets``  ``(n_images + 1,)`` int64, where each image's table starts in the shard's table
@@ -234,7 +234,7 @@ def build_index(
     workers
         Processes that decode; small sets are decoded in this one.
     progress
-        Told about every block of images.
+        Shows the images that are done.
 
     Raises
     ------
@@ -320,7 +320,7 @@ def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
         if len(table) > np.iinfo(np.uint16).max:
             raise CcxError(
                 f"{row.image} has {len(table):,} distinct label sets, more than the "
-                f"{np.iinfo(np.uint16).max:,} an index holds: give it smaller label PNGs."
+                f"{np.iinfo(np.uint16).max:,} that an index holds: use smaller label PNGs."
             )
         maps[image] = local
         offsets[image + 1] = offsets[image] + len(table)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.concepts.broden import BrodenDataset, ImageRow
-from ccx_cli.concepts.tables import mend
+from ccx_cli.concepts.tables import repair_hint
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _BIT_DEPTH = 24
-"""Where a PNG holds its bits per sample: Pillow reads 16 as 8 without a word."""
+"""Where a PNG holds its bits per sample: Pillow reads 16 as 8 silently."""
 
 
 def read_label_maps(dataset: BrodenDataset, row: ImageRow) -> NDArray[np.uint16]:
@@ -61,7 +61,7 @@ def read_label_maps(dataset: BrodenDataset, row: ImageRow) -> NDArray[np.uint16]
 def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArray[np.uint16]:
     """Return (mask_height, mask_width) label numbers, not yet checked against ``label.csv``."""
     path = dataset.label_path(layer)
-    remedy = mend(dataset.directory)
+    remedy = repair_hint(dataset.directory)
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -69,12 +69,12 @@ def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArra
     except OSError as error:
         raise DamagedDataError(f"{path} cannot be read ({error.strerror}): {remedy}.") from error
     if not _is_whole(data):
-        raise DamagedDataError(f"{path} is not a whole PNG: {remedy}.")
+        raise DamagedDataError(f"{path} is not a complete PNG: {remedy}.")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if picture.mode not in ("RGB", "RGBA", "P") or data[_BIT_DEPTH] == 16:
                 raise DamagedDataError(
-                    f"{path} is a PNG of mode {picture.mode} with {data[_BIT_DEPTH]} bits a "
+                    f"{path} is a PNG of mode {picture.mode} with {data[_BIT_DEPTH]} bits per "
                     "sample where label PNGs are RGB, RGBA or palette with 8: save it as RGB "
                     "with red + 256 * green the label's number."
                 )
@@ -89,7 +89,7 @@ def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArra
                 pixels = picture.convert("RGBA").tobytes()
     except Image.DecompressionBombError as error:
         raise DamagedDataError(
-            f"{path} says that it has more pixels than any label PNG: {remedy}."
+            f"{path} claims more pixels than a label PNG may have: {remedy}."
         ) from error
     except _UNREADABLE as error:
         raise DamagedDataError(f"{path} cannot be decoded as a PNG ({error}): {remedy}.") from error

@@ -1,6 +1,6 @@
 """Label sets: pixels collapse to the distinct sets of concepts they carry.
 
-A formula cannot tell two pixels with the same set apart, so a data set is, without loss, its
+A formula cannot tell two pixels with the same set apart, so a dataset is, without loss, its
 distinct label sets and how many pixels have each (multi-label learning calls this the label
 powerset).
 """

@@ -1,4 +1,4 @@
-"""Spreads work over processes, which leave Ctrl-C to the one that started them."""
+"""Distributes work over processes, which leave Ctrl-C to the one that started them."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def in_processes(
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
         raise CcxError(
-            "A worker process was ended from outside, mostly for want of memory: run the same "
-            "command again with --workers 1."
+            "A worker process was killed, most likely for lack of memory: run the command again "
+            "with --workers 1."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _end_with_parent() -> None:
-    """Let this process not outlive the one that started it, even if that is killed."""
+    """End this process with the one that started it, even if that is killed."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""Reads the CSVs of a data set, and names file and line where one is damaged."""
+"""Reads the CSVs of a dataset, and names file and line where one is damaged."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Table:
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> Table:
-    """Read a CSV of a data set whole.
+    """Read a CSV of a dataset whole.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         fault = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise MissingInputError(f"{path} {fault}: {mend(path.parent)}.") from error
+        raise MissingInputError(f"{path} {fault}: {repair_hint(path.parent)}.") from error
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -88,7 +88,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
             f"{path}, line {reader.line_num}: the line must be comma-separated ({error})."
         ) from error
     if not lines:
-        raise DamagedDataError(f"{path}, line 1: the file is empty: {mend(path.parent)}.")
+        raise DamagedDataError(f"{path}, line 1: the file is empty: {repair_hint(path.parent)}.")
     first_line, header = lines[0]
     columns: dict[str, int] = {}
     for position, column in enumerate(map(str.strip, header)):
@@ -113,6 +113,7 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:59]}\N{HORIZONTAL ELLIPSIS}")
 
 
-def mend(directory: Path) -> str:
-    """Return what to do about a file of the data set in ``directory``, ``broden1_224`` say."""
-    return f"restore it, or get the set again with `ccx fetch {directory.name.replace('1_', '')}`"
+def repair_hint(directory: Path) -> str:
+    """Return how to repair a file of the dataset in ``directory``, such as ``broden1_224``."""
+    name = directory.name.replace("1_", "")
+    return f"restore it, or download the dataset again with `ccx fetch {name}`"

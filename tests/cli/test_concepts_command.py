@@ -98,7 +98,7 @@ def test_every_form_holds_the_same_concepts(form: str, ccx: CommandLine) -> None
         (["--with", "bal"], "did you mean ball?"),
         (["--images", "unicorn"], "No concept is called"),
         (["--category", "colour"], "did you mean color?"),
-        (["--with", "ball", "--images", "ball"], "--with and --images are two things"),
+        (["--with", "ball", "--images", "ball"], "--with and --images are mutually exclusive"),
         (["ball", "--implications"], "searches the list of concepts"),
         (["--side", "227"], "ccx fetch broden227"),
     ],

@@ -122,7 +122,7 @@ def test_the_demo_set_is_suggested(unused: CommandLine) -> None:
 
 def test_a_data_set_that_is_not_there(unused: CommandLine) -> None:
     assert refused(unused, 3, "explain", "--pretrained", "none") == (
-        f"There is no data set in {unused.data}/datasets/broden1_224: get it with "
+        f"There is no dataset in {unused.data}/datasets/broden1_224: download it with "
         "`ccx fetch broden224`, or try the built-in one with `ccx demo`."
     )
 

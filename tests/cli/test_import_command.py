@@ -57,9 +57,7 @@ def test_a_folder_becomes_a_data_set(unused: CommandLine, photos: Path) -> None:
         "commonest": ["car", "road"],
     }
     assert "4 images (2 train, 2 val) with" in ended.err
-    assert re.search(
-        r"^Left out, as no pixel has them: \d of 14 concepts\.$", ended.err, re.MULTILINE
-    )
+    assert re.search(r"^Skipped \d of 14 concepts, which no pixel has\.$", ended.err, re.MULTILINE)
     assert f"Next: ccx concepts --subset photos --side 16 --data-dir {unused.data}" in ended.err
     dataset = read_broden(unused.data / "datasets", "photos", 16)
     assert sorted(row.split for row in dataset.rows) == ["train", "train", "val", "val"]
@@ -102,11 +100,11 @@ def test_the_same_import_again_does_nothing(unused: CommandLine, photos: Path) -
     before = unused.file("datasets/*/index.csv").stat().st_mtime_ns
     again = imported(unused, photos, "-f", "jsonl", "--colors")
     assert (again.code, again.out) == (0, first.out)
-    assert "made before, from the same files" in again.err
+    assert "made before from the same files" in again.err
     assert again.err.splitlines()[-3:] == first.err.splitlines()[-3:]
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
     planned = imported(unused, photos, "--colors", "--dry-run")
-    assert (planned.code, "holds this import already" in planned.err) == (0, True)
+    assert (planned.code, "already contains this import" in planned.err) == (0, True)
 
 
 def test_nothing_is_overwritten_without_force(unused: CommandLine, photos: Path) -> None:
@@ -117,7 +115,7 @@ def test_nothing_is_overwritten_without_force(unused: CommandLine, photos: Path)
             save_photograph(photos / "photos/1.jpg", 20, 30, 77)
         ended = imported(unused, photos, *other)
         assert (ended.code, ended.out) == (2, "")
-        assert "is there already: add --force to overwrite it" in ended.err
+        assert "already exists: add --force to overwrite it" in ended.err
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
     assert imported(unused, photos, "--force").code == 0
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns > before
@@ -160,8 +158,8 @@ def test_voc_leaves_its_outlines_and_photographs_without_labels(
     ended = unused("import", "voc", *paths, *SMALL, "-f", "jsonl")
     assert ended.code == 0, ended.err
     assert ended.lines[0]["images"] == 3
-    assert "Left out for want of a label PNG: 1 of 4 photographs." in ended.err
-    assert "counted from 0 (background is 0)" in ended.err
+    assert "Skipped 1 of 4 photographs, which have no label PNG." in ended.err
+    assert "numbered from 0 (background is 0)" in ended.err
     assert {
         row.image.partition("/")[0] for row in read_broden(unused.data / "datasets", "voc", 16).rows
     } == {"voc"}
@@ -183,12 +181,12 @@ def test_folders_become_scenes_or_another_category(unused: CommandLine, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["--side", "1"], 2, "--side 1 is not from 2"),
-        (["--val-share", "2"], 2, "--val-share 2.0 is no share"),
-        (["--subset", "demo"], 2, "--subset 'demo' cannot be"),
-        (["--labels", "masks"], 2, "--labels masks is not CATEGORY=FOLDER"),
-        (["--labels", "part=nowhere"], 3, "There is no folder nowhere"),
-        (["--labels", "ih=masks"], 2, "'ih' cannot be the name of a category"),
+        (["--side", "1"], 2, "--side 1 must be from 2"),
+        (["--val-share", "2"], 2, "--val-share 2.0 must be"),
+        (["--subset", "demo"], 2, "--subset 'demo' cannot name a dataset"),
+        (["--labels", "masks"], 2, "--labels masks must be CATEGORY=FOLDER"),
+        (["--labels", "part=nowhere"], 3, "The folder nowhere does not exist"),
+        (["--labels", "ih=masks"], 2, "'ih' cannot name a category"),
         (["--void", "1"], 0, ""),
         (["--names", "object=none.txt"], 3, "none.txt cannot be read"),
     ],

@@ -44,15 +44,15 @@ CSV = [
     Wrong(
         "explain TINY",
         3,
-        "{data}/datasets/broden1_224/label.csv is missing: restore it, or get the set again "
-        "with `ccx fetch broden224`.",
+        "{data}/datasets/broden1_224/label.csv is missing: restore it, or download the dataset "
+        "again with `ccx fetch broden224`.",
         gone("label.csv"),
     ),
     Wrong(
         "explain TINY",
         4,
-        "{data}/datasets/broden1_224/label.csv, line 1: the file is empty: restore it, or get "
-        "the set again with `ccx fetch broden224`.",
+        "{data}/datasets/broden1_224/label.csv, line 1: the file is empty: restore it, or download "
+        "the dataset again with `ccx fetch broden224`.",
         noise("label.csv", b""),
     ),
     Wrong(
@@ -146,29 +146,29 @@ PNGS = [
     Wrong(
         "explain TINY -q",
         3,
-        "{data}/datasets/broden1_224/images/tiny/002_color.png is missing: restore it, or get "
-        "the set again with `ccx fetch broden224`.",
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is missing: restore it, or download "
+        "the dataset again with `ccx fetch broden224`.",
         gone("images/tiny/002_color.png"),
     ),
     Wrong(
         "explain TINY -q",
         4,
-        "{data}/datasets/broden1_224/images/tiny/002_color.png is not a whole PNG: restore it, "
-        "or get the set again with `ccx fetch broden224`.",
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is not a complete PNG: restore it, "
+        "or download the dataset again with `ccx fetch broden224`.",
         noise("images/tiny/002_color.png", b"noise"),
     ),
     Wrong(
         "explain TINY -q",
         4,
-        "{data}/datasets/broden1_224/images/tiny/002_color.png is not a whole PNG: restore it, "
-        "or get the set again with `ccx fetch broden224`.",
+        "{data}/datasets/broden1_224/images/tiny/002_color.png is not a complete PNG: restore it, "
+        "or download the dataset again with `ccx fetch broden224`.",
         cut("images/tiny/002_color.png"),
     ),
     Wrong(
         "explain TINY -q",
         4,
         "{data}/datasets/broden1_224/images/tiny/002_color.png is a PNG of mode L with 8 bits "
-        "a sample where label PNGs are RGB, RGBA or palette with 8: save it as RGB with red + "
+        "per sample where label PNGs are RGB, RGBA or palette with 8: save it as RGB with red + "
         "256 * green the label's number.",
         picture("images/tiny/002_color.png", 28, 28),
     ),
@@ -176,7 +176,7 @@ PNGS = [
         "explain TINY -q",
         4,
         "{data}/datasets/broden1_224/images/tiny/002_color.png is 14x28 where the index says "
-        "28x28: restore it, or get the set again with `ccx fetch broden224`.",
+        "28x28: restore it, or download the dataset again with `ccx fetch broden224`.",
         picture("images/tiny/002_color.png", 14, 28, 1, 0, 0),
     ),
     Wrong(
@@ -189,8 +189,8 @@ PNGS = [
     Wrong(
         "explain TINY --seed 1 -q",
         3,
-        "{data}/datasets/broden1_224/images/tiny/002.png is missing: restore it, or get the "
-        "set again with `ccx fetch broden224`.",
+        "{data}/datasets/broden1_224/images/tiny/002.png is missing: restore it, or download the "
+        "dataset again with `ccx fetch broden224`.",
         gone("images/tiny/002.png"),
     ),
     Wrong(
@@ -442,7 +442,7 @@ IMPORTS = [
     Wrong(
         "import coco nowhere.json . --root-datasets new -q",
         3,
-        "nowhere.json cannot be read: name the JSON of annotations.",
+        "nowhere.json cannot be read: give the JSON file of annotations.",
     ),
     Wrong(
         "import coco a.json . --root-datasets new -q",
@@ -453,20 +453,20 @@ IMPORTS = [
     Wrong(
         "import coco a.json . --root-datasets new -q",
         4,
-        "a.json is not a COCO JSON file: name one of annotations.",
+        "a.json is not a COCO JSON file: give one of annotations.",
         file("a.json", b"[]"),
     ),
     Wrong(
         "import coco a.json . --root-datasets new -q",
         4,
         "a.json is not a COCO JSON file of instances or panoptic annotations (TypeError: 'int' "
-        "object is not iterable): name one that is.",
+        "object is not iterable): give one that is.",
         file("a.json", b'{"images": 1, "annotations": [], "categories": []}'),
     ),
     Wrong(
         "import coco a.json nowhere --root-datasets new -q",
         3,
-        "There is no folder nowhere: name the photographs'.",
+        "The folder nowhere does not exist: give the folder of the photographs.",
         file(
             "a.json",
             COCO,
@@ -475,7 +475,7 @@ IMPORTS = [
     Wrong(
         "import coco a.json . --root-datasets new -q",
         3,
-        "None of the photographs that a.json annotates is in .: name their folder.",
+        "None of the photographs that a.json annotates is in .: give their folder.",
         file(
             "a.json",
             COCO.replace(b"a.jpg", b"../a.jpg"),
@@ -484,23 +484,23 @@ IMPORTS = [
     Wrong(
         "import folder . --labels object --root-datasets new -q",
         2,
-        "--labels object is not CATEGORY=FOLDER, such as object=masks.",
+        "--labels object must be CATEGORY=FOLDER, such as object=masks.",
     ),
     Wrong(
         "import folder . --labels object=. --root-datasets new -q",
         2,
-        "--labels object=. has no names: add --names object=FILE.",
+        "--labels object=. needs a names file: add --names object=FILE.",
     ),
     Wrong(
         "import folder nowhere --labels object=. --root-datasets new -q",
         2,
-        "--labels object=. has no names: add --names object=FILE.",
+        "--labels object=. needs a names file: add --names object=FILE.",
     ),
     Wrong(
         "import folder {data}/datasets/broden1_224/images/tiny --labels object=nowhere "
         "--root-datasets new -q",
         2,
-        "--labels object=nowhere has no names: add --names object=FILE.",
+        "--labels object=nowhere needs a names file: add --names object=FILE.",
     ),
     Wrong(
         "import voc . . --root-datasets new",
@@ -511,48 +511,48 @@ IMPORTS = [
         "import voc {data}/datasets/broden1_224/images/tiny . --names names.txt "
         "--root-datasets new -q",
         3,
-        "The names file names.txt cannot be read: name another.",
+        "The names file names.txt cannot be read: give another.",
     ),
     Wrong(
         "import voc {data}/datasets/broden1_224/images/tiny "
         "{data}/datasets/broden1_224/images/tiny --names names.txt --root-datasets new -q",
         4,
-        "{data}/datasets/broden1_224/images/tiny/000.png shows colours where a label PNG holds "
-        "numbers: save it as a palette or grey PNG whose values are those of the names file.",
+        "{data}/datasets/broden1_224/images/tiny/000.png shows colors where a label PNG holds "
+        "numbers: save it as a palette or grayscale PNG whose values are those of the names file.",
         file("names.txt", b"one two"),
     ),
     Wrong(
         "import imagefolder . --root-datasets new -q",
         3,
-        ". has no photographs in it (.bmp, .gif, .jpeg, .jpg, .png, .ppm, .tif, .tiff, .webp): "
-        "name another folder.",
+        ". contains no photographs (.bmp, .gif, .jpeg, .jpg, .png, .ppm, .tif, .tiff, .webp): "
+        "give another folder.",
     ),
     Wrong(
         "import imagefolder nowhere --root-datasets new -q",
         3,
-        "There is no folder nowhere: name the folder of the photographs.",
+        "The folder nowhere does not exist: give the folder of the photographs.",
     ),
     Wrong(
         "import ade20k . --root-datasets new -q",
         3,
-        "There are no ADE20K annotations (*_seg.png) in .: name the folder of the full data "
-        "set, images/ADE.",
+        ". contains no ADE20K annotations (*_seg.png): give the folder of the full dataset, "
+        "images/ADE.",
     ),
     Wrong(
         "import folder . --labels object=.",
         2,
-        "{data}/datasets/broden1_224 holds a data set that ccx import did not make, and is "
-        "never overwritten: give the import a place of its own with --root-datasets.",
+        "{data}/datasets/broden1_224 contains a dataset that ccx import did not write and never "
+        "overwrites: import into another folder with --root-datasets.",
     ),
     Wrong(
         "import imagefolder {data}/datasets/broden1_224/images --val-share 2 --root-datasets new",
         2,
-        "--val-share 2.0 is no share: give one from 0 to 1.",
+        "--val-share 2.0 must be from 0 to 1.",
     ),
     Wrong(
         "import imagefolder {data}/datasets/broden1_224/images --category a;b --root-datasets new",
         2,
-        "'a;b' cannot be the name of a category: take letters, digits and -, such as object, "
+        "'a;b' cannot name a category: use letters, digits and -, such as object, "
         "part, material, scene or texture.",
     ),
 ]

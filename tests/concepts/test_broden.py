@@ -26,7 +26,7 @@ else:
     from broden_files import CSVS
 
 SHARED = Path(__file__).parents[2] / "../shared"
-AGAIN = "restore it, or get the set again with `ccx fetch broden224`"
+AGAIN = "restore it, or download the dataset again with `ccx fetch broden224`"
 
 
 def test_labels_are_read_with_the_category_of_their_largest_coverage(broden: BrodenFiles) -> None:
@@ -348,7 +348,7 @@ def test_a_missing_data_set_names_the_commands_that_help(tmp_path: Path, side: i
     with pytest.raises(MissingInputError) as caught:
         read_broden(tmp_path, "ade20k", side)
     assert str(caught.value) == (
-        f"There is no data set in {tmp_path / f'broden1_{side}'}: get it with "
+        f"There is no dataset in {tmp_path / f'broden1_{side}'}: download it with "
         f"`ccx fetch broden{side}`, or try the built-in one with `ccx demo`."
     )
 

@@ -104,7 +104,7 @@ def test_the_index_counts_the_pixels_of_the_masks(fit: Fit, tmp_path: Path) -> N
             assert picture.size == (SIDE, SIDE)
 
 
-def test_colours_name_every_pixel(tmp_path: Path) -> None:
+def test_colors_name_every_pixel(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     pixels = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
     pixels[:, : SIDE // 2] = 220, 20, 20
@@ -214,7 +214,7 @@ def test_an_import_is_overwritten_only_by_force_and_others_never(tmp_path: Path)
     assert json.loads((target / MARKER).read_text())["subset"] == "other"
     assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [target.name]
     (target / MARKER).unlink()
-    with pytest.raises(UsageError, match="never overwritten"):
+    with pytest.raises(UsageError, match="never overwrites"):
         write_broden(source, tmp_path / "data", SETTINGS, force=True)
 
 

@@ -218,7 +218,7 @@ def test_another_data_set_is_never_overwritten(tmp_path: Path) -> None:
     other = tmp_path / "broden1_224"
     other.mkdir()
     (other / "index.csv").write_text("image\n")
-    with pytest.raises(UsageError, match="another data set"):
+    with pytest.raises(UsageError, match="another dataset"):
         write_demo_dataset(tmp_path)
     assert [path.name for path in other.iterdir()] == ["index.csv"]
 

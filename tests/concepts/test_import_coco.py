@@ -61,7 +61,7 @@ def test_instances_of_all_forms_overlap(tmp_path: Path) -> None:
     source = read_coco(path, tmp_path / "photos")
     assert [label.name for label in source.vocabulary] == ["person", "traffic light"]
     assert [image.name for image in source.images] == ["one", "two"]
-    assert source.notes == ("Left out for want of an annotation: 1 of 3 photographs of coco.json.",)
+    assert source.notes == ("Skipped 1 of 3 photographs of coco.json, which have no annotation.",)
     light, person = source.images[0].annotations[0].read()
     expected = np.zeros((4, 6), dtype=int)
     expected[:2, :2] = 2
@@ -79,7 +79,7 @@ def test_crowds_can_be_left_out(tmp_path: Path) -> None:
     assert source.images[0].annotations[0].read() == []
 
 
-def test_panoptic_segments_are_found_by_their_colours(tmp_path: Path) -> None:
+def test_panoptic_segments_are_found_by_their_colors(tmp_path: Path) -> None:
     segments = [
         {"id": 3 + 256 * 2 + 65536, "category_id": 7, "iscrowd": 0},
         {"id": 9, "category_id": 90, "iscrowd": 1},
@@ -110,7 +110,7 @@ def test_photographs_that_are_not_there_are_counted(tmp_path: Path) -> None:
     (tmp_path / "photos/two.jpg").unlink()
     source = read_coco(path, tmp_path / "photos")
     assert [image.name for image in source.images] == ["one"]
-    assert source.notes[0].startswith("Left out, as they are not in ")
+    assert source.notes[0].startswith("Skipped 1 of 2 annotated photographs, which are not in ")
     (tmp_path / "photos/one.jpg").unlink()
     with pytest.raises(MissingInputError, match="None of the photographs"):
         read_coco(path, tmp_path / "photos")

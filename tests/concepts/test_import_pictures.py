@@ -124,9 +124,9 @@ def test_values_above_a_byte_are_kept(mode: str, tmp_path: Path) -> None:
     )
 
 
-def test_a_png_of_colours_is_refused(tmp_path: Path) -> None:
+def test_a_png_of_colors_is_refused(tmp_path: Path) -> None:
     path = save_photograph(tmp_path / "colors.png")
-    with pytest.raises(DamagedDataError, match=r"colors\.png shows colours"):
+    with pytest.raises(DamagedDataError, match=r"colors\.png shows colors"):
         read_values(path)
 
 

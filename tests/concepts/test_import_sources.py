@@ -47,7 +47,7 @@ def test_names_are_read_in_every_form(text: str, tmp_path: Path) -> None:
 def test_a_list_that_begins_with_the_background_counts_from_0(tmp_path: Path) -> None:
     names, counted = read(tmp_path, "background\ncar\n")
     assert names == {0: "", 1: "car"}
-    assert "counted from 0 (background is 0)" in counted
+    assert "numbered from 0 (background is 0)" in counted
 
 
 def test_the_first_value_can_be_said(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_the_first_value_can_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "has no names"),
+        ("", "contains no names"),
         ("1 car\n1 bus\n", "names the value 1 twice"),
         ("70000 car\n", "above 65535"),
         ("1 car\nbus\n", "such as 'bus'"),
-        ('{"one": "car"}', "'one' is no number"),
-        ('{"1": ["car"]}', '\\["car"\\] is no name'),
+        ('{"one": "car"}', "'one' is not a number"),
+        ('{"1": ["car"]}', '\\["car"\\] is not a name'),
         ("{", "not a JSON object"),
     ],
 )
@@ -113,7 +113,7 @@ def test_label_maps_are_paired_with_photographs(tmp_path: Path) -> None:
         ("a/1", 1),
         ("b", 2),
     ]
-    assert source.notes == ("Left out for want of a label PNG: 1 of 3 photographs.",)
+    assert source.notes == ("Skipped 1 of 3 photographs, which have no label PNG.",)
     (found,) = source.images[0].annotations[0].read()
     assert found.tolist() == [[0, 2], [0, 1]] or found.tolist() == [[0, 1], [0, 2]]
     assert source.categories == ("object", "part")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.concepts.broden_files import BrodenFiles
 
 SHARED = Path(__file__).parents[2] / "../shared"
-AGAIN = "restore it, or get the set again with `ccx fetch broden224`"
+AGAIN = "restore it, or download the dataset again with `ccx fetch broden224`"
 NUMBERS = [[0, 1, 2], [3, 4, 300]]
 
 
@@ -79,7 +79,7 @@ def test_a_missing_png_is_named(broden: BrodenFiles) -> None:
 def test_what_is_no_png_is_named(broden: BrodenFiles, content: bytes) -> None:
     path = broden.images / "b/3_part.png"
     path.write_bytes(content)
-    assert _refused(broden) == f"{path} is not a whole PNG: {AGAIN}."
+    assert _refused(broden) == f"{path} is not a complete PNG: {AGAIN}."
 
 
 def test_a_directory_in_place_of_a_png_is_named(broden: BrodenFiles) -> None:
@@ -94,7 +94,7 @@ def test_a_cut_png_is_named_wherever_it_ends(broden: BrodenFiles) -> None:
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        assert _refused(broden) == f"{path} is not a whole PNG: {AGAIN}."
+        assert _refused(broden) == f"{path} is not a complete PNG: {AGAIN}."
 
 
 def test_a_flipped_bit_is_noticed_wherever_it_is(broden: BrodenFiles) -> None:
@@ -104,7 +104,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(broden: BrodenFiles) -> None:
         damaged = bytearray(whole)
         damaged[at] ^= 1 << at % 8
         path.write_bytes(damaged)
-        assert _refused(broden) == f"{path} is not a whole PNG: {AGAIN}."
+        assert _refused(broden) == f"{path} is not a complete PNG: {AGAIN}."
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -130,7 +130,7 @@ def test_a_png_that_claims_to_be_huge_is_refused(broden: BrodenFiles) -> None:
     whole = path.read_bytes()
     header = (10**6).to_bytes(4, "big") * 2 + whole[24:29]
     path.write_bytes(whole[:8] + _chunk(b"IHDR", header) + whole[33:])
-    assert _refused(broden) == f"{path} says that it has more pixels than any label PNG: {AGAIN}."
+    assert _refused(broden) == f"{path} claims more pixels than a label PNG may have: {AGAIN}."
 
 
 def test_a_png_of_another_size_is_named_with_both(broden: BrodenFiles) -> None:
@@ -151,8 +151,8 @@ def test_a_png_of_another_kind_is_named(broden: BrodenFiles, mode: str, bits: in
     else:
         Image.new(mode, (3, 2)).save(path)
     assert _refused(broden) == (
-        f"{path} is a PNG of mode {mode} with {bits} bits a sample where label PNGs are RGB, RGBA "
-        "or palette with 8: save it as RGB with red + 256 * green the label's number."
+        f"{path} is a PNG of mode {mode} with {bits} bits per sample where label PNGs are RGB, "
+        "RGBA or palette with 8: save it as RGB with red + 256 * green the label's number."
     )
 
 

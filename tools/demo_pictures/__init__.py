@@ -1,1 +1,1 @@
-"""Paints the scenes of the demo data set, with exact labels."""
+"""Paints the scenes of the demo dataset, with exact labels."""

@@ -66,7 +66,7 @@ class Painting:
 
 
 def mixed(first: Color, second: Color, share: float) -> Color:
-    """Return the colour ``share`` of the way from ``first`` to ``second``."""
+    """Return the color ``share`` of the way from ``first`` to ``second``."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
@@ -170,7 +170,7 @@ class Canvas:
     def gradient(
         self, points: Sequence[Point], top: Color, bottom: Color, surface: Surface
     ) -> None:
-        """Fill a polygon with a vertical run of colours from its highest to its lowest point."""
+        """Fill a polygon with a vertical run of colors from its highest to its lowest point."""
         corners = [(x * self._size, y * self._size) for x, y in points]
         left = max(0, math.floor(min(x for x, _ in corners)))
         right = min(self._size, math.ceil(max(x for x, _ in corners)) + 1)

@@ -24,7 +24,7 @@ ROCK = Surface("rock", material="stone", grain=0.12)
 
 @dataclass(frozen=True)
 class Weather:
-    """The light of a scene: the sky's colours, the tint on everything, the sun and the clouds."""
+    """The light of a scene: the sky's colors, the tint on everything, the sun and the clouds."""
 
     name: str
     top: Color

@@ -1,4 +1,4 @@
-"""Colours that several scenes share."""
+"""Colors that several scenes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The labels of the demo data set: names, numbers and categories."""
+"""The labels of the demo dataset: names, numbers and categories."""
 
 from __future__ import annotations
 

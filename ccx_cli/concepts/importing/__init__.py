@@ -1,1 +1,1 @@
-"""Other people's annotations, made into data sets in Broden's layout."""
+"""Other people's annotations, made into datasets in Broden's layout."""

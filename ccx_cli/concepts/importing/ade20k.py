@@ -61,16 +61,16 @@ class _Names:
 def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
     """Read ADE20K as it is published in full (2021), or any part of its folders.
 
-    Beside ``NAME.jpg`` lie ``NAME_seg.png``, ``NAME_parts_1.png`` and so on for finer parts, and
+    Beside ``NAME.jpg`` are ``NAME_seg.png``, ``NAME_parts_1.png`` and so on for finer parts, and
     ``NAME.json``. Objects and parts are called by the first of their synonyms; the scene is the
-    last word of the JSON's ``scene``, or where it has none the name of the folder.
+    last word of the JSON's ``scene``, or the name of the folder where it has none.
 
     Parameters
     ----------
     root
         A folder with such files in it or below it.
     progress
-        Told of each JSON.
+        Shows the JSON files that are read.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
     segmented = sorted(root.rglob(f"*{_SEGMENTATION}.png"))
     if not segmented:
         raise MissingInputError(
-            f"There are no ADE20K annotations (*_seg.png) in {root}: name the folder of the full "
-            "data set, images/ADE."
+            f"{root} contains no ADE20K annotations (*_seg.png): give the folder of the full "
+            "dataset, images/ADE."
         )
     names = _Names()
     scenes: dict[Path, str] = {}

@@ -82,7 +82,7 @@ def read_coco(
     annotations
         ``instances_val2017.json``, ``panoptic_val2017.json`` or another of their form, LVIS's too.
     photographs
-        Their folder; those that are not in it are left out, and told of.
+        Their folder; those that are not in it are skipped, and counted in a note.
     panoptic
         The folder of panoptic PNGs; by default the one named like the JSON, beside it.
     category
@@ -113,7 +113,7 @@ def read_coco(
             folder = panoptic or annotations.with_suffix("")
             if not folder.is_dir():
                 raise MissingInputError(
-                    f"The panoptic PNGs of {annotations} are not in {folder}: name their folder "
+                    f"The panoptic PNGs of {annotations} are not in {folder}: give their folder "
                     "with --panoptic."
                 )
             labelled = _panoptic(records, numbers, annotations, folder, category, crowds)
@@ -124,24 +124,24 @@ def read_coco(
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DamagedDataError(
             f"{annotations} is not a COCO JSON file of instances or panoptic annotations "
-            f"({type(error).__name__}: {error}): name one that is."
+            f"({type(error).__name__}: {error}): give one that is."
         ) from error
     if not sourced:
         raise MissingInputError(
-            f"None of the photographs that {annotations} annotates is in {photographs}: name "
+            f"None of the photographs that {annotations} annotates is in {photographs}: give "
             "their folder."
         )
     notes = []
     if missing:
         notes.append(
-            f"Left out, as they are not in {photographs}: {missing:,} of {len(labelled):,} "
-            "annotated photographs."
+            f"Skipped {missing:,} of {len(labelled):,} annotated photographs, which are not in "
+            f"{photographs}."
         )
     without = len(images) - len(labelled)
     if without:
         notes.append(
-            f"Left out for want of an annotation: {without:,} of {len(images):,} photographs of "
-            f"{annotations.name}."
+            f"Skipped {without:,} of {len(images):,} photographs of {annotations.name}, which have "
+            "no annotation."
         )
     return Source(kind, vocabulary.labels(), tuple(sourced), tuple(notes))
 
@@ -151,11 +151,13 @@ def _load(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             content = json.load(file)
     except OSError as error:
-        raise MissingInputError(f"{path} cannot be read: name the JSON of annotations.") from error
+        raise MissingInputError(
+            f"{path} cannot be read: give the JSON file of annotations."
+        ) from error
     except ValueError as error:
         raise DamagedDataError(f"{path} is not JSON ({error}): restore it.") from error
     if not isinstance(content, dict):
-        raise DamagedDataError(f"{path} is not a COCO JSON file: name one of annotations.")
+        raise DamagedDataError(f"{path} is not a COCO JSON file: give one of annotations.")
     return content
 
 
@@ -250,7 +252,9 @@ def _with_photographs(
 ) -> tuple[list[SourceImage], int]:
     """Pair annotations with the photographs that are there; also count those that are not."""
     if not folder.is_dir():
-        raise MissingInputError(f"There is no folder {folder}: name the photographs'.")
+        raise MissingInputError(
+            f"The folder {folder} does not exist: give the folder of the photographs."
+        )
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     sourced = []
     missing = 0

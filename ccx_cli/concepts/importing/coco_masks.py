@@ -73,7 +73,7 @@ def fill_runs(counts: Sequence[int], height: int, width: int) -> NDArray[np.bool
 
 
 def fill_polygon(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    """Fill a polygon by the even-odd rule: the pixels whose centre lies in it.
+    """Fill a polygon by the even-odd rule: the pixels whose center is inside.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def fill_polygon(points: NDArray[np.float64], height: int, width: int) -> NDArra
     """
     x0, y0 = points.T
     x1, y1 = np.roll(points, -1, axis=0).T
-    # Rows whose centre line y + 0.5 an edge crosses; at an end that two edges share, only one does.
+    # Rows whose center line y + 0.5 an edge crosses; at an end that two edges share, only one does.
     first = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), 0, height).astype(np.int64)
     last = np.clip(np.ceil(np.maximum(y0, y1) - 0.5), 0, height).astype(np.int64)
     lengths = last - first

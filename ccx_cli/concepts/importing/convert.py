@@ -1,4 +1,4 @@
-"""Converts one photograph and its labels to files of a data set, and counts the labels."""
+"""Converts one photograph and its labels to files of a dataset, and counts the labels."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def convert(
     images
         The directory ``images/`` to write below.
     settings
-        Of the data set.
+        Of the dataset.
     colors
         Label numbers of the basic colors, to name those of all pixels; empty for none.
     stem
@@ -75,7 +75,7 @@ def convert(
     MissingInputError
         If a file is not there.
     DamagedDataError
-        If one is not what it should be, or a label map has not the photograph's shape.
+        If one is not what it should be, or a label map does not have the photograph's shape.
     """
     found = [(each, numbers) for each in source.annotations for numbers in each.read()]
     shape = found[0][1].shape if found else None
@@ -127,7 +127,7 @@ def _check_shape(
     if not same_shape(labels, photograph):
         raise DamagedDataError(
             f"{label_file} labels {labels[0]}x{labels[1]} pixels but {path} has "
-            f"{photograph[0]}x{photograph[1]}: give it labels of its own shape."
+            f"{photograph[0]}x{photograph[1]}: give it labels of the same shape."
         )
 
 

@@ -62,16 +62,16 @@ def read_label_folders(
     photographs
         Their folder.
     folders
-        Of the label PNGs; without any, all photographs are taken, to be given colours only.
+        Of the label PNGs; without any, all photographs are taken, to be given colors only.
     void
         Values without a label, whatever the names say of them; 0 is one unless it has a name.
     kind
-        What the source calls itself.
+        Name of the kind of source.
 
     Returns
     -------
     Source
-        Of the photographs that have a label PNG; of the others it tells the number.
+        Of the photographs that have a label PNG; the others are counted in a note.
 
     Raises
     ------
@@ -98,8 +98,8 @@ def read_label_folders(
             image = found.get(name)
             if image is None:
                 raise MissingInputError(
-                    f"{path} has no photograph {name} in {photographs}: name the folder that has "
-                    "it, or take the label PNG out."
+                    f"The label PNG {path} has no photograph {name} in {photographs}: give the "
+                    "folder that contains it, or remove the label PNG."
                 )
             added = (*image.annotations, LabelPng(each.category, path, numbers))
             found[name] = replace(image, annotations=added)
@@ -108,7 +108,7 @@ def read_label_folders(
         ()
         if len(images) == total
         else (
-            f"Left out for want of a label PNG: {total - len(images):,} of {total:,} photographs.",
+            f"Skipped {total - len(images):,} of {total:,} photographs, which have no label PNG.",
         )
     )
     return Source(kind, vocabulary.labels(), images, notes)

@@ -20,7 +20,7 @@ class Coding(StrEnum):
     """How the pixels of a label PNG code a number."""
 
     VALUE = "value"
-    """A palette's index, a gray value of any depth, or ``red + 256 * green``."""
+    """A palette's index, a grayscale value of any depth, or ``red + 256 * green``."""
 
     ADE20K = "ade20k"
     """``red // 10 * 256 + green``."""
@@ -34,7 +34,7 @@ _UNKNOWN = {
     "such pixels without a label with --void {0}",
     Coding.ADE20K: "holds the name index {0}, which no photograph's JSON names: restore both from "
     "one release of ADE20K",
-    Coding.PANOPTIC: "has a segment {0} that its JSON does not tell of: the two must be of one "
+    Coding.PANOPTIC: "has a segment {0} that its JSON does not describe: both must come from one "
     "release",
 }
 
@@ -94,7 +94,7 @@ def read_values(path: Path) -> NDArray[np.uint32]:
     Returns
     -------
     numpy.ndarray
-        ``(height, width)``: the index of a palette, the value of a grey picture of any depth, or
+        ``(height, width)``: the index of a palette, the value of a grayscale image of any depth, or
         ``red + 256 * green`` of an RGB one without blue.
 
     Raises
@@ -102,15 +102,15 @@ def read_values(path: Path) -> NDArray[np.uint32]:
     MissingInputError
         If the file is not there.
     DamagedDataError
-        If it cannot be read, or shows colours instead of numbers.
+        If it cannot be read, or shows colors instead of numbers.
     """
     picture = open_whole(path)
     if picture.mode in {"RGB", "RGBA"}:
         channels = np.asarray(picture)
         if channels[..., 2].any():
             raise DamagedDataError(
-                f"{path} shows colours where a label PNG holds numbers: save it as a palette or "
-                "grey PNG whose values are those of the names file."
+                f"{path} shows colors where a label PNG holds numbers: save it as a palette or "
+                "grayscale PNG whose values are those of the names file."
             )
         return channels[..., 0].astype(np.uint32) + 256 * channels[..., 1].astype(np.uint32)
     if picture.mode == "LA":
@@ -118,6 +118,6 @@ def read_values(path: Path) -> NDArray[np.uint32]:
     if picture.mode not in {"1", "L", "P"} and not picture.mode.startswith("I"):
         raise DamagedDataError(
             f"{path} is a picture of mode {picture.mode}, which holds no label numbers: save it as "
-            "a palette or grey PNG."
+            "a palette or grayscale PNG."
         )
     return np.asarray(picture).astype(np.uint32)

@@ -27,9 +27,9 @@ _NUMBERED = re.compile(r"(\d+)(?:\s*[,;:\t]\s*|\s+)(\S.*)")
 def read_names(path: Path, first: int | None = None) -> tuple[dict[int, str], str]:
     """Read the names of the values of index PNGs.
 
-    Three forms are understood: lines of a number and a name (``3 car``, ``3,car``, ``3: car``);
-    lines with a name only, counted from ``first``; and a JSON object of numbers and names, or a
-    JSON list of names. Blank lines, and those that begin with ``#``, are passed over.
+    There are three forms: lines of a number and a name (``3 car``, ``3,car``, ``3: car``);
+    lines with a name only, numbered from ``first``; and a JSON object of numbers and names, or a
+    JSON list of names. Blank lines and those that begin with ``#`` are skipped.
 
     Parameters
     ----------
@@ -44,19 +44,19 @@ def read_names(path: Path, first: int | None = None) -> tuple[dict[int, str], st
     names
         Value to name; values that mean nothing have an empty name.
     counted
-        A sentence about how they were counted, or ``""`` where the file says it.
+        A sentence about how they were numbered, or ``""`` where the file says it.
 
     Raises
     ------
     MissingInputError
         If the file is not there.
     DamagedDataError
-        If it has no names, or one that is not understood.
+        If it has no names, or one that cannot be read.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise MissingInputError(f"The names file {path} cannot be read: name another.") from error
+        raise MissingInputError(f"The names file {path} cannot be read: give another.") from error
     except UnicodeDecodeError as error:
         raise DamagedDataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
     pairs, names = (
@@ -73,11 +73,11 @@ def read_names(path: Path, first: int | None = None) -> tuple[dict[int, str], st
         pairs = list(enumerate(names, start=start))
         if first is None:
             counted = (
-                f"The names of {path} are counted from {start} ({names[0]} is {start}); "
-                "--first says otherwise."
+                f"The names in {path} are numbered from {start} ({names[0]} is {start}): "
+                "--first changes that."
             )
     if not pairs:
-        raise DamagedDataError(f"{path} has no names in it: write one a line, as in `1 car`.")
+        raise DamagedDataError(f"{path} contains no names: write one per line, such as `1 car`.")
     found: dict[int, str] = {}
     for value, name in pairs:
         if value in found or value > LARGEST_LABEL:
@@ -116,11 +116,11 @@ def _parse_json(path: Path, text: str) -> tuple[list[tuple[int, str]], list[str]
 
 def _text(name: object) -> str:
     if not isinstance(name, str):
-        raise ValueError(f"{json.dumps(name)} is no name")
+        raise ValueError(f"{json.dumps(name)} is not a name")
     return name
 
 
 def _natural(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return int(text[:10])

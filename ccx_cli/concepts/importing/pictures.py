@@ -1,4 +1,4 @@
-"""Reads photographs and label PNGs, and brings both to the size of a data set."""
+"""Reads photographs and label PNGs, and brings both to the size of a dataset."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SHARPER = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photograph:
-    """A photograph at the size of the data set.
+    """A photograph at the size of the dataset.
 
     Attributes
     ----------
     pixels
-        ``(height, width, 3)`` uint8, of the data set's size.
+        ``(height, width, 3)`` uint8, of the dataset's size.
     size
         (height, width) of the file's picture, the way up that its label maps have.
     lossless
@@ -48,9 +48,9 @@ def read_photograph(
 ) -> Photograph:
     """Read a photograph and bring it to a size.
 
-    With ``Fit.CROP`` the largest part of that shape in its middle is resized (Lanczos), as networks
-    mostly see photographs; with ``Fit.STRETCH`` all of it is, whatever its shape. A camera's mark
-    of which way is up is followed, unless only the file as it is has the shape of its labels.
+    ``Fit.CROP`` resizes (Lanczos) the largest part of that shape in the middle, which is how most
+    networks see photographs; ``Fit.STRETCH`` resizes all of it. The orientation that the camera
+    noted is followed, unless only the file as it is has the shape of its labels.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def read_photograph(
         with Image.open(path) as picture:
             if picture.mode.startswith(("I", "F")):
                 raise DamagedDataError(
-                    f"{path} has more than 8 bits a colour: save it as an 8-bit picture."
+                    f"{path} has more than 8 bits per color: save it as an 8-bit image."
                 )
             width, height = picture.size
             turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
@@ -99,7 +99,7 @@ def read_photograph(
         raise MissingInputError(f"{path} is missing: restore the photograph.") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DamagedDataError(
-            f"{path} cannot be read as a picture ({error}): restore it, or take it out."
+            f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
     size = (width, height) if upright and turned else (height, width)
     if (colored.height, colored.width) != wanted:
@@ -141,7 +141,7 @@ def window(
 def sample(
     numbers: NDArray[np.uint16], wanted: tuple[int, int], box: tuple[float, float, float, float]
 ) -> NDArray[np.uint16]:
-    """Bring a label map to a size: each pixel takes what lies at its centre.
+    """Bring a label map to a size: each pixel takes the value at its center.
 
     Parameters
     ----------
@@ -208,6 +208,6 @@ def open_whole(path: Path) -> Image.Image:
         raise MissingInputError(f"{path} is missing: restore it.") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DamagedDataError(
-            f"{path} cannot be read as a picture ({error}): restore it, or take it out."
+            f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
     return picture

@@ -1,4 +1,4 @@
-"""How a set of photographs is made into a data set, and which names Broden's layout can hold."""
+"""How a set of photographs is made into a dataset, and which names Broden's layout can hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RESERVED = {"all", "demo"}
 
 
 class Fit(StrEnum):
-    """What becomes of a photograph of another shape than the data set's, mostly a square.
+    """What becomes of a photograph of another shape than the dataset's, which is usually square.
 
     ``CROP`` keeps the largest part of that shape in its middle, ``STRETCH`` squeezes all of it in.
     """
@@ -29,7 +29,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
-    """How a source is made into a data set.
+    """How a source is made into a dataset.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class ImportSettings:
 
     @property
     def side(self) -> int:
-        """The longer side, by which a data set is called: ``broden1_<side>``."""
+        """The longer side, by which a dataset is called: ``broden1_<side>``."""
         return max(self.size)
 
     @property
@@ -76,11 +76,11 @@ class ImportSettings:
             height, width = self.size
             given = height if height == width else f"{height}x{width}"
             raise UsageError(
-                f"--side {given} is not from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
-                "networks mostly take 224."
+                f"--side {given} must be from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
+                "most networks take 224."
             )
         if self.val_share is not None and not 0 <= self.val_share <= 1:
-            raise UsageError(f"--val-share {self.val_share} is no share: give one from 0 to 1.")
+            raise UsageError(f"--val-share {self.val_share} must be from 0 to 1.")
 
 
 def check_subset(name: str) -> str:
@@ -93,8 +93,8 @@ def check_subset(name: str) -> str:
     """
     if not _SUBSET.fullmatch(name) or name in _RESERVED:
         raise UsageError(
-            f"--subset {name!r} cannot be the name of a data set: take letters, digits, _, . and "
-            f"-, and not {' or '.join(sorted(_RESERVED))}."
+            f"--subset {name!r} cannot name a dataset: use letters, digits, _, . and -, and not "
+            f" {' or '.join(sorted(_RESERVED))}."
         )
     return name
 
@@ -109,13 +109,13 @@ def check_category(name: str) -> str:
     """
     if not _CATEGORY.fullmatch(name) or name in _COLUMNS:
         raise UsageError(
-            f"{name!r} cannot be the name of a category: take letters, digits and -, such as "
-            "object, part, material, scene or texture."
+            f"{name!r} cannot name a category: use letters, digits and -, such as object, "
+            "part, material, scene or texture."
         )
     return name
 
 
 def subset_of(folder: Path) -> str:
-    """Derive the name of a data set from the name of a folder."""
+    """Derive the name of a dataset from the name of a folder."""
     name = re.sub(r"[^\w.+-]+", "-", folder.absolute().name).strip("-._+")
     return f"{name}-images" if name in _RESERVED else name or "images"

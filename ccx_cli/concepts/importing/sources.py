@@ -142,7 +142,7 @@ class VocabularyBuilder:
     def number(self, name: str, category: str, synonyms: Sequence[str] = ()) -> int:
         """Return the number of a concept, given to it now if it is new.
 
-        Scenes get Broden's suffix ``-s`` and colors ``-c``, so that a street seen as a place is
+        Scenes get Broden's suffix ``-s`` and colors ``-c``, so that a street as a scene is
         not the street in it.
 
         Raises
@@ -180,7 +180,9 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
         If the folder is not there, or has no such file.
     """
     if not folder.is_dir():
-        raise MissingInputError(f"There is no folder {folder}: name the folder of the {what}.")
+        raise MissingInputError(
+            f"The folder {folder} does not exist: give the folder of the {what}."
+        )
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -188,7 +190,7 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
     )
     if not found:
         raise MissingInputError(
-            f"{folder} has no {what} in it ({', '.join(sorted(suffixes))}): name another folder."
+            f"{folder} contains no {what} ({', '.join(sorted(suffixes))}): give another folder."
         )
     return found
 
@@ -201,7 +203,7 @@ def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]
     folder
         Looked through with all folders in it.
     excluding
-        Folders of other pictures that may lie inside it.
+        Folders of other pictures that may be inside it.
 
     Raises
     ------
@@ -217,7 +219,7 @@ def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]
         if not any(path.relative_to(folder).is_relative_to(each) for each in inner)
     ]
     if not found:
-        raise MissingInputError(f"{folder} has only label PNGs in it: name another folder.")
+        raise MissingInputError(f"{folder} contains only label PNGs: give another folder.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The tables of an import, and what they sum up to."""
+"""The tables of an import, and their summary."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ImportSummary:
 
 
 def read_summary(directory: Path, made_from: str) -> ImportSummary | None:
-    """Return what is in a data set, if an import from ``made_from`` has made it."""
+    """Return what is in a dataset, if an import from ``made_from`` has made it."""
     try:
         marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
         if marker["made_from"] != made_from:
@@ -104,11 +104,11 @@ def write_tables(
     source, converted
         The photographs before and after, in the same order.
     settings
-        Of the data set.
+        Of the dataset.
     target
         Where the directory will be moved.
     made_from
-        Digest of all that the data set depends on.
+        Digest of all that the dataset depends on.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def write_tables(
     )
     if not labels:
         raise UsageError(
-            "None of the photographs has a label: name the folders of their labels, or add "
+            "None of the photographs has a label: give the folders of their labels, or add "
             "--colors."
         )
     there = tuple(c for c in source.categories if with_any[c])

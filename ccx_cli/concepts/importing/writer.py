@@ -1,6 +1,6 @@
-"""Writes a source of annotated photographs as a data set in Broden's layout.
+"""Writes a source of annotated photographs as a dataset in Broden's layout.
 
-The data set is made in a folder beside its final one, with a journal of the photographs that are
+The dataset is made in a folder beside its final one, with a journal of the photographs that are
 done, and moved there once it is whole: a run that was killed is never taken for one that was not,
 and the same run goes on where it stopped.
 """
@@ -44,7 +44,7 @@ _UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
 
 
 def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
-    """Return where a data set goes, unless another is there that must not be overwritten.
+    """Return where a dataset goes, unless another is there that must not be overwritten.
 
     Raises
     ------
@@ -55,13 +55,13 @@ def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
     if target.exists():
         if not (target / MARKER).is_file():
             raise UsageError(
-                f"{target} holds a data set that ccx import did not make, and is never "
-                "overwritten: give the import a place of its own with --root-datasets."
+                f"{target} contains a dataset that ccx import did not write and never overwrites: "
+                "import into another folder with --root-datasets."
             )
         if not force:
             raise UsageError(
-                f"{target} is there already: add --force to overwrite it, or give the import a "
-                "place of its own with --root-datasets."
+                f"{target} already exists: add --force to overwrite it, or import into another "
+                "folder with --root-datasets."
             )
     return target
 
@@ -101,20 +101,20 @@ def write_broden(
     source
         From one of the readers.
     datasets
-        The directory that holds the data sets; made where it is missing.
+        The directory that holds the datasets; made where it is missing.
     settings
-        How to.
+        Of the dataset.
     force
         Whether an import that is there is overwritten, whatever it was made from.
     workers
         Processes that read and write pictures.
     progress
-        Told of each picture.
+        Shows the pictures that are done.
 
     Raises
     ------
     UsageError
-        If a setting cannot be meant, or another data set is in the place.
+        If a setting cannot be meant, or another dataset is there.
     MissingInputError, DamagedDataError
         If a file of the source is not there or not what it should be.
     """
@@ -188,13 +188,13 @@ def _convert_chunk(
 
 
 def _made_from(source: Source, settings: ImportSettings) -> str:
-    """Digest of all that a data set depends on."""
+    """Digest of all that a dataset depends on."""
     images = [(image.name, image.split, fingerprint(image)) for image in source.images]
     return sha256(json.dumps([_identity(source, settings), images]).encode()).hexdigest()
 
 
 def _identity(source: Source, settings: ImportSettings) -> str:
-    """Digest of what all pictures of a data set depend on."""
+    """Digest of what all pictures of a dataset depend on."""
     parts = [
         VERSION,
         source.kind,
@@ -208,7 +208,7 @@ def _identity(source: Source, settings: ImportSettings) -> str:
 
 
 def name_images(names: Sequence[str], subset: str, categories: Sequence[str]) -> list[str]:
-    """Name each picture, without a suffix, so that no two files of a data set are called the same.
+    """Name each picture, without a suffix, so that no two files of a dataset are called the same.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def name_images(names: Sequence[str], subset: str, categories: Sequence[str]) ->
     subset
         The folder they are put in.
     categories
-        Whose label PNGs lie beside the pictures.
+        Whose label PNGs are beside the pictures.
     """
     label_map = re.compile(rf"(.+)_(?:{'|'.join(map(re.escape, categories))})(?:_\d+)?")
     fitting = [_fit(name) for name in names]
@@ -249,7 +249,7 @@ def fingerprint(image: SourceImage) -> list[object]:
         try:
             status = path.stat()
         except OSError as error:
-            raise MissingInputError(f"{path} is missing: restore it, or take it out.") from error
+            raise MissingInputError(f"{path} is missing: restore it.") from error
         # A file's name need not be text, a journal's is.
         name = str(path.absolute()).encode("utf-8", "backslashreplace").decode()
         found.append([name, status.st_size, status.st_mtime_ns])
