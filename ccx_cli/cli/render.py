@@ -22,10 +22,10 @@ from ccx_cli.cli.options import (
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.stored import StoredOptions
 from ccx_cli.errors import MissingInputError, UsageError
-from ccx_cli.render.kinds import FileType, Kind
+from ccx_cli.render.figure_files import FileType, Kind
 
 if TYPE_CHECKING:
-    from ccx_cli.render.figures import Made
+    from ccx_cli.render.figures import FigureFile
 
 _PICTURES = "Pictures"
 
@@ -188,7 +188,6 @@ def render(
     from ccx_cli.cli.render_table import write_table
     from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.render.figure_files import Drawing
-    from ccx_cli.render.figures import make_figures
     from ccx_cli.runs.results import find_run
     from ccx_cli.runs.viewed import view_run
     from ccx_cli.study.unit_images import Show
@@ -243,6 +242,9 @@ def render(
                 writer.line(made_page)
                 writer.rest([made_page])
             return
+        # Only here: the report and the table do without Matplotlib.
+        from ccx_cli.render.figures import make_figures
+
         directory = Path(f"ccx-{run.name}") if dir_images is None else dir_images
         records: list[Record] = []
         with writing_to(out, COLUMNS, no_color=talk.no_color) as writer:
@@ -256,7 +258,7 @@ def render(
                 workers=workers or available_cores(),
                 progress=progress,
             ):
-                for trouble in made.troubles:
+                for trouble in made.problems:
                     progress.note(trouble)
                 records.append(figure_record(made, kind))
                 writer.line(records[-1])
@@ -268,14 +270,14 @@ def render(
         )
 
 
-def figure_record(made: Made, kind: Kind) -> Record:
+def figure_record(made: FigureFile, kind: Kind) -> Record:
     """Return the row of one figure."""
     return {
         "unit": made.unit,
         "kind": kind.value,
         "path": str(made.path),
         "drawn": made.drawn,
-        "lacks": list(made.troubles),
+        "lacks": list(made.problems),
     }
 
 

@@ -30,12 +30,12 @@ def check_alone(out: Path, force: bool, others: Mapping[str, bool]) -> None:
     UsageError
         If one of them is given.
     """
-    from ccx_cli.render.report.writing import check_report_place
+    from ccx_cli.render.report.writing import check_report_path
 
     for option, is_given in others.items():
         if is_given:
             raise UsageError(f"{option} says nothing of a report: leave it out, or --html.")
-    check_report_place(out, force)
+    check_report_path(out, force)
 
 
 def make_page(

@@ -1,29 +1,29 @@
-"""A figure laid out in pixels: pictures, boxes and wrapped text, written as PNG, SVG or PDF."""
+"""A figure laid out in pixels: pictures, boxes and wrapped text; written as PNG, SVG or PDF."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib import rc_context, style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
 
 from ccx_cli.errors import CcxError
-from ccx_cli.render.kinds import FileType
+from ccx_cli.render.figure_files import FileType, description
 from ccx_cli.render.overlay import Pixels
 from ccx_cli.store.atomic import replacing
-from ccx_cli.version import __version__
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 DPI = 100
 INK, FAINT = "#1a1a1a", "#5f5f5f"
-FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
+FONT = "DejaVu Sans"  # ships with Matplotlib: the same glyphs on every machine
 _SPACING = 1.35
 _LARGEST = 65_000
 
@@ -35,9 +35,9 @@ class Canvas:
     Attributes
     ----------
     figure
-        Of ``width`` by ``height`` pixels.
+        The Matplotlib figure, ``width`` by ``height`` pixels.
     sheet
-        Covers all of it.
+        Axes that cover all of it.
     width, height
         In pixels.
     """
@@ -49,20 +49,18 @@ class Canvas:
 
     @classmethod
     def of_size(cls, width: int, height: int) -> Canvas:
-        """Return an empty one.
+        """Return an empty canvas.
 
         Raises
         ------
         CcxError
-            If no picture can be that large.
+            If no figure can be that large.
         """
         if max(width, height) > _LARGEST:
             raise CcxError(
                 f"A figure of {width:,} x {height:,} pixels is too large: lower --top-k, or "
                 "explain with fewer --num-clusters."
             )
-        from matplotlib.figure import Figure
-
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
         sheet = figure.add_axes((0, 0, 1, 1))
         sheet.set_axis_off()
@@ -82,11 +80,11 @@ class Canvas:
         color: str = INK,
         align: str = "left",
     ) -> None:
-        """Write lines below ``y``; ``size`` is that of the font, in pixels."""
-        for place, line in enumerate([lines] if isinstance(lines, str) else lines):
+        """Write lines below ``y``; ``size`` is the font size in pixels."""
+        for index, line in enumerate([lines] if isinstance(lines, str) else lines):
             self.sheet.text(
                 x,
-                y + place * line_height(size),
+                y + index * line_height(size),
                 line,
                 fontsize=_points(size),
                 fontfamily=FONT,
@@ -98,7 +96,7 @@ class Canvas:
             )
 
     def picture(self, pixels: Pixels, x: float, y: float, width: float, height: float) -> None:
-        """Show pixels in a box, which begins at a whole pixel: else a row would be lost."""
+        """Show pixels in a box, moved to a whole pixel: otherwise a row would be lost."""
         left, top = round(x), round(y)
         self.sheet.imshow(
             pixels,
@@ -106,7 +104,7 @@ class Canvas:
             interpolation="none",
             aspect="auto",
         )
-        # Showing a picture fits the axes to it.
+        # imshow changes the limits of the axes.
         self.sheet.set_xlim(0, self.width)
         self.sheet.set_ylim(self.height, 0)
 
@@ -121,9 +119,7 @@ class Canvas:
         edge: str | None = None,
         line: float = 1,
     ) -> None:
-        """Draw a rectangle; ``line`` is its edge's width in pixels."""
-        from matplotlib.patches import Rectangle
-
+        """Draw a rectangle; ``line`` is the width of its edge in pixels."""
         self.sheet.add_patch(
             Rectangle(
                 (x, y),
@@ -136,7 +132,7 @@ class Canvas:
         )
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Return axes of their own in a box."""
+        """Add axes in a box."""
         return self.figure.add_axes(
             (
                 x / self.width,
@@ -148,12 +144,12 @@ class Canvas:
 
 
 def line_height(size: float) -> float:
-    """Return the distance of lines of text, in pixels."""
+    """Return the distance between lines of text, in pixels."""
     return size * _SPACING
 
 
 def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
-    """Cut a text into lines at most ``width`` pixels long; a word longer than that is cut too."""
+    """Break a text into lines of at most ``width`` pixels; words longer than that are split."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -172,7 +168,7 @@ def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list
 
 
 def shortened(text: str, width: float, size: float) -> str:
-    """Return a text with its middle left out as far as ``width`` pixels need it."""
+    """Return a text, its middle replaced by an ellipsis where it exceeds ``width`` pixels."""
     if text_width(text, size) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):
@@ -183,84 +179,48 @@ def shortened(text: str, width: float, size: float) -> str:
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Measure a line, in pixels."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
+    """Return the width of a line of text, in pixels."""
     font = FontProperties(family=FONT, weight="bold" if bold else "normal", size=_points(size))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks
+        warnings.simplefilter("ignore", UserWarning)  # characters that the font lacks
         points: float = text_to_path.get_text_width_height_descent(text, font, False)[0]
     return points * DPI / 72
-
-
-def fingerprint(**shown: Any) -> str:
-    """Return a digest of what a figure shows and of the program that draws it."""
-    said = json.dumps([__version__, shown], sort_keys=True, default=str)
-    return f"ccx-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
-
-
-def is_same_figure(path: Path, digest: str, *, whole: bool) -> bool:
-    """Tell whether a file is a figure that was written with this digest.
-
-    Parameters
-    ----------
-    path
-        Any file.
-    digest
-        From ``fingerprint``.
-    whole
-        Whether it also has to show all it should.
-    """
-    try:
-        return _description(digest, whole=True).encode() in (content := path.read_bytes()) or (
-            not whole and digest.encode() in content
-        )
-    except OSError:
-        return False
-
-
-def _description(digest: str, *, whole: bool) -> str:
-    return f"{digest} {'whole' if whole else 'with gaps'}"
 
 
 def write_figure(
     figure: Figure, path: Path, kind: FileType, digest: str, *, whole: bool = True
 ) -> None:
-    """Write a figure, whole or not at all; ``same_everywhere`` the same one gives the same bytes.
+    """Write a figure atomically; the same figure gives the same bytes ``same_everywhere``.
 
     Parameters
     ----------
     figure
         The figure.
     path
-        Where to.
+        Where to write it.
     kind
-        In what form.
+        The file type.
     digest
-        Is kept in the file for ``is_same_figure``.
+        From ``fingerprint``; stored in the file's metadata for ``is_same_figure``.
     whole
-        Whether the figure shows all it should.
+        Whether the figure shows everything it should.
     """
-    said = _description(digest, whole=whole)
+    stored = description(digest, whole=whole)
     metadata: dict[FileType, dict[str, Any]] = {
-        FileType.PNG: {"Software": "ccx", "Description": said},
-        FileType.SVG: {"Date": None, "Creator": "ccx", "Description": said},
-        FileType.PDF: {"CreationDate": None, "Creator": "ccx", "Subject": said},
+        FileType.PNG: {"Software": "ccx", "Description": stored},
+        FileType.SVG: {"Date": None, "Creator": "ccx", "Description": stored},
+        FileType.PDF: {"CreationDate": None, "Creator": "ccx", "Subject": stored},
     }
-    # Pillow's own level takes twice as long for a tenth less.
-    quick = {"pil_kwargs": {"compress_level": 4}} if kind is FileType.PNG else {}
-    how: dict[str, Any] = {"metadata": metadata[kind], **quick}
+    # Pillow's default level takes twice as long and saves a tenth.
+    options: dict[str, Any] = {"pil_kwargs": {"compress_level": 4}} if kind is FileType.PNG else {}
     with warnings.catch_warnings(), replacing(path) as beside:
-        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks
-        figure.savefig(beside, format=kind, **how)
+        warnings.simplefilter("ignore", UserWarning)  # characters that the font lacks
+        figure.savefig(beside, format=kind, metadata=metadata[kind], **options)
 
 
 @contextmanager
 def same_everywhere() -> Iterator[None]:
-    """Draw and write figures inside without the user's settings, dates and random names."""
-    from matplotlib import rc_context, style
-
+    """Draw and write without the user's Matplotlib settings, dates and random identifiers."""
     with (
         style.context("default"),
         rc_context(
@@ -281,7 +241,7 @@ def _points(pixels: float) -> float:
 
 
 def _longest(word: str, width: float, size: float, bold: bool) -> int:
-    """Count the letters of a word's beginning that fit."""
+    """Return how many leading characters of a word fit."""
     for length in range(len(word) - 1, 1, -1):
         if text_width(word[:length], size, bold=bold) <= width:
             return length

@@ -1,17 +1,19 @@
-"""Files of figures: what they are called, and which of them are there already."""
+"""The kinds of figures, the names of their files, and which files exist already."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import UsageError
-from ccx_cli.render.canvas import fingerprint, is_same_figure
-from ccx_cli.render.kinds import FileType, Kind
 from ccx_cli.store.lines import Record
+from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
     from ccx_cli.runs.viewed import ViewedRun
@@ -20,18 +22,52 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"\{(\w*)\}")
 
 
+class FileType(StrEnum):
+    """The file type of a figure."""
+
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
+
+
+class Kind(StrEnum):
+    """What a figure shows."""
+
+    PANEL = "panel"
+    PUBLISHED = "published"
+    DISTRIBUTION = "distribution"
+    CATEGORIES = "categories"
+    IOU = "iou"
+
+    @property
+    def of_one_unit(self) -> bool:
+        """Whether there is one figure per unit, not one of all units."""
+        return self in {Kind.PANEL, Kind.PUBLISHED, Kind.DISTRIBUTION}
+
+    @property
+    def stem(self) -> str:
+        """The default name of its files, without the ending."""
+        return {
+            Kind.PANEL: "unit_{unit}_c_{k}_{show}",
+            Kind.PUBLISHED: "unit_{unit}_c_{k}",
+            Kind.DISTRIBUTION: "unit_{unit}_c_{k}_distribution",
+            Kind.CATEGORIES: "categories",
+            Kind.IOU: "iou",
+        }[self]
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How figures are to be.
+    """What to draw.
 
     Attributes
     ----------
     kind
-        What they show.
+        What the figures show.
     show, top_k, seed
         Which images; see ``UnitImages.choose``.
     file_type
-        In what form they are written.
+        The type of their files.
     """
 
     kind: Kind
@@ -41,7 +77,7 @@ class Drawing:
     file_type: FileType
 
     def digest(self, run: ViewedRun, records: Sequence[Record]) -> str:
-        """Return a digest of everything that a figure of these records shows."""
+        """Return a digest of everything a figure of these records shows."""
         images = (self.show, self.top_k, self.seed)
         return fingerprint(
             kind=self.kind,
@@ -55,13 +91,13 @@ class Drawing:
 def figure_names(
     pattern: str | None, drawing: Drawing, units: Mapping[int, Sequence[Record]]
 ) -> dict[int, str]:
-    """Name every unit's file; a figure of all units has the name of any.
+    """Name the file of every unit; a figure of all units has the name of any of them.
 
     Parameters
     ----------
     pattern
-        With ``{unit}``, ``{k}``, ``{show}`` and ``{kind}`` in it, without an ending; the kind's own
-        if ``None``.
+        A name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and ``{kind}``; ``None``
+        for that of the kind.
     drawing
         What is drawn.
     units
@@ -70,12 +106,12 @@ def figure_names(
     Raises
     ------
     UsageError
-        If the pattern has another field, names a folder, or gives several figures one name.
+        If the pattern has another field, names a directory, or gives several figures one name.
     """
     stem = drawing.kind.stem if pattern is None else pattern
     if "/" in stem or "\\" in stem or not stem.strip(". "):
         raise UsageError(
-            f"--filename-figure {stem} is no file's name: the directory is --dir-images."
+            f"--filename-figure {stem} is not a file name: set the directory with --dir-images."
         )
     known = {"show": drawing.show.value, "kind": drawing.kind.value}
     if drawing.kind.of_one_unit:
@@ -84,12 +120,12 @@ def figure_names(
         if field not in known:
             fields = ", ".join(f"{{{name}}}" for name in sorted(known))
             raise UsageError(
-                f"--filename-figure {stem} has {{{field}}}: what is filled in for this kind is "
+                f"--filename-figure {stem} has an unknown field {{{field}}}: this kind has "
                 f"{fields}."
             )
     if drawing.kind.of_one_unit and len(units) > 1 and "{unit}" not in stem:
         raise UsageError(
-            f"--filename-figure {stem} is one name for {len(units):,} units: put {{unit}} in it."
+            f"--filename-figure {stem} is one name for {len(units):,} units: add {{unit}} to it."
         )
     names = {}
     for unit, records in units.items():
@@ -101,40 +137,73 @@ def figure_names(
 
 
 def _clusters(records: Sequence[Record]) -> int:
-    """Return the ranges that were asked for."""
+    """Return how many ranges were asked for."""
     asked = records[0].get("num_clusters")
     return asked if isinstance(asked, int) else records[0]["num_ranges"]
 
 
-def check_places(figures: Sequence[tuple[Path, str]], directory: Path, *, force: bool) -> set[Path]:
-    """Find the figures that are there already, as they would be drawn again.
+def fingerprint(**shown: Any) -> str:
+    """Return a digest of what a figure shows and of the version that draws it."""
+    content = json.dumps([__version__, shown], sort_keys=True, default=str)
+    return f"ccx-{hashlib.sha256(content.encode()).hexdigest()[:24]}"
+
+
+def is_same_figure(path: Path, digest: str, *, whole: bool) -> bool:
+    """Return whether a file is a figure that was written with a digest.
+
+    Parameters
+    ----------
+    path
+        Any file.
+    digest
+        From ``fingerprint``.
+    whole
+        Whether it must also show everything it should.
+    """
+    try:
+        return description(digest, whole=True).encode() in (content := path.read_bytes()) or (
+            not whole and digest.encode() in content
+        )
+    except OSError:
+        return False
+
+
+def description(digest: str, *, whole: bool) -> str:
+    """Return what the metadata of a figure's file says of it."""
+    return f"{digest} {'whole' if whole else 'with gaps'}"
+
+
+def existing_figures(
+    figures: Sequence[tuple[Path, str]], directory: Path, *, force: bool
+) -> set[Path]:
+    """Return the files that already show what would be drawn.
 
     Parameters
     ----------
     figures
-        Path and digest of each.
+        Path and digest of each figure.
     directory
-        Where they are to be.
+        Where they go.
     force
-        Draw over whatever is there; then none is left as it is.
+        Overwrite whatever exists; then no file counts as existing.
 
     Raises
     ------
     UsageError
-        If something else is there without ``force``, or the directory cannot be one.
+        If another file exists and ``force`` is not set, or the directory is a file.
     """
-    above = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not above.is_dir():
-        raise UsageError(f"--dir-images {directory}: {above} is no directory, name another.")
+        raise UsageError(f"--dir-images {directory}: {above} is not a directory, name another.")
     if force:
         return set()
-    there = set()
+    existing = set()
     for path, digest in figures:
         if is_same_figure(path, digest, whole=True):
-            there.add(path)
+            existing.add(path)
         elif path.exists() and not is_same_figure(path, digest, whole=False):
             raise UsageError(
-                f"{path} is there already and shows something else: add --force to overwrite it, "
-                "or name another --dir-images."
+                f"{path} exists and shows something else: overwrite it with --force, or name "
+                "another --dir-images."
             )
-    return there
+    return existing

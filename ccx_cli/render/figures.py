@@ -1,4 +1,4 @@
-"""Draws the figures of a run, those of many units side by side."""
+"""Draws the figures of a run, those of several units in parallel."""
 
 from __future__ import annotations
 
@@ -10,38 +10,41 @@ from pathlib import Path
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.progress import Progress
 from ccx_cli.render.canvas import same_everywhere, write_figure
-from ccx_cli.render.figure_files import Drawing, check_places, figure_names
-from ccx_cli.render.kinds import Kind
+from ccx_cli.render.distribution import plot_distribution
+from ccx_cli.render.figure_files import Drawing, Kind, existing_figures, figure_names
+from ccx_cli.render.panel import draw_panel, draw_published, rows_of
+from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
+from ccx_cli.render.wording import network_text
 from ccx_cli.runs.results import ResultsRun
 from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.unit_images import look_at_unit
 
-# A process opens the caches anew: worth it only for some units.
+# Every process opens the caches again, which pays only for several units.
 _UNITS_PER_PROCESS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A figure that is there now.
+class FigureFile:
+    """A figure that exists now.
 
     Attributes
     ----------
     unit
-        Whose it is; ``None`` if it is of all.
+        Its unit; ``None`` for a figure of all units.
     path
-        Where it is.
+        Its file.
     drawn
-        Whether it was drawn now; else it was there.
-    troubles
+        Whether it was drawn now rather than before.
+    problems
         A sentence for everything that it lacks.
     """
 
     unit: int | None
     path: Path
     drawn: bool = True
-    troubles: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,9 @@ class UnitFigure:
     unit, records
         The unit and all its records.
     path
-        Where to write.
+        The file to write.
     digest
-        Of what it shows.
+        The fingerprint of what it shows.
     """
 
     unit: int
@@ -66,14 +69,14 @@ class UnitFigure:
 
 @dataclass(frozen=True, slots=True)
 class UnitPainter:
-    """Draws units' figures, in whatever process.
+    """Draws figures of units; can be sent to other processes.
 
     Attributes
     ----------
     run, roots
-        Where the run and what it was made from are.
+        The directories of the run and of what it was made from.
     drawing
-        How.
+        What to draw.
     """
 
     run: Path
@@ -81,19 +84,14 @@ class UnitPainter:
     drawing: Drawing
 
     def __call__(self, wanted: UnitFigure) -> list[str]:
-        """Draw and write one; return a sentence for everything that it lacks."""
+        """Draw and write a figure; return a sentence for everything that it lacks."""
         with same_everywhere():
             return self._draw(wanted)
 
     def _draw(self, wanted: UnitFigure) -> list[str]:
-        # Here, not above: only figures with hits need what is compiled.
-        from ccx_cli.render.distribution import plot_distribution
-        from ccx_cli.render.panel import draw_panel, draw_published, rows_of
-        from ccx_cli.render.wording import network_text
-
         run, drawing = _opened(self.run, self.roots), self.drawing
         title, network = f"Unit {wanted.unit}", network_text(run.about)
-        troubles: list[str] = []
+        problems: list[str] = []
         if drawing.kind is Kind.DISTRIBUTION:
             ranged = [record for record in wanted.records if record["range"] is not None]
             maps = run.activations.unit(wanted.unit)
@@ -101,13 +99,13 @@ class UnitPainter:
         else:
             found = look_at_unit(wanted.unit, wanted.records, run.index, run.activations)
             paths = [run.dataset.image_path(row.image) for row in run.dataset.rows]
-            rows, troubles = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
+            rows, problems = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
             if drawing.kind is Kind.PUBLISHED:
                 figure = draw_published(rows, drawing.top_k)
             else:
                 figure = draw_panel(title, network, found, rows, drawing.show, drawing.top_k)
-        write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=not troubles)
-        return troubles
+        write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=not problems)
+        return problems
 
 
 @lru_cache(maxsize=1)
@@ -118,12 +116,12 @@ def _opened(run: Path, roots: Roots) -> ViewedRun:
 def draw_units(
     painter: UnitPainter, figures: Sequence[UnitFigure], workers: int
 ) -> Iterator[tuple[UnitFigure, list[str]]]:
-    """Draw units' figures, and yield each with what it lacks, in the order given."""
+    """Draw figures, and yield each with what it lacks, in the order given."""
     processes = min(workers, -(-len(figures) // _UNITS_PER_PROCESS))
     waiting = {figure.unit: figure for figure in figures}
     done: dict[int, list[str]] = {}
-    for figure, troubles in in_processes(painter, figures, processes):
-        done[figure.unit] = troubles
+    for figure, problems in in_processes(painter, figures, processes):
+        done[figure.unit] = problems
         while waiting and (first := next(iter(waiting))) in done:
             yield waiting.pop(first), done.pop(first)
 
@@ -138,32 +136,32 @@ def make_figures(
     force: bool = False,
     workers: int = 1,
     progress: Progress,
-) -> Iterator[Made]:
-    """Draw the figures of units, or the one of them all; those that are there already stay.
+) -> Iterator[FigureFile]:
+    """Draw the figures of units, or the one of all of them; existing ones are kept.
 
     Parameters
     ----------
     run
         The run.
     units
-        Of it, at least one.
+        At least one of its units.
     drawing
-        What the figures are to be.
+        What to draw.
     directory, pattern
-        Where they go, and what they are called; see ``figure_names``.
+        Where the files go, and their names; see ``figure_names``.
     force
-        Draw over whatever is there.
+        Overwrite whatever exists.
     workers
-        Processes at most.
+        Maximum number of processes.
     progress
-        Told about every figure.
+        Advanced by every figure.
 
     Raises
     ------
     UsageError
-        If files cannot be called so, or something else is there.
+        If the names are not possible, or another file exists.
     MissingInputError, DamagedDataError
-        If what the run was made from is gone or not the same.
+        If what the run was made from is missing or has changed.
     """
     records = {unit: run.units[unit] for unit in units}
     names = figure_names(pattern, drawing, records)
@@ -174,25 +172,27 @@ def make_figures(
         UnitFigure(unit, own, directory / names[unit], drawing.digest(run, own))
         for unit, own in records.items()
     ]
-    there = check_places([(each.path, each.digest) for each in figures], directory, force=force)
-    missing = [each for each in figures if each.path not in there]
+    existing = existing_figures(
+        [(each.path, each.digest) for each in figures], directory, force=force
+    )
+    missing = [each for each in figures if each.path not in existing]
     if missing:
-        # In this process first: what is gone shows before others are started.
+        # In this process first: missing inputs show before others are started.
         _check_inputs(run, drawing.kind)
     painter = UnitPainter(run.directory.absolute(), run.roots, drawing)
     drawn = draw_units(painter, missing, workers)
-    with progress.task("Figures", len(figures), unit="units", done=len(there)) as task:
+    with progress.task("Figures", len(figures), unit="units", done=len(existing)) as task:
         for figure in figures:
-            if figure.path in there:
-                yield Made(figure.unit, figure.path, drawn=False)
+            if figure.path in existing:
+                yield FigureFile(figure.unit, figure.path, drawn=False)
                 continue
-            _, troubles = next(drawn)
+            _, problems = next(drawn)
             task.advance()
-            yield Made(figure.unit, figure.path, troubles=tuple(troubles))
+            yield FigureFile(figure.unit, figure.path, problems=tuple(problems))
 
 
 def _check_inputs(run: ViewedRun, kind: Kind) -> None:
-    """Open what figures of a kind need."""
+    """Open what figures of a kind need, or raise."""
     _ = run.activations
     if kind is not Kind.DISTRIBUTION:
         _ = run.index
@@ -204,14 +204,11 @@ def _draw_whole(
     drawing: Drawing,
     path: Path,
     force: bool,
-) -> Made:
-    from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
-    from ccx_cli.render.wording import network_text
-
+) -> FigureFile:
     records = [record for own in units.values() for record in own]
     digest = drawing.digest(run, records)
-    if path in check_places([(path, digest)], path.parent, force=force):
-        return Made(None, path, drawn=False)
+    if path in existing_figures([(path, digest)], path.parent, force=force):
+        return FigureFile(None, path, drawn=False)
     title = f"{network_text(run.about)} ({len(units):,} unit{'s' * (len(units) != 1)})"
     with same_everywhere():
         if drawing.kind is Kind.IOU:
@@ -220,4 +217,4 @@ def _draw_whole(
             category_of = categories_of(run, records)
             figure = plot_categories(title, records, category_of, run.dataset.categories)
         write_figure(figure, path, drawing.file_type, digest)
-    return Made(None, path)
+    return FigureFile(None, path)

@@ -23,11 +23,11 @@ _SPECIAL = {
     "-": "{-}",  # two would become a dash
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
-_ODD = re.compile("|".join(re.escape(letter) for letter in _SPECIAL))
-_ON_A_PAGE = 40
-_LAST_OF_LATIN = 0x17F  # T1 has these letters, and no others
+_SPECIALS = re.compile("|".join(re.escape(letter) for letter in _SPECIAL))
+_ROWS_PER_PAGE = 40
+_LAST_IN_T1 = 0x17F  # the last character of the T1 encoding
 _COLUMNS = r"@{}rrrp{0.38\linewidth}r@{}"
-_HEADER = r"Unit & Cluster & Range & Formula & IoU \\"
+_HEADER = r"Unit & Range & Activation & Formula & IoU \\"
 
 
 def latex_table(
@@ -35,16 +35,16 @@ def latex_table(
     units: Mapping[int, Sequence[Record]],
     references: Sequence[Reference],
 ) -> str:
-    """Write the explanations of units as a ``tabular``, or a ``longtable`` if a page is too short.
+    """Write the explanations of units as a ``tabular``, or a ``longtable`` if they exceed a page.
 
     Parameters
     ----------
     about
-        Of the run's header, for the caption.
+        The ``about`` of the run's header, for the caption.
     units
         The records of every unit.
     references
-        What the caption cites.
+        The papers that the caption cites.
     """
     rows = list(_rows(units))
     caption = f"Explanations of {escaped(network_text(about)) or 'the units'}"
@@ -52,10 +52,10 @@ def latex_table(
         caption += rf"~\cite{{{','.join(each.key for each in references)}}}"
     head = [r"\toprule", _HEADER, r"\midrule"]
     needs = r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs"
-    needs += ",longtable}." if len(rows) > _ON_A_PAGE else "}."
-    if any(ord(letter) > _LAST_OF_LATIN for row in rows for letter in row):
-        needs += " Its names need LuaLaTeX or XeLaTeX, and a font that has their letters."
-    if len(rows) > _ON_A_PAGE:
+    needs += ",longtable}." if len(rows) > _ROWS_PER_PAGE else "}."
+    if any(ord(letter) > _LAST_IN_T1 for row in rows for letter in row):
+        needs += " The names need LuaLaTeX or XeLaTeX and a font with their characters."
+    if len(rows) > _ROWS_PER_PAGE:
         lines = [
             rf"\begin{{longtable}}{{{_COLUMNS}}}",
             rf"\caption{{{caption}.}} \label{{tab:explanations}} \\",
@@ -85,8 +85,8 @@ def latex_table(
 
 
 def _rows(units: Mapping[int, Sequence[Record]]) -> Iterator[str]:
-    for place, (unit, records) in enumerate(units.items()):
-        if place:
+    for index, (unit, records) in enumerate(units.items()):
+        if index:
             yield r"\addlinespace"
         names = names_of(records)
         for row, record in enumerate(records):
@@ -100,7 +100,7 @@ def _rows(units: Mapping[int, Sequence[Record]]) -> Iterator[str]:
                 str(record["cluster"]),
                 _range(record),
                 r"\raggedright " + (_typeset(formula, names) if formula is not None else "--"),
-                f"{record['iou']:.3f}",
+                f"{record['iou']:.4f}",
             )
             yield " & ".join(cells) + r" \\"
 
@@ -137,15 +137,15 @@ def _operand(formula: Formula, names: Mapping[int, str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Write a text so that LaTeX prints it as it is."""
-    return _ODD.sub(lambda found: _SPECIAL[found.group()], text)
+    """Escape a text for LaTeX."""
+    return _SPECIALS.sub(lambda found: _SPECIAL[found.group()], text)
 
 
 def bibtex(references: Sequence[Reference]) -> str:
-    """Write BibTeX entries, a blank line between them."""
+    """Write BibTeX entries, separated by blank lines."""
     return "\n\n".join(reference.bibtex for reference in references)
 
 
 def commented(text: str) -> str:
-    """Write a text as comments of LaTeX."""
+    """Write a text as LaTeX comments."""
     return "\n".join(f"% {line}".rstrip() for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""An image with a unit's hits outlined and a formula's pixels tinted, as arrays."""
+"""Draws a unit's hits and a formula's pixels over an image, as arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-# Far apart in lightness and, for colour-blind readers too, in hue; rare in photographs.
+# Far apart in lightness and, for color-blind readers too, in hue; rare in photographs.
 HITS = (255, 224, 0)
 FORMULA = (226, 0, 145)
 _HALO = (20, 20, 20)
@@ -29,21 +29,21 @@ def read_picture(path: Path) -> Pixels:
     MissingInputError
         If it is not there.
     DamagedDataError
-        If it is no image that can be read.
+        If it is not a readable image.
     """
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
-        raise MissingInputError(f"{path} is missing: put the data set back in place.") from error
+        raise MissingInputError(f"{path} is missing: restore the dataset.") from error
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        raise DamagedDataError(f"{path} is no image that can be read: replace it.") from error
+        raise DamagedDataError(f"{path} is not a readable image: replace it.") from error
 
 
 def fitted(picture: Pixels, side: int) -> Pixels:
-    """Return a picture as large as a square of ``side`` holds, its proportions kept.
+    """Scale a picture to fit a square of ``side`` pixels, keeping its aspect ratio.
 
-    Small pictures are enlarged in whole pixels, as they are; others are resampled.
+    Small pictures are enlarged without interpolation; others are resampled.
     """
     height, width = picture.shape[:2]
     scale = side / max(height, width)
@@ -55,7 +55,7 @@ def fitted(picture: Pixels, side: int) -> Pixels:
 
 
 def to_size(mask: Mask, shape: tuple[int, int]) -> Mask:
-    """Enlarge or shrink a mask to ``shape``, each pixel taking its nearest one's value."""
+    """Resize a mask to ``shape`` by nearest neighbor."""
     rows = (np.arange(shape[0]) + 0.5) * mask.shape[0] / shape[0]
     columns = (np.arange(shape[1]) + 0.5) * mask.shape[1] / shape[1]
     stretched: Mask = mask[rows.astype(np.int64)[:, None], columns.astype(np.int64)]
@@ -63,24 +63,23 @@ def to_size(mask: Mask, shape: tuple[int, int]) -> Mask:
 
 
 def blacked(picture: Pixels, hits: Mask) -> Pixels:
-    """Return a picture with everything outside the hits black, as the published panels show it."""
+    """Black out everything outside the hits, as the published figures do."""
     return np.where(to_size(hits, picture.shape[:2])[..., None], picture, 0).astype(np.uint8)
 
 
 def overlaid(picture: Pixels, hits: Mask, formula: Mask | None = None) -> Pixels:
-    """Return a picture with the formula's pixels tinted and the hits outlined.
+    """Outline the hits and tint the formula's pixels.
 
-    What is not hit is dimmed, if anything is hit: of a ring, the eye could not tell the inside. A
-    picture all of which is hit is framed: else it would look like one without a hit. The tint is
-    hatched and ends in a line, so that it shows on pixels of its own colour and leaves the others
-    theirs.
+    Pixels outside the hits are dimmed if there are hits: otherwise the inside of a ring would be
+    ambiguous. A picture that consists of hits is framed: otherwise it would look like one without
+    hits. The tint is hatched and outlined, so that it shows on pixels of its own color too.
 
     Parameters
     ----------
     picture
         ``(height, width, 3)`` uint8.
     hits, formula
-        Masks of any size, stretched over the picture.
+        Masks of any size, resized to the picture.
     """
     shape = picture.shape[:2]
     width = max(1, round(min(shape) / 112))
@@ -107,7 +106,7 @@ def _frame(shape: tuple[int, int], width: int) -> Mask:
 
 
 def outline(mask: Mask, width: int = 1) -> Mask:
-    """Pixels of a mask that lie within ``width`` of its edge; the picture's border is none."""
+    """Return the pixels of a mask within ``width`` of its edge; the picture's border is no edge."""
     inner = mask
     for _ in range(width):
         padded = np.pad(inner, 1, mode="edge")

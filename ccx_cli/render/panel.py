@@ -1,17 +1,17 @@
-"""One unit on its images: the panel of ccx, and the published one."""
+"""One unit on images: the panel of ccx, and the one of the published program."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.render.canvas import FAINT, Canvas, line_height, shortened, wrapped
-from ccx_cli.render.distribution import bars_of, draw_bars, range_colors
+from ccx_cli.render.distribution import draw_histogram, range_colors
 from ccx_cli.render.overlay import (
     FORMULA,
     HITS,
@@ -26,24 +26,21 @@ from ccx_cli.render.wording import formula_text, iou_text, range_text
 from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show, UnitImages
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SIDE = 224
 _MARGIN, _GAP = 20, 10
 _TITLE, _FORMULA, _TEXT, _SMALL = 20, 16, 13, 12
 _STRIP, _AXIS = 80, 50
 _SHOWN = {
-    Show.TOP: "highest activation, or most pixels in range",
-    Show.SAMPLE: "drawn from those explained better than the whole",
-    Show.MISSES: "most hits without the formula",
-    Show.FALSE_ALARMS: "most of the formula without hits",
+    Show.TOP: "highest activation (highest range), or most hits",
+    Show.SAMPLE: "random sample of those with a higher IoU than the explanation",
+    Show.MISSES: "most hits outside the formula",
+    Show.FALSE_ALARMS: "most pixels of the formula without hits",
 }
 _NONE = {
-    Show.TOP: "No image has a pixel in this range.",
-    Show.SAMPLE: "No image is explained better than the whole data set.",
-    Show.MISSES: "The formula holds on every pixel in this range.",
-    Show.FALSE_ALARMS: "Every pixel of the formula is in this range.",
+    Show.TOP: "No image has hits.",
+    Show.SAMPLE: "No image has a higher IoU than the explanation.",
+    Show.MISSES: "The formula holds on all hits.",
+    Show.FALSE_ALARMS: "All pixels of the formula are hits.",
 }
 
 
@@ -56,9 +53,9 @@ class Shot:
     picture
         ``None`` if it cannot be read.
     hits, formula
-        Its pixels in range, and those on which the formula holds, on the mask grid.
+        Its hits, and the pixels on which the formula holds, on the mask grid.
     caption
-        Stands below it.
+        The text below it.
     """
 
     picture: Pixels | None
@@ -69,7 +66,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One range and the images chosen for it."""
+    """The explanation of one range, and the images chosen for it."""
 
     record: Record
     shots: tuple[Shot, ...]
@@ -85,46 +82,46 @@ def rows_of(
     found
         The unit on the images.
     paths
-        Every image's file.
+        The file of every image.
     show, top_k, seed
         Which images; see ``UnitImages.choose``.
 
     Returns
     -------
     rows
-        One a range.
-    troubles
+        One per range.
+    problems
         A sentence for every image that cannot be read.
     """
-    troubles: dict[int, str] = {}
+    problems: dict[int, str] = {}
     pictures: dict[int, Pixels | None] = {}
     rows = []
-    for place in reversed(range(len(found.records))):
+    for index in reversed(range(len(found.records))):
         shots = []
-        for image in found.choose(place, show, top_k, seed).tolist():
+        for image in found.choose(index, show, top_k, seed).tolist():
             if image not in pictures:
                 try:
                     pictures[image] = read_picture(paths[image])
                 except (MissingInputError, DamagedDataError) as error:
-                    pictures[image], troubles[image] = None, str(error)
+                    pictures[image], problems[image] = None, str(error)
             shots.append(
                 Shot(
                     pictures[image],
-                    found.hit_mask(place, image),
-                    found.formula_mask(place, image),
-                    _caption(found, place, image),
+                    found.hit_mask(index, image),
+                    found.formula_mask(index, image),
+                    _caption(found, index, image),
                 )
             )
-        rows.append(Row(found.records[place], tuple(shots)))
-    return rows, list(troubles.values())
+        rows.append(Row(found.records[index], tuple(shots)))
+    return rows, list(problems.values())
 
 
-def _caption(found: UnitImages, place: int, image: int) -> str:
-    counts = found.counts[place]
+def _caption(found: UnitImages, index: int, image: int) -> str:
+    counts = found.counts[index]
     both = int(counts.both[image])
     union = int(counts.in_range[image] + counts.formula[image]) - both
     peak = float(found.maps[image].max())
-    return f"IoU {both / union if union else 0:.2f} · peak {peak:.4g}"
+    return f"IoU {both / union if union else 0:.4f} · peak {peak:.4g}"
 
 
 def draw_panel(
@@ -135,13 +132,13 @@ def draw_panel(
     Parameters
     ----------
     title, network
-        The unit, and the layer that it is of.
+        The unit, and its layer.
     found
         The unit on the images.
     rows
         From ``rows_of``.
     show, top_k
-        What the rows hold.
+        Which images the rows hold.
     """
     width = 2 * _MARGIN + max(3, top_k) * (SIDE + _GAP) - _GAP
     room = width - 2 * _MARGIN
@@ -159,7 +156,7 @@ def draw_panel(
     )
     _draw_legend(canvas, top)
     axes = canvas.axes(_MARGIN + 56, legend, room - 66, _STRIP)
-    draw_bars(axes, bars_of(found.maps, found.records), found.records, 8.5)
+    draw_histogram(axes, found.maps, found.records, 8.5)
     axes.set_xlabel("activation (count on a logarithmic scale)", fontsize=8.5, color=FAINT)
     axes.xaxis.labelpad = 1
     colors = range_colors(len(rows))[::-1]
@@ -184,7 +181,7 @@ def _tallest(shots: Sequence[Shot]) -> int:
 
 
 def _size(shot: Shot) -> tuple[int, int]:
-    """Height and width that an image takes."""
+    """Return the height and width of an image in the figure."""
     if shot.picture is None:
         return SIDE, SIDE
     height, width = shot.picture.shape[:2]
@@ -196,7 +193,7 @@ def _draw_legend(canvas: Canvas, y: float) -> None:
     hits, formula = (f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in (HITS, FORMULA))
     canvas.box(_MARGIN + 1, y + 1, 14, 12, edge="#141414", line=4)
     canvas.box(_MARGIN + 1, y + 1, 14, 12, edge=hits, line=2)
-    canvas.text("hits: the unit is in range (the rest is dimmed)", _MARGIN + 24, y - 1, _TEXT)
+    canvas.text("hits: activation in range (the rest is dimmed)", _MARGIN + 24, y - 1, _TEXT)
     swatch = np.full((14, 16, 3), 255, np.uint8)
     everywhere = np.ones(swatch.shape[:2], np.bool_)
     canvas.picture(overlaid(swatch, ~everywhere, everywhere), _MARGIN + 360, y, 16, 14)
@@ -215,7 +212,7 @@ def _draw_row(
 ) -> None:
     canvas.box(_MARGIN, y, 14, 14, fill=color)
     record = row.record
-    line = f"cluster {record['cluster']} · {range_text(record)} · {iou_text(record)}"
+    line = f"range {record['cluster']} · {range_text(record)} · {iou_text(record)}"
     canvas.text(line, _MARGIN + 24, y - 1, _TEXT, color=FAINT)
     y += line_height(_TEXT) + 2
     canvas.text(header, _MARGIN, y, _FORMULA, bold=True)
@@ -224,13 +221,13 @@ def _draw_row(
         canvas.text(_NONE[show], _MARGIN, y, _TEXT, color=FAINT)
         return
     tallest = _tallest(row.shots)
-    for place in range(top_k):
-        x = _MARGIN + place * (SIDE + _GAP)
-        if place >= len(row.shots):
+    for index in range(top_k):
+        x = _MARGIN + index * (SIDE + _GAP)
+        if index >= len(row.shots):
             only = f"only {len(row.shots)} such"
             canvas.text([only, "image" + "s" * (len(row.shots) > 1)], x, y, _TEXT, color=FAINT)
             break
-        shot = row.shots[place]
+        shot = row.shots[index]
         _draw_shot(canvas, shot, x, y)
         canvas.text(shortened(shot.caption, SIDE, _SMALL), x, y + tallest + 4, _SMALL, color=FAINT)
 
@@ -238,13 +235,13 @@ def _draw_row(
 def _draw_shot(canvas: Canvas, shot: Shot, x: float, y: float) -> None:
     height, width = _size(shot)
     if shot.picture is None:
-        _draw_gone(canvas, x, y)
+        _draw_unreadable(canvas, x, y)
         return
     pixels = overlaid(fitted(shot.picture, SIDE), shot.hits, shot.formula)
     canvas.picture(pixels, x, y, width, height)
 
 
-def _draw_gone(canvas: Canvas, x: float, y: float) -> None:
+def _draw_unreadable(canvas: Canvas, x: float, y: float) -> None:
     canvas.box(x + 0.5, y + 0.5, SIDE - 1, SIDE - 1, fill="#f0f0f0", edge="#9a9a9a")
     canvas.text(
         "cannot be read", x + SIDE / 2, y + SIDE / 2 - 8, _TEXT, color=FAINT, align="center"
@@ -252,7 +249,7 @@ def _draw_gone(canvas: Canvas, x: float, y: float) -> None:
 
 
 def draw_published(rows: Sequence[Row], top_k: int) -> Figure:
-    """Draw a row a range with everything outside the hits black, the formula its title."""
+    """Draw a row per range, titled with its formula; everything outside the hits is black."""
     room = top_k * (SIDE + _GAP) - _GAP
     headers = [wrapped(formula_text(row.record), room, _FORMULA) for row in rows]
     heights = [
@@ -271,10 +268,10 @@ def draw_published(rows: Sequence[Row], top_k: int) -> Figure:
         below = y + len(lines) * line_height(_FORMULA) + 4
         if not row.shots:
             canvas.text("no image", canvas.width / 2, below, _TEXT, color=FAINT, align="center")
-        for place, shot in enumerate(row.shots):
-            x = _MARGIN + place * (SIDE + _GAP)
+        for index, shot in enumerate(row.shots):
+            x = _MARGIN + index * (SIDE + _GAP)
             if shot.picture is None:
-                _draw_gone(canvas, x, below)
+                _draw_unreadable(canvas, x, below)
                 continue
             pixels = blacked(fitted(shot.picture, SIDE), shot.hits)
             canvas.picture(pixels, x, below, *_size(shot)[::-1])

@@ -1,4 +1,4 @@
-"""What figures say of an explanation."""
+"""The words that figures, the report and tables use for an explanation and its network."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ccx_cli.store.lines import Record
 
 
 def formula_text(record: Record) -> str:
-    """Return the formula, or that there is none."""
+    """Return the formula, or a sentence that there is none."""
     return record["formula"] or "no concept meets this range"
 
 
 def range_text(record: Record) -> str:
-    """Return the range's ends, both excluded."""
+    """Return the ends of the range, both excluded, in words."""
     lower, upper = record["range"]
     if upper is None:
         return f"activation above {_number(lower)}" if lower is not None else "any activation"
@@ -25,26 +25,26 @@ def range_text(record: Record) -> str:
 
 
 def iou_text(record: Record) -> str:
-    """Return the IoU, and whether a better formula may be there."""
-    iou = f"IoU {record['iou']:.3f}"
+    """Return the IoU, and whether it is proven that no formula scores higher."""
+    iou = f"IoU {record['iou']:.4f}"
     if record["formula"] is None:
         return iou
     bound = record.get("bound")
     if record.get("proven") is True:
-        return f"{iou}, proven best"
-    # With a length penalty the bound is one on what the formula scores, not on its IoU.
+        return f"{iou}, proven over the search space"
+    # With a length penalty, the bound limits the score and not the IoU.
     if isinstance(bound, int | float) and record.get("score") == record["iou"]:
-        return f"{iou}, at most {bound:.3f} possible"
-    return f"{iou}, not proven best"
+        return f"{iou}, not proven (bound {bound:.4f})"
+    return f"{iou}, not proven"
 
 
 def network_text(about: Mapping[str, Any]) -> str:
-    """Return which layer of which network, on which images, as far as a run's header says."""
+    """Return the layer, network and images of a run, as far as its header names them."""
     model, pretrained, layer, subset = (
         about.get(key) for key in ("model", "pretrained", "layer", "subset")
     )
-    said = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
-    weights = said.get(pretrained, f" ({pretrained})")
+    suffixes = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
+    weights = suffixes.get(pretrained, f" ({pretrained})")
     images = "all images" if subset == "all" else subset
     words = [
         f"{PurePath(str(model)).name}{weights}" if model else "",

@@ -86,7 +86,7 @@ def test_figures_that_are_there_stay_unless_they_show_something_else(ccx: Comman
     assert _figures(ccx) == before
     other = _render(ccx, *given, "--top-k", "1")
     assert other.code == 2
-    assert "unit_0_c_5.png is there already and shows something else: add --force" in other.err
+    assert "unit_0_c_5.png exists and shows something else: overwrite it with --force" in other.err
     assert _figures(ccx) == before
     assert _render(ccx, *given, "--top-k", "1", "--force").code == 0
     assert _figures(ccx)["unit_0_c_5.png"] != before["unit_0_c_5.png"]
@@ -112,7 +112,7 @@ def test_a_missing_image_is_told_and_the_rest_drawn(ccx: CommandLine) -> None:
     given = ["--units", "1", "--top-k", "6"]
     ended = _render(ccx, *given)
     assert ended.code == 0
-    assert ended.lines[0]["lacks"] == [f"{image} is missing: put the data set back in place."]
+    assert ended.lines[0]["lacks"] == [f"{image} is missing: restore the dataset."]
     assert f"{image} is missing" in ended.err
     image.write_bytes(content)
     again = _render(ccx, *given)

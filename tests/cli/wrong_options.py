@@ -287,7 +287,7 @@ OPTIONS = [
     Wrong(
         "render -q --filename-figure a/b --dir-images .",
         2,
-        "--filename-figure a/b is no file's name: the directory is --dir-images.",
+        "--filename-figure a/b is not a file name: set the directory with --dir-images.",
     ),
     Wrong(
         "render --html {data}/datasets/broden1_224/label.csv",

@@ -9,15 +9,13 @@ from PIL import Image
 from ccx_cli.errors import CcxError
 from ccx_cli.render.canvas import (
     Canvas,
-    fingerprint,
-    is_same_figure,
     same_everywhere,
     shortened,
     text_width,
     wrapped,
     write_figure,
 )
-from ccx_cli.render.kinds import FileType
+from ccx_cli.render.figure_files import FileType, fingerprint, is_same_figure
 
 FORMULA = " OR ".join(f"concept_{number}-s" for number in range(30))
 

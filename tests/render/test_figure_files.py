@@ -6,8 +6,7 @@ import pytest
 
 from ccx_cli.errors import UsageError
 from ccx_cli.render.canvas import Canvas, write_figure
-from ccx_cli.render.figure_files import Drawing, check_places, figure_names
-from ccx_cli.render.kinds import FileType, Kind
+from ccx_cli.render.figure_files import Drawing, FileType, Kind, existing_figures, figure_names
 from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show
 
@@ -38,12 +37,16 @@ def test_names(kind: Kind, pattern: str | None, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "pattern", "sentence"),
     [
-        (Kind.PANEL, "figure", "one name for 2 units: put {unit} in it"),
-        (Kind.PANEL, "{units}", "what is filled in for this kind is {k}, {kind}, {show}, {unit}"),
-        (Kind.IOU, "{unit}", "what is filled in for this kind is {kind}, {show}."),
-        (Kind.PANEL, "a/{unit}", "the directory is --dir-images"),
-        (Kind.PANEL, "..", "no file's name"),
-        (Kind.PANEL, "", "no file's name"),
+        (Kind.PANEL, "figure", "one name for 2 units: add {unit} to it"),
+        (
+            Kind.PANEL,
+            "{units}",
+            "unknown field {units}: this kind has {k}, {kind}, {show}, {unit}.",
+        ),
+        (Kind.IOU, "{unit}", "unknown field {unit}: this kind has {kind}, {show}."),
+        (Kind.PANEL, "a/{unit}", "set the directory with --dir-images"),
+        (Kind.PANEL, "..", "not a file name"),
+        (Kind.PANEL, "", "not a file name"),
     ],
 )
 def test_names_that_cannot_be_meant(kind: Kind, pattern: str, sentence: str) -> None:
@@ -57,15 +60,15 @@ def test_only_the_same_figures_stay(tmp_path: Path) -> None:
     for name, whole in (("same", True), ("gaps", False)):
         figure = Canvas.of_size(10, 10).figure
         write_figure(figure, tmp_path / name, FileType.PNG, f"ccx-{name}", whole=whole)
-    assert check_places(wanted, tmp_path, force=False) == {tmp_path / "same"}
-    assert check_places(wanted, tmp_path, force=True) == set()
+    assert existing_figures(wanted, tmp_path, force=False) == {tmp_path / "same"}
+    assert existing_figures(wanted, tmp_path, force=True) == set()
     (tmp_path / "new").write_text("something of the user's")
-    with pytest.raises(UsageError, match=r"new is there already and shows something else"):
-        check_places(wanted, tmp_path, force=False)
-    assert check_places(wanted, tmp_path, force=True) == set()
+    with pytest.raises(UsageError, match=r"new exists and shows something else"):
+        existing_figures(wanted, tmp_path, force=False)
+    assert existing_figures(wanted, tmp_path, force=True) == set()
 
 
 def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"--dir-images .*file is no directory"):
-        check_places([], tmp_path / "file" / "below", force=False)
+    with pytest.raises(UsageError, match=r"--dir-images .*file is not a directory"):
+        existing_figures([], tmp_path / "file" / "below", force=False)

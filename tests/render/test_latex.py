@@ -38,7 +38,7 @@ def test_a_row_typesets_range_formula_and_iou() -> None:
     assert (
         r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & \raggedright "
         r"(\textsc{tall\_grass} $\vee$ \textsc{50\% cut \& dry}) "
-        r"$\wedge$ $\neg$\,\textsc{blue{-}c} & 0.123 \\"
+        r"$\wedge$ $\neg$\,\textsc{blue{-}c} & 0.1235 \\"
     ) in table.splitlines()
     cited = r"my\_net, block.4, on all images~\cite{larosa2023clustered,mu2020compositional}."
     assert rf"\caption{{Explanations of {cited}}}" in table
@@ -48,7 +48,7 @@ def test_ranges_and_units_without_a_formula_have_rows() -> None:
     dead = {"unit": 5, "cluster": None, "range": None, "formula": None, "labels": None}
     table = latex_table(ABOUT, {4: [_record(None)], 5: [dead]}, [])
     assert r"5 & -- & -- & \emph{never fires} & -- \\" in table
-    assert r"\raggedright -- & 0.123 \\" in table
+    assert r"\raggedright -- & 0.1235 \\" in table
     assert r"\cite" not in table
 
 
@@ -57,7 +57,7 @@ def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
     records = [_record(Concept(3), cluster) for cluster in range(count)]
     table = latex_table(ABOUT, {4: records}, [])
     assert rf"\begin{{{environment}}}" in table
-    assert len(re.findall(r" & 0\.123 \\\\", table)) == count
+    assert len(re.findall(r" & 0\.1235 \\\\", table)) == count
     opened = re.findall(r"\\begin\{(\w+)\}", table)
     assert opened[::-1] == re.findall(r"\\end\{(\w+)\}", table)
 

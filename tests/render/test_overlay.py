@@ -98,7 +98,7 @@ def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"gone\.png is missing"):
         read_picture(tmp_path / "gone.png")
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(DamagedDataError, match=r"cut\.png is no image"):
+    with pytest.raises(DamagedDataError, match=r"cut\.png is not a readable image"):
         read_picture(tmp_path / "cut.png")
     Image.new("L", (3, 2), 7).save(tmp_path / "grey.png")
     assert read_picture(tmp_path / "grey.png").tolist() == [[[7] * 3] * 3] * 2

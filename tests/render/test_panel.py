@@ -101,7 +101,7 @@ def test_rows_hold_what_was_chosen_the_highest_range_first(
 def test_captions_tell_the_images_own_iou(found: UnitImages, paths: list[Path]) -> None:
     shot = _rows(found, paths)[2].shots[0]
     both, either = (shot.hits & shot.formula).sum(), (shot.hits | shot.formula).sum()
-    assert shot.caption.startswith(f"IoU {both / either:.2f} · peak ")
+    assert shot.caption.startswith(f"IoU {both / either:.4f} · peak ")
 
 
 def test_panel_shows_what_there_is_and_says_what_is_not(
@@ -111,9 +111,9 @@ def test_panel_shows_what_there_is_and_says_what_is_not(
     texts = _texts(figure)
     assert len(_pictures(figure)) == 5
     assert texts.count("one AND NOT two") == 3
-    assert "cluster 2 · activation above 1.2 · IoU 0.100, proven best" in texts
+    assert "range 2 · activation above 1.2 · IoU 0.1000, proven over the search space" in texts
     assert "only 2 such" in texts
-    assert "No image has a pixel in this range." in texts
+    assert "No image has hits." in texts
     # The strip with the distribution.
     assert figure.axes[1].get_yscale() == "log"
 
@@ -153,7 +153,7 @@ def test_missing_image_has_a_placeholder_and_is_told_once(
     paths[1].write_text("no image")
     rows, troubles = rows_of(found, paths, Show.TOP, 4, 0)
     assert len(troubles) == 2
-    assert f"{paths[0]} is missing: put the data set back in place." in troubles
+    assert f"{paths[0]} is missing: restore the dataset." in troubles
     shots = [shot for row in rows for shot in row.shots]
     gone = sum(shot.picture is None for shot in shots)
     assert gone >= 2

@@ -26,9 +26,9 @@ RECORDS = [
 ]
 
 
-def test_iou_plot_has_a_row_of_dots_a_cluster_and_its_median() -> None:
+def test_iou_plot_has_a_row_of_dots_per_range_and_its_median() -> None:
     (axes,) = plot_ious("title", RECORDS).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["cluster 0", "cluster 2"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["range 0", "range 2"]
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert [np.sort(np.asarray(line.get_xdata())).tolist() for line in dots] == [
         [0.1, 0.2, 0.3],
@@ -37,8 +37,8 @@ def test_iou_plot_has_a_row_of_dots_a_cluster_and_its_median() -> None:
     medians = [line for line in axes.lines if line.get_marker() != "o"]
     assert [float(np.asarray(line.get_xdata())[0]) for line in medians] == pytest.approx([0.2, 0.5])
     assert [text.get_text() for text in axes.texts] == [
-        "median 0.200, n = 3",
-        "median 0.500, n = 1",
+        "median 0.2000, n = 3",
+        "median 0.5000, n = 1",
     ]
 
 

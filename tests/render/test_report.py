@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.errors import DamagedDataError, UsageError
-from ccx_cli.render.report.mask_text import mask_text
-from ccx_cli.render.report.thumbnails import SIDE, thumbnail
-from ccx_cli.render.report.unit_part import Choice, histogram
-from ccx_cli.render.report.writing import Written, write_report
+from ccx_cli.render.report.unit_part import Choice, histogram, mask_text
+from ccx_cli.render.report.writing import THUMBNAIL_SIDE, WrittenReport, thumbnail, write_report
 from ccx_cli.runs.viewed import ViewedRun
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, look_at_unit
@@ -90,7 +88,7 @@ def _parsed(page: Path) -> _Document:
     return document
 
 
-def _write(run: ViewedRun, out: Path, **given: Any) -> Written:
+def _write(run: ViewedRun, out: Path, **given: Any) -> WrittenReport:
     return write_report(run, out, units=list(run.units), **given)
 
 
@@ -196,7 +194,7 @@ def test_without_caches_there_is_a_table_and_a_word(tmp_path: Path) -> None:
     run = viewed(write_run(tmp_path / "run", dead=[1]))
     written = _write(run, tmp_path / "report.html")
     page = _parsed(written.page)
-    assert "Without pictures, histograms and metrics" in written.notes[-1]
+    assert "The report has no pictures, histograms or metrics" in written.notes[-1]
     assert page.run["notes"] == list(written.notes)
     assert len(page.run["records"]) == 10
     assert page.run["pictures"]["units"] == []
@@ -226,7 +224,7 @@ def test_pictures_that_are_gone_are_named(tmp_path: Path) -> None:
     run.dataset.image_path("4.png").write_bytes(b"no picture")
     page = _parsed(_write(run, tmp_path / "report.html").page)
     assert page.run["pictures"]["missing"] == [3, 4]
-    assert page.run["notes"][-1].startswith("2 pictures are missing: ")
+    assert page.run["notes"][-1].startswith("2 pictures cannot be read: ")
     assert "picture-3" not in page.scripts
     assert "picture-2" in page.scripts
 
@@ -252,7 +250,7 @@ def test_a_unit_that_the_layer_lacks_has_no_pictures(tmp_path: Path) -> None:
     run.activations.__dict__["units"] = 2
     page = _parsed(_write(run, tmp_path / "report.html").page)
     assert page.run["pictures"]["units"] == [0, 1]
-    assert "no unit 2" in page.run["notes"][-1]
+    assert "Units 2 and above have no pictures" in page.run["notes"][-1]
 
 
 def test_what_masking_was_measured_is_told(tmp_path: Path) -> None:
@@ -290,13 +288,13 @@ def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
     run = viewed(write_run(tmp_path / "run"))
     for out in (tmp_path / "report.html", tmp_path / "report"):
         _write(run, out)
-        with pytest.raises(UsageError, match="there already"):
+        with pytest.raises(UsageError, match="exists: overwrite it with --force"):
             _write(run, out)
         _write(run, out, force=True)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "index.html").write_text("my own page")
-    with pytest.raises(UsageError, match="other things than a report"):
+    with pytest.raises(UsageError, match="other files than a report"):
         _write(run, mine, force=True)
     assert (mine / "index.html").read_text() == "my own page"
     (tmp_path / "plain").write_text("")
@@ -358,4 +356,4 @@ def test_a_histogram_counts_what_clustering_looks_at() -> None:
 def test_pictures_are_made_small_and_keep_their_shape(tmp_path: Path) -> None:
     Image.new("RGB", (900, 450), (200, 30, 30)).save(tmp_path / "wide.png")
     picture = Image.open(BytesIO(thumbnail(tmp_path / "wide.png")))
-    assert picture.size == (SIDE, SIDE // 2)
+    assert picture.size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 2)

@@ -37,8 +37,8 @@ def test_the_report_is_listed_and_what_it_lacks_is_told(
     printed, said = capsys.readouterr()
     (record,) = json.loads(printed)
     assert (record["kind"], record["path"]) == ("report", str(out))
-    assert "Without pictures" in record["lacks"][0]
-    assert "Without pictures" in said
+    assert "The report has no pictures" in record["lacks"][0]
+    assert "The report has no pictures" in said
     assert f"{out} (0." in said
     assert out.read_text(encoding="utf-8").count('"cluster":') == 6
 
@@ -80,7 +80,7 @@ def test_a_report_that_is_there_stays_without_force(
     out = tmp_path / "report.html"
     out.write_text("mine")
     assert _render(data, "--html", str(out)) == 2
-    assert "add --force" in capsys.readouterr().err
+    assert "overwrite it with --force" in capsys.readouterr().err
     assert out.read_text() == "mine"
     assert _render(data, "--html", str(out), "--force") == 0
 

@@ -148,11 +148,11 @@ def test_missing_images_are_captions(own_roots: Roots, golden_store: Path) -> No
         async with driven(own_roots, own_roots.results / OPTIMAL, 2, size=(160, 44)) as seen:
             await seen.until("activation coverage")
             await seen.press("w")
-            await seen.until("most active", "not read: IoU", "is missing: put the data set back")
+            await seen.until("most active", "not read: IoU", "is missing: restore the dataset")
             await seen.press("enter")
-            await seen.until("1 of ", "not read: IoU", "put the data set back", gone="as found")
+            await seen.until("1 of ", "not read: IoU", "restore the dataset", gone="as found")
             await seen.press("escape", "m")
-            await seen.until("put the data set back")
+            await seen.until("restore the dataset")
 
     drive(scene())
 

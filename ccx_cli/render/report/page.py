@@ -1,4 +1,4 @@
-"""The page's text: one HTML document with its style, its script and its data inside."""
+"""The report's page: one HTML document that contains its style, script and data."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _PARTS = "<!-- parts -->"
 
 
 def safe_json(value: Any) -> str:
-    """Write JSON that can stand in a script element: no ``<`` and nothing but ASCII in it."""
+    """Return JSON that is safe inside a script element: ASCII, without ``<``, ``>`` and ``&``."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def data_element(name: str, text: str, form: str = "application/json") -> str:
-    """Return an element that holds data for the script and is never run."""
+    """Return an element that holds data for the script and is never executed."""
     return f'<script type="{form}" id="{escape(name, quote=True)}">{text}</script>\n'
 
 
 def document(
-    title: str, told: dict[str, Any], parts: Iterable[str], *, in_folder: bool
+    title: str, payload: dict[str, Any], parts: Iterable[str], *, in_folder: bool
 ) -> Iterator[str]:
     """Yield the document piece by piece.
 
@@ -47,19 +47,19 @@ def document(
     ----------
     title
         The run's name.
-    told
-        What ``told_of_run`` gathered, and what the script needs besides.
+    payload
+        From ``payload_of_run``, with what the script needs besides.
     parts
-        Elements with the units and pictures, which may come late; nothing in a folder.
+        Elements with the units and pictures; none if they are files beside the page.
     in_folder
-        Whether pictures and units' scripts are loaded from beside the page.
+        Whether units and pictures are loaded from files beside the page.
     """
     style, script = _asset("report.css"), _script()
     filled = {
         "title": escape(title),
         "policy": _policy(style, script, in_folder),
         "style": style,
-        "data": safe_json(told),
+        "data": safe_json(payload),
         "script": script,
     }
     before, after = _asset("report.html").split(_PARTS)
@@ -69,7 +69,7 @@ def document(
 
 
 def _fill(template: str, filled: dict[str, str]) -> str:
-    """Put values in the places that the template names, in one pass: no value is looked into."""
+    """Fill the fields of a template in one pass, so that no value is taken for a template."""
     pieces = template.split("{{")
     found = [pieces[0]]
     for piece in pieces[1:]:
@@ -79,7 +79,7 @@ def _fill(template: str, filled: dict[str, str]) -> str:
 
 
 def _policy(style: str, script: str, in_folder: bool) -> str:
-    """Allow this page's own script and style and nothing from the network."""
+    """Return a policy that allows the page's own script and style, and no network."""
     beside = " 'self' file:" if in_folder else ""
     return (
         f"default-src 'none'; script-src {_hash(script)}{beside}; style-src {_hash(style)}; "

@@ -1,7 +1,8 @@
-"""What the page shows of one unit beyond its explanations: histogram, metrics, images, masks."""
+"""What the report shows of one unit beyond its explanations: histogram, metrics, images, masks."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.probe.ranges import active_values
-from ccx_cli.render.report.mask_text import mask_text
-from ccx_cli.store.lines import Record
 from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
@@ -24,18 +23,18 @@ BINS = 72
 
 @dataclass(frozen=True, slots=True)
 class UnitPart:
-    """One unit's part of the page.
+    """One unit's part of the report.
 
     Attributes
     ----------
     unit
         Its number.
     content
-        What the page's script reads once the unit is opened.
+        What the page's script reads when the unit is opened.
     metrics
-        Its ranges' metrics, by cluster.
+        The metrics of its ranges, by their number.
     images
-        Places of the images it shows, ascending.
+        Indices of the images it shows, ascending.
     """
 
     unit: int
@@ -51,11 +50,11 @@ class Choice:
     Attributes
     ----------
     shows
-        The kinds.
+        The kinds of images.
     top_k
-        How many of each at most.
+        How many of each kind, at most.
     seed
-        Of the sample.
+        The seed of random samples.
     """
 
     shows: Sequence[Show] = tuple(Show)
@@ -64,34 +63,31 @@ class Choice:
 
 
 def unit_part(unit: int, run: ViewedRun, choice: Choice) -> UnitPart:
-    """Look at one unit of a run whose index and activations are open already."""
-    looked = look_at_unit(unit, run.units[unit], run.index, run.activations)
+    """Compute the part of one unit; the run's index and activations must be open already."""
+    found = look_at_unit(unit, run.units[unit], run.index, run.activations)
     chosen = [
-        {show: looked.choose(place, show, choice.top_k, choice.seed) for show in choice.shows}
-        for place in range(len(looked.records))
+        {show: found.choose(index, show, choice.top_k, choice.seed) for show in choice.shows}
+        for index in range(len(found.records))
     ]
     shown = sorted({int(image) for kinds in chosen for kind in kinds.values() for image in kind})
     return UnitPart(
         unit=unit,
         content={
             "unit": unit,
-            "histogram": histogram(looked.maps),
+            "histogram": histogram(found.maps),
             "names": {image: run.dataset.rows[image].image for image in shown},
-            "ranges": [
-                _range(looked, place, record, kinds)
-                for place, (record, kinds) in enumerate(zip(looked.records, chosen, strict=True))
-            ],
+            "ranges": [_range(found, index, kinds) for index, kinds in enumerate(chosen)],
         },
         metrics={
             record["cluster"]: asdict(measure(counts))
-            for record, counts in zip(looked.records, looked.counts, strict=True)
+            for record, counts in zip(found.records, found.counts, strict=True)
         },
         images=tuple(shown),
     )
 
 
 def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
-    """Count a unit's activations, those that clustering looks at, in equal bins.
+    """Count the activations of a unit that its ranges are found from, in bins of equal width.
 
     Parameters
     ----------
@@ -100,8 +96,8 @@ def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
 
     Returns
     -------
-    The ends, the counts and the share of all activations that is left out as zero; ``None`` for a
-    unit that never fires.
+    The ends, the counts and the share of zeros, which are not counted; ``None`` for a unit that
+    never fires.
     """
     values = active_values(maps)
     if not values.size or not np.isfinite(values).all():
@@ -115,18 +111,16 @@ def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
     }
 
 
-def _range(
-    looked: UnitImages, place: int, record: Record, kinds: dict[Show, NDArray[np.int64]]
-) -> dict[str, Any]:
-    counts = looked.counts[place]
+def _range(found: UnitImages, index: int, kinds: dict[Show, NDArray[np.int64]]) -> dict[str, Any]:
+    counts = found.counts[index]
     images = sorted({int(image) for kind in kinds.values() for image in kind})
     return {
-        "cluster": record["cluster"],
+        "cluster": found.records[index]["cluster"],
         "shows": {show.value: kind.tolist() for show, kind in kinds.items()},
         "images": {
             image: {
-                "hits": mask_text(looked.hit_mask(place, image)),
-                "formula": mask_text(looked.formula_mask(place, image)),
+                "hits": mask_text(found.hit_mask(index, image)),
+                "formula": mask_text(found.formula_mask(index, image)),
                 "counts": [
                     int(part[image]) for part in (counts.in_range, counts.formula, counts.both)
                 ],
@@ -134,3 +128,42 @@ def _range(
             for image in images
         },
     }
+
+
+def mask_text(mask: NDArray[np.bool_]) -> str:
+    """Encode a mask as its bits or its run lengths, whichever is shorter.
+
+    Bits: ``b`` and base64 of the pixels in row order, eight per byte, the first in the highest bit.
+    Run lengths: ``r`` and base64 of the lengths of the runs in row order, the first of them outside
+    the mask, as LEB128.
+
+    Parameters
+    ----------
+    mask
+        ``(height, width)`` bool.
+    """
+    pixels = mask.reshape(-1)
+    bits = np.packbits(pixels).tobytes()
+    runs = _run_lengths(pixels)
+    if len(runs) < len(bits):
+        packed = _leb128(runs)
+        if len(packed) < len(bits):
+            return "r" + b64encode(packed).decode()
+    return "b" + b64encode(bits).decode()
+
+
+def _run_lengths(pixels: NDArray[np.bool_]) -> NDArray[np.int64]:
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    lengths = np.diff(np.concatenate([[0], edges, [len(pixels)]]))
+    return np.concatenate([[0], lengths]) if len(pixels) and pixels[0] else lengths
+
+
+def _leb128(numbers: NDArray[np.int64]) -> bytes:
+    """Encode numbers of up to 35 bits: seven bits per byte, the eighth set where more follow."""
+    shifts = np.arange(0, 35, 7)
+    parts = numbers[:, None] >> shifts
+    needed = (parts > 0) | (shifts == 0)
+    more = np.zeros_like(needed)
+    more[:, :-1] = needed[:, 1:]
+    packed = (parts & 0x7F) | np.where(more, 0x80, 0)
+    return bytes(packed[needed].astype(np.uint8))

@@ -1,7 +1,8 @@
-"""Writing the report: one file with everything in it, or a folder with pictures beside."""
+"""Writes the report: one file, or a directory with the pictures beside the page."""
 
 from __future__ import annotations
 
+import io
 import shutil
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.render.overlay import FORMULA, HITS
+from ccx_cli.render.overlay import FORMULA, HITS, read_picture
 from ccx_cli.render.report.page import data_element, document, safe_json
-from ccx_cli.render.report.thumbnails import thumbnail
-from ccx_cli.render.report.told import finite, told_of_run
+from ccx_cli.render.report.payload import finite, payload_of_run
 from ccx_cli.render.report.unit_part import Choice, UnitPart, unit_part
 from ccx_cli.store.atomic import move_directory_into_place, naming, replacing
 from ccx_cli.threads import threads
@@ -26,23 +28,25 @@ if TYPE_CHECKING:
     from ccx_cli.runs.viewed import ViewedRun
 
 PAGE = "index.html"
+THUMBNAIL_SIDE = 224
 _MARK = b'<meta name="generator" content="ccx">'
 _LARGE = 40_000_000
+_QUALITY = 78
 _NO_FOLDER = {".csv", ".gif", ".jpeg", ".jpg", ".json", ".jsonl", ".md", ".pdf", ".png", ".svg"}
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What was written.
+class WrittenReport:
+    """A report that was written.
 
     Attributes
     ----------
     page
         The page to open.
     size
-        Bytes of everything.
+        Bytes of all its files.
     notes
-        Sentences on what is missing in it.
+        Sentences on what it lacks.
     """
 
     page: Path
@@ -51,35 +55,39 @@ class Written:
 
 
 def is_one_file(out: Path) -> bool:
-    """Tell whether a report there is one file; else it is a folder."""
+    """Return whether a report at this path is one file, rather than a directory."""
     return out.suffix.lower() in {".html", ".htm"}
 
 
-def check_report_place(out: Path, force: bool) -> None:
-    """Refuse a place where no report can be, or where something else would be lost.
+def check_report_path(out: Path, force: bool) -> None:
+    """Refuse a path where no report can be written, or where other files would be lost.
 
     Raises
     ------
     UsageError
-        If something is there and ``force`` is not given, or it is no report.
+        If a report exists and ``force`` is not set, or something else does.
     """
     if is_one_file(out):
         if out.is_dir():
-            raise UsageError(f"--html {out} is a directory: name a file or another folder.")
+            raise UsageError(
+                f"--html {out} is a directory: name a file, or a directory without .html."
+            )
         if out.exists() and not force:
-            raise UsageError(f"{out} is there already: add --force to overwrite it.")
+            raise UsageError(f"{out} exists: overwrite it with --force.")
         return
     if out.suffix.lower() in _NO_FOLDER:
         raise UsageError(
-            f"--html {out} is neither an .html file nor the name of a folder: end it in .html."
+            f"--html {out} is neither an .html file nor a directory: end the name in .html."
         )
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--html {out} is a file: end the name in .html, or name a folder.")
+        raise UsageError(f"--html {out} is a file: end the name in .html, or name a directory.")
     if out.is_dir() and any(out.iterdir()):
         if not _is_report(out):
-            raise UsageError(f"--html {out} holds other things than a report: name a new folder.")
+            raise UsageError(
+                f"--html {out} contains other files than a report: name a new directory."
+            )
         if not force:
-            raise UsageError(f"{out} is there already: add --force to overwrite it.")
+            raise UsageError(f"{out} exists: overwrite it with --force.")
 
 
 def write_report(
@@ -91,32 +99,32 @@ def write_report(
     workers: int = 1,
     progress: Progress | None = None,
     force: bool = False,
-) -> Written:
-    """Write the report of some units of a run; without its caches, a report without pictures.
+) -> WrittenReport:
+    """Write the report of some units of a run; without its caches, it has no pictures.
 
     Parameters
     ----------
     run
         The run.
     out
-        A file that ends in ``.html``, with everything in it, or a folder.
+        A file that ends in ``.html``, or a directory.
     units
-        Units to tell of.
+        The units to include.
     choice
         Which images to show.
     workers
-        Threads that look at units and shrink pictures.
+        Threads that measure units and scale pictures.
     progress
-        Told about every unit.
+        Advanced by every unit.
     force
-        Whether a report that is there may be replaced.
+        Whether an existing report may be replaced.
 
     Raises
     ------
     UsageError
-        If ``out`` is taken.
+        If ``out`` exists and may not be replaced.
     """
-    check_report_place(out, force)
+    check_report_path(out, force)
     choice, progress = choice or Choice(), progress or SilentProgress()
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     above = out.absolute().parent
@@ -125,28 +133,28 @@ def write_report(
         (folder / "data").mkdir(parents=True)
         (folder / "images").mkdir()
         one_file = is_one_file(out)
-        told = _write_parts(run, folder, units, choice, workers, progress)
-        told["parts"] = "inside" if one_file else "beside"
+        payload = _write_parts(run, folder, units, choice, workers, progress)
+        payload["parts"] = "inside" if one_file else "beside"
         if one_file:
             with replacing(out) as page, page.open("w", encoding="utf-8") as text:
-                text.writelines(document(run.name, told, _inside(folder), in_folder=False))
+                text.writelines(document(run.name, payload, _inside(folder), in_folder=False))
             size = out.stat().st_size
         else:
             with (folder / PAGE).open("w", encoding="utf-8") as text:
-                text.writelines(document(run.name, told, (), in_folder=True))
+                text.writelines(document(run.name, payload, (), in_folder=True))
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            place = out.absolute()
-            ready = place.with_name(f"{Path(made).name}.ready")
+            ready = out.absolute().with_name(f"{Path(made).name}.ready")
             folder.rename(ready)
             try:
-                move_directory_into_place(ready, place)
+                move_directory_into_place(ready, out.absolute())
             finally:
                 shutil.rmtree(ready, ignore_errors=True)
     if one_file and size > _LARGE:
         progress.note(
-            f"{out} has {size / 1e6:,.0f} MB: a folder, --html {out.with_suffix('')}, opens faster."
+            f"{out} has {size / 1e6:,.0f} MB: as a directory (--html {out.with_suffix('')}) it "
+            "opens faster."
         )
-    return Written(out if one_file else out / PAGE, size, tuple(told["notes"]))
+    return WrittenReport(out if one_file else out / PAGE, size, tuple(payload["notes"]))
 
 
 def _write_parts(
@@ -157,11 +165,11 @@ def _write_parts(
     workers: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write units and pictures under ``folder`` and gather what the page says of the run."""
+    """Write units and pictures under ``folder`` and return the payload of the page."""
     notes: list[str] = []
     metrics: dict[tuple[int, int], dict[str, float | None]] = {}
     images: set[int] = set()
-    looked_at = []
+    pictured = []
     visible = _with_maps(run, units, notes)
     with progress.task("Report", len(visible), unit="units") as task:
         for part in _parts(run, visible, choice, workers, notes):
@@ -170,32 +178,33 @@ def _write_parts(
             path.write_text(f"ccxUnit({text});\n", encoding="ascii")
             metrics |= {(part.unit, cluster): one for cluster, one in part.metrics.items()}
             images |= set(part.images)
-            looked_at.append(part.unit)
+            pictured.append(part.unit)
             task.advance()
     unread = _write_pictures(run, folder, sorted(images), workers, notes)
-    told = told_of_run(run, units, metrics, notes)
-    told["pictures"] = {
-        "units": looked_at,
+    payload = payload_of_run(run, units, metrics, notes)
+    payload["pictures"] = {
+        "units": pictured,
         "missing": unread,
         "shows": [show.value for show in choice.shows],
         "most": choice.top_k,
-        "shape": list(run.index.mask_shape) if looked_at else None,
+        "shape": list(run.index.mask_shape) if pictured else None,
         "colors": {"hits": list(HITS), "formula": list(FORMULA)},
     }
-    return told
+    return payload
 
 
 def _with_maps(run: ViewedRun, units: Sequence[int], notes: list[str]) -> list[int]:
-    """Open what pictures need and return the units that have maps; say why where none has."""
+    """Open what pictures need and return the units that have maps; note why others have none."""
     try:
         _, _, activations = run.dataset, run.index, run.activations
     except CcxError as error:
-        notes.append(f"Without pictures, histograms and metrics: {error}")
+        notes.append(f"The report has no pictures, histograms or metrics: {error}")
         return []
     beyond = [unit for unit in units if unit >= activations.units]
     if beyond:
         notes.append(
-            f"The layer has {activations.units:,} units, and no unit {beyond[0]}: without pictures."
+            f"Units {beyond[0]} and above have no pictures: the layer has {activations.units:,} "
+            "units."
         )
     return [unit for unit in units if unit < activations.units]
 
@@ -203,7 +212,7 @@ def _with_maps(run: ViewedRun, units: Sequence[int], notes: list[str]) -> list[i
 def _parts(
     run: ViewedRun, units: Sequence[int], choice: Choice, workers: int, notes: list[str]
 ) -> Iterator[UnitPart]:
-    """Look at units in order, a few at a time; damage ends it with a note."""
+    """Compute the parts of units in order, a few at a time; damage ends this with a note."""
     done = 0
     with threads(workers) as pool:
         try:
@@ -213,13 +222,13 @@ def _parts(
                     yield part
                     done += 1
         except CcxError as error:
-            notes.append(f"Unit {units[done]} and those after it are without pictures: {error}")
+            notes.append(f"Unit {units[done]} and later ones have no pictures: {error}")
 
 
 def _write_pictures(
     run: ViewedRun, folder: Path, images: Sequence[int], workers: int, notes: list[str]
 ) -> list[int]:
-    """Write small pictures and return the images that cannot be read."""
+    """Write thumbnails and return the images that cannot be read."""
 
     def work(image: int) -> CcxError | None:
         try:
@@ -236,12 +245,27 @@ def _write_pictures(
             if error is not None
         }
     if failed:
-        notes.append(f"{len(failed):,} pictures are missing: {next(iter(failed.values()))}")
+        notes.append(f"{len(failed):,} pictures cannot be read: {next(iter(failed.values()))}")
     return list(failed)
 
 
+def thumbnail(path: Path) -> bytes:
+    """Return an image as a JPEG whose longer side is at most ``THUMBNAIL_SIDE`` pixels.
+
+    Raises
+    ------
+    MissingInputError, DamagedDataError
+        If it is missing, or is not a readable image.
+    """
+    picture = Image.fromarray(read_picture(path))
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    written = io.BytesIO()
+    picture.save(written, "JPEG", quality=_QUALITY, optimize=True)
+    return written.getvalue()
+
+
 def _inside(folder: Path) -> Iterator[str]:
-    """Yield what is under ``folder`` as elements of the page, by number."""
+    """Yield the units and pictures under ``folder`` as elements of the page, by number."""
 
     def number(path: Path) -> int:
         return int(path.stem.removeprefix("unit-"))

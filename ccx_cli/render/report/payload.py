@@ -1,4 +1,4 @@
-"""What the page says of a run as a whole: its lines, its concepts and how it was made."""
+"""What the report's page says of a run as a whole: its records, concepts and origin."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _OF_THIS_MACHINE = ("rebuild",)
 _MASKING = "label_masking"
 
 
-def told_of_run(
+def payload_of_run(
     run: ViewedRun,
     units: Sequence[int],
     metrics: Mapping[tuple[int, int], Mapping[str, float | None]],
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """Gather the page's main part.
+    """Gather what the page's script reads when it is opened.
 
     Parameters
     ----------
     run
         The run.
     units
-        The units to tell of.
+        The units to include.
     metrics
-        What was measured, by unit and cluster.
+        The metrics that were computed, by unit and number of the range.
     notes
-        Sentences on what is missing, besides the run's own.
+        Sentences on what the report lacks, besides the run's own.
     """
     notes = [*run.notes, *notes]
     masking = _label_masking(run, notes)
@@ -54,7 +54,7 @@ def told_of_run(
         _measured(metrics.get((record["unit"], record["cluster"])), masking, record)
         for record in records
     ]
-    told: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "name": run.name,
         "about": _about(run.about),
         "identity": run.identity,
@@ -67,11 +67,11 @@ def told_of_run(
         "metrics": measured,
         "records": records,
     }
-    return {key: finite(value) for key, value in told.items()}
+    return {key: finite(value) for key, value in payload.items()}
 
 
 def finite(value: Any) -> Any:
-    """Return a value with ``None`` for every number that JSON has no form for."""
+    """Replace numbers that JSON cannot represent by ``None``."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -84,7 +84,7 @@ def finite(value: Any) -> Any:
 
 
 def _about(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what others can use: names of caches, not the folders of this machine."""
+    """Keep what others can use: the names of files, not the directories of this machine."""
     kept = {key: value for key, value in about.items() if key not in _OF_THIS_MACHINE}
     for key in _PATHS:
         if isinstance(kept.get(key), str):
@@ -95,15 +95,15 @@ def _about(about: Mapping[str, Any]) -> dict[str, Any]:
 def _concepts(
     run: ViewedRun, units: Mapping[int, list[Record]]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Tell of every concept that a formula names, and of their categories where they are known."""
+    """Describe every concept that a formula names, and its category where that is known."""
     names = names_of(record for records in units.values() for record in records)
     category_of = dict.fromkeys(names, "")
     categories: tuple[str, ...] = ()
     with suppress(CcxError):
         category_of |= {label.number: printable(label.category) for label in run.dataset.labels}
         categories = tuple(printable(category) for category in run.dataset.categories)
-    common = _frequencies(run)
-    told = [
+    frequencies = _frequencies(run)
+    described = [
         {
             "number": one.concept,
             "name": names[one.concept],
@@ -113,17 +113,17 @@ def _concepts(
             "ranges": one.ranges,
             "negated": one.negated,
             "iou": one.iou,
-            "images": common.get(one.concept, (None, None))[0],
-            "coverage": common.get(one.concept, (None, None))[1],
+            "images": frequencies.get(one.concept, (None, None))[0],
+            "coverage": frequencies.get(one.concept, (None, None))[1],
         }
         for one in summarise_concepts(units, category_of)
     ]
-    used = {concept["category"] for concept in told}
-    return told, [category for category in categories if category in used]
+    used = {concept["category"] for concept in described}
+    return described, [category for category in categories if category in used]
 
 
 def _frequencies(run: ViewedRun) -> dict[int, tuple[int, float]]:
-    """Count the images of each concept and the share of all pixels; nothing without an index."""
+    """Count the images and the share of all pixels of each concept; empty without an index."""
     try:
         index = run.index
     except CcxError:
@@ -134,17 +134,17 @@ def _frequencies(run: ViewedRun) -> dict[int, tuple[int, float]]:
         weights=np.repeat(sets.totals, sets.lengths()).astype(np.float64),
         minlength=len(index.concepts),
     )
-    everything = float(index.n_images * index.mask_shape[0] * index.mask_shape[1])
+    total = float(index.n_images * index.mask_shape[0] * index.mask_shape[1])
     return {
         int(number): (int(images), float(share))
         for number, images, share in zip(
-            index.concepts, index.images_with(), pixels / everything, strict=True
+            index.concepts, index.images_with(), pixels / total, strict=True
         )
     }
 
 
 def _label_masking(run: ViewedRun, notes: list[str]) -> dict[tuple[int, int], float | None]:
-    """Read what ``ccx metrics`` kept of label masking: the file that tells of most ranges."""
+    """Read the label masking that ``ccx metrics`` stored: the file with most ranges."""
     found: dict[tuple[int, int], float | None] = {}
     for path in sorted(run.directory.glob("masking-*.jsonl")):
         try:
@@ -165,7 +165,7 @@ def _measured(
     masking: Mapping[tuple[int, int], float | None],
     record: Record,
 ) -> list[float | None] | None:
-    """List one range's metrics in the order of their names."""
+    """Return the metrics of one range in the order of ``metric_names``."""
     masked = masking.get((record["unit"], record["cluster"]))
     if metrics is None and masked is None:
         return None
@@ -174,7 +174,7 @@ def _measured(
 
 
 def _references(run: ViewedRun) -> list[dict[str, str]]:
-    """Name the papers that the run's methods are from."""
+    """Return the papers that the methods of the run come from."""
     return [
         {"text": reference.text, "bibtex": reference.bibtex}
         for reference in references_of(run.about, run.identity)
