@@ -1,4 +1,4 @@
-"""A made-up data set of ADE20K's size in Broden's layout.
+"""A made-up dataset of ADE20K's size in Broden's layout.
 
 ``python -m benchmarks.ade20k_size OUT`` writes ``OUT/broden1_224`` (tables and label PNGs, no
 photographs) and ``OUT/cells.npz``, from which :mod:`benchmarks.unit_maps` makes units that follow
@@ -57,8 +57,8 @@ def label_sets(picture: Picture) -> NDArray[np.uint64]:
     rows = np.sort(np.stack(columns, axis=1), axis=1)
     rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = 0
     rows.sort(axis=1)
-    places = np.uint64(12) * np.arange(5, dtype=np.uint64)
-    return distinct_rows((rows.reshape(-1, 2, 5) << places).sum(axis=2, dtype=np.uint64))
+    positions = np.uint64(12) * np.arange(5, dtype=np.uint64)
+    return distinct_rows((rows.reshape(-1, 2, 5) << positions).sum(axis=2, dtype=np.uint64))
 
 
 def distinct_rows(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -87,7 +87,7 @@ def write_chunk(images_dir: Path, seed: int, measure_all: bool, first: int, last
     for image in range(first, last):
         picture = paint(seed, image)
         row = [f"{name_of(image)}.jpg", split_of(image), "224", "224", str(SIDE), str(SIDE)]
-        for place, category in enumerate(CATEGORIES):
+        for position, category in enumerate(CATEGORIES):
             entries = []
             found = np.zeros(labels, np.int64)
             layers = picture.layers.get(category, [])
@@ -104,8 +104,8 @@ def write_chunk(images_dir: Path, seed: int, measure_all: bool, first: int, last
                 found[picture.whole[category]] = SIDE * SIDE
             pngs += len(layers)
             row.append(";".join(entries))
-            images[place] += found > 0
-            pixels[place] += found
+            images[position] += found > 0
+            pixels[position] += found
         rows.append(row)
         cells.append(object_cells(image, picture.layers["object"][0]))
         if measure_all or image % SAMPLED == 0:
@@ -134,7 +134,7 @@ def write_csv(path: Path, header: str, rows: Iterable[Iterable[object]]) -> None
 
 
 def write_tables(root: Path, drawn: World, chunks: Sequence[Chunk]) -> None:
-    """Write every CSV of the data set, with the frequencies that were drawn."""
+    """Write every CSV of the dataset, with the frequencies that were drawn."""
     images = np.sum([chunk.images for chunk in chunks], axis=0)
     coverage = np.sum([chunk.pixels for chunk in chunks], axis=0) / SIDE**2
     header = f"image,split,ih,iw,sh,sw,{','.join(CATEGORIES)}"
@@ -144,21 +144,21 @@ def write_tables(root: Path, drawn: World, chunks: Sequence[Chunk]) -> None:
     own = np.where(members, coverage, -1).argmax(axis=0)
     labels, categories = [], []
     for number in range(1, len(drawn.names)):
-        places = [p for p in np.argsort(-coverage[:, number]) if members[p][number]]
-        roles = ";".join(f"{CATEGORIES[p]}({images[p, number]})" for p in places)
+        positions = [p for p in np.argsort(-coverage[:, number]) if members[p][number]]
+        roles = ";".join(f"{CATEGORIES[p]}({images[p, number]})" for p in positions)
         total, covered = images[:, number].sum(), coverage[:, number].sum()
         labels.append([number, drawn.names[number], roles, total, f"{covered:.6f}", ""])
     write_csv(root / "label.csv", "number,name,category,frequency,coverage,syns", labels)
 
-    for place, category in enumerate(CATEGORIES):
-        numbers = np.flatnonzero(own[1:] == place) + 1
-        numbers = numbers[np.argsort(-images[place, numbers], kind="stable")]
+    for position, category in enumerate(CATEGORIES):
+        numbers = np.flatnonzero(own[1:] == position) + 1
+        numbers = numbers[np.argsort(-images[position, numbers], kind="stable")]
         rows = [
-            [code, n, drawn.names[n], images[place, n], f"{coverage[place, n]:.6f}"]
+            [code, n, drawn.names[n], images[position, n], f"{coverage[position, n]:.6f}"]
             for code, n in enumerate(numbers, 1)
         ]
         write_csv(root / f"c_{category}.csv", "code,number,name,frequency,coverage", rows)
-        used = [numbers.min(), numbers.max(), len(numbers), images[place].sum()]
+        used = [numbers.min(), numbers.max(), len(numbers), images[position].sum()]
         categories.append([category, *used])
     write_csv(root / "category.csv", "name,first,last,count,frequency", categories)
 
@@ -180,7 +180,7 @@ def write_cells(path: Path, chunks: Sequence[Chunk], images: int) -> None:
 
 
 def generate(out: Path, images: int, workers: int, seed: int, count: bool) -> str:
-    """Write the whole data set; returns the report, one fact a line."""
+    """Write the whole dataset; returns the report, one fact a line."""
     root = out / "broden1_224"
     images_dir = root / "images"
     (images_dir / "ade20k").mkdir(parents=True)
@@ -206,7 +206,7 @@ def generate(out: Path, images: int, workers: int, seed: int, count: bool) -> st
 
 
 def main() -> None:
-    """Read the command line and write the data set."""
+    """Read the command line and write the dataset."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
     parser.add_argument("--images", type=int, default=22210)

@@ -1,4 +1,4 @@
-"""The first images of a data set twice: as dense masks, and as the index of the same masks."""
+"""The first images of a dataset twice: as dense masks, and as the index of the same masks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Slice:
     mask_shape: tuple[int, int]
 
     def index(self) -> ConceptIndex:
-        """Collapse the masks; a concept is its place in ``labels``."""
+        """Collapse the masks; a concept is its position in ``labels``."""
         n_images, n_pixels = self.masks.shape[1:]
         maps = np.empty((n_images, n_pixels), dtype=np.uint16)
         tables = []
@@ -76,10 +76,10 @@ def cut_slice(dataset: BrodenDataset, images: int, concepts: int) -> Slice:
     height, width = dataset.mask_shape
     masks = np.zeros((len(numbers), len(rows), height * width), dtype=np.bool_)
     for image, (each, row) in enumerate(zip(layers, rows, strict=True)):
-        for place, number in enumerate(numbers):
+        for position, number in enumerate(numbers):
             if number in found[image]:
                 whole = number in row.labels
-                masks[place, image] = whole or (each == number).any(axis=0).ravel()
+                masks[position, image] = whole or (each == number).any(axis=0).ravel()
     labels = tuple(dataset.label(number) for number in numbers)
     return Slice(labels, masks, dataset.mask_shape)
 

@@ -1,6 +1,6 @@
 """Made-up pictures of labels: what 1,250 labels are seen where, and how one image looks.
 
-Images depend only on the seed and on their number. The data set made of them is written by
+Images depend only on the seed and on their number. The dataset made of them is written by
 :mod:`benchmarks.ade20k_size`.
 """
 
@@ -25,7 +25,7 @@ NO_SCENE, WITH_TEXTURE, WITH_MATERIAL, UNLABELLED, PARTLESS = 0.11, 0.02, 0.06, 
 PART_LAYERS = (0.47, 0.335, 0.184, 0.011)  # shares of images with 0 to 3 layers of parts
 # The next five decide how many label sets there are, and how many of them images share.
 OBJECT_FALL = (40.0, 1.0, 170.0)  # offset, power and decay of falling()
-SCENE_TILT, BACKDROP_TILT = 0.5, 1.0  # deviation of a scene's log preference for an object
+SCENE_TILT, BACKDROP_TILT = 0.5, 1.0  # standard deviation of a scene's log preference for an object
 BACKDROP_REACH, BACKDROP_POWER = 2.0, 8.0  # how much wider, and of how much commoner objects
 OWN_PARTS = (15, 40)  # kinds of parts of one object
 LEAK = 0.02  # share of a region's pixels that take any color
@@ -89,8 +89,8 @@ def world(seed: int) -> World:
     sizes = (len(COLORS), OBJECTS, PARTS, MATERIALS, SCENES, TEXTURES)
     numbers = {c: np.zeros(n, np.int64) for c, n in zip(CATEGORIES, sizes, strict=True)}
     numbers["color"][:] = np.arange(1, len(COLORS) + 1)
-    for number, (_, category, place, _) in enumerate(found, len(COLORS) + 1):
-        numbers[category][place] = number
+    for number, (_, category, position, _) in enumerate(found, len(COLORS) + 1):
+        numbers[category][position] = number
     numbers["part"][as_part] = numbers["object"][both]
 
     tilt = rng.normal(0, 1, (SCENES + 1, OBJECTS))
@@ -102,11 +102,11 @@ def world(seed: int) -> World:
     bearers = np.concatenate([numbers["object"][has_parts], numbers["part"][::3]])
     dealt = rng.permutation(PARTS) % len(bearers)  # so that every part is a part of something
     parts_of = {}
-    for place, bearer in enumerate(bearers.tolist()):
+    for position, bearer in enumerate(bearers.tolist()):
         drawn = rng.choice(
             PARTS, int(rng.integers(*OWN_PARTS)), replace=False, p=parts / parts.sum()
         )
-        members = numbers["part"][np.union1d(drawn, np.flatnonzero(dealt == place))]
+        members = numbers["part"][np.union1d(drawn, np.flatnonzero(dealt == position))]
         parts_of[bearer] = members[members != bearer]
     return World(
         names=["", *(f"{color}-c" for color in COLORS), *(label[3] for label in found)],

@@ -100,7 +100,7 @@ def compare(
         "one thread each"
     )
     print(
-        f"Once per data set, not counted below: published {published.once:.2f} s, "
+        f"Once per dataset, not counted below: published {published.once:.2f} s, "
         f"ccx {seconds:.2f} s from the same dense masks"
     )
     print(f"\n{'unit':>4} {'range':>5} {'pixels':>8} {'IoU':>8} {'published s':>12} {'ccx s':>8}")
@@ -108,12 +108,12 @@ def compare(
     for unit in range(units):
         maps = benchmark_unit(scratch / "made", unit, units, seed)
         ranges = find_ranges(maps, RangeMethod(5))
-        for place, in_range in enumerate(bitmaps(maps, ranges, cut.mask_shape)):
+        for position, in_range in enumerate(bitmaps(maps, ranges, cut.mask_shape)):
             if not in_range.any():
                 continue
             compared = _compare_range(index, data, published, in_range, length)
             every.append(compared)
-            print(_line(unit, place, compared), flush=True)
+            print(_line(unit, position, compared), flush=True)
     return _conclude(every)
 
 
@@ -183,7 +183,7 @@ def _hits(index: ConceptIndex, bitmap: NDArray[np.bool_]) -> NDArray[np.int32]:
     return np.bincount(index.local_sets[rows], minlength=len(index.sets)).astype(np.int32)
 
 
-def _line(unit: int, place: int, compared: Compared) -> str:
+def _line(unit: int, position: int, compared: Compared) -> str:
     published_iou = compared.published_iou
     if published_iou is None:
         remark = "stopped"
@@ -192,7 +192,7 @@ def _line(unit: int, place: int, compared: Compared) -> str:
     else:
         remark = f"published IoU {published_iou:.6f}"
     return (
-        f"{unit:>4} {place:>5} {compared.pixels:>8} {compared.iou:>8.4f} "
+        f"{unit:>4} {position:>5} {compared.pixels:>8} {compared.iou:>8.4f} "
         f"{compared.published_seconds:>12.2f} {compared.seconds:>8.4f} "
         f"{compared.ratio:>8,.0f}x  {remark}"
     )

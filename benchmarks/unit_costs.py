@@ -66,7 +66,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class DataCost:
-    """What a whole data set and its units cost.
+    """What a whole dataset and its units cost.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class PlainCost:
 
 
 def measure_build(out: Path, segmentations: Path, workers: int) -> BuildCost:
-    """Make the index of the data set in ``out``, and write it to ``segmentations``."""
+    """Make the index of the dataset in ``out``, and write it to ``segmentations``."""
     start = time.perf_counter()
     dataset = read_broden(out, "ade20k")
     cache = index_cache(dataset, segmentations, "")
@@ -124,9 +124,9 @@ def measure_build(out: Path, segmentations: Path, workers: int) -> BuildCost:
 
 def write_units(out: Path, folder: Path, count: int, seed: int) -> list[Path]:
     """Write the maps of ``count`` units, by turns of an object and of noise, a file each."""
-    paths = [folder / f"unit-{place:03d}.npy" for place in range(count)]
-    for place, path in enumerate(paths):
-        np.save(path, benchmark_unit(out, place, count, seed))
+    paths = [folder / f"unit-{position:03d}.npy" for position in range(count)]
+    for position, path in enumerate(paths):
+        np.save(path, benchmark_unit(out, position, count, seed))
     return paths
 
 
@@ -141,7 +141,9 @@ def measure_units(out: Path, segmentations: Path, paths: Sequence[Path], workers
         for name, strategy in STRATEGIES.items()
     }
     _measure_unit(0, paths[0], index, explainers)  # loads the compiled kernels
-    units = tuple(_measure_unit(place, path, index, explainers) for place, path in enumerate(paths))
+    units = tuple(
+        _measure_unit(position, path, index, explainers) for position, path in enumerate(paths)
+    )
     found: dict[Path, tuple[Range, ...]] = {}
 
     def find(path: Path) -> None:
@@ -167,7 +169,7 @@ def measure_units(out: Path, segmentations: Path, paths: Sequence[Path], workers
 
 
 def measure_plain(out: Path, images: int, concepts: int, path: Path) -> PlainCost:
-    """Explain one unit on a slice of the data set, in the plain way and by label sets."""
+    """Explain one unit on a slice of the dataset, in the plain way and by label sets."""
     import torch
 
     from benchmarks.dense_slice import bitmaps, cut_slice
@@ -215,7 +217,7 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
 
 
 def _measure_unit(
-    place: int, path: Path, index: ConceptIndex, explainers: dict[str, Explainer]
+    position: int, path: Path, index: ConceptIndex, explainers: dict[str, Explainer]
 ) -> UnitCost:
     maps: NDArray[np.float32] = np.load(path)
     steps: dict[str, float] = {}
@@ -228,7 +230,7 @@ def _measure_unit(
         steps[name] = time.perf_counter() - start
     pairs = zip(answers["beam"], answers["optimum"], strict=True)
     return UnitCost(
-        follows_object=place % 2 == 0,
+        follows_object=position % 2 == 0,
         steps=steps,
         proven=all(each.proof is None or each.proof.proven for each in answers["optimum"]),
         beam_missed=sum(

@@ -1,4 +1,4 @@
-"""Maps of units that go with a data set made by ``python -m benchmarks.ade20k_size``."""
+"""Maps of units that go with a dataset made by ``python -m benchmarks.ade20k_size``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cells:
 
 @cache
 def read_cells(dataset_dir: Path) -> Cells:
-    """Read ``cells.npz`` of a made-up data set."""
+    """Read ``cells.npz`` of a made-up dataset."""
     with np.load(dataset_dir / "cells.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
     return Cells(images=int(arrays.pop("images")), **arrays)
@@ -48,7 +48,7 @@ def object_unit(dataset_dir: Path, label: int, seed: Seed) -> NDArray[np.float32
     Parameters
     ----------
     dataset_dir
-        The ``OUT`` that the data set was written to.
+        The ``OUT`` that the dataset was written to.
     label
         The number of an object.
     seed
@@ -65,13 +65,13 @@ def object_unit(dataset_dir: Path, label: int, seed: Seed) -> NDArray[np.float32
         If no image shows such an object.
     """
     cells = read_cells(dataset_dir)
-    place = int(np.searchsorted(cells.labels, label))
-    if place == len(cells.labels) or cells.labels[place] != label:
+    position = int(np.searchsorted(cells.labels, label))
+    if position == len(cells.labels) or cells.labels[position] != label:
         raise ValueError(f"No image of {dataset_dir} shows object {label}; see common_objects().")
     rng = np.random.default_rng(seed)
     unit = rng.normal(-0.8, 0.5, (cells.images, GRID * GRID)).astype(np.float32)
     gain = 4 * np.exp(rng.normal(0, 0.3, cells.images))
-    shown = slice(cells.starts[place], cells.starts[place + 1])
+    shown = slice(cells.starts[position], cells.starts[position + 1])
     share = cells.pixels[shown] / CELL**2
     unit[cells.image[shown], cells.cell[shown]] += gain[cells.image[shown]] * share
     return np.asarray(np.maximum(unit, 0).reshape(-1, GRID, GRID))
@@ -92,15 +92,15 @@ def noise_unit(images: int, seed: Seed) -> NDArray[np.float32]:
     return np.asarray(np.maximum(field - shift, 0), np.float32)
 
 
-def benchmark_unit(dataset_dir: Path, place: int, count: int, seed: int) -> NDArray[np.float32]:
+def benchmark_unit(dataset_dir: Path, position: int, count: int, seed: int) -> NDArray[np.float32]:
     """Make one of ``count`` units, by turns one that follows an object and one of noise.
 
     The objects go from the most common to the 100th, in equal ratios of rank.
 
     Returns (images, 7, 7) float32.
     """
-    if place % 2:
-        return noise_unit(read_cells(dataset_dir).images, (seed, place))
+    if position % 2:
+        return noise_unit(read_cells(dataset_dir).images, (seed, position))
     objects = common_objects(dataset_dir)
     ranks = np.geomspace(1, min(100, len(objects)), (count + 1) // 2).astype(int) - 1
-    return object_unit(dataset_dir, int(objects[ranks[place // 2]]), (seed, place))
+    return object_unit(dataset_dir, int(objects[ranks[position // 2]]), (seed, position))

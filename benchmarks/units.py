@@ -1,6 +1,6 @@
 """What explaining units costs at the size of ADE20K, beside the bars and beside the plain method.
 
-``python -m benchmarks.units OUT`` measures on a data set that ``python -m benchmarks.ade20k_size``
+``python -m benchmarks.units OUT`` measures on a dataset that ``python -m benchmarks.ade20k_size``
 wrote to ``OUT``; it keeps the concept index in ``OUT/index``.
 """
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 FULL_IMAGES = 22210
 LAYER_UNITS = 512
-BARS = {
+LIMITS = {
     "hits + beam": 1.0,
     "hits + optimum": 2.0,
     "memory": 6.0,
@@ -47,7 +47,7 @@ def main() -> None:
     Ends with 1 if the plain method finds another IoU.
     """
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the data set")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the dataset")
     parser.add_argument("--units", type=int, default=20, help="half follow objects, half are noise")
     parser.add_argument("--workers", type=int, default=2, help="threads, and processes that decode")
     parser.add_argument("--index", type=Path, help="folder of the concept index (OUT/index)")
@@ -65,7 +65,7 @@ def main() -> None:
     if min(options.plain_images, options.seed) < 0:
         parser.error("--plain-images and --seed start at 0")
     if not (options.out / "cells.npz").exists():
-        parser.error(f"{options.out} has no data set: python -m benchmarks.ade20k_size OUT")
+        parser.error(f"{options.out} has no dataset: python -m benchmarks.ade20k_size OUT")
     print(machine())
     same = True
     with TemporaryDirectory() as scratch:
@@ -117,19 +117,19 @@ def report(cost: DataCost, built: BuildCost | None, workers: int) -> str:
     beside = cost.throughput
     for step, seconds in beside.items():
         line = f"  {step:<34}{seconds.wall:>8.3f} s  "
-        if step in BARS:
-            line = _beside_bar(step, seconds.wall, BARS[step], "s")
+        if step in LIMITS:
+            line = _beside_limit(step, seconds.wall, LIMITS[step], "s")
         lines.append(f"{line:<67}{seconds.cores:>8.3f} s of cores")
     lines += ["", "The whole"]
-    lines.append(_beside_bar("peak memory, units", cost.memory, BARS["memory"], "GB"))
+    lines.append(_beside_limit("peak memory, units", cost.memory, LIMITS["memory"], "GB"))
     if built is not None:
-        lines.append(_beside_bar("peak memory, index", built.memory, BARS["memory"], "GB"))
-        lines.append(_beside_bar("index from label PNGs", built.seconds, BARS["index"], "s"))
+        lines.append(_beside_limit("peak memory, index", built.memory, LIMITS["memory"], "GB"))
+        lines.append(_beside_limit("index from label PNGs", built.seconds, LIMITS["index"], "s"))
     once = cost.load + cost.count
     for name in ("beam", "optimum"):
         layer = once + LAYER_UNITS * (beside["ranges"].wall + beside[f"hits + {name}"].wall)
         lines.append(
-            _beside_bar(f"{LAYER_UNITS} units, {name} (extrapolated)", layer, BARS["layer"], "s")
+            _beside_limit(f"{LAYER_UNITS} units, {name} extrapolated", layer, LIMITS["layer"], "s")
         )
     lines.append(
         f"  ({LAYER_UNITS} units from stored activations: index loaded, ranges, hits, search)"
@@ -172,9 +172,9 @@ def _steps(kind: str, units: Sequence[UnitCost]) -> list[str]:
     return lines
 
 
-def _beside_bar(name: str, value: float, bar: float, unit: str) -> str:
-    verdict = "met" if value <= bar else "MISSED"
-    return f"  {name:<34}{value:>8.3f} {unit:<3} bar {bar:>4.0f} {unit:<3} {verdict}"
+def _beside_limit(name: str, value: float, limit: float, unit: str) -> str:
+    verdict = "met" if value <= limit else "MISSED"
+    return f"  {name:<34}{value:>8.3f} {unit:<3} limit {limit:>4.0f} {unit:<3} {verdict}"
 
 
 if __name__ == "__main__":

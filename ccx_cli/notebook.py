@@ -62,12 +62,12 @@ def explain(
     layer
         What to call the layer.
     workers
-        Threads; one a core by default.
+        Threads; one for each core by default.
 
     Returns
     -------
     list of dict
-        One explanation a range, by unit and cluster, with the keys of ``ccx explain --format
+        One explanation for each range, by unit and cluster, with the keys of ``ccx explain --format
         jsonl``: ``unit``, ``cluster``, ``range``, ``hits``, ``formula``, ``iou``, ``proven``, ...
 
     Raises
@@ -86,7 +86,7 @@ def explain(
     by_hand = None if ranges is None else _ranges(ranges)
     strategy = make_search(search, {"length": length, "beam_limit": beam_limit})
     if workers is not None and workers < 1:
-        raise UsageError(f"workers has to be 1 or more, not {workers}.")
+        raise UsageError(f"workers must be 1 or more, not {workers}.")
     n_ranges = num_clusters if by_hand is None else len(by_hand)
     explainer = Explainer(index, count_data(index), layer, n_ranges, strategy)
 
@@ -104,7 +104,7 @@ def _maps(activations: ArrayLike) -> NDArray[np.float32]:
     given = _array("activations", activations)
     if given.dtype.kind not in "fiub" or given.ndim not in (2, 4) or 0 in given.shape:
         raise UsageError(
-            "activations has to be (units, images, height, width) or (units, images) numbers, not "
+            "activations must be (units, images, height, width) or (units, images) numbers, not "
             f"{given.dtype} {given.shape}."
         )
     with np.errstate(over="ignore"):
@@ -130,25 +130,25 @@ def _index(
 ) -> ConceptIndex:
     """Index the labels, in whichever form they are given."""
     if (masks is None) == (label_maps is None):
-        raise UsageError("Give masks or label_maps, one of them.")
+        raise UsageError("masks and label_maps are mutually exclusive: give one of them.")
     texts = list(names.values() if isinstance(names, Mapping) else names)
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise UsageError(f"names holds {text!r}, which is no name.")
+            raise UsageError(f"names holds {text!r}, which is not a name.")
     for text, count in Counter(texts).items():
         if count > 1:
             raise UsageError(f"names has {text!r} more than once: no formula could tell which.")
     if masks is not None:
         if isinstance(names, Mapping | str):
-            raise UsageError("Beside masks, names has to be a list, a name a mask.")
+            raise UsageError("With masks, names must be a list, one name for each mask.")
         return index_of_masks(_array("masks", masks), names)
     if not isinstance(names, Mapping):
         raise UsageError(
-            "Beside label_maps, names has to map each number to its name, such as {1: 'cat'}."
+            "With label_maps, names must map each number to its name, such as {1: 'cat'}."
         )
     for number in names:
         if not _is_whole(number):
-            raise UsageError(f"names calls {number!r} {names[number]!r}, which is no whole number.")
+            raise UsageError(f"names has the key {number!r}, which is not a whole number.")
     return index_of_label_maps(
         _array("label_maps", label_maps if label_maps is not None else ()), names
     )
@@ -181,7 +181,7 @@ def _ranges(ranges: Sequence[tuple[float, float]]) -> tuple[Range, ...]:
         except (TypeError, ValueError):
             lower, upper = np.nan, np.nan
         if not lower < upper:
-            raise UsageError(f"ranges holds {given!r}, which is no (lower, upper).")
+            raise UsageError(f"ranges holds {given!r}, which is not a (lower, upper) pair.")
         found.append(Range(lower, upper))
     if not found:
         raise UsageError("ranges is empty: leave it out, or give (lower, upper) at least once.")

@@ -78,9 +78,9 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"masks": None}, "Give masks or label_maps, one of them."),
+        ({"masks": None}, "masks and label_maps are mutually exclusive: give one of them."),
         ({"names": ["cat"]}, "There are 2 masks and 1 names."),
-        ({"names": {1: "cat"}}, "Beside masks, names has to be a list, a name a mask."),
+        ({"names": {1: "cat"}}, "With masks, names must be a list, one name for each mask."),
         ({"masks": np.zeros((2, 5, 8, 8), bool)}, "There are activations of 6 images and labels of "
                                                   "5."),
         ({"masks": np.zeros((2, 6, 8, 8))}, "masks must be (concepts, images, height, width) "
@@ -88,14 +88,14 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
         ({"units": [2]}, "Unit 2 is not one of the 2 there are."),
         ({"units": [0.5]}, "Unit 0.5 is not one of the 2 there are."),
         ({"search": "best"}, "search must be optimal or beam, not 'best'."),
-        ({"workers": 0}, "workers has to be 1 or more, not 0."),
+        ({"workers": 0}, "workers must be 1 or more, not 0."),
         ({"names": ["cat", "cat"]}, "names has 'cat' more than once: no formula could tell which."),
-        ({"names": ["cat", 7]}, "names holds 7, which is no name."),
-        ({"ranges": [(2, 1)]}, "ranges holds (2, 1), which is no (lower, upper)."),
-        ({"ranges": [3]}, "ranges holds 3, which is no (lower, upper)."),
+        ({"names": ["cat", 7]}, "names holds 7, which is not a name."),
+        ({"ranges": [(2, 1)]}, "ranges holds (2, 1), which is not a (lower, upper) pair."),
+        ({"ranges": [3]}, "ranges holds 3, which is not a (lower, upper) pair."),
         ({"ranges": []}, "ranges is empty: leave it out, or give (lower, upper) at least once."),
         ({"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {"1": "cat"}},
-         "names calls '1' 'cat', which is no whole number."),
+         "names has the key '1', which is not a whole number."),
         ({"length": 0}, "--length 0 must be 1 or more."),
         (
             {"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {2: "cat"}},
@@ -118,7 +118,7 @@ def test_bad_arrays_are_refused(change: dict[str, Any], sentence: str) -> None:
 
 def test_activations_that_are_none_are_refused() -> None:
     activations, masks = scene()
-    with pytest.raises(UsageError, match="has to be"):
+    with pytest.raises(UsageError, match="must be"):
         ccx_cli.explain(activations[0], masks=masks, names=["cat", "dog"])
     with pytest.raises(UsageError, match="NaN or infinite"):
         ccx_cli.explain(activations * np.nan, masks=masks, names=["cat", "dog"])

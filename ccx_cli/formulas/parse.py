@@ -97,7 +97,7 @@ class Vocabulary:
             return f": put AND, OR or AND NOT between {words[0]} and {words[1]}."
         known = self._exact
         near = suggestion(name, known) or suggestion(name.casefold(), known)
-        return near or ": the names are those of the data set's label.csv."
+        return near or ": the names are those of the dataset's label.csv."
 
     def _knows(self, word: str) -> bool:
         folded = word.casefold()
@@ -287,7 +287,7 @@ def _too_deep(token: _Token) -> UsageError:
 
 def _no_such_number(number: int, where: str) -> UsageError:
     return UsageError(
-        f"No concept has the label number {number}{where}: the numbers are those of the data set's "
+        f"No concept has the label number {number}{where}: the numbers are those of the dataset's "
         "label.csv."
     )
 

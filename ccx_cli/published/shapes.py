@@ -65,7 +65,7 @@ class Shapes:
     indptr
         ``(n_images + 1,)`` int64: image ``x`` has the rows ``indptr[x]`` to ``indptr[x + 1]``.
     concepts
-        ``(n_rows,)`` uint16, places in the concept index, ascending within an image.
+        ``(n_rows,)`` uint16, positions in the concept index, ascending within an image.
     areas, boxes, rectangles
         ``(n_rows,)`` int32 and twice ``(n_rows, 4)`` int16, as in ``MaskShapes``.
     scene_like
@@ -113,7 +113,7 @@ def measure_mask(
     Parameters
     ----------
     index
-        The data set.
+        The dataset.
     shapes
         Its concepts' shapes.
     holds
@@ -135,7 +135,7 @@ def measure_mask(
 
 
 def measure_concepts(index: ConceptIndex) -> Shapes:
-    """Measure every concept of a small data set at once, without a cache."""
+    """Measure every concept of a small dataset at once, without a cache."""
     return _join(index, [_measure_block(index, (0, index.n_images))])
 
 
@@ -161,7 +161,7 @@ def build_shapes(
     Parameters
     ----------
     index
-        The data set.
+        The dataset.
     cache
         From ``shapes_cache``.
     workers

@@ -211,7 +211,7 @@ def shape_concepts(
     areas = np.zeros(n_rows, dtype=np.int32)
     boxes = np.zeros((n_rows, 4), dtype=np.int16)
     rectangles = np.zeros((n_rows, 4), dtype=np.int16)
-    place_of = np.empty(n_concepts, dtype=np.int64)
+    position_of = np.empty(n_concepts, dtype=np.int64)
     inside = np.empty(most, dtype=np.bool_)
     heights = np.empty(width + 1, dtype=np.int64)
     starts = np.empty(width + 1, dtype=np.int64)
@@ -227,29 +227,29 @@ def shape_concepts(
                     concepts[first + count] = labels[entry]
                     count += 1
         concepts[first : first + count] = np.sort(concepts[first : first + count])
-        for place in range(count):
-            place_of[concepts[first + place]] = place
+        for position in range(count):
+            position_of[concepts[first + position]] = position
         inside[: count * n_local] = False
         for row in range(offsets[image], offsets[image + 1]):
             box = local_boxes[row]
             for entry in range(indptr[local_sets[row]], indptr[local_sets[row] + 1]):
-                place = place_of[labels[entry]]
-                areas[first + place] += local_totals[row]
-                grow_box(boxes[first + place], box[0], box[1], box[2] - box[0], box[3] - box[1])
-                inside[place * n_local + row - offsets[image]] = True
-        for place in range(count):
-            box = boxes[first + place]
-            if areas[first + place] == overlap(box, box):
-                rectangles[first + place] = box
+                position = position_of[labels[entry]]
+                areas[first + position] += local_totals[row]
+                grow_box(boxes[first + position], box[0], box[1], box[2] - box[0], box[3] - box[1])
+                inside[position * n_local + row - offsets[image]] = True
+        for position in range(count):
+            box = boxes[first + position]
+            if areas[first + position] == overlap(box, box):
+                rectangles[first + position] = box
                 continue
             find_largest_rectangle(
-                inside[place * n_local : (place + 1) * n_local],
+                inside[position * n_local : (position + 1) * n_local],
                 maps[image],
                 width,
                 box,
                 heights,
                 starts,
                 levels,
-                rectangles[first + place],
+                rectangles[first + position],
             )
     return starts_at, concepts, areas, boxes, rectangles

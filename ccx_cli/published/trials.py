@@ -6,7 +6,7 @@ The comparison of Clustered Compositional Explanations (La Rosa et al., NeurIPS 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -27,22 +27,9 @@ from ccx_cli.search.strategy import Answer
 COMPARED = (*(heuristic.value for heuristic in Heuristic), *(s.value for s in reversed(Search)))
 UnitRanges = tuple[int, NDArray[np.float32], Sequence[Range]]
 
-
-@dataclass(frozen=True, slots=True)
-class ComparedSearch:
-    """A search under comparison.
-
-    Attributes
-    ----------
-    name
-        One of ``COMPARED``.
-    answer
-        Searches one range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the
-        images' tables, ``(n_local,)`` int32. ``visited`` does not count single concepts.
-    """
-
-    name: str
-    answer: Callable[[NDArray[np.int32], NDArray[np.int32]], Answer]
+Compared = Callable[[NDArray[np.int32], NDArray[np.int32]], Answer]
+"""Searches a range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the images'
+tables, ``(n_local,)`` int32. ``visited`` does not count single concepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +102,8 @@ def searches_of(
     index: ConceptIndex,
     data: DataCounts,
     shapes: Shapes | None,
-) -> list[ComparedSearch]:
-    """Make the searches to compare.
+) -> dict[str, Compared]:
+    """Make the searches to compare, by name.
 
     Parameters
     ----------
@@ -129,7 +116,7 @@ def searches_of(
     shapes
         Of its concepts; ``None`` will do where ``needs_shapes`` says no.
     """
-    return [_search(name, settings, index, data, shapes) for name in names]
+    return {name: _search(name, settings, index, data, shapes) for name in names}
 
 
 def _search(
@@ -138,7 +125,7 @@ def _search(
     index: ConceptIndex,
     data: DataCounts,
     shapes: Shapes | None,
-) -> ComparedSearch:
+) -> Compared:
     if name in tuple(Search):
         search = make_search(name, asdict(settings))
         singles = data.n_concepts if name == Search.BEAM else 0
@@ -147,15 +134,15 @@ def _search(
             found = search.answer(data, hits)
             return replace(found, visited=max(0, found.visited - singles))
 
-        return ComparedSearch(name, answer)
+        return answer
     strategy = HeuristicStrategy(Heuristic(name), settings, index, shapes)
-    return ComparedSearch(name, lambda hits, per_local: strategy.answer(data, hits, per_local))
+    return lambda hits, per_local: strategy.answer(data, hits, per_local)
 
 
 def compare_searches(
     units: Iterable[UnitRanges],
     index: ConceptIndex,
-    searches: Sequence[ComparedSearch],
+    searches: Mapping[str, Compared],
     *,
     device: str = "cpu",
 ) -> Iterator[list[Trial]]:
@@ -185,24 +172,28 @@ def compare_searches(
         for cluster in np.flatnonzero(hits.totals):
             counted = hits.per_set[cluster], hits.per_local[cluster]
             if not warm:
-                for search in searches:
-                    search.answer(*counted)
+                for search in searches.values():
+                    search(*counted)
                 warm = True
-            trials += [_time(search, unit, int(cluster), *counted) for search in searches]
+            trials += [
+                _time(name, search, unit, int(cluster), *counted)
+                for name, search in searches.items()
+            ]
         yield trials
 
 
 def _time(
-    search: ComparedSearch,
+    name: str,
+    search: Compared,
     unit: int,
     cluster: int,
     hits: NDArray[np.int32],
     per_local: NDArray[np.int32],
 ) -> Trial:
     began = time.perf_counter()
-    answer = search.answer(hits, per_local)
+    answer = search(hits, per_local)
     seconds = time.perf_counter() - began
-    return Trial(unit, cluster, search.name, seconds, answer.visited, answer.best)
+    return Trial(unit, cluster, name, seconds, answer.visited, answer.best)
 
 
 def summarise(trials: Sequence[Trial]) -> list[Summary]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ccx_cli.published.trials import Trial
 from ccx_cli.store.atomic import replacing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _DOTS, _MEAN = "#7a9cc6", "#b2182b"
 
@@ -29,9 +28,6 @@ def plot_trials(trials: Sequence[Trial], title: str, path: Path) -> None:
     path
         Where to write; its ending says in which form.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
     names = list(dict.fromkeys(trial.search for trial in trials))
     figure = Figure(figsize=(10, 1.6 + 0.5 * len(names)), layout="constrained")
     figure.suptitle(title)
@@ -63,16 +59,16 @@ def _by_search(trials: Sequence[Trial], values: Sequence[float]) -> list[list[fl
 
 
 def _panel(axes: Axes, rows: Sequence[Sequence[float]], what: str, form: str) -> None:
-    for place, values in enumerate(rows):
+    for row, values in enumerate(rows):
         spread = np.random.default_rng(0).uniform(-0.22, 0.22, len(values))
         axes.plot(
-            values, place + spread, "o", color=_DOTS, alpha=0.5, markersize=3.5, markeredgewidth=0
+            values, row + spread, "o", color=_DOTS, alpha=0.5, markersize=3.5, markeredgewidth=0
         )
         mean = float(np.mean(values))
-        axes.plot([mean], [place], "|", color=_MEAN, markersize=22, markeredgewidth=2)
+        axes.plot([mean], [row], "|", color=_MEAN, markersize=22, markeredgewidth=2)
         axes.annotate(
             form.format(mean),
-            (mean, place),
+            (mean, row),
             xytext=(5, 8),
             textcoords="offset points",
             color=_MEAN,

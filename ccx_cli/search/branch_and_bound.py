@@ -12,10 +12,8 @@ from ccx_cli.search import branch_and_bound_kernel as kernel
 from ccx_cli.search import incumbent as inc
 from ccx_cli.search.chains import Chain, Scored, distinct
 from ccx_cli.search.counts import DataCounts, RangeCounts, joined_signatures, set_signatures
-from ccx_cli.search.space import SearchSpace
+from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace
 
-PROVEN_LENGTH = 3
-"""Concepts in a formula up to which branch and bound always finishes."""
 CAPACITY = 50_000
 _OPERATORS: dict[int, tuple[Operator, ...]] = {
     inc.OR_OR: (Operator.OR, Operator.OR),
@@ -45,7 +43,7 @@ class Reached:
     more
         How many more there were than could be kept.
     raised
-        How often a better formula raised the inc.
+        How often a better formula raised the threshold.
     nodes
         Triples counted.
     """

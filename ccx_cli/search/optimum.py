@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.best_first import best_first_search
-from ccx_cli.search.branch_and_bound import PROVEN_LENGTH, Reached, all_reaching, best_of
+from ccx_cli.search.branch_and_bound import Reached, all_reaching, best_of
 from ccx_cli.search.chains import Scored, distinct, reordered
 from ccx_cli.search.counts import DataCounts, RangeCounts
-from ccx_cli.search.space import SearchSpace, check_length, space_identity
+from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace, check_length, space_identity
 from ccx_cli.search.strategy import Answer, Proof
 
 

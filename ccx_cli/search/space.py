@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 
+PROVEN_LENGTH = 3
+"""Concepts in a formula up to which branch and bound always finishes."""
 MAX_LENGTH = 100
 """Most concepts in a formula; what is much longer could not be read back as text."""
 

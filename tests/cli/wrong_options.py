@@ -379,7 +379,7 @@ FORMULAS = [
         'score "red-c XOR ball" TINY',
         2,
         "No concept is called 'red-c XOR ball' (character 1 of the formula): the names are "
-        "those of the data set's label.csv.",
+        "those of the dataset's label.csv.",
     ),
     Wrong(
         'score "red-c, ball" TINY',
@@ -401,7 +401,7 @@ FORMULAS = [
         'score "#999" TINY',
         2,
         "No concept has the label number 999 (character 1 of the formula): the numbers are "
-        "those of the data set's label.csv.",
+        "those of the dataset's label.csv.",
     ),
     Wrong(
         'score "\'ball" TINY',

@@ -18,8 +18,8 @@ def nots_needed(n_concepts: int, max_length: int) -> NDArray[np.int64]:
     n_tables = 1 << (1 << n_concepts)
     tables = np.arange(n_tables)
     nots = np.full((max_length + 1, n_tables), MANY)
-    for place in range(n_concepts):
-        points = np.arange(1 << n_concepts) >> place & 1
+    for position in range(n_concepts):
+        points = np.arange(1 << n_concepts) >> position & 1
         nots[1, int(points @ (1 << np.arange(1 << n_concepts)))] = 0
     for length in range(1, max_length + 1):
         for left in range(1, length):

@@ -46,10 +46,10 @@ def test_every_search_is_tried_on_every_range_that_holds_pixels(
     golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
 ) -> None:
     trials = trials_of(golden_network, golden_index, golden_counts, *COMPARED)
-    places = {(trial.unit, trial.cluster) for trial in trials}
-    assert {cluster for _, cluster in places} == set(range(5))
-    for place in places:
-        own = [trial for trial in trials if (trial.unit, trial.cluster) == place]
+    positions = {(trial.unit, trial.cluster) for trial in trials}
+    assert {cluster for _, cluster in positions} == set(range(5))
+    for position in positions:
+        own = [trial for trial in trials if (trial.unit, trial.cluster) == position]
         assert [trial.search for trial in own] == list(COMPARED)
         mmesh, cfh, areas, none, beam, optimal = own
         assert mmesh.visited < cfh.visited < areas.visited < none.visited

@@ -33,7 +33,7 @@ class SmallRange:
 
     @cached_property
     def counts(self) -> DataCounts:
-        """The data set's counts."""
+        """The dataset's counts."""
         lengths = [len(labels) for labels in self.sets]
         table = LabelSets(
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -138,7 +138,7 @@ def small_ranges(draw: st.DrawFn, most_concepts: int = 8) -> SmallRange:
     n = draw(st.integers(2, most_concepts))
     drawn = draw(st.sets(st.frozensets(st.integers(0, n - 1), max_size=4), min_size=1, max_size=14))
     present = sorted(frozenset().union(*drawn))
-    renamed = {concept: place for place, concept in enumerate(present)}
+    renamed = {concept: position for position, concept in enumerate(present)}
     sets = tuple(sorted((frozenset(renamed[c] for c in labels) for labels in drawn), key=sorted))
     totals = draw(st.tuples(*(st.integers(1, 12) for _ in sets)))
     hits = draw(st.tuples(*(st.integers(0, total) for total in totals)))

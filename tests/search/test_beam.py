@@ -119,9 +119,9 @@ def image(*label_sets: set[int]) -> LabelledPixels:
     return LabelledPixels([[frozenset(labels) for labels in label_sets]], (1, len(label_sets)))
 
 
-def where(pixels: LabelledPixels, *places: int) -> Mask:
+def where(pixels: LabelledPixels, *positions: int) -> Mask:
     in_range = np.zeros(len(pixels.pixels), dtype=np.bool_)
-    in_range[list(places)] = True
+    in_range[list(positions)] = True
     return in_range
 
 

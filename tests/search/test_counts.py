@@ -81,9 +81,9 @@ def test_pairs_are_counted_as_pixels(case: tuple[LabelledPixels, Mask]) -> None:
 def test_postings_are_the_sets_of_every_concept(case: tuple[LabelledPixels, Mask]) -> None:
     pixels, _ = case
     data = count_data(pixels.index())
-    for place, number in enumerate(pixels.numbers):
+    for position, number in enumerate(pixels.numbers):
         expected = [row for row, labels in enumerate(pixels.distinct) if number in labels]
-        assert data.postings.of(place).tolist() == expected
+        assert data.postings.of(position).tolist() == expected
 
 
 @given(pixels_in_range(), st.data())

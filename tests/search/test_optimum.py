@@ -112,7 +112,7 @@ def test_a_length_penalty_changes_what_is_best(small: SmallRange, penalty: float
     found = find_optimum(
         RangeCounts(small.counts, small.in_range), OptimumSettings(length_penalty=penalty)
     )
-    scores = [float(iou) * penalty**place for place, (iou, _) in enumerate(expected)]
+    scores = [float(iou) * penalty**position for position, (iou, _) in enumerate(expected)]
     # The same products, so the same rounding.
     assert found.score == max(scores)
     assert found.proven
@@ -125,14 +125,14 @@ def test_near_optima_are_all_formulas_within_the_tolerance(
 ) -> None:
     best = best_by_length(small, 3)[-1][0]
     assume(best > 0)
-    bar = float(best) * (1 - within)
+    threshold = float(best) * (1 - within)
     expected = {
         value
         for length in (1, 2, 3)
         for chain in all_chains(range(small.n_concepts), length)
-        if float(small.iou(value := holds(chain, small))) >= bar
+        if float(small.iou(value := holds(chain, small))) >= threshold
     }
-    found, more = near_optima(RangeCounts(small.counts, small.in_range), 3, bar)
+    found, more = near_optima(RangeCounts(small.counts, small.in_range), 3, threshold)
     assert more == 0
     assert len(found) == len(expected)
     assert {holds(formula.chain, small) for formula in found} == expected
