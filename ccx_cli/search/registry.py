@@ -104,9 +104,8 @@ def search_from_identity(identity: Mapping[str, Any], n_concepts: int) -> Strate
         if "space" in identity:
             space = SearchSpace.from_identity(identity["space"], n_concepts)
         made = make_search(identity["name"], identity, space)
-        known = made.identity()
-        # `ties` is how the run is stored; headers of older versions hold fewer parameters.
-        if any(known.get(key) != value for key, value in identity.items() if key != "ties"):
+        # `ties` says what is stored of what the search finds.
+        if made.identity() != {key: identity[key] for key in identity if key != "ties"}:
             raise ValueError(f"the search {identity['name']}")
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise UsageError(
