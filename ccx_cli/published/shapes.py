@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import BLOCK, ConceptIndex
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.published.shapes_kernel import Boxes, box_local_rows, shape_concepts, shape_mask
+from ccx_cli.published.shapes_kernel import Boxes, box_local_rows, shape_mask
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.threads import threads
@@ -121,17 +121,7 @@ def measure_mask(
     rectangles
         Find the largest rectangles too: that takes a pass over the pixels, the rest none.
     """
-    return MaskShapes(
-        *shape_mask(
-            index.maps,
-            index.offsets,
-            holds[index.local_sets],
-            index.local_totals,
-            shapes.local_boxes,
-            index.mask_shape[1],
-            rectangles,
-        )
-    )
+    return _measure(index, shapes.local_boxes, holds, rectangles)
 
 
 def measure_concepts(index: ConceptIndex) -> Shapes:
@@ -214,25 +204,34 @@ def _shard_name(span: tuple[int, int]) -> str:
     return f"images-{span[0]:06d}-{span[1]:06d}"
 
 
+def _measure(
+    index: ConceptIndex, local_boxes: Boxes, holds: NDArray[np.bool_], rectangles: bool
+) -> MaskShapes:
+    inside, width = holds[index.local_sets], index.mask_shape[1]
+    totals = index.local_totals
+    return MaskShapes(
+        *shape_mask(index.maps, index.offsets, inside, totals, local_boxes, width, rectangles)
+    )
+
+
 def _measure_block(index: ConceptIndex, span: tuple[int, int]) -> tuple[NDArray[np.generic], ...]:
     """Arrays of one shard, in the order of ``_KEYS``."""
-    start, stop = span
-    width = index.mask_shape[1]
-    rows = slice(index.offsets[start], index.offsets[stop])
-    offsets = index.offsets[start : stop + 1] - index.offsets[start]
-    local_boxes = box_local_rows(index.maps[start:stop], offsets, width)
-    indptr, concepts, *measured = shape_concepts(
-        index.maps[start:stop],
-        offsets,
-        index.local_sets[rows],
-        index.local_totals[rows],
-        local_boxes,
-        index.sets.indptr,
-        index.sets.labels,
-        len(index.concepts),
-        width,
-    )
-    return local_boxes, indptr, index.concepts[concepts], *measured
+    block = index.of_images(np.arange(*span))
+    local_boxes = box_local_rows(block.maps, block.offsets, block.mask_shape[1])
+    n_concepts = len(block.concepts)
+    areas = np.zeros((block.n_images, n_concepts), dtype=np.int32)
+    boxes = np.zeros((block.n_images, n_concepts, 4), dtype=np.int16)
+    rectangles = np.zeros_like(boxes)
+    for concept in range(n_concepts):
+        holds = np.zeros(len(block.sets), dtype=np.bool_)
+        holds[block.postings.of(concept)] = True
+        shapes = _measure(block, local_boxes, holds, rectangles=True)
+        areas[:, concept] = shapes.areas
+        boxes[:, concept], rectangles[:, concept] = shapes.boxes, shapes.rectangles
+    there = areas > 0
+    indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
+    labels = block.concepts[np.nonzero(there)[1]]
+    return local_boxes, indptr, labels, areas[there], boxes[there], rectangles[there]
 
 
 def _join(index: ConceptIndex, parts: Sequence[tuple[NDArray[np.generic], ...]]) -> Shapes:

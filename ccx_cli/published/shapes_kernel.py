@@ -1,8 +1,7 @@
 """The compiled passes over the pixels that find boxes and largest rectangles.
 
 Boxes and rectangles are half-open, ``(top, left, bottom, right)``, all zero where there is nothing.
-``maps``, ``offsets``, ``local_sets`` and the label sets are those of ``ConceptIndex``, for any
-stretch of its images.
+``maps`` and ``offsets`` are those of ``ConceptIndex``.
 """
 
 from __future__ import annotations
@@ -174,82 +173,3 @@ def shape_mask(
                     rectangles[image],
                 )
     return areas, boxes, rectangles
-
-
-@kernel
-def shape_concepts(
-    maps: Maps,
-    offsets: NDArray[np.int64],
-    local_sets: NDArray[np.int32],
-    local_totals: NDArray[np.int32],
-    local_boxes: Boxes,
-    indptr: NDArray[np.int64],
-    labels: NDArray[np.uint16],
-    n_concepts: int,
-    width: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.int32], Boxes, Boxes]:
-    """Measure every concept in every image that carries it; see ``ccx_cli.published.shapes``.
-
-    ``offsets`` starts at 0 and ``local_sets``, ``local_totals`` and ``local_boxes`` are the rows
-    that it names.
-    """
-    n_images = maps.shape[0]
-    seen = np.full(n_concepts, -1, dtype=np.int64)
-    starts_at = np.zeros(n_images + 1, dtype=np.int64)
-    most = 0
-    for image in range(n_images):
-        count = 0
-        for row in range(offsets[image], offsets[image + 1]):
-            for entry in range(indptr[local_sets[row]], indptr[local_sets[row] + 1]):
-                if seen[labels[entry]] != image:
-                    seen[labels[entry]] = image
-                    count += 1
-        starts_at[image + 1] = starts_at[image] + count
-        most = max(most, count * (offsets[image + 1] - offsets[image]))
-    n_rows = starts_at[-1]
-    concepts = np.empty(n_rows, dtype=np.uint16)
-    areas = np.zeros(n_rows, dtype=np.int32)
-    boxes = np.zeros((n_rows, 4), dtype=np.int16)
-    rectangles = np.zeros((n_rows, 4), dtype=np.int16)
-    position_of = np.empty(n_concepts, dtype=np.int64)
-    inside = np.empty(most, dtype=np.bool_)
-    heights = np.empty(width + 1, dtype=np.int64)
-    starts = np.empty(width + 1, dtype=np.int64)
-    levels = np.empty(width + 1, dtype=np.int64)
-    seen[:] = -1
-    for image in range(n_images):
-        first, n_local = starts_at[image], offsets[image + 1] - offsets[image]
-        count = 0
-        for row in range(offsets[image], offsets[image + 1]):
-            for entry in range(indptr[local_sets[row]], indptr[local_sets[row] + 1]):
-                if seen[labels[entry]] != image:
-                    seen[labels[entry]] = image
-                    concepts[first + count] = labels[entry]
-                    count += 1
-        concepts[first : first + count] = np.sort(concepts[first : first + count])
-        for position in range(count):
-            position_of[concepts[first + position]] = position
-        inside[: count * n_local] = False
-        for row in range(offsets[image], offsets[image + 1]):
-            box = local_boxes[row]
-            for entry in range(indptr[local_sets[row]], indptr[local_sets[row] + 1]):
-                position = position_of[labels[entry]]
-                areas[first + position] += local_totals[row]
-                grow_box(boxes[first + position], box[0], box[1], box[2] - box[0], box[3] - box[1])
-                inside[position * n_local + row - offsets[image]] = True
-        for position in range(count):
-            box = boxes[first + position]
-            if areas[first + position] == overlap(box, box):
-                rectangles[first + position] = box
-                continue
-            find_largest_rectangle(
-                inside[position * n_local : (position + 1) * n_local],
-                maps[image],
-                width,
-                box,
-                heights,
-                starts,
-                levels,
-                rectangles[first + position],
-            )
-    return starts_at, concepts, areas, boxes, rectangles
