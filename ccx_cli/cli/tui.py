@@ -61,9 +61,9 @@ def tui(
     start = find_run(roots.results, run_name).directory if asked else None
 
     from ccx_cli.tui.app import CcxApp
-    from ccx_cli.tui.terminal_graphics import ask_terminal
+    from ccx_cli.tui.pictures import find_graphics
 
-    ask_terminal()
+    find_graphics()
     app = CcxApp(roots, start, unit)
     app.run()
     if threading.active_count() > 1:

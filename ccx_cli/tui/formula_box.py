@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on
@@ -17,11 +18,13 @@ from textual.widgets import Input, Static
 
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.printable import printable
-from ccx_cli.tui.looking import Trial, UnitLook, try_formula
 from ccx_cli.tui.reading import OpenRun
-from ccx_cli.tui.view import Answer, in_thread
+from ccx_cli.tui.view import read_in_thread
 
-_PAUSE = 0.12
+if TYPE_CHECKING:
+    from ccx_cli.tui.unit_data import Trial, UnitData
+
+_DELAY = 0.12
 _BEFORE_NAME = re.compile(r"[(|&~!]|\b(?:and|or|not)\b", re.IGNORECASE)
 _QUOTE = re.compile(r'(?<!\\)"')
 
@@ -36,27 +39,24 @@ def completed(text: str, names: Iterable[str]) -> str | None:
     names
         Of concepts; the first that fits is taken.
     """
-    quotes = [found.end() for found in _QUOTE.finditer(text)]
+    quotes = [match.end() for match in _QUOTE.finditer(text)]
     quote = '"' if len(quotes) % 2 else ""
-    ends = quotes if quote else [found.end() for found in _BEFORE_NAME.finditer(text)]
-    begun = text[ends[-1] if ends else 0 :].lstrip()
-    if not begun or (quotes and not quote and quotes[-1] > len(text) - len(begun)):
+    starts = quotes if quote else [match.end() for match in _BEFORE_NAME.finditer(text)]
+    typed = text[starts[-1] if starts else 0 :].lstrip()
+    if not typed or (quotes and not quote and quotes[-1] > len(text) - len(typed)):
         return None
-    folded = begun.casefold()
+    folded = typed.casefold()
     for name in names:
-        if name.casefold().startswith(folded) and len(name) > len(begun):
-            needs_quotes = quoted(name) != name and not all(map(_is_plain, name.split()))
+        if name.casefold().startswith(folded) and len(name) > len(typed):
+            words = name.split()
+            needs_quotes = quoted(name) != name and any(quoted(word) != word for word in words)
             if quote or not needs_quotes:
-                return text + name[len(begun) :] + quote
+                return text + name[len(typed) :] + quote
     return None
 
 
-def _is_plain(word: str) -> bool:
-    return quoted(word) == word
-
-
 class NameSuggester(Suggester):
-    """Completes names of concepts, those on most pixels first."""
+    """Completes names of concepts, those in most images first."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -68,116 +68,108 @@ class NameSuggester(Suggester):
 
 
 class FormulaBox(Vertical):
-    """One line to type in and one that says what comes of it."""
+    """One line to type in and one that says what the formula is."""
 
     DEFAULT_CSS = """
     FormulaBox { height: auto; }
-    FormulaBox > #told {
+    FormulaBox > #verdict {
         height: auto;
         max-height: 3;
         display: none;
         padding: 0 1;
         color: $text-muted;
     }
-    FormulaBox > #told.-wrong { color: $text-warning; }
+    FormulaBox > #verdict.-error { color: $text-warning; }
     """
 
+    @dataclass
     class Tried(Message):
         """A formula was scored; ``None`` if there is none any more."""
 
-        def __init__(self, trial: Trial | None) -> None:
-            super().__init__()
-            self.trial = trial
+        trial: Trial | None
 
     def __init__(self, run: OpenRun) -> None:
         super().__init__()
         self._run = run
-        self._look: Callable[[], UnitLook | None] = lambda: None
-        self._pause: Timer | None = None
+        self._unit: UnitData | None = None
+        self._delay: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the box."""
         yield Input(id="formula", compact=True)
-        yield Static("", id="told")
+        yield Static("", id="verdict")
 
-    def on_answer(self, answer: Answer[Any]) -> None:
-        """Take what a thread has read."""
-        answer.stop()
-        answer.deliver()
+    @property
+    def box(self) -> Input:
+        """The line to type in."""
+        return self.query_one("#formula", Input)
 
-    def ask_about(self, look: Callable[[], UnitLook | None]) -> None:
-        """Score what is typed on another unit, which ``look`` gives once it is read."""
-        self._look = look
+    def set_unit(self, unit: UnitData | None) -> None:
+        """Score what is typed on another unit, ``None`` until that is read."""
+        self._unit = unit
         self._score()
 
-    def give_example(self, formula: str | None) -> None:
-        """Say in the empty box what it is for, with a formula of names that there are."""
-        such_as = f", such as {formula}" if formula else ""
-        self.query_one("#formula", Input).placeholder = f"f: try a formula{such_as}"
+    def show_example(self, formula: str | None) -> None:
+        """Say in the empty box what it is for, with a formula of known names."""
+        example = f", such as {formula}" if formula else ""
+        self.box.placeholder = f"f: try a formula{example}"
 
-    def suggest(self) -> None:
-        """Get the names to complete, once the concept index is there."""
-
-        def names(_: Callable[[], bool]) -> list[str]:
-            index = self._run.index
-            pixels = index.images_with()
-            order = sorted(range(len(pixels)), key=lambda place: -int(pixels[place]))
-            return [printable(index.labels[place].name) for place in order]
-
-        in_thread(self, names, self._take_names, lambda _: None, "names")
+    def read_names(self) -> None:
+        """Read the names to complete."""
+        read_in_thread(
+            self,
+            lambda _: self._run.concept_names(),
+            self._take_names,
+            lambda _: None,
+            "names",
+        )
 
     def _take_names(self, names: list[str]) -> None:
-        self.query_one("#formula", Input).suggester = NameSuggester(names)
+        self.box.suggester = NameSuggester(names)
 
-    @on(Input.Changed, "#formula")
-    def _type(self, event: Input.Changed) -> None:
+    @on(Input.Changed)
+    def _wait(self, event: Input.Changed) -> None:
         event.stop()
-        if self._pause is not None:
-            self._pause.stop()
-        self._pause = self.set_timer(_PAUSE, self._score)
+        if self._delay is not None:
+            self._delay.stop()
+        self._delay = self.set_timer(_DELAY, self._score)
 
-    @on(Input.Submitted, "#formula")
-    def _submit(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._score()
-
-    def _score(self) -> None:
-        text = self.query_one("#formula", Input).value
+    @on(Input.Submitted)
+    def _score(self, event: Input.Submitted | None = None) -> None:
+        if event is not None:
+            event.stop()
+        text, unit, run = self.box.value, self._unit, self._run
         if not text.strip():
             self.workers.cancel_group(self, "score")
-            self._tell(Text(""))
+            self._show_verdict("")
             self.post_message(self.Tried(None))
-            return
-        look = self._look()
-        if look is None:
-            self._tell(Text("waits for the unit to be read ..."))
-            return
-        run = self._run
-        in_thread(
-            self,
-            lambda _: try_formula(text, run.vocabulary(), look),
-            self._take,
-            self._refuse,
-            "score",
-        )
+        elif unit is None:
+            self._show_verdict("waits for the unit to be read ...")
+        else:
+            read_in_thread(
+                self,
+                lambda _: unit.try_formula(text, run.vocabulary()),
+                self._take,
+                self._show_error,
+                "score",
+            )
 
     def _take(self, trial: Trial) -> None:
         if trial.unseen:
-            told = Text(f"No pixel carries {' or '.join(trial.unseen)}.")
+            self._show_verdict(f"No pixel carries {' or '.join(trial.unseen)}.")
         elif trial.same_as:
             ranges = " and ".join(map(str, trial.same_as))
-            told = Text(f"The same pixels as what was found for range {ranges}.")
+            self._show_verdict(f"The same pixels as the formula found for range {ranges}.")
         else:
-            told = Text.assemble("Scored as ", (trial.text, "bold"))
-        self._tell(told)
+            self._show_verdict(Text.assemble("Scored as ", (trial.text, "bold")))
         self.post_message(self.Tried(trial))
 
-    def _refuse(self, sentence: str) -> None:
-        self._tell(Text(printable(sentence)), wrong=True)
+    def _show_error(self, sentence: str) -> None:
+        self._show_verdict(printable(sentence), is_error=True)
         self.post_message(self.Tried(None))
 
-    def _tell(self, text: Text, *, wrong: bool = False) -> None:
-        told = self.query_one("#told", Static)
-        told.update(text)
-        told.display = bool(text)
-        told.set_class(wrong, "-wrong")
+    def _show_verdict(self, text: str | Text, *, is_error: bool = False) -> None:
+        verdict = self.query_one("#verdict", Static)
+        verdict.update(text if isinstance(text, Text) else Text(text))
+        verdict.display = bool(text)
+        verdict.set_class(is_error, "-error")

@@ -1,18 +1,53 @@
-"""A unit's activations as bars, coloured by the range they fall in, on a logarithmic scale."""
+"""A unit's activations as bars, colored by the range they fall in, on a logarithmic scale."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.text import Text
 from textual.widget import Widget
 
 from ccx_cli.store.lines import Record
-from ccx_cli.tui.looking import ActivationHistogram
-from ccx_cli.tui.theme import plain, range_color
+from ccx_cli.tui.record_text import short_number
+from ccx_cli.tui.theme import range_color
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class ActivationHistogram:
+    """How often a unit's activation takes which value, in bins fine enough for any terminal.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the axis.
+    cumulative
+        ``(n_bins + 1,)`` int64, activations below each edge.
+    zeros
+        Activations that are zero and left out, as after a ReLU.
+    """
+
+    low: float
+    high: float
+    cumulative: NDArray[np.int64]
+    zeros: int
+
+    def columns(self, width: int) -> NDArray[np.float64]:
+        """Count by column of a drawing, ``(width,)`` float64."""
+        edges = np.linspace(0, len(self.cumulative) - 1, width + 1)
+        return np.diff(np.interp(edges, np.arange(len(self.cumulative)), self.cumulative))
+
+    def column_of(self, value: float | None, width: int, *, above: bool = False) -> int:
+        """Return the column in which a value falls; an open end is the axis's own."""
+        if value is None:
+            return width - 1 if above else 0
+        column = int((value - self.low) / (self.high - self.low) * width)
+        return min(max(column, 0), width - 1)
 
 
 class Histogram(Widget):
@@ -26,36 +61,36 @@ class Histogram(Widget):
         super().__init__()
         self._histogram: ActivationHistogram | None = None
         self._records: Sequence[Record] = ()
-        self._chosen: int | None = None
-        self._instead = ""
+        self._selected: int | None = None
+        self._otherwise = ""
 
     def show(
         self,
         histogram: ActivationHistogram | None,
         records: Sequence[Record],
-        instead: str = "never fires",
+        otherwise: str = "never fires",
     ) -> None:
-        """Show a unit's; without a histogram the text ``instead``."""
-        self._histogram, self._records, self._instead = histogram, records, instead
+        """Show a unit's; without a histogram the text ``otherwise``."""
+        self._histogram, self._records, self._otherwise = histogram, records, otherwise
         self.refresh()
 
-    def choose(self, cluster: int | None) -> None:
+    def select(self, cluster: int | None) -> None:
         """Make one range stand out."""
-        self._chosen = cluster
+        self._selected = cluster
         self.refresh()
 
     def render(self) -> Text:
         """Draw the bars."""
         width, height = self.size
         if self._histogram is None or height < 3 or width < 10:
-            return Text(self._instead, style="dim italic")
-        return draw_histogram(self._histogram, self._records, self._chosen, width, height)
+            return Text(self._otherwise, style="dim italic")
+        return draw_histogram(self._histogram, self._records, self._selected, width, height)
 
 
 def draw_histogram(
     histogram: ActivationHistogram,
     records: Sequence[Record],
-    chosen: int | None,
+    selected: int | None,
     width: int,
     height: int,
 ) -> Text:
@@ -66,65 +101,38 @@ def draw_histogram(
     histogram
         The counts.
     records
-        Those with a range give the colours.
-    chosen
+        Those with a range give the colors.
+    selected
         The cluster that stands out; ``None`` for all alike.
     width, height
         In cells.
     """
     counts = histogram.columns(width)
     bars = height - 2
-    most = math.log1p(float(counts.max()))
-    eighths = [math.ceil(math.log1p(float(count)) / most * bars * 8) for count in counts]
-    owner = _owners(histogram, records, width)
+    tallest = math.log1p(float(counts.max()))
+    eighths = [math.ceil(math.log1p(float(count)) / tallest * bars * 8) for count in counts]
+    styles, numbers = ["dim"] * width, [" "] * width
+    for record in records:
+        cluster, (lower, upper) = record["cluster"], record["range"]
+        first = histogram.column_of(lower, width)
+        last = histogram.column_of(upper, width, above=True)
+        color = range_color(cluster, record["num_ranges"])
+        style = color if selected in {None, cluster} else f"dim {color}"
+        styles[first : last + 1] = [style] * (last + 1 - first)
+        for column, digit in enumerate(str(cluster), start=(first + last + 1) // 2):
+            if column < width:
+                numbers[column] = digit
     text = Text(no_wrap=True)
     for line in range(bars):
         floor = (bars - 1 - line) * 8
-        for column, high in enumerate(eighths):
-            text.append(_EIGHTHS[min(max(high - floor, 0), 8)], _style(owner[column], chosen))
+        for height_in_eighths, style in zip(eighths, styles, strict=True):
+            text.append(_EIGHTHS[min(max(height_in_eighths - floor, 0), 8)], style)
         text.append("\n")
-    numbers = [" "] * width
-    for record in records:
-        middle = owner_middle(owner, record["cluster"])
-        if middle is not None:
-            for place, letter in enumerate(str(record["cluster"])):
-                if middle + place < width:
-                    numbers[middle + place] = letter
-    for column, letter in enumerate(numbers):
-        text.append(letter, _style(owner[column], chosen))
-    left, right = plain(histogram.low), plain(histogram.high)
-    most_said = f"at most {int(counts.max()):,} in a bar, log scale"
-    zeros = f", {histogram.zeros:,} zeros left out" if histogram.zeros else ""
-    room = width - len(left) - len(right) - 2
-    middle_text = most_said + zeros if len(most_said + zeros) <= room else most_said
-    if len(middle_text) > room:
-        middle_text = ""
-    text.append("\n").append(f"{left} {middle_text.center(room)} {right}"[:width], style="dim")
-    return text
-
-
-def owner_middle(owner: Sequence[tuple[int, int] | None], cluster: int) -> int | None:
-    """Return the middle one of the columns that belong to a range."""
-    own = [column for column, each in enumerate(owner) if each is not None and each[0] == cluster]
-    return own[len(own) // 2] if own else None
-
-
-def _owners(
-    histogram: ActivationHistogram, records: Sequence[Record], width: int
-) -> list[tuple[int, int] | None]:
-    """Give every column the range, and how many there are, that its middle lies in."""
-    owner: list[tuple[int, int] | None] = [None] * width
-    for record in records:
-        lower, upper = record["range"]
-        first = histogram.column_of(lower, width)
-        last = histogram.column_of(upper, width, above=True)
-        for column in range(first, last + 1):
-            owner[column] = record["cluster"], record["num_ranges"]
-    return owner
-
-
-def _style(owner: tuple[int, int] | None, chosen: int | None) -> str:
-    if owner is None:
-        return "dim"
-    color = range_color(*owner)
-    return color if chosen is None or chosen == owner[0] else f"dim {color}"
+    for digit, style in zip(numbers, styles, strict=True):
+        text.append(digit, style)
+    low, high = short_number(histogram.low), short_number(histogram.high)
+    free = width - len(low) - len(high) - 2
+    scale = f"tallest bar {int(counts.max()):,}, log scale"
+    zeros = f", {histogram.zeros:,} zeros omitted" if histogram.zeros else ""
+    label = next((each for each in (scale + zeros, scale) if len(each) <= free), "")
+    return text.append("\n").append(f"{low} {label.center(free)} {high}"[:width], style="dim")

@@ -1,32 +1,96 @@
-"""Pictures side by side, as many as there is room for."""
+"""A picture in the terminal: real where the terminal draws pictures, else in half blocks."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
-from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Container, Grid, Vertical
-from textual.message import Message
+from textual.containers import Container
+from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Static
 
-from ccx_cli.tui.drawing import Drawn, Layers, PictureList, Shape, try_to_draw
-from ccx_cli.tui.half_blocks import HalfBlocks, fitted
-from ccx_cli.tui.terminal_graphics import graphics_widget, has_graphics
-from ccx_cli.tui.view import Answer, in_thread
+from ccx_cli.tui.drawing import Drawn, Overlay, PictureList, Pixels, Shape, legend
 
-Pixels = NDArray[np.uint8]
-_MOST_FRAMES = 12
+# Makes a widget whose attribute ``image`` takes a PIL image, where the terminal draws pictures.
+_graphics: list[Callable[[], Any]] = []
+
+
+def find_graphics() -> None:
+    """Find out whether the terminal draws pictures; call it before the application starts.
+
+    Without the package textual-image, or with ``NO_COLOR``, half blocks do.
+    """
+    _graphics.clear()
+    if os.environ.get("NO_COLOR"):
+        return
+    try:
+        # Here, since an optional package is imported, which asks the terminal meanwhile.
+        from textual_image.renderable import Image as Best
+        from textual_image.renderable import SixelImage, TGPImage
+        from textual_image.widget import Image as Graphics
+    except ImportError:
+        return
+    if Best in (SixelImage, TGPImage):
+        _graphics.append(Graphics)
+
+
+class HalfBlocks(Widget):
+    """A picture in cells of two pixels, the upper half drawn over the lower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strips: list[Strip] = []
+
+    def show(self, pixels: Pixels | None) -> None:
+        """Show ``(height, width, 3)`` uint8; nothing for ``None``."""
+        self.strips = [] if pixels is None else half_block_strips(pixels)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of cells."""
+        strip = self.strips[y] if y < len(self.strips) else Strip([])
+        return strip.adjust_cell_length(self.size.width, self.rich_style)
+
+
+def half_block_strips(pixels: Pixels) -> list[Strip]:
+    """Draw a picture with two rows of pixels a line; an odd last row is left out."""
+    rows = pixels[: len(pixels) // 2 * 2].tolist()
+    return [
+        Strip([Segment("▀", _style(*above, *below)) for above, below in zip(*pair, strict=True)])
+        for pair in zip(rows[::2], rows[1::2], strict=True)
+    ]
+
+
+@lru_cache(maxsize=1 << 15)
+def _style(r: int, g: int, b: int, below_r: int, below_g: int, below_b: int) -> Style:
+    return Style(color=Color.from_rgb(r, g, b), bgcolor=Color.from_rgb(below_r, below_g, below_b))
+
+
+def fitted(shape: Shape, columns: int, lines: int) -> Shape:
+    """Return the ``(height, width)`` in pixels at which a picture fills so many cells, undistorted.
+
+    Parameters
+    ----------
+    shape
+        ``(height, width)`` of the picture.
+    columns, lines
+        Of cells, which are twice as high as wide.
+    """
+    scale = min(columns / shape[1], 2 * lines / shape[0])
+    height = max(round(shape[0] * scale) // 2 * 2, 2)
+    return height, max(round(shape[1] * scale), 1)
 
 
 class Picture(Container):
-    """One picture in the cells there are."""
+    """One picture, as large as its cells allow."""
 
     DEFAULT_CSS = """
     Picture { width: 1fr; height: 1fr; }
@@ -35,232 +99,30 @@ class Picture(Container):
 
     def compose(self) -> ComposeResult:
         """Lay out the picture."""
-        yield graphics_widget() if has_graphics() else HalfBlocks()
+        yield _graphics[0]() if _graphics else HalfBlocks()
 
     def show(self, pixels: Pixels | None) -> None:
         """Show ``(height, width, 3)`` uint8, or nothing."""
-        shown = next(iter(self.children), None)
-        if shown is None:  # closed before it was laid out
-            return
-        if isinstance(shown, HalfBlocks):
-            shown.show(pixels)
-            return
-        from PIL import Image
-
-        height, width = (1, 1) if pixels is None else pixels.shape[:2]
-        rows, columns = cells_of((height, width), self.size.width, self.size.height)
-        shown.styles.width, shown.styles.height = columns, rows
-        shown.image = None if pixels is None else Image.fromarray(pixels)  # type: ignore[attr-defined]
+        for shown in self.children:  # none if it was closed before it was laid out
+            if isinstance(shown, HalfBlocks):
+                shown.show(pixels)
+                continue
+            height, width = (1, 1) if pixels is None else pixels.shape[:2]
+            columns, lines = self.size
+            height, width = fitted((height, width), max(columns, 1), max(lines, 1))
+            shown.styles.width, shown.styles.height = width, height // 2
+            shown.image = None if pixels is None else Image.fromarray(pixels)  # type: ignore[attr-defined]
 
 
-def cells_of(shape: Shape, columns: int, lines: int) -> tuple[int, int]:
-    """Return the lines and columns that a picture fills."""
-    height, width = fitted(shape, max(columns, 1), max(lines, 1))
-    return height // 2, width
+def draw(pictures: PictureList, position: int, overlay: Overlay, columns: int, lines: int) -> Drawn:
+    """Draw a picture for so many cells."""
+
+    def fit(shape: Shape) -> Shape:
+        return shape if _graphics else fitted(shape, columns, lines)
+
+    return pictures.draw(position, overlay, fit, fine=bool(_graphics))
 
 
-def size_to_draw(columns: int, lines: int) -> Callable[[Shape], Shape]:
-    """Return what gives the size to draw a picture at, for so many cells."""
-    if has_graphics():
-        return lambda shape: shape
-    return lambda shape: fitted(shape, columns, lines)
-
-
-class Frame(Vertical):
-    """A picture and its caption; a click opens it."""
-
-    DEFAULT_CSS = """
-    Frame { height: auto; width: 1fr; }
-    Frame > .caption { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-    Frame:hover > .caption { color: $text; background: $foreground 8%; }
-    """
-
-    class Clicked(Message):
-        """The picture is asked for."""
-
-        def __init__(self, place: int) -> None:
-            super().__init__()
-            self.place = place
-
-    def __init__(self, place: int, lines: int) -> None:
-        super().__init__()
-        self._place, self._lines = place, lines
-
-    def compose(self) -> ComposeResult:
-        """Lay out the frame."""
-        picture = Picture()
-        picture.styles.height = self._lines
-        yield picture
-        yield Static("", classes="caption")
-
-    def show(self, drawn: Drawn) -> None:
-        """Show a picture."""
-        for picture in self.query(Picture):
-            picture.show(drawn.pixels)
-        for line in self.query(".caption").results(Static):
-            line.update(Text(drawn.caption))
-
-    def on_click(self) -> None:
-        """Ask for the picture alone."""
-        self.post_message(self.Clicked(self._place))
-
-
-@dataclass(frozen=True, slots=True)
-class Raster:
-    """How square pictures are laid out: each ``side`` cells wide and half as many lines high."""
-
-    rows: int
-    columns: int
-    side: int
-
-    @property
-    def lines(self) -> int:
-        """Lines of a picture, without its caption."""
-        return (self.side + 1) // 2
-
-
-def lay_out(width: int, height: int) -> Raster:
-    """Lay out square pictures, two cells wide for each line, with a caption under each.
-
-    Three to twelve that cover most of the room, each wide enough to be made out; fewer, or
-    narrower ones, where there is no such way.
-    """
-    for least_side, least_count in ((20, 3), (16, 2), (8, 2)):
-        best, covered = Raster(1, 1, max(min(width, 2 * (height - 1)), 2)), 0
-        for rows in range(1, height // 3 + 1):
-            lines = height // rows - 1
-            for columns in range(1, width // 4 + 1):
-                side = min((width + 2) // columns - 2, 2 * lines)
-                count = rows * columns
-                area = count * side * side
-                if side >= least_side and least_count <= count <= _MOST_FRAMES and area > covered:
-                    best, covered = Raster(rows, columns, side), area
-        if covered:
-            break
-    return best
-
-
-class Gallery(Widget):
-    """A page of pictures, drawn in a thread; a new list or size makes the old one forgotten."""
-
-    DEFAULT_CSS = """
-    Gallery { height: 1fr; width: 1fr; }
-    Gallery > Grid { grid-gutter: 0 2; height: 1fr; }
-    """
-
-    class Opened(Message):
-        """A picture was asked for alone."""
-
-        def __init__(self, pictures: PictureList, place: int, layers: Layers) -> None:
-            super().__init__()
-            self.pictures, self.place, self.layers = pictures, place, layers
-
-    class Shown(Message):
-        """The pictures are there; ``trouble`` says why one of them is not, ``""`` if all are."""
-
-        def __init__(self, trouble: str) -> None:
-            super().__init__()
-            self.trouble = trouble
-
-    class PageShown(Message):
-        """Which pictures come into sight."""
-
-        def __init__(self, first: int, last: int, total: int) -> None:
-            super().__init__()
-            self.first, self.last, self.total = first, last, total
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pictures: PictureList | None = None
-        self._first = 0
-        self._raster = Raster(0, 0, 0)
-        self.over = Layers.BOTH
-
-    def compose(self) -> ComposeResult:
-        """Lay out the gallery; frames come with the size."""
-        yield Grid()
-
-    def on_answer(self, answer: Answer[Any]) -> None:
-        """Take what a thread has drawn."""
-        answer.stop()
-        answer.deliver()
-
-    def show(self, pictures: PictureList | None) -> None:
-        """Show the first page of a list."""
-        self._pictures, self._first = pictures, 0
-        self._draw()
-
-    def draw_over(self, layers: Layers) -> None:
-        """Draw other things over the pictures."""
-        self.over = layers
-        self._draw()
-
-    def turn(self, pages: int) -> None:
-        """Show the next page, or, for -1, the one before."""
-        page = self._raster.rows * self._raster.columns
-        total = 0 if self._pictures is None else len(self._pictures.places)
-        first = self._first + pages * page
-        if 0 <= first < total:
-            self._first = first
-            self._draw()
-
-    async def on_resize(self, event: events.Resize) -> None:
-        """Make as many frames as there is room for."""
-        raster = lay_out(event.size.width, event.size.height)
-        if raster == self._raster:
-            return
-        grid = self.query_one(Grid)
-        await grid.remove_children()
-        grid.styles.grid_size_columns = raster.columns
-        grid.styles.grid_size_rows = raster.rows
-        grid.styles.width = raster.columns * (raster.side + 2) - 2
-        grid.styles.height = raster.rows * (raster.lines + 1)
-        frames = [Frame(place, raster.lines) for place in range(raster.rows * raster.columns)]
-        await grid.mount_all(frames)
-        self._raster = raster
-        self._draw()
-
-    def _draw(self) -> None:
-        pictures, raster, layers = self._pictures, self._raster, self.over
-        page = raster.rows * raster.columns
-        if not page:
-            return
-        if pictures is None or not pictures.places:
-            self._fill([])
-            self.post_message(self.PageShown(0, 0, 0))
-            return
-        first = self._first
-        last = min(first + page, len(pictures.places))
-        fit = size_to_draw(raster.side, raster.lines)
-
-        def draw(wanted: Callable[[], bool]) -> list[Drawn]:
-            drawn: list[Drawn] = []
-            for which in range(first, last):
-                if not wanted():
-                    break
-                drawn.append(try_to_draw(pictures, which, layers, fit, fine=has_graphics()))
-            return drawn
-
-        in_thread(self, draw, self._take, self._refuse, "draw")
-        self.post_message(self.PageShown(first + 1, last, len(pictures.places)))
-
-    def _fill(self, drawn: list[Drawn]) -> None:
-        for place, frame in enumerate(self.query(Frame)):
-            frame.show(drawn[place] if place < len(drawn) else Drawn(None, ""))
-
-    def _take(self, drawn: list[Drawn]) -> None:
-        self._fill(drawn)
-        self.post_message(self.Shown(next((each.trouble for each in drawn if each.trouble), "")))
-
-    def _refuse(self, sentence: str) -> None:
-        self._take([Drawn(None, "", sentence)])
-
-    @on(Frame.Clicked)
-    def _open(self, message: Frame.Clicked) -> None:
-        message.stop()
-        self.open(message.place)
-
-    def open(self, place: int = 0) -> None:
-        """Ask for a picture of the page alone."""
-        if self._pictures is not None and self._first + place < len(self._pictures.places):
-            self.post_message(self.Opened(self._pictures, self._first + place, self.over))
+def shown_legend(overlay: Overlay) -> Text:
+    """Say what is drawn over the pictures."""
+    return legend(overlay, fine=bool(_graphics))

@@ -1,4 +1,4 @@
-"""Stored runs as the views read them, in threads: every method here may take a while."""
+"""Stored runs as the screens read them, in threads: every method here may take a while."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import DamagedDataError
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
+from ccx_cli.runs.results import HEADER, LINES, ResultsRun
+from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.locks import is_being_written
+from ccx_cli.store.paths import Roots
 
 if TYPE_CHECKING:
-    from ccx_cli.formulas.parse import Vocabulary
-    from ccx_cli.runs.viewed import ViewedRun
-    from ccx_cli.store.paths import Roots
-    from ccx_cli.tui.looking import UnitLook
+    from ccx_cli.tui.drawing import PictureList
+    from ccx_cli.tui.unit_data import UnitData
 
 _UNIT = re.compile(rb'^\{"unit": ?(\d+)', re.MULTILINE)
-_KEPT_LOOKS = 4
-HEADER, LINES = "header.json", "explanations.jsonl"
+_KEPT_UNITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _changed(directory: Path) -> float:
 
 
 class OpenRun:
-    """A run and what was read for it so far; threads may ask side by side.
+    """A run and what was read for it so far; threads may ask in parallel.
 
     Attributes
     ----------
@@ -134,98 +135,108 @@ class OpenRun:
         # What the caches are read through: they stay in memory while only lines are added.
         self._source = view
         self._lock = RLock()
-        self._looks: OrderedDict[int, UnitLook] = OrderedDict()
+        self._units: OrderedDict[int, UnitData] = OrderedDict()
         self._stamp = stamp
 
     @classmethod
     def read(cls, directory: Path, roots: Roots) -> OpenRun:
         """Read a run's header and lines, as far as they can be read."""
-        from ccx_cli.runs.results import ResultsRun
-        from ccx_cli.runs.viewed import view_run
-
         # Before the files: what is added while they are read is read next time.
         stamp = _stamp(directory)
         return cls(view_run(ResultsRun(directory, {}), roots), stamp)
 
-    def read_again(self, *, always: bool = False) -> bool:
-        """Read the lines again if the files have changed; tell whether they were read."""
-        from ccx_cli.runs.results import ResultsRun
-        from ccx_cli.runs.viewed import view_run
-
+    def read_again(self, *, always: bool = False) -> None:
+        """Read the lines again if the files have changed."""
         with self._lock:
             stamp = _stamp(self.view.directory)
             if stamp == self._stamp and not always:
-                return False
+                return
             self._stamp = stamp
-            was = self.view
-            self.view = view_run(ResultsRun(was.directory, {}), was.roots)
-            if always or self.view.identity != was.identity:
+            before = self.view
+            self.view = view_run(ResultsRun(before.directory, {}), before.roots)
+            if always or self.view.identity != before.identity:
                 self._source = self.view
-                self._looks.clear()
-            return True
+                self._units.clear()
 
     def categories(self) -> dict[int, str]:
-        """Label number to category; raises ``CcxError`` without the data set."""
+        """Label number to category; raises ``CcxError`` without the dataset."""
         with self._lock:
-            return {label.number: printable(label.category) for label in self.dataset.labels}
+            return {
+                label.number: printable(label.category) for label in self._source.dataset.labels
+            }
 
     def vocabulary(self) -> Vocabulary:
-        """Names that a formula may use; raises ``CcxError`` without the data set."""
-        from ccx_cli.formulas.parse import Vocabulary
+        """Names that a formula may use; raises ``CcxError`` without the dataset."""
+        with self._lock:
+            return Vocabulary({label.number: label.name for label in self._source.dataset.labels})
+
+    def concept_names(self) -> list[str]:
+        """Names of the concepts, those in most images first; raises ``CcxError`` if unknown."""
+        with self._lock:
+            index = self._source.index
+            images = index.images_with()
+            return [printable(index.labels[n].name) for n in (-images).argsort(kind="stable")]
+
+    def images_with_concepts(self) -> dict[int, int]:
+        """Label number to number of images; raises ``CcxError`` without the concept index."""
+        with self._lock:
+            index = self._source.index
+            return dict(zip(index.concepts.tolist(), index.images_with().tolist(), strict=True))
+
+    def pictures_of_concept(self, number: int) -> PictureList:
+        """Choose images with a concept; raises ``CcxError`` without the concept index."""
+        # Here, since numba takes long to import: see ``unit_data``.
+        from ccx_cli.tui.unit_data import pictures_of_concept
 
         with self._lock:
-            return Vocabulary({label.number: label.name for label in self.dataset.labels})
+            return pictures_of_concept(self._source.dataset, self._source.index, number)
 
-    @property
-    def dataset(self) -> Any:
-        """The labelled images; raises ``CcxError`` if they are gone."""
-        with self._lock:
-            return self._source.dataset
-
-    @property
-    def index(self) -> Any:
-        """The concept index; raises ``CcxError`` if it is gone."""
-        with self._lock:
-            return self._source.index
-
-    def look(self, unit: int, wanted: Callable[[], bool] = lambda: True) -> UnitLook | None:
-        """Read one unit's maps and count its pixels; ``None`` if nobody wants it any more.
+    def read_unit(self, unit: int, is_wanted: Callable[[], bool] = lambda: True) -> UnitData | None:
+        """Read one unit's maps and count its pixels; ``None`` if it is not wanted any more.
 
         Raises
         ------
         CcxError
-            If the data set, the concept index or the activations are not there.
+            If the dataset, the concept index or the activations are not there.
         """
-        from ccx_cli.tui.looking import look_closely
+        # Here, since numba takes long to import: see ``unit_data``.
+        from ccx_cli.tui.unit_data import read_unit
 
         with self._lock:
-            if not wanted():
+            if not is_wanted():
                 return None
             records = self.view.units.get(unit, [])
-            known = self._looks.get(unit)
+            known = self._units.get(unit)
             if known is not None and len(known.images.records) == sum(
                 record["range"] is not None for record in records
             ):
-                self._looks.move_to_end(unit)
+                self._units.move_to_end(unit)
                 return known
-            activations = self._source.activations
-            if unit >= activations.units:
+            source = self._source
+            if unit >= source.activations.units:
                 raise DamagedDataError(
                     f"{self.view.name} has lines of unit {unit}, but its activations have "
-                    f"{activations.units:,} units: run `ccx explain` again."
+                    f"{source.activations.units:,} units: run `ccx explain` again."
                 )
-            look = look_closely(self.view, unit, records, self._source.index, activations)
-            self._looks[unit] = look
-            while len(self._looks) > _KEPT_LOOKS:
-                self._looks.popitem(last=False)
-            return look
+            read = read_unit(
+                unit,
+                records,
+                self.view.directory,
+                source.dataset,
+                source.index,
+                source.activations,
+            )
+            self._units[unit] = read
+            while len(self._units) > _KEPT_UNITS:
+                self._units.popitem(last=False)
+            return read
 
 
 _Stamp = tuple[tuple[int, int], ...]
 
 
 def _stamp(directory: Path) -> _Stamp:
-    """Return what tells one state of a run from another: its files, and whether it is written."""
+    """Return what changes with a run: its files, and whether it is being written."""
     stamps = [(int(is_being_written(directory)), 0)]
     for name in (HEADER, LINES):
         try:

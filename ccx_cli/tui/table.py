@@ -1,4 +1,4 @@
-"""A table that draws only the rows in sight, so that thousands sort and filter at once."""
+"""A table that draws only the visible rows, so that thousands sort and filter at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -18,38 +18,44 @@ from textual.strip import Strip
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One column.
+class Column:
+    """One column of a table.
 
     Attributes
     ----------
     title
         Stands in the first line.
     key
-        By what its rows are sorted.
+        Names the column.
     show
         Gives a row's cell.
     width
-        In cells; at least so many if it takes the spare.
+        In cells; the least width of one that stretches.
+    value
+        Gives what a row is sorted by; ``None`` if the table is not sorted by this column.
     right
         Whether to align to the right.
-    spare
+    stretch
         Whether it takes the width that is left.
-    least
+    min_table_width
         Width of the table below which the column is left out.
+    largest_first
+        Whether sorting begins with the largest.
     """
 
     title: str
     key: str
     show: Callable[[Any], Text | str]
     width: int
+    value: Callable[[Any], Any] | None = None
     right: bool = False
-    spare: bool = False
-    least: int = 0
+    stretch: bool = False
+    min_table_width: int = 0
+    largest_first: bool = False
 
 
 class Table(ScrollView, can_focus=True):
-    """Rows under a line of titles; arrows and the mouse move, Enter or a second click chooses."""
+    """Rows under a line of titles; arrows and the mouse move, Enter or a second click opens."""
 
     DEFAULT_CSS = """
     Table {
@@ -76,72 +82,57 @@ class Table(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home,g", "jump(0)", "First", show=False),
         Binding("end,G", "jump(-1)", "Last", show=False),
-        Binding("enter", "choose", "Open", show=False),
+        Binding("enter", "open", "Open", show=False),
     ]
 
     cursor = reactive(0, repaint=True)
     hovered: reactive[int | None] = reactive(None, repaint=True)
+    _was_focused = False
 
+    @dataclass
     class Moved(Message):
         """The cursor is on another row."""
 
-        def __init__(self, table: Table, row: Any) -> None:
-            super().__init__()
-            self.table = table
-            self.row = row
+        row: Any
 
-        @property
-        def control(self) -> Table:
-            """The table."""
-            return self.table
+    @dataclass
+    class Opened(Message):
+        """A row is to be opened."""
 
-    class Chosen(Moved):
-        """A row was chosen."""
+        row: Any
 
+    @dataclass
     class TitleClicked(Message):
-        """A title was clicked: sort by it."""
+        """The title of a column was clicked: sort by it."""
 
-        def __init__(self, table: Table, key: str) -> None:
-            super().__init__()
-            self.table = table
-            self.key = key
-
-        @property
-        def control(self) -> Table:
-            """The table."""
-            return self.table
+        key: str
 
     def __init__(
         self,
-        fields: Sequence[Field],
+        columns: Sequence[Column],
         key_of: Callable[[Any], Hashable],
         *,
         empty: str = "",
-        name: str | None = None,
+        id: str | None = None,  # noqa: A002
     ) -> None:
-        super().__init__(id=name)
-        self._fields = tuple(fields)
+        super().__init__(id=id)
+        self._columns = tuple(columns)
         self._key_of = key_of
-        self._rows: Sequence[Any] = ()
         self._sorted: tuple[str, bool] | None = None
-        self.empty = empty
-
-    @property
-    def rows(self) -> Sequence[Any]:
-        """The rows shown."""
-        return self._rows
+        self._empty = empty
+        self.rows: Sequence[Any] = ()
 
     @property
     def row(self) -> Any:
         """The row under the cursor, ``None`` without rows."""
-        return self._rows[self.cursor] if self.cursor < len(self._rows) else None
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def show(
         self,
         rows: Sequence[Any],
         *,
-        by: tuple[str, bool] | None = None,
-        keep: Hashable | None = None,
+        sorted_by: tuple[str, bool] | None = None,
+        select: Hashable | None = None,
         empty: str | None = None,
     ) -> None:
         """Show other rows; the cursor stays on the row it was on, if that is among them.
@@ -149,87 +140,85 @@ class Table(ScrollView, can_focus=True):
         Parameters
         ----------
         rows
-            Anything that the fields can show.
-        by
-            Key of the column they are sorted by, and whether from the largest down.
-        keep
+            Anything that the columns can show.
+        sorted_by
+            Key of the column they are sorted by, and whether the largest is first.
+        select
             Key of the row to put the cursor on, rather than the one it was on.
         empty
             What to say if there are none.
         """
-        was = keep if keep is not None else (self._key_of(self.row) if self.row else None)
-        self._rows, self._sorted = rows, by
+        if select is None and self.row is not None:
+            select = self._key_of(self.row)
+        self.rows, self._sorted = rows, sorted_by
         if empty is not None:
-            self.empty = empty
-        place = next((n for n, row in enumerate(rows) if self._key_of(row) == was), 0)
+            self._empty = empty
         self.virtual_size = Size(0, len(rows) + 1)
-        moved = place != self.cursor
-        self.cursor = place
-        if not moved:
-            self._tell()
+        cursor = next((n for n, row in enumerate(rows) if self._key_of(row) == select), 0)
+        if cursor == self.cursor:
+            self._report_row()
+        self.cursor = cursor
         self.refresh()
 
-    def set_fields(self, fields: Sequence[Field]) -> None:
+    def set_columns(self, columns: Sequence[Column]) -> None:
         """Show other columns of the same rows."""
-        self._fields = tuple(fields)
+        self._columns = tuple(columns)
         self.refresh()
 
     def watch_cursor(self) -> None:
-        """Bring the row into sight and tell where the cursor is."""
-        self.call_after_refresh(self._bring_into_sight)
-        self._tell()
+        """Scroll to the row and report it."""
+        self.call_after_refresh(self._scroll_to_cursor)
+        self._report_row()
 
-    def _tell(self) -> None:
+    def _report_row(self) -> None:
         if self.row is not None:
-            self.post_message(self.Moved(self, self.row))
+            self.post_message(self.Moved(self.row))
 
-    def _bring_into_sight(self) -> None:
-        in_sight = max(self.size.height - 1, 1)
+    def _scroll_to_cursor(self) -> None:
+        visible = max(self.size.height - 1, 1)
         top = int(self.scroll_offset.y)
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + in_sight:
-            self.scroll_to(y=self.cursor - in_sight + 1, animate=False, immediate=True)
+        elif self.cursor >= top + visible:
+            self.scroll_to(y=self.cursor - visible + 1, animate=False, immediate=True)
 
     def on_resize(self) -> None:
-        """Keep the row under the cursor in sight."""
-        self.call_after_refresh(self._bring_into_sight)
+        """Keep the row under the cursor visible."""
+        self.call_after_refresh(self._scroll_to_cursor)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by so many rows."""
-        self.cursor = min(max(self.cursor + rows, 0), max(len(self._rows) - 1, 0))
+        self.cursor = min(max(self.cursor + rows, 0), max(len(self.rows) - 1, 0))
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by so many screens."""
         self.action_move(pages * max(self.size.height - 2, 1))
 
-    def action_jump(self, place: int) -> None:
+    def action_jump(self, position: int) -> None:
         """Move the cursor to the first row, or, for -1, to the last."""
-        self.action_move(-len(self._rows) if place == 0 else len(self._rows))
+        self.action_move(-len(self.rows) if position == 0 else len(self.rows))
 
-    def action_choose(self) -> None:
-        """Choose the row under the cursor."""
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
         if self.row is not None:
-            self.post_message(self.Chosen(self, self.row))
+            self.post_message(self.Opened(self.row))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the row; choose it if it is there already, or clicked twice."""
+        """Move the cursor to the row; open it if the cursor is there already, or on two clicks."""
         if event.y == 0:
             edge = 0
-            for field, width in self._laid_out():
+            for column, width in self._fitting_columns():
                 edge += width + 2
                 if event.x < edge:
-                    self.post_message(self.TitleClicked(self, field.key))
+                    self.post_message(self.TitleClicked(column.key))
                     return
             return
-        place = event.y - 1 + int(self.scroll_offset.y)
-        if place >= len(self._rows):
+        position = self._position_at(event.y)
+        if position is None:
             return
-        if place == self.cursor and (event.chain > 1 or self._was_focused):
-            self.action_choose()
-        self.cursor = place
-
-    _was_focused = False
+        if position == self.cursor and (event.chain > 1 or self._was_focused):
+            self.action_open()
+        self.cursor = position
 
     def on_mouse_down(self) -> None:
         """Remember whether the click that comes is the one that brings the focus here."""
@@ -237,69 +226,64 @@ class Table(ScrollView, can_focus=True):
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Mark the row under the mouse."""
-        place = event.y - 1 + int(self.scroll_offset.y)
-        self.hovered = place if event.y > 0 and place < len(self._rows) else None
+        self.hovered = self._position_at(event.y)
 
     def on_leave(self) -> None:
         """Unmark it."""
         self.hovered = None
 
-    def _laid_out(self) -> list[tuple[Field, int]]:
+    def _position_at(self, y: int) -> int | None:
+        """Return which row a line of the table shows."""
+        position = y - 1 + int(self.scroll_offset.y)
+        return position if y > 0 and position < len(self.rows) else None
+
+    def _fitting_columns(self) -> list[tuple[Column, int]]:
         """Return the columns that fit, with their widths."""
         width = self.scrollable_content_region.width
-        fields = [field for field in self._fields if width >= field.least]
-        spare = width - sum(field.width + 2 for field in fields) + 1
-        takers = sum(field.spare for field in fields)
-        shares = []
-        for field in fields:
-            share = max(spare, 0) // takers if field.spare else 0
-            shares.append((field, field.width + share))
-        return shares
+        columns = [column for column in self._columns if width >= column.min_table_width]
+        spare = max(width - sum(column.width + 2 for column in columns) + 1, 0)
+        extra = spare // max(sum(column.stretch for column in columns), 1)
+        return [(each, each.width + (extra if each.stretch else 0)) for each in columns]
 
     def render_line(self, y: int) -> Strip:
         """Draw one line."""
-        width = self.scrollable_content_region.width
+        columns = self._fitting_columns()
         if y == 0:
-            titles = [self._title(field) for field, _ in self._laid_out()]
-            return self._line(titles, self.get_component_rich_style("table--titles"), width)
-        place = y - 1 + int(self.scroll_offset.y)
-        base = self.rich_style
-        if place >= len(self._rows):
-            text = Text(" " + self.empty if y == 1 and not self._rows else "")
-            style = base + self.get_component_rich_style("table--empty", partial=True)
-            text.truncate(width, overflow="ellipsis")
-            return (
-                Strip(text.render(self.app.console))
-                .apply_style(style)
-                .adjust_cell_length(width, style)
-            )
-        if place == self.cursor:
-            base = base + self.get_component_rich_style("table--cursor")
-        elif place == self.hovered:
-            base = base + self.get_component_rich_style("table--hover")
-        row = self._rows[place]
-        return self._line([field.show(row) for field, _ in self._laid_out()], base, width)
+            titles = [self._title(column) for column, _ in columns]
+            return self._line(titles, columns, self.get_component_rich_style("table--titles"))
+        position = self._position_at(y)
+        style = self.rich_style
+        if position is None:
+            style += self.get_component_rich_style("table--empty", partial=True)
+            empty = y == 1 and not self.rows
+            text = Text(" " + self._empty if empty else "")
+            text.truncate(self.scrollable_content_region.width, overflow="ellipsis")
+            return self._strip(text, style)
+        if position == self.cursor:
+            style += self.get_component_rich_style("table--cursor")
+        elif position == self.hovered:
+            style += self.get_component_rich_style("table--hover")
+        row = self.rows[position]
+        return self._line([column.show(row) for column, _ in columns], columns, style)
 
-    def _title(self, field: Field) -> str:
-        if self._sorted is None or self._sorted[0] != field.key:
-            return field.title
-        return f"{field.title}{'▾' if self._sorted[1] else '▴'}"
+    def _title(self, column: Column) -> str:
+        if self._sorted is None or self._sorted[0] != column.key:
+            return column.title
+        return f"{column.title}{'▾' if self._sorted[1] else '▴'}"
 
-    def _line(self, cells: Sequence[Text | str], style: Style, width: int) -> Strip:
+    def _line(
+        self, cells: Sequence[Text | str], columns: Sequence[tuple[Column, int]], style: Style
+    ) -> Strip:
         line = Text(" ")
-        for cell, (field, room) in zip(cells, self._laid_out(), strict=True):
+        for cell, (column, width) in zip(cells, columns, strict=True):
             text = Text(cell) if isinstance(cell, str) else cell.copy()
-            text.truncate(room, overflow="ellipsis")
-            text.align("right" if field.right else "left", room)
+            text.truncate(width, overflow="ellipsis")
+            text.align("right" if column.right else "left", width)
             line.append_text(text).append("  ")
+        return self._strip(line, style)
+
+    def _strip(self, line: Text, style: Style) -> Strip:
+        width = self.scrollable_content_region.width
         line.no_wrap = True
         strip = Strip(line.render(self.app.console)).apply_style(style)
         return strip.adjust_cell_length(width, style)
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """All rows and the titles."""
-        return len(self._rows) + 1
-
-    def line_region(self, place: int) -> Region:
-        """Where a row is drawn, within the table."""
-        return Region(0, place + 1 - int(self.scroll_offset.y), self.size.width, 1)

@@ -2,276 +2,276 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, Select, Static
+from textual.widget import Widget
+from textual.widgets import Input, Select
 
+from ccx_cli.formulas.formula import from_json, names_in
 from ccx_cli.printable import printable
-from ccx_cli.tui.asking import ConceptsAsked, SecondRunAsked, UnitAsked
+from ccx_cli.store.lines import Record
+from ccx_cli.study.categories import dominant_category
+from ccx_cli.tui.lists import RunListView, Sorting, matches
 from ccx_cli.tui.reading import OpenRun
-from ccx_cli.tui.rows import Filter, RangeRow, RangeRows, Sorting, number
-from ccx_cli.tui.table import Field, Table
-from ccx_cli.tui.theme import DOUBT, formula_text, range_mark, share, whole_range
-from ccx_cli.tui.view import View
-
-_SECONDS = 2.0
-_SORTED_BY = ("iou", "unit", "hits", "formula", "category", "gap")
-
-
-def proof(row: RangeRow) -> Text:
-    """Say whether a formula is proven best, or how much better another could be."""
-    if row.iou is None:
-        return Text("-", style="dim")
-    if row.record.get("proven") is True:
-        return Text("best", style="dim")
-    gap = row.gap
-    return Text("?", style="dim") if gap is None else Text(f"+{gap:.3f}", style=DOUBT)
-
-
-FIELDS = (
-    Field("unit", "unit", lambda row: str(row.unit), 5, right=True),
-    Field("range", "cluster", lambda row: range_mark(row.cluster, row.record["num_ranges"]), 6),
-    Field("IoU", "iou", lambda row: share(row.iou), 6, right=True),
-    Field("bound", "gap", proof, 6, right=True),
-    Field(
-        "formula",
-        "formula",
-        lambda row: formula_text(
-            row.record["formula"], "never fires" if row.cluster is None else "no concept meets it"
-        ),
-        20,
-        spare=True,
-    ),
-    Field("category", "category", lambda row: row.category or Text("-", style="dim"), 9),
-    Field("hits", "hits", lambda row: f"{row.record['hits']:,}", 11, right=True, least=90),
+from ccx_cli.tui.record_text import (
+    BOUND,
+    FORMULA,
+    HITS,
+    IOU,
+    RANGE,
+    UNIT,
+    UNKNOWN,
+    iou_of,
+    record_line,
 )
+from ccx_cli.tui.table import Column
+from ccx_cli.tui.view import CompareRun, OpenConcepts, OpenUnit
 
 
-class UnitsView(View):
+@dataclass(frozen=True, slots=True)
+class RangeRow:
+    """One range of one unit, or a unit without ranges.
+
+    Attributes
+    ----------
+    record
+        Its line.
+    names
+        Concepts in its formula, as written, in order.
+    category
+        Of most of the concepts that the formula asks for; ``""`` where that is unknown.
+    """
+
+    record: Record
+    names: tuple[str, ...]
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows to show; empty parts ask for nothing.
+
+    Attributes
+    ----------
+    text
+        Part of the formula, whatever its case, or a unit's number.
+    concept
+        Part of the name of one concept in the formula.
+    category
+        The formula's category.
+    cluster
+        The range's number.
+    best_only
+        Of every unit only the range of the best formula that passes the rest.
+    """
+
+    text: str = ""
+    concept: str = ""
+    category: str = ""
+    cluster: int | None = None
+    best_only: bool = False
+
+
+def range_rows(records: Iterable[Record], category_of: Mapping[int, str] | None) -> list[RangeRow]:
+    """Make a row of each record; without ``category_of`` they have no category yet."""
+    known = None if category_of is None else defaultdict(str, category_of)
+    return [
+        RangeRow(
+            record,
+            tuple(names_in(record["formula"])) if record["formula"] else (),
+            (known and record["labels"] and dominant_category([from_json(record["labels"])], known))
+            or "",
+        )
+        for record in records
+    ]
+
+
+def filter_rows(rows: Sequence[RangeRow], wanted: Filter) -> list[RangeRow]:
+    """Return the rows that pass a filter."""
+    concept = wanted.concept.strip().casefold()
+    passing = [
+        row
+        for row in rows
+        if (wanted.cluster is None or row.record["cluster"] == wanted.cluster)
+        and (not wanted.category or row.category == wanted.category)
+        and (not concept or any(concept in name.casefold() for name in row.names))
+        and matches(wanted.text, row.record["formula"] or "", row.record["unit"])
+    ]
+    if not wanted.best_only:
+        return passing
+    best: dict[int, RangeRow] = {}
+    for row in passing:
+        known = best.setdefault(row.record["unit"], row)
+        if (iou_of(row.record) or -1.0) > (iou_of(known.record) or -1.0):
+            best[row.record["unit"]] = row
+    return list(best.values())
+
+
+def _of_record(column: Column) -> Column:
+    """Let a column of records show the rows of this list."""
+    show, value = column.show, column.value
+    assert value is not None
+    value_of: Callable[[Any], Any] = value
+    return replace(
+        column, show=lambda row: show(row.record), value=lambda row: value_of(row.record)
+    )
+
+
+class UnitsView(RunListView):
     """All units of a run."""
 
     HELP_TEXT = (
-        "Every unit, or every range of every unit, with the formula that covers best the pixels "
-        "in that range of its activation. The bound says whether a formula is proven best, or how "
-        "much better another one could still be. Type a unit's number or part of a formula into "
-        "the filter; Tab goes on to the concept, the category and the range; click a title to sort."
+        "Every unit, or every range of every unit, with the formula of highest IoU. The bound says "
+        "whether a formula is proven, or how much higher another one could still score. Type a "
+        "unit's number or part of a formula into the filter; Tab moves on to the concept, the "
+        "category and the range; click a title to sort. `ccx metrics RUN -f csv` writes these "
+        "rows and their metrics into a file."
     )
+    COLUMNS = (
+        *map(_of_record, (UNIT, RANGE, IOU, BOUND, replace(FORMULA, width=20))),
+        Column(
+            "category",
+            "category",
+            lambda row: row.category or UNKNOWN,
+            9,
+            lambda row: row.category or None,
+        ),
+        replace(_of_record(HITS), min_table_width=90),
+    )
+    SORT_KEYS = ("iou", "unit", "hits", "formula", "category", "gap")
+    FILTERS: ClassVar = {"text": "filter: unit or text", "concept": "concept"}
+    no_rows = "No unit is explained yet."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
         Binding("b", "toggle_best", "All/best", tooltip="All ranges, or the best of each unit"),
-        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
-        Binding("S", "reverse", "Turn the order round", show=False, key_display="S"),
-        Binding("x", "clear", "Clear filter", show=False),
         Binding("o", "concepts", "Concepts", tooltip="Concepts that the formulas name"),
         Binding("c", "compare", "Compare", tooltip="Compare with another run"),
     ]
 
     def __init__(self, run: OpenRun) -> None:
-        super().__init__()
+        super().__init__([run], Sorting("iou"))
         self.run = run
-        self._wanted = Filter(best_only=True)
-        self._sorting = Sorting()
-        self._rows = RangeRows((), (), ())
+        self._filter_by = Filter(best_only=True)
         self._category_of: dict[int, str] | None = None
-        self._told = "reading the categories ..."
+        self._category_status = "reading the categories ..."
 
-    def compose(self) -> ComposeResult:
-        """Lay out the view."""
+    def heading(self) -> Text:
+        """Network, layer, images and run."""
         about = self.run.view.about
-        said = [printable(str(about.get(key, "?"))) for key in ("model", "layer", "subset")]
-        yield Static(
-            Text.assemble(
-                ("units ", "dim"), ("  ".join(said), "bold"), ("  " + self.run.view.name, "dim")
-            ),
-            id="title",
+        parts = [printable(str(about.get(key, "?"))) for key in ("model", "layer", "subset")]
+        return Text.assemble(
+            ("units ", "dim"), ("  ".join(parts), "bold"), ("  " + self.run.view.name, "dim")
         )
-        with Horizontal(id="filters"):
-            yield Input(placeholder="filter: unit or text", id="text", compact=True)
-            yield Input(placeholder="concept", id="concept", compact=True)
-            yield Select([], prompt="category", id="category", compact=True)
-            yield Select([], prompt="range", id="cluster", compact=True)
-        yield Table(FIELDS, lambda row: (row.unit, row.cluster), empty="reading ...")
-        yield Static("", id="about", classes="-whole")
-        yield Static("", id="notes")
-        yield Static("", id="state")
-        yield Footer()
 
-    @property
-    def main_widget(self) -> Table:
-        """The list."""
-        return self.query_one(Table)
+    def key_of(self, row: RangeRow) -> Hashable:
+        """Unit and range."""
+        return row.record["unit"], row.record["cluster"]
 
-    def on_mount(self) -> None:
-        """Show the lines, and look for more of them now and again."""
-        self.query_one(Table).focus()
-        self._read_rows()
-        self._read_categories()
-        self.set_interval(_SECONDS, lambda: self._look_again(always=False))
+    def filter_widgets(self) -> Iterable[Widget]:
+        """Boxes for the text and the concept, choices of category and range."""
+        yield from super().filter_widgets()
+        yield Select([], prompt="category", id="category", compact=True)
+        yield Select([], prompt="range", id="cluster", compact=True)
 
-    def _read_rows(self) -> None:
+    def read_rows(self) -> None:
+        """Read the rows, and the categories while they are not known."""
         records, category_of = list(self.run.view.records), self._category_of
-        self.read("rows", lambda _: RangeRows.of_records(records, category_of), self._take_rows)
+        self.read("rows", lambda _: range_rows(records, category_of), self._take_rows)
+        if category_of is None:
+            self.read(
+                "categories",
+                lambda _: self.run.categories(),
+                self._take_categories,
+                show_error=self._without_categories,
+            )
 
-    def _take_rows(self, rows: RangeRows) -> None:
-        self._rows = rows
-        names = dict.fromkeys(name for row in rows.rows for name in row.names)
+    def _take_rows(self, rows: list[RangeRow]) -> None:
+        names = dict.fromkeys(name for row in rows for name in row.names)
         self.query_one("#concept", Input).suggester = SuggestFromList(
             sorted(names), case_sensitive=False
         )
-        for name, values in (("category", rows.categories), ("cluster", rows.clusters)):
-            select = self.query_one(f"#{name}", Select)
-            chosen = select.value
-            with self.prevent(Select.Changed):
-                select.set_options([(str(value), value) for value in values])
-                if chosen in values:
-                    select.value = chosen
-        notes = self.query_one("#notes", Static)
-        notes.update(Text("\n".join(self.run.view.notes)))
-        notes.display = bool(self.run.view.notes)
-        self._filter()
+        self._offer("#category", {row.category for row in rows} - {""})
+        self._offer("#cluster", {row.record["cluster"] for row in rows} - {None})
+        self.show_notes(self.run.view.notes)
+        self.set_rows(rows)
+
+    def _offer(self, selector: str, values: set[Any]) -> None:
+        select: Select[Any] = self.query_one(selector, Select)
+        chosen = select.value
+        with self.prevent(Select.Changed):
+            select.set_options([(str(value), value) for value in sorted(values)])
+            if chosen in values:
+                select.value = chosen
 
     def _take_categories(self, category_of: dict[int, str]) -> None:
         self._category_of = category_of
-        self._read_rows()
+        self.read_rows()
 
     def _without_categories(self, sentence: str) -> None:
-        self._told = f"Without categories: {sentence}"
-        self._filter()
+        self._category_status = f"Without categories: {sentence}"
+        self.show_rows()
 
-    def _look_again(self, *, always: bool) -> None:
-        self.read(
-            "again",
-            lambda _: self.run.read_again(always=always),
-            lambda changed: self._read_rows() if changed else None,
-        )
+    def passing(self, rows: Sequence[RangeRow]) -> list[RangeRow]:
+        """Return the rows that pass the filters."""
+        return filter_rows(rows, replace(self._filter_by, **self.typed))
 
-    def _read_categories(self) -> None:
-        self.read(
-            "categories",
-            lambda _: self.run.categories(),
-            self._take_categories,
-            refuse=self._without_categories,
-        )
+    def summary(self, shown: Sequence[RangeRow]) -> Text:
+        """How many of the units or ranges are shown."""
+        rows: Sequence[RangeRow] = self.all_rows or ()
+        best_only = self._filter_by.best_only
+        of = len({row.record["unit"] for row in rows}) if best_only else len(rows)
+        what = "units, the best range of each" if best_only else "ranges"
+        text = Text(f"{len(shown):,} of {of:,} {what}", style="dim")
+        if self._category_of is None and rows:
+            text.append(f"   {self._category_status}", style="dim")
+        return text
 
-    def action_read_again(self) -> None:
-        """Read the run again, and the data set, which may be back."""
-        self._look_again(always=True)
-        self._read_categories()
+    def show_details(self, row: RangeRow | None) -> None:
+        """Write out the range and its whole formula."""
+        self.update("#details", "" if row is None else record_line(row.record))
 
-    def _filter(self) -> None:
-        rows = self._rows.select(self._wanted, self._sorting)
-        self.query_one(Table).show(
-            rows,
-            by=(self._sorting.key, self._sorting.descending),
-            empty="No unit passes the filter: x clears it."
-            if self._rows.rows
-            else "No unit is explained yet.",
-        )
-        if not rows:
-            self.query_one("#about", Static).update("")
-        units = len({row.unit for row in self._rows.rows})
-        what = "units, the best range of each" if self._wanted.best_only else "ranges"
-        of = units if self._wanted.best_only else len(self._rows.rows)
-        told = Text(f"{len(rows):,} of {of:,} {what}", style="dim")
-        if self._category_of is None and self._rows.rows:
-            told.append(f"   {self._told}", style="dim")
-        self.say(told)
-
-    @on(Table.Moved)
-    def _write_out(self, message: Table.Moved) -> None:
-        self.query_one("#about", Static).update(whole_range(message.row.record))
-
-    @on(Input.Changed)
-    def _type(self, event: Input.Changed) -> None:
-        if event.input.id == "concept":
-            self._wanted = replace(self._wanted, concept=event.value)
+    @on(Select.Changed)
+    def _choose(self, event: Select.Changed) -> None:
+        value = None if event.value is Select.NULL else event.value
+        if event.select.id == "category":
+            self._filter_by = replace(self._filter_by, category=str(value or ""))
         else:
-            self._wanted = replace(self._wanted, text=event.value)
-        self._filter()
-
-    @on(Input.Submitted)
-    def _typed(self) -> None:
-        self.query_one(Table).focus()
-
-    @on(Select.Changed, "#category")
-    def _choose_category(self, event: Select.Changed) -> None:
-        value = event.value if isinstance(event.value, str) else ""
-        self._wanted = replace(self._wanted, category=value)
-        self._filter()
-
-    @on(Select.Changed, "#cluster")
-    def _choose_cluster(self, event: Select.Changed) -> None:
-        value = event.value if isinstance(event.value, int) else None
-        self._wanted = replace(self._wanted, cluster=value)
-        self._filter()
-
-    @on(Table.TitleClicked)
-    def _sort_by(self, message: Table.TitleClicked) -> None:
-        self._sorting = self._sorting.turned(message.key)
-        self._filter()
-
-    def action_sort(self) -> None:
-        """Sort by the next column."""
-        self._sorting = self._sorting.by_next(_SORTED_BY)
-        self._filter()
-
-    def action_reverse(self) -> None:
-        """Turn the order round."""
-        self._sorting = self._sorting.turned(self._sorting.key)
-        self._filter()
-
-    def action_filter(self) -> None:
-        """Go to the filter."""
-        self.set_focus(self.query_one("#text", Input))
+            cluster = value if isinstance(value, int) else None
+            self._filter_by = replace(self._filter_by, cluster=cluster)
+        self.show_rows()
 
     def action_toggle_best(self) -> None:
         """Show the best range of every unit, or all ranges."""
-        self._wanted = replace(self._wanted, best_only=not self._wanted.best_only)
-        self._filter()
+        self._filter_by = replace(self._filter_by, best_only=not self._filter_by.best_only)
+        self.show_rows()
 
     def action_clear(self) -> None:
-        """Show everything again."""
-        for box in self.query(Input):
-            box.value = ""
+        """Show all rows again."""
         for select in self.query(Select):
             select.clear()
-        self.query_one(Table).focus()
+        super().action_clear()
 
-    @on(Table.Chosen)
-    def _open(self, message: Table.Chosen) -> None:
-        row: RangeRow = message.row
-        order = list(dict.fromkeys(each.unit for each in self.query_one(Table).rows))
-        self.post_message(UnitAsked(self.run, row.unit, order, row.cluster))
+    def open_row(self, row: RangeRow) -> None:
+        """Open the unit."""
+        order = list(dict.fromkeys(each.record["unit"] for each in self.table.rows))
+        record = row.record
+        self.post_message(OpenUnit(self.run, record["unit"], order, record["cluster"]))
 
     def action_concepts(self) -> None:
         """Show the concepts of the run."""
-        self.post_message(ConceptsAsked(self.run))
+        self.post_message(OpenConcepts(self.run))
 
     def action_compare(self) -> None:
         """Compare with another run."""
-        self.post_message(SecondRunAsked(self.run))
+        self.post_message(CompareRun(self.run.view.directory, self.run))
 
     def formula_to_copy(self) -> str | None:
         """The formula under the cursor."""
-        row: RangeRow | None = self.query_one(Table).row
+        row: RangeRow | None = self.table.row
         return None if row is None else row.record["formula"]
-
-    def table_to_export(self) -> tuple[str, list[dict[str, Any]]] | None:
-        """The rows in the list."""
-        return f"{self.run.view.name}-units", [
-            {
-                **{key: row.record[key] for key in ("unit", "cluster", "range", "hits", "formula")},
-                "iou": row.iou,
-                "proven": row.record.get("proven"),
-                "bound": number(row.record.get("bound")),
-                "category": row.category or None,
-            }
-            for row in self.query_one(Table).rows
-        ]

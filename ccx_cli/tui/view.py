@@ -1,84 +1,110 @@
-"""What all screens share: reading in threads, a line of state, export and copy."""
+"""What all screens share: reading in threads, a status line, their keys and help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.text import Text
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.dom import DOMNode
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Static
-from textual.worker import Worker, get_current_worker
+from textual.worker import get_current_worker
 
 from ccx_cli.errors import CcxError
-from ccx_cli.tui.exporting import write_table
 
 if TYPE_CHECKING:
-    from textual.widget import Widget
+    from ccx_cli.tui.concepts import ConceptRow
+    from ccx_cli.tui.reading import OpenRun
 
 T = TypeVar("T")
-# Group of the threads that write: leaving waits for them alone.
-EXPORT = "export"
+_PACKAGE = "ccx_cli."
 
 
-class Answer(Message, Generic[T]):
-    """What a thread has read; whoever asked takes it, unless another question came since."""
+@dataclass
+class OpenUnit(Message):
+    """Asks for the screen of a unit: ``order`` lists the units that n and p turn to."""
 
-    def __init__(self, worker: Worker[None], take: Callable[[T], None], value: T) -> None:
-        super().__init__()
-        self._worker, self._take, self._value = worker, take, value
-
-    def deliver(self) -> None:
-        """Hand it over."""
-        if not self._worker.is_cancelled:
-            self._take(self._value)
+    run: OpenRun
+    unit: int
+    order: list[int]
+    cluster: int | None
 
 
-def in_thread(
-    asking: Widget | Screen[Any],
+@dataclass
+class OpenConcepts(Message):
+    """Asks for the screen of a run's concepts."""
+
+    run: OpenRun
+
+
+@dataclass
+class OpenConcept(Message):
+    """Asks for the screen of one concept of a run."""
+
+    run: OpenRun
+    row: ConceptRow
+
+
+@dataclass
+class CompareRun(Message):
+    """Asks for a second run to compare with; ``run`` is the first one if it is read already."""
+
+    directory: Path
+    run: OpenRun | None
+
+
+def read_in_thread(
+    widget: Widget,
     work: Callable[[Callable[[], bool]], T],
-    take: Callable[[T], None],
-    refuse: Callable[[str], None],
+    show: Callable[[T], None],
+    show_error: Callable[[str], None],
     group: str,
 ) -> None:
-    """Do some reading in a thread; what was asked before in the same group is forgotten.
+    """Do some reading in a thread; a later request of the same group cancels an earlier one.
 
     Parameters
     ----------
-    asking
-        Gets the answer as a message, and has to have ``on_answer``.
+    widget
+        Runs the callbacks in its own message loop.
     work
-        Reads; is given a function that tells whether the answer is still wanted.
-    take
-        Is handed the answer.
-    refuse
-        Is handed a sentence if there is none.
+        Reads; is given a function that tells whether the result is still wanted.
+    show
+        Is called with the result.
+    show_error
+        Is called with a sentence if there is no result.
     group
-        What the question is about.
+        What is read.
     """
 
     def run() -> None:
         worker = get_current_worker()
 
-        def wanted() -> bool:
-            return not worker.is_cancelled
+        def deliver(callback: Callable[[Any], None], value: Any) -> None:
+            if not worker.is_cancelled:
+                callback(value)
 
         try:
-            answer: Answer[Any] = Answer(worker, take, work(wanted))
+            result = work(lambda: not worker.is_cancelled)
         except CcxError as error:
-            answer = Answer(worker, refuse, str(error))
+            widget.call_later(deliver, show_error, str(error))
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            answer = Answer(worker, refuse, f"{where}{error.strerror or error}.")
+            name = f"{error.filename}: " if error.filename else ""
+            widget.call_later(deliver, show_error, f"{name}{error.strerror or error}.")
         except Exception as error:
-            answer = Answer(worker, refuse, f"{type(error).__name__}: {error} (a fault of ccx).")
-        if wanted():
-            asking.post_message(answer)
+            text = f"{type(error).__name__}: {error} (internal error of ccx)."
+            widget.call_later(deliver, show_error, text)
+        else:
+            widget.call_later(deliver, show, result)
 
-    asking.run_worker(run, group=group, exclusive=True, thread=True, exit_on_error=False)
+    widget.run_worker(run, group=group, exclusive=True, thread=True, exit_on_error=False)
 
 
 class View(Screen[None]):
@@ -89,42 +115,43 @@ class View(Screen[None]):
         Binding("escape", "leave", "Back"),
         Binding("r", "read_again", "Read again", show=False),
         Binding("y", "copy", "Copy the formula", show=False),
-        Binding("e", "export('csv')", "Export as CSV", show=False),
-        Binding("E", "export('json')", "Export as JSON", show=False, key_display="E"),
     ]
-
-    def on_answer(self, answer: Answer[Any]) -> None:
-        """Take what a thread has read."""
-        answer.stop()
-        answer.deliver()
 
     def read(
         self,
         group: str,
         work: Callable[[Callable[[], bool]], T],
-        take: Callable[[T], None],
+        show: Callable[[T], None],
         *,
-        refuse: Callable[[str], None] | None = None,
+        show_error: Callable[[str], None] | None = None,
     ) -> None:
-        """Read in a thread; see ``in_thread``."""
-        in_thread(self, work, take, refuse or self.complain, group)
+        """Read in a thread; see ``read_in_thread``."""
+        read_in_thread(self, work, show, show_error or self.show_error, group)
 
-    def say(self, text: str | Text) -> None:
-        """Put a sentence on the view's last line."""
-        line = self.query_one("#state", Static)
+    def update(self, selector: str, text: str | Text) -> None:
+        """Put a text into one of the screen's lines."""
+        self.query_one(selector, Static).update(text)
+
+    def show_status(self, text: str | Text) -> None:
+        """Put a sentence on the last line."""
+        line = self.query_one("#status", Static)
         line.update(text if isinstance(text, Text) else Text(text))
         line.display = bool(text)
-        line.remove_class("-wrong")
+        line.remove_class("-error")
 
-    def complain(self, text: str) -> None:
+    def show_error(self, text: str) -> None:
         """Say there what could not be read."""
-        self.say(text)
-        self.query_one("#state", Static).add_class("-wrong")
+        self.show_status(text)
+        self.query_one("#status", Static).add_class("-error")
 
     @property
-    def complains(self) -> bool:
+    def shows_error(self) -> bool:
         """Whether the last line says what could not be read."""
-        return self.query_one("#state", Static).has_class("-wrong")
+        return self.query_one("#status", Static).has_class("-error")
+
+    def warn(self, text: str) -> None:
+        """Show a warning for a few seconds."""
+        self.notify(text, severity="warning", markup=False)
 
     @property
     def main_widget(self) -> Widget | None:
@@ -132,15 +159,11 @@ class View(Screen[None]):
         return None
 
     def formula_to_copy(self) -> str | None:
-        """The formula that the view is about."""
-        return None
-
-    def table_to_export(self) -> tuple[str, list[dict[str, Any]]] | None:
-        """Return what to call the file and rows of the same keys, ``None`` without a table."""
+        """The formula that the screen is about."""
         return None
 
     def action_leave(self) -> None:
-        """Leave the box that has the focus for the list, or the view."""
+        """Leave the box that has the focus for the list, or the screen."""
         main = self.main_widget
         if main is not None and self.focused not in {None, main}:
             self.set_focus(main)
@@ -148,31 +171,87 @@ class View(Screen[None]):
             self.app.pop_screen()
 
     def action_read_again(self) -> None:
-        """Read again what the view shows."""
+        """Read again what the screen shows."""
 
     def action_copy(self) -> None:
         """Copy the formula."""
         formula = self.formula_to_copy()
         if formula is None:
-            self.notify("There is no formula here to copy.", severity="warning", markup=False)
+            self.warn("There is no formula here to copy.")
             return
         self.app.copy_to_clipboard(formula)
         self.notify(formula, title="Copied", markup=False)
 
-    def action_export(self, form: str) -> None:
-        """Write the view's table into the working directory."""
-        table = self.table_to_export()
-        if table is None or not table[1]:
-            self.notify("There is nothing here to export yet.", severity="warning", markup=False)
-            return
-        name, rows = table
 
-        def told(path: Path) -> None:
-            self.notify(f"{len(rows):,} rows in {path}", title="Exported", markup=False)
+class HelpView(ModalScreen[None]):
+    """Over a screen: what it is about, and its keys."""
 
-        self.read(
-            EXPORT,
-            lambda _: write_table(Path.cwd(), name, rows, form),
-            told,
-            refuse=lambda text: self.notify(text, severity="error", markup=False),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,enter", "dismiss", "Back"),
+    ]
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        super().__init__()
+        self._text = screen.HELP_TEXT if isinstance(screen, View) else "One image, enlarged."
+        self._keys = keys_of(screen)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the help."""
+        text = Text(self._text + "\n\n")
+        for key in self._keys:
+            text.append(f"{key.display:>12}", "bold").append(f"  {key.description}\n")
+        text.append(
+            "\nIn lists, a click moves the cursor, a second click opens, and a click on a title "
+            "sorts. Escape closes this."
         )
+        with VerticalScroll(id="help"):
+            yield Static(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that does something on a screen.
+
+    Attributes
+    ----------
+    display
+        The key as people write it.
+    description
+        What it does.
+    node, action
+        Whose action it is.
+    """
+
+    display: str
+    description: str
+    node: DOMNode
+    action: str
+
+
+def keys_of(screen: Screen[Any]) -> list[Key]:
+    """List the keys of a screen, then the application's, then those of what has the focus."""
+
+    def rank(node: DOMNode) -> int:
+        return 0 if isinstance(node, Screen) else 1 if isinstance(node, App) else 2
+
+    keys: dict[str, Key] = {}
+    for active in sorted(screen.active_bindings.values(), key=lambda each: rank(each.node)):
+        binding = active.binding
+        if not active.enabled or binding.action not in _own_actions(active.node):
+            continue
+        display = screen.app.get_key_display(binding)
+        if binding.action in keys:
+            display = f"{keys[binding.action].display} {display}"
+        description = binding.tooltip or binding.description
+        keys[binding.action] = Key(display, description, active.node, binding.action)
+    return list(keys.values())
+
+
+def _own_actions(node: DOMNode) -> set[str]:
+    """Actions that a class of this package binds, rather than one of Textual's."""
+    return {
+        binding.action
+        for each in type(node).__mro__
+        if each.__module__.startswith(_PACKAGE)
+        for binding in each.__dict__.get("BINDINGS", ())
+    }

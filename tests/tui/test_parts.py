@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -16,27 +15,21 @@ from hypothesis import strategies as st
 from ccx_cli.formulas.algebra import equivalent
 from ccx_cli.formulas.formula import And, Concept, Not, Or, from_json, to_json, to_text
 from ccx_cli.store.lines import Record
-from ccx_cli.tui import compare, concept, concepts, runs, unit_ranges, units
-from ccx_cli.tui.drawing import lit
-from ccx_cli.tui.exporting import write_table
+from ccx_cli.tui.compare import CompareView
+from ccx_cli.tui.concepts import ConceptsView, ConceptView, concept_rows
+from ccx_cli.tui.drawing import highlighted
 from ccx_cli.tui.formula_box import completed
-from ccx_cli.tui.half_blocks import fitted, half_block_strips
+from ccx_cli.tui.gallery import fit_grid
 from ccx_cli.tui.histogram import draw_histogram
-from ccx_cli.tui.looking import (
-    ActivationHistogram,
-    Trial,
-    UnitLook,
-    shorter,
-    stored_metrics,
-    try_formula,
-)
-from ccx_cli.tui.pictures import lay_out
+from ccx_cli.tui.lists import ListView, sort_rows
+from ccx_cli.tui.pictures import fitted, half_block_strips
 from ccx_cli.tui.reading import OpenRun
-from ccx_cli.tui.rows import Filter, RangeRows, Sorting, concept_rows
-from ccx_cli.tui.table import Field
-from ccx_cli.tui.terminal_graphics import draws_pictures
-from ccx_cli.tui.theme import ends
-from ccx_cli.tui.unit_text import EXPLAINED, MEANINGS
+from ccx_cli.tui.record_text import MEANINGS, WIDTH_WITH_MEANINGS, range_text
+from ccx_cli.tui.runs import RunsView
+from ccx_cli.tui.table import Column
+from ccx_cli.tui.unit import columns
+from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula, stored_metrics
+from ccx_cli.tui.units import Filter, UnitsView, filter_rows, range_rows
 
 NAMES = ["sky", "street-s", "ceiling fan", "door, glass", "skyscraper"]
 
@@ -77,28 +70,28 @@ def test_last_name_is_completed(text: str, whole: str | None) -> None:
 
 
 def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
-    look = run.look(2)
-    assert look is not None
-    for place, record in enumerate(run.view.units[2]):
-        trial = try_formula(record["formula"], run.vocabulary(), look)
-        assert trial.ious[place] == pytest.approx(record["iou"])
+    unit = run.read_unit(2)
+    assert unit is not None
+    for record in run.view.units[2]:
+        trial = unit.try_formula(record["formula"], run.vocabulary())
+        assert trial.ious[record["cluster"]] == pytest.approx(record["iou"])
         assert record["cluster"] in trial.same_as
         assert trial.text == record["formula"]
 
 
-def test_look_is_kept_and_given_up_when_nobody_wants_it(run: OpenRun) -> None:
-    assert run.look(2, lambda: False) is None
-    assert run.look(2) is run.look(2)
+def test_unit_is_kept_and_not_read_if_it_is_not_wanted(run: OpenRun) -> None:
+    assert run.read_unit(2, lambda: False) is None
+    assert run.read_unit(2) is run.read_unit(2)
 
 
 def test_shorter_formula_is_equivalent_and_none_if_there_is_none() -> None:
     long = Or(And(Concept(1), Concept(2)), And(Concept(1), Not(Concept(2))))
     names = {1: "sky", 2: "sea"}
     record = _record(0, 0, formula=to_text(long, names.__getitem__), labels=to_json(long))
-    assert shorter(record) == "sky"
+    assert shorter_formula(record) == "sky"
     assert equivalent(long, Concept(1))
-    assert shorter(_record(0, 0)) is None
-    assert shorter(_record(0, 0, formula=None, labels=None)) is None
+    assert shorter_formula(_record(0, 0)) is None
+    assert shorter_formula(_record(0, 0, formula=None, labels=None)) is None
 
 
 def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
@@ -114,7 +107,7 @@ def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
 )
 def test_histogram_counts_every_activation_once(values: list[float], width: int) -> None:
     maps = np.array(values, dtype=np.float32).reshape(1, 1, -1)
-    found = ActivationHistogram.of_maps(maps)
+    found = count_activations(maps)
     if found is None:
         assert not (maps > 0).any()
         return
@@ -128,7 +121,7 @@ def test_histogram_counts_every_activation_once(values: list[float], width: int)
 
 def test_columns_of_a_histogram_lie_where_their_values_do() -> None:
     maps = np.array([[[1, 1, 1, 9, 9]]], dtype=np.float32)
-    found = ActivationHistogram.of_maps(maps)
+    found = count_activations(maps)
     assert found is not None
     assert found.columns(8).round(6).tolist() == [3, 0, 0, 0, 0, 0, 0, 2]
     assert [found.column_of(value, 8) for value in (1.0, 5.0, 9.0, None)] == [0, 4, 7, 0]
@@ -157,27 +150,20 @@ def test_pictures_fit_their_cells(shape: tuple[int, int], columns: int, lines: i
 
 @given(st.integers(2, 220), st.integers(2, 90))
 def test_frames_fit_the_gallery(width: int, height: int) -> None:
-    raster = lay_out(width, height)
-    assert raster.columns * (raster.side + 2) - 2 <= max(width, 2)
-    assert raster.rows * (raster.lines + 1) <= max(height, 2)
+    size = fit_grid(width, height)
+    assert size.columns * (size.side + 2) - 2 <= max(width, 2)
+    assert size.rows * (size.lines + 1) <= max(height, 2)
 
 
-def test_lit_pictures_darken_what_is_not_hit_and_tint_the_formula() -> None:
+def test_highlighted_pictures_darken_what_is_not_hit_and_tint_the_formula() -> None:
     picture = np.full((4, 4, 3), 200, dtype=np.uint8)
     left, top = np.zeros((4, 4), np.bool_), np.zeros((4, 4), np.bool_)
     left[:, :2] = top[:2] = True
-    shown = lit(picture, left, top)
+    shown = highlighted(picture, left, top)
     assert (shown[2:, :2] == 200).all()
     assert (shown[2:, 2:] < 100).all()
     assert (shown[:2, :2, 1] < 150).all()
-    assert (lit(picture, None, None) == picture).all()
-
-
-def test_files_are_never_written_over(tmp_path: Path) -> None:
-    rows = [{"unit": 1, "range": [0.5, None]}]
-    paths = [write_table(tmp_path, "a/b c", rows, "csv") for _ in range(3)]
-    assert [path.name for path in paths] == ["a-b-c.csv", "a-b-c-2.csv", "a-b-c-3.csv"]
-    assert paths[0].read_text() == 'unit,range\n1,"[0.5, null]"\n'
+    assert (highlighted(picture, None, None) == picture).all()
 
 
 def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:
@@ -189,25 +175,33 @@ def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("shown", "narrowest"),
     [
-        concept.FIELDS,
-        concepts.fields(),
-        compare.FIELDS,
-        runs.FIELDS,
-        units.FIELDS,
-        unit_ranges.range_fields(cast(UnitLook, object()), Trial("", (), (), ())),
+        (ConceptView.COLUMNS, 39),
+        (ConceptsView.COLUMNS, 80),
+        (CompareView.COLUMNS, 80),
+        (RunsView.COLUMNS, 80),
+        (UnitsView.COLUMNS, 80),
+        (columns(Trial("", {}, (), ())), 80),
     ],
 )
-def test_columns_fit_the_width_from_which_they_are_shown(fields: Sequence[Field]) -> None:
-    narrowest = 80 if fields is not concept.FIELDS else 39
-    for width in {narrowest, *(field.least for field in fields)} - set(range(narrowest)):
-        shown = [field for field in fields if field.least <= width]
-        assert 1 + sum(field.width + 2 for field in shown) - 2 <= width
+def test_columns_fit_the_width_from_which_they_are_shown(
+    shown: Sequence[Column], narrowest: int
+) -> None:
+    for width in {narrowest, *(each.min_table_width for each in shown)} - set(range(narrowest)):
+        fitting = [column for column in shown if column.min_table_width <= width]
+        assert 1 + sum(column.width + 2 for column in fitting) - 2 <= width
+
+
+@pytest.mark.parametrize("view", [RunsView, UnitsView, ConceptsView, CompareView])
+def test_lists_sort_by_columns_that_have_a_value(view: type[ListView]) -> None:
+    values = {column.key: column.value for column in (*view.COLUMNS, *view.SORT_ONLY)}
+    assert all(values[key] is not None for key in view.SORT_KEYS)
 
 
 def test_metrics_and_their_meanings_fit_a_line() -> None:
-    assert max(len(f"{name}  {meaning}") for name, meaning in MEANINGS) <= EXPLAINED - 13 - 2
+    longest = max(len(f"{name}  {meaning}") for name, meaning in MEANINGS)
+    assert longest <= WIDTH_WITH_MEANINGS - 13 - 2
 
 
 @pytest.mark.parametrize(
@@ -222,42 +216,27 @@ def test_metrics_and_their_meanings_fit_a_line() -> None:
 def test_ranges_are_written_without_exponents_where_people_would(
     ends_of: list[float | None] | None, text: str
 ) -> None:
-    assert ends(ends_of) == text
+    assert range_text(ends_of) == text
 
 
-def test_sorting_goes_round_the_columns() -> None:
-    sorting = Sorting("category")
-    keys = ("units", "name")
-    seen = [sorting := sorting.by_next(keys) for _ in range(3)]
-    assert seen == [Sorting("units"), Sorting("name", descending=False), Sorting("units")]
+def test_rows_without_a_value_come_last_whichever_is_first() -> None:
+    rows = [3, None, 1]
+    assert sort_rows(rows, lambda row: row, largest_first=True) == [3, 1, None]
+    assert sort_rows(rows, lambda row: row, largest_first=False) == [1, 3, None]
 
 
 def test_thousands_of_rows_are_filtered_and_sorted_at_once() -> None:
     draw = random.Random(0)
     records = [_record(unit, cluster, draw.random()) for unit in range(512) for cluster in range(5)]
-    rows = RangeRows.of_records(records, {1: "object"})
+    rows = range_rows(records, {1: "object"})
+    wanted = Filter(text="SKY", category="object", best_only=True)
     began = time.thread_time()
-    found = rows.select(Filter(text="SKY", category="object", best_only=True), Sorting())
+    found = sort_rows(filter_rows(rows, wanted), lambda row: row.record["iou"], largest_first=True)
     assert time.thread_time() - began < 0.5
     assert len(found) == 512
-    ious = [row.iou or 0.0 for row in found]
+    ious = [row.record["iou"] for row in found]
     assert ious == sorted(ious, reverse=True)
-    assert all(
-        row.iou == max(r["iou"] for r in records if r["unit"] == row.unit) for row in found[:20]
-    )
+    for row in found[:20]:
+        unit = row.record["unit"]
+        assert row.record["iou"] == max(r["iou"] for r in records if r["unit"] == unit)
     assert from_json(found[0].record["labels"]) == And(Concept(1), Not(Concept(2)))
-
-
-@pytest.mark.parametrize(
-    ("answer", "draws"),
-    [
-        ("\x1b[?62;4;22c", True),
-        ("\x1b[?1;2c", False),
-        ("\x1b[?4;6c", False),
-        ("\x1b_Gi=31;OK\x1b\\\x1b[?62;c", True),
-        ("\x1b_Gi=31;ENOTSUPPORTED\x1b\\\x1b[?62;c", False),
-        ("", False),
-    ],
-)
-def test_terminals_tell_whether_they_draw_pictures(answer: str, draws: bool) -> None:
-    assert draws_pictures(answer) is draws

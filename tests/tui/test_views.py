@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -14,13 +12,12 @@ from PIL import Image
 from textual.widgets import Input, Static
 
 from ccx_cli.store.paths import Roots
-from ccx_cli.tui import terminal_graphics
-from ccx_cli.tui.half_blocks import HalfBlocks
-from ccx_cli.tui.looking import UnitLook
-from ccx_cli.tui.picture_view import PictureView
-from ccx_cli.tui.pictures import Gallery
+from ccx_cli.tui import pictures
+from ccx_cli.tui.gallery import Gallery, PictureView
+from ccx_cli.tui.pictures import HalfBlocks
 from ccx_cli.tui.reading import OpenRun
 from ccx_cli.tui.table import Table
+from ccx_cli.tui.unit_data import UnitData
 
 if TYPE_CHECKING:
     from tests.tui.piloted import Driven, drive, driven
@@ -33,11 +30,11 @@ pytestmark = pytest.mark.slow
 
 
 def _units(seen: Driven) -> list[int]:
-    return [row.unit for row in seen.app.screen.query_one(Table).rows]
+    return [row.record["unit"] for row in seen.app.screen.query_one(Table).rows]
 
 
 def _has_picture(seen: Driven) -> bool:
-    return any(len(blocks._strips) > 2 for blocks in seen.app.screen.query(HalfBlocks))
+    return any(len(blocks.strips) > 2 for blocks in seen.app.screen.query(HalfBlocks))
 
 
 def test_runs_are_listed_and_opened(roots: Roots) -> None:
@@ -124,7 +121,7 @@ def test_units_are_filtered_by_concept_category_and_range(roots: Roots) -> None:
             screen = seen.app.screen
             table = screen.query_one(Table)
             screen.query_one("#cluster").value = 1  # type: ignore[attr-defined]
-            await seen.until_so(lambda: {row.cluster for row in table.rows} == {1})
+            await seen.until_so(lambda: {row.record["cluster"] for row in table.rows} == {1})
             screen.query_one("#cluster").clear()  # type: ignore[attr-defined]
             category = table.rows[0].category
             assert category
@@ -149,7 +146,7 @@ def test_mouse_moves_sorts_and_opens(roots: Roots) -> None:
             assert _units(seen) == list(range(7))
             await seen.pilot.click(Table, offset=(30, 4))
             await seen.pilot.pause()
-            assert seen.app.screen.query_one(Table).row.unit == 3
+            assert seen.app.screen.query_one(Table).row.record["unit"] == 3
             await seen.pilot.click(Table, offset=(30, 4))
             await seen.until("unit 3  layer4")
 
@@ -164,7 +161,7 @@ def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: Ope
             best = max(run.view.units[2], key=lambda record: record["iou"])
             assert seen.app.screen.query_one(Table).row["cluster"] == best["cluster"]
             assert f"{best['iou']:.4f}" in seen.text
-            assert "proven best" in seen.text
+            assert "proven" in seen.text
             await seen.press("home")
             await seen.until("range 0: ")
             await seen.press("w")
@@ -185,9 +182,9 @@ def test_more_images_and_one_alone(roots: Roots) -> None:
             await seen.until_so(lambda: _has_picture(seen), "a picture")
             await seen.press("w")
             await seen.until("most active  1-")
-            first = seen.app.screen.query_one(Gallery)._first
+            first = seen.app.screen.query_one(Gallery).first
             await seen.press("right_square_bracket")
-            await seen.until_so(lambda: seen.app.screen.query_one(Gallery)._first > first)
+            await seen.until_so(lambda: seen.app.screen.query_one(Gallery).first > first)
             await seen.press("left_square_bracket")
             await seen.until("most active  1-")
             await seen.press("enter")
@@ -223,7 +220,7 @@ def test_typed_formula_is_scored_on_every_range(roots: Roots, run: OpenRun) -> N
             await seen.until("activation coverage")
             await seen.press("f")
             await seen.type(record["formula"])
-            await seen.until("The same pixels as what was found for range 2", "+0.0000")
+            await seen.until("The same pixels as the formula found for range 2", "+0.0000")
             await seen.press("escape", "y")
             assert seen.app.clipboard == record["formula"]
             await seen.press("f")
@@ -300,29 +297,34 @@ def test_two_runs_side_by_side(roots: Roots) -> None:
     drive(scene())
 
 
-def test_formula_is_copied_and_views_exported(roots: Roots) -> None:
+def test_formula_is_copied_and_the_screen_saved(roots: Roots) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL) as seen:
             await seen.until("7 of 7 units", "object")
             formula = seen.app.screen.query_one(Table).row.record["formula"]
             await seen.press("y")
             assert seen.app.clipboard == formula
-            for _ in range(2):
-                await seen.press("e")
-                await seen.until("7 rows in")
-            await seen.press("E")
             await seen.press("ctrl+s")
-            await seen.until_so(lambda: Path("ccx-tui.svg").exists(), "the picture")
-            await seen.until_so(lambda: Path(f"{OPTIMAL}-units.json").exists(), "JSON")
+            await seen.until("Saved", ".svg")
 
     drive(scene())
-    first, second = Path(f"{OPTIMAL}-units.csv"), Path(f"{OPTIMAL}-units-2.csv")
-    assert first.read_text() == second.read_text()
-    with first.open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["unit"] for row in rows][-1] == str(DEAD)
-    assert json.loads(Path(f"{OPTIMAL}-units.json").read_text())[0]["formula"] == rows[0]["formula"]
-    assert "<svg" in Path("ccx-tui.svg").read_text()
+    (saved,) = Path.cwd().glob("*.svg")
+    assert "<svg" in saved.read_text()
+
+
+def test_runs_are_filtered_and_sorted(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots) as seen:
+            await seen.until("2 runs")
+            table = seen.app.screen.query_one(Table)
+            await seen.press("slash")
+            await seen.type("beam")
+            await seen.until("1 run.")
+            assert [row.name for row in table.rows] == [BEAM]
+            await seen.press("escape", "x", "s", "s")
+            await seen.until("2 runs", "layer▴")
+
+    drive(scene())
 
 
 def test_help_lists_the_keys_and_the_palette_the_commands(roots: Roots) -> None:
@@ -330,7 +332,7 @@ def test_help_lists_the_keys_and_the_palette_the_commands(roots: Roots) -> None:
         async with driven(roots, roots.results / OPTIMAL) as seen:
             await seen.until("7 of 7 units")
             await seen.press("question_mark")
-            await seen.until("Concepts", "Compare", "Light or dark", "Export as CSV")
+            await seen.until("Concepts", "Compare", "Light or dark", "Save the screen as SVG")
             await seen.press("escape", "ctrl+p")
             await seen.until("Search for commands", "Copy the formula")
             await seen.press(*"concepts")
@@ -380,14 +382,14 @@ def test_views_hold_at_any_size(roots: Roots, size: tuple[int, int]) -> None:
 
 def test_reading_never_holds_up_the_keys(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, over = Event(), Event()
-    read = OpenRun.look
+    read = OpenRun.read_unit
 
-    def slow(run: OpenRun, unit: int, wanted: Callable[[], bool]) -> UnitLook | None:
+    def slow(run: OpenRun, unit: int, is_wanted: Callable[[], bool]) -> UnitData | None:
         begun.set()
         assert over.wait(60)
-        return read(run, unit, wanted)
+        return read(run, unit, is_wanted)
 
-    monkeypatch.setattr(OpenRun, "look", slow)
+    monkeypatch.setattr(OpenRun, "read_unit", slow)
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2) as seen:
@@ -416,7 +418,7 @@ class _Graphics(Static):
 def test_pictures_are_handed_to_a_terminal_that_draws_them(
     roots: Roots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(terminal_graphics._found, "widget", _Graphics)
+    monkeypatch.setattr(pictures, "_graphics", [_Graphics])
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
