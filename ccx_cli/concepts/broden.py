@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -60,12 +60,8 @@ class BrodenDataset:
         """Return the label with this number; raises ``KeyError`` where there is none."""
         return self._by_number[number]
 
-    def label_path(self, name: str) -> Path:
-        """Return the file of a label PNG that a row names."""
-        return self.directory / "images" / name
-
     def image_path(self, name: str) -> Path:
-        """Return the file of an image that a row names."""
+        """Return the file of an image or a label PNG that a row names."""
         return self.directory / "images" / name
 
     @cached_property
@@ -99,8 +95,7 @@ class BrodenDataset:
             for row in self.rows
         ]
         sizes = self._sizes(layer for row in self.rows for layer in row.layers)
-        labels = [astuple(label) for label in self.labels]
-        return _digest("segmentation 1", labels, self.categories, rows, sizes)
+        return _digest("segmentation 1", self.labels, self.categories, rows, sizes)
 
     def images_fingerprint(self) -> str:
         """Return a digest of the photographs' names and sizes.
@@ -127,32 +122,17 @@ class BrodenDataset:
             folders.setdefault(folder, set()).add(file)
         found: dict[str, int] = {}
         for folder, files in folders.items():
-            found |= _file_sizes(self.directory / "images" / folder, folder, files)
-        sizes = []
-        for name in names:
-            size = found.get(name)
-            # A file system may know a file under a name that its listing spells otherwise.
-            sizes.append(self._size(name) if size is None else size)
-        return sizes
+            found |= _file_sizes(self.image_path(folder), folder, files)
+        # A file system may know a file under a name that its listing spells otherwise.
+        return [found[name] if name in found else self._size(name) for name in names]
 
     def _size(self, name: str) -> int:
-        path = self.directory / "images" / name
-        try:
+        path = self.image_path(name)
+        with suppress(OSError):
             status = path.stat()
-        except OSError:
-            status = None
-        if status is None or not stat.S_ISREG(status.st_mode):
-            raise MissingInputError(f"{path} is missing: {repair_hint(self.directory)}.")
-        return status.st_size
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Plain tuples: pickle takes several times longer for objects with slots.
-        rows = [
-            (r.image, r.split, r.height, r.width, r.mask_height, r.mask_width, r.layers, r.labels)
-            for r in self.rows
-        ]
-        state = (self.directory, self.subset, self.labels, self.categories, rows, self.mask_shape)
-        return _restored, state
+            if stat.S_ISREG(status.st_mode):
+                return status.st_size
+        raise MissingInputError(f"{path} is missing: {repair_hint(self.directory)}.")
 
 
 def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
@@ -212,15 +192,3 @@ def _file_sizes(directory: Path, prefix: str, files: Collection[str]) -> dict[st
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _restored(
-    directory: Path,
-    subset: str,
-    labels: tuple[Label, ...],
-    categories: tuple[str, ...],
-    rows: list[tuple[str, str, int, int, int, int, tuple[str, ...], tuple[int, ...]]],
-    mask_shape: tuple[int, int],
-) -> BrodenDataset:
-    unpacked = tuple([ImageRow(*row) for row in rows])
-    return BrodenDataset(directory, subset, labels, categories, unpacked, mask_shape)

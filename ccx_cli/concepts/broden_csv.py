@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ccx_cli.concepts.tables import Table, read_table, repair_hint
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
@@ -23,8 +23,7 @@ _NO_FILE_NAME = re.compile(r"[/\\\0]")
 _SUBSET_INDEX = re.compile(r"index_(.+)\.csv", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """One concept: a row of ``label.csv``.
 
     Attributes
@@ -50,8 +49,7 @@ class Label:
     synonyms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRow:
+class ImageRow(NamedTuple):
     """One image and where its labels are: a row of ``index.csv``.
 
     Attributes

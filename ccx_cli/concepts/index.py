@@ -48,6 +48,8 @@ BLOCK = 256
 _SETS = "sets"
 _IN_PROCESS = 2 * BLOCK
 
+_Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
+
 
 @dataclass(frozen=True)
 class ConceptIndex:
@@ -294,13 +296,6 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    maps: NDArray[np.uint16]
-    offsets: NDArray[np.int64]
-    table: LabelSets
-
-
 def _count_images(n_images: int, blocks: Sequence[int]) -> int:
     return sum(min(BLOCK, n_images - start) for start in blocks)
 
@@ -310,6 +305,7 @@ def _shard_name(start: int) -> str:
 
 
 def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
+    """Return maps, offsets and tables of a block of images, as its shard holds them."""
     rows = dataset.rows[start : start + BLOCK]
     maps = np.empty((len(rows), dataset.mask_shape[0] * dataset.mask_shape[1]), dtype=np.uint16)
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
@@ -325,7 +321,7 @@ def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
         maps[image] = local
         offsets[image + 1] = offsets[image] + len(table)
         tables.append(table)
-    return _Block(maps, offsets, concatenate(tables))
+    return maps, offsets, concatenate(tables)
 
 
 def _build_blocks(
@@ -340,17 +336,13 @@ def _build_blocks(
     processes = workers if n_missing > _IN_PROCESS else 1
     collapse = partial(_collapse_block, dataset)
     with progress.task("Concept index", n_images, done=n_images - n_missing) as task:
-        for start, block in in_processes(collapse, missing, processes):
-            _write_block(cache, start, block)
-            task.advance(len(block.maps))
-
-
-def _write_block(cache: ShardedCache, start: int, block: _Block) -> None:
-    narrow = int(np.diff(block.offsets).max()) <= 256
-    with cache.write(_shard_name(start)) as file:
-        file["maps"] = block.maps.astype(np.uint8) if narrow else block.maps
-        file["offsets"] = block.offsets
-        _write_sets(file, block.table)
+        for start, (maps, offsets, table) in in_processes(collapse, missing, processes):
+            narrow = int(np.diff(offsets).max()) <= 256
+            with cache.write(_shard_name(start)) as file:
+                file["maps"] = maps.astype(np.uint8) if narrow else maps
+                file["offsets"] = offsets
+                _write_sets(file, table)
+            task.advance(len(maps))
 
 
 def _write_sets(file: h5py.File, sets: LabelSets) -> None:

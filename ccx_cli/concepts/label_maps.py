@@ -51,7 +51,7 @@ def read_label_maps(dataset: BrodenDataset, row: ImageRow) -> NDArray[np.uint16]
     if not allowed[labels].all():
         layer, y, x = (int(index[0]) for index in np.nonzero(~allowed[labels]))
         raise DamagedDataError(
-            f"{dataset.label_path(row.layers[layer])} holds the number {labels[layer, y, x]} "
+            f"{dataset.image_path(row.layers[layer])} holds the number {labels[layer, y, x]} "
             f"(row {y}, column {x}), which label.csv does not have: add the label there or "
             "correct the PNG."
         )
@@ -60,7 +60,7 @@ def read_label_maps(dataset: BrodenDataset, row: ImageRow) -> NDArray[np.uint16]
 
 def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArray[np.uint16]:
     """Return (mask_height, mask_width) label numbers, not yet checked against ``label.csv``."""
-    path = dataset.label_path(layer)
+    path = dataset.image_path(layer)
     remedy = repair_hint(dataset.directory)
     try:
         data = path.read_bytes()

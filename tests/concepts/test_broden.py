@@ -61,7 +61,7 @@ def test_rows_are_read_with_their_layers_and_labels_in_order(broden: BrodenFiles
         ImageRow("b/3.jpg", "val", 8, 8, 2, 3, ("b/3_part.png",), (3, 4)),
     )
     assert (dataset.name, dataset.subset, dataset.mask_shape) == ("broden1_224", "all", (2, 3))
-    assert dataset.label_path("a/1_color.png").is_file()
+    assert dataset.image_path("a/1_color.png").is_file()
     assert dataset.image_path("a/1.jpg").is_file()
 
 
@@ -396,7 +396,7 @@ def test_fingerprints_follow_what_they_are_made_of(broden: BrodenFiles, tmp_path
     assert reordered.segmentation_fingerprint() != masks
     assert reordered.images_fingerprint() != images
 
-    path = dataset.label_path("b/3_part.png")
+    path = dataset.image_path("b/3_part.png")
     path.write_bytes(path.read_bytes() + b"\0")
     assert dataset.segmentation_fingerprint() != masks
     assert dataset.images_fingerprint() == images
@@ -407,7 +407,7 @@ def test_fingerprints_follow_what_they_are_made_of(broden: BrodenFiles, tmp_path
 
 def test_fingerprints_name_a_missing_file(broden: BrodenFiles) -> None:
     dataset = broden.read()
-    layer, image = dataset.label_path("a/1_part_2.png"), dataset.image_path("b/3.jpg")
+    layer, image = dataset.image_path("a/1_part_2.png"), dataset.image_path("b/3.jpg")
     layer.unlink()
     with pytest.raises(MissingInputError) as caught:
         dataset.segmentation_fingerprint()

@@ -32,7 +32,7 @@ def test_photographs_of_msrc_come_back_with_the_same_pixels(tmp_path: Path) -> N
             folder = tmp_path / category
             folder.mkdir(exist_ok=True)
             link = folder / f"{Path(row.image).stem}.png"
-            link.symlink_to(known.label_path(layer).resolve())
+            link.symlink_to(known.image_path(layer).resolve())
     (tmp_path / "names.txt").write_text("".join(f"{n} {name}\n" for n, name in names.items()))
     folders = [c for c in ("color", "object", "part") if (tmp_path / c).exists()]
     labels = [word for c in folders for word in ("--labels", f"{c}={tmp_path / c}")]

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ccx_cli.concepts.importing.coco_masks import fill_polygon, fill_runs, unpack_counts
+from ccx_cli.concepts.importing.coco_regions import InstanceRegions, Region, parse_region
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
     Source,
@@ -22,49 +18,6 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 
 Json = Mapping[str, Any]
 Listed = TypeVar("Listed")
-Region = tuple[NDArray[np.float64], ...] | tuple[int, ...] | str
-"""Polygons ``(n_points, 2)``, run lengths, or run lengths as a packed string."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InstanceRegions:
-    """The regions of one photograph.
-
-    Attributes
-    ----------
-    file
-        The JSON.
-    shape
-        (height, width) of the photograph.
-    regions
-        Label number, and a region of it with its annotation's ``id``.
-    """
-
-    category: str
-    file: Path
-    shape: tuple[int, int]
-    regions: tuple[tuple[int, object, Region], ...]
-
-    def read(self) -> list[NDArray[np.uint16]]:
-        """Read the labels, a map a concept, since instances overlap; the smallest first.
-
-        Raises
-        ------
-        DamagedDataError
-            If a region is not one.
-        """
-        masks: dict[int, NDArray[np.bool_]] = {}
-        for number, annotation, region in self.regions:
-            try:
-                mask = _fill(region, *self.shape)
-            except ValueError as error:
-                raise DamagedDataError(
-                    f"{self.file} has a damaged region in annotation {annotation} ({error}): "
-                    "restore it, or remove the annotation."
-                ) from error
-            masks[number] = masks[number] | mask if number in masks else mask
-        ordered = sorted(masks.items(), key=lambda each: (int(each[1].sum()), each[0]))
-        return [mask.astype(np.uint16) * np.uint16(number) for number, mask in ordered]
 
 
 def read_coco(
@@ -199,7 +152,7 @@ def _instances(
         _listed(images, record, "image", file)
         own = regions.setdefault(record["image_id"], [])
         if crowds or not record.get("iscrowd"):
-            region = _region(record["segmentation"])
+            region = parse_region(record["segmentation"])
             number = _listed(numbers, record, "category", file)
             own.append((number, record.get("id"), region))
     return {
@@ -219,30 +172,6 @@ def _listed(listed: Mapping[object, Listed], record: Json, what: str, file: Path
             "list: restore it, or remove the annotation."
         )
     return listed[number]
-
-
-def _region(segmentation: Any) -> Region:
-    if isinstance(segmentation, list):
-        polygons = (np.asarray(each, dtype=np.float64) for each in segmentation)
-        # Some have two points, or an odd number of coordinates: they enclose nothing.
-        return tuple(
-            each.reshape(-1, 2) for each in polygons if len(each) >= 6 and not len(each) % 2
-        )
-    counts = segmentation["counts"]
-    return counts if isinstance(counts, str) else tuple(map(int, counts))
-
-
-def _fill(region: Region, height: int, width: int) -> NDArray[np.bool_]:
-    if isinstance(region, str):
-        return fill_runs(unpack_counts(region), height, width)
-    if region and isinstance(region[0], int):
-        return fill_runs([int(run) for run in region], height, width)
-    mask = np.zeros((height, width), dtype=np.bool_)
-    for points in region:
-        if not np.isfinite(points).all():
-            raise ValueError("a coordinate of a polygon is not a finite number")
-        mask |= fill_polygon(np.asarray(points), height, width)
-    return mask
 
 
 def _with_photographs(

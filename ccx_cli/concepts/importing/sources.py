@@ -6,14 +6,12 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden_csv import LARGEST_LABEL
 from ccx_cli.concepts.broden_tables import WrittenLabel
 from ccx_cli.concepts.color_names import COLOR_NAMES
+from ccx_cli.concepts.importing.coco_regions import InstanceRegions
+from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.errors import MissingInputError, UsageError
 
 SCENE = "scene"
@@ -26,27 +24,8 @@ _SUFFIXES = {COLOR: "-c", SCENE: "-s"}
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 
 
-class Annotation(Protocol):
-    """Labels of the pixels of one photograph, in one category, that are still to be read."""
-
-    @property
-    def category(self) -> str:
-        """The category."""
-
-    @property
-    def file(self) -> Path:
-        """The file that holds them."""
-
-    def read(self) -> list[NDArray[np.uint16]]:
-        """Return label numbers, ``(height, width)`` each, 0 for none.
-
-        They have the photograph's size, or its shape at another size.
-
-        Raises
-        ------
-        MissingInputError, DamagedDataError
-            If the file is not there, or is not what it should be.
-        """
+Annotation = LabelPng | InstanceRegions
+"""Labels of the pixels of one photograph, in one category, that are still to be read."""
 
 
 @dataclass(frozen=True, slots=True)

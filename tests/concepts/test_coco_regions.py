@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
-from ccx_cli.concepts.importing.coco_masks import fill_polygon, fill_runs, unpack_counts
+from ccx_cli.concepts.importing.coco_regions import fill_polygon, fill_runs, unpack_counts
 
 MASKS = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
     lambda shape: arrays(np.bool_, shape)
