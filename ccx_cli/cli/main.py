@@ -39,6 +39,7 @@ from ccx_cli.cli.called import remember
 from ccx_cli.cli.completing.shells import ANSWER, answer, nothing
 from ccx_cli.cli.diagnostics import say, say_error
 from ccx_cli.cli.option_groups import with_groups
+from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.output import ReaderLeftError, print_text
 from ccx_cli.cli.settings.group import HELP_NAMES, ConfigOption, SettledGroup
 from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins
@@ -155,7 +156,7 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
     code = ExitCode.FAILED
     match error:
         case CcxError():
-            sentence, code = with_origins(str(error)), error.exit_code
+            sentence, code = with_origins(with_options(str(error))), error.exit_code
         case TyperException():
             # Without a message where a group was called bare, and has shown its help.
             if not error.format_message():

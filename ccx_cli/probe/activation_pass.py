@@ -140,8 +140,8 @@ class _Filling:
         choice = network.choice
         if network.weights_sha256 != cache.made_from["weights"]:
             raise CcxError(
-                f"--model {choice.model} makes other weights at each call: let the factory draw "
-                "them from torch's random numbers, which ccx seeds, or give them with --weights."
+                f"`model` {choice.model} makes other weights at each call: let the factory draw "
+                "them from torch's random numbers, which ccx seeds, or give them with `weights`."
             )
         block = images_per_shard(network.units, network.map_shape)
         height, width = network.map_shape

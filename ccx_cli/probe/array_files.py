@@ -85,14 +85,14 @@ def split_name(text: str) -> tuple[Path, str | None]:
     suffix = path.suffix.lower()
     if suffix not in {NPY, *HDF5}:
         raise UsageError(
-            f"--activations {text} has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."
+            f"`activations` {text} must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."
         )
     if name is not None and suffix == NPY:
         raise UsageError(
-            f"--activations {text}: a .npy file holds one array, so leave :{name} out."
+            f"`activations` {text}: a .npy file holds one array, so leave :{name} out."
         )
     if not path.exists():
-        raise MissingInputError(f"--activations {text}: there is no file {path}, check the path.")
+        raise MissingInputError(f"`activations` {text}: there is no file {path}, check the path.")
     return path, name
 
 
@@ -218,7 +218,7 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
             lambda each, what: names.append(each) if isinstance(what, h5py.Dataset) else None
         )
         mend = suggestion(name, names) or f": it holds {', '.join(names) or 'none'}."
-        raise UsageError(f"--activations {path}:{name}: there is no such dataset{mend}")
+        raise UsageError(f"`activations` {path}:{name}: there is no such dataset{mend}")
     if found.is_virtual or found.external or found.file.filename != file.filename:
         raise DamagedDataError(
             f"{_where(path, name)} keeps its values in other files: copy them into one dataset."

@@ -28,12 +28,12 @@ def _scores(answer: object, network: Network) -> torch.Tensor:
     """Check what a network answered."""
     if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
         raise UsageError(
-            f"--model {network.choice.model} does not answer with one score a class: name a "
+            f"`model` {network.choice.model} does not answer with one score a class: name a "
             "classifier."
         )
     if bool(answer.isnan().any()):
         raise CcxError(
-            f"--model {network.choice.model} answers with scores that are NaN: check its weights."
+            f"`model` {network.choice.model} answers with scores that are NaN: check its weights."
         )
     return answer.float().cpu()
 

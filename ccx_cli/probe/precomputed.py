@@ -80,20 +80,20 @@ def _axes(where: str, shape: tuple[int, ...], asked: Axes | None, dataset: Brode
         for axes, count in zip((Axes.IMAGES_FIRST, Axes.UNITS_FIRST), shape[:2], strict=True)
         if count == n_images
     ]
-    there = f"--subset {dataset.subset} has {n_images:,} images"
+    there = f"`subset` {dataset.subset} has {n_images:,} images"
     if not fitting:
         raise UsageError(
-            f"{where} is {shape_text(shape)}, but {there}: one of the first two axes has to be "
+            f"{where} is {shape_text(shape)}, but {there}: one of the first two axes must be "
             "the images, in the order of the index."
         )
     if asked is None and len(fitting) > 1:
         raise UsageError(
-            f"{where} is {shape_text(shape)}, and {there}: say with --activations-axes whether it "
+            f"{where} is {shape_text(shape)}, and {there}: say with `axes` whether it "
             "is units-first or images-first."
         )
     if asked is not None and asked not in fitting:
         raise UsageError(
-            f"--activations-axes {asked} does not fit: {where} is {shape_text(shape)} and {there}, "
+            f"`axes` {asked} does not fit: {where} is {shape_text(shape)} and {there}, "
             f"so it is {fitting[0]}."
         )
     return asked or fitting[0]

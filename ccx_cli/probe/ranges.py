@@ -70,17 +70,17 @@ class RangeMethod:
 
     def __post_init__(self) -> None:
         if self.num_clusters < 1:
-            raise UsageError(f"--num-clusters {self.num_clusters} has to be 1 or more.")
+            raise UsageError(f"`num_clusters` {self.num_clusters} must be 1 or more.")
         if self.num_clusters > MOST_CLUSTERS:
             raise UsageError(
-                f"--num-clusters {self.num_clusters} has to be {MOST_CLUSTERS:,} or less."
+                f"`num_clusters` {self.num_clusters} must be {MOST_CLUSTERS:,} or less."
             )
         if not 0 < self.quantile < 1:
-            raise UsageError(f"--quantile {self.quantile:g} has to lie between 0 and 1.")
+            raise UsageError(f"`quantile` {self.quantile:g} must be between 0 and 1.")
         if self.n_init < 1:
-            raise UsageError(f"--n-init {self.n_init} has to be 1 or more.")
+            raise UsageError(f"`n_init` {self.n_init} must be 1 or more.")
         if self.n_init > MOST_STARTS:
-            raise UsageError(f"--n-init {self.n_init} has to be {MOST_STARTS:,} or less.")
+            raise UsageError(f"`n_init` {self.n_init} must be {MOST_STARTS:,} or less.")
 
     def identity(self) -> dict[str, str | int | float]:
         """Name what the ranges depend on, and nothing else."""

@@ -62,12 +62,12 @@ def test_units_past_the_end(text: str, ccx: CommandLine) -> None:
             "--units and --random-units exclude each other: give one of them.",
         ),
         (["--units", "x"], "--units x is not a list of units such as 1,5,10-20."),
-        (["--num-clusters", "0"], "--num-clusters 0 has to be 1 or more."),
-        (["--num-clusters", "-1"], "--num-clusters -1 has to be 1 or more."),
-        (["--quantile", "0"], "--quantile 0 has to lie between 0 and 1."),
-        (["--quantile", "1"], "--quantile 1 has to lie between 0 and 1."),
-        (["--quantile", "nan"], "--quantile nan has to lie between 0 and 1."),
-        (["--n-init", "0"], "--n-init 0 has to be 1 or more."),
+        (["--num-clusters", "0"], "--num-clusters 0 must be 1 or more."),
+        (["--num-clusters", "-1"], "--num-clusters -1 must be 1 or more."),
+        (["--quantile", "0"], "--quantile 0 must be between 0 and 1."),
+        (["--quantile", "1"], "--quantile 1 must be between 0 and 1."),
+        (["--quantile", "nan"], "--quantile nan must be between 0 and 1."),
+        (["--n-init", "0"], "--n-init 0 must be 1 or more."),
         (["--ranges", "1:0"], "--ranges 1:0 is not a list of ranges such as 0:1.5,1.5:inf."),
         (["--ranges", "1"], "--ranges 1 is not a list of ranges such as 0:1.5,1.5:inf."),
         (["--ranges", "nan:1"], "--ranges nan:1 is not a list of ranges such as 0:1.5,1.5:inf."),
@@ -91,7 +91,7 @@ def test_what_cannot_be_meant_is_refused_before_any_work(
 @pytest.mark.parametrize("option", ["--length", "--beam-limit"])
 def test_numbers_of_the_search(option: str, fresh: CommandLine) -> None:
     sentence = refused(fresh, 2, "explain", *ON_TINY, "-q", "--search", "beam", option, "0")
-    assert sentence == f"{option} 0 has to be 1 or more."
+    assert sentence == f"{option} 0 must be 1 or more."
 
 
 def test_too_many_random_units(ccx: CommandLine) -> None:

@@ -348,7 +348,7 @@ NUMBERS = "activations are float16, float32, float64 or integers."
     [
         ("absent.npy", 3, "--activations {path}: there is no file {path}, check the path."),
         ("absent.npz", 2,
-         "--activations {path} has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
+         "--activations {path} must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
         ("pickled.npy", 4,
          "{path} holds pickled Python objects, which ccx does not load: write an array of numbers "
          "with numpy.save."),

@@ -270,7 +270,7 @@ ACTIVATIONS = [
     Wrong(
         "explain --subset tiny --activations a.txt",
         2,
-        "--activations a.txt has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET.",
+        "--activations a.txt must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET.",
         file("a.txt", b"1"),
     ),
     Wrong(
@@ -289,7 +289,7 @@ ACTIVATIONS = [
     Wrong(
         "explain --subset tiny --activations a.npy",
         2,
-        "a.npy is 2 x 7, but --subset tiny has 6 images: one of the first two axes has to be "
+        "a.npy is 2 x 7, but --subset tiny has 6 images: one of the first two axes must be "
         "the images, in the order of the index.",
         array("a.npy", np.ones((2, 7))),
     ),

@@ -43,22 +43,22 @@ OPTIONS = [
     Wrong(
         "explain TINY --num-clusters 0",
         2,
-        "--num-clusters 0 has to be 1 or more.",
+        "--num-clusters 0 must be 1 or more.",
     ),
     Wrong(
         "explain TINY --num-clusters 1001",
         2,
-        "--num-clusters 1001 has to be 1,000 or less.",
+        "--num-clusters 1001 must be 1,000 or less.",
     ),
     Wrong(
         "explain TINY --quantile 1.5",
         2,
-        "--quantile 1.5 has to lie between 0 and 1.",
+        "--quantile 1.5 must be between 0 and 1.",
     ),
     Wrong(
         "explain TINY --quantile nan",
         2,
-        "--quantile nan has to lie between 0 and 1.",
+        "--quantile nan must be between 0 and 1.",
     ),
     Wrong(
         "explain TINY --kmeans exakt",
@@ -68,7 +68,7 @@ OPTIONS = [
     Wrong(
         "explain TINY --kmeans sklearn --n-init 0",
         2,
-        "--n-init 0 has to be 1 or more.",
+        "--n-init 0 must be 1 or more.",
     ),
     Wrong(
         "explain TINY --ranges 2:1",

@@ -149,7 +149,7 @@ def test_layers_beyond_the_budget_go_through_in_several_passes(
 def test_a_layer_that_is_not_there_is_refused_before_anything_is_run(
     photographs: BrodenDataset, tmp_path: Path, passes: Counter[int]
 ) -> None:
-    with pytest.raises(UsageError, match=r"--layer layer5 is not a layer of demo.*did you mean"):
+    with pytest.raises(UsageError, match=r"`layer` layer5 is not a layer of demo.*did you mean"):
         build_activations(photographs, wanted(photographs, tmp_path, "layer1", "layer5"))
     assert not passes
     assert not files(tmp_path)

@@ -103,7 +103,7 @@ def test_missing_weights_name_the_command_that_gets_them(tmp_path: Path, pretrai
         ("resnet19", None, None, "did you mean resnet"),
         ("nothing like it", None, None, "lists the models"),
         ("resnet18", "place365", None, "did you mean places365"),
-        ("resnet18", "demo", None, "belongs to --model demo"),
+        ("resnet18", "demo", None, "belongs to `model` demo"),
         ("demo", "places365", None, "has no places365 weights"),
         ("demo", "imagenet", None, "has no imagenet weights"),
         ("demo", None, "w.pth", "brings its own weights"),

@@ -179,7 +179,7 @@ def test_says_which_tensors_do_not_fit(tmp_path: Path) -> None:
         f"{tmp_path}/w.pth does not fit resnet18, of its tensors are 1 missing (fc.bias), "
         "12 unexpected (extra.0, extra.1, extra.2, ...), "
         "1 of another shape (conv.weight (4, 3, 5, 5) for (4, 3, 3, 3)): "
-        "check --model and --weights."
+        "check `model` and `weights`."
     )
 
 

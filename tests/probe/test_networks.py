@@ -109,7 +109,7 @@ def test_layers_without_maps_are_refused(model: str, layer: str, said: str) -> N
     with pytest.raises(UsageError) as caught:
         load_network(untrained(model, layer))
     assert said in str(caught.value)
-    assert f"--layer {layer}" in str(caught.value)
+    assert f"`layer` {layer}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_devices_that_are_there() -> None:
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_an_absent_gpu_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--device {name}: there is no CUDA GPU here"):
+    with pytest.raises(UsageError, match=f"`device` {name}: there is no CUDA GPU here"):
         load_network(untrained("squeezenet1_1"), name)
 
 

@@ -117,7 +117,7 @@ def test_arguments_are_literals_or_strings(
 
 @pytest.mark.parametrize("words", [("a",), ("=3",), ("a-b=3",), ("a=1", "a=2")])
 def test_what_is_no_argument(words: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match="--model-arg"):
+    with pytest.raises(UsageError, match="`model_args`"):
         read_arguments(words)
 
 
@@ -257,7 +257,7 @@ def test_factories_that_fail_say_why_in_one_sentence(
     assert type(caught.value) is kind
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert "--model" in str(caught.value) or model == "nets.py:one_pixel"
+    assert "`model`" in str(caught.value) or model == "nets.py:one_pixel"
 
 
 def test_arguments_that_the_factory_does_not_know(nets: Path) -> None:
@@ -296,5 +296,5 @@ def test_known_networks_have_no_factory(nets: Path) -> None:
         choose("resnet18", pretrained="own")
     with pytest.raises(UsageError, match=r"nets\.py:factory"):
         choose(str(nets))
-    with pytest.raises(UsageError, match="--layer"):
+    with pytest.raises(UsageError, match="`layer`"):
         choose(f"{nets}:make", layer=None)

@@ -391,11 +391,11 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
         ({"a": MAPS, "b/c": MAPS, "d": MAPS[0, 0]}, "", UsageError,
          "{path} holds several datasets of 4 axes (a, b/c): name one, such as {path}:a."),
         ({"features": MAPS, "b": MAPS}, ":featurs", UsageError,
-         "--activations {path}:featurs: there is no such dataset, did you mean features?"),
+         "`activations` {path}:featurs: there is no such dataset, did you mean features?"),
         ({"group/a": MAPS, "b": MAPS}, ":group", UsageError,
-         "--activations {path}:group: there is no such dataset, did you mean group/a?"),
+         "`activations` {path}:group: there is no such dataset, did you mean group/a?"),
         ({"group/a": MAPS, "b": MAPS}, ":sae", UsageError,
-         "--activations {path}:sae: there is no such dataset: it holds b, group/a."),
+         "`activations` {path}:sae: there is no such dataset: it holds b, group/a."),
         ({"a": MAPS.astype(complex)}, ":a", DamagedDataError,
          "{path}:a holds complex128 values: " + NOT_NUMBERS),
         ({"a": ["word"]}, ":a", DamagedDataError, "{path}:a holds text values: " + NOT_NUMBERS),
@@ -461,13 +461,13 @@ def test_a_damaged_chunk_is_told(twelve: BrodenDataset, tmp_path: Path) -> None:
     ("text", "error", "sentence"),
     [
         ("sae.npz", UsageError,
-         "--activations sae.npz has to be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
+         "`activations` sae.npz must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
         ("sae.npy:a", UsageError,
-         "--activations sae.npy:a: a .npy file holds one array, so leave :a out."),
+         "`activations` sae.npy:a: a .npy file holds one array, so leave :a out."),
         ("no.npy", MissingInputError,
-         "--activations no.npy: there is no file no.npy, check the path."),
+         "`activations` no.npy: there is no file no.npy, check the path."),
         ("no.h5:a/b", MissingInputError,
-         "--activations no.h5:a/b: there is no file no.h5, check the path."),
+         "`activations` no.h5:a/b: there is no file no.h5, check the path."),
     ],
 )  # fmt: skip
 def test_names_of_files(text: str, error: type[CcxError], sentence: str) -> None:
@@ -487,19 +487,19 @@ def test_a_colon_may_be_part_of_a_name(tmp_path: Path) -> None:
     ("shape", "axes", "sentence"),
     [
         ((5, 11, 2, 2), None,
-         "{path} is 5 x 11 x 2 x 2, but --subset {subset} has 12 images: one of the first two axes "
-         "has to be the images, in the order of the index."),
+         "{path} is 5 x 11 x 2 x 2, but `subset` {subset} has 12 images: one of the first two axes "
+         "must be the images, in the order of the index."),
         ((5, 11), Axes.IMAGES_FIRST,
-         "{path} is 5 x 11, but --subset {subset} has 12 images: one of the first two axes has to "
+         "{path} is 5 x 11, but `subset` {subset} has 12 images: one of the first two axes must "
          "be the images, in the order of the index."),
         ((12, 12), None,
-         "{path} is 12 x 12, and --subset {subset} has 12 images: say with --activations-axes "
+         "{path} is 12 x 12, and `subset` {subset} has 12 images: say with `axes` "
          "whether it is units-first or images-first."),
         ((5, 12), Axes.IMAGES_FIRST,
-         "--activations-axes images-first does not fit: {path} is 5 x 12 and --subset {subset} has "
+         "`axes` images-first does not fit: {path} is 5 x 12 and `subset` {subset} has "
          "12 images, so it is units-first."),
         ((12, 5), Axes.UNITS_FIRST,
-         "--activations-axes units-first does not fit: {path} is 12 x 5 and --subset {subset} has "
+         "`axes` units-first does not fit: {path} is 12 x 5 and `subset` {subset} has "
          "12 images, so it is images-first."),
     ],
 )  # fmt: skip

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from torchvision import models
 
-from ccx_cli.cli.network_options import parse_channels, parse_size
-from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.errors import CcxError
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
@@ -52,43 +51,6 @@ def test_published_inputs_stay(model: str, tmp_path: Path) -> None:
             name, side = model_and_side
             choice = choose_network(tmp_path, NetworkRequest(name, pretrained, weights=file))
             assert (choice.input_size, choice.mean, choice.std) == ((side, side), *USUAL)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("224", (224, 224)), ("32", (32, 32)), ("224x160", (224, 160)), (" 7X9 ", (7, 9))],
-)
-def test_sizes(text: str, size: tuple[int, int]) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "0", "-3", "a", "224x", "x224", "3x4x5", "99999", "1.5"])
-def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(UsageError, match="--input-size"):
-        parse_size(text)
-
-
-def test_channels() -> None:
-    assert parse_channels("0.5", "--mean") == (0.5, 0.5, 0.5)
-    assert parse_channels("0.1, -0.2,3", "--mean") == (0.1, -0.2, 3.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "option"),
-    [
-        ("", "--mean"),
-        ("1,2", "--mean"),
-        ("1,2,3,4", "--mean"),
-        ("a,b,c", "--mean"),
-        ("nan", "--mean"),
-        ("inf,1,1", "--std"),
-        ("0", "--std"),
-        ("1,1,-1", "--std"),
-    ],
-)
-def test_what_are_no_channels(text: str, option: str) -> None:
-    with pytest.raises(UsageError, match=option):
-        parse_channels(text, option)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (96, 160), (224, 224)])

@@ -162,6 +162,6 @@ def test_says_what_of_an_old_file_does_not_fit(tmp_path: Path) -> None:
         rf"{re.escape(str(file))} does not fit densenet161, of its tensors are 1 missing "
         r"\(features\.norm5\.extra\), 10 unexpected \(features\.denseblock2\.denselayer2"
         r"\.norm1\.weight, .*, \.\.\.\), 5 of another shape \(features\.norm5\.weight \(14,\) for "
-        r"\(10,\), .*, \.\.\.\): check --model and --weights\.",
+        r"\(10,\), .*, \.\.\.\): check `model` and `weights`\.",
         str(caught.value),
     )

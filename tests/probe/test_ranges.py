@@ -71,10 +71,10 @@ def test_a_unit_of_few_values_has_fewer_ranges(kmeans: str) -> None:
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"num_clusters": 0}, "--num-clusters 0 has to be 1 or more."),
-        ({"quantile": 0.0}, "--quantile 0 has to lie between 0 and 1."),
-        ({"quantile": 1.0}, "--quantile 1 has to lie between 0 and 1."),
-        ({"n_init": 0}, "--n-init 0 has to be 1 or more."),
+        ({"num_clusters": 0}, "`num_clusters` 0 must be 1 or more."),
+        ({"quantile": 0.0}, "`quantile` 0 must be between 0 and 1."),
+        ({"quantile": 1.0}, "`quantile` 1 must be between 0 and 1."),
+        ({"n_init": 0}, "`n_init` 0 must be 1 or more."),
     ],
 )
 def test_methods_that_cannot_be_meant_are_refused(options: dict[str, int], fault: str) -> None:

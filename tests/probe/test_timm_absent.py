@@ -21,5 +21,5 @@ def test_the_extra_is_named_where_timm_is_not_installed(monkeypatch: pytest.Monk
     with pytest.raises(UsageError) as raised:
         choose_network(Path("nowhere"), NetworkRequest("timm:resnet18", "none", "layer4"))
     assert str(raised.value) == (
-        "--model timm:resnet18 needs timm, which is not installed: pip install 'ccx-cli[timm]'."
+        "`model` timm:resnet18 needs timm, which is not installed: pip install 'ccx-cli[timm]'."
     )

@@ -96,7 +96,7 @@ def test_arguments_go_to_timm() -> None:
         Path("x"),
         NetworkRequest(fixed, "none", "blocks.0", model_args=one_block, input_size=(96, 96)),
     )
-    with pytest.raises(CcxError, match=r"another size with --model-arg img_size=96,96\)\.$"):
+    with pytest.raises(CcxError, match=r"another size with `model_args` img_size=96,96\)\.$"):
         load_network(small)
     with pytest.raises(CcxError, match="with depthh=3 cannot be made, timm raises TypeError"):
         load_network(choose(words=("depthh=3",)))
@@ -107,10 +107,10 @@ def test_arguments_go_to_timm() -> None:
     [
         ("timm:resnet81", "none", "timm has no such network, did you mean resnet18"),
         ("timm:resnet18.a1_in2k", "none", "has no such weights, did you mean resnet18.a1_in1k"),
-        (SMALL, None, "needs --pretrained: timm for its published weights"),
+        (SMALL, None, "needs `pretrained`: timm for its published weights"),
         (SMALL, "imagenet", "take timm or none, or give a file"),
         (SMALL, "own", "take timm or none, or give a file"),
-        ("resnet18", "timm", "name one as --model timm:resnet18"),
+        ("resnet18", "timm", "name one as `model` timm:resnet18"),
     ],
 )
 def test_what_cannot_be_meant(model: str, pretrained: str | None, said: str) -> None:
@@ -119,7 +119,7 @@ def test_what_cannot_be_meant(model: str, pretrained: str | None, said: str) -> 
 
 
 def test_a_layer_has_to_be_named() -> None:
-    with pytest.raises(UsageError, match=f"--model {SMALL} needs --layer, one of those"):
+    with pytest.raises(UsageError, match=f"`model` {SMALL} needs a `layer`, one of those"):
         choose_network(Path("nowhere"), NetworkRequest(SMALL, "none"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.settings.levels import mirrors_set
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
@@ -143,7 +144,7 @@ def fetched(
         except CcxError as error:
             failures.append(error)
             if len(sources) > 1:
-                progress.note(str(error))
+                progress.note(with_options(str(error)))
 
 
 def _all_known(roots: Roots) -> list[Source]:

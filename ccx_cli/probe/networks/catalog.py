@@ -46,10 +46,10 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     if own or from_timm:
         read_arguments(words)
     elif model not in MODELS:
-        raise UsageError(f"--model {model} is not known{_mend(model)}")
+        raise UsageError(f"`model` {model} is not known{_mend(model)}")
     elif words:
         raise UsageError(
-            f"--model-arg {words[0]} is for a factory of your own or a network of timm: leave "
+            f"`model_args` {words[0]} is for a factory of your own or a network of timm: leave "
             f"it out for {model}."
         )
     pretrained = request.pretrained
@@ -95,7 +95,7 @@ def default_layer(model: str) -> str:
         if model.startswith(family) and ":" not in model:
             return layer
     raise UsageError(
-        f"--model {model} needs --layer, one of those that `ccx layers --model "
+        f"`model` {model} needs a `layer`, one of those that `ccx layers --model "
         f"{shlex.quote(model)}` lists, or all-blocks."
     )
 

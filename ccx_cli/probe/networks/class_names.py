@@ -59,11 +59,11 @@ def _read(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
         raise MissingInputError(
-            f"There are no class names at {path}: check --class-names."
+            f"There are no class names at {path}: check `class_names`."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedDataError(
-            f"{path} cannot be read as text: --class-names takes a name a line."
+            f"{path} cannot be read as text: `class_names` takes a name a line."
         ) from error
     names = (re.sub(r"^/\w/|\s+\d+$", "", line.strip()) for line in lines)
     return tuple(name for name in names if name)

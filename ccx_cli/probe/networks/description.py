@@ -286,7 +286,7 @@ class NetworkDescription:
         try:
             return file_sha256(path)
         except FileNotFoundError as error:
-            mend = "reinstall ccx-cli" if self.weights is None else "check --weights"
+            mend = "reinstall ccx-cli" if self.weights is None else "check `weights`"
             raise MissingInputError(f"There are no weights at {path}: {mend}.") from error
         except OSError as error:
             raise DamagedDataError(

@@ -25,14 +25,14 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name != "cpu" and not re.fullmatch(r"cuda(:\d{1,3})?", name, re.ASCII):
-        raise UsageError(f"--device {name} is not known: it is cpu, cuda, cuda:N or auto.")
+        raise UsageError(f"`device` {name} is not known: it is cpu, cuda, cuda:N or auto.")
     device = torch.device(name)
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise UsageError(f"--device {name}: there is no CUDA GPU here, take --device cpu.")
+            raise UsageError(f"`device` {name}: there is no CUDA GPU here, take `device` cpu.")
         count = torch.cuda.device_count()
         if device.index is not None and device.index >= count:
-            raise UsageError(f"--device {name}: the last GPU here is cuda:{count - 1}.")
+            raise UsageError(f"`device` {name}: the last GPU here is cuda:{count - 1}.")
     return device
 
 
@@ -53,7 +53,7 @@ def check_precision(precision: str, device: torch.device) -> None:
             torch.autocast(device.type, getattr(torch, precision))
         except (RuntimeError, UserWarning) as error:
             raise UsageError(
-                f"--precision {precision}: torch {torch.__version__} cannot on {device}: take "
+                f"`precision` {precision}: torch {torch.__version__} cannot on {device}: take "
                 "half, which is what the device can, or single."
             ) from error
 

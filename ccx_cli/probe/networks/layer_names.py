@@ -19,7 +19,7 @@ _NUMBERS = re.compile(r"(.*?)(\d+)\.\.(\d+)")
 
 
 def layer_names(model: str) -> list[str]:
-    """Return what ``--layer`` takes for a model of ``MODELS``, in the network's order.
+    """Return the names of the layers of a model of ``MODELS``, in the network's order.
 
     Nothing for a model that the table does not know.
     """

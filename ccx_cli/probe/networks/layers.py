@@ -21,7 +21,7 @@ from ccx_cli.probe.networks.loading import blank_images, run_blank
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that ``--layer`` takes.
+    """A layer that can be explained.
 
     Attributes
     ----------

@@ -193,7 +193,7 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
         if layer not in outputs:
             raise CcxError(
                 f"Layer {layer} of {first.choice.name} does nothing in the forward pass of "
-                f"{len(images):,} images: name one that always does with --layer."
+                f"{len(images):,} images: name one that always does with `layer`."
             )
     return [outputs[network.choice.layer] for network in networks]
 
@@ -207,7 +207,7 @@ def _find_layer(module: nn.Module, choice: NetworkDescription) -> nn.Module:
         words = ["ccx", "layers", "--model", choice.model]
         words += [word for given in choice.model_args for word in ("--model-arg", given)]
         raise UsageError(
-            f"--layer {choice.layer} is not a layer of {choice.name} (`{shlex.join(words)}` lists "
+            f"`layer` {choice.layer} is not a layer of {choice.name} (`{shlex.join(words)}` lists "
             f"them){near}"
         )
     return layers[choice.layer]
@@ -244,11 +244,11 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
     except Exception as error:
         height, width = images.shape[2:]
         said = " ".join(str(error).split())[:200].rstrip(".")
-        mend = "--debug shows where"
+        mend = "the traceback shows where"
         if choice.resized is not None:
-            mend = f"try another --input-size, or leave it out; {mend}"
+            mend = f"try another `input_size`, or leave it out; {mend}"
         if choice.is_timm and not any(word.startswith("img_size=") for word in choice.model_args):
-            mend = f"many of timm take another size with --model-arg img_size={height},{width}"
+            mend = f"many of timm take another size with `model_args` img_size={height},{width}"
         raise CcxError(
             f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
             f"raises {type(error).__name__}: {said} ({mend})."
@@ -264,8 +264,8 @@ def _try_layer(
         output, calls = _run_layer(module, layer, choice, blank)
     if calls == 0:
         raise UsageError(
-            f"--layer {choice.layer} of {choice.name} does nothing in a forward pass: name one "
-            "that does with --layer."
+            f"`layer` {choice.layer} of {choice.name} does nothing in a forward pass: name one "
+            "that does with `layer`."
         )
     if not isinstance(output, torch.Tensor):
         raise _no_maps(choice, f"a {type(output).__name__}")
@@ -315,7 +315,7 @@ def _run_layer(
 def _finite(output: torch.Tensor, choice: NetworkDescription) -> torch.Tensor:
     finite = torch.isfinite(output).flatten(1).all(1)
     if not bool(finite.all()):
-        single = "" if choice.precision != "float16" else "take --precision single, or "
+        single = "" if choice.precision != "float16" else "take `precision` single, or "
         raise CcxError(
             f"Layer {choice.layer} of {choice.name} gives values that are NaN or infinite for "
             f"{int((~finite).sum()):,} of {len(finite):,} images: "
@@ -326,7 +326,7 @@ def _finite(output: torch.Tensor, choice: NetworkDescription) -> torch.Tensor:
 
 def _no_maps(choice: NetworkDescription, shape: str) -> UsageError:
     return UsageError(
-        f"--layer {choice.layer} of {choice.name} gives {shape} for one image, neither maps "
+        f"`layer` {choice.layer} of {choice.name} gives {shape} for one image, neither maps "
         "(images, units, height, width) nor tokens on a grid nor a vector: name another with "
-        "--layer."
+        "`layer`."
     )

@@ -28,7 +28,7 @@ OF_TIMM = "timm:"
 
 
 def is_own(model: str) -> bool:
-    """Tell whether ``--model`` names a factory, not a network that ccx or timm knows."""
+    """Tell whether ``model`` names a factory, not a network that ccx or timm knows."""
     return ":" in model and not model.startswith(OF_TIMM)
 
 
@@ -45,17 +45,17 @@ def resolve_own(model: str) -> str:
     place, _, factory = model.rpartition(":")
     if not factory.isidentifier():
         raise UsageError(
-            f"--model {model} names no factory: write file.py:factory or package.module:factory."
+            f"`model` {model} names no factory: write file.py:factory or package.module:factory."
         )
     if place.endswith(".py"):
         path = Path(place).expanduser().absolute()
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "is not there"
-            raise MissingInputError(f"--model {model}: the file {path} {what}: check the path.")
+            raise MissingInputError(f"`model` {model}: the file {path} {what}: check the path.")
         return f"{path}:{factory}"
     if not all(part.isidentifier() for part in place.split(".")):
         raise UsageError(
-            f"--model {model}: {place or 'nothing'} is neither a module nor a file that ends in "
+            f"`model` {model}: {place or 'nothing'} is neither a module nor a file that ends in "
             ".py: write file.py:factory or package.module:factory."
         )
     return model
@@ -82,9 +82,9 @@ def read_arguments(words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"--model-arg {word} is not of the form key=value.")
+            raise UsageError(f"`model_args` {word} is not of the form key=value.")
         if key in arguments:
-            raise UsageError(f"--model-arg {key} is given twice: leave one out.")
+            raise UsageError(f"`model_args` {key} is given twice: leave one out.")
         try:
             arguments[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -110,7 +110,7 @@ def source_sha256(model: str) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         raise MissingInputError(
-            f"--model {model}: the file {path} cannot be read ({error.strerror}): check the path."
+            f"`model` {model}: the file {path} cannot be read ({error.strerror}): check the path."
         ) from error
 
 
@@ -149,12 +149,12 @@ def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
         except (Exception, SystemExit) as error:
             given = f" with {', '.join(words)}" if words else ""
             raise CcxError(
-                f"--model {model}: the factory{given} raises {_said(error)}: mend it, or its "
-                "--model-arg (--debug shows where)."
+                f"`model` {model}: the factory{given} raises {_said(error)}: mend it, or its "
+                "`model_args` (the traceback shows where)."
             ) from error
     if not isinstance(made, nn.Module):
         raise UsageError(
-            f"--model {model} returns a {type(made).__name__}, not a torch.nn.Module: name a "
+            f"`model` {model} returns a {type(made).__name__}, not a torch.nn.Module: name a "
             "callable that returns a network."
         )
     return made
@@ -171,8 +171,8 @@ def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
     module = build_own(model, words, seed)
     if state_sha256(module, model) == state_sha256(build_own(model, words, seed + 1), model):
         raise UsageError(
-            f"--pretrained none: {model} makes the same weights whatever the seed, as if it loaded "
-            "them: leave out --pretrained, or turn that off by --model-arg."
+            f"`pretrained` none: {model} makes the same weights whatever the seed, as if it loaded "
+            "them: leave out `pretrained`, or turn that off by `model_args`."
         )
     return module
 
@@ -205,7 +205,7 @@ def state_sha256(module: nn.Module, model: str) -> str:
             content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
         except (RuntimeError, ValueError, NotImplementedError) as error:
             raise UsageError(
-                f"--model {model}: the weights {name} have no values yet "
+                f"`model` {model}: the weights {name} have no values yet "
                 f"({str(error).splitlines()[0]}): let the factory return a network ready to run."
             ) from error
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -222,7 +222,7 @@ def _find_factory(model: str) -> Callable[..., Any]:
         what = "is no callable" if hasattr(module, factory) else "is not there"
         known = [name for name, value in vars(module).items() if callable(value)]
         near = suggestion(factory, known) or ": check the name after the colon."
-        raise UsageError(f"--model {model}: {factory} {what}{near}")
+        raise UsageError(f"`model` {model}: {factory} {what}{near}")
     return found  # type: ignore[no-any-return]
 
 
@@ -233,7 +233,7 @@ def _import_file(model: str, place: str) -> ModuleType:
     _look_in(str(Path(place).parent))
     spec = importlib.util.spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
-        raise DamagedDataError(f"--model {model}: {place} is no Python file: check the path.")
+        raise DamagedDataError(f"`model` {model}: {place} is no Python file: check the path.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickles look their module up by its name.
     sys.modules[name] = module
@@ -255,7 +255,7 @@ def _import_module(model: str, place: str) -> ModuleType:
             if error.name is None or not f"{place}.".startswith(f"{error.name}."):
                 raise
             raise MissingInputError(
-                f"--model {model}: there is no module {error.name}: install it, or run ccx in the "
+                f"`model` {model}: there is no module {error.name}: install it, or run ccx in the "
                 "folder that holds it."
             ) from error
 
@@ -268,8 +268,8 @@ def _imports(model: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise DamagedDataError(
-            f"--model {model} cannot be imported, it raises {_said(error)}: mend it (--debug shows "
-            "where)."
+            f"`model` {model} cannot be imported, it raises {_said(error)}: mend it (the "
+            "traceback shows where)."
         ) from error
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def is_timm(model: str) -> bool:
-    """Tell whether ``--model`` names a network of timm."""
+    """Tell whether ``model`` names a network of timm."""
     return model.startswith(OF_TIMM)
 
 
@@ -81,8 +81,8 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
     configuration = _configuration(model)
     if published and not configuration.has_weights:
         raise UsageError(
-            f"--pretrained timm: timm has no published weights of {model}: take --pretrained none, "
-            "or give a file with --weights."
+            f"`pretrained` timm: timm has no published weights of {model}: take `pretrained` none, "
+            "or give a file with `weights`."
         )
     arguments = read_arguments(words)
     create: Any = _timm(model).create_model
@@ -94,14 +94,14 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
         # What ends a download, of any of the libraries that timm leaves it to, is an OSError.
         except OSError as error:
             raise MissingInputError(
-                f"--pretrained timm: timm cannot get the weights of {name} ({_said(error)}): check "
-                "the connection, or give a file with --weights."
+                f"`pretrained` timm: timm cannot get the weights of {name} ({_said(error)}): check "
+                "the connection, or give a file with `weights`."
             ) from error
         except Exception as error:
             given = f" with {', '.join(words)}" if words else ""
             raise CcxError(
-                f"--model {model}{given} cannot be made, timm raises {_said(error)}: check its "
-                "--model-arg (--debug shows where)."
+                f"`model` {model}{given} cannot be made, timm raises {_said(error)}: check its "
+                "`model_args` (the traceback shows where)."
             ) from error
     return module
 
@@ -122,13 +122,13 @@ def _configuration(model: str) -> Any:
         except RuntimeError:
             near = suggestion(name, timm.list_pretrained(name.partition(".")[0] + ".*"))
             raise UsageError(
-                f"--model {model}: timm has no such weights"
+                f"`model` {model}: timm has no such weights"
                 f"{near or ': leave out what follows the dot, or see timm.list_pretrained().'}"
             ) from None
     if found is None:
         near = suggestion(name, timm.list_models())
         raise UsageError(
-            f"--model {model}: timm has no such network{near or ': see timm.list_models().'}"
+            f"`model` {model}: timm has no such network{near or ': see timm.list_models().'}"
         )
     return found
 
@@ -136,7 +136,7 @@ def _configuration(model: str) -> Any:
 def _timm(model: str) -> ModuleType:
     if importlib.util.find_spec("timm") is None:
         raise UsageError(
-            f"--model {model} needs timm, which is not installed: pip install 'ccx-cli[timm]'."
+            f"`model` {model} needs timm, which is not installed: pip install 'ccx-cli[timm]'."
         )
     return importlib.import_module("timm")
 

@@ -116,8 +116,8 @@ def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
         left = module.load_state_dict(fitting, strict=False)
     except (RuntimeError, ValueError) as error:
         raise DamagedDataError(
-            f"{path} does not fit {model} ({str(error).splitlines()[0]}): check --model and "
-            "--weights."
+            f"{path} does not fit {model} ({str(error).splitlines()[0]}): check `model` and "
+            "`weights`."
         ) from error
     missing = [
         name
@@ -136,8 +136,8 @@ def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
     ]
     if faults:
         raise DamagedDataError(
-            f"{path} does not fit {model}, of its tensors are {', '.join(faults)}: check --model "
-            "and --weights."
+            f"{path} does not fit {model}, of its tensors are {', '.join(faults)}: check `model` "
+            "and `weights`."
         )
 
 
@@ -197,7 +197,7 @@ def _missing(path: Path) -> MissingInputError:
 def _unreadable(path: Path) -> DamagedDataError:
     return DamagedDataError(
         f"{path} cannot be read as a checkpoint, it is cut short or of another kind: get it anew, "
-        "or give another file with --weights."
+        "or give another file with `weights`."
     )
 
 

@@ -51,7 +51,7 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
     if model not in known:
         near = suggestion(f"imagenet/{model}", [f"imagenet/{name}" for name in known])
         raise UsageError(
-            f"imagenet/{model} is not known{near or ': `ccx explain --help` tells of --model.'}"
+            f"imagenet/{model} is not known{near or ': `ccx explain --help` describes `model`.'}"
         )
     from torchvision.models import get_model_weights
 
@@ -75,7 +75,7 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
     if not found_by_name:
         raise UsageError(
             f"torchvision publishes no ImageNet weights for {model} that ccx can use: give a file "
-            "with --weights."
+            "with `weights`."
         )
     named = [source for source in found_by_name if source.file_name == file_name]
     here = [source for source in found_by_name if source.found(roots)]

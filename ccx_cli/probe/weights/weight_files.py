@@ -60,20 +60,20 @@ def weights_file(
         return _imagenet_file(models_root, model) if pretrained == "imagenet" else None
     if pretrained == "none":
         raise UsageError(
-            f"--pretrained none starts from random weights but --weights {weights} gives some: "
+            f"`pretrained` none starts from random weights but `weights` {weights} gives some: "
             "choose one of the two."
         )
     if pretrained == "demo":
         raise UsageError(
-            f"The demo network brings its own weights: leave out --weights {weights}, or name "
-            "another --model."
+            f"The demo network brings its own weights: leave out `weights` {weights}, or name "
+            "another `model`."
         )
     weights = weights.expanduser()
     if not weights.is_file():
         what = "is not there"
         if weights.exists():
             what = "is a folder, not a file" if weights.is_dir() else "is a device or a pipe"
-        raise MissingInputError(f"--weights {weights} {what}: check the path.")
+        raise MissingInputError(f"`weights` {weights} {what}: check the path.")
     return weights
 
 
@@ -81,7 +81,7 @@ def _places365_file(models_root: Path, model: str) -> Path:
     if model not in PLACES365_FILES:
         raise UsageError(
             f"Places365 weights were published for {_listed(sorted(PLACES365_FILES))}, not for "
-            f"{model}: take --pretrained imagenet or none, or give a file with --weights."
+            f"{model}: take `pretrained` imagenet or none, or give a file with `weights`."
         )
     name = PLACES365_FILES[model]
     for path in (models_root / "places365" / name, models_root / name):
@@ -100,7 +100,7 @@ def _imagenet_file(models_root: Path, model: str) -> Path:
             if len(found) > 1:
                 raise UsageError(
                     f"{folder} has {len(found)} sets of ImageNet weights for {model}, "
-                    f"{_listed(found)}: say which with --weights."
+                    f"{_listed(found)}: say which with `weights`."
                 )
             if found:
                 return folder / found[0]
@@ -110,7 +110,7 @@ def _imagenet_file(models_root: Path, model: str) -> Path:
 def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInputError:
     return MissingInputError(
         f"The {pretrained} weights of {model} are not in {models_root}: get them with "
-        f"`ccx fetch {pretrained}/{model}`, give a file with --weights, or try `ccx demo`, which "
+        f"`ccx fetch {pretrained}/{model}`, give a file with `weights`, or try `ccx demo`, which "
         "needs none."
     )
 
@@ -123,7 +123,7 @@ PRETRAINED = ("places365", "imagenet", "none", "demo", "own", "timm")
 
 
 def usual_weights(model: str, weights: Path | None) -> str:
-    """Return what ``--pretrained`` is where it is left out.
+    """Return what ``pretrained`` is where it is left out.
 
     Raises
     ------
@@ -134,8 +134,8 @@ def usual_weights(model: str, weights: Path | None) -> str:
         return "demo"
     if is_timm(model) and weights is None:
         raise UsageError(
-            f"--model {model} needs --pretrained: timm for its published weights, which timm "
-            "downloads, or none for random ones; or a file with --weights."
+            f"`model` {model} needs `pretrained`: timm for its published weights, which timm "
+            "downloads, or none for random ones; or a file with `weights`."
         )
     return "own" if is_own(model) or is_timm(model) else "places365"
 
@@ -150,41 +150,41 @@ def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
     """
     if pretrained not in PRETRAINED:
         known = suggestion(pretrained, PRETRAINED) or f": it is one of {', '.join(PRETRAINED)}."
-        raise UsageError(f"--pretrained {pretrained} is not known{known}")
+        raise UsageError(f"`pretrained` {pretrained} is not known{known}")
     if is_own(model):
         if pretrained == "demo" or (pretrained in {"places365", "imagenet"} and weights is None):
             raise UsageError(
-                f"--pretrained {pretrained}: no such weights were published for {model}: give a "
-                "file with --weights, or leave it out for the factory's own."
+                f"`pretrained` {pretrained}: no such weights were published for {model}: give a "
+                "file with `weights`, or leave it out for the factory's own."
             )
         return
     if is_timm(model):
         if pretrained not in {"timm", "none", "own"} or (pretrained == "own" and weights is None):
             raise UsageError(
-                f"--pretrained {pretrained} is not for {model}: take timm or none, or give a file "
-                "with --weights."
+                f"`pretrained` {pretrained} is not for {model}: take timm or none, or give a file "
+                "with `weights`."
             )
         if pretrained == "timm" and weights is not None:
             raise UsageError(
-                f"--pretrained timm downloads weights but --weights {weights} gives some: choose "
+                f"`pretrained` timm downloads weights but `weights` {weights} gives some: choose "
                 "one of the two."
             )
         return
     if pretrained == "timm":
         raise UsageError(
-            f"--pretrained timm belongs to networks of timm: name one as --model timm:{model}."
+            f"`pretrained` timm belongs to networks of timm: name one as `model` timm:{model}."
         )
     if pretrained == "own":
         raise UsageError(
-            f"--pretrained own belongs to a factory of your own: for {model} take places365, "
+            f"`pretrained` own belongs to a factory of your own: for {model} take places365, "
             "imagenet or none."
         )
     if pretrained == "demo" and model != DEMO:
         raise UsageError(
-            f"--pretrained demo belongs to --model demo: for {model} take places365, imagenet or "
+            f"`pretrained` demo belongs to `model` demo: for {model} take places365, imagenet or "
             "none."
         )
     if model == DEMO and pretrained not in {"demo", "none"}:
         raise UsageError(
-            f"--model demo has no {pretrained} weights: take --pretrained demo or none."
+            f"`model` demo has no {pretrained} weights: take `pretrained` demo or none."
         )
