@@ -15,6 +15,7 @@ from ccx_cli.concepts.arrays import index_of_label_maps, index_of_masks
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.records.fields import to_json
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.registry import make_search
@@ -93,7 +94,7 @@ def explain(
     def work(unit: int) -> list[dict[str, Any]]:
         found = find_ranges(maps[unit], method) if by_hand is None else by_hand
         explained = explainer.explain(unit, maps[unit], found)
-        return [each.to_record(explainer.names) for each in explained]
+        return [to_json(each.to_record(explainer.names)) for each in explained]
 
     with threads(workers or os.cpu_count() or 1) as pool:
         return [record for records in pool.map(work, chosen) for record in records]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ccx_cli.formulas.formula import Formula
     from ccx_cli.progress import Progress
     from ccx_cli.runs.preparing import Inputs
-    from ccx_cli.runs.results import ResultsRun
+    from ccx_cli.runs.run import Run
     from ccx_cli.runs.stored import StoredRun
     from ccx_cli.study.specialisation import Common, Defaults, SpecialisationCounts
 
@@ -122,8 +122,8 @@ def analyze(
     from ccx_cli.cli.inputs.reruns import plan_like, untrained_inputs
     from ccx_cli.cli.places import roots_of
     from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.runs.opened import open_run
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.inputs import open_inputs
+    from ccx_cli.runs.run import find_run
     from ccx_cli.runs.stored import formula_of, names_of, read_run
     from ccx_cli.study.specialisation import count_specialisation, find_defaults
 
@@ -139,12 +139,12 @@ def analyze(
         if against is not None:
             untrained = read_run(find_run(roots.results, against))
         else:
-            if (stored.about["pretrained"], stored.about["seed"]) == ("none", run.seed):
+            if (stored.about.pretrained, stored.about.seed) == ("none", run.seed):
                 raise UsageError(
                     f"The run {stored.name} is itself of an untrained network: name another one "
                     "with --against, or another --seed."
                 )
-            opened = open_run(directory, roots)
+            opened = open_inputs(directory, roots)
             inputs = untrained_inputs(opened, places, run, passes, progress)
             if dry.dry_run:
                 write_plan(writer, plan_like(stored, inputs), progress)
@@ -198,28 +198,30 @@ def check_against(stored: StoredRun, untrained: StoredRun, progress: Progress) -
             f"The run {stored.name} cannot be compared with itself: name another one with "
             "--against, or another --seed."
         )
-    if stored.identity["segmentation"] != untrained.identity["segmentation"]:
+    if stored.identity.segmentation != untrained.identity.segmentation:
         raise UsageError(
             f"The run {untrained.name} is on other images than {stored.name}: name one on the "
             "same with --against."
         )
     about = untrained.about
-    if about["pretrained"] == "given":
+    if about.pretrained == "given":
         progress.note(
             f"{untrained.name} was made from given activations: whether their network was "
             "untrained is not known."
         )
-    elif about["pretrained"] != "none":
+    elif about.pretrained != "none":
         progress.note(f"{untrained.name} is not of an untrained network.")
     for what in ("model", "layer"):
-        if about[what] != stored.about[what]:
-            progress.note(f"The {what}s differ: {stored.about[what]} and {about[what]}.")
+        here, there = getattr(stored.about, what), getattr(about, what)
+        if here != there:
+            progress.note(f"The {what}s differ: {here} and {there}.")
     for what in ("ranges", "search"):
-        if stored.identity[what] != untrained.identity[what]:
+        if getattr(stored.identity, what) != getattr(untrained.identity, what):
             progress.note(f"{stored.name} and {untrained.name} differ in their {what}.")
-    if len(untrained.units) < about["units"]:
+    total = about.units or 0
+    if len(untrained.units) < total:
         progress.note(
-            f"{untrained.name} holds {len(untrained.units):,} of {about['units']:,} units: the "
+            f"{untrained.name} holds {len(untrained.units):,} of {total:,} units: the "
             "default formulas are those of these."
         )
 
@@ -268,13 +270,12 @@ def default_records(
     return rows(FORMULA, defaults.formulas, whole) + rows(PAIR, defaults.pairs, left)
 
 
-def _last_trained(results: Path) -> ResultsRun | None:
+def _last_trained(results: Path) -> Run | None:
     """Find the trained run last worked on: the untrained ones are made after theirs."""
-    from ccx_cli.runs.results import stored_runs
+    from ccx_cli.runs.run import stored_runs
 
     for run in stored_runs(results):
-        about = run.header().get("about")
-        if isinstance(about, dict) and about.get("pretrained") != "none":
+        if run.about.pretrained != "none":
             return run
     return None
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ccx_cli.probe.ranges import Range, RangeMethod
+    from ccx_cli.records.explanation import ExplanationRecord
     from ccx_cli.runs.preparing import Plan
     from ccx_cli.store.steps import Step
 
@@ -152,7 +153,7 @@ def explain(
             )
         ]
         concepts = prepare_concepts(everything[0], split, progress)
-        records: list[Record] = []
+        records: list[ExplanationRecord] = []
         runs = []
         for inputs, some in zip(everything, chosen, strict=True):
             job = prepare_job(

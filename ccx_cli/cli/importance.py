@@ -19,7 +19,7 @@ from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_st
 from ccx_cli.store.steps import Step
 
 if TYPE_CHECKING:
-    from ccx_cli.runs.opened import OpenedRun
+    from ccx_cli.runs.inputs import RunInputs
     from ccx_cli.study.importance import ClusterImportance, UnitImportance
 
 
@@ -117,7 +117,7 @@ def importance(
         progress.note(f"Next: ccx roles {last} says which classes the units speak for.")
 
 
-def _plan_passes(opened: OpenedRun, units: Sequence[int], per: Per) -> Step:
+def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
     """Say how often the rest of the network will see an image.
 
     Per unit that is an upper bound: images in which a unit does not fire in the range are left out.
@@ -136,7 +136,7 @@ def _plan_passes(opened: OpenedRun, units: Sequence[int], per: Per) -> Step:
 
 def _record(
     each: ClusterImportance | UnitImportance,
-    opened: OpenedRun,
+    opened: RunInputs,
     names: tuple[str, ...] | None,
 ) -> Record:
     from ccx_cli.study.importance import UnitImportance

@@ -171,7 +171,7 @@ def _write_document(
     stored: StoredOptions, roots: Roots, *, latex: bool, bibtex: bool, out: OutputOptions
 ) -> None:
     from ccx_cli.runs.methods import methods_latex, methods_text, run_references
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
     from ccx_cli.runs.viewed import view_run
 
     run = view_run(find_run(roots.results, stored.run_name), roots)
@@ -184,7 +184,7 @@ def _write_document(
 
 def _all_runs(roots: Roots) -> list[Record]:
     from ccx_cli.runs.provenance import list_run
-    from ccx_cli.runs.results import stored_runs
+    from ccx_cli.runs.run import stored_runs
     from ccx_cli.runs.viewed import view_run
 
     return [list_run(view_run(run, roots)) for run in stored_runs(roots.results)]
@@ -192,10 +192,10 @@ def _all_runs(roots: Roots) -> list[Record]:
 
 def _one_run(stored: StoredOptions, roots: Roots) -> Record:
     from ccx_cli.runs.provenance import describe_run
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
     from ccx_cli.runs.viewed import view_run
 
-    return describe_run(view_run(find_run(roots.results, stored.run_name), roots))
+    return describe_run(view_run(find_run(roots.results, stored.run_name), roots), roots)
 
 
 def _write(writer: Writer, record: Record) -> None:

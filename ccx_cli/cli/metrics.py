@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.diagnostics import reporting
@@ -15,22 +15,11 @@ from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOpt
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import PipedOptions, open_asked
 from ccx_cli.cli.stored import PassOptions
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.metrics import ALL_METRICS, MASKING, METRICS, AgainstNull
 
 MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
 _MOST_ROUNDS = 1_000_000
-NAMES = {
-    "iou": "IoU",
-    "activation_coverage": "act. cov.",
-    "detection_accuracy": "det. acc.",
-    "samples_coverage": "sam. cov.",
-    "explanation_coverage": "expl. cov.",
-    "segmentation_size": "F size",
-    "activation_size": "N size",
-    "overlapping_activation_size": "N size at F",
-    "overlap_size": "overlap",
-    "label_masking": "masking",
-}
-
 CHANCE = {
     "null_mean": "null mean",
     "null_percentile_95": "null 95 %",
@@ -51,7 +40,10 @@ def _cluster(record: Record) -> str:
 COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
     Column("cluster", "cluster", right=True, show=_cluster),
-    *(Column(title, key, right=True, spare=key.endswith("size")) for key, title in NAMES.items()),
+    *(
+        Column(each.short, each.key, right=True, decimals=each.decimals, spare="size" in each.key)
+        for each in ALL_METRICS
+    ),
 )
 
 
@@ -108,7 +100,6 @@ def metrics(
     """
     from ccx_cli.cli.network_options import device_of
     from ccx_cli.study.measuring import (
-        MASKING,
         WITHOUT_MASKING,
         MeasureSettings,
         masking_step,
@@ -117,11 +108,10 @@ def metrics(
         metrics_lines,
         summarise,
     )
-    from ccx_cli.study.metrics import METRICS
     from ccx_cli.study.null import chance_of_run, null_lines
 
     settings = MeasureSettings(bootstrap, run.seed, masking_images)
-    columns = [column for column in COLUMNS if column.key != MASKING or not no_label_masking]
+    columns = [column for column in COLUMNS if column.key != MASKING.key or not no_label_masking]
     if bootstrap:
         columns.insert(3, Column("95 % interval", "iou_interval"))
     if null:
@@ -133,14 +123,14 @@ def metrics(
         asked = open_asked(piped, units, run, places, progress)
         opened, chosen, workers = asked.opened, asked.units, asked.workers
         if dry.dry_run:
-            shown = replace(opened, units=asked.records)
+            some = opened.with_units(asked.records)
             steps = [
                 opened.step(chosen),
                 metrics_lines(opened, settings).step("metrics", chosen),
             ]
             if not no_label_masking:
                 opened.network("label masking")
-                steps.append(masking_step(shown, chosen, settings))
+                steps.append(masking_step(some, chosen, settings))
             if null:
                 steps.append(null_lines(opened, null, run.seed).step("null", chosen))
             write_plan(writer, steps, progress)
@@ -154,10 +144,10 @@ def metrics(
             for record in measured
             if asked.has(record)
         ]
-        keys = list(METRICS)
+        shown = list(METRICS)
         if not no_label_masking:
             masked = measure_masking(
-                replace(opened, units=asked.records),
+                opened.with_units(asked.records),
                 chosen,
                 settings,
                 device=passes.device,
@@ -166,20 +156,20 @@ def metrics(
                 progress=progress,
             )
             records = [
-                {**record, MASKING: masked.get((record["unit"], record["cluster"]))}
+                replace(record, label_masking=masked.get((record.unit, record.cluster)))
                 for record in records
             ]
-            keys.append(MASKING)
+            shown.append(MASKING)
         if null:
             chance = chance_of_run(opened, chosen, null, run.seed, workers, progress, asked.records)
-            nothing = dict.fromkeys(CHANCE)
+            nothing = AgainstNull(**dict.fromkeys(CHANCE))
             records = [
-                {**record, **chance.get((record["unit"], record["cluster"]), nothing)}
+                replace(record, **to_json(chance.get((record.unit, record.cluster), nothing)))
                 for record in records
             ]
-        records += summarise(records, keys)
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+        rows = [*records, *summarise(records, shown)]
+        for row in rows:
+            writer.line(row)
+        writer.rest(rows)
         progress.note(f"The metrics are kept in {opened.run.directory}")
         progress.note(f"Next: ccx tui {run_as_typed(opened.run.directory)} shows them.")

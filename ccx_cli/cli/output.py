@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.printable import escaped, printable, printable_lines
+from ccx_cli.records.fields import Record as Stored
+from ccx_cli.records.fields import to_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,33 +74,35 @@ class Writer:
         """Where to write; progress bars put a stdout of their own in place while they move."""
         return sys.stdout if self.file is None else self.file
 
-    def line(self, record: Record) -> None:
+    def line(self, record: Record | Stored) -> None:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
         if self.form is Format.JSONL:
             with _reader_may_leave():
-                self.stream.write(escaped(json.dumps(record, ensure_ascii=False)) + "\n")
+                text = json.dumps(_plain(record), ensure_ascii=False)
+                self.stream.write(escaped(text) + "\n")
                 self.stream.flush()
 
-    def rest(self, records: Sequence[Record]) -> None:
+    def rest(self, records: Sequence[Record | Stored]) -> None:
         """Write all records in the forms that need them together."""
+        plain = list(map(_plain, records))
         with _reader_may_leave():
             match self.form:
                 case Format.JSONL:
                     pass
                 case Format.JSON:
-                    text = json.dumps(records, ensure_ascii=False, indent=1)
+                    text = json.dumps(plain, ensure_ascii=False, indent=1)
                     self.stream.write(escaped(text) + "\n")
                 case Format.CSV:
-                    text = _csv(records, [column.key for column in self.columns])
+                    text = _csv(plain, [column.key for column in self.columns])
                     # A program must get what there is; a terminal would obey it.
                     self.stream.write(printable_lines(text) if self.stream.isatty() else text)
                 case Format.PARQUET:
                     from ccx_cli.cli.parquet import parquet_bytes
 
                     keys = [column.key for column in self.columns]
-                    self.stream.buffer.write(parquet_bytes(records, keys))
+                    self.stream.buffer.write(parquet_bytes(plain, keys))
                 case Format.TABLE:
-                    self._table(records)
+                    self._table(plain)
             self.stream.flush()
 
     def _table(self, records: Sequence[Record]) -> None:
@@ -119,6 +123,10 @@ class Writer:
         with console.capture() as drawn:
             console.print(table)
         self.stream.write(drawn.get())
+
+
+def _plain(record: Any) -> Record:
+    return to_json(record) if isinstance(record, Stored) else record
 
 
 @contextmanager

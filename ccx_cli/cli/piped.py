@@ -15,7 +15,7 @@ from ccx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
-    from ccx_cli.runs.opened import OpenedRun
+    from ccx_cli.runs.inputs import RunInputs
     from ccx_cli.store.lines import Record
 
 STDIN = "-"
@@ -63,7 +63,7 @@ class Asked:
         The records of those units to look at, by unit; all there are unless some came from stdin.
     """
 
-    opened: OpenedRun
+    opened: RunInputs
     units: list[int]
     workers: int
     records: dict[int, list[Record]]
@@ -96,9 +96,9 @@ def open_asked(
     if units.units is not None or units.random_units:
         raise UsageError("--units and --random-units choose from a whole run: leave them out.")
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.runs.opened import open_run
-    from ccx_cli.runs.recognised import chosen_records, find_run_of, read_lines
-    from ccx_cli.runs.results import find_run, stored_runs
+    from ccx_cli.runs.inputs import open_inputs
+    from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
+    from ccx_cli.runs.run import find_run, stored_runs
 
     if sys.stdin.isatty():
         raise UsageError("- reads explanations from a pipe, and stdin is a terminal.")
@@ -109,6 +109,6 @@ def open_asked(
         progress.note(f"The explanations are those of {stored.directory.name}.")
     else:
         stored = find_run(roots.results, piped.run_of_records)
-    opened = open_run(stored, roots)
+    opened = open_inputs(stored, roots)
     records = chosen_records(lines, opened.units, stored.directory.name)
     return Asked(opened, list(records), run.workers or available_cores(), records)

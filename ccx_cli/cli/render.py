@@ -188,7 +188,7 @@ def render(
     from ccx_cli.cli.render_table import write_table
     from ccx_cli.cli.units import chosen_of_run
     from ccx_cli.render.figure_files import Drawing
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
     from ccx_cli.runs.viewed import view_run
     from ccx_cli.study.unit_images import Show
 

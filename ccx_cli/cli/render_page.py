@@ -16,7 +16,7 @@ from ccx_cli.errors import UsageError
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
     from ccx_cli.render.report.unit_part import Choice
-    from ccx_cli.runs.results import ResultsRun
+    from ccx_cli.runs.run import Run
     from ccx_cli.runs.viewed import ViewedRun
 
 REPORT = "report.html"
@@ -67,7 +67,7 @@ def make_page(
     }
 
 
-def show_report(stored: ResultsRun, places: PlaceOptions, workers: int, progress: Progress) -> None:
+def show_report(stored: Run, places: PlaceOptions, workers: int, progress: Progress) -> None:
     """Write a run's report beside its lines and open it; without a display, say where it is."""
     from ccx_cli.cli.places import roots_of
     from ccx_cli.render.report.unit_part import Choice

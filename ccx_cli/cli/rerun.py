@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import UNSET
 
 from ccx_cli.cli.completing.stored import run_units
 from ccx_cli.cli.diagnostics import reporting
@@ -19,9 +20,11 @@ from ccx_cli.cli.output import Column, Record, Writer, writing_to
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.stored import PassOptions, StoredOptions
 from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.records.fields import to_json
 
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
+    from ccx_cli.records.explanation import ExplanationRecord
     from ccx_cli.runs.job import ExplainJob
     from ccx_cli.runs.preparing import Inputs
     from ccx_cli.runs.stored import StoredRun
@@ -124,7 +127,7 @@ def rerun(
     """
     from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of, refuse_changes
     from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
     from ccx_cli.runs.stored import read_run
 
     if without_caches and not check:
@@ -136,14 +139,14 @@ def rerun(
         roots = roots_of(places)
         run = find_run(roots.results, stored.run_name)
         before = read_run(run)
-        passes = PassOptions(device, batch_size or batch_size_of(run.header()))
+        passes = PassOptions(device, batch_size or batch_size_of(run.header))
         inputs = inputs_of(run, roots, places, passes, workers or available_cores(), progress)
         changes = changes_since(before, inputs)
         if not changed:
             refuse_changes(changes)
         for sentence in changes:
             progress.note(sentence)
-        if before.identity["search"].get("time_limit") is not None:
+        if before.identity.search.time_limit not in (None, UNSET):
             progress.note("It was searched with --time-limit, so lines may differ.")
         if check:
             with _elsewhere(roots, without_caches) as temporary:
@@ -181,14 +184,12 @@ def _again(
 ) -> None:
     from ccx_cli.cli.called import run_as_typed
     from ccx_cli.cli.inputs.sessions import session_of
-    from ccx_cli.runs.provenance import asked_units
-    from ccx_cli.runs.results import ResultsRun
-    from ccx_cli.runs.viewed import view_run
+    from ccx_cli.runs.run import Run
 
     job = _prepared(before, inputs, changes, progress)
     available = job.activations.units
     chosen = sorted(before.units)
-    asked = asked_units(view_run(ResultsRun(directory, {}), roots))
+    asked = Run(directory).asked_units
     if units is not None:
         chosen = _parsed(units, available, job)
     elif asked is not None:
@@ -199,7 +200,7 @@ def _again(
             f"asked for: the {len(chosen):,} that are stored are taken."
         )
     stored = set(job.results.finished())
-    records: list[Record] = []
+    records: list[ExplanationRecord] = []
     for explained in job.explain(chosen, inputs.workers, session_of(inputs), progress):
         for record in explained:
             writer.line(record)
@@ -234,7 +235,7 @@ def _check(
         chosen, job.explain(chosen, inputs.workers, session_of(inputs), progress), strict=True
     ):
         lines += len(before.units[unit])
-        records += differences(before.units[unit], found)
+        records += differences(*(list(map(to_json, side)) for side in (before.units[unit], found)))
     total = {
         "kind": CHECK,
         "run": before.name,

@@ -84,7 +84,7 @@ def roles(
         opened, chosen, workers = open_stored(stored, units, run, places)
         choice = opened.network("`ccx roles`")
         names = names_of(choice, classes.class_names)
-        activations = opened.activations()
+        activations = opened.activations
         from ccx_cli.probe.networks.loading import load_network
         from ccx_cli.study.roles import (
             correlation,

@@ -13,7 +13,7 @@ from ccx_cli.cli.network_options import BatchSize, Device
 from ccx_cli.cli.options import NETWORK, PlaceOptions, RunOptions, UnitOptions
 
 if TYPE_CHECKING:
-    from ccx_cli.runs.opened import OpenedRun
+    from ccx_cli.runs.inputs import RunInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ClassOptions:
 
 def open_stored(
     stored: StoredOptions, units: UnitOptions, run: RunOptions, places: PlaceOptions
-) -> tuple[OpenedRun, list[int], int]:
+) -> tuple[RunInputs, list[int], int]:
     """Open the run that the options name.
 
     Returns
@@ -75,10 +75,10 @@ def open_stored(
     """
     from ccx_cli.cli.places import available_cores, roots_of
     from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.runs.opened import open_run
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.inputs import open_inputs
+    from ccx_cli.runs.run import find_run
 
     roots = roots_of(places)
-    opened = open_run(find_run(roots.results, stored.run_name), roots)
+    opened = open_inputs(find_run(roots.results, stored.run_name), roots)
     chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
     return opened, chosen, run.workers or available_cores()

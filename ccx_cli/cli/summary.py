@@ -106,7 +106,7 @@ def summary(
     ):
         asked = open_asked(piped, units, run, places, progress)
         opened, stored = asked.opened, asked.records
-        index = opened.index()
+        index = opened.index
         category_of = {label.number: label.category for label in index.labels}
         found = []
         with progress.task("Summary", len(stored), unit="units") as task:

@@ -42,7 +42,7 @@ def tui(
       ccx tui demo-demo --unit 33
     """
     from ccx_cli.errors import UsageError
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
     from ccx_cli.store.paths import ROOT_NAMES, resolve_roots
 
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):

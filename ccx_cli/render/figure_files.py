@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import UsageError
+from ccx_cli.records.fields import to_json
 from ccx_cli.store.lines import Record
 from ccx_cli.version import __version__
 
@@ -83,8 +84,8 @@ class Drawing:
             kind=self.kind,
             file_type=self.file_type,
             images=images if self.kind in {Kind.PANEL, Kind.PUBLISHED} else None,
-            run=[run.identity, run.about.get("model"), run.about.get("subset")],
-            records=records,
+            run=[run.identity_key, run.about.model, run.about.subset],
+            records=[to_json(record) for record in records],
         )
 
 

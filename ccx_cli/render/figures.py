@@ -15,7 +15,7 @@ from ccx_cli.render.figure_files import Drawing, Kind, existing_figures, figure_
 from ccx_cli.render.panel import draw_panel, draw_published, rows_of
 from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
 from ccx_cli.render.wording import network_text
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
@@ -110,7 +110,7 @@ class UnitPainter:
 
 @lru_cache(maxsize=1)
 def _opened(run: Path, roots: Roots) -> ViewedRun:
-    return view_run(ResultsRun(run, {}), roots)
+    return view_run(Run(run, {}), roots)
 
 
 def draw_units(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
+from ccx_cli.records.header import About
 from ccx_cli.render.wording import network_text
 from ccx_cli.runs.references import Reference
 from ccx_cli.runs.stored import formula_of, names_of
@@ -31,7 +31,7 @@ _HEADER = r"Unit & Range & Activation & Formula & IoU \\"
 
 
 def latex_table(
-    about: Mapping[str, Any],
+    about: About,
     units: Mapping[int, Sequence[Record]],
     references: Sequence[Reference],
 ) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
+from ccx_cli.records.header import About
 from ccx_cli.store.lines import Record
 
 
@@ -38,11 +37,9 @@ def iou_text(record: Record) -> str:
     return f"{iou}, not proven"
 
 
-def network_text(about: Mapping[str, Any]) -> str:
+def network_text(about: About) -> str:
     """Return the layer, network and images of a run, as far as its header names them."""
-    model, pretrained, layer, subset = (
-        about.get(key) for key in ("model", "pretrained", "layer", "subset")
-    )
+    model, pretrained, layer, subset = about.model, about.pretrained, about.layer, about.subset
     suffixes = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
     weights = suffixes.get(pretrained, f" ({pretrained})")
     images = "all images" if subset == "all" else subset

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -18,11 +19,11 @@ from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.explanation import Explainer, Explanation
 from ccx_cli.search.scoring import iou_elsewhere
-from ccx_cli.store.lines import Record
 from ccx_cli.store.locks import writing
 from ccx_cli.threads import threads
 
@@ -75,14 +76,14 @@ class ExplainJob:
     explainer: Explainer
     activations: Activations
     ranges: RangeCache | Sequence[Range]
-    results: ResultsRun
+    results: Run
     about: Mapping[str, Any]
     ties: bool = False
     split: Split | None = None
 
     def explain(
         self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
-    ) -> Generator[list[Record], None, None]:
+    ) -> Generator[list[ExplanationRecord], None, None]:
         """Yield every unit's records in the order of ``units``, finding what is not stored yet.
 
         Parameters
@@ -123,7 +124,7 @@ class ExplainJob:
 
     def _find(
         self, units: Sequence[int], workers: int, n_units: int, progress: Progress
-    ) -> Generator[tuple[int, list[Record]], None, None]:
+    ) -> Generator[tuple[int, list[ExplanationRecord]], None, None]:
         """Explain units side by side; store and yield each as it is finished."""
         done = n_units - len(units)
         with (
@@ -136,7 +137,7 @@ class ExplainJob:
                 task.advance()
                 yield unit, records
 
-    def _explain(self, unit: int) -> tuple[int, list[Record]]:
+    def _explain(self, unit: int) -> tuple[int, list[ExplanationRecord]]:
         everywhere = self.activations.unit(unit)
         maps = everywhere if self.split is None else everywhere[self.split.images]
         ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
@@ -149,7 +150,7 @@ class ExplainJob:
 
     def _add_held_out(
         self,
-        records: list[Record],
+        records: list[ExplanationRecord],
         explanations: Sequence[Explanation],
         ranges: Sequence[Range],
         maps: NDArray[np.float32],
@@ -158,11 +159,10 @@ class ExplainJob:
         assert self.split is not None
         index = self.split.elsewhere
         hits = count_hits(maps, ranges, index) if ranges else None
-        for record, explanation in zip(records, explanations, strict=True):
+        for place, explanation in enumerate(explanations):
             best, cluster = explanation.answer.best, explanation.cluster
             iou = None
             if best is not None and hits is not None and cluster is not None:
                 formula = best.chain.formula(self.explainer.index.concepts)
                 iou = iou_elsewhere(formula, index, hits.per_set[cluster])
-            record["split"] = self.split.name
-            record["held_out_iou"] = iou
+            records[place] = replace(records[place], split=self.split.name, held_out_iou=iou)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
 
 from ccx_cli.errors import UsageError
-from ccx_cli.runs.provenance import (
-    PACKAGES,
-    asked_units,
-    finished_units,
-    space_of,
-    weights_sha256,
-)
+from ccx_cli.records.header import PACKAGES, Session
+from ccx_cli.runs.provenance import space_of
 from ccx_cli.runs.references import (
     CLUSTERED,
     COMPOSITIONAL,
@@ -25,14 +22,14 @@ from ccx_cli.runs.references import (
     references_of,
     weights_of,
 )
-from ccx_cli.runs.viewed import ViewedRun
+from ccx_cli.runs.run import Run
 
 _METHODS = {
     CLUSTERED: "Clustered Compositional Explanations",
     COMPOSITIONAL: "Compositional Explanations",
     DISSECTION: "Network Dissection",
 }
-_WALKED = 3
+_PROVEN_LENGTH = 3
 _NAMED = ("numpy", "torch", "torchvision", "scikit-learn", "numba", "timm")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -41,11 +38,12 @@ _LATEX = {
     "^": r"\textasciicircum{}",
 }
 
+T = TypeVar("T")
 Cite = Callable[[Reference], str]
 Quote = Callable[[str], str]
 
 
-def methods_text(run: ViewedRun) -> str:
+def methods_text(run: Run) -> str:
     """Return the paragraph in plain text, the references below it.
 
     Raises
@@ -62,7 +60,7 @@ def methods_text(run: ViewedRun) -> str:
     return f"{_paragraph(run, cite, str)}\n\n{listed}"
 
 
-def methods_latex(run: ViewedRun) -> str:
+def methods_latex(run: Run) -> str:
     r"""Return the paragraph for LaTeX, with ``\cite`` for the keys of the BibTeX entries.
 
     Raises
@@ -73,12 +71,19 @@ def methods_latex(run: ViewedRun) -> str:
     return _paragraph(run, lambda reference: f"\\cite{{{reference.key}}}", _latex)
 
 
-def run_references(run: ViewedRun) -> tuple[Reference, ...]:
+def run_references(run: Run) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used."""
     return references_of(run.about, run.identity)
 
 
-def _paragraph(run: ViewedRun, cite: Cite, quote: Quote) -> str:
+def _known(value: T | UnsetType | None, what: str) -> T:
+    """Return what the header says; raises ``LookupError`` if it does not."""
+    if value is None or value is UNSET:
+        raise LookupError(what)
+    return value
+
+
+def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
     try:
         sentences = [
             _explained(run, cite, quote),
@@ -88,34 +93,35 @@ def _paragraph(run: ViewedRun, cite: Cite, quote: Quote) -> str:
             *_search(run, cite),
             _program(run, quote),
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except LookupError as error:
         raise UsageError(
-            f"The header of {run.name} does not tell how it was made ({error}): run `ccx explain` "
-            "again, or name another run."
+            f"The header of {run.name} does not have the {error.args[0]} of the run: run `ccx "
+            "explain` again, or name another run."
         ) from error
     return " ".join(sentences)
 
 
-def _explained(run: ViewedRun, cite: Cite, quote: Quote) -> str:
+def _explained(run: Run, cite: Cite, quote: Quote) -> str:
     about = run.about
-    done = len(finished_units(run))
-    total = about["units"]
+    done = len(run.finished_units)
+    total = _known(about.units, "number of units")
     units = f"all {total:,} units" if done == total else f"{done:,} of the {total:,} units"
-    left = len(asked_units(run) or ()) - done
+    left = len(run.asked_units or ()) - done
     so_far = "" if left <= 0 else f" (so far: {left:,} more were asked for)"
-    data = f"the {about['images']:,} images of the subset {quote(about['subset'])}"
-    if about["subset"] == "all":
-        data = f"all {about['images']:,} images"
+    images, subset = _known(about.images, "number of images"), _known(about.subset, "subset")
+    data = f"the {images:,} images of the subset {quote(subset)}"
+    if subset == "all":
+        data = f"all {images:,} images"
     origin = " ".join(cite(each) for each in dataset_of(about))
-    name = quote(_last_part(about["dataset"]))
+    name = quote(_last_part(_known(about.dataset, "dataset")))
     return (
         f"We explained {units} of {_source(run, cite, quote)}{so_far} with {_method(run, cite)} "
-        f"on {data} of {name}{f' {origin}' if origin else ''}, which carry {about['concepts']:,} "
-        "concepts."
+        f"on {data} of {name}{f' {origin}' if origin else ''}, which carry "
+        f"{_known(about.concepts, 'number of concepts'):,} concepts."
     )
 
 
-def _method(run: ViewedRun, cite: Cite) -> str:
+def _method(run: Run, cite: Cite) -> str:
     """Name the method, and those that it builds on."""
     chain = list(_METHODS)
     method = chain.index(method_of(run.identity))
@@ -123,17 +129,18 @@ def _method(run: ViewedRun, cite: Cite) -> str:
     return f"{own}, which builds on {_listed(older)}," if older else own
 
 
-def _source(run: ViewedRun, cite: Cite, quote: Quote) -> str:
+def _source(run: Run, cite: Cite, quote: Quote) -> str:
     about = run.about
-    sha256 = weights_sha256(run)
+    sha256 = run.identity.weights_sha256
     digest = f"SHA-256 {sha256[:16]}" if sha256 else ""
-    layer = f"the layer {quote(about['layer'])}"
-    if "given" in about:
-        return f"{layer} in given activations ({quote(about['model'])}, {digest})"
-    pretrained = about["pretrained"]
+    layer = f"the layer {quote(_known(about.layer, 'layer'))}"
+    model = _known(about.model, "model")
+    if about.given is not None:
+        return f"{layer} in precomputed activations ({quote(model)}, {digest})"
+    pretrained = _known(about.pretrained, "weights")
     trained = weights_of(about)
     origin = {
-        "none": f"random weights, seed {about['seed']}",
+        "none": f"random weights, seed {about.seed}",
         "own": "weights of our own",
         "demo": "the weights that come with ccx",
         "timm": "the weights that timm publishes",
@@ -141,53 +148,56 @@ def _source(run: ViewedRun, cite: Cite, quote: Quote) -> str:
     if trained is not None:
         name = {"places365": "Places365", "imagenet": "ImageNet"}[pretrained]
         origin = f"weights trained on {name} {cite(trained)}"
-    if pretrained == "own" and about.get("weights") is None:
+    if pretrained == "own" and about.weights is None:
         origin = "the weights that our code gives it"
-    model = about["model"].rpartition("/")[2]
-    if about.get("model_args"):
-        model += f" ({', '.join(about['model_args'])})"
+    model = model.rpartition("/")[2]
+    if about.model_args:
+        model += f" ({', '.join(about.model_args)})"
     words = ", ".join(word for word in (origin, digest) if word)
     return f"{layer} of the network {quote(model)} ({words})"
 
 
-def _input(run: ViewedRun, quote: Quote) -> Iterator[str]:
+def _input(run: Run, quote: Quote) -> Iterator[str]:
     about = run.about
-    if "given" in about or "input_size" not in about:
+    if about.given is not None or about.input_size is None:
         return
-    height, width = about["input_size"]
-    mean, std = (", ".join(f"{value:g}" for value in about[key]) for key in ("mean", "std"))
-    precision = about.get("precision", "single")
+    height, width = about.input_size
+    mean, std = (
+        ", ".join(f"{value:g}" for value in _known(values, "input normalization"))
+        for values in (about.mean, about.std)
+    )
+    precision = about.precision or "single"
     computed = "" if precision == "single" else f" The forward pass was computed in {precision}."
     yield (
-        f"Images entered the network at {height} x {width} pixels, normalised with mean ({mean}) "
-        f"and deviation ({std}).{computed}"
+        f"Images entered the network at {height} x {width} pixels, normalized with mean ({mean}) "
+        f"and standard deviation ({std}).{computed}"
     )
-    if about.get("split"):
+    if about.split:
         yield (
-            f"Formulas were searched on the images marked {quote(about['split'])} and scored on "
+            f"Formulas were searched on the images marked {quote(about.split)} and scored on "
             "the others as well."
         )
 
 
-def _ranges(run: ViewedRun, cite: Cite) -> Iterator[str]:
-    found = run.identity["ranges"]
-    if "by_hand" in found:
+def _ranges(run: Run, cite: Cite) -> Iterator[str]:
+    found = run.identity.ranges
+    if found.by_hand is not UNSET:
         spans = ", ".join(
-            f"({_end(lower, '-')}, {_end(upper, '')})" for lower, upper in found["by_hand"]
+            f"({_end(lower, '-')}, {_end(upper, '')})" for lower, upper in found.by_hand
         )
         yield f"The ranges of activation were set by hand, the same for every unit: {spans}."
-    elif found["num_clusters"] == 1:
+    elif found.num_clusters == 1:
         yield (
             "The range of activation of a unit is what exceeds the threshold that a share of "
-            f"{found['quantile']:g} of its activations over the data set exceeds."
+            f"{_known(found.quantile, 'quantile'):g} of its activations over the dataset exceeds."
         )
     else:
         clustering = clustering_of(run.identity)
         how = "exact one-dimensional k-means"
-        if found["kmeans"] == "sklearn":
-            how = f"scikit-learn's k-means with {found['n_init']} starts"
+        if _known(found.kmeans, "kind of k-means") == "sklearn":
+            how = f"scikit-learn's k-means with {found.n_init} starts"
         yield (
-            f"The activations of each unit were cut into {found['num_clusters']} ranges by {how}"
+            f"The activations of each unit were cut into {found.num_clusters} ranges by {how}"
             f"{'' if clustering is None else f' {cite(clustering)}'}, zeros left out where no "
             "activation of the unit is negative."
         )
@@ -197,10 +207,10 @@ def _end(value: float | None, sign: str) -> str:
     return f"{sign}infinity" if value is None else f"{value:g}"
 
 
-def _pixels(run: ViewedRun) -> str:
+def _pixels(run: Run) -> str:
     grid = "the size of the label maps"
-    if "mask_size" in run.about:
-        height, width = run.about["mask_size"]
+    if run.about.mask_size is not None:
+        height, width = run.about.mask_size
         grid = f"the {height} x {width} pixels of the label maps"
     return (
         f"Activation maps were upsampled bilinearly to {grid}, and a pixel is in range where its "
@@ -208,16 +218,16 @@ def _pixels(run: ViewedRun) -> str:
     )
 
 
-def _search(run: ViewedRun, cite: Cite) -> Iterator[str]:
-    search = run.identity["search"]
+def _search(run: Run, cite: Cite) -> Iterator[str]:
+    search = run.identity.search
     space = space_of(run)
     operators = ["OR", "AND", "AND NOT"]
     limited = ""
     if space is not None:
         operators = [operator.name.replace("_", " ") for operator in space.operators]
-        if len(space.concepts) < run.about["concepts"]:
+        if len(space.concepts) < (run.about.concepts or 0):
             limited = f", {len(space.concepts):,} of which were allowed,"
-    length = search["length"]
+    length = _known(search.length, "length")
     if length == 1:
         wanted = f"the concept{limited}"
     else:
@@ -225,23 +235,24 @@ def _search(run: ViewedRun, cite: Cite) -> Iterator[str]:
             f"the formula of at most {length} concepts{limited} joined from left to right by "
             f"{_listed(operators)}"
         )
-    over = "those images" if run.about.get("split") else "the whole data set"
+    over = "those images" if run.about.split else "the whole dataset"
     yield f"For each range we searched for {wanted} whose pixels over {over} have the"
     yield "largest intersection over union (IoU) with the pixels in range"
-    penalty = search.get("length_penalty", 1)
-    if penalty != 1:
-        yield f"times {penalty:g} for every concept after the first"
+    if search.length_penalty not in (UNSET, 1):
+        yield f"times {search.length_penalty:g} for every concept after the first"
     yield from _how(run, cite)
 
 
-def _how(run: ViewedRun, cite: Cite) -> Iterator[str]:
-    search = run.identity["search"]
-    if search["name"] == "beam":
-        yield f"by a beam search that keeps {search['beam_limit']} formulas."
+def _how(run: Run, cite: Cite) -> Iterator[str]:
+    search = run.identity.search
+    if _known(search.name, "search") == "beam":
+        width = _known(search.beam_limit, "beam limit")
+        yield f"by a beam search that keeps {width} formulas."
         return
-    records = [record for record in run.records if record["formula"] is not None]
-    proven = sum(record.get("proven") is True for record in records)
-    if search["length"] == 1:
+    records = [record for record in run.records if record.formula is not None]
+    proven = sum(record.proven is True for record in records)
+    length = _known(search.length, "length")
+    if length == 1:
         yield "by trying all."
         return
     yield f"by a branch-and-bound search {cite(FRACTIONAL)}:"
@@ -252,24 +263,25 @@ def _how(run: ViewedRun, cite: Cite) -> Iterator[str]:
             f"{proven:,} of {len(records):,} formulas are proven to be the best there are, for "
             "the others the search ended at a limit and leaves an upper bound."
         )
-    if search["length"] > _WALKED:
-        limit = search.get("time_limit")
+    if length > _PROVEN_LENGTH:
+        limit = search.time_limit or None
         yield (
-            f"Beyond {_WALKED} concepts at most {search['node_limit']:,} formulas were expanded "
-            f"for each length{'' if limit is None else f', for at most {limit:g} s a range'}."
+            f"Beyond {_PROVEN_LENGTH} concepts at most {_known(search.node_limit, 'node limit'):,} "
+            f"formulas were expanded for each length"
+            f"{'' if limit is None else f', for at most {limit:g} s a range'}."
         )
 
 
-def _program(run: ViewedRun, quote: Quote) -> str:
-    last: dict[str, Any] = run.sessions[-1] if run.sessions else {}
-    named = [name for name in PACKAGES if name in _NAMED and name in last]
-    if not str(run.about["model"]).startswith("timm:"):
+def _program(run: Run, quote: Quote) -> str:
+    last = run.sessions[-1] if run.sessions else Session()
+    named = [name for name in PACKAGES if name in _NAMED and name in last.versions]
+    if not str(run.about.model).startswith("timm:"):
         named = [name for name in named if name != "timm"]
-    versions = [f"{name} {last[name]}" for name in named]
-    if "python" in last:
-        versions.insert(0, f"Python {last['python']}")
-    program = f"ccx {last['program']}" if "program" in last else "ccx"
-    device = f" on {last['device']}" if last.get("device", "cpu") != "cpu" else ""
+    versions = [f"{name} {last.versions[name]}" for name in named]
+    if last.python is not None:
+        versions.insert(0, f"Python {last.python}")
+    program = "ccx" if last.program is None else f"ccx {last.program}"
+    device = f" on {last.device}" if last.device not in (None, "cpu") else ""
     listed = f" ({quote(', '.join(versions))})" if versions else ""
     return f"All of this was computed{device} with {program}{listed}."
 

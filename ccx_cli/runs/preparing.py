@@ -26,7 +26,7 @@ from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.runs.job import ExplainJob, Split
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.run import Run
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.strategy import Strategy
@@ -128,7 +128,7 @@ def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bo
     return Plan(tuple(steps), tuple(zip(layers, units, strict=True)))
 
 
-def plan_units(inputs: Inputs, run: ResultsRun | None, units: Sequence[int] | None) -> Step:
+def plan_units(inputs: Inputs, run: Run | None, units: Sequence[int] | None) -> Step:
     """Say which units are still to be explained; ``None`` for a run or units not known yet."""
     if run is None or units is None:
         total = None if units is None else len(units)
@@ -322,7 +322,7 @@ def name_run(
     *,
     ties: bool = False,
     split: str | None = None,
-) -> ResultsRun:
+) -> Run:
     """Name the run by the caches it comes from, made or not; the parameters are `prepare_job`'s."""
     choice = inputs.choice
     num_clusters = method.num_clusters if by_hand is None else len(by_hand)
@@ -347,4 +347,4 @@ def name_run(
             *([] if split is None else [split]),
         ]
     )
-    return ResultsRun.named(inputs.roots.results, title, identity)
+    return Run.named(inputs.roots.results, title, identity)

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from msgspec import UNSET
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.probe.networks.description import GIVEN, HEADER_KEYS
-from ccx_cli.runs.results import LINES, ResultsRun
-from ccx_cli.runs.unit_spans import read_spans, write_spans
-from ccx_cli.runs.viewed import ViewedRun
+from ccx_cli.probe.networks.description import HEADER_KEYS
+from ccx_cli.records.fields import Json, to_json
+from ccx_cli.records.header import Session
+from ccx_cli.runs.run import LINES, Run
+from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.space import SearchSpace
-from ccx_cli.store.lines import Record
-from ccx_cli.store.locks import is_being_written
+from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import ShardedCache, read_manifest
-
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "numba",
-    "h5py",
-    "pillow",
-    "torch",
-    "torchvision",
-    "scikit-learn",
-    "pyeda",
-    "timm",
-)
-"""Whose versions a session records, where they are installed."""
 
 _OF_SESSIONS = (
     "command",
@@ -50,15 +37,14 @@ _SPAN = re.compile(r"images-(\d+)-(\d+)")
 _STUDY = re.compile(r"([a-z_]+)-[0-9a-f]{8}\.jsonl")
 
 
-def describe_run(run: ViewedRun) -> Record:
+def describe_run(run: Run, roots: Roots) -> Json:
     """Return everything that ``ccx info`` says of a run; what is not known is ``None``."""
-    finished = finished_units(run)
-    asked = asked_units(run)
+    finished, asked = run.finished_units, run.asked_units
     return {
         "run": run.name,
         "directory": str(run.directory.absolute()),
-        "state": state_of(run),
-        "made_for": run.about.get("made_for"),
+        "state": run.state.value,
+        "made_for": run.about.made_for,
         "network": _network(run),
         "dataset": _dataset(run),
         "ranges": _ranges(run),
@@ -66,140 +52,90 @@ def describe_run(run: ViewedRun) -> Record:
         "units": {
             "finished": len(finished),
             "asked": None if asked is None else len(asked),
-            "of_layer": run.about.get("units"),
+            "of_layer": run.about.units,
             "numbers": write_spans(finished),
             "missing": None if asked is None else write_spans(set(asked) - set(finished)),
         },
         "found": _found(run),
         "sessions": [_session(each) for each in run.sessions],
-        "caches": list(_caches(run)),
+        "caches": list(_caches(run, roots)),
         "studies": list(_studies(run.directory)),
         "bytes": _bytes_below(run.directory),
         "notes": list(run.notes),
     }
 
 
-def list_run(run: ViewedRun) -> Record:
+def list_run(run: Run) -> Json:
     """Return a run's row in the list of all runs."""
-    about = run.about
-    search = run.identity.get("search", {})
-    asked = asked_units(run)
+    about, search, asked = run.about, to_json(run.identity.search), run.asked_units
     return {
         "run": run.name,
-        "state": state_of(run),
-        "model": about.get("model"),
-        "pretrained": about.get("pretrained"),
-        "layer": about.get("layer"),
-        "subset": about.get("subset"),
-        "num_clusters": about.get("num_clusters"),
+        "state": run.state.value,
+        "model": about.model,
+        "pretrained": about.pretrained,
+        "layer": about.layer,
+        "subset": about.subset,
+        "num_clusters": about.num_clusters,
         "search": search.get("name"),
         "length": search.get("length"),
-        "finished": len(finished_units(run)),
+        "finished": len(run.finished_units),
         "asked": None if asked is None else len(asked),
-        "of_layer": about.get("units"),
+        "of_layer": about.units,
         "last": _last_time(run),
-        "made_for": about.get("made_for"),
+        "made_for": about.made_for,
     }
 
 
-def finished_units(run: ViewedRun) -> list[int]:
-    """Return the units whose lines are all there, ascending."""
-    return [
-        unit
-        for unit, records in run.units.items()
-        if len(records) >= max(1, records[0]["num_ranges"])
-    ]
-
-
-def asked_units(run: ViewedRun) -> list[int] | None:
-    """Return the units that all sessions asked for; ``None`` where the header does not say."""
-    total = run.about.get("units")
-    said = [session["asked"] for session in run.sessions if "asked" in session]
-    if not said or not isinstance(total, int):
-        return None
-    try:
-        asked = {unit for spans in said for unit in read_spans(spans, total)}
-    except (ValueError, TypeError, AttributeError):
-        return None
-    # Sessions of older versions did not write down what they were asked for.
-    return sorted(asked | set(finished_units(run)))
-
-
-def state_of(run: ViewedRun) -> str:
-    """Return ``finished``, ``unfinished``, ``damaged`` or ``being written``."""
-    if is_being_written(run.directory):
-        return "being written"
-    plain = ResultsRun(run.directory, {})
-    try:
-        if not (plain.header() and run.about and run.identity):
-            return "damaged"
-        plain.finished()
-    except DamagedDataError:
-        return "damaged"
-    asked = asked_units(run)
-    left = asked is not None and len(asked) > len(finished_units(run))
-    ended = bool(run.sessions) and "finished" in run.sessions[-1]
-    return "finished" if ended and not left else "unfinished"
-
-
-def weights_sha256(run: ViewedRun) -> str | None:
-    """Return the SHA-256 of the weights a run was made with; ``None`` for seeded ones."""
-    made_from = run.identity.get("activations", {})
-    weights = made_from.get("given") or made_from.get("weights")
-    return None if not isinstance(weights, str) or weights.startswith("seed:") else weights
-
-
-def space_of(run: ViewedRun) -> SearchSpace | None:
+def space_of(run: Run) -> SearchSpace | None:
     """Return what the search could use; ``None`` where that was everything, or is not known."""
+    space, concepts = run.identity.search.space, run.about.concepts
+    if space is UNSET or concepts is None:
+        return None
     try:
-        identity = run.identity["search"]["space"]
-        return SearchSpace.from_identity(identity, run.about["concepts"])
-    except (KeyError, TypeError, ValueError):
+        return SearchSpace.from_identity(to_json(space), concepts)
+    except (KeyError, ValueError):
         return None
 
 
-def _network(run: ViewedRun) -> Record:
-    found = {key: run.about.get(key) for key in HEADER_KEYS}
+def _network(run: Run) -> Json:
+    about = to_json(run.about)
     whose, taken = HEADER_KEYS[:4], HEADER_KEYS[4:]
     return {
-        **{key: found[key] for key in whose},
-        "weights_sha256": weights_sha256(run),
-        **{key: found[key] for key in taken},
-        GIVEN: run.about.get(GIVEN),
+        **{key: about[key] for key in whose},
+        "weights_sha256": run.identity.weights_sha256,
+        **{key: about[key] for key in taken},
+        "given": about["given"],
     }
 
 
-def _dataset(run: ViewedRun) -> Record:
+def _dataset(run: Run) -> Json:
     about, identity = run.about, run.identity
     return {
-        "directory": about.get("dataset"),
-        "subset": about.get("subset"),
-        "split": about.get("split"),
-        "images": about.get("images"),
-        "concepts": about.get("concepts"),
-        "mask_size": about.get("mask_size"),
-        "labels_fingerprint": identity.get("segmentation"),
-        "images_fingerprint": identity.get("activations", {}).get("fingerprint"),
+        "directory": about.dataset,
+        "subset": about.subset,
+        "split": about.split,
+        "images": about.images,
+        "concepts": about.concepts,
+        "mask_size": about.mask_size,
+        "labels_fingerprint": identity.segmentation,
+        "images_fingerprint": identity.images_fingerprint,
     }
 
 
-def _ranges(run: ViewedRun) -> Record:
-    found = run.identity.get("ranges", {})
+def _ranges(run: Run) -> Json:
+    found = to_json(run.identity.ranges)
     keys = ("quantile", "kmeans", "n_init", "by_hand")
-    return {
-        "num_clusters": run.about.get("num_clusters"),
-        **{key: found.get(key) for key in keys},
-    }
+    return {"num_clusters": run.about.num_clusters, **{key: found.get(key) for key in keys}}
 
 
-def _search(run: ViewedRun) -> Record:
-    search = run.identity.get("search", {})
+def _search(run: Run) -> Json:
+    search = to_json(run.identity.search)
     space = space_of(run)
     keys = ("name", "length", "beam_limit", "node_limit", "time_limit", "length_penalty", "within")
     return {
         **{key: search.get(key) for key in keys},
         "ties": bool(search.get("ties")),
-        "concepts": run.about.get("concepts") if space is None else len(space.concepts),
+        "concepts": run.about.concepts if space is None else len(space.concepts),
         "operators": [
             operator.name.replace("_", " ")
             for operator in (tuple(Operator) if space is None else space.operators)
@@ -207,68 +143,70 @@ def _search(run: ViewedRun) -> Record:
     }
 
 
-def _found(run: ViewedRun) -> Record:
+def _found(run: Run) -> Json:
     records = list(run.records)
-    ious = [record["iou"] for record in records if record["formula"] is not None]
-    proofs = [record["proven"] for record in records if "proven" in record]
+    ious = [record.iou for record in records if record.formula is not None]
+    proofs = [record.proven for record in records if record.proven is not UNSET]
     return {
-        "ranges": sum(record["range"] is not None for record in records),
+        "ranges": sum(record.range is not None for record in records),
         "formulas": len(ious),
         "proven": sum(map(bool, proofs)) if proofs else None,
         "mean_iou": sum(ious) / len(ious) if ious else None,
     }
 
 
-def _session(session: Mapping[str, Any]) -> Record:
-    record = {key: session.get(key) for key in _OF_SESSIONS}
+def _session(session: Session) -> Json:
+    said = to_json(session)
+    record = {key: said[key] for key in _OF_SESSIONS}
     if record["seconds"] is None:
-        record["seconds"] = _seconds_between(record["started"], record["finished"])
-    versions = {"ccx": session.get("program"), "python": session.get("python")}
-    versions |= {name: session[name] for name in PACKAGES if name in session}
-    return record | {"versions": versions, "platform": session.get("platform")}
+        record["seconds"] = _seconds_between(session.started, session.finished)
+    versions = {"ccx": session.program, "python": session.python, **session.versions}
+    return record | {"versions": versions, "platform": session.platform}
 
 
-def _seconds_between(started: Any, finished: Any) -> float | None:
+def _seconds_between(started: str | None, finished: str | None) -> float | None:
+    if started is None or finished is None:
+        return None
     with suppress(TypeError, ValueError):
         both = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
         return both.total_seconds()
     return None
 
 
-def _last_time(run: ViewedRun) -> str | None:
-    times = [each.get("finished") or each.get("started") for each in run.sessions]
+def _last_time(run: Run) -> str | None:
+    times = [each.finished or each.started for each in run.sessions]
     return times[-1] if times else None
 
 
-def _caches(run: ViewedRun) -> Iterator[Record]:
+def _caches(run: Run, roots: Roots) -> Iterator[Json]:
     """Look whether the files that a run was made from are there, by name and size only."""
     expected = {
         "concept index": (
-            run.roots.segmentations,
+            roots.segmentations,
             "segmentation",
-            lambda cache: cache.made_from.get("fingerprint") == run.identity.get("segmentation"),
+            lambda cache: cache.made_from.get("fingerprint") == run.identity.segmentation,
         ),
         "activations": (
-            run.roots.activations,
+            roots.activations,
             "activations",
-            lambda cache: cache.made_from == run.identity.get("activations"),
+            lambda cache: cache.made_from == run.identity.activations,
         ),
     }
     for what, (root, key, is_the_same) in expected.items():
-        was = run.about.get(key)
-        if not isinstance(was, str):
+        was = getattr(run.about, key)
+        if was is None:
             continue
         here = root / Path(was).name
         directory = here if here.exists() else Path(was)
         state, size = _state_of_cache(directory, is_the_same)
         yield {"cache": what, "state": state, "bytes": size, "directory": str(directory)}
-        if what == "activations" and "by_hand" not in run.identity.get("ranges", {}):
+        if what == "activations" and run.identity.ranges.by_hand is UNSET:
             yield _ranges_cache(run, directory)
 
 
-def _ranges_cache(run: ViewedRun, activations: Path) -> Record:
-    split = run.identity.get("split")
-    wanted = run.identity.get("ranges", {}) | ({"split": split} if split else {})
+def _ranges_cache(run: Run, activations: Path) -> Json:
+    split = run.identity.split
+    wanted = to_json(run.identity.ranges) | ({"split": split} if split else {})
     name = "ranges-" + "-".join(f"{key}={value}" for key, value in wanted.items())
     state, size = _state_of_cache(activations / name, lambda _: True)
     return {"cache": "ranges", "state": state, "bytes": size, "directory": str(activations / name)}
@@ -304,7 +242,7 @@ def _is_complete(cache: ShardedCache) -> bool:
     return ("sets" if cache.kind == "ccx-concept-index" else "ranges") in cache.shards
 
 
-def _studies(directory: Path) -> Iterator[Record]:
+def _studies(directory: Path) -> Iterator[Json]:
     """Look what studies of the run are kept beside it."""
     for path in sorted(directory.glob("*.jsonl")):
         named = _STUDY.fullmatch(path.name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from ccx_cli.records.header import About, Identity
 
 # The layout is Broden's whoever labelled the images; it is Broden itself if it has as many.
 _BRODEN_IMAGES = {"ade20k": 22_210, "all": 63_305}
@@ -205,53 +206,38 @@ IMAGENET = Reference(
 )
 
 
-def method_of(identity: Mapping[str, Any]) -> Reference:
-    """Return the paper whose method a run is: of one concept, of one range, or of clusters.
-
-    Parameters
-    ----------
-    identity
-        Of the run's header.
-    """
-    ranges, search = identity.get("ranges", {}), identity.get("search", {})
-    top_quantile = ranges.get("num_clusters") == 1
-    if not top_quantile:
+def method_of(identity: Identity) -> Reference:
+    """Return the paper whose method a run is: of one concept, of one range, or of clusters."""
+    if identity.ranges.num_clusters != 1:
         return CLUSTERED
-    return DISSECTION if search.get("length") == 1 else COMPOSITIONAL
+    return DISSECTION if identity.search.length == 1 else COMPOSITIONAL
 
 
-def clustering_of(identity: Mapping[str, Any]) -> Reference | None:
+def clustering_of(identity: Identity) -> Reference | None:
     """Return the paper of the clustering that found a run's ranges, ``None`` without one."""
-    ranges = identity.get("ranges", {})
-    if ranges.get("num_clusters") == 1:
+    ranges = identity.ranges
+    if ranges.num_clusters == 1:
         return None
-    return {"exact": EXACT_KMEANS, "sklearn": SKLEARN}.get(ranges.get("kmeans", ""))
+    return {"exact": EXACT_KMEANS, "sklearn": SKLEARN}.get(str(ranges.kmeans))
 
 
-def dataset_of(about: Mapping[str, Any]) -> tuple[Reference, ...]:
-    """Return the papers of a run's data set, Broden's and ADE20K's, as far as the header tells."""
-    subset, images = about.get("subset"), about.get("images")
-    broden = (DISSECTION,) if images == _BRODEN_IMAGES.get(str(subset), -1) else ()
-    return (*broden, ADE20K) if subset == "ade20k" else broden
+def dataset_of(about: About) -> tuple[Reference, ...]:
+    """Return the papers of a run's dataset, Broden's and ADE20K's, as far as the header tells."""
+    broden = (DISSECTION,) if about.images == _BRODEN_IMAGES.get(str(about.subset), -1) else ()
+    return (*broden, ADE20K) if about.subset == "ade20k" else broden
 
 
-def weights_of(about: Mapping[str, Any]) -> Reference | None:
+def weights_of(about: About) -> Reference | None:
     """Return the paper of the images that a run's network was trained on, ``None`` if unknown."""
-    return {"places365": PLACES, "imagenet": IMAGENET}.get(about.get("pretrained", ""))
+    return {"places365": PLACES, "imagenet": IMAGENET}.get(about.pretrained or "")
 
 
-def references_of(about: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple[Reference, ...]:
-    """Return the papers of everything that a run used, each once, the method's first.
-
-    Parameters
-    ----------
-    about, identity
-        Of the run's header.
-    """
+def references_of(about: About, identity: Identity) -> tuple[Reference, ...]:
+    """Return the papers of everything that a run used, each once, the method's first."""
     return tuple(dict.fromkeys(_used(about, identity)))
 
 
-def _used(about: Mapping[str, Any], identity: Mapping[str, Any]) -> Iterator[Reference]:
+def _used(about: About, identity: Identity) -> Iterator[Reference]:
     method = method_of(identity)
     yield method
     if method is CLUSTERED:
@@ -260,8 +246,7 @@ def _used(about: Mapping[str, Any], identity: Mapping[str, Any]) -> Iterator[Ref
         yield DISSECTION
     if clustering := clustering_of(identity):
         yield clustering
-    search = identity.get("search", {})
-    if search.get("name") == "optimal" and search.get("length") != 1:
+    if identity.search.name == "optimal" and identity.search.length != 1:
         yield FRACTIONAL
     yield from dataset_of(about)
     if trained := weights_of(about):

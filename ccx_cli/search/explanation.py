@@ -13,9 +13,10 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import to_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, ListedFormula
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.strategy import Answer, Proof, Strategy
+from ccx_cli.search.strategy import Answer, Strategy
 
 MAX_LISTED = 1000
 _NOTHING = Answer(None, (), 0)
@@ -71,8 +72,8 @@ class Explanation:
     search: str
     answer: Answer
 
-    def to_record(self, names: ConceptNames, *, ties: bool = False) -> dict[str, Any]:
-        """Return the explanation as a line of the results, with the documented keys.
+    def to_record(self, names: ConceptNames, *, ties: bool = False) -> ExplanationRecord:
+        """Return the explanation as a line of the results.
 
         Parameters
         ----------
@@ -81,64 +82,60 @@ class Explanation:
         ties
             List the formulas that score the same, not only their number.
         """
-        best = self.answer.best
-        record: dict[str, Any] = {
-            "unit": self.unit,
-            "layer": self.layer,
-            "cluster": self.cluster,
-            "num_clusters": self.num_clusters,
-            "num_ranges": self.num_ranges,
-            "range": None if self.range is None else self.range.to_json(),
-            "hits": self.hits,
-            "formula": None if best is None else names.text(best),
-            "iou": 0.0 if best is None else best.iou,
-            "length": 0 if best is None else len(best.chain),
-            "search": self.search,
-            "visited": self.answer.visited,
-            "labels": None if best is None else names.tree(best),
-            "by_length": [
-                {
-                    "length": length,
-                    "formula": names.text(level),
-                    "iou": level.iou,
-                    "adds": level.iou - before,
-                    "proven": proven,
-                }
+        best, proof, near = self.answer.best, self.answer.proof, self.answer.near
+        more: dict[str, Any] = {}
+        if proof is not None:
+            more = {
+                "score": proof.score,
+                "proven": proof.proven,
+                "bound": proof.bound,
+                "gap": proof.bound - proof.score,
+                "rounds": proof.rounds,
+                "nodes": proof.nodes,
+                "ties": len(proof.ties) + proof.more_ties,
+            }
+            if ties:
+                more["tied"] = [_listed(formula, names) for formula in proof.ties[:MAX_LISTED]]
+        if near is not None:
+            formulas, unlisted = near
+            more["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
+            more["more_near"] = unlisted + max(0, len(formulas) - MAX_LISTED)
+        return ExplanationRecord(
+            unit=self.unit,
+            layer=self.layer,
+            cluster=self.cluster,
+            num_clusters=self.num_clusters,
+            num_ranges=self.num_ranges,
+            range=None if self.range is None else self.range.to_json(),
+            hits=self.hits,
+            formula=None if best is None else names.text(best),
+            iou=0.0 if best is None else best.iou,
+            length=0 if best is None else len(best.chain),
+            search=self.search,
+            visited=self.answer.visited,
+            labels=None if best is None else names.tree(best),
+            by_length=[
+                BestOfLength(
+                    length=length,
+                    formula=names.text(level),
+                    iou=level.iou,
+                    adds=level.iou - before,
+                    proven=proven,
+                )
                 for length, ((level, proven), before) in enumerate(
                     zip(self.answer.levels, self._before(), strict=True), start=1
                 )
             ],
-        }
-        if self.answer.proof is not None:
-            record |= _proof_record(self.answer.proof, names, ties)
-        if self.answer.near is not None:
-            formulas, more = self.answer.near
-            record["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
-            record["more_near"] = more + max(0, len(formulas) - MAX_LISTED)
-        return record
+            **more,
+        )
 
     def _before(self) -> list[float]:
         """IoU of the level before each."""
         return [0.0, *(level.iou for level, _ in self.answer.levels)][: len(self.answer.levels)]
 
 
-def _proof_record(proof: Proof, names: ConceptNames, ties: bool) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "score": proof.score,
-        "proven": proof.proven,
-        "bound": proof.bound,
-        "gap": proof.bound - proof.score,
-        "rounds": proof.rounds,
-        "nodes": proof.nodes,
-        "ties": len(proof.ties) + proof.more_ties,
-    }
-    if ties:
-        record["tied"] = [_listed(formula, names) for formula in proof.ties[:MAX_LISTED]]
-    return record
-
-
-def _listed(scored: Scored, names: ConceptNames) -> dict[str, Any]:
-    return {"formula": names.text(scored), "iou": scored.iou, "labels": names.tree(scored)}
+def _listed(scored: Scored, names: ConceptNames) -> ListedFormula:
+    return ListedFormula(formula=names.text(scored), iou=scored.iou, labels=names.tree(scored))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ccx_cli.probe.interventions import Change, Intervention
 from ccx_cli.probe.networks.loading import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.runs.opened import OpenedRun
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.threads import threads
 
 MOST_CLASSES = 3
@@ -237,7 +237,7 @@ def _shuffled(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def importance_of_run(
-    opened: OpenedRun,
+    inputs: RunInputs,
     units: Sequence[int],
     *,
     per_unit: bool,
@@ -250,17 +250,17 @@ def importance_of_run(
     """Run ``cluster_importance`` or ``unit_importance`` on the ranges of a stored run."""
     ranges = {
         unit: [
-            Range.from_json(record["range"])
-            for record in opened.units[unit]
-            if record["range"] is not None
+            Range.from_json(record.range)
+            for record in inputs.run.units[unit]
+            if record.range is not None
         ]
         for unit in units
     }
-    choice = opened.network("importance")
+    choice = inputs.network("importance")
     network = load_network(choice, device)
-    n_images = len(opened.dataset.rows)
+    n_images = len(inputs.dataset.rows)
     with threads(workers) as pool:
-        batches = image_batches(opened.dataset, choice, range(n_images), batch_size, pool)
+        batches = image_batches(inputs.dataset, choice, range(n_images), batch_size, pool)
         if per_unit:
             return unit_importance(network, batches, ranges, progress=progress, n_images=n_images)
         return cluster_importance(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +16,32 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.activations import image_batches
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
-from ccx_cli.runs.opened import OpenedRun, UnitInData, each_unit
-from ccx_cli.runs.stored import formula_of
-from ccx_cli.search.scoring import holds_on
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import Record
+from ccx_cli.records.lines import RecordLines
+from ccx_cli.records.metrics import (
+    METRICS,
+    MaskingRecord,
+    MeasuredRange,
+    MetricName,
+    Metrics,
+    MetricsRecord,
+    StatisticRecord,
+)
+from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, holds
 from ccx_cli.store.digests import json_digest
-from ccx_cli.store.lines import Record, UnitLines
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
-from ccx_cli.study.metrics import (
-    METRICS,
-    ImageCounts,
-    iou_interval,
-    mean_and_deviation,
-    measure,
-)
+from ccx_cli.study.metrics import ImageCounts, iou_interval, mean_and_deviation, measure
 from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
     import torch
 
-MASKING = "label_masking"
 WITHOUT_MASKING = ": leave it out with --no-label-masking"
-_KEPT = ("unit", "layer", "cluster", "num_clusters", "num_ranges", "range", "hits", "formula")
+STATISTICS: tuple[Literal["mean", "deviation"], ...] = ("mean", "deviation")
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +64,28 @@ class MeasureSettings:
 
 
 def measure_run(
-    opened: OpenedRun,
+    inputs: RunInputs,
     units: Sequence[int],
     settings: MeasureSettings,
     workers: int,
     progress: Progress,
-) -> Iterator[list[Record]]:
+) -> Iterator[list[MetricsRecord]]:
     """Yield the metrics of every unit, in order; what was measured before is read.
 
     Label masking is ``measure_masking``'s.
     """
-    lines = metrics_lines(opened, settings)
+    lines = metrics_lines(inputs, settings)
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
     if not missing:
         yield from (known[unit] for unit in units)
         return
-    index, activations = opened.index(), opened.activations()
-    with writing(opened.run.directory, progress):
+    index = inputs.index
+    with writing(inputs.run.directory, progress):
         lines.drop_torn_line()
         done = len(units) - len(missing)
         with progress.task("Metrics", len(units), done=done, unit="units") as task:
-            found = each_unit(opened, missing, index, activations, workers)
+            found = each_unit(inputs, missing, workers)
             for unit in units:
                 if unit not in known:
                     measured = next(found)
@@ -90,26 +95,27 @@ def measure_run(
                 yield known[unit]
 
 
-def _measured(unit: UnitInData, index: ConceptIndex, settings: MeasureSettings) -> list[Record]:
+def _measured(
+    unit: UnitInData, index: ConceptIndex, settings: MeasureSettings
+) -> list[MetricsRecord]:
     records = []
-    for place, record in enumerate(unit.records):
-        line = {key: record[key] for key in _KEPT}
-        if unit.hits is None or unit.hits.per_local is None:
-            records.append({**line, **dict.fromkeys(METRICS)})
-            continue
-        counts = ImageCounts.of_labels(
-            unit.hits.per_local[record["cluster"]], unit.formulas[place], index
-        )
-        line |= asdict(measure(counts))
-        if settings.bootstrap:
-            interval = iou_interval(counts, settings.bootstrap, settings.seed)
-            line["iou_interval"] = None if interval is None else list(interval)
-        records.append(line)
+    for record, formula in zip_longest(unit.records, unit.formulas):
+        measured: Metrics | None = None
+        more: dict[str, Any] = {}
+        if unit.hits is not None and unit.hits.per_local is not None:
+            counts = ImageCounts.of_labels(unit.hits.per_local[record.cluster], formula, index)
+            measured = measure(counts)
+            if settings.bootstrap:
+                interval = iou_interval(counts, settings.bootstrap, settings.seed)
+                more["iou_interval"] = None if interval is None else list(interval)
+        more |= {key: getattr(record, key) for key in MeasuredRange.__struct_fields__}
+        more |= {each.key: getattr(measured, each.key, None) for each in METRICS}
+        records.append(MetricsRecord(**more))
     return records
 
 
 def measure_masking(
-    opened: OpenedRun,
+    inputs: RunInputs,
     units: Sequence[int],
     settings: MeasureSettings,
     *,
@@ -117,103 +123,98 @@ def measure_masking(
     batch_size: int,
     workers: int,
     progress: Progress,
-) -> dict[tuple[int, int], float | None]:
+) -> dict[tuple[int, int | None], float | None]:
     """Measure label masking: every distinct formula goes through the network once.
 
     Returns
     -------
     The mean cosine by ``(unit, cluster)``; stored formula by formula, and read back.
     """
-    lines = _masking_lines(opened, settings)
+    lines = _masking_lines(inputs, settings)
     known = _masking_of(lines)
-    missing = _unmasked(_by_formula(opened, units), known)
+    missing = _unmasked(_by_formula(inputs, units), known)
     if missing:
-        with writing(opened.run.directory, progress):
+        with writing(inputs.run.directory, progress):
             lines.drop_torn_line()
-            _mask(opened, missing, lines, settings, device, batch_size, workers, progress)
+            _mask(inputs, missing, lines, settings, device, batch_size, workers, progress)
         known = _masking_of(lines)
     return known
 
 
-def masking_step(opened: OpenedRun, units: Sequence[int], settings: MeasureSettings) -> Step:
+def masking_step(inputs: RunInputs, units: Sequence[int], settings: MeasureSettings) -> Step:
     """Say how many formulas ``measure_masking`` still has to send through the network."""
-    lines = _masking_lines(opened, settings)
-    formulas = _by_formula(opened, units)
+    lines = _masking_lines(inputs, settings)
+    formulas = _by_formula(inputs, units)
     done = len(formulas) - len(_unmasked(formulas, _masking_of(lines)))
     return Step("label masking", lines.path, "formulas", len(formulas), done)
 
 
-def _by_formula(opened: OpenedRun, units: Sequence[int]) -> dict[str, list[tuple[int, Record]]]:
+def _by_formula(inputs: RunInputs, units: Sequence[int]) -> list[list[ExplanationRecord]]:
     """Group the units' explanations by their formula: each goes through the network once."""
-    by_formula: dict[str, list[tuple[int, Record]]] = defaultdict(list)
+    by_formula: dict[str, list[ExplanationRecord]] = defaultdict(list)
     for unit in units:
-        for record in opened.units[unit]:
-            if record["labels"] is not None:
-                by_formula[json.dumps(record["labels"])].append((unit, record))
-    return by_formula
+        for record in inputs.run.units[unit]:
+            if record.labels is not None:
+                by_formula[json.dumps(record.labels)].append(record)
+    return list(by_formula.values())
 
 
 def _unmasked(
-    by_formula: Mapping[str, list[tuple[int, Record]]], known: Container[tuple[int, int]]
-) -> dict[str, list[tuple[int, Record]]]:
-    return {
-        key: pairs
-        for key, pairs in by_formula.items()
-        if any((unit, record["cluster"]) not in known for unit, record in pairs)
-    }
+    by_formula: Sequence[list[ExplanationRecord]], known: Container[tuple[int, int | None]]
+) -> list[list[ExplanationRecord]]:
+    return [
+        records
+        for records in by_formula
+        if any((record.unit, record.cluster) not in known for record in records)
+    ]
 
 
-def summarise(records: Sequence[Record], keys: Sequence[str]) -> list[Record]:
-    """Mean and deviation of every metric, per cluster and in total (``cluster`` ``None``)."""
-    clusters = sorted({record["cluster"] for record in records if record["cluster"] is not None})
-    rows: list[Record] = []
+def summarise(
+    records: Sequence[MetricsRecord], metrics: Sequence[MetricName]
+) -> list[StatisticRecord]:
+    """Mean and standard deviation of every metric, per cluster and in total."""
+    clusters = sorted({record.cluster for record in records if record.cluster is not None})
+    rows: list[StatisticRecord] = []
     for cluster in [*clusters, None]:
-        some = [record for record in records if cluster is None or record["cluster"] == cluster]
-        both = {key: mean_and_deviation([record.get(key) for record in some]) for key in keys}
-        for place, statistic in enumerate(("mean", "deviation")):
-            rows.append(
-                {
-                    "unit": None,
-                    "statistic": statistic,
-                    "cluster": cluster,
-                    **{key: both[key][place] for key in keys},
-                }
-            )
+        some = [record for record in records if cluster is None or record.cluster == cluster]
+        both = {
+            each.key: mean_and_deviation([getattr(record, each.key) for record in some])
+            for each in metrics
+        }
+        for place, statistic in enumerate(STATISTICS):
+            values: dict[str, Any] = {key: both[key][place] for key in both}
+            rows.append(StatisticRecord(unit=None, statistic=statistic, cluster=cluster, **values))
     return rows
 
 
-def metrics_lines(opened: OpenedRun, settings: MeasureSettings) -> UnitLines:
+def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MetricsRecord]:
     """Name the file that keeps the metrics of a run, but for label masking."""
-    return kept_lines(opened, "metrics", {"bootstrap": settings.bootstrap, "seed": settings.seed})
+    asked = {"bootstrap": settings.bootstrap, "seed": settings.seed}
+    return kept_lines(inputs, "metrics", asked, MetricsRecord)
 
 
-def _masking_lines(opened: OpenedRun, settings: MeasureSettings) -> UnitLines:
-    return kept_lines(opened, "masking", {"seed": settings.seed, "images": settings.masking_images})
+def _masking_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MaskingRecord]:
+    asked = {"seed": settings.seed, "images": settings.masking_images}
+    return kept_lines(inputs, "masking", asked, MaskingRecord)
 
 
-def kept_lines(opened: OpenedRun, what: str, asked: Mapping[str, int]) -> UnitLines:
+def kept_lines(
+    inputs: RunInputs, what: str, asked: Mapping[str, int], kind: type[R]
+) -> RecordLines[R]:
     """Name the file beside a run's explanations that keeps what was ``asked`` of it."""
-    digest = json_digest(asked)[:8]
-    return UnitLines(opened.run.directory / f"{what}-{digest}.jsonl")
+    return RecordLines(inputs.run.directory / f"{what}-{json_digest(asked)[:8]}.jsonl", kind)
 
 
-def _masking_of(lines: UnitLines) -> dict[tuple[int, int], float | None]:
-    return {(record["unit"], record["cluster"]): record[MASKING] for record in lines.all_lines()}
-
-
-def _holds(record: Record, index: ConceptIndex) -> NDArray[np.bool_]:
-    formula = formula_of(record)
-    if formula is None:
-        return np.zeros(len(index.sets), dtype=np.bool_)
-    return holds_on(formula, index)
+def _masking_of(lines: RecordLines[MaskingRecord]) -> dict[tuple[int, int | None], float | None]:
+    return {(record.unit, record.cluster): record.label_masking for record in lines.read()}
 
 
 def _images(
-    holds: NDArray[np.bool_], index: ConceptIndex, settings: MeasureSettings
+    where: NDArray[np.bool_], index: ConceptIndex, settings: MeasureSettings
 ) -> NDArray[np.int64]:
     from ccx_cli.study.masking import images_with
 
-    images = images_with(holds, index)
+    images = images_with(where, index)
     if settings.masking_images and len(images) > settings.masking_images:
         random = np.random.default_rng(settings.seed)
         images = np.sort(random.choice(images, settings.masking_images, replace=False))
@@ -221,9 +222,9 @@ def _images(
 
 
 def _mask(
-    opened: OpenedRun,
-    wanted: dict[str, list[tuple[int, Record]]],
-    lines: UnitLines,
+    inputs: RunInputs,
+    wanted: Sequence[Sequence[ExplanationRecord]],
+    lines: RecordLines[MaskingRecord],
     settings: MeasureSettings,
     device: str,
     batch_size: int,
@@ -234,17 +235,21 @@ def _mask(
     from ccx_cli.probe.networks.loading import load_network
     from ccx_cli.study.masking import MaskedFormula, masking_similarity, seconds_an_image
 
-    index = opened.index()
-    choice = opened.network("label masking", WITHOUT_MASKING)
+    index = inputs.index
+    choice = inputs.network("label masking", WITHOUT_MASKING)
     network = load_network(choice, device)
-    formulas, pairs = [], list(wanted.values())
-    for explained in pairs:
-        holds = _holds(explained[0][1], index)
+    formulas = []
+    for records in wanted:
+        where = holds(records[0], index)
         formulas.append(
             MaskedFormula(
-                holds,
-                _images(holds, index, settings),
-                tuple((unit, Range.from_json(record["range"])) for unit, record in explained),
+                where,
+                _images(where, index, settings),
+                tuple(
+                    (record.unit, Range.from_json(record.range))
+                    for record in records
+                    if record.range is not None
+                ),
             )
         )
     order = [(place, int(image)) for place, one in enumerate(formulas) for image in one.images]
@@ -258,26 +263,26 @@ def _mask(
         progress.task("Label masking", len(order)) as task,
     ):
         batches = image_batches(
-            opened.dataset, choice, [image for _, image in order], batch_size, pool
+            inputs.dataset, choice, [image for _, image in order], batch_size, pool
         )
         pixels = (image for batch in batches for image in batch)
 
-        def told() -> Iterator[tuple[int, int, torch.Tensor]]:
+        def each_image() -> Iterator[tuple[int, int, torch.Tensor]]:
             for (place, image), one in zip(order, pixels, strict=True):
                 yield place, image, one
                 task.advance()
 
         for place, means in masking_similarity(
-            network, formulas, told(), index, batch_size=batch_size, seed=settings.seed
+            network, formulas, each_image(), index, batch_size=batch_size, seed=settings.seed
         ):
             lines.append(
-                {
-                    "unit": unit,
-                    "cluster": record["cluster"],
-                    "num_ranges": record["num_ranges"],
-                    MASKING: mean,
-                }
-                for (unit, record), mean in zip(pairs[place], means, strict=True)
+                MaskingRecord(
+                    unit=record.unit,
+                    cluster=record.cluster or 0,
+                    num_ranges=record.num_ranges,
+                    label_masking=mean,
+                )
+                for record, mean in zip(wanted[place], means, strict=True)
             )
 
 

@@ -7,11 +7,13 @@ the counts of each image alone. A ratio without a denominator is ``None``: there
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ccx_cli.records.metrics import Metrics
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.index import ConceptIndex
@@ -88,46 +90,6 @@ class ImageCounts:
         return ImageCounts(
             self.in_range[images], self.formula[images], self.both[images], self.pixels
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """Quality of one explanation; ``None`` where a denominator is 0.
-
-    Attributes
-    ----------
-    iou
-        ``|N & F| / |N | F|``.
-    activation_coverage
-        ``|N & F| / |N|``.
-    detection_accuracy
-        ``|N & F| / |F|``.
-    samples_coverage
-        Images with ``N & F`` over images with F.
-    explanation_coverage
-        Images with ``N & F`` over images with N.
-    segmentation_size
-        Mean share of the mask grid that F takes, over the images with F.
-    activation_size
-        Mean share that N takes, over the images with N.
-    overlapping_activation_size
-        Mean share that N takes, over the images with ``N & F``.
-    overlap_size
-        Mean share that ``N & F`` takes, over the images with it.
-    """
-
-    iou: float | None
-    activation_coverage: float | None
-    detection_accuracy: float | None
-    samples_coverage: float | None
-    explanation_coverage: float | None
-    segmentation_size: float | None
-    activation_size: float | None
-    overlapping_activation_size: float | None
-    overlap_size: float | None
-
-
-METRICS = tuple(field.name for field in fields(Metrics))
 
 
 def measure(counts: ImageCounts) -> Metrics:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
-from ccx_cli.runs.stored import StoredRun, formula_of, names_of
-from ccx_cli.store.lines import Record
+from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class RangePair:
 
     unit: int
     cluster: int | None
-    a: Record | None
-    b: Record | None
+    a: ExplanationRecord | None
+    b: ExplanationRecord | None
     equal: bool | None
 
     @property
@@ -74,7 +74,7 @@ class Tally:
     neither: int
 
 
-def compare_runs(a: StoredRun, b: StoredRun) -> list[RangePair]:
+def compare_runs(a: Run, b: Run) -> list[RangePair]:
     """Match the ranges of two runs by unit and cluster, in that order.
 
     Label numbers are matched too; where one number has two names, as in different data sets, the
@@ -105,17 +105,17 @@ def tally(pairs: Sequence[RangePair]) -> Tally:
 
 
 def _matched(
-    a: Sequence[Record] | None, b: Sequence[Record] | None
-) -> Iterator[tuple[int | None, Record | None, Record | None]]:
+    a: Sequence[ExplanationRecord] | None, b: Sequence[ExplanationRecord] | None
+) -> Iterator[tuple[int | None, ExplanationRecord | None, ExplanationRecord | None]]:
     """Match one unit's records by cluster; a unit without ranges has one record, cluster None."""
-    left, right = ({record["cluster"]: record for record in side or ()} for side in (a, b))
+    left, right = ({record.cluster: record for record in side or ()} for side in (a, b))
     clusters = sorted({cluster for cluster in (*left, *right) if cluster is not None})
-    for cluster in clusters or [None]:
+    for cluster in (*clusters, *(() if clusters else (None,))):
         yield cluster, left.get(cluster), right.get(cluster)
 
 
-def _iou(record: Record | None) -> float | None:
-    return None if record is None or record["formula"] is None else float(record["iou"])
+def _iou(record: ExplanationRecord | None) -> float | None:
+    return None if record is None or record.formula is None else record.iou
 
 
 class _Numbering:
@@ -129,13 +129,15 @@ class _Numbering:
             self._a = {number: place[name] for number, name in a.items()}
             self._b = {number: place[name] for number, name in b.items()}
 
-    def equal(self, a: Record | None, b: Record | None) -> bool | None:
+    def equal(self, a: ExplanationRecord | None, b: ExplanationRecord | None) -> bool | None:
         keys = self._key(a, self._a), self._key(b, self._b)
         return None if None in keys else keys[0] == keys[1]
 
     @staticmethod
-    def _key(record: Record | None, numbers: Mapping[int, int] | None) -> Hashable | None:
-        formula = None if record is None else formula_of(record)
+    def _key(
+        record: ExplanationRecord | None, numbers: Mapping[int, int] | None
+    ) -> Hashable | None:
+        formula = None if record is None else record.tree
         if formula is None:
             return None
         return canonical_key(formula if numbers is None else _renumbered(formula, numbers))

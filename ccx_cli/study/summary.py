@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, concepts_of, negated_concepts, positive_concepts
-from ccx_cli.runs.stored import formula_of
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.search.scoring import holds_on
-from ccx_cli.store.lines import Record
 from ccx_cli.study.categories import dominant_category
 
 THRESHOLD = 0.04
@@ -50,7 +49,7 @@ class UnitSummary:
     category: str | None
     polysemy: float | None
     concepts: tuple[int, ...]
-    best: Record | None
+    best: ExplanationRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class CategorySummary:
 
 def summarise_unit(
     unit: int,
-    records: Sequence[Record],
+    records: Sequence[ExplanationRecord],
     pixels: Mapping[Formula, NDArray[np.bool_]],
     totals: NDArray[np.int64],
     category_of: Mapping[int, str],
@@ -122,16 +121,16 @@ def summarise_unit(
     category_of
         Label number to category.
     """
-    explained = [(record, formula) for record in records if (formula := formula_of(record))]
+    explained = [(record, formula) for record in records if (formula := record.tree)]
     formulas = [formula for _, formula in explained]
     return UnitSummary(
         unit=unit,
-        ranges=sum(record["range"] is not None for record in records),
+        ranges=sum(record.range is not None for record in records),
         explained=len(formulas),
         category=dominant_category(formulas, category_of),
         polysemy=mean_distance([pixels[formula] for formula in formulas], totals),
         concepts=tuple(dict.fromkeys(n for formula in formulas for n in concepts_of(formula))),
-        best=max((record for record, _ in explained), key=lambda r: r["iou"], default=None),
+        best=max((record for record, _ in explained), key=lambda r: r.iou, default=None),
     )
 
 
@@ -155,26 +154,26 @@ def mean_distance(pixels: Sequence[NDArray[np.bool_]], totals: NDArray[np.int64]
 
 
 def summarise_units(
-    units: Mapping[int, Sequence[Record]],
+    units: Mapping[int, Sequence[ExplanationRecord]],
     index: ConceptIndex,
     category_of: Mapping[int, str],
 ) -> Iterator[UnitSummary]:
     """Sum up units, in order."""
     for unit, records in units.items():
-        found = [formula for record in records if (formula := formula_of(record)) is not None]
+        found = [formula for record in records if (formula := record.tree) is not None]
         pixels = {formula: holds_on(formula, index) for formula in set(found)}
         yield summarise_unit(unit, records, pixels, index.sets.totals, category_of)
 
 
 def summarise_concepts(
-    units: Mapping[int, Sequence[Record]], category_of: Mapping[int, str]
+    units: Mapping[int, Sequence[ExplanationRecord]], category_of: Mapping[int, str]
 ) -> list[ConceptSummary]:
     """Sum up every concept in some formula: of most units first, then of most ranges."""
-    asking: dict[int, list[Record]] = defaultdict(list)
+    asking: dict[int, list[ExplanationRecord]] = defaultdict(list)
     excluding: dict[int, int] = defaultdict(int)
     for records in units.values():
         for record in records:
-            formula = formula_of(record)
+            formula = record.tree
             if formula is None:
                 continue
             for number in set(positive_concepts(formula)):
@@ -185,10 +184,10 @@ def summarise_concepts(
         ConceptSummary(
             concept=number,
             category=category_of[number],
-            units=len({record["unit"] for record in asking[number]}),
+            units=len({record.unit for record in asking[number]}),
             ranges=len(asking[number]),
             negated=excluding[number],
-            iou=max((record["iou"] for record in asking[number]), default=None),
+            iou=max((record.iou for record in asking[number]), default=None),
         )
         for number in sorted({*asking, *excluding})
     ]
@@ -204,8 +203,8 @@ def summarise_categories(
     """Count the units whose best explanation is above ``threshold``, by its category."""
     formulas: dict[str, list[Formula]] = {category: [] for category in categories}
     for summary in summaries:
-        formula = formula_of(summary.best) if summary.best is not None else None
-        if summary.best is None or formula is None or summary.best["iou"] <= threshold:
+        formula = summary.best.tree if summary.best is not None else None
+        if summary.best is None or formula is None or summary.best.iou <= threshold:
             continue
         category = dominant_category([formula], category_of)
         if category is not None:

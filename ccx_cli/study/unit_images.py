@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.probe.hits import upsample
-from ccx_cli.runs.stored import formula_of
-from ccx_cli.store.lines import Record
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.metrics import ImageCounts
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class UnitImages:
 
     unit: int
     maps: NDArray[np.float32]
-    records: tuple[Record, ...]
+    records: tuple[ExplanationRecord, ...]
     holds: tuple[NDArray[np.bool_], ...]
     counts: tuple[ImageCounts, ...]
     per_set: tuple[NDArray[np.int32], ...]
@@ -82,7 +81,7 @@ class UnitImages:
         if show is Show.SAMPLE:
             union = counts.in_range + counts.formula - counts.both
             ious = counts.both / np.maximum(union, 1)
-            fitting = np.flatnonzero((counts.both > 0) & (ious > record["iou"]))
+            fitting = np.flatnonzero((counts.both > 0) & (ious > record.iou))
             draw = random.Random(f"{seed} {self.unit} {record['cluster']}")
             drawn = draw.sample(range(len(fitting)), min(top_k, len(fitting)))
             chosen = fitting[np.sort(np.array(drawn, dtype=np.int64))]
@@ -91,7 +90,7 @@ class UnitImages:
             score = (counts.in_range - counts.both).astype(np.float64)
         elif show is Show.FALSE_ALARMS:
             score = (counts.formula - counts.both).astype(np.float64)
-        elif record["cluster"] == record["num_ranges"] - 1:
+        elif record.cluster == record.num_ranges - 1:
             peaks = self.maps.max(axis=(1, 2)).astype(np.float64)
             score = np.where(counts.in_range > 0, peaks - peaks.min() + 1, 0)
         else:
@@ -101,7 +100,7 @@ class UnitImages:
 
 
 def look_at_unit(
-    unit: int, records: Sequence[Record], index: ConceptIndex, activations: Activations
+    unit: int, records: Sequence[ExplanationRecord], index: ConceptIndex, activations: Activations
 ) -> UnitImages:
     """Read one unit's maps and count its pixels image by image."""
     from ccx_cli.probe.hits import count_hits
@@ -109,14 +108,14 @@ def look_at_unit(
     from ccx_cli.search.scoring import holds_on
 
     maps = activations.unit(unit)
-    ranged = tuple(record for record in records if record["range"] is not None)
+    ranged = tuple(record for record in records if record.range is not None)
     nowhere = np.zeros(len(index.sets), dtype=np.bool_)
-    formulas = [formula_of(record) for record in ranged]
+    formulas = [record.tree for record in ranged]
     holds = tuple(nowhere if each is None else holds_on(each, index) for each in formulas)
     counts: tuple[ImageCounts, ...] = ()
     per_set: tuple[NDArray[np.int32], ...] = ()
     if ranged:
-        ranges = [Range.from_json(record["range"]) for record in ranged]
+        ranges = [Range.from_json(record.range) for record in ranged if record.range is not None]
         found = count_hits(maps, ranges, index, per_image=True)
         assert found.per_local is not None
         per_set = tuple(found.per_set)
@@ -128,7 +127,7 @@ def look_at_unit(
 
 
 def in_range(
-    values: NDArray[np.float32], record: Record, shape: tuple[int, int]
+    values: NDArray[np.float32], record: ExplanationRecord, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Pixels, after upsampling to ``shape``, that are in a record's range.
 
@@ -137,7 +136,7 @@ def in_range(
     values
         ``(height, width)`` float32, a unit's map of one image.
     """
-    lower, upper = record["range"]
+    lower, upper = record.range or (None, None)
     pixels = upsample(values, shape).astype(np.float64)
     above = pixels > (-np.inf if lower is None else lower)
     return above & (pixels < (np.inf if upper is None else upper))

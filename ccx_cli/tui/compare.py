@@ -58,7 +58,7 @@ def compare(a: ViewedRun, b: ViewedRun) -> Comparison:
     notes = []
     for key in ("model", "pretrained", "layer", "subset", "num_clusters"):
         if a.about.get(key) != b.about.get(key):
-            values = [printable(str(run.about.get(key, "?"))) for run in (a, b)]
+            values = [printable(str(run.about.get(key) or "?")) for run in (a, b)]
             warning = ": units are matched by number only" if key in {"model", "layer"} else ""
             notes.append(f"{key.replace('_', ' ')}: {values[0]} and {values[1]}{warning}")
     if a.identity.get("search") != b.identity.get("search"):
@@ -69,12 +69,11 @@ def compare(a: ViewedRun, b: ViewedRun) -> Comparison:
 
 
 def _search_name(view: ViewedRun) -> str:
-    search = view.identity.get("search")
-    return printable(str(search.get("name", "?") if isinstance(search, dict) else "?"))
+    return printable(str(view.identity.search.name or "?"))
 
 
 def _stored(view: ViewedRun) -> StoredRun:
-    return StoredRun(view.directory, view.about, view.identity, view.units)
+    return view
 
 
 def _formula(record: Record | None) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
-from ccx_cli.runs.results import HEADER, LINES, ResultsRun
+from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.locks import is_being_written
 from ccx_cli.store.paths import Roots
@@ -143,7 +143,7 @@ class OpenRun:
         """Read a run's header and lines, as far as they can be read."""
         # Before the files: what is added while they are read is read next time.
         stamp = _stamp(directory)
-        return cls(view_run(ResultsRun(directory, {}), roots), stamp)
+        return cls(view_run(Run(directory, {}), roots), stamp)
 
     def read_again(self, *, always: bool = False) -> None:
         """Read the lines again if the files have changed."""
@@ -153,7 +153,7 @@ class OpenRun:
                 return
             self._stamp = stamp
             before = self.view
-            self.view = view_run(ResultsRun(before.directory, {}), before.roots)
+            self.view = view_run(Run(before.directory, {}), before.roots)
             if always or self.view.identity != before.identity:
                 self._source = self.view
                 self._units.clear()

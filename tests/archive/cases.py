@@ -128,7 +128,9 @@ PRINTED = ("explain", "rerun")
 """Of these commands the lines are compared with the run's own."""
 
 # How far work is, once in a while: not the same from machine to machine.
-_PROGRESS = re.compile(r"^.*: [0-9,]+ of [0-9,]+ [a-z]+, [0-9.]+ s\n", re.MULTILINE)
+_PROGRESS = re.compile(
+    r"^.*: [0-9,]+ of [0-9,]+ [a-z]+, (?:[0-9.]+ s|about .* left)\n", re.MULTILINE
+)
 
 
 def unpack(directory: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ccx_cli.cli.main import main
-from ccx_cli.runs.results import find_run
+from ccx_cli.runs.run import find_run
 from ccx_cli.runs.viewed import view_run
 from ccx_cli.store.paths import resolve_roots
 

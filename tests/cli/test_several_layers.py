@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.runs.opened import open_run
-from ccx_cli.runs.results import find_run
+from ccx_cli.runs.inputs import open_inputs
+from ccx_cli.runs.run import find_run
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def test_half_precision_is_another_cache_and_run(ccx: CommandLine) -> None:
         if json.loads(path.read_text())["about"]["precision"] == "bfloat16"
     )
     roots = resolve_roots(ccx.data)
-    opened = open_run(find_run(roots.results, directory.name), roots)
+    opened = open_inputs(find_run(roots.results, directory.name), roots)
     assert opened.about["rebuild"].split("--precision ")[1].split()[0] == "bfloat16"
     assert opened.network("a test").precision == "bfloat16"
     assert opened.activations().cache.made_from["precision"] == "bfloat16"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
+from msgspec import convert
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
@@ -21,6 +22,7 @@ from ccx_cli.probe.precomputed import choose_precomputed, import_activations
 from ccx_cli.probe.weights import known_digests as known_digests
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import SilentProgress
+from ccx_cli.records.header import About
 
 if TYPE_CHECKING:
     from tests.heard_progress import HeardProgress
@@ -262,7 +264,7 @@ def test_the_axes_and_the_dataset_are_part_of_what_a_cache_is(
 def test_a_header_holds_what_makes_it_again(twelve: BrodenDataset, tmp_path: Path) -> None:
     path = save(tmp_path / "a.h5", MAPS)
     given = choose(path, twelve, layer="block/4")
-    assert PrecomputedActivations.from_header(given.about()) == given
+    assert PrecomputedActivations.from_header(convert(given.about(), About)) == given
     assert given.maps == (5, 3, 2)
     assert (given.title, given.describe()) == ("given-block_4", "a.h5 (given), block/4")
 

@@ -15,7 +15,7 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.broden_csv import ImageRow, Label
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
 from ccx_cli.probe.activations import Activations
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.paths import Roots
 
@@ -48,7 +48,7 @@ def write_run(
     clusters: int = 3,
     names: Sequence[str] = NAMES,
     dead: Sequence[int] = (),
-) -> ResultsRun:
+) -> Run:
     """Write a run's header and lines."""
     directory.mkdir(parents=True)
     header = {
@@ -92,16 +92,16 @@ def write_run(
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (directory / "explanations.jsonl").write_text(text)
-    return ResultsRun(directory, {})
+    return Run(directory, {})
 
 
-def viewed(run: ResultsRun) -> ViewedRun:
+def viewed(run: Run) -> ViewedRun:
     """Look at a run whose caches are gone."""
     nowhere = run.directory / "nowhere"
     return view_run(run, Roots(*[nowhere] * 5))
 
 
-def with_pictures(run: ResultsRun, names: Sequence[str] = NAMES) -> ViewedRun:
+def with_pictures(run: Run, names: Sequence[str] = NAMES) -> ViewedRun:
     """Look at a run whose caches are all there, without their files."""
     found = viewed(run)
     images = run.directory / "broden1_28" / "images"
@@ -180,5 +180,7 @@ def _dead(unit: int) -> dict[str, Any]:
         "formula": None,
         "iou": 0.0,
         "length": 0,
+        "search": "optimal",
+        "visited": 0,
         "labels": None,
     }

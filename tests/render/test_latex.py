@@ -5,17 +5,17 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.records.header import About
 from ccx_cli.render.latex import bibtex, commented, escaped, latex_table
 from ccx_cli.runs.references import CLUSTERED, COMPOSITIONAL
 from ccx_cli.store.lines import Record
 
 NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
-ABOUT: dict[str, Any] = {"model": "my_net", "layer": "block.4", "subset": "all"}
+ABOUT = About(model="my_net", layer="block.4", subset="all")
 
 
 def _record(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import convert
 
+from ccx_cli.records.header import About
 from ccx_cli.render.wording import network_text
 
 
@@ -20,4 +22,4 @@ def test_a_network_is_named_without_the_folders_of_a_machine(
     model: str | None, pretrained: str | None, subset: str | None, text: str
 ) -> None:
     about = {"model": model, "pretrained": pretrained, "layer": "layer4", "subset": subset}
-    assert network_text(about) == text
+    assert network_text(convert(about, About)) == text

@@ -16,12 +16,12 @@ from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import SilentProgress
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.results import LINES, ResultsRun
+from ccx_cli.runs.run import LINES, Run
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer, Explanation
-from ccx_cli.store.lines import Record
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def job_on(activations: Activations, results: Path, gate: Event | None = None) -
         ),
         activations=activations,
         ranges=RangeCache(activations, METHOD, SilentProgress()),
-        results=ResultsRun(results / "run", {"search": {"search": "beam"}}),
+        results=Run(results / "run", {"search": {"search": "beam"}}),
         about={"units": N_UNITS},
     )
 
@@ -87,19 +87,21 @@ def asked(job: ExplainJob) -> list[int]:
     return sorted(job.explainer.asked)
 
 
-def run(job: ExplainJob, units: Sequence[int] = UNITS, workers: int = 1) -> list[list[Record]]:
+def run(
+    job: ExplainJob, units: Sequence[int] = UNITS, workers: int = 1
+) -> list[list[ExplanationRecord]]:
     return list(job.explain(units, workers, {"command": "ccx explain"}, SilentProgress()))
 
 
 @pytest.fixture
-def expected(activations: Activations, tmp_path: Path) -> list[list[Record]]:
+def expected(activations: Activations, tmp_path: Path) -> list[list[ExplanationRecord]]:
     """All units' records, from a run that nothing disturbed."""
     return run(job_on(activations, tmp_path / "undisturbed"))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_records_come_in_the_order_asked_for_and_are_stored(
-    activations: Activations, tmp_path: Path, expected: list[list[Record]], workers: int
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]], workers: int
 ) -> None:
     job = job_on(activations, tmp_path)
     progress = HeardProgress()
@@ -108,18 +110,18 @@ def test_records_come_in_the_order_asked_for_and_are_stored(
     assert found == [expected[unit] for unit in order]
     assert [(task.total, task.done, task.unit) for task in progress.tasks] == [(5, 5, "units")]
     assert job.results.finished() == {unit: expected[unit] for unit in sorted(order)}
-    (session,) = job.results.header()["sessions"]
+    (session,) = job.results.raw_header()["sessions"]
     assert (session["command"], session["units"]) == ("ccx explain", 5)
 
 
-def test_a_unit_that_never_fires_has_one_line(expected: list[list[Record]]) -> None:
+def test_a_unit_that_never_fires_has_one_line(expected: list[list[ExplanationRecord]]) -> None:
     assert [len(records) for records in expected] == [3, 3, 3, 3, 1, 3, 3, 3, 3]
-    assert expected[SILENT][0]["cluster"] is None
-    assert expected[SILENT][0]["formula"] is None
+    assert expected[SILENT][0].cluster is None
+    assert expected[SILENT][0].formula is None
 
 
 def test_stored_units_are_not_explained_again(
-    activations: Activations, tmp_path: Path, expected: list[list[Record]]
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]]
 ) -> None:
     run(job_on(activations, tmp_path), [1, 2, SILENT])
     more = job_on(activations, tmp_path)
@@ -128,11 +130,11 @@ def test_stored_units_are_not_explained_again(
     assert found == [expected[unit] for unit in (1, 2, 3, SILENT)]
     assert asked(more) == [3]
     assert [(task.total, task.done) for task in progress.tasks] == [(4, 4)]
-    assert [s.get("units") for s in more.results.header()["sessions"]] == [3, 1]
+    assert [s.get("units") for s in more.results.raw_header()["sessions"]] == [3, 1]
 
 
 def test_nothing_is_written_where_all_is_stored(
-    activations: Activations, tmp_path: Path, expected: list[list[Record]]
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]]
 ) -> None:
     run(job_on(activations, tmp_path))
     job = job_on(activations, tmp_path)
@@ -145,7 +147,7 @@ def test_nothing_is_written_where_all_is_stored(
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_job_goes_on_to_the_same_results(
-    activations: Activations, tmp_path: Path, expected: list[list[Record]], workers: int
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]], workers: int
 ) -> None:
     gate = Event()
     first = job_on(activations, tmp_path, gate)
@@ -162,7 +164,7 @@ def test_an_interrupted_job_goes_on_to_the_same_results(
     second = job_on(activations, tmp_path)
     assert run(second, workers=workers) == expected
     assert asked(second) == list(UNITS)[2:]
-    sessions = second.results.header()["sessions"]
+    sessions = second.results.raw_header()["sessions"]
     assert ["finished" in session for session in sessions] == [False, True]
     lines = (second.results.directory / LINES).read_bytes().splitlines()
     assert len(lines) == sum(len(records) for records in expected)
@@ -170,7 +172,7 @@ def test_an_interrupted_job_goes_on_to_the_same_results(
 
 @pytest.mark.parametrize("cut", [3, 80, 250, 420])
 def test_a_torn_file_is_mended_to_the_same_results(
-    activations: Activations, tmp_path: Path, expected: list[list[Record]], cut: int
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]], cut: int
 ) -> None:
     job = job_on(activations, tmp_path)
     run(job, [0, 1, 2])
@@ -182,7 +184,7 @@ def test_a_torn_file_is_mended_to_the_same_results(
 
 
 def test_a_unit_that_fails_leaves_the_finished_ones(
-    activations: Activations, tmp_path: Path, expected: list[list[Record]]
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]]
 ) -> None:
     job = job_on(activations, tmp_path)
     run(job, [0, 1])
@@ -203,7 +205,7 @@ def test_ranges_by_hand_hold_for_every_unit(activations: Activations, tmp_path: 
     by_hand = (Range(0.0, 0.5), Range(0.5, 9.0))
     job = replace(job_on(activations, tmp_path), ranges=by_hand)
     found = run(job, [2, SILENT])
-    assert [[record["range"] for record in records] for records in found] == [
+    assert [[record.range for record in records] for records in found] == [
         [[0.0, 0.5], [0.5, 9.0]]
     ] * 2
-    assert [record["hits"] for record in found[1]] == [0, 0]
+    assert [record.hits for record in found[1]] == [0, 0]

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from ccx_cli.records.header import About, Identity
 from ccx_cli.runs.references import (
     ADE20K,
     CLUSTERED,
@@ -27,6 +29,10 @@ OPTIMAL, BEAM, SINGLE = (
 )
 
 
+def _references(about: dict[str, Any], identity: dict[str, Any]) -> tuple[Reference, ...]:
+    return references_of(msgspec.convert(about, About), msgspec.convert(identity, Identity))
+
+
 @pytest.mark.parametrize(
     ("ranges", "search", "expected"),
     [
@@ -40,7 +46,7 @@ OPTIMAL, BEAM, SINGLE = (
 def test_a_run_is_known_by_its_method(
     ranges: dict[str, Any], search: dict[str, Any], expected: tuple[Reference, ...]
 ) -> None:
-    assert references_of({}, {"ranges": ranges, "search": search}) == expected
+    assert _references({}, {"ranges": ranges, "search": search}) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,15 +62,18 @@ def test_a_run_is_known_by_its_method(
 def test_the_data_say_whose_they_are(
     about: dict[str, Any], expected: tuple[Reference, ...]
 ) -> None:
-    assert references_of(about, {"ranges": TOP, "search": SINGLE}) == (DISSECTION, *expected)
+    assert _references(about, {"ranges": TOP, "search": SINGLE}) == (DISSECTION, *expected)
 
 
 def test_a_broden_set_is_cited_where_it_is_one() -> None:
     from ccx_cli.runs.references import dataset_of
 
-    assert dataset_of({"subset": "all", "images": 63_305}) == (DISSECTION,)
-    assert dataset_of({"subset": "ade20k", "images": 22_210}) == (DISSECTION, ADE20K)
-    assert dataset_of({"subset": "all", "images": 891}) == ()
+    assert dataset_of(msgspec.convert({"subset": "all", "images": 63_305}, About)) == (DISSECTION,)
+    assert dataset_of(msgspec.convert({"subset": "ade20k", "images": 22_210}, About)) == (
+        DISSECTION,
+        ADE20K,
+    )
+    assert dataset_of(msgspec.convert({"subset": "all", "images": 891}, About)) == ()
 
 
 def test_text_and_bibtex() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.metrics import METRICS
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.metrics import (
-    METRICS,
     ImageCounts,
     iou_interval,
     mean_and_deviation,
@@ -93,9 +93,9 @@ def twin(in_range: Masks, formula: Masks) -> dict[str, float | None]:
 
 @given(arrays(np.bool_, (2, 3, 2, 2)))
 def test_masks_measure_as_their_plain_twin(masks: NDArray[np.bool_]) -> None:
-    measured = asdict(measure(ImageCounts.of_masks(masks[0], masks[1])))
+    measured = to_json(measure(ImageCounts.of_masks(masks[0], masks[1])))
     expected = twin(masks[0], masks[1])
-    assert measured.keys() == expected.keys() == set(METRICS)
+    assert measured.keys() == expected.keys() == {each.key for each in METRICS}
     for name, value in expected.items():
         assert measured[name] == (None if value is None else pytest.approx(value))
 

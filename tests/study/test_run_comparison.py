@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from explanations import explanation
 
-from ccx_cli.errors import DamagedDataError
 from ccx_cli.formulas.formula import Formula, to_json, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
-from ccx_cli.runs.stored import StoredRun, names_of
+from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.runs.run import Run
 from ccx_cli.study.run_comparison import Tally, compare_runs, tally
 
 NAMES = {1: "sky", 2: "red wine", 3: 'a "b"', 4: "not"}
@@ -21,25 +21,24 @@ def record(
     text: str | None,
     iou: float = 0.0,
     names: dict[int, str] = NAMES,
-) -> dict[str, Any]:
+) -> ExplanationRecord:
     formula: Formula | None = None
     if text is not None:
         formula = parse_formula(text, Vocabulary(names))
-    return {
-        "unit": unit,
-        "cluster": cluster,
-        "range": None if cluster is None else [0.0, None],
-        "formula": None if formula is None else to_text(formula, names.__getitem__),
-        "labels": None if formula is None else to_json(formula),
-        "iou": iou,
-    }
+    return explanation(
+        unit,
+        cluster,
+        formula=None if formula is None else to_text(formula, names.__getitem__),
+        labels=None if formula is None else to_json(formula),
+        iou=iou,
+    )
 
 
-def stored(*records: dict[str, Any]) -> StoredRun:
-    units: dict[int, list[dict[str, Any]]] = {}
+def stored(*records: ExplanationRecord) -> Run:
+    units: dict[int, list[ExplanationRecord]] = {}
     for each in records:
-        units.setdefault(each["unit"], []).append(each)
-    return StoredRun(Path("run"), {}, {}, units)
+        units.setdefault(each.unit, []).append(each)
+    return Run(Path("run")).with_units(units)
 
 
 A = stored(
@@ -100,6 +99,5 @@ def test_where_numbers_mean_other_names_the_names_count() -> None:
 
 def test_names_are_read_off_the_lines() -> None:
     assert names_of(A.records) == {1: "sky", 2: "red wine", 3: 'a "b"'}
-    torn = record(0, 0, "sky") | {"formula": "sky OR grass"}
-    with pytest.raises(DamagedDataError, match="unit 0 has a formula that its labels do not"):
-        names_of([torn])
+    with pytest.raises(ValueError, match="the text and the labels of the formula differ"):
+        explanation(formula="sky OR grass", labels=1)

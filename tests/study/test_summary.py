@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from explanations import explanation
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.formulas.formula import from_json, to_json
+from ccx_cli.formulas.formula import from_json, to_json, to_text
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.study.categories import count_categories, dominant_category
@@ -32,15 +34,9 @@ CATEGORIES = {RED: "color", BLUE: "color", DOG: "object", CAT: "object", LEG: "p
 TOTALS = np.array([4, 2, 1, 8], dtype=np.int64)
 
 
-def record(unit: int, cluster: int | None, labels: Any, iou: float = 0.0) -> dict[str, Any]:
-    return {
-        "unit": unit,
-        "cluster": cluster,
-        "range": None if cluster is None else [0.0, 1.0],
-        "formula": None if labels is None else str(labels),
-        "labels": labels,
-        "iou": iou,
-    }
+def record(unit: int, cluster: int | None, labels: Any, iou: float = 0.0) -> ExplanationRecord:
+    text = None if labels is None else to_text(from_json(labels), lambda number: f"c{number}")
+    return explanation(unit, cluster, formula=text, labels=labels, iou=iou)
 
 
 UNITS = {

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from explanations import explanation
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import And, Concept, Not, to_json
 from ccx_cli.probe.activations import Activations
-from ccx_cli.store.lines import Record
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
 if TYPE_CHECKING:
@@ -31,16 +32,11 @@ class _Maps:
         return self._maps
 
 
-def _record(cluster: int, iou: float = 0.0) -> Record:
-    return {
-        "unit": 7,
-        "cluster": cluster,
-        "num_ranges": 2,
-        "range": ENDS[cluster],
-        "labels": to_json(And(Concept(1), Not(Concept(2)))),
-        "formula": "one AND NOT two",
-        "iou": iou,
-    }
+def _record(cluster: int, iou: float = 0.0) -> ExplanationRecord:
+    labels = to_json(And(Concept(1), Not(Concept(2))))
+    return explanation(
+        7, cluster, range=ENDS[cluster], labels=labels, formula="one AND NOT two", iou=iou
+    )
 
 
 def _looked_at(iou: float = 0.0) -> tuple[UnitImages, LabelledPixels]:
@@ -112,7 +108,7 @@ def test_samples_differ_by_seed() -> None:
 def test_unit_without_ranges_has_nothing_to_look_at() -> None:
     rng = np.random.default_rng(0)
     pixels = random_pixels(rng, 2, SHAPE, [1, 2])
-    dead: Record = {"unit": 7, "cluster": None, "num_ranges": 0, "range": None, "labels": None}
+    dead = explanation(7, None)
     maps = cast(Activations, _Maps(np.zeros((2, 3, 4), np.float32)))
     found = look_at_unit(7, [dead], pixels.index(), maps)
     assert not found.records

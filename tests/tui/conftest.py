@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.viewed import view_run
 from ccx_cli.store.paths import Roots, resolve_roots
 from ccx_cli.tui.reading import OpenRun
@@ -41,7 +41,7 @@ def own_roots(golden_store: Path, tmp_path: Path) -> Roots:
 @pytest.fixture
 def run(roots: Roots) -> OpenRun:
     """The optimal run, opened."""
-    return OpenRun(view_run(ResultsRun(roots.results / OPTIMAL, {}), roots))
+    return OpenRun(view_run(Run(roots.results / OPTIMAL, {}), roots))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from ccx_cli.probe.activations import KIND, VERSION, open_activations, shard_nam
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.run import Run
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
@@ -73,7 +73,7 @@ def store_golden(data: Path) -> None:
             "activations": str(cache.directory),
             "rebuild": REBUILD,
         }
-        run = ResultsRun(data / "results" / name, identity)
+        run = Run(data / "results" / name, identity)
         run.directory.mkdir(parents=True)
         explainer = Explainer(index, count_data(index), "layer4", 3, strategy)
         for unit in (*UNITS, DEAD):

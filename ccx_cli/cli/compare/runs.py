@@ -14,6 +14,7 @@ from ccx_cli.cli.completing.stored import runs as stored_runs
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.records.fields import to_json
 
 if TYPE_CHECKING:
     from ccx_cli.progress import Progress
@@ -98,7 +99,7 @@ def runs(
       ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
     """
     from ccx_cli.cli.places import roots_of
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
     from ccx_cli.runs.stored import read_run
     from ccx_cli.study.run_comparison import compare_runs
 
@@ -125,14 +126,14 @@ def pair_record(pair: RangePair) -> Record:
     return {
         "unit": pair.unit,
         "cluster": pair.cluster,
-        "formula_a": None if pair.a is None else pair.a["formula"],
-        "formula_b": None if pair.b is None else pair.b["formula"],
+        "formula_a": None if pair.a is None else pair.a.formula,
+        "formula_b": None if pair.b is None else pair.b.formula,
         "equal": pair.equal,
         "iou_a": iou_a,
         "iou_b": iou_b,
         "difference": pair.difference,
-        "range_a": None if pair.a is None else pair.a["range"],
-        "range_b": None if pair.b is None else pair.b["range"],
+        "range_a": None if pair.a is None else pair.a.range,
+        "range_b": None if pair.b is None else pair.b.range,
     }
 
 
@@ -159,14 +160,14 @@ def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
 def _tell_differences(a: StoredRun, b: StoredRun, progress: Progress) -> None:
     """Say what the runs do not share, and which units are in one only."""
     for what in ("subset", "model", "pretrained", "layer"):
-        if a.about[what] != b.about[what]:
+        here, there = getattr(a.about, what), getattr(b.about, what)
+        if here != there:
             consequence = ": units are matched by number only" if what in ("model", "layer") else ""
-            progress.note(
-                f"A and B differ in {what}, {a.about[what]} and {b.about[what]}{consequence}."
-            )
+            progress.note(f"A and B differ in {what}, {here} and {there}{consequence}.")
     for what in ("ranges", "search"):
-        if a.identity[what] != b.identity[what]:
-            both = " and ".join(_told(each.identity[what]) for each in (a, b))
+        settings = [to_json(getattr(each.identity, what)) for each in (a, b)]
+        if settings[0] != settings[1]:
+            both = " and ".join(map(_told, settings))
             progress.note(f"A and B differ in {what}, {both}.")
     for name, only in (
         ("A", a.units.keys() - b.units.keys()),

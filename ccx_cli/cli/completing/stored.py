@@ -19,6 +19,7 @@ from typing import Any
 import typer
 
 from ccx_cli.cli.completing.values import DIRECTORIES, OPEN, Completer, Offered, listed
+from ccx_cli.records.header import About
 from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 # Bounds of what one key press reads.
@@ -75,7 +76,7 @@ def layers(ctx: typer.Context, incomplete: str) -> Offered:
     from ccx_cli.probe.networks.layer_names import layer_names
 
     model = str(ctx.params.get("model") or "")
-    met = {str(about.get("layer")): "" for _, about in _runs(ctx) if _is_of(about, model)}
+    met = {str(about.layer): "" for _, about in _runs(ctx) if _is_of(about, model)}
     names = [*layer_names(model), *met]
     level = incomplete.count(".") + 1
     offered: dict[str, str] = {}
@@ -165,29 +166,29 @@ def caches(ctx: typer.Context, _incomplete: str) -> Offered:
     ]
 
 
-def _runs(ctx: typer.Context) -> Iterator[tuple[str, dict[str, Any]]]:
+def _runs(ctx: typer.Context) -> Iterator[tuple[str, About]]:
     """Yield the stored runs with what their headers say, nothing of damaged ones."""
-    from ccx_cli.runs.results import stored_runs
+    from ccx_cli.runs.run import stored_runs
 
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
-        with suppress(Exception):
-            yield run.directory.name, run.header()["about"]
+        if run.about.model is not None:
+            yield run.name, run.about
 
 
-def _describe(about: dict[str, Any]) -> str:
-    return f"{about.get('model')} ({about.get('pretrained')}), {about.get('layer')}"
+def _describe(about: About) -> str:
+    return f"{about.model} ({about.pretrained}), {about.layer}"
 
 
-def _is_of(about: dict[str, Any], model: str) -> bool:
+def _is_of(about: About, model: str) -> bool:
     """Tell whether a run is of a network; a factory's file may be named by a relative path."""
     file, colon, factory = model.rpartition(":")
     named = f"{Path(file).expanduser().absolute()}:{factory}" if colon else model
-    return about.get("model") in {model, named}
+    return about.model in {model, named}
 
 
 def _named_run(ctx: typer.Context) -> Path | None:
     """Find the run that the command line names, the last one where it may name one."""
-    from ccx_cli.runs.results import find_run
+    from ccx_cli.runs.run import find_run
 
     if not {"run_name", "a"} & ctx.params.keys():
         return None
@@ -208,8 +209,8 @@ def _units(ctx: typer.Context) -> list[int]:
 
         layers = [default_layer(model)]
     for _, about in _runs(ctx):
-        if about.get("layer") in layers and _is_of(about, model):
-            return list(range(int(about["units"])))
+        if about.layer in layers and _is_of(about, model):
+            return list(range(about.units or 0))
     return []
 
 

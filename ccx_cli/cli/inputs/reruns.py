@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
+
 from ccx_cli.cli.inputs.gathering import (
     gather,
     open_dataset,
@@ -21,10 +23,12 @@ from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, Precompute
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.header import Header
+from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.opened import OpenedRun, open_run
 from ccx_cli.runs.preparing import Inputs, name_run, plan_caches, plan_units, prepare_job
-from ccx_cli.runs.results import ResultsRun
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.stored import StoredRun
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import Strategy
@@ -36,7 +40,7 @@ _EXTRAS = ("ties", "within")
 
 
 def inputs_of(
-    run: ResultsRun,
+    run: Run,
     roots: Roots,
     places: PlaceOptions,
     passes: PassOptions,
@@ -51,7 +55,7 @@ def inputs_of(
         If they are not there, or the header does not name them.
     """
     _draw_demo(run, roots, progress)
-    opened = open_run(run, roots)
+    opened = open_inputs(run, roots)
     about, choice = opened.about, opened.choice
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)
@@ -66,31 +70,31 @@ def inputs_of(
         workers=workers,
         rebuild=rebuild_command(
             places,
-            DataOptions(about["subset"]),
+            DataOptions(about.subset or ""),
             NetworkOptions.of(
                 choice
                 if isinstance(choice, PrecomputedActivations)
                 else NetworkRequest.from_header(about, roots.models)
             ),
-            RunOptions(seed=about["seed"] or 0),
+            RunOptions(seed=about.seed or 0),
         ),
     )
 
 
-def batch_size_of(header: Mapping[str, Any]) -> int:
+def batch_size_of(header: Header) -> int:
     """Return the batch size of the first session that says one: it made what the rest found."""
-    said = (session.get("batch_size") for session in header.get("sessions", ()))
-    return next((size for size in said if isinstance(size, int)), PassOptions().batch_size)
+    said = (session.batch_size for session in header.sessions)
+    return next((size for size in said if size is not None), PassOptions().batch_size)
 
 
 def changes_since(stored: StoredRun, inputs: Inputs) -> list[str]:
     """Say in a sentence each which inputs are not what they were when a run was made."""
     sentences = []
-    if inputs.index_cache.made_from["fingerprint"] != stored.identity["segmentation"]:
+    if inputs.index_cache.made_from["fingerprint"] != stored.identity.segmentation:
         sentences.append(
             f"The labels in {inputs.dataset.directory} changed since {stored.name} was made."
         )
-    was, now = stored.identity["activations"], inputs.activations_cache.made_from
+    was, now = stored.identity.activations, inputs.activations_cache.made_from
     return sentences + list(_differences(was, now, stored, inputs))
 
 
@@ -102,7 +106,7 @@ def job_again(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJ
     UsageError
         If the run's header does not tell how.
     """
-    search = stored.identity["search"]
+    search = to_json(stored.identity.search)
     method, by_hand = _ranges_like(stored)
     return prepare_job(
         inputs,
@@ -111,8 +115,8 @@ def job_again(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJ
         lambda index: search_from_identity(search, len(index.concepts)),
         progress,
         ties=bool(search.get("ties")),
-        split=stored.identity.get("split"),
-        made_for=stored.about.get("made_for"),
+        split=stored.identity.split,
+        made_for=stored.about.made_for,
     )
 
 
@@ -124,7 +128,7 @@ def check_same(job: ExplainJob, stored: StoredRun) -> None:
     UsageError
         If its lines depend on something else.
     """
-    if dict(job.results.identity) != stored.identity:
+    if job.results.key != stored.raw_header().get("identity"):
         raise UsageError(
             f"{stored.name} was made by a version of ccx that read its inputs otherwise, so it "
             "cannot be run again exactly: run `ccx explain` with the command that "
@@ -132,13 +136,10 @@ def check_same(job: ExplainJob, stored: StoredRun) -> None:
         )
 
 
-def _draw_demo(run: ResultsRun, roots: Roots, progress: Progress) -> None:
+def _draw_demo(run: Run, roots: Roots, progress: Progress) -> None:
     """Draw the demo set where it is neither under the root nor where it was."""
-    about = run.header().get("about")
-    if not isinstance(about, dict) or about.get("subset") != DEMO_SUBSET:
-        return
-    was = about.get("dataset")
-    if not isinstance(was, str) or Path(was).exists():
+    was = run.about.dataset
+    if run.about.subset != DEMO_SUBSET or was is None or Path(was).exists():
         return
     side = Path(was).name.removeprefix("broden1_")
     if side.isdecimal():
@@ -151,16 +152,16 @@ def _differences(
     since = f"changed since {stored.name} was made"
     named = {
         "fingerprint": f"The images in {inputs.dataset.directory} {since}.",
-        "source": f"The code of {stored.about['model']} {since}.",
+        "source": f"The code of {stored.about.model} {since}.",
     }
     for key in sorted({*was, *now}):
         before, after = was.get(key), now.get(key)
         if before == after:
             continue
         if key in ("weights", GIVEN):
-            what = stored.about.get("weights") or stored.about["model"]
-            if key == GIVEN:
-                what = stored.about[GIVEN]["file"]
+            what = stored.about.weights or stored.about.model
+            if stored.about.given is not None:
+                what = stored.about.given.file
             yield (
                 f"{what} {since}: its SHA-256 was {str(before)[:_SHOWN]}... and is "
                 f"{str(after)[:_SHOWN]}...."
@@ -184,7 +185,7 @@ def refuse_changes(changes: list[str]) -> None:
 
 
 def untrained_inputs(
-    opened: OpenedRun,
+    opened: RunInputs,
     places: PlaceOptions,
     run: RunOptions,
     passes: PassOptions,
@@ -192,7 +193,7 @@ def untrained_inputs(
 ) -> Inputs:
     """Resolve the dataset of a run and its network, untrained."""
     choice = opened.network("an untrained counterpart", ": name one with --against")
-    data = DataOptions(opened.about["subset"])
+    data = DataOptions(opened.about.subset or "")
     network = NetworkOptions.of(choice.untrained(), passes.device, passes.batch_size)
     return gather(_places_of(opened, places), data, network, run, progress)
 
@@ -214,7 +215,7 @@ def job_like(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJo
         by_hand,
         lambda index: _strategy_like(stored, len(index.concepts)),
         progress,
-        split=stored.identity.get("split"),
+        split=stored.identity.split,
         made_for=stored.name,
     )
 
@@ -223,16 +224,16 @@ def plan_like(stored: StoredRun, inputs: Inputs) -> list[Step]:
     """Say what ``job_like`` would make, and which units its run lacks."""
     plan = plan_caches([inputs])
     method, by_hand = _ranges_like(stored)
-    strategy = _strategy_like(stored, int(stored.about["concepts"]))
-    run = name_run(inputs, method, by_hand, strategy, split=stored.identity.get("split"))
+    strategy = _strategy_like(stored, stored.about.concepts or 0)
+    run = name_run(inputs, method, by_hand, strategy, split=stored.identity.split)
     (_, units) = plan.layers[0]
     return [*plan.steps, plan_units(inputs, run, None if units is None else range(units))]
 
 
-def _places_of(opened: OpenedRun, places: PlaceOptions) -> PlaceOptions:
+def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
     """Return the options with the root that the run's dataset is under."""
     above = opened.dataset.directory.parent
-    datasets = above.parent if opened.about["subset"] == DEMO_SUBSET else above
+    datasets = above.parent if opened.about.subset == DEMO_SUBSET else above
     if datasets.absolute() == opened.roots.datasets.absolute():
         return places
     return replace(places, root_datasets=datasets)
@@ -240,14 +241,14 @@ def _places_of(opened: OpenedRun, places: PlaceOptions) -> PlaceOptions:
 
 def _ranges_like(stored: StoredRun) -> tuple[RangeMethod, list[Range] | None]:
     """Return how a run found its ranges, and the ranges if they were given by hand."""
-    found = stored.identity["ranges"]
-    if "by_hand" in found:
-        return RangeMethod(), [Range.from_json(ends) for ends in found["by_hand"]]
-    return RangeMethod.from_identity(found), None
+    found = stored.identity.ranges
+    if found.by_hand is not UNSET:
+        return RangeMethod(), [Range.from_json(ends) for ends in found.by_hand]
+    return RangeMethod.from_identity(to_json(found)), None
 
 
 def _strategy_like(stored: StoredRun, n_concepts: int) -> Strategy:
     """Return a run's search, without what lists other formulas beside the best."""
-    search = stored.identity["search"]
+    search = to_json(stored.identity.search)
     wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
     return search_from_identity(wanted, n_concepts)

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ccx_cli.cli.called import command_line
+from ccx_cli.records.header import PACKAGES
 from ccx_cli.runs.preparing import Inputs
-from ccx_cli.runs.provenance import PACKAGES
 
 
 def session_of(inputs: Inputs) -> dict[str, Any]:

@@ -8,7 +8,7 @@ them, so this module imports neither torch nor NumPy.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,7 @@ from ccx_cli.probe.networks.own_networks import (
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name, timm_weights_sha256
 from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
+from ccx_cli.records.header import About
 
 SINGLE = "single"
 GIVEN = "given"
@@ -77,7 +78,7 @@ class NetworkRequest:
     precision: str = SINGLE
 
     @classmethod
-    def from_header(cls, about: Mapping[str, Any], models_root: Path) -> NetworkRequest:
+    def from_header(cls, about: About, models_root: Path) -> NetworkRequest:
         """Read what ``NetworkDescription.about`` wrote.
 
         A published file of weights that is not where it was is looked for in ``models_root``.
@@ -85,33 +86,35 @@ class NetworkRequest:
 
         Raises
         ------
-        KeyError, TypeError, ValueError
-            If a part is not there or not right.
+        ValueError
+            If a part is missing or not right.
         """
-        weights = None if about["weights"] is None else Path(about["weights"])
+        if about.model is None or about.layer is None:
+            raise ValueError("the header names no network and layer")
+        weights = None if about.weights is None else Path(about.weights)
         if weights is not None and not weights.exists():
-            published = models_root / str(about["pretrained"]) / weights.name
+            published = models_root / str(about.pretrained) / weights.name
             weights = published if published.exists() else weights
         size, mean, std = None, None, None
-        if "input_size" in about:
-            height, width = map(int, about["input_size"])
-            size, mean, std = (height, width), _channels(about["mean"]), _channels(about["std"])
+        if about.input_size is not None:
+            height, width = about.input_size
+            size, mean, std = (height, width), _channels(about.mean), _channels(about.std)
         return cls(
-            model=about["model"],
-            pretrained=about["pretrained"],
-            layer=about["layer"],
+            model=about.model,
+            pretrained=about.pretrained,
+            layer=about.layer,
             weights=weights,
-            seed=about["seed"],
-            model_args=tuple(about.get("model_args", ())),
+            seed=about.seed or 0,
+            model_args=tuple(about.model_args or ()),
             input_size=size,
             mean=mean,
             std=std,
-            precision=about.get("precision", SINGLE),
+            precision=about.precision or SINGLE,
         )
 
 
-def _channels(values: Any) -> Channels:
-    red, green, blue = map(float, values)
+def _channels(values: Sequence[float] | None) -> Channels:
+    red, green, blue = values or ()
     return red, green, blue
 
 
@@ -368,22 +371,22 @@ class PrecomputedActivations:
         }
 
     @staticmethod
-    def from_header(about: Mapping[str, Any]) -> PrecomputedActivations:
+    def from_header(about: About) -> PrecomputedActivations:
         """Read what ``about`` wrote.
 
         Raises
         ------
-        KeyError, TypeError, ValueError
-            If a part is not there or not right.
+        ValueError
+            If a part is missing or not right.
         """
-        given = about[GIVEN]
-        array = given["array"]
+        if about.given is None or about.layer is None:
+            raise ValueError("the header names no file and layer")
         return PrecomputedActivations(
-            path=Path(given["file"]),
-            array=None if array is None else str(array),
-            axes=Axes(given["axes"]),
-            sha256=str(given["sha256"]),
-            layer=str(about["layer"]),
+            path=Path(about.given.file),
+            array=about.given.array,
+            axes=Axes(about.given.axes),
+            sha256=about.given.sha256,
+            layer=about.layer,
         )
 
 

@@ -13,10 +13,14 @@ import numpy as np
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.printable import printable
+from ccx_cli.records.fields import Record as Stored
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.header import About
+from ccx_cli.records.lines import RecordLines
+from ccx_cli.records.metrics import METRICS, MaskingRecord
 from ccx_cli.runs.references import references_of
 from ccx_cli.runs.stored import names_of
-from ccx_cli.store.lines import Record, UnitLines
-from ccx_cli.study.metrics import METRICS
+from ccx_cli.store.lines import Record
 from ccx_cli.study.summary import summarise_concepts
 
 if TYPE_CHECKING:
@@ -57,15 +61,15 @@ def payload_of_run(
     payload: dict[str, Any] = {
         "name": run.name,
         "about": _about(run.about),
-        "identity": run.identity,
-        "sessions": run.sessions,
+        "identity": _there(run.identity),
+        "sessions": [{**_there(each), **each.versions} for each in run.sessions],
         "notes": notes,
         "references": _references(run),
         "categories": categories,
         "concepts": concepts,
-        "metric_names": [*METRICS, *([_MASKING] if masking else [])],
+        "metric_names": [*(each.key for each in METRICS), *([_MASKING] if masking else [])],
         "metrics": measured,
-        "records": records,
+        "records": [to_json(record) for record in records],
     }
     return {key: finite(value) for key, value in payload.items()}
 
@@ -83,9 +87,13 @@ def finite(value: Any) -> Any:
             return value
 
 
-def _about(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what others can use: the names of files, not the directories of this machine."""
-    kept = {key: value for key, value in about.items() if key not in _OF_THIS_MACHINE}
+def _there(record: Stored) -> dict[str, Any]:
+    return {key: value for key, value in to_json(record).items() if value is not None}
+
+
+def _about(about: About) -> dict[str, Any]:
+    """Keep what others can use: names of caches, not the folders of this machine."""
+    kept = {key: value for key, value in _there(about).items() if key not in _OF_THIS_MACHINE}
     for key in _PATHS:
         if isinstance(kept.get(key), str):
             kept[key] = PurePath(kept[key]).name
@@ -149,8 +157,8 @@ def _label_masking(run: ViewedRun, notes: list[str]) -> dict[tuple[int, int], fl
     for path in sorted(run.directory.glob("masking-*.jsonl")):
         try:
             lines = {
-                (line["unit"], line["cluster"]): line.get(_MASKING)
-                for line in UnitLines(path).all_lines()
+                (line.unit, line.cluster): line.label_masking
+                for line in RecordLines(path, MaskingRecord).read()
             }
         except (CcxError, OSError) as error:
             notes.append(str(error))
@@ -169,7 +177,7 @@ def _measured(
     masked = masking.get((record["unit"], record["cluster"]))
     if metrics is None and masked is None:
         return None
-    values = [metrics[name] if metrics else None for name in METRICS]
+    values = [metrics[each.key] if metrics else None for each in METRICS]
     return [*values, masked] if masking else values
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
-from ccx_cli.errors import MissingInputError
-from ccx_cli.runs.run_dataset import read_run_dataset
-from ccx_cli.store.paths import resolve_roots
+from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.run import HEADER, Run
+from ccx_cli.store.paths import Roots, resolve_roots
 
 
 @pytest.fixture
@@ -31,16 +33,24 @@ def _header(golden: BrodenDataset, made_in: Path) -> tuple[dict[str, Any], dict[
     return about, {"activations": {"fingerprint": images}}
 
 
+def _dataset(about: dict[str, Any], identity: dict[str, Any], roots: Roots) -> BrodenDataset:
+    directory = roots.results / "run"
+    directory.mkdir(parents=True, exist_ok=True)
+    header = {"format": "ccx-results", "version": 1, "identity": identity, "about": about}
+    (directory / HEADER).write_text(json.dumps({**header, "sessions": []}))
+    return RunInputs(Run(directory), roots).dataset
+
+
 def test_of_two_data_sets_it_is_the_one_the_run_was_made_from(
     golden: BrodenDataset, two: tuple[Path, Path], tmp_path: Path
 ) -> None:
     roots = resolve_roots(tmp_path / "data")
     for place in two:
-        found = read_run_dataset(*_header(golden, place), roots)
+        found = _dataset(*_header(golden, place), roots)
         assert found.directory == place / golden.name
     about, identity = _header(golden, two[1])
     about["dataset"] = str(two[0] / golden.name)
-    assert read_run_dataset(about, identity, roots).directory == two[0] / golden.name
+    assert _dataset(about, identity, roots).directory == two[0] / golden.name
 
 
 def test_a_copy_that_changed_is_not_passed_over(
@@ -49,7 +59,7 @@ def test_a_copy_that_changed_is_not_passed_over(
     copy = tmp_path / "copy"
     shutil.copytree(two[0] / golden.name, copy / golden.name)
     (two[0] / golden.name / "images" / golden.rows[0].image).unlink()
-    found = read_run_dataset(*_header(golden, copy), resolve_roots(tmp_path / "data"))
+    found = _dataset(*_header(golden, copy), resolve_roots(tmp_path / "data"))
     assert found.directory == two[0] / golden.name
 
 
@@ -59,14 +69,14 @@ def test_a_data_set_that_moved_is_found_under_the_root_and_one_elsewhere_where_i
     header = _header(golden, two[1])
     shutil.rmtree(two[0] / golden.name)
     roots = resolve_roots(tmp_path / "data")
-    assert read_run_dataset(*header, roots).directory == two[1] / golden.name
+    assert _dataset(*header, roots).directory == two[1] / golden.name
     (two[1] / golden.name).rename(two[0] / golden.name)
-    assert read_run_dataset(*header, roots).directory == two[0] / golden.name
+    assert _dataset(*header, roots).directory == two[0] / golden.name
     shutil.rmtree(two[0] / golden.name)
-    with pytest.raises(MissingInputError, match="There is no dataset in"):
-        read_run_dataset(*header, roots)
+    with pytest.raises(MissingInputError, match="There is no data set in"):
+        _dataset(*header, roots)
 
 
 def test_a_header_that_names_no_data_set_is_a_fault_of_the_header(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        read_run_dataset({"dataset": "x", "subset": "y"}, {}, resolve_roots(tmp_path))
+    with pytest.raises(DamagedDataError, match="does not have the dataset of the run"):
+        _dataset({"dataset": "x", "subset": "y"}, {}, resolve_roots(tmp_path))

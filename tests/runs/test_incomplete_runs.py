@@ -5,35 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from explanations import explanation
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.runs.results import HEADER, LINES, ResultsRun
-from ccx_cli.runs.viewed import ViewedRun, view_run
-from ccx_cli.store.lines import Record, json_line
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.lines import json_line
+from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.store.paths import resolve_roots
 
 
-def _line(unit: int, cluster: int, **other: Any) -> Record:
-    return {
-        "unit": unit,
-        "layer": "layer4",
-        "cluster": cluster,
-        "num_clusters": 2,
-        "num_ranges": 2,
-        "range": [0.5, 1.5] if cluster == 0 else [1.5, None],
-        "hits": 7,
-        "formula": "sky AND NOT sea",
-        "labels": ["AND", 3, ["NOT", 9]],
-        "iou": 0.25,
-        "length": 2,
-        **other,
-    }
+def _line(unit: int, cluster: int, **other: Any) -> dict[str, Any]:
+    return {**to_json(explanation(unit, cluster)), **other}
 
 
-def _write(directory: Path, *lines: Record, **header: Any) -> None:
+def _write(directory: Path, *lines: dict[str, Any], **header: Any) -> None:
     directory.mkdir(exist_ok=True)
     whole = {
         "format": "ccx-results",
@@ -46,8 +35,12 @@ def _write(directory: Path, *lines: Record, **header: Any) -> None:
     (directory / LINES).write_text("".join(json_line(line) for line in lines))
 
 
-def _view(directory: Path) -> ViewedRun:
-    return view_run(ResultsRun(directory, {}), resolve_roots(directory / "data"))
+def _view(directory: Path) -> Run:
+    return Run(directory, shown=True)
+
+
+def _inputs(directory: Path) -> RunInputs:
+    return RunInputs(_view(directory), resolve_roots(directory / "data"))
 
 
 def test_whole_run_is_shown_without_a_word(tmp_path: Path) -> None:
@@ -55,13 +48,15 @@ def test_whole_run_is_shown_without_a_word(tmp_path: Path) -> None:
     _write(tmp_path, *lines)
     found = _view(tmp_path)
     assert found.notes == ()
-    assert list(found.records) == [_line(unit, cluster) for unit in (0, 1) for cluster in (0, 1)]
+    assert list(map(to_json, found.records)) == [
+        _line(unit, cluster) for unit in (0, 1) for cluster in (0, 1)
+    ]
 
 
 def test_last_line_of_a_range_counts(tmp_path: Path) -> None:
     lines = [_line(0, 0, hits=1), _line(0, 1), _line(0, 0, hits=2)]
     _write(tmp_path, *lines, about={"units": 1})
-    assert [record["hits"] for record in _view(tmp_path).units[0]] == [2, 7]
+    assert [record.hits for record in _view(tmp_path).units[0]] == [2, 7]
 
 
 def test_unfinished_run_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -74,7 +69,7 @@ def test_unfinished_run_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
         "The last line of explanations.jsonl is torn: the next run finishes its unit.",
         "Ranges are missing of 1 units (0).",
         "1 of the layer's 2 units are explained.",
-        "The last session did not finish: the same command goes on from there.",
+        "The last session did not finish: the same command resumes it.",
     )
 
 
@@ -82,8 +77,8 @@ def test_run_that_is_being_written_says_so(tmp_path: Path) -> None:
     lines = [_line(unit, cluster) for unit in (0, 1) for cluster in (0, 1)]
     _write(tmp_path, *lines, sessions=[{"started": "then"}])
     with FileLock(tmp_path / ".lock"):
-        found = _view(tmp_path)
-    assert found.notes == ("Another ccx is writing in it right now.",)
+        notes = _view(tmp_path).notes
+    assert notes == ("Another ccx is writing to it right now.",)
 
 
 @pytest.mark.parametrize(
@@ -104,11 +99,11 @@ def test_run_that_is_being_written_says_so(tmp_path: Path) -> None:
         {"labels": None},
     ],
 )
-def test_damaged_line_is_left_out(tmp_path: Path, damage: Record) -> None:
+def test_damaged_line_is_left_out(tmp_path: Path, damage: dict[str, Any]) -> None:
     good = [_line(unit, cluster) for unit in (0, 1) for cluster in (0, 1)]
     _write(tmp_path, *good, {**_line(1, 1), **damage})
     found = _view(tmp_path)
-    assert list(found.records) == good
+    assert list(map(to_json, found.records)) == good
     assert found.notes == (
         "explanations.jsonl has 1 damaged line (5), left out: delete them and run the command "
         "again.",
@@ -123,8 +118,8 @@ def test_damaged_header_leaves_the_lines(tmp_path: Path, text: str) -> None:
     assert len(found.units[0]) == 2
     assert len(found.notes) == 1
     assert HEADER in found.notes[0]
-    with pytest.raises(DamagedDataError, match=r"does not say the run's segmentation"):
-        _ = found.index
+    with pytest.raises(DamagedDataError, match=r"does not have the segmentation of the run"):
+        _ = _inputs(tmp_path).index
 
 
 def test_other_version_is_shown_with_a_word(tmp_path: Path) -> None:
@@ -142,8 +137,8 @@ def test_names_that_a_terminal_would_obey_are_made_harmless(tmp_path: Path) -> N
         about={"units": 1, "model": "\x1b]0;x\x07"},
     )
     found = _view(tmp_path)
-    assert found.units[0][0]["formula"] == "s�[31mky AND NOT sea"
-    assert found.about["model"] == "�]0;x�"
+    assert found.units[0][0].formula == "s�[31mky AND NOT sea"
+    assert found.about.model == "�]0;x�"
 
 
 def test_caches_that_are_gone_are_named_with_their_command(tmp_path: Path) -> None:
@@ -154,7 +149,7 @@ def test_caches_that_are_gone_are_named_with_their_command(tmp_path: Path) -> No
         "rebuild": "ccx cache build --subset x",
     }
     _write(tmp_path, *[_line(0, cluster) for cluster in (0, 1)], about=about)
-    found = _view(tmp_path)
+    found = _inputs(tmp_path)
     for what in ("index", "activations"):
         with pytest.raises(MissingInputError, match=r"again with `ccx cache build --subset x`"):
             getattr(found, what)
@@ -174,13 +169,13 @@ _json = st.recursive(
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(_line(0, 0))), _json, max_size=4), st.binary())
 def test_no_line_brings_it_down(
-    tmp_path_factory: pytest.TempPathFactory, change: Record, tail: bytes
+    tmp_path_factory: pytest.TempPathFactory, change: dict[str, Any], tail: bytes
 ) -> None:
     directory = tmp_path_factory.mktemp("run")
     _write(directory, _line(0, 0), _line(0, 1))
     with (directory / LINES).open("ab") as lines:
         lines.write(json_line({**_line(1, 0), **change}).encode(errors="replace") + tail)
     records = list(_view(directory).records)
-    assert all(record["range"] is None or len(record["range"]) == 2 for record in records)
+    assert all(record.range is None or len(record.range) == 2 for record in records)
     if change.get("unit", 1) == 1:
-        assert records[:2] == [_line(0, 0), _line(0, 1)]
+        assert list(map(to_json, records[:2])) == [_line(0, 0), _line(0, 1)]

@@ -7,26 +7,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.runs.results import ResultsRun
-from ccx_cli.store.lines import Record
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import (
+    ClusterOrNone,
+    FormulaOrNone,
+    Json,
+    LayerName,
+    Record,
+    UnitNumber,
+    to_json,
+)
+from ccx_cli.records.lines import decode
+from ccx_cli.runs.run import Run
 
-_NEEDED = ("unit", "layer", "cluster", "formula")
+
+class Piped(Record):
+    """What a record must have to be found among those of stored runs."""
+
+    unit: UnitNumber
+    layer: LayerName
+    cluster: ClusterOrNone
+    formula: FormulaOrNone
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A record, and the number of its line from 1 up."""
+class PipedLine:
+    """A record, all its keys, and the number of its line from 1 up."""
 
     number: int
-    record: Record
+    record: Piped
+    content: Json
 
     @property
     def key(self) -> tuple[int, int | None]:
         """Unit and cluster."""
-        return self.record["unit"], self.record["cluster"]
+        return self.record.unit, self.record.cluster
 
 
-def read_lines(text: Iterable[str | bytes]) -> list[Line]:
+def read_lines(text: Iterable[str | bytes]) -> list[PipedLine]:
     """Read explanation records, one a line; empty lines are passed over.
 
     Raises
@@ -36,12 +54,18 @@ def read_lines(text: Iterable[str | bytes]) -> list[Line]:
     MissingInputError
         If there is none.
     """
-    lines: list[Line] = []
+    lines: list[PipedLine] = []
     seen: dict[tuple[int, int | None], int] = {}
     for number, content in enumerate(text, start=1):
         if not content.strip():
             continue
-        line = Line(number, _record(number, content))
+        try:
+            line = PipedLine(number, decode(content, Piped), json.loads(content))
+        except ValueError as error:
+            raise DamagedDataError(
+                f"Line {number} of the input is not an explanation ({error}): send in the records "
+                "that `ccx explain --format jsonl` and `jq -c` write, one a line."
+            ) from error
         if line.key in seen:
             raise DamagedDataError(
                 f"Line {number} of the input is of the same unit and cluster as line "
@@ -56,7 +80,7 @@ def read_lines(text: Iterable[str | bytes]) -> list[Line]:
     return lines
 
 
-def find_run_of(lines: Sequence[Line], runs: Iterable[ResultsRun]) -> ResultsRun:
+def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
     """Return the first of ``runs`` that holds all the records; what they lack is not compared.
 
     Raises
@@ -66,19 +90,19 @@ def find_run_of(lines: Sequence[Line], runs: Iterable[ResultsRun]) -> ResultsRun
     UsageError
         If the records are of several layers, so of several runs.
     """
+    layer = lines[0].record.layer
     for line in lines:
-        if line.record["layer"] != lines[0].record["layer"]:
+        if line.record.layer != layer:
             raise UsageError(
-                f"Line {line.number} of the input is of {line.record['layer']}, line "
-                f"{lines[0].number} of {lines[0].record['layer']}: send in the records of one run "
-                "at a time."
+                f"Line {line.number} of the input is of {line.record.layer}, line "
+                f"{lines[0].number} of {layer}: send in the records of one run at a time."
             )
     for run in runs:
+        if run.about.layer != layer:
+            continue
         try:
-            if run.header().get("about", {}).get("layer") != lines[0].record["layer"]:
-                continue
             units = run.finished()
-        except (CcxError, AttributeError):
+        except CcxError:
             continue
         if _stray(lines, units) is None:
             return run
@@ -89,8 +113,8 @@ def find_run_of(lines: Sequence[Line], runs: Iterable[ResultsRun]) -> ResultsRun
 
 
 def chosen_records(
-    lines: Sequence[Line], units: Mapping[int, Sequence[Record]], name: str
-) -> dict[int, list[Record]]:
+    lines: Sequence[PipedLine], units: Mapping[int, Sequence[ExplanationRecord]], name: str
+) -> dict[int, list[ExplanationRecord]]:
     """Return the stored records that the lines name, by unit, in cluster order.
 
     Raises
@@ -107,46 +131,24 @@ def chosen_records(
         )
     wanted = {line.key for line in lines}
     return {
-        unit: [record for record in units[unit] if (unit, record["cluster"]) in wanted]
+        unit: [record for record in units[unit] if (unit, record.cluster) in wanted]
         for unit in sorted({unit for unit, _ in wanted})
     }
 
 
-def _record(number: int, content: str | bytes) -> Record:
-    try:
-        record = json.loads(content)
-    except ValueError as error:
-        raise DamagedDataError(
-            f"Line {number} of the input is no JSON: send in one record a line, such as "
-            "`ccx explain --format jsonl` and `jq -c` write."
-        ) from error
-    if not isinstance(record, dict):
-        raise DamagedDataError(
-            f"Line {number} of the input is no object: send in the records that "
-            "`ccx explain --format jsonl` writes, one a line."
-        )
-    for key in _NEEDED:
-        if key not in record:
-            raise DamagedDataError(
-                f"Line {number} of the input has no key {key}: an explanation has "
-                f"{', '.join(_NEEDED)}."
-            )
-    if type(record["unit"]) is not int or type(record["cluster"]) not in (int, type(None)):
-        raise DamagedDataError(
-            f"Line {number} of the input has a unit or a cluster that is no whole number."
-        )
-    return record
-
-
-def _stray(lines: Sequence[Line], units: Mapping[int, Sequence[Record]]) -> Line | None:
+def _stray(
+    lines: Sequence[PipedLine], units: Mapping[int, Sequence[ExplanationRecord]]
+) -> PipedLine | None:
     """Return the first line that is not what is stored of its range."""
     stored = {
-        (unit, record["cluster"]): record for unit, records in units.items() for record in records
+        (unit, record.cluster): to_json(record)
+        for unit in {line.record.unit for line in lines} & units.keys()
+        for record in units[unit]
     }
     for line in lines:
         there = stored.get(line.key)
         if there is None or any(
-            key in there and there[key] != value for key, value in line.record.items()
+            key in there and there[key] != value for key, value in line.content.items()
         ):
             return line
     return None

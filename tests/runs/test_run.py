@@ -7,65 +7,70 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from explanations import explanation
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
-from ccx_cli.runs.results import (
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.lines import json_line
+from ccx_cli.runs.run import (
     DAMAGED_HEADER,
     HEADER,
     LINES,
     DamagedHeaderError,
-    ResultsRun,
+    Run,
     find_run,
 )
-from ccx_cli.store.lines import Record, json_line
 from ccx_cli.version import __version__
 
 IDENTITY = {"layer": "layer4", "search": {"length": 3, "beam_limit": 5}}
 
 
-def lines(unit: int, num_ranges: int = 2, clusters: range | None = None) -> list[Record]:
+def lines(unit: int, num_ranges: int = 2, clusters: range | None = None) -> list[ExplanationRecord]:
     """A unit's lines, all of them or some clusters'."""
+    text = {"formula": "Bäume OR sky", "labels": ["OR", 1, 2]}
     return [
-        {"unit": unit, "cluster": cluster, "num_ranges": num_ranges, "formula": "Bäume OR sky"}
+        explanation(unit, cluster, num_ranges=num_ranges, **text)
         for cluster in clusters or range(num_ranges)
     ]
 
 
-def silent(unit: int) -> Record:
+def silent(unit: int) -> ExplanationRecord:
     """The one line of a unit without ranges."""
-    return {"unit": unit, "cluster": None, "num_ranges": 0, "formula": None}
+    return explanation(unit, None)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> ResultsRun:
+def run(tmp_path: Path) -> Run:
     (tmp_path / "run").mkdir()
-    return ResultsRun(tmp_path / "run", IDENTITY)
+    return Run(tmp_path / "run", IDENTITY)
 
 
-def append_raw(run: ResultsRun, content: bytes) -> None:
+def append_raw(run: Run, content: bytes) -> None:
     with (run.directory / LINES).open("ab") as opened:
         opened.write(content)
 
 
 def test_a_run_is_named_by_what_its_lines_depend_on(tmp_path: Path) -> None:
-    run = ResultsRun.named(tmp_path, "resnet18-layer4", IDENTITY)
-    again = ResultsRun.named(tmp_path, "resnet18-layer4", dict(reversed(IDENTITY.items())))
-    other = ResultsRun.named(tmp_path, "resnet18-layer4", IDENTITY | {"layer": "layer3"})
+    run = Run.named(tmp_path, "resnet18-layer4", IDENTITY)
+    again = Run.named(tmp_path, "resnet18-layer4", dict(reversed(IDENTITY.items())))
+    other = Run.named(tmp_path, "resnet18-layer4", IDENTITY | {"layer": "layer3"})
     assert run.directory == again.directory
     assert run.directory != other.directory
     assert run.directory.parent == tmp_path
     assert run.directory.name.startswith("resnet18-layer4-")
 
 
-def test_a_run_without_lines_has_no_finished_units(run: ResultsRun) -> None:
+def test_a_run_without_lines_has_no_finished_units(run: Run) -> None:
     assert run.finished() == {}
     run.drop_torn_line()
     assert list(run.directory.iterdir()) == []
 
 
-def test_finished_units_are_read_by_number_with_their_clusters_in_order(run: ResultsRun) -> None:
+def test_finished_units_are_read_by_number_with_their_clusters_in_order(run: Run) -> None:
     run.append(lines(7))
     run.append([silent(3)])
     run.append(lines(1, num_ranges=1))
@@ -79,13 +84,15 @@ def test_finished_units_are_read_by_number_with_their_clusters_in_order(run: Res
 def test_a_line_is_json_that_grep_can_read() -> None:
     (record,) = lines(4, num_ranges=1)
     assert json_line(record) == (
-        '{"unit": 4, "cluster": 0, "num_ranges": 1, "formula": "Bäume OR sky"}\n'
+        '{"unit": 4, "layer": "layer4", "cluster": 0, "num_clusters": 2, "num_ranges": 1, '
+        '"range": [0.5, 1.5], "hits": 7, "formula": "Bäume OR sky", "iou": 0.25, "length": 2, '
+        '"search": "beam", "visited": 3, "labels": ["OR", 1, 2], "by_length": []}\n'
     )
     with pytest.raises(ValueError, match="JSON compliant"):
-        json_line({"iou": float("nan")})
+        json_line(replace(record, iou=float("nan")))
 
 
-def test_a_unit_that_lacks_a_line_is_not_finished(run: ResultsRun) -> None:
+def test_a_unit_that_lacks_a_line_is_not_finished(run: Run) -> None:
     run.append(lines(1))
     run.append(lines(2, num_ranges=3, clusters=range(2)))
     assert run.finished() == {1: lines(1)}
@@ -94,23 +101,21 @@ def test_a_unit_that_lacks_a_line_is_not_finished(run: ResultsRun) -> None:
 
 
 @pytest.mark.parametrize("lost", [0, 1, 3])
-def test_clusters_stay_in_order_when_a_deleted_line_was_explained_anew(
-    run: ResultsRun, lost: int
-) -> None:
-    run.append([record for record in lines(5, num_ranges=4) if record["cluster"] != lost])
+def test_clusters_stay_in_order_when_a_deleted_line_was_explained_anew(run: Run, lost: int) -> None:
+    run.append([record for record in lines(5, num_ranges=4) if record.cluster != lost])
     assert run.finished() == {}
     run.append(lines(5, num_ranges=4))
     assert run.finished()[5] == lines(5, num_ranges=4)
 
 
-def test_the_later_line_of_a_cluster_holds(run: ResultsRun) -> None:
-    run.append([{**lines(1, num_ranges=1)[0], "iou": 0.1}])
-    run.append([{**lines(1, num_ranges=1)[0], "iou": 0.2}])
-    assert [record["iou"] for record in run.finished()[1]] == [0.2]
+def test_the_later_line_of_a_cluster_holds(run: Run) -> None:
+    run.append([replace(lines(1, num_ranges=1)[0], iou=0.1)])
+    run.append([replace(lines(1, num_ranges=1)[0], iou=0.2)])
+    assert [record.iou for record in run.finished()[1]] == [0.2]
 
 
 @pytest.mark.parametrize("kept", [1, 20, -2, -1])
-def test_a_torn_last_line_is_not_read_and_is_cut_off(run: ResultsRun, kept: int) -> None:
+def test_a_torn_last_line_is_not_read_and_is_cut_off(run: Run, kept: int) -> None:
     run.append(lines(1))
     whole = (run.directory / LINES).read_bytes()
     append_raw(run, json_line(lines(2, num_ranges=1)[0]).encode()[:kept])
@@ -121,7 +126,7 @@ def test_a_torn_last_line_is_not_read_and_is_cut_off(run: ResultsRun, kept: int)
     assert run.finished() == {1: lines(1), 2: lines(2)}
 
 
-def test_a_file_that_is_one_torn_line_becomes_empty(run: ResultsRun) -> None:
+def test_a_file_that_is_one_torn_line_becomes_empty(run: Run) -> None:
     append_raw(run, b'{"unit": 1, "clu')
     run.drop_torn_line()
     assert (run.directory / LINES).read_bytes() == b""
@@ -141,15 +146,16 @@ def test_a_file_that_is_one_torn_line_becomes_empty(run: ResultsRun) -> None:
         b"\0\0\0\0\n",
     ],
 )
-def test_a_damaged_line_in_the_middle_is_named(run: ResultsRun, line: bytes) -> None:
+def test_a_damaged_line_in_the_middle_is_named(run: Run, line: bytes) -> None:
     run.append(lines(1))
     append_raw(run, line)
     run.append(lines(2))
     with pytest.raises(DamagedDataError) as raised:
         run.finished()
-    assert str(raised.value) == (
-        f"{run.directory / LINES}, line 3 is damaged: delete that line and run the command again, "
-        "which does its unit anew."
+    text = str(raised.value)
+    assert text.startswith(f"{run.directory / LINES}, line 3 is damaged (")
+    assert text.endswith(
+        "): delete that line and run the command again, which computes its unit again."
     )
 
 
@@ -166,16 +172,17 @@ _LINES = st.one_of(
         {"unit": st.integers(-1, 2), "cluster": st.integers(0, 2), "num_ranges": st.integers(0, 3)},
         optional=dict.fromkeys(_KEYS[3:], _VALUES),
     )
-    .map(json.dumps)
+    .map(lambda some: json.dumps({**to_json(lines(0)[0]), **some}))
     .map(str.encode),
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_LINES, max_size=6), st.sampled_from([b"", b"\n"]))
 def test_any_lines_are_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, written: list[bytes], end: bytes
 ) -> None:
-    run = ResultsRun(tmp_path_factory.mktemp("run"), {})
+    run = Run(tmp_path_factory.mktemp("run"))
     append_raw(run, b"\n".join(written) + end)
     said, finished = f"{run.directory / LINES}, line ", {}
     try:
@@ -184,8 +191,8 @@ def test_any_lines_are_read_or_named(
         said = str(error)
     assert said.startswith(f"{run.directory / LINES}, line ")
     for unit, records in finished.items():
-        assert {record["unit"] for record in records} == {unit}
-        assert len(records) == max(1, records[0]["num_ranges"])
+        assert {record.unit for record in records} == {unit}
+        assert len(records) == max(1, records[0].num_ranges)
     run.drop_torn_line()
     content = (run.directory / LINES).read_bytes()
     assert content == b"" or content.endswith(b"\n")
@@ -206,23 +213,23 @@ _HEADERS = st.one_of(
 def test_any_header_is_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
-    run = ResultsRun(tmp_path_factory.mktemp("run"), {})
+    run = Run(tmp_path_factory.mktemp("run"))
     (run.directory / HEADER).write_bytes(content)
     said = str(run.directory / HEADER)
     try:
-        assert run.header()["format"] == "ccx-results"
+        assert run.raw_header()["format"] == "ccx-results"
     except CcxError as error:
         said = str(error)
     assert str(run.directory / HEADER) in said
 
 
-def test_a_header_gathers_sessions(run: ResultsRun) -> None:
-    assert run.header() == {}
+def test_a_header_gathers_sessions(run: Run) -> None:
+    assert run.raw_header() == {}
     run.begin_session({"units": 48}, {"command": "ccx explain"})
     run.end_session(units=48)
     run.begin_session({"units": 50}, {"command": "ccx explain --units 1"})
     header = json.loads((run.directory / HEADER).read_text())
-    assert header == run.header()
+    assert header == run.raw_header()
     assert (header["format"], header["version"]) == ("ccx-results", 1)
     assert header["identity"] == IDENTITY
     assert header["about"] == {"units": 50}
@@ -245,43 +252,48 @@ def test_a_header_gathers_sessions(run: ResultsRun) -> None:
     ],
 )
 def test_a_damaged_header_is_named_and_the_next_session_writes_another(
-    run: ResultsRun, content: bytes
+    run: Run, content: bytes
 ) -> None:
     (run.directory / HEADER).write_bytes(content)
     run.append(lines(1))
     with pytest.raises(DamagedHeaderError) as raised:
-        run.header()
+        run.raw_header()
     assert str(raised.value) == (
         f"{run.directory / HEADER} is damaged: run the `ccx explain` that made it again, which "
         "writes it anew and keeps the lines."
     )
     assert not run.has_header()
     run.begin_session({"units": 50}, {"command": "ccx explain"})
-    assert run.header()["identity"] == IDENTITY
+    assert run.raw_header()["identity"] == IDENTITY
     assert run.finished() == {1: lines(1)}
     assert (run.directory / DAMAGED_HEADER).read_bytes() == content
 
 
-def test_a_header_of_another_version_is_left_alone(run: ResultsRun) -> None:
+def test_a_header_of_another_version_is_left_alone(run: Run) -> None:
     content = b'{"format": "ccx-results", "version": 2}'
     (run.directory / HEADER).write_bytes(content)
     with pytest.raises(DamagedDataError) as raised:
         run.begin_session({}, {})
     assert str(raised.value) == (
-        f"{run.directory / HEADER} is no header of this version of ccx: move {run.directory} away "
-        "and run the command again."
+        f"{run.directory / HEADER} is not a header of this version of ccx: move {run.directory} "
+        "away and run the command again."
     )
     assert (run.directory / HEADER).read_bytes() == content
 
 
-def test_what_was_appended_survives_a_kill(run: ResultsRun) -> None:
+def test_what_was_appended_survives_a_kill(run: Run) -> None:
     program = (
-        "import os, sys; from pathlib import Path; from ccx_cli.runs.results import ResultsRun\n"
-        "run = ResultsRun(Path(sys.argv[1]), {})\n"
-        "for unit in range(3): run.append([{'unit': unit, 'cluster': 0, 'num_ranges': 1}])\n"
+        "import os, sys; from pathlib import Path; from ccx_cli.runs.run import Run\n"
+        "from explanations import explanation\n"
+        "run = Run(Path(sys.argv[1]))\n"
+        "for unit in range(3): run.append([explanation(unit, None)])\n"
         "os._exit(9)"
     )
-    ended = subprocess.run([sys.executable, "-c", program, str(run.directory)], check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(run.directory)],
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert ended.returncode == 9
     assert list(run.finished()) == [0, 1, 2]
 

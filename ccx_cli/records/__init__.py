@@ -1,0 +1,1 @@
+"""What is stored and printed, one structure a record; the lowest room that knows of them."""

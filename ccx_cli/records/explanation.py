@@ -1,0 +1,144 @@
+"""The explanation of one range of one unit: a line of ``explanations.jsonl``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ccx_cli.formulas.formula import Formula, concepts_of, from_json, length_of, names_in
+from ccx_cli.records.fields import (
+    ClusterOrNone,
+    FormulaOrNone,
+    FormulaText,
+    Hits,
+    Iou,
+    LayerName,
+    NumClusters,
+    NumRanges,
+    Proportion,
+    RangeOrNone,
+    Record,
+    Tree,
+    TreeOrNone,
+    UnitNumber,
+    count,
+    doc,
+    share,
+)
+
+
+class BestOfLength(Record):
+    """The best formula of at most a number of concepts."""
+
+    length: Annotated[int, doc("Maximum number of concepts.", ge=1)]
+    formula: FormulaText
+    iou: Iou
+    adds: Annotated[float, doc("IoU minus that of the length before.")]
+    proven: Annotated[bool, doc("Whether no formula of this length scores higher.")]
+
+
+class ListedFormula(Record):
+    """Another formula that scores the same, or nearly."""
+
+    formula: FormulaText
+    iou: Iou
+    labels: Tree
+
+
+class ExplanationRecord(Record):
+    """The explanation of one range of one unit."""
+
+    unit: UnitNumber
+    layer: LayerName
+    cluster: ClusterOrNone
+    num_clusters: NumClusters
+    num_ranges: NumRanges
+    range: RangeOrNone
+    hits: Hits
+    formula: FormulaOrNone
+    iou: Annotated[float, share("IoU of the formula's pixels and the hits; 0 without a formula.")]
+    length: Annotated[int, count("Number of concepts in the formula.")]
+    search: Annotated[str, doc("The search that found it: optimal or beam.")]
+    visited: Annotated[int, count("Formulas that the search scored one by one.")]
+    labels: TreeOrNone
+    by_length: Annotated[
+        list[BestOfLength], doc("The best formula of at most 1, 2, ... concepts.")
+    ] = msgspec.field(default_factory=list)
+    score: Annotated[float, count("Optimum only: IoU times the length penalty.")] | UnsetType = (
+        UNSET
+    )
+    proven: (
+        Annotated[bool, doc("Optimum only: whether no formula of the space scores higher.")]
+        | UnsetType
+    ) = UNSET
+    bound: (
+        Annotated[float, count("Optimum only: no formula of the space scores higher than this.")]
+        | UnsetType
+    ) = UNSET
+    gap: Annotated[float, doc("Optimum only: the bound minus the score.")] | UnsetType = UNSET
+    rounds: (
+        Annotated[int, count("Optimum only: how often a better formula was found.")] | UnsetType
+    ) = UNSET
+    nodes: (
+        Annotated[int, count("Optimum only: triples counted and longer formulas expanded.")]
+        | UnsetType
+    ) = UNSET
+    ties: (
+        Annotated[int, count("Optimum only: distinct formulas that score the same, this included.")]
+        | UnsetType
+    ) = UNSET
+    tied: (
+        Annotated[
+            list[ListedFormula],
+            doc("With --ties: the formulas that score the same, this one first."),
+        ]
+        | UnsetType
+    ) = UNSET
+    near: (
+        Annotated[
+            list[ListedFormula],
+            doc("With --within: other formulas whose IoU is that near, best first."),
+        ]
+        | UnsetType
+    ) = UNSET
+    more_near: Annotated[int, count("With --within: how many more there are.")] | UnsetType = UNSET
+    split: (
+        Annotated[str, doc("With --split: the split of the dataset that was searched.")] | UnsetType
+    ) = UNSET
+    held_out_iou: (
+        Annotated[
+            Proportion | None,
+            doc("With --split: IoU on the other images; null without a formula or pixels."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.cluster is None) != (self.range is None):
+            raise ValueError("a cluster without a range, or a range without a cluster")
+        if (self.formula is None) != (self.labels is None):
+            raise ValueError("a formula without labels, or labels without a formula")
+        if self.formula is not None:
+            tree = from_json(self.labels)
+            if length_of(tree) != len(names_in(self.formula)):
+                raise ValueError("the text and the labels of the formula differ")
+
+    @property
+    def tree(self) -> Formula | None:
+        """The formula; ``None`` without one."""
+        return None if self.labels is None else from_json(self.labels)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the concepts in the formula, by label number."""
+        if self.formula is None:
+            return {}
+        return dict(zip(concepts_of(from_json(self.labels)), names_in(self.formula), strict=True))
+
+
+def names_of(records: Iterable[ExplanationRecord]) -> dict[int, str]:
+    """Return the names of all label numbers in the records' formulas."""
+    return {number: name for record in records for number, name in record.names.items()}

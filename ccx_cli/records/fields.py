@@ -1,0 +1,114 @@
+"""What records are made of: their base class, and the types of fields that many records share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, dataclass_transform, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta
+
+Json = dict[str, Any]
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of JSON: the order of the fields is the order of its keys.
+
+    A key that may be absent is of type ``T | UnsetType``, and ``UNSET`` where it is.
+    """
+
+    # Until all readers use attributes, records answer as mappings do.
+    def __getitem__(self, key: str) -> Any:
+        value = getattr(self, key, UNSET)
+        if value is UNSET:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: str) -> bool:
+        return getattr(self, key, UNSET) is not UNSET
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key that may be absent."""
+        value = getattr(self, key, UNSET)
+        return default if value is UNSET else value
+
+    def keys(self) -> list[str]:
+        """Return the keys that are there."""
+        return [name for name in self.__struct_fields__ if name in self]
+
+
+def to_json(record: Record) -> Json:
+    """Return a record as a mapping of JSON values, without the keys that are absent."""
+    content: Json = msgspec.to_builtins(record)
+    return content
+
+
+def doc(description: str, **limits: Any) -> Meta:
+    """Describe a field for the JSON Schema, and limit its values."""
+    return Meta(description=description, **limits)
+
+
+def count(description: str) -> Meta:
+    """Describe a number that is 0 or more."""
+    return doc(description, ge=0)
+
+
+def share(description: str) -> Meta:
+    """Describe a number between 0 and 1."""
+    return doc(description, ge=0, le=1)
+
+
+NonNegative = Annotated[int, Meta(ge=0)]
+Proportion = Annotated[float, Meta(ge=0, le=1)]
+_IOU = "Intersection over union of the formula's pixels and the hits."
+
+UnitNumber = Annotated[int, count("The unit's number in the layer.")]
+LayerName = Annotated[str, doc("The layer's dotted path, or the name of precomputed activations.")]
+Cluster = Annotated[int, count("The range's number, 0 the lowest.")]
+ClusterOrNone = Annotated[
+    NonNegative | None, doc("The range's number, 0 the lowest; null for a unit that never fires.")
+]
+NumClusters = Annotated[int, doc("Ranges asked for.", ge=1)]
+NumRanges = Annotated[int, count("Ranges the unit has.")]
+Ends = Annotated[list[float | None], Meta(min_length=2, max_length=2)]
+RangeEnds = Annotated[
+    Ends, doc("Lower and upper end of the range, both excluded; null for an open end.")
+]
+RangeOrNone = Annotated[
+    Ends | None,
+    doc("Ends of the range, both excluded, null for open; null for a unit that never fires."),
+]
+Hits = Annotated[int, count("Pixels whose activation is in the range, over all searched images.")]
+FormulaText = Annotated[str, doc("The formula as text.")]
+FormulaOrNone = Annotated[
+    str | None, doc("The formula as text; null if no concept meets the range.")
+]
+Tree = Annotated[
+    Any, doc("The formula as a tree of label numbers.", extra_json_schema={"$ref": "#/$defs/tree"})
+]
+TreeOrNone = Annotated[
+    Any,
+    doc(
+        "The formula as a tree of label numbers; null without a formula.",
+        extra_json_schema={"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]},
+    ),
+]
+Iou = Annotated[float, share(_IOU)]
+IouOrNone = Annotated[Proportion | None, doc(_IOU)]
+ClassName = Annotated[str | int, doc("The class's name, or its number where that is not known.")]
+
+
+def joined(name: str, doc: str, *parts: type[Record]) -> Any:
+    """Make the record that has the fields of several, in their order.
+
+    ``msgspec`` structures have one base only.
+    """
+    fields: list[Any] = []
+    for part in parts:
+        hints = get_type_hints(part, include_extras=True)
+        for field in msgspec.structs.fields(part):
+            default = () if field.default is msgspec.NODEFAULT else (field.default,)
+            fields.append((field.name, hints[field.name], *default))
+    return msgspec.defstruct(
+        name, fields, bases=(Record,), namespace={"__doc__": doc}, frozen=True, kw_only=True
+    )

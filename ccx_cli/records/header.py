@@ -1,0 +1,199 @@
+"""The header of a run: what its lines are about, what they depend on, and how they were made.
+
+Every field has a default: a header of an older version lacks some, and one that is damaged in part
+is read as far as it goes. What is written stays a mapping: an identity names a directory, and its
+bytes must not change.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ccx_cli.records.fields import Ends, Json, NonNegative, Record
+
+FORMAT = "ccx-results"
+VERSION = 1
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "h5py",
+    "pillow",
+    "torch",
+    "torchvision",
+    "scikit-learn",
+    "pyeda",
+    "timm",
+)
+"""Whose versions a session records, where they are installed."""
+
+R = TypeVar("R", bound=Record)
+
+
+class GivenFile(Record):
+    """The file of precomputed activations."""
+
+    file: str
+    array: str | None
+    axes: str
+    sha256: str
+
+
+class About(Record):
+    """What a run is about, for people and for programs that look things up."""
+
+    model: str | None = None
+    model_args: list[str] | None = None
+    pretrained: str | None = None
+    weights: str | None = None
+    seed: int | None = None
+    input_size: list[int] | None = None
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    precision: str | None = None
+    layer: str | None = None
+    given: GivenFile | None = None
+    units: NonNegative | None = None
+    num_clusters: int | None = None
+    subset: str | None = None
+    dataset: str | None = None
+    images: int | None = None
+    concepts: int | None = None
+    mask_size: list[int] | None = None
+    segmentation: str | None = None
+    activations: str | None = None
+    split: str | None = None
+    made_for: str | None = None
+    rebuild: str | None = None
+
+
+class RangesIdentity(Record):
+    """How ranges were found."""
+
+    num_clusters: int | UnsetType = UNSET
+    quantile: float | UnsetType = UNSET
+    kmeans: str | UnsetType = UNSET
+    n_init: int | UnsetType = UNSET
+    by_hand: list[Ends] | UnsetType = UNSET
+
+
+class SpaceIdentity(Record):
+    """Which operators and concepts formulas are made of."""
+
+    operators: list[str]
+    mask: str
+
+
+class SearchIdentity(Record):
+    """How formulas were searched."""
+
+    name: str | UnsetType = UNSET
+    length: int | UnsetType = UNSET
+    beam_limit: int | UnsetType = UNSET
+    space: SpaceIdentity | UnsetType = UNSET
+    node_limit: int | UnsetType = UNSET
+    time_limit: float | UnsetType | None = UNSET
+    length_penalty: float | UnsetType = UNSET
+    within: float | UnsetType = UNSET
+    ties: bool | UnsetType = UNSET
+
+
+class Identity(Record):
+    """What a run's lines depend on. ``activations`` is the key of a cache, and stays a mapping."""
+
+    segmentation: str | None = None
+    activations: Json = msgspec.field(default_factory=dict)
+    ranges: RangesIdentity = msgspec.field(default_factory=RangesIdentity)
+    search: SearchIdentity = msgspec.field(default_factory=SearchIdentity)
+    split: str | None = None
+    layer: str | None = None
+
+    @property
+    def images_fingerprint(self) -> str | None:
+        """Digest of the names and sizes of the images."""
+        return self._text("fingerprint")
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the weights or the precomputed activations; ``None`` for seeded weights."""
+        weights = self._text("given") or self._text("weights")
+        return None if weights is None or weights.startswith("seed:") else weights
+
+    def _text(self, key: str) -> str | None:
+        value = self.activations.get(key)
+        return value if isinstance(value, str) else None
+
+
+class Session(Record):
+    """One process that worked on a run."""
+
+    program: str | None = None
+    started: str | None = None
+    command: str | None = None
+    batch_size: NonNegative | None = None
+    threads: NonNegative | None = None
+    python: str | None = None
+    platform: str | None = None
+    asked: str | None = None
+    workers: NonNegative | None = None
+    device: str | None = None
+    finished: str | None = None
+    units: NonNegative | None = None
+    seconds: float | None = None
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Header(Record):
+    """The header of a run."""
+
+    identity: Identity = msgspec.field(default_factory=Identity)
+    sessions: list[Session] = msgspec.field(default_factory=list)
+    about: About = msgspec.field(default_factory=About)
+
+
+def read_header(raw: Json) -> Header:
+    """Read a header as far as it goes: a field that is missing or of another type is left out."""
+    listed = raw.get("sessions")
+    sessions = [each for each in listed if isinstance(each, dict)] if type(listed) is list else []
+    return Header(
+        identity=_as_far_as_it_goes(raw.get("identity"), Identity),
+        sessions=[_session(each) for each in sessions],
+        about=_as_far_as_it_goes(raw.get("about"), About),
+    )
+
+
+def check_header(raw: Json) -> None:
+    """Refuse a header whose parts, as far as they are there, are of other types.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If one is.
+    """
+    if not isinstance(raw["sessions"], list):
+        raise ValueError("sessions is not a list")
+    msgspec.convert(raw, Header)
+
+
+def _session(raw: Json) -> Session:
+    versions = {name: raw[name] for name in PACKAGES if isinstance(raw.get(name), str)}
+    return msgspec.structs.replace(_as_far_as_it_goes(raw, Session), versions=versions)
+
+
+def _as_far_as_it_goes(raw: Any, kind: type[R]) -> R:
+    raw = raw if isinstance(raw, dict) else {}
+    hints = get_type_hints(kind)
+    values = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name not in raw:
+            continue
+        value, hint = raw[field.name], hints[field.name]
+        try:
+            values[field.name] = msgspec.convert(value, hint)
+        except (ValueError, TypeError, RecursionError):
+            if isinstance(hint, type) and issubclass(hint, Record):
+                values[field.name] = _as_far_as_it_goes(value, hint)
+    return kind(**values)

@@ -1,0 +1,259 @@
+"""The table of metrics, and the records that hold them.
+
+To add a metric, add a field to ``Metrics`` here and its value to ``measure`` in
+``ccx_cli/study/metrics.py``: the lines of ``ccx metrics``, its table, its JSON Schema, the report,
+the LaTeX table and the terminal interface have it then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
+
+from msgspec import UNSET, Meta, UnsetType
+
+from ccx_cli.records.fields import (
+    Cluster,
+    ClusterOrNone,
+    FormulaOrNone,
+    Hits,
+    LayerName,
+    NonNegative,
+    NumClusters,
+    NumRanges,
+    Proportion,
+    RangeOrNone,
+    Record,
+    UnitNumber,
+    doc,
+    joined,
+)
+
+
+def metric(title: str, short: str, description: str, decimals: int = 4) -> Meta:
+    """Describe a metric: its title, its title in narrow tables, and what it is."""
+    return Meta(description=description, title=title, extra={"short": short, "decimals": decimals})
+
+
+class Metrics(Record):
+    """Quality of one explanation; ``None`` where a denominator is 0."""
+
+    iou: Annotated[
+        float | None,
+        metric("IoU", "IoU", "Intersection over union of the formula's pixels and the hits."),
+    ]
+    activation_coverage: Annotated[
+        float | None,
+        metric("Activation coverage", "act. cov.", "Share of the hits that the formula covers."),
+    ]
+    detection_accuracy: Annotated[
+        float | None,
+        metric("Detection accuracy", "det. acc.", "Share of the formula's pixels that are hits."),
+    ]
+    samples_coverage: Annotated[
+        float | None,
+        metric(
+            "Samples coverage",
+            "sam. cov.",
+            "Share of the images with the formula in which it meets hits.",
+        ),
+    ]
+    explanation_coverage: Annotated[
+        float | None,
+        metric(
+            "Explanation coverage",
+            "expl. cov.",
+            "Share of the images with hits in which the formula meets them.",
+        ),
+    ]
+    segmentation_size: Annotated[
+        float | None,
+        metric(
+            "Segmentation size",
+            "F size",
+            "Mean share of the image that the formula takes, over the images with it.",
+        ),
+    ]
+    activation_size: Annotated[
+        float | None,
+        metric(
+            "Activation size",
+            "N size",
+            "Mean share of the image that hits take, over the images with hits.",
+        ),
+    ]
+    overlapping_activation_size: Annotated[
+        float | None,
+        metric(
+            "Overlapping activation size",
+            "N size at F",
+            "The same over the images in which the formula meets hits.",
+        ),
+    ]
+    overlap_size: Annotated[
+        float | None,
+        metric(
+            "Overlap size",
+            "overlap",
+            "Mean share of the image that hits in the formula take, over the same images.",
+        ),
+    ]
+
+
+class WithMasking(Record):
+    """The metric that runs the network."""
+
+    label_masking: (
+        Annotated[
+            float | None,
+            metric(
+                "Label masking",
+                "masking",
+                "Mean cosine of the unit's activations before and after all but the formula's "
+                "pixels are masked; not with --no-label-masking.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class MetricName:
+    """What a metric is called.
+
+    Attributes
+    ----------
+    key
+        Its key in records.
+    title, short
+        Its title, and that in narrow tables.
+    decimals
+        How many decimals are shown.
+    description
+        What it is.
+    """
+
+    key: str
+    title: str
+    short: str
+    decimals: int
+    description: str
+
+
+def _names(kind: type[Record]) -> tuple[MetricName, ...]:
+    names = []
+    for key, hint in get_type_hints(kind, include_extras=True).items():
+        for part in (hint, *getattr(hint, "__args__", ())):
+            for meta in getattr(part, "__metadata__", ()):
+                extra = meta.extra
+                names.append(
+                    MetricName(key, meta.title, extra["short"], extra["decimals"], meta.description)
+                )
+    return tuple(names)
+
+
+METRICS = _names(Metrics)
+"""The metrics that are computed from pixels alone, in the order of the keys."""
+(MASKING,) = _names(WithMasking)
+"""The metric that runs the network."""
+ALL_METRICS = (*METRICS, MASKING)
+
+
+class MeasuredRange(Record):
+    """Which range was measured."""
+
+    unit: UnitNumber
+    layer: LayerName
+    cluster: ClusterOrNone
+    num_clusters: NumClusters
+    num_ranges: NumRanges
+    range: RangeOrNone
+    hits: Hits
+    formula: FormulaOrNone
+
+
+class WithInterval(Record):
+    """What --bootstrap adds."""
+
+    iou_interval: (
+        Annotated[
+            Annotated[list[float], Meta(min_length=2, max_length=2)] | None,
+            doc("With --bootstrap: 95% confidence interval of the IoU."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class AgainstNull(Record):
+    """What --null adds."""
+
+    null_mean: (
+        Annotated[float | None, doc("With --null: mean IoU of the search on permuted images.")]
+        | UnsetType
+    ) = UNSET
+    null_percentile_95: (
+        Annotated[float | None, doc("With --null: 95th percentile of those IoUs.")] | UnsetType
+    ) = UNSET
+    p_value: (
+        Annotated[
+            Proportion | None,
+            doc("With --null: share of the permutations that reach the IoU, this one included."),
+        ]
+        | UnsetType
+    ) = UNSET
+    q_value: (
+        Annotated[
+            Proportion | None,
+            doc("With --null: the p-value adjusted over all ranges (false discovery rate)."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class WhichStatistic(Record):
+    """Which statistic of which ranges."""
+
+    unit: Annotated[None, doc("Over all units.")]
+    statistic: Annotated[Literal["mean", "deviation"], doc("Mean or standard deviation.")]
+    cluster: Annotated[
+        NonNegative | None, doc("Over all ranges of this number; null for all ranges.")
+    ]
+
+
+if TYPE_CHECKING:
+
+    class MetricsRecord(MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull):
+        """The metrics of one range."""
+
+    class StatisticRecord(WhichStatistic, Metrics, WithMasking):
+        """A statistic of the metrics over ranges."""
+
+else:
+    MetricsRecord = joined(
+        "MetricsRecord",
+        "The metrics of one range.",
+        MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull,
+    )  # fmt: skip
+    StatisticRecord = joined(
+        "StatisticRecord",
+        "A statistic of the metrics over ranges.",
+        WhichStatistic, Metrics, WithMasking,
+    )  # fmt: skip
+
+
+class MaskingRecord(Record):
+    """The label masking of one range, as it is kept beside a run."""
+
+    unit: UnitNumber
+    cluster: Cluster
+    num_ranges: NumRanges
+    label_masking: float | None
+
+
+class NullRecord(Record):
+    """The IoUs of one range under the null, as they are kept beside a run."""
+
+    unit: UnitNumber
+    cluster: ClusterOrNone
+    num_ranges: NumRanges
+    null_ious: list[float]

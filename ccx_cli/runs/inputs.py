@@ -1,0 +1,312 @@
+"""What a stored run was made from: dataset, concept index, activations and network."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
+from ccx_cli.formulas.formula import concepts_of
+from ccx_cli.printable import printable
+from ccx_cli.probe.activations import Activations, activations_identity, open_activations
+from ccx_cli.probe.hits import Hits, count_hits
+from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.description import (
+    NetworkDescription,
+    NetworkRequest,
+    PrecomputedActivations,
+    Source,
+)
+from ccx_cli.probe.ranges import Range
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.runs.run import HEADER, LINES, Run
+from ccx_cli.search.scoring import holds_on
+from ccx_cli.store.paths import Roots
+from ccx_cli.store.shards import ShardedCache, read_manifest
+from ccx_cli.store.steps import Step
+from ccx_cli.threads import threads
+
+# What keys of the activations' identity stand for.
+_MEANT = {"fingerprint": "images", "images": "number of images", "source": "network's code"}
+
+
+class RunInputs:
+    """What a run was made from, each opened when it is first asked for.
+
+    It is looked for under ``roots``, then where the header says it was. Whatever is gone raises
+    ``MissingInputError``, whatever is not what the run was made from ``DamagedDataError``.
+
+    Attributes
+    ----------
+    run
+        The run.
+    roots
+        Where datasets, caches and weights are looked for first.
+    exact
+        Refuse caches that are still as they were while the labels, images or network that they
+        were computed from have changed.
+    """
+
+    def __init__(self, run: Run, roots: Roots, *, exact: bool = False) -> None:
+        """Name what ``run`` was made from."""
+        self.run = run
+        self.roots = roots
+        self.exact = exact
+
+    def with_units(self, units: dict[int, list[ExplanationRecord]]) -> RunInputs:
+        """Return the same inputs for some of the run's records."""
+        other = RunInputs(self.run.with_units(units), self.roots, exact=self.exact)
+        opened = ("dataset", "choice", "index", "activations")
+        other.__dict__ |= {key: self.__dict__[key] for key in opened if key in self.__dict__}
+        return other
+
+    @cached_property
+    def dataset(self) -> BrodenDataset:
+        """The labelled images."""
+        subset, was = self._said("subset"), Path(self._said("dataset"))
+        side = was.name.removeprefix("broden1_")
+        if not side.isdecimal():
+            raise self._unsaid("dataset")
+        return _read_dataset(self.run, subset, was, int(side), self.roots)
+
+    @cached_property
+    def choice(self) -> Source:
+        """The network, or the precomputed activations; the network itself is not loaded."""
+        about = self.run.about
+        try:
+            if about.given is not None:
+                return PrecomputedActivations.from_header(about)
+            request = NetworkRequest.from_header(about, self.roots.models)
+        except ValueError as error:
+            raise self._unsaid("network") from error
+        return choose_network(self.roots.models, request)
+
+    # Old names, until every room uses the run's own.
+    about = property(lambda self: self.run.about)
+    identity = property(lambda self: self.run.identity)
+    units = property(lambda self: self.run.units)
+
+    def step(self, units: Sequence[int]) -> Step:
+        """Say that these units are there, in a plan of what is done with them."""
+        return Step("stored run", self.run.directory, "units", len(units), len(units))
+
+    def network(self, needed_by: str, mend: str = "") -> NetworkDescription:
+        """Return the network, for work that ``needed_by`` names and that cannot do without.
+
+        ``mend`` ends the sentence that refuses it, such as in which option leaves the work out.
+
+        Raises
+        ------
+        UsageError
+            If the run was made from precomputed activations.
+        DamagedDataError
+            If the network or the images are not those that the run was made from.
+        """
+        choice = self.choice
+        if isinstance(choice, PrecomputedActivations):
+            raise UsageError(
+                f"The run {self.run.name} was made from precomputed activations, "
+                f"{choice.path.name}, and has no network, which {needed_by} needs{mend}."
+            )
+        self._refuse_changed_activations()
+        return choice
+
+    @cached_property
+    def index(self) -> ConceptIndex:
+        """The concept index."""
+        was = self.run.identity.segmentation
+        if self.exact:
+            now = index_cache(self.dataset, self.roots.segmentations, "").made_from
+            if now["fingerprint"] != was:
+                raise self._changed(["labels"])
+        cache = self._cache(self.roots.segmentations, "segmentation")
+        if cache.made_from.get("fingerprint") != was:
+            raise self._other(cache)
+        shape = [len(self.dataset.rows), *self.dataset.mask_shape]
+        if shape != [cache.made_from.get("images"), *cache.made_from.get("mask_shape", ())]:
+            raise DamagedDataError(
+                f"{self.dataset.directory} is not what {self.run.name} was made from: restore it, "
+                "or say with --root-datasets where it is."
+            )
+        return load_index(self.dataset, cache)
+
+    @cached_property
+    def activations(self) -> Activations:
+        """The layer's maps."""
+        if self.exact:
+            self._refuse_changed_activations()
+        cache = self._cache(self.roots.activations, "activations")
+        if cache.made_from != self.run.identity.activations:
+            raise self._other(cache)
+        return open_activations(self.dataset, cache)
+
+    def _refuse_changed_activations(self) -> None:
+        was = self.run.identity.activations
+        now = json.loads(json.dumps(activations_identity(self.dataset, self.choice)))
+        changed = [key for key in sorted({*was, *now}) if was.get(key) != now.get(key)]
+        if changed:
+            raise self._changed([_MEANT.get(key, key) for key in changed])
+
+    def _said(self, key: str) -> str:
+        value = getattr(self.run.about, key)
+        if not isinstance(value, str):
+            raise self._unsaid(key)
+        return value
+
+    def _unsaid(self, key: str) -> DamagedDataError:
+        return DamagedDataError(
+            f"{self.run.directory / HEADER} does not have the {key} of the run: run `ccx explain` "
+            "again."
+        )
+
+    def _cache(self, root: Path, key: str) -> ShardedCache:
+        was = Path(self._said(key))
+        here = root / was.name
+        try:
+            cache = read_manifest(here if here.exists() else was)
+        except MissingInputError:
+            cache = None
+        if cache is None or not cache.shards:
+            what, verb = ("concept index", "is") if key == "segmentation" else (key, "are")
+            it = "it" if verb == "is" else "them"
+            raise MissingInputError(
+                f"The {what} of {self.run.name} {verb} missing: make {it} again with "
+                f"`{self._rebuild}`."
+            )
+        return cache
+
+    @property
+    def _rebuild(self) -> str:
+        return printable(str(self.run.about.rebuild))
+
+    def _other(self, cache: ShardedCache) -> DamagedDataError:
+        clear = shlex.join(["ccx", "cache", "clear", "--yes", str(cache.directory)])
+        return DamagedDataError(
+            f"{cache.directory} is not what {self.run.name} was made from: remove it with "
+            f"`{clear}`; `{self._rebuild}` makes it again."
+        )
+
+    def _changed(self, what: Sequence[str]) -> DamagedDataError:
+        return DamagedDataError(
+            f"The {' and '.join(what)} changed since {self.run.name} was made from "
+            f"{self.dataset.directory}: restore what was there, or explain what is there now "
+            "with `ccx explain`."
+        )
+
+
+def open_inputs(run: Run, roots: Roots) -> RunInputs:
+    """Open a stored run to be studied: finished units only, of inputs that did not change.
+
+    Raises
+    ------
+    DamagedDataError
+        If the header or a line is damaged, or names what the dataset does not have.
+    MissingInputError, UsageError
+        If the dataset or the weights are not where they were.
+    """
+    inputs = RunInputs(run.strict(), roots, exact=True)
+    for key in ("segmentation", "activations", "rebuild"):
+        inputs._said(key)
+    dataset, _ = inputs.dataset, inputs.choice
+    known = {label.number for label in dataset.labels}
+    for record in inputs.run.records:
+        strange = sorted(set(concepts_of(record.tree)) - known) if record.tree else []
+        if strange:
+            raise DamagedDataError(
+                f"{run.directory / LINES}: a line of unit {record.unit} names the label "
+                f"{strange[0]}, which {dataset.directory / 'label.csv'} does not have: delete it "
+                "and run `ccx explain` again."
+            )
+    return inputs
+
+
+def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> BrodenDataset:
+    """Read the dataset of a run: under the root of datasets, or where its header says it was.
+
+    Where there are different ones in both places, which happens as soon as two were imported, it
+    is the one with the run's images; if neither has them, or one is a copy of the other, the one
+    under the root.
+    """
+    root = roots.datasets / "demo" if subset == "demo" else roots.datasets
+    here = root / was.name
+    if not here.exists():
+        return read_broden(was.parent, subset, side)
+    if not was.exists() or was.samefile(here):
+        return read_broden(root, subset, side)
+    there = _dataset(was.parent, subset, side)
+    found = _dataset(root, subset, side)
+    if there is None or (found is not None and found.rows == there.rows):
+        return found or read_broden(root, subset, side)
+    if _has_images(found, run) or not _has_images(there, run):
+        return found or read_broden(root, subset, side)
+    return there
+
+
+def _dataset(datasets: Path, subset: str, side: int) -> BrodenDataset | None:
+    try:
+        return read_broden(datasets, subset, side)
+    except CcxError:
+        return None
+
+
+def _has_images(dataset: BrodenDataset | None, run: Run) -> bool:
+    try:
+        was = run.identity.images_fingerprint
+        return dataset is not None and was is not None and was == dataset.images_fingerprint()
+    except CcxError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class UnitInData:
+    """One unit's explanations on the dataset.
+
+    Attributes
+    ----------
+    unit
+        Its number.
+    records
+        Its stored explanations, in cluster order; none with a range for a unit without ranges.
+    hits
+        Its hits, by image as well; ``None`` without ranges.
+    formulas
+        ``(n_sets,)`` bool for each record: where its formula holds.
+    """
+
+    unit: int
+    records: list[ExplanationRecord]
+    hits: Hits | None
+    formulas: list[NDArray[np.bool_]]
+
+
+def each_unit(inputs: RunInputs, units: Sequence[int], workers: int) -> Iterator[UnitInData]:
+    """Count every unit's hits again, by image, and evaluate its formulas; in order, in threads."""
+    index, activations = inputs.index, inputs.activations
+
+    def work(unit: int) -> UnitInData:
+        ranged = [record for record in inputs.run.units[unit] if record.range is not None]
+        if not ranged:
+            return UnitInData(unit, inputs.run.units[unit], None, [])
+        ranges = [Range.from_json(record.range) for record in ranged if record.range is not None]
+        hits = count_hits(activations.unit(unit), ranges, index, per_image=True)
+        return UnitInData(unit, ranged, hits, [holds(record, index) for record in ranged])
+
+    with threads(workers) as pool:
+        for start in range(0, len(units), 2 * workers):
+            yield from pool.map(work, units[start : start + 2 * workers])
+
+
+def holds(record: ExplanationRecord, index: ConceptIndex) -> NDArray[np.bool_]:
+    """Return ``(n_sets,)`` bool: the label sets on which a record's formula holds."""
+    if record.tree is None:
+        return np.zeros(len(index.sets), dtype=np.bool_)
+    return holds_on(record.tree, index)

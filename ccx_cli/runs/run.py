@@ -1,0 +1,486 @@
+"""One stored run: a directory with a header, and one explanation a line.
+
+A unit's lines are appended in one write and flushed, so that a killed run keeps every finished
+unit; a torn last line is dropped, and a unit counts as finished once all its lines are there.
+
+``Run`` reads leniently: what is incomplete, damaged, being written or of another version is shown
+as far as it goes, and ``notes`` say what is wrong. ``require_header``, ``finished`` and ``strict``
+refuse where a command needs more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.printable import printable
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import Json
+from ccx_cli.records.header import (
+    FORMAT,
+    VERSION,
+    About,
+    Header,
+    Identity,
+    Session,
+    check_header,
+    read_header,
+)
+from ccx_cli.records.lines import RecordLines, by_unit, is_whole, made_printable
+from ccx_cli.runs.unit_spans import read_spans
+from ccx_cli.store.atomic import write_text
+from ccx_cli.store.locks import is_being_written
+from ccx_cli.version import __version__
+
+HEADER = "header.json"
+DAMAGED_HEADER = "header.damaged.json"
+LINES = "explanations.jsonl"
+
+_NEEDED = {
+    "about": ("model", "pretrained", "layer", "subset", "seed", "units"),
+    "identity": ("segmentation", "activations", "ranges", "search"),
+}
+
+
+class DamagedHeaderError(DamagedDataError):
+    """A header that cannot be read; the lines beside it may be whole."""
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    DAMAGED = "damaged"
+    BEING_WRITTEN = "being written"
+
+
+@dataclass(frozen=True, slots=True)
+class _Headed:
+    """A header, a sentence on what is wrong with it, and the identity as it is written."""
+
+    header: Header
+    fault: str = ""
+    key: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Lines by unit, and sentences on damaged ones and on a torn one."""
+
+    units: dict[int, list[ExplanationRecord]]
+    damaged: str = ""
+    torn: str = ""
+
+
+class Run:
+    """One run's directory, as it is when it is first looked at.
+
+    Attributes
+    ----------
+    directory
+        Where its files are.
+    key
+        Everything its lines depend on, where that is known before there is a header.
+    """
+
+    def __init__(
+        self, directory: Path, key: Mapping[str, Any] | None = None, *, shown: bool = False
+    ) -> None:
+        """Name a run.
+
+        Parameters
+        ----------
+        directory
+            Where its files are.
+        key
+            What its header must hold as its identity; ``None`` for any.
+        shown
+            Replace control characters in all texts, as what is shown on a screen needs.
+        """
+        self.directory = directory
+        self.key = None if key is None else dict(key)
+        self._shown = shown
+
+    @classmethod
+    def named(cls, results: Path, title: str, key: Mapping[str, Any]) -> Run:
+        """Name the run of an identity under the results root: ``title`` and a digest."""
+        digest = sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:10]
+        return cls(results / f"{title}-{digest}", key)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r})"
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        return self.directory.name
+
+    @property
+    def lines(self) -> RecordLines[ExplanationRecord]:
+        """The file of explanations."""
+        return RecordLines(self.directory / LINES, ExplanationRecord, self._shown)
+
+    # As far as it goes.
+
+    @property
+    def header(self) -> Header:
+        """What the header says, as far as it can be read."""
+        return self._headed.header
+
+    @property
+    def about(self) -> About:
+        """What the run is about."""
+        return self.header.about
+
+    @property
+    def identity(self) -> Identity:
+        """What its lines depend on."""
+        return self.header.identity
+
+    @property
+    def identity_key(self) -> Json:
+        """The identity as it is written, to compare with or to make a digest of."""
+        return self._headed.key
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The processes that worked on it."""
+        return self.header.sessions
+
+    @property
+    def units(self) -> dict[int, list[ExplanationRecord]]:
+        """The records of every unit that has any, by unit, in cluster order."""
+        return self._read.units
+
+    @property
+    def records(self) -> Iterator[ExplanationRecord]:
+        """All records, by unit and cluster."""
+        return (record for records in self.units.values() for record in records)
+
+    @property
+    def finished_units(self) -> list[int]:
+        """The units whose lines are all there, ascending."""
+        return [unit for unit, records in self.units.items() if is_whole(records)]
+
+    @cached_property
+    def asked_units(self) -> list[int] | None:
+        """The units that all sessions asked for; ``None`` where the header does not say."""
+        total = self.about.units
+        said = [session.asked for session in self.sessions if session.asked is not None]
+        if not said or total is None:
+            return None
+        try:
+            asked = {unit for spans in said for unit in read_spans(spans, total)}
+        except ValueError:
+            return None
+        # Sessions of older versions did not write down what they were asked for.
+        return sorted(asked | set(self.finished_units))
+
+    @property
+    def state(self) -> RunState:
+        """How far it is."""
+        if is_being_written(self.directory):
+            return RunState.BEING_WRITTEN
+        if self._headed.fault or self._read.damaged or self.about == About():
+            return RunState.DAMAGED
+        asked = self.asked_units
+        left = asked is not None and len(asked) > len(self.finished_units)
+        ended = bool(self.sessions) and self.sessions[-1].finished is not None
+        return RunState.FINISHED if ended and not left else RunState.UNFINISHED
+
+    @property
+    def is_of_other_version(self) -> bool:
+        """Whether another version of ccx wrote the header."""
+        return "of another version" in self._headed.fault
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is missing, damaged or still being written."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
+        yield from filter(None, (self._headed.fault, self._read.damaged, self._read.torn))
+        cut_off = [unit for unit, lines in self.units.items() if len(lines) < lines[0].num_ranges]
+        if cut_off:
+            yield f"Ranges are missing of {len(cut_off):,} units ({_some(cut_off, 5)})."
+        total = self.about.units
+        if total is not None and len(self.units) < total:
+            yield f"{len(self.units):,} of the layer's {total:,} units are explained."
+        if self.sessions and self.sessions[-1].finished is None:
+            if is_being_written(self.directory):
+                yield "Another ccx is writing to it right now."
+            else:
+                yield "The last session did not finish: the same command resumes it."
+
+    @cached_property
+    def _headed(self) -> _Headed:
+        """The header, as far as it can be read."""
+        path = self.directory / HEADER
+        unknown = "how these lines were made is unknown."
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return _Headed(Header(), f"There is no {path}: {unknown}")
+        except (OSError, ValueError, RecursionError):
+            raw = None
+        if not isinstance(raw, dict):
+            return _Headed(Header(), f"{path} cannot be read: {unknown}")
+        fault, written = "", (raw.get("format"), raw.get("version"))
+        if written != (FORMAT, VERSION):
+            version = " ".join(printable(str(each)) for each in written)
+            fault = f"{path} is of another version of ccx ({version}): some of it may not be shown."
+        else:
+            try:
+                self._check(raw)
+            except _FAULTS as error:
+                fault = f"{path} is damaged ({_fault(error)}): some of it may not be shown."
+        if self._shown:
+            raw |= {part: made_printable(raw.get(part)) for part in ("about", "sessions")}
+        key = raw.get("identity")
+        return _Headed(read_header(raw), fault, key if isinstance(key, dict) else {})
+
+    @cached_property
+    def _read(self) -> _Read:
+        """The lines, as far as they can be read."""
+        damaged: list[int] = []
+        try:
+            units = by_unit(self.lines.read(lambda number, _: damaged.append(number)))
+            torn = self.lines.is_torn()
+        except OSError as error:
+            return _Read({}, f"{self.directory / LINES} cannot be read ({error.strerror}).")
+        return _Read(
+            units,
+            f"{LINES} has {len(damaged):,} damaged {'line' if len(damaged) == 1 else 'lines'} "
+            f"({_some(damaged, 3)}), left out: delete them and run the command again."
+            if damaged
+            else "",
+            f"The last line of {LINES} is torn: the next run finishes its unit." if torn else "",
+        )
+
+    # Demanding more.
+
+    def require_header(self) -> Header:
+        """Read the header anew.
+
+        Raises
+        ------
+        DamagedDataError
+            If it is missing, cannot be read, is of another version, or lacks what later work needs.
+        """
+        raw = self.raw_header()
+        if not raw:
+            raise DamagedDataError(
+                f"There is no {self.directory / HEADER}: run `ccx explain` again, which keeps the "
+                "lines."
+            )
+        for part, keys in _NEEDED.items():
+            for key in keys:
+                if key not in raw.get(part, ()):
+                    raise DamagedDataError(
+                        f"{self.directory / HEADER} does not have the {key} of the run: run "
+                        "`ccx explain` again."
+                    )
+        return read_header(raw)
+
+    def raw_header(self) -> Json:
+        """Read the header anew as it is written, ``{}`` if there is none yet.
+
+        Raises
+        ------
+        DamagedDataError
+            If it cannot be read (``DamagedHeaderError``) or is of another version.
+        """
+        path = self.directory / HEADER
+        try:
+            header = json.loads(path.read_text(encoding="utf-8"))
+            written = header["format"], header["version"]
+            if written == (FORMAT, VERSION):
+                self._check(header)
+        except FileNotFoundError:
+            return {}
+        except _FAULTS as error:
+            raise DamagedHeaderError(
+                f"{path} is damaged: run the `ccx explain` that made it again, which writes it "
+                "anew and keeps the lines."
+            ) from error
+        if written != (FORMAT, VERSION):
+            raise DamagedDataError(
+                f"{path} is not a header of this version of ccx: move {self.directory} away and "
+                "run the command again."
+            )
+        return dict(header)
+
+    def has_header(self) -> bool:
+        """Tell whether the header is there and can be read.
+
+        Raises
+        ------
+        DamagedDataError
+            If it is of another version.
+        """
+        try:
+            return bool(self.raw_header())
+        except DamagedHeaderError:
+            return False
+
+    def finished(self) -> dict[int, list[ExplanationRecord]]:
+        """Read the lines anew: those of the units that are finished, by unit, in cluster order.
+
+        Raises
+        ------
+        DamagedDataError
+            If a line that is not the torn last one cannot be read.
+        """
+        return self.lines.finished()
+
+    def strict(self) -> Run:
+        """Return the run with its finished units only.
+
+        Raises
+        ------
+        DamagedDataError
+            If the header or a line is damaged, or the layer does not have one of the units.
+        """
+        total = self.require_header().about.units
+        units = self.finished()
+        for unit in units:
+            if total is not None and unit >= total:
+                raise DamagedDataError(
+                    f"{self.directory / LINES}: a line is of unit {unit}, but the layer has "
+                    f"{total} units: delete it and run `ccx explain` again."
+                )
+        return self.with_units(units)
+
+    def with_units(self, units: Mapping[int, Sequence[ExplanationRecord]]) -> Run:
+        """Return the run with only some of its records."""
+        other = copy(self)
+        other.__dict__.pop("asked_units", None)
+        other._read = replace(self._read, units={unit: list(some) for unit, some in units.items()})
+        return other
+
+    # Writing.
+
+    def append(self, records: Iterable[ExplanationRecord]) -> None:
+        """Append one unit's lines; hold the directory's lock."""
+        self.lines.append(records)
+
+    def drop_torn_line(self) -> None:
+        """Cut off what a killed writer left after the last whole line; hold the lock."""
+        self.lines.drop_torn_line()
+
+    def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:
+        """Add a session to the header, which is made if there is none; hold the lock.
+
+        One that cannot be read is kept beside the new one as ``header.damaged.json``.
+
+        Parameters
+        ----------
+        about
+            What the lines are about, for people and for programs that look things up.
+        session
+            How this process was called.
+        """
+        path = self.directory / HEADER
+        if not self.has_header() and path.exists():
+            path.replace(self.directory / DAMAGED_HEADER)
+        header = self.raw_header() or {
+            "format": FORMAT,
+            "version": VERSION,
+            "identity": self.key or {},
+            "sessions": [],
+        }
+        header["about"] = dict(about)
+        header["sessions"].append({"program": __version__, "started": _now(), **session})
+        self._write_header(header)
+
+    def end_session(self, **outcome: Any) -> None:
+        """Add what came of it to the last session of the header; hold the lock."""
+        header = self.raw_header()
+        header["sessions"][-1] |= {"finished": _now(), **outcome}
+        self._write_header(header)
+
+    def _write_header(self, header: Json) -> None:
+        write_text(self.directory / HEADER, json.dumps(header, indent=1) + "\n")
+
+    def _check(self, raw: Json) -> None:
+        check_header(raw)
+        if self.key and raw["identity"] != json.loads(json.dumps(self.key)):
+            raise ValueError("not what the directory's name says")
+
+
+def stored_runs(results: Path) -> list[Run]:
+    """Return the runs under the results root, those last worked on first."""
+    headers = sorted(results.glob(f"*/{HEADER}"), key=lambda path: -path.stat().st_mtime_ns)
+    return [Run(path.parent) for path in headers]
+
+
+def find_run(results: Path, name: str | None) -> Run:
+    """Find a stored run: by directory, by name, by the beginning of its name, or the last one.
+
+    Raises
+    ------
+    MissingInputError
+        If there is none.
+    UsageError
+        If the beginning fits several.
+    """
+    runs = {run.name: run for run in stored_runs(results)}
+    if name is None:
+        if not runs:
+            raise MissingInputError(
+                f"There are no explanations in {results}: make some with `ccx explain`, or with "
+                "`ccx demo`."
+            )
+        asked_for = (run for run in runs.values() if not run.about.made_for)
+        return next(asked_for, next(iter(runs.values())))
+    # One that lost its header is found by its whole name only.
+    for directory in (Path(name), results / name):
+        if any((directory / file).is_file() for file in (HEADER, LINES)):
+            return Run(directory)
+    fitting = [run for key, run in runs.items() if key.startswith(name)]
+    if len(fitting) > 1:
+        names = " or ".join(run.name for run in fitting[:3])
+        raise UsageError(f"The run {name} may be {names}: write more of its name.")
+    if not fitting:
+        raise MissingInputError(f"There is no run {name} in {results}{_instead(name, runs)}")
+    return fitting[0]
+
+
+def _instead(name: str, runs: Iterable[str]) -> str:
+    """Suggest the runs whose name, or the beginning of it, is near; else say which there are."""
+    by_beginning: dict[str, str] = {}
+    for run in runs:
+        by_beginning.setdefault(run[: len(name)], run)
+    near = suggestion(name, by_beginning, by_beginning)
+    if near:
+        return near
+    some = list(by_beginning.values())[:3]
+    if not some:
+        return ": `ccx explain` makes one, and `ccx demo`."
+    return f": there {'is' if len(some) == 1 else 'are'} {', '.join(some)}."
+
+
+_FAULTS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+def _fault(error: Exception) -> str:
+    text = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+    return printable(text)
+
+
+def _some(numbers: Sequence[int], most: int) -> str:
+    return ", ".join(map(str, numbers[:most])) + (" ..." if len(numbers) > most else "")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
