@@ -8,9 +8,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-import typer
 
-from ccx_cli.cli.main import app, main
+from ccx_cli.cli.main import main
+from ccx_cli.cli.program import program
 from ccx_cli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_command_is_in_the_table() -> None:
-    command = typer.main.get_command(app)
+    command = program()
     documented = set(re.findall(r"^\| `ccx ([\w-]+)", README, re.MULTILINE))
     assert documented == set(command.commands)  # type: ignore[attr-defined]
 

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from ccx_cli.cli.called import run_as_typed
-from ccx_cli.cli.completing.stored import runs
+from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
-from ccx_cli.cli.options import (
-    OUTPUT,
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
-    UnitOptions,
-)
+from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.inputs.reruns import job_like, plan_like, untrained_inputs
+from ccx_cli.cli.inputs.sessions import session_of
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.sections import Section, write_sections
-from ccx_cli.cli.stored import PassOptions, StoredOptions
+from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.algebra import canonical_key
+from ccx_cli.formulas.formula import Formula, left_of, to_json, to_text
+from ccx_cli.progress import Progress
+from ccx_cli.runs.inputs import open_inputs
+from ccx_cli.runs.preparing import Inputs
+from ccx_cli.runs.run import Run, find_run, stored_runs
+from ccx_cli.runs.stored import StoredRun, formula_of, names_of, read_run
 from ccx_cli.store.steps import Step
-
-if TYPE_CHECKING:
-    from ccx_cli.formulas.formula import Formula
-    from ccx_cli.progress import Progress
-    from ccx_cli.runs.preparing import Inputs
-    from ccx_cli.runs.run import Run
-    from ccx_cli.runs.stored import StoredRun
-    from ccx_cli.study.specialisation import Common, Defaults, SpecialisationCounts
+from ccx_cli.study.specialisation import (
+    Common,
+    Defaults,
+    SpecialisationCounts,
+    count_specialisation,
+    find_defaults,
+)
 
 CLUSTER, FORMULA, PAIR, RANGE = "cluster", "default formula", "default pair", "range"
 
@@ -82,76 +81,35 @@ SECTIONS = (
 )
 
 
-def analyze(
-    *,
-    which: StoredOptions,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="A stored run of an untrained network.",
-            autocompletion=runs,
-            show_default="one like RUN, made if need be",
-        ),
-    ] = None,
-    each: Annotated[
-        bool,
-        typer.Option("--each", metavar="", help="Judge every range.", rich_help_panel=OUTPUT),
-    ] = False,
-    units: UnitOptions,
-    passes: PassOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    dry: DryRunOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Tell what training made of the units, against an untrained network.
-
-    An untrained network's most common formulas, as many as a fifth of its units,
-    are what a unit gets by default. A range with such a formula is unspecialised;
-    one whose formula begins with the left part of a common one, a default pair,
-    is weakly specialised. Formulas count as one when they are equivalent. The
-    untrained run, of the same data, layer, ranges and search, is made and kept.
-
-    [bold]Examples[/bold]
-
-      ccx analyze
-      ccx analyze resnet18-places365 --against resnet18-none --format csv
-    """
-    from ccx_cli.cli.inputs.reruns import plan_like, untrained_inputs
-    from ccx_cli.cli.places import roots_of
-    from ccx_cli.cli.units import chosen_of_run
-    from ccx_cli.runs.inputs import open_inputs
-    from ccx_cli.runs.run import find_run
-    from ccx_cli.runs.stored import formula_of, names_of, read_run
-    from ccx_cli.study.specialisation import count_specialisation, find_defaults
-
+def analyze(options: AnalyzeOptions) -> None:
+    """Tell what training made of the units, against an untrained network."""
     with (
-        reporting(talk) as progress,
-        writing_to(out, PLAN_COLUMNS if dry.dry_run else (), no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(
+            options.out, PLAN_COLUMNS if options.dry.dry_run else (), no_color=options.talk.no_color
+        ) as writer,
     ):
-        roots = roots_of(places)
-        last = _last_trained(roots.results) if which.run_name is None else None
-        directory = last or find_run(roots.results, which.run_name)
+        roots = roots_of(options.places)
+        last = _last_trained(roots.results) if options.which.run_name is None else None
+        directory = last or find_run(roots.results, options.which.run_name)
         stored = read_run(directory)
-        chosen = chosen_of_run(units, run.seed, stored.units, stored.name)
-        if against is not None:
-            untrained = read_run(find_run(roots.results, against))
+        chosen = chosen_of_run(options.units, options.run.seed, stored.units, stored.name)
+        if options.against is not None:
+            untrained = read_run(find_run(roots.results, options.against))
         else:
-            if (stored.about.pretrained, stored.about.seed) == ("none", run.seed):
+            if (stored.about.pretrained, stored.about.seed) == ("none", options.run.seed):
                 raise UsageError(
                     f"The run {stored.name} is itself of an untrained network: name another one "
                     "with --against, or another --seed."
                 )
             opened = open_inputs(directory, roots)
-            inputs = untrained_inputs(opened, places, run, passes, progress)
-            if dry.dry_run:
+            inputs = untrained_inputs(opened, options.places, options.run, options.passes, progress)
+            if options.dry.dry_run:
                 write_plan(writer, plan_like(stored, inputs), progress)
                 return
             untrained = _explained(stored, inputs, progress)
         check_against(stored, untrained, progress)
-        if dry.dry_run:
+        if options.dry.dry_run:
             there = len(untrained.units)
             place = roots.results / untrained.name
             write_plan(writer, [Step("untrained run", place, "units", there, there)], progress)
@@ -167,7 +125,7 @@ def analyze(
         )
         records = [counts_record(each_cluster) for each_cluster in counts]
         records += default_records(defaults, found, names_of(untrained.records))
-        if each:
+        if options.each:
             records += [
                 {
                     "kind": RANGE,
@@ -244,11 +202,6 @@ def default_records(
     defaults: Defaults, trained: list[Formula | None], names: dict[int, str]
 ) -> list[Record]:
     """Return the rows of the default formulas and pairs, and how many trained ranges have them."""
-    from collections import Counter
-
-    from ccx_cli.formulas.algebra import canonical_key
-    from ccx_cli.formulas.formula import left_of, to_json, to_text
-
     explained = [formula for formula in trained if formula is not None]
     whole = Counter(canonical_key(formula) for formula in explained)
     left = Counter(
@@ -272,8 +225,6 @@ def default_records(
 
 def _last_trained(results: Path) -> Run | None:
     """Find the trained run last worked on: the untrained ones are made after theirs."""
-    from ccx_cli.runs.run import stored_runs
-
     for run in stored_runs(results):
         if run.about.pretrained != "none":
             return run
@@ -282,10 +233,6 @@ def _last_trained(results: Path) -> Run | None:
 
 def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredRun:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
-    from ccx_cli.cli.inputs.reruns import job_like
-    from ccx_cli.cli.inputs.sessions import session_of
-    from ccx_cli.runs.stored import read_run
-
     job = job_like(stored, inputs, progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")
     everything = range(job.activations.units)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
+from ccx_cli.cli.commands.explain import ClusterOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
-from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
 from ccx_cli.cli.options import (
-    DataOptions,
-    OutputOptions,
-    PlaceOptions,
-    RangeOptions,
-    RunOptions,
-    TalkOptions,
     UnitOptions,
 )
 from ccx_cli.cli.output import LAYER, Column, Record, writing_to
-from ccx_cli.cli.presets import PresetOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from ccx_cli.probe.activations import Activations
-    from ccx_cli.probe.ranges import RangeMethod
-    from ccx_cli.progress import Progress
-    from ccx_cli.runs.preparing import Inputs, Plan
-    from ccx_cli.store.steps import Step
+from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.range_cache import RangeCache, ranges_cache, ranges_step
+from ccx_cli.probe.ranges import RangeMethod
+from ccx_cli.progress import Progress
+from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
+from ccx_cli.store.steps import Step
 
 COLUMNS = (
     Column("unit", "unit", right=True),
@@ -38,58 +30,38 @@ COLUMNS = (
 )
 
 
-def cluster(
-    *,
-    data: DataOptions,
-    network: NetworkOptions,
-    units: UnitOptions,
-    preset: PresetOptions,
-    ranges: RangeOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    dry: DryRunOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Find the ranges of activation of each unit.
-
-    Beside each range stand how many of the unit's activations lie strictly
-    inside it, and what share of all of them that is. Of several layers, each
-    named by a --layer of its own, the network runs once for all.
-
-    [bold]Examples[/bold]
-
-      ccx cluster --model demo --subset demo --units 0-4
-      ccx cluster --model resnet18 --num-clusters 1 --quantile 0.005 --format csv
-    """
-    from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
-    from ccx_cli.cli.units import check_units, choose_units
-    from ccx_cli.runs.preparing import prepare_layers
-
-    check_units(units)
-    method = range_method(ranges)
-    if dry.dry_run:
+def cluster(options: ClusterOptions) -> None:
+    """Find the ranges of activation of each unit."""
+    check_units(options.units)
+    method = range_method(options.ranges)
+    if options.dry.dry_run:
         with (
-            reporting(talk) as progress,
-            writing_to(out, PLAN_COLUMNS, no_color=talk.no_color) as writer,
+            reporting(options.talk) as progress,
+            writing_to(options.out, PLAN_COLUMNS, no_color=options.talk.no_color) as writer,
         ):
-            plan = plan_inputs(places, data, network, run, index=False)
+            plan = plan_inputs(
+                options.places, options.data, options.network, options.run, index=False
+            )
             write_plan(
-                writer, [*plan.steps, *_plan_ranges(plan, method, units, run.seed)], progress
+                writer,
+                [*plan.steps, *_plan_ranges(plan, method, options.units, options.run.seed)],
+                progress,
             )
         return
     with (
-        reporting(talk) as progress,
+        reporting(options.talk) as progress,
         writing_to(
-            out,
-            (LAYER, *COLUMNS) if network.has_several_layers else COLUMNS,
-            no_color=talk.no_color,
+            options.out,
+            (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS,
+            no_color=options.talk.no_color,
         ) as writer,
     ):
-        everything = gather_layers(places, data, network, run, progress)
+        everything = gather_layers(
+            options.places, options.data, options.network, options.run, progress
+        )
         layers = prepare_layers(everything, progress)
         chosen = [
-            choose_units(units, run.seed, activations.units, inputs.choice.layer)
+            choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
             for inputs, activations in zip(everything, layers, strict=True)
         ]
         records: list[Record] = []
@@ -112,10 +84,6 @@ def cluster(
 
 def _plan_ranges(plan: Plan, method: RangeMethod, wanted: UnitOptions, seed: int) -> list[Step]:
     """Say for each layer which units have no ranges yet."""
-    from ccx_cli.cli.units import choose_units
-    from ccx_cli.probe.range_cache import ranges_cache, ranges_step
-    from ccx_cli.store.steps import Step
-
     steps = []
     for inputs, count in plan.layers:
         cache = ranges_cache(inputs.activations_cache, method)
@@ -135,8 +103,6 @@ def _ranges(
     progress: Progress,
 ) -> Iterator[Record]:
     """Yield a layer's ranges, unit by unit; they are kept, however far they are asked for."""
-    from ccx_cli.probe.range_cache import RangeCache
-
     known = RangeCache(activations, method, progress)
     try:
         with progress.task("Ranges", len(units), unit="units") as task:

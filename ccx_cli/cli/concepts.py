@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
-
-import typer
-
-from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli import concept_listing
+from ccx_cli.cli.commands.data import ConceptsOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import DATA, RUNNING, OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, writing_to
-
-_SHOW = "What to show"
-
-
-class Order(StrEnum):
-    """By what concepts are ordered."""
-
-    IMAGES = "images"
-    COVERAGE = "coverage"
-    NAME = "name"
-    NUMBER = "number"
+from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.errors import UsageError
 
 
 def _number(title: str, key: str, *, spare: bool = False, decimals: int = 4) -> Column:
@@ -68,151 +54,62 @@ def _together_columns(name: str) -> tuple[Column, ...]:
     )
 
 
-def concepts(
-    *,
-    search: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="WORD",
-            help="Only concepts with a word in their name or synonyms.",
-            autocompletion=completing_stored.concepts,
-        ),
-    ] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only concepts of this category; repeatable.",
-            rich_help_panel=_SHOW,
-            autocompletion=completing_stored.categories,
-        ),
-    ] = None,
-    together_with: Annotated[
-        str | None,
-        typer.Option(
-            "--with",
-            metavar="CONCEPT",
-            help="The concepts that share images and pixels with this one.",
-            rich_help_panel=_SHOW,
-            autocompletion=completing_stored.concepts,
-        ),
-    ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CONCEPT",
-            help="The images that contain this one.",
-            rich_help_panel=_SHOW,
-            autocompletion=completing_stored.concepts,
-        ),
-    ] = None,
-    implications: Annotated[
-        bool,
-        typer.Option(
-            "--implications",
-            metavar="",
-            help="The concepts whose every pixel is another's.",
-            rich_help_panel=_SHOW,
-        ),
-    ] = False,
-    min_share: Annotated[
-        float,
-        typer.Option(
-            min=0.01, max=1, help="Minimum share of an implication.", rich_help_panel=_SHOW
-        ),
-    ] = 1.0,
-    min_images: Annotated[
-        int,
-        typer.Option(min=1, help="Minimum number of images of a concept.", rich_help_panel=_SHOW),
-    ] = 1,
-    sort: Annotated[
-        Order, typer.Option(help="Order of the list of concepts.", rich_help_panel=_SHOW)
-    ] = Order.IMAGES,
-    top: Annotated[
-        int, typer.Option(min=0, help="Maximum number of rows (0: all).", rich_help_panel=_SHOW)
-    ] = 0,
-    subset: Annotated[
-        str,
-        typer.Option(
-            help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
-            rich_help_panel=DATA,
-            autocompletion=completing_stored.subsets,
-        ),
-    ] = "ade20k",
-    side: Annotated[
-        int, typer.Option(min=1, help="The dataset broden1_SIDE.", rich_help_panel=DATA)
-    ] = 224,
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
-    ] = 0,
-    out: OutputOptions,
-    talk: TalkOptions,
-    places: PlaceOptions,
-) -> None:
-    """Browse the concepts of a dataset.
-
-    For each: the images that have it, its share of all pixels (coverage) and of
-    the pixels of the images that have it. No network is needed; the concept
-    index is made where it is missing.
-
-    [bold]Examples[/bold]
-
-      ccx concepts --subset demo
-      ccx concepts wheel --subset demo
-      ccx concepts --subset demo --with car --category part
-      ccx concepts --subset demo --implications --min-images 10
-      ccx concepts --subset demo --images wheel -f jsonl
-    """
-    from ccx_cli.cli import concept_listing
-    from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.errors import UsageError
-
+def concepts(options: ConceptsOptions) -> None:
+    """Browse the concepts of a dataset."""
     asked = [
         f"--{name}"
         for name, given in (
-            ("with", together_with),
-            ("images", images),
-            ("implications", implications),
+            ("with", options.together_with),
+            ("images", options.images),
+            ("implications", options.implications),
         )
         if given
     ]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} are mutually exclusive.")
-    if search and asked:
+    if options.search and asked:
         raise UsageError(
-            f"WORD ({' '.join(search)}) and {asked[0]} are mutually exclusive: WORD searches the "
-            "list of concepts."
+            f"WORD ({' '.join(options.search)}) and {asked[0]} are mutually exclusive: WORD "
+            "searches the list of concepts."
         )
     columns: tuple[Column, ...] = LISTED
-    if images:
+    if options.images:
         columns = SHOWN
-    elif together_with:
-        columns = _together_columns(together_with)
-    elif implications:
+    elif options.together_with:
+        columns = _together_columns(options.together_with)
+    elif options.implications:
         columns = IMPLIED
     with (
-        reporting(talk) as progress,
-        writing_to(out, columns, no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, columns, no_color=options.talk.no_color) as writer,
     ):
         opened = concept_listing.open_concepts(
-            roots_of(places), subset, side, workers or available_cores(), progress
+            roots_of(options.places),
+            options.subset,
+            options.side,
+            options.workers or available_cores(),
+            progress,
         )
-        concept_listing.check_categories(opened, category or ())
-        if images:
-            records = concept_listing.list_images(opened, images)
-        elif together_with:
+        concept_listing.check_categories(opened, options.category or ())
+        if options.images:
+            records = concept_listing.list_images(opened, options.images)
+        elif options.together_with:
             records = concept_listing.list_together(
-                opened, together_with, category or (), min_images
+                opened, options.together_with, options.category or (), options.min_images
             )
-        elif implications:
+        elif options.implications:
             records = concept_listing.list_implications(
-                opened, category or (), min_share, min_images
+                opened, options.category or (), options.min_share, options.min_images
             )
         else:
             records = concept_listing.list_concepts(
-                opened, search or (), category or (), min_images, sort
+                opened,
+                options.search or (),
+                options.category or (),
+                options.min_images,
+                options.sort,
             )
-        shown = records[: top or None]
+        shown = records[: options.top or None]
         for record in shown:
             writer.line(record)
         writer.rest(shown)

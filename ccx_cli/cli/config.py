@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
+from ccx_cli.cli.commands.look import ConfigOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import OUTPUT, OutputOptions, PlaceOptions, TalkOptions
-from ccx_cli.cli.output import Column, Record, print_text, writing_to
+from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.settings.listing import (
+    all_settings,
+    command_settings,
+    files_and_places,
+    unknown_variables,
+)
 
 FILE, DIRECTORY, SETTING = "file", "directory", "setting"
 
@@ -60,76 +62,16 @@ SECTIONS = (
 )
 
 
-def _show_path(wanted: bool) -> None:
-    if wanted:
-        from ccx_cli.config import user_file
-
-        print_text(str(user_file()))
-        raise typer.Exit
-
-
-def config(
-    *,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="COMMAND",
-            help="A command; after --, options to see it with.",
-            show_default="all commands",
-        ),
-    ] = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--all", metavar="", help="Of all commands, the defaults too.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    path: Annotated[
-        bool,
-        typer.Option(
-            "--path",
-            # The files are not read for it: one of them may be what has to be mended.
-            is_eager=True,
-            callback=_show_path,
-            metavar="",
-            help="Only where the user's file is, or would be.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False,
-    out: OutputOptions,
-    talk: TalkOptions,
-    places: PlaceOptions,
-) -> None:
-    """Show what the options are set to, and by what.
-
-    An option is what its flag says, else its variable, such as CCX_NUM_CLUSTERS,
-    else the project's ccx.toml in the working directory, else the user's
-    config.toml. A key in a file is an option's name without dashes in front,
-    for all commands that have it; in a table that is called explain or
-    cache.build, for that command only. A preset stands right behind what is
-    spelled out where it is named. Without a command, what is not set anywhere
-    is left out.
-
-    [bold]Examples[/bold]
-
-      ccx config
-      ccx config explain --format json
-      ccx config explain -- --preset cce --length 2
-      $EDITOR "$(ccx config --path)"
-    """
-    from ccx_cli.cli.settings.listing import (
-        all_settings,
-        command_settings,
-        files_and_places,
-        unknown_variables,
-    )
-
+def config(options: ConfigOptions) -> None:
+    """Show what the options are set to, and by what."""
     with (
-        reporting(talk) as progress,
-        writing_to(out, (), no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, (), no_color=options.talk.no_color) as writer,
     ):
-        settings = command_settings(words) if words else all_settings(everything)
-        records = [*files_and_places(places), *settings]
+        settings = (
+            command_settings(options.words) if options.words else all_settings(options.everything)
+        )
+        records = [*files_and_places(options.places), *settings]
         write_sections(writer, SECTIONS, records)
         for sentence in unknown_variables():
             progress.note(sentence)

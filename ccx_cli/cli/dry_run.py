@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Annotated
 
-import typer
-
-from ccx_cli.cli.options import RUNNING
 from ccx_cli.cli.output import Column, Record, Writer
 from ccx_cli.progress import Progress
 from ccx_cli.store.steps import Step
-
-
-@dataclass(frozen=True, slots=True)
-class DryRunOptions:
-    """Whether only to show the plan."""
-
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Show what would be made, how large and where; write nothing.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = False
 
 
 def _record(step: Step) -> Record:

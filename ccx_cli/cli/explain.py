@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
 
-import typer
-
-from ccx_cli.cli.completing import values as completing
+from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.commands.explain import ExplainOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
-from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
+from ccx_cli.cli.inputs.sessions import session_of
 from ccx_cli.cli.options import (
-    DataOptions,
-    OutputOptions,
-    PlaceOptions,
-    RangeOptions,
-    RunOptions,
-    TalkOptions,
     UnitOptions,
 )
 from ccx_cli.cli.output import LAYER, Column, Record, writing_to
-from ccx_cli.cli.presets import PresetOptions
-from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search, strategy_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ccx_cli.probe.ranges import Range, RangeMethod
-    from ccx_cli.records.explanation import ExplanationRecord
-    from ccx_cli.runs.preparing import Plan
-    from ccx_cli.store.steps import Step
+from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
+from ccx_cli.cli.searching import check_search, strategy_of
+from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.concepts.index import is_whole, load_index
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.ranges import Range, RangeMethod
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.runs.preparing import (
+    Plan,
+    name_run,
+    plan_units,
+    prepare_concepts,
+    prepare_job,
+    prepare_layers,
+    split_images,
+)
+from ccx_cli.store.steps import Step
 
 SHOWN_OTHERS = 5
 
@@ -73,86 +74,49 @@ COLUMNS = (
 SPLIT_COLUMNS = (*COLUMNS, Column("IoU held out", "held_out_iou", right=True))
 
 
-def explain(
-    *,
-    data: DataOptions,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Search only the images marked so, train or val, and score on the others too.",
-            rich_help_panel="Data set",
-            autocompletion=completing.one_of("train", "val"),
-        ),
-    ] = None,
-    network: NetworkOptions,
-    units: UnitOptions,
-    preset: PresetOptions,
-    ranges: RangeOptions,
-    by_hand: Annotated[
-        str | None,
-        typer.Option(
-            "--ranges",
-            help="Ranges by hand instead, such as 0:1.5,1.5:inf.",
-            rich_help_panel="Ranges",
-        ),
-    ] = None,
-    search: SearchOptions,
-    vocabulary: VocabularyOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    dry: DryRunOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Find the formula of concepts that covers best where each unit fires.
-
-    What is missing on the way (concept index, activations, ranges) is made and
-    kept. Every finished unit is stored: the same command, interrupted or with
-    more units, goes on from there. Of several layers, each named by a --layer
-    of its own or all by all-blocks, the network runs once for all, and each
-    is a run of its own.
-
-    [bold]Examples[/bold]
-
-      ccx explain --model demo --subset demo --units 0-4
-      ccx explain --model resnet18 --random-units 10 --num-clusters 1
-      ccx explain --model resnet18 --layer layer3 --layer layer4 --units 0-9
-      ccx explain --model demo --subset demo --format jsonl | jq .formula
-    """
-    from ccx_cli.cli.called import run_as_typed
-    from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
-    from ccx_cli.cli.inputs.sessions import session_of
-    from ccx_cli.cli.units import check_units, choose_units
-    from ccx_cli.runs.preparing import prepare_concepts, prepare_job, prepare_layers
-
-    check_search(search)
-    check_units(units)
-    method = range_method(ranges)
-    fixed = parse_ranges(by_hand) if by_hand is not None else None
-    if dry.dry_run:
+def explain(options: ExplainOptions) -> None:
+    """Find the formula of concepts that covers best where each unit fires."""
+    check_search(options.search)
+    check_units(options.units)
+    method = range_method(options.ranges)
+    fixed = parse_ranges(options.by_hand) if options.by_hand is not None else None
+    if options.dry.dry_run:
         with (
-            reporting(talk) as progress,
-            writing_to(out, PLAN_COLUMNS, no_color=talk.no_color) as writer,
+            reporting(options.talk) as progress,
+            writing_to(options.out, PLAN_COLUMNS, no_color=options.talk.no_color) as writer,
         ):
-            plan = plan_inputs(places, data, network, run)
-            steps = _plan_runs(plan, method, fixed, search, vocabulary, units, run.seed, split)
+            plan = plan_inputs(options.places, options.data, options.network, options.run)
+            steps = _plan_runs(
+                plan,
+                method,
+                fixed,
+                options.search,
+                options.vocabulary,
+                options.units,
+                options.run.seed,
+                options.split,
+            )
             write_plan(writer, [*plan.steps, *steps], progress)
         return
     with (
-        reporting(talk) as progress,
+        reporting(options.talk) as progress,
         writing_to(
-            out, _columns(split, network.has_several_layers), no_color=talk.no_color
+            options.out,
+            _columns(options.split, options.network.has_several_layers),
+            no_color=options.talk.no_color,
         ) as writer,
     ):
-        everything = gather_layers(places, data, network, run, progress)
+        everything = gather_layers(
+            options.places, options.data, options.network, options.run, progress
+        )
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         chosen = [
-            choose_units(units, run.seed, activations.units, inputs.choice.layer)
+            choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
             for inputs, activations in zip(
                 everything, prepare_layers(everything, progress), strict=True
             )
         ]
-        concepts = prepare_concepts(everything[0], split, progress)
+        concepts = prepare_concepts(everything[0], options.split, progress)
         records: list[ExplanationRecord] = []
         runs = []
         for inputs, some in zip(everything, chosen, strict=True):
@@ -160,10 +124,10 @@ def explain(
                 inputs,
                 method,
                 fixed,
-                lambda index: strategy_of(search, vocabulary, index),
+                lambda index: strategy_of(options.search, options.vocabulary, index),
                 progress,
-                ties=search.ties,
-                split=split,
+                ties=options.search.ties,
+                split=options.split,
                 concepts=concepts,
             )
             for explained in job.explain(some, inputs.workers, session_of(inputs), progress):
@@ -199,11 +163,6 @@ def _plan_runs(
     split: str | None,
 ) -> list[Step]:
     """Say for each layer which run it continues, and which units that lacks."""
-    from ccx_cli.cli.units import choose_units
-    from ccx_cli.concepts.index import is_whole, load_index
-    from ccx_cli.runs.preparing import name_run, plan_units, split_images
-    from ccx_cli.store.steps import Step
-
     if not plan.layers:
         return [Step("explanations", None, "units", None, None)]
     first = plan.layers[0][0]
@@ -240,9 +199,6 @@ def parse_ranges(text: str) -> tuple[Range, ...]:
     UsageError
         If the text is something else.
     """
-    from ccx_cli.errors import UsageError
-    from ccx_cli.probe.ranges import Range
-
     found = []
     for part in text.split(","):
         try:

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import Any
 
 from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.commands.study import ImportanceOptions, Per
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import DryRunOptions, write_plan
-from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions, UnitOptions
+from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.stored import ClassOptions, PassOptions, StoredOptions, open_stored
+from ccx_cli.cli.stored import open_stored
+from ccx_cli.probe.networks.class_names import class_names as names_of
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.store.steps import Step
-
-if TYPE_CHECKING:
-    from ccx_cli.runs.inputs import RunInputs
-    from ccx_cli.study.importance import ClusterImportance, UnitImportance
-
-
-class Per(StrEnum):
-    """What is set to zero at a time."""
-
-    CLUSTER = "cluster"
-    UNIT = "unit"
 
 
 def _classes(record: Record) -> str:
@@ -54,58 +42,34 @@ PER_UNIT = (
 )
 
 
-def importance(
-    *,
-    stored: StoredOptions,
-    per: Annotated[
-        Per, typer.Option(help="Zero all units' ranges of one number, or one unit's range.")
-    ] = Per.CLUSTER,
-    classes: ClassOptions,
-    units: UnitOptions,
-    passes: PassOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    dry: DryRunOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Set activations in a range to zero and see what the network answers.
-
-    Per cluster: the ranges of that number, 0 the lowest, of all selected units
-    at once, and beside it as many activations drawn at random. Per unit: one
-    range at a time, over the images in which the unit fires in it; the classes
-    are those whose probability drops most.
-
-    [bold]Examples[/bold]
-
-      ccx importance
-      ccx importance demo-demo --per unit --units 0-4 --format csv
-    """
-    from ccx_cli.probe.networks.class_names import class_names as names_of
-
-    columns: Sequence[Column] = PER_CLUSTER if per is Per.CLUSTER else PER_UNIT
-    if dry.dry_run:
+def importance(options: ImportanceOptions) -> None:
+    """Set activations in a range to zero and see what the network answers."""
+    columns: Sequence[Column] = PER_CLUSTER if options.per is Per.CLUSTER else PER_UNIT
+    if options.dry.dry_run:
         columns = PLAN_COLUMNS
     with (
-        reporting(talk) as progress,
-        writing_to(out, columns, no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, columns, no_color=options.talk.no_color) as writer,
     ):
-        opened, chosen, workers = open_stored(stored, units, run, places)
-        if dry.dry_run:
+        opened, chosen, workers = open_stored(
+            options.stored, options.units, options.run, options.places
+        )
+        if options.dry.dry_run:
             opened.network("importance")
-            steps = [opened.step(chosen), _plan_passes(opened, chosen, per)]
+            steps = [opened.step(chosen), _plan_passes(opened, chosen, options.per)]
             write_plan(writer, steps, progress)
             return
-        names = names_of(opened.network("importance"), classes.class_names)
+        names = names_of(opened.network("importance"), options.classes.class_names)
+        # It imports torch, which takes seconds and which a dry run does without.
         from ccx_cli.study.importance import importance_of_run
 
         found = importance_of_run(
             opened,
             chosen,
-            per_unit=per is Per.UNIT,
-            seed=run.seed,
-            device=passes.device,
-            batch_size=passes.batch_size,
+            per_unit=options.per is Per.UNIT,
+            seed=options.run.seed,
+            device=options.passes.device,
+            batch_size=options.passes.batch_size,
             workers=workers,
             progress=progress,
         )
@@ -135,14 +99,12 @@ def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
 
 
 def _record(
-    each: ClusterImportance | UnitImportance,
+    each: Any,
     opened: RunInputs,
     names: tuple[str, ...] | None,
 ) -> Record:
-    from ccx_cli.study.importance import UnitImportance
-
     record = asdict(each)
-    if isinstance(each, UnitImportance):
+    if "unit" in record:
         explained = opened.units[each.unit][each.cluster]
         record |= {
             "range": explained["range"],

@@ -5,36 +5,33 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from ccx_cli.cli.commands.importing import ImportOptions
 from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.options import (
-    DATA,
-    OUTPUT,
-    RUNNING,
     FormOptions,
     OutputOptions,
     PlaceOptions,
     TalkOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.concepts.importing.folders import VOID, LabelFolder, read_label_folders
+from ccx_cli.concepts.importing.names_file import read_names
 from ccx_cli.concepts.importing.settings import (
-    Fit,
     ImportSettings,
     check_category,
     check_subset,
     subset_of,
 )
+from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.concepts.importing.summary import ImportSummary
+from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
 from ccx_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from ccx_cli.concepts.importing.sources import Source
-    from ccx_cli.concepts.importing.summary import ImportSummary
-    from ccx_cli.progress import Progress
+from ccx_cli.progress import Progress
 
 COLUMNS = (
     Column("category", "category", style="bold"),
@@ -43,76 +40,6 @@ COLUMNS = (
     Column("coverage", "coverage", right=True),
     Column("commonest", "commonest", show=lambda record: ", ".join(record["commonest"])),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """How a dataset is made, whatever it is made from."""
-
-    subset: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of the dataset, for --subset of other commands.",
-            rich_help_panel=DATA,
-            show_default="the folder's name",
-        ),
-    ] = None
-    side: Annotated[
-        str,
-        typer.Option(
-            metavar="SIDE",
-            help="Height and width of the photographs, such as 32, or 96x160 for height x width: "
-            "what the network takes.",
-            rich_help_panel=DATA,
-        ),
-    ] = "224"
-    fit: Annotated[
-        Fit,
-        typer.Option(
-            help="Take the middle of the photograph, or stretch the whole, to get that shape.",
-            rich_help_panel=DATA,
-        ),
-    ] = Fit.CROP
-    colors: Annotated[
-        bool,
-        typer.Option(
-            "--colors",
-            metavar="",
-            help="Add the eleven basic color names for every pixel.",
-            rich_help_panel=DATA,
-        ),
-    ] = False
-    val_share: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the photographs to mark val instead of train, at random.",
-            rich_help_panel=DATA,
-            show_default="as the source says",
-        ),
-    ] = None
-    seed: Annotated[int, typer.Option(help="Seed of that choice.", rich_help_panel=RUNNING)] = 0
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
-    ] = 0
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Read the annotations and say what would be written.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = False
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            metavar="",
-            help="Overwrite an earlier import, and the output file.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False
 
 
 def import_source(
@@ -124,10 +51,6 @@ def import_source(
     places: PlaceOptions,
 ) -> None:
     """Read a source, write the dataset, say what it is; ``folder`` names it by default."""
-    from ccx_cli.cli.network_options import parse_size
-    from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
-
     subset = check_subset(options.subset if options.subset is not None else subset_of(folder))
     settings = ImportSettings(
         subset,
@@ -258,9 +181,6 @@ def read_folders(
     UsageError
         If a category has no names file.
     """
-    from ccx_cli.concepts.importing.folders import VOID, LabelFolder, read_label_folders
-    from ccx_cli.concepts.importing.names_file import read_names
-
     read: dict[Path, dict[int, str]] = {}
     labelled = []
     for category, folder in folders:

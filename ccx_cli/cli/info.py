@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
+from ccx_cli.cli.commands.look import InfoOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import OUTPUT, Format, OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.options import (
+    Format,
+    OutputOptions,
+    StoredOptions,
+)
 from ccx_cli.cli.output import Column, Record, Writer, cell, write_document, writing_to
 from ccx_cli.cli.sections import Section, write_sections
-from ccx_cli.cli.stored import StoredOptions
 from ccx_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from ccx_cli.store.paths import Roots
+from ccx_cli.runs.methods import methods_latex, methods_text, run_references
+from ccx_cli.runs.provenance import describe_run, list_run
+from ccx_cli.runs.run import find_run, stored_runs
+from ccx_cli.runs.viewed import view_run
+from ccx_cli.store.paths import Roots, resolve_roots
 
 RUN, SESSION, CACHE, STUDY = "run", "session", "cache", "study"
 _SIZES = {"input_size", "mask_size"}
@@ -80,70 +84,37 @@ SECTIONS = (
 )
 
 
-def info(
-    *,
-    stored: StoredOptions,
-    everything: Annotated[bool, typer.Option("--all", metavar="", help="List all runs.")] = False,
-    methods: Annotated[
-        bool,
-        typer.Option(
-            "--methods",
-            metavar="",
-            help="Write the paragraph of a paper instead, with its references.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False,
-    latex: Annotated[
-        bool,
-        typer.Option(
-            "--latex", metavar="", help="The paragraph for LaTeX.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    bibtex: Annotated[
-        bool,
-        typer.Option(
-            "--bibtex", metavar="", help="The references for BibTeX.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    out: OutputOptions,
-    talk: TalkOptions,
-    places: PlaceOptions,
-) -> None:
-    """Tell what a stored run is and how it was made.
-
-    Network, data set, ranges, search, units, sessions, digests, and whether
-    what it was made from is still there (by names and sizes; ccx cache verify
-    reads the files). What is damaged is shown as far as it goes.
-
-    [bold]Examples[/bold]
-
-      ccx info
-      ccx info --all
-      ccx info demo-demo --methods
-      ccx info demo-demo --bibtex -o references.bib
-    """
-    from ccx_cli.store.paths import resolve_roots
-
+def info(options: InfoOptions) -> None:
+    """Tell what a stored run is and how it was made."""
     roots = resolve_roots(
-        places.data_dir,
-        datasets=places.root_datasets,
-        models=places.root_models,
-        segmentations=places.root_segmentations,
-        activations=places.root_activations,
-        results=places.root_results,
+        options.places.data_dir,
+        datasets=options.places.root_datasets,
+        models=options.places.root_models,
+        segmentations=options.places.root_segmentations,
+        activations=options.places.root_activations,
+        results=options.places.root_results,
     )
     documents = [
-        name for name, given in (("--methods", methods or latex), ("--bibtex", bibtex)) if given
+        name
+        for name, given in (
+            ("--methods", options.methods or options.latex),
+            ("--bibtex", options.bibtex),
+        )
+        if given
     ]
-    _check(stored, everything, documents, out.format)
+    _check(options.stored, options.everything, documents, options.out.format)
     if documents:
-        _write_document(stored, roots, latex=latex, bibtex=bibtex, out=out)
+        _write_document(
+            options.stored, roots, latex=options.latex, bibtex=options.bibtex, out=options.out
+        )
         return
     with (
-        reporting(talk) as progress,
-        writing_to(out, LISTED if everything else (), no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(
+            options.out, LISTED if options.everything else (), no_color=options.talk.no_color
+        ) as writer,
     ):
-        if everything:
+        if options.everything:
             records = _all_runs(roots)
             for record in records:
                 writer.line(record)
@@ -151,7 +122,7 @@ def info(
             if not records:
                 progress.note(f"There are no runs in {roots.results}: `ccx explain` makes them.")
             return
-        record = _one_run(stored, roots)
+        record = _one_run(options.stored, roots)
         _write(writer, record)
         for note in record["notes"]:
             progress.note(note)
@@ -170,9 +141,6 @@ def _check(stored: StoredOptions, everything: bool, documents: list[str], form: 
 def _write_document(
     stored: StoredOptions, roots: Roots, *, latex: bool, bibtex: bool, out: OutputOptions
 ) -> None:
-    from ccx_cli.runs.methods import methods_latex, methods_text, run_references
-    from ccx_cli.runs.run import find_run
-    from ccx_cli.runs.viewed import view_run
 
     run = view_run(find_run(roots.results, stored.run_name), roots)
     if bibtex:
@@ -183,17 +151,11 @@ def _write_document(
 
 
 def _all_runs(roots: Roots) -> list[Record]:
-    from ccx_cli.runs.provenance import list_run
-    from ccx_cli.runs.run import stored_runs
-    from ccx_cli.runs.viewed import view_run
 
     return [list_run(view_run(run, roots)) for run in stored_runs(roots.results)]
 
 
 def _one_run(stored: StoredOptions, roots: Roots) -> Record:
-    from ccx_cli.runs.provenance import describe_run
-    from ccx_cli.runs.run import find_run
-    from ccx_cli.runs.viewed import view_run
 
     return describe_run(view_run(find_run(roots.results, stored.run_name), roots), roots)
 

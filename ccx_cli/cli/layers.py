@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from ccx_cli.cli.commands.explain import LayersOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.network_options import ALL_BLOCKS, NetworkOptions
-from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions
+from ccx_cli.cli.inputs.gathering import default_or_none, network_of
+from ccx_cli.cli.network_options import ALL_BLOCKS
 from ccx_cli.cli.output import Column, Record, writing_to
-
-if TYPE_CHECKING:
-    from ccx_cli.probe.networks.layers import Layer
+from ccx_cli.cli.places import roots_of
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.networks.layers import Layer, list_layers
+from ccx_cli.probe.networks.own_networks import is_own
+from ccx_cli.probe.networks.torchvision_models import DEMO
 
 
 def _product(key: str) -> Column:
@@ -36,37 +38,9 @@ COLUMNS = (
 )
 
 
-def layers(
-    *,
-    network: NetworkOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """List the layers of a network that can be explained.
-
-    A blank image is run through the network. The kind says how a layer's
-    output becomes one map for each unit: maps are maps already; tokens are
-    laid on their grid, class and register tokens dropped; a vector is one
-    pixel for each unit. With --layer, what is inside that layer.
-
-    --layer all-blocks lists the network's main blocks: the children of one
-    module that give maps of more than one pixel and hold weights inside, of
-    the outermost that has at least three, else of the first that has two; in
-    a plain chain of layers, those after which the size of the maps changes.
-
-    [bold]Examples[/bold]
-
-      ccx layers --model resnet18
-      ccx layers --model nets.py:make --format csv
-    """
-    from ccx_cli.cli.inputs.gathering import default_or_none, network_of
-    from ccx_cli.cli.places import roots_of
-    from ccx_cli.errors import UsageError
-    from ccx_cli.probe.networks.layers import list_layers
-    from ccx_cli.probe.networks.own_networks import is_own
-    from ccx_cli.probe.networks.torchvision_models import DEMO
+def layers(options: LayersOptions) -> None:
+    """List the layers of a network that can be explained."""
+    network = options.network
 
     if network.activations is not None or network.activations_axes is not None:
         raise UsageError(
@@ -74,14 +48,14 @@ def layers(
             "--activations out."
         )
     with (
-        reporting(talk) as progress,
-        writing_to(out, COLUMNS, no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer,
     ):
         default = default_or_none(network.model)
         unnamed = not (network.pretrained or network.weights or network.model == DEMO)
         if unnamed and not is_own(network.model):
             network = replace(network, pretrained="none")  # Weights do not change the shapes.
-        choice = network_of(roots_of(places), network, run, layer="")
+        choice = network_of(roots_of(options.places), network, options.run, layer="")
         found = list_layers(choice, network.device)
         asked = network.distinct_layers
         for within in asked:

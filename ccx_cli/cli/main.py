@@ -5,110 +5,18 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from functools import lru_cache
-from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from ccx_cli.cli import (
-    analyze,
-    cache,
-    cluster,
-    compare,
-    completion,
-    concepts,
-    config,
-    demo,
-    explain,
-    fetch,
-    import_,
-    importance,
-    info,
-    layers,
-    metrics,
-    render,
-    rerun,
-    roles,
-    schema,
-    score,
-    summary,
-    tui,
-)
 from ccx_cli.cli.called import remember
 from ccx_cli.cli.completing.shells import ANSWER, answer, nothing
 from ccx_cli.cli.diagnostics import say, say_error
-from ccx_cli.cli.option_groups import with_groups
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.output import ReaderLeftError, print_text
-from ccx_cli.cli.settings.group import HELP_NAMES, ConfigOption, SettledGroup
+from ccx_cli.cli.program import program
 from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins
 from ccx_cli.errors import CcxError, ExitCode
-from ccx_cli.version import __version__
-
-app = typer.Typer(
-    name="ccx",
-    cls=SettledGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": HELP_NAMES},
-    pretty_exceptions_enable=False,
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        print_text(f"ccx {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def ccx(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, metavar="", help="Show the version."
-        ),
-    ] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Tell what the neurons of an image classifier respond to.
-
-    For every unit of a layer and every range of its activation, ccx finds
-    the formula of labelled concepts that covers best the pixels where the
-    unit fires.
-
-    [bold]Examples[/bold]
-
-      ccx demo
-      ccx explain --model resnet18 --subset ade20k --random-units 10
-      ccx explain --help
-    """
-
-
-app.command(rich_help_panel="Data")(with_groups(demo.demo))
-app.command(rich_help_panel="Data")(with_groups(fetch.fetch))
-app.add_typer(import_.app, rich_help_panel="Data")
-app.command(rich_help_panel="Data")(with_groups(concepts.concepts))
-app.add_typer(cache.app, rich_help_panel="Data")
-app.command(rich_help_panel="Explain")(with_groups(layers.layers))
-app.command(rich_help_panel="Explain")(with_groups(cluster.cluster))
-app.command(rich_help_panel="Explain")(with_groups(explain.explain))
-app.command(rich_help_panel="Explain")(with_groups(score.score))
-app.command(rich_help_panel="Explain")(with_groups(rerun.rerun))
-app.command(rich_help_panel="Study")(with_groups(metrics.metrics))
-app.command(rich_help_panel="Study")(with_groups(importance.importance))
-app.command(rich_help_panel="Study")(with_groups(analyze.analyze))
-app.command(rich_help_panel="Study")(with_groups(summary.summary))
-app.command(rich_help_panel="Study")(with_groups(roles.roles))
-app.add_typer(compare.app, rich_help_panel="Study")
-app.command(rich_help_panel="Look")(with_groups(tui.tui))
-app.command(rich_help_panel="Look")(with_groups(render.render))
-app.command(rich_help_panel="Look")(with_groups(info.info))
-app.command(rich_help_panel="Look")(with_groups(schema.schema))
-app.command(rich_help_panel="Look")(with_groups(config.config))
-app.command(rich_help_panel="Look")(with_groups(completion.completion))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     remember(given)
     forget()
     try:
-        code = _program()(given, prog_name="ccx", standalone_mode=False)
+        code = program()(given, prog_name="ccx", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except ReaderLeftError:
@@ -180,16 +88,10 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
     return _failed(sentence, code, arguments)
 
 
-@lru_cache
-def _program() -> Any:
-    """Return the command that all others are under; making it takes a while."""
-    return typer.main.get_command(app)
-
-
 def _complete(arguments: list[str]) -> ExitCode:
     """Answer a shell; where anything fails nothing is offered, and nothing said amid the line."""
     try:
-        text = answer(_program(), arguments)
+        text = answer(program(), arguments)
     except Exception:
         text = nothing()
     print_text(text)

@@ -268,6 +268,29 @@ class NetworkOptions:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class PassOptions:
+    """How images go through the network."""
+
+    device: Device = "cpu"
+    batch_size: BatchSize = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOptions:
+    """What classes are called."""
+
+    class_names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of the classes, one a line.",
+            show_default="known for the demo and ImageNet",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None
+
+
 _SHARED = {"layers", "input_size", "activations", "activations_axes", "device"}
 OF_A_NETWORK = tuple(
     f"--{field.name.replace('_', '-')}"

@@ -223,3 +223,59 @@ class TalkOptions:
             "--debug", metavar="", help="Show the traceback of an error.", rich_help_panel=OUTPUT
         ),
     ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunOptions:
+    """Whether only to show the plan."""
+
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            metavar="",
+            help="Show what would be made, how large and where; write nothing.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOptions:
+    """Which run."""
+
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="A stored run, by name, the beginning of it, or directory.",
+            show_default="the last one",
+            autocompletion=completing_stored.runs,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipedOptions(StoredOptions):
+    """Which run, or which records of it."""
+
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN|-",
+            help="A stored run, by name, the beginning of it, or directory; - for explanations "
+            "from stdin, as `ccx explain -f jsonl` writes them.",
+            show_default="the last one",
+            autocompletion=completing_stored.runs,
+        ),
+    ] = None
+    run_of_records: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="With -, the run that the explanations are from.",
+            show_default="the last one that holds them",
+            autocompletion=completing_stored.runs,
+        ),
+    ] = None

@@ -13,11 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
-import typer
 from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from ccx_cli.cli.metavars import usage
+from ccx_cli.cli.program import program
 from ccx_cli.cli.settings.values import is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text
 
@@ -29,9 +29,7 @@ _TYPES = {bool: "", int: "whole number", float: "number", str: "text", Path: "pa
 
 def pages() -> dict[str, str]:
     """Return the text of every page by its file's name, that of the index among them."""
-    from ccx_cli.cli.main import app
-
-    root: Any = typer.main.get_command(app)
+    root: Any = program()
     found = {}
     panels: dict[str, list[str]] = {}
     for path, command in _commands(root, ()):

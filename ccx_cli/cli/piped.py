@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from ccx_cli.cli.completing.stored import runs
-from ccx_cli.cli.options import PlaceOptions, RunOptions, UnitOptions
-from ccx_cli.cli.stored import StoredOptions, open_stored
+from ccx_cli.cli.options import PipedOptions, PlaceOptions, RunOptions, UnitOptions
+from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from ccx_cli.progress import Progress
-    from ccx_cli.runs.inputs import RunInputs
-    from ccx_cli.store.lines import Record
+from ccx_cli.progress import Progress
+from ccx_cli.runs.inputs import RunInputs, open_inputs
+from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
+from ccx_cli.runs.run import find_run, stored_runs
+from ccx_cli.store.lines import Record
 
 STDIN = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class PipedOptions(StoredOptions):
-    """Which run, or which records of it."""
-
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN|-",
-            help="A stored run, by name, the beginning of it, or directory; - for explanations "
-            "from stdin, as `ccx explain -f jsonl` writes them.",
-            show_default="the last one",
-            autocompletion=runs,
-        ),
-    ] = None
-    run_of_records: Annotated[
-        str | None,
-        typer.Option(
-            "--run",
-            metavar="RUN",
-            help="With -, the run that the explanations are from.",
-            show_default="the last one that holds them",
-            autocompletion=runs,
-        ),
-    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +66,6 @@ def open_asked(
         return Asked(opened, chosen, workers, {unit: opened.units[unit] for unit in chosen})
     if units.units is not None or units.random_units:
         raise UsageError("--units and --random-units choose from a whole run: leave them out.")
-    from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.runs.inputs import open_inputs
-    from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
-    from ccx_cli.runs.run import find_run, stored_runs
 
     if sys.stdin.isatty():
         raise UsageError("- reads explanations from a pipe, and stdin is a terminal.")

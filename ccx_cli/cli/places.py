@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.store.paths import Roots, resolve_roots
-
-if TYPE_CHECKING:
-    from ccx_cli.cli.options import PlaceOptions
 
 
 def roots_of(places: PlaceOptions) -> Roots:

@@ -7,17 +7,17 @@ import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Record
+from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from ccx_cli.progress import Progress
-    from ccx_cli.render.report.unit_part import Choice
-    from ccx_cli.runs.run import Run
-    from ccx_cli.runs.viewed import ViewedRun
+from ccx_cli.progress import Progress
+from ccx_cli.render.report.unit_part import Choice
+from ccx_cli.render.report.writing import check_report_path, write_report
+from ccx_cli.runs.run import Run
+from ccx_cli.runs.viewed import ViewedRun, view_run
+from ccx_cli.study.unit_images import Show
 
 REPORT = "report.html"
 
@@ -30,8 +30,6 @@ def check_alone(out: Path, force: bool, others: Mapping[str, bool]) -> None:
     UsageError
         If one of them is given.
     """
-    from ccx_cli.render.report.writing import check_report_path
-
     for option, is_given in others.items():
         if is_given:
             raise UsageError(f"{option} says nothing of a report: leave it out, or --html.")
@@ -42,15 +40,16 @@ def make_page(
     run: ViewedRun,
     out: Path,
     units: Sequence[int],
-    choice: Choice,
     *,
+    shows: Sequence[Show] = tuple(Show),
+    top_k: int = 5,
+    seed: int = 0,
     force: bool,
     workers: int,
     progress: Progress,
 ) -> Record:
     """Write the report and return the row that lists it."""
-    from ccx_cli.render.report.writing import write_report
-
+    choice = Choice(shows, top_k, seed)
     written = write_report(
         run, out, units=units, choice=choice, workers=workers, progress=progress, force=force
     )
@@ -69,15 +68,9 @@ def make_page(
 
 def show_report(stored: Run, places: PlaceOptions, workers: int, progress: Progress) -> None:
     """Write a run's report beside its lines and open it; without a display, say where it is."""
-    from ccx_cli.cli.places import roots_of
-    from ccx_cli.render.report.unit_part import Choice
-    from ccx_cli.runs.viewed import view_run
-
     run = view_run(stored, roots_of(places))
     out = stored.directory / REPORT
-    made = make_page(
-        run, out, list(run.units), Choice(), force=True, workers=workers, progress=progress
-    )
+    made = make_page(run, out, list(run.units), force=True, workers=workers, progress=progress)
     page = Path(made["path"]).absolute().as_uri()
     if not (_has_display() and webbrowser.open(page)):
         progress.note(f"No browser could be opened here: {page}")

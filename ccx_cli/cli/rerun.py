@@ -6,29 +6,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
 
-import typer
 from msgspec import UNSET
 
-from ccx_cli.cli.completing.stored import run_units
+from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.commands.explain import RerunOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
-from ccx_cli.cli.network_options import Device
-from ccx_cli.cli.options import NETWORK, RUNNING, OutputOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.inputs.reruns import (
+    batch_size_of,
+    changes_since,
+    check_same,
+    inputs_of,
+    job_again,
+    refuse_changes,
+)
+from ccx_cli.cli.inputs.sessions import session_of
+from ccx_cli.cli.network_options import PassOptions
+from ccx_cli.cli.options import (
+    UnitOptions,
+)
 from ccx_cli.cli.output import Column, Record, Writer, writing_to
+from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.sections import Section, write_sections
-from ccx_cli.cli.stored import PassOptions, StoredOptions
+from ccx_cli.cli.units import chosen_of_run, parse_units
 from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
-
-if TYPE_CHECKING:
-    from ccx_cli.progress import Progress
-    from ccx_cli.records.explanation import ExplanationRecord
-    from ccx_cli.runs.job import ExplainJob
-    from ccx_cli.runs.preparing import Inputs
-    from ccx_cli.runs.stored import StoredRun
-    from ccx_cli.store.paths import Roots
+from ccx_cli.runs.job import ExplainJob
+from ccx_cli.runs.preparing import Inputs
+from ccx_cli.runs.run import Run, find_run
+from ccx_cli.runs.stored import StoredRun, read_run
+from ccx_cli.store.paths import Roots
 
 CHECK, DIFFERENCE = "check", "difference"
 SECTIONS = (
@@ -59,107 +70,47 @@ SECTIONS = (
 )
 
 
-def rerun(
-    *,
-    stored: StoredOptions,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", metavar="", help="Find its lines again, elsewhere, and compare them."
-        ),
-    ] = False,
-    without_caches: Annotated[
-        bool,
-        typer.Option(
-            "--without-caches",
-            metavar="",
-            help="With --check, also make the concept index, activations and ranges again.",
-        ),
-    ] = False,
-    changed: Annotated[
-        bool,
-        typer.Option(
-            "--changed",
-            metavar="",
-            help="Go on where an input changed since; what is found is another run then.",
-        ),
-    ] = False,
-    units: Annotated[
-        str | None,
-        typer.Option(
-            help="Only these units, such as 1,5,10-20.",
-            show_default="those the run asked for",
-            autocompletion=run_units,
-        ),
-    ] = None,
-    device: Device = "cpu",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Images per forward pass.",
-            show_default="that of the run",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Processes or threads; 0 for one a core.", rich_help_panel=RUNNING
-        ),
-    ] = 0,
-    out: OutputOptions,
-    talk: TalkOptions,
-    places: PlaceOptions,
-) -> None:
-    """Run a stored run again, exactly as its header describes it.
-
-    Units that are finished are not done twice: a run that was cut off is
-    completed. In another --data-dir it is made anew, under the same name. With
-    --check its lines are found again in a temporary place (TMPDIR) and
-    compared; exits with 1 if one differs, with 4 if an input changed.
-
-    [bold]Examples[/bold]
-
-      ccx rerun
-      ccx rerun demo-demo --check --units 0-3
-      ccx rerun old/results/NAME --data-dir new
-    """
-    from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of, refuse_changes
-    from ccx_cli.cli.places import available_cores, roots_of
-    from ccx_cli.runs.run import find_run
-    from ccx_cli.runs.stored import read_run
-
-    if without_caches and not check:
+def rerun(options: RerunOptions) -> None:
+    """Run a stored run again, exactly as its header describes it."""
+    if options.without_caches and not options.check:
         raise UsageError("--without-caches goes with --check: add that, or leave it out.")
     with (
-        reporting(talk) as progress,
-        writing_to(out, () if check else EXPLAINED, no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(
+            options.out, () if options.check else EXPLAINED, no_color=options.talk.no_color
+        ) as writer,
     ):
-        roots = roots_of(places)
-        run = find_run(roots.results, stored.run_name)
+        roots = roots_of(options.places)
+        run = find_run(roots.results, options.stored.run_name)
         before = read_run(run)
-        passes = PassOptions(device, batch_size or batch_size_of(run.header))
-        inputs = inputs_of(run, roots, places, passes, workers or available_cores(), progress)
+        passes = PassOptions(options.device, options.batch_size or batch_size_of(run.header))
+        inputs = inputs_of(
+            run, roots, options.places, passes, options.workers or available_cores(), progress
+        )
         changes = changes_since(before, inputs)
-        if not changed:
+        if not options.changed:
             refuse_changes(changes)
         for sentence in changes:
             progress.note(sentence)
         if before.identity.search.time_limit not in (None, UNSET):
             progress.note("It was searched with --time-limit, so lines may differ.")
-        if check:
-            with _elsewhere(roots, without_caches) as temporary:
-                _check(before, replace(inputs, roots=temporary), changes, units, writer, progress)
+        if options.check:
+            with _elsewhere(roots, options.without_caches) as temporary:
+                _check(
+                    before,
+                    replace(inputs, roots=temporary),
+                    changes,
+                    options.units,
+                    writer,
+                    progress,
+                )
         else:
-            _again(before, run.directory, inputs, changes, units, roots, writer, progress)
+            _again(before, run.directory, inputs, changes, options.units, roots, writer, progress)
 
 
 @contextmanager
 def _elsewhere(roots: Roots, without_caches: bool) -> Iterator[Roots]:
     """Yield roots with results, and caches if so asked, in a temporary place."""
-    from tempfile import TemporaryDirectory
-
     with TemporaryDirectory(prefix="ccx-check-") as name:
         place = Path(name)
         there = replace(roots, results=place / "results")
@@ -182,9 +133,6 @@ def _again(
     writer: Writer,
     progress: Progress,
 ) -> None:
-    from ccx_cli.cli.called import run_as_typed
-    from ccx_cli.cli.inputs.sessions import session_of
-    from ccx_cli.runs.run import Run
 
     job = _prepared(before, inputs, changes, progress)
     available = job.activations.units
@@ -223,9 +171,6 @@ def _check(
     writer: Writer,
     progress: Progress,
 ) -> None:
-    from ccx_cli.cli.inputs.sessions import session_of
-    from ccx_cli.cli.options import UnitOptions
-    from ccx_cli.cli.units import chosen_of_run
 
     chosen = chosen_of_run(UnitOptions(units), 0, before.units, before.name)
     job = _prepared(before, inputs, changes, progress)
@@ -279,7 +224,6 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
 def _prepared(
     before: StoredRun, inputs: Inputs, changes: list[str], progress: Progress
 ) -> ExplainJob:
-    from ccx_cli.cli.inputs.reruns import check_same, job_again
 
     job = job_again(before, inputs, progress)
     if not changes:
@@ -288,6 +232,5 @@ def _prepared(
 
 
 def _parsed(units: str, available: int, job: ExplainJob) -> list[int]:
-    from ccx_cli.cli.units import parse_units
 
     return parse_units(units, available, job.explainer.layer)

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+import numpy as np
+from numpy.typing import NDArray
 
-from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.commands.explain import ScoreOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.inputs.gathering import gather, range_method
 from ccx_cli.cli.options import (
-    DataOptions,
-    OutputOptions,
-    PlaceOptions,
-    RangeOptions,
-    RunOptions,
-    TalkOptions,
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.presets import PresetOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ccx_cli.concepts.index import ConceptIndex
-    from ccx_cli.formulas.parse import Vocabulary
-    from ccx_cli.progress import Progress
-    from ccx_cli.search.scoring import FormulaOnData
+from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import UsageError
+from ccx_cli.formulas.algebra import equivalent, simplify
+from ccx_cli.formulas.formula import length_of, to_text
+from ccx_cli.formulas.parse import Vocabulary, parse_formula
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.progress import Progress
+from ccx_cli.runs.preparing import prepare_activations, prepare_index
+from ccx_cli.search.chains import sets_in
+from ccx_cli.search.counts import RangeCounts, count_data
+from ccx_cli.search.explanation import ConceptNames
+from ccx_cli.search.optimum import OptimumSettings, find_optimum
+from ccx_cli.search.scoring import FormulaOnData, score_units
 
 _RANGE = (
     Column("unit", "unit", right=True),
@@ -51,76 +48,29 @@ BESIDE = (
 )
 
 
-def score(
-    *,
-    formulas: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FORMULA",
-            help='Such as "(water OR river) AND NOT blue"; names with commas or parentheses in '
-            "double quotes.",
-            autocompletion=completing_stored.formula,
-        ),
-    ],
-    unit: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="One unit, with its best formulas beside.",
-            metavar="UNIT",
-            autocompletion=completing_stored.one_unit,
-        ),
-    ] = None,
-    top: Annotated[int, typer.Option(min=0, help="So many of the best ranges; 0 for all.")] = 20,
-    data: DataOptions,
-    network: NetworkOptions,
-    units: UnitOptions,
-    preset: PresetOptions,
-    ranges: RangeOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Score formulas that you write.
-
-    With --unit on each range of one unit, beside the best formula there is;
-    otherwise on all units and ranges of the layer, best first: which unit
-    detects it best? Formulas that are equivalent, or that differ on no pixel of
-    this data set, are said to be.
-
-    [bold]Examples[/bold]
-
-      ccx score "wheel OR hub" --model demo --subset demo --unit 33
-      ccx score "sky AND NOT cloud" --model demo --subset demo --top 5
-    """
-    from ccx_cli.cli.inputs.gathering import gather, range_method
-    from ccx_cli.cli.units import check_units, choose_units
-    from ccx_cli.errors import UsageError
-    from ccx_cli.formulas.parse import Vocabulary, parse_formula
-    from ccx_cli.probe.range_cache import RangeCache
-    from ccx_cli.runs.preparing import prepare_activations, prepare_index
-    from ccx_cli.search.scoring import FormulaOnData, score_units
-
-    check_units(units)
-    if unit is not None and (units.units is not None or units.random_units):
+def score(options: ScoreOptions) -> None:
+    """Score formulas that you write."""
+    check_units(options.units)
+    if options.unit is not None and (options.units.units is not None or options.units.random_units):
         raise UsageError("--unit excludes --units and --random-units: give one of them.")
-    method = range_method(ranges)
+    method = range_method(options.ranges)
     with (
-        reporting(talk) as progress,
-        writing_to(out, RANKED if unit is None else BESIDE, no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(
+            options.out, RANKED if options.unit is None else BESIDE, no_color=options.talk.no_color
+        ) as writer,
     ):
-        inputs = gather(places, data, network, run, progress)
+        inputs = gather(options.places, options.data, options.network, options.run, progress)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
-        parsed = [parse_formula(text, vocabulary) for text in formulas]
+        parsed = [parse_formula(text, vocabulary) for text in options.formulas]
         activations = prepare_activations(inputs, progress)
-        wanted = UnitOptions(units=str(unit)) if unit is not None else units
-        if unit is not None and unit >= activations.units:
+        wanted = UnitOptions(units=str(options.unit)) if options.unit is not None else options.units
+        if options.unit is not None and options.unit >= activations.units:
             raise UsageError(
-                f"--unit {unit} goes past the end of {inputs.choice.layer}, which has the units 0 "
-                f"to {activations.units - 1}."
+                f"--unit {options.unit} goes past the end of {inputs.choice.layer}, which has the "
+                f"units 0 to {activations.units - 1}."
             )
-        chosen = choose_units(wanted, run.seed, activations.units, inputs.choice.layer)
+        chosen = choose_units(wanted, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
         known = RangeCache(activations, method, progress)
         on_data = [FormulaOnData.of(formula, index, vocabulary.name) for formula in parsed]
@@ -152,14 +102,14 @@ def score(
                             }
                             for cluster, each in enumerate(scores)
                         ]
-                    if unit is not None and found.hits is not None:
+                    if options.unit is not None and found.hits is not None:
                         _add_best(records, found.hits.per_set, on_data, index)
                     task.advance()
         finally:
             known.save()
-        if unit is None:
+        if options.unit is None:
             records.sort(key=lambda record: -float(record["iou"]))
-            records = records[: top or None]
+            records = records[: options.top or None]
         for record in records:
             writer.line(record)
         writer.rest(records)
@@ -172,11 +122,6 @@ def _add_best(
     index: ConceptIndex,
 ) -> None:
     """Put the best formula of each range beside what was written for it."""
-    from ccx_cli.search.chains import sets_in
-    from ccx_cli.search.counts import RangeCounts, count_data
-    from ccx_cli.search.explanation import ConceptNames
-    from ccx_cli.search.optimum import OptimumSettings, find_optimum
-
     counts = count_data(index)
     names = ConceptNames(index.concepts, index.name_of)
     for cluster, in_range in enumerate(hits):
@@ -194,9 +139,6 @@ def _tell_relations(
     formulas: Sequence[FormulaOnData], vocabulary: Vocabulary, progress: Progress
 ) -> None:
     """Say which formulas are shorter than written, equivalent, or the same on this data."""
-    from ccx_cli.formulas.algebra import equivalent, simplify
-    from ccx_cli.formulas.formula import length_of, to_text
-
     for each in formulas:
         shorter = simplify(each.formula)
         if length_of(shorter) < length_of(each.formula):

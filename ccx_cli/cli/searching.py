@@ -2,129 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict, fields
 
-import typer
+import numpy as np
+from numpy.typing import NDArray
 
-from ccx_cli.cli.completing import stored as completing_stored
-from ccx_cli.cli.completing import values as completing
+from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.formulas.formula import Operator
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.search.registry import Search, make_search
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ccx_cli.concepts.index import ConceptIndex
-    from ccx_cli.formulas.formula import Operator
-    from ccx_cli.search.space import SearchSpace
-    from ccx_cli.search.strategy import Strategy
-
-SEARCH = "Search"
-VOCABULARY = "Vocabulary"
+from ccx_cli.search.space import SearchSpace
+from ccx_cli.search.strategy import Strategy
 
 _PROOF = ("ties",)
 """Options of the output that need a search that proves its answer."""
 _EFFORT = frozenset({"beam_limit", "node_limit"})
 """Options that a search without them passes over: presets and settings give them to all."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How formulas are searched."""
-
-    search: Annotated[
-        Search,
-        typer.Option(
-            help=" ".join(f"{each}: {each.summary}." for each in Search),
-            rich_help_panel=SEARCH,
-        ),
-    ] = Search.OPTIMAL
-    length: Annotated[
-        int, typer.Option(help="Most concepts in a formula.", rich_help_panel=SEARCH)
-    ] = 3
-    beam_limit: Annotated[
-        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel=SEARCH)
-    ] = 5
-    length_penalty: Annotated[
-        float,
-        typer.Option(
-            help="Score is IoU times this for every concept after the first.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = 1.0
-    node_limit: Annotated[
-        int,
-        typer.Option(
-            help="Chains expanded at most beyond length 3, for each length.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = 1000
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            help="Seconds at most beyond length 3, for each range.", rich_help_panel=SEARCH
-        ),
-    ] = None
-    ties: Annotated[
-        bool,
-        typer.Option(
-            "--ties", help="List the formulas that score the same.", rich_help_panel=SEARCH
-        ),
-    ] = False
-    within: Annotated[
-        str | None,
-        typer.Option(
-            help="List the other formulas whose IoU is that near, such as 1%.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True)
-class VocabularyOptions:
-    """What formulas are made of."""
-
-    categories: Annotated[
-        str | None,
-        typer.Option(
-            help="Only concepts of these categories, such as object,part.",
-            rich_help_panel=VOCABULARY,
-            autocompletion=completing_stored.several_categories,
-        ),
-    ] = None
-    concepts: Annotated[
-        str | None,
-        typer.Option(
-            help="Only these concepts, by name.",
-            rich_help_panel=VOCABULARY,
-            autocompletion=completing_stored.several_concepts,
-        ),
-    ] = None
-    exclude: Annotated[
-        str | None,
-        typer.Option(
-            help="Not these concepts, by name.",
-            rich_help_panel=VOCABULARY,
-            autocompletion=completing_stored.several_concepts,
-        ),
-    ] = None
-    min_frequency: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Only concepts in so many images of the subset.", rich_help_panel=VOCABULARY
-        ),
-    ] = 0
-    operators: Annotated[
-        str,
-        typer.Option(
-            help="Operators to use: or,and,not.",
-            rich_help_panel=VOCABULARY,
-            autocompletion=completing.several_of("or", "and", "not"),
-        ),
-    ] = "or,and,not"
 
 
 def check_search(options: SearchOptions) -> None:
@@ -182,9 +79,6 @@ def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSp
     if options == VocabularyOptions():
         return None
     assert index is not None
-    import numpy as np
-
-    from ccx_cli.search.space import SearchSpace
 
     mask = np.ones(len(index.concepts), dtype=np.bool_)
     if options.categories is not None:
@@ -230,11 +124,6 @@ def _categories(text: str, index: ConceptIndex) -> set[str]:
 
 
 def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
-    import csv
-
-    import numpy as np
-
-    from ccx_cli.formulas.parse import Vocabulary
 
     vocabulary = Vocabulary(index.names)
     mask = np.zeros(len(index.concepts), dtype=np.bool_)
@@ -249,7 +138,6 @@ def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
 
 
 def _operators(text: str) -> tuple[Operator, ...]:
-    from ccx_cli.formulas.formula import Operator
 
     known = {"or": Operator.OR, "and": Operator.AND, "not": Operator.AND_NOT}
     words = [word.strip().lower() for word in text.split(",") if word.strip()]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
 
-import typer
-
+from ccx_cli.cli.commands.study import SummaryOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import OutputOptions, PlaceOptions, RunOptions, TalkOptions, UnitOptions
 from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.piped import PipedOptions, open_asked
+from ccx_cli.cli.piped import open_asked
 from ccx_cli.cli.sections import Section, write_sections
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ccx_cli.study.summary import CategorySummary, ConceptSummary, UnitSummary
+from ccx_cli.study.summary import (
+    CategorySummary,
+    ConceptSummary,
+    UnitSummary,
+    summarise_categories,
+    summarise_concepts,
+    summarise_units,
+)
 
 UNIT, CONCEPT, CATEGORY = "unit", "concept", "category"
 
@@ -71,40 +72,13 @@ SECTIONS = (
 )
 
 
-def summary(
-    *,
-    piped: PipedOptions,
-    threshold: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category."),
-    ] = 0.04,
-    units: UnitOptions,
-    out: OutputOptions,
-    talk: TalkOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Sum up a stored run: units, concepts, categories.
-
-    For every unit the ranges explained, the category of most concepts, and how
-    different its ranges' formulas are (polysemy: mean Jaccard distance of their
-    pixels, 0 for all the same, 1 for no pixel shared). For every concept the
-    units and ranges that ask for it. For every category the units whose best
-    formula is above an IoU, as in Network Dissection's histogram.
-
-    [bold]Examples[/bold]
-
-      ccx summary
-      ccx summary demo-demo --format jsonl | jq 'select(.kind == "concept")'
-      ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx summary -
-    """
-    from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
-
+def summary(options: SummaryOptions) -> None:
+    """Sum up a stored run: units, concepts, categories."""
     with (
-        reporting(talk) as progress,
-        writing_to(out, (), no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, (), no_color=options.talk.no_color) as writer,
     ):
-        asked = open_asked(piped, units, run, places, progress)
+        asked = open_asked(options.piped, options.units, options.run, options.places, progress)
         opened, stored = asked.opened, asked.records
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
@@ -119,11 +93,11 @@ def summary(
         ]
         categories = opened.dataset.categories
         records += [
-            category_record(one, threshold, len(found))
-            for one in summarise_categories(found, categories, category_of, threshold)
+            category_record(one, options.threshold, len(found))
+            for one in summarise_categories(found, categories, category_of, options.threshold)
         ]
         write_sections(writer, SECTIONS, records)
-        if piped.run_name is None:
+        if options.piped.run_name is None:
             progress.note(f"The last run: {opened.run.directory.name}.")
         dead = sum(one.ranges == 0 for one in found)
         if dead:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from ccx_cli.cli.render import Images
+from ccx_cli.cli.commands.look import Images
 from ccx_cli.study.unit_images import Show
 
 if TYPE_CHECKING:

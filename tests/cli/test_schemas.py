@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from ccx_cli.cli.schema import NAMES, schema_text
+from ccx_cli.cli.schema import SCHEMA_NAMES, schema_text
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, UNTRAINED, CommandLine
@@ -44,7 +44,7 @@ def check(name: str, lines: list[dict[str, Any]]) -> None:
         assert not faults, faults
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMA_NAMES)
 def test_a_schema_is_one_and_describes_every_key(name: str) -> None:
     schema = json.loads(schema_text(name))
     Draft202012Validator.check_schema(schema)
@@ -58,7 +58,7 @@ def test_a_schema_is_one_and_describes_every_key(name: str) -> None:
 
 def test_every_schema_can_be_printed() -> None:
     there = {path.stem for path in (ROOT / "ccx_cli" / "schemas").iterdir()}
-    assert there == set(NAMES)
+    assert there == set(SCHEMA_NAMES)
 
 
 def test_schema_prints_and_lists(unused: CommandLine) -> None:
@@ -69,7 +69,7 @@ def test_schema_prints_and_lists(unused: CommandLine) -> None:
     assert json.loads(unused.capsys.readouterr().out)["title"].startswith("ccx explain")
     assert main(["schema", "-f", "json"]) == 0
     listed = json.loads(unused.capsys.readouterr().out)
-    assert [each["schema"] for each in listed] == list(NAMES)
+    assert [each["schema"] for each in listed] == list(SCHEMA_NAMES)
     assert main(["schema", "explian"]) == 2
     assert "did you mean explain?" in unused.capsys.readouterr().err
 
@@ -210,9 +210,8 @@ SCHEMAS = {
 
 
 def test_every_command_that_writes_records_has_a_schema() -> None:
-    import typer
 
-    from ccx_cli.cli.main import app
+    from ccx_cli.cli.program import program
 
     def paths(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         for name, command in group.commands.items():
@@ -221,8 +220,8 @@ def test_every_command_that_writes_records_has_a_schema() -> None:
             else:
                 yield (*above, name)
 
-    for path in paths(typer.main.get_command(app)):
+    for path in paths(program()):
         if path[0] in WITHOUT_RECORDS:
             continue
         name = SCHEMAS.get(" ".join(path)) or ("import" if path[0] == "import" else "-".join(path))
-        assert name in NAMES, path
+        assert name in SCHEMA_NAMES, path

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
 
-from ccx_cli.cli.main import app, main
+from ccx_cli.cli.main import main
+from ccx_cli.cli.program import program
 
 if TYPE_CHECKING:
     from tests.cli.command_line import PROGRAM, CommandLine, environment
@@ -44,7 +44,7 @@ def leaves(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
             yield path, command
 
 
-COMMANDS = dict(leaves(typer.main.get_command(app)))
+COMMANDS = dict(leaves(program()))
 
 
 @pytest.mark.parametrize("path", sorted(COMMANDS))
@@ -202,7 +202,7 @@ SCORING = ["score", "ball", "--model", "demo", "--subset", "demo"]
         ("ccx_cli.cli.main", LISTING),
         ("typer", LISTING),
         ("rich.console", LISTING),
-        ("ccx_cli.cli.explain", LISTING),
+        ("ccx_cli.cli.cache", LISTING),
         pytest.param("torch", LAYERS, marks=pytest.mark.slow),
         pytest.param("torch.nn.functional", LAYERS, marks=pytest.mark.slow),
         pytest.param("torchvision", LAYERS, marks=pytest.mark.slow),

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.inputs.gathering import gather, range_method
 from ccx_cli.cli.options import (
-    NETWORK,
-    OUTPUT,
-    RANGES,
-    DataOptions,
-    OutputOptions,
-    PlaceOptions,
-    RangeOptions,
-    RunOptions,
-    TalkOptions,
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.progress import Progress
+from ccx_cli.published.shapes import Shapes, build_shapes, load_shapes, shapes_cache
+from ccx_cli.published.trials import (
+    COMPARED,
+    Summary,
+    Trial,
+    UnitRanges,
+    compare_searches,
+    needs_shapes,
+    searches_of,
+    summarise,
+)
+from ccx_cli.published.trials_plot import plot_trials
+from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
+from ccx_cli.search.beam import BeamSettings
+from ccx_cli.search.counts import count_data
+from ccx_cli.search.explanation import ConceptNames
 
-if TYPE_CHECKING:
-    from ccx_cli.concepts.index import ConceptIndex
-    from ccx_cli.probe.activations import Activations
-    from ccx_cli.probe.range_cache import RangeCache
-    from ccx_cli.progress import Progress
-    from ccx_cli.published.shapes import Shapes
-    from ccx_cli.published.trials import Summary, Trial, UnitRanges
-    from ccx_cli.runs.preparing import Inputs
-    from ccx_cli.search.explanation import ConceptNames
-
-HEURISTIC_UNITS = 100
 PLOT_FORMS = (".png", ".svg", ".pdf")
 
 
@@ -68,117 +65,24 @@ EACH_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnUnitOptions:
-    """Which units, drawn at random by default."""
-
-    units: Annotated[
-        str | None,
-        typer.Option(
-            help="Units by number instead, such as 1,5,10-20.",
-            rich_help_panel=NETWORK,
-            autocompletion=completing_stored.run_units,
-        ),
-    ] = None
-    random_units: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="So many units drawn at random; 0 for all.",
-            rich_help_panel=NETWORK,
-            show_default=f"{HEURISTIC_UNITS}, or all if there are fewer",
-        ),
-    ] = None
-
-    def among(self, available: int, default: int) -> UnitOptions:
-        """Resolve the default number of units for a layer of so many."""
-        if self.units is None and self.random_units is None:
-            return UnitOptions(None, min(default, available))
-        return UnitOptions(self.units, self.random_units or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class TopRangeOptions(RangeOptions):
-    """Which ranges, the top one by default."""
-
-    num_clusters: Annotated[
-        int,
-        typer.Option(
-            help="Ranges per unit: 1 for the top quantile, more for k-means clusters.",
-            rich_help_panel=RANGES,
-        ),
-    ] = 1
-
-
-def heuristics(
-    *,
-    heuristic: Annotated[
-        str,
-        typer.Option(help="Searches to compare.", rich_help_panel="Search"),
-    ] = "mmesh,cfh,areas,none,beam,optimal",
-    length: Annotated[
-        int, typer.Option(help="Most concepts in a formula.", rich_help_panel="Search")
-    ] = 3,
-    beam_limit: Annotated[
-        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel="Search")
-    ] = 5,
-    data: DataOptions,
-    network: NetworkOptions,
-    units: DrawnUnitOptions,
-    ranges: TopRangeOptions,
-    each: Annotated[
-        bool,
-        typer.Option(
-            "--each", metavar="", help="Every search of every range.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            help="Draw the comparison to a .png, .svg or .pdf file.", rich_help_panel=OUTPUT
-        ),
-    ] = None,
-    out: OutputOptions,
-    talk: TalkOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Compare the published search heuristics: formulas visited, and time.
-
-    mmesh, cfh and areas order the candidates of a beam by estimates and stop
-    early; none visits them all. beam is the same search as ccx runs it, which
-    needs no estimates, and optimal proves its formula. Visited are formulas
-    of two and more concepts whose exact IoU was asked for; for optimal,
-    triples counted. Times are those of ccx, once hits and shapes are known.
-
-    [bold]Examples[/bold]
-
-      ccx compare heuristics --model demo --subset demo
-      ccx compare heuristics --heuristic mmesh,none --plot searches.png
-    """
-    from ccx_cli.cli.inputs.gathering import gather, range_method
-    from ccx_cli.cli.units import check_units, choose_units
-    from ccx_cli.probe.range_cache import RangeCache
-    from ccx_cli.published.trials import compare_searches, needs_shapes, searches_of, summarise
-    from ccx_cli.runs.preparing import prepare_activations, prepare_index
-    from ccx_cli.search.beam import BeamSettings
-    from ccx_cli.search.counts import count_data
-    from ccx_cli.search.explanation import ConceptNames
-
-    names = parse_searches(heuristic)
-    settings = BeamSettings(length, beam_limit)
-    check_units(UnitOptions(units.units, units.random_units or 0))
-    method = range_method(ranges)
-    if plot is not None:
-        check_plot(plot, out.force)
+def heuristics(options: CompareHeuristicsOptions) -> None:
+    """Compare the published search heuristics: formulas visited, and time."""
+    names = parse_searches(options.heuristic)
+    settings = BeamSettings(options.length, options.beam_limit)
+    check_units(UnitOptions(options.units.units, options.units.random_units or 0))
+    method = range_method(options.ranges)
+    if options.plot is not None:
+        check_plot(options.plot, options.out.force)
     with (
-        reporting(talk) as progress,
-        writing_to(out, EACH_COLUMNS if each else COLUMNS, no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(
+            options.out, EACH_COLUMNS if options.each else COLUMNS, no_color=options.talk.no_color
+        ) as writer,
     ):
-        inputs = gather(places, data, network, run, progress)
+        inputs = gather(options.places, options.data, options.network, options.run, progress)
         activations = prepare_activations(inputs, progress)
-        drawn = units.among(activations.units, HEURISTIC_UNITS)
-        chosen = choose_units(drawn, run.seed, activations.units, inputs.choice.layer)
+        drawn = options.units.among(activations.units, HEURISTIC_UNITS)
+        chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
         shapes = prepare_shapes(inputs, index, progress) if needs_shapes(names) else None
         searches = searches_of(names, settings, index, count_data(index), shapes)
@@ -192,14 +96,14 @@ def heuristics(
                     _in_turn(chosen, activations, known), index, searches, device=inputs.device
                 ):
                     trials += found
-                    if each:
+                    if options.each:
                         records += [trial_record(trial, shown) for trial in found]
                         for record in records[len(records) - len(found) :]:
                             writer.line(record)
                     task.advance()
         finally:
             known.save()
-        if not each:
+        if not options.each:
             records = [summary_record(summary) for summary in summarise(trials)]
             for record in records:
                 writer.line(record)
@@ -207,12 +111,12 @@ def heuristics(
         silent = len(chosen) - len({trial.unit for trial in trials})
         if silent:
             progress.note(f"{silent:,} of {len(chosen):,} units have no pixel in range.")
-        if plot is not None and trials:
-            from ccx_cli.published.trials_plot import plot_trials
-
+        if options.plot is not None and trials:
             title = f"{inputs.choice.describe()}: {len(trials) // len(names):,} ranges"
-            plot_trials(trials, f"{title}, length {length}, beam {beam_limit}", plot)
-            progress.note(f"Drawn: {plot}")
+            plot_trials(
+                trials, f"{title}, length {options.length}, beam {options.beam_limit}", options.plot
+            )
+            progress.note(f"Drawn: {options.plot}")
 
 
 def parse_searches(text: str) -> list[str]:
@@ -223,8 +127,6 @@ def parse_searches(text: str) -> list[str]:
     UsageError
         If one is not known, or there is none.
     """
-    from ccx_cli.published.trials import COMPARED
-
     names = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
     for name in names:
         if name not in COMPARED:
@@ -251,8 +153,6 @@ def check_plot(path: Path, force: bool) -> None:
 
 def prepare_shapes(inputs: Inputs, index: ConceptIndex, progress: Progress) -> Shapes:
     """Measure what the cache of shapes lacks, and load it."""
-    from ccx_cli.published.shapes import build_shapes, load_shapes, shapes_cache
-
     cache = shapes_cache(inputs.index_cache)
     build_shapes(index, cache, workers=inputs.workers, progress=progress)
     return load_shapes(index, cache)

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from ccx_cli.cli.completing.stored import runs as stored_runs
+from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import OutputOptions, PlaceOptions, TalkOptions
 from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.places import roots_of
+from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
-
-if TYPE_CHECKING:
-    from ccx_cli.progress import Progress
-    from ccx_cli.runs.stored import StoredRun
-    from ccx_cli.study.run_comparison import RangePair
-
+from ccx_cli.runs.run import find_run
+from ccx_cli.runs.stored import StoredRun, read_run
+from ccx_cli.study.run_comparison import RangePair, compare_runs, tally
 
 MOST_SPANS = 5
-
-
-class Per(StrEnum):
-    """What has a row of its own."""
-
-    UNIT = "unit"
-    CLUSTER = "cluster"
-    RANGE = "range"
-    RUN = "run"
 
 
 def _or_all(key: str) -> Callable[[Record], str]:
@@ -69,52 +54,20 @@ COLUMNS = {
 }
 
 
-def runs(
-    *,
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="A stored run, by name, beginning or directory.",
-            autocompletion=stored_runs,
-        ),
-    ],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=stored_runs)],
-    per: Annotated[
-        Per, typer.Option(help="Sum up by unit or cluster, only over the run, or list ranges.")
-    ] = Per.UNIT,
-    out: OutputOptions,
-    talk: TalkOptions,
-    places: PlaceOptions,
-) -> None:
-    """Compare the explanations of two stored runs, range by range.
-
-    Ranges are matched by unit and cluster. Formulas are equal when they are
-    logically equivalent; better and worse is the IoU in B against that in A.
-    A range without a formula in one run counts as only in the other.
-
-    [bold]Examples[/bold]
-
-      ccx compare runs demo-demo demo-none
-      ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
-    """
-    from ccx_cli.cli.places import roots_of
-    from ccx_cli.runs.run import find_run
-    from ccx_cli.runs.stored import read_run
-    from ccx_cli.study.run_comparison import compare_runs
-
+def runs(options: CompareRunsOptions) -> None:
+    """Compare the explanations of two stored runs, range by range."""
     with (
-        reporting(talk) as progress,
-        writing_to(out, COLUMNS[per], no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, COLUMNS[options.per], no_color=options.talk.no_color) as writer,
     ):
-        results = roots_of(places).results
-        left, right = (read_run(find_run(results, name)) for name in (a, b))
+        results = roots_of(options.places).results
+        left, right = (read_run(find_run(results, name)) for name in (options.a, options.b))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)
-        if per is Per.RANGE:
+        if options.per is Per.RANGE:
             records = [pair_record(pair) for pair in pairs]
         else:
-            records = tally_records(pairs, per)
+            records = tally_records(pairs, options.per)
         for record in records:
             writer.line(record)
         writer.rest(records)
@@ -139,7 +92,6 @@ def pair_record(pair: RangePair) -> Record:
 
 def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
     """Return a row for every unit or cluster, and one for all, whose number is None."""
-    from ccx_cli.study.run_comparison import tally
 
     def unit(pair: RangePair) -> int:
         return pair.unit

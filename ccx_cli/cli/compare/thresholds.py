@@ -3,50 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from ccx_cli.cli.compare.heuristics import DrawnUnitOptions, check_plot
+from ccx_cli.cli.commands.compare import THRESHOLD_UNITS, CompareThresholdsOptions
+from ccx_cli.cli.compare.heuristics import check_plot
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.inputs.gathering import gather
 from ccx_cli.cli.options import (
-    NETWORK,
-    OUTPUT,
-    DataOptions,
-    OutputOptions,
-    PlaceOptions,
-    RunOptions,
-    TalkOptions,
     UnitOptions,
 )
 from ccx_cli.cli.output import Column, Record, cell, writing_to
-from ccx_cli.cli.searching import SearchOptions, VocabularyOptions, check_search, strategy_of
+from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
+from ccx_cli.runs.preparing import prepare_activations, prepare_index
+from ccx_cli.search.counts import count_data
+from ccx_cli.study.thresholds import (
+    CategoryShares,
+    ThresholdExplanation,
+    explain_thresholds,
+    is_high,
+    share_categories,
+)
+from ccx_cli.study.thresholds_plot import plot_shares
 
-if TYPE_CHECKING:
-    from ccx_cli.study.thresholds import CategoryShares, ThresholdExplanation
-
-THRESHOLD_UNITS = 50
 SHARES, EXPLANATION = "threshold", "explanation"
-
-
-@dataclass(frozen=True, slots=True)
-class FewUnitOptions(DrawnUnitOptions):
-    """Which units, fewer drawn at random by default."""
-
-    random_units: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="So many units drawn at random; 0 for all.",
-            rich_help_panel=NETWORK,
-            show_default=f"{THRESHOLD_UNITS}, or all if there are fewer",
-        ),
-    ] = None
 
 
 def _quantile(record: Record) -> str:
@@ -71,62 +53,24 @@ EACH = Section(
 )
 
 
-def thresholds(
-    *,
-    data: DataOptions,
-    network: NetworkOptions,
-    units: FewUnitOptions,
-    search: SearchOptions,
-    vocabulary: VocabularyOptions,
-    each: Annotated[
-        bool,
-        typer.Option(
-            "--each", metavar="", help="Every unit's formula too.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw the shares to a .png, .svg or .pdf file.", rich_help_panel=OUTPUT),
-    ] = None,
-    out: OutputOptions,
-    talk: TalkOptions,
-    run: RunOptions,
-    places: PlaceOptions,
-) -> None:
-    """Compare what formulas are made of at eleven thresholds.
-
-    For quantiles 0.005 to 0.5 of a unit's non-zero activations, the range above
-    the threshold; for 0.8 to 0.995, what lies below it. Of all units' best
-    formulas, the share of each category among the concepts they ask for (those
-    under NOT are not counted).
-
-    [bold]Examples[/bold]
-
-      ccx compare thresholds --model demo --subset demo
-      ccx compare thresholds --model resnet18 --plot thresholds.pdf --format csv
-    """
-    from ccx_cli.cli.inputs.gathering import gather
-    from ccx_cli.cli.units import check_units, choose_units
-    from ccx_cli.runs.preparing import prepare_activations, prepare_index
-    from ccx_cli.search.counts import count_data
-    from ccx_cli.study.thresholds import explain_thresholds, share_categories
-
-    if search.ties or search.within is not None:
+def thresholds(options: CompareThresholdsOptions) -> None:
+    """Compare what formulas are made of at eleven thresholds."""
+    if options.search.ties or options.search.within is not None:
         raise UsageError("--ties and --within list other formulas: use them with `ccx explain`.")
-    check_search(search)
-    check_units(UnitOptions(units.units, units.random_units or 0))
-    if plot is not None:
-        check_plot(plot, out.force)
+    check_search(options.search)
+    check_units(UnitOptions(options.units.units, options.units.random_units or 0))
+    if options.plot is not None:
+        check_plot(options.plot, options.out.force)
     with (
-        reporting(talk) as progress,
-        writing_to(out, (), no_color=talk.no_color) as writer,
+        reporting(options.talk) as progress,
+        writing_to(options.out, (), no_color=options.talk.no_color) as writer,
     ):
-        inputs = gather(places, data, network, run, progress)
+        inputs = gather(options.places, options.data, options.network, options.run, progress)
         activations = prepare_activations(inputs, progress)
-        drawn = units.among(activations.units, THRESHOLD_UNITS)
-        chosen = choose_units(drawn, run.seed, activations.units, inputs.choice.layer)
+        drawn = options.units.among(activations.units, THRESHOLD_UNITS)
+        chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
-        strategy = strategy_of(search, vocabulary, index)
+        strategy = strategy_of(options.search, options.vocabulary, index)
         category_of = {label.number: label.category for label in index.labels}
         found: list[ThresholdExplanation] = []
         with progress.task("Thresholds", len(chosen), unit="units") as task:
@@ -143,19 +87,17 @@ def thresholds(
                 task.advance()
         shares = share_categories(found, inputs.dataset.categories, category_of)
         records = [shares_record(row) for row in shares]
-        if each:
+        if options.each:
             records += [explanation_record(one, index.name_of, category_of) for one in found]
         sections = [EACH, _section(inputs.dataset.categories)]
         write_sections(writer, sections, records)
         dead = len({one.unit for one in found if one.range is None})
         if dead:
             progress.note(f"{dead:,} of {len(chosen):,} units never fire.")
-        if plot is not None:
-            from ccx_cli.study.thresholds_plot import plot_shares
-
+        if options.plot is not None:
             title = f"{inputs.choice.describe()}: {len(chosen):,} units, {strategy.name} search"
-            plot_shares(shares, title, plot)
-            progress.note(f"Drawn: {plot}")
+            plot_shares(shares, title, options.plot)
+            progress.note(f"Drawn: {options.plot}")
 
 
 def shares_record(row: CategoryShares) -> Record:
@@ -176,9 +118,6 @@ def explanation_record(
     found: ThresholdExplanation, name_of: Callable[[int], str], category_of: dict[int, str]
 ) -> Record:
     """Return the row of one unit at one threshold."""
-    from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
-    from ccx_cli.study.thresholds import is_high
-
     formula = found.formula
     return {
         "kind": EXPLANATION,

@@ -14,9 +14,8 @@ from ccx_cli.cli.inputs.gathering import (
     open_dataset,
     rebuild_command,
 )
-from ccx_cli.cli.network_options import NetworkOptions, device_of
+from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
-from ccx_cli.cli.stored import PassOptions
 from ccx_cli.concepts.demo import DEMO_SUBSET
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations

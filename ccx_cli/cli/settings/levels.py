@@ -117,7 +117,7 @@ class SettledContext(typer.Context):
             if found is not None:
                 return found
             if preset is not None and source is preset_at:
-                from ccx_cli.cli.presets import PRESETS
+                from ccx_cli.cli.search_options import PRESETS
 
                 if option.name in PRESETS[preset]:
                     return PRESETS[preset][option.name], Origin(Source.PRESET, f"preset {preset}")

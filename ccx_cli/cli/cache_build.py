@@ -1,0 +1,57 @@
+"""``ccx cache build``: makes what other commands need."""
+
+from __future__ import annotations
+
+from ccx_cli.cli.cache import COLUMNS, describe
+from ccx_cli.cli.commands.data import (
+    CacheBuildOptions,
+)
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
+from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
+from ccx_cli.cli.output import writing_to
+from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
+
+
+def build(options: CacheBuildOptions) -> None:
+    """Make the concept index and the activations, or mend what is damaged of them."""
+    with (
+        reporting(options.talk) as progress,
+        writing_to(
+            options.out,
+            PLAN_COLUMNS if options.dry.dry_run else COLUMNS,
+            no_color=options.talk.no_color,
+        ) as writer,
+    ):
+        if options.dry.dry_run:
+            plan = plan_inputs(
+                options.places,
+                options.data,
+                options.network,
+                options.run,
+                activations=not options.no_activations,
+            )
+            write_plan(writer, plan.steps, progress)
+            return
+        everything = gather_layers(
+            options.places, options.data, options.network, options.run, progress
+        )
+        drop_damaged(everything, progress)
+        index = prepare_index(everything[0], progress)
+        made = [everything[0].index_cache.directory]
+        progress.note(
+            f"{index.n_images:,} images, {len(index.concepts):,} concepts, "
+            f"{len(index.sets):,} label sets."
+        )
+        if not options.no_activations:
+            prepared = prepare_layers(everything, progress)
+            for inputs, activations in zip(everything, prepared, strict=True):
+                made.append(activations.cache.directory)
+                progress.note(f"{activations.units:,} units of {inputs.choice.describe()}.")
+        records = [describe(directory, options.places) for directory in made]
+        for record in records:
+            writer.line(record)
+        writer.rest(records)
+        progress.note(f"Kept in {' and '.join(str(directory) for directory in made)}")
+        progress.note("Next: ccx explain with the same options.")

@@ -1,0 +1,214 @@
+"""Options and help of ``ccx compare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.completing.stored import runs as stored_runs
+from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.options import (
+    NETWORK,
+    OUTPUT,
+    RANGES,
+    DataOptions,
+    OutputOptions,
+    PlaceOptions,
+    RangeOptions,
+    RunOptions,
+    TalkOptions,
+    UnitOptions,
+)
+from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
+
+
+class Per(StrEnum):
+    """What has a row of its own."""
+
+    UNIT = "unit"
+    CLUSTER = "cluster"
+    RANGE = "range"
+    RUN = "run"
+
+
+HEURISTIC_UNITS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnUnitOptions:
+    """Which units, drawn at random by default."""
+
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="Units by number instead, such as 1,5,10-20.",
+            rich_help_panel=NETWORK,
+            autocompletion=completing_stored.run_units,
+        ),
+    ] = None
+    random_units: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="So many units drawn at random; 0 for all.",
+            rich_help_panel=NETWORK,
+            show_default=f"{HEURISTIC_UNITS}, or all if there are fewer",
+        ),
+    ] = None
+
+    def among(self, available: int, default: int) -> UnitOptions:
+        """Resolve the default number of units for a layer of so many."""
+        if self.units is None and self.random_units is None:
+            return UnitOptions(None, min(default, available))
+        return UnitOptions(self.units, self.random_units or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class TopRangeOptions(RangeOptions):
+    """Which ranges, the top one by default."""
+
+    num_clusters: Annotated[
+        int,
+        typer.Option(
+            help="Ranges per unit: 1 for the top quantile, more for k-means clusters.",
+            rich_help_panel=RANGES,
+        ),
+    ] = 1
+
+
+THRESHOLD_UNITS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FewUnitOptions(DrawnUnitOptions):
+    """Which units, fewer drawn at random by default."""
+
+    random_units: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="So many units drawn at random; 0 for all.",
+            rich_help_panel=NETWORK,
+            show_default=f"{THRESHOLD_UNITS}, or all if there are fewer",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareHeuristicsOptions:
+    """Compare the published search heuristics: formulas visited, and time.
+
+    mmesh, cfh and areas order the candidates of a beam by estimates and stop
+    early; none visits them all. beam is the same search as ccx runs it, which
+    needs no estimates, and optimal proves its formula. Visited are formulas
+    of two and more concepts whose exact IoU was asked for; for optimal,
+    triples counted. Times are those of ccx, once hits and shapes are known.
+
+    [bold]Examples[/bold]
+
+      ccx compare heuristics --model demo --subset demo
+      ccx compare heuristics --heuristic mmesh,none --plot searches.png
+    """
+
+    heuristic: Annotated[
+        str,
+        typer.Option(help="Searches to compare.", rich_help_panel="Search"),
+    ] = "mmesh,cfh,areas,none,beam,optimal"
+    length: Annotated[
+        int, typer.Option(help="Most concepts in a formula.", rich_help_panel="Search")
+    ] = 3
+    beam_limit: Annotated[
+        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel="Search")
+    ] = 5
+    data: DataOptions
+    network: NetworkOptions
+    units: DrawnUnitOptions
+    ranges: TopRangeOptions
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each", metavar="", help="Every search of every range.", rich_help_panel=OUTPUT
+        ),
+    ] = False
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the comparison to a .png, .svg or .pdf file.", rich_help_panel=OUTPUT
+        ),
+    ] = None
+    out: OutputOptions
+    talk: TalkOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareThresholdsOptions:
+    """Compare what formulas are made of at eleven thresholds.
+
+    For quantiles 0.005 to 0.5 of a unit's non-zero activations, the range above
+    the threshold; for 0.8 to 0.995, what lies below it. Of all units' best
+    formulas, the share of each category among the concepts they ask for (those
+    under NOT are not counted).
+
+    [bold]Examples[/bold]
+
+      ccx compare thresholds --model demo --subset demo
+      ccx compare thresholds --model resnet18 --plot thresholds.pdf --format csv
+    """
+
+    data: DataOptions
+    network: NetworkOptions
+    units: FewUnitOptions
+    search: SearchOptions
+    vocabulary: VocabularyOptions
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each", metavar="", help="Every unit's formula too.", rich_help_panel=OUTPUT
+        ),
+    ] = False
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the shares to a .png, .svg or .pdf file.", rich_help_panel=OUTPUT),
+    ] = None
+    out: OutputOptions
+    talk: TalkOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareRunsOptions:
+    """Compare the explanations of two stored runs, range by range.
+
+    Ranges are matched by unit and cluster. Formulas are equal when they are
+    logically equivalent; better and worse is the IoU in B against that in A.
+    A range without a formula in one run counts as only in the other.
+
+    [bold]Examples[/bold]
+
+      ccx compare runs demo-demo demo-none
+      ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
+    """
+
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A stored run, by name, beginning or directory.",
+            autocompletion=stored_runs,
+        ),
+    ]
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=stored_runs)]
+    per: Annotated[
+        Per, typer.Option(help="Sum up by unit or cluster, only over the run, or list ranges.")
+    ] = Per.UNIT
+    out: OutputOptions
+    talk: TalkOptions
+    places: PlaceOptions

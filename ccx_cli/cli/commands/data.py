@@ -1,0 +1,334 @@
+"""Options and help of the commands that make and keep data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.completing import values as completing
+from ccx_cli.cli.completing.stored import caches as stored_caches
+from ccx_cli.cli.network_options import NetworkOptions
+from ccx_cli.cli.options import (
+    DATA,
+    RUNNING,
+    DataOptions,
+    DryRunOptions,
+    FormOptions,
+    OutputOptions,
+    PlaceOptions,
+    RunOptions,
+    TalkOptions,
+)
+
+_HOSTS = "Hosts"
+
+
+_SHOW = "What to show"
+
+
+class Order(StrEnum):
+    """By what concepts are ordered."""
+
+    IMAGES = "images"
+    COVERAGE = "coverage"
+    NAME = "name"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """Explain a small built-in network on built-in pictures, in under a minute, offline.
+
+    Makes the pictures and their labels, runs the network, clusters its
+    activations, explains every unit and shows the units whose best range is
+    explained best.
+
+    [bold]Examples[/bold]
+
+      ccx demo
+      ccx demo --open-report
+      ccx demo --format jsonl | jq .formula
+    """
+
+    open_report: Annotated[
+        bool,
+        typer.Option(
+            "--open-report", metavar="", help="Make a report of it and open it in a browser."
+        ),
+    ] = False
+    out: OutputOptions
+    talk: TalkOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchCommandOptions:
+    """Get the published data and weights: resumed, verified, from any host that has them.
+
+    What arrives is kept: the same command goes on after an interrupt or a
+    failed host. The SHA-256 of every file is recorded at first use and compared
+    from then on.
+
+    [bold]Examples[/bold]
+
+      ccx fetch broden224 places365/resnet18
+      ccx fetch --list
+      ccx fetch broden224 --mirror https://example.org/netdissect
+      ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
+    """
+
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="broden224, broden227, places365/MODEL, imagenet/MODEL, or all (all but "
+            "imagenet).",
+            show_default=False,
+            autocompletion=completing.sources,
+        ),
+    ] = None
+    list_only: Annotated[
+        bool,
+        typer.Option("--list", metavar="", help="Show what is here and what is missing."),
+    ] = False
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", metavar="", help="Verify every file that is here; fetch nothing."),
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", metavar="", help="Show what would be fetched, and its size."),
+    ] = False
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", metavar="", help="Fetch again what is here; overwrite the output file."
+        ),
+    ] = False
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A file, or a folder of files under their published names, to take instead.",
+            rich_help_panel=_HOSTS,
+        ),
+    ] = None
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Web folder to try first, with the files by name or under their published "
+            "paths; repeatable.",
+            show_default="CCX_MIRRORS",
+            rich_help_panel=_HOSTS,
+        ),
+    ] = None
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", help="SHA-256 that the file must have.", rich_help_panel=_HOSTS),
+    ] = None
+    retries: Annotated[
+        int,
+        typer.Option(min=0, help="Retries, after which a host has failed.", rich_help_panel=_HOSTS),
+    ] = 4
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Seconds to wait for a connection, and for bytes.",
+            rich_help_panel=_HOSTS,
+        ),
+    ] = 30.0
+    out: FormOptions
+    talk: TalkOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptsOptions:
+    """Browse the concepts of a dataset.
+
+    For each: the images that have it, its share of all pixels (coverage) and of
+    the pixels of the images that have it. No network is needed; the concept
+    index is made where it is missing.
+
+    [bold]Examples[/bold]
+
+      ccx concepts --subset demo
+      ccx concepts wheel --subset demo
+      ccx concepts --subset demo --with car --category part
+      ccx concepts --subset demo --implications --min-images 10
+      ccx concepts --subset demo --images wheel -f jsonl
+    """
+
+    search: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WORD",
+            help="Only concepts with a word in their name or synonyms.",
+            autocompletion=completing_stored.concepts,
+        ),
+    ] = None
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only concepts of this category; repeatable.",
+            rich_help_panel=_SHOW,
+            autocompletion=completing_stored.categories,
+        ),
+    ] = None
+    together_with: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="CONCEPT",
+            help="The concepts that share images and pixels with this one.",
+            rich_help_panel=_SHOW,
+            autocompletion=completing_stored.concepts,
+        ),
+    ] = None
+    images: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONCEPT",
+            help="The images that contain this one.",
+            rich_help_panel=_SHOW,
+            autocompletion=completing_stored.concepts,
+        ),
+    ] = None
+    implications: Annotated[
+        bool,
+        typer.Option(
+            "--implications",
+            metavar="",
+            help="The concepts whose every pixel is another's.",
+            rich_help_panel=_SHOW,
+        ),
+    ] = False
+    min_share: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=1, help="Minimum share of an implication.", rich_help_panel=_SHOW
+        ),
+    ] = 1.0
+    min_images: Annotated[
+        int,
+        typer.Option(min=1, help="Minimum number of images of a concept.", rich_help_panel=_SHOW),
+    ] = 1
+    sort: Annotated[
+        Order, typer.Option(help="Order of the list of concepts.", rich_help_panel=_SHOW)
+    ] = Order.IMAGES
+    top: Annotated[
+        int, typer.Option(min=0, help="Maximum number of rows (0: all).", rich_help_panel=_SHOW)
+    ] = 0
+    subset: Annotated[
+        str,
+        typer.Option(
+            help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
+            rich_help_panel=DATA,
+            autocompletion=completing_stored.subsets,
+        ),
+    ] = "ade20k"
+    side: Annotated[
+        int, typer.Option(min=1, help="The dataset broden1_SIDE.", rich_help_panel=DATA)
+    ] = 224
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
+    ] = 0
+    out: OutputOptions
+    talk: TalkOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheBuildOptions:
+    """Make the concept index and the activations, or mend what is damaged of them.
+
+    Of several layers, each named by a --layer of its own or all by all-blocks,
+    the network runs once for all.
+
+    [bold]Examples[/bold]
+
+      ccx cache build --model demo --subset demo
+      ccx cache build --model resnet18 --layer layer3 --layer layer4
+      ccx cache build --subset ade20k --no-activations
+      ccx cache build --model resnet18 --dry-run
+    """
+
+    data: DataOptions
+    network: NetworkOptions
+    no_activations: Annotated[
+        bool, typer.Option("--no-activations", metavar="", help="Only the concept index.")
+    ] = False
+    out: OutputOptions
+    talk: TalkOptions
+    dry: DryRunOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheListOptions:
+    """List the caches there are.
+
+    What they hold, how large they are, and whether their files are there.
+
+    [bold]Examples[/bold]
+
+      ccx cache list
+      ccx cache list --format json | jq '.[] | select(.megabytes > 1000) | .name'
+    """
+
+    out: OutputOptions
+    talk: TalkOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheVerifyOptions:
+    """Read every cache whole and compare it with its digests.
+
+    Exits with 4 if one is damaged, and says what makes it anew.
+
+    [bold]Examples[/bold]
+
+      ccx cache verify
+      ccx cache verify --data-dir /data/ccx --format csv
+    """
+
+    out: OutputOptions
+    talk: TalkOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheClearOptions:
+    """Remove caches; results are kept.
+
+    Without --yes it only says what it would remove.
+
+    [bold]Examples[/bold]
+
+      ccx cache clear
+      ccx cache clear demo-demo-layer4-demo-0123456789 --yes
+    """
+
+    caches: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CACHE",
+            help="Caches by name or directory.",
+            show_default="all",
+            autocompletion=stored_caches,
+        ),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do it.")] = False
+    out: OutputOptions
+    talk: TalkOptions
+    places: PlaceOptions

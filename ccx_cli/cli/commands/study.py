@@ -1,0 +1,220 @@
+"""Options and help of the commands that study a stored run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccx_cli.cli.completing.stored import runs
+from ccx_cli.cli.network_options import ClassOptions, PassOptions
+from ccx_cli.cli.options import (
+    OUTPUT,
+    DryRunOptions,
+    OutputOptions,
+    PipedOptions,
+    PlaceOptions,
+    RunOptions,
+    StoredOptions,
+    TalkOptions,
+    UnitOptions,
+)
+
+MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
+
+
+_MOST_ROUNDS = 1_000_000
+
+
+class Per(StrEnum):
+    """What is set to zero at a time."""
+
+    CLUSTER = "cluster"
+    UNIT = "unit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsOptions:
+    """Measure stored explanations.
+
+    For every unit and range, then mean and deviation per cluster and in total:
+    IoU; how much of the activation the formula covers, and how much of the
+    formula the activation; in how many of its images it is met, and in how many
+    images that fire it is there; mean sizes; and label masking, the likeness of
+    the unit's answer when only the formula's pixels are left to see.
+
+    --null asks whether an IoU is more than chance: the same search, with every
+    unit's maps moved to other images; p counts the rounds that reach as much,
+    q is p adjusted over all ranges (false discovery rate).
+
+    [bold]Examples[/bold]
+
+      ccx metrics --no-label-masking
+      ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
+      ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx metrics -
+    """
+
+    piped: PipedOptions
+    no_label_masking: Annotated[
+        bool,
+        typer.Option("--no-label-masking", help="Leave out the metric that runs the network."),
+    ] = False
+    masking_images: Annotated[int, typer.Option(min=0, help=MASKING_HELP)] = 0
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=_MOST_ROUNDS,
+            help="Rounds of a 95 % interval of each IoU over images; 0 for none.",
+        ),
+    ] = 0
+    null: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=_MOST_ROUNDS,
+            help="Rounds of the search on permuted images: is the IoU more than chance? 0 for "
+            "none.",
+        ),
+    ] = 0
+    units: UnitOptions
+    passes: PassOptions
+    out: OutputOptions
+    talk: TalkOptions
+    dry: DryRunOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportanceOptions:
+    """Set activations in a range to zero and see what the network answers.
+
+    Per cluster: the ranges of that number, 0 the lowest, of all selected units
+    at once, and beside it as many activations drawn at random. Per unit: one
+    range at a time, over the images in which the unit fires in it; the classes
+    are those whose probability drops most.
+
+    [bold]Examples[/bold]
+
+      ccx importance
+      ccx importance demo-demo --per unit --units 0-4 --format csv
+    """
+
+    stored: StoredOptions
+    per: Annotated[
+        Per, typer.Option(help="Zero all units' ranges of one number, or one unit's range.")
+    ] = Per.CLUSTER
+    classes: ClassOptions
+    units: UnitOptions
+    passes: PassOptions
+    out: OutputOptions
+    talk: TalkOptions
+    dry: DryRunOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeOptions:
+    """Tell what training made of the units, against an untrained network.
+
+    An untrained network's most common formulas, as many as a fifth of its units,
+    are what a unit gets by default. A range with such a formula is unspecialised;
+    one whose formula begins with the left part of a common one, a default pair,
+    is weakly specialised. Formulas count as one when they are equivalent. The
+    untrained run, of the same data, layer, ranges and search, is made and kept.
+
+    [bold]Examples[/bold]
+
+      ccx analyze
+      ccx analyze resnet18-places365 --against resnet18-none --format csv
+    """
+
+    which: StoredOptions
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A stored run of an untrained network.",
+            autocompletion=runs,
+            show_default="one like RUN, made if need be",
+        ),
+    ] = None
+    each: Annotated[
+        bool,
+        typer.Option("--each", metavar="", help="Judge every range.", rich_help_panel=OUTPUT),
+    ] = False
+    units: UnitOptions
+    passes: PassOptions
+    out: OutputOptions
+    talk: TalkOptions
+    dry: DryRunOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryOptions:
+    """Sum up a stored run: units, concepts, categories.
+
+    For every unit the ranges explained, the category of most concepts, and how
+    different its ranges' formulas are (polysemy: mean Jaccard distance of their
+    pixels, 0 for all the same, 1 for no pixel shared). For every concept the
+    units and ranges that ask for it. For every category the units whose best
+    formula is above an IoU, as in Network Dissection's histogram.
+
+    [bold]Examples[/bold]
+
+      ccx summary
+      ccx summary demo-demo --format jsonl | jq 'select(.kind == "concept")'
+      ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx summary -
+    """
+
+    piped: PipedOptions
+    threshold: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category."),
+    ] = 0.04
+    units: UnitOptions
+    out: OutputOptions
+    talk: TalkOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesOptions:
+    """Say what units do in the network.
+
+    For a layer right before a linear head: the classes that each unit speaks
+    for (its weight there times its mean activation), and the accuracy of the
+    network on the images where the unit is in its top range, beside how well
+    that range is explained. An image's true class is that of the whole-image
+    label, such as its scene, whose name is a class's.
+
+    [bold]Examples[/bold]
+
+      ccx roles demo-demo --plot roles.png
+      ccx roles --class-names categories_places365.txt --format csv
+    """
+
+    stored: StoredOptions
+    classes: ClassOptions
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Plot accuracy against IoU: .png, .svg or .pdf.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    units: UnitOptions
+    passes: PassOptions
+    out: OutputOptions
+    talk: TalkOptions
+    run: RunOptions
+    places: PlaceOptions

@@ -1,0 +1,162 @@
+"""Options that say how formulas are searched, and the published methods that set them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from ccx_cli.cli.completing import stored as completing_stored
+from ccx_cli.cli.completing import values as completing
+from ccx_cli.cli.options import RANGES, Kmeans
+from ccx_cli.search.registry import Search
+
+SEARCH = "Search"
+
+
+VOCABULARY = "Vocabulary"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How formulas are searched."""
+
+    search: Annotated[
+        Search,
+        typer.Option(
+            help=" ".join(f"{each}: {each.summary}." for each in Search),
+            rich_help_panel=SEARCH,
+        ),
+    ] = Search.OPTIMAL
+    length: Annotated[
+        int, typer.Option(help="Most concepts in a formula.", rich_help_panel=SEARCH)
+    ] = 3
+    beam_limit: Annotated[
+        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel=SEARCH)
+    ] = 5
+    length_penalty: Annotated[
+        float,
+        typer.Option(
+            help="Score is IoU times this for every concept after the first.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = 1.0
+    node_limit: Annotated[
+        int,
+        typer.Option(
+            help="Chains expanded at most beyond length 3, for each length.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = 1000
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds at most beyond length 3, for each range.", rich_help_panel=SEARCH
+        ),
+    ] = None
+    ties: Annotated[
+        bool,
+        typer.Option(
+            "--ties", help="List the formulas that score the same.", rich_help_panel=SEARCH
+        ),
+    ] = False
+    within: Annotated[
+        str | None,
+        typer.Option(
+            help="List the other formulas whose IoU is that near, such as 1%.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyOptions:
+    """What formulas are made of."""
+
+    categories: Annotated[
+        str | None,
+        typer.Option(
+            help="Only concepts of these categories, such as object,part.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing_stored.several_categories,
+        ),
+    ] = None
+    concepts: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these concepts, by name.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing_stored.several_concepts,
+        ),
+    ] = None
+    exclude: Annotated[
+        str | None,
+        typer.Option(
+            help="Not these concepts, by name.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing_stored.several_concepts,
+        ),
+    ] = None
+    min_frequency: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Only concepts in so many images of the subset.", rich_help_panel=VOCABULARY
+        ),
+    ] = 0
+    operators: Annotated[
+        str,
+        typer.Option(
+            help="Operators to use: or,and,not.",
+            rich_help_panel=VOCABULARY,
+            autocompletion=completing.several_of("or", "and", "not"),
+        ),
+    ] = "or,and,not"
+
+
+class Preset(StrEnum):
+    """A published method."""
+
+    NETDISSECT = "netdissect"
+    COMPEXP = "compexp"
+    CCE = "cce"
+
+
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {
+    Preset.NETDISSECT: {"num_clusters": 1, "quantile": 0.005, "length": 1},
+    Preset.COMPEXP: {
+        "num_clusters": 1,
+        "quantile": 0.005,
+        "search": Search.BEAM,
+        "length": 3,
+        "beam_limit": 5,
+    },
+    Preset.CCE: {
+        "num_clusters": 5,
+        "kmeans": Kmeans.SKLEARN,
+        "n_init": 10,
+        "search": Search.BEAM,
+        "length": 3,
+        "beam_limit": 5,
+    },
+}
+"""By option; Network Dissection tries every single concept, so its search needs no beam."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresetOptions:
+    """Which published method to take the defaults from."""
+
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            # Read before the options that it gives values to.
+            is_eager=True,
+            help="Ranges and search of a paper: netdissect (Network Dissection), compexp "
+            "(Compositional Explanations) or cce (Clustered Compositional Explanations). Options "
+            "given beside it win.",
+            rich_help_panel=RANGES,
+        ),
+    ] = None
