@@ -21,9 +21,9 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.description import (
     GIVEN,
+    ActivationSource,
     NetworkDescription,
     PrecomputedActivations,
-    Source,
 )
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
@@ -72,7 +72,7 @@ class Activations:
 
 
 def activations_cache(
-    dataset: BrodenDataset, source: Source, activations: Path, rebuild: str
+    dataset: BrodenDataset, source: ActivationSource, activations: Path, rebuild: str
 ) -> ShardedCache:
     """Name the cache of a layer's activations on a dataset, and read what is there of it."""
     made_from = activations_identity(dataset, source)
@@ -84,7 +84,7 @@ def activations_cache(
     return cache
 
 
-def activations_identity(dataset: BrodenDataset, source: Source) -> dict[str, Any]:
+def activations_identity(dataset: BrodenDataset, source: ActivationSource) -> dict[str, Any]:
     """Return everything that a layer's activations on a dataset depend on."""
     return {
         "dataset": dataset.name,

@@ -21,10 +21,10 @@ from ccx_cli.probe.activations import Activations, activations_identity, open_ac
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import (
+    ActivationSource,
     NetworkDescription,
     NetworkRequest,
     PrecomputedActivations,
-    Source,
 )
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
@@ -79,7 +79,7 @@ class RunInputs:
         return _read_dataset(self.run, subset, was, int(side), self.roots)
 
     @cached_property
-    def choice(self) -> Source:
+    def choice(self) -> ActivationSource:
         """The network, or the precomputed activations; the network itself is not loaded."""
         about = self.run.about
         try:

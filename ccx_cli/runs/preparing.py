@@ -20,7 +20,11 @@ from ccx_cli.probe.activations import (
     open_activations,
     stored_maps,
 )
-from ccx_cli.probe.networks.description import NetworkDescription, PrecomputedActivations, Source
+from ccx_cli.probe.networks.description import (
+    ActivationSource,
+    NetworkDescription,
+    PrecomputedActivations,
+)
 from ccx_cli.probe.precomputed import import_activations
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
@@ -60,7 +64,7 @@ class Inputs:
 
     roots: Roots
     dataset: BrodenDataset
-    choice: Source
+    choice: ActivationSource
     device: str
     batch_size: int
     workers: int

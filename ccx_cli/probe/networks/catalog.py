@@ -6,6 +6,7 @@ Help, shell completion and the planning of a run read this module; only the run 
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from ccx_cli.errors import UsageError, suggestion
@@ -59,28 +60,15 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     layer = default_layer(model) if request.layer is None else request.layer
     file = weights_file(models_root, model, pretrained, request.weights)
     side = 227 if model == "alexnet" else 224
-    size = request.input_size or (timm_size(words) if from_timm else None)
-    if from_timm and not (size and request.mean and request.std):
+    if from_timm:
+        request = replace(request, input_size=request.input_size or timm_size(words))
+    if from_timm and not request.has_preprocessing:
         usual = timm_preprocessing(model)
     else:
         usual = own_preprocessing(model, pretrained, None if file is None else file.name, side)
-    size = size or usual.size
-    return NetworkDescription(
-        model=model,
-        pretrained=pretrained,
-        layer=layer,
-        weights=file,
-        seed=request.seed,
-        input_side=side,
-        mean=request.mean or usual.mean,
-        std=request.std or usual.std,
-        num_classes=0
-        if own or from_timm
-        else {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365),
-        model_args=words,
-        resized=None if size == (side, side) else size,
-        precision=request.precision,
-    )
+    outputs = {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365)
+    num_classes = 0 if own or from_timm else outputs
+    return NetworkDescription.of(request, model, pretrained, layer, file, side, num_classes, usual)
 
 
 def default_layer(model: str) -> str:

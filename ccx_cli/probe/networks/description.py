@@ -22,7 +22,7 @@ from ccx_cli.probe.networks.own_networks import (
     source_sha256,
 )
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name, timm_weights_sha256
-from ccx_cli.probe.networks.torchvision_models import Channels
+from ccx_cli.probe.networks.torchvision_models import Channels, Preprocessing
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
 from ccx_cli.records.header import About
 
@@ -77,6 +77,11 @@ class NetworkRequest:
     std: Channels | None = None
     precision: str = SINGLE
 
+    @property
+    def has_preprocessing(self) -> bool:
+        """Whether nothing of the preprocessing is left to the network."""
+        return None not in (self.input_size, self.mean, self.std)
+
     @classmethod
     def from_header(cls, about: About, models_root: Path) -> NetworkRequest:
         """Read what ``NetworkDescription.about`` wrote.
@@ -124,31 +129,16 @@ class NetworkDescription:
 
     Attributes
     ----------
-    model
-        One of ``MODELS``, ``timm:NAME``, or a factory of the user's own, such as
-        ``/home/me/nets.py:make``.
-    pretrained
-        One of ``PRETRAINED``; ``own`` for the weights that a factory gives, or a file for it.
-    layer
-        Dotted path of the module whose output channels are the units.
-    weights
-        The file of the weights; None for ``none``, ``demo`` and those that a factory gives.
-    seed
-        Seed of the random weights, used for ``none`` and for factories only.
+    model, pretrained, layer, weights, seed, mean, std, model_args, precision
+        As in ``NetworkRequest``: the path of a factory's file is absolute; ``weights`` is None for
+        ``none``, ``demo`` and what a factory or timm gives.
     input_side
         Height and width of the images of the dataset that is made for the network, in pixels.
-    mean, std
-        Mean and standard deviation that an image in [0, 1] is normalized with, per color channel.
     num_classes
         Outputs of the classifier; a file of weights with another number of them overrules it.
         0 for a network of timm or a factory, which has its own number.
-    model_args
-        Arguments of the factory, or of ``timm.create_model``, as ``key=value``.
     resized
         Height and width that the images are resized to, where that is not ``input_side``.
-    precision
-        ``single``, or the number type that the forward pass uses where it can: ``float16`` or
-        ``bfloat16``.
     """
 
     model: str
@@ -163,6 +153,35 @@ class NetworkDescription:
     model_args: tuple[str, ...] = ()
     resized: tuple[int, int] | None = None
     precision: str = SINGLE
+
+    @classmethod
+    def of(
+        cls,
+        request: NetworkRequest,
+        model: str,
+        pretrained: str,
+        layer: str,
+        weights: Path | None,
+        input_side: int,
+        num_classes: int,
+        usual: Preprocessing,
+    ) -> NetworkDescription:
+        """Resolve a request, by what was found for it and the ``usual`` preprocessing."""
+        size = request.input_size or usual.size
+        return cls(
+            model=model,
+            pretrained=pretrained,
+            layer=layer,
+            weights=weights,
+            seed=request.seed,
+            input_side=input_side,
+            mean=request.mean or usual.mean,
+            std=request.std or usual.std,
+            num_classes=num_classes,
+            model_args=request.model_args,
+            resized=None if size == (input_side, input_side) else size,
+            precision=request.precision,
+        )
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -390,5 +409,5 @@ class PrecomputedActivations:
         )
 
 
-Source = NetworkDescription | PrecomputedActivations
+ActivationSource = NetworkDescription | PrecomputedActivations
 """Where a layer's activations come from."""
