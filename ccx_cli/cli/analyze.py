@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
 from ccx_cli.cli.dry_run import write_plan
-from ccx_cli.cli.inputs.reruns import job_like, plan_like, untrained_inputs
-from ccx_cli.cli.inputs.sessions import session_of
+from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.sections import Section, write_sections
@@ -22,7 +21,7 @@ from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of, to_json, to_text
 from ccx_cli.progress import Progress
 from ccx_cli.runs.inputs import open_inputs
-from ccx_cli.runs.preparing import Inputs
+from ccx_cli.runs.preparing import Inputs, prepare_job, session_of
 from ccx_cli.runs.run import Run, find_run, stored_runs
 from ccx_cli.runs.stored import StoredRun, formula_of, names_of, read_run
 from ccx_cli.store.steps import Step
@@ -233,9 +232,9 @@ def _last_trained(results: Path) -> Run | None:
 
 def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredRun:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
-    job = job_like(stored, inputs, progress)
+    job = prepare_job(inputs, settings_like(stored), progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")
     everything = range(job.activations.units)
-    for _ in job.explain(everything, inputs.workers, session_of(inputs), progress):
+    for _ in job.explain(everything, inputs.workers, session_of(inputs, command_line()), progress):
         pass
     return read_run(job.results)

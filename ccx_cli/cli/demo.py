@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shlex
 
+from ccx_cli.cli.called import command_line
 from ccx_cli.cli.commands.data import DemoOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS
 from ccx_cli.cli.inputs.gathering import gather
-from ccx_cli.cli.inputs.sessions import session_of
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions
 from ccx_cli.cli.output import writing_to
 from ccx_cli.cli.render_page import show_report
 from ccx_cli.probe.ranges import RangeMethod
-from ccx_cli.runs.preparing import prepare_job
+from ccx_cli.runs.preparing import JobSettings, prepare_job, session_of
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
 SHOWN = 12
@@ -39,13 +39,17 @@ def demo(options: DemoOptions) -> None:
             progress,
         )
         job = prepare_job(
-            inputs, RangeMethod(), None, lambda _: OptimalStrategy(OptimumSettings()), progress
+            inputs,
+            JobSettings(RangeMethod(), lambda _: OptimalStrategy(OptimumSettings())),
+            progress,
         )
         units = list(range(job.activations.units))
         best = sorted(
             (
                 max(explained, key=lambda record: float(record["iou"]))
-                for explained in job.explain(units, inputs.workers, session_of(inputs), progress)
+                for explained in job.explain(
+                    units, inputs.workers, session_of(inputs, command_line()), progress
+                )
             ),
             key=lambda record: -float(record["iou"]),
         )[:SHOWN]

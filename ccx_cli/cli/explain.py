@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.explain import ExplainOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
-from ccx_cli.cli.inputs.sessions import session_of
 from ccx_cli.cli.options import (
     UnitOptions,
 )
@@ -20,15 +17,17 @@ from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.ranges import Range, RangeMethod
+from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.preparing import (
+    JobSettings,
     Plan,
     name_run,
     plan_units,
     prepare_concepts,
     prepare_job,
     prepare_layers,
+    session_of,
     split_images,
 )
 from ccx_cli.store.steps import Step
@@ -78,8 +77,13 @@ def explain(options: ExplainOptions) -> None:
     """Find the formula of concepts that covers best where each unit fires."""
     check_search(options.search)
     check_units(options.units)
-    method = range_method(options.ranges)
-    fixed = parse_ranges(options.by_hand) if options.by_hand is not None else None
+    settings = JobSettings(
+        method=range_method(options.ranges),
+        search=lambda index: strategy_of(options.search, options.vocabulary, index),
+        by_hand=None if options.by_hand is None else parse_ranges(options.by_hand),
+        ties=options.search.ties,
+        split=options.split,
+    )
     if options.dry.dry_run:
         with (
             reporting(options.talk) as progress,
@@ -88,13 +92,11 @@ def explain(options: ExplainOptions) -> None:
             plan = plan_inputs(options.places, options.data, options.network, options.run)
             steps = _plan_runs(
                 plan,
-                method,
-                fixed,
+                settings,
                 options.search,
                 options.vocabulary,
                 options.units,
                 options.run.seed,
-                options.split,
             )
             write_plan(writer, [*plan.steps, *steps], progress)
         return
@@ -120,17 +122,9 @@ def explain(options: ExplainOptions) -> None:
         records: list[ExplanationRecord] = []
         runs = []
         for inputs, some in zip(everything, chosen, strict=True):
-            job = prepare_job(
-                inputs,
-                method,
-                fixed,
-                lambda index: strategy_of(options.search, options.vocabulary, index),
-                progress,
-                ties=options.search.ties,
-                split=options.split,
-                concepts=concepts,
-            )
-            for explained in job.explain(some, inputs.workers, session_of(inputs), progress):
+            job = prepare_job(inputs, settings, progress, concepts)
+            session = session_of(inputs, command_line())
+            for explained in job.explain(some, inputs.workers, session, progress):
                 for record in explained:
                     writer.line(record)
                 records += explained
@@ -154,32 +148,31 @@ def explain(options: ExplainOptions) -> None:
 
 def _plan_runs(
     plan: Plan,
-    method: RangeMethod,
-    by_hand: Sequence[Range] | None,
+    settings: JobSettings,
     search: SearchOptions,
     vocabulary: VocabularyOptions,
     wanted: UnitOptions,
     seed: int,
-    split: str | None,
 ) -> list[Step]:
     """Say for each layer which run it continues, and which units that lacks."""
     if not plan.layers:
         return [Step("explanations", None, "units", None, None)]
     first = plan.layers[0][0]
-    images = None if split is None else split_images(first.dataset, split)[0]
-    # A vocabulary is known only once the index is made.
-    index = None
-    if vocabulary != VocabularyOptions() and is_whole(first.dataset, first.index_cache):
-        index = load_index(first.dataset, first.index_cache)
-        index = index if images is None else index.of_images(images)
+    images = None
+    if settings.split is not None:
+        images = split_images(first.dataset, settings.split)[0]
     strategy = None
-    if vocabulary == VocabularyOptions() or index is not None:
-        strategy = strategy_of(search, vocabulary, index)
+    if vocabulary == VocabularyOptions():
+        strategy = strategy_of(search, vocabulary, None)
+    elif is_whole(first.dataset, first.index_cache):
+        # A vocabulary is known only once the index is made.
+        index = load_index(first.dataset, first.index_cache)
+        strategy = settings.search(index if images is None else index.of_images(images))
     steps = []
     for inputs, count in plan.layers:
         run = units = None
         if strategy is not None:
-            run = name_run(inputs, method, by_hand, strategy, ties=search.ties, split=split)
+            run = name_run(inputs, settings, strategy)
         if count is not None:
             units = choose_units(wanted, seed, count, inputs.choice.layer)
         steps.append(plan_units(inputs, run, units))

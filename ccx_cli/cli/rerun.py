@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec import UNSET
 
-from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.explain import RerunOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
@@ -19,10 +19,8 @@ from ccx_cli.cli.inputs.reruns import (
     changes_since,
     check_same,
     inputs_of,
-    job_again,
     refuse_changes,
 )
-from ccx_cli.cli.inputs.sessions import session_of
 from ccx_cli.cli.network_options import PassOptions
 from ccx_cli.cli.options import (
     UnitOptions,
@@ -36,7 +34,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.preparing import Inputs
+from ccx_cli.runs.preparing import Inputs, prepare_job, session_of, settings_of
 from ccx_cli.runs.run import Run, find_run
 from ccx_cli.runs.stored import StoredRun, read_run
 from ccx_cli.store.paths import Roots
@@ -149,7 +147,8 @@ def _again(
         )
     stored = set(job.results.finished())
     records: list[ExplanationRecord] = []
-    for explained in job.explain(chosen, inputs.workers, session_of(inputs), progress):
+    session = session_of(inputs, command_line())
+    for explained in job.explain(chosen, inputs.workers, session, progress):
         for record in explained:
             writer.line(record)
         records += explained
@@ -175,9 +174,10 @@ def _check(
     chosen = chosen_of_run(UnitOptions(units), 0, before.units, before.name)
     job = _prepared(before, inputs, changes, progress)
     lines = 0
+    session = session_of(inputs, command_line())
     records: list[Record] = []
     for unit, found in zip(
-        chosen, job.explain(chosen, inputs.workers, session_of(inputs), progress), strict=True
+        chosen, job.explain(chosen, inputs.workers, session, progress), strict=True
     ):
         lines += len(before.units[unit])
         records += differences(*(list(map(to_json, side)) for side in (before.units[unit], found)))
@@ -225,7 +225,7 @@ def _prepared(
     before: StoredRun, inputs: Inputs, changes: list[str], progress: Progress
 ) -> ExplainJob:
 
-    job = job_again(before, inputs, progress)
+    job = prepare_job(inputs, settings_of(before), progress)
     if not changes:
         check_same(job, before)
     return job

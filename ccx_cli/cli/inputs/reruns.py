@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import UNSET
-
 from ccx_cli.cli.inputs.gathering import (
     gather,
     open_dataset,
@@ -19,16 +17,21 @@ from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.demo import DEMO_SUBSET
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
-from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.preparing import Inputs, name_run, plan_caches, plan_units, prepare_job
+from ccx_cli.runs.preparing import (
+    Inputs,
+    JobSettings,
+    name_run,
+    plan_caches,
+    plan_units,
+    settings_of,
+)
 from ccx_cli.runs.run import Run
-from ccx_cli.runs.stored import StoredRun
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.paths import Roots
@@ -86,7 +89,7 @@ def batch_size_of(header: Header) -> int:
     return next((size for size in said if size is not None), PassOptions().batch_size)
 
 
-def changes_since(stored: StoredRun, inputs: Inputs) -> list[str]:
+def changes_since(stored: Run, inputs: Inputs) -> list[str]:
     """Say in a sentence each which inputs are not what they were when a run was made."""
     sentences = []
     if inputs.index_cache.made_from["fingerprint"] != stored.identity.segmentation:
@@ -97,29 +100,7 @@ def changes_since(stored: StoredRun, inputs: Inputs) -> list[str]:
     return sentences + list(_differences(was, now, stored, inputs))
 
 
-def job_again(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJob:
-    """Prepare to find the same lines again.
-
-    Raises
-    ------
-    UsageError
-        If the run's header does not tell how.
-    """
-    search = to_json(stored.identity.search)
-    method, by_hand = _ranges_like(stored)
-    return prepare_job(
-        inputs,
-        method,
-        by_hand,
-        lambda index: search_from_identity(search, len(index.concepts)),
-        progress,
-        ties=bool(search.get("ties")),
-        split=stored.identity.split,
-        made_for=stored.about.made_for,
-    )
-
-
-def check_same(job: ExplainJob, stored: StoredRun) -> None:
+def check_same(job: ExplainJob, stored: Run) -> None:
     """Refuse a job that is not the run's own.
 
     Raises
@@ -146,7 +127,7 @@ def _draw_demo(run: Run, roots: Roots, progress: Progress) -> None:
 
 
 def _differences(
-    was: Mapping[str, Any], now: Mapping[str, Any], stored: StoredRun, inputs: Inputs
+    was: Mapping[str, Any], now: Mapping[str, Any], stored: Run, inputs: Inputs
 ) -> Iterator[str]:
     since = f"changed since {stored.name} was made"
     named = {
@@ -197,34 +178,28 @@ def untrained_inputs(
     return gather(_places_of(opened, places), data, network, run, progress)
 
 
-def job_like(stored: StoredRun, inputs: Inputs, progress: Progress) -> ExplainJob:
-    """Prepare to explain other inputs with the ranges, the search and the split of a run.
-
-    What only lists other formulas beside the best is left out.
+def settings_like(stored: Run) -> JobSettings:
+    """Return a run's settings to compare other inputs with it, without the ties it stores.
 
     Raises
     ------
     UsageError
         If the run's header lacks them.
     """
-    method, by_hand = _ranges_like(stored)
-    return prepare_job(
-        inputs,
-        method,
-        by_hand,
-        lambda index: _strategy_like(stored, len(index.concepts)),
-        progress,
-        split=stored.identity.split,
+    settings = settings_of(stored)
+    return replace(
+        settings,
+        search=lambda index: _strategy_like(stored, len(index.concepts)),
+        ties=False,
         made_for=stored.name,
     )
 
 
-def plan_like(stored: StoredRun, inputs: Inputs) -> list[Step]:
-    """Say what ``job_like`` would make, and which units its run lacks."""
+def plan_like(stored: Run, inputs: Inputs) -> list[Step]:
+    """Say what explaining like a run would make, and which units the run of that lacks."""
     plan = plan_caches([inputs])
-    method, by_hand = _ranges_like(stored)
     strategy = _strategy_like(stored, stored.about.concepts or 0)
-    run = name_run(inputs, method, by_hand, strategy, split=stored.identity.split)
+    run = name_run(inputs, settings_like(stored), strategy)
     (_, units) = plan.layers[0]
     return [*plan.steps, plan_units(inputs, run, None if units is None else range(units))]
 
@@ -238,15 +213,7 @@ def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
     return replace(places, root_datasets=datasets)
 
 
-def _ranges_like(stored: StoredRun) -> tuple[RangeMethod, list[Range] | None]:
-    """Return how a run found its ranges, and the ranges if they were given by hand."""
-    found = stored.identity.ranges
-    if found.by_hand is not UNSET:
-        return RangeMethod(), [Range.from_json(ends) for ends in found.by_hand]
-    return RangeMethod.from_identity(to_json(found)), None
-
-
-def _strategy_like(stored: StoredRun, n_concepts: int) -> Strategy:
+def _strategy_like(stored: Run, n_concepts: int) -> Strategy:
     """Return a run's search, without what lists other formulas beside the best."""
     search = to_json(stored.identity.search)
     wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
