@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ccx_cli.records.header import About, Identity
 
@@ -13,197 +15,74 @@ _BRODEN_IMAGES = {"ade20k": 22_210, "all": 63_305}
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A publication.
+    """A publication, an entry of ``references.bib``.
 
     Attributes
     ----------
     key
         What BibTeX cites it by.
-    kind
-        The BibTeX entry's type.
-    authors
-        As BibTeX writes them: ``Surname, Given``.
-    title, year
-        Its own.
-    venue
-        Journal or proceedings.
-    details
-        What else the entry has, such as ``volume`` and ``pages``.
+    bibtex
+        The entry.
+    fields
+        Its fields, as BibTeX writes them: ``author`` is ``Surname, Given and Surname, Given``.
     """
 
     key: str
-    kind: str
-    authors: tuple[str, ...]
-    title: str
-    venue: str
-    year: int
-    details: Mapping[str, str] = field(default_factory=dict, hash=False)
+    bibtex: str
+    fields: Mapping[str, str] = field(hash=False, compare=False)
 
     @property
     def short(self) -> str:
         """How a sentence cites it: ``Mu and Andreas, 2020``."""
-        names = [author.partition(",")[0] for author in self.authors]
+        names = [last for last, _ in self._authors]
         if len(names) > 2:
-            return f"{names[0]} et al., {self.year}"
-        return f"{' and '.join(names)}, {self.year}"
+            return f"{names[0]} et al., {self.fields['year']}"
+        return f"{' and '.join(names)}, {self.fields['year']}"
 
     @property
     def text(self) -> str:
         """The reference in a line of plain text."""
-        given = [author.partition(", ")[::2] for author in self.authors]
-        names = [f"{_initials(first)} {last}" for last, first in given]
+        fields = self.fields
+        names = [f"{_initials(given)} {last}" for last, given in self._authors]
         if len(names) > 1:
             names[-2:] = [f"{names[-2]} and {names[-1]}"]
-        where = [self.venue]
-        if "volume" in self.details:
-            number = f"({self.details['number']})" if "number" in self.details else ""
-            where.append(f"{self.details['volume']}{number}")
-        if "pages" in self.details:
-            where.append(f"pages {self.details['pages'].replace('--', '-')}")
-        return f"{', '.join(names)}. {self.title}. {', '.join(where)}, {self.year}."
+        where = [fields.get("journal") or fields["booktitle"]]
+        if "volume" in fields:
+            number = f"({fields['number']})" if "number" in fields else ""
+            where.append(f"{fields['volume']}{number}")
+        if "pages" in fields:
+            where.append(f"pages {fields['pages'].replace('--', '-')}")
+        title = fields["title"].strip("{}")
+        return f"{', '.join(names)}. {title}. {', '.join(where)}, {fields['year']}."
 
     @property
-    def bibtex(self) -> str:
-        """The reference as a BibTeX entry."""
-        fields = {
-            "author": " and ".join(self.authors),
-            # Braces keep the capitals that a bibliography style would take away.
-            "title": f"{{{self.title}}}",
-            "journal" if self.kind == "article" else "booktitle": self.venue,
-            **self.details,
-            "year": str(self.year),
-        }
-        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-        return f"@{self.kind}{{{self.key},\n{body}\n}}"
+    def _authors(self) -> list[tuple[str, str]]:
+        """Surnames and given names."""
+        pairs = (author.partition(", ") for author in self.fields["author"].split(" and "))
+        return [(last, given) for last, _, given in pairs]
 
 
-_CVPR = "IEEE Conference on Computer Vision and Pattern Recognition (CVPR)"
-_NEURIPS = "Advances in Neural Information Processing Systems (NeurIPS)"
+def _read_references() -> dict[str, Reference]:
+    text = Path(__file__).with_name("references.bib").read_text(encoding="utf-8")
+    found = {}
+    for entry in text.strip().split("\n\n"):
+        key = entry.partition("{")[2].partition(",")[0]
+        found[key] = Reference(key, entry, dict(_FIELD.findall(entry)))
+    return found
 
-DISSECTION = Reference(
-    "bau2017network",
-    "inproceedings",
-    (
-        "Bau, David",
-        "Zhou, Bolei",
-        "Khosla, Aditya",
-        "Oliva, Aude",
-        "Torralba, Antonio",
-    ),
-    "Network Dissection: Quantifying Interpretability of Deep Visual Representations",
-    _CVPR,
-    2017,
-    {"pages": "6541--6549"},
-)
-COMPOSITIONAL = Reference(
-    "mu2020compositional",
-    "inproceedings",
-    ("Mu, Jesse", "Andreas, Jacob"),
-    "Compositional Explanations of Neurons",
-    _NEURIPS,
-    2020,
-    {"volume": "33", "pages": "17153--17163"},
-)
-CLUSTERED = Reference(
-    "larosa2023clustered",
-    "inproceedings",
-    ("La Rosa, Biagio", "Gilpin, Leilani H.", "Capobianco, Roberto"),
-    "Towards a Fuller Understanding of Neurons with Clustered Compositional Explanations",
-    _NEURIPS,
-    2023,
-    {"volume": "36"},
-)
-EXACT_KMEANS = Reference(
-    "wang2011ckmeans",
-    "article",
-    ("Wang, Haizhou", "Song, Mingzhou"),
-    "Ckmeans.1d.dp: Optimal k-means Clustering in One Dimension by Dynamic Programming",
-    "The R Journal",
-    2011,
-    {"volume": "3", "number": "2", "pages": "29--33"},
-)
-SKLEARN = Reference(
-    "pedregosa2011scikit",
-    "article",
-    (
-        "Pedregosa, Fabian",
-        "Varoquaux, Gaël",
-        "Gramfort, Alexandre",
-        "Michel, Vincent",
-        "Thirion, Bertrand",
-        "Grisel, Olivier",
-        "Blondel, Mathieu",
-        "Prettenhofer, Peter",
-        "Weiss, Ron",
-        "Dubourg, Vincent",
-        "Vanderplas, Jake",
-        "Passos, Alexandre",
-        "Cournapeau, David",
-        "Brucher, Matthieu",
-        "Perrot, Matthieu",
-        "Duchesnay, Édouard",
-    ),
-    "Scikit-learn: Machine Learning in Python",
-    "Journal of Machine Learning Research",
-    2011,
-    {"volume": "12", "pages": "2825--2830"},
-)
-FRACTIONAL = Reference(
-    "dinkelbach1967nonlinear",
-    "article",
-    ("Dinkelbach, Werner",),
-    "On Nonlinear Fractional Programming",
-    "Management Science",
-    1967,
-    {"volume": "13", "number": "7", "pages": "492--498"},
-)
-ADE20K = Reference(
-    "zhou2017scene",
-    "inproceedings",
-    (
-        "Zhou, Bolei",
-        "Zhao, Hang",
-        "Puig, Xavier",
-        "Fidler, Sanja",
-        "Barriuso, Adela",
-        "Torralba, Antonio",
-    ),
-    "Scene Parsing through ADE20K Dataset",
-    _CVPR,
-    2017,
-    {"pages": "633--641"},
-)
-PLACES = Reference(
-    "zhou2018places",
-    "article",
-    (
-        "Zhou, Bolei",
-        "Lapedriza, Agata",
-        "Khosla, Aditya",
-        "Oliva, Aude",
-        "Torralba, Antonio",
-    ),
-    "Places: A 10 Million Image Database for Scene Recognition",
-    "IEEE Transactions on Pattern Analysis and Machine Intelligence",
-    2018,
-    {"volume": "40", "number": "6", "pages": "1452--1464"},
-)
-IMAGENET = Reference(
-    "deng2009imagenet",
-    "inproceedings",
-    (
-        "Deng, Jia",
-        "Dong, Wei",
-        "Socher, Richard",
-        "Li, Li-Jia",
-        "Li, Kai",
-        "Fei-Fei, Li",
-    ),
-    "ImageNet: A Large-Scale Hierarchical Image Database",
-    _CVPR,
-    2009,
-    {"pages": "248--255"},
-)
+
+_FIELD = re.compile(r"^  (\w+) = \{(.*)\},?$", re.MULTILINE)
+_REFERENCES = _read_references()
+
+DISSECTION = _REFERENCES["bau2017network"]
+COMPOSITIONAL = _REFERENCES["mu2020compositional"]
+CLUSTERED = _REFERENCES["larosa2023clustered"]
+EXACT_KMEANS = _REFERENCES["wang2011ckmeans"]
+SKLEARN = _REFERENCES["pedregosa2011scikit"]
+FRACTIONAL = _REFERENCES["dinkelbach1967nonlinear"]
+ADE20K = _REFERENCES["zhou2017scene"]
+PLACES = _REFERENCES["zhou2018places"]
+IMAGENET = _REFERENCES["deng2009imagenet"]
 
 
 def method_of(identity: Identity) -> Reference:
