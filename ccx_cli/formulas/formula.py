@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 KEYWORDS = frozenset({"AND", "OR", "NOT"})
 _NEEDS_QUOTES = re.compile(r"""[\s()|&~!,"'\\]""")
 _WORD = re.compile(r"""[^\s()"]+|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
@@ -136,31 +133,6 @@ def from_json(value: Any) -> Formula:
         case ["OR", left, right]:
             return Or(from_json(left), from_json(right))
     raise ValueError(f"{value!r} is not a formula")
-
-
-def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """Evaluate a formula over label sets, or over pixels.
-
-    Parameters
-    ----------
-    formula
-        Any formula.
-    carries
-        Gives, for a label number, a boolean array: where that concept is.
-
-    Returns
-    -------
-    Where the formula holds, of the same shape.
-    """
-    match formula:
-        case Concept(number):
-            return carries(number)
-        case Not(operand):
-            return ~evaluate(operand, carries)
-        case And(left, right):
-            return evaluate(left, carries) & evaluate(right, carries)
-        case Or(left, right):
-            return evaluate(left, carries) | evaluate(right, carries)
 
 
 def join(left: Formula, operator: Operator, number: int) -> Formula:

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, concepts_of, evaluate
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, concepts_of
 
 MAX_TABLE_CONCEPTS = 12
+
+
+def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Evaluate a formula over label sets, or over pixels.
+
+    Parameters
+    ----------
+    formula
+        Any formula.
+    carries
+        Gives, for a label number, a boolean array: where that concept is.
+
+    Returns
+    -------
+    Where the formula holds, of the same shape.
+    """
+    match formula:
+        case Concept(number):
+            return carries(number)
+        case Not(operand):
+            return ~evaluate(operand, carries)
+        case And(left, right):
+            return evaluate(left, carries) & evaluate(right, carries)
+        case Or(left, right):
+            return evaluate(left, carries) | evaluate(right, carries)
 
 
 def points(n_concepts: int) -> NDArray[np.bool_]:

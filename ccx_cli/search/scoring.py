@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.formulas.formula import Formula, concepts_of, evaluate, to_text
+from ccx_cli.formulas.formula import Formula, concepts_of, to_text
+from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.threads import threads

@@ -26,12 +26,11 @@ from ccx_cli.formulas.formula import (
     Operator,
     Or,
     concepts_of,
-    evaluate,
     join,
     length_of,
 )
 from ccx_cli.formulas.shortest import concepts_needed
-from ccx_cli.formulas.truth import MAX_TABLE_CONCEPTS
+from ccx_cli.formulas.truth import MAX_TABLE_CONCEPTS, evaluate
 
 MANY = range(MAX_TABLE_CONCEPTS + 3)
 A, B, C, D, E, F = map(Concept, (11, 22, 33, 44, 55, 66))

@@ -17,7 +17,6 @@ from ccx_cli.formulas.formula import (
     Operator,
     Or,
     concepts_of,
-    evaluate,
     from_json,
     join,
     left_of,
@@ -28,6 +27,7 @@ from ccx_cli.formulas.formula import (
     to_json,
     to_text,
 )
+from ccx_cli.formulas.truth import evaluate
 from ccx_cli.search.chains import Chain
 
 NAMES = {1: "water", 2: "river", 3: "blue-c", 4: "street-s"}

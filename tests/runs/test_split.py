@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.formulas.formula import evaluate, from_json
+from ccx_cli.formulas.formula import from_json
+from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.scoring import iou_elsewhere

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.formulas.formula import Formula, evaluate
+from ccx_cli.formulas.formula import Formula
+from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import sets_in

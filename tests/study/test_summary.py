@@ -160,7 +160,7 @@ def test_distances_are_those_of_the_masks(
 
 def dense(formula: Any, index: ConceptIndex) -> NDArray[np.bool_]:
     """Where a formula holds, pixel by pixel."""
-    from ccx_cli.formulas.formula import evaluate
+    from ccx_cli.formulas.truth import evaluate
 
     local = index.offsets[:-1, None] + index.maps.astype(np.int64)
     pixel_sets = index.local_sets[local]
