@@ -21,7 +21,7 @@ from rich.progress import Task as BarTask
 from rich.table import Column
 from rich.text import Text
 
-from ccx_cli.cli.diagnostics import BYTES, megabytes, tell
+from ccx_cli.cli.stderr import BYTES, megabytes, tell
 from ccx_cli.printable import printable
 from ccx_cli.progress import Task
 

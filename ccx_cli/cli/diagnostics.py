@@ -1,23 +1,20 @@
-"""The only writer of stderr: progress, notes and errors."""
+"""Reports progress and notes on stderr."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from ccx_cli.cli.bars import BarProgress
 from ccx_cli.cli.options import TalkOptions
-from ccx_cli.printable import printable, printable_lines
+from ccx_cli.cli.stderr import BYTES, error_console, megabytes, tell
 from ccx_cli.progress import Progress as ProgressListener
 from ccx_cli.progress import SilentProgress, Task
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 _PLAIN_SECONDS = 10.0
-BYTES = "bytes"
 
 
 @contextmanager
@@ -27,43 +24,9 @@ def reporting(talk: TalkOptions) -> Iterator[ProgressListener]:
     if talk.quiet:
         yield SilentProgress()
     elif console.is_terminal and not console.is_dumb_terminal:
-        from ccx_cli.cli.bars import BarProgress
-
         yield BarProgress(console)
     else:
         yield _PlainProgress(console)
-
-
-def error_console(no_color: bool = False) -> Console:
-    """Return a console on stderr; ``NO_COLOR`` and ``TERM=dumb`` are Rich's to respect."""
-    from rich.console import Console
-
-    return Console(file=sys.stderr, no_color=no_color or None, highlight=False, soft_wrap=True)
-
-
-def say_error(text: str, no_color: bool = False) -> None:
-    """Tell an error in one line."""
-    from rich.text import Text
-
-    sentence = printable(" ".join(text.split("\n")))
-    error_console(no_color).print(Text.assemble(("Error: ", "bold red"), sentence))
-
-
-def say(text: str) -> None:
-    """Tell one sentence."""
-    tell(error_console(), text)
-
-
-def tell(console: Console, text: str) -> None:
-    """Write lines without markup, and without what a terminal would obey."""
-    from rich.text import Text
-
-    console.print(Text(printable_lines(text)))
-
-
-def megabytes(count: float) -> str:
-    """Write a number of bytes in megabytes."""
-    return f"{count / 1e6:,.1f}"
 
 
 class _PlainTask:

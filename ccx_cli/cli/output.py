@@ -12,22 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from ccx_cli.cli.options import Format, OutputOptions
+from ccx_cli.cli.stdout import reader_may_leave
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.printable import escaped, printable, printable_lines
 from ccx_cli.records.fields import Record as Stored
 from ccx_cli.records.fields import to_json
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from ccx_cli.store.atomic import is_stream, replacing
 
 Record = dict[str, Any]
-
-
-class ReaderLeftError(Exception):
-    """Whoever read stdout closed it, as ``head`` does: nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Writer:
     def line(self, record: Record | Stored) -> None:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
         if self.form is Format.JSONL:
-            with _reader_may_leave():
+            with reader_may_leave():
                 text = json.dumps(_plain(record), ensure_ascii=False)
                 self.stream.write(escaped(text) + "\n")
                 self.stream.flush()
@@ -85,7 +84,7 @@ class Writer:
     def rest(self, records: Sequence[Record | Stored]) -> None:
         """Write all records in the forms that need them together."""
         plain = list(map(_plain, records))
-        with _reader_may_leave():
+        with reader_may_leave():
             match self.form:
                 case Format.JSONL:
                     pass
@@ -97,6 +96,7 @@ class Writer:
                     # A program must get what there is; a terminal would obey it.
                     self.stream.write(printable_lines(text) if self.stream.isatty() else text)
                 case Format.PARQUET:
+                    # It needs pyarrow, which is optional.
                     from ccx_cli.cli.parquet import parquet_bytes
 
                     keys = [column.key for column in self.columns]
@@ -106,7 +106,6 @@ class Writer:
             self.stream.flush()
 
     def _table(self, records: Sequence[Record]) -> None:
-        from rich.console import Console
 
         columns = list(self.columns)
         table = _draw(columns, records, self.title)
@@ -155,7 +154,6 @@ def writing_to(
     text = io.TextIOWrapper(content, encoding="utf-8", errors="surrogateescape", newline="\n")
     yield Writer(text, options.format, columns, title, True)
     text.flush()
-    from ccx_cli.store.atomic import is_stream, replacing
 
     try:
         if is_stream(path):
@@ -189,8 +187,6 @@ def check_free(path: Path, force: bool) -> None:
     UsageError
         If there is something at ``path``, or nothing can be.
     """
-    from ccx_cli.store.atomic import is_stream
-
     if path.is_dir():
         raise UsageError(f"--output {path} is a directory: name a file.")
     if is_stream(path):
@@ -202,13 +198,6 @@ def check_free(path: Path, force: bool) -> None:
         raise UsageError(f"--output {path}: no file can be made in {above}, name another.")
 
 
-def print_text(text: str) -> None:
-    """Write a line of data."""
-    with _reader_may_leave():
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-
 def write_document(options: OutputOptions, text: str) -> None:
     """Write text that is no records to what ``-o`` names.
 
@@ -217,7 +206,7 @@ def write_document(options: OutputOptions, text: str) -> None:
     UsageError, CcxError
         As ``writing_to`` does.
     """
-    with writing_to(replace(options, format=Format.TABLE), ()) as writer, _reader_may_leave():
+    with writing_to(replace(options, format=Format.TABLE), ()) as writer, reader_may_leave():
         writer.stream.write(text.rstrip("\n") + "\n")
         writer.stream.flush()
 
@@ -262,8 +251,6 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
 
 
 def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
 
     heading = Text(printable(title)) if title else None
     table = Table(title=heading, title_justify="left", header_style="bold")
@@ -282,16 +269,4 @@ def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> T
 
 def _width(table: Table) -> int:
     """Width that a table takes unwrapped: a pipe has no edge to wrap at."""
-    from rich.console import Console
-
     return Console(width=10_000, height=25).measure(table).maximum
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError as error:
-        # Python flushes stdout once more as it ends, and would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ReaderLeftError from error

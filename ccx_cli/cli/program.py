@@ -17,8 +17,8 @@ from typer.core import TyperGroup
 from ccx_cli.cli.commands import PANELS, Command, Group
 from ccx_cli.cli.metavars import name_values
 from ccx_cli.cli.options import OUTPUT, PLACES
-from ccx_cli.cli.output import print_text
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
+from ccx_cli.cli.stdout import print_text
 from ccx_cli.version import __version__
 
 _HELP_NAMES = ["-h", "--help"]

@@ -22,7 +22,7 @@ from ccx_cli.cli.options import (
     TalkOptions,
     UnitOptions,
 )
-from ccx_cli.cli.output import print_text
+from ccx_cli.cli.stdout import print_text
 from ccx_cli.config import user_file
 from ccx_cli.render.figure_files import FileType, Kind
 

@@ -8,12 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import typer
 
 from ccx_cli.cli.completing.values import DIRECTORIES, FILES, OPEN
-
-if TYPE_CHECKING:
-    import typer
 
 _MARKUP = re.compile(r"\[/?[a-z ]+\]")
 _HELP_LENGTH = 60

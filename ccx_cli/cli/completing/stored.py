@@ -19,7 +19,10 @@ from typing import Any
 import typer
 
 from ccx_cli.cli.completing.values import DIRECTORIES, OPEN, Completer, Offered, listed
+from ccx_cli.probe.networks.catalog import default_layer
+from ccx_cli.probe.networks.layer_names import layer_names
 from ccx_cli.records.header import About
+from ccx_cli.runs.run import find_run, stored_runs
 from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 # Bounds of what one key press reads.
@@ -73,8 +76,6 @@ def one_unit(ctx: typer.Context, _incomplete: str) -> Offered:
 @Completer
 def layers(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the layers of the network, level by level; of a factory's, those met before."""
-    from ccx_cli.probe.networks.layer_names import layer_names
-
     model = str(ctx.params.get("model") or "")
     met = {str(about.layer): "" for _, about in _runs(ctx) if _is_of(about, model)}
     names = [*layer_names(model), *met]
@@ -84,8 +85,6 @@ def layers(ctx: typer.Context, incomplete: str) -> Offered:
         cut = ".".join(name.split(".")[:level])
         offered.setdefault(cut if cut in names else f"{cut}.", "")
     with suppress(Exception):
-        from ccx_cli.probe.networks.catalog import default_layer
-
         if (default := default_layer(model)) in offered:
             offered[default] = "the default"
     found = list(offered.items())
@@ -168,8 +167,6 @@ def caches(ctx: typer.Context, _incomplete: str) -> Offered:
 
 def _runs(ctx: typer.Context) -> Iterator[tuple[str, About]]:
     """Yield the stored runs with what their headers say, nothing of damaged ones."""
-    from ccx_cli.runs.run import stored_runs
-
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
         if run.about.model is not None:
             yield run.name, run.about
@@ -188,8 +185,6 @@ def _is_of(about: About, model: str) -> bool:
 
 def _named_run(ctx: typer.Context) -> Path | None:
     """Find the run that the command line names, the last one where it may name one."""
-    from ccx_cli.runs.run import find_run
-
     if not {"run_name", "a"} & ctx.params.keys():
         return None
     name = ctx.params.get("run_name") or ctx.params.get("a")
@@ -205,8 +200,6 @@ def _units(ctx: typer.Context) -> list[int]:
     model = str(ctx.params.get("model") or "")
     layers = list(ctx.params.get("layers") or ())
     if not layers:
-        from ccx_cli.probe.networks.catalog import default_layer
-
         layers = [default_layer(model)]
     for _, about in _runs(ctx):
         if about.layer in layers and _is_of(about, model):

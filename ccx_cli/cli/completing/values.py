@@ -16,6 +16,12 @@ from pathlib import Path
 
 import typer
 
+from ccx_cli.fetching.sources import BRODEN
+from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
+from ccx_cli.probe.networks.timm_networks import timm_names
+from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.probe.weights.published import PLACES365
+
 Offered = list[tuple[str, str]]
 
 # In place of help: what the shell itself is to offer, or that more may follow the value.
@@ -80,12 +86,7 @@ def several_of(*names: str) -> Completer:
 @Completer
 def models(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the known networks, those of timm after ``timm:``, else callables in Python files."""
-    from ccx_cli.probe.networks.own_networks import OF_TIMM
-    from ccx_cli.probe.networks.torchvision_models import MODELS
-
     if incomplete.startswith(OF_TIMM):
-        from ccx_cli.probe.networks.timm_networks import timm_names
-
         return [(f"{OF_TIMM}{name}", "") for name in timm_names()]
     known = [(name, "") for name in MODELS if name.startswith(incomplete)]
     if OF_TIMM.startswith(incomplete) and find_spec("timm") is not None:
@@ -137,9 +138,6 @@ def model_arguments(ctx: typer.Context, incomplete: str) -> Offered:
 @Completer
 def pretrained(ctx: typer.Context, _incomplete: str) -> Offered:
     """Offer the weights that the network may have."""
-    from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
-    from ccx_cli.probe.networks.torchvision_models import DEMO
-
     model = str(ctx.params.get("model") or "")
     if model.startswith(OF_TIMM):
         return [("timm", "what timm downloads"), ("none", "seeded random ones")]
@@ -163,10 +161,6 @@ def devices(_ctx: typer.Context, _incomplete: str) -> Offered:
 @Completer
 def sources(ctx: typer.Context, _incomplete: str) -> Offered:
     """Offer what ``ccx fetch`` gets."""
-    from ccx_cli.fetching.sources import BRODEN
-    from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
-    from ccx_cli.probe.weights.published import PLACES365
-
     taken = set(ctx.params.get("names") or ())
     known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]
     known += [f"imagenet/{model}" for model in MODELS if model != DEMO]

@@ -18,6 +18,7 @@ from typing import Any
 import typer
 from typer.core import TyperOption
 
+from ccx_cli.cli.search_options import PRESETS
 from ccx_cli.cli.settings.keys import check_keys
 from ccx_cli.cli.settings.values import (
     VARIABLE_PREFIX,
@@ -116,11 +117,9 @@ class SettledContext(typer.Context):
         for source, found in self._spelled_out(option):
             if found is not None:
                 return found
-            if preset is not None and source is preset_at:
-                from ccx_cli.cli.search_options import PRESETS
-
-                if option.name in PRESETS[preset]:
-                    return PRESETS[preset][option.name], Origin(Source.PRESET, f"preset {preset}")
+            given = PRESETS[preset] if preset is not None and source is preset_at else {}
+            if option.name in given:
+                return given[option.name], Origin(Source.PRESET, f"preset {preset}")
         return None
 
     def _spelled_out(
