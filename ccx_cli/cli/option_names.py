@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
-_PARAMETER = re.compile(r"`([a-z]+(?:_[a-z]+)*)`")
-_OTHERWISE = {"model_args": "--model-arg", "axes": "--activations-axes"}
+_PARAMETER = re.compile(r"`([a-z][a-z0-9]*(?:_[a-z]+)*)`")
+_OTHERWISE = {
+    "model_args": "--model-arg",
+    "axes": "--activations-axes",
+    "local": "--from",
+    "mirrors": "--mirror",
+}
 
 
 def with_options(text: str) -> str:

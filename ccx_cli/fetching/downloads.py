@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching.connections import HostFailedError
 from ccx_cli.fetching.sources import Source
@@ -111,17 +113,17 @@ def _find_local(source: Source, local: Path) -> Path:
     if local.is_file():
         return local
     if not local.is_dir():
-        raise MissingInputError(f"--from {local} is not there: check the path.")
+        raise MissingInputError(f"`local` {local} is not there: check the path.")
     for name in (source.file_name, f"{source.name.partition('/')[0]}/{source.file_name}"):
         if (local / name).is_file():
             return local / name
     if source.is_archive and (local / _REQUIRED[0]).is_file():
         raise UsageError(
-            f"--from {local} is unpacked already: use it where it is, as {source.location} in the "
-            "folder that --root-datasets names."
+            f"`local` {local} is unpacked already: use it where it is, as {source.location} in the "
+            "folder that `root_datasets` names."
         )
     raise MissingInputError(
-        f"--from {local} has no {source.file_name}, which is {source.name}: give the file itself "
+        f"`local` {local} has no {source.file_name}, which is {source.name}: give the file itself "
         "if it has another name."
     )
 
@@ -176,7 +178,7 @@ def _from_hosts(
     kind = DamagedDataError if wrong else CcxError
     raise kind(
         f"{source.name} could not be fetched ({'; '.join(failures)}): try again later, name "
-        f"another host with --mirror URL, or give {source.file_name} with --from FILE."
+        f"another host with `mirrors`, or give {source.file_name} with `local`."
     )
 
 
@@ -193,7 +195,7 @@ def _from_file(
         return _install(source, roots, given, str(file.absolute()), options, progress)
     except _WrongFileError as error:
         raise DamagedDataError(
-            f"--from {file} {error}: it is not {source.name}, give another file."
+            f"`local` {file} {error}: it is not {source.name}, give another file."
         ) from error
     finally:
         copy.unlink(missing_ok=True)
@@ -209,9 +211,9 @@ def _install(
     known = Receipt.read(receipt_path(source, target))
     fault = digest_fault(source, digest, options.sha256, known)
     if fault and digest != options.sha256:
-        accepted = f" (--sha256 {digest} accepts it)" if "at first" in fault else ""
+        accepted = f" (`sha256` {digest} accepts it)" if "at first" in fault else ""
         raise _WrongFileError(f"{fault}{accepted}")
-    receipt = Receipt(source.name, url, file.stat().st_size, digest)
+    receipt = Receipt(name=source.name, url=url, size=file.stat().st_size, sha256=digest)
     kept = receipt.size
     if source.is_archive:
         try:
@@ -219,7 +221,9 @@ def _install(
         except ArchiveError as error:
             raise _WrongFileError(str(error)) from error
         kept = unpacked.size
-        receipt = replace(receipt, unpacked_files=unpacked.files, unpacked_bytes=kept)
+        receipt = msgspec.structs.replace(
+            receipt, unpacked_files=unpacked.files, unpacked_bytes=kept
+        )
     else:
         move_into_place(file, target)
     receipt.write(receipt_path(source, target))
@@ -250,5 +254,5 @@ def _check_room(folder: Path, size: int, source: Source) -> None:
     if needed > free:
         raise CcxError(
             f"{source.name} needs {needed:,} bytes in {folder} and {free:,} are free: make room, "
-            f"or choose another directory with --root-{source.root}."
+            f"or choose another directory with `root_{source.root}`."
         )

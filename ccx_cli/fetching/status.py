@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.fetching.sources import Source
@@ -17,12 +19,8 @@ from ccx_cli.store.atomic import write_text
 from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots
 
-_FORMAT = "ccx-download"
-_VERSION = 1
 
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a file since it was first seen here; kept beside it as JSON.
 
     Attributes
@@ -39,6 +37,8 @@ class Receipt:
         What came out of an archive.
     """
 
+    format: Literal["ccx-download"] = "ccx-download"
+    version: Literal[1] = 1
     name: str
     url: str | None
     size: int
@@ -48,8 +48,7 @@ class Receipt:
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        content = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
-        write_text(path, json.dumps(content, indent=1) + "\n")
+        write_text(path, json.dumps(msgspec.structs.asdict(self), indent=1) + "\n")
 
     @staticmethod
     def read(path: Path) -> Receipt | None:
@@ -61,15 +60,10 @@ class Receipt:
             If the file is not a receipt.
         """
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if (content.pop("format"), content.pop("version")) != (_FORMAT, _VERSION):
-                raise ValueError("another format")
-            if not isinstance(content["sha256"], str) or not isinstance(content["size"], int):
-                raise TypeError("sha256 must be text and size a number")
-            return Receipt(**content)
+            return msgspec.json.decode(path.read_bytes(), type=Receipt)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except msgspec.MsgspecError as error:
             raise DamagedDataError(
                 f"{path} is no record of a download: remove it, and the next `ccx fetch` makes it "
                 "anew."
@@ -177,7 +171,8 @@ def verify(
     if receipt is None:
         # A read-only directory serves as well.
         with suppress(OSError):
-            Receipt(source.name, None, size, digest).write(receipt_path(source, path))
+            made = Receipt(name=source.name, url=None, size=size, sha256=digest)
+            made.write(receipt_path(source, path))
     return DownloadStatus(source, "whole", path, size, digest, receipt.url if receipt else None)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import json
 import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from ccx_cli.fetching.connections import HostFailedError, RetryableError, open_url
 from ccx_cli.progress import Progress
@@ -56,8 +57,7 @@ class RetryPolicy:
         return min(self.longest_delay, max(retry_after, delay))
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What a host says about the file that it sends; kept beside the part that has arrived."""
 
     url: str
@@ -74,18 +74,15 @@ class Origin:
 
     def save(self, part: Path) -> None:
         """Write it beside ``part``."""
-        write_text(_origin_path(part), json.dumps(asdict(self)) + "\n")
+        write_text(_origin_path(part), msgspec.json.encode(self).decode() + "\n")
 
     @staticmethod
     def read(part: Path) -> Origin | None:
         """Read what is kept beside ``part``, ``None`` if that is nothing of use."""
         try:
-            kept = Origin(**json.loads(_origin_path(part).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return msgspec.json.decode(_origin_path(part).read_bytes(), type=Origin)
+        except (OSError, msgspec.MsgspecError):
             return None
-        texts = (kept.url, kept.etag or "", kept.last_modified or "")
-        usable = isinstance(kept.size, int | None) and all(isinstance(text, str) for text in texts)
-        return kept if usable else None
 
 
 def discard(part: Path) -> None:

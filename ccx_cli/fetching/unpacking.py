@@ -122,7 +122,7 @@ def unpack(
             if size > free:
                 raise CcxError(
                     f"{directory} needs {size:,} bytes and {free:,} are free: make room, or "
-                    "choose another directory with --root-datasets."
+                    "choose another directory with `root_datasets`."
                 )
             files = []
             with progress.task(f"Unpacking {directory.name}", size, unit="bytes") as task:

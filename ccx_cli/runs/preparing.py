@@ -248,7 +248,7 @@ def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], 
     if not len(images) or not len(others):
         known = ", ".join(sorted(set(marks.tolist())))
         raise UsageError(
-            f"--split {name} leaves no images to search or none to score on: the images are "
+            f"`split` {name} leaves no images to search or none to score on: the images are "
             f"marked {known}."
         )
     return images, others

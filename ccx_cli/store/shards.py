@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.store.atomic import replacing, write_text
 from ccx_cli.store.digests import file_digest, json_digest
@@ -28,13 +30,21 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(msgspec.Struct, frozen=True):
     """What the manifest says of one file."""
 
     file: str
     size: int
     sha256: str
+
+
+class _Manifest(msgspec.Struct):
+    format: str
+    version: int
+    made_from: dict[str, Any]
+    rebuild: str
+    shards: dict[str, Shard]
+    sha256: str | None = None  # Manifests of older versions have none.
 
 
 @dataclass
@@ -51,7 +61,7 @@ class ShardedCache:
         Everything the content depends on (JSON values). A cache made from anything else is
         another cache, in another directory.
     rebuild
-        The command line that makes the cache, told to the user when it is damaged.
+        The command line that makes the cache, for the error that it is damaged.
     shards
         By name, what is there.
     """
@@ -104,7 +114,7 @@ class ShardedCache:
         before the manifest does. HDF5 writes to memory: a disk that fills under an open file
         leaves the library in a state that later crashes the process.
         """
-        import h5py
+        import h5py  # Takes long to import; looking at manifests does without it.
 
         with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as file:
             file.attrs["format"] = self.kind
@@ -139,7 +149,7 @@ class ShardedCache:
                     f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
                 )
             self._verified.add(name)
-        import h5py
+        import h5py  # Takes long to import; looking at manifests does without it.
 
         try:
             opened = h5py.File(self.directory / shard.file, "r")
@@ -192,8 +202,7 @@ class ShardedCache:
             "made_from": dict(self.made_from),
             "rebuild": self.rebuild,
             "shards": {
-                name: {"file": shard.file, "size": shard.size, "sha256": shard.sha256}
-                for name, shard in sorted(self.shards.items())
+                name: msgspec.structs.asdict(shard) for name, shard in sorted(self.shards.items())
             },
         }
         manifest["sha256"] = _manifest_digest(manifest)
@@ -212,33 +221,29 @@ def read_manifest(directory: Path) -> ShardedCache:
     """
     path = directory / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        # Older ones have none.
-        if manifest.get("sha256", digest := _manifest_digest(manifest)) != digest:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        manifest = msgspec.convert(content, _Manifest)
+        if manifest.sha256 not in (None, _manifest_digest(content)):
             raise ValueError("another digest")
-        shards = {
-            str(name): Shard(str(entry["file"]), int(entry["size"]), str(entry["sha256"]))
-            for name, entry in manifest["shards"].items()
-        }
-        if any("/" in shard.file or "\\" in shard.file for shard in shards.values()):
+        if any("/" in shard.file or "\\" in shard.file for shard in manifest.shards.values()):
             raise ValueError("a shard outside its directory")
-        return ShardedCache(
-            directory,
-            str(manifest["format"]),
-            int(manifest["version"]),
-            dict(manifest["made_from"]),
-            str(manifest["rebuild"]),
-            shards,
-        )
     except FileNotFoundError as error:
         raise MissingInputError(
             f"There is no cache in {directory}: `ccx cache list` shows the ones there are."
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedDataError(
             f"{path} is damaged: remove the cache with `{_clearing(directory)}`; "
             "the next command makes it anew."
         ) from error
+    return ShardedCache(
+        directory,
+        manifest.format,
+        manifest.version,
+        manifest.made_from,
+        manifest.rebuild,
+        manifest.shards,
+    )
 
 
 def _clearing(directory: Path) -> str:

@@ -155,8 +155,8 @@ class TestFailures:
         assert ended.err.splitlines()[-1] == (
             "Error: places365/resnet18 could not be fetched "
             f"(http://places2.csail.mit.edu/models_places365/{RESNET} answers 503 Service "
-            "Unavailable): try again later, name another host with --mirror URL, or give "
-            f"{RESNET} with --from FILE."
+            "Unavailable): try again later, name another host with --mirror, or give "
+            f"{RESNET} with --from."
         )
         assert host.paths == [f"http://places2.csail.mit.edu/models_places365/{RESNET}"]
 

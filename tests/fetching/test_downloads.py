@@ -147,7 +147,7 @@ class TestWeights:
         place.source().target(place.roots).unlink()
         place.host.files["/published/net.pth.tar"] = OTHER
         said = place.fails(place.source(), DamagedDataError)
-        assert f"at first it was {sha256(WEIGHTS)} (--sha256 {sha256(OTHER)} accepts it)" in said
+        assert f"at first it was {sha256(WEIGHTS)} (`sha256` {sha256(OTHER)} accepts it)" in said
         assert place.files() == ["models/places365/net.pth.tar.json"]
         place.get(place.source(), sha256=sha256(OTHER))
         assert place.get(place.source()).sha256 == sha256(OTHER)
@@ -203,8 +203,8 @@ class TestHosts:
         said = place.fails(place.source())
         assert said == (
             f"places365/net could not be fetched ({place.at('net.pth.tar')} answers 503 Service "
-            "Unavailable, tried 2 times): try again later, name another host with --mirror URL, or "
-            "give net.pth.tar with --from FILE."
+            "Unavailable, tried 2 times): try again later, name another host with `mirrors`, or "
+            "give net.pth.tar with `local`."
         )
         assert CcxError.exit_code is ExitCode.FAILED
 
@@ -256,13 +256,13 @@ class TestHosts:
         place.host.always = hosts.claim(10**17)
         said = place.fails(place.source())
         assert "needs 100,000,000,050,000,000 bytes" in said
-        assert "make room, or choose another directory with --root-models" in said
+        assert "make room, or choose another directory with `root_models`" in said
         assert len(place.host.requests) == 1
         assert place.files() == []
 
     @pytest.mark.parametrize("mirror", ["ftp://a/b", "/data", "http://", "https://a:x/", "", "a.b"])
     def test_a_mirror_is_a_web_address(self, mirror: str) -> None:
-        with pytest.raises(UsageError, match="--from"):
+        with pytest.raises(UsageError, match="`local`"):
             check_mirrors(["http://good.example/", mirror])
 
     def test_two_at_once_fetch_once(self, place: Place) -> None:
@@ -393,7 +393,7 @@ class TestLocalFiles:
 
     def test_what_is_not_there(self, place: Place, tmp_path: Path) -> None:
         said = place.fails(place.source(), MissingInputError, local=tmp_path / "given")
-        assert said == f"--from {tmp_path / 'given'} is not there: check the path."
+        assert said == f"`local` {tmp_path / 'given'} is not there: check the path."
         (tmp_path / "given").mkdir()
         said = place.fails(place.source(), MissingInputError, local=tmp_path / "given")
         assert "has no net.pth.tar, which is places365/net" in said

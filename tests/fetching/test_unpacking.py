@@ -200,7 +200,7 @@ def test_no_room_for_it(target: Path) -> None:
     many = zipped(FILES | {f"{number}": bytes(257) for number in range(2000)}, "set")
     claiming = many.replace(struct.pack("<L", 257), struct.pack("<L", 0xFFFF_FFF0))
     with pytest.raises(
-        CcxError, match=r"make room, or choose another directory with --root-datasets"
+        CcxError, match=r"make room, or choose another directory with `root_datasets`"
     ):
         unpack_bytes(claiming, target, Limits(total=10**14, small=10**14))
     assert list(target.parent.rglob("*")) == []
