@@ -86,7 +86,7 @@ def voc(options: ImportVocOptions) -> None:
 
 
 def imagefolder(options: ImportImagefolderOptions) -> None:
-    """Import photographs sorted into folders: the folder labels the whole photograph."""
+    """Import photographs sorted into folders, which label whole photographs."""
 
     def read(progress: Progress) -> Source:
         return read_image_folders(options.root, check_category(options.category))

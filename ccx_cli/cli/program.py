@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ccx_cli.cli.commands import PANELS, Command, Group
 from ccx_cli.cli.metavars import name_values
@@ -106,11 +106,27 @@ class _Commands(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def summaries(self) -> dict[str, Any]:
+        """Return commands that only say what they are, for lists of them."""
+        return {
+            name: TyperCommand(name, help=entry.summary, rich_help_panel=panel)
+            for name, (panel, entry) in self._entries.items()
+        }
+
 
 class _LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names; Typer's own would make the commands."""
         return list(self.commands)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write help that lists the commands by their summaries, without making them."""
+        made: Any = self.commands
+        self.commands = made.summaries()
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.commands = made
 
 
 def _app(**named: Any) -> typer.Typer:

@@ -16,12 +16,15 @@ class Command:
 
     Attributes
     ----------
+    summary
+        The first sentence of the help, for lists of commands.
     options
         The class of its options, in a module of this package; its docstring is the help.
     job
         The function that takes an object of that class, in a module of ``ccx_cli.cli``.
     """
 
+    summary: str
     options: str
     job: str
 
@@ -32,6 +35,11 @@ class Group:
 
     commands: Mapping[str, Command]
     help: str
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the help."""
+        return self.help.partition("\n")[0]
 
 
 _IMPORT = """Import a dataset of your own annotated photographs.
@@ -75,62 +83,152 @@ Two stored runs, the published searches, or eleven thresholds.
 
 PANELS: Mapping[str, Mapping[str, Command | Group]] = {
     "Data": {
-        "demo": Command("data:DemoOptions", "demo:demo"),
-        "fetch": Command("data:FetchCommandOptions", "fetch:fetch"),
+        "demo": Command(
+            "Explain a small built-in network on built-in pictures, in under a minute, offline.",
+            "data:DemoOptions",
+            "demo:demo",
+        ),
+        "fetch": Command(
+            "Get the published data and weights: resumed, verified, from any host that has them.",
+            "data:FetchCommandOptions",
+            "fetch:fetch",
+        ),
         "import": Group(
             {
-                "folder": Command("importing:ImportFolderOptions", "import_:folder"),
-                "coco": Command("importing:ImportCocoOptions", "import_:coco"),
-                "ade20k": Command("importing:ImportAde20kOptions", "import_:ade20k"),
-                "voc": Command("importing:ImportVocOptions", "import_:voc"),
-                "imagefolder": Command("importing:ImportImagefolderOptions", "import_:imagefolder"),
+                "folder": Command(
+                    "Import a folder of photographs, and a folder of label PNGs for each category.",
+                    "importing:ImportFolderOptions",
+                    "import_:folder",
+                ),
+                "coco": Command(
+                    "Import COCO's instances or panoptic segmentation, or others in its format.",
+                    "importing:ImportCocoOptions",
+                    "import_:coco",
+                ),
+                "ade20k": Command(
+                    "Import ADE20K's full annotations: objects, parts of all levels, scenes.",
+                    "importing:ImportAde20kOptions",
+                    "import_:ade20k",
+                ),
+                "voc": Command(
+                    "Import index PNGs like those of Pascal VOC: the palette's index is the label.",
+                    "importing:ImportVocOptions",
+                    "import_:voc",
+                ),
+                "imagefolder": Command(
+                    "Import photographs sorted into folders, which label whole photographs.",
+                    "importing:ImportImagefolderOptions",
+                    "import_:imagefolder",
+                ),
             },
             _IMPORT,
         ),
-        "concepts": Command("data:ConceptsOptions", "concepts:concepts"),
+        "concepts": Command(
+            "Browse the concepts of a dataset.", "data:ConceptsOptions", "concepts:concepts"
+        ),
         "cache": Group(
             {
-                "build": Command("data:CacheBuildOptions", "cache_build:build"),
-                "list": Command("data:CacheListOptions", "cache:list_caches"),
-                "verify": Command("data:CacheVerifyOptions", "cache:verify"),
-                "clear": Command("data:CacheClearOptions", "cache:clear"),
+                "build": Command(
+                    "Make the concept index and the activations, or mend what is damaged of them.",
+                    "data:CacheBuildOptions",
+                    "cache_build:build",
+                ),
+                "list": Command(
+                    "List the caches there are.", "data:CacheListOptions", "cache:list_caches"
+                ),
+                "verify": Command(
+                    "Read every cache whole and compare it with its digests.",
+                    "data:CacheVerifyOptions",
+                    "cache:verify",
+                ),
+                "clear": Command(
+                    "Remove caches; results are kept.", "data:CacheClearOptions", "cache:clear"
+                ),
             },
             _CACHE,
         ),
     },
     "Explain": {
-        "layers": Command("explain:LayersOptions", "layers:layers"),
-        "cluster": Command("explain:ClusterOptions", "cluster:cluster"),
-        "explain": Command("explain:ExplainOptions", "explain:explain"),
-        "score": Command("explain:ScoreOptions", "score:score"),
-        "rerun": Command("explain:RerunOptions", "rerun:rerun"),
+        "layers": Command(
+            "List the layers of a network that can be explained.",
+            "explain:LayersOptions",
+            "layers:layers",
+        ),
+        "cluster": Command(
+            "Find the ranges of activation of each unit.",
+            "explain:ClusterOptions",
+            "cluster:cluster",
+        ),
+        "explain": Command(
+            "Find the formula of concepts that covers best where each unit fires.",
+            "explain:ExplainOptions",
+            "explain:explain",
+        ),
+        "score": Command("Score formulas that you write.", "explain:ScoreOptions", "score:score"),
+        "rerun": Command(
+            "Run a stored run again, exactly as its header describes it.",
+            "explain:RerunOptions",
+            "rerun:rerun",
+        ),
     },
     "Study": {
-        "metrics": Command("study:MetricsOptions", "metrics:metrics"),
-        "importance": Command("study:ImportanceOptions", "importance:importance"),
-        "analyze": Command("study:AnalyzeOptions", "analyze:analyze"),
-        "summary": Command("study:SummaryOptions", "summary:summary"),
-        "roles": Command("study:RolesOptions", "roles:roles"),
+        "metrics": Command(
+            "Measure stored explanations.", "study:MetricsOptions", "metrics:metrics"
+        ),
+        "importance": Command(
+            "Set activations in a range to zero and see what the network answers.",
+            "study:ImportanceOptions",
+            "importance:importance",
+        ),
+        "analyze": Command(
+            "Tell what training made of the units, against an untrained network.",
+            "study:AnalyzeOptions",
+            "analyze:analyze",
+        ),
+        "summary": Command(
+            "Sum up a stored run: units, concepts, categories.",
+            "study:SummaryOptions",
+            "summary:summary",
+        ),
+        "roles": Command("Say what units do in the network.", "study:RolesOptions", "roles:roles"),
         "compare": Group(
             {
                 "heuristics": Command(
-                    "compare:CompareHeuristicsOptions", "compare.heuristics:heuristics"
+                    "Compare the published search heuristics: formulas visited, and time.",
+                    "compare:CompareHeuristicsOptions",
+                    "compare.heuristics:heuristics",
                 ),
                 "thresholds": Command(
-                    "compare:CompareThresholdsOptions", "compare.thresholds:thresholds"
+                    "Compare what formulas are made of at eleven thresholds.",
+                    "compare:CompareThresholdsOptions",
+                    "compare.thresholds:thresholds",
                 ),
-                "runs": Command("compare:CompareRunsOptions", "compare.runs:runs"),
+                "runs": Command(
+                    "Compare the explanations of two stored runs, range by range.",
+                    "compare:CompareRunsOptions",
+                    "compare.runs:runs",
+                ),
             },
             _COMPARE,
         ),
     },
     "Look": {
-        "tui": Command("look:TuiOptions", "tui:tui"),
-        "render": Command("look:RenderOptions", "render:render"),
-        "info": Command("look:InfoOptions", "info:info"),
-        "schema": Command("look:SchemaOptions", "schema:schema"),
-        "config": Command("look:ConfigOptions", "config:config"),
-        "completion": Command("look:CompletionOptions", "completion:completion"),
+        "tui": Command("Browse stored explanations in the terminal.", "look:TuiOptions", "tui:tui"),
+        "render": Command("Draw what a stored run found.", "look:RenderOptions", "render:render"),
+        "info": Command(
+            "Tell what a stored run is and how it was made.", "look:InfoOptions", "info:info"
+        ),
+        "schema": Command(
+            "Print the JSON Schema of a command's records.", "look:SchemaOptions", "schema:schema"
+        ),
+        "config": Command(
+            "Show what the options are set to, and by what.", "look:ConfigOptions", "config:config"
+        ),
+        "completion": Command(
+            "Print the script that completes ccx's command lines in bash, zsh or fish.",
+            "look:CompletionOptions",
+            "completion:completion",
+        ),
     },
 }
 """All commands, by the panel of ``ccx --help`` that shows them."""

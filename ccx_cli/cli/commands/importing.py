@@ -254,7 +254,7 @@ class ImportVocOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportImagefolderOptions:
-    """Import photographs sorted into folders: the folder labels the whole photograph.
+    """Import photographs sorted into folders, which label whole photographs.
 
     Folders named train and val (or similar) at the top give the split.
 

@@ -175,8 +175,8 @@ def _is_option(parameter: Any) -> bool:
 
 
 def _commands(group: Any, incomplete: str) -> Iterator[tuple[str, str]]:
-    for name, command in group.commands.items():
-        if name.startswith(incomplete) and not command.hidden:
+    for name, command in group.commands.summaries().items():
+        if name.startswith(incomplete):
             yield name, _short(command.get_short_help_str(200))
 
 
