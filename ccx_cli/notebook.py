@@ -93,8 +93,7 @@ def explain(
 
     def work(unit: int) -> list[dict[str, Any]]:
         found = find_ranges(maps[unit], method) if by_hand is None else by_hand
-        explained = explainer.explain(unit, maps[unit], found)
-        return [to_json(each.to_record(explainer.names)) for each in explained]
+        return [to_json(each) for each in explainer.explain(unit, maps[unit], found)]
 
     with threads(workers or os.cpu_count() or 1) as pool:
         return [record for records in pool.map(work, chosen) for record in records]

@@ -87,7 +87,7 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
                                             "booleans, not float64 (2, 6, 8, 8)."),
         ({"units": [2]}, "Unit 2 is not one of the 2 there are."),
         ({"units": [0.5]}, "Unit 0.5 is not one of the 2 there are."),
-        ({"search": "best"}, "search must be optimal or beam, not 'best'."),
+        ({"search": "best"}, "`search` must be optimal or beam, not 'best'."),
         ({"workers": 0}, "workers must be 1 or more, not 0."),
         ({"names": ["cat", "cat"]}, "names has 'cat' more than once: no formula could tell which."),
         ({"names": ["cat", 7]}, "names holds 7, which is not a name."),
@@ -96,7 +96,7 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
         ({"ranges": []}, "ranges is empty: leave it out, or give (lower, upper) at least once."),
         ({"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {"1": "cat"}},
          "names has the key '1', which is not a whole number."),
-        ({"length": 0}, "--length 0 must be 1 or more."),
+        ({"length": 0}, "`length` 0 must be 1 or more."),
         (
             {"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {2: "cat"}},
             "label_maps holds the number 1, which names does not have.",

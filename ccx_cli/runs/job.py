@@ -22,7 +22,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
-from ccx_cli.search.explanation import Explainer, Explanation
+from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.store.locks import writing
 from ccx_cli.threads import threads
@@ -35,11 +35,11 @@ class Split:
     Attributes
     ----------
     name
-        As the data set marks the searched ones: ``train`` or ``val``.
+        As the dataset marks the searched ones: ``train`` or ``val``.
     images
-        Places of the searched images.
+        Positions of the searched images.
     held_out
-        Places of the others.
+        Positions of the others.
     elsewhere
         The concept index of the others.
     """
@@ -57,7 +57,7 @@ class ExplainJob:
     Attributes
     ----------
     explainer
-        Data set, layer and search.
+        Dataset, layer and search.
     activations
         The layer's maps.
     ranges
@@ -66,8 +66,6 @@ class ExplainJob:
         Where the lines are stored.
     about
         What the header says of the run.
-    ties
-        Store the formulas that score the same, not only their number.
     split
         The images that are searched, if not all are, and those that are held out. The explainer's
         index is then of the searched ones only.
@@ -78,7 +76,6 @@ class ExplainJob:
     ranges: RangeCache | Sequence[Range]
     results: Run
     about: Mapping[str, Any]
-    ties: bool = False
     split: Split | None = None
 
     def explain(
@@ -141,28 +138,25 @@ class ExplainJob:
         everywhere = self.activations.unit(unit)
         maps = everywhere if self.split is None else everywhere[self.split.images]
         ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
-        explanations = self.explainer.explain(unit, maps, ranges)
-        names = self.explainer.names
-        records = [each.to_record(names, ties=self.ties) for each in explanations]
+        records = self.explainer.explain(unit, maps, ranges)
         if self.split is not None:
-            self._add_held_out(records, explanations, ranges, everywhere[self.split.held_out])
+            records = self._with_held_out(records, ranges, everywhere[self.split.held_out])
         return unit, records
 
-    def _add_held_out(
+    def _with_held_out(
         self,
-        records: list[ExplanationRecord],
-        explanations: Sequence[Explanation],
+        records: Sequence[ExplanationRecord],
         ranges: Sequence[Range],
         maps: NDArray[np.float32],
-    ) -> None:
+    ) -> list[ExplanationRecord]:
         """Add what the formulas score on the images that were held out."""
         assert self.split is not None
         index = self.split.elsewhere
         hits = count_hits(maps, ranges, index) if ranges else None
-        for place, explanation in enumerate(explanations):
-            best, cluster = explanation.answer.best, explanation.cluster
-            iou = None
-            if best is not None and hits is not None and cluster is not None:
-                formula = best.chain.formula(self.explainer.index.concepts)
-                iou = iou_elsewhere(formula, index, hits.per_set[cluster])
-            records[place] = replace(records[place], split=self.split.name, held_out_iou=iou)
+        found = []
+        for record in records:
+            iou, formula = None, record.tree
+            if formula is not None and hits is not None and record.cluster is not None:
+                iou = iou_elsewhere(formula, index, hits.per_set[record.cluster])
+            found.append(replace(record, split=self.split.name, held_out_iou=iou))
+        return found

@@ -8,28 +8,30 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 
 from ccx_cli.errors import UsageError
+from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.runs.references import (
     CLUSTERED,
     COMPOSITIONAL,
     DISSECTION,
-    FRACTIONAL,
     Reference,
     clustering_of,
     dataset_of,
     method_of,
     references_of,
+    search_reference,
     weights_of,
 )
 from ccx_cli.runs.run import Run
+from ccx_cli.search.registry import search_named
+from ccx_cli.search.space import PROVEN_LENGTH
 
 _METHODS = {
     CLUSTERED: "Clustered Compositional Explanations",
     COMPOSITIONAL: "Compositional Explanations",
     DISSECTION: "Network Dissection",
 }
-_PROVEN_LENGTH = 3
 _NAMED = ("numpy", "torch", "torchvision", "scikit-learn", "numba", "timm")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -244,31 +246,39 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
 
 
 def _how(run: Run, cite: Cite) -> Iterator[str]:
-    search = run.identity.search
-    if _known(search.name, "search") == "beam":
-        width = _known(search.beam_limit, "beam limit")
-        yield f"by a beam search that keeps {width} formulas."
-        return
+    identity = run.identity.search
+    search = search_named(_known(identity.name, "search"))
+    if search is None:
+        raise LookupError("search")
+    try:
+        method = search.method.format(**to_json(identity))
+    except KeyError as error:
+        raise LookupError(str(error.args[0]).replace("_", " ")) from error
     records = [record for record in run.records if record.formula is not None]
-    proven = sum(record.proven is True for record in records)
-    length = _known(search.length, "length")
+    proven = [record.proven for record in records if record.proven is not UNSET]
+    reference = search_reference(run.identity)
+    cited = f"by {method}" if reference is None else f"by {method} {cite(reference)}"
+    if not proven:
+        yield f"{cited}."
+        return
+    length = _known(identity.length, "length")
     if length == 1:
         yield "by trying all."
         return
-    yield f"by a branch-and-bound search {cite(FRACTIONAL)}:"
-    if proven == len(records):
+    yield f"{cited}:"
+    if sum(proven) == len(records):
         yield "every formula is proven to be the best there is."
     else:
         yield (
-            f"{proven:,} of {len(records):,} formulas are proven to be the best there are, for "
-            "the others the search ended at a limit and leaves an upper bound."
+            f"{sum(proven):,} of {len(records):,} formulas are proven to be the best there are, "
+            "for the others the search ended at a limit and leaves an upper bound."
         )
-    if length > _PROVEN_LENGTH:
-        limit = search.time_limit or None
+    if length > PROVEN_LENGTH:
+        limit = identity.time_limit or None
+        nodes = _known(identity.node_limit, "node limit")
         yield (
-            f"Beyond {_PROVEN_LENGTH} concepts at most {_known(search.node_limit, 'node limit'):,} "
-            f"formulas were expanded for each length"
-            f"{'' if limit is None else f', for at most {limit:g} s a range'}."
+            f"Beyond {PROVEN_LENGTH} concepts at most {nodes:,} formulas were expanded for each "
+            f"length{'' if limit is None else f', for at most {limit:g} s a range'}."
         )
 
 

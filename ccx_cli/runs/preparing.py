@@ -353,12 +353,12 @@ def prepare_job(
             settings.num_clusters,
             strategy,
             inputs.device,
+            settings.ties,
         ),
         activations=activations,
         ranges=ranges,
         results=name_run(inputs, settings, strategy),
         about=about,
-        ties=settings.ties,
         split=concepts.split,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccx_cli.records.header import About, Identity
+from ccx_cli.search.registry import search_named
 
 # The layout is Broden's whoever labelled the images; it is Broden itself if it has as many.
 _BRODEN_IMAGES = {"ade20k": 22_210, "all": 63_305}
@@ -111,6 +112,14 @@ def weights_of(about: About) -> Reference | None:
     return {"places365": PLACES, "imagenet": IMAGENET}.get(about.pretrained or "")
 
 
+def search_reference(identity: Identity) -> Reference | None:
+    """Return the paper that a run's search rests on besides those of the method."""
+    search = search_named(identity.search.name)
+    if search is None or identity.search.length == 1:
+        return None
+    return {FRACTIONAL.key: FRACTIONAL}.get(search.reference)
+
+
 def references_of(about: About, identity: Identity) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used, each once, the method's first."""
     return tuple(dict.fromkeys(_used(about, identity)))
@@ -125,8 +134,8 @@ def _used(about: About, identity: Identity) -> Iterator[Reference]:
         yield DISSECTION
     if clustering := clustering_of(identity):
         yield clustering
-    if identity.search.name == "optimal" and identity.search.length != 1:
-        yield FRACTIONAL
+    if found := search_reference(identity):
+        yield found
     yield from dataset_of(about)
     if trained := weights_of(about):
         yield trained

@@ -47,7 +47,7 @@ class BeamSettings:
     def __post_init__(self) -> None:
         check_length(self.length)
         if self.beam_limit < 1:
-            raise UsageError(f"--beam-limit {self.beam_limit} must be 1 or more.")
+            raise UsageError(f"`beam_limit` {self.beam_limit} must be 1 or more.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def count_data(index: ConceptIndex) -> DataCounts:
     if pixels >= MAX_PIXELS:
         raise CcxError(
             f"The dataset has {pixels:,} labelled pixels, more than the {MAX_PIXELS:,} that can "
-            "be compared exactly: take a smaller --subset, or smaller label PNGs."
+            "be compared exactly: take a smaller `subset`, or smaller label PNGs."
         )
     sets, n_concepts = index.sets, len(index.concepts)
     totals, signatures = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)

@@ -16,10 +16,9 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, ListedFormula
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
-from ccx_cli.search.strategy import Answer, Strategy
+from ccx_cli.search.strategy import Answer, Proof, Strategy
 
 MAX_LISTED = 1000
-_NOTHING = Answer(None, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,106 +37,6 @@ class ConceptNames:
         return to_json(scored.chain.formula(self.numbers))
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The answer for one range of one unit.
-
-    Attributes
-    ----------
-    unit, layer
-        Which unit.
-    cluster
-        The range's number from the lowest up, or ``None`` for a unit that has no range.
-    num_clusters
-        Ranges asked for.
-    num_ranges
-        Ranges the unit has: fewer where it has fewer distinct values.
-    range
-        The range itself.
-    hits
-        Pixels in range.
-    search
-        The name of the search.
-    answer
-        What it found.
-    """
-
-    unit: int
-    layer: str
-    cluster: int | None
-    num_clusters: int
-    num_ranges: int
-    range: Range | None
-    hits: int
-    search: str
-    answer: Answer
-
-    def to_record(self, names: ConceptNames, *, ties: bool = False) -> ExplanationRecord:
-        """Return the explanation as a line of the results.
-
-        Parameters
-        ----------
-        names
-            Of the concepts.
-        ties
-            List the formulas that score the same, not only their number.
-        """
-        best, proof, near = self.answer.best, self.answer.proof, self.answer.near
-        more: dict[str, Any] = {}
-        if proof is not None:
-            more = {
-                "score": proof.score,
-                "proven": proof.proven,
-                "bound": proof.bound,
-                "gap": proof.bound - proof.score,
-                "rounds": proof.rounds,
-                "nodes": proof.nodes,
-                "ties": len(proof.ties) + proof.more_ties,
-            }
-            if ties:
-                more["tied"] = [_listed(formula, names) for formula in proof.ties[:MAX_LISTED]]
-        if near is not None:
-            formulas, unlisted = near
-            more["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
-            more["more_near"] = unlisted + max(0, len(formulas) - MAX_LISTED)
-        return ExplanationRecord(
-            unit=self.unit,
-            layer=self.layer,
-            cluster=self.cluster,
-            num_clusters=self.num_clusters,
-            num_ranges=self.num_ranges,
-            range=None if self.range is None else self.range.to_json(),
-            hits=self.hits,
-            formula=None if best is None else names.text(best),
-            iou=0.0 if best is None else best.iou,
-            length=0 if best is None else len(best.chain),
-            search=self.search,
-            visited=self.answer.visited,
-            labels=None if best is None else names.tree(best),
-            by_length=[
-                BestOfLength(
-                    length=length,
-                    formula=names.text(level),
-                    iou=level.iou,
-                    adds=level.iou - before,
-                    proven=proven,
-                )
-                for length, ((level, proven), before) in enumerate(
-                    zip(self.answer.levels, self._before(), strict=True), start=1
-                )
-            ],
-            **more,
-        )
-
-    def _before(self) -> list[float]:
-        """IoU of the level before each."""
-        return [0.0, *(level.iou for level, _ in self.answer.levels)][: len(self.answer.levels)]
-
-
-def _listed(scored: Scored, names: ConceptNames) -> ListedFormula:
-    return ListedFormula(formula=names.text(scored), iou=scored.iou, labels=names.tree(scored))
-
-
 @dataclass(frozen=True)
 class Explainer:
     """Everything units share.
@@ -145,7 +44,7 @@ class Explainer:
     Attributes
     ----------
     index, data
-        The labelled images and their counts.
+        The labeled images and their counts.
     layer
         Name of the layer.
     num_clusters
@@ -154,6 +53,8 @@ class Explainer:
         The search.
     device
         Where hits are counted.
+    ties
+        List the formulas that score the same, not only their number.
     """
 
     index: ConceptIndex
@@ -162,15 +63,16 @@ class Explainer:
     num_clusters: int
     strategy: Strategy
     device: str = "cpu"
+    ties: bool = False
 
     @property
     def names(self) -> ConceptNames:
-        """ConceptNames of the concepts."""
+        """Names of the concepts."""
         return ConceptNames(self.index.concepts, self.index.name_of)
 
     def explain(
         self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
-    ) -> tuple[Explanation, ...]:
+    ) -> list[ExplanationRecord]:
         """Explain every range of one unit.
 
         Parameters
@@ -184,13 +86,13 @@ class Explainer:
 
         Returns
         -------
-        One explanation a range, or a single empty one for a unit without ranges.
+        One record for each range, or a single empty one for a unit without ranges.
         """
         if not ranges:
-            return (self._explanation(unit, None, ranges, 0, _NOTHING),)
+            return [self._record(unit, None, ranges, 0, Answer(None, (), 0))]
         hits = count_hits(maps, ranges, self.index, device=self.device)
-        return tuple(
-            self._explanation(
+        return [
+            self._record(
                 unit,
                 cluster,
                 ranges,
@@ -198,24 +100,59 @@ class Explainer:
                 self.strategy.answer(self.data, hits.per_set[cluster]),
             )
             for cluster in range(len(ranges))
-        )
+        ]
 
-    def _explanation(
-        self,
-        unit: int,
-        cluster: int | None,
-        ranges: Sequence[Range],
-        hits: int,
-        answer: Answer,
-    ) -> Explanation:
-        return Explanation(
+    def _record(
+        self, unit: int, cluster: int | None, ranges: Sequence[Range], hits: int, answer: Answer
+    ) -> ExplanationRecord:
+        names, best = self.names, answer.best
+        more = {} if answer.proof is None else self._of_proof(answer.proof)
+        if answer.near is not None:
+            formulas, unlisted = answer.near
+            more["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
+            more["more_near"] = unlisted + max(0, len(formulas) - MAX_LISTED)
+        before = [0.0, *(level.iou for level, _ in answer.levels)]
+        return ExplanationRecord(
             unit=unit,
             layer=self.layer,
             cluster=cluster,
             num_clusters=self.num_clusters,
             num_ranges=len(ranges),
-            range=None if cluster is None else ranges[cluster],
+            range=None if cluster is None else ranges[cluster].to_json(),
             hits=hits,
+            formula=None if best is None else names.text(best),
+            iou=0.0 if best is None else best.iou,
+            length=0 if best is None else len(best.chain),
             search=self.strategy.name,
-            answer=answer,
+            visited=answer.visited,
+            labels=None if best is None else names.tree(best),
+            by_length=[
+                BestOfLength(
+                    length=length,
+                    formula=names.text(level),
+                    iou=level.iou,
+                    adds=level.iou - before[length - 1],
+                    proven=proven,
+                )
+                for length, (level, proven) in enumerate(answer.levels, start=1)
+            ],
+            **more,
         )
+
+    def _of_proof(self, proof: Proof) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "score": proof.score,
+            "proven": proof.proven,
+            "bound": proof.bound,
+            "gap": proof.bound - proof.score,
+            "rounds": proof.rounds,
+            "nodes": proof.nodes,
+            "ties": len(proof.ties) + proof.more_ties,
+        }
+        if self.ties:
+            found["tied"] = [_listed(formula, self.names) for formula in proof.ties[:MAX_LISTED]]
+        return found
+
+
+def _listed(scored: Scored, names: ConceptNames) -> ListedFormula:
+    return ListedFormula(formula=names.text(scored), iou=scored.iou, labels=names.tree(scored))

@@ -54,19 +54,19 @@ class OptimumSettings:
     def __post_init__(self) -> None:
         check_length(self.length)
         if self.node_limit < 0:
-            raise UsageError(f"--node-limit {self.node_limit} must be 0 or more.")
+            raise UsageError(f"`node_limit` {self.node_limit} must be 0 or more.")
         if self.time_limit is not None and not self.time_limit >= 0:
-            raise UsageError(f"--time-limit {self.time_limit:g} must be 0 or more.")
+            raise UsageError(f"`time_limit` {self.time_limit:g} must be 0 or more.")
         if not 0 < self.length_penalty <= 1:
             raise UsageError(
-                f"--length-penalty {self.length_penalty:g} must be above 0 and at most 1."
+                f"`length_penalty` {self.length_penalty:g} must be above 0 and at most 1."
             )
         if self.within is not None:
             if not 0 <= self.within < 1:
-                raise UsageError(f"--within {self.within:g} must be 0 or more and below 1.")
+                raise UsageError(f"`within` {self.within:g} must be 0 or more and below 1.")
             if self.length > PROVEN_LENGTH:
                 raise UsageError(
-                    f"--within works up to --length {PROVEN_LENGTH}: the bounds for longer "
+                    f"`within` works up to `length` {PROVEN_LENGTH}: the bounds for longer "
                     "formulas are too weak to find all."
                 )
 

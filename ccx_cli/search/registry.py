@@ -1,7 +1,7 @@
-"""The table of searches: ``--search``, its completion, the notebook and stored runs read it.
+"""The table of searches: options, completion, the notebook, stored runs and methods texts read it.
 
 To add a search, write its settings and its ``Strategy`` in a module of its own and name it here;
-options that no other search has go to ``ccx_cli.cli.searching``.
+options that no other search has go beside the others in ``ccx_cli.cli``.
 """
 
 from __future__ import annotations
@@ -28,20 +28,40 @@ class Search(StrEnum):
         What it does, in a few words.
     strategy
         ``module:class`` of its ``Strategy``.
+    method
+        What a methods section says of it, with its parameters in braces.
+    reference
+        BibTeX key of a paper that it rests on besides those of the method, or ``""``.
     """
 
     summary: str
     strategy: str
+    method: str
+    reference: str
 
-    def __new__(cls, name: str, summary: str, strategy: str) -> Self:
+    def __new__(
+        cls, name: str, summary: str, strategy: str, method: str, reference: str = ""
+    ) -> Self:
         """Make a member whose value is its name."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.summary, member.strategy = summary, strategy
+        member.method, member.reference = method, reference
         return member
 
-    OPTIMAL = "optimal", "the best formula, proven", "ccx_cli.search.optimum:OptimalStrategy"
-    BEAM = "beam", "the published method", "ccx_cli.search.beam:BeamStrategy"
+    OPTIMAL = (
+        "optimal",
+        "the best formula, proven",
+        "ccx_cli.search.optimum:OptimalStrategy",
+        "a branch-and-bound search",
+        "dinkelbach1967nonlinear",
+    )
+    BEAM = (
+        "beam",
+        "the published method",
+        "ccx_cli.search.beam:BeamStrategy",
+        "a beam search that keeps {beam_limit} formulas",
+    )
 
     def load(self) -> type[Strategy]:
         """Import the search: only when it is used, as it takes compiled code along."""
@@ -53,6 +73,11 @@ class Search(StrEnum):
     def parameters(self) -> frozenset[str]:
         """Names of the parameters that it takes."""
         return frozenset(field.name for field in fields(self.load().settings_type))
+
+
+def search_named(name: object) -> Search | None:
+    """Return the search of a name, ``None`` if there is none."""
+    return next((each for each in Search if each == name), None)
 
 
 def make_search(
@@ -74,9 +99,9 @@ def make_search(
     UsageError
         If there is no such search, or a parameter is out of bounds.
     """
-    search = next((each for each in Search if each == name), None)
+    search = search_named(name)
     if search is None:
-        raise UsageError(f"search must be {' or '.join(Search)}, not {name!r}.")
+        raise UsageError(f"`search` must be {' or '.join(Search)}, not {name!r}.")
     taken = {key: parameters[key] for key in search.parameters if key in parameters}
     strategy = search.load()
     return strategy(strategy.settings_type(**taken), space)

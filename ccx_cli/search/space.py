@@ -28,9 +28,9 @@ def check_length(length: int) -> None:
         If it is not 1 to ``MAX_LENGTH``.
     """
     if length < 1:
-        raise UsageError(f"--length {length} must be 1 or more.")
+        raise UsageError(f"`length` {length} must be 1 or more.")
     if length > MAX_LENGTH:
-        raise UsageError(f"--length {length} must be {MAX_LENGTH} or less.")
+        raise UsageError(f"`length` {length} must be {MAX_LENGTH} or less.")
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_a_data_set_that_moved_is_found_under_the_root_and_one_elsewhere_where_i
     (two[1] / golden.name).rename(two[0] / golden.name)
     assert _dataset(*header, roots).directory == two[0] / golden.name
     shutil.rmtree(two[0] / golden.name)
-    with pytest.raises(MissingInputError, match="There is no data set in"):
+    with pytest.raises(MissingInputError, match="There is no dataset in"):
         _dataset(*header, roots)
 
 

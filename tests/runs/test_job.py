@@ -21,7 +21,7 @@ from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explanation import Explainer, Explanation
+from ccx_cli.search.explanation import Explainer
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class WatchedExplainer(Explainer):
 
     def explain(
         self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
-    ) -> tuple[Explanation, ...]:
+    ) -> list[ExplanationRecord]:
         self.asked.append(unit)
         if self.gate is not None and unit > 1:
             self.gate.wait()

@@ -195,8 +195,8 @@ def test_every_formula_whose_iou_was_computed_is_counted() -> None:
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"length": 0}, "--length 0 must be 1 or more."),
-        ({"beam_limit": 0}, "--beam-limit 0 must be 1 or more."),
+        ({"length": 0}, "`length` 0 must be 1 or more."),
+        ({"beam_limit": 0}, "`beam_limit` 0 must be 1 or more."),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(options: dict[str, int], fault: str) -> None:

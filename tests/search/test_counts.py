@@ -177,5 +177,5 @@ def test_a_data_set_without_labels_has_no_concepts() -> None:
 def test_more_pixels_than_can_be_compared_exactly_are_refused() -> None:
     index = random_pixels(np.random.default_rng(0), 1, (2, 2), [1, 2]).index()
     index.sets.totals[0] = 1 << 31
-    with pytest.raises(CcxError, match="take a smaller --subset"):
+    with pytest.raises(CcxError, match="take a smaller `subset`"):
         count_data(index)

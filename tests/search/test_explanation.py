@@ -36,10 +36,9 @@ def explainer() -> Explainer:
 def test_every_range_of_a_unit_is_explained_from_the_lowest_up(explainer: Explainer) -> None:
     maps = np.random.default_rng(1).exponential(1, (4, 12, 12)).astype(np.float32)
     ranges = find_ranges(maps, RangeMethod(5))
-    explanations = explainer.explain(7, maps, ranges)
+    records = explainer.explain(7, maps, ranges)
     hits = count_hits(maps, ranges, explainer.index)
-    records = [explanation.to_record(explainer.names) for explanation in explanations]
-    assert [record["cluster"] for record in records] == [0, 1, 2, 3, 4]
+    assert [record.cluster for record in records] == [0, 1, 2, 3, 4]
     for cluster, record in enumerate(records):
         counts = RangeCounts(explainer.data, hits.per_set[cluster])
         best = beam_search(counts, SETTINGS).best
@@ -58,14 +57,13 @@ def test_every_range_of_a_unit_is_explained_from_the_lowest_up(explainer: Explai
             "length": len(best.chain),
             "search": "beam",
         }
-        assert {key: record[key] for key in expected} == expected
-        assert from_json(record["labels"]) == formula
+        assert {key: getattr(record, key) for key in expected} == expected
+        assert from_json(record.labels) == formula
 
 
 def test_a_dead_unit_has_one_line_that_says_so(explainer: Explainer) -> None:
     maps = np.zeros((4, 6, 6), dtype=np.float32)
-    (explanation,) = explainer.explain(3, maps, find_ranges(maps, RangeMethod(5)))
-    record = explanation.to_record(explainer.names)
+    (record,) = explainer.explain(3, maps, find_ranges(maps, RangeMethod(5)))
     expected = {
         "unit": 3,
         "layer": "layer4",
@@ -81,7 +79,7 @@ def test_a_dead_unit_has_one_line_that_says_so(explainer: Explainer) -> None:
         "visited": 0,
         "labels": None,
     }
-    assert {key: record[key] for key in expected} == expected
+    assert {key: getattr(record, key) for key in expected} == expected
 
 
 def test_a_range_of_one_value_holds_no_pixel_and_has_no_formula(explainer: Explainer) -> None:
@@ -89,19 +87,17 @@ def test_a_range_of_one_value_holds_no_pixel_and_has_no_formula(explainer: Expla
     maps[0, 0, 0] = 2
     ranges = find_ranges(maps, RangeMethod(5))
     assert ranges == (Range(2, 2),)
-    (explanation,) = explainer.explain(3, maps, ranges)
-    record = explanation.to_record(explainer.names)
-    assert (record["cluster"], record["num_ranges"], record["range"]) == (0, 1, [2, 2])
-    assert (record["hits"], record["formula"], record["iou"]) == (0, None, 0.0)
+    (record,) = explainer.explain(3, maps, ranges)
+    assert (record.cluster, record.num_ranges, record.range) == (0, 1, [2, 2])
+    assert (record.hits, record.formula, record.iou) == (0, None, 0.0)
 
 
 def test_hits_where_no_concept_is_have_no_formula() -> None:
     pixels = LabelledPixels([[frozenset({4})] * 4, [frozenset()] * 4], (2, 2))
     maps = np.array([[[0.0]], [[1.0]]], dtype=np.float32)
     explainer = explainer_of(pixels)
-    above, below = explainer.explain(0, maps, [Range(0.5, math.inf), Range(-1.0, 0.5)])
-    records = [explanation.to_record(explainer.names) for explanation in (above, below)]
-    assert [record["hits"] for record in records] == [4, 4]
-    assert [record["formula"] for record in records] == [None, '"label 4"']
-    assert records[0]["range"] == [0.5, None]
-    assert records[1]["iou"] == 1.0
+    records = explainer.explain(0, maps, [Range(0.5, math.inf), Range(-1.0, 0.5)])
+    assert [record.hits for record in records] == [4, 4]
+    assert [record.formula for record in records] == [None, '"label 4"']
+    assert records[0].range == [0.5, None]
+    assert records[1].iou == 1.0

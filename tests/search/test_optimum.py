@@ -181,12 +181,12 @@ def test_the_optimum_is_never_below_a_recorded_search(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"length": 0}, "--length 0 must be 1 or more."),
-        ({"node_limit": -1}, "--node-limit -1 must be 0 or more."),
-        ({"time_limit": -2.0}, "--time-limit -2 must be 0 or more."),
-        ({"time_limit": math.nan}, "--time-limit nan must be 0 or more."),
-        ({"length_penalty": 0.0}, "--length-penalty 0 must be above 0 and at most 1."),
-        ({"length_penalty": 1.5}, "--length-penalty 1.5 must be above 0 and at most 1."),
+        ({"length": 0}, "`length` 0 must be 1 or more."),
+        ({"node_limit": -1}, "`node_limit` -1 must be 0 or more."),
+        ({"time_limit": -2.0}, "`time_limit` -2 must be 0 or more."),
+        ({"time_limit": math.nan}, "`time_limit` nan must be 0 or more."),
+        ({"length_penalty": 0.0}, "`length_penalty` 0 must be above 0 and at most 1."),
+        ({"length_penalty": 1.5}, "`length_penalty` 1.5 must be above 0 and at most 1."),
     ],
 )
 def test_settings_out_of_bounds_are_refused(wrong: dict[str, float], sentence: str) -> None:
