@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.printable import printable
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.ranges import active_values
+from ccx_cli.records.fields import to_json
 from ccx_cli.runs.stored import formula_of
 from ccx_cli.search.scoring import FormulaOnData, holds_on
 from ccx_cli.store.lines import Record
@@ -144,7 +145,7 @@ def read_unit(
         images,
         count_activations(images.maps),
         {
-            cluster: {**asdict(measure(counts)), **stored.get(cluster, {})}
+            cluster: {**to_json(measure(counts)), **stored.get(cluster, {})}
             for cluster, counts in zip(clusters, images.counts, strict=True)
         },
         {record["cluster"]: shorter_formula(record) for record in images.records},

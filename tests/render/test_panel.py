@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from explanations import explanation
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from PIL import Image
 
 from ccx_cli.formulas.formula import And, Concept, Not, to_json
 from ccx_cli.probe.activations import Activations
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.panel import Row, draw_panel, draw_published, rows_of
-from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
 if TYPE_CHECKING:
@@ -35,17 +36,17 @@ class _Maps:
         return self._maps
 
 
-def _record(cluster: int, lower: float, upper: float | None) -> Record:
-    return {
-        "unit": 7,
-        "cluster": cluster,
-        "num_ranges": 3,
-        "range": [lower, upper],
-        "labels": to_json(And(Concept(1), Not(Concept(2)))),
-        "formula": "one AND NOT two",
-        "iou": 0.1,
-        "proven": True,
-    }
+def _record(cluster: int, lower: float, upper: float | None) -> ExplanationRecord:
+    return explanation(
+        7,
+        cluster,
+        num_ranges=3,
+        range=[lower, upper],
+        labels=to_json(And(Concept(1), Not(Concept(2)))),
+        formula="one AND NOT two",
+        iou=0.1,
+        proven=True,
+    )
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_long_formulas_wrap_inside_the_figure(found: UnitImages, paths: list[Pat
 
 def test_unit_that_never_fires_says_so(paths: list[Path]) -> None:
     index = random_pixels(np.random.default_rng(0), 2, SHAPE, [1, 2]).index()
-    dead: Record = {"unit": 7, "cluster": None, "num_ranges": 0, "range": None, "labels": None}
+    dead = explanation(7, None)
     maps = cast(Activations, _Maps(np.zeros((2, 4, 4), np.float32)))
     found = look_at_unit(7, [dead], index, maps)
     rows, _ = rows_of(found, paths, Show.TOP, 3, 0)

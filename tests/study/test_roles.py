@@ -74,7 +74,7 @@ def test_names_are_read_from_a_file(tmp_path: Path) -> None:
     path.write_text("/a/airfield 0\n/b/bar\n\nstreet 2\n")
     assert class_names(choice, path) == ("airfield", "bar", "street")
     assert class_names(choice, None) is None
-    with pytest.raises(MissingInputError, match="check --class-names"):
+    with pytest.raises(MissingInputError, match="check `class_names`"):
         class_names(choice, tmp_path / "none.txt")
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DamagedDataError, match="cannot be read as text"):

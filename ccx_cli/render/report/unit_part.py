@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.probe.ranges import active_values
+from ccx_cli.records.fields import to_json
 from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
@@ -79,7 +80,7 @@ def unit_part(unit: int, run: ViewedRun, choice: Choice) -> UnitPart:
             "ranges": [_range(found, index, kinds) for index, kinds in enumerate(chosen)],
         },
         metrics={
-            record["cluster"]: asdict(measure(counts))
+            record["cluster"]: to_json(measure(counts))
             for record, counts in zip(found.records, found.counts, strict=True)
         },
         images=tuple(shown),
