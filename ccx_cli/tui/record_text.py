@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -207,14 +206,11 @@ def _iou_and_proof(record: Record) -> Text:
 
 
 def _shorter_lengths(record: Record) -> list[tuple[str, Text]]:
-    """Give the best formula of every smaller length, as far as the line has them."""
-    steps = record.get("by_length")
+    """Give the best formula of every smaller length."""
     rows = []
-    for step in steps[:-1] if isinstance(steps, list) else ():
-        if isinstance(step, dict) and isinstance(step.get("formula"), str):
-            length = f"{step.get('length')} concept{'s' if step.get('length') != 1 else ''}"
-            iou = decimals(finite_number(step.get("iou")))
-            rows.append((length, Text.assemble(iou, "  ", formula_text(step["formula"]))))
+    for best in record.by_length[:-1]:
+        length = f"{best.length} concept{'s' if best.length != 1 else ''}"
+        rows.append((length, Text.assemble(decimals(best.iou), "  ", formula_text(best.formula))))
     return rows
 
 
@@ -222,11 +218,7 @@ def _other_formulas(record: Record) -> list[tuple[str, Text]]:
     """Give the formulas that score the same or nearly the same."""
     rows = []
     for key, title in (("tied", "tied"), ("near", "near")):
-        others: Any = record.get(key)
-        for other in others if isinstance(others, list) else ():
-            formula = other.get("formula") if isinstance(other, dict) else other
-            if isinstance(formula, str):
-                iou = finite_number(other.get("iou")) if isinstance(other, dict) else None
-                start = "" if iou is None else f"{decimals(iou)}  "
-                rows.append((title, Text.assemble(start, formula_text(formula))))
+        for other in record.get(key, ()):
+            text = Text.assemble(f"{decimals(other.iou)}  ", formula_text(other.formula))
+            rows.append((title, text))
     return rows

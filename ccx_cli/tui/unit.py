@@ -191,7 +191,7 @@ class UnitView(GalleryView):
         self.set_timer(_DELAY, lambda: self._read_unit(unit))
 
     def _show_title(self) -> None:
-        layer = printable(str(self.run.view.about.get("layer", "?")))
+        layer = printable(str(self.run.view.about.layer or "?"))
         position = self._order.index(self._unit) + 1
         self.update(
             "#title",

@@ -164,7 +164,7 @@ class UnitsView(RunListView):
     def heading(self) -> Text:
         """Network, layer, images and run."""
         about = self.run.view.about
-        parts = [printable(str(about.get(key, "?"))) for key in ("model", "layer", "subset")]
+        parts = [printable(str(about.get(key) or "?")) for key in ("model", "layer", "subset")]
         return Text.assemble(
             ("units ", "dim"), ("  ".join(parts), "bold"), ("  " + self.run.view.name, "dim")
         )

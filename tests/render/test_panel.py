@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import numpy as np
 import pytest
 from explanations import explanation
@@ -168,7 +171,12 @@ def test_missing_image_has_a_placeholder_and_is_told_once(
 
 def test_long_formulas_wrap_inside_the_figure(found: UnitImages, paths: list[Path]) -> None:
     formula = " OR ".join(f"concept_{number}" for number in range(60))
-    found.records[0]["formula"] = formula
+    long = msgspec.structs.replace(
+        found.records[0],
+        formula=formula,
+        labels=functools.reduce(lambda left, right: ["OR", left, right], range(1, 61)),
+    )
+    found = dataclasses.replace(found, records=(long, *found.records[1:]))
     figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)
     figure.canvas.draw()
     for text in figure.axes[0].texts:

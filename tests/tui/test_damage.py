@@ -58,7 +58,7 @@ def test_header_of_another_version_and_none_at_all(own_roots: Roots) -> None:
             await seen.press("home", *["down"] * names.index("headless"), "enter")
             await seen.until("There is no", "7 of 7 units", "Without categories")
             await seen.press("enter")
-            await seen.until("does not say", "no activations to show")
+            await seen.until("does not have", "no activations to show")
 
     drive(scene())
 
@@ -74,7 +74,7 @@ def test_run_that_grows_is_followed(own_roots: Roots) -> None:
     async def scene() -> None:
         async with driven(own_roots, run) as seen:
             with FileLock(run / ".lock"):
-                await seen.until("2 of 2 units", "2 of the layer's 7 units", "writing in it")
+                await seen.until("2 of 2 units", "2 of the layer's 7 units", "writing to it")
                 (run / "explanations.jsonl").write_text("".join(lines))
                 await seen.press("r")
                 await seen.until("7 of 7 units", gone="of the layer's 7")
@@ -117,7 +117,7 @@ def test_concepts_without_their_data_set_wait_for_nothing(own_roots: Roots) -> N
         async with driven(own_roots, run) as seen:
             await seen.until("Without categories")
             await seen.press("o")
-            await seen.until("There is no data set", "best IoU", "red-c", gone="...")
+            await seen.until("There is no dataset", "best IoU", "red-c", gone="...")
 
     drive(scene())
 
@@ -130,7 +130,7 @@ def test_missing_caches_leave_the_lines(own_roots: Roots) -> None:
 
     async def scene() -> None:
         async with driven(own_roots, run, 2) as seen:
-            await seen.until("The activations of golden-optimal cannot be found", "ccx cache build")
+            await seen.until("The activations of golden-optimal are missing", "ccx cache build")
             await seen.until("as found", "no activations to show", gone="reading")
             await seen.press("f")
             await seen.type("red")
