@@ -11,12 +11,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import astuple
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.settings import ImportSettings
@@ -32,7 +35,6 @@ from ccx_cli.concepts.processes import in_processes
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.atomic import move_directory_into_place, naming
-from ccx_cli.store.lines import json_line
 from ccx_cli.store.locks import writing
 
 JOURNAL = "journal.jsonl"
@@ -158,21 +160,21 @@ def _convert_all(
     """Write the pictures that a run before has not, and return all in the order of the source."""
     stems = name_images([image.name for image in source.images], settings.subset, source.categories)
     by_stem = dict(zip(stems, source.images, strict=True))
-    prints = {stem: fingerprint(image) for stem, image in by_stem.items()}
-    journal = Journal(directory, _identity(source, settings))
+    prints = {stem: _fingerprint(image) for stem, image in by_stem.items()}
+    journal = _Journal(directory, _identity(source, settings))
     converted: dict[str, ConvertedImage] = {}
-    for stem, (files, image) in journal.read().items():
-        if prints.get(stem) == files:
-            converted[stem] = image
+    for entry in journal.read():
+        if prints.get(entry.stem) == entry.files:
+            converted[entry.stem] = entry.made
         else:
-            _remove_files(directory / "images", image)
+            _remove_files(directory / "images", entry.made)
     missing = [(stem, image) for stem, image in by_stem.items() if stem not in converted]
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
     processes = workers if len(missing) > _IN_PROCESS else 1
     convert_chunk = partial(_convert_chunk, directory / "images", settings, colors)
     with progress.task("Importing", len(stems), done=len(converted)) as task:
         for _, made in in_processes(convert_chunk, chunks, processes):
-            journal.append([(stem, prints[stem], image) for stem, image in made.items()])
+            journal.append(_Entry(stem, prints[stem], image) for stem, image in made.items())
             converted |= made
             task.advance(len(made))
     return [converted[stem] for stem in stems]
@@ -189,7 +191,7 @@ def _convert_chunk(
 
 def _made_from(source: Source, settings: ImportSettings) -> str:
     """Digest of all that a dataset depends on."""
-    images = [(image.name, image.split, fingerprint(image)) for image in source.images]
+    images = [(image.name, image.split, _fingerprint(image)) for image in source.images]
     return sha256(json.dumps([_identity(source, settings), images]).encode()).hexdigest()
 
 
@@ -242,8 +244,8 @@ def _fit(name: str) -> str:
     return "/".join(part if part not in {"", ".", ".."} else "_" for part in parts)
 
 
-def fingerprint(image: SourceImage) -> list[object]:
-    """Say which files a picture is made of, so that a changed one is taken in again."""
+def _fingerprint(image: SourceImage) -> list[object]:
+    """Say which files a picture is made of, so that a changed one is read again."""
     found: list[object] = [list(pair) for pair in image.labels]
     for path in (image.path, *(annotation.file for annotation in image.annotations)):
         try:
@@ -256,37 +258,39 @@ def fingerprint(image: SourceImage) -> list[object]:
     return found
 
 
-class Journal:
-    """The pictures that are written, a line each, after a line that says how they were made."""
+class _Entry(msgspec.Struct):
+    """A line of the journal: a picture that is written, and a fingerprint of its files."""
+
+    stem: str
+    files: list[Any]
+    made: ConvertedImage
+
+
+class _Journal:
+    """The pictures that are written, one per line, after a line that says how they were made."""
 
     def __init__(self, directory: Path, identity: str) -> None:
         self._path = directory / JOURNAL
-        self._identity = identity
+        self._head = msgspec.json.encode({"identity": identity}) + b"\n"
 
-    def read(self) -> dict[str, tuple[list[object], ConvertedImage]]:
-        """Return what a run before has written, by stem; a directory of other ones is cleared."""
-        try:
+    def read(self) -> list[_Entry]:
+        """Return what an interrupted run has written; a directory of other pictures is cleared."""
+        with suppress(OSError, ValueError, msgspec.MsgspecError):
             whole = self._path.read_bytes().rpartition(b"\n")[0]
-            head, *lines = [json.loads(line) for line in whole.split(b"\n")]
-            if head == {"identity": self._identity}:
-                # What a killed run has begun of a line would spoil the next one.
+            head, *lines = whole.split(b"\n")
+            if json.loads(head) == json.loads(self._head):
+                # The beginning of a line from a killed run would spoil the next one.
                 os.truncate(self._path, len(whole) + 1)
-                return {line["stem"]: (line["files"], _from_json(line["made"])) for line in lines}
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+                return [msgspec.json.decode(line, type=_Entry) for line in lines]
         shutil.rmtree(self._path.parent, ignore_errors=True)
         self._path.parent.mkdir(parents=True)
-        self._path.write_text(json_line({"identity": self._identity}), encoding="utf-8")
-        return {}
+        self._path.write_bytes(self._head)
+        return []
 
-    def append(self, made: Sequence[tuple[str, list[object], ConvertedImage]]) -> None:
-        """Note pictures that are written: their stems, what they were made of, what they hold."""
-        text = "".join(
-            json_line({"stem": stem, "files": files, "made": asdict(image)})
-            for stem, files, image in made
-        )
+    def append(self, entries: Iterable[_Entry]) -> None:
+        """Add pictures that are written."""
         with self._path.open("ab") as file:
-            file.write(text.encode())
+            file.write(b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
 
 
 def _remove_files(images: Path, made: ConvertedImage) -> None:
@@ -294,13 +298,3 @@ def _remove_files(images: Path, made: ConvertedImage) -> None:
     cells = [cell for own in made.cells.values() for cell in own.split(";")]
     for name in (made.image, *(cell for cell in cells if not cell.isdecimal())):
         (images / name).unlink(missing_ok=True)
-
-
-def _from_json(made: Mapping[str, Any]) -> ConvertedImage:
-    """Make numbers of the keys that JSON made text of."""
-    pixels = {
-        category: {int(number): count for number, count in own.items()}
-        for category, own in made["pixels"].items()
-    }
-    together = {int(number): count for number, count in made["together"].items()}
-    return ConvertedImage(**{**made, "pixels": pixels, "together": together})
