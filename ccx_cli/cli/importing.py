@@ -11,6 +11,7 @@ from pathlib import Path
 from ccx_cli.cli.commands.importing import ImportOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.network_options import parse_size
+from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.options import (
     FormOptions,
     OutputOptions,
@@ -192,7 +193,7 @@ def read_folders(
         if file not in read:
             read[file], counted = read_names(file, first)
             if counted:
-                progress.note(counted)
+                progress.note(with_options(counted))
         labelled.append(LabelFolder(check_category(category), folder, read[file]))
     if not void:
         void = [] if any(names.get(VOID) for names in read.values()) else [VOID]

@@ -6,10 +6,11 @@ import re
 
 _PARAMETER = re.compile(r"`([a-z][a-z0-9]*(?:_[a-z]+)*)`")
 _OTHERWISE = {
-    "model_args": "--model-arg",
     "axes": "--activations-axes",
+    "datasets": "--root-datasets",
     "local": "--from",
     "mirrors": "--mirror",
+    "model_args": "--model-arg",
 }
 
 

@@ -226,7 +226,7 @@ def _select(
     if not own and own_indexes and path.name not in files:
         raise MissingInputError(
             f"{path} is missing and there is no index_{subset}.csv: {repair_hint(directory)}, "
-            f"or name a subset that is there with --subset ({', '.join(own_indexes)})."
+            f"or name a subset that is there with `subset` ({', '.join(own_indexes)})."
         )
     table = read_table(path, _IMAGE_COLUMNS)
     image_at = table.columns["image"]
@@ -240,7 +240,7 @@ def _select(
         folders = {cells[image_at].rpartition("/")[0].partition("/")[0] for _, cells in table.rows}
         there = ["all", *sorted(folders.union(own_indexes) - {""})]
         raise UsageError(
-            f"No image path of {path} contains --subset {subset!r}, choose one of "
+            f"No image path of {path} contains `subset` {subset!r}, choose one of "
             f"{', '.join(there)}{suggestion(subset, there) or '.'}"
         )
     return table, kept

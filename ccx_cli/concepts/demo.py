@@ -123,7 +123,7 @@ def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | Non
             if found is None:
                 raise UsageError(
                     f"{target} holds another dataset: give the demo a directory of its own"
-                    " with --root-datasets."
+                    " with `datasets`."
                 )
             if found == _FORMAT:
                 return target

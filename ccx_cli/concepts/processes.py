@@ -54,8 +54,8 @@ def in_processes(
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
         raise CcxError(
-            "A worker process was killed, most likely for lack of memory: run the command again "
-            "with --workers 1."
+            "A worker process was killed, most likely for lack of memory: run it again with "
+            "`workers` 1."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

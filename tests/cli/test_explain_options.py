@@ -166,7 +166,7 @@ def test_a_traceback_only_on_demand(flag: list[str], shown: bool, unused: Comman
     ended = unused("explain", "--pretrained", "none", *flag)
     assert ended.code == 3
     assert ("Traceback" in ended.err) is shown
-    assert ended.err.startswith("Error: There is no data set")
+    assert ended.err.startswith("Error: There is no dataset")
 
 
 def test_a_data_directory_that_cannot_be(tmp_path: Path, unused: CommandLine) -> None:

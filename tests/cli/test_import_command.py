@@ -115,7 +115,7 @@ def test_nothing_is_overwritten_without_force(unused: CommandLine, photos: Path)
             save_photograph(photos / "photos/1.jpg", 20, 30, 77)
         ended = imported(unused, photos, *other)
         assert (ended.code, ended.out) == (2, "")
-        assert "already exists: add --force to overwrite it" in ended.err
+        assert "already exists: set --force to overwrite it" in ended.err
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
     assert imported(unused, photos, "--force").code == 0
     assert unused.file("datasets/*/index.csv").stat().st_mtime_ns > before

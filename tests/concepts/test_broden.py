@@ -90,7 +90,7 @@ def test_an_index_of_the_subset_is_read_instead_and_whole(broden: BrodenFiles) -
         broden.read("b")
     assert str(caught.value) == (
         f"{broden.directory / 'index.csv'} is missing and there is no index_b.csv: {AGAIN}, "
-        "or name a subset that is there with --subset (a)."
+        "or name a subset that is there with `subset` (a)."
     )
 
 
@@ -373,7 +373,7 @@ def test_a_subset_without_images_names_the_subsets_there_are(
     with pytest.raises(UsageError) as caught:
         broden.read(subset)
     assert str(caught.value) == (
-        f"No image path of {broden.directory / 'index.csv'} contains --subset {subset!r}, "
+        f"No image path of {broden.directory / 'index.csv'} contains `subset` {subset!r}, "
         f"choose one of all, a, msrc, small{end}"
     )
 

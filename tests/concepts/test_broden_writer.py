@@ -206,7 +206,7 @@ def test_an_import_is_overwritten_only_by_force_and_others_never(tmp_path: Path)
     written(source, tmp_path / "data")
     target = tmp_path / f"data/broden1_{SIDE}"
     before = (target / "index.csv").read_bytes()
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match="`force`"):
         written(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)))
     assert (target / "index.csv").read_bytes() == before
     write_broden(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)), force=True)
@@ -238,16 +238,16 @@ def test_labels_of_half_the_size_are_taken(tmp_path: Path) -> None:
 
 def test_photographs_without_any_label_make_no_data_set(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/a.jpg")
-    with pytest.raises(UsageError, match="--colors"):
+    with pytest.raises(UsageError, match="`colors`"):
         written(read_label_folders(tmp_path / "photos", []), tmp_path / "data")
 
 
 @pytest.mark.parametrize(
     ("settings", "option"),
     [
-        (ImportSettings("set", (1, 1)), "--side 1"),
-        (ImportSettings("set", (64, 9999)), "--side 64x9999"),
-        (ImportSettings("set", (SIDE, SIDE), val_share=1.5), "--val-share 1.5"),
+        (ImportSettings("set", (1, 1)), "`side` 1"),
+        (ImportSettings("set", (64, 9999)), "`side` 64x9999"),
+        (ImportSettings("set", (SIDE, SIDE), val_share=1.5), "`val_share` 1.5"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(

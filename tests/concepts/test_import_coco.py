@@ -167,5 +167,5 @@ def test_other_jsons_are_refused(text: str, fault: str, tmp_path: Path) -> None:
 
 def test_absent_panoptic_pngs_are_told_with_the_option(tmp_path: Path) -> None:
     path = write(tmp_path, [{"image_id": 2, "file_name": "two.png", "segments_info": []}])
-    with pytest.raises(MissingInputError, match="--panoptic"):
+    with pytest.raises(MissingInputError, match="`panoptic`"):
         read_coco(path, tmp_path / "photos")

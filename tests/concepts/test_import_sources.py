@@ -135,7 +135,7 @@ def test_a_value_without_a_name_is_told_with_its_mends(tmp_path: Path) -> None:
     source = read_label_folders(
         tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)]
     )
-    with pytest.raises(DamagedDataError, match=r"1\.png holds the value 9, .* --void 9\.$"):
+    with pytest.raises(DamagedDataError, match=r"1\.png holds the value 9, .* `void` 9\.$"):
         source.images[0].annotations[0].read()
 
 
@@ -209,7 +209,7 @@ def test_names_become_files_of_their_own() -> None:
 
 @pytest.mark.parametrize("name", ["", "all", "demo", "a/b", "..", "-x", "a b"])
 def test_names_that_no_set_can_have_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="--subset"):
+    with pytest.raises(UsageError, match="`subset`"):
         check_subset(name)
 
 

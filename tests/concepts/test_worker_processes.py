@@ -52,7 +52,7 @@ def test_an_error_comes_through(workers: int) -> None:
 
 
 def test_a_killed_process_is_told_with_a_mend() -> None:
-    with pytest.raises(CcxError, match="--workers 1"):
+    with pytest.raises(CcxError, match="`workers` 1"):
         list(in_processes(end, [9, 9], 2))
 
 

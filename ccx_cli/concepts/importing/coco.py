@@ -67,7 +67,7 @@ def read_coco(
             if not folder.is_dir():
                 raise MissingInputError(
                     f"The panoptic PNGs of {annotations} are not in {folder}: give their folder "
-                    "with --panoptic."
+                    "with `panoptic`."
                 )
             labelled = _panoptic(records, numbers, annotations, folder, category, crowds)
         else:

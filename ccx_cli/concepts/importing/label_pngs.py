@@ -31,7 +31,7 @@ class Coding(StrEnum):
 
 _UNKNOWN = {
     Coding.VALUE: "holds the value {0}, which the names file does not have: add it there, or leave "
-    "such pixels without a label with --void {0}",
+    "such pixels without a label with `void` {0}",
     Coding.ADE20K: "holds the name index {0}, which no photograph's JSON names: restore both from "
     "one release of ADE20K",
     Coding.PANOPTIC: "has a segment {0} that its JSON does not describe: both must come from one "

@@ -74,7 +74,7 @@ def read_names(path: Path, first: int | None = None) -> tuple[dict[int, str], st
         if first is None:
             counted = (
                 f"The names in {path} are numbered from {start} ({names[0]} is {start}): "
-                "--first changes that."
+                "`first` changes that."
             )
     if not pairs:
         raise DamagedDataError(f"{path} contains no names: write one per line, such as `1 car`.")

@@ -76,11 +76,11 @@ class ImportSettings:
             height, width = self.size
             given = height if height == width else f"{height}x{width}"
             raise UsageError(
-                f"--side {given} must be from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
+                f"`side` {given} must be from {SMALLEST_SIDE} to {LARGEST_SIDE}: "
                 "most networks take 224."
             )
         if self.val_share is not None and not 0 <= self.val_share <= 1:
-            raise UsageError(f"--val-share {self.val_share} must be from 0 to 1.")
+            raise UsageError(f"`val_share` {self.val_share} must be from 0 to 1.")
 
 
 def check_subset(name: str) -> str:
@@ -93,7 +93,7 @@ def check_subset(name: str) -> str:
     """
     if not _SUBSET.fullmatch(name) or name in _RESERVED:
         raise UsageError(
-            f"--subset {name!r} cannot name a dataset: use letters, digits, _, . and -, and not "
+            f"`subset` {name!r} cannot name a dataset: use letters, digits, _, . and -, and not "
             f" {' or '.join(sorted(_RESERVED))}."
         )
     return name

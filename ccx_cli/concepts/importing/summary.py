@@ -140,8 +140,8 @@ def write_tables(
     )
     if not labels:
         raise UsageError(
-            "None of the photographs has a label: give the folders of their labels, or add "
-            "--colors."
+            "None of the photographs has a label: give the folders of their labels, or set "
+            "`colors`."
         )
     there = tuple(c for c in source.categories if with_any[c])
     sizes = [str(side) for side in (*settings.size, *settings.mask_size)]

@@ -58,12 +58,12 @@ def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
         if not (target / MARKER).is_file():
             raise UsageError(
                 f"{target} contains a dataset that ccx import did not write and never overwrites: "
-                "import into another folder with --root-datasets."
+                "import into another folder with `datasets`."
             )
         if not force:
             raise UsageError(
-                f"{target} already exists: add --force to overwrite it, or import into another "
-                "folder with --root-datasets."
+                f"{target} already exists: set `force` to overwrite it, or import into another "
+                "folder with `datasets`."
             )
     return target
 
