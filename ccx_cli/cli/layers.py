@@ -44,8 +44,8 @@ def layers(options: LayersOptions) -> None:
 
     if network.activations is not None or network.activations_axes is not None:
         raise UsageError(
-            "ccx layers lists the layers of a network, and given activations have none: leave "
-            "--activations out."
+            "ccx layers lists the layers of a network, and precomputed activations have none: "
+            "leave --activations out."
         )
     with (
         reporting(options.talk) as progress,

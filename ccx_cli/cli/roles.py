@@ -35,7 +35,7 @@ def roles(options: RolesOptions) -> None:
     """Say what units do in the network."""
     if options.plot is not None:
         if options.plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
-            raise UsageError(f"--plot {options.plot} has to end in .png, .svg or .pdf.")
+            raise UsageError(f"--plot {options.plot} must end in .png, .svg or .pdf.")
         check_free(options.plot, options.out.force)
     with (
         reporting(options.talk) as progress,
@@ -97,7 +97,7 @@ def roles(options: RolesOptions) -> None:
         there = [record for record in records if record["accuracy"] is not None]
         if not there:
             progress.note(
-                "No image's true class is known: give the names of the classes, as the data set's "
+                "No image's true class is known: give the names of the classes, as the dataset's "
                 "scenes have them, with --class-names."
             )
         ious = [float(record["iou"]) for record in there]

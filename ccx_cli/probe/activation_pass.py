@@ -45,7 +45,7 @@ def build_activations(
 ) -> None:
     """Run the images that the caches lack through the network once; finished shards are kept.
 
-    Images go through in the same batches whichever layers and shards are lacking, so that what is
+    Images go through in the same batches whichever layers and shards are missing, so that what is
     stored does not depend on that.
 
     Parameters
@@ -62,7 +62,7 @@ def build_activations(
     workers
         Threads that decode images.
     progress
-        Told about every batch.
+        Hears of every batch.
 
     Raises
     ------
@@ -73,23 +73,25 @@ def build_activations(
     """
     progress = progress or SilentProgress()
     n_images = len(dataset.rows)
-    lacking = [(choice, cache) for choice, cache in wanted if not covers(cache, n_images)]
-    if not lacking:
+    incomplete = [(choice, cache) for choice, cache in wanted if not covers(cache, n_images)]
+    if not incomplete:
         return
     with ExitStack() as locks:
         # In one order, so that two processes never wait for each other.
-        for _, cache in sorted(lacking, key=lambda each: each[1].directory):
+        for _, cache in sorted(incomplete, key=lambda each: each[1].directory):
             locks.enter_context(writing(cache.directory, progress))
             cache.refresh()
-        lacking = [(choice, cache) for choice, cache in lacking if not covers(cache, n_images)]
-        if not lacking:
+        incomplete = [
+            (choice, cache) for choice, cache in incomplete if not covers(cache, n_images)
+        ]
+        if not incomplete:
             return
         from ccx_cli.probe.networks.loading import load_networks
 
-        networks = load_networks([choice for choice, _ in lacking], device)
+        networks = load_networks([choice for choice, _ in incomplete], device)
         fillings = [
             _Filling(network, cache, n_images)
-            for network, (_, cache) in zip(networks, lacking, strict=True)
+            for network, (_, cache) in zip(networks, incomplete, strict=True)
         ]
         for group in _passes(fillings):
             _run_pass(dataset, group, batch_size, workers, progress)
@@ -134,14 +136,15 @@ def measure_pass(
 
 
 class _Filling:
-    """The shards that a layer lacks, filled one after another."""
+    """The missing shards of a layer, filled one after another."""
 
     def __init__(self, network: Network, cache: ShardedCache, n_images: int) -> None:
         choice = network.choice
         if network.weights_sha256 != cache.made_from["weights"]:
             raise CcxError(
-                f"`model` {choice.model} makes other weights at each call: let the factory draw "
-                "them from torch's random numbers, which ccx seeds, or give them with `weights`."
+                f"`model` {choice.model} makes different weights at each call: let the factory "
+                "initialize them with torch's random numbers, which ccx seeds, or give them with "
+                "`weights`."
             )
         block = images_per_shard(network.units, network.map_shape)
         height, width = network.map_shape
@@ -151,12 +154,12 @@ class _Filling:
         self._cache = cache
         self._maps: NDArray[np.float32] | None = None
 
-    def lacks_any(self, start: int, stop: int) -> bool:
-        """Tell whether a missing shard holds any of the images ``start`` to before ``stop``."""
+    def misses_any(self, start: int, stop: int) -> bool:
+        """Return whether a missing shard holds any of the images ``start`` to before ``stop``."""
         return any(first < stop and start < last for first, last in self.missing)
 
     def take(self, start: int, maps: NDArray[np.float32]) -> None:
-        """Keep what is lacking of ``(n_images, units, h, w)``; the first image is at ``start``."""
+        """Keep what is missing of ``(n_images, units, h, w)``; the first image is at ``start``."""
         stop = start + len(maps)
         while self.missing and self.missing[0][0] < stop:
             first, last = self.missing[0]
@@ -195,17 +198,17 @@ def _run_pass(
     from ccx_cli.probe.networks.loading import layers_activations
 
     n_images = len(dataset.rows)
-    lacked = np.zeros(n_images, dtype=np.bool_)
+    missing_images = np.zeros(n_images, dtype=np.bool_)
     for filling in fillings:
         for start, stop in filling.missing:
-            lacked[start:stop] = True
+            missing_images[start:stop] = True
     starts = [
         start
         for start in range(0, n_images, batch_size)
-        if lacked[start : start + batch_size].any()
+        if missing_images[start : start + batch_size].any()
     ]
-    places = [
-        place for start in starts for place in range(start, min(start + batch_size, n_images))
+    positions = [
+        position for start in starts for position in range(start, min(start + batch_size, n_images))
     ]
     choice = fillings[0].network.choice
     what = choice.describe()
@@ -214,14 +217,14 @@ def _run_pass(
     with (
         threads(workers) as pool,
         progress.task(
-            f"Activations of {what}", n_images, done=n_images - int(lacked.sum())
+            f"Activations of {what}", n_images, done=n_images - int(missing_images.sum())
         ) as task,
     ):
-        batches = image_batches(dataset, choice, places, batch_size, pool)
+        batches = image_batches(dataset, choice, positions, batch_size, pool)
         for start, images in zip(starts, batches, strict=True):
             stop = start + len(images)
-            asked = [filling for filling in fillings if filling.lacks_any(start, stop)]
+            asked = [filling for filling in fillings if filling.misses_any(start, stop)]
             outputs = layers_activations([filling.network for filling in asked], images)
             for filling, output in zip(asked, outputs, strict=True):
                 filling.take(start, output.numpy())
-            task.advance(int(lacked[start:stop].sum()))
+            task.advance(int(missing_images[start:stop].sum()))

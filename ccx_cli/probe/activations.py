@@ -1,7 +1,7 @@
 """The activations cache: a layer's output for every image, in shards of images.
 
 Shard ``images-START-STOP`` holds ``activations``, ``(n_units, n_images, height, width)`` float32,
-so that one unit's maps are one stretch of every shard.
+so that one unit's maps are contiguous in every shard.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _span(name: str) -> tuple[int, int]:
 
 
 def covers(cache: ShardedCache, n_images: int) -> bool:
-    """Tell whether the shards hold all images, each once."""
+    """Return whether the shards hold all images, each once."""
     reached = 0
     for start, stop in sorted(_span(name) for name in cache.shards):
         if start != reached:
@@ -192,7 +192,7 @@ def image_batches(
 
     Yields
     ------
-    ``(n_images, 3, height, width)`` float32, normalised.
+    ``(n_images, 3, height, width)`` float32, normalized.
     """
     import torch
 

@@ -36,7 +36,7 @@ class ArrayFile:
     shape
         Of the array, two or four axes, none of them empty.
     chunks
-        The shape of an HDF5 dataset's chunks, ``None`` where it is stored in one stretch.
+        The shape of an HDF5 dataset's chunks, ``None`` where it is stored contiguously.
     values
         What reads a part of the array when it is indexed with slices.
     """
@@ -52,7 +52,7 @@ class ArrayFile:
         """The file, and the dataset in it."""
         return _where(self.path, self.name)
 
-    def read(self, place: tuple[slice, ...]) -> NDArray[np.generic]:
+    def read(self, part: tuple[slice, ...]) -> NDArray[np.generic]:
         """Read a part.
 
         Raises
@@ -61,7 +61,7 @@ class ArrayFile:
             If it cannot be read.
         """
         try:
-            return np.asarray(self.values[place])
+            return np.asarray(self.values[part])
         except OSError as error:
             raise DamagedDataError(
                 f"{self.where} cannot be read ({error}): write the file again."
@@ -144,13 +144,13 @@ class _Npy:
     shape: tuple[int, ...]
     order: Literal["C", "F"]
 
-    def __getitem__(self, place: tuple[slice, ...]) -> NDArray[np.generic]:
+    def __getitem__(self, part: tuple[slice, ...]) -> NDArray[np.generic]:
         mapped = np.memmap(self.path, self.dtype, "r", self.start, self.shape, self.order)
-        return np.array(mapped[place])
+        return np.array(mapped[part])
 
 
 def _read_npy_header(path: Path) -> _Npy:
-    """Say where a ``.npy`` file's values are; what would have to be unpickled is refused."""
+    """Locate the values of a ``.npy`` file; refuse values that would have to be unpickled."""
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -41,14 +41,14 @@ class AxisWeights:
 
 
 def axis_weights(n_in: int, n_out: int) -> AxisWeights:
-    """Weights that take ``n_in`` cells to ``n_out``, half-pixel centres, clamped at the border."""
+    """Weights that take ``n_in`` cells to ``n_out``, half-pixel centers, clamped at the border."""
     scale = np.float32(n_in) / np.float32(n_out)
     # Rounded after each step, as in the published program's hits at 13x13; some builds of torch
     # fuse the steps, which moves values by their last bit where n_in / n_out is no binary fraction.
-    centres = scale * (np.arange(n_out, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
-    centres = np.maximum(centres, np.float32(0))
-    i0 = np.minimum(centres.astype(np.int64), n_in - 1)
-    w1 = np.clip(centres - i0.astype(np.float32), np.float32(0), np.float32(1))
+    centers = scale * (np.arange(n_out, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+    centers = np.maximum(centers, np.float32(0))
+    i0 = np.minimum(centers.astype(np.int64), n_in - 1)
+    w1 = np.clip(centers - i0.astype(np.float32), np.float32(0), np.float32(1))
     return AxisWeights(i0, np.minimum(i0 + 1, n_in - 1), np.float32(1) - w1, w1)
 
 
@@ -115,7 +115,7 @@ def count_intervals(
     x0, x1, u0, u1 = columns
     n_images, n_in = maps.shape[0], maps.shape[1]
     height, width = len(y0), len(x0)
-    # Unsigned places and a shift: numba would check signed ones for counting from the end.
+    # Unsigned indices and a shift: numba would check signed ones for counting from the end.
     shift = np.uint64(1)
     while (1 << shift) < len(edges) + 1:
         shift += np.uint64(1)
@@ -185,7 +185,7 @@ class Hits:
     Attributes
     ----------
     per_set
-        ``(n_ranges, n_sets)`` int32, by distinct label set of the data set.
+        ``(n_ranges, n_sets)`` int32, by distinct label set of the dataset.
     per_local
         ``(n_ranges, n_local)`` int32, by row of the images' tables, or ``None`` if not asked for.
     totals
@@ -254,7 +254,7 @@ def count_hits(
     ranges
         Any open intervals.
     index
-        The data set, whose mask grid the maps are upsampled to.
+        The dataset, whose mask grid the maps are upsampled to.
     per_image
         Keep the counts per image as well, for metrics.
     device

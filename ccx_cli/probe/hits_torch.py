@@ -28,7 +28,8 @@ def count_local(
     n_intervals = len(edges) + 1
     rows, columns = axis_weights(maps.shape[1], height), axis_weights(maps.shape[2], width)
     y0, y1, x0, x1 = (
-        torch.from_numpy(places).to(device) for places in (rows.i0, rows.i1, columns.i0, columns.i1)
+        torch.from_numpy(indices).to(device)
+        for indices in (rows.i0, rows.i1, columns.i0, columns.i1)
     )
     v0, v1 = (torch.from_numpy(w).to(device)[:, None] for w in (rows.w0, rows.w1))
     u0, u1 = (torch.from_numpy(w).to(device) for w in (columns.w0, columns.w1))

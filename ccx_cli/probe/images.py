@@ -23,20 +23,20 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 def read_image(
     path: Path, side: int | tuple[int, int], mean: Sequence[float], std: Sequence[float]
 ) -> NDArray[np.float32]:
-    """Read an image, in the size and the normalisation that a network takes.
+    """Read an image, in the size and the normalization that a network takes.
 
     The pixels are taken as they are stored: an orientation in the image's metadata is not applied,
-    as the labels of a data set are stored the same way.
+    as the labels of a dataset are stored the same way.
 
     Parameters
     ----------
     path : Path
-        The file, of any format and colour mode that Pillow reads.
+        The file, of any format and color mode that Pillow reads.
     side : int or tuple of int
         Height and width of the result, in pixels, one number for both; an image of another
         size is resized bilinearly, whatever its proportions.
     mean, std : sequence of float
-        Mean and deviation per colour channel, for values in [0, 1].
+        Mean and standard deviation per color channel, for values in [0, 1].
 
     Returns
     -------
@@ -57,7 +57,7 @@ def read_image(
             rgb = _to_rgb(image)
     except FileNotFoundError as error:
         raise MissingInputError(
-            f"The image {path} is not there: get the data set anew with `ccx fetch`."
+            f"The image {path} is not there: get the dataset again with `ccx fetch`."
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
@@ -65,21 +65,21 @@ def read_image(
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise DamagedDataError(
             f"The image {path} cannot be read, it is cut short or not an image: replace the file, "
-            "or get the data set anew with `ccx fetch`."
+            "or get the dataset again with `ccx fetch`."
         ) from error
     height, width = (side, side) if isinstance(side, int) else side
     if rgb.size != (width, height):
         rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(rgb, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
-    normalised = (pixels - _per_channel(mean)) / _per_channel(std)
-    return np.ascontiguousarray(normalised)
+    normalized = (pixels - _per_channel(mean)) / _per_channel(std)
+    return np.ascontiguousarray(normalized)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # Pillow would cut 16-bit grey off at 255.
-        grey = np.asarray(image).astype(np.int64) // 257
-        image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+        # Pillow would cut 16-bit gray off at 255.
+        gray = np.asarray(image).astype(np.int64) // 257
+        image = Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8))
     return image.convert("RGB")
 
 

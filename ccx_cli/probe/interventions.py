@@ -1,4 +1,4 @@
-"""What a network answers when the output of a layer is changed on the way."""
+"""The class scores of a network when the output of a layer is changed on the way."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
 
 
 def _scores(answer: object, network: Network) -> torch.Tensor:
-    """Check what a network answered."""
+    """Check the output of a network."""
     if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
         raise UsageError(
-            f"`model` {network.choice.model} does not answer with one score a class: name a "
+            f"`model` {network.choice.model} does not return one score per class: name a "
             "classifier."
         )
     if bool(answer.isnan().any()):
         raise CcxError(
-            f"`model` {network.choice.model} answers with scores that are NaN: check its weights."
+            f"`model` {network.choice.model} returns scores that are NaN: check its weights."
         )
     return answer.float().cpu()
 
@@ -41,7 +41,7 @@ def _scores(answer: object, network: Network) -> torch.Tensor:
 class Intervention:
     """Runs images with several versions of a layer's output in one pass.
 
-    Where nothing but the layer leads from the images to the answer, the layer's output is
+    Where nothing but the layer leads from the images to the output, the layer's output is
     multiplied and only the rest of the network runs once a version; else the whole network does.
 
     Parameters
@@ -61,7 +61,7 @@ class Intervention:
         Parameters
         ----------
         images
-            ``(n_images, 3, height, width)`` float32, normalised.
+            ``(n_images, 3, height, width)`` float32, normalized.
         change
             Takes the layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units,
             h, w)``.
@@ -75,7 +75,7 @@ class Intervention:
         Raises
         ------
         UsageError
-            If the network does not answer with one score a class.
+            If the network does not return one score per class.
         CcxError
             If a score is NaN.
         """

@@ -46,14 +46,14 @@ def choose_precomputed(
     memory
         Where the digests of files are remembered.
     progress
-        Told about bytes read.
+        Hears of the bytes read.
     remember
         Store a digest that is not known yet.
 
     Raises
     ------
     UsageError
-        If the array is not as many images as the data set has.
+        If the array is not as many images as the dataset has.
     DamagedDataError
         If the file holds no activations.
     """
@@ -73,7 +73,7 @@ def maps_of(shape: tuple[int, ...], axes: Axes) -> tuple[int, int, int]:
 
 
 def _axes(where: str, shape: tuple[int, ...], asked: Axes | None, dataset: BrodenDataset) -> Axes:
-    """Tell which axis is the images'."""
+    """Return which axis is the images'."""
     n_images = len(dataset.rows)
     fitting = [
         axes

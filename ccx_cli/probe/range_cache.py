@@ -73,7 +73,7 @@ class RangeCache:
     method
         How ranges are found.
     progress
-        Told of another process that writes.
+        Hears of another process that writes.
     split
         The images whose activations count, if not all do; ``of`` is then given only those.
     """

@@ -103,7 +103,7 @@ class RangeMethod:
             return cls(**identity)
         except TypeError as error:
             raise UsageError(
-                f"How this run found its ranges cannot be told from its header ({error}): run "
+                f"How this run found its ranges is not clear from its header ({error}): run "
                 "`ccx explain` again with this version."
             ) from error
 
@@ -122,7 +122,7 @@ def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, 
     -------
     tuple of Range
         ``num_clusters`` ranges, or as many as there are distinct values to cluster; none for a
-        unit that never fires.
+        unit whose activations are all zero.
     """
     if method.num_clusters == 1:
         if not maps.any():
@@ -141,8 +141,8 @@ def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, 
 def top_threshold(values: NDArray[np.float32], quantile: float) -> float:
     """Threshold that leaves about ``quantile`` of the values above it.
 
-    The published programs ask a sketch of 1,000 steps for it; this is the exact value of the same
-    step: ``numpy.quantile`` at ``int(1000 * (1 - quantile) - 1) / 999``.
+    The published programs estimate it with a quantile sketch of 1,000 steps; this is the exact
+    value of the same step: ``numpy.quantile`` at ``int(1000 * (1 - quantile) - 1) / 999``.
     """
     step = max(int(1000 * (1 - quantile) - 1), 0)
     return float(np.quantile(values.astype(np.float64), step / 999))
@@ -158,8 +158,8 @@ def exact_kmeans(values: NDArray[np.float32], k: int) -> list[tuple[float, float
     """Cluster ``values`` into ``k`` clusters of least inertia.
 
     Dynamic programming over the sorted distinct values (Wang and Song, "Ckmeans.1d.dp", The R
-    Journal 3/2, 2011), divide and conquer over the split places: O(k n log n). The answer depends
-    on no seed.
+    Journal 3/2, 2011), divide and conquer over the split positions: O(k n log n). The result
+    depends on no seed.
 
     Parameters
     ----------
@@ -201,19 +201,19 @@ def sklearn_kmeans(values: NDArray[np.float32], k: int, n_init: int) -> list[tup
 def _optimal_starts(
     distinct: NDArray[np.float64], counts: NDArray[np.float64], k: int
 ) -> NDArray[np.int64]:
-    """First place of each of ``k`` clusters in the sorted ``distinct`` values; leftmost on ties.
+    """First index of each of ``k`` clusters in the sorted ``distinct`` values; leftmost on ties.
 
-    Values are centred first, so that the running sums keep their digits. ``splits[c, e]`` is where
+    Values are centered first, so that the running sums keep their digits. ``splits[c, e]`` is where
     cluster ``c`` starts if clusters ``0..c`` share the values ``0..e`` best; it never decreases
-    with ``e``, which is what lets each half of a stretch search only its own side of the middle's.
+    with ``e``, so that each half of an interval searches only its own side of the middle's.
     """
     n = len(distinct)
-    centre = (distinct * counts).sum() / counts.sum()
+    center = (distinct * counts).sum() / counts.sum()
     weight = np.zeros(n + 1)
     first = np.zeros(n + 1)
     second = np.zeros(n + 1)
     for i in range(n):
-        value = distinct[i] - centre
+        value = distinct[i] - center
         weight[i + 1] = weight[i] + counts[i]
         first[i + 1] = first[i] + counts[i] * value
         second[i + 1] = second[i] + counts[i] * value * value

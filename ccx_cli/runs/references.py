@@ -1,4 +1,4 @@
-"""The papers of the methods, data sets and networks that a run used."""
+"""The papers of the methods, datasets and networks that a run used."""
 
 from __future__ import annotations
 

@@ -304,8 +304,8 @@ def test_layers_are_those_of_networks(ccx: CommandLine, sae: Path) -> None:
     ended = ccx("layers", "--activations", str(sae))
     assert (ended.code, ended.err) == (
         2,
-        "Error: ccx layers lists the layers of a network, and given activations have none: leave "
-        "--activations out.\n",
+        "Error: ccx layers lists the layers of a network, and precomputed activations have none: "
+        "leave --activations out.\n",
     )
 
 

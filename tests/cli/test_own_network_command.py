@@ -103,7 +103,7 @@ def test_weights_that_change_at_each_call_are_refused(fresh: CommandLine, nets: 
         "explain", "--model", f"{nets}:unseeded", "--subset", "tiny", "--layer", "block", "-q"
     )
     assert ended.code == 1
-    assert "makes other weights at each call" in ended.err
+    assert "makes different weights at each call" in ended.err
 
 
 def test_a_missing_file_is_named(fresh: CommandLine) -> None:

@@ -270,7 +270,7 @@ def test_thresholds_draw_fifty_units_and_a_plot(ccx: CommandLine, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--plot", "plot.gif"], "--plot plot.gif has to end in"),
+        (["--plot", "plot.gif"], "--plot plot.gif must end in"),
         (["--length", "0"], "--length 0 must be 1 or more."),
         (["--units", "1", "--random-units", "2"], "exclude each other"),
         (["--ties"], "--ties and --within list other formulas"),

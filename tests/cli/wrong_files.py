@@ -197,14 +197,14 @@ PNGS = [
         "explain TINY --seed 1 -q",
         4,
         "The image {data}/datasets/broden1_224/images/tiny/002.png cannot be read, it is cut "
-        "short or not an image: replace the file, or get the data set anew with `ccx fetch`.",
+        "short or not an image: replace the file, or get the dataset again with `ccx fetch`.",
         noise("images/tiny/002.png", b"noise"),
     ),
     Wrong(
         "explain TINY --seed 1 -q",
         4,
         "The image {data}/datasets/broden1_224/images/tiny/002.png cannot be read, it is cut "
-        "short or not an image: replace the file, or get the data set anew with `ccx fetch`.",
+        "short or not an image: replace the file, or get the dataset again with `ccx fetch`.",
         cut("images/tiny/002.png"),
     ),
 ]
@@ -222,22 +222,22 @@ CHECKPOINTS = [
     Wrong(
         "explain --model resnet18 --subset tiny --weights w.pth",
         4,
-        "w.pth cannot be read as a checkpoint, it is cut short or of another kind: get it "
-        "anew, or give another file with --weights.",
+        "w.pth cannot be read as a checkpoint, it is cut short or of another kind: download "
+        "it again, or give another file with --weights.",
         file("w.pth", b""),
     ),
     Wrong(
         "explain --model resnet18 --subset tiny --weights w.safetensors",
         4,
-        "w.safetensors cannot be read as a checkpoint, it is cut short or of another kind: get "
-        "it anew, or give another file with --weights.",
+        "w.safetensors cannot be read as a checkpoint, it is cut short or of another kind: "
+        "download it again, or give another file with --weights.",
         file("w.safetensors", b"noise and more noise"),
     ),
     Wrong(
         "explain --model resnet18 --subset tiny --weights w.pth",
         4,
-        "w.pth cannot be read as a checkpoint, it is cut short or of another kind: get it "
-        "anew, or give another file with --weights.",
+        "w.pth cannot be read as a checkpoint, it is cut short or of another kind: download "
+        "it again, or give another file with --weights.",
         file("w.pth", b"noise"),
     ),
     Wrong(

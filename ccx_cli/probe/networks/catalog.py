@@ -30,8 +30,8 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     models_root
         Folder of published weights, in ``places365/`` and ``imagenet/``.
     request
-        What is asked for. Unless it gives size, mean and standard deviation, those of a network of
-        timm are asked of timm, which imports torch.
+        What is asked for. Unless it gives size, mean and standard deviation, timm is asked for
+        those of its networks, which imports torch.
 
     Raises
     ------

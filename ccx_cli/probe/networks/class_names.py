@@ -47,7 +47,7 @@ def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ..
 
 
 def plain_name(name: str) -> str:
-    """Return a name as data sets and classifiers share it: lower case, one kind of gap, no suffix.
+    """Return a name as datasets and classifiers share it: lower case, one kind of gap, no suffix.
 
     Broden calls a scene ``living_room-s``, Places365 ``/l/living_room``.
     """

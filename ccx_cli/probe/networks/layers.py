@@ -59,9 +59,9 @@ def list_layers(choice: NetworkDescription, device: str = "cpu") -> list[Layer]:
     CcxError
         As ``load_network``, but for the layer.
     """
-    place = resolve_device(device)
-    module, _ = load_module(choice, place)
-    return layers_of(module, choice, place)
+    torch_device = resolve_device(device)
+    module, _ = load_module(choice, torch_device)
+    return layers_of(module, choice, torch_device)
 
 
 def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer], float]:
@@ -70,14 +70,14 @@ def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer],
     Parameters
     ----------
     choice
-        As for ``list_layers``, whose errors these are.
+        As for ``list_layers``, which raises the same errors.
     images
         How many blank images go through to measure it, after those that list the layers.
     """
-    place = torch.device("cpu")
-    module, _ = load_module(choice, place)
-    found = layers_of(module, choice, place)
-    blank = blank_images(choice, place)[0].expand(images, -1, -1, -1).contiguous()
+    torch_device = torch.device("cpu")
+    module, _ = load_module(choice, torch_device)
+    found = layers_of(module, choice, torch_device)
+    blank = blank_images(choice, torch_device)[0].expand(images, -1, -1, -1).contiguous()
     run_blank(module, choice, blank)  # The first pass of a shape chooses how to compute it.
     began = time.monotonic()
     run_blank(module, choice, blank)
@@ -105,7 +105,7 @@ def layers_of(module: nn.Module, choice: NetworkDescription, device: torch.devic
         if layout is not None:
             found.append(Layer(name, type(module.get_submodule(name)).__name__, shape, layout))
     blocks = set(main_blocks(module, {layer.name: layer.layout.map_shape for layer in found}))
-    order = {name: place for place, (name, _) in enumerate(module.named_modules())}
+    order = {name: position for position, (name, _) in enumerate(module.named_modules())}
     found.sort(key=lambda layer: order[layer.name])
     return [replace(layer, is_block=layer.name in blocks) for layer in found]
 
@@ -145,7 +145,7 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
     A block is a module that has maps of more than one pixel and layers with weights inside. The
     main blocks are the blocks among the children of one module: of the outermost one that has at
     least three (of several as far out, the first), else of the first that has two. Where one alone
-    of them is a sequence that has three blocks itself, these take its place. They are
+    of them is a sequence that has three blocks itself, they replace it. They are
     ``layer1`` to ``layer4`` of a resnet, the stages of a convnext, the encoder layers of a vision
     transformer. In a plain chain of layers, such as alexnet or vgg, where no module has two, they
     are the layers after which the size of the maps changes, and the last one.
@@ -185,7 +185,7 @@ def _blocks_among(children: Mapping[str, nn.Module], large: Mapping[str, object]
 def _opened(
     blocks: list[str], children: Mapping[str, nn.Module], large: Mapping[str, object]
 ) -> list[str]:
-    """Put its blocks in the place of the one sequence, as between a stem and a head."""
+    """Replace the one sequence, as between a stem and a head, by its blocks."""
     sequences = [name for name in blocks if isinstance(children[name], nn.Sequential)]
     if len(sequences) != 1:
         return blocks
@@ -194,8 +194,8 @@ def _opened(
     inside = _blocks_among(own, large)
     if len(inside) < _MANY:
         return blocks
-    place = blocks.index(whole)
-    return [*blocks[:place], *inside, *blocks[place + 1 :]]
+    position = blocks.index(whole)
+    return [*blocks[:position], *inside, *blocks[position + 1 :]]
 
 
 def _has_weights_inside(module: nn.Module) -> bool:

@@ -33,7 +33,7 @@ class Layout:
     map_shape
         Height and width of a unit's map.
     leading
-        Tokens before those of the grid: class and register tokens, which have no place in it.
+        Tokens before those of the grid: class and register tokens, which are not part of it.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Layout:
 def layout_of(
     shape: Sequence[int], size: tuple[int, int], other: Sequence[int] | None
 ) -> Layout | None:
-    """Tell how the output of a layer is laid out.
+    """Return how the output of a layer is laid out.
 
     Parameters
     ----------
@@ -133,5 +133,5 @@ def _on_grid(tokens: int, units: int, size: tuple[int, int]) -> Layout | None:
 
 
 def _alike(grid: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Tell whether a grid has the proportions of the image, but for rounding."""
+    """Return whether a grid has the proportions of the image, but for rounding."""
     return abs(grid[0] * size[1] - grid[1] * size[0]) < max(size)

@@ -98,25 +98,25 @@ def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") ->
     choices : sequence of NetworkDescription
         At least one; they differ in nothing but the layer.
     device : str
-        As for ``load_network``, whose errors these are.
+        As for ``load_network``, which raises the same errors.
 
     Returns
     -------
     list of Network
         One a choice, all with the same module.
     """
-    place = resolve_device(device)
-    check_precision(choices[0].precision, place)
-    module, identity = load_module(choices[0], place)
+    torch_device = resolve_device(device)
+    check_precision(choices[0].precision, torch_device)
+    module, identity = load_module(choices[0], torch_device)
     layers = [_find_layer(module, choice) for choice in choices]
     networks = []
     for choice, layer in zip(choices, layers, strict=True):
-        layout, calls = _try_layer(module, layer, choice, place)
+        layout, calls = _try_layer(module, layer, choice, torch_device)
         networks.append(
             Network(
                 choice=choice,
                 module=module,
-                device=place,
+                device=torch_device,
                 weights_sha256=identity,
                 units=layout.units,
                 map_shape=layout.map_shape,
@@ -128,14 +128,14 @@ def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") ->
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
-    """Return what the layer of ``network`` answers to ``images``.
+    """Return the activations of the layer of ``network`` for ``images``.
 
     Parameters
     ----------
     network : Network
         From ``load_network``.
     images : torch.Tensor, float32, shape (n_images, 3, height, width)
-        Normalised images, on any device.
+        Normalized images, on any device.
 
     Returns
     -------
@@ -151,14 +151,14 @@ def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
 
 
 def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
-    """Return what several layers of one network answer to ``images``, in one forward pass.
+    """Return the activations of several layers of one network for ``images``, in one forward pass.
 
     Parameters
     ----------
     networks : sequence of Network
         From one call of ``load_networks``.
     images : torch.Tensor
-        As for ``layer_activations``, whose results and errors these are, one a layer.
+        As for ``layer_activations``; one result per layer.
     """
     first = networks[0]
     outputs: dict[str, torch.Tensor] = {}
@@ -169,7 +169,7 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
 
         def hook(_layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
             maps = network.maps(_finite(output, network.choice))
-            # A copy: what comes after the layer may work in place.
+            # A copy: what comes after the layer may change it in place.
             outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
             left[layer] -= 1
             if all(calls <= 0 for calls in left.values()):
@@ -236,7 +236,7 @@ def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tenso
 
 @contextmanager
 def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None]:
-    """Tell what a forward pass of ``images`` raises as what it is, the network's own."""
+    """Raise what a forward pass of ``images`` raises as a ``CcxError`` that names the network."""
     try:
         yield
     except (_LayersDone, CcxError):

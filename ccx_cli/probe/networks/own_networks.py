@@ -28,7 +28,7 @@ OF_TIMM = "timm:"
 
 
 def is_own(model: str) -> bool:
-    """Tell whether ``model`` names a factory, not a network that ccx or timm knows."""
+    """Return whether ``model`` names a factory, not a network that ccx or timm knows."""
     return ":" in model and not model.startswith(OF_TIMM)
 
 
@@ -42,20 +42,20 @@ def resolve_own(model: str) -> str:
     MissingInputError
         If there is no such file.
     """
-    place, _, factory = model.rpartition(":")
+    location, _, factory = model.rpartition(":")
     if not factory.isidentifier():
         raise UsageError(
             f"`model` {model} names no factory: write file.py:factory or package.module:factory."
         )
-    if place.endswith(".py"):
-        path = Path(place).expanduser().absolute()
+    if location.endswith(".py"):
+        path = Path(location).expanduser().absolute()
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "is not there"
             raise MissingInputError(f"`model` {model}: the file {path} {what}: check the path.")
         return f"{path}:{factory}"
-    if not all(part.isidentifier() for part in place.split(".")):
+    if not all(part.isidentifier() for part in location.split(".")):
         raise UsageError(
-            f"`model` {model}: {place or 'nothing'} is neither a module nor a file that ends in "
+            f"`model` {model}: {location or 'nothing'} is neither a module nor a file that ends in "
             ".py: write file.py:factory or package.module:factory."
         )
     return model
@@ -63,8 +63,8 @@ def resolve_own(model: str) -> str:
 
 def short_name(model: str) -> str:
     """Return a factory's name fit for a directory: ``nets.make`` for ``/home/me/nets.py:make``."""
-    place, _, factory = model.rpartition(":")
-    module = Path(place).stem if place.endswith(".py") else place
+    location, _, factory = model.rpartition(":")
+    module = Path(location).stem if location.endswith(".py") else location
     return re.sub(r"[^\w.]", "_", f"{module}.{factory}")[-_NAME_LENGTH:]
 
 
@@ -100,10 +100,10 @@ def source_sha256(model: str) -> str:
     MissingInputError
         If there is no such file or module.
     """
-    place = model.rpartition(":")[0]
-    path: str | None = place
-    if not place.endswith(".py"):
-        path = _import_module(model, place).__file__
+    location = model.rpartition(":")[0]
+    path: str | None = location
+    if not location.endswith(".py"):
+        path = _import_module(model, location).__file__
     if path is None:
         return hashlib.sha256(model.encode()).hexdigest()
     try:
@@ -214,9 +214,9 @@ def state_sha256(module: nn.Module, model: str) -> str:
 
 
 def _find_factory(model: str) -> Callable[..., Any]:
-    place, _, factory = model.rpartition(":")
-    load = _import_file if place.endswith(".py") else _import_module
-    module = load(model, place)
+    location, _, factory = model.rpartition(":")
+    load = _import_file if location.endswith(".py") else _import_module
+    module = load(model, location)
     found = getattr(module, factory, None)
     if not callable(found):
         what = "is no callable" if hasattr(module, factory) else "is not there"
@@ -226,14 +226,16 @@ def _find_factory(model: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _import_file(model: str, place: str) -> ModuleType:
-    name = f"ccx_own_{hashlib.sha256(f'{place} {source_sha256(model)}'.encode()).hexdigest()[:16]}"
+def _import_file(model: str, location: str) -> ModuleType:
+    name = (
+        f"ccx_own_{hashlib.sha256(f'{location} {source_sha256(model)}'.encode()).hexdigest()[:16]}"
+    )
     if name in sys.modules:
         return sys.modules[name]
-    _look_in(str(Path(place).parent))
-    spec = importlib.util.spec_from_file_location(name, place)
+    _look_in(str(Path(location).parent))
+    spec = importlib.util.spec_from_file_location(name, location)
     if spec is None or spec.loader is None:
-        raise DamagedDataError(f"`model` {model}: {place} is no Python file: check the path.")
+        raise DamagedDataError(f"`model` {model}: {location} is no Python file: check the path.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickles look their module up by its name.
     sys.modules[name] = module
@@ -246,13 +248,13 @@ def _import_file(model: str, place: str) -> ModuleType:
     return module
 
 
-def _import_module(model: str, place: str) -> ModuleType:
+def _import_module(model: str, location: str) -> ModuleType:
     _look_in(str(Path.cwd()))
     with _imports(model):
         try:
-            return importlib.import_module(place)
+            return importlib.import_module(location)
         except ModuleNotFoundError as error:
-            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            if error.name is None or not f"{location}.".startswith(f"{error.name}."):
                 raise
             raise MissingInputError(
                 f"`model` {model}: there is no module {error.name}: install it, or run ccx in the "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def is_timm(model: str) -> bool:
-    """Tell whether ``model`` names a network of timm."""
+    """Return whether ``model`` names a network of timm."""
     return model.startswith(OF_TIMM)
 
 

@@ -1,4 +1,4 @@
-"""Reads files of network weights and fits them into a network, without running foreign code."""
+"""Reads files of weights and fits them into a network, without running code from the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.weights.legacy_checkpoint import DAMAGE, read_legacy
 from ccx_cli.probe.weights.legacy_pickle import RefusedError
 
-# The names under which training scripts keep the weights beside the optimiser's state.
+# The names under which training scripts keep the weights beside the optimizer's state.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 # How a zip archive begins.
@@ -196,8 +196,8 @@ def _missing(path: Path) -> MissingInputError:
 
 def _unreadable(path: Path) -> DamagedDataError:
     return DamagedDataError(
-        f"{path} cannot be read as a checkpoint, it is cut short or of another kind: get it anew, "
-        "or give another file with `weights`."
+        f"{path} cannot be read as a checkpoint, it is cut short or of another kind: download it "
+        "again, or give another file with `weights`."
     )
 
 

@@ -72,7 +72,7 @@ def _is_settled(stamp: Stamp) -> bool:
 def known_digest(
     path: Path, memory: Path, progress: Progress, *, remember: bool = True
 ) -> tuple[str, Stamp]:
-    """Return a file's SHA-256 in hexadecimal, read anew only if its stamp is another one.
+    """Return a file's SHA-256 in hexadecimal, read again only if its stamp changed.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def known_digest(
     memory
         The directory of ``given-files.json``, where digests are remembered.
     progress
-        Told about bytes read.
+        Hears of the bytes read.
     remember
         Store a digest that is not known yet.
 
@@ -115,7 +115,7 @@ def known_digest(
     if remember and _is_settled(stamp):
         known[key] = {**asdict(stamp), "sha256": digest}
         content = {"format": _FORMAT, "version": _VERSION, "files": known}
-        # A place that may not be written to costs the next command another reading.
+        # Without permission to write, the next command reads the file again.
         with suppress(OSError):
             write_text(memory / NAME, json.dumps(content, indent=1) + "\n")
     return digest, stamp
@@ -127,7 +127,7 @@ def changed_meanwhile(path: Path) -> CcxError:
 
 
 def _remembered(memory: Path) -> dict[str, Any]:
-    """Read what is remembered; what cannot be read is forgotten, and read anew."""
+    """Read what is remembered; what cannot be read is forgotten."""
     try:
         content = json.loads((memory / NAME).read_text(encoding="utf-8"))
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):

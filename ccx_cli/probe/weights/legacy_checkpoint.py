@@ -223,14 +223,14 @@ _STORAGES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Storage:
-    """Values in a row: those of a whole storage, or a stretch of them."""
+    """Contiguous values: those of a whole storage, or a part of them."""
 
     values: torch.Tensor
 
     def part(self, view: Any) -> Storage:
-        """Return the stretch of a view: its key, first place and length."""
-        _, *place = view
-        offset, length = _counts(place)
+        """Return the part that a view shows: its key, offset and length."""
+        _, *span = view
+        offset, length = _counts(span)
         if offset + length > len(self.values):
             raise ValueError("a view leaves its storage")
         return Storage(self.values[offset : offset + length])
@@ -291,8 +291,8 @@ class Storages:
 def storage_calls() -> dict[str, Call]:
     """Return the names of the storages' classes, which a pickle names but never calls."""
     return {
-        f"{place}.{name}Storage": _never_called
-        for place in ("torch", "torch.cuda")
+        f"{module}.{name}Storage": _never_called
+        for module in ("torch", "torch.cuda")
         for name in _STORAGES
     }
 
@@ -310,7 +310,7 @@ def tensor_of(storage: object, offset: Any, shape: Any, strides: Any) -> torch.T
     values = storage.values
     (offset,), shape, strides = _counts((offset,)), _counts(shape), _counts(strides)
     steps = ((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
-    # Weights that share places are none: a few bytes could stand for any number of them.
+    # Weights never overlap: with overlaps, a few bytes could stand for any number of values.
     if len(shape) > _MOST_AXES or math.prod(shape) > len(values):
         raise ValueError("a tensor larger than its storage")
     if 0 not in shape and offset + sum(steps) >= len(values):
