@@ -1,4 +1,4 @@
-"""Options that say how formulas are searched, and the strategy they name."""
+"""The search that the options name."""
 
 from __future__ import annotations
 
@@ -79,7 +79,6 @@ def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSp
     if options == VocabularyOptions():
         return None
     assert index is not None
-
     mask = np.ones(len(index.concepts), dtype=np.bool_)
     if options.categories is not None:
         wanted = _categories(options.categories, index)
@@ -124,7 +123,6 @@ def _categories(text: str, index: ConceptIndex) -> set[str]:
 
 
 def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
-
     vocabulary = Vocabulary(index.names)
     mask = np.zeros(len(index.concepts), dtype=np.bool_)
     for name in next(csv.reader([text], skipinitialspace=True), []):
@@ -138,7 +136,6 @@ def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
 
 
 def _operators(text: str) -> tuple[Operator, ...]:
-
     known = {"or": Operator.OR, "and": Operator.AND, "not": Operator.AND_NOT}
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in words:

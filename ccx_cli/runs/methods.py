@@ -8,7 +8,6 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 
 from ccx_cli.errors import UsageError
-from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.runs.references import (
@@ -251,7 +250,7 @@ def _how(run: Run, cite: Cite) -> Iterator[str]:
     if search is None:
         raise LookupError("search")
     try:
-        method = search.method.format(**to_json(identity))
+        method = search.method.format(**run.search_identity)
     except KeyError as error:
         raise LookupError(str(error.args[0]).replace("_", " ")) from error
     records = [record for record in run.records if record.formula is not None]

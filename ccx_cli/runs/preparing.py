@@ -295,7 +295,7 @@ def settings_of(stored: Run) -> JobSettings:
     UsageError
         If its header lacks them.
     """
-    search, ranges = to_json(stored.identity.search), stored.identity.ranges
+    search, ranges = stored.search_identity, stored.identity.ranges
     method, by_hand = RangeMethod(), None
     if ranges.by_hand is UNSET:
         method = RangeMethod.from_identity(to_json(ranges))

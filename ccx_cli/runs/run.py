@@ -153,6 +153,12 @@ class Run:
         return self._headed.key
 
     @property
+    def search_identity(self) -> Json:
+        """The identity of its search as it is written, whatever parameters that search takes."""
+        search = self.identity_key.get("search")
+        return search if isinstance(search, dict) else {}
+
+    @property
     def sessions(self) -> list[Session]:
         """The processes that worked on it."""
         return self.header.sessions

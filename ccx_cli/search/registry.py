@@ -1,7 +1,7 @@
 """The table of searches: options, completion, the notebook, stored runs and methods texts read it.
 
 To add a search, write its settings and its ``Strategy`` in a module of its own and name it here;
-options that no other search has go beside the others in ``ccx_cli.cli``.
+options that no other search has go to ``ccx_cli.cli.search_options``.
 """
 
 from __future__ import annotations

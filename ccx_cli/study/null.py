@@ -11,7 +11,6 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.fields import to_json
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
 from ccx_cli.runs.inputs import RunInputs
@@ -81,7 +80,7 @@ def _null(
     if missing:
         index, activations = inputs.index, inputs.activations
         data = count_data(index)
-        strategy = search_from_identity(to_json(inputs.run.identity.search), data.n_concepts)
+        strategy = search_from_identity(inputs.run.search_identity, data.n_concepts)
 
         def best_iou(counts: DataCounts, hits: NDArray[np.int32]) -> float:
             best = strategy.answer(counts, hits).best

@@ -13,7 +13,7 @@ from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
-from ccx_cli.search.registry import search_from_identity
+from ccx_cli.search.registry import Search, make_search, search_from_identity
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import Strategy
 
@@ -49,6 +49,16 @@ def test_a_search_is_made_again_from_what_a_run_stores(
     assert (made.space is None) == (space is None)
     if made.space is not None and space is not None:
         np.testing.assert_array_equal(made.space.mask, space.mask)
+
+
+@pytest.mark.parametrize("search", Search)
+def test_every_search_of_the_table_is_made_by_its_name(search: Search) -> None:
+    made = make_search(search, {"length": 2, "not a parameter": 1})
+    assert type(made) is search.load()
+    assert made.name == search
+    assert made.identity()["length"] == 2
+    assert "length" in search.parameters
+    assert search.method.format(**made.identity())
 
 
 @given(

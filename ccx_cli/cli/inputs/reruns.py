@@ -19,7 +19,6 @@ from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
-from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.job import ExplainJob
@@ -215,6 +214,6 @@ def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
 
 def _strategy_like(stored: Run, n_concepts: int) -> Strategy:
     """Return a run's search, without what lists other formulas beside the best."""
-    search = to_json(stored.identity.search)
+    search = stored.search_identity
     wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
     return search_from_identity(wanted, n_concepts)
