@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +156,7 @@ def _rebuilt_here(command: str, places: PlaceOptions) -> str:
     words = shlex.split(command)
     pairs = list(zip(words[3::2], words[4::2], strict=False))
     moved = {} if places.data_dir is None else dict.fromkeys(_ROOTS_OF_CACHES, "")
-    for field in fields(places):
-        root = getattr(places, field.name)
-        if root is not None and field.name != "root_results":
-            moved[f"--{field.name.replace('_', '-')}"] = str(root.absolute())
+    moved |= places.given()
     pairs = [pair for pair in pairs if pair[0] not in moved]
     pairs += [(option, place) for option, place in moved.items() if place]
     return shlex.join([*words[:3], *(word for pair in pairs for word in pair)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +72,15 @@ class PlaceOptions:
     root_segmentations: Annotated[Path | None, _root("segmentations", "Concept indexes.")] = None
     root_activations: Annotated[Path | None, _root("activations", "Activations, ranges.")] = None
     root_results: Annotated[Path | None, _root("results", "Explanations.")] = None
+
+    def given(self) -> dict[str, str]:
+        """Return the absolute paths that are given, by option, but for that of the results."""
+        paths = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            f"--{name.replace('_', '-')}": str(path.absolute())
+            for name, path in paths.items()
+            if path is not None and name != "root_results"
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,7 @@ from ccx_cli.cli.explain import COLUMNS as EXPLAINED
 from ccx_cli.cli.inputs.reruns import (
     batch_size_of,
     changes_since,
-    check_same,
     inputs_of,
-    refuse_changes,
 )
 from ccx_cli.cli.network_options import PassOptions
 from ccx_cli.cli.options import (
@@ -29,7 +27,7 @@ from ccx_cli.cli.output import Column, Record, Writer, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.units import chosen_of_run, parse_units
-from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
@@ -86,8 +84,10 @@ def rerun(options: RerunOptions) -> None:
             run, roots, options.places, passes, options.workers or available_cores(), progress
         )
         changes = changes_since(before, inputs)
-        if not options.changed:
-            refuse_changes(changes)
+        if changes and not options.changed:
+            raise DamagedDataError(
+                f"{' '.join(changes)} Put back what was there, or add --changed to run on what is."
+            )
         for sentence in changes:
             progress.note(sentence)
         if before.identity.search.time_limit not in (None, UNSET):
@@ -226,8 +226,12 @@ def _prepared(
 ) -> ExplainJob:
 
     job = prepare_job(inputs, settings_of(before), progress)
-    if not changes:
-        check_same(job, before)
+    if not changes and job.results.key != before.raw_header().get("identity"):
+        raise UsageError(
+            f"{before.name} was made by a version of ccx that read its inputs otherwise, so it "
+            "cannot be run again exactly: run `ccx explain` with the command that "
+            f"`ccx info {before.name}` shows."
+        )
     return job
 
 

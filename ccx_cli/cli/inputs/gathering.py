@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,7 +128,7 @@ def missing_inputs(
         return
     side = _SIDE
     if network.activations is not None:
-        side = _given_side(roots.datasets, data.subset, network.input_size)
+        side = _precomputed_side(roots.datasets, data.subset, network.input_size)
     else:
         device_of(network.device)
         weights = missing_weights(roots, network, run.seed) if data.fetch else None
@@ -194,7 +194,7 @@ def _read_inputs(
     device = device_of(network.device)
     workers = run.workers or available_cores()
     if network.activations is not None:
-        side = _given_side(roots.datasets, data.subset, network.input_size)
+        side = _precomputed_side(roots.datasets, data.subset, network.input_size)
         dataset = open_dataset(roots.datasets, data.subset, side, progress)
         path, name = split_name(network.activations)
         given = choose_precomputed(
@@ -208,10 +208,12 @@ def _read_inputs(
             remember=remember,
         )
         resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
-        rebuild = rebuild_command(places, data, resolved, replace(run, seed=0))
+        rebuild = rebuild_command(places, data, resolved, seed=0)
         return [Inputs(roots, dataset, given, device, network.batch_size, workers, rebuild)]
     choice = network_of(roots, network, run, layer=_any_layer(network))
-    side = choice.input_side if data.subset == DEMO_SUBSET else dataset_side(roots.datasets, choice)
+    side = (
+        choice.input_side if data.subset == DEMO_SUBSET else _network_side(roots.datasets, choice)
+    )
     dataset = open_dataset(roots.datasets, data.subset, side, progress)
     if any((row.height, row.width) != choice.input_size for row in dataset.rows):
         height, width = choice.input_size
@@ -228,7 +230,7 @@ def _read_inputs(
             device,
             network.batch_size,
             workers,
-            rebuild_of(places, data, network, run, each),
+            rebuild_command(places, data, network.resolved(each), run.seed),
         )
         for each in choices
     ]
@@ -268,23 +270,22 @@ def default_or_none(model: str) -> str | None:
         return None
 
 
-def dataset_side(datasets: Path, choice: NetworkDescription) -> int:
+def _network_side(datasets: Path, network: NetworkDescription) -> int:
     """Return the side of the dataset to take for a network: its input's, if there is such a one.
 
     A network of another input than usual takes the usual dataset, or the one that is there whose
     side is nearest; its images are resized.
     """
-    if choice.resized is None:
-        return choice.input_side
-    sides = _sides(datasets)
-    wanted = max(choice.resized)
-    for side in (wanted, choice.input_side):
+    if network.resized is None:
+        return network.input_side
+    sides, wanted = _sides(datasets), max(network.resized)
+    for side in (wanted, network.input_side):
         if side in sides:
             return side
-    return min(sides, key=lambda side: (abs(side - wanted), side), default=choice.input_side)
+    return min(sides, key=lambda side: (abs(side - wanted), side), default=network.input_side)
 
 
-def _given_side(datasets: Path, subset: str, size: str | None) -> int:
+def _precomputed_side(datasets: Path, subset: str, size: str | None) -> int:
     """Return the side of the dataset for precomputed activations."""
     if size is not None:
         height, width = parse_size(size)
@@ -340,34 +341,11 @@ def range_method(options: RangeOptions) -> RangeMethod:
     return RangeMethod(options.num_clusters, options.quantile, options.kmeans.value, options.n_init)
 
 
-def rebuild_of(
-    places: PlaceOptions,
-    data: DataOptions,
-    network: NetworkOptions,
-    run: RunOptions,
-    choice: NetworkDescription,
-) -> str:
-    """Return the command that makes the caches of a network as it was resolved, of its one layer.
-
-    A layer that was left out is left out here too.
-    """
-    return rebuild_command(places, data, network.resolved(choice), run)
-
-
 def rebuild_command(
-    places: PlaceOptions, data: DataOptions, network: NetworkOptions, run: RunOptions
+    places: PlaceOptions, data: DataOptions, network: NetworkOptions, seed: int
 ) -> str:
     """Return the command that makes the concept index and the activations of these options."""
     words = ["ccx", "cache", "build", "--subset", data.subset, *network.words()]
-    given: Sequence[tuple[str, object]] = (
-        ("--seed", run.seed or None),
-        ("--data-dir", places.data_dir),
-        ("--root-datasets", places.root_datasets),
-        ("--root-models", places.root_models),
-        ("--root-segmentations", places.root_segmentations),
-        ("--root-activations", places.root_activations),
-    )
-    for option, value in given:
-        if value is not None:
-            words += [option, str(value.absolute() if isinstance(value, Path) else value)]
-    return shlex.join(words)
+    if seed:
+        words += ["--seed", str(seed)]
+    return shlex.join([*words, *(word for pair in places.given().items() for word in pair)])

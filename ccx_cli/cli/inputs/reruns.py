@@ -15,13 +15,11 @@ from ccx_cli.cli.inputs.gathering import (
 from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.demo import DEMO_SUBSET
-from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
-from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.preparing import (
     Inputs,
     JobSettings,
@@ -48,7 +46,7 @@ def inputs_of(
     workers: int,
     progress: Progress,
 ) -> Inputs:
-    """Resolve the data set and the network that a run's header names.
+    """Resolve the dataset and the network that a run's header names.
 
     Raises
     ------
@@ -77,7 +75,7 @@ def inputs_of(
                 if isinstance(choice, PrecomputedActivations)
                 else NetworkRequest.from_header(about, roots.models)
             ),
-            RunOptions(seed=about.seed or 0),
+            about.seed or 0,
         ),
     )
 
@@ -97,22 +95,6 @@ def changes_since(stored: Run, inputs: Inputs) -> list[str]:
         )
     was, now = stored.identity.activations, inputs.activations_cache.made_from
     return sentences + list(_differences(was, now, stored, inputs))
-
-
-def check_same(job: ExplainJob, stored: Run) -> None:
-    """Refuse a job that is not the run's own.
-
-    Raises
-    ------
-    UsageError
-        If its lines depend on something else.
-    """
-    if job.results.key != stored.raw_header().get("identity"):
-        raise UsageError(
-            f"{stored.name} was made by a version of ccx that read its inputs otherwise, so it "
-            "cannot be run again exactly: run `ccx explain` with the command that "
-            f"`ccx info {stored.name}` shows."
-        )
 
 
 def _draw_demo(run: Run, roots: Roots, progress: Progress) -> None:
@@ -147,20 +129,6 @@ def _differences(
             )
         else:
             yield named.get(key, f"The {key} of the activations was {before} and is {after}.")
-
-
-def refuse_changes(changes: list[str]) -> None:
-    """Refuse to go on with inputs that are not what they were.
-
-    Raises
-    ------
-    DamagedDataError
-        If there are any.
-    """
-    if changes:
-        raise DamagedDataError(
-            f"{' '.join(changes)} Put back what was there, or add --changed to run on what is."
-        )
 
 
 def untrained_inputs(
