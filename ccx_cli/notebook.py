@@ -1,10 +1,11 @@
-"""Explanations from arrays, without files: for notebooks and other programs."""
+"""Explanations and scores from arrays, without files: for notebooks and other programs."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import index as as_whole
 from typing import Any
 
@@ -14,11 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from ccx_cli.concepts.arrays import index_of_label_maps, index_of_masks
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.records.fields import to_json
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.registry import make_search
+from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
 from ccx_cli.threads import threads
 
 
@@ -76,27 +79,116 @@ def explain(
     UsageError
         If an array has another shape or kind, or a number is out of bounds.
     """
-    maps = _maps(activations)
-    index = _index(masks, label_maps, names)
-    if index.n_images != maps.shape[1]:
-        raise UsageError(
-            f"There are activations of {maps.shape[1]} images and labels of {index.n_images}."
-        )
-    chosen = _chosen(units, len(maps))
-    method = RangeMethod(num_clusters, quantile)
-    by_hand = None if ranges is None else _ranges(ranges)
+    given = _Given.read(
+        activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
+    )
     strategy = make_search(search, {"length": length, "beam_limit": beam_limit})
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers must be 1 or more, not {workers}.")
-    n_ranges = num_clusters if by_hand is None else len(by_hand)
-    explainer = Explainer(index, count_data(index), layer, n_ranges, strategy)
+    index = given.index
+    explainer = Explainer(index, count_data(index), layer, given.num_clusters, strategy)
 
     def work(unit: int) -> list[dict[str, Any]]:
-        found = find_ranges(maps[unit], method) if by_hand is None else by_hand
-        return [to_json(each) for each in explainer.explain(unit, maps[unit], found)]
+        maps = given.maps[unit]
+        return [to_json(each) for each in explainer.explain(unit, maps, given.ranges(unit, maps))]
 
-    with threads(workers or os.cpu_count() or 1) as pool:
-        return [record for records in pool.map(work, chosen) for record in records]
+    with threads(given.workers) as pool:
+        return [record for records in pool.map(work, given.units) for record in records]
+
+
+def score(
+    activations: ArrayLike,
+    formulas: str | Sequence[str],
+    *,
+    masks: ArrayLike | None = None,
+    label_maps: ArrayLike | None = None,
+    names: Sequence[str] | Mapping[int, str],
+    num_clusters: int = 5,
+    quantile: float = 0.005,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    units: Sequence[int] | None = None,
+    layer: str = "",
+    workers: int | None = None,
+) -> list[dict[str, Any]]:
+    """Score formulas that you write, such as ``"(cat OR dog) AND NOT grass"``, on every range.
+
+    Parameters
+    ----------
+    formulas
+        One or more.
+    activations, masks, label_maps, names, num_clusters, quantile, ranges, units, layer, workers
+        As in ``explain``.
+
+    Returns
+    -------
+    list of dict
+        One for each unit, formula and range, with the keys of ``ccx score --format jsonl``:
+        ``formula``, ``unit``, ``cluster``, ``range``, ``hits``, ``both``, ``total``, ``iou``, ...
+
+    Raises
+    ------
+    UsageError
+        If an array has another shape or kind, a number is out of bounds, or a text is not a formula
+        of concepts that some pixel carries.
+    """
+    given = _Given.read(
+        activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
+    )
+    texts = [formulas] if isinstance(formulas, str) else formulas
+    numbered = names if isinstance(names, Mapping) else dict(enumerate(names, start=1))
+    vocabulary = Vocabulary(numbered)
+    typed = [FormulaOnData.read(text, vocabulary, given.index) for text in texts]
+    check_seen(typed)
+    maps = given.maps.__getitem__
+    found = score_units(given.units, typed, given.index, maps, given.ranges, given.workers)
+    return [line for unit in found for line in unit.records(typed, layer, given.num_clusters)]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The arguments of a call, checked."""
+
+    maps: NDArray[np.float32]
+    index: ConceptIndex
+    method: RangeMethod
+    by_hand: tuple[Range, ...] | None
+    units: Sequence[int]
+    workers: int
+
+    @classmethod
+    def read(
+        cls,
+        activations: ArrayLike,
+        masks: ArrayLike | None,
+        label_maps: ArrayLike | None,
+        names: Sequence[str] | Mapping[int, str],
+        num_clusters: int,
+        quantile: float,
+        ranges: Sequence[tuple[float, float]] | None,
+        units: Sequence[int] | None,
+        workers: int | None,
+    ) -> _Given:
+        maps = _maps(activations)
+        index = _index(masks, label_maps, names)
+        if index.n_images != maps.shape[1]:
+            raise UsageError(
+                f"There are activations of {maps.shape[1]} images and labels of {index.n_images}."
+            )
+        if workers is not None and workers < 1:
+            raise UsageError(f"workers must be 1 or more, not {workers}.")
+        return cls(
+            maps,
+            index,
+            RangeMethod(num_clusters, quantile),
+            None if ranges is None else _ranges(ranges),
+            _chosen(units, len(maps)),
+            workers or os.cpu_count() or 1,
+        )
+
+    @property
+    def num_clusters(self) -> int:
+        return self.method.num_clusters if self.by_hand is None else len(self.by_hand)
+
+    def ranges(self, _: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
+        return find_ranges(maps, self.method) if self.by_hand is None else self.by_hand
 
 
 def _maps(activations: ArrayLike) -> NDArray[np.float32]:

@@ -75,6 +75,38 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
             break
 
 
+def test_typed_formulas_score_as_what_was_found() -> None:
+    activations, masks = scene()
+    given: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"], "ranges": [(1, np.inf)]}
+    for found in ccx_cli.explain(activations, **given):
+        (scored,) = ccx_cli.score(activations, found["formula"], units=[found["unit"]], **given)
+        for key in ("unit", "cluster", "num_clusters", "num_ranges", "range", "formula", "hits"):
+            assert scored[key] == found[key]
+        assert scored["iou"] == pytest.approx(found["iou"])
+    both = ccx_cli.score(activations, ["cat", "NOT cat"], **given)
+    assert len(both) == 2 * len(activations)
+    assert sum(line["both"] for line in both) == sum(line["hits"] for line in both[::2])
+
+
+@pytest.mark.parametrize(
+    ("formula", "sentence"),
+    [
+        ("cat OR", 'The formula ends after \'OR\' at character 5, where a concept, NOT or "(" is '
+                   "expected."),
+        ("cat OR dgo", "No concept is called 'dgo' (character 8 of the formula), did you mean "
+                       "dog?"),
+        ("cow", "No pixel carries cow: write formulas of concepts that some pixel of the images "
+                "carries."),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_formula_of_the_concepts_is_refused(formula: str, sentence: str) -> None:
+    activations, masks = scene()
+    masks = np.concatenate([masks, np.zeros_like(masks[:1])])
+    with pytest.raises(UsageError) as caught:
+        ccx_cli.score(activations, formula, masks=masks, names=["cat", "dog", "cow"])
+    assert str(caught.value) == sentence
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -32,7 +32,7 @@ def test_the_python_example_runs() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     ran = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert ran.stderr == ""
-    assert ran.stdout == "0 cat 1.0\n1 dog 1.0\n"
+    assert ran.stdout == "0 cat 1.0\n1 dog 1.0\n0 0.5628\n1 0.6066\n"
 
 
 def test_the_five_commands_on_own_data_run_as_written(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import combinations
 
 import numpy as np
@@ -29,7 +28,7 @@ from ccx_cli.search.chains import sets_in
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import ConceptNames
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
-from ccx_cli.search.scoring import FormulaOnData, score_units
+from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
 
 _RANGE = (
     Column("unit", "unit", right=True),
@@ -74,12 +73,7 @@ def score(options: ScoreOptions) -> None:
         index = prepare_index(inputs, progress)
         known = RangeCache(activations, method, progress)
         on_data = [FormulaOnData.of(formula, index, vocabulary.name) for formula in parsed]
-        for formula in on_data:
-            if formula.unseen:
-                raise UsageError(
-                    f"No pixel of this subset carries {formula.unseen[0]}: `ccx score` needs "
-                    "concepts that occur."
-                )
+        check_seen(on_data)
         _tell_relations(on_data, vocabulary, progress)
         records: list[Record] = []
         try:
@@ -87,21 +81,7 @@ def score(options: ScoreOptions) -> None:
                 for found in score_units(
                     chosen, on_data, index, activations.unit, known.of, inputs.workers
                 ):
-                    for formula, scores in zip(on_data, found.scores, strict=True):
-                        records += [
-                            {
-                                "formula": formula.text,
-                                "layer": inputs.choice.layer,
-                                "num_clusters": method.num_clusters,
-                                "unit": found.unit,
-                                "cluster": cluster,
-                                "num_ranges": len(found.ranges),
-                                "range": found.ranges[cluster].to_json(),
-                                **asdict(each),
-                                "iou": each.iou,
-                            }
-                            for cluster, each in enumerate(scores)
-                        ]
+                    records += found.records(on_data, inputs.choice.layer, method.num_clusters)
                     if options.unit is not None and found.hits is not None:
                         _add_best(records, found.hits.per_set, on_data, index)
                     task.advance()

@@ -1,19 +1,22 @@
 """The one evaluator of formulas: where they hold, and how well they cover the ranges of units.
 
-A formula that somebody typed is read by ``parse_formula`` and evaluated by ``FormulaOnData.of``,
-whoever asks: the command line, the terminal interface, the studies or a notebook.
+A formula that somebody typed is evaluated by ``FormulaOnData``, whoever asks: the command line, the
+terminal interface, the studies or a notebook. ``ImageCounts.of_labels`` counts it image by image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Formula, concepts_of, to_text
+from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
@@ -70,6 +73,17 @@ class FormulaOnData:
     unseen: tuple[str, ...]
 
     @classmethod
+    def read(cls, text: str, vocabulary: Vocabulary, index: ConceptIndex) -> FormulaOnData:
+        """Read a formula that somebody typed, and evaluate it.
+
+        Raises
+        ------
+        UsageError
+            If the text is not a formula of these names.
+        """
+        return cls.of(parse_formula(text, vocabulary), index, vocabulary.name)
+
+    @classmethod
     def of(
         cls, formula: Formula, index: ConceptIndex, name_of: Callable[[int], str]
     ) -> FormulaOnData:
@@ -115,6 +129,26 @@ class UnitScores:
     hits: Hits | None
     scores: list[list[Score]]
 
+    def records(
+        self, formulas: Sequence[FormulaOnData], layer: str, num_clusters: int
+    ) -> list[dict[str, Any]]:
+        """Return the lines of ``ccx score``: one for each formula and range."""
+        return [
+            {
+                "formula": formula.text,
+                "layer": layer,
+                "num_clusters": num_clusters,
+                "unit": self.unit,
+                "cluster": cluster,
+                "num_ranges": len(self.ranges),
+                "range": self.ranges[cluster].to_json(),
+                **asdict(each),
+                "iou": each.iou,
+            }
+            for formula, scores in zip(formulas, self.scores, strict=True)
+            for cluster, each in enumerate(scores)
+        ]
+
 
 def holds_on(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
     """Evaluate a formula on the label sets of a dataset, ``(n_sets,)`` bool.
@@ -130,6 +164,21 @@ def holds_on(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
         return carrying
 
     return evaluate(formula, carries)
+
+
+def check_seen(formulas: Iterable[FormulaOnData]) -> None:
+    """Refuse formulas with concepts that no pixel carries.
+
+    Raises
+    ------
+    UsageError
+        For the first such concept.
+    """
+    for name in (name for formula in formulas for name in formula.unseen):
+        raise UsageError(
+            f"No pixel carries {name}: write formulas of concepts that some pixel of the images "
+            "carries."
+        )
 
 
 def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]) -> float | None:

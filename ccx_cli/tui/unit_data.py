@@ -19,7 +19,7 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import simplify
 from ccx_cli.formulas.formula import Concept, concepts_of, length_of, names_in, to_text
-from ccx_cli.formulas.parse import Vocabulary, parse_formula
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.ranges import active_values
@@ -92,7 +92,7 @@ class UnitData:
             If the text is no formula.
         """
         images = self.images
-        typed = FormulaOnData.of(parse_formula(text, vocabulary), images.index, vocabulary.name)
+        typed = FormulaOnData.read(text, vocabulary, images.index)
         clusters = [record["cluster"] for record in images.records]
         return Trial(
             printable(typed.text),

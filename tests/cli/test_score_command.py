@@ -57,7 +57,8 @@ def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
         ),
         (
             ("unicorn", "--unit", "1"),
-            "No pixel of this subset carries unicorn: `ccx score` needs concepts that occur.",
+            "No pixel carries unicorn: write formulas of concepts that some pixel of the images "
+            "carries.",
         ),
         (
             ("red", "--unit", "1", "--units", "2"),

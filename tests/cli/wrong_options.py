@@ -411,6 +411,7 @@ FORMULAS = [
     Wrong(
         'score "unicorn" TINY --unit 1',
         2,
-        "No pixel of this subset carries unicorn: `ccx score` needs concepts that occur.",
+        "No pixel carries unicorn: write formulas of concepts that some pixel of the images "
+        "carries.",
     ),
 ]
