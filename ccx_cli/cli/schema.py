@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
 from ccx_cli.cli.commands.look import SCHEMA_NAMES, SchemaOptions
 from ccx_cli.cli.output import Column, write_document, writing_to
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.records.listings import SchemaRecord
+from ccx_cli.records.schema import SCHEMAS, json_schema
 
 COLUMNS = (
     Column("schema", "schema", style="bold"),
@@ -23,11 +24,15 @@ def schema(options: SchemaOptions) -> None:
         with writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer:
             records = []
             for each in SCHEMA_NAMES:
-                content = json.loads(schema_text(each))
-                version = int(content["$id"].rpartition(":")[2])
-                words = {"of": content["title"], "describes": content["description"]}
-                records.append({"schema": each, "version": version, **words})
-                writer.line(records[-1])
+                found = SCHEMAS[each]
+                record = SchemaRecord(
+                    schema=each,
+                    version=found.version,
+                    of=found.of,
+                    describes=found.description,
+                )
+                records.append(record)
+                writer.line(record)
             writer.rest(records)
         return
     if options.name not in SCHEMA_NAMES:
@@ -37,5 +42,5 @@ def schema(options: SchemaOptions) -> None:
 
 
 def schema_text(name: str) -> str:
-    """Return the schema of one of ``SCHEMA_NAMES`` as it is in the package."""
-    return (files("ccx_cli") / "schemas" / f"{name}.json").read_text(encoding="utf-8")
+    """Return the schema of one of ``SCHEMA_NAMES``."""
+    return json.dumps(json_schema(name), ensure_ascii=False, indent=2) + "\n"

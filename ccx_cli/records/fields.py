@@ -59,6 +59,7 @@ def share(description: str) -> Meta:
 
 
 NonNegative = Annotated[int, Meta(ge=0)]
+Amount = Annotated[float, Meta(ge=0)]
 Proportion = Annotated[float, Meta(ge=0, le=1)]
 _IOU = "Intersection over union of the formula's pixels and the hits."
 

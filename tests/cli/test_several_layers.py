@@ -124,9 +124,9 @@ def test_half_precision_is_another_cache_and_run(ccx: CommandLine) -> None:
     )
     roots = resolve_roots(ccx.data)
     opened = open_inputs(find_run(roots.results, directory.name), roots)
-    assert opened.about["rebuild"].split("--precision ")[1].split()[0] == "bfloat16"
+    assert str(opened.run.about.rebuild).split("--precision ")[1].split()[0] == "bfloat16"
     assert opened.network("a test").precision == "bfloat16"
-    assert opened.activations().cache.made_from["precision"] == "bfloat16"
+    assert opened.activations.cache.made_from["precision"] == "bfloat16"
     again = ccx.explain(*FEW, "--precision", "bfloat16")
     assert again.lines == half.lines
     assert "Activations of" not in again.err

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
 import pytest
-from explanations import explanation
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -21,8 +19,10 @@ from ccx_cli.render.panel import Row, draw_panel, draw_published, rows_of
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
 if TYPE_CHECKING:
+    from tests.explanations import explanation
     from tests.labelled_pixels import random_pixels
 else:
+    from explanations import explanation
     from labelled_pixels import random_pixels
 
 SHAPE = (16, 16)
@@ -171,10 +171,13 @@ def test_missing_image_has_a_placeholder_and_is_told_once(
 
 def test_long_formulas_wrap_inside_the_figure(found: UnitImages, paths: list[Path]) -> None:
     formula = " OR ".join(f"concept_{number}" for number in range(60))
+    labels: Any = 1
+    for number in range(2, 61):
+        labels = ["OR", labels, number]
     long = msgspec.structs.replace(
         found.records[0],
         formula=formula,
-        labels=functools.reduce(lambda left, right: ["OR", left, right], range(1, 61)),
+        labels=labels,
     )
     found = dataclasses.replace(found, records=(long, *found.records[1:]))
     figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from explanations import explanation
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +15,11 @@ from ccx_cli.records.lines import json_line
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.store.paths import resolve_roots
+
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
 
 
 def _line(unit: int, cluster: int, **other: Any) -> dict[str, Any]:

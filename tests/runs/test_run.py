@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from explanations import explanation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -25,6 +25,11 @@ from ccx_cli.runs.run import (
     find_run,
 )
 from ccx_cli.version import __version__
+
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
 
 IDENTITY = {"layer": "layer4", "search": {"length": 3, "beam_limit": 5}}
 

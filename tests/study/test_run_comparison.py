@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from explanations import explanation
 
 from ccx_cli.formulas.formula import Formula, to_json, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.runs.run import Run
 from ccx_cli.study.run_comparison import Tally, compare_runs, tally
+
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
 
 NAMES = {1: "sky", 2: "red wine", 3: 'a "b"', 4: "not"}
 OTHER_NAMES = {1: 'a "b"', 2: "not", 3: "sky", 4: "red wine"}

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from explanations import explanation
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -25,8 +24,11 @@ from ccx_cli.study.summary import (
 )
 
 if TYPE_CHECKING:
+    from tests.explanations import explanation
     from tests.golden_data import GoldenNetwork
 else:
+    from explanations import explanation
+
     GoldenNetwork = Any
 
 RED, BLUE, DOG, CAT, LEG = range(1, 6)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
-from explanations import explanation
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import And, Concept, Not, to_json
@@ -13,8 +12,10 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
 if TYPE_CHECKING:
+    from tests.explanations import explanation
     from tests.labelled_pixels import LabelledPixels, random_pixels
 else:
+    from explanations import explanation
     from labelled_pixels import LabelledPixels, random_pixels
 
 SHAPE = (6, 8)

@@ -1,0 +1,327 @@
+"""What commands say of ranges, runs and units: one record a line of their output."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ccx_cli.records.fields import (
+    ClassName,
+    Cluster,
+    ClusterOrNone,
+    FormulaOrNone,
+    FormulaText,
+    Hits,
+    Iou,
+    IouOrNone,
+    LayerName,
+    NonNegative,
+    NumClusters,
+    NumRanges,
+    Proportion,
+    RangeEnds,
+    RangeOrNone,
+    Record,
+    Tree,
+    TreeOrNone,
+    UnitNumber,
+    count,
+    doc,
+    joined,
+    share,
+)
+
+
+class SpecialisationRecord(Record):
+    """Specialisation of the ranges of one number, or of all."""
+
+    kind: Annotated[Literal["cluster"], doc("Ranges of one number.")]
+    cluster: Annotated[NonNegative | None, doc("Their number; null for all.")]
+    ranges: Annotated[int, count("Ranges.")]
+    explanations: Annotated[int, count("Those with a formula.")]
+    unspecialised: Annotated[int, count("Those with a default formula.")]
+    unspecialised_share: Annotated[Proportion | None, doc("Share of the explanations.")]
+    weakly_specialised: Annotated[int, count("Those that begin with a default pair.")]
+    weakly_specialised_share: Annotated[Proportion | None, doc("Share of the explanations.")]
+
+
+class DefaultRecord(Record):
+    """A formula or pair that the untrained network has by default."""
+
+    kind: Annotated[
+        Literal["default formula", "default pair"],
+        doc("What the untrained network has by default."),
+    ]
+    formula: FormulaText
+    labels: Tree
+    untrained: Annotated[int, count("Ranges of the untrained network that have it.")]
+    trained: Annotated[int, count("Ranges of the run that have it.")]
+
+
+class SpecialisedRangeRecord(Record):
+    """The specialisation of one range."""
+
+    kind: Annotated[Literal["range"], doc("One range, with --each.")]
+    unit: UnitNumber
+    cluster: Cluster
+    formula: FormulaOrNone
+    labels: TreeOrNone
+    iou: IouOrNone
+    specialisation: Annotated[
+        str | None, doc("unspecialised, weakly specialised or specialised; null without a formula.")
+    ]
+
+
+class RangeRecord(Record):
+    """A range of one unit's activation."""
+
+    unit: UnitNumber
+    layer: LayerName
+    cluster: Cluster
+    num_clusters: NumClusters
+    num_ranges: NumRanges
+    range: RangeEnds
+    values: Annotated[int, count("Activations strictly inside.")]
+    share: Annotated[float, share("Their share of all.")]
+
+
+class HeuristicRecord(Record):
+    """A search over all ranges."""
+
+    heuristic: Annotated[str, doc("The search.")]
+    ranges: Annotated[int, count("Ranges searched.")]
+    visited_mean: Annotated[float, doc("Mean number of formulas visited.")]
+    visited_deviation: Annotated[float, doc("Its standard deviation.")]
+    seconds_mean: Annotated[float, doc("Mean time.")]
+    seconds_deviation: Annotated[float, doc("Its standard deviation.")]
+    iou_mean: Annotated[float, doc("Mean IoU.")]
+    best_in: Annotated[int, count("Ranges where no other search found a larger IoU.")]
+
+
+class HeuristicOnRangeRecord(Record):
+    """A search on one range."""
+
+    unit: UnitNumber
+    cluster: Cluster
+    heuristic: Annotated[str, doc("The search.")]
+    formula: FormulaOrNone
+    iou: Iou
+    visited: Annotated[int, count("Formulas visited.")]
+    seconds: Annotated[float, doc("Time.")]
+
+
+class ComparedRunRecord(Record):
+    """Two runs, over all ranges."""
+
+    ranges: Annotated[int, count("Ranges that have a formula in both runs.")]
+    equal: Annotated[int, count("Those whose formulas are equivalent.")]
+    better: Annotated[int, count("Those whose IoU is larger in B.")]
+    worse: Annotated[int, count("Those whose IoU is smaller in B.")]
+    mean_difference: Annotated[float | None, doc("Mean IoU in B minus IoU in A.")]
+    only_a: Annotated[int, count("Ranges with a formula in A only.")]
+    only_b: Annotated[int, count("Ranges with a formula in B only.")]
+    neither: Annotated[int, count("Ranges without a formula in either.")]
+
+
+class _OfUnit(Record):
+    unit: Annotated[NonNegative | None, doc("The unit's number; null for all.")]
+
+
+class _OfCluster(Record):
+    cluster: Annotated[NonNegative | None, doc("The range's number; null for all.")]
+
+
+ComparedUnitRecord = joined("ComparedUnitRecord", "Two runs, by unit.", _OfUnit, ComparedRunRecord)
+ComparedClusterRecord = joined(
+    "ComparedClusterRecord", "Two runs, by number of the range.", _OfCluster, ComparedRunRecord
+)
+
+
+class ComparedRangeRecord(Record):
+    """A range in both runs."""
+
+    unit: UnitNumber
+    cluster: ClusterOrNone
+    formula_a: FormulaOrNone
+    formula_b: FormulaOrNone
+    equal: Annotated[bool | None, doc("Whether they are equivalent; null unless there are two.")]
+    iou_a: Annotated[float | None, doc("IoU in A.")]
+    iou_b: Annotated[float | None, doc("IoU in B.")]
+    difference: Annotated[float | None, doc("IoU in B minus IoU in A.")]
+    range_a: Annotated[RangeEnds | None, doc("The range in A.")]
+    range_b: Annotated[RangeEnds | None, doc("The range in B.")]
+
+
+class ThresholdRecord(Record):
+    """The categories at one threshold."""
+
+    kind: Annotated[Literal["threshold"], doc("One threshold.")]
+    quantile: Annotated[float, doc("Quantile of the non-zero activations.")]
+    side: Annotated[
+        Literal["high", "low"], doc("Whether the range is above or below the threshold.")
+    ]
+    units: Annotated[int, count("Units.")]
+    explained: Annotated[int, count("Units with a formula.")]
+    iou_mean: Annotated[float | None, doc("Mean IoU.")]
+    concepts: Annotated[int, count("Concepts that the formulas ask for.")]
+
+
+class ThresholdExplanationRecord(Record):
+    """The formula of one unit at one threshold."""
+
+    kind: Annotated[Literal["explanation"], doc("One unit at one threshold.")]
+    unit: UnitNumber
+    quantile: Annotated[float, doc("Quantile of the non-zero activations.")]
+    side: Annotated[
+        Literal["high", "low"], doc("Whether the range is above or below the threshold.")
+    ]
+    range: RangeOrNone
+    hits: Hits
+    formula: FormulaOrNone
+    iou: IouOrNone
+    labels: TreeOrNone
+    categories: Annotated[list[str], doc("Categories of the concepts that the formula asks for.")]
+
+
+class ClusterImportanceRecord(Record):
+    """What the predictions owe to the ranges of one number."""
+
+    cluster: Cluster
+    images: Annotated[int, count("Number of images.")]
+    changed: Annotated[int, count("Images whose predicted class changes.")]
+    changed_at_random: Annotated[
+        int, count("The same with as many randomly sampled activations ablated.")
+    ]
+    zeroed: Annotated[float, share("Share of the units' activations that are ablated.")]
+    share: Annotated[float, share("Share of the images whose predicted class changes.")]
+    share_at_random: Annotated[float, share("The same with randomly sampled activations ablated.")]
+
+
+class ClassDrop(Record):
+    """How much the probability of a class drops."""
+
+    class_: ClassName = msgspec.field(name="class")
+    drop: Annotated[float, doc("Mean drop of its probability over the images predicted as it.")]
+
+
+class RangeImportanceRecord(Record):
+    """What the predictions owe to one range."""
+
+    unit: UnitNumber
+    cluster: Cluster
+    images: Annotated[int, count("Images in which the unit fires in the range.")]
+    changed: Annotated[int, count("Those whose predicted class changes.")]
+    drop: Annotated[float | None, doc("Mean drop of the predicted class's probability.")]
+    classes: Annotated[list[ClassDrop], doc("The classes whose probability drops most.")]
+    range: RangeEnds
+    formula: FormulaOrNone
+
+
+class DifferenceRecord(Record):
+    """A line that differs."""
+
+    kind: Annotated[Literal["difference"], doc("A line that differs.")]
+    unit: UnitNumber
+    cluster: ClusterOrNone
+    differs: Annotated[list[str], doc("Keys that differ.")]
+    formula: FormulaOrNone
+    formula_now: FormulaOrNone
+    iou: Annotated[float | None, doc("The stored IoU.")]
+    iou_now: Annotated[float | None, doc("The IoU found now.")]
+
+
+class CheckRecord(Record):
+    """How many lines are equal."""
+
+    kind: Annotated[Literal["check"], doc("All lines.")]
+    run: Annotated[str, doc("Its name.")]
+    units: Annotated[int, count("Units checked.")]
+    lines: Annotated[int, count("Their lines.")]
+    equal: Annotated[int, count("Lines that are the same.")]
+    different: Annotated[int, count("Lines that differ, or are in one only.")]
+
+
+class ClassContribution(Record):
+    """How much a unit contributes to a class."""
+
+    class_: ClassName = msgspec.field(name="class")
+    contribution: Annotated[float, doc("Its weight for the class times its mean activation.")]
+
+
+class RoleRecord(Record):
+    """What a unit does in the network."""
+
+    unit: UnitNumber
+    cluster: Annotated[int, count("Number of its top range.")]
+    range: RangeEnds
+    formula: FormulaOrNone
+    iou: Iou
+    images: Annotated[int, count("Images in which the unit is in its top range.")]
+    labelled: Annotated[int, count("Images whose true class is known.")]
+    accuracy: Annotated[float | None, doc("Share of those that are predicted correctly.")]
+    classes: Annotated[list[ClassContribution], doc("The classes it contributes to most.")]
+
+
+class ScoreRecord(Record):
+    """A formula on one range; with --unit, the best formula beside it."""
+
+    formula: Annotated[str, doc("The formula that was scored.")]
+    layer: LayerName
+    num_clusters: NumClusters
+    unit: UnitNumber
+    cluster: Cluster
+    num_ranges: NumRanges
+    range: RangeEnds
+    hits: Hits
+    both: Annotated[int, count("Hits that are in the formula.")]
+    total: Annotated[int, count("Pixels in the formula.")]
+    iou: Iou
+    best_formula: FormulaOrNone | UnsetType = UNSET
+    best_iou: Annotated[float, share("IoU of the best formula.")] | UnsetType = UNSET
+    same_here: Annotated[bool, doc("Whether the two differ on no pixel.")] | UnsetType = UNSET
+
+
+class UnitSummaryRecord(Record):
+    """One unit."""
+
+    kind: Annotated[Literal["unit"], doc("One unit.")]
+    unit: UnitNumber
+    ranges: Annotated[int, count("Ranges it has.")]
+    explained: Annotated[int, count("Ranges that have a formula.")]
+    category: Annotated[str | None, doc("Category of most concepts asked for.")]
+    polysemy: Annotated[
+        float | None,
+        doc("Mean Jaccard distance of its formulas' pixels; null with fewer than two."),
+    ]
+    concepts: Annotated[list[str], doc("Concepts in its formulas.")]
+    cluster: Annotated[NonNegative | None, doc("Range of the best formula.")]
+    formula: FormulaOrNone
+    iou: Annotated[float | None, doc("Its IoU.")]
+
+
+class ConceptSummaryRecord(Record):
+    """One concept."""
+
+    kind: Annotated[Literal["concept"], doc("One concept.")]
+    concept: Annotated[str, doc("Its name.")]
+    label: Annotated[int, count("Its number.")]
+    category: Annotated[str, doc("Its category.")]
+    units: Annotated[int, count("Units that ask for it.")]
+    ranges: Annotated[int, count("Ranges that ask for it.")]
+    negated: Annotated[int, count("Ranges that exclude it.")]
+    iou: Annotated[float | None, doc("The best IoU of a formula that asks for it.")]
+
+
+class CategorySummaryRecord(Record):
+    """One category."""
+
+    kind: Annotated[Literal["category"], doc("One category.")]
+    category: Annotated[str, doc("Its name.")]
+    threshold: Annotated[float, share("IoU above which a unit counts.")]
+    units: Annotated[
+        int, count("Units whose best formula is above the threshold and mostly of this category.")
+    ]
+    share: Annotated[float | None, doc("Share of the units.")]
+    formulas: Annotated[int, count("Distinct formulas among those.")]
