@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from ccx_cli.cli import concept_listing
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 from ccx_cli.cli.commands.data import ConceptsOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.inputs.gathering import open_dataset
+from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
-from ccx_cli.errors import UsageError
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
+from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.formulas.parse import Vocabulary
+from ccx_cli.progress import Progress
+from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.study.concept_statistics import (
+    concept_frequencies,
+    cooccurrences,
+    images_of,
+    implications,
+)
 
 
 def _number(title: str, key: str, *, spare: bool = False, decimals: int = 4) -> Column:
@@ -73,45 +89,176 @@ def concepts(options: ConceptsOptions) -> None:
             "searches the list of concepts."
         )
     columns: tuple[Column, ...] = LISTED
+    list_records: Callable[[_Opened], list[Record]] = _list_concepts
     if options.images:
-        columns = SHOWN
+        columns, list_records = SHOWN, partial(_list_images, name=options.images)
     elif options.together_with:
         columns = _together_columns(options.together_with)
+        list_records = partial(_list_together, name=options.together_with)
     elif options.implications:
-        columns = IMPLIED
+        columns, list_records = IMPLIED, _list_implications
     with (
         reporting(options.talk) as progress,
         writing_to(options.out, columns, no_color=options.talk.no_color) as writer,
     ):
-        opened = concept_listing.open_concepts(
-            roots_of(options.places),
-            options.subset,
-            options.side,
-            options.workers or available_cores(),
-            progress,
-        )
-        concept_listing.check_categories(opened, options.category or ())
-        if options.images:
-            records = concept_listing.list_images(opened, options.images)
-        elif options.together_with:
-            records = concept_listing.list_together(
-                opened, options.together_with, options.category or (), options.min_images
-            )
-        elif options.implications:
-            records = concept_listing.list_implications(
-                opened, options.category or (), options.min_share, options.min_images
-            )
-        else:
-            records = concept_listing.list_concepts(
-                opened,
-                options.search or (),
-                options.category or (),
-                options.min_images,
-                options.sort,
-            )
+        records = list_records(_open_concepts(options, progress))
         shown = records[: options.top or None]
         for record in shown:
             writer.line(record)
         writer.rest(shown)
         if len(shown) < len(records):
             progress.note(f"{len(shown):,} of {len(records):,} rows: --top 0 shows all.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A dataset with its index and its counts."""
+
+    dataset: BrodenDataset
+    index: ConceptIndex
+    data: DataCounts
+    options: ConceptsOptions
+
+    def index_of(self, name: str) -> int:
+        """Return the index of the concept with this name."""
+        number = Vocabulary(self.index.names).number(name)
+        return [int(each) for each in self.index.concepts].index(number)
+
+    def describe(self, concept: int) -> Record:
+        """Return number, name and category of the concept with this index."""
+        label = self.index.labels[concept]
+        return {"number": label.number, "concept": label.name, "category": label.category}
+
+    def is_wanted(self, concept: int, images: int) -> bool:
+        """Tell whether a concept, which so many images have, is of the wanted categories."""
+        label = self.index.labels[concept]
+        wanted = self.options.category
+        return images >= self.options.min_images and (
+            not wanted or bool({label.category, *label.categories}.intersection(wanted))
+        )
+
+
+def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
+    """Open a dataset and its index, which is made where it is missing."""
+    roots = roots_of(options.places)
+    dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
+    # Whatever network needs the index next makes it anew; this command does too.
+    cleared = index_cache(dataset, roots.segmentations, "").directory
+    rebuild = shlex.join(["ccx", "cache", "clear", "--yes", str(cleared.absolute())])
+    cache = index_cache(dataset, roots.segmentations, rebuild)
+    workers = options.workers or available_cores()
+    build_index(dataset, cache, workers=workers, progress=progress)
+    index = load_index(dataset, cache)
+    for category in options.category or ():
+        if category not in dataset.categories:
+            known = ", ".join(dataset.categories)
+            near = suggestion(category, dataset.categories)
+            raise UsageError(
+                f"--category {category} is not a category of {dataset.name} ({known}){near or '.'}"
+            )
+    return _Opened(dataset, index, count_data(index), options)
+
+
+def _list_concepts(opened: _Opened) -> list[Record]:
+    """List the concepts with one of the words in their name."""
+    words = opened.options.search or []
+    labels = opened.index.labels
+    matching = {
+        concept
+        for concept, label in enumerate(labels)
+        if not words
+        or any(
+            word.casefold() in name.casefold()
+            for word in words
+            for name in (label.name, *label.synonyms)
+        )
+    }
+    if not matching:
+        near = suggestion(words[0], [label.name for label in labels])
+        raise UsageError(
+            f"No concept of {opened.dataset.subset} has {' or '.join(map(repr, words))} in its "
+            f"name{near or '.'}"
+        )
+    records = [
+        {
+            **opened.describe(each.concept),
+            "images": each.images,
+            "image_share": each.images / opened.index.n_images,
+            "pixels": each.pixels,
+            "coverage": each.coverage,
+            "coverage_where_present": each.coverage_where_present,
+            "categories": list(labels[each.concept].categories),
+            "synonyms": list(labels[each.concept].synonyms),
+        }
+        for each in concept_frequencies(opened.index, opened.data)
+        if each.concept in matching and opened.is_wanted(each.concept, each.images)
+    ]
+    order = opened.options.sort
+    if order == "name":
+        return sorted(records, key=lambda record: str(record["concept"]).casefold())
+    if order == "number":
+        return records
+    return sorted(records, key=lambda record: (-record[order], record["number"]))
+
+
+def _list_together(opened: _Opened, name: str) -> list[Record]:
+    """List the concepts that share images with the one called ``name``."""
+    concept = opened.index_of(name)
+    return [
+        {
+            **opened.describe(each.concept),
+            "with": opened.index.labels[concept].name,
+            "images": each.images,
+            "both": each.both,
+            "jaccard": each.jaccard,
+            "share": each.share,
+            "share_of_other": each.share_of_other,
+            "lift": each.lift,
+        }
+        for each in cooccurrences(opened.index, opened.data, concept)
+        if opened.is_wanted(each.concept, each.images)
+    ]
+
+
+def _list_implications(opened: _Opened) -> list[Record]:
+    """List the implications whose premise is of one of the categories."""
+    labels = opened.index.labels
+    options = opened.options
+    found = implications(
+        opened.index,
+        opened.data,
+        least_share=options.min_share,
+        least_images=options.min_images,
+    )
+    return [
+        {
+            "premise": labels[each.premise].name,
+            "premise_category": labels[each.premise].category,
+            "conclusion": labels[each.conclusion].name,
+            "conclusion_category": labels[each.conclusion].category,
+            "share": each.share,
+            "coverage": each.coverage,
+            "images": each.images,
+            "pixels": each.pixels,
+            "mutual": each.mutual,
+        }
+        for each in found
+        if opened.is_wanted(each.premise, each.images)
+    ]
+
+
+def _list_images(opened: _Opened, name: str) -> list[Record]:
+    """List the images with the concept called ``name``, the most of it first."""
+    concept = opened.index_of(name)
+    rows = opened.dataset.rows
+    return [
+        {
+            "image": rows[each.image].image,
+            "split": rows[each.image].split,
+            "share": each.share,
+            "pixels": each.pixels,
+            "concept": opened.index.labels[concept].name,
+            "path": str(opened.dataset.image_path(rows[each.image].image)),
+        }
+        for each in images_of(opened.index, opened.data, concept)
+    ]

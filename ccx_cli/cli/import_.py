@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ccx_cli.cli.commands.importing import (
@@ -9,40 +13,60 @@ from ccx_cli.cli.commands.importing import (
     ImportCocoOptions,
     ImportFolderOptions,
     ImportImagefolderOptions,
+    ImportOptions,
     ImportVocOptions,
 )
-from ccx_cli.cli.importing import (
-    import_source,
-    label_folders,
-    names_files,
-    read_folders,
-)
+from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.network_options import parse_size
+from ccx_cli.cli.option_names import with_options
+from ccx_cli.cli.options import OutputOptions, PlaceOptions
+from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.importing.ade20k import read_ade20k
 from ccx_cli.concepts.importing.coco import read_coco
-from ccx_cli.concepts.importing.folders import VOID, read_image_folders
-from ccx_cli.concepts.importing.settings import check_category
+from ccx_cli.concepts.importing.folders import (
+    VOID,
+    LabelFolder,
+    read_image_folders,
+    read_label_folders,
+)
+from ccx_cli.concepts.importing.names_file import read_names
+from ccx_cli.concepts.importing.settings import (
+    ImportSettings,
+    check_category,
+    check_subset,
+    subset_of,
+)
 from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.concepts.importing.summary import ImportSummary
+from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
+
+COLUMNS = (
+    Column("category", "category", style="bold"),
+    Column("concepts", "concepts", right=True),
+    Column("images", "images", right=True),
+    Column("coverage", "coverage", right=True),
+    Column("commonest", "commonest", show=lambda record: ", ".join(record["commonest"])),
+)
 
 
 def folder(options: ImportFolderOptions) -> None:
     """Import a folder of photographs, and a folder of label PNGs for each category."""
-    if not options.labels and not options.options.colors:
+    if not options.labels and not options.common.colors:
         raise UsageError(
             "There are no labels: add --labels CATEGORY=FOLDER, or --colors to name colors only."
         )
 
     def read(progress: Progress) -> Source:
-        folders = label_folders(options.labels or ())
-        files = names_files([category for category, _ in folders], options.names or ())
-        return read_folders(
-            options.photographs, folders, files, options.first, options.void, progress
-        )
+        folders = _label_folders(options.labels or (), options.names or ())
+        labelled = _read_names(folders, options.first, progress)
+        named = {value for each in labelled for value, name in each.names.items() if name}
+        void = options.void or [value for value in [VOID] if value not in named]
+        return read_label_folders(options.photographs, labelled, void)
 
-    import_source(
-        read, options.photographs, options.options, options.out, options.talk, options.places
-    )
+    _import(read, options.photographs, options.common)
 
 
 def coco(options: ImportCocoOptions) -> None:
@@ -58,37 +82,150 @@ def coco(options: ImportCocoOptions) -> None:
             crowds=not options.no_crowds,
         )
 
-    import_source(
-        read, options.photographs, options.options, options.out, options.talk, options.places
-    )
+    _import(read, options.photographs, options.common)
 
 
 def ade20k(options: ImportAde20kOptions) -> None:
     """Import ADE20K's full annotations: objects, parts of all levels, scenes."""
-
-    def read(progress: Progress) -> Source:
-        return read_ade20k(options.root, progress)
-
-    import_source(read, Path("ade20k"), options.options, options.out, options.talk, options.places)
+    _import(lambda progress: read_ade20k(options.root, progress), Path("ade20k"), options.common)
 
 
 def voc(options: ImportVocOptions) -> None:
     """Import index PNGs like those of Pascal VOC: the palette's index is the label."""
 
     def read(progress: Progress) -> Source:
-        folders, files = [(options.category, options.label_maps)], {options.category: options.names}
-        ignored = options.void or [VOID]
-        return read_folders(
-            options.photographs, folders, files, options.first, ignored, progress, kind="voc"
-        )
+        folders = [(options.category, options.label_maps, options.names)]
+        labelled = _read_names(folders, options.first, progress)
+        return read_label_folders(options.photographs, labelled, options.void or [VOID], "voc")
 
-    import_source(read, Path("voc"), options.options, options.out, options.talk, options.places)
+    _import(read, Path("voc"), options.common)
 
 
 def imagefolder(options: ImportImagefolderOptions) -> None:
     """Import photographs sorted into folders, which label whole photographs."""
+    _import(
+        lambda _: read_image_folders(options.root, check_category(options.category)),
+        options.root,
+        options.common,
+    )
 
-    def read(progress: Progress) -> Source:
-        return read_image_folders(options.root, check_category(options.category))
 
-    import_source(read, options.root, options.options, options.out, options.talk, options.places)
+def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[str, Path, Path]]:
+    """Read ``--labels`` and ``--names``: category, folder of label PNGs, names file."""
+    folders = []
+    for text in labels:
+        category, equals, folder = text.partition("=")
+        if not (category and equals and folder):
+            raise UsageError(f"--labels {text} must be CATEGORY=FOLDER, such as object=masks.")
+        folders.append((category, Path(folder)))
+    categories = {category for category, _ in folders}
+    files: dict[str, Path] = {}
+    for text in names:
+        category, equals, own = text.partition("=")
+        if equals and category in categories:
+            files[category] = Path(own)
+        else:
+            files |= dict.fromkeys(categories.difference(files), Path(text))
+    for category, path in folders:
+        if category not in files:
+            raise UsageError(
+                f"--labels {category}={path} needs a names file: add --names {category}=FILE."
+            )
+    return [(category, path, files[category]) for category, path in folders]
+
+
+def _read_names(
+    folders: Sequence[tuple[str, Path, Path]], first: int | None, progress: Progress
+) -> list[LabelFolder]:
+    """Read the names files, each once, and say how they are numbered."""
+    read: dict[Path, Mapping[int, str]] = {}
+    labelled = []
+    for category, folder, file in folders:
+        if file not in read:
+            read[file], numbered = read_names(file, first)
+            if numbered:
+                progress.note(with_options(numbered))
+        labelled.append(LabelFolder(check_category(category), folder, read[file]))
+    return labelled
+
+
+def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOptions) -> None:
+    """Read a source, write the dataset, say what it is; ``folder`` names it by default."""
+    settings = ImportSettings(
+        check_subset(options.subset if options.subset is not None else subset_of(folder)),
+        parse_size(options.side, "--side"),
+        options.fit,
+        options.colors,
+        options.val_share,
+        options.seed,
+    )
+    settings.check()
+    out = OutputOptions(options.out.format, options.out.output, options.force)
+    with (
+        reporting(options.talk) as progress,
+        writing_to(out, COLUMNS, no_color=options.talk.no_color) as writer,
+    ):
+        datasets = roots_of(options.places).datasets
+        # Another dataset is refused at once, another import once it is known what this one is.
+        target = check_free_directory(datasets, settings.side, force=True)
+        source = read(progress)
+        for note in source.notes:
+            progress.note(note)
+        if options.dry_run:
+            made = find_made(source, datasets, settings, options.force)
+            there = f"{target} already contains this import: nothing would be written."
+            progress.note(there if made else _plan(source, settings, target))
+            return
+        summary = write_broden(
+            source,
+            datasets,
+            settings,
+            force=options.force,
+            workers=options.workers or available_cores(),
+            progress=progress,
+        )
+        records: list[Record] = [asdict(category) for category in summary.categories]
+        for record in records:
+            writer.line(record)
+        writer.rest(records)
+        _tell(summary, settings, options.places, progress)
+
+
+def _tell(
+    summary: ImportSummary, settings: ImportSettings, places: PlaceOptions, progress: Progress
+) -> None:
+    """Say what was made, where, and what comes next."""
+    if summary.made_before:
+        progress.note("This import was made before from the same files: nothing to do.")
+    images = sum(summary.splits.values())
+    splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
+    progress.note(
+        f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {summary.directory}."
+    )
+    if summary.unused:
+        total = summary.unused + summary.concepts
+        progress.note(f"Skipped {summary.unused:,} of {total:,} concepts, which no pixel has.")
+    if summary.unlabelled:
+        progress.note(f"{summary.unlabelled:,} of {images:,} images have no label on any pixel.")
+    words = ["ccx", "concepts", "--subset", settings.subset]
+    words += [] if settings.side == 224 else ["--side", str(settings.side)]
+    if places.root_datasets is not None:
+        words += ["--root-datasets", str(places.root_datasets)]
+    elif places.data_dir is not None:
+        words += ["--data-dir", str(places.data_dir)]
+    progress.note(f"Next: {shlex.join(words)}")
+
+
+def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
+    """Say how much a run would write, and where."""
+    named = [
+        f"{sum(category in label.categories for label in source.vocabulary):,} {category}"
+        for category in source.categories
+    ]
+    named += ["11 color"] if settings.colors and "color" not in source.categories else []
+    # Measured: a photograph takes some 0.5 bytes a pixel, its label PNGs a tenth of that each.
+    megabytes = len(source.images) * math.prod(settings.size) * 0.7 / 1e6
+    return (
+        f"Would write {len(source.images):,} images with up to {', '.join(named)} concepts to "
+        f"{target}, about {megabytes:,.0f} MB."
+    )

@@ -13,8 +13,6 @@ from ccx_cli.cli.options import DATA, OUTPUT, RUNNING, FormOptions, PlaceOptions
 from ccx_cli.concepts.importing.settings import Fit
 
 Category = Annotated[str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)]
-
-
 First = Annotated[
     int | None,
     typer.Option(
@@ -26,7 +24,7 @@ First = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
     """How a dataset is made, whatever it is made from."""
 
@@ -94,6 +92,9 @@ class ImportOptions:
             rich_help_panel=OUTPUT,
         ),
     ] = False
+    out: FormOptions
+    talk: TalkOptions
+    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +140,7 @@ class ImportFolderOptions:
         ),
     ] = None
     first: First = None
-    options: ImportOptions
-    out: FormOptions
-    talk: TalkOptions
-    places: PlaceOptions
+    common: ImportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,10 +181,7 @@ class ImportCocoOptions:
             rich_help_panel=DATA,
         ),
     ] = False
-    options: ImportOptions
-    out: FormOptions
-    talk: TalkOptions
-    places: PlaceOptions
+    common: ImportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,10 +203,7 @@ class ImportAde20kOptions:
             help="Folder of the full dataset, or any folder in it.", autocompletion=directories
         ),
     ]
-    options: ImportOptions
-    out: FormOptions
-    talk: TalkOptions
-    places: PlaceOptions
+    common: ImportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,10 +238,7 @@ class ImportVocOptions:
         ),
     ] = None
     first: First = None
-    options: ImportOptions
-    out: FormOptions
-    talk: TalkOptions
-    places: PlaceOptions
+    common: ImportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +262,4 @@ class ImportImagefolderOptions:
     category: Annotated[str, typer.Option(help="Category of the labels.", rich_help_panel=DATA)] = (
         "scene"
     )
-    options: ImportOptions
-    out: FormOptions
-    talk: TalkOptions
-    places: PlaceOptions
+    common: ImportOptions
