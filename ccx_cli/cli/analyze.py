@@ -9,8 +9,7 @@ from pathlib import Path
 from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import roots_of

@@ -7,8 +7,7 @@ from ccx_cli.cli.commands.data import (
     CacheBuildOptions,
 )
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
 from ccx_cli.cli.output import writing_to
 from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers

@@ -45,7 +45,7 @@ def _time(record: Record) -> str:
     return f"about {seconds:,.0f} s" if seconds < 300 else f"about {seconds / 60:,.0f} min"
 
 
-COLUMNS = (
+PLAN_COLUMNS = (
     Column("step", "step", style="bold"),
     Column("state", "state"),
     Column("in all", "total", right=True, show=_amount),
@@ -56,7 +56,7 @@ COLUMNS = (
 
 
 def write_plan(writer: Writer, steps: Iterable[Step], progress: Progress) -> None:
-    """Write the steps of a plan to a ``writer`` with these ``COLUMNS``."""
+    """Write the steps of a plan to a ``writer`` with ``PLAN_COLUMNS``."""
     records = [_record(step) for step in steps]
     for record in records:
         writer.line(record)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.explain import ExplainOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
 from ccx_cli.cli.options import (
     UnitOptions,

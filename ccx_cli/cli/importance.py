@@ -9,8 +9,7 @@ from typing import Any
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import ImportanceOptions, Per
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.probe.networks.class_names import class_names as names_of

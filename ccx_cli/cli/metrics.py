@@ -7,8 +7,7 @@ from msgspec.structs import replace
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import COLUMNS as PLAN_COLUMNS
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import open_asked

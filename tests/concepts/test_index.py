@@ -12,7 +12,13 @@ from PIL import Image
 
 from ccx_cli.concepts import index as index_module
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
+from ccx_cli.concepts.index import (
+    ConceptIndex,
+    build_index,
+    index_cache,
+    index_step,
+    load_index,
+)
 from ccx_cli.concepts.label_sets import LabelSets, collapse_image
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.search.counts import DataCounts
@@ -207,6 +213,19 @@ def test_building_again_makes_only_what_is_missing(
     assert sum(task.total for task in progress.tasks) == (48 if blocks else 0)
     assert {file: (again.directory / file).stat().st_mtime_ns for file in kept} == kept
     assert_equal_indexes(load_index(golden, again), golden_index)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_the_step_is_what_the_build_then_does(golden: BrodenDataset, tmp_path: Path) -> None:
+    cache = index_cache(golden, tmp_path, REBUILD)
+    n_images = len(golden.rows)
+    before = index_step(golden, cache)
+    assert (before.state, before.total, before.done) == ("to do", n_images, 0)
+    build_index(golden, cache)
+    assert index_step(golden, cache).state == "there"
+    cache.drop(["images-00000"])
+    after = index_step(golden, cache)
+    assert (after.state, after.missing) == ("partly there", index_module.BLOCK)
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -9,15 +9,21 @@ import pytest
 import torch
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe import activations as activations_module
-from ccx_cli.probe.activation_pass import build_activations
-from ccx_cli.probe.activations import Activations, activations_cache, open_activations
+from ccx_cli.probe.activation_pass import build_activations, measure_pass
+from ccx_cli.probe.activations import (
+    Activations,
+    activations_cache,
+    activations_step,
+    open_activations,
+    stored_maps,
+)
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
-from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.range_cache import RangeCache, ranges_cache, ranges_step
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.progress import SilentProgress
 
@@ -105,6 +111,29 @@ def test_building_again_makes_only_the_missing_shards(
     )
     build_activations(photographs, [(DEMO, again)], progress=progress)
     assert len(progress.tasks) == 1
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_the_step_is_what_the_build_then_does(photographs: BrodenDataset, tmp_path: Path) -> None:
+    cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
+    assert stored_maps(cache) is None
+    (maps,), seconds = measure_pass([DEMO])
+    before = activations_step(cache, 12, maps, seconds)
+    assert (before.state, before.total, before.done) == ("to do", 12, 0)
+    assert before.seconds == pytest.approx(12 * seconds)
+
+    build_activations(photographs, [(DEMO, cache)])
+    assert stored_maps(cache) == maps
+    written = sum(shard.size for shard in cache.shards.values())
+    assert before.size == pytest.approx(written, abs=3 * 8192)
+    cache.drop(["images-000005-000010"])
+    after = activations_step(cache, 12, maps)
+    assert (after.state, after.done, after.seconds) == ("partly there", 7, None)
+
+
+def test_blank_images_name_a_layer_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="layer5"):
+        measure_pass([DEMO, replace(DEMO, layer="layer5")])
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -241,6 +270,15 @@ def test_two_writers_of_ranges_keep_what_both_found(own: Activations) -> None:
     units = [0, 1, 2, 3, 47]
     assert known(own, units) == ranges_of(own, units)
     assert known(own, [4]) == {4: ()}
+
+
+def test_the_step_counts_the_units_that_have_ranges(own: Activations) -> None:
+    cache = ranges_cache(own.cache, RangeMethod(2))
+    assert ranges_step(cache, [0, 1, 2], 2).state == "to do"
+    found = RangeCache(own, RangeMethod(2), SilentProgress())
+    asked(found, own, [1, 5])
+    found.save()
+    assert ranges_step(cache, [0, 1, 2], 2).done == 1
 
 
 def test_known_ranges_are_not_found_again(own: Activations) -> None:
