@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from ccx_cli.probe.ranges import exact_kmeans, sklearn_kmeans
+from ccx_cli.probe.kmeans import exact_kmeans, sklearn_kmeans
 
 if TYPE_CHECKING:
     from tests.probe.inertia import inertia
@@ -128,3 +129,42 @@ def test_clusters_scale_with_the_values(scale: float) -> None:
 
 def test_inertia_is_the_sum_of_squares_to_the_means() -> None:
     assert inertia(column([1, 3, 10]), [(1, 3), (10, 10)]) == 2
+
+
+def exact_inertia(values: list[Fraction]) -> Fraction:
+    mean = sum(values, Fraction()) / len(values)
+    return sum(((value - mean) ** 2 for value in values), Fraction())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.floats(0, 1, width=32), min_size=4, max_size=8),
+    st.lists(
+        st.builds(
+            lambda sign, size, times: sign * times * 10.0**size,
+            st.sampled_from([-1.0, 1.0]),
+            st.integers(3, 30),
+            st.floats(1, 9),
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+    st.integers(2, 5),
+)
+def test_outliers_of_any_size_leave_the_optimum_exact(
+    bulk: list[float], outliers: list[float], k: int
+) -> None:
+    values = np.unique(column([*bulk, *outliers]))
+    found = exact_kmeans(values, k)
+    exact = [Fraction(float(value)) for value in values]
+    parts = [[v for v in exact if lower <= v <= upper] for lower, upper in found]
+    n = len(exact)
+    least = min(
+        sum(
+            (exact_inertia(exact[a:b]) for a, b in pairwise([0, *cuts, n])),
+            Fraction(),
+        )
+        for cuts in combinations(range(1, n), min(k, n) - 1)
+    )
+    # The pass is done again where its rounding may be more than a millionth of the inertia.
+    assert sum(map(exact_inertia, parts), Fraction()) <= least * (1 + Fraction(1, 10**6))
