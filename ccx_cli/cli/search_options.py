@@ -32,10 +32,13 @@ class SearchOptions:
         ),
     ] = Search.OPTIMAL
     length: Annotated[
-        int, typer.Option(help="Most concepts in a formula.", rich_help_panel=SEARCH)
+        int, typer.Option(help="Maximum number of concepts in a formula.", rich_help_panel=SEARCH)
     ] = 3
     beam_limit: Annotated[
-        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel=SEARCH)
+        int,
+        typer.Option(
+            help="Number of formulas that the beam keeps at each step.", rich_help_panel=SEARCH
+        ),
     ] = 5
     length_penalty: Annotated[
         float,
@@ -47,15 +50,13 @@ class SearchOptions:
     node_limit: Annotated[
         int,
         typer.Option(
-            help="Chains expanded at most beyond length 3, for each length.",
+            help="Maximum number of chains to expand for each length above 3.",
             rich_help_panel=SEARCH,
         ),
     ] = 1000
     time_limit: Annotated[
         float | None,
-        typer.Option(
-            help="Seconds at most beyond length 3, for each range.", rich_help_panel=SEARCH
-        ),
+        typer.Option(help="Maximum seconds for each range above length 3.", rich_help_panel=SEARCH),
     ] = None
     ties: Annotated[
         bool,
@@ -66,7 +67,7 @@ class SearchOptions:
     within: Annotated[
         str | None,
         typer.Option(
-            help="List the other formulas whose IoU is that near, such as 1%.",
+            help="List other formulas with an IoU within this share of the best, such as 1%.",
             rich_help_panel=SEARCH,
         ),
     ] = None
@@ -95,7 +96,7 @@ class VocabularyOptions:
     exclude: Annotated[
         str | None,
         typer.Option(
-            help="Not these concepts, by name.",
+            help="Exclude these concepts, by name.",
             rich_help_panel=VOCABULARY,
             autocompletion=completing_stored.several_concepts,
         ),
@@ -103,7 +104,9 @@ class VocabularyOptions:
     min_frequency: Annotated[
         int,
         typer.Option(
-            min=0, help="Only concepts in so many images of the subset.", rich_help_panel=VOCABULARY
+            min=0,
+            help="Only concepts in at least this many images of the subset.",
+            rich_help_panel=VOCABULARY,
         ),
     ] = 0
     operators: Annotated[

@@ -17,7 +17,7 @@ _DOTS, _MEAN = "#7a9cc6", "#b2182b"
 
 
 def plot_trials(trials: Sequence[Trial], title: str, path: Path) -> None:
-    """Draw formulas visited and time of every search: a dot a range, and the mean.
+    """Draw formulas visited and time of every search: a dot for each range, and the mean.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def plot_trials(trials: Sequence[Trial], title: str, path: Path) -> None:
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
     seconds = [trial.seconds for trial in trials]
-    _panel(right, _by_search(trials, seconds), "seconds a range", "{:.2g}")
+    _panel(right, _by_search(trials, seconds), "seconds per range", "{:.2g}")
     right.set_xscale("log")
     right.set_xlim(min(seconds) / 1.5, 3 * max(seconds))
     for axes in (left, right):

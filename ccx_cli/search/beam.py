@@ -36,7 +36,7 @@ class BeamSettings:
     Attributes
     ----------
     length
-        Most concepts in a formula.
+        Maximum number of concepts in a formula.
     beam_limit
         Formulas that go on after each step; twice as many single concepts start.
     """

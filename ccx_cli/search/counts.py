@@ -120,7 +120,7 @@ def count_data(index: ConceptIndex) -> DataCounts:
     pixels = int(index.sets.totals.sum())
     if pixels >= MAX_PIXELS:
         raise CcxError(
-            f"The dataset has {pixels:,} labelled pixels, more than the {MAX_PIXELS:,} that can "
+            f"The dataset has {pixels:,} labeled pixels, more than the {MAX_PIXELS:,} that can "
             "be compared exactly: take a smaller `subset`, or smaller label PNGs."
         )
     sets, n_concepts = index.sets, len(index.concepts)

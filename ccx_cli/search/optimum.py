@@ -31,11 +31,11 @@ class OptimumSettings:
     Attributes
     ----------
     length
-        Most concepts in a formula.
+        Maximum number of concepts in a formula.
     node_limit
-        Chains expanded at most for each length above three.
+        Maximum number of chains to expand for each length above three.
     time_limit
-        Seconds at most for the lengths above three; ``None`` for no limit. With one, answers may
+        Maximum seconds for the lengths above three; ``None`` for no limit. With one, answers may
         differ between runs.
     length_penalty
         A chain of ``n`` concepts scores ``IoU * length_penalty ** (n - 1)``, as Compositional

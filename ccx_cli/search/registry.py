@@ -134,7 +134,7 @@ def search_from_identity(identity: Mapping[str, Any], n_concepts: int) -> Strate
             raise ValueError(f"the search {identity['name']}")
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise UsageError(
-            f"How this run was searched cannot be told from its header ({error}): run `ccx "
-            "explain` again with this version."
+            f"How this run was searched is not clear from its header ({error}): run `ccx explain` "
+            "again with this version."
         ) from error
     return made

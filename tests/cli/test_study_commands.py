@@ -158,7 +158,7 @@ def test_a_header_of_another_search_is_no_guess(ccx: CommandLine, kept: Path) ->
     (kept / "header.json").write_text(json.dumps(header), encoding="utf-8")
     ended = ccx("analyze", "--seed", "1", "-q")
     assert ended.code == 2
-    assert "cannot be told from its header" in ended.err
+    assert "is not clear from its header" in ended.err
     del header["identity"]["search"]
     (kept / "header.json").write_text(json.dumps(header), encoding="utf-8")
     ended = ccx("analyze", "--seed", "1", "-q")

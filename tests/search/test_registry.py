@@ -85,7 +85,7 @@ def test_a_space_is_made_again(mask: list[bool], used: set[Operator]) -> None:
     ],
 )
 def test_what_names_no_search_is_refused(identity: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"cannot be told from its header .* run `ccx explain`"):
+    with pytest.raises(UsageError, match=r"is not clear from its header .* run `ccx explain`"):
         search_from_identity(identity, 11)
 
 
@@ -98,5 +98,5 @@ def test_a_range_method_is_made_again(method: RangeMethod) -> None:
 
 
 def test_what_names_no_range_method_is_refused() -> None:
-    with pytest.raises(UsageError, match="found its ranges cannot be told"):
+    with pytest.raises(UsageError, match="found its ranges is not clear"):
         RangeMethod.from_identity({"num_clusters": 1, "percentile": 3})

@@ -120,10 +120,13 @@ class CompareHeuristicsOptions:
         typer.Option(help="Searches to compare.", rich_help_panel="Search"),
     ] = "mmesh,cfh,areas,none,beam,optimal"
     length: Annotated[
-        int, typer.Option(help="Most concepts in a formula.", rich_help_panel="Search")
+        int, typer.Option(help="Maximum number of concepts in a formula.", rich_help_panel="Search")
     ] = 3
     beam_limit: Annotated[
-        int, typer.Option(help="Formulas the beam keeps at each step.", rich_help_panel="Search")
+        int,
+        typer.Option(
+            help="Number of formulas that the beam keeps at each step.", rich_help_panel="Search"
+        ),
     ] = 5
     data: DataOptions
     network: NetworkOptions
