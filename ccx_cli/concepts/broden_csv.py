@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ccx_cli.concepts.tables import Table, read_table, repair_hint
+from ccx_cli.concepts.tables import Row, Table, read_table, repair_hint
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
 
 LARGEST_LABEL = 0xFFFF
@@ -80,15 +80,13 @@ def read_categories(path: Path) -> tuple[str, ...]:
     """Return the names in ``category.csv``, at least one, in its order."""
     table = read_table(path, ("name",))
     categories: dict[str, None] = {}
-    for line, cells in table.rows:
-        name = cells[table.columns["name"]].strip()
+    for row in table.rows:
+        name = row.text("name")
         if not name or name in categories or _NO_FILE_NAME.search(name):
-            raise table.damaged(
-                line, f"each category must have a plain name, its own, not {name!r}"
-            )
+            raise row.damaged(f"each category must have a plain name, its own, not {name!r}")
         categories[name] = None
     if not categories:
-        raise table.damaged(2, "a category must follow the header")
+        raise table.lacks("a category")
     return tuple(categories)
 
 
@@ -107,36 +105,37 @@ def read_labels(
         Names of the files in the directory.
     """
     table = read_table(directory / "label.csv", _LABEL_COLUMNS)
-    at = table.columns
-    listed = {line: _category_names(cells[at["category"]]) for line, cells in table.rows}
+    listed = {row.line: _category_names(row.text("category")) for row in table.rows}
     used = {category for names in listed.values() for category in names}
     widest: dict[int, tuple[float, str]] = {}
     for category in categories:
         if category in used or f"c_{category}.csv" in files:
-            for number, coverage in _read_coverages(directory / f"c_{category}.csv"):
+            for row in read_table(directory / f"c_{category}.csv", ("number", "coverage")).rows:
+                number, coverage = row.integer("number", 1, LARGEST_LABEL), row.coverage()
                 if number not in widest or coverage > widest[number][0]:
                     widest[number] = coverage, category
     labels: dict[int, Label] = {}
-    for line, cells in table.rows:
-        number = table.integer(line, cells, "number", 1, LARGEST_LABEL)
-        name = cells[at["name"]].strip()
+    for row in table.rows:
+        number = row.integer("number", 1, LARGEST_LABEL)
+        name = row.text("name")
         if not name:
-            raise table.damaged(line, f"the label {number} must have a name")
+            raise row.damaged(f"the label {number} must have a name")
         if number in labels:
-            raise table.damaged(line, f"the number {number} is already {labels[number].name!r}")
-        known = [category for category in listed[line] if category in categories]
-        if number in widest:
-            own = widest[number][1]
-        elif known:
-            own = known[0]
-        else:
-            raise table.damaged(line, f"{name!r} must have a category that category.csv lists")
-        synonyms = tuple(filter(None, map(str.strip, cells[at["syns"]].split(";"))))
-        frequency = table.integer(line, cells, "frequency", 0, _MOST_IMAGES)
-        coverage = table.coverage(line, cells)
-        labels[number] = Label(number, name, own, listed[line], frequency, coverage, synonyms)
+            raise row.damaged(f"the number {number} is already {labels[number].name!r}")
+        known = [category for category in listed[row.line] if category in categories]
+        if number not in widest and not known:
+            raise row.damaged(f"{name!r} must have a category that category.csv lists")
+        labels[number] = Label(
+            number,
+            name,
+            widest[number][1] if number in widest else known[0],
+            listed[row.line],
+            row.integer("frequency", 0, _MOST_IMAGES),
+            row.coverage(),
+            tuple(filter(None, map(str.strip, row.text("syns").split(";")))),
+        )
     if not labels:
-        raise table.damaged(2, "a label must follow the header")
+        raise table.lacks("a label")
     return tuple(labels[number] for number in sorted(labels))
 
 
@@ -144,14 +143,6 @@ def _category_names(cell: str) -> tuple[str, ...]:
     """Return the names of ``part(12);object(3)``."""
     names = (re.sub(r"\(\d*\)$", "", piece.strip()).strip() for piece in cell.split(";"))
     return tuple(filter(None, names))
-
-
-def _read_coverages(path: Path) -> list[tuple[int, float]]:
-    table = read_table(path, ("number", "coverage"))
-    return [
-        (table.integer(line, cells, "number", 1, LARGEST_LABEL), table.coverage(line, cells))
-        for line, cells in table.rows
-    ]
 
 
 def read_rows(
@@ -177,49 +168,42 @@ def read_rows(
         The labels there are.
     """
     table, kept = _select(directory, subset, files)
-    at = table.columns
     category_columns = [
-        position
-        for column, position in at.items()
+        index
+        for column, index in table.columns.items()
         if column in categories and column not in _IMAGE_COLUMNS
     ]
+    size_columns = [table.columns[column] for column in _SIZE_COLUMNS]
     sizes: dict[tuple[str, ...], tuple[int, int, int, int]] = {}
     seen: dict[str, int] = {}
     rows: list[ImageRow] = []
-    for line, cells in kept:
-        image = cells[at["image"]].strip()
+    for row in kept:
+        image = row.text("image")
         if not image or _is_outside(image):
-            raise table.damaged(line, f"image must be a path inside images/, not {image!r}")
+            raise row.damaged(f"image must be a path inside images/, not {image!r}")
         if image in seen:
-            raise table.damaged(line, f"{image!r} is already on line {seen[image]}")
-        seen[image] = line
+            raise row.damaged(f"{image!r} is already on line {seen[image]}")
+        seen[image] = row.line
         # Mostly the same four numbers, row after row.
-        texts = tuple([cells[at[column]] for column in _SIZE_COLUMNS])
+        texts = tuple([row.cells[column] for column in size_columns])
         if texts not in sizes:
-            ih, iw, sh, sw = (
-                table.integer(line, cells, column, 1, _LARGEST_SIDE) for column in _SIZE_COLUMNS
-            )
+            ih, iw, sh, sw = (row.integer(column, 1, _LARGEST_SIDE) for column in _SIZE_COLUMNS)
             if sh * sw > _MOST_PIXELS:
-                raise table.damaged(
-                    line, f"masks of {sh}x{sw} have more than {_MOST_PIXELS:,} pixels"
-                )
+                raise row.damaged(f"masks of {sh}x{sw} have more than {_MOST_PIXELS:,} pixels")
             sizes[texts] = ih, iw, sh, sw
         size = sizes[texts]
         if rows and size[2:] != (rows[0].mask_height, rows[0].mask_width):
-            raise table.damaged(
-                line,
+            raise row.damaged(
                 f"the masks of {image!r} are {size[2]}x{size[3]} where those of the subset before "
-                f"it are {rows[0].mask_height}x{rows[0].mask_width}",
+                f"it are {rows[0].mask_height}x{rows[0].mask_width}"
             )
-        layers, labels = _split_cells(table, line, [cells[c] for c in category_columns], numbers)
-        rows.append(ImageRow(image, cells[at["split"]].strip(), *size, layers, labels))
+        layers, labels = _split_cells(row, category_columns, numbers)
+        rows.append(ImageRow(image, row.text("split"), *size, layers, labels))
     return tuple(rows)
 
 
-def _select(
-    directory: Path, subset: str, files: Collection[str]
-) -> tuple[Table, list[tuple[int, list[str]]]]:
-    """Return the index that tells of the subset, and the rows of it to keep."""
+def _select(directory: Path, subset: str, files: Collection[str]) -> tuple[Table, list[Row]]:
+    """Return the index that describes the subset, and the rows of it to keep."""
     own_indexes = [match[1] for match in map(_SUBSET_INDEX.fullmatch, sorted(files)) if match]
     own = subset in own_indexes
     path = directory / (f"index_{subset}.csv" if own else "index.csv")
@@ -233,11 +217,11 @@ def _select(
     if own or subset == "all":
         kept = table.rows
     else:
-        kept = [row for row in table.rows if subset and subset in row[1][image_at]]
+        kept = [row for row in table.rows if subset and subset in row.cells[image_at]]
     if not table.rows:
-        raise table.damaged(2, "an image must follow the header")
+        raise table.lacks("an image")
     if not kept:
-        folders = {cells[image_at].rpartition("/")[0].partition("/")[0] for _, cells in table.rows}
+        folders = {row.cells[image_at].rpartition("/")[0].partition("/")[0] for row in table.rows}
         there = ["all", *sorted(folders.union(own_indexes) - {""})]
         raise UsageError(
             f"No image path of {path} contains `subset` {subset!r}, choose one of "
@@ -247,26 +231,24 @@ def _select(
 
 
 def _split_cells(
-    table: Table, line: int, cells: list[str], numbers: Collection[int]
+    row: Row, columns: Sequence[int], numbers: Collection[int]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return the label PNGs and the whole-image labels that the cells of a row name."""
+    """Return the label PNGs and the whole-image labels that some cells of a row name."""
     layers: list[str] = []
     labels: list[int] = []
-    for cell in cells:
-        if not cell:
+    for column in columns:
+        if not row.cells[column]:
             continue
-        for layer in map(str.strip, cell.split(";")):
+        for layer in map(str.strip, row.cells[column].split(";")):
             if layer.isdecimal() and layer.isascii():
                 number = int(layer[:4000])
                 if number and number not in numbers:
-                    raise table.damaged(line, f"label.csv has no label with the number {layer}")
+                    raise row.damaged(f"label.csv has no label with the number {layer}")
                 if number:
                     labels.append(number)
             elif layer:
                 if _is_outside(layer):
-                    raise table.damaged(
-                        line, f"a label PNG must be a path inside images/, not {layer!r}"
-                    )
+                    raise row.damaged(f"a label PNG must be a path inside images/, not {layer!r}")
                 layers.append(layer)
     return tuple(layers), tuple(labels)
 

@@ -13,38 +13,55 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A CSV: where each column is, and its rows with the lines they end on."""
+class Row:
+    """A row of a CSV, which knows where it ends."""
 
     path: Path
+    line: int
     columns: dict[str, int]
-    rows: list[tuple[int, list[str]]]
+    cells: list[str]
 
-    def damaged(self, line: int, fault: str) -> DamagedDataError:
-        """Return the error that names this line of the file and what is wrong with it."""
-        return DamagedDataError(f"{self.path}, line {line}: {fault}.")
+    def text(self, column: str) -> str:
+        """Return a cell without the blanks around it."""
+        return self.cells[self.columns[column]].strip()
 
-    def integer(
-        self, line: int, cells: list[str], column: str, low: int = 0, high: int | None = None
-    ) -> int:
+    def integer(self, column: str, low: int, high: int) -> int:
         """Return a cell as a whole number of ``low`` to ``high``, else raise."""
-        text = cells[self.columns[column]].strip()
+        text = self.text(column)
         value = int(text[:4000]) if text.isascii() and text.isdecimal() else -1
-        if value < low or (high is not None and value > high):
-            reach = f"from {low}" if high is None else f"from {low} to {high}"
-            raise self.damaged(line, f"{column} must be a whole number {reach}, not {shown(text)}")
+        if not low <= value <= high:
+            raise self.damaged(
+                f"{column} must be a whole number from {low} to {high}, not {shown(text)}"
+            )
         return value
 
-    def coverage(self, line: int, cells: list[str]) -> float:
+    def coverage(self) -> float:
         """Return the cell under ``coverage`` as a number from 0, else raise."""
-        text = cells[self.columns["coverage"]].strip()
+        text = self.text("coverage")
         try:
             value = float(text)
         except ValueError:
             value = math.nan
         if not 0 <= value < math.inf:
-            raise self.damaged(line, f"coverage must be a number from 0, not {shown(text)}")
+            raise self.damaged(f"coverage must be a number from 0, not {shown(text)}")
         return value
+
+    def damaged(self, fault: str) -> DamagedDataError:
+        """Return the error that names this line of the file and what is wrong with it."""
+        return damaged_line(self.path, self.line, fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV: the index of each column, and its rows."""
+
+    path: Path
+    columns: dict[str, int]
+    rows: list[Row]
+
+    def lacks(self, what: str) -> DamagedDataError:
+        """Return the error of a table without the rows that it must have."""
+        return damaged_line(self.path, 2, f"{what} must follow the header")
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> Table:
@@ -79,33 +96,37 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = len(data[: error.start + 1].splitlines())
-        raise DamagedDataError(f"{path}, line {line}: the text must be UTF-8.") from error
+        raise damaged_line(path, line, "the text must be UTF-8") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
-        raise DamagedDataError(
-            f"{path}, line {reader.line_num}: the line must be comma-separated ({error})."
-        ) from error
+        fault = f"the line must be comma-separated ({error})"
+        raise damaged_line(path, reader.line_num, fault) from error
     if not lines:
-        raise DamagedDataError(f"{path}, line 1: the file is empty: {repair_hint(path.parent)}.")
+        raise damaged_line(path, 1, f"the file is empty: {repair_hint(path.parent)}")
     first_line, header = lines[0]
     columns: dict[str, int] = {}
-    for position, column in enumerate(map(str.strip, header)):
+    for index, column in enumerate(map(str.strip, header)):
         if column and column in columns:
-            raise DamagedDataError(f"{path}, line {first_line}: two columns are named {column!r}.")
-        columns[column] = position
-    table = Table(path, columns, lines[1:])
+            raise damaged_line(path, first_line, f"two columns are named {column!r}")
+        columns[column] = index
     for column in required:
         if column not in columns:
-            raise table.damaged(
-                first_line, f"the column {column} is missing of {', '.join(required)}"
-            )
-    for line, cells in table.rows:
+            fault = f"the column {column} is missing of {', '.join(required)}"
+            raise damaged_line(path, first_line, fault)
+    rows = [Row(path, line, columns, cells) for line, cells in lines[1:]]
+    for row in rows:
         # More cells than columns mean a comma outside quotes, which moves the cells after it.
-        if len(cells) != len(header) and (len(cells) < len(header) or any(cells[len(header) :])):
-            raise table.damaged(line, f"{len(cells)} cells under {len(header)} columns")
-    return table
+        n_cells = len(row.cells)
+        if n_cells != len(header) and (n_cells < len(header) or any(row.cells[len(header) :])):
+            raise row.damaged(f"{n_cells} cells under {len(header)} columns")
+    return Table(path, columns, rows)
+
+
+def damaged_line(path: Path, line: int, fault: str) -> DamagedDataError:
+    """Return the error that names a line of a file and what is wrong with it."""
+    return DamagedDataError(f"{path}, line {line}: {fault}.")
 
 
 def shown(text: str) -> str:
