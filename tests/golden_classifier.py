@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.probe.activations import image_batches
+from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.loading import Network
 

@@ -8,7 +8,7 @@ from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.output import Column, Record, check_free, writing_to
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.activations import image_batches
+from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.probe.ranges import Range

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +13,24 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.activations import (
     covers,
-    image_batches,
     images_per_shard,
     missing_spans,
     shard_name,
 )
+from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.layers import time_pass
+from ccx_cli.probe.networks.loading import (
+    Network,
+    layers_activations,
+    load_network,
+    load_networks,
+)
 from ccx_cli.probe.networks.torchvision_models import DEMO
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.threads import threads
-
-if TYPE_CHECKING:
-    from ccx_cli.probe.networks.loading import Network
 
 # What the open shards of all layers may take: beyond it, the layers are shared out among passes.
 _PASS_BYTES = 2 << 30
@@ -86,8 +89,6 @@ def build_activations(
         ]
         if not incomplete:
             return
-        from ccx_cli.probe.networks.loading import load_networks
-
         networks = load_networks([choice for choice, _ in incomplete], device)
         fillings = [
             _Filling(network, cache, n_images)
@@ -121,9 +122,6 @@ def measure_pass(
     UsageError
         If a layer is not in the network or gives no maps.
     """
-    from ccx_cli.probe.networks.layers import time_pass
-    from ccx_cli.probe.networks.loading import load_network
-
     first = choices[0]
     if not first.is_own and first.model != DEMO:
         first = replace(first, pretrained="none", weights=None, num_classes=_OUTPUTS)
@@ -195,8 +193,6 @@ def _run_pass(
     workers: int,
     progress: Progress,
 ) -> None:
-    from ccx_cli.probe.networks.loading import layers_activations
-
     n_images = len(dataset.rows)
     missing_images = np.zeros(n_images, dtype=np.bool_)
     for filling in fillings:

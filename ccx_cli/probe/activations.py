@@ -7,30 +7,23 @@ so that one unit's maps are contiguous in every shard.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.description import (
     GIVEN,
     ActivationSource,
-    NetworkDescription,
     PrecomputedActivations,
 )
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.store.steps import Step
-
-if TYPE_CHECKING:
-    import torch
 
 KIND = "ccx-activations"
 VERSION = 1
@@ -179,31 +172,3 @@ def covers(cache: ShardedCache, n_images: int) -> bool:
             return False
         reached = stop
     return reached == n_images
-
-
-def image_batches(
-    dataset: BrodenDataset,
-    network: NetworkDescription,
-    positions: Sequence[int],
-    batch_size: int,
-    pool: ThreadPoolExecutor,
-) -> Iterator[torch.Tensor]:
-    """Decode images, by their positions in the dataset, one batch ahead of the network.
-
-    Yields
-    ------
-    ``(n_images, 3, height, width)`` float32, normalized.
-    """
-    import torch
-
-    def load(position: int) -> NDArray[np.float32]:
-        path = dataset.image_path(dataset.rows[position].image)
-        return read_image(path, network.input_size, network.mean, network.std)
-
-    def submit(start: int) -> list[Future[NDArray[np.float32]]]:
-        return [pool.submit(load, position) for position in positions[start : start + batch_size]]
-
-    ahead = submit(0)
-    for start in range(0, len(positions), batch_size):
-        current, ahead = ahead, submit(start + batch_size)
-        yield torch.from_numpy(np.stack([future.result() for future in current]))

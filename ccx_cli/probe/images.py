@@ -1,18 +1,22 @@
-"""Reads an image file as the input of a network."""
+"""Reads image files as the input of a network."""
 
 from __future__ import annotations
 
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.networks.description import NetworkDescription
 
 # As many as Pillow warns of; here they are refused, so its warnings would only be noise.
 MAX_PIXELS = 89_478_485
@@ -73,6 +77,33 @@ def read_image(
     pixels = np.asarray(rgb, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
     normalized = (pixels - _per_channel(mean)) / _per_channel(std)
     return np.ascontiguousarray(normalized)
+
+
+def image_batches(
+    dataset: BrodenDataset,
+    network: NetworkDescription,
+    positions: Sequence[int],
+    batch_size: int,
+    pool: ThreadPoolExecutor,
+) -> Iterator[torch.Tensor]:
+    """Decode images, by their positions in the dataset, one batch ahead of the network.
+
+    Yields
+    ------
+    ``(n_images, 3, height, width)`` float32, normalized.
+    """
+
+    def load(position: int) -> NDArray[np.float32]:
+        path = dataset.image_path(dataset.rows[position].image)
+        return read_image(path, network.input_size, network.mean, network.std)
+
+    def submit(start: int) -> list[Future[NDArray[np.float32]]]:
+        return [pool.submit(load, position) for position in positions[start : start + batch_size]]
+
+    ahead = submit(0)
+    for start in range(0, len(positions), batch_size):
+        current, ahead = ahead, submit(start + batch_size)
+        yield torch.from_numpy(np.stack([future.result() for future in current]))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, index_step, load_index
 from ccx_cli.errors import DamagedDataError, UsageError
-from ccx_cli.probe.activation_pass import build_activations, measure_pass
 from ccx_cli.probe.activations import (
     Activations,
     activations_cache,
     activations_step,
+    covers,
     open_activations,
     stored_maps,
 )
@@ -127,6 +127,9 @@ def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bo
             choices = [
                 each.choice for each in layers if isinstance(each.choice, NetworkDescription)
             ]
+            # Loads torch.
+            from ccx_cli.probe.activation_pass import measure_pass
+
             measured, seconds_per_image = measure_pass(choices)
             maps = list(measured)
             if first.device == "cpu":  # One pass is for all layers.
@@ -153,18 +156,24 @@ def prepare_layers(layers: Sequence[Inputs], progress: Progress) -> list[Activat
     first = layers[0]
     if isinstance(first.choice, PrecomputedActivations):
         import_activations(first.dataset, first.choice, first.activations_cache, progress)
-    build_activations(
-        first.dataset,
-        [
-            (inputs.choice, inputs.activations_cache)
-            for inputs in layers
-            if isinstance(inputs.choice, NetworkDescription)
-        ],
-        device=first.device,
-        batch_size=first.batch_size,
-        workers=first.workers,
-        progress=progress,
-    )
+    missing = [
+        (inputs.choice, inputs.activations_cache)
+        for inputs in layers
+        if isinstance(inputs.choice, NetworkDescription)
+        and not covers(inputs.activations_cache, len(inputs.dataset.rows))
+    ]
+    if missing:
+        # Loads torch, which caches that are complete do not need.
+        from ccx_cli.probe.activation_pass import build_activations
+
+        build_activations(
+            first.dataset,
+            missing,
+            device=first.device,
+            batch_size=first.batch_size,
+            workers=first.workers,
+            progress=progress,
+        )
     return [open_activations(inputs.dataset, inputs.activations_cache) for inputs in layers]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ccx_cli.probe.activations import image_batches
+from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.interventions import Change, Intervention
 from ccx_cli.probe.networks.loading import Network, load_network
 from ccx_cli.probe.ranges import Range

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.activations import image_batches
+from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord

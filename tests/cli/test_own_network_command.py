@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from ccx_cli.probe.networks.own_networks import build_own
+from ccx_cli.probe.networks.made_networks import build_own
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine

@@ -17,8 +17,15 @@ from ccx_cli.probe import activation_pass
 from ccx_cli.probe import activations as activations_module
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache, open_activations
+from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
+from ccx_cli.probe.networks.loading import (
+    Network,
+    layer_activations,
+    layers_activations,
+    load_network,
+)
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -68,16 +75,13 @@ def one_at_a_time(photographs: BrodenDataset, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """How many images went through the network, by how many layers were heard."""
-    from ccx_cli.probe.networks import loading as networks
-
     counted: Counter[int] = Counter()
-    answer = networks.layers_activations
 
-    def count(heard: list[networks.Network], images: torch.Tensor) -> list[torch.Tensor]:
-        counted[len(heard)] += len(images)
-        return answer(heard, images)
+    def count(networks: list[Network], images: torch.Tensor) -> list[torch.Tensor]:
+        counted[len(networks)] += len(images)
+        return layers_activations(networks, images)
 
-    monkeypatch.setattr(networks, "layers_activations", count)
+    monkeypatch.setattr(activation_pass, "layers_activations", count)
     return counted
 
 
@@ -114,11 +118,9 @@ def test_only_what_is_missing_is_run(
 def test_a_pass_that_ends_midway_is_gone_on_with(
     photographs: BrodenDataset, one_at_a_time: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = activations_module.image_batches
-
     def cut_short(*arguments: object) -> object:
-        for place, batch in enumerate(real(*arguments)):  # type: ignore[arg-type]
-            if place == 2:
+        for position, batch in enumerate(image_batches(*arguments)):  # type: ignore[arg-type]
+            if position == 2:
                 raise MissingInputError("gone")
             yield batch
 
@@ -197,8 +199,6 @@ def test_outputs_of_other_types_than_float32_are_stored_as_float32(
 
 
 def test_float16_is_close_too(photographs: BrodenDataset) -> None:
-    from ccx_cli.probe.networks.loading import layer_activations, load_network
-
     single = choose_network(Path("x"), NetworkRequest("demo", "none", "layer4"))
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     expected = layer_activations(load_network(single), images)

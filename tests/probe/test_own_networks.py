@@ -11,7 +11,8 @@ from ccx_cli.errors import CcxError, DamagedDataError, ExitCode, MissingInputErr
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
-from ccx_cli.probe.networks.own_networks import build_own, read_arguments, short_name, state_sha256
+from ccx_cli.probe.networks.made_networks import build_own, state_sha256
+from ccx_cli.probe.networks.own_networks import read_arguments, short_name
 
 SOURCE = '''
 import torch

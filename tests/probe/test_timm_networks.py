@@ -11,7 +11,7 @@ from ccx_cli.errors import CcxError, MissingInputError, UsageError
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
-from ccx_cli.probe.networks.timm_networks import build_timm
+from ccx_cli.probe.networks.made_networks import build_timm
 
 timm = pytest.importorskip("timm")
 SMALL = "timm:test_vit"

@@ -7,9 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from ccx_cli.probe.demo.network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription
-from ccx_cli.probe.networks.own_networks import build_own, state_sha256, untrained_own
-from ccx_cli.probe.networks.timm_networks import build_timm
+from ccx_cli.probe.networks.made_networks import (
+    build_own,
+    build_timm,
+    state_sha256,
+    untrained_own,
+)
 from ccx_cli.probe.networks.torchvision_models import DEMO
 from ccx_cli.probe.weights.checkpoints import load_into, load_own, load_state, num_outputs
 
@@ -65,8 +70,6 @@ def _with_weights(choice: NetworkDescription) -> nn.Module:
             torch.default_generator.manual_seed(choice.seed)
             return _build(choice, choice.num_classes)
     if choice.weights is None:
-        from ccx_cli.probe.demo.network import load_demo_network
-
         return load_demo_network()
     state = load_state(choice.weights)
     with torch.random.fork_rng(devices=[]):
@@ -80,8 +83,6 @@ def _with_weights(choice: NetworkDescription) -> nn.Module:
 
 def _build(choice: NetworkDescription, num_classes: int) -> nn.Module:
     if choice.model == DEMO:
-        from ccx_cli.probe.demo.network import DemoNetwork
-
         return DemoNetwork(num_classes)
     # The demo network must not wait for torchvision's import.
     from torchvision import models

@@ -17,11 +17,10 @@ from typing import Any
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.networks.own_networks import (
     is_own,
-    own_weights_sha256,
     short_name,
     source_sha256,
 )
-from ccx_cli.probe.networks.timm_networks import is_timm, timm_name, timm_weights_sha256
+from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
 from ccx_cli.probe.networks.torchvision_models import Channels, Preprocessing
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
 from ccx_cli.records.header import About
@@ -292,16 +291,14 @@ class NetworkDescription:
         CcxError
             If the factory fails.
         """
-        if self.pretrained == "timm":
-            return timm_weights_sha256(self.model, self.model_args)
-        if self.is_own and self.weights is None:
-            return own_weights_sha256(
-                self.model,
-                self.model_args,
-                self.seed,
-                self.pretrained == "none",
-                source_sha256(self.model),
-            )
+        if self.gives_weights:
+            # Builds the network, with torch.
+            from ccx_cli.probe.networks.made_networks import own_weights_sha256, timm_weights_sha256
+
+            if self.is_timm:
+                return timm_weights_sha256(self.model, self.model_args)
+            source, untrained = source_sha256(self.model), self.pretrained == "none"
+            return own_weights_sha256(self.model, self.model_args, self.seed, untrained, source)
         if self.pretrained == "none":
             return f"seed:{self.seed}"
         path = DEMO_WEIGHTS if self.weights is None else self.weights

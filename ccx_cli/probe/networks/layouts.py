@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd, isqrt
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 MAPS = "maps"
 CHANNELS_LAST = "maps, units last"
@@ -67,8 +65,6 @@ class Layout:
             case "maps, units last":
                 return maps.permute(0, 2, 3, 1)
             case "tokens":
-                import torch
-
                 versions = len(maps) // len(plain)
                 leading = plain[:, : self.leading].repeat(versions, 1, 1)
                 return torch.cat([leading, maps.flatten(2).transpose(1, 2)], 1)

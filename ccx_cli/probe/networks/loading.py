@@ -16,6 +16,7 @@ from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.networks.layouts import MAPS, Layout, layout_of
+from ccx_cli.probe.networks.own_networks import raised
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,6 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
         raise
     except Exception as error:
         height, width = images.shape[2:]
-        said = " ".join(str(error).split())[:200].rstrip(".")
         mend = "the traceback shows where"
         if choice.resized is not None:
             mend = f"try another `input_size`, or leave it out; {mend}"
@@ -251,7 +251,7 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
             mend = f"many of timm take another size with `model_args` img_size={height},{width}"
         raise CcxError(
             f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
-            f"raises {type(error).__name__}: {said} ({mend})."
+            f"raises {raised(error)} ({mend})."
         ) from error
 
 

@@ -12,16 +12,12 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from functools import lru_cache
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _NAME_LENGTH = 60
 OF_TIMM = "timm:"
@@ -114,106 +110,8 @@ def source_sha256(model: str) -> str:
         ) from error
 
 
-def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
-    """Call the factory, its random numbers seeded; what it prints goes to stderr.
-
-    Parameters
-    ----------
-    model
-        From ``resolve_own``.
-    words
-        Its arguments, as ``key=value``.
-    seed
-        Seed of torch's random numbers, whose state is restored.
-
-    Raises
-    ------
-    MissingInputError
-        If its file or module is not there.
-    DamagedDataError
-        If that cannot be imported.
-    UsageError
-        If there is no such callable, or it returns no network.
-    CcxError
-        If it raises.
-    """
-    import torch
-    from torch import nn
-
-    arguments = read_arguments(words)
-    with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
-        factory = _find_factory(model)
-        torch.default_generator.manual_seed(seed)
-        try:
-            made = factory(**arguments)
-        except (Exception, SystemExit) as error:
-            given = f" with {', '.join(words)}" if words else ""
-            raise CcxError(
-                f"`model` {model}: the factory{given} raises {_said(error)}: mend it, or its "
-                "`model_args` (the traceback shows where)."
-            ) from error
-    if not isinstance(made, nn.Module):
-        raise UsageError(
-            f"`model` {model} returns a {type(made).__name__}, not a torch.nn.Module: name a "
-            "callable that returns a network."
-        )
-    return made
-
-
-def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
-    """Call the factory as ``build_own`` does, sure that its weights are random ones.
-
-    Raises
-    ------
-    UsageError
-        If another seed gives the same weights.
-    """
-    module = build_own(model, words, seed)
-    if state_sha256(module, model) == state_sha256(build_own(model, words, seed + 1), model):
-        raise UsageError(
-            f"`pretrained` none: {model} makes the same weights whatever the seed, as if it loaded "
-            "them: leave out `pretrained`, or turn that off by `model_args`."
-        )
-    return module
-
-
-@lru_cache(maxsize=16)
-def own_weights_sha256(
-    model: str, words: tuple[str, ...], seed: int, untrained: bool, source: str
-) -> str:
-    """Return the SHA-256 of the weights that the factory gives; ``source`` is its file's."""
-    build = untrained_own if untrained else build_own
-    return state_sha256(build(model, words, seed), model)
-
-
-def state_sha256(module: nn.Module, model: str) -> str:
-    """Return the SHA-256 over the names, types, shapes and bytes of a network's state dict.
-
-    Raises
-    ------
-    UsageError
-        If its tensors have no bytes yet, as those of lazy layers.
-    """
-    import torch
-
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        if not isinstance(value, torch.Tensor):
-            digest.update(f"{name} {value!r}\n".encode())
-            continue
-        try:
-            content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        except (RuntimeError, ValueError, NotImplementedError) as error:
-            raise UsageError(
-                f"`model` {model}: the weights {name} have no values yet "
-                f"({str(error).splitlines()[0]}): let the factory return a network ready to run."
-            ) from error
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(content.tobytes())
-    return digest.hexdigest()
-
-
-def _find_factory(model: str) -> Callable[..., Any]:
+def find_factory(model: str) -> Callable[..., Any]:
+    """Import a factory; raises as ``build_own`` does."""
     location, _, factory = model.rpartition(":")
     load = _import_file if location.endswith(".py") else _import_module
     module = load(model, location)
@@ -270,7 +168,7 @@ def _imports(model: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise DamagedDataError(
-            f"`model` {model} cannot be imported, it raises {_said(error)}: mend it (the "
+            f"`model` {model} cannot be imported, it raises {raised(error)}: mend it (the "
             "traceback shows where)."
         ) from error
 
@@ -281,7 +179,8 @@ def _look_in(folder: str) -> None:
         sys.path.append(folder)
 
 
-def _said(error: BaseException) -> str:
+def raised(error: BaseException) -> str:
+    """Return an error of other code in words, on one line: ``ValueError: too small``."""
     text = " ".join(str(error).split())
     shown = text if len(text) <= 200 else f"{text[:200]}..."
     return f"{type(error).__name__}: {shown.rstrip('.')}" if text else type(error).__name__

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
-from ccx_cli.probe.networks.own_networks import OF_TIMM, read_arguments, state_sha256
+from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.probe.networks.own_networks import OF_TIMM, read_arguments
 from ccx_cli.probe.networks.torchvision_models import Preprocessing
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def is_timm(model: str) -> bool:
@@ -41,7 +35,7 @@ def timm_preprocessing(model: str) -> Preprocessing:
     UsageError
         If timm is not installed, or has no such network.
     """
-    configuration = _configuration(model)
+    configuration = timm_configuration(model)
     _, height, width = configuration.input_size
     return Preprocessing((height, width), tuple(configuration.mean), tuple(configuration.std))
 
@@ -53,67 +47,15 @@ def timm_size(words: Sequence[str]) -> tuple[int, int] | None:
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) -> nn.Module:
-    """Build a network of timm; what it prints goes to stderr.
-
-    Parameters
-    ----------
-    model
-        ``timm:NAME``.
-    words
-        Arguments of ``timm.create_model``, as ``key=value``.
-    seed
-        Seed of the random weights; the state of torch's random numbers is restored.
-    published
-        Whether timm is to get its published weights, from its own cache or the network.
+def timm_configuration(model: str) -> Any:
+    """Return what timm says of a network and its published weights; imports timm.
 
     Raises
     ------
     UsageError
-        If timm is not installed, has no such network, or none of its weights were published.
-    MissingInputError
-        If the published weights cannot be got.
-    CcxError
-        If timm does not take the arguments.
+        If timm is not installed, or has no such network or weights.
     """
-    import torch
-
-    configuration = _configuration(model)
-    if published and not configuration.has_weights:
-        raise UsageError(
-            f"`pretrained` timm: timm has no published weights of {model}: take `pretrained` none, "
-            "or give a file with `weights`."
-        )
-    arguments = read_arguments(words)
-    create: Any = _timm(model).create_model
-    name = model.removeprefix(OF_TIMM)
-    with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
-        torch.default_generator.manual_seed(seed)
-        try:
-            module: nn.Module = create(name, pretrained=published, **arguments)
-        # What ends a download, of any of the libraries that timm leaves it to, is an OSError.
-        except OSError as error:
-            raise MissingInputError(
-                f"`pretrained` timm: timm cannot get the weights of {name} ({_said(error)}): check "
-                "the connection, or give a file with `weights`."
-            ) from error
-        except Exception as error:
-            given = f" with {', '.join(words)}" if words else ""
-            raise CcxError(
-                f"`model` {model}{given} cannot be made, timm raises {_said(error)}: check its "
-                "`model_args` (the traceback shows where)."
-            ) from error
-    return module
-
-
-@lru_cache(maxsize=16)
-def timm_weights_sha256(model: str, words: tuple[str, ...]) -> str:
-    """Return the SHA-256 of the state dict of a network with the weights that timm published."""
-    return state_sha256(build_timm(model, words, 0, published=True), model)
-
-
-def _configuration(model: str) -> Any:
-    timm: Any = _timm(model)
+    timm: Any = timm_module(model)
     name = model.removeprefix(OF_TIMM)
     found = None
     if timm.is_model(name):
@@ -133,17 +75,19 @@ def _configuration(model: str) -> Any:
     return found
 
 
-def _timm(model: str) -> ModuleType:
+def timm_module(model: str) -> ModuleType:
+    """Import timm.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
     if importlib.util.find_spec("timm") is None:
         raise UsageError(
             f"`model` {model} needs timm, which is not installed: pip install 'ccx-cli[timm]'."
         )
     return importlib.import_module("timm")
-
-
-def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:200].rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 _REGISTERED = re.compile(rb"^@register_model\b[^\n]*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)

@@ -1,0 +1,173 @@
+"""Builds networks that other code makes: a factory of the user's own, or timm."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from ccx_cli.errors import CcxError, MissingInputError, UsageError
+from ccx_cli.probe.networks.own_networks import (
+    OF_TIMM,
+    find_factory,
+    raised,
+    read_arguments,
+)
+from ccx_cli.probe.networks.timm_networks import timm_configuration, timm_module
+
+
+def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
+    """Call the factory, its random numbers seeded; what it prints goes to stderr.
+
+    Parameters
+    ----------
+    model
+        From ``resolve_own``.
+    words
+        Its arguments, as ``key=value``.
+    seed
+        Seed of torch's random numbers, whose state is restored.
+
+    Raises
+    ------
+    MissingInputError
+        If its file or module is not there.
+    DamagedDataError
+        If that cannot be imported.
+    UsageError
+        If there is no such callable, or it returns no network.
+    CcxError
+        If it raises.
+    """
+    arguments = read_arguments(words)
+    with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
+        factory = find_factory(model)
+        torch.default_generator.manual_seed(seed)
+        try:
+            made = factory(**arguments)
+        except (Exception, SystemExit) as error:
+            given = f" with {', '.join(words)}" if words else ""
+            raise CcxError(
+                f"`model` {model}: the factory{given} raises {raised(error)}: mend it, or its "
+                "`model_args` (the traceback shows where)."
+            ) from error
+    if not isinstance(made, nn.Module):
+        raise UsageError(
+            f"`model` {model} returns a {type(made).__name__}, not a torch.nn.Module: name a "
+            "callable that returns a network."
+        )
+    return made
+
+
+def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
+    """Call the factory as ``build_own`` does, sure that its weights are random ones.
+
+    Raises
+    ------
+    UsageError
+        If another seed gives the same weights.
+    """
+    module = build_own(model, words, seed)
+    if state_sha256(module, model) == state_sha256(build_own(model, words, seed + 1), model):
+        raise UsageError(
+            f"`pretrained` none: {model} makes the same weights whatever the seed, as if it loaded "
+            "them: leave out `pretrained`, or turn that off by `model_args`."
+        )
+    return module
+
+
+@lru_cache(maxsize=16)
+def own_weights_sha256(
+    model: str, words: tuple[str, ...], seed: int, untrained: bool, source: str
+) -> str:
+    """Return the SHA-256 of the weights that the factory gives; ``source`` is its file's."""
+    build = untrained_own if untrained else build_own
+    return state_sha256(build(model, words, seed), model)
+
+
+def state_sha256(module: nn.Module, model: str) -> str:
+    """Return the SHA-256 over the names, types, shapes and bytes of a network's state dict.
+
+    Raises
+    ------
+    UsageError
+        If its tensors have no bytes yet, as those of lazy layers.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        if not isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value!r}\n".encode())
+            continue
+        try:
+            content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        except (RuntimeError, ValueError, NotImplementedError) as error:
+            raise UsageError(
+                f"`model` {model}: the weights {name} have no values yet "
+                f"({str(error).splitlines()[0]}): let the factory return a network ready to run."
+            ) from error
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(content.tobytes())
+    return digest.hexdigest()
+
+
+def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) -> nn.Module:
+    """Build a network of timm; what it prints goes to stderr.
+
+    Parameters
+    ----------
+    model
+        ``timm:NAME``.
+    words
+        Arguments of ``timm.create_model``, as ``key=value``.
+    seed
+        Seed of the random weights; the state of torch's random numbers is restored.
+    published
+        Whether timm is to get its published weights, from its own cache or the network.
+
+    Raises
+    ------
+    UsageError
+        If timm is not installed, has no such network, or none of its weights were published.
+    MissingInputError
+        If the published weights cannot be got.
+    CcxError
+        If timm does not take the arguments.
+    """
+    configuration = timm_configuration(model)
+    if published and not configuration.has_weights:
+        raise UsageError(
+            f"`pretrained` timm: timm has no published weights of {model}: take `pretrained` none, "
+            "or give a file with `weights`."
+        )
+    arguments = read_arguments(words)
+    create: Any = timm_module(model).create_model
+    name = model.removeprefix(OF_TIMM)
+    with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
+        torch.default_generator.manual_seed(seed)
+        try:
+            module: nn.Module = create(name, pretrained=published, **arguments)
+        # What ends a download, of any of the libraries that timm leaves it to, is an OSError.
+        except OSError as error:
+            raise MissingInputError(
+                f"`pretrained` timm: timm cannot get the weights of {name} ({raised(error)}): "
+                "check the connection, or give a file with `weights`."
+            ) from error
+        except Exception as error:
+            given = f" with {', '.join(words)}" if words else ""
+            raise CcxError(
+                f"`model` {model}{given} cannot be made, timm raises {raised(error)}: check its "
+                "`model_args` (the traceback shows where)."
+            ) from error
+    return module
+
+
+@lru_cache(maxsize=16)
+def timm_weights_sha256(model: str, words: tuple[str, ...]) -> str:
+    """Return the SHA-256 of the state dict of a network with the weights that timm published."""
+    return state_sha256(build_timm(model, words, 0, published=True), model)
