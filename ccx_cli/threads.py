@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -22,3 +26,10 @@ def threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=not ended, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def map_in_order(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
+    """Yield ``work(item)`` in order; at most twice as many results as threads wait to be taken."""
+    with threads(workers) as pool:
+        for start in range(0, len(items), 2 * workers):
+            yield from pool.map(work, items[start : start + 2 * workers])

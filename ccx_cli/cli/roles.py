@@ -12,8 +12,8 @@ from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.probe.ranges import Range
+from ccx_cli.study.plots import plot_roles
 from ccx_cli.study.roles import correlation, head_weights, predictions, role_of, true_classes
-from ccx_cli.study.roles_plot import plot_roles
 from ccx_cli.threads import threads
 
 

@@ -33,7 +33,7 @@ from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import ShardedCache, read_manifest
 from ccx_cli.store.steps import Step
-from ccx_cli.threads import threads
+from ccx_cli.threads import map_in_order
 
 # What keys of the activations' identity stand for.
 _MEANT = {"fingerprint": "images", "images": "number of images", "source": "network's code"}
@@ -300,9 +300,7 @@ def each_unit(inputs: RunInputs, units: Sequence[int], workers: int) -> Iterator
         hits = count_hits(activations.unit(unit), ranges, index, per_image=True)
         return UnitInData(unit, ranged, hits, [holds(record, index) for record in ranged])
 
-    with threads(workers) as pool:
-        for start in range(0, len(units), 2 * workers):
-            yield from pool.map(work, units[start : start + 2 * workers])
+    return map_in_order(work, units, workers)
 
 
 def holds(record: ExplanationRecord, index: ConceptIndex) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
-from ccx_cli.threads import threads
+from ccx_cli.threads import map_in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,4 @@ def score_units(
         scores = [[formula.score(each) for each in hits.per_set] for formula in formulas]
         return UnitScores(unit, ranges, hits, scores)
 
-    with threads(workers) as pool:
-        for start in range(0, len(units), 2 * workers):
-            yield from pool.map(score, units[start : start + 2 * workers])
+    return map_in_order(score, units, workers)

@@ -1,13 +1,25 @@
-"""The null of a stored run: its own search on permuted images, kept beside its explanations."""
+"""The null of a run: is a score more than chance? The best formulas of other images' maps.
+
+In every round the images of all units' maps are permuted among themselves, the same way for every
+unit, and the best formula is searched again with the same ranges. So the null counts the search:
+the best of what chance offers against the best that was found. P-values are those of a permutation
+test with the observed value counted among them (Phipson and Smyth, Statistical Applications in
+Genetics and Molecular Biology 9/1, 2010), so never below ``1 / (rounds + 1)``; q-values control
+the false discovery rate over a run (Benjamini and Hochberg, Journal of the Royal Statistical
+Society B 57/1, 1995).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
@@ -17,8 +29,95 @@ from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.locks import writing
-from ccx_cli.study.chance import against_chance, false_discovery_rates, null_of_units
 from ccx_cli.study.measuring import kept_lines
+from ccx_cli.threads import map_in_order
+
+BestIou = Callable[[DataCounts, NDArray[np.int32]], float]
+
+
+def permutation(n_images: int, seed: int, round_number: int) -> NDArray[np.int64]:
+    """Return a round's permutation of the images, the same for every unit."""
+    return np.random.default_rng([seed, round_number]).permutation(n_images)
+
+
+def null_ious(
+    maps: NDArray[np.float32],
+    ranges: Sequence[Range],
+    index: ConceptIndex,
+    data: DataCounts,
+    best_iou: BestIou,
+    rounds: int,
+    seed: int,
+) -> list[list[float]]:
+    """Best IoU of every round, for every range of one unit.
+
+    Parameters
+    ----------
+    maps
+        ``(n_images, height, width)`` float32, the unit's activations.
+    ranges
+        Its ranges.
+    index, data
+        The dataset.
+    best_iou
+        Searches one range's hits by label set.
+    rounds, seed
+        Number of permutations, and their seed.
+
+    Returns
+    -------
+    A list of ``rounds`` IoUs for each range.
+    """
+    found: list[list[float]] = [[] for _ in ranges]
+    for number in range(rounds):
+        permuted = maps[permutation(len(maps), seed, number)]
+        hits = count_hits(permuted, ranges, index)
+        for ious, per_set in zip(found, hits.per_set, strict=True):
+            ious.append(best_iou(data, per_set))
+    return found
+
+
+def against_null(observed: float, null: Sequence[float]) -> AgainstNull:
+    """Compare an IoU with the best ones under the null, of which there is at least one."""
+    ious = np.array(null)
+    return AgainstNull(
+        null_mean=float(ious.mean()),
+        null_percentile_95=float(np.quantile(ious, 0.95)),
+        p_value=(1 + int((ious >= observed).sum())) / (1 + len(ious)),
+    )
+
+
+def false_discovery_rates(p_values: Sequence[float]) -> list[float]:
+    """Benjamini-Hochberg adjusted values, in the order of ``p_values``."""
+    p = np.array(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = p[order] * len(p) / np.arange(1, len(p) + 1)
+    adjusted = np.minimum.accumulate(adjusted[::-1])[::-1]
+    result = np.empty_like(p)
+    result[order] = np.minimum(adjusted, 1)
+    return [float(value) for value in result]
+
+
+def null_of_units(
+    units: Sequence[int],
+    read_maps: Callable[[int], NDArray[np.float32]],
+    ranges_of: Callable[[int], Sequence[Range]],
+    index: ConceptIndex,
+    data: DataCounts,
+    best_iou: BestIou,
+    rounds: int,
+    seed: int,
+    workers: int,
+) -> Iterator[tuple[int, list[list[float]]]]:
+    """Run ``null_ious`` for many units side by side in threads; in order."""
+
+    def work(unit: int) -> tuple[int, list[list[float]]]:
+        ranges = ranges_of(unit)
+        if not ranges:
+            return unit, []
+        return unit, null_ious(read_maps(unit), ranges, index, data, best_iou, rounds, seed)
+
+    return map_in_order(work, units, workers)
 
 
 def chance_of_run(
@@ -47,16 +146,11 @@ def chance_of_run(
         for record in (records or inputs.run.units)[unit]:
             key = (unit, record.cluster)
             if record.range is not None and key in null:
-                compared[key] = against_chance(record.iou, null[key])
-    adjusted = false_discovery_rates([chance.p_value for chance in compared.values()])
+                compared[key] = against_null(record.iou, null[key])
+    adjusted = false_discovery_rates([float(one.p_value or 0) for one in compared.values()])
     return {
-        key: AgainstNull(
-            null_mean=chance.mean,
-            null_percentile_95=chance.percentile_95,
-            p_value=chance.p_value,
-            q_value=q_value,
-        )
-        for (key, chance), q_value in zip(compared.items(), adjusted, strict=True)
+        key: replace(one, q_value=q_value)
+        for (key, one), q_value in zip(compared.items(), adjusted, strict=True)
     }
 
 

@@ -21,7 +21,7 @@ from ccx_cli.probe.ranges import Range, top_threshold
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.study.categories import count_categories
-from ccx_cli.threads import threads
+from ccx_cli.threads import map_in_order
 
 QUANTILES = (0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995)
 HIGHEST = 0.5
@@ -164,9 +164,7 @@ def explain_thresholds(
             found.append(ThresholdExplanation(unit, quantile, wanted, in_range, formula, iou))
         return found
 
-    with threads(workers) as pool:
-        for start in range(0, len(units), 2 * workers):
-            yield from pool.map(explain, units[start : start + 2 * workers])
+    return map_in_order(explain, units, workers)
 
 
 def share_categories(

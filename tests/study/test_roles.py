@@ -12,13 +12,13 @@ from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.networks.class_names import class_names, plain_name
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
+from ccx_cli.study.plots import plot_roles
 from ccx_cli.study.roles import (
     correlation,
     head_weights,
     role_of,
     true_classes,
 )
-from ccx_cli.study.roles_plot import plot_roles
 
 if TYPE_CHECKING:
     from tests.golden_classifier import golden_classifier

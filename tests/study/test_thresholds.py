@@ -14,6 +14,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.study.plots import plot_shares
 from ccx_cli.study.thresholds import (
     LEAST,
     QUANTILES,
@@ -24,7 +25,6 @@ from ccx_cli.study.thresholds import (
     share_categories,
     threshold_ranges,
 )
-from ccx_cli.study.thresholds_plot import plot_shares
 
 if TYPE_CHECKING:
     from tests.golden_data import GOLDEN, GoldenNetwork, read_golden_network

@@ -19,6 +19,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.counts import count_data
+from ccx_cli.study.plots import plot_shares
 from ccx_cli.study.thresholds import (
     CategoryShares,
     ThresholdExplanation,
@@ -26,7 +27,6 @@ from ccx_cli.study.thresholds import (
     is_high,
     share_categories,
 )
-from ccx_cli.study.thresholds_plot import plot_shares
 
 SHARES, EXPLANATION = "threshold", "explanation"
 

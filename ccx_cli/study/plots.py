@@ -1,4 +1,4 @@
-"""The plot of a threshold comparison."""
+"""Plots of studies, drawn as the file's ending says: PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from ccx_cli.store.atomic import replacing
 from ccx_cli.study.thresholds import CategoryShares
@@ -13,6 +15,22 @@ from ccx_cli.study.thresholds import CategoryShares
 # Told apart by colour-blind readers too (Okabe and Ito), and by their markers without any colour.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
+
+
+def plot_roles(
+    ious: Sequence[float], accuracies: Sequence[float], r: float | None, title: str, path: Path
+) -> None:
+    """Draw accuracy against IoU, a point a unit."""
+    figure = Figure(figsize=(5.2, 4.2), layout="constrained", dpi=150)
+    axes = figure.add_subplot()
+    axes.scatter(ious, accuracies, s=22, alpha=0.7, color="#1f6f8b", edgecolors="none")
+    axes.set_xlabel("IoU of the top range's explanation")
+    axes.set_ylabel("accuracy where the unit is in its top range")
+    axes.set_ylim(-0.03, 1.03)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title + (f"   r = {r:.2f}" if r is not None else ""), fontsize=10, loc="left")
+    with replacing(path) as beside:
+        figure.savefig(beside, format=path.suffix.lower().removeprefix("."))
 
 
 def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
@@ -25,11 +43,8 @@ def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
     title
         Stands above both panels.
     path
-        Where to write; its ending says in which form.
+        Where to write.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(1, 2, sharey=True)
@@ -39,13 +54,13 @@ def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
     )
     for axes, high, caption in zip(panels, (True, False), captions, strict=True):
         own = [row for row in rows if row.high is high]
-        for place, category in enumerate(rows[0].shares):
+        for index, category in enumerate(rows[0].shares):
             shares = [row.shares[category] for row in own]
             axes.plot(
                 range(len(own)),
                 [np.nan if share is None else share for share in shares],
-                color=_COLORS[place % len(_COLORS)],
-                marker=_MARKERS[place % len(_MARKERS)],
+                color=_COLORS[index % len(_COLORS)],
+                marker=_MARKERS[index % len(_MARKERS)],
                 markersize=5,
                 clip_on=False,
                 label=category,

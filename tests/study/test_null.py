@@ -11,8 +11,8 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
-from ccx_cli.study.chance import (
-    against_chance,
+from ccx_cli.study.null import (
+    against_null,
     false_discovery_rates,
     null_ious,
     null_of_units,
@@ -69,11 +69,11 @@ def test_units_share_permutations_whatever_the_number_of_threads(
 
 
 def test_p_values_count_the_observed_and_are_never_zero() -> None:
-    chance = against_chance(0.5, [0.1, 0.2, 0.5, 0.6])
+    chance = against_null(0.5, [0.1, 0.2, 0.5, 0.6])
     assert chance.p_value == 3 / 5
-    assert chance.mean == pytest.approx(0.35)
-    assert chance.percentile_95 == pytest.approx(0.585)
-    assert against_chance(0.9, [0.1] * 99).p_value == 1 / 100
+    assert chance.null_mean == pytest.approx(0.35)
+    assert chance.null_percentile_95 == pytest.approx(0.585)
+    assert against_null(0.9, [0.1] * 99).p_value == 1 / 100
 
 
 def test_adjusted_values_by_hand() -> None:

@@ -1,0 +1,68 @@
+"""A metric is added by a field of ``Metrics`` and its value in ``measure``, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ccx_cli
+
+FIELD = """
+    dice: Annotated[
+        float | None,
+        metric("Dice", "Dice", "Twice the hits in the formula over hits plus its pixels.", 3),
+    ]
+
+
+class WithMasking("""
+VALUE = """        dice=_ratio(2 * both, in_range + formula),
+    )
+
+
+def mean_and_deviation("""
+PROGRAM = """
+import numpy as np
+from ccx_cli.cli.metrics import COLUMNS
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.metrics import ALL_METRICS, METRICS
+from ccx_cli.records.schema import json_schema
+from ccx_cli.study.metrics import ImageCounts, measure
+
+assert METRICS[-1].key == "dice" and METRICS[-1].decimals == 3
+masks = np.array([[[[True, True, False]]], [[[True, False, False]]]])
+record = to_json(measure(ImageCounts.of_masks(*masks)))
+assert record["dice"] == 2 / 3, record
+assert "dice" in [column.key for column in COLUMNS]
+for alternative in json_schema("metrics")["oneOf"]:
+    assert "dice" in alternative["required"]
+    assert alternative["properties"]["dice"]["description"].startswith("Twice")
+"""
+
+
+def _change(path: Path, before: str, after: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1, before
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_metric_that_is_added_is_in_lines_schema_and_table(tmp_path: Path) -> None:
+    package = tmp_path / "ccx_cli"
+    ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
+    shutil.copytree(Path(ccx_cli.__file__).parent, package, ignore=ignored)
+    _change(package / "records/metrics.py", "\n\nclass WithMasking(", FIELD)
+    _change(package / "study/metrics.py", "    )\n\n\ndef mean_and_deviation(", VALUE)
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
