@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from ccx_cli.cli.commands.data import FetchCommandOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.inputs.published import fetched, inspected, mirrors_of, sources_named, verified
+from ccx_cli.cli.inputs.published import (
+    fetched,
+    inspected,
+    is_whole_dataset,
+    mirrors_of,
+    sources_named,
+    verified,
+)
 from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import roots_of
@@ -64,6 +71,7 @@ def fetch(options: FetchCommandOptions) -> None:
         sha256=sha256,
         force=options.force,
         retry=RetryPolicy(timeout=options.timeout, retries=options.retries),
+        is_complete=is_whole_dataset,
     )
     with (
         reporting(options.talk) as progress,

@@ -241,10 +241,10 @@ def _check_kind(source: Source, file: Path) -> None:
         raise _WrongFileError("is a web page")
     if source.is_archive or start.startswith(b"PK"):
         if not zipfile.is_zipfile(file):
-            raise _WrongFileError("is no whole zip archive")
+            raise _WrongFileError("is not a complete zip archive")
     # A pickle, as torch wrote weights before 2020, or a tar, as it did before 2017.
     elif not (start.startswith(b"\x80") or start[257:262] == b"ustar"):
-        raise _WrongFileError("is no checkpoint of torch")
+        raise _WrongFileError("is not a PyTorch checkpoint")
 
 
 def _check_room(folder: Path, size: int, source: Source) -> None:

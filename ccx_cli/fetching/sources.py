@@ -110,6 +110,6 @@ def check_mirrors(mirrors: Sequence[str]) -> None:
             usable = False
         if not usable or parts.query or parts.fragment or " " in mirror:
             raise UsageError(
-                f"`mirrors` {mirror} is no address such as https://host/folder: give a local "
+                f"`mirrors` {mirror} is not an address such as https://host/folder: give a local "
                 "folder with `local`."
             )

@@ -65,8 +65,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             return None
         except msgspec.MsgspecError as error:
             raise DamagedDataError(
-                f"{path} is no record of a download: remove it, and the next `ccx fetch` makes it "
-                "anew."
+                f"{path} is not a record of a download: remove it, and the next `ccx fetch` writes "
+                "a new one."
             ) from error
 
 
@@ -210,7 +210,7 @@ def _verify_directory(
         listed = read_listing(directory)
     except FileNotFoundError:
         if not is_complete(directory):
-            raise _other(directory, source, "it is not whole, and ccx did not unpack it") from None
+            raise _other(directory, source, "it is incomplete, and ccx did not unpack it") from None
         return replace(status, size=_list_files(source, directory, progress))
     except ValueError as error:
         raise _other(directory, source, f"its {LISTING} cannot be read") from error

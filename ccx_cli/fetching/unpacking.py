@@ -141,7 +141,7 @@ def _open(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise ArchiveError("is no whole zip archive") from error
+        raise ArchiveError("is not a complete zip archive") from error
 
 
 def _checked(
@@ -153,7 +153,7 @@ def _checked(
         raise ArchiveError(f"holds {len(members):,} entries, more than {limits.files:,}")
     total, packed = sum(member.file_size for member in members), archive.stat().st_size
     if total > limits.total or total > max(limits.small, limits.ratio * packed):
-        raise ArchiveError(f"would swell from {packed:,} to {total:,} bytes")
+        raise ArchiveError(f"would grow from {packed:,} to {total:,} bytes")
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if _OUTSIDE.search(member.orig_filename) or not member.filename:

@@ -1,1 +1,1 @@
-"""Files that last: places, shards with digests, locks, results."""
+"""Files that survive a kill: atomic writes, locks, shards with digests."""

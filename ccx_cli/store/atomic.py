@@ -20,7 +20,7 @@ if sys.platform != "win32":
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it takes ``path``'s place once the block ends well.
+    """Yield a path beside ``path`` to write to; it replaces ``path`` once the block succeeds.
 
     The bytes are on disk before the name is. After an error, or a kill, ``path`` is as it was; what
     a killed process has left beside it goes with the next one's writing. Where ``path`` is a link,
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     UsageError
-        If there is a device or a pipe at ``path``: a file would take its place for everybody.
+        If there is a device or a pipe at ``path``: a file would replace it for everybody.
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     if is_stream(path):
@@ -58,7 +58,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether there is something at ``path`` to write into but not to replace."""
+    """Tell whether ``path`` is a device or a pipe: written to, never replaced."""
     return path.exists() and not (path.is_file() or path.is_dir())
 
 

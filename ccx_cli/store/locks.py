@@ -1,4 +1,4 @@
-"""One writer at a time for a directory, or for one file of it."""
+"""One writer at a time for a directory, or for one file in it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Roots:
     Attributes
     ----------
     datasets
-        Data sets in Broden's layout, ``broden1_224`` and ``broden1_227``.
+        Datasets in Broden's layout, ``broden1_224`` and ``broden1_227``.
     models
         Downloaded weights.
     segmentations
@@ -36,7 +36,7 @@ class Roots:
 
 
 def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
-    """Place each root: where it was said to be, else under ``data_dir`` by its name.
+    """Resolve each root: the path given, else its name under ``data_dir``.
 
     ``data_dir`` is the user's data directory by default (XDG on Linux).
     """

@@ -1,4 +1,4 @@
-"""HDF5 caches cut into shards, under a manifest that names each with its size and digest.
+"""HDF5 caches in shards, with a manifest that names each with its size and digest.
 
 On disk a cache is a directory with ``manifest.json`` and one HDF5 file a shard. A shard counts
 only once the manifest names it, so a killed run leaves whole shards and nothing else. HDF5's own
@@ -176,8 +176,10 @@ class ShardedCache:
         return None
 
     def unfinished(self) -> MissingInputError:
-        """Return the error that shards are lacking, to be raised by whoever needs them all."""
-        return MissingInputError(f"{self.directory} is not whole: finish it with `{self.rebuild}`.")
+        """Return the error that shards are missing, for readers that need them all."""
+        return MissingInputError(
+            f"{self.directory} is incomplete: finish it with `{self.rebuild}`."
+        )
 
     def drop(self, names: list[str]) -> None:
         """Forget shards and remove their files; hold the directory's lock."""

@@ -171,7 +171,7 @@ def test_a_cache_that_was_cut_off_is_not_taken_for_whole(command: str, campaign:
         cache.drop([shard])
         ended = campaign.run(command)
         assert ended.code == 3
-        assert f"{cache.directory} is not whole: finish it with `ccx cache build" in ended.err
+        assert f"{cache.directory} is incomplete: finish it with `ccx cache build" in ended.err
         assert campaign.check(command, cache.directory / "manifest.json")
 
 

@@ -182,7 +182,7 @@ class TestFailures:
             (["places365/vgg17"], "did you mean places365/vgg16"),
             (["imagenet/resnet19"], "did you mean imagenet/resnet18"),
             (["imagenet/demo"], "imagenet/demo is not known"),
-            (["broden224", "--mirror", "/data"], "--mirror /data is no address"),
+            (["broden224", "--mirror", "/data"], "--mirror /data is not an address"),
             (["broden224", "--sha256", "12"], "--sha256 12 is not 64 hexadecimal digits."),
             (["all", "--sha256", "0" * 64], "--sha256 is for one file, but 7 are named: name one."),
             (["broden224", "--list", "--dry-run"], "take one"),
@@ -282,7 +282,7 @@ class TestListing:
         lost.unlink()
         ended = unused("fetch", "broden224")
         assert ended.code == 4
-        assert "it is not whole, and ccx did not unpack it" in ended.err
+        assert "it is incomplete, and ccx did not unpack it" in ended.err
         lost.write_bytes(kept)
         assert unused("fetch", "broden224", *JSONL).lines[0]["state"] == "here"
 

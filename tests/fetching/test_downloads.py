@@ -170,9 +170,9 @@ class TestWeights:
         ("behaviour", "fault"),
         [
             (hosts.web_page, "is a web page"),
-            (hosts.answer(200, {}, b"sorry"), "is no checkpoint of torch"),
-            (hosts.answer(200, {}, b""), "is no checkpoint of torch"),
-            (hosts.answer(200, {}, b"PK\3\4 and no end"), "is no whole zip archive"),
+            (hosts.answer(200, {}, b"sorry"), "is not a PyTorch checkpoint"),
+            (hosts.answer(200, {}, b""), "is not a PyTorch checkpoint"),
+            (hosts.answer(200, {}, b"PK\3\4 and no end"), "is not a complete zip archive"),
         ],
     )
     def test_what_is_no_such_file_at_all(
@@ -191,7 +191,7 @@ class TestWeights:
     def test_a_damaged_receipt_is_named(self, place: Place) -> None:
         place.get(place.source())
         place.source().target(place.roots).with_name("net.pth.tar.json").write_text("{}")
-        assert "is no record of a download: remove it" in place.fails(
+        assert "is not a record of a download: remove it" in place.fails(
             place.source(), DamagedDataError
         )
         assert inspect(place.source(), place.roots).state == "damaged"
@@ -299,9 +299,9 @@ class TestArchives:
         ("content", "fault"),
         [
             (hosts.SORRY, "is a web page"),
-            (WEIGHTS, "is no whole zip archive"),
-            (SET[:-40], "is no whole zip archive"),
-            (SET.replace(b"set/images", b"../"), "is no whole zip archive"),
+            (WEIGHTS, "is not a complete zip archive"),
+            (SET[:-40], "is not a complete zip archive"),
+            (SET.replace(b"set/images", b"../"), "is not a complete zip archive"),
             (zipped({"a": b"x"}, "set"), "is another archive: set/index.csv is not in it"),
         ],
     )
@@ -318,7 +318,7 @@ class TestArchives:
 
     def test_a_length_that_is_too_short_cuts_it(self, place: Place) -> None:
         place.host.always = hosts.claim(len(SET) - 30)
-        assert "is no whole zip archive" in place.fails(place.dataset, DamagedDataError)
+        assert "is not a complete zip archive" in place.fails(place.dataset, DamagedDataError)
 
     def test_a_file_that_is_lost_shows(self, place: Place) -> None:
         target = place.get(place.dataset).path
@@ -346,7 +346,7 @@ class TestArchives:
         target.mkdir(parents=True)
         (target / "index.csv").write_bytes(b"1")
         said = place.fails(place.dataset, DamagedDataError, is_complete=lambda _: False)
-        assert "it is not whole, and ccx did not unpack it" in said
+        assert "it is incomplete, and ccx did not unpack it" in said
         assert place.get(place.dataset, is_complete=lambda _: True).state == "here"
         (target / "index.csv").write_bytes(b"")
         assert "index.csv" in place.fails(place.dataset, DamagedDataError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,9 +121,7 @@ def verified(
         path = source.found(roots)
         if path is not None:
             try:
-                yield verify(
-                    source, path, progress, sha256=sha256, is_complete=_is_complete(source)
-                )
+                yield verify(source, path, progress, sha256=sha256, is_complete=is_whole_dataset)
             except DamagedDataError as error:
                 yield replace(inspect(source, roots), state="damaged", fault=str(error))
         elif sources:
@@ -140,7 +138,7 @@ def fetched(
     """Get one after the other; one that fails, and is added to ``failures``, stops no other."""
     for source in sources:
         try:
-            yield fetch(source, roots, replace(options, is_complete=_is_complete(source)), progress)
+            yield fetch(source, roots, options, progress)
         except CcxError as error:
             failures.append(error)
             if len(sources) > 1:
@@ -152,17 +150,13 @@ def _all_known(roots: Roots) -> list[Source]:
     return [*PUBLISHED.values(), *imagenet_here(roots)]
 
 
-def _is_complete(source: Source) -> Callable[[Path], bool]:
-    """Return a function that tells whether every file is there that a dataset's index names."""
-
-    def check(directory: Path) -> bool:
-        try:
-            side = int(directory.name.rpartition("_")[2])
-            dataset = read_broden(directory.parent, "all", side)
-            dataset.segmentation_fingerprint()
-            dataset.images_fingerprint()
-        except (CcxError, ValueError):
-            return False
-        return True
-
-    return check if source.is_archive else lambda _: True
+def is_whole_dataset(directory: Path) -> bool:
+    """Tell whether every file is there that a dataset's index names."""
+    try:
+        side = int(directory.name.rpartition("_")[2])
+        dataset = read_broden(directory.parent, "all", side)
+        dataset.segmentation_fingerprint()
+        dataset.images_fingerprint()
+    except (CcxError, ValueError):
+        return False
+    return True
