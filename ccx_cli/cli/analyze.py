@@ -19,10 +19,10 @@ from ccx_cli.errors import UsageError
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of, to_json, to_text
 from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import names_of
 from ccx_cli.runs.inputs import open_inputs
 from ccx_cli.runs.preparing import Inputs, prepare_job, session_of
 from ccx_cli.runs.run import Run, find_run, stored_runs
-from ccx_cli.runs.stored import StoredRun, formula_of, names_of, read_run
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import (
     Common,
@@ -89,18 +89,18 @@ def analyze(options: AnalyzeOptions) -> None:
     ):
         roots = roots_of(options.places)
         last = _last_trained(roots.results) if options.which.run_name is None else None
-        directory = last or find_run(roots.results, options.which.run_name)
-        stored = read_run(directory)
+        found_run = last or find_run(roots.results, options.which.run_name)
+        stored = found_run.strict()
         chosen = chosen_of_run(options.units, options.run.seed, stored.units, stored.name)
         if options.against is not None:
-            untrained = read_run(find_run(roots.results, options.against))
+            untrained = find_run(roots.results, options.against).strict()
         else:
             if (stored.about.pretrained, stored.about.seed) == ("none", options.run.seed):
                 raise UsageError(
                     f"The run {stored.name} is itself of an untrained network: name another one "
                     "with --against, or another --seed."
                 )
-            opened = open_inputs(directory, roots)
+            opened = open_inputs(found_run, roots)
             inputs = untrained_inputs(opened, options.places, options.run, options.passes, progress)
             if options.dry.dry_run:
                 write_plan(writer, plan_like(stored, inputs), progress)
@@ -112,14 +112,14 @@ def analyze(options: AnalyzeOptions) -> None:
             place = roots.results / untrained.name
             write_plan(writer, [Step("untrained run", place, "units", there, there)], progress)
             return
-        formulas = [formula_of(record) for record in untrained.records]
+        formulas = [record.tree for record in untrained.records]
         defaults = find_defaults(formulas, len(untrained.units))
         trained = [record for unit in chosen for record in stored.units[unit]]
-        ranges = [record for record in trained if record["range"] is not None]
-        found = [formula_of(record) for record in ranges]
+        ranges = [record for record in trained if record.range is not None]
+        found = [record.tree for record in ranges]
         judged = [None if formula is None else defaults.judge(formula) for formula in found]
         counts = count_specialisation(
-            [(record["cluster"], kind) for record, kind in zip(ranges, judged, strict=True)]
+            [(record.cluster or 0, kind) for record, kind in zip(ranges, judged, strict=True)]
         )
         records = [counts_record(each_cluster) for each_cluster in counts]
         records += default_records(defaults, found, names_of(untrained.records))
@@ -127,21 +127,24 @@ def analyze(options: AnalyzeOptions) -> None:
             records += [
                 {
                     "kind": RANGE,
-                    **{key: record[key] for key in ("unit", "cluster", "formula", "labels")},
-                    "iou": None if kind is None else record["iou"],
+                    "unit": record.unit,
+                    "cluster": record.cluster,
+                    "formula": record.formula,
+                    "labels": record.labels,
+                    "iou": None if kind is None else record.iou,
                     "specialisation": kind,
                 }
                 for record, kind in zip(ranges, judged, strict=True)
             ]
         write_sections(writer, SECTIONS, records)
-        dead = len({record["unit"] for record in trained if record["range"] is None})
+        dead = len({record.unit for record in trained if record.range is None})
         if dead:
             progress.note(f"{dead:,} of {len(chosen):,} units have no range: they never fire.")
         both = f"{run_as_typed(untrained.directory)} {run_as_typed(stored.directory)}"
         progress.note(f"Next: ccx compare runs {both} shows them range by range.")
 
 
-def check_against(stored: StoredRun, untrained: StoredRun, progress: Progress) -> None:
+def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
     """Refuse runs that cannot be compared, and say what makes a comparison weak.
 
     Raises
@@ -229,11 +232,11 @@ def _last_trained(results: Path) -> Run | None:
     return None
 
 
-def _explained(stored: StoredRun, inputs: Inputs, progress: Progress) -> StoredRun:
+def _explained(stored: Run, inputs: Inputs, progress: Progress) -> Run:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
     job = prepare_job(inputs, settings_like(stored), progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")
     everything = range(job.activations.units)
     for _ in job.explain(everything, inputs.workers, session_of(inputs, command_line()), progress):
         pass
-    return read_run(job.results)
+    return job.results.strict()

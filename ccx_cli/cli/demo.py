@@ -46,12 +46,12 @@ def demo(options: DemoOptions) -> None:
         units = list(range(job.activations.units))
         best = sorted(
             (
-                max(explained, key=lambda record: float(record["iou"]))
+                max(explained, key=lambda record: record.iou)
                 for explained in job.explain(
                     units, inputs.workers, session_of(inputs, command_line()), progress
                 )
             ),
-            key=lambda record: -float(record["iou"]),
+            key=lambda record: -record.iou,
         )[:SHOWN]
         for record in best:
             writer.line(record)
@@ -59,7 +59,7 @@ def demo(options: DemoOptions) -> None:
         progress.note(f"All {len(units)} units: {job.results.directory}")
         if options.open_report:
             show_report(job.results, options.places, inputs.workers, progress)
-        words = ["--model", "demo", "--subset", "demo", "--units", str(best[0]["unit"])]
+        words = ["--model", "demo", "--subset", "demo", "--units", str(best[0].unit)]
         if options.places.data_dir is not None:
             words += ["--data-dir", str(options.places.data_dir)]
         progress.note(f"Next: {shlex.join(['ccx', 'explain', *words, '--format', 'jsonl'])}")

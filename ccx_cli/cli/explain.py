@@ -10,7 +10,7 @@ from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_metho
 from ccx_cli.cli.options import (
     UnitOptions,
 )
-from ccx_cli.cli.output import LAYER, Column, Record, writing_to
+from ccx_cli.cli.output import LAYER, Column, writing_to
 from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
@@ -34,30 +34,26 @@ from ccx_cli.store.steps import Step
 SHOWN_OTHERS = 5
 
 
-def formula_and_others(record: Record) -> str:
+def formula_and_others(record: ExplanationRecord) -> str:
     """Show the formula, below it the first ones that score the same (=) or nearly so (~)."""
-    same = [other for other in record.get("tied", []) if other["formula"] != record["formula"]]
-    near = record.get("near", [])
-    lines = [f"= {other['formula']}" for other in same]
-    lines += [f"~ {other['formula']} ({other['iou']:.4f})" for other in near]
-    hidden = len(lines) - SHOWN_OTHERS + record.get("more_near", 0)
+    same = [other for other in record.tied or () if other.formula != record.formula]
+    lines = [f"= {other.formula}" for other in same]
+    lines += [f"~ {other.formula} ({other.iou:.4f})" for other in record.near or ()]
+    hidden = len(lines) - SHOWN_OTHERS + (record.more_near or 0)
     if hidden > 0:
         lines[SHOWN_OTHERS:] = [f"and {hidden:,} more"]
-    return "\n".join([record["formula"] or "-", *lines])
+    return "\n".join([record.formula or "-", *lines])
 
 
-def iou_and_bound(record: Record) -> str:
+def iou_and_bound(record: ExplanationRecord) -> str:
     """Show the IoU, and the bound that is left where nothing is proven yet."""
-    left = record.get("proven") is False
-    return f"{record['iou']:.4f}" + (f" (at most {record['bound']:.4f})" if left else "")
+    left = f" (at most {record.bound:.4f})" if record.proven is False else ""
+    return f"{record.iou:.4f}{left}"
 
 
-def what_each_adds(record: Record) -> str:
+def what_each_adds(record: ExplanationRecord) -> str:
     """Show the IoU of the best single concept, and what each further concept adds to it."""
-    adds = [level["adds"] for level in record["by_length"]]
-    return " ".join(
-        f"{gain:.3f}" if place == 0 else f"+{gain:.3f}" for place, gain in enumerate(adds)
-    )
+    return " +".join(f"{level.adds:.3f}" for level in record.by_length)
 
 
 COLUMNS = (
@@ -133,7 +129,7 @@ def explain(options: ExplainOptions) -> None:
                 f"stored in {job.results.directory}"
             )
         writer.rest(records)
-        open_ended = sum(record.get("proven") is False for record in records)
+        open_ended = sum(record.proven is False for record in records)
         if open_ended:
             progress.note(
                 f"{open_ended:,} of {len(records):,} formulas are not proven best: a larger "

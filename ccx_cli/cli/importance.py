@@ -86,10 +86,10 @@ def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
     Per unit that is an upper bound: images in which a unit does not fire in the range are left out.
     """
     ranges = [
-        record["cluster"]
+        record.cluster
         for unit in units
         for record in opened.units[unit]
-        if record["range"] is not None
+        if record.range is not None
     ]
     passes = len(ranges) if per is Per.UNIT else 2 * len(set(ranges))
     what = "at most, of the images" if per is Per.UNIT else "of the images"
@@ -106,8 +106,8 @@ def _record(
     if "unit" in record:
         explained = opened.units[each.unit][each.cluster]
         record |= {
-            "range": explained["range"],
-            "formula": explained["formula"],
+            "range": explained.range,
+            "formula": explained.formula,
             "classes": [
                 {"class": names[label] if names and label < len(names) else label, "drop": drop}
                 for label, drop in each.classes

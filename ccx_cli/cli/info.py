@@ -17,8 +17,7 @@ from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.errors import UsageError
 from ccx_cli.runs.methods import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
-from ccx_cli.runs.run import find_run, stored_runs
-from ccx_cli.runs.viewed import view_run
+from ccx_cli.runs.run import Run, find_run, stored_runs
 from ccx_cli.store.paths import Roots, resolve_roots
 
 RUN, SESSION, CACHE, STUDY = "run", "session", "cache", "study"
@@ -142,7 +141,7 @@ def _write_document(
     stored: StoredOptions, roots: Roots, *, latex: bool, bibtex: bool, out: OutputOptions
 ) -> None:
 
-    run = view_run(find_run(roots.results, stored.run_name), roots)
+    run = _shown(find_run(roots.results, stored.run_name))
     if bibtex:
         text = "\n\n".join(reference.bibtex for reference in run_references(run))
     else:
@@ -150,14 +149,18 @@ def _write_document(
     write_document(out, text)
 
 
+def _shown(run: Run) -> Run:
+    return Run(run.directory, shown=True)
+
+
 def _all_runs(roots: Roots) -> list[Record]:
 
-    return [list_run(view_run(run, roots)) for run in stored_runs(roots.results)]
+    return [list_run(_shown(run)) for run in stored_runs(roots.results)]
 
 
 def _one_run(stored: StoredOptions, roots: Roots) -> Record:
 
-    return describe_run(view_run(find_run(roots.results, stored.run_name), roots), roots)
+    return describe_run(_shown(find_run(roots.results, stored.run_name)), roots)
 
 
 def _write(writer: Writer, record: Record) -> None:

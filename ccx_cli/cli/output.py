@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -43,14 +44,17 @@ class Column:
     style: str = ""
     right: bool = False
     decimals: int = 4
-    show: Callable[[Record], str] | None = None
+    show: Callable[[Any], str] | None = None
     whole: bool = False
     spare: bool = False
 
-    def text(self, record: Record) -> str:
+    def text(self, record: Record | Stored) -> str:
         """Write the record's cell."""
         if self.show is not None:
             return self.show(record)
+        if isinstance(record, Stored):
+            value = getattr(record, self.key, None)
+            return cell(None if value is UNSET else value, self.decimals)
         return cell(record.get(self.key), self.decimals)
 
 
@@ -83,7 +87,7 @@ class Writer:
 
     def rest(self, records: Sequence[Record | Stored]) -> None:
         """Write all records in the forms that need them together."""
-        plain = list(map(_plain, records))
+        plain = [] if self.form is Format.TABLE else list(map(_plain, records))
         with reader_may_leave():
             match self.form:
                 case Format.JSONL:
@@ -102,10 +106,10 @@ class Writer:
                     keys = [column.key for column in self.columns]
                     self.stream.buffer.write(parquet_bytes(plain, keys))
                 case Format.TABLE:
-                    self._table(plain)
+                    self._table(records)
             self.stream.flush()
 
-    def _table(self, records: Sequence[Record]) -> None:
+    def _table(self, records: Sequence[Record | Stored]) -> None:
 
         columns = list(self.columns)
         table = _draw(columns, records, self.title)
@@ -250,7 +254,7 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _draw(columns: Sequence[Column], records: Sequence[Record], title: str) -> Table:
+def _draw(columns: Sequence[Column], records: Sequence[Record | Stored], title: str) -> Table:
 
     heading = Text(printable(title)) if title else None
     table = Table(title=heading, title_justify="left", header_style="bold")

@@ -10,10 +10,11 @@ from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.metrics import MetricsRecord
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
 from ccx_cli.runs.run import find_run, stored_runs
-from ccx_cli.store.lines import Record
 
 STDIN = "-"
 
@@ -37,12 +38,12 @@ class Asked:
     opened: RunInputs
     units: list[int]
     workers: int
-    records: dict[int, list[Record]]
+    records: dict[int, list[ExplanationRecord]]
 
-    def has(self, record: Record) -> bool:
+    def has(self, record: MetricsRecord) -> bool:
         """Tell whether a record of a study is about one of these."""
-        mine = self.records[record["unit"]]
-        return any(each["cluster"] == record["cluster"] for each in mine)
+        mine = self.records[record.unit]
+        return any(each.cluster == record.cluster for each in mine)
 
 
 def open_asked(

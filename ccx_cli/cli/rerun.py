@@ -34,7 +34,6 @@ from ccx_cli.records.fields import to_json
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.preparing import Inputs, prepare_job, session_of, settings_of
 from ccx_cli.runs.run import Run, find_run
-from ccx_cli.runs.stored import StoredRun, read_run
 from ccx_cli.store.paths import Roots
 
 CHECK, DIFFERENCE = "check", "difference"
@@ -78,7 +77,7 @@ def rerun(options: RerunOptions) -> None:
     ):
         roots = roots_of(options.places)
         run = find_run(roots.results, options.stored.run_name)
-        before = read_run(run)
+        before = run.strict()
         passes = PassOptions(options.device, options.batch_size or batch_size_of(run.header))
         inputs = inputs_of(
             run, roots, options.places, passes, options.workers or available_cores(), progress
@@ -122,7 +121,7 @@ def _elsewhere(roots: Roots, without_caches: bool) -> Iterator[Roots]:
 
 
 def _again(
-    before: StoredRun,
+    before: Run,
     directory: Path,
     inputs: Inputs,
     changes: list[str],
@@ -163,7 +162,7 @@ def _again(
 
 
 def _check(
-    before: StoredRun,
+    before: Run,
     inputs: Inputs,
     changes: list[str],
     units: str | None,
@@ -221,9 +220,7 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
     return rows
 
 
-def _prepared(
-    before: StoredRun, inputs: Inputs, changes: list[str], progress: Progress
-) -> ExplainJob:
+def _prepared(before: Run, inputs: Inputs, changes: list[str], progress: Progress) -> ExplainJob:
 
     job = prepare_job(inputs, settings_of(before), progress)
     if not changes and job.results.key != before.raw_header().get("identity"):

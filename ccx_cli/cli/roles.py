@@ -64,14 +64,14 @@ def roles(options: RolesOptions) -> None:
         truth = true_classes(opened.dataset, names or ())
         records: list[Record] = []
         for unit in chosen:
-            explained = [each for each in opened.units[unit] if each["range"] is not None]
+            explained = [each for each in opened.units[unit] if each.range is not None]
             if not explained:
                 continue
             top = explained[-1]
             found = role_of(
                 unit,
                 activations.unit(unit),
-                Range.from_json(top["range"]),
+                Range.from_json(top.range),
                 weights,
                 truth,
                 predicted,
@@ -79,10 +79,10 @@ def roles(options: RolesOptions) -> None:
             records.append(
                 {
                     "unit": unit,
-                    "cluster": top["cluster"],
-                    "range": top["range"],
-                    "formula": top["formula"],
-                    "iou": top["iou"],
+                    "cluster": top.cluster,
+                    "range": top.range,
+                    "formula": top.formula,
+                    "iou": top.iou,
                     "images": found.images,
                     "labelled": found.labelled,
                     "accuracy": found.accuracy,

@@ -115,9 +115,9 @@ def unit_record(found: UnitSummary, name_of: Callable[[int], str]) -> Record:
         "category": found.category,
         "polysemy": found.polysemy,
         "concepts": [name_of(number) for number in found.concepts],
-        "cluster": None if best is None else best["cluster"],
-        "formula": None if best is None else best["formula"],
-        "iou": None if best is None else best["iou"],
+        "cluster": None if best is None else best.cluster,
+        "formula": None if best is None else best.formula,
+        "iou": None if best is None else best.iou,
     }
 
 

@@ -12,8 +12,7 @@ from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
-from ccx_cli.runs.run import find_run
-from ccx_cli.runs.stored import StoredRun, read_run
+from ccx_cli.runs.run import Run, find_run
 from ccx_cli.study.run_comparison import RangePair, compare_runs, tally
 
 MOST_SPANS = 5
@@ -61,7 +60,7 @@ def runs(options: CompareRunsOptions) -> None:
         writing_to(options.out, COLUMNS[options.per], no_color=options.talk.no_color) as writer,
     ):
         results = roots_of(options.places).results
-        left, right = (read_run(find_run(results, name)) for name in (options.a, options.b))
+        left, right = (find_run(results, name).strict() for name in (options.a, options.b))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)
         if options.per is Per.RANGE:
@@ -109,7 +108,7 @@ def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
     return [asdict(tally(pairs))]
 
 
-def _tell_differences(a: StoredRun, b: StoredRun, progress: Progress) -> None:
+def _tell_differences(a: Run, b: Run, progress: Progress) -> None:
     """Say what the runs do not share, and which units are in one only."""
     for what in ("subset", "model", "pretrained", "layer"):
         here, there = getattr(a.about, what), getattr(b.about, what)
