@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
 from numba.core import types
-from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 from platformdirs import user_cache_path
+
+# Beside the modules, what is compiled would outlive an uninstall and hide the next installation.
+_config: Any = numba.config
+if not _config.CACHE_DIR:
+    _config.CACHE_DIR = str(user_cache_path("ccx") / "kernels")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _candidates() -> Iterator[Path]:
-    """Yield where compiled kernels may be kept, the best place first.
-
-    Beside the modules, they would outlive an uninstall and hide the next installation.
-    """
-    yield user_cache_path("ccx") / "kernels"
-    data = os.environ.get("CCX_DATA_DIR")
-    if data:
-        yield Path(data) / "kernels"
-    yield Path(tempfile.gettempdir()) / f"ccx-kernels-{os.getuid()}"
-
-
-def cache_directory() -> Path | None:
-    """Return the first directory that kernels can be kept in, made if need be; None for none.
-
-    Machines without a writable home, such as containers, have a data directory or a temporary one.
-    One that another user may write to is not taken: what is in it is run.
-    """
-    for directory in _candidates():
-        with suppress(OSError):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            is_own = directory.stat().st_uid in (os.getuid(), 0)
-            if is_own and os.access(directory, os.W_OK | os.X_OK):
-                return directory
-    return None
-
-
-class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Compiled kernels on disk, which nothing depends on: what is damaged is compiled anew."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # A power cut leaves files empty or torn, and pickle raises anything.
-            with suppress(OSError):
-                self.flush()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError, EOFError):
-            super().save_overload(sig, data)
-
-
-_config: Any = numba.config
-if not _config.CACHE_DIR:
-    _config.CACHE_DIR = str(cache_directory() or "")
-
-
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` with numba at its first call; threads may run it side by side."""
-    compiled: Any = numba.njit(nogil=True)(function)
-    if _config.CACHE_DIR:
-        with suppress(RuntimeError, OSError):  # The directory went away: compile without it.
-            compiled._cache = _KernelCache(function)
-    return cast(Callable[P, R], compiled)
+    return cast(Callable[P, R], numba.njit(cache=True, nogil=True)(function))
 
 
 def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import FAINT, INK, Canvas, line_height, wrapped
 from ccx_cli.render.wording import formula_text, iou_text, range_text
-from ccx_cli.store.lines import Record
 from ccx_cli.study.histogram import count_in_bars
 
 OUTSIDE = "#c9c9c9"
@@ -52,7 +52,7 @@ def range_colors(count: int) -> list[str]:
     return [to_hex(shade) for shade in shades]
 
 
-def histogram_of(maps: NDArray[np.float32], records: Sequence[Record]) -> Histogram:
+def histogram_of(maps: NDArray[np.float32], records: Sequence[ExplanationRecord]) -> Histogram:
     """Count a unit's activations, at the layer's resolution, in bars of equal width.
 
     Parameters
@@ -67,7 +67,7 @@ def histogram_of(maps: NDArray[np.float32], records: Sequence[Record]) -> Histog
     values = values.astype(np.float64)
     in_range = np.zeros((len(records) + 1, len(counts)), dtype=np.int64)
     for index, record in enumerate(records):
-        lower, upper = record["range"]
+        lower, upper = record.range or (None, None)
         above = values > (-np.inf if lower is None else lower)
         inside = values[above & (values < (np.inf if upper is None else upper))]
         in_range[index] = np.histogram(inside, bins=edges)[0]
@@ -78,7 +78,7 @@ def histogram_of(maps: NDArray[np.float32], records: Sequence[Record]) -> Histog
 
 
 def draw_histogram(
-    axes: Axes, maps: NDArray[np.float32], records: Sequence[Record], size: float
+    axes: Axes, maps: NDArray[np.float32], records: Sequence[ExplanationRecord], size: float
 ) -> None:
     """Draw a unit's histogram, counts on a logarithmic scale, labels of ``size`` points."""
     bars = histogram_of(maps, records)
@@ -106,7 +106,9 @@ def draw_histogram(
         spine.set_color(FAINT)
 
 
-def plot_distribution(title: str, maps: NDArray[np.float32], records: Sequence[Record]) -> Figure:
+def plot_distribution(
+    title: str, maps: NDArray[np.float32], records: Sequence[ExplanationRecord]
+) -> Figure:
     """Draw one unit's histogram above its ranges and their formulas.
 
     Parameters
@@ -123,7 +125,7 @@ def plot_distribution(title: str, maps: NDArray[np.float32], records: Sequence[R
     colors = range_colors(len(records))
     listed = [
         (
-            f"range {record['cluster']}: {range_text(record)} · {iou_text(record)}",
+            f"range {record.cluster}: {range_text(record)} · {iou_text(record)}",
             wrapped(formula_text(record), room - 2 * _SWATCH, 13, bold=True),
         )
         for record in records

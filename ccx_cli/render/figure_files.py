@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import UsageError
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
-from ccx_cli.store.lines import Record
 from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
-    from ccx_cli.runs.viewed import ViewedRun
+    from ccx_cli.runs.run import Run
     from ccx_cli.study.unit_images import Show
 
 _FIELD = re.compile(r"\{(\w*)\}")
@@ -77,7 +77,7 @@ class Drawing:
     seed: int
     file_type: FileType
 
-    def digest(self, run: ViewedRun, records: Sequence[Record]) -> str:
+    def digest(self, run: Run, records: Sequence[ExplanationRecord]) -> str:
         """Return a digest of everything a figure of these records shows."""
         images = (self.show, self.top_k, self.seed)
         return fingerprint(
@@ -90,7 +90,7 @@ class Drawing:
 
 
 def figure_names(
-    pattern: str | None, drawing: Drawing, units: Mapping[int, Sequence[Record]]
+    pattern: str | None, drawing: Drawing, units: Mapping[int, Sequence[ExplanationRecord]]
 ) -> dict[int, str]:
     """Name the file of every unit; a figure of all units has the name of any of them.
 
@@ -131,16 +131,10 @@ def figure_names(
     names = {}
     for unit, records in units.items():
         filled = stem
-        for field, value in (known | {"unit": unit, "k": _clusters(records)}).items():
+        for field, value in (known | {"unit": unit, "k": records[0].num_clusters}).items():
             filled = filled.replace(f"{{{field}}}", str(value))
         names[unit] = f"{filled}.{drawing.file_type}"
     return names
-
-
-def _clusters(records: Sequence[Record]) -> int:
-    """Return how many ranges were asked for."""
-    asked = records[0].get("num_clusters")
-    return asked if isinstance(asked, int) else records[0]["num_ranges"]
 
 
 def fingerprint(**shown: Any) -> str:

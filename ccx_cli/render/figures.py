@@ -9,15 +9,15 @@ from pathlib import Path
 
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import same_everywhere, write_figure
 from ccx_cli.render.distribution import plot_distribution
 from ccx_cli.render.figure_files import Drawing, Kind, existing_figures, figure_names
 from ccx_cli.render.panel import draw_panel, draw_published, rows_of
 from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
 from ccx_cli.render.wording import network_text
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
-from ccx_cli.runs.viewed import ViewedRun, view_run
-from ccx_cli.store.lines import Record
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.unit_images import look_at_unit
 
@@ -62,7 +62,7 @@ class UnitFigure:
     """
 
     unit: int
-    records: Sequence[Record]
+    records: Sequence[ExplanationRecord]
     path: Path
     digest: str
 
@@ -89,16 +89,16 @@ class UnitPainter:
             return self._draw(wanted)
 
     def _draw(self, wanted: UnitFigure) -> list[str]:
-        run, drawing = _opened(self.run, self.roots), self.drawing
-        title, network = f"Unit {wanted.unit}", network_text(run.about)
+        inputs, drawing = _opened(self.run, self.roots), self.drawing
+        title, network = f"Unit {wanted.unit}", network_text(inputs.run.about)
         problems: list[str] = []
         if drawing.kind is Kind.DISTRIBUTION:
-            ranged = [record for record in wanted.records if record["range"] is not None]
-            maps = run.activations.unit(wanted.unit)
+            ranged = [record for record in wanted.records if record.range is not None]
+            maps = inputs.activations.unit(wanted.unit)
             figure = plot_distribution(f"{title} of {network}", maps, ranged)
         else:
-            found = look_at_unit(wanted.unit, wanted.records, run.index, run.activations)
-            paths = [run.dataset.image_path(row.image) for row in run.dataset.rows]
+            found = look_at_unit(wanted.unit, wanted.records, inputs.index, inputs.activations)
+            paths = [inputs.dataset.image_path(row.image) for row in inputs.dataset.rows]
             rows, problems = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
             if drawing.kind is Kind.PUBLISHED:
                 figure = draw_published(rows, drawing.top_k)
@@ -109,8 +109,8 @@ class UnitPainter:
 
 
 @lru_cache(maxsize=1)
-def _opened(run: Path, roots: Roots) -> ViewedRun:
-    return view_run(Run(run, {}), roots)
+def _opened(run: Path, roots: Roots) -> RunInputs:
+    return RunInputs(Run(run, shown=True), roots)
 
 
 def draw_units(
@@ -127,7 +127,7 @@ def draw_units(
 
 
 def make_figures(
-    run: ViewedRun,
+    inputs: RunInputs,
     units: Sequence[int],
     drawing: Drawing,
     directory: Path,
@@ -141,8 +141,8 @@ def make_figures(
 
     Parameters
     ----------
-    run
-        The run.
+    inputs
+        The run and what it was made from.
     units
         At least one of its units.
     drawing
@@ -163,10 +163,11 @@ def make_figures(
     MissingInputError, DamagedDataError
         If what the run was made from is missing or has changed.
     """
+    run = inputs.run
     records = {unit: run.units[unit] for unit in units}
     names = figure_names(pattern, drawing, records)
     if not drawing.kind.of_one_unit:
-        yield _draw_whole(run, records, drawing, directory / names[units[0]], force)
+        yield _draw_whole(inputs, records, drawing, directory / names[units[0]], force)
         return
     figures = [
         UnitFigure(unit, own, directory / names[unit], drawing.digest(run, own))
@@ -178,8 +179,8 @@ def make_figures(
     missing = [each for each in figures if each.path not in existing]
     if missing:
         # In this process first: missing inputs show before others are started.
-        _check_inputs(run, drawing.kind)
-    painter = UnitPainter(run.directory.absolute(), run.roots, drawing)
+        _check_inputs(inputs, drawing.kind)
+    painter = UnitPainter(run.directory.absolute(), inputs.roots, drawing)
     drawn = draw_units(painter, missing, workers)
     with progress.task("Figures", len(figures), unit="units", done=len(existing)) as task:
         for figure in figures:
@@ -191,30 +192,30 @@ def make_figures(
             yield FigureFile(figure.unit, figure.path, problems=tuple(problems))
 
 
-def _check_inputs(run: ViewedRun, kind: Kind) -> None:
+def _check_inputs(inputs: RunInputs, kind: Kind) -> None:
     """Open what figures of a kind need, or raise."""
-    _ = run.activations
+    _ = inputs.activations
     if kind is not Kind.DISTRIBUTION:
-        _ = run.index
+        _ = inputs.index
 
 
 def _draw_whole(
-    run: ViewedRun,
-    units: Mapping[int, Sequence[Record]],
+    inputs: RunInputs,
+    units: Mapping[int, Sequence[ExplanationRecord]],
     drawing: Drawing,
     path: Path,
     force: bool,
 ) -> FigureFile:
     records = [record for own in units.values() for record in own]
-    digest = drawing.digest(run, records)
+    digest = drawing.digest(inputs.run, records)
     if path in existing_figures([(path, digest)], path.parent, force=force):
         return FigureFile(None, path, drawn=False)
-    title = f"{network_text(run.about)} ({len(units):,} unit{'s' * (len(units) != 1)})"
+    title = f"{network_text(inputs.run.about)} ({len(units):,} unit{'s' * (len(units) != 1)})"
     with same_everywhere():
         if drawing.kind is Kind.IOU:
             figure = plot_ious(title, records)
         else:
-            category_of = categories_of(run, records)
-            figure = plot_categories(title, records, category_of, run.dataset.categories)
+            category_of = categories_of(inputs, records)
+            figure = plot_categories(title, records, category_of, inputs.dataset.categories)
         write_figure(figure, path, drawing.file_type, digest)
     return FigureFile(None, path)

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
+from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.header import About
 from ccx_cli.render.wording import network_text
 from ccx_cli.runs.references import Reference
-from ccx_cli.runs.stored import formula_of, names_of
-from ccx_cli.store.lines import Record
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -32,7 +31,7 @@ _HEADER = r"Unit & Range & Activation & Formula & IoU \\"
 
 def latex_table(
     about: About,
-    units: Mapping[int, Sequence[Record]],
+    units: Mapping[int, Sequence[ExplanationRecord]],
     references: Sequence[Reference],
 ) -> str:
     """Write the explanations of units as a ``tabular``, or a ``longtable`` if they exceed a page.
@@ -84,29 +83,27 @@ def latex_table(
     return "\n".join([needs, *lines])
 
 
-def _rows(units: Mapping[int, Sequence[Record]]) -> Iterator[str]:
+def _rows(units: Mapping[int, Sequence[ExplanationRecord]]) -> Iterator[str]:
     for index, (unit, records) in enumerate(units.items()):
         if index:
             yield r"\addlinespace"
         names = names_of(records)
         for row, record in enumerate(records):
             label = str(unit) if row == 0 else ""
-            if record["range"] is None:
+            if record.range is None:
                 yield rf"{label} & -- & -- & \emph{{never fires}} & -- \\"
                 continue
-            formula = formula_of(record)
             cells = (
                 label,
-                str(record["cluster"]),
-                _range(record),
-                r"\raggedright " + (_typeset(formula, names) if formula is not None else "--"),
-                f"{record['iou']:.4f}",
+                str(record.cluster),
+                _range(*record.range),
+                r"\raggedright " + (_typeset(record.tree, names) if record.tree else "--"),
+                f"{record.iou:.4f}",
             )
             yield " & ".join(cells) + r" \\"
 
 
-def _range(record: Record) -> str:
-    lower, upper = record["range"]
+def _range(lower: float | None, upper: float | None) -> str:
     ends = (
         r"-\infty" if lower is None else _number(lower),
         r"\infty" if upper is None else _number(upper),

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import FAINT, Canvas, line_height, shortened, wrapped
 from ccx_cli.render.distribution import draw_histogram, range_colors
 from ccx_cli.render.overlay import (
@@ -23,7 +24,6 @@ from ccx_cli.render.overlay import (
     read_picture,
 )
 from ccx_cli.render.wording import formula_text, iou_text, range_text
-from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show, UnitImages
 
 SIDE = 224
@@ -68,7 +68,7 @@ class Shot:
 class Row:
     """The explanation of one range, and the images chosen for it."""
 
-    record: Record
+    record: ExplanationRecord
     shots: tuple[Shot, ...]
 
 
@@ -212,7 +212,7 @@ def _draw_row(
 ) -> None:
     canvas.box(_MARGIN, y, 14, 14, fill=color)
     record = row.record
-    line = f"range {record['cluster']} · {range_text(record)} · {iou_text(record)}"
+    line = f"range {record.cluster} · {range_text(record)} · {iou_text(record)}"
     canvas.text(line, _MARGIN + 24, y - 1, _TEXT, color=FAINT)
     y += line_height(_TEXT) + 2
     canvas.text(header, _MARGIN, y, _FORMULA, bold=True)

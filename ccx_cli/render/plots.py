@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,14 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ccx_cli.errors import DamagedDataError
+from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.render.canvas import FAINT, INK
 from ccx_cli.render.distribution import range_colors
-from ccx_cli.runs.stored import formula_of, names_of
-from ccx_cli.store.lines import Record
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.categories import count_categories
-
-if TYPE_CHECKING:
-    from ccx_cli.runs.viewed import ViewedRun
 
 # Distinct for color-blind readers too (Okabe and Ito); the hatches need no color at all.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -26,17 +22,16 @@ _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 _ROW = 0.42
 
 
-def by_range(records: Sequence[Record]) -> dict[int, list[Record]]:
+def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[ExplanationRecord]]:
     """Group the records that have a formula by the number of their range, ascending."""
-    explained = [record for record in records if record["formula"] is not None]
-    numbers = sorted({record["cluster"] for record in explained})
-    return {
-        number: [record for record in explained if record["cluster"] == number]
-        for number in numbers
-    }
+    groups: dict[int, list[ExplanationRecord]] = {}
+    for record in records:
+        if record.formula is not None and record.cluster is not None:
+            groups.setdefault(record.cluster, []).append(record)
+    return dict(sorted(groups.items()))
 
 
-def plot_ious(title: str, records: Sequence[Record]) -> Figure:
+def plot_ious(title: str, records: Sequence[ExplanationRecord]) -> Figure:
     """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median.
 
     Parameters
@@ -50,7 +45,7 @@ def plot_ious(title: str, records: Sequence[Record]) -> Figure:
     figure, axes = _figure(title, list(groups))
     colors = range_colors(len(groups))
     for row, (own, color) in enumerate(zip(groups.values(), colors, strict=True)):
-        ious = np.array([record["iou"] for record in own])
+        ious = np.array([record.iou for record in own])
         jitter = np.random.default_rng(row).uniform(-0.26, 0.26, len(ious))
         axes.plot(ious, row + jitter, "o", color=color, alpha=0.75, ms=4.5, mec=INK, mew=0.3)
         low, median, high = np.quantile(ious, [0.25, 0.5, 0.75])
@@ -58,12 +53,16 @@ def plot_ious(title: str, records: Sequence[Record]) -> Figure:
         axes.plot([median, median], [row - 0.33, row + 0.33], color=INK, linewidth=2.5)
         _annotate_row(axes, row, f"median {median:.4f}, n = {len(ious):,}")
     axes.set_xlabel("IoU (line: median, box: interquartile range)")
+    axes.use_sticky_edges = False  # or dots at the right edge are cut off
     axes.set_xlim(left=0)
     return figure
 
 
 def plot_categories(
-    title: str, records: Sequence[Record], category_of: Mapping[int, str], names: Sequence[str]
+    title: str,
+    records: Sequence[ExplanationRecord],
+    category_of: Mapping[int, str],
+    names: Sequence[str],
 ) -> Figure:
     """Draw the shares of categories among the concepts in the formulas of every range.
 
@@ -81,7 +80,7 @@ def plot_categories(
     groups = by_range(records)
     figure, axes = _figure(title, list(groups))
     counts = [
-        count_categories([f for f in map(formula_of, own) if f is not None], category_of)
+        count_categories([record.tree for record in own if record.tree], category_of)
         for own in groups.values()
     ]
     shown = [name for name in names if any(count[name] for count in counts)]
@@ -150,7 +149,7 @@ def _annotate_row(axes: Axes, row: int, text: str) -> None:
     )
 
 
-def categories_of(run: ViewedRun, records: Sequence[Record]) -> dict[int, str]:
+def categories_of(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> dict[int, str]:
     """Return the category of every label number.
 
     Raises
@@ -160,11 +159,12 @@ def categories_of(run: ViewedRun, records: Sequence[Record]) -> dict[int, str]:
     MissingInputError
         If the dataset is missing.
     """
-    category_of = {label.number: label.category for label in run.dataset.labels}
+    dataset = inputs.dataset
+    category_of = {label.number: label.category for label in dataset.labels}
     for number, name in names_of(records).items():
         if number not in category_of:
             raise DamagedDataError(
-                f"{run.dataset.directory} has no label {number} ({name}), which a formula of "
-                f"{run.name} names: restore the dataset that the run was made from."
+                f"{dataset.directory} has no label {number} ({name}), which a formula of "
+                f"{inputs.run.name} names: restore the dataset that the run was made from."
             )
     return category_of

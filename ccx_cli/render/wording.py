@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from msgspec import UNSET
+
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.header import About
-from ccx_cli.store.lines import Record
 
 
-def formula_text(record: Record) -> str:
+def formula_text(record: ExplanationRecord) -> str:
     """Return the formula, or a sentence that there is none."""
-    return record["formula"] or "no concept meets this range"
+    return record.formula or "no concept meets this range"
 
 
-def range_text(record: Record) -> str:
+def range_text(record: ExplanationRecord) -> str:
     """Return the ends of the range, both excluded, in words."""
-    lower, upper = record["range"]
+    lower, upper = record.range or (None, None)
     if upper is None:
         return f"activation above {_number(lower)}" if lower is not None else "any activation"
     if lower is None:
@@ -23,17 +25,16 @@ def range_text(record: Record) -> str:
     return f"activation {_number(lower)} to {_number(upper)}"
 
 
-def iou_text(record: Record) -> str:
+def iou_text(record: ExplanationRecord) -> str:
     """Return the IoU, and whether it is proven that no formula scores higher."""
-    iou = f"IoU {record['iou']:.4f}"
-    if record["formula"] is None:
+    iou = f"IoU {record.iou:.4f}"
+    if record.formula is None:
         return iou
-    bound = record.get("bound")
-    if record.get("proven") is True:
+    if record.proven is True:
         return f"{iou}, proven over the search space"
     # With a length penalty, the bound limits the score and not the IoU.
-    if isinstance(bound, int | float) and record.get("score") == record["iou"]:
-        return f"{iou}, not proven (bound {bound:.4f})"
+    if record.bound is not UNSET and record.score == record.iou:
+        return f"{iou}, not proven (bound {record.bound:.4f})"
     return f"{iou}, not proven"
 
 

@@ -130,7 +130,7 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes(ccx: CommandLine) -> None:
     lines.write_text("")
     ended = _render(ccx)
     assert ended.code == 3
-    assert "has no explanation yet" in ended.err
+    assert "has no explanations: make some" in ended.err
 
 
 def test_latex_to_stdout_ends_with_the_bibliography_as_comments(ccx: CommandLine) -> None:
@@ -169,7 +169,7 @@ def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
     ("given", "sentence"),
     [
         (["--bib", "x.bib"], "--bib goes with --format latex"),
-        (["--filename-figure", "{unit}.svg", "--file-type", "pdf"], "are two forms: give one"),
+        (["--filename-figure", "{unit}.svg", "--file-type", "pdf"], "differ: leave one out"),
         (["--filename-figure", "one"], "one name for 4 units"),
         (["--units", "9"], "--units 9 goes past the end"),
         (["--top-k", "0"], "'--top-k'"),

@@ -15,8 +15,8 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.broden_csv import ImageRow, Label
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
 from ccx_cli.probe.activations import Activations
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
-from ccx_cli.runs.viewed import ViewedRun, view_run
 from ccx_cli.store.paths import Roots
 
 if TYPE_CHECKING:
@@ -92,18 +92,18 @@ def write_run(
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (directory / "explanations.jsonl").write_text(text)
-    return Run(directory, {})
+    return Run(directory)
 
 
-def viewed(run: Run) -> ViewedRun:
-    """Look at a run whose caches are gone."""
+def without_inputs(run: Run) -> RunInputs:
+    """Open a run whose dataset and caches are missing."""
     nowhere = run.directory / "nowhere"
-    return view_run(run, Roots(*[nowhere] * 5))
+    return RunInputs(Run(run.directory, shown=True), Roots(*[nowhere] * 5))
 
 
-def with_pictures(run: Run, names: Sequence[str] = NAMES) -> ViewedRun:
-    """Look at a run whose caches are all there, without their files."""
-    found = viewed(run)
+def with_pictures(run: Run, names: Sequence[str] = NAMES) -> RunInputs:
+    """Open a run with its dataset and caches, without the files of the caches."""
+    found = without_inputs(run)
     images = run.directory / "broden1_28" / "images"
     images.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
@@ -122,7 +122,7 @@ def with_pictures(run: Run, names: Sequence[str] = NAMES) -> ViewedRun:
     found.__dict__.update(
         dataset=BrodenDataset(images.parent, "made-up", labels, CATEGORIES, rows, GRID),
         index=index,
-        activations=cast(Activations, _Maps(len(found.units))),
+        activations=cast(Activations, _Maps(len(found.run.units))),
     )
     return found
 

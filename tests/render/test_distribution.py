@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.distribution import histogram_of, plot_distribution, range_colors
-from ccx_cli.store.lines import Record
+
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
 
 
-def _record(cluster: int, lower: float | None, upper: float | None) -> Record:
-    return {
-        "cluster": cluster,
-        "range": [lower, upper],
-        "formula": "sky OR $x$",
-        "iou": 0.5,
-    }
+def _record(
+    cluster: int, lower: float | None, upper: float | None, formula: str = "sky AND NOT $x$"
+) -> ExplanationRecord:
+    return explanation(cluster=cluster, range=[lower, upper], formula=formula, iou=0.5)
 
 
 def test_every_activation_is_counted_once_under_most_ones_range() -> None:
@@ -61,7 +65,10 @@ def test_the_plot_tells_every_range_and_grows_with_long_formulas() -> None:
     texts = [text.get_text() for text in short.axes[0].texts]
     assert "range 0: activation below 0.5 · IoU 0.5000, not proven" in texts
     assert "range 1: activation above 0.5 · IoU 0.5000, not proven" in texts
-    records[0]["formula"] = " OR ".join(["sky"] * 100)
-    assert plot_distribution("Unit 3", maps, records).get_figheight() > short.get_figheight()
+    long = _record(0, None, 0.5, f'"{"tall sky " * 50}" AND NOT sea')
+    assert (
+        plot_distribution("Unit 3", maps, [long, records[1]]).get_figheight()
+        > short.get_figheight()
+    )
     dead = plot_distribution("Unit 3", maps * 0, [])
     assert any("never fires" in text.get_text() for text in dead.axes[0].texts)

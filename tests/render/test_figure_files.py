@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ccx_cli.errors import UsageError
 from ccx_cli.render.canvas import Canvas, write_figure
 from ccx_cli.render.figure_files import Drawing, FileType, Kind, existing_figures, figure_names
-from ccx_cli.store.lines import Record
 from ccx_cli.study.unit_images import Show
 
-UNITS: dict[int, list[Record]] = {
-    3: [{"unit": 3, "num_clusters": 5, "num_ranges": 4}],
-    12: [{"unit": 12, "num_clusters": 5, "num_ranges": 0}],
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
+
+UNITS = {
+    3: [explanation(3, num_clusters=5, num_ranges=4)],
+    12: [explanation(12, None, num_clusters=5)],
 }
 
 

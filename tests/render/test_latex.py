@@ -5,14 +5,20 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.header import About
 from ccx_cli.render.latex import bibtex, commented, escaped, latex_table
 from ccx_cli.runs.references import CLUSTERED, COMPOSITIONAL
-from ccx_cli.store.lines import Record
+
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
 
 NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
 ABOUT = About(model="my_net", layer="block.4", subset="all")
@@ -20,16 +26,15 @@ ABOUT = About(model="my_net", layer="block.4", subset="all")
 
 def _record(
     formula: Formula | None, cluster: int = 0, unit: int = 4, names: Mapping[int, str] = NAMES
-) -> Record:
-    return {
-        "unit": unit,
-        "cluster": cluster,
-        "range": [2.5e-5, None],
-        "num_ranges": 2,
-        "formula": None if formula is None else to_text(formula, names.__getitem__),
-        "labels": None if formula is None else to_json(formula),
-        "iou": 0.12345,
-    }
+) -> ExplanationRecord:
+    return explanation(
+        unit,
+        cluster,
+        range=[2.5e-5, None],
+        formula=None if formula is None else to_text(formula, names.__getitem__),
+        labels=None if formula is None else to_json(formula),
+        iou=0.12345,
+    )
 
 
 def test_a_row_typesets_range_formula_and_iou() -> None:
@@ -45,7 +50,7 @@ def test_a_row_typesets_range_formula_and_iou() -> None:
 
 
 def test_ranges_and_units_without_a_formula_have_rows() -> None:
-    dead = {"unit": 5, "cluster": None, "range": None, "formula": None, "labels": None}
+    dead = explanation(5, None)
     table = latex_table(ABOUT, {4: [_record(None)], 5: [dead]}, [])
     assert r"5 & -- & -- & \emph{never fires} & -- \\" in table
     assert r"\raggedright -- & 0.1235 \\" in table

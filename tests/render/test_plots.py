@@ -1,20 +1,27 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
-from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.plots import plot_categories, plot_ious
-from ccx_cli.store.lines import Record
+
+if TYPE_CHECKING:
+    from tests.explanations import explanation
+else:
+    from explanations import explanation
 
 CATEGORY_OF = {1: "object", 2: "object", 3: "color", 4: "part"}
 NAMES = ("color", "object", "part", "scene")
 
 
-def _record(cluster: int, formula: Formula | None, iou: float = 0.0) -> Record:
+def _record(cluster: int, formula: Formula | None, iou: float = 0.0) -> ExplanationRecord:
     labels = None if formula is None else to_json(formula)
-    text = None if formula is None else "formula"
-    return {"unit": 0, "cluster": cluster, "formula": text, "labels": labels, "iou": iou}
+    text = None if formula is None else to_text(formula, lambda number: f"c{number}")
+    return explanation(cluster=cluster, formula=text, labels=labels, iou=iou)
 
 
 RECORDS = [

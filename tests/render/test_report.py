@@ -23,16 +23,16 @@ from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.records.fields import to_json
 from ccx_cli.render.report.unit_part import Choice, histogram, mask_text
 from ccx_cli.render.report.writing import THUMBNAIL_SIDE, WrittenReport, thumbnail, write_report
-from ccx_cli.runs.viewed import ViewedRun
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, look_at_unit
 
 if TYPE_CHECKING:
     from tests.heard_progress import HeardProgress
-    from tests.render.made_up_run import NAMES, viewed, with_pictures, write_run
+    from tests.render.made_up_run import NAMES, with_pictures, without_inputs, write_run
 else:
     from heard_progress import HeardProgress
-    from made_up_run import NAMES, viewed, with_pictures, write_run
+    from made_up_run import NAMES, with_pictures, without_inputs, write_run
 
 NASTY = (
     "</script><script>alert(1)</script>",
@@ -89,13 +89,13 @@ def _parsed(page: Path) -> _Document:
     return document
 
 
-def _write(run: ViewedRun, out: Path, **given: Any) -> WrittenReport:
-    return write_report(run, out, units=list(run.units), **given)
+def _write(inputs: RunInputs, out: Path, **given: Any) -> WrittenReport:
+    return write_report(inputs, out, units=list(inputs.run.units), **given)
 
 
 def test_one_file_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
-    written = _write(run, tmp_path / "report.html")
+    inputs = with_pictures(write_run(tmp_path / "run"))
+    written = _write(inputs, tmp_path / "report.html")
     assert written.page == tmp_path / "report.html"
     assert written.size == written.page.stat().st_size
     page = _parsed(written.page)
@@ -104,9 +104,9 @@ def test_one_file_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page.scripts["script"])
     assert page.policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in page.policy
-    assert page.run["records"] == list(map(to_json, run.records))
+    assert page.run["records"] == [to_json(record) for record in inputs.run.records]
     parts = [key for key in page.scripts if key.startswith("part-")]
-    assert parts == [f"part-{unit}" for unit in run.units]
+    assert parts == [f"part-{unit}" for unit in inputs.run.units]
     for image in (0, 5):
         picture = Image.open(BytesIO(b64decode(page.scripts[f"picture-{image}"])))
         assert (picture.format, picture.size) == ("JPEG", (28, 28))
@@ -114,11 +114,11 @@ def test_one_file_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
 
 
 def test_a_units_part_says_what_its_images_say(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
+    inputs = with_pictures(write_run(tmp_path / "run"))
     choice = Choice((Show.TOP, Show.MISSES), top_k=2, seed=1)
-    page = _parsed(_write(run, tmp_path / "report.html", choice=choice).page)
+    page = _parsed(_write(inputs, tmp_path / "report.html", choice=choice).page)
     part = json.loads(page.scripts["part-2"])
-    looked = look_at_unit(2, run.units[2], run.index, run.activations)
+    looked = look_at_unit(2, inputs.run.units[2], inputs.index, inputs.activations)
     assert [each["cluster"] for each in part["ranges"]] == [0, 1, 2]
     for place, found in enumerate(part["ranges"]):
         assert list(found["shows"]) == ["top", "misses"]
@@ -131,18 +131,20 @@ def test_a_units_part_says_what_its_images_say(tmp_path: Path) -> None:
             np.testing.assert_array_equal(formula, looked.formula_mask(place, int(image)))
             assert masks["counts"] == [hits.sum(), formula.sum(), (hits & formula).sum()]
             assert part["names"][image] == f"{image}.png"
-    measured = page.run["metrics"][2 * 3 + 1]
-    told = dict(zip(page.run["metric_names"], measured, strict=True))
+    measured = page.run["measured"][2 * 3 + 1]
+    told = {
+        metric["key"]: value for metric, value in zip(page.run["metrics"], measured, strict=True)
+    }
     assert told["detection_accuracy"] == measure(looked.counts[1]).detection_accuracy
     assert told["activation_coverage"] == measure(looked.counts[1]).activation_coverage
 
 
 def test_names_from_data_are_text(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "</title><b>", names=NASTY), NASTY)
+    inputs = with_pictures(write_run(tmp_path / "</title><b>", names=NASTY), NASTY)
     harmless = _parsed(
         _write(with_pictures(write_run(tmp_path / "run")), tmp_path / "harmless.html").page
     )
-    written = _write(run, tmp_path / "report.html")
+    written = _write(inputs, tmp_path / "report.html")
     page = _parsed(written.page)
     assert page.tags[: page.tags.index("script")] == harmless.tags[: harmless.tags.index("script")]
     assert set(page.tags) == set(harmless.tags)
@@ -157,11 +159,11 @@ def test_names_from_data_are_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["report.html", "report"])
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
+    inputs = with_pictures(write_run(tmp_path / "run"))
     files: list[dict[str, bytes]] = []
     for workers in (1, 3):
         out = tmp_path / str(workers) / name
-        page = _write(run, out, workers=workers).page
+        page = _write(inputs, out, workers=workers).page
         files.append(
             {
                 str(path.relative_to(page.parent)): path.read_bytes()
@@ -173,14 +175,14 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder_has_units_and_pictures_beside_the_page(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
-    written = _write(run, tmp_path / "report")
+    inputs = with_pictures(write_run(tmp_path / "run"))
+    written = _write(inputs, tmp_path / "report")
     assert written.page == tmp_path / "report" / "index.html"
     page = _parsed(written.page)
     assert not [key for key in page.scripts if key.startswith(("part-", "picture-"))]
     assert page.run["parts"] == "beside"
-    one_file = _parsed(_write(run, tmp_path / "report.html").page)
-    for unit in run.units:
+    one_file = _parsed(_write(inputs, tmp_path / "report.html").page)
+    for unit in inputs.run.units:
         text = (written.page.parent / "data" / f"unit-{unit}.js").read_text()
         inner = re.fullmatch(r"ccxUnit\((.*)\);\n", text, re.DOTALL)
         assert inner is not None
@@ -192,11 +194,11 @@ def test_a_folder_has_units_and_pictures_beside_the_page(tmp_path: Path) -> None
 
 
 def test_without_caches_there_is_a_table_and_a_word(tmp_path: Path) -> None:
-    run = viewed(write_run(tmp_path / "run", dead=[1]))
-    written = _write(run, tmp_path / "report.html")
+    inputs = without_inputs(write_run(tmp_path / "run", dead=[1]))
+    written = _write(inputs, tmp_path / "report.html")
     page = _parsed(written.page)
-    assert "The report has no pictures, histograms or metrics" in written.notes[-1]
-    assert page.run["notes"] == list(written.notes)
+    assert "The report has no pictures, histograms or metrics" in written.problems[-1]
+    assert page.run["notes"] == [*inputs.run.notes, *written.problems]
     assert len(page.run["records"]) == 10
     assert page.run["pictures"]["units"] == []
     assert {concept["category"] for concept in page.run["concepts"]} == {""}
@@ -208,21 +210,22 @@ def test_a_damaged_run_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
     lines = (tmp_path / "run" / "explanations.jsonl").read_text().splitlines()
     first = json.loads(lines[0])
     del first["by_length"], first["bound"]
-    lines[0] = json.dumps({**first, "iou": float("nan"), "ties": float("inf")})
+    lines[0] = json.dumps(first)
     lines[1] = "{"
+    lines[2] = lines[2].replace('"iou": 0.22', '"iou": NaN')
     (tmp_path / "run" / "explanations.jsonl").write_text("\n".join(lines) + '\n{"unit": 4')
     (tmp_path / "run" / "header.json").write_text("[]")
-    page = _parsed(_write(viewed(stored), tmp_path / "report.html").page)
+    page = _parsed(_write(without_inputs(stored), tmp_path / "report.html").page)
     assert len(page.run["records"]) == 10
     assert any("damaged" in note for note in page.run["notes"])
     assert any("torn" in note for note in page.run["notes"])
 
 
 def test_pictures_that_are_gone_are_named(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
-    run.dataset.image_path("3.png").unlink()
-    run.dataset.image_path("4.png").write_bytes(b"no picture")
-    page = _parsed(_write(run, tmp_path / "report.html").page)
+    inputs = with_pictures(write_run(tmp_path / "run"))
+    inputs.dataset.image_path("3.png").unlink()
+    inputs.dataset.image_path("4.png").write_bytes(b"no picture")
+    page = _parsed(_write(inputs, tmp_path / "report.html").page)
     assert page.run["pictures"]["missing"] == [3, 4]
     assert page.run["notes"][-1].startswith("2 pictures cannot be read: ")
     assert "picture-3" not in page.scripts
@@ -230,25 +233,25 @@ def test_pictures_that_are_gone_are_named(tmp_path: Path) -> None:
 
 
 def test_maps_that_end_early_leave_the_rest(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
-    whole = run.activations.unit
+    inputs = with_pictures(write_run(tmp_path / "run"))
+    whole = inputs.activations.unit
 
     def torn(unit: int) -> NDArray[np.float32]:
         if unit == 3:
             raise DamagedDataError("shard x is damaged: rebuild it.")
         return whole(unit)
 
-    run.activations.__dict__["unit"] = torn
-    page = _parsed(_write(run, tmp_path / "report.html").page)
+    inputs.activations.__dict__["unit"] = torn
+    page = _parsed(_write(inputs, tmp_path / "report.html").page)
     assert page.run["pictures"]["units"] == [0, 1, 2]
     assert "shard x is damaged" in page.run["notes"][-1]
     assert len(page.run["records"]) == 12
 
 
 def test_a_unit_that_the_layer_lacks_has_no_pictures(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
-    run.activations.__dict__["units"] = 2
-    page = _parsed(_write(run, tmp_path / "report.html").page)
+    inputs = with_pictures(write_run(tmp_path / "run"))
+    inputs.activations.__dict__["units"] = 2
+    page = _parsed(_write(inputs, tmp_path / "report.html").page)
     assert page.run["pictures"]["units"] == [0, 1]
     assert "Units 2 and above have no pictures" in page.run["notes"][-1]
 
@@ -258,15 +261,15 @@ def test_what_masking_was_measured_is_told(tmp_path: Path) -> None:
     line = {"unit": 1, "cluster": 2, "num_ranges": 3, "label_masking": 0.5}
     (tmp_path / "run" / "masking-0.jsonl").write_text(json.dumps(line) + "\n")
     (tmp_path / "run" / "masking-1.jsonl").write_text("{\n")
-    page = _parsed(_write(viewed(stored), tmp_path / "report.html").page)
-    assert page.run["metric_names"][-1] == "label_masking"
-    assert [place for place, one in enumerate(page.run["metrics"]) if one] == [5]
-    assert page.run["metrics"][5][-1] == 0.5
+    page = _parsed(_write(without_inputs(stored), tmp_path / "report.html").page)
+    assert page.run["metrics"][-1]["title"] == "Label masking"
+    assert [place for place, one in enumerate(page.run["measured"]) if one] == [5]
+    assert page.run["measured"][5][-1] == 0.5
     assert any("masking-1.jsonl" in note for note in page.run["notes"])
 
 
 def test_this_machines_folders_are_not_told(tmp_path: Path) -> None:
-    written = _write(viewed(write_run(tmp_path / "run")), tmp_path / "report.html")
+    written = _write(without_inputs(write_run(tmp_path / "run")), tmp_path / "report.html")
     about = _parsed(written.page).run["about"]
     assert about["dataset"] == "broden1_28"
     assert "rebuild" not in about
@@ -274,9 +277,9 @@ def test_this_machines_folders_are_not_told(tmp_path: Path) -> None:
 
 
 def test_only_the_units_that_were_asked_for(tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run"))
+    inputs = with_pictures(write_run(tmp_path / "run"))
     progress = HeardProgress()
-    write_report(run, tmp_path / "report.html", units=[1, 3], progress=progress)
+    write_report(inputs, tmp_path / "report.html", units=[1, 3], progress=progress)
     page = _parsed(tmp_path / "report.html")
     assert {record["unit"] for record in page.run["records"]} == {1, 3}
     assert [key for key in page.scripts if key.startswith("part-")] == ["part-1", "part-3"]
@@ -285,26 +288,26 @@ def test_only_the_units_that_were_asked_for(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
-    run = viewed(write_run(tmp_path / "run"))
+    inputs = without_inputs(write_run(tmp_path / "run"))
     for out in (tmp_path / "report.html", tmp_path / "report"):
-        _write(run, out)
+        _write(inputs, out)
         with pytest.raises(UsageError, match="exists: overwrite it with --force"):
-            _write(run, out)
-        _write(run, out, force=True)
+            _write(inputs, out)
+        _write(inputs, out, force=True)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "index.html").write_text("my own page")
     with pytest.raises(UsageError, match="other files than a report"):
-        _write(run, mine, force=True)
+        _write(inputs, mine, force=True)
     assert (mine / "index.html").read_text() == "my own page"
     (tmp_path / "plain").write_text("")
     with pytest.raises(UsageError, match="is a file"):
-        _write(run, tmp_path / "plain", force=True)
+        _write(inputs, tmp_path / "plain", force=True)
     with pytest.raises(UsageError, match=r"neither an \.html file"):
-        _write(run, tmp_path / "report.pdf")
+        _write(inputs, tmp_path / "report.pdf")
     (tmp_path / "folder.html").mkdir()
     with pytest.raises(UsageError, match="is a directory"):
-        _write(run, tmp_path / "folder.html", force=True)
+        _write(inputs, tmp_path / "folder.html", force=True)
 
 
 def _plain_mask(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -55,11 +55,11 @@ def test_a_folder_and_one_kind_of_images(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--kind", "iou"], "--kind says nothing of a report"),
-        (["--dir-images", "x"], "--dir-images says nothing of a report"),
-        (["--filename-figure", "x"], "--filename-figure says nothing of a report"),
-        (["--file-type", "pdf"], "--file-type says nothing of a report"),
-        (["--format", "latex"], "--format latex says nothing of a report"),
+        (["--kind", "iou"], "--kind does not apply to a report"),
+        (["--dir-images", "x"], "--dir-images does not apply to a report"),
+        (["--filename-figure", "x"], "--filename-figure does not apply to a report"),
+        (["--file-type", "pdf"], "--file-type does not apply to a report"),
+        (["--format", "latex"], "--format latex does not apply to a report"),
     ],
 )
 def test_options_of_figures_are_refused(

@@ -37,11 +37,11 @@ CHOICE = Choice((Show.TOP, Show.SAMPLE), top_k=2)
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``report.html``, the same as a folder, and one of nasty names."""
     made = tmp_path_factory.mktemp("reports")
-    run = with_pictures(write_run(made / "run", units=30, dead=[7]))
+    inputs = with_pictures(write_run(made / "run", units=30, dead=[7]))
     for out in ("report.html", "report"):
-        write_report(run, made / out, units=list(run.units), choice=CHOICE)
-    run = with_pictures(write_run(made / "<b>run", units=6, names=NASTY), NASTY)
-    write_report(run, made / "nasty.html", units=list(run.units), choice=CHOICE)
+        write_report(inputs, made / out, units=list(inputs.run.units), choice=CHOICE)
+    inputs = with_pictures(write_run(made / "<b>run", units=6, names=NASTY), NASTY)
+    write_report(inputs, made / "nasty.html", units=list(inputs.run.units), choice=CHOICE)
     return made
 
 
@@ -70,7 +70,7 @@ def _shown(page: Page) -> list[tuple[str, str]]:
     """Unit and cluster of every row that is made, read at once: rows are made as time passes."""
     cells = page.run(
         "[...document.querySelectorAll('#view-ranges tbody tr')].map("
-        "(row) => ['.c-unit', '.c-cluster'].map((cell) => row.querySelector(cell).innerText))"
+        "(row) => ['.c-unit', '.c-range'].map((cell) => row.querySelector(cell).innerText))"
     )
     return [(unit, cluster) for unit, cluster in cells]
 
@@ -182,7 +182,7 @@ def test_keys_lead_through_the_report(page: Page) -> None:
     page.until("!document.getElementById('view-ranges').hidden")
 
 
-def test_kinds_of_images_and_looks_change_what_is_drawn(page: Page) -> None:
+def test_kinds_of_images_and_overlays_change_what_is_drawn(page: Page) -> None:
     drawn = (
         "document.querySelector('#view-unit canvas').getContext('2d')"
         ".getImageData(0, 0, 448, 448).data.reduce((a, b) => a + b, 0)"
@@ -201,14 +201,14 @@ def test_kinds_of_images_and_looks_change_what_is_drawn(page: Page) -> None:
     page.click("#view-unit input[value=top]")
     page.click("#view-unit .picture")
     assert page.run("document.getElementById('large').open")
-    assert "pixels in range" in page.text("#large")
+    assert "pixels of the formula" in page.text("#large")
     page.press("Escape")
     page.until("!document.getElementById('large').open")
 
 
 def test_a_report_of_one_kind_of_images_says_which(page: Page, tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run", units=2))
-    write_report(run, tmp_path / "one.html", units=[1], choice=Choice((Show.MISSES,), top_k=1))
+    inputs = with_pictures(write_run(tmp_path / "run", units=2))
+    write_report(inputs, tmp_path / "one.html", units=[1], choice=Choice((Show.MISSES,), top_k=1))
     page.open(tmp_path / "one.html", "#unit-1")
     page.until("document.querySelectorAll('#view-unit .panel img').length > 0")
     assert page.text("#view-unit .toolbar").startswith("Misses")
@@ -246,7 +246,7 @@ def test_plots_and_how_it_was_made(page: Page) -> None:
     ("bar", "taken"),
     [((4, 6), 0), ((4.9, 6), 1), ((5.1, 6), 1), ((9, 11), None), ((7, 11.9), 1), ((12, 14), None)],
 )
-def test_a_bar_has_the_colour_of_the_range_that_takes_most_of_it(
+def test_a_bar_has_the_color_of_the_range_that_takes_most_of_it(
     page: Page, bar: tuple[float, float], taken: int | None
 ) -> None:
     rows = json.dumps([{"record": {"range": ends}} for ends in ([None, 5], [5.1, 9.8])])
@@ -333,8 +333,8 @@ def test_names_from_data_are_shown_as_they_are(page: Page, reports: Path) -> Non
 
 
 def test_many_units_open_and_are_filtered(page: Page, tmp_path: Path) -> None:
-    run = with_pictures(write_run(tmp_path / "run", units=512, clusters=5))
-    write_report(run, tmp_path / "many.html", units=list(run.units), choice=Choice((), 0))
+    inputs = with_pictures(write_run(tmp_path / "run", units=512, clusters=5))
+    write_report(inputs, tmp_path / "many.html", units=list(inputs.run.units), choice=Choice((), 0))
     page.open(tmp_path / "many.html")
     assert page.text("#view-ranges .number") == "2,560 ranges of 512 units"
     assert len(_shown(page)) < 200

@@ -5,44 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.printable import printable
-from ccx_cli.records.fields import Record as Stored
-from ccx_cli.records.fields import to_json
+from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.header import About
 from ccx_cli.records.lines import RecordLines
-from ccx_cli.records.metrics import METRICS, MaskingRecord
+from ccx_cli.records.metrics import MASKING, METRICS, MaskingRecord, Metrics
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.references import references_of
-from ccx_cli.runs.stored import names_of
-from ccx_cli.store.lines import Record
 from ccx_cli.study.summary import summarise_concepts
-
-if TYPE_CHECKING:
-    from ccx_cli.runs.viewed import ViewedRun
 
 _PATHS = ("model", "dataset", "segmentation", "activations", "weights")
 _OF_THIS_MACHINE = ("rebuild",)
-_MASKING = "label_masking"
 
 
 def payload_of_run(
-    run: ViewedRun,
+    inputs: RunInputs,
     units: Sequence[int],
-    metrics: Mapping[tuple[int, int], Mapping[str, float | None]],
+    metrics: Mapping[tuple[int, int | None], Metrics],
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Gather what the page's script reads when it is opened.
 
     Parameters
     ----------
-    run
-        The run.
+    inputs
+        The run and what it was made from.
     units
         The units to include.
     metrics
@@ -50,25 +46,25 @@ def payload_of_run(
     notes
         Sentences on what the report lacks, besides the run's own.
     """
+    run = inputs.run
     notes = [*run.notes, *notes]
-    masking = _label_masking(run, notes)
+    masking = _label_masking(run.directory, notes)
     records = [record for unit in units for record in run.units[unit]]
-    concepts, categories = _concepts(run, {unit: run.units[unit] for unit in units})
-    measured = [
-        _measured(metrics.get((record["unit"], record["cluster"])), masking, record)
-        for record in records
-    ]
+    concepts, categories = _concepts(inputs, {unit: run.units[unit] for unit in units})
     payload: dict[str, Any] = {
         "name": run.name,
         "about": _about(run.about),
-        "identity": _there(run.identity),
-        "sessions": [{**_there(each), **each.versions} for each in run.sessions],
+        "identity": _present(run.identity),
+        "sessions": [{**_present(each), **each.versions} for each in run.sessions],
         "notes": notes,
-        "references": _references(run),
+        "references": [
+            {"text": reference.text, "bibtex": reference.bibtex}
+            for reference in references_of(run.about, run.identity)
+        ],
         "categories": categories,
         "concepts": concepts,
-        "metric_names": [*(each.key for each in METRICS), *([_MASKING] if masking else [])],
-        "metrics": measured,
+        "metrics": [asdict(metric) for metric in (*METRICS, *([MASKING] if masking else []))],
+        "measured": [_measured(metrics, masking, record) for record in records],
         "records": [to_json(record) for record in records],
     }
     return {key: finite(value) for key, value in payload.items()}
@@ -87,13 +83,13 @@ def finite(value: Any) -> Any:
             return value
 
 
-def _there(record: Stored) -> dict[str, Any]:
+def _present(record: Record) -> dict[str, Any]:
     return {key: value for key, value in to_json(record).items() if value is not None}
 
 
 def _about(about: About) -> dict[str, Any]:
-    """Keep what others can use: names of caches, not the folders of this machine."""
-    kept = {key: value for key, value in _there(about).items() if key not in _OF_THIS_MACHINE}
+    """Keep what others can use: names of caches, not the directories of this machine."""
+    kept = {key: value for key, value in _present(about).items() if key not in _OF_THIS_MACHINE}
     for key in _PATHS:
         if isinstance(kept.get(key), str):
             kept[key] = PurePath(kept[key]).name
@@ -101,16 +97,16 @@ def _about(about: About) -> dict[str, Any]:
 
 
 def _concepts(
-    run: ViewedRun, units: Mapping[int, list[Record]]
+    inputs: RunInputs, units: Mapping[int, list[ExplanationRecord]]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Describe every concept that a formula names, and its category where that is known."""
     names = names_of(record for records in units.values() for record in records)
     category_of = dict.fromkeys(names, "")
     categories: tuple[str, ...] = ()
     with suppress(CcxError):
-        category_of |= {label.number: printable(label.category) for label in run.dataset.labels}
-        categories = tuple(printable(category) for category in run.dataset.categories)
-    frequencies = _frequencies(run)
+        category_of |= {label.number: printable(label.category) for label in inputs.dataset.labels}
+        categories = tuple(printable(category) for category in inputs.dataset.categories)
+    frequencies = _frequencies(inputs)
     described = [
         {
             "number": one.concept,
@@ -130,10 +126,10 @@ def _concepts(
     return described, [category for category in categories if category in used]
 
 
-def _frequencies(run: ViewedRun) -> dict[int, tuple[int, float]]:
+def _frequencies(inputs: RunInputs) -> dict[int, tuple[int, float]]:
     """Count the images and the share of all pixels of each concept; empty without an index."""
     try:
-        index = run.index
+        index = inputs.index
     except CcxError:
         return {}
     sets = index.sets
@@ -151,12 +147,12 @@ def _frequencies(run: ViewedRun) -> dict[int, tuple[int, float]]:
     }
 
 
-def _label_masking(run: ViewedRun, notes: list[str]) -> dict[tuple[int, int], float | None]:
+def _label_masking(directory: Path, notes: list[str]) -> dict[tuple[int, int | None], float | None]:
     """Read the label masking that ``ccx metrics`` stored: the file with most ranges."""
-    found: dict[tuple[int, int], float | None] = {}
-    for path in sorted(run.directory.glob("masking-*.jsonl")):
+    found: dict[tuple[int, int | None], float | None] = {}
+    for path in sorted(directory.glob("masking-*.jsonl")):
         try:
-            lines = {
+            lines: dict[tuple[int, int | None], float | None] = {
                 (line.unit, line.cluster): line.label_masking
                 for line in RecordLines(path, MaskingRecord).read()
             }
@@ -169,21 +165,14 @@ def _label_masking(run: ViewedRun, notes: list[str]) -> dict[tuple[int, int], fl
 
 
 def _measured(
-    metrics: Mapping[str, float | None] | None,
-    masking: Mapping[tuple[int, int], float | None],
-    record: Record,
+    metrics: Mapping[tuple[int, int | None], Metrics],
+    masking: Mapping[tuple[int, int | None], float | None],
+    record: ExplanationRecord,
 ) -> list[float | None] | None:
-    """Return the metrics of one range in the order of ``metric_names``."""
-    masked = masking.get((record["unit"], record["cluster"]))
-    if metrics is None and masked is None:
+    """Return the metrics of one range in the order of the table, ``None`` without any."""
+    measured = metrics.get((record.unit, record.cluster))
+    masked = masking.get((record.unit, record.cluster))
+    if measured is None and masked is None:
         return None
-    values = [metrics[each.key] if metrics else None for each in METRICS]
+    values = [getattr(measured, metric.key, None) for metric in METRICS]
     return [*values, masked] if masking else values
-
-
-def _references(run: ViewedRun) -> list[dict[str, str]]:
-    """Return the papers that the methods of the run come from."""
-    return [
-        {"text": reference.text, "bibtex": reference.bibtex}
-        for reference in references_of(run.about, run.identity)
-    ]

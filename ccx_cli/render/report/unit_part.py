@@ -5,19 +5,17 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.probe.ranges import active_values
-from ccx_cli.records.fields import to_json
+from ccx_cli.records.metrics import Metrics
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
-
-if TYPE_CHECKING:
-    from ccx_cli.runs.viewed import ViewedRun
 
 BINS = 72
 
@@ -40,7 +38,7 @@ class UnitPart:
 
     unit: int
     content: dict[str, Any]
-    metrics: dict[int, dict[str, float | None]]
+    metrics: dict[int | None, Metrics]
     images: tuple[int, ...]
 
 
@@ -63,9 +61,9 @@ class Choice:
     seed: int = 0
 
 
-def unit_part(unit: int, run: ViewedRun, choice: Choice) -> UnitPart:
-    """Compute the part of one unit; the run's index and activations must be open already."""
-    found = look_at_unit(unit, run.units[unit], run.index, run.activations)
+def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
+    """Compute the part of one unit; the index and activations must be open already."""
+    found = look_at_unit(unit, inputs.run.units[unit], inputs.index, inputs.activations)
     chosen = [
         {show: found.choose(index, show, choice.top_k, choice.seed) for show in choice.shows}
         for index in range(len(found.records))
@@ -76,11 +74,11 @@ def unit_part(unit: int, run: ViewedRun, choice: Choice) -> UnitPart:
         content={
             "unit": unit,
             "histogram": histogram(found.maps),
-            "names": {image: run.dataset.rows[image].image for image in shown},
+            "names": {image: inputs.dataset.rows[image].image for image in shown},
             "ranges": [_range(found, index, kinds) for index, kinds in enumerate(chosen)],
         },
         metrics={
-            record["cluster"]: to_json(measure(counts))
+            record.cluster: measure(counts)
             for record, counts in zip(found.records, found.counts, strict=True)
         },
         images=tuple(shown),
@@ -116,7 +114,7 @@ def _range(found: UnitImages, index: int, kinds: dict[Show, NDArray[np.int64]]) 
     counts = found.counts[index]
     images = sorted({int(image) for kind in kinds.values() for image in kind})
     return {
-        "cluster": found.records[index]["cluster"],
+        "cluster": found.records[index].cluster,
         "shows": {show.value: kind.tolist() for show, kind in kinds.items()},
         "images": {
             image: {

@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.records.metrics import Metrics
 from ccx_cli.render.overlay import FORMULA, HITS, read_picture
 from ccx_cli.render.report.page import data_element, document, safe_json
 from ccx_cli.render.report.payload import finite, payload_of_run
 from ccx_cli.render.report.unit_part import Choice, UnitPart, unit_part
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.store.atomic import move_directory_into_place, naming, replacing
 from ccx_cli.threads import threads
-
-if TYPE_CHECKING:
-    from ccx_cli.runs.viewed import ViewedRun
 
 PAGE = "index.html"
 THUMBNAIL_SIDE = 224
@@ -45,13 +44,13 @@ class WrittenReport:
         The page to open.
     size
         Bytes of all its files.
-    notes
-        Sentences on what it lacks.
+    problems
+        Sentences on what it lacks, besides the run's own notes.
     """
 
     page: Path
     size: int
-    notes: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 def is_one_file(out: Path) -> bool:
@@ -91,7 +90,7 @@ def check_report_path(out: Path, force: bool) -> None:
 
 
 def write_report(
-    run: ViewedRun,
+    inputs: RunInputs,
     out: Path,
     *,
     units: Sequence[int],
@@ -104,8 +103,8 @@ def write_report(
 
     Parameters
     ----------
-    run
-        The run.
+    inputs
+        The run and what it was made from.
     out
         A file that ends in ``.html``, or a directory.
     units
@@ -133,15 +132,17 @@ def write_report(
         (folder / "data").mkdir(parents=True)
         (folder / "images").mkdir()
         one_file = is_one_file(out)
-        payload = _write_parts(run, folder, units, choice, workers, progress)
+        payload = _write_parts(inputs, folder, units, choice, workers, progress)
         payload["parts"] = "inside" if one_file else "beside"
         if one_file:
             with replacing(out) as page, page.open("w", encoding="utf-8") as text:
-                text.writelines(document(run.name, payload, _inside(folder), in_folder=False))
+                text.writelines(
+                    document(inputs.run.name, payload, _inside(folder), in_folder=False)
+                )
             size = out.stat().st_size
         else:
             with (folder / PAGE).open("w", encoding="utf-8") as text:
-                text.writelines(document(run.name, payload, (), in_folder=True))
+                text.writelines(document(inputs.run.name, payload, (), in_folder=True))
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             ready = out.absolute().with_name(f"{Path(made).name}.ready")
             folder.rename(ready)
@@ -154,11 +155,19 @@ def write_report(
             f"{out} has {size / 1e6:,.0f} MB: as a directory (--html {out.with_suffix('')}) it "
             "opens faster."
         )
-    return WrittenReport(out if one_file else out / PAGE, size, tuple(payload["notes"]))
+    written = WrittenReport(
+        out if one_file else out / PAGE,
+        size,
+        tuple(payload["notes"][len(inputs.run.notes) :]),
+    )
+    for problem in written.problems:
+        progress.note(problem)
+    progress.note(f"{written.page} ({size / 1e6:,.1f} MB): open it in a browser.")
+    return written
 
 
 def _write_parts(
-    run: ViewedRun,
+    inputs: RunInputs,
     folder: Path,
     units: Sequence[int],
     choice: Choice,
@@ -167,12 +176,12 @@ def _write_parts(
 ) -> dict[str, Any]:
     """Write units and pictures under ``folder`` and return the payload of the page."""
     notes: list[str] = []
-    metrics: dict[tuple[int, int], dict[str, float | None]] = {}
+    metrics: dict[tuple[int, int | None], Metrics] = {}
     images: set[int] = set()
     pictured = []
-    visible = _with_maps(run, units, notes)
+    visible = _with_maps(inputs, units, notes)
     with progress.task("Report", len(visible), unit="units") as task:
-        for part in _parts(run, visible, choice, workers, notes):
+        for part in _parts(inputs, visible, choice, workers, notes):
             text = safe_json(finite(part.content))
             path = folder / "data" / f"unit-{part.unit}.js"
             path.write_text(f"ccxUnit({text});\n", encoding="ascii")
@@ -180,23 +189,23 @@ def _write_parts(
             images |= set(part.images)
             pictured.append(part.unit)
             task.advance()
-    unread = _write_pictures(run, folder, sorted(images), workers, notes)
-    payload = payload_of_run(run, units, metrics, notes)
+    unread = _write_pictures(inputs, folder, sorted(images), workers, notes)
+    payload = payload_of_run(inputs, units, metrics, notes)
     payload["pictures"] = {
         "units": pictured,
         "missing": unread,
         "shows": [show.value for show in choice.shows],
         "most": choice.top_k,
-        "shape": list(run.index.mask_shape) if pictured else None,
+        "shape": list(inputs.index.mask_shape) if pictured else None,
         "colors": {"hits": list(HITS), "formula": list(FORMULA)},
     }
     return payload
 
 
-def _with_maps(run: ViewedRun, units: Sequence[int], notes: list[str]) -> list[int]:
+def _with_maps(inputs: RunInputs, units: Sequence[int], notes: list[str]) -> list[int]:
     """Open what pictures need and return the units that have maps; note why others have none."""
     try:
-        _, _, activations = run.dataset, run.index, run.activations
+        _, _, activations = inputs.dataset, inputs.index, inputs.activations
     except CcxError as error:
         notes.append(f"The report has no pictures, histograms or metrics: {error}")
         return []
@@ -210,7 +219,7 @@ def _with_maps(run: ViewedRun, units: Sequence[int], notes: list[str]) -> list[i
 
 
 def _parts(
-    run: ViewedRun, units: Sequence[int], choice: Choice, workers: int, notes: list[str]
+    inputs: RunInputs, units: Sequence[int], choice: Choice, workers: int, notes: list[str]
 ) -> Iterator[UnitPart]:
     """Compute the parts of units in order, a few at a time; damage ends this with a note."""
     done = 0
@@ -218,7 +227,7 @@ def _parts(
         try:
             for start in range(0, len(units), 2 * workers):
                 some = units[start : start + 2 * workers]
-                for part in pool.map(partial(unit_part, run=run, choice=choice), some):
+                for part in pool.map(partial(unit_part, inputs=inputs, choice=choice), some):
                     yield part
                     done += 1
         except CcxError as error:
@@ -226,13 +235,13 @@ def _parts(
 
 
 def _write_pictures(
-    run: ViewedRun, folder: Path, images: Sequence[int], workers: int, notes: list[str]
+    inputs: RunInputs, folder: Path, images: Sequence[int], workers: int, notes: list[str]
 ) -> list[int]:
     """Write thumbnails and return the images that cannot be read."""
 
     def work(image: int) -> CcxError | None:
         try:
-            picture = thumbnail(run.dataset.image_path(run.dataset.rows[image].image))
+            picture = thumbnail(inputs.dataset.image_path(inputs.dataset.rows[image].image))
         except CcxError as error:
             return error
         (folder / "images" / f"{image}.jpg").write_bytes(picture)

@@ -1,4 +1,4 @@
-// The concepts that formulas name, and the ranges that name one of them.
+// The concepts that formulas name, and the ranges whose formulas name one of them.
 
 const CONCEPT_COLUMNS = [
   {
@@ -15,9 +15,9 @@ const CONCEPT_COLUMNS = [
     cell: (each) => categoryLabel(each.category),
   },
   ...[
-    ["units", "Units", "Units some formula of which asks for it"],
-    ["ranges", "Ranges", "Ranges whose formula asks for it"],
-    ["negated", "Negated", "Ranges whose formula excludes it"],
+    ["units", "Units", "Units with a formula that contains it, not negated"],
+    ["ranges", "Ranges", "Ranges whose formula contains it, not negated"],
+    ["negated", "Negated", "Ranges whose formula contains it under NOT"],
   ].map(([key, title, about]) => ({
     name: key,
     title,
@@ -30,7 +30,7 @@ const CONCEPT_COLUMNS = [
   {
     name: "iou",
     title: "Best IoU",
-    about: "Of the formulas that ask for it",
+    about: "Highest IoU of the formulas that contain it, not negated",
     right: true,
     largest: true,
     value: (each) => each.iou,
@@ -42,7 +42,7 @@ const CONCEPT_COLUMNS = [
   {
     name: "images",
     title: "Images",
-    about: "Images of the data set that have it",
+    about: "Images that contain it",
     right: true,
     largest: true,
     wide: true,
@@ -52,7 +52,7 @@ const CONCEPT_COLUMNS = [
   {
     name: "coverage",
     title: "Pixels",
-    about: "Share of the data set's pixels",
+    about: "Share of all pixels",
     right: true,
     largest: true,
     wide: true,
@@ -69,15 +69,9 @@ const concepts = {
       descending: true,
     });
     const number = el("output", { class: "number", "aria-live": "polite" });
-    const filter = el("input", {
-      type: "search",
-      placeholder: "concept or category",
-      autocomplete: "off",
-      spellcheck: "false",
-      oninput: () => again(),
-    });
+    const filter = searchField("concept or category", () => again());
     const again = () => {
-      const terms = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const terms = termsOf(filter);
       this.table.filter((each) => {
         const text = `${each.name} ${each.category}`.toLowerCase();
         return terms.every((term) => text.includes(term));
@@ -86,12 +80,7 @@ const concepts = {
     };
     view.append(
       el("h2", { class: "unseen", tabindex: -1 }, "Concepts"),
-      el(
-        "form",
-        { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-        el("label", { class: "grow" }, "Filter ", filter),
-        el("div", { class: "result" }, number),
-      ),
+      filterForm(filter, el("div", { class: "result" }, number)),
       this.table.element,
     );
     again();
@@ -115,8 +104,8 @@ const conceptView = {
     });
     this.table = table;
     const facts = [
-      ["asked for", `${count(concept.ranges, "range", "ranges")} of ${count(concept.units, "unit", "units")}`],
-      ["negated", count(concept.negated, "range", "ranges")],
+      ["used by", `${count(concept.ranges, "range", "ranges")} of ${count(concept.units, "unit", "units")}`],
+      ["negated by", count(concept.negated, "range", "ranges")],
       concept.images !== null && ["in", count(concept.images, "image", "images")],
       concept.coverage !== null && ["on", `${percent(concept.coverage, 2)} of all pixels`],
     ].filter(Boolean);

@@ -1,4 +1,4 @@
-// The run, as it is embedded, and its parts, which are read when they are looked at.
+// The run, which is embedded, and the parts of its units, which are read when they are opened.
 
 const run = JSON.parse(byId("run").textContent);
 const conceptByNumber = new Map(run.concepts.map((each) => [each.number, each]));
@@ -12,21 +12,21 @@ for (const row of rows) {
 const allUnits = [...rowsByUnit.keys()];
 const explained = rows.filter((row) => row.iou !== null);
 const highestIou = explained.reduce((most, row) => Math.max(most, row.iou), 0);
-const clusters = [...new Set(rows.map((row) => row.cluster))]
-  .filter((cluster) => cluster !== null)
+const rangeNumbers = [...new Set(rows.map((row) => row.cluster))]
+  .filter((number) => number !== null)
   .sort((a, b) => a - b);
 const withPictures = new Set(run.pictures.units);
 const withoutFile = new Set(run.pictures.missing);
 
-function rowOf(record, place) {
+function rowOf(record, index) {
   const numbers = { asked: [], excluded: [] };
   signed(record.labels, true, numbers);
   const concepts = [...numbers.asked, ...numbers.excluded].map((n) => conceptByNumber.get(n));
   const categories = new Set(concepts.map((concept) => concept.category));
-  const measured = run.metrics[place];
+  const measured = run.measured[index];
   return {
     record,
-    place,
+    index,
     unit: record.unit,
     cluster: record.cluster,
     formula: record.formula,
@@ -36,7 +36,7 @@ function rowOf(record, place) {
     excluded: numbers.excluded,
     category: dominant(numbers.asked),
     metrics: Object.fromEntries(
-      run.metric_names.map((name, at) => [name, measured ? measured[at] : null]),
+      run.metrics.map(({ key }, at) => [key, measured ? measured[at] : null]),
     ),
     searched: [`unit ${record.unit}`, record.formula || "", ...categories].join(" ").toLowerCase(),
     words: new Set((record.formula || "").toLowerCase().split(/[\s()"]+/)),
@@ -53,7 +53,7 @@ function signed(labels, positive, found) {
   }
 }
 
-// The category of most concepts that are asked for; of several the one that is named first.
+// The category of most concepts; of several, the one that is named first.
 function dominant(numbers) {
   const counts = new Map();
   for (const number of numbers) {
@@ -101,7 +101,7 @@ function whenWhole() {
   });
 }
 
-// A page that was opened as a file may load scripts from beside it, but not read files.
+// A page that was opened as a file may load scripts from its directory, but not read files.
 let arrived = null;
 window.ccxUnit = (part) => {
   arrived = part;
@@ -137,7 +137,7 @@ function download(name, type, text) {
 
 function asJson() {
   const explanations = rows.map((row) =>
-    run.metrics[row.place] ? { ...row.record, metrics: row.metrics } : row.record,
+    run.measured[row.index] ? { ...row.record, metrics: row.metrics } : row.record,
   );
   const { name, about, identity, sessions } = run;
   return `${JSON.stringify({ name, about, identity, sessions, explanations }, null, 1)}\n`;
@@ -145,7 +145,7 @@ function asJson() {
 
 function asCsv(shown) {
   const names = [...new Set(shown.flatMap((row) => Object.keys(row.record)))];
-  const metrics = run.metric_names.filter((name) => !names.includes(name));
+  const metrics = run.metrics.map(({ key }) => key).filter((key) => !names.includes(key));
   const lines = shown.map((row) => [
     ...names.map((name) => csvCell(row.record[name])),
     ...metrics.map((name) => csvCell(row.metrics[name])),

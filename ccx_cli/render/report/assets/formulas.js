@@ -1,4 +1,4 @@
-// Formulas as elements: concepts underlined in the colour of their category.
+// Formulas as elements: concepts underlined in the color of their category.
 
 const WORD = /"(?:[^"\\]|\\.)*"|[^\s()"]+/gs;
 const OPERATORS = new Set(["AND", "OR", "NOT"]);
@@ -33,7 +33,7 @@ function wordElement(word, links) {
     : el("bdi", shown, word);
 }
 
-function clusterChip(row) {
+function rangeChip(row) {
   if (row.cluster === null) return "–";
   return el(
     "span",

@@ -1,4 +1,4 @@
-// How the run was made, and what may be taken away.
+// How the run was made, and what can be exported.
 
 const SESSION_KEYS = ["started", "finished", "units", "command"];
 
@@ -7,12 +7,12 @@ const made = {
     view.append(
       el("h2", { class: "unseen", tabindex: -1 }, "How it was made"),
       block("Run", definitions({ name: run.name, ...run.about })),
-      block("What the lines depend on", definitions(run.identity)),
+      block("What the results depend on", definitions(run.identity)),
       block("Sessions", run.sessions.map(session)),
       references(),
       block(
-        "Take it away",
-        el("p", null, "Everything that this page tells of the run, without the pictures."),
+        "Export",
+        el("p", null, "Everything on this page except the pictures."),
         el(
           "p",
           null,
@@ -21,7 +21,7 @@ const made = {
           el("button", { type: "button", onclick: () => ranges.save("csv") }, "CSV of the table"),
         ),
       ),
-      block("Keys", keys()),
+      block("Keyboard shortcuts", shortcuts()),
     );
   },
 };
@@ -40,7 +40,7 @@ function definitions(values) {
   );
 }
 
-// Nested values with their paths; nothing is left out but what is null.
+// Nested values with their paths; only null is left out.
 function flat(values, path = []) {
   return Object.entries(values).flatMap(([key, value]) => {
     const here = [...path, key.replaceAll("_", " ")];
@@ -88,19 +88,19 @@ function references() {
   );
 }
 
-function keys() {
-  const told = [
+function shortcuts() {
+  const listed = [
     ["/", "filter"],
     ["j, k", "next and previous row; in a unit, next and previous unit"],
     ["←, →", "in a unit, previous and next unit"],
     ["Enter", "open"],
     ["u", "back to the table"],
-    ["t", "light, dark or as the system says"],
+    ["t", "light, dark or system theme"],
   ];
   return el(
     "dl",
     { class: "definitions" },
-    told.map(([key, what]) =>
+    listed.map(([key, what]) =>
       el("div", null, el("dt", null, el("kbd", null, key)), el("dd", null, what)),
     ),
   );

@@ -1,4 +1,4 @@
-// Which view is shown, keys, light and dark.
+// Navigation, keyboard shortcuts, and the light and dark themes.
 
 const VIEWS = { ranges, unit: unitView, concepts, concept: conceptView, plots, made };
 const rendered = new Set();
@@ -57,7 +57,7 @@ function key(event) {
   } else if (event.key === "u") {
     window.location.hash = name === "concept" ? "concepts" : "ranges";
   } else if (event.key === "t") {
-    turn();
+    nextTheme();
   } else {
     return;
   }
@@ -71,23 +71,23 @@ function setTheme(name) {
   theme = name;
   document.documentElement.dataset.theme = name;
   byId("theme").textContent = THEMES[name];
-  byId("theme").setAttribute("aria-label", `Colours: ${name}`);
+  byId("theme").setAttribute("aria-label", `Colors: ${name}`);
 }
 
-function turn() {
+function nextTheme() {
   const names = Object.keys(THEMES);
   setTheme(names[(names.indexOf(theme) + 1) % names.length]);
   try {
     window.localStorage.setItem("ccx-theme", theme);
   } catch {
-    // Pages that were opened as files may not keep anything: the choice holds as long as the page.
+    // A page that was opened as a file may not store anything: the choice is not kept.
   }
 }
 
-function keptTheme() {
+function storedTheme() {
   try {
-    const kept = window.localStorage.getItem("ccx-theme");
-    return Object.hasOwn(THEMES, kept) ? kept : "auto";
+    const stored = window.localStorage.getItem("ccx-theme");
+    return Object.hasOwn(THEMES, stored) ? stored : "auto";
   } catch {
     return "auto";
   }
@@ -105,8 +105,8 @@ function head() {
   const search = run.identity.search;
   const facts = [
     pretrained && ["weights", pretrained],
-    subset && ["data set", subset + (images ? `, ${count(images, "image", "images")}` : "")],
-    typeof asked === "number" && ["ranges a unit", whole(asked)],
+    subset && ["dataset", subset + (images ? `, ${count(images, "image", "images")}` : "")],
+    typeof asked === "number" && ["ranges per unit", whole(asked)],
     search && search.name && ["search", `${search.name}${search.length ? `, up to ${search.length} concepts` : ""}`],
   ].filter(Boolean);
   byId("facts").append(
@@ -115,11 +115,11 @@ function head() {
   if (run.notes.length) {
     byId("notes").append(el("div", { class: "note" }, run.notes.map((note) => el("p", null, note))));
   }
-  byId("theme").addEventListener("click", turn);
+  byId("theme").addEventListener("click", nextTheme);
 }
 
 window.history.scrollRestoration = "manual";
-setTheme(keptTheme());
+setTheme(storedTheme());
 head();
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

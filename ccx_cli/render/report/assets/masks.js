@@ -27,18 +27,18 @@ function maskOf(text, size) {
 
 const rgb = (color, alpha) => `rgba(${color.join(",")},${alpha})`;
 
-// Looks: "both" outlines the hits, dims the rest and hatches the formula; "hits" blacks out all else.
+// "both" outlines the hits, dims the rest and hatches the formula; "hits" blacks out the rest.
 // The wider a picture is shown, the finer its lines.
-function drawMasks(canvas, masks, look, shownWidth) {
+function drawMasks(canvas, masks, overlay, shownWidth) {
   const [height, width] = run.pictures.shape;
   const scale = Math.max(1, Math.round(448 / width));
   canvas.width = width * scale;
   canvas.height = height * scale;
-  if (look === "original") return;
+  if (overlay === "original") return;
   const pen = canvas.getContext("2d");
   const hits = maskOf(masks.hits, width * height);
   const outside = runsOf(hits, 0, width, height, scale);
-  if (look === "hits") {
+  if (overlay === "hits") {
     pen.fill(outside);
     return;
   }
@@ -56,7 +56,7 @@ function drawMasks(canvas, masks, look, shownWidth) {
   };
   stroke(edgesOf(formula, width, height, scale), rgb(colors.formula, 1), 1);
   const edges = edgesOf(hits, width, height, scale);
-  // A picture that is hit all over is framed: else it would look like one without a hit.
+  // A picture that consists of hits is framed: otherwise it would look like one without hits.
   if (hits.every(Boolean)) edges.rect(line, line, canvas.width - 2 * line, canvas.height - 2 * line);
   stroke(edges, rgb([20, 20, 20], 0.6), 3);
   stroke(edges, rgb(colors.hits, 1), 1.6);
@@ -95,7 +95,7 @@ function runsOf(mask, value, width, height, scale) {
   return area;
 }
 
-// The border between a mask and its outside; the picture's own border is none.
+// The border between a mask and its outside; the border of the picture is not part of it.
 function edgesOf(mask, width, height, scale) {
   const path = new Path2D();
   for (let y = 0; y < height; y += 1) {

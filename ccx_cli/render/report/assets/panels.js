@@ -1,33 +1,33 @@
-// Pictures with the unit's hits and the formula's pixels over them.
+// Pictures with the hits of a unit and the pixels of a formula over them.
 
 const SMALL = 160;
 const LARGE = 448;
 
-function panel(part, range, image, look) {
+function panel(part, range, image, overlay) {
   const masks = range.images[image];
   const [hits, formula, both] = masks.counts;
   const union = hits + formula - both;
   const iou = union ? both / union : 0;
   const name = part.names[image] || `image ${image}`;
-  const about = `${name}: ${whole(hits)} pixels in range, ${whole(formula)} of the formula`;
+  const about = `${name}: ${whole(hits)} hits, ${whole(formula)} pixels of the formula`;
   const button = el(
     "button",
     { type: "button", class: "picture", title: name },
-    picture(image, masks, look, about, SMALL),
+    picture(image, masks, overlay, about, SMALL),
   );
-  button.addEventListener("click", () => enlarge(image, masks, look, name, masks.counts, iou));
+  button.addEventListener("click", () => enlarge(image, masks, overlay, name, masks.counts, iou));
   return el(
     "figure",
     { class: "panel" },
     button,
-    el("figcaption", null, el("span", { class: "dim" }, "IoU "), fixed(iou, 2)),
+    el("figcaption", null, el("span", { class: "dim" }, "IoU "), fixed(iou)),
   );
 }
 
-function picture(image, masks, look, about, shownWidth) {
+function picture(image, masks, overlay, about, shownWidth) {
   const source = pictureSource(image);
   const canvas = el("canvas", { "aria-hidden": "true" });
-  drawMasks(canvas, masks, look, shownWidth);
+  drawMasks(canvas, masks, overlay, shownWidth);
   return el(
     "span",
     { class: "stack" },
@@ -38,23 +38,23 @@ function picture(image, masks, look, about, shownWidth) {
   );
 }
 
-function enlarge(image, masks, look, name, [hits, formula, both], iou) {
+function enlarge(image, masks, overlay, name, [hits, formula, both], iou) {
   const dialog = byId("large");
-  const place = el("div", null, picture(image, masks, look, name, LARGE));
-  const relook = (chosen) => place.replaceChildren(picture(image, masks, chosen, name, LARGE));
+  const frame = el("div", null, picture(image, masks, overlay, name, LARGE));
+  const redraw = (chosen) => frame.replaceChildren(picture(image, masks, chosen, name, LARGE));
   dialog.replaceChildren(
-    place,
+    frame,
     el("p", null, el("bdi", null, name)),
     el(
       "p",
       { class: "dim" },
-      `${whole(hits)} pixels in range, ${whole(formula)} of the formula, ${whole(both)} of both: `,
+      `${whole(hits)} hits, ${whole(formula)} pixels of the formula, ${whole(both)} in both: `,
       `IoU ${fixed(iou)}`,
     ),
     el(
       "div",
       { class: "toolbar" },
-      choices("Picture's look", Object.entries(LOOKS), look, relook),
+      choices("Overlay of the picture", Object.entries(OVERLAYS), overlay, redraw),
       el("button", { type: "button", onclick: () => dialog.close() }, "Close"),
     ),
   );

@@ -1,4 +1,4 @@
-// Plots, drawn as inline SVG in the page's own colours, as wide as there is room for.
+// Plots as inline SVG in the colors of the page, as wide as the window allows.
 
 const plotWidth = () => Math.min(760, document.documentElement.clientWidth - 32);
 
@@ -10,7 +10,7 @@ function histogram(found, own) {
   const most = Math.log1p(Math.max(...counts));
   const step = (width - 2 * left) / counts.length;
   const bars = counts.map((n, at) => {
-    const edge = (place) => lower + (place / counts.length) * (upper - lower);
+    const edge = (bin) => lower + (bin / counts.length) * (upper - lower);
     const within = mostOf(edge(at), edge(at + 1), own);
     const tall = n ? Math.max(1.5, (Math.log1p(n) / most) * (base - 26)) : 0;
     return svg("rect", {
@@ -52,13 +52,13 @@ function histogram(found, own) {
     el(
       "figcaption",
       { class: "dim" },
-      "The unit's activations, coloured by range; heights are logarithms of the numbers. ",
-      zeros > 0 && `${percent(zeros)} are zero and left out.`,
+      "The unit's activations, colored by range, on a logarithmic scale. ",
+      zeros > 0 && `Zeros (${percent(zeros)}) are left out.`,
     ),
   );
 }
 
-// The row whose range takes most of a bar; none if most of it is in no range.
+// The row whose range covers most of a bar; none if most of it is in no range.
 function mostOf(from, to, own) {
   let [best, most, outside] = [null, 0, to - from];
   for (const row of own) {
@@ -81,16 +81,16 @@ const plots = {
   },
 };
 
-// One row a cluster: how often an IoU was reached, and the median.
+// One row per range: the distribution of the IoU, and its median.
 function iouPlot() {
   const bins = 40;
   const limit = Math.max(0.05, Math.ceil(highestIou * 20) / 20);
   const [width, left, tall, gap] = [plotWidth(), 104, 46, 14];
   const across = (value) => left + (value / limit) * (width - left - 12);
-  const table = [["cluster", "ranges", "lowest", "median", "highest"]];
-  const highestFirst = [...clusters].reverse();
-  const drawn = highestFirst.map((cluster, at) => {
-    const own = explained.filter((row) => row.cluster === cluster);
+  const table = [["range", "explanations", "lowest", "median", "highest"]];
+  const highestFirst = [...rangeNumbers].reverse();
+  const drawn = highestFirst.map((number, at) => {
+    const own = explained.filter((row) => row.cluster === number);
     const base = (at + 1) * (tall + gap);
     const ious = own.map((row) => row.iou);
     const counts = new Array(bins).fill(0);
@@ -100,7 +100,7 @@ function iouPlot() {
     const outline = counts.flatMap((n, x) => [corner(n, x), corner(n, x + 1)]);
     const middle = median(ious);
     table.push([
-      String(cluster),
+      String(number),
       whole(own.length),
       fixed(own.length ? Math.min(...ious) : null),
       fixed(middle),
@@ -109,10 +109,10 @@ function iouPlot() {
     return [
       svg("polygon", {
         points: [`${left},${base}`, ...outline, `${across(limit)},${base}`].join(" "),
-        "--fill": rangeColor(cluster, clusters.length),
+        "--fill": rangeColor(number, rangeNumbers.length),
       }),
       svg("line", { class: "axis", x1: left, x2: across(limit), y1: base, y2: base }),
-      svg("text", { x: 0, y: base - tall / 2, class: "strong" }, `Cluster ${cluster}`),
+      svg("text", { x: 0, y: base - tall / 2, class: "strong" }, `Range ${number}`),
       middle !== null && [
         svg("text", { x: 0, y: base - tall / 2 + 16 }, `median ${fixed(middle)}`),
         svg("line", {
@@ -125,16 +125,16 @@ function iouPlot() {
       ],
     ];
   });
-  const bottom = clusters.length * (tall + gap);
+  const bottom = rangeNumbers.length * (tall + gap);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) =>
     svg("text", { x: across(part * limit), y: bottom + 20, class: "middle" }, short(part * limit)),
   );
   return plotFigure(
     "How well the ranges are explained",
-    "Distribution of the IoU in each cluster, each scaled to its own highest bar; the line is the median.",
+    "Distribution of the IoU of each range, scaled to its highest bar; the line marks the median.",
     svg(
       "svg",
-      { width, viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": "IoU by cluster" },
+      { width, viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": "IoU by range" },
       drawn,
       ticks,
     ),
@@ -142,20 +142,20 @@ function iouPlot() {
   );
 }
 
-// One bar a cluster: which categories the formulas ask for.
+// One bar per range: the categories of the concepts in formulas.
 function categoryPlot() {
   const [width, left, tall, gap] = [plotWidth(), 104, 26, 12];
-  const table = [["cluster", ...categories.map(categoryName)]];
-  const drawn = [...clusters].reverse().map((cluster, at) => {
+  const table = [["range", ...categories.map(categoryName)]];
+  const drawn = [...rangeNumbers].reverse().map((range, at) => {
     const counts = new Map(categories.map((category) => [category, 0]));
-    for (const row of explained.filter((each) => each.cluster === cluster)) {
+    for (const row of explained.filter((each) => each.cluster === range)) {
       for (const number of row.asked) {
         const { category } = conceptByNumber.get(number);
         counts.set(category, counts.get(category) + 1);
       }
     }
     const total = [...counts.values()].reduce((a, b) => a + b, 0) || 1;
-    table.push([String(cluster), ...categories.map((each) => percent(counts.get(each) / total))]);
+    table.push([String(range), ...categories.map((each) => percent(counts.get(each) / total))]);
     const y = at * (tall + gap);
     let x = left;
     const bars = categories.map((category) => {
@@ -172,18 +172,18 @@ function categoryPlot() {
       x += wide;
       return bar;
     });
-    return [svg("text", { x: 0, y: y + 17, class: "strong" }, `Cluster ${cluster}`), bars];
+    return [svg("text", { x: 0, y: y + 17, class: "strong" }, `Range ${range}`), bars];
   });
   return plotFigure(
-    "What the formulas ask for",
-    "Categories of the concepts that the formulas of each cluster ask for; those under NOT are left out.",
+    "Categories of the concepts",
+    "Shares of the concepts in the formulas of each range; those under NOT are left out.",
     svg(
       "svg",
       {
         width,
-        viewBox: `0 0 ${width} ${clusters.length * (tall + gap)}`,
+        viewBox: `0 0 ${width} ${rangeNumbers.length * (tall + gap)}`,
         role: "img",
-        "aria-label": "Categories by cluster",
+        "aria-label": "Categories by range",
       },
       drawn,
     ),

@@ -1,4 +1,4 @@
-// The first view: what was found in short, and the table of all ranges.
+// The first view: a summary, and the table of all ranges.
 
 const RANGE_COLUMNS = [
   {
@@ -14,16 +14,16 @@ const RANGE_COLUMNS = [
       ),
   },
   {
-    name: "cluster",
-    title: "Cluster",
-    about: "Number of the range, from the lowest up",
-    value: (row) => row.cluster,
-    cell: clusterChip,
-  },
-  {
     name: "range",
     title: "Range",
-    about: "Activations, ends excluded",
+    about: "Number of the range, 0 the lowest",
+    value: (row) => row.cluster,
+    cell: rangeChip,
+  },
+  {
+    name: "activation",
+    title: "Activation",
+    about: "Ends of the range, both excluded",
     wide: true,
     value: (row) => row.record.range && (row.record.range[0] ?? -Infinity),
     cell: (row) => rangeText(row.record.range),
@@ -32,7 +32,7 @@ const RANGE_COLUMNS = [
   {
     name: "category",
     title: "Category",
-    about: "Of most concepts that the formula asks for",
+    about: "Category of most concepts in the formula, those under NOT aside",
     wide: true,
     value: (row) => (row.formula === null ? null : categoryName(row.category)),
     cell: (row) => (row.formula === null ? "–" : categoryLabel(row.category)),
@@ -48,7 +48,7 @@ const RANGE_COLUMNS = [
   {
     name: "hits",
     title: "Hits",
-    about: "Pixels in range, over the whole data set",
+    about: "Pixels whose activation lies in the range, over all images",
     right: true,
     largest: true,
     value: (row) => row.record.hits,
@@ -72,13 +72,13 @@ function iouCell(row) {
   );
 }
 
-// With a length penalty the bound is one on what the formula scores, not on its IoU.
+// With a length penalty, the bound limits the score and not the IoU.
 function boundText({ record, iou }) {
-  return record.score === iou ? `at most ${fixed(record.bound)}` : "a better one may be there";
+  return record.score === iou ? `bound ${fixed(record.bound)}` : "a better formula may exist";
 }
 
 function proofText(row) {
-  if (row.proven === true) return "Proven: no formula allowed scores higher";
+  if (row.proven === true) return "Proven: no formula of the search space scores higher";
   if (row.proven === null) return "";
   return `Not proven: ${boundText(row)}`;
 }
@@ -100,14 +100,7 @@ const ranges = {
     const again = () => this.filter();
     const most = Math.max(0.01, Math.ceil(highestIou * 100) / 100);
     const fields = {
-      text: el("input", {
-        type: "search",
-        id: "filter",
-        placeholder: "formula, concept, category or unit",
-        autocomplete: "off",
-        spellcheck: "false",
-        oninput: again,
-      }),
+      text: searchField("formula, concept, category or unit", again, "filter"),
       least: el("input", {
         type: "range",
         min: 0,
@@ -116,18 +109,16 @@ const ranges = {
         value: 0,
         oninput: again,
       }),
-      cluster: select([["", "all"], ...clusters.map((c) => [String(c), String(c)])], again),
+      range: select([["", "all"], ...rangeNumbers.map((c) => [String(c), String(c)])], again),
       proof: select([["", "all"], ["true", "proven"], ["false", "not proven"]], again),
     };
     this.fields = fields;
     this.least = el("output", { class: "figure" });
     const hasProofs = rows.some((row) => row.proven !== null);
-    return el(
-      "form",
-      { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-      el("label", { class: "grow" }, "Filter ", fields.text),
+    return filterForm(
+      fields.text,
       el("label", null, el("span", null, "IoU at least ", this.least), fields.least),
-      el("label", null, "Cluster ", fields.cluster),
+      el("label", null, "Range ", fields.range),
       hasProofs && el("label", null, "Proof ", fields.proof),
       el(
         "div",
@@ -140,16 +131,16 @@ const ranges = {
   },
 
   filter() {
-    const terms = this.fields.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const terms = termsOf(this.fields.text);
     const least = Number(this.fields.least.value);
-    const cluster = this.fields.cluster.value;
+    const range = this.fields.range.value;
     const proof = this.fields.proof.value;
     this.least.textContent = least.toFixed(2);
     this.fields.least.setAttribute("aria-valuetext", least.toFixed(2));
     this.table.filter(
       (row) =>
         (least === 0 || (row.iou !== null && row.iou >= least)) &&
-        (cluster === "" || String(row.cluster) === cluster) &&
+        (range === "" || String(row.cluster) === range) &&
         (proof === "" || String(row.proven) === proof) &&
         terms.every((term) => matches(row, term)),
     );
@@ -164,14 +155,14 @@ const ranges = {
     else download(`${run.name}.csv`, "text/csv", asCsv(this.table.shown));
   },
 
-  // Units in the order of the table, for going from one to the next.
+  // The units in the order of the table, to step from one to the next.
   order() {
     const shown = this.table ? this.table.shown : rows;
     return [...new Set(shown.map((row) => row.unit))];
   },
 };
 
-// A number alone means a unit, unless a concept's name has it as a word.
+// A number means a unit, or a word in the name of a concept.
 function matches(row, term) {
   if (/^\d+$/.test(term)) return String(row.unit) === term || row.words.has(term);
   return row.searched.includes(term);
@@ -203,7 +194,7 @@ function tiles() {
       best && `best ${fixed(best.iou)}, unit ${best.unit}`,
     ]),
     proofs.length > 0 &&
-      tile("Proven optimal", percent(proofs.filter((r) => r.proven).length / proofs.length, 0), [
+      tile("Proven", percent(proofs.filter((r) => r.proven).length / proofs.length, 0), [
         `of ${count(proofs.length, "formula", "formulas")}`,
       ]),
   );

@@ -1,17 +1,17 @@
-// A sortable table that makes its rows as they come near the window.
+// A sortable table that makes its rows as they come near the window, and the form that filters it.
 
 const CHUNK = 40;
 
 class SortableTable {
   // columns: title, value(row) to sort by, cell(row), right, wide (only where there is room),
-  // largest (what one sorts for first)
+  // largest (sorted in descending order first)
   constructor(caption, columns, all, { open, sort = columns[0], descending = false }) {
     this.columns = columns;
     this.all = all;
     this.open = open;
     this.fits = () => true;
     this.shown = [];
-    this.made = 0;
+    this.rendered = 0;
     this.sort = sort;
     this.descending = descending;
     this.heads = columns.map((column) => this.head(column));
@@ -62,15 +62,15 @@ class SortableTable {
     this.shown = this.ordered.filter(fits);
     this.table.setAttribute("aria-rowcount", this.shown.length + 1);
     this.body.replaceChildren();
-    this.made = 0;
+    this.rendered = 0;
     this.more();
   }
 
   more(amount = CHUNK) {
-    const some = this.shown.slice(this.made, this.made + amount);
-    this.body.append(...some.map((row, at) => this.row(row, this.made + at + 2)));
-    this.made += some.length;
-    this.end.hidden = this.made >= this.shown.length;
+    const some = this.shown.slice(this.rendered, this.rendered + amount);
+    this.body.append(...some.map((row, at) => this.row(row, this.rendered + at + 2)));
+    this.rendered += some.length;
+    this.end.hidden = this.rendered >= this.shown.length;
   }
 
   row(row, number) {
@@ -94,7 +94,7 @@ class SortableTable {
     );
   }
 
-  // Moves the focus by so many rows.
+  // Moves the focus by a number of rows.
   step(by) {
     const links = [...this.body.querySelectorAll("a.open")];
     const at = links.indexOf(document.activeElement);
@@ -121,3 +121,19 @@ function sorted(list, value, descending) {
   });
   return keyed.map(([, row]) => row);
 }
+
+function filterForm(field, ...rest) {
+  return el(
+    "form",
+    { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+    el("label", { class: "grow" }, "Filter ", field),
+    ...rest,
+  );
+}
+
+function searchField(placeholder, oninput, id = null) {
+  const attributes = { type: "search", autocomplete: "off", spellcheck: "false" };
+  return el("input", { ...attributes, id, placeholder, oninput });
+}
+
+const termsOf = (field) => field.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -25,9 +25,9 @@ function filled(element, attributes, children) {
 }
 
 const whole = (value) => (typeof value === "number" ? value.toLocaleString("en") : "–");
-const fixed = (value, decimals = 3) => (typeof value === "number" ? value.toFixed(decimals) : "–");
+const fixed = (value, decimals = 4) => (typeof value === "number" ? value.toFixed(decimals) : "–");
 const percent = (value, decimals = 1) =>
-  typeof value === "number" ? `${(100 * value).toFixed(decimals)} %` : "–";
+  typeof value === "number" ? `${(100 * value).toFixed(decimals)}%` : "–";
 
 function short(value) {
   if (value === 0) return "0";
@@ -45,7 +45,7 @@ function count(n, one, many) {
   return `${whole(n)} ${n === 1 ? one : many}`;
 }
 
-// A short bar of a share, beside its number.
+// A short bar that shows a share, beside its number.
 function meter(value, limit = 1) {
   const part = typeof value === "number" ? Math.min(1, Math.max(0, value / limit)) : 0;
   return el("span", { class: "meter", "aria-hidden": "true", "--part": part });

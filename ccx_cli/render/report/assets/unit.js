@@ -1,29 +1,17 @@
-// One unit: its activations, and every range with formula, figures and images.
+// One unit: its activations, and every range with its formula, metrics and images.
 
 const SHOWS = {
-  top: ["Top", "Images with most of the range; of the highest one, those of highest activation"],
-  sample: ["Sample", "Images that contain the formula and fit better than the range as a whole"],
-  misses: ["Misses", "Images with most pixels in range that the formula lacks"],
-  "false-alarms": ["False alarms", "Images with most pixels of the formula that are not in range"],
+  top: ["Top", "Images with most hits; of the highest range, those with the highest activation"],
+  sample: ["Sample", "Random sample of the images with a higher IoU than the explanation"],
+  misses: ["Misses", "Images with most hits outside the formula"],
+  "false-alarms": ["False alarms", "Images with most pixels of the formula that are not hits"],
 };
-const LOOKS = { both: "Overlay", original: "Original", hits: "Hits only" };
-const METRICS = {
-  iou: ["IoU, all images", "Both over either: pixels in range and pixels of the formula"],
-  activation_coverage: ["Activation coverage", "Share of the pixels in range that the formula has"],
-  detection_accuracy: ["Detection accuracy", "Share of the formula's pixels that are in range"],
-  samples_coverage: ["Samples coverage", "Of the images with the formula, those where they meet"],
-  explanation_coverage: ["Explanation coverage", "Of the images in range, those where they meet"],
-  segmentation_size: ["Formula size", "Mean share of an image, where the formula is"],
-  activation_size: ["Activation size", "Mean share of an image, where the unit is in range"],
-  overlapping_activation_size: ["Activation size, met", "The same, where they meet"],
-  overlap_size: ["Overlap size", "Mean share of an image that both take, where they meet"],
-  label_masking: ["Label masking", "Likeness of the answer where only the formula is left to see"],
-};
+const OVERLAYS = { both: "Overlay", original: "Original", hits: "Hits only" };
 
 const unitView = {
   unit: null,
   show: Object.keys(SHOWS).find((kind) => run.pictures.shows.includes(kind)),
-  look: "both",
+  overlay: "both",
 
   async render(view, unit) {
     this.unit = unit;
@@ -94,14 +82,14 @@ const unitView = {
             again();
           })
         : kinds.map(([, name, about]) => el("span", { class: "only", title: about }, name)),
-      choices("Look", Object.entries(LOOKS), this.look, (look) => {
-        this.look = look;
+      choices("Overlay", Object.entries(OVERLAYS), this.overlay, (overlay) => {
+        this.overlay = overlay;
         again();
       }),
       el(
         "p",
         { class: "legend" },
-        el("span", { class: "hits", "--color": rgb(run.pictures.colors.hits, 1) }, "unit in range"),
+        el("span", { class: "hits", "--color": rgb(run.pictures.colors.hits, 1) }, "hits"),
         el(
           "span",
           { class: "tint", "--color": rgb(run.pictures.colors.formula, 1) },
@@ -115,7 +103,7 @@ const unitView = {
     const { record } = row;
     const seen = part && part.ranges.find((range) => range.cluster === row.cluster);
     if (row.cluster === null) {
-      return el("p", { class: "note" }, "This unit never fires on the data set.");
+      return el("p", { class: "note" }, "This unit never fires on these images.");
     }
     return el(
       "article",
@@ -130,7 +118,7 @@ const unitView = {
         el(
           "p",
           { class: "kicker" },
-          `Cluster ${row.cluster}`,
+          `Range ${row.cluster}`,
           el("span", { class: "dim" }, ` (of 0 to ${record.num_ranges - 1}) · ${rangeText(record.range)} · `),
           el("span", { class: "dim" }, count(record.hits, "hit", "hits")),
         ),
@@ -141,21 +129,21 @@ const unitView = {
         "div",
         { class: "columns" },
         growth(record.by_length),
-        figures(row),
+        metricList(row),
         others(record),
       ),
       seen && el("div", { class: "panels", "data-cluster": row.cluster }),
     );
   },
 
-  // Fills every range with the images of the kind and in the look that are chosen.
+  // Fills every range with the chosen kind of images and overlay.
   fill(view) {
     const part = parts.get(this.unit);
-    for (const place of view.querySelectorAll(".panels")) {
-      const range = part.ranges.find((each) => String(each.cluster) === place.dataset.cluster);
+    for (const panels of view.querySelectorAll(".panels")) {
+      const range = part.ranges.find((each) => String(each.cluster) === panels.dataset.cluster);
       const images = range.shows[this.show] || [];
-      place.replaceChildren(
-        ...images.map((image) => panel(part, range, image, this.look)),
+      panels.replaceChildren(
+        ...images.map((image) => panel(part, range, image, this.overlay)),
         ...(images.length ? [] : [el("p", { class: "dim" }, nothing(this.show))]),
       );
     }
@@ -166,7 +154,7 @@ const linked = (text) => formulaElement(text, { links: true });
 
 function nothing(show) {
   return show === "sample"
-    ? "No image fits better than the range as a whole."
+    ? "No image has a higher IoU than the explanation."
     : "There is no such image.";
 }
 
@@ -194,7 +182,7 @@ function choices(name, options, chosen, onchoice) {
 }
 
 function verdict(row) {
-  const proof = row.proven ? "proven optimal" : `not proven: ${boundText(row)}`;
+  const proof = row.proven ? "proven over the search space" : `not proven: ${boundText(row)}`;
   return el(
     "p",
     { class: "verdict" },
@@ -203,7 +191,7 @@ function verdict(row) {
     meter(row.iou),
     row.proven !== null && el("span", { class: "proof", title: proofText(row) }, proof),
     typeof row.record.held_out_iou === "number" &&
-      el("span", { class: "proof" }, `${fixed(row.record.held_out_iou)} on images held out`),
+      el("span", { class: "proof" }, `held-out IoU ${fixed(row.record.held_out_iou)}`),
   );
 }
 
@@ -227,7 +215,7 @@ function growth(levels) {
           el("span", { class: "figure" }, fixed(level.iou)),
           meter(level.iou, highest),
           at > 0 && level.formula === good[at - 1].formula
-            ? el("span", { class: "dim" }, `nothing better with ${level.length}`)
+            ? el("span", { class: "dim" }, `no higher IoU with ${level.length}`)
             : linked(level.formula),
         ),
       ),
@@ -235,13 +223,11 @@ function growth(levels) {
   );
 }
 
-function figures(row) {
+function metricList(row) {
   const { metrics } = row;
-  const said = (key) => key === "iou" && Math.abs(metrics.iou - row.iou) < 1e-9;
-  const there = Object.entries(METRICS).filter(
-    ([key]) => typeof metrics[key] === "number" && !said(key),
-  );
-  if (!there.length) return null;
+  const repeats = (key) => key === "iou" && Math.abs(metrics.iou - row.iou) < 1e-9;
+  const shown = run.metrics.filter(({ key }) => typeof metrics[key] === "number" && !repeats(key));
+  if (!shown.length) return null;
   return el(
     "section",
     { class: "metrics" },
@@ -249,8 +235,13 @@ function figures(row) {
     el(
       "dl",
       null,
-      there.map(([key, [name, about]]) =>
-        el("div", { title: about }, el("dt", null, name), el("dd", null, fixed(metrics[key]))),
+      shown.map(({ key, title, description, decimals }) =>
+        el(
+          "div",
+          { title: description },
+          el("dt", null, key === "iou" ? `${title}, all images` : title),
+          el("dd", null, fixed(metrics[key], decimals)),
+        ),
       ),
     ),
   );
@@ -273,7 +264,7 @@ function others(record) {
   return el(
     "section",
     { class: "others" },
-    el("h4", null, "Others that score the same or nearly so"),
+    el("h4", null, "Formulas with the same or nearly the same score"),
     el(
       "ul",
       null,
