@@ -1,4 +1,4 @@
-"""The certified optimum against the published exact program, on the same masks and bitmaps.
+"""The proven optimum against the published exact program, on the same masks and bitmaps.
 
 ``python -m benchmarks.published_optimum`` needs the package ``compositional_explanations`` (La Rosa
 and others) beside this one; see ``benchmarks/README.md``. It makes its input in a temporary folder.
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--concepts", type=int, default=40, help="those that most images carry")
     parser.add_argument("--units", type=int, default=2, help="of five ranges each")
     parser.add_argument("--length", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=900, help="seconds a range may take")
+    parser.add_argument("--limit", type=int, default=900, help="seconds that a range may take")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     sizes = options.images, options.units, options.length, options.limit

@@ -96,19 +96,15 @@ def needs_shapes(names: Iterable[str]) -> bool:
     return bool({Heuristic.MMESH.value, Heuristic.CFH.value, Heuristic.AREAS.value} & set(names))
 
 
-def searches_of(
-    names: Iterable[str],
-    settings: BeamSettings,
-    index: ConceptIndex,
-    data: DataCounts,
-    shapes: Shapes | None,
-) -> dict[str, Compared]:
-    """Make the searches to compare, by name.
+def compared_search(
+    name: str, settings: BeamSettings, index: ConceptIndex, data: DataCounts, shapes: Shapes | None
+) -> Compared:
+    """Make a search to compare.
 
     Parameters
     ----------
-    names
-        Of ``COMPARED``.
+    name
+        One of ``COMPARED``.
     settings
         Length and width of the beam.
     index, data
@@ -116,16 +112,6 @@ def searches_of(
     shapes
         Of its concepts; ``None`` will do where ``needs_shapes`` says no.
     """
-    return {name: _search(name, settings, index, data, shapes) for name in names}
-
-
-def _search(
-    name: str,
-    settings: BeamSettings,
-    index: ConceptIndex,
-    data: DataCounts,
-    shapes: Shapes | None,
-) -> Compared:
     if name in tuple(Search):
         search = make_search(name, asdict(settings))
         singles = data.n_concepts if name == Search.BEAM else 0
@@ -155,8 +141,8 @@ def compare_searches(
     index
         The dataset.
     searches
-        From ``searches_of``; each searches the first range once before, so that compiling it
-        counts for nothing.
+        By name, from ``compared_search``; each searches the first range once before, so that
+        compiling it is not timed.
     device
         Where hits are counted.
 

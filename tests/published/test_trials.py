@@ -14,8 +14,8 @@ from ccx_cli.published.trials import (
     Summary,
     Trial,
     compare_searches,
+    compared_search,
     needs_shapes,
-    searches_of,
     summarise,
 )
 from ccx_cli.published.trials_plot import plot_trials
@@ -34,7 +34,8 @@ def trials_of(
 ) -> list[Trial]:
     """All ranges of three units, and one that nothing is in."""
     shapes = measure_concepts(index) if needs_shapes(names) else None
-    searches = searches_of(names, BeamSettings(3, 5), index, counts, shapes)
+    settings = BeamSettings(3, 5)
+    searches = {name: compared_search(name, settings, index, counts, shapes) for name in names}
     ranges = network.ranges(5)
     beyond = Range(1e6, 2e6)
     units = [(unit, network.activations[unit], (*ranges[unit], beyond)) for unit in (1, 2, 4)]

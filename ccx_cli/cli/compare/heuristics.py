@@ -25,8 +25,8 @@ from ccx_cli.published.trials import (
     Trial,
     UnitRanges,
     compare_searches,
+    compared_search,
     needs_shapes,
-    searches_of,
     summarise,
 )
 from ccx_cli.published.trials_plot import plot_trials
@@ -85,7 +85,8 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
         chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
         shapes = prepare_shapes(inputs, index, progress) if needs_shapes(names) else None
-        searches = searches_of(names, settings, index, count_data(index), shapes)
+        counts = count_data(index)
+        searches = {name: compared_search(name, settings, index, counts, shapes) for name in names}
         known = RangeCache(activations, method, progress)
         shown = ConceptNames(index.concepts, index.name_of)
         trials: list[Trial] = []
