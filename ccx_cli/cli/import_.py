@@ -188,20 +188,22 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         for record in records:
             writer.line(record)
         writer.rest(records)
-        _tell(summary, settings, options.places, progress)
+        _tell(summary, settings, target, options.places, progress)
 
 
 def _tell(
-    summary: ImportSummary, settings: ImportSettings, places: PlaceOptions, progress: Progress
+    summary: ImportSummary,
+    settings: ImportSettings,
+    target: Path,
+    places: PlaceOptions,
+    progress: Progress,
 ) -> None:
     """Say what was made, where, and what comes next."""
     if summary.made_before:
         progress.note("This import was made before from the same files: nothing to do.")
     images = sum(summary.splits.values())
     splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
-    progress.note(
-        f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {summary.directory}."
-    )
+    progress.note(f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {target}.")
     if summary.unused:
         total = summary.unused + summary.concepts
         progress.note(f"Skipped {summary.unused:,} of {total:,} concepts, which no pixel has.")

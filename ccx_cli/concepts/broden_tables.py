@@ -76,6 +76,17 @@ def write_label_map(path: Path, numbers: NDArray[np.uint16]) -> None:
     Image.fromarray(rgb).save(path, format="PNG")
 
 
+def write_layers(
+    images: Path, stem: str, category: str, layers: Sequence[NDArray[np.uint16]]
+) -> list[str]:
+    """Write the label PNGs of one category of an image; return their paths under ``images/``."""
+    names = []
+    for level, layer in enumerate(layers, start=1):
+        names.append(f"{stem}_{category}{f'_{level}' if level > 1 else ''}.png")
+        write_label_map(images / names[-1], layer)
+    return names
+
+
 def write_index(root: Path, categories: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write ``index.csv``: a row an image, with a cell for each category after its sizes."""
     header = ["image", "split", "ih", "iw", "sh", "sw", *categories]

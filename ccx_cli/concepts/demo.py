@@ -26,8 +26,8 @@ from ccx_cli.concepts.broden_tables import (
     Tally,
     WrittenLabel,
     write_index,
-    write_label_map,
     write_label_tables,
+    write_layers,
 )
 from ccx_cli.concepts.color_names import name_colors
 from ccx_cli.errors import DamagedDataError, UsageError
@@ -284,10 +284,7 @@ def _write_scene(images: Path, stem: str, scene: DemoScene, tally: Tally) -> lis
         ("material", [rendering.material]),
     ):
         used = [mask for mask in masks if mask.any()]
-        names = [f"{stem}_{category}.png", f"{stem}_{category}_2.png"][: len(used)]
-        for name, mask in zip(names, used, strict=True):
-            write_label_map(images / name, mask)
-        cells.append(";".join(names))
+        cells.append(";".join(write_layers(images, stem, category, used)))
         shares[category] = _shares(used)
     for category, label in (("scene", scene.scene), ("texture", scene.texture)):
         cells.append(str(label or ""))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccx_cli.concepts.broden_tables import write_label_map
+from ccx_cli.concepts.broden_tables import write_layers
 from ccx_cli.concepts.color_names import name_colors
 from ccx_cli.concepts.importing.pictures import (
     Photograph,
@@ -101,11 +101,10 @@ def convert(
         labelled[category] = everywhere.size
     for category, own in maps.items():
         layers = pack_layers(own)
-        for level, layer in enumerate(layers, start=1):
-            name = f"{stem}_{category}{f'_{level}' if level > 1 else ''}.png"
-            write_label_map(images / name, layer)
-            # A PNG is the dominant layer where there is also a label of the whole.
-            cells.setdefault(category, []).insert(level - 1, name)
+        # A PNG is the dominant layer where there is also a label of the whole.
+        names = write_layers(images, stem, category, layers)
+        if names:
+            cells[category] = [*names, *cells.get(category, [])]
         for number in sorted({int(n) for layer in layers for n in np.unique(layer)} - {0}):
             mask = np.logical_or.reduce([layer == number for layer in layers])
             pixels.setdefault(category, {}).setdefault(number, int(mask.sum()))

@@ -6,8 +6,10 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from ccx_cli.concepts.broden_tables import Tally, WrittenLabel, write_index, write_label_tables
 from ccx_cli.concepts.importing.convert import ConvertedImage
@@ -48,8 +50,6 @@ class ImportSummary:
 
     Attributes
     ----------
-    directory
-        ``.../broden1_<side>``.
     splits
         Photographs of each split.
     concepts
@@ -62,7 +62,6 @@ class ImportSummary:
         Whether the same import had made it already, and nothing was written.
     """
 
-    directory: Path
     splits: Mapping[str, int]
     concepts: int
     unused: int
@@ -77,13 +76,9 @@ def read_summary(directory: Path, made_from: str) -> ImportSummary | None:
         marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
         if marker["made_from"] != made_from:
             return None
-        said = marker["summary"]
-        categories = tuple(
-            CategorySummary(**{**each, "commonest": tuple(each["commonest"])})
-            for each in said.pop("categories")
-        )
-        return ImportSummary(directory=directory, categories=categories, made_before=True, **said)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        summary = msgspec.convert(marker["summary"], ImportSummary)
+        return replace(summary, made_before=True)
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
         return None
 
 
@@ -92,7 +87,6 @@ def write_tables(
     source: Source,
     converted: Sequence[ConvertedImage],
     settings: ImportSettings,
-    target: Path,
     made_from: str,
 ) -> ImportSummary:
     """Write the CSVs and the marker, and sum up.
@@ -105,8 +99,6 @@ def write_tables(
         The photographs before and after, in the same order.
     settings
         Of the dataset.
-    target
-        Where the directory will be moved.
     made_from
         Digest of all that the dataset depends on.
 
@@ -152,7 +144,6 @@ def write_tables(
     write_index(directory, there, rows)
     write_label_tables(directory, there, labels, tally)
     summary = ImportSummary(
-        directory=target,
         splits=dict(sorted(Counter(image.split for image in source.images).items())),
         concepts=len(labels),
         unused=len(source.vocabulary) - len(labels),
@@ -170,11 +161,7 @@ def write_tables(
         "images": len(converted),
         "concepts": len(labels),
         "made_from": made_from,
-        "summary": {
-            key: value
-            for key, value in asdict(summary).items()
-            if key not in {"directory", "made_before"}
-        },
+        "summary": {key: value for key, value in asdict(summary).items() if key != "made_before"},
     }
     (directory / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     return summary

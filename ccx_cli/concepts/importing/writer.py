@@ -131,13 +131,12 @@ def write_broden(
         made = find_made(source, datasets, settings, force)
         if made is not None:
             return made
-        target = datasets / name
         beside = datasets / f".{name}.partial"
         made_from = _made_from(source, settings)
         converted = _convert_all(source, settings, colors, beside, workers, progress)
-        summary = write_tables(beside, source, converted, settings, target, made_from)
+        summary = write_tables(beside, source, converted, settings, made_from)
         (beside / JOURNAL).unlink()
-        move_directory_into_place(beside, target)
+        move_directory_into_place(beside, datasets / name)
     return summary
 
 
