@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from ccx_cli.records.header import (
 from ccx_cli.records.lines import RecordLines, by_unit, is_whole, made_printable
 from ccx_cli.runs.unit_spans import read_spans
 from ccx_cli.store.atomic import write_text
+from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import is_being_written
 from ccx_cli.version import __version__
 
@@ -114,7 +114,7 @@ class Run:
     @classmethod
     def named(cls, results: Path, title: str, key: Mapping[str, Any]) -> Run:
         """Name the run of an identity under the results root: ``title`` and a digest."""
-        digest = sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:10]
+        digest = json_digest(dict(key))[:10]
         return cls(results / f"{title}-{digest}", key)
 
     def __repr__(self) -> str:
