@@ -21,7 +21,8 @@ from ccx_cli.formulas.formula import Formula, left_of, to_json, to_text
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import names_of
 from ccx_cli.runs.inputs import open_inputs
-from ccx_cli.runs.preparing import Inputs, prepare_job, session_of
+from ccx_cli.runs.job import prepare_job, session_of
+from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run, find_run, stored_runs
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import (

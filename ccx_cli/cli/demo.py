@@ -14,7 +14,7 @@ from ccx_cli.cli.options import DataOptions
 from ccx_cli.cli.output import writing_to
 from ccx_cli.cli.render import show_report
 from ccx_cli.probe.ranges import RangeMethod
-from ccx_cli.runs.preparing import JobSettings, prepare_job, session_of
+from ccx_cli.runs.job import JobSettings, prepare_job, session_of
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
 SHOWN = 12

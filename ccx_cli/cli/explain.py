@@ -18,17 +18,15 @@ from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.preparing import (
+from ccx_cli.runs.job import (
     JobSettings,
-    Plan,
     name_run,
-    plan_units,
     prepare_concepts,
     prepare_job,
-    prepare_layers,
     session_of,
     split_images,
 )
+from ccx_cli.runs.preparing import Plan, plan_units, prepare_layers
 from ccx_cli.store.steps import Step
 
 SHOWN_OTHERS = 5

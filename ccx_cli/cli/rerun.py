@@ -31,8 +31,8 @@ from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
-from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.preparing import Inputs, prepare_job, session_of, settings_of
+from ccx_cli.runs.job import ExplainJob, prepare_job, session_of, settings_of
+from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run, find_run
 from ccx_cli.store.paths import Roots
 

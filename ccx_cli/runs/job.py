@@ -1,29 +1,42 @@
-"""A run of explanations: what is stored already, what is missing, and the threads that find it."""
+"""The job that explains a layer's units: its settings, its run and the threads that do it."""
 
 from __future__ import annotations
 
+import platform
+import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import UsageError
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.probe.networks.description import PrecomputedActivations
 from ccx_cli.probe.range_cache import RangeCache
-from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.header import PACKAGES
+from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
+from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.explanation import Explainer
+from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
+from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.locks import writing
 from ccx_cli.threads import threads
 
@@ -160,3 +173,209 @@ class ExplainJob:
                 iou = iou_elsewhere(formula, index, hits.per_set[record.cluster])
             found.append(replace(record, split=self.split.name, held_out_iou=iou))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Concepts:
+    """The concepts that are searched, the same for all layers on one dataset.
+
+    Attributes
+    ----------
+    index
+        Of the images that are searched.
+    counts
+        Its counts.
+    split
+        Which images are searched, if not all are.
+    """
+
+    index: ConceptIndex
+    counts: DataCounts
+    split: Split | None
+
+
+def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> Concepts:
+    """Make what the concept index lacks, and part it where only a ``split`` is searched."""
+    index = prepare_index(inputs, progress)
+    if split is None:
+        return Concepts(index, count_data(index), None)
+    images, others = split_images(inputs.dataset, split)
+    parted = Split(split, images, others, index.of_images(others))
+    index = index.of_images(images)
+    return Concepts(index, count_data(index), parted)
+
+
+def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of the images that the dataset marks ``name``, and of the others.
+
+    Raises
+    ------
+    UsageError
+        If there are none of either.
+    """
+    marks = np.array([row.split for row in dataset.rows])
+    images, others = np.flatnonzero(marks == name), np.flatnonzero(marks != name)
+    if not len(images) or not len(others):
+        known = ", ".join(sorted(set(marks.tolist())))
+        raise UsageError(
+            f"`split` {name} leaves no images to search or none to score on: the images are "
+            f"marked {known}."
+        )
+    return images, others
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """How the units of a layer are explained.
+
+    Attributes
+    ----------
+    method
+        How ranges are found.
+    search
+        Makes the search from the concept index of the images that are searched.
+    by_hand
+        Ranges to use for every unit instead of finding them.
+    ties
+        Store the formulas that score the same, not only their number.
+    split
+        Search only the images that the dataset marks so, and score on the others as well.
+    made_for
+        The run that this one is only made to be compared with.
+    """
+
+    method: RangeMethod
+    search: Callable[[ConceptIndex], Strategy]
+    by_hand: tuple[Range, ...] | None = None
+    ties: bool = False
+    split: str | None = None
+    made_for: str | None = None
+
+    @property
+    def num_clusters(self) -> int:
+        """Ranges of each unit, at most."""
+        return self.method.num_clusters if self.by_hand is None else len(self.by_hand)
+
+
+def settings_of(stored: Run) -> JobSettings:
+    """Return the settings that a run was made with.
+
+    Raises
+    ------
+    UsageError
+        If its header lacks them.
+    """
+    search, ranges = stored.search_identity, stored.identity.ranges
+    method, by_hand = RangeMethod(), None
+    if ranges.by_hand is UNSET:
+        method = RangeMethod.from_identity(to_json(ranges))
+    else:
+        by_hand = tuple(Range.from_json(ends) for ends in ranges.by_hand)
+    return JobSettings(
+        method,
+        search=lambda index: search_from_identity(search, len(index.concepts)),
+        by_hand=by_hand,
+        ties=bool(search.get("ties")),
+        split=stored.identity.split,
+        made_for=stored.about.made_for,
+    )
+
+
+def prepare_job(
+    inputs: Inputs,
+    settings: JobSettings,
+    progress: Progress,
+    concepts: Concepts | None = None,
+) -> ExplainJob:
+    """Make what is missing, and name the run.
+
+    ``concepts`` are from ``prepare_concepts`` with the same dataset and split, where they are
+    known already.
+    """
+    # The network first: a layer that is not there shows at once, and the index takes minutes.
+    activations = prepare_activations(inputs, progress)
+    concepts = concepts or prepare_concepts(inputs, settings.split, progress)
+    index, choice, dataset = concepts.index, inputs.choice, inputs.dataset
+    strategy = settings.search(index)
+    about = {
+        **choice.about(),
+        "units": activations.units,
+        "num_clusters": settings.num_clusters,
+        "subset": dataset.subset,
+        "dataset": str(dataset.directory.absolute()),
+        "images": len(dataset.rows),
+        "concepts": len(index.concepts),
+        "mask_size": list(dataset.mask_shape),
+        "segmentation": str(inputs.index_cache.directory.absolute()),
+        "activations": str(activations.cache.directory.absolute()),
+        "split": settings.split,
+        "made_for": settings.made_for,
+        "rebuild": inputs.rebuild,
+    }
+    ranges: RangeCache | tuple[Range, ...] | None = settings.by_hand
+    if ranges is None:
+        ranges = RangeCache(activations, settings.method, progress, split=settings.split)
+    return ExplainJob(
+        explainer=Explainer(
+            index,
+            concepts.counts,
+            choice.layer,
+            settings.num_clusters,
+            strategy,
+            inputs.device,
+            settings.ties,
+        ),
+        activations=activations,
+        ranges=ranges,
+        results=name_run(inputs, settings, strategy),
+        about=about,
+        split=concepts.split,
+    )
+
+
+def name_run(inputs: Inputs, settings: JobSettings, strategy: Strategy) -> Run:
+    """Name the run by the caches that it comes from, made or not, and how it is made."""
+    choice, split = inputs.choice, settings.split
+    search = strategy.identity()
+    identity = {
+        "segmentation": inputs.index_cache.made_from["fingerprint"],
+        "activations": dict(inputs.activations_cache.made_from),
+        "ranges": settings.method.identity()
+        if settings.by_hand is None
+        else {"by_hand": [found.to_json() for found in settings.by_hand]},
+        "search": search | ({"ties": True} if settings.ties else {}),
+        **({} if split is None else {"split": split}),
+        # What a network's activations are made from names its layer already.
+        **({"layer": choice.layer} if isinstance(choice, PrecomputedActivations) else {}),
+    }
+    parts = [
+        choice.title,
+        inputs.dataset.subset,
+        f"k{settings.num_clusters}",
+        f"{strategy.name}{search['length']}",
+        *([] if split is None else [split]),
+    ]
+    return Run.named(inputs.roots.results, "-".join(parts), identity)
+
+
+def session_of(inputs: Inputs, command: str) -> dict[str, Any]:
+    """Return what a run's header says of a process: how it was called, and by which versions.
+
+    Batch size and threads change the last digits of activations in some networks.
+    """
+    torch = sys.modules.get("torch")  # Not loaded where all caches are there.
+    return {
+        "command": command,
+        "batch_size": inputs.batch_size,
+        "threads": None if torch is None else torch.get_num_threads(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: found for name in PACKAGES if (found := _version(name)) is not None},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -20,14 +20,8 @@ from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
-from ccx_cli.runs.preparing import (
-    Inputs,
-    JobSettings,
-    name_run,
-    plan_caches,
-    plan_units,
-    settings_of,
-)
+from ccx_cli.runs.job import JobSettings, name_run, settings_of
+from ccx_cli.runs.preparing import Inputs, plan_caches, plan_units
 from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import Strategy
