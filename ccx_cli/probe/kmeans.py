@@ -57,7 +57,7 @@ def _may_be_wrong(
     center = (distinct * counts).sum() / counts.sum()
     largest = float((counts * (distinct - center) ** 2).sum())
     error = len(distinct) * np.finfo(np.float64).eps * largest
-    return len(distinct) > len(starts) and error > _TOLERANCE * inertia
+    return len(distinct) > len(starts) and bool(error > _TOLERANCE * inertia)
 
 
 def sklearn_kmeans(values: NDArray[np.float32], k: int, n_init: int) -> list[tuple[float, float]]:

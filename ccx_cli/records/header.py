@@ -7,12 +7,12 @@ bytes must not change.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ccx_cli.records.fields import Ends, Json, NonNegative, Record
+from ccx_cli.records.fields import Ends, Json, NonNegative, Record, doc
 
 FORMAT = "ccx-results"
 VERSION = 1
@@ -34,12 +34,12 @@ R = TypeVar("R", bound=Record)
 
 
 class GivenFile(Record):
-    """The file of precomputed activations."""
+    """Precomputed activations, used instead of a network."""
 
-    file: str
-    array: str | None
-    axes: str
-    sha256: str
+    file: Annotated[str, doc("The file.")]
+    array: Annotated[str | None, doc("The HDF5 dataset in it.")]
+    axes: Annotated[str, doc("Order of its axes.")]
+    sha256: Annotated[str, doc("SHA-256 of the file.")]
 
 
 class About(Record):
@@ -68,6 +68,30 @@ class About(Record):
     split: str | None = None
     made_for: str | None = None
     rebuild: str | None = None
+
+
+class InfoNetwork(Record):
+    """The network, as ``ccx info`` describes it from ``About``."""
+
+    model: Annotated[str | None, doc("The network, or the file of precomputed activations.")]
+    model_args: Annotated[list[str] | None, doc("Arguments of a factory.")]
+    pretrained: Annotated[str | None, doc("Which weights.")]
+    weights: Annotated[str | None, doc("Their file.")]
+    weights_sha256: Annotated[
+        str | None,
+        doc("SHA-256 of the weights, or of the precomputed activations; null for seeded ones."),
+    ]
+    seed: Annotated[int | None, doc("Seed of random weights.")]
+    layer: Annotated[str | None, doc("The layer.")]
+    input_size: Annotated[list[int] | None, doc("Height and width of the input.")]
+    mean: Annotated[
+        list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
+    ]
+    std: Annotated[
+        list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
+    ]
+    precision: Annotated[str | None, doc("Floating-point precision of the forward pass.")]
+    given: Annotated[GivenFile | None, doc("Precomputed activations, used instead of a network.")]
 
 
 class RangesIdentity(Record):

@@ -16,6 +16,7 @@ from ccx_cli.records.fields import (
     doc,
     share,
 )
+from ccx_cli.records.header import InfoNetwork
 
 
 class CacheRecord(Record):
@@ -219,39 +220,6 @@ class SchemaRecord(Record):
     version: Annotated[int, count("Raised by every change that could break a reader.")]
     of: Annotated[str, doc("The commands whose records it describes.")]
     describes: Annotated[str, doc("What one record is.")]
-
-
-class InfoGiven(Record):
-    """Precomputed activations, used instead of a network."""
-
-    file: Annotated[str, doc("The file.")]
-    array: Annotated[str | None, doc("The HDF5 dataset in it.")]
-    axes: Annotated[str, doc("Order of its axes.")]
-    sha256: Annotated[str, doc("SHA-256 of the file.")]
-
-
-class InfoNetwork(Record):
-    """The network."""
-
-    model: Annotated[str | None, doc("The network, or the file of precomputed activations.")]
-    model_args: Annotated[list[str] | None, doc("Arguments of a factory.")]
-    pretrained: Annotated[str | None, doc("Which weights.")]
-    weights: Annotated[str | None, doc("Their file.")]
-    weights_sha256: Annotated[
-        str | None,
-        doc("SHA-256 of the weights, or of the precomputed activations; null for seeded ones."),
-    ]
-    seed: Annotated[int | None, doc("Seed of random weights.")]
-    layer: Annotated[str | None, doc("The layer.")]
-    input_size: Annotated[list[int] | None, doc("Height and width of the input.")]
-    mean: Annotated[
-        list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
-    ]
-    std: Annotated[
-        list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
-    ]
-    precision: Annotated[str | None, doc("Floating-point precision of the forward pass.")]
-    given: Annotated[InfoGiven | None, doc("Precomputed activations, used instead of a network.")]
 
 
 class InfoDataset(Record):

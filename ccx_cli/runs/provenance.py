@@ -12,9 +12,8 @@ from msgspec import UNSET
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.probe.networks.description import HEADER_KEYS
 from ccx_cli.records.fields import Json, to_json
-from ccx_cli.records.header import Session
+from ccx_cli.records.header import InfoNetwork, Session
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.space import SearchSpace
@@ -98,14 +97,8 @@ def space_of(run: Run) -> SearchSpace | None:
 
 
 def _network(run: Run) -> Json:
-    about = to_json(run.about)
-    whose, taken = HEADER_KEYS[:4], HEADER_KEYS[4:]
-    return {
-        **{key: about[key] for key in whose},
-        "weights_sha256": run.identity.weights_sha256,
-        **{key: about[key] for key in taken},
-        "given": about["given"],
-    }
+    about = to_json(run.about) | {"weights_sha256": run.identity.weights_sha256}
+    return {key: about[key] for key in InfoNetwork.__struct_fields__}
 
 
 def _dataset(run: Run) -> Json:

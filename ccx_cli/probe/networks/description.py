@@ -29,12 +29,6 @@ SINGLE = "single"
 GIVEN = "given"
 DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights.safetensors"
 
-HEADER_KEYS = (
-    *("model", "model_args", "pretrained", "weights", "seed", "layer"),
-    *("input_size", "mean", "std", "precision"),
-)
-"""What a run's header says of a network."""
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkRequest:
