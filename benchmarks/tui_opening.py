@@ -47,6 +47,7 @@ def write_run(directory: Path) -> None:
             "iou": (unit * 7 + cluster) % 100 / 100,
             "length": 3,
             "search": "optimal",
+            "visited": 100,
             "proven": True,
         }
         for unit in range(UNITS)

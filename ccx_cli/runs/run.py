@@ -195,14 +195,24 @@ class Run:
     @property
     def state(self) -> RunState:
         """How far it is."""
-        if is_being_written(self.directory):
-            return RunState.BEING_WRITTEN
-        if self._headed.fault or self._read.damaged or self.about == About():
+        state = self.header_state
+        if state in {RunState.BEING_WRITTEN, RunState.DAMAGED}:
+            return state
+        if self._read.damaged:
             return RunState.DAMAGED
         asked = self.asked_units
         left = asked is not None and len(asked) > len(self.finished_units)
+        return RunState.UNFINISHED if left else state
+
+    @property
+    def header_state(self) -> RunState:
+        """How far it is by its header alone, which takes no time however many lines there are."""
+        if is_being_written(self.directory):
+            return RunState.BEING_WRITTEN
+        if self._headed.fault or self.about == About():
+            return RunState.DAMAGED
         ended = bool(self.sessions) and self.sessions[-1].finished is not None
-        return RunState.FINISHED if ended and not left else RunState.UNFINISHED
+        return RunState.FINISHED if ended else RunState.UNFINISHED
 
     @property
     def is_of_other_version(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
 from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.fields import Json, to_json
 from ccx_cli.runs.run import Run
 
 
@@ -86,6 +87,29 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
         for unit in sorted({*a.units, *b.units})
         for cluster, left, right in _matched(a.units.get(unit), b.units.get(unit))
     ]
+
+
+def differences(a: Run, b: Run) -> list[str]:
+    """Return what two runs were not made alike in, each with its value in either."""
+    found = []
+    for key in ("subset", "model", "pretrained", "layer"):
+        values = getattr(a.about, key), getattr(b.about, key)
+        if values[0] != values[1]:
+            warning = ": units are matched by number only" if key in {"model", "layer"} else ""
+            found.append(f"{key}, {values[0] or '?'} and {values[1] or '?'}{warning}")
+    for key in ("ranges", "search"):
+        settings = [to_json(getattr(run.identity, key)) for run in (a, b)]
+        if settings[0] != settings[1]:
+            found.append(f"{key}, {' and '.join(_settings(each) or '?' for each in settings)}")
+    return found
+
+
+def _settings(identity: Json) -> str:
+    return " ".join(
+        str(value) if key in {"name", "kmeans"} else f"{key}={value}"
+        for key, value in identity.items()
+        if key != "space"
+    )
 
 
 def tally(pairs: Sequence[RangePair]) -> Tally:

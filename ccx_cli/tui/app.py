@@ -20,9 +20,8 @@ from textual.screen import Screen
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.compare import CompareView
 from ccx_cli.tui.concepts import ConceptsView, ConceptView
-from ccx_cli.tui.reading import OpenRun, RunEntry
+from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.runs import RunsView
-from ccx_cli.tui.theme import DARK, LIGHT
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.units import UnitsView
 from ccx_cli.tui.view import (
@@ -76,13 +75,7 @@ class CcxApp(App[None]):
         self._roots, self._start, self._start_unit = roots, start, unit
 
     def on_mount(self) -> None:
-        """Show the stored runs, and the one that was asked for."""
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
-        self.push_screen(
-            RunsView(self._roots.results, lambda entry: self._open_directory(entry.directory))
-        )
+        self.push_screen(RunsView(self._roots.results, self._open_directory))
         if self._start is not None:
             self.call_after_refresh(self._open_directory, self._start)
         self.set_timer(_IDLE, self._import_ahead)
@@ -116,15 +109,12 @@ class CcxApp(App[None]):
                 yield SystemCommand(key.description, f"Key {key.display}", act)
 
     def action_help(self) -> None:
-        """Explain the screen."""
         self.push_screen(HelpView(self.screen))
 
     def action_toggle_theme(self) -> None:
-        """Change between dark and light."""
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
 
     def action_save_svg(self) -> None:
-        """Write the screen into the working directory, under a name with the time."""
         try:
             path = self.save_screenshot()
         except OSError as error:
@@ -137,16 +127,16 @@ class CcxApp(App[None]):
         screen = self.screen
         if isinstance(screen, View):
             screen.show_status(f"reading {directory.name} ...")
-            screen.read("open", lambda _: OpenRun.read(directory, self._roots), self._show_units)
+            screen.read("open", lambda _: OpenRun(directory, self._roots), self._show_units)
 
     def _show_units(self, run: OpenRun) -> None:
         self.push_screen(UnitsView(run))
         unit, self._start_unit = self._start_unit, None
-        if unit is not None and unit not in run.view.units:
-            text = f"{run.view.name} has no lines of unit {unit}."
+        if unit is not None and unit not in run.run.units:
+            text = f"{run.run.name} has no lines of unit {unit}."
             self.notify(text, severity="warning", markup=False)
         elif unit is not None:
-            self.post_message(OpenUnit(run, unit, list(run.view.units), None))
+            self.post_message(OpenUnit(run, unit, list(run.run.units), None))
 
     @on(OpenUnit)
     def _show_unit(self, asked: OpenUnit) -> None:
@@ -164,15 +154,15 @@ class CcxApp(App[None]):
     def _compare_run(self, asked: CompareRun) -> None:
         """Choose a run to compare with, read what is not read yet, and compare."""
 
-        def choose(entry: RunEntry) -> None:
+        def choose(directory: Path) -> None:
             screen = self.screen
             assert isinstance(screen, View)
-            screen.show_status(f"reading {entry.name} ...")
+            screen.show_status(f"reading {directory.name} ...")
             screen.read(
                 "open",
                 lambda _: (
-                    asked.run or OpenRun.read(asked.directory, self._roots),
-                    OpenRun.read(entry.directory, self._roots),
+                    asked.run or OpenRun(asked.directory, self._roots),
+                    OpenRun(directory, self._roots),
                 ),
                 compare,
             )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -13,19 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
-from ccx_cli.formulas.formula import (
-    concepts_of,
-    from_json,
-    names_in,
-    negated_concepts,
-    positive_concepts,
-    quoted,
-)
-from ccx_cli.store.lines import Record
-from ccx_cli.tui.drawing import Overlay, PictureList
+from ccx_cli.formulas.formula import negated_concepts, positive_concepts, quoted
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.tui.gallery import Gallery, GalleryView
-from ccx_cli.tui.lists import RunListView, Sorting
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.lists import RunListView, Sorting, matches
+from ccx_cli.tui.open_run import OpenRun, label_categories
+from ccx_cli.tui.pictures import Overlay
 from ccx_cli.tui.record_text import (
     FORMULA,
     IOU,
@@ -34,9 +27,13 @@ from ccx_cli.tui.record_text import (
     UNKNOWN,
     decimals,
     record_line,
+    unit_and_range,
 )
 from ccx_cli.tui.table import Column, Table
 from ccx_cli.tui.view import OpenConcept, OpenUnit
+
+if TYPE_CHECKING:
+    from ccx_cli.runs.inputs import RunInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +44,6 @@ class ConceptRow:
     ----------
     number, name
         Its label.
-    category
-        Its own category, ``""`` where that is unknown.
     units, ranges
         Units and ranges whose formula asks for it.
     negated
@@ -57,33 +52,33 @@ class ConceptRow:
         Best IoU of the formulas that ask for it; ``None`` if none does.
     records
         The lines that name it, best IoU first.
+    category
+        Its own category, ``""`` where that is unknown.
     images
         Images that contain it, ``None`` until the concept index is read.
     """
 
     number: int
     name: str
-    category: str
     units: int
     ranges: int
     negated: int
     iou: float | None
-    records: tuple[Record, ...]
+    records: tuple[ExplanationRecord, ...]
+    category: str = ""
     images: int | None = None
 
 
-def concept_rows(records: Iterable[Record]) -> list[ConceptRow]:
+def concept_rows(records: Iterable[ExplanationRecord]) -> list[ConceptRow]:
     """Gather the concepts that formulas name: of most units first."""
-    naming: dict[int, list[tuple[Record, bool]]] = {}
+    naming: dict[int, list[tuple[ExplanationRecord, bool]]] = {}
     names: dict[int, str] = {}
     for record in records:
-        if record["labels"] is None:
-            continue
-        formula = from_json(record["labels"])
-        names.update(zip(concepts_of(formula), names_in(record["formula"]), strict=True))
-        positive = set(positive_concepts(formula))
-        for label in positive | set(negated_concepts(formula)):
-            naming.setdefault(label, []).append((record, label in positive))
+        if record.tree is not None:
+            names |= record.names
+            positive = set(positive_concepts(record.tree))
+            for label in positive | set(negated_concepts(record.tree)):
+                naming.setdefault(label, []).append((record, label in positive))
     rows = []
     for label, found in naming.items():
         asking = [record for record, is_positive in found if is_positive]
@@ -91,12 +86,11 @@ def concept_rows(records: Iterable[Record]) -> list[ConceptRow]:
             ConceptRow(
                 label,
                 names[label],
-                "",
-                len({record["unit"] for record in asking}),
+                len({record.unit for record in asking}),
                 len(asking),
                 len(found) - len(asking),
-                max((float(record["iou"]) for record in asking), default=None),
-                tuple(sorted((record for record, _ in found), key=lambda r: -float(r["iou"]))),
+                max((record.iou for record in asking), default=None),
+                tuple(sorted((record for record, _ in found), key=lambda record: -record.iou)),
             )
         )
     return sorted(rows, key=lambda row: (-row.units, -row.ranges, row.name))
@@ -114,7 +108,7 @@ def _count(key: str, width: int, waiting: Text = UNKNOWN) -> Column:
     return Column(key, key, show, width, value, right=True, largest_first=True)
 
 
-def _columns(waiting: Text = UNKNOWN) -> tuple[Column, ...]:
+def columns(waiting: Text = UNKNOWN) -> tuple[Column, ...]:
     """List the columns; ``waiting`` stands for a number of images that is not known yet."""
     return (
         Column("concept", "name", lambda r: r.name, 14, lambda r: r.name.casefold(), stretch=True),
@@ -124,13 +118,23 @@ def _columns(waiting: Text = UNKNOWN) -> tuple[Column, ...]:
         _count("units", 6),
         _count("ranges", 7),
         _count("negated", 8),
-        replace(IOU, title="best IoU", show=lambda r: decimals(r.iou), width=9, value=_iou),
+        Column(
+            "best IoU",
+            "iou",
+            lambda r: decimals(r.iou),
+            9,
+            lambda r: r.iou,
+            right=True,
+            largest_first=True,
+        ),
         _count("images", 8, waiting),
     )
 
 
-def _iou(row: ConceptRow) -> float | None:
-    return row.iou
+def images_with_concepts(inputs: RunInputs) -> dict[int, int]:
+    """Count the images with each concept, by label number."""
+    index = inputs.index
+    return dict(zip(index.concepts.tolist(), index.images_with().tolist(), strict=True))
 
 
 class ConceptsView(RunListView):
@@ -141,44 +145,40 @@ class ConceptsView(RunListView):
         "whose formula excludes it (negated), and the images that contain it. "
         "`ccx summary RUN -f csv` writes these rows into a file."
     )
-    COLUMNS = _columns(Text("...", style="dim"))
     SORT_KEYS = ("units", "ranges", "negated", "iou", "images", "name", "category")
     FILTERS: ClassVar = {"text": "filter: concept or category"}
     no_rows = "No formula names a concept."
 
     def __init__(self, run: OpenRun) -> None:
-        super().__init__([run], Sorting("units"))
+        super().__init__([run], columns(Text("...", style="dim")), Sorting("units"))
         self.run = run
         self._category_of: dict[int, str] = {}
         self._images: dict[int, int] | None = None
 
-    def heading(self) -> Text:
-        """The run."""
-        return Text.assemble(("concepts of ", "dim"), (self.run.view.name, "bold"))
+    def _heading(self) -> Text:
+        return Text.assemble(("concepts of ", "dim"), (self.run.run.name, "bold"))
 
-    def key_of(self, row: ConceptRow) -> Hashable:
-        """Its label."""
+    def _key_of(self, row: ConceptRow) -> Hashable:
         return row.number
 
-    def read_rows(self) -> None:
-        """Gather the concepts, then their categories, then the images."""
-        records = list(self.run.view.records)
+    def _read_rows(self) -> None:
+        records = list(self.run.run.records)
         self.read("rows", lambda _: concept_rows(records), self.set_rows)
-        if self._images is None:
-            self.read(
-                "categories",
-                lambda _: self.run.categories(),
-                self._take_categories,
-                show_error=self._without_images,
-            )
+        self.read(
+            "categories",
+            lambda _: self.run.with_inputs(label_categories),
+            self._take_categories,
+            show_error=self._without_images,
+        )
 
     def _take_categories(self, category_of: dict[int, str]) -> None:
         self._category_of = category_of
         self.show_rows()
-        self.show_status(Text("counting the images that contain each ...", style="dim"))
+        if self._images is None:
+            self.show_status(Text("counting the images that contain each ...", style="dim"))
         self.read(
             "images",
-            lambda _: self.run.images_with_concepts(),
+            lambda _: self.run.with_inputs(images_with_concepts),
             self._take_images,
             show_error=self._without_images,
         )
@@ -188,36 +188,35 @@ class ConceptsView(RunListView):
         self.show_rows()
 
     def _without_images(self, sentence: str) -> None:
-        self.table.set_columns(_columns())
+        self.columns = columns()
+        self.table.set_columns(self.columns)
         self.show_error(sentence)
 
-    def passing(self, rows: Sequence[ConceptRow]) -> list[ConceptRow]:
-        """Return the rows that pass the filter, with what was read of the dataset since."""
-        typed = self.typed["text"].strip().casefold()
+    def _passing(self, rows: Sequence[ConceptRow]) -> list[ConceptRow]:
+        images = self._images
         known = [
             replace(
                 row,
                 category=self._category_of.get(row.number, ""),
-                images=None if self._images is None else self._images.get(row.number, 0),
+                images=None if images is None else images.get(row.number, 0),
             )
             for row in rows
         ]
-        return [r for r in known if typed in r.name.casefold() or typed in r.category.casefold()]
+        return [row for row in known if matches(self.typed["text"], f"{row.name} {row.category}")]
 
-    def summary(self, shown: Sequence[ConceptRow]) -> Text | None:
-        """How many of the concepts are shown."""
-        if self._images is None:
-            return None
-        return Text(f"{len(shown):,} of {len(self.all_rows or ()):,} concepts", style="dim")
+    def _summary(self, shown: Sequence[ConceptRow]) -> str:
+        total = len(self.all_rows or ())
+        return "" if self._images is None else f"{len(shown):,} of {total:,} concepts"
 
-    def open_row(self, row: ConceptRow) -> None:
-        """Open the concept."""
+    def _open(self, row: ConceptRow) -> None:
         self.post_message(OpenConcept(self.run, row))
 
-    def formula_to_copy(self) -> str | None:
-        """The concept under the cursor."""
+    def _formula_to_copy(self) -> str | None:
         row: ConceptRow | None = self.table.row
         return None if row is None else quoted(row.name)
+
+
+CONCEPT_COLUMNS = (UNIT, replace(RANGE, width=5), IOU, FORMULA)
 
 
 class ConceptView(GalleryView):
@@ -228,7 +227,6 @@ class ConceptView(GalleryView):
         "its pixels, tinted. Enter opens the unit; a click enlarges an image. "
         "`ccx concepts --images CONCEPT -f csv` writes the images into a file."
     )
-    COLUMNS = (UNIT, replace(RANGE, width=5), IOU, FORMULA)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "masks", "Mask", tooltip="Tint the concept, or show the images alone"),
         Binding("i", "enlarge", "Enlarge", tooltip="Show an image alone"),
@@ -239,11 +237,10 @@ class ConceptView(GalleryView):
         self.run, self._row = run, row
 
     def compose(self) -> ComposeResult:
-        """Lay out the screen."""
         yield Static("", id="title")
         with Horizontal(id="panes"):
             with Vertical(id="units-pane"):
-                yield Table(self.COLUMNS, lambda record: (record["unit"], record["cluster"]))
+                yield Table(CONCEPT_COLUMNS, unit_and_range)
             with Vertical(id="images-pane"):
                 yield Static(Text("reading the images ...", style="dim"), id="images-title")
                 yield Gallery()
@@ -251,13 +248,7 @@ class ConceptView(GalleryView):
         yield Static("", id="status")
         yield Footer()
 
-    @property
-    def main_widget(self) -> Table:
-        """The ranges."""
-        return self.query_one(Table)
-
     def on_mount(self) -> None:
-        """Show the ranges, then read the images."""
         row, run = self._row, self.run
         self.update(
             "#title",
@@ -269,22 +260,18 @@ class ConceptView(GalleryView):
                 f", excluded in {row.negated:,}" if row.negated else "",
             ),
         )
-        self.main_widget.focus()
-        self.main_widget.show(row.records)
+        self.table.focus()
+        self.table.show(row.records)
         self.gallery.overlay = Overlay.FORMULA
-        show: Callable[[PictureList], None] = self.gallery.show
-        self.read("images", lambda _: run.pictures_of_concept(row.number), show)
+        self.read("images", lambda _: run.pictures_of_concept(row.number), self.gallery.show)
 
-    @on(Gallery.PageShown)
-    def _show_page(self, message: Gallery.PageShown) -> None:
-        if not message.total:
+    def _show_page(self, page: Gallery.PageShown) -> None:
+        if not page.total:
             return
         images = "" if self._row.images is None else f" of {self._row.images:,} images"
         self.update(
             "#images-title",
-            Text.assemble(
-                ("most of it  ", "bold"), (f"{message.first}-{message.last}{images}", "dim")
-            ),
+            Text.assemble(("most of it  ", "bold"), (f"{page.first}-{page.last}{images}", "dim")),
         )
 
     @on(Table.Moved)
@@ -293,16 +280,14 @@ class ConceptView(GalleryView):
 
     @on(Table.Opened)
     def _open(self, message: Table.Opened) -> None:
-        order = list(dict.fromkeys(record["unit"] for record in self._row.records))
-        record: Record = message.row
-        self.post_message(OpenUnit(self.run, record["unit"], order, record["cluster"]))
+        order = list(dict.fromkeys(record.unit for record in self._row.records))
+        record: ExplanationRecord = message.row
+        self.post_message(OpenUnit(self.run, record.unit, order, record.cluster))
 
     def action_masks(self) -> None:
-        """Tint the concept, or show the images as they are."""
         bare = self.gallery.overlay is Overlay.NONE
         self.gallery.set_overlay(Overlay.FORMULA if bare else Overlay.NONE)
 
-    def formula_to_copy(self) -> str | None:
-        """The formula under the cursor."""
-        record: Record | None = self.main_widget.row
-        return None if record is None else record["formula"]
+    def _formula_to_copy(self) -> str | None:
+        record: ExplanationRecord | None = self.table.row
+        return None if record is None else record.formula

@@ -17,11 +17,13 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from ccx_cli.formulas.formula import quoted
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.view import read_in_thread
 
 if TYPE_CHECKING:
+    from ccx_cli.runs.inputs import RunInputs
     from ccx_cli.tui.unit_data import Trial, UnitData
 
 _DELAY = 0.12
@@ -30,15 +32,7 @@ _QUOTE = re.compile(r'(?<!\\)"')
 
 
 def completed(text: str, names: Iterable[str]) -> str | None:
-    """Complete the name that a formula ends with, ``None`` where nothing fits.
-
-    Parameters
-    ----------
-    text
-        What was typed.
-    names
-        Of concepts; the first that fits is taken.
-    """
+    """Complete the name that a typed formula ends with by the first that fits, if any does."""
     quotes = [match.end() for match in _QUOTE.finditer(text)]
     quote = '"' if len(quotes) % 2 else ""
     starts = quotes if quote else [match.end() for match in _BEFORE_NAME.finditer(text)]
@@ -65,6 +59,17 @@ class NameSuggester(Suggester):
     async def get_suggestion(self, value: str) -> str | None:
         """Return the whole text with the last name completed."""
         return completed(value, self._names)
+
+
+def concept_names(inputs: RunInputs) -> list[str]:
+    """Names of the concepts of a dataset, those in most images first."""
+    index = inputs.index
+    return [printable(index.labels[n].name) for n in (-index.images_with()).argsort(kind="stable")]
+
+
+def vocabulary(inputs: RunInputs) -> Vocabulary:
+    """Names that a formula may use."""
+    return Vocabulary({label.number: label.name for label in inputs.dataset.labels})
 
 
 class FormulaBox(Vertical):
@@ -95,7 +100,6 @@ class FormulaBox(Vertical):
         self._delay: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Lay out the box."""
         yield Input(id="formula", compact=True)
         yield Static("", id="verdict")
 
@@ -118,7 +122,7 @@ class FormulaBox(Vertical):
         """Read the names to complete."""
         read_in_thread(
             self,
-            lambda _: self._run.concept_names(),
+            lambda _: self._run.with_inputs(concept_names),
             self._take_names,
             lambda _: None,
             "names",
@@ -148,7 +152,7 @@ class FormulaBox(Vertical):
         else:
             read_in_thread(
                 self,
-                lambda _: unit.try_formula(text, run.vocabulary()),
+                lambda _: unit.try_formula(text, run.with_inputs(vocabulary)),
                 self._take,
                 self._show_error,
                 "score",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import events, on
@@ -16,8 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from ccx_cli.tui.drawing import Drawn, Overlay, PictureList
-from ccx_cli.tui.pictures import Picture, draw, shown_legend
+from ccx_cli.tui.pictures import Drawn, Overlay, Picture, PictureList, legend
 from ccx_cli.tui.view import View, read_in_thread
 
 _MAX_FRAMES = 12
@@ -43,7 +42,6 @@ class Frame(Vertical):
         self._position, self._lines = position, lines
 
     def compose(self) -> ComposeResult:
-        """Lay out the frame."""
         picture = Picture()
         picture.styles.height = self._lines
         yield picture
@@ -61,8 +59,7 @@ class Frame(Vertical):
         self.post_message(self.Clicked(self._position))
 
 
-@dataclass(frozen=True, slots=True)
-class GridSize:
+class GridSize(NamedTuple):
     """How square pictures are laid out: each ``side`` cells wide and half as many lines high."""
 
     rows: int
@@ -70,7 +67,7 @@ class GridSize:
     side: int
 
     @property
-    def count(self) -> int:
+    def page(self) -> int:
         """Pictures on a page."""
         return self.rows * self.columns
 
@@ -93,9 +90,9 @@ def fit_grid(width: int, height: int) -> GridSize:
         if rows * columns <= _MAX_FRAMES
     ]
     for min_side, min_count in ((20, 3), (16, 2), (8, 2)):
-        fitting = [size for size in sizes if size.side >= min_side and size.count >= min_count]
+        fitting = [size for size in sizes if size.side >= min_side and size.page >= min_count]
         if fitting:
-            return max(fitting, key=lambda size: size.count * size.side**2)
+            return max(fitting, key=lambda size: size.page * size.side**2)
     return GridSize(1, 1, max(min(width, 2 * (height - 1)), 2))
 
 
@@ -116,18 +113,13 @@ class Gallery(Widget):
         overlay: Overlay
 
     @dataclass
-    class PageDrawn(Message):
-        """The pictures are drawn; ``error`` says why one of them is not, ``""`` if all are."""
-
-        error: str
-
-    @dataclass
     class PageShown(Message):
-        """Which pictures are about to be shown, counted from 1."""
+        """Which pictures are shown, counted from 1; ``error`` says why one of them is not."""
 
         first: int
         last: int
         total: int
+        error: str = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +129,6 @@ class Gallery(Widget):
         self.overlay = Overlay.BOTH
 
     def compose(self) -> ComposeResult:
-        """Lay out the gallery; frames come with the size."""
         yield Grid()
 
     def show(self, pictures: PictureList | None) -> None:
@@ -153,13 +144,12 @@ class Gallery(Widget):
     def turn(self, pages: int) -> None:
         """Show the next page, or, for -1, the previous one."""
         total = 0 if self._pictures is None else len(self._pictures.images)
-        first = self.first + pages * self._grid.count
+        first = self.first + pages * self._grid.page
         if 0 <= first < total:
             self.first = first
             self._draw()
 
     async def on_resize(self, event: events.Resize) -> None:
-        """Make as many frames as fit."""
         size = fit_grid(event.size.width, event.size.height)
         if size == self._grid:
             return
@@ -169,39 +159,37 @@ class Gallery(Widget):
         grid.styles.grid_size_rows = size.rows
         grid.styles.width = size.columns * (size.side + 2) - 2
         grid.styles.height = size.rows * (size.lines + 1)
-        await grid.mount_all(Frame(position, size.lines) for position in range(size.count))
+        await grid.mount_all(Frame(position, size.lines) for position in range(size.page))
         self._grid = size
         self._draw()
 
     def _draw(self) -> None:
         pictures, size, overlay, first = self._pictures, self._grid, self.overlay, self.first
-        if not size.count:
+        if not size.page:
             return
         if pictures is None or not pictures.images:
             self._fill([])
             self.post_message(self.PageShown(0, 0, 0))
             return
-        last = min(first + size.count, len(pictures.images))
+        last = min(first + size.page, len(pictures.images))
 
         def draw_page(is_wanted: Callable[[], bool]) -> list[Drawn]:
             return [
-                draw(pictures, position, overlay, size.side, size.lines)
+                pictures.draw(position, overlay, size.side, size.lines)
                 for position in range(first, last)
                 if is_wanted()
             ]
 
-        read_in_thread(
-            self, draw_page, self._take, lambda text: self._take([Drawn(None, "", text)]), "draw"
-        )
-        self.post_message(self.PageShown(first + 1, last, len(pictures.images)))
+        def take(drawn: list[Drawn]) -> None:
+            self._fill(drawn)
+            error = next((each.error for each in drawn if each.error), "")
+            self.post_message(self.PageShown(first + 1, last, len(pictures.images), error))
+
+        read_in_thread(self, draw_page, take, lambda text: take([Drawn(None, "", text)]), "draw")
 
     def _fill(self, drawn: list[Drawn]) -> None:
         for position, frame in enumerate(self.query(Frame)):
             frame.show(drawn[position] if position < len(drawn) else Drawn(None, ""))
-
-    def _take(self, drawn: list[Drawn]) -> None:
-        self._fill(drawn)
-        self.post_message(self.PageDrawn(next((each.error for each in drawn if each.error), "")))
 
     @on(Frame.Clicked)
     def _enlarge(self, message: Frame.Clicked) -> None:
@@ -227,27 +215,30 @@ class GalleryView(View):
         """The images."""
         return self.query_one(Gallery)
 
-    def usual_status(self) -> str | Text:
-        """What the last line says while nothing is wrong."""
+    def _usual_status(self) -> str | Text:
+        """Return what the last line says while nothing is wrong."""
         return ""
 
-    @on(Gallery.PageDrawn)
-    def _show_gallery_error(self, message: Gallery.PageDrawn) -> None:
+    def _show_page(self, page: Gallery.PageShown) -> None:
+        """Say which images are shown."""
+        raise NotImplementedError
+
+    @on(Gallery.PageShown)
+    def _page_shown(self, message: Gallery.PageShown) -> None:
+        self._show_page(message)
         if message.error:
             self.show_error(message.error)
-        elif self.shows_error:
-            self.show_status(self.usual_status())
+        elif message.total and self.shows_error:
+            self.show_status(self._usual_status())
 
     @on(Gallery.Opened)
     def _enlarge(self, message: Gallery.Opened) -> None:
         self.app.push_screen(PictureView(message.pictures, message.position, message.overlay))
 
     def action_page(self, pages: int) -> None:
-        """Show the next images, or, for -1, the previous ones."""
         self.gallery.turn(pages)
 
     def action_enlarge(self) -> None:
-        """Show an image alone."""
         self.gallery.enlarge()
 
 
@@ -266,23 +257,19 @@ class PictureView(ModalScreen[None]):
         self._pictures, self._position, self._overlay = pictures, position, overlay
 
     def compose(self) -> ComposeResult:
-        """Lay out the picture."""
         with Vertical(id="alone"):
             yield Picture()
             yield Static("", id="caption")
         yield Footer()
 
     def on_resize(self) -> None:
-        """Draw once the size is known, and at a new size."""
         self.call_after_refresh(self._draw)
 
     def action_turn(self, pictures: int) -> None:
-        """Show another picture."""
         self._position = (self._position + pictures) % len(self._pictures.images)
         self._draw()
 
     def action_masks(self) -> None:
-        """Draw something else over it."""
         self._overlay = self._overlay.following
         self._draw()
 
@@ -291,7 +278,7 @@ class PictureView(ModalScreen[None]):
         pictures, position, overlay = self._pictures, self._position, self._overlay
         read_in_thread(
             self,
-            lambda _: draw(pictures, position, overlay, width, height),
+            lambda _: pictures.draw(position, overlay, width, height),
             self._take,
             lambda text: self._take(Drawn(None, "", text)),
             "draw",
@@ -300,5 +287,5 @@ class PictureView(ModalScreen[None]):
     def _take(self, drawn: Drawn) -> None:
         self.query_one(Picture).show(drawn.pixels)
         text = f"{self._position + 1} of {len(self._pictures.images)}   {drawn.caption}   "
-        about = Text(drawn.error) if drawn.error else shown_legend(self._overlay)
+        about = Text(drawn.error) if drawn.error else legend(self._overlay)
         self.query_one("#caption", Static).update(Text(text) + about)

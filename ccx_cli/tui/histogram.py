@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from rich.text import Text
 from textual.widget import Widget
 
-from ccx_cli.store.lines import Record
-from ccx_cli.tui.record_text import short_number
-from ccx_cli.tui.theme import range_color
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.tui.record_text import range_color, short_number
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
@@ -60,14 +59,14 @@ class Histogram(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._histogram: ActivationHistogram | None = None
-        self._records: Sequence[Record] = ()
+        self._records: Sequence[ExplanationRecord] = ()
         self._selected: int | None = None
         self._otherwise = ""
 
     def show(
         self,
         histogram: ActivationHistogram | None,
-        records: Sequence[Record],
+        records: Sequence[ExplanationRecord],
         otherwise: str = "never fires",
     ) -> None:
         """Show a unit's; without a histogram the text ``otherwise``."""
@@ -80,7 +79,6 @@ class Histogram(Widget):
         self.refresh()
 
     def render(self) -> Text:
-        """Draw the bars."""
         width, height = self.size
         if self._histogram is None or height < 3 or width < 10:
             return Text(self._otherwise, style="dim italic")
@@ -89,23 +87,14 @@ class Histogram(Widget):
 
 def draw_histogram(
     histogram: ActivationHistogram,
-    records: Sequence[Record],
+    records: Sequence[ExplanationRecord],
     selected: int | None,
     width: int,
     height: int,
 ) -> Text:
-    """Draw bars ``height - 2`` lines high, the axis and its labels.
+    """Draw bars ``height - 2`` lines high, the axis and its labels; sizes are in cells.
 
-    Parameters
-    ----------
-    histogram
-        The counts.
-    records
-        Those with a range give the colors.
-    selected
-        The cluster that stands out; ``None`` for all alike.
-    width, height
-        In cells.
+    The ranges of ``records`` give the colors; the cluster ``selected`` stands out.
     """
     counts = histogram.columns(width)
     bars = height - 2
@@ -113,10 +102,10 @@ def draw_histogram(
     eighths = [math.ceil(math.log1p(float(count)) / tallest * bars * 8) for count in counts]
     styles, numbers = ["dim"] * width, [" "] * width
     for record in records:
-        cluster, (lower, upper) = record["cluster"], record["range"]
+        cluster, (lower, upper) = record.cluster, record.range
         first = histogram.column_of(lower, width)
         last = histogram.column_of(upper, width, above=True)
-        color = range_color(cluster, record["num_ranges"])
+        color = range_color(cluster, record.num_ranges)
         style = color if selected in {None, cluster} else f"dim {color}"
         styles[first : last + 1] = [style] * (last + 1 - first)
         for column, digit in enumerate(str(cluster), start=(first + last + 1) // 2):

@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.table import Column, Table
 from ccx_cli.tui.view import View
 
@@ -37,17 +37,7 @@ def sort_rows(
 
 
 def matches(typed: str, text: str, unit: int | None = None) -> bool:
-    """Tell whether a row passes the filter, whatever the case.
-
-    Parameters
-    ----------
-    typed
-        What was typed; a number asks for a unit where rows have one.
-    text
-        The row's text.
-    unit
-        The row's unit.
-    """
+    """Tell whether a row passes what was typed: part of its text, or the number of its unit."""
     typed = typed.strip().casefold()
     if unit is not None and typed.isdigit():
         return typed == str(unit)
@@ -59,10 +49,6 @@ class ListView(View):
 
     Attributes
     ----------
-    COLUMNS
-        What the table shows.
-    SORT_ONLY
-        More to sort by, without a column.
     SORT_KEYS
         Keys of the columns that s goes through.
     FILTERS
@@ -71,10 +57,10 @@ class ListView(View):
         Time between two looks at whether the stored files have changed.
     no_rows
         What the table says if there is nothing to filter.
+    columns
+        What the table shows, and what it is sorted by.
     """
 
-    COLUMNS: ClassVar[Sequence[Column]] = ()
-    SORT_ONLY: ClassVar[Sequence[Column]] = ()
     SORT_KEYS: ClassVar[Sequence[str]] = ()
     FILTERS: ClassVar[Mapping[str, str]] = {}
     REFRESH_SECONDS: ClassVar[float] = 2.0
@@ -86,78 +72,66 @@ class ListView(View):
         Binding("x", "clear", "Clear the filter", show=False),
     ]
 
-    def __init__(self, sorting: Sorting) -> None:
+    def __init__(self, columns: Sequence[Column], sorting: Sorting) -> None:
         super().__init__()
-        self.sorting = sorting
+        self.columns, self.sorting = columns, sorting
         self.typed = dict.fromkeys(self.FILTERS, "")
         self.all_rows: Sequence[Any] | None = None
 
-    def heading(self) -> Text:
-        """The first line."""
+    # What a list defines.
+
+    def _heading(self) -> Text:
         raise NotImplementedError
 
-    def key_of(self, row: Any) -> Hashable:
-        """What tells a row from the others, also after it was read again."""
+    def _key_of(self, row: Any) -> Hashable:
+        """Return what tells a row from the others, also after it was read again."""
         raise NotImplementedError
 
-    def read_rows(self) -> None:
+    def _read_rows(self) -> None:
         """Read the rows in a thread and hand them to ``set_rows``."""
         raise NotImplementedError
 
-    def follow(self) -> None:
+    def _follow(self) -> None:
         """Read the rows again if the stored files have changed."""
         raise NotImplementedError
 
-    def passing(self, rows: Sequence[Any]) -> Sequence[Any]:
+    def _passing(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return the rows that pass the filters."""
         raise NotImplementedError
 
-    def summary(self, shown: Sequence[Any]) -> Text | None:
-        """The last line; ``None`` leaves it as it is."""
+    def _summary(self, shown: Sequence[Any]) -> str:
+        """Return the last line, empty to leave it as it is."""
         raise NotImplementedError
 
-    def show_details(self, row: Any) -> None:
+    def _show_details(self, row: Any) -> None:
         """Write out the row under the cursor, ``None`` without rows."""
 
-    def open_row(self, row: Any) -> None:
-        """Open a row."""
+    def _open(self, row: Any) -> None:
         raise NotImplementedError
 
-    def filter_widgets(self) -> Iterable[Widget]:
-        """The boxes over the table."""
+    def _filter_widgets(self) -> Iterable[Widget]:
         for name, placeholder in self.FILTERS.items():
             yield Input(placeholder=placeholder, id=name, compact=True)
 
-    def detail_widgets(self) -> Iterable[Widget]:
-        """What is below the table."""
+    def _detail_widgets(self) -> Iterable[Widget]:
         yield Static("", id="details")
 
+    # What all lists do.
+
     def compose(self) -> ComposeResult:
-        """Lay out the screen."""
-        yield Static(self.heading(), id="title")
+        yield Static(self._heading(), id="title")
         with Horizontal(id="filters"):
-            yield from self.filter_widgets()
-        yield Table(self.COLUMNS, self.key_of, empty="reading ...")
-        yield from self.detail_widgets()
+            yield from self._filter_widgets()
+        yield Table(self.columns, self._key_of, empty="reading ...")
+        yield from self._detail_widgets()
         yield Static("", id="notes")
         yield Static("", id="status")
         yield Footer()
 
-    @property
-    def table(self) -> Table:
-        """The list."""
-        return self.query_one(Table)
-
-    @property
-    def main_widget(self) -> Table:
-        """The list."""
-        return self.table
-
     def on_mount(self) -> None:
-        """Read the rows, and look again every few seconds."""
         self.table.focus()
-        self.read_rows()
-        self.set_interval(self.REFRESH_SECONDS, self.follow)
+        self._read_rows()
+        self.set_interval(self.REFRESH_SECONDS, self._follow)
 
     def set_rows(self, rows: Sequence[Any]) -> None:
         """Show other rows."""
@@ -173,10 +147,9 @@ class ListView(View):
         """Filter, sort and show the rows."""
         if self.all_rows is None:
             return
-        columns = {column.key: column for column in (*self.COLUMNS, *self.SORT_ONLY)}
-        value = columns[self.sorting.key].value
+        value = self._column(self.sorting.key).value
         assert value is not None
-        passing = self.passing(self.all_rows)
+        passing = self._passing(self.all_rows)
         rows = sort_rows(passing, value, largest_first=self.sorting.largest_first)
         self.table.show(
             rows,
@@ -184,33 +157,34 @@ class ListView(View):
             empty="Nothing passes the filter: x clears it." if self.all_rows else self.no_rows,
         )
         if not rows:
-            self.show_details(None)
-        summary = self.summary(rows)
-        if summary is not None:
-            self.show_status(summary)
+            self._show_details(None)
+        summary = self._summary(rows)
+        if summary:
+            self.show_status(Text(summary, style="dim"))
 
-    def sort_by(self, key: str) -> None:
+    def _sort_by(self, key: str) -> None:
         """Sort by a column; by the one it is sorted by, in reverse."""
-        columns = {column.key: column for column in (*self.COLUMNS, *self.SORT_ONLY)}
-        if columns[key].value is None:
-            return
-        if key == self.sorting.key:
-            self.sorting = Sorting(key, not self.sorting.largest_first)
-        else:
-            self.sorting = Sorting(key, columns[key].largest_first)
-        self.show_rows()
+        column = self._column(key)
+        if column.value is not None:
+            is_same = key == self.sorting.key
+            largest = not self.sorting.largest_first if is_same else column.largest_first
+            self.sorting = Sorting(key, largest)
+            self.show_rows()
+
+    def _column(self, key: str) -> Column:
+        return next(column for column in self.columns if column.key == key)
 
     @on(Table.Moved)
-    def _show_details(self, message: Table.Moved) -> None:
-        self.show_details(message.row)
+    def _row_moved(self, message: Table.Moved) -> None:
+        self._show_details(message.row)
 
     @on(Table.Opened)
-    def _open(self, message: Table.Opened) -> None:
-        self.open_row(message.row)
+    def _row_opened(self, message: Table.Opened) -> None:
+        self._open(message.row)
 
     @on(Table.TitleClicked)
-    def _sort_by_title(self, message: Table.TitleClicked) -> None:
-        self.sort_by(message.key)
+    def _title_clicked(self, message: Table.TitleClicked) -> None:
+        self._sort_by(message.key)
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
@@ -223,44 +197,39 @@ class ListView(View):
         self.table.focus()
 
     def action_filter(self) -> None:
-        """Go to the filter."""
         self.set_focus(self.query(Input).first())
 
     def action_clear(self) -> None:
-        """Show all rows again."""
         for box in self.query(Input):
             box.value = ""
         self.table.focus()
 
     def action_sort(self) -> None:
-        """Sort by the next column."""
         keys = self.SORT_KEYS
         position = keys.index(self.sorting.key) if self.sorting.key in keys else -1
-        self.sort_by(keys[(position + 1) % len(keys)])
+        self._sort_by(keys[(position + 1) % len(keys)])
 
     def action_reverse(self) -> None:
-        """Reverse the order."""
-        self.sort_by(self.sorting.key)
+        self._sort_by(self.sorting.key)
 
     def action_read_again(self) -> None:
-        """Read the list again."""
-        self.read_rows()
+        self._read_rows()
 
 
 class RunListView(ListView):
     """A list of what is in one or more runs, which may be growing."""
 
-    def __init__(self, runs: Sequence[OpenRun], sorting: Sorting) -> None:
-        super().__init__(sorting)
+    def __init__(
+        self, runs: Sequence[OpenRun], columns: Sequence[Column], sorting: Sorting
+    ) -> None:
+        super().__init__(columns, sorting)
         self.runs = tuple(runs)
-        self._shown_views = [run.view for run in runs]
+        self._shown_runs = [each.run for each in runs]
 
-    def follow(self) -> None:
-        """Read the runs again if they have changed."""
+    def _follow(self) -> None:
         self._read_runs(always=False)
 
     def action_read_again(self) -> None:
-        """Read the runs again, and what they were made from, which may be back."""
         self._read_runs(always=True)
 
     def _read_runs(self, *, always: bool) -> None:
@@ -271,8 +240,8 @@ class RunListView(ListView):
         self.read("again", read, lambda _: self._show_changes(always=always))
 
     def _show_changes(self, *, always: bool) -> None:
-        views = [run.view for run in self.runs]
+        runs = [each.run for each in self.runs]
         # Another screen over the same run may have read it again.
-        if always or any(a is not b for a, b in zip(views, self._shown_views, strict=True)):
-            self._shown_views = views
-            self.read_rows()
+        if always or any(a is not b for a, b in zip(runs, self._shown_runs, strict=True)):
+            self._shown_runs = runs
+            self._read_rows()

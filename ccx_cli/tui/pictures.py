@@ -1,24 +1,33 @@
-"""A picture in the terminal: real where the terminal draws pictures, else in half blocks."""
+"""Pictures in the terminal: which images, what is drawn over them, and how they are shown."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ccx_cli.tui.drawing import Drawn, Overlay, PictureList, Pixels, Shape, legend
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import CcxError
+from ccx_cli.render.overlay import FORMULA, HITS, blacked, overlaid, read_picture
 
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+_DARK, _TINT = 0.42, 0.5
+_BOX = Image.Resampling.BOX
 # Makes a widget whose attribute ``image`` takes a PIL image, where the terminal draws pictures.
 _graphics: list[Callable[[], Any]] = []
 
@@ -42,22 +51,139 @@ def find_graphics() -> None:
         _graphics.append(Graphics)
 
 
-class HalfBlocks(Widget):
-    """A picture in cells of two pixels, the upper half drawn over the lower."""
+class Overlay(StrEnum):
+    """What is drawn over an image."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.strips: list[Strip] = []
+    BOTH = "both"
+    HITS = "hits"
+    FORMULA = "formula"
+    BLACK = "black"
+    NONE = "none"
 
-    def show(self, pixels: Pixels | None) -> None:
-        """Show ``(height, width, 3)`` uint8; nothing for ``None``."""
-        self.strips = [] if pixels is None else half_block_strips(pixels)
-        self.refresh()
+    @property
+    def following(self) -> Overlay:
+        """The next one, the first after the last."""
+        every = list(Overlay)
+        return every[(every.index(self) + 1) % len(every)]
 
-    def render_line(self, y: int) -> Strip:
-        """Draw one line of cells."""
-        strip = self.strips[y] if y < len(self.strips) else Strip([])
-        return strip.adjust_cell_length(self.size.width, self.rich_style)
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture as it is shown.
+
+    Attributes
+    ----------
+    pixels
+        ``(height, width, 3)`` uint8, ``None`` if the image cannot be read.
+    caption
+        The line under it.
+    error
+        Why it cannot be read, ``""`` if it can.
+    """
+
+    pixels: Pixels | None
+    caption: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class PictureList:
+    """Images in the order in which to look at them.
+
+    Attributes
+    ----------
+    dataset
+        Whose images they are.
+    images
+        Their positions in the dataset.
+    captions
+        A line for each.
+    hits, formula
+        Give an image's masks by its position; ``None`` where there are none to draw.
+    """
+
+    dataset: BrodenDataset
+    images: tuple[int, ...]
+    captions: tuple[str, ...]
+    hits: Callable[[int], Mask] | None
+    formula: Callable[[int], Mask] | None
+
+    def draw(self, position: int, overlay: Overlay, columns: int, lines: int) -> Drawn:
+        """Draw the picture at a position of this list for so many cells, or say why not."""
+        caption = self.captions[position]
+        try:
+            return Drawn(self._draw(self.images[position], overlay, columns, lines), caption)
+        except CcxError as error:
+            return Drawn(None, f"not read: {caption}", str(error))
+
+    def _draw(self, image: int, overlay: Overlay, columns: int, lines: int) -> Pixels:
+        small = read_picture(self.dataset.image_path(self.dataset.rows[image].image))
+        if not _graphics:
+            height, width = fitted(small.shape[:2], columns, lines)
+            small = np.asarray(Image.fromarray(small).resize((width, height), _BOX), dtype=np.uint8)
+        hits = None if self.hits is None or overlay is Overlay.FORMULA else self.hits(image)
+        formula = None if self.formula is None or overlay is Overlay.HITS else self.formula(image)
+        if overlay is Overlay.NONE:
+            return small
+        if overlay is Overlay.BLACK:
+            return small if hits is None else blacked(small, hits)
+        if not _graphics:
+            return highlighted(small, hits, formula)
+        return overlaid(small, np.zeros((1, 1), np.bool_) if hits is None else hits, formula)
+
+
+def highlighted(picture: Pixels, hits: Mask | None, formula: Mask | None) -> Pixels:
+    """Return a picture with the hits bright, the rest dark, and the formula's pixels tinted.
+
+    For a picture, ``(height, width, 3)`` uint8, so small that a line would cover what it surrounds.
+    Masks are of any size; a pixel that they cover in part is changed in part.
+    """
+    shown = picture.astype(np.float32)
+    if hits is not None:
+        grey = shown.mean(axis=2, keepdims=True)
+        covered = _covered(hits, picture.shape[:2])
+        shown = covered * shown + (1 - covered) * _DARK * (grey + shown) / 2
+    if formula is not None:
+        strength = _TINT * _covered(formula, picture.shape[:2])
+        shown = (1 - strength) * shown + strength * np.array(FORMULA, np.float32)
+    return shown.round().astype(np.uint8)
+
+
+def _covered(mask: Mask, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return how much of each pixel a mask covers, ``(height, width, 1)`` float32."""
+    cells = Image.fromarray(mask.astype(np.uint8) * 255).resize((shape[1], shape[0]), _BOX)
+    return np.asarray(cells, dtype=np.float32)[..., None] / np.float32(255)
+
+
+def legend(overlay: Overlay) -> Text:
+    """Say what is drawn over the pictures, in the colors it is drawn in."""
+    hits = ("▢ in range", _bold(HITS)) if _graphics else ("▓ in range", "bold")
+    formula = ("▓ formula", _bold(FORMULA))
+    match overlay:
+        case Overlay.BOTH:
+            return Text.assemble(hits, "  ", formula)
+        case Overlay.HITS:
+            return Text.assemble(hits)
+        case Overlay.FORMULA:
+            return Text.assemble(formula)
+        case Overlay.BLACK:
+            return Text("black: not in range", style="dim")
+        case Overlay.NONE:
+            return Text("the images alone", style="dim")
+
+
+def _bold(color: tuple[int, int, int]) -> str:
+    return "bold #{:02x}{:02x}{:02x}".format(*color)
+
+
+def fitted(shape: tuple[int, ...], columns: int, lines: int) -> tuple[int, int]:
+    """Return the size at which a picture fills so many cells, undistorted, two pixels a cell.
+
+    Sizes are ``(height, width)`` in pixels; a cell is twice as high as wide.
+    """
+    scale = min(columns / shape[1], 2 * lines / shape[0])
+    height = max(round(shape[0] * scale) // 2 * 2, 2)
+    return height, max(round(shape[1] * scale), 1)
 
 
 def half_block_strips(pixels: Pixels) -> list[Strip]:
@@ -74,55 +200,34 @@ def _style(r: int, g: int, b: int, below_r: int, below_g: int, below_b: int) -> 
     return Style(color=Color.from_rgb(r, g, b), bgcolor=Color.from_rgb(below_r, below_g, below_b))
 
 
-def fitted(shape: Shape, columns: int, lines: int) -> Shape:
-    """Return the ``(height, width)`` in pixels at which a picture fills so many cells, undistorted.
-
-    Parameters
-    ----------
-    shape
-        ``(height, width)`` of the picture.
-    columns, lines
-        Of cells, which are twice as high as wide.
-    """
-    scale = min(columns / shape[1], 2 * lines / shape[0])
-    height = max(round(shape[0] * scale) // 2 * 2, 2)
-    return height, max(round(shape[1] * scale), 1)
-
-
-class Picture(Container):
-    """One picture, as large as its cells allow."""
+class Picture(Widget):
+    """One picture, as large as its cells allow: real, or in half blocks."""
 
     DEFAULT_CSS = """
     Picture { width: 1fr; height: 1fr; }
     Picture > * { width: 1fr; height: 1fr; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.strips: list[Strip] = []
+
     def compose(self) -> ComposeResult:
-        """Lay out the picture."""
-        yield _graphics[0]() if _graphics else HalfBlocks()
+        if _graphics:
+            yield _graphics[0]()
 
     def show(self, pixels: Pixels | None) -> None:
         """Show ``(height, width, 3)`` uint8, or nothing."""
-        for shown in self.children:  # none if it was closed before it was laid out
-            if isinstance(shown, HalfBlocks):
-                shown.show(pixels)
-                continue
-            height, width = (1, 1) if pixels is None else pixels.shape[:2]
+        if not _graphics:
+            self.strips = [] if pixels is None else half_block_strips(pixels)
+        for real in self.children:  # none if it was closed before it was laid out
             columns, lines = self.size
-            height, width = fitted((height, width), max(columns, 1), max(lines, 1))
-            shown.styles.width, shown.styles.height = width, height // 2
-            shown.image = None if pixels is None else Image.fromarray(pixels)  # type: ignore[attr-defined]
+            shape = (1, 1) if pixels is None else pixels.shape[:2]
+            height, width = fitted(shape, max(columns, 1), max(lines, 1))
+            real.styles.width, real.styles.height = width, height // 2
+            real.image = None if pixels is None else Image.fromarray(pixels)  # type: ignore[attr-defined]
+        self.refresh()
 
-
-def draw(pictures: PictureList, position: int, overlay: Overlay, columns: int, lines: int) -> Drawn:
-    """Draw a picture for so many cells."""
-
-    def fit(shape: Shape) -> Shape:
-        return shape if _graphics else fitted(shape, columns, lines)
-
-    return pictures.draw(position, overlay, fit, fine=bool(_graphics))
-
-
-def shown_legend(overlay: Overlay) -> Text:
-    """Say what is drawn over the pictures."""
-    return legend(overlay, fine=bool(_graphics))
+    def render_line(self, y: int) -> Strip:
+        strip = self.strips[y] if y < len(self.strips) else Strip([])
+        return strip.adjust_cell_length(self.size.width, self.rich_style)

@@ -30,7 +30,7 @@ class Column:
     show
         Gives a row's cell.
     width
-        In cells; the least width of one that stretches.
+        In cells; the least width of one that stretches; 0 for one that is only sorted by.
     value
         Gives what a row is sorted by; ``None`` if the table is not sorted by this column.
     right
@@ -135,18 +135,10 @@ class Table(ScrollView, can_focus=True):
         select: Hashable | None = None,
         empty: str | None = None,
     ) -> None:
-        """Show other rows; the cursor stays on the row it was on, if that is among them.
+        """Show other rows; the cursor goes to the one with the key ``select``, or stays on its row.
 
-        Parameters
-        ----------
-        rows
-            Anything that the columns can show.
-        sorted_by
-            Key of the column they are sorted by, and whether the largest is first.
-        select
-            Key of the row to put the cursor on, rather than the one it was on.
-        empty
-            What to say if there are none.
+        ``sorted_by`` is the column they are sorted by, and whether the largest is first; ``empty``
+        is what to say if there are none.
         """
         if select is None and self.row is not None:
             select = self._key_of(self.row)
@@ -166,7 +158,6 @@ class Table(ScrollView, can_focus=True):
         self.refresh()
 
     def watch_cursor(self) -> None:
-        """Scroll to the row and report it."""
         self.call_after_refresh(self._scroll_to_cursor)
         self._report_row()
 
@@ -183,15 +174,12 @@ class Table(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor - visible + 1, animate=False, immediate=True)
 
     def on_resize(self) -> None:
-        """Keep the row under the cursor visible."""
         self.call_after_refresh(self._scroll_to_cursor)
 
     def action_move(self, rows: int) -> None:
-        """Move the cursor by so many rows."""
         self.cursor = min(max(self.cursor + rows, 0), max(len(self.rows) - 1, 0))
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by so many screens."""
         self.action_move(pages * max(self.size.height - 2, 1))
 
     def action_jump(self, position: int) -> None:
@@ -199,7 +187,6 @@ class Table(ScrollView, can_focus=True):
         self.action_move(-len(self.rows) if position == 0 else len(self.rows))
 
     def action_open(self) -> None:
-        """Open the row under the cursor."""
         if self.row is not None:
             self.post_message(self.Opened(self.row))
 
@@ -225,11 +212,9 @@ class Table(ScrollView, can_focus=True):
         self._was_focused = self.has_focus
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Mark the row under the mouse."""
         self.hovered = self._position_at(event.y)
 
     def on_leave(self) -> None:
-        """Unmark it."""
         self.hovered = None
 
     def _position_at(self, y: int) -> int | None:
@@ -240,13 +225,14 @@ class Table(ScrollView, can_focus=True):
     def _fitting_columns(self) -> list[tuple[Column, int]]:
         """Return the columns that fit, with their widths."""
         width = self.scrollable_content_region.width
-        columns = [column for column in self._columns if width >= column.min_table_width]
+        columns = [
+            column for column in self._columns if column.width and width >= column.min_table_width
+        ]
         spare = max(width - sum(column.width + 2 for column in columns) + 1, 0)
         extra = spare // max(sum(column.stretch for column in columns), 1)
         return [(each, each.width + (extra if each.stretch else 0)) for each in columns]
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line."""
         columns = self._fitting_columns()
         if y == 0:
             titles = [self._title(column) for column, _ in columns]

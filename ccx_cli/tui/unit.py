@@ -13,29 +13,28 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Footer, Static
 
-from ccx_cli.printable import printable
-from ccx_cli.store.lines import Record
-from ccx_cli.tui.drawing import PictureList
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.metrics import ALL_METRICS
 from ccx_cli.tui.formula_box import FormulaBox
 from ccx_cli.tui.gallery import Gallery, GalleryView
 from ccx_cli.tui.histogram import Histogram
-from ccx_cli.tui.pictures import shown_legend
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.pictures import PictureList, legend
 from ccx_cli.tui.record_text import (
+    BETTER,
     BOUND,
     ENDS,
     FORMULA,
     HITS,
     IOU,
-    MEANINGS,
     RANGE,
     UNKNOWN,
-    RangeDescription,
+    WORSE,
     decimals,
+    describe_range,
     iou_of,
 )
 from ccx_cli.tui.table import Column, Table
-from ccx_cli.tui.theme import BETTER, WORSE
 
 if TYPE_CHECKING:
     from ccx_cli.tui.unit_data import Trial, UnitData
@@ -59,11 +58,11 @@ def columns(trial: Trial | None) -> list[Column]:
     return found
 
 
-def _trial_column(trial: Trial) -> Callable[[Record], Text]:
+def _trial_column(trial: Trial) -> Callable[[ExplanationRecord], Text]:
     """Write the IoU of a typed formula, and how it compares."""
 
-    def show(record: Record) -> Text:
-        typed, found = trial.ious.get(record["cluster"]), iou_of(record)
+    def show(record: ExplanationRecord) -> Text:
+        typed, found = trial.ious.get(record.cluster), iou_of(record)
         if typed is None:
             return UNKNOWN
         text = Text(decimals(typed))
@@ -87,7 +86,7 @@ class UnitView(GalleryView):
         "range; the right arrow accepts the name that is offered. Enter or a click enlarges an "
         "image. `ccx metrics RUN --units N -f csv` writes the metrics into a file, "
         "`ccx score FORMULA` scores a formula on all units.\n\n"
-        + "\n".join(f"{name}: {meaning}" for name, meaning in MEANINGS)
+        + "\n".join(f"{metric.title}: {metric.description}" for metric in ALL_METRICS)
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "turn(1)", "Next", tooltip="Next unit of the list"),
@@ -103,7 +102,7 @@ class UnitView(GalleryView):
         super().__init__()
         self.run = run
         self._unit, self._order, self._cluster = unit, order, cluster
-        self._records: list[Record] = []
+        self._records: list[ExplanationRecord] = []
         self._data: UnitData | None = None
         self._trial: Trial | None = None
         self._show = next(iter(SHOW))
@@ -111,9 +110,8 @@ class UnitView(GalleryView):
         self._tab = "range"
 
     def compose(self) -> ComposeResult:
-        """Lay out the screen."""
         yield Static("", id="title")
-        yield Table(columns(None), lambda record: record["cluster"], id="ranges")
+        yield Table(columns(None), lambda record: record.cluster, id="ranges")
         yield Static("", id="tabs")
         with Horizontal(id="panes"):
             with Vertical(id="range-pane"):
@@ -128,11 +126,6 @@ class UnitView(GalleryView):
         yield Footer()
 
     @property
-    def main_widget(self) -> Table:
-        """The ranges."""
-        return self.query_one(Table)
-
-    @property
     def formula_box(self) -> FormulaBox:
         """Where a formula is typed."""
         return self.query_one(FormulaBox)
@@ -143,8 +136,7 @@ class UnitView(GalleryView):
         return self.query_one(Histogram)
 
     def on_mount(self) -> None:
-        """Show the unit."""
-        self.main_widget.focus()
+        self.table.focus()
         self._show_tab("range")
         self._show_unit()
         self.formula_box.read_names()
@@ -159,21 +151,21 @@ class UnitView(GalleryView):
         return True
 
     def on_resize(self) -> None:
-        """Offer the keys that do something at this width."""
         self.refresh_bindings()
+        self._describe()
 
     def _show_unit(self) -> None:
         """Show what the lines say, then read the rest."""
-        self._records = self.run.view.units.get(self._unit, [])
+        self._records = self.run.run.units.get(self._unit, [])
         if self._cluster is None:
-            best = max(self._records, key=lambda record: float(record["iou"]), default=None)
-            self._cluster = None if best is None else best["cluster"]
+            best = max(self._records, key=lambda record: record.iou, default=None)
+            self._cluster = None if best is None else best.cluster
         self._data = None
         self._show_title()
-        table = self.main_widget
+        table = self.table
         table.set_columns(columns(None))
         table.show(
-            [record for record in self._records if record["range"] is not None],
+            [record for record in self._records if record.range is not None],
             select=self._cluster,
             empty="This unit never fires: it has no range.",
         )
@@ -184,14 +176,14 @@ class UnitView(GalleryView):
         self._show_images_title("reading the images ...")
         self.formula_box.set_unit(None)
         self.formula_box.show_example(
-            next((record["formula"] for record in self._records if record["formula"]), None)
+            next((record.formula for record in self._records if record.formula), None)
         )
         self._describe()
         unit = self._unit
         self.set_timer(_DELAY, lambda: self._read_unit(unit))
 
     def _show_title(self) -> None:
-        layer = printable(str(self.run.view.about.layer or "?"))
+        layer = self.run.run.about.layer or "?"
         position = self._order.index(self._unit) + 1
         self.update(
             "#title",
@@ -200,7 +192,7 @@ class UnitView(GalleryView):
                 (str(self._unit), "bold"),
                 f"  {layer}",
                 (f"  {position:,} of {len(self._order):,} in the list   ", "dim"),
-                (self.run.view.name, "dim"),
+                (self.run.run.name, "dim"),
             ),
         )
 
@@ -222,8 +214,8 @@ class UnitView(GalleryView):
         self.formula_box.set_unit(data)
         if not data.images.records:
             self._show_images_title("no images: the unit never fires")
-        self._select_range(self.main_widget.row)
-        self.show_status(self.usual_status())
+        self._select_range(self.table.row)
+        self.show_status(self._usual_status())
 
     def _without_data(self, sentence: str) -> None:
         self._waiting = ""
@@ -235,31 +227,31 @@ class UnitView(GalleryView):
     def _show_images_title(self, text: str) -> None:
         self.update("#images-title", Text(text, style="dim"))
 
-    def usual_status(self) -> Text:
-        """The first note on the run."""
-        return Text("".join(self.run.view.notes[:1]), style="dim")
+    def _usual_status(self) -> Text:
+        return Text("".join(self.run.run.notes[:1]), style="dim")
 
     @on(Table.Moved)
     def _move(self, message: Table.Moved) -> None:
         self._select_range(message.row)
 
-    def _select_range(self, record: Record | None) -> None:
+    def _select_range(self, record: ExplanationRecord | None) -> None:
         if record is None:
             return
-        self._cluster = record["cluster"]
+        self._cluster = record.cluster
         self.histogram.select(self._cluster)
         self._describe()
         self._choose_pictures()
 
     def _describe(self) -> None:
-        record: Record | None = self.main_widget.row
+        record: ExplanationRecord | None = self.table.row
         if record is None:
             self.update("#description", "")
             return
-        cluster, data = record["cluster"], self._data
+        cluster, data = record.cluster, self._data
         shorter = None if data is None else data.shorter.get(cluster)
         metrics = None if data is None else data.metrics.get(cluster)
-        description = RangeDescription(record, shorter, metrics, self._waiting)
+        narrow = self.has_class("-narrow")  # there, the description is as wide as the screen
+        description = describe_range(record, shorter, metrics, self._waiting, with_meanings=narrow)
         self.query_one("#description", Static).update(description)
 
     def _choose_pictures(self) -> None:
@@ -270,18 +262,17 @@ class UnitView(GalleryView):
     def _show_pictures(self, pictures: PictureList) -> None:
         self.gallery.show(pictures)
 
-    @on(Gallery.PageShown)
-    def _show_page(self, message: Gallery.PageShown) -> None:
+    def _show_page(self, page: Gallery.PageShown) -> None:
         if self._data is None or not self._data.images.records:
             return
-        which = f"{message.first}-{message.last} of {message.total}" if message.total else "none"
+        which = f"{page.first}-{page.last} of {page.total}" if page.total else "none"
         self.update(
             "#images-title",
             Text.assemble(
                 (f"range {self._cluster}: ", "dim"),
                 (SHOW[self._show], "bold"),
                 (f"  {which}  ", "dim"),
-                shown_legend(self.gallery.overlay),
+                legend(self.gallery.overlay),
             ),
         )
 
@@ -292,7 +283,7 @@ class UnitView(GalleryView):
     @on(FormulaBox.Tried)
     def _show_trial(self, message: FormulaBox.Tried) -> None:
         self._trial = message.trial
-        self.main_widget.set_columns(columns(self._trial))
+        self.table.set_columns(columns(self._trial))
 
     def _show_tab(self, name: str) -> None:
         self._tab = name
@@ -305,37 +296,30 @@ class UnitView(GalleryView):
 
     @on(events.Click, "#tabs")
     def action_tab(self) -> None:
-        """Show the images where the range was, or the other way round."""
         self._show_tab("images" if self._tab == "range" else "range")
 
     def action_turn(self, units: int) -> None:
-        """Show the next unit of the list, or, for -1, the previous one."""
         position = (self._order.index(self._unit) + units) % len(self._order)
         self._unit, self._cluster = self._order[position], None
         self._show_unit()
 
     def action_formula(self) -> None:
-        """Go to the box for a formula."""
         self.set_focus(self.formula_box.box)
 
     def action_show(self) -> None:
-        """Show other images of the range."""
         every = list(SHOW)
         self._show = every[(every.index(self._show) + 1) % len(every)]
         self._show_tab("images")
         self._choose_pictures()
 
     def action_masks(self) -> None:
-        """Draw something else over the images."""
         self.gallery.set_overlay(self.gallery.overlay.following)
 
     def action_read_again(self) -> None:
-        """Read the run and the unit again."""
         self.read("again", lambda _: self.run.read_again(always=True), lambda _: self._show_unit())
 
-    def formula_to_copy(self) -> str | None:
-        """The typed formula, or that of the range under the cursor."""
+    def _formula_to_copy(self) -> str | None:
         if self._trial is not None:
             return self._trial.text
-        record: Record | None = self.main_widget.row
-        return None if record is None else record["formula"]
+        record: ExplanationRecord | None = self.table.row
+        return None if record is None else record.formula

@@ -1,37 +1,36 @@
 """One unit in the data: its activations, metrics and images, and typed formulas on its ranges.
 
 What this needs is compiled, which takes longer to import than the rest of the terminal interface
-takes to start: ``reading`` imports it in a thread.
+takes to start: ``open_run`` imports it in a thread.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import simplify
-from ccx_cli.formulas.formula import Concept, concepts_of, length_of, names_in, to_text
+from ccx_cli.formulas.formula import Concept, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
-from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.ranges import active_values
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
-from ccx_cli.runs.stored import formula_of
+from ccx_cli.records.lines import RecordLines
+from ccx_cli.records.metrics import MASKING, MaskingRecord
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.search.scoring import FormulaOnData, holds_on
-from ccx_cli.store.lines import Record
 from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit, mask_of
-from ccx_cli.tui.drawing import PictureList
 from ccx_cli.tui.histogram import ActivationHistogram
+from ccx_cli.tui.pictures import PictureList
 
 MAX_PICTURES = 60
 _FINE_BINS = 2400
@@ -54,8 +53,8 @@ class Trial:
     """
 
     text: str
-    ious: dict[int, float]
-    same_as: tuple[int, ...]
+    ious: dict[int | None, float]
+    same_as: tuple[int | None, ...]
     unseen: tuple[str, ...]
 
 
@@ -80,8 +79,8 @@ class UnitData:
     dataset: BrodenDataset
     images: UnitImages
     histogram: ActivationHistogram | None
-    metrics: dict[int, dict[str, float | None]]
-    shorter: dict[int, str | None]
+    metrics: dict[int | None, dict[str, float | None]]
+    shorter: dict[int | None, str | None]
 
     def try_formula(self, text: str, vocabulary: Vocabulary) -> Trial:
         """Score a formula on all ranges.
@@ -93,7 +92,7 @@ class UnitData:
         """
         images = self.images
         typed = FormulaOnData.read(text, vocabulary, images.index)
-        clusters = [record["cluster"] for record in images.records]
+        clusters = [record.cluster for record in images.records]
         return Trial(
             printable(typed.text),
             {
@@ -101,9 +100,9 @@ class UnitData:
                 for cluster, in_range in zip(clusters, images.per_set, strict=True)
             },
             tuple(
-                record["cluster"]
+                record.cluster
                 for record, holds in zip(images.records, images.holds, strict=True)
-                if record["formula"] is not None and typed.is_same_here(holds)
+                if record.formula is not None and typed.is_same_here(holds)
             ),
             tuple(map(printable, typed.unseen)),
         )
@@ -111,7 +110,7 @@ class UnitData:
     def pictures(self, cluster: int, show: str) -> PictureList:
         """Choose images for one range; ``show`` is a value of ``study.unit_images.Show``."""
         images = self.images
-        position = [record["cluster"] for record in images.records].index(cluster)
+        position = [record.cluster for record in images.records].index(cluster)
         counts = images.counts[position]
         chosen = images.choose(position, Show(show), MAX_PICTURES).tolist()
         union = counts.in_range + counts.formula - counts.both
@@ -125,30 +124,21 @@ class UnitData:
         )
 
 
-def read_unit(
-    unit: int,
-    records: Sequence[Record],
-    directory: Path,
-    dataset: BrodenDataset,
-    index: ConceptIndex,
-    activations: Activations,
-) -> UnitData:
-    """Read a unit's maps, count its pixels and measure its explanations.
-
-    ``directory`` is the run's, beside whose lines more metrics may be stored.
-    """
-    images = look_at_unit(unit, records, index, activations)
-    stored = stored_metrics(directory, unit)
-    clusters = [record["cluster"] for record in images.records]
+def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs) -> UnitData:
+    """Read a unit's maps, count its pixels and measure its explanations."""
+    images = look_at_unit(unit, records, inputs.index, inputs.activations)
+    masking = stored_masking(inputs.run.directory, unit)
+    metrics = {}
+    for record, counts in zip(images.records, images.counts, strict=True):
+        metrics[record.cluster] = to_json(measure(counts))
+        if record.cluster in masking:
+            metrics[record.cluster][MASKING.key] = masking[record.cluster]
     return UnitData(
-        dataset,
+        inputs.dataset,
         images,
         count_activations(images.maps),
-        {
-            cluster: {**to_json(measure(counts)), **stored.get(cluster, {})}
-            for cluster, counts in zip(clusters, images.counts, strict=True)
-        },
-        {record["cluster"]: shorter_formula(record) for record in images.records},
+        metrics,
+        {record.cluster: shorter_formula(record) for record in images.records},
     )
 
 
@@ -164,43 +154,33 @@ def count_activations(maps: NDArray[np.float32]) -> ActivationHistogram | None:
     return ActivationHistogram(float(edges[0]), float(edges[-1]), cumulative, zeros)
 
 
-def shorter_formula(record: Record) -> str | None:
+def shorter_formula(record: ExplanationRecord) -> str | None:
     """Write the shortest formula equivalent to a record's, ``None`` unless it is shorter."""
-    formula = formula_of(record)
+    formula = record.tree
     if formula is None:
         return None
     shortest = simplify(formula)
-    if length_of(shortest) >= length_of(formula):
-        return None
-    names = dict(zip(concepts_of(formula), names_in(record["formula"]), strict=True))
-    return to_text(shortest, names.__getitem__)
+    is_shorter = length_of(shortest) < length_of(formula)
+    return to_text(shortest, record.names.__getitem__) if is_shorter else None
 
 
-def stored_metrics(directory: Path, unit: int) -> dict[int, dict[str, float | None]]:
-    """Read what ``ccx metrics`` kept of label masking beside a run, by cluster.
+def stored_masking(directory: Path, unit: int) -> dict[int | None, float | None]:
+    """Read the label masking that ``ccx metrics`` kept beside a run, by cluster.
 
     A line that cannot be read is passed over: it is no reason not to show the rest.
     """
-    found: dict[int, dict[str, float | None]] = {}
-    needle = f'"unit": {unit},'.encode()
+    found: dict[int | None, float | None] = {}
     for path in sorted(directory.glob("masking-*.jsonl")):
-        try:
-            lines = [line for line in path.read_bytes().split(b"\n") if needle in line]
-        except OSError:
-            continue
-        for line in lines:
-            try:
-                record: Any = json.loads(line)
-                cluster, value = record["cluster"], record["label_masking"]
-            except (ValueError, KeyError, TypeError):
-                continue
-            if record["unit"] == unit and type(cluster) is int and isinstance(value, float | None):
-                found[cluster] = {"label_masking": value}
+        with suppress(OSError):
+            for record in RecordLines(path, MaskingRecord).read(lambda *_: None):
+                if record.unit == unit:
+                    found[record.cluster] = record.label_masking
     return found
 
 
-def pictures_of_concept(dataset: BrodenDataset, index: ConceptIndex, number: int) -> PictureList:
+def pictures_of_concept(inputs: RunInputs, number: int) -> PictureList:
     """Choose the images that carry a concept on most pixels; the first ones win ties."""
+    dataset, index = inputs.dataset, inputs.index
     holds = holds_on(Concept(number), index)
     pixels = index.pixels_by_image(holds)
     chosen = np.argsort(-pixels, kind="stable")[:MAX_PICTURES]

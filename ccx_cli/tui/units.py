@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -14,12 +14,10 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Select
 
-from ccx_cli.formulas.formula import from_json, names_in
-from ccx_cli.printable import printable
-from ccx_cli.store.lines import Record
+from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.tui.lists import RunListView, Sorting, matches
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.open_run import OpenRun, label_categories
 from ccx_cli.tui.record_text import (
     BOUND,
     FORMULA,
@@ -30,98 +28,73 @@ from ccx_cli.tui.record_text import (
     UNKNOWN,
     iou_of,
     record_line,
+    unit_and_range,
 )
 from ccx_cli.tui.table import Column
 from ccx_cli.tui.view import CompareRun, OpenConcepts, OpenUnit
 
+CategoryOf = Callable[[ExplanationRecord], str]
 
-@dataclass(frozen=True, slots=True)
-class RangeRow:
-    """One range of one unit, or a unit without ranges.
 
-    Attributes
-    ----------
-    record
-        Its line.
-    names
-        Concepts in its formula, as written, in order.
-    category
-        Of most of the concepts that the formula asks for; ``""`` where that is unknown.
+def columns(category_of: CategoryOf) -> tuple[Column, ...]:
+    """List the columns; ``category_of`` gives a formula's category, ``""`` where it is unknown."""
+
+    def show(record: ExplanationRecord) -> Text | str:
+        return category_of(record) or UNKNOWN
+
+    def value(record: ExplanationRecord) -> str | None:
+        return category_of(record) or None
+
+    category = Column("category", "category", show, 9, value)
+    formula, hits = replace(FORMULA, width=20), replace(HITS, min_table_width=90)
+    return UNIT, RANGE, IOU, BOUND, formula, category, hits
+
+
+def filter_records(
+    records: Iterable[ExplanationRecord],
+    category_of: CategoryOf,
+    *,
+    text: str = "",
+    concept: str = "",
+    category: str = "",
+    cluster: int | None = None,
+) -> list[ExplanationRecord]:
+    """Return the records that pass a filter; empty parts ask for nothing.
+
+    ``text`` is part of a formula, whatever its case, or a unit's number; ``concept`` is part of the
+    name of one concept in it; ``category`` is the formula's, which ``category_of`` gives.
     """
-
-    record: Record
-    names: tuple[str, ...]
-    category: str
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which rows to show; empty parts ask for nothing.
-
-    Attributes
-    ----------
-    text
-        Part of the formula, whatever its case, or a unit's number.
-    concept
-        Part of the name of one concept in the formula.
-    category
-        The formula's category.
-    cluster
-        The range's number.
-    best_only
-        Of every unit only the range of the best formula that passes the rest.
-    """
-
-    text: str = ""
-    concept: str = ""
-    category: str = ""
-    cluster: int | None = None
-    best_only: bool = False
-
-
-def range_rows(records: Iterable[Record], category_of: Mapping[int, str] | None) -> list[RangeRow]:
-    """Make a row of each record; without ``category_of`` they have no category yet."""
-    known = None if category_of is None else defaultdict(str, category_of)
+    concept = concept.strip().casefold()
     return [
-        RangeRow(
-            record,
-            tuple(names_in(record["formula"])) if record["formula"] else (),
-            (known and record["labels"] and dominant_category([from_json(record["labels"])], known))
-            or "",
-        )
+        record
         for record in records
+        if (cluster is None or record.cluster == cluster)
+        and matches(text, record.formula or "", record.unit)
+        and (not category or category_of(record) == category)
+        and (not concept or any(concept in name.casefold() for name in record.names.values()))
     ]
 
 
-def filter_rows(rows: Sequence[RangeRow], wanted: Filter) -> list[RangeRow]:
-    """Return the rows that pass a filter."""
-    concept = wanted.concept.strip().casefold()
-    passing = [
-        row
-        for row in rows
-        if (wanted.cluster is None or row.record["cluster"] == wanted.cluster)
-        and (not wanted.category or row.category == wanted.category)
-        and (not concept or any(concept in name.casefold() for name in row.names))
-        and matches(wanted.text, row.record["formula"] or "", row.record["unit"])
-    ]
-    if not wanted.best_only:
-        return passing
-    best: dict[int, RangeRow] = {}
-    for row in passing:
-        known = best.setdefault(row.record["unit"], row)
-        if (iou_of(row.record) or -1.0) > (iou_of(known.record) or -1.0):
-            best[row.record["unit"]] = row
+def best_of_units(records: Iterable[ExplanationRecord]) -> list[ExplanationRecord]:
+    """Return of every unit the record of the best formula."""
+    best: dict[int, ExplanationRecord] = {}
+    for record in records:
+        known = best.setdefault(record.unit, record)
+        if (iou_of(record) or -1.0) > (iou_of(known) or -1.0):
+            best[record.unit] = record
     return list(best.values())
 
 
-def _of_record(column: Column) -> Column:
-    """Let a column of records show the rows of this list."""
-    show, value = column.show, column.value
-    assert value is not None
-    value_of: Callable[[Any], Any] = value
-    return replace(
-        column, show=lambda row: show(row.record), value=lambda row: value_of(row.record)
-    )
+def categories_of(
+    records: Iterable[ExplanationRecord], category_of: Mapping[int, str]
+) -> dict[tuple[int, int], str]:
+    """Return the category of every record's formula by unit and range, given those of labels."""
+    known = defaultdict(str, category_of)  # a label of another dataset has none
+    return {
+        unit_and_range(record): dominant_category([record.tree], known) or ""
+        for record in records
+        if record.tree is not None
+    }
 
 
 class UnitsView(RunListView):
@@ -134,17 +107,6 @@ class UnitsView(RunListView):
         "category and the range; click a title to sort. `ccx metrics RUN -f csv` writes these "
         "rows and their metrics into a file."
     )
-    COLUMNS = (
-        *map(_of_record, (UNIT, RANGE, IOU, BOUND, replace(FORMULA, width=20))),
-        Column(
-            "category",
-            "category",
-            lambda row: row.category or UNKNOWN,
-            9,
-            lambda row: row.category or None,
-        ),
-        replace(_of_record(HITS), min_table_width=90),
-    )
     SORT_KEYS = ("iou", "unit", "hits", "formula", "category", "gap")
     FILTERS: ClassVar = {"text": "filter: unit or text", "concept": "concept"}
     no_rows = "No unit is explained yet."
@@ -155,51 +117,48 @@ class UnitsView(RunListView):
     ]
 
     def __init__(self, run: OpenRun) -> None:
-        super().__init__([run], Sorting("iou"))
+        super().__init__([run], columns(self._category), Sorting("iou"))
         self.run = run
-        self._filter_by = Filter(best_only=True)
-        self._category_of: dict[int, str] | None = None
+        self._best_only = True
+        self._categories: dict[tuple[int, int], str] | None = None
         self._category_status = "reading the categories ..."
 
-    def heading(self) -> Text:
-        """Network, layer, images and run."""
-        about = self.run.view.about
-        parts = [printable(str(about.get(key) or "?")) for key in ("model", "layer", "subset")]
-        return Text.assemble(
-            ("units ", "dim"), ("  ".join(parts), "bold"), ("  " + self.run.view.name, "dim")
-        )
+    def _category(self, record: ExplanationRecord) -> str:
+        return (self._categories or {}).get(unit_and_range(record), "")
 
-    def key_of(self, row: RangeRow) -> Hashable:
-        """Unit and range."""
-        return row.record["unit"], row.record["cluster"]
+    def _heading(self) -> Text:
+        about = self.run.run.about
+        parts = [str(part or "?") for part in (about.model, about.layer, about.subset)]
+        name = self.run.run.name
+        return Text.assemble(("units ", "dim"), ("  ".join(parts), "bold"), (f"  {name}", "dim"))
 
-    def filter_widgets(self) -> Iterable[Widget]:
-        """Boxes for the text and the concept, choices of category and range."""
-        yield from super().filter_widgets()
+    def _key_of(self, row: ExplanationRecord) -> Hashable:
+        return unit_and_range(row)
+
+    def _filter_widgets(self) -> Iterable[Widget]:
+        yield from super()._filter_widgets()
         yield Select([], prompt="category", id="category", compact=True)
         yield Select([], prompt="range", id="cluster", compact=True)
 
-    def read_rows(self) -> None:
-        """Read the rows, and the categories while they are not known."""
-        records, category_of = list(self.run.view.records), self._category_of
-        self.read("rows", lambda _: range_rows(records, category_of), self._take_rows)
-        if category_of is None:
-            self.read(
-                "categories",
-                lambda _: self.run.categories(),
-                self._take_categories,
-                show_error=self._without_categories,
-            )
+    def _read_rows(self) -> None:
+        records = list(self.run.run.records)
+        self._offer("#cluster", {record.cluster for record in records} - {None})
+        self.show_notes(self.run.run.notes)
+        self.set_rows(records)
+        # First draw the rows.
+        self.call_after_refresh(self._read_names_and_categories, records)
 
-    def _take_rows(self, rows: list[RangeRow]) -> None:
-        names = dict.fromkeys(name for row in rows for name in row.names)
-        self.query_one("#concept", Input).suggester = SuggestFromList(
-            sorted(names), case_sensitive=False
+    def _read_names_and_categories(self, records: list[ExplanationRecord]) -> None:
+        self.read("names", lambda _: sorted(names_of(records).values()), self._suggest)
+        self.read(
+            "categories",
+            lambda _: categories_of(records, self.run.with_inputs(label_categories)),
+            self._take_categories,
+            show_error=self._without_categories,
         )
-        self._offer("#category", {row.category for row in rows} - {""})
-        self._offer("#cluster", {row.record["cluster"] for row in rows} - {None})
-        self.show_notes(self.run.view.notes)
-        self.set_rows(rows)
+
+    def _suggest(self, names: list[str]) -> None:
+        self.query_one("#concept", Input).suggester = SuggestFromList(names, case_sensitive=False)
 
     def _offer(self, selector: str, values: set[Any]) -> None:
         select: Select[Any] = self.query_one(selector, Select)
@@ -209,69 +168,54 @@ class UnitsView(RunListView):
             if chosen in values:
                 select.value = chosen
 
-    def _take_categories(self, category_of: dict[int, str]) -> None:
-        self._category_of = category_of
-        self.read_rows()
+    def _take_categories(self, categories: dict[tuple[int, int], str]) -> None:
+        self._categories = categories
+        self._offer("#category", set(categories.values()) - {""})
+        self.show_rows()
 
     def _without_categories(self, sentence: str) -> None:
         self._category_status = f"Without categories: {sentence}"
         self.show_rows()
 
-    def passing(self, rows: Sequence[RangeRow]) -> list[RangeRow]:
-        """Return the rows that pass the filters."""
-        return filter_rows(rows, replace(self._filter_by, **self.typed))
+    def _passing(self, rows: Sequence[ExplanationRecord]) -> list[ExplanationRecord]:
+        chosen = {str(each.id): each.value for each in self.query(Select)}
+        wanted = {name: value for name, value in chosen.items() if value is not Select.NULL}
+        passing = filter_records(rows, self._category, **self.typed, **wanted)
+        return best_of_units(passing) if self._best_only else passing
 
-    def summary(self, shown: Sequence[RangeRow]) -> Text:
-        """How many of the units or ranges are shown."""
-        rows: Sequence[RangeRow] = self.all_rows or ()
-        best_only = self._filter_by.best_only
-        of = len({row.record["unit"] for row in rows}) if best_only else len(rows)
-        what = "units, the best range of each" if best_only else "ranges"
-        text = Text(f"{len(shown):,} of {of:,} {what}", style="dim")
-        if self._category_of is None and rows:
-            text.append(f"   {self._category_status}", style="dim")
-        return text
+    def _summary(self, shown: Sequence[ExplanationRecord]) -> str:
+        rows: Sequence[ExplanationRecord] = self.all_rows or ()
+        total = len({row.unit for row in rows}) if self._best_only else len(rows)
+        what = "units, the best range of each" if self._best_only else "ranges"
+        status = f"   {self._category_status}" if self._categories is None and rows else ""
+        return f"{len(shown):,} of {total:,} {what}{status}"
 
-    def show_details(self, row: RangeRow | None) -> None:
-        """Write out the range and its whole formula."""
-        self.update("#details", "" if row is None else record_line(row.record))
+    def _show_details(self, row: ExplanationRecord | None) -> None:
+        self.update("#details", "" if row is None else record_line(row))
 
     @on(Select.Changed)
-    def _choose(self, event: Select.Changed) -> None:
-        value = None if event.value is Select.NULL else event.value
-        if event.select.id == "category":
-            self._filter_by = replace(self._filter_by, category=str(value or ""))
-        else:
-            cluster = value if isinstance(value, int) else None
-            self._filter_by = replace(self._filter_by, cluster=cluster)
+    def _choose(self) -> None:
         self.show_rows()
 
     def action_toggle_best(self) -> None:
-        """Show the best range of every unit, or all ranges."""
-        self._filter_by = replace(self._filter_by, best_only=not self._filter_by.best_only)
+        self._best_only = not self._best_only
         self.show_rows()
 
     def action_clear(self) -> None:
-        """Show all rows again."""
         for select in self.query(Select):
             select.clear()
         super().action_clear()
 
-    def open_row(self, row: RangeRow) -> None:
-        """Open the unit."""
-        order = list(dict.fromkeys(each.record["unit"] for each in self.table.rows))
-        record = row.record
-        self.post_message(OpenUnit(self.run, record["unit"], order, record["cluster"]))
+    def _open(self, row: ExplanationRecord) -> None:
+        order = list(dict.fromkeys(each.unit for each in self.table.rows))
+        self.post_message(OpenUnit(self.run, row.unit, order, row.cluster))
 
     def action_concepts(self) -> None:
-        """Show the concepts of the run."""
         self.post_message(OpenConcepts(self.run))
 
     def action_compare(self) -> None:
-        """Compare with another run."""
-        self.post_message(CompareRun(self.run.view.directory, self.run))
+        self.post_message(CompareRun(self.run.run.directory, self.run))
 
-    def formula_to_copy(self) -> str | None:
-        """The formula under the cursor."""
-        row: RangeRow | None = self.table.row
-        return None if row is None else row.record["formula"]
+    def _formula_to_copy(self) -> str | None:
+        row: ExplanationRecord | None = self.table.row
+        return None if row is None else row.formula

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -19,10 +19,11 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ccx_cli.errors import CcxError
+from ccx_cli.tui.table import Table
 
 if TYPE_CHECKING:
     from ccx_cli.tui.concepts import ConceptRow
-    from ccx_cli.tui.reading import OpenRun
+    from ccx_cli.tui.open_run import OpenRun
 
 T = TypeVar("T")
 _PACKAGE = "ccx_cli."
@@ -70,18 +71,8 @@ def read_in_thread(
 ) -> None:
     """Do some reading in a thread; a later request of the same group cancels an earlier one.
 
-    Parameters
-    ----------
-    widget
-        Runs the callbacks in its own message loop.
-    work
-        Reads; is given a function that tells whether the result is still wanted.
-    show
-        Is called with the result.
-    show_error
-        Is called with a sentence if there is no result.
-    group
-        What is read.
+    ``work`` is given a function that tells whether the result is still wanted. ``show`` is called
+    with the result, ``show_error`` with a sentence if there is none, by the loop of ``widget``.
     """
 
     def run() -> None:
@@ -154,19 +145,17 @@ class View(Screen[None]):
         self.notify(text, severity="warning", markup=False)
 
     @property
-    def main_widget(self) -> Widget | None:
+    def table(self) -> Table:
         """What has the focus where nothing is typed."""
-        return None
+        return self.query_one(Table)
 
-    def formula_to_copy(self) -> str | None:
-        """The formula that the screen is about."""
+    def _formula_to_copy(self) -> str | None:
         return None
 
     def action_leave(self) -> None:
         """Leave the box that has the focus for the list, or the screen."""
-        main = self.main_widget
-        if main is not None and self.focused not in {None, main}:
-            self.set_focus(main)
+        if self.focused not in {None, self.table}:
+            self.table.focus()
         elif len(self.app.screen_stack) > 2:
             self.app.pop_screen()
 
@@ -174,8 +163,7 @@ class View(Screen[None]):
         """Read again what the screen shows."""
 
     def action_copy(self) -> None:
-        """Copy the formula."""
-        formula = self.formula_to_copy()
+        formula = self._formula_to_copy()
         if formula is None:
             self.warn("There is no formula here to copy.")
             return
@@ -196,7 +184,6 @@ class HelpView(ModalScreen[None]):
         self._keys = keys_of(screen)
 
     def compose(self) -> ComposeResult:
-        """Lay out the help."""
         text = Text(self._text + "\n\n")
         for key in self._keys:
             text.append(f"{key.display:>12}", "bold").append(f"  {key.description}\n")
@@ -208,19 +195,8 @@ class HelpView(ModalScreen[None]):
             yield Static(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that does something on a screen.
-
-    Attributes
-    ----------
-    display
-        The key as people write it.
-    description
-        What it does.
-    node, action
-        Whose action it is.
-    """
+class Key(NamedTuple):
+    """A key that does something on a screen: how it is written, and whose action it is."""
 
     display: str
     description: str

@@ -96,8 +96,8 @@ def test_leaving_waits_for_no_reading(tmp_path: Path) -> None:
     (tmp_path / "results" / "slow").mkdir(parents=True)
     (tmp_path / "results" / "slow" / "header.json").write_text("{}")
     code = (
-        "import threading, ccx_cli.tui.reading as reading\n"
-        "reading.OpenRun.read = classmethod(lambda *_: threading.Event().wait())\n"
+        "import threading, ccx_cli.tui.open_run as open_run\n"
+        "open_run.OpenRun.__init__ = lambda *_: threading.Event().wait()\n"
         "from ccx_cli.cli.entry import run; run()"
     )
     program = [sys.executable, "-c", code]

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.runs.run import Run
-from ccx_cli.runs.viewed import view_run
 from ccx_cli.store.paths import Roots, resolve_roots
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.open_run import OpenRun
 
 if TYPE_CHECKING:
     from tests.tui.stored_golden import OPTIMAL, store_golden
@@ -41,7 +39,7 @@ def own_roots(golden_store: Path, tmp_path: Path) -> Roots:
 @pytest.fixture
 def run(roots: Roots) -> OpenRun:
     """The optimal run, opened."""
-    return OpenRun(view_run(Run(roots.results / OPTIMAL, {}), roots))
+    return OpenRun(roots.results / OPTIMAL, roots)
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from ccx_cli.runs.run import RunState
 from ccx_cli.store.paths import Roots
-from ccx_cli.tui.reading import list_runs
+from ccx_cli.tui.open_run import list_runs
 from ccx_cli.tui.table import Table
 
 if TYPE_CHECKING:
@@ -45,20 +46,21 @@ def test_header_of_another_version_and_none_at_all(own_roots: Roots) -> None:
     shutil.copytree(run, own_roots.results / "headless")
     (own_roots.results / "headless" / "header.json").unlink()
     (own_roots.results / BEAM / "header.json").write_text("{")
-    states = {entry.name: entry.state for entry in list_runs(own_roots.results)}
-    assert states == {OPTIMAL: "other", "headless": "unreadable", BEAM: "unreadable"}
+    listed = {path.name: row.run for path, row in list_runs(own_roots.results, {}).items()}
+    assert {run.header_state for run in listed.values()} == {RunState.DAMAGED}
+    assert [name for name, run in listed.items() if run.is_of_other_version] == [OPTIMAL]
 
     async def scene() -> None:
         async with driven(own_roots, run) as seen:
             await seen.until("another version of ccx (ccx-results 7)", "7 of 7 units", "color")
             await seen.press("escape")
-            await seen.until("3 runs", "header unreadable", "of another version")
+            await seen.until("3 runs", "damaged", "of another version")
             table = seen.app.screen.query_one(Table)
-            names = [entry.name for entry in table.rows]
+            names = [row.run.name for row in table.rows]
             await seen.press("home", *["down"] * names.index("headless"), "enter")
             await seen.until("There is no", "7 of 7 units", "Without categories")
             await seen.press("enter")
-            await seen.until("does not have", "no activations to show")
+            await seen.until("does not have the activations", "no activations to show")
 
     drive(scene())
 
@@ -103,8 +105,9 @@ def test_run_that_is_written_is_listed_as_such(own_roots: Roots) -> None:
     del header["sessions"][-1]["finished"]
     path.write_text(json.dumps(header))
     with FileLock(path.with_name(".lock")):
-        assert {e.name: e.state for e in list_runs(own_roots.results)}[OPTIMAL] == "written"
-    assert {e.name: e.state for e in list_runs(own_roots.results)}[OPTIMAL] == "partly"
+        listed = list_runs(own_roots.results, {})
+        assert listed[path.parent].run.header_state is RunState.BEING_WRITTEN
+    assert list_runs(own_roots.results, listed)[path.parent].run.header_state is RunState.UNFINISHED
 
 
 def test_concepts_without_their_data_set_wait_for_nothing(own_roots: Roots) -> None:
@@ -117,7 +120,7 @@ def test_concepts_without_their_data_set_wait_for_nothing(own_roots: Roots) -> N
         async with driven(own_roots, run) as seen:
             await seen.until("Without categories")
             await seen.press("o")
-            await seen.until("There is no dataset", "best IoU", "red-c", gone="...")
+            await seen.until("There is no dataset in", "best IoU", "red-c", gone="...")
 
     drive(scene())
 
@@ -146,7 +149,7 @@ def test_missing_images_are_captions(own_roots: Roots, golden_store: Path) -> No
 
     async def scene() -> None:
         async with driven(own_roots, own_roots.results / OPTIMAL, 2, size=(160, 44)) as seen:
-            await seen.until("activation coverage")
+            await seen.until("Activation coverage")
             await seen.press("w")
             await seen.until("most active", "not read: IoU", "is missing: restore the dataset")
             await seen.press("enter")

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,40 +14,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.formulas.algebra import equivalent
-from ccx_cli.formulas.formula import And, Concept, Not, Or, from_json, to_json, to_text
-from ccx_cli.store.lines import Record
-from ccx_cli.tui.compare import CompareView
-from ccx_cli.tui.concepts import ConceptsView, ConceptView, concept_rows
-from ccx_cli.tui.drawing import highlighted
-from ccx_cli.tui.formula_box import completed
+from ccx_cli.formulas.formula import And, Concept, Not, Or, to_json, to_text
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.tui import compare, concepts, runs, unit, units
+from ccx_cli.tui.concepts import concept_rows
+from ccx_cli.tui.formula_box import completed, vocabulary
 from ccx_cli.tui.gallery import fit_grid
 from ccx_cli.tui.histogram import draw_histogram
 from ccx_cli.tui.lists import ListView, sort_rows
-from ccx_cli.tui.pictures import fitted, half_block_strips
-from ccx_cli.tui.reading import OpenRun
-from ccx_cli.tui.record_text import MEANINGS, WIDTH_WITH_MEANINGS, range_text
-from ccx_cli.tui.runs import RunsView
+from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.pictures import fitted, half_block_strips, highlighted
+from ccx_cli.tui.record_text import range_text
 from ccx_cli.tui.table import Column
-from ccx_cli.tui.unit import columns
-from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula, stored_metrics
-from ccx_cli.tui.units import Filter, UnitsView, filter_rows, range_rows
+from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula, stored_masking
+from ccx_cli.tui.units import best_of_units, filter_records
 
 NAMES = ["sky", "street-s", "ceiling fan", "door, glass", "skyscraper"]
 
 
-def _record(unit: int, cluster: int, iou: float = 0.5, **other: object) -> Record:
-    return {
-        "unit": unit,
-        "cluster": cluster,
-        "num_ranges": 5,
-        "range": [float(cluster), float(cluster + 1)],
-        "hits": 9,
+def _record(unit: int, cluster: int, iou: float = 0.5, **other: Any) -> ExplanationRecord:
+    fields = {
         "formula": "sky AND NOT sea",
         "labels": ["AND", 1, ["NOT", 2]],
-        "iou": iou,
-        "length": 2,
         **other,
     }
+    return ExplanationRecord(
+        unit=unit,
+        layer="last",
+        cluster=cluster,
+        num_clusters=5,
+        num_ranges=5,
+        range=[float(cluster), float(cluster + 1)],
+        hits=9,
+        iou=iou,
+        length=2,
+        search="optimal",
+        visited=1,
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,13 +75,14 @@ def test_last_name_is_completed(text: str, whole: str | None) -> None:
 
 
 def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
-    unit = run.read_unit(2)
-    assert unit is not None
-    for record in run.view.units[2]:
-        trial = unit.try_formula(record["formula"], run.vocabulary())
-        assert trial.ious[record["cluster"]] == pytest.approx(record["iou"])
-        assert record["cluster"] in trial.same_as
-        assert trial.text == record["formula"]
+    data = run.read_unit(2)
+    assert data is not None
+    for record in run.run.units[2]:
+        assert record.formula is not None
+        trial = data.try_formula(record.formula, run.with_inputs(vocabulary))
+        assert trial.ious[record.cluster] == pytest.approx(record.iou)
+        assert record.cluster in trial.same_as
+        assert trial.text == record.formula
 
 
 def test_unit_is_kept_and_not_read_if_it_is_not_wanted(run: OpenRun) -> None:
@@ -95,10 +101,10 @@ def test_shorter_formula_is_equivalent_and_none_if_there_is_none() -> None:
 
 
 def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
-    lines = ['{"unit": 3, "cluster": 1, "label_masking": 0.5}', '{"unit": 3, "clu', '{"unit": 3, }']
-    lines += ['{"unit": 33, "cluster": 0, "label_masking": 0.1}']
-    (tmp_path / "masking-0.jsonl").write_text("\n".join(lines))
-    assert stored_metrics(tmp_path, 3) == {1: {"label_masking": 0.5}}
+    line = '{{"unit": {}, "cluster": {}, "num_ranges": 2, "label_masking": {}}}'
+    lines = [line.format(3, 1, 0.5), '{"unit": 3, "clu', '{"unit": 3, }', line.format(33, 0, 0.1)]
+    (tmp_path / "masking-0.jsonl").write_text("\n".join([*lines, ""]))
+    assert stored_masking(tmp_path, 3) == {1: 0.5}
 
 
 @given(
@@ -171,18 +177,18 @@ def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:
     sky, sea = rows
     assert (sky.name, sky.units, sky.ranges, sky.negated, sky.iou) == ("sky", 2, 3, 0, 0.4)
     assert (sea.name, sea.units, sea.ranges, sea.negated, sea.iou) == ("sea", 0, 0, 3, None)
-    assert [record["iou"] for record in sky.records] == [0.4, 0.3, 0.2]
+    assert [record.iou for record in sky.records] == [0.4, 0.3, 0.2]
 
 
 @pytest.mark.parametrize(
     ("shown", "narrowest"),
     [
-        (ConceptView.COLUMNS, 39),
-        (ConceptsView.COLUMNS, 80),
-        (CompareView.COLUMNS, 80),
-        (RunsView.COLUMNS, 80),
-        (UnitsView.COLUMNS, 80),
-        (columns(Trial("", {}, (), ())), 80),
+        (concepts.CONCEPT_COLUMNS, 39),
+        (concepts.columns(), 80),
+        (compare.COLUMNS[:-1], 80),
+        (runs.COLUMNS, 80),
+        (units.columns(lambda _: ""), 80),
+        (unit.columns(Trial("", {}, (), ())), 80),
     ],
 )
 def test_columns_fit_the_width_from_which_they_are_shown(
@@ -193,15 +199,21 @@ def test_columns_fit_the_width_from_which_they_are_shown(
         assert 1 + sum(column.width + 2 for column in fitting) - 2 <= width
 
 
-@pytest.mark.parametrize("view", [RunsView, UnitsView, ConceptsView, CompareView])
-def test_lists_sort_by_columns_that_have_a_value(view: type[ListView]) -> None:
-    values = {column.key: column.value for column in (*view.COLUMNS, *view.SORT_ONLY)}
+@pytest.mark.parametrize(
+    ("view", "columns"),
+    [
+        (runs.RunsView, runs.COLUMNS),
+        (units.UnitsView, units.columns(lambda _: "")),
+        (concepts.ConceptsView, concepts.columns()),
+        (compare.CompareView, compare.COLUMNS),
+    ],
+)
+def test_lists_sort_by_columns_that_have_a_value(
+    view: type[ListView], columns: Sequence[Column]
+) -> None:
+    values = {column.key: column.value for column in columns}
+    assert view.SORT_KEYS
     assert all(values[key] is not None for key in view.SORT_KEYS)
-
-
-def test_metrics_and_their_meanings_fit_a_line() -> None:
-    longest = max(len(f"{name}  {meaning}") for name, meaning in MEANINGS)
-    assert longest <= WIDTH_WITH_MEANINGS - 13 - 2
 
 
 @pytest.mark.parametrize(
@@ -228,15 +240,13 @@ def test_rows_without_a_value_come_last_whichever_is_first() -> None:
 def test_thousands_of_rows_are_filtered_and_sorted_at_once() -> None:
     draw = random.Random(0)
     records = [_record(unit, cluster, draw.random()) for unit in range(512) for cluster in range(5)]
-    rows = range_rows(records, {1: "object"})
-    wanted = Filter(text="SKY", category="object", best_only=True)
     began = time.thread_time()
-    found = sort_rows(filter_rows(rows, wanted), lambda row: row.record["iou"], largest_first=True)
+    passing = filter_records(records, lambda _: "object", text="SKY", category="object")
+    found = sort_rows(best_of_units(passing), lambda record: record.iou, largest_first=True)
     assert time.thread_time() - began < 0.5
     assert len(found) == 512
-    ious = [row.record["iou"] for row in found]
+    ious = [record.iou for record in found]
     assert ious == sorted(ious, reverse=True)
-    for row in found[:20]:
-        unit = row.record["unit"]
-        assert row.record["iou"] == max(r["iou"] for r in records if r["unit"] == unit)
-    assert from_json(found[0].record["labels"]) == And(Concept(1), Not(Concept(2)))
+    for best in found[:20]:
+        assert best.iou == max(record.iou for record in records if record.unit == best.unit)
+    assert found[0].tree == And(Concept(1), Not(Concept(2)))

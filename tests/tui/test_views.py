@@ -14,10 +14,11 @@ from textual.widgets import Input, Static
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui import pictures
 from ccx_cli.tui.gallery import Gallery, PictureView
-from ccx_cli.tui.pictures import HalfBlocks
-from ccx_cli.tui.reading import OpenRun
+from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.pictures import Picture
 from ccx_cli.tui.table import Table
 from ccx_cli.tui.unit_data import UnitData
+from ccx_cli.tui.units import UnitsView
 
 if TYPE_CHECKING:
     from tests.tui.piloted import Driven, drive, driven
@@ -30,11 +31,17 @@ pytestmark = pytest.mark.slow
 
 
 def _units(seen: Driven) -> list[int]:
-    return [row.record["unit"] for row in seen.app.screen.query_one(Table).rows]
+    return [row.unit for row in seen.app.screen.query_one(Table).rows]
+
+
+def _units_view(seen: Driven) -> UnitsView:
+    screen = seen.app.screen
+    assert isinstance(screen, UnitsView)
+    return screen
 
 
 def _has_picture(seen: Driven) -> bool:
-    return any(len(blocks.strips) > 2 for blocks in seen.app.screen.query(HalfBlocks))
+    return any(len(blocks.strips) > 2 for blocks in seen.app.screen.query(Picture))
 
 
 def test_runs_are_listed_and_opened(roots: Roots) -> None:
@@ -65,8 +72,8 @@ def test_no_run_is_said_with_what_makes_one(tmp_path: Path) -> None:
 
 
 def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
-    records = list(run.view.records)
-    best = {u: max(r["iou"] for r in records if r["unit"] == u) for u in run.view.units}
+    records = list(run.run.records)
+    best = {u: max(r.iou for r in records if r.unit == u) for u in run.run.units}
     name = "red-c"
 
     async def scene() -> None:
@@ -76,13 +83,13 @@ def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
             await seen.press("b")
             await seen.until("15 of 15 ranges")
             await seen.press("s")
-            assert _units(seen) == sorted(r["unit"] for r in records)
+            assert _units(seen) == sorted(r.unit for r in records)
             await seen.press("S")
-            assert _units(seen) == sorted((r["unit"] for r in records), reverse=True)
+            assert _units(seen) == sorted((r.unit for r in records), reverse=True)
             await seen.press("slash")
             await seen.type(name)
             shown = seen.app.screen.query_one(Table).rows
-            fitting = [r for r in records if r["formula"] and name in r["formula"]]
+            fitting = [r for r in records if r.formula and name in r.formula]
             assert len(shown) == len(fitting) > 0
             await seen.press("escape", "x")
             await seen.until("15 of 15 ranges")
@@ -102,8 +109,8 @@ def test_filters_are_chosen_by_keys_and_escape_goes_back_to_the_list(roots: Root
             await seen.press("slash", "tab", "tab", "enter")
             await seen.until("texture")
             await seen.press("down", "down", "enter")
-            table = seen.app.screen.query_one(Table)
-            await seen.until_so(lambda: len({row.category for row in table.rows}) == 1)
+            screen, table = _units_view(seen), seen.app.screen.query_one(Table)
+            await seen.until_so(lambda: len({screen._category(row) for row in table.rows}) == 1)
             await seen.press("escape")
             assert seen.app.focused is table
             await seen.press("x")
@@ -118,21 +125,21 @@ def test_units_are_filtered_by_concept_category_and_range(roots: Roots) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL) as seen:
             await seen.until("7 of 7 units", "object")
-            screen = seen.app.screen
+            screen = _units_view(seen)
             table = screen.query_one(Table)
             screen.query_one("#cluster").value = 1  # type: ignore[attr-defined]
-            await seen.until_so(lambda: {row.record["cluster"] for row in table.rows} == {1})
+            await seen.until_so(lambda: {row.cluster for row in table.rows} == {1})
             screen.query_one("#cluster").clear()  # type: ignore[attr-defined]
-            category = table.rows[0].category
+            category = screen._category(table.rows[0])
             assert category
             screen.query_one("#category").value = category  # type: ignore[attr-defined]
-            await seen.until_so(lambda: {row.category for row in table.rows} == {category})
+            await seen.until_so(lambda: {screen._category(row) for row in table.rows} == {category})
             screen.query_one("#category").clear()  # type: ignore[attr-defined]
-            concept = table.rows[0].names[-1]
+            concept = list(table.rows[0].names.values())[-1]
             screen.query_one("#concept", Input).value = concept
             await seen.pilot.pause()
             assert table.rows
-            assert all(any(concept in name for name in row.names) for row in table.rows)
+            assert all(any(concept in name for name in row.names.values()) for row in table.rows)
 
     drive(scene())
 
@@ -146,7 +153,7 @@ def test_mouse_moves_sorts_and_opens(roots: Roots) -> None:
             assert _units(seen) == list(range(7))
             await seen.pilot.click(Table, offset=(30, 4))
             await seen.pilot.pause()
-            assert seen.app.screen.query_one(Table).row.record["unit"] == 3
+            assert seen.app.screen.query_one(Table).row.unit == 3
             await seen.pilot.click(Table, offset=(30, 4))
             await seen.until("unit 3  layer4")
 
@@ -156,10 +163,10 @@ def test_mouse_moves_sorts_and_opens(roots: Roots) -> None:
 def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: OpenRun) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
-            await seen.until("unit 2  layer4", "activation coverage", "as found", "█")
+            await seen.until("unit 2  layer4", "Activation coverage", "as found", "█")
             await seen.until_so(lambda: _has_picture(seen), "a picture")
-            best = max(run.view.units[2], key=lambda record: record["iou"])
-            assert seen.app.screen.query_one(Table).row["cluster"] == best["cluster"]
+            best = max(run.run.units[2], key=lambda record: record.iou)
+            assert seen.app.screen.query_one(Table).row.cluster == best.cluster
             assert f"{best['iou']:.4f}" in seen.text
             assert "proven" in seen.text
             await seen.press("home")
@@ -213,16 +220,17 @@ def test_dead_unit_is_shown(roots: Roots) -> None:
 
 
 def test_typed_formula_is_scored_on_every_range(roots: Roots, run: OpenRun) -> None:
-    record = run.view.units[2][2]
+    record = run.run.units[2][2]
+    formula = record.formula or ""
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2) as seen:
-            await seen.until("activation coverage")
+            await seen.until("Activation coverage")
             await seen.press("f")
-            await seen.type(record["formula"])
+            await seen.type(formula)
             await seen.until("The same pixels as the formula found for range 2", "+0.0000")
             await seen.press("escape", "y")
-            assert seen.app.clipboard == record["formula"]
+            assert seen.app.clipboard == formula
             await seen.press("f")
             seen.app.screen.query_one("#formula", Input).value = "red-d"
             await seen.until("No concept is called 'red-d'", "did you mean red-c")
@@ -237,7 +245,7 @@ def test_typed_formula_is_scored_on_every_range(roots: Roots, run: OpenRun) -> N
 def test_names_are_completed(roots: Roots) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2) as seen:
-            await seen.until("activation coverage")
+            await seen.until("Activation coverage")
             box = seen.app.screen.query_one("#formula", Input)
             await seen.until_so(lambda: box.suggester is not None)
             await seen.press("f", "left_parenthesis", *"red", "space", *"or", "space", *"scene1")
@@ -280,7 +288,7 @@ def test_two_runs_side_by_side(roots: Roots) -> None:
             assert OPTIMAL not in "\n".join(seen.lines[1:-3])
             await seen.press("enter")
             await seen.until("A golden-optimal", "B golden-beam", "explained in both")
-            assert "search: optimal and beam" in seen.text
+            assert "The runs differ in search, optimal length=3" in seen.text
             table = seen.app.screen.query_one(Table)
             sizes = [abs(pair.difference) for pair in table.rows if pair.difference is not None]
             assert sizes == sorted(sizes, reverse=True)
@@ -301,7 +309,7 @@ def test_formula_is_copied_and_the_screen_saved(roots: Roots) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL) as seen:
             await seen.until("7 of 7 units", "object")
-            formula = seen.app.screen.query_one(Table).row.record["formula"]
+            formula = seen.app.screen.query_one(Table).row.formula
             await seen.press("y")
             assert seen.app.clipboard == formula
             await seen.press("ctrl+s")
@@ -320,7 +328,7 @@ def test_runs_are_filtered_and_sorted(roots: Roots) -> None:
             await seen.press("slash")
             await seen.type("beam")
             await seen.until("1 run.")
-            assert [row.name for row in table.rows] == [BEAM]
+            assert [row.run.name for row in table.rows] == [BEAM]
             await seen.press("escape", "x", "s", "s")
             await seen.until("2 runs", "layer▴")
 
@@ -360,7 +368,7 @@ def test_views_hold_at_any_size(roots: Roots, size: tuple[int, int]) -> None:
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(120, 40)) as seen:
-            await seen.until("activation coverage")
+            await seen.until("Activation coverage")
             await seen.pilot.resize_terminal(width, height)
             await seen.until("f: try a formula", "esc Back", "formula")
             await seen.until_so(lambda: "q Quit" in seen.lines[-1], "a whole line of keys")
@@ -402,8 +410,8 @@ def test_reading_never_holds_up_the_keys(roots: Roots, monkeypatch: pytest.Monke
             await seen.press("enter")
             await seen.until("unit 0  layer4", "reading the activations")
             over.set()
-            await seen.until("activation coverage", gone="reading")
-            unit = seen.app.screen.query_one(Table).row["unit"]
+            await seen.until("Activation coverage", gone="reading")
+            unit = seen.app.screen.query_one(Table).row.unit
             assert unit == 0
 
     drive(scene())
@@ -422,13 +430,13 @@ def test_pictures_are_handed_to_a_terminal_that_draws_them(
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
-            await seen.until("activation coverage", "▢ in range")
+            await seen.until("Activation coverage", "▢ in range")
             await seen.until_so(
                 lambda: any(each.image is not None for each in seen.app.screen.query(_Graphics))
             )
             shown = [each for each in seen.app.screen.query(_Graphics) if each.image is not None]
             assert {each.image.size for each in shown if each.image} == {(224, 224)}
-            assert not seen.app.screen.query(HalfBlocks)
+            assert not _has_picture(seen)
             await seen.press("enter")
             await seen.until("1 of ", "▢ in range")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import groupby
 
@@ -11,9 +11,9 @@ from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
-from ccx_cli.records.fields import to_json
 from ccx_cli.runs.run import Run, find_run
-from ccx_cli.study.run_comparison import RangePair, compare_runs, tally
+from ccx_cli.runs.unit_spans import write_spans
+from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally
 
 MOST_SPANS = 5
 
@@ -110,39 +110,14 @@ def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
 
 def _tell_differences(a: Run, b: Run, progress: Progress) -> None:
     """Say what the runs do not share, and which units are in one only."""
-    for what in ("subset", "model", "pretrained", "layer"):
-        here, there = getattr(a.about, what), getattr(b.about, what)
-        if here != there:
-            consequence = ": units are matched by number only" if what in ("model", "layer") else ""
-            progress.note(f"A and B differ in {what}, {here} and {there}{consequence}.")
-    for what in ("ranges", "search"):
-        settings = [to_json(getattr(each.identity, what)) for each in (a, b)]
-        if settings[0] != settings[1]:
-            both = " and ".join(map(_told, settings))
-            progress.note(f"A and B differ in {what}, {both}.")
+    for difference in differences(a, b):
+        progress.note(f"A and B differ in {difference}.")
     for name, only in (
         ("A", a.units.keys() - b.units.keys()),
         ("B", b.units.keys() - a.units.keys()),
     ):
         if only:
-            progress.note(f"Units in {name} only, {len(only):,}: {_spans(only)}.")
-
-
-def _told(identity: dict[str, object]) -> str:
-    return " ".join(
-        str(value) if key in ("name", "kmeans") else f"{key}={value}"
-        for key, value in identity.items()
-        if key != "space"
-    )
-
-
-def _spans(numbers: Iterable[int]) -> str:
-    """Write the first unit numbers as ``--units`` takes them."""
-    spans: list[list[int]] = []
-    for number in sorted(numbers):
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    words = [f"{first}-{last}" if first < last else str(first) for first, last in spans]
-    return ",".join(words[:MOST_SPANS]) + (" and others" if len(words) > MOST_SPANS else "")
+            spans = write_spans(only).split(",")
+            more = " and others" if len(spans) > MOST_SPANS else ""
+            units = ",".join(spans[:MOST_SPANS]) + more
+            progress.note(f"Units in {name} only, {len(only):,}: {units}.")
