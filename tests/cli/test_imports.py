@@ -79,7 +79,7 @@ MAY_IMPORT = (
     ),
     (CACHES, ("cache list",)),
 )
-DRAWN = ARRAYS | {"matplotlib", "PIL"}
+DRAWN = COUNTED | {"matplotlib"}
 RESULT_COMMANDS = {
     "summary": COUNTED,
     "compare runs RUN RUN": ARRAYS,
@@ -91,7 +91,7 @@ SLOW_RESULT_COMMANDS = {
     "info RUN --methods": ARRAYS,
     "metrics --no-label-masking": COUNTED,
     "render --kind iou --dir-images HERE": DRAWN,
-    "render --format latex": ARRAYS | {"PIL"},
+    "render --format latex": COUNTED,
     "render --units 0 --html HERE/report.html": COUNTED,
     "cluster --model demo --pretrained none --subset tiny --units 0": COUNTED,
     "score ball --model demo --pretrained none --subset tiny --unit 0": COUNTED,
