@@ -29,8 +29,6 @@ from ccx_cli.records.fields import (
     share,
 )
 
-_SEARCHES = {"enum": ["optimal", "beam"]}
-
 
 class BestOfLength(Record):
     """The best formula of at most a number of concepts."""
@@ -63,7 +61,7 @@ class ExplanationRecord(Record):
     formula: FormulaOrNone
     iou: Annotated[float, share("IoU of the formula's pixels and the hits; 0 without a formula.")]
     length: Annotated[int, count("Number of concepts in the formula.")]
-    search: Annotated[str, doc("The search that found it.", extra_json_schema=_SEARCHES)]
+    search: Annotated[str, doc("The search that found it, by its name in --search.")]
     visited: Annotated[int, count("Formulas that the search scored one by one.")]
     labels: TreeOrNone
     by_length: Annotated[

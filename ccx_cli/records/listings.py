@@ -250,7 +250,7 @@ class InfoRanges(Record):
 class InfoSearch(Record):
     """How formulas were searched."""
 
-    name: Annotated[str | None, doc("optimal or beam.")]
+    name: Annotated[str | None, doc("Name of the search.")]
     length: Annotated[NonNegative | None, doc("Maximum number of concepts in a formula.")]
     beam_limit: Annotated[NonNegative | None, doc("Beam limit.")]
     node_limit: Annotated[
