@@ -1,4 +1,4 @@
-"""``ccx importance``: what the network's answers owe to the activations in a range."""
+"""``ccx importance``: how predictions change when the activations in a range are ablated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PER_CLUSTER = (
     Column("share", "share", right=True),
     Column("changed at random", "changed_at_random", right=True),
     Column("share", "share_at_random", right=True),
-    Column("zeroed", "zeroed", right=True),
+    Column("ablated", "zeroed", right=True),
 )
 PER_UNIT = (
     Column("unit", "unit", right=True),
@@ -37,12 +37,12 @@ PER_UNIT = (
     Column("images", "images", right=True),
     Column("changed", "changed", right=True),
     Column("drop", "drop", right=True),
-    Column("classes hurt most", "classes", show=_classes),
+    Column("largest drops", "classes", show=_classes),
 )
 
 
 def importance(options: ImportanceOptions) -> None:
-    """Set activations in a range to zero and see what the network answers."""
+    """Ablate the activations in a range and measure how predictions change."""
     columns: Sequence[Column] = PER_CLUSTER if options.per is Per.CLUSTER else PER_UNIT
     if options.dry.dry_run:
         columns = PLAN_COLUMNS
@@ -77,7 +77,7 @@ def importance(options: ImportanceOptions) -> None:
             writer.line(record)
         writer.rest(records)
         last = run_as_typed(opened.run.directory)
-        progress.note(f"Next: ccx roles {last} says which classes the units speak for.")
+        progress.note(f"Next: ccx roles {last} lists the classes that the units contribute to.")
 
 
 def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:

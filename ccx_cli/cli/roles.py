@@ -1,4 +1,4 @@
-"""``ccx roles``: what units do in the network."""
+"""``ccx roles``: the classes that units contribute to."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ COLUMNS = (
     Column("IoU", "iou", right=True),
     Column("images", "images", right=True),
     Column("accuracy", "accuracy", right=True),
-    Column("speaks for", "classes", show=_classes),
+    Column("contributes to", "classes", show=_classes),
 )
 
 
 def roles(options: RolesOptions) -> None:
-    """Say what units do in the network."""
+    """List the classes that each unit contributes to, and accuracy against IoU."""
     if options.plot is not None:
         if options.plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
             raise UsageError(f"--plot {options.plot} must end in .png, .svg or .pdf.")
@@ -52,8 +52,8 @@ def roles(options: RolesOptions) -> None:
         weights = head_weights(network)
         if names is not None and len(names) != len(weights):
             raise UsageError(
-                f"There are {len(names)} class names for {len(weights)} classes: give the names "
-                "of this network's with --class-names."
+                f"There are {len(names)} class names for {len(weights)} classes: name all classes "
+                "of this network with --class-names."
             )
         n_images = len(opened.dataset.rows)
         with threads(workers) as pool:
@@ -97,8 +97,8 @@ def roles(options: RolesOptions) -> None:
         there = [record for record in records if record["accuracy"] is not None]
         if not there:
             progress.note(
-                "No image's true class is known: give the names of the classes, as the dataset's "
-                "scenes have them, with --class-names."
+                "The true class of no image is known: name the classes with --class-names as the "
+                "dataset names its scenes."
             )
         ious = [float(record["iou"]) for record in there]
         accuracies = [float(record["accuracy"]) for record in there]

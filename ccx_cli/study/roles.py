@@ -1,4 +1,4 @@
-"""What a unit does in the network: which classes it speaks for, and how right the network is.
+"""The classes that a unit contributes to, and the accuracy of the network where it is active.
 
 For a layer that only pooling parts from a linear head, a unit's contribution to a class is its
 weight there times its mean activation. Compositional Explanations (Mu and Andreas, NeurIPS 2020,

@@ -176,7 +176,7 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
             "Measure stored explanations.", "study:MetricsOptions", "metrics:metrics"
         ),
         "importance": Command(
-            "Set activations in a range to zero and see what the network answers.",
+            "Ablate the activations in a range and measure how predictions change.",
             "study:ImportanceOptions",
             "importance:importance",
         ),
@@ -190,7 +190,11 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
             "study:SummaryOptions",
             "summary:summary",
         ),
-        "roles": Command("Say what units do in the network.", "study:RolesOptions", "roles:roles"),
+        "roles": Command(
+            "List the classes that each unit contributes to, and accuracy against IoU.",
+            "study:RolesOptions",
+            "roles:roles",
+        ),
         "compare": Group(
             {
                 "heuristics": Command(

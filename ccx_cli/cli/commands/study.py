@@ -91,12 +91,12 @@ class MetricsOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportanceOptions:
-    """Set activations in a range to zero and see what the network answers.
+    """Ablate the activations in a range and measure how predictions change.
 
-    Per cluster: the ranges of that number, 0 the lowest, of all selected units
-    at once, and beside it as many activations drawn at random. Per unit: one
-    range at a time, over the images in which the unit fires in it; the classes
-    are those whose probability drops most.
+    To ablate is to set to zero. Per cluster: the ranges of that number, 0 the
+    lowest, of all selected units at once, and for comparison a random sample of
+    as many activations. Per unit: one range at a time, over the images in which
+    it has hits; the classes are those whose probability drops most.
 
     [bold]Examples[/bold]
 
@@ -106,7 +106,7 @@ class ImportanceOptions:
 
     stored: StoredOptions
     per: Annotated[
-        Per, typer.Option(help="Zero all units' ranges of one number, or one unit's range.")
+        Per, typer.Option(help="Ablate all units' ranges of one number, or one unit's range.")
     ] = Per.CLUSTER
     classes: ClassOptions
     units: UnitOptions
@@ -188,13 +188,13 @@ class SummaryOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolesOptions:
-    """Say what units do in the network.
+    """List the classes that each unit contributes to, and accuracy against IoU.
 
-    For a layer right before a linear head: the classes that each unit speaks
-    for (its weight there times its mean activation), and the accuracy of the
-    network on the images where the unit is in its top range, beside how well
-    that range is explained. An image's true class is that of the whole-image
-    label, such as its scene, whose name is a class's.
+    For a layer right before a linear head: the classes that each unit
+    contributes to most (its weight times its mean activation), and the accuracy
+    of the network on the images with hits of its top range, next to the IoU of
+    that range. The true class of an image is its whole-image label, such as its
+    scene, that has the name of a class.
 
     [bold]Examples[/bold]
 
