@@ -232,8 +232,8 @@ def open_inputs(run: Run, roots: Roots) -> RunInputs:
 def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> BrodenDataset:
     """Read the dataset of a run: under the root of datasets, or where its header says it was.
 
-    Where there are different ones in both places, which happens as soon as two were imported, it
-    is the one with the run's images; if neither has them, or one is a copy of the other, the one
+    Where there are different ones in both directories, as soon as two were imported, it is the one
+    with the run's images; if neither has them, or one is a copy of the other, the one
     under the root.
     """
     root = roots.datasets / "demo" if subset == "demo" else roots.datasets

@@ -57,7 +57,7 @@ def methods_text(run: Run) -> str:
     def cite(reference: Reference) -> str:
         return f"[{used.index(reference) + 1}]"
 
-    listed = "\n".join(f"[{place}] {each.text}" for place, each in enumerate(used, start=1))
+    listed = "\n".join(f"[{position}] {each.text}" for position, each in enumerate(used, start=1))
     return f"{_paragraph(run, cite, str)}\n\n{listed}"
 
 

@@ -286,7 +286,7 @@ class Run:
     # Demanding more.
 
     def require_header(self) -> Header:
-        """Read the header anew.
+        """Read the header again, strictly.
 
         Raises
         ------
@@ -309,7 +309,7 @@ class Run:
         return read_header(raw)
 
     def raw_header(self) -> Json:
-        """Read the header anew as it is written, ``{}`` if there is none yet.
+        """Read the header again as it is written, ``{}`` if there is none yet.
 
         Raises
         ------
@@ -327,7 +327,7 @@ class Run:
         except _FAULTS as error:
             raise DamagedHeaderError(
                 f"{path} is damaged: run the `ccx explain` that made it again, which writes it "
-                "anew and keeps the lines."
+                "again and keeps the lines."
             ) from error
         if written != (FORMAT, VERSION):
             raise DamagedDataError(
@@ -350,7 +350,7 @@ class Run:
             return False
 
     def finished(self) -> dict[int, list[ExplanationRecord]]:
-        """Read the lines anew: those of the units that are finished, by unit, in cluster order.
+        """Read the lines of the finished units again, by unit, each in cluster order.
 
         Raises
         ------

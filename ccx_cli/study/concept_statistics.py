@@ -1,4 +1,4 @@
-"""What a data set knows of its concepts: how common they are, and which go together.
+"""Statistics of the concepts of a dataset: how common they are, and which go together.
 
 All of it follows from the label sets: pixels that carry both of two concepts are the pair totals
 of the search.
@@ -25,13 +25,13 @@ class ConceptFrequency:
     Attributes
     ----------
     concept
-        Its place in the index.
+        Its position in the index.
     images
         Images with at least a pixel of it.
     pixels
         Its pixels in all images.
     coverage
-        Share of all pixels of the data set.
+        Share of all pixels of the dataset.
     coverage_where_present
         Share of the pixels of the images that have it.
     """
@@ -50,7 +50,7 @@ class Cooccurrence:
     Attributes
     ----------
     concept
-        The other one's place in the index.
+        The other one's position in the index.
     both
         Pixels that carry both.
     jaccard
@@ -105,7 +105,7 @@ class Implication:
 
 @dataclass(frozen=True, slots=True)
 class ImageShare:
-    """An image with a concept: its place in the data set, and the concept's part of it."""
+    """An image with a concept: its index in the dataset, and the concept's part of it."""
 
     image: int
     pixels: int
@@ -135,9 +135,9 @@ def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> tuple[
     Parameters
     ----------
     index, data
-        The data set.
+        The dataset.
     concept
-        Its place in the index.
+        Its position in the index.
     """
     together = _images_together(index, data, concept)
     totals = np.diagonal(data.totals)
@@ -168,12 +168,12 @@ def implications(
 ) -> tuple[Implication, ...]:
     """Find concepts whose pixels are another's.
 
-    Conclusions that hold on every pixel of the data set are left out: everything implies them.
+    Conclusions that hold on every pixel of the dataset are left out: everything implies them.
 
     Parameters
     ----------
     index, data
-        The data set.
+        The dataset.
     least_share
         Share of the premise's pixels that must carry the conclusion, above 0 and up to 1.
     least_images

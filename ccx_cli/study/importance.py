@@ -21,20 +21,20 @@ MOST_CLASSES = 3
 
 @dataclass(frozen=True, slots=True)
 class ClusterImportance:
-    """What zeroing one cluster's activations of all selected units does.
+    """What ablating the activations of all selected units in their range of one number does.
 
     Attributes
     ----------
     cluster
         The ranges' number, from the lowest up.
     images
-        Images looked at.
+        Number of images.
     changed
         Images whose predicted class changes.
     changed_at_random
-        The same when as many activations, drawn at random, are set to zero.
+        The same when as many randomly sampled activations are ablated.
     zeroed
-        Share of the selected units' activations that are set to zero.
+        Share of the selected units' activations that are ablated.
     """
 
     cluster: int
@@ -46,7 +46,7 @@ class ClusterImportance:
 
 @dataclass(frozen=True, slots=True)
 class UnitImportance:
-    """What zeroing one unit's activations in one range does.
+    """What ablating one unit's activations in one range does.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ def cluster_importance(
     progress: Progress | None = None,
     n_images: int = 0,
 ) -> tuple[ClusterImportance, ...]:
-    """Set the selected units' activations in their range of each number to zero, and compare.
+    """Ablate the selected units in their range of each number, and compare predictions.
 
     The published definition (La Rosa et al., NeurIPS 2023), with ranges numbered from the lowest.
 
@@ -93,9 +93,9 @@ def cluster_importance(
     ranges
         By selected unit, from the lowest up.
     seed
-        Of the random activations that are zeroed for comparison.
+        Of the randomly sampled activations that are ablated for comparison.
     progress, n_images
-        Told about every batch, of so many images.
+        Progress by batch, and the total number of images.
     """
     intervention = Intervention(network)
     units = torch.tensor(sorted(ranges))
@@ -149,7 +149,7 @@ def unit_importance(
     progress: Progress | None = None,
     n_images: int = 0,
 ) -> tuple[UnitImportance, ...]:
-    """Set one unit's activations in one range to zero at a time.
+    """Ablate one unit in one range at a time.
 
     Parameters are those of ``cluster_importance``; ``versions`` ranges go through the rest of the
     network at once.
@@ -177,9 +177,9 @@ def unit_importance(
 def _zeroing(jobs: Sequence[tuple[int, int, Range]], fires: list[torch.Tensor]) -> Change:
     def change(output: torch.Tensor) -> torch.Tensor:
         changed = output.repeat(len(jobs) + 1, 1, 1, 1, 1)
-        for place, (unit, _, found) in enumerate(jobs, start=1):
+        for position, (unit, _, found) in enumerate(jobs, start=1):
             inside = (output[:, unit] > found.lower) & (output[:, unit] < found.upper)
-            changed[place, :, unit].masked_fill_(inside, 0)
+            changed[position, :, unit].masked_fill_(inside, 0)
             fires.append(inside.flatten(1).any(1).cpu())
         return changed
 
@@ -223,14 +223,14 @@ def _ends(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ends of each cluster's range, ``(n_clusters, n_units, 1, 1)``; nothing is in range of NaN."""
     ends = np.full((2, n_clusters, len(ranges), 1, 1), np.nan)
-    for place, unit in enumerate(sorted(ranges)):
+    for position, unit in enumerate(sorted(ranges)):
         for cluster, found in enumerate(ranges[unit]):
-            ends[:, cluster, place, 0, 0] = found.lower, found.upper
+            ends[:, cluster, position, 0, 0] = found.lower, found.upper
     return torch.from_numpy(ends[0]), torch.from_numpy(ends[1])
 
 
 def _shuffled(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Move each image's marks to random places among the selected units' activations."""
+    """Move each image's marks to random positions among the selected units' activations."""
     flat = mask.flatten(1)
     order = torch.rand(flat.shape, generator=generator).argsort(1).to(mask.device)
     return flat.gather(1, order).reshape(mask.shape)

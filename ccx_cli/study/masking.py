@@ -1,4 +1,4 @@
-"""Label masking: how alike a unit answers when only a formula's pixels are left to see.
+"""Label masking: how similarly a unit responds when only a formula's pixels are visible.
 
 The input outside the formula is multiplied by noise and the unit's activations before and after
 are compared (La Rosa et al., NeurIPS 2023, section 4).
@@ -28,7 +28,7 @@ class MaskedFormula:
     holds
         ``(n_sets,)`` bool, the label sets on which it holds.
     images
-        Places of the images it is in, those to look at.
+        Indices of the images that contain it, those to look at.
     ranges
         ``(unit, range)`` of every explanation with this formula.
     """
@@ -39,7 +39,7 @@ class MaskedFormula:
 
 
 def images_with(holds: NDArray[np.bool_], index: ConceptIndex) -> NDArray[np.int64]:
-    """Places of the images in which a formula holds somewhere, ascending."""
+    """Indices of the images in which a formula holds somewhere, ascending."""
     here = holds[index.local_sets]
     return np.flatnonzero(np.add.reduceat(here, index.offsets[:-1]))
 
@@ -49,7 +49,7 @@ def noisy_mask(
 ) -> NDArray[np.float32]:
     """One image's mask on the mask grid, ``(height, width)`` float32: 1 in the formula, else noise.
 
-    The noise is uniform in [0, 1), one draw per image and seed, the same for every formula.
+    The noise is uniform in [0, 1), seeded by the image, the same for every formula.
     """
     table = index.local_sets[index.offsets[image] : index.offsets[image + 1]]
     inside = holds[table][index.maps[image]].reshape(index.mask_shape)
@@ -75,10 +75,10 @@ def masking_similarity(
     formulas
         Each goes through the network once, for all units that it explains.
     images
-        ``(formula, image, pixels)`` in the order of ``formulas``: place of the formula, of the
+        ``(formula, image, pixels)`` in the order of ``formulas``: index of the formula, of the
         image, and the image itself, ``(3, side, side)`` float32, normalised.
     index
-        The data set.
+        The dataset.
     batch_size
         Images per forward pass; formulas share passes.
     seed
@@ -87,7 +87,7 @@ def masking_similarity(
     Yields
     ------
     formula
-        Its place, once all its images are done.
+        Its index, once all its images are done.
     similarities
         For each of its ranges the mean cosine, over the images, of the unit's map before and
         after, both restricted to the positions in range before; an image where either is zero
@@ -95,15 +95,18 @@ def masking_similarity(
     """
     sums = [np.zeros(len(formula.ranges)) for formula in formulas]
     left = [len(formula.images) for formula in formulas]
-    for place, count in enumerate(left):
+    for position, count in enumerate(left):
         if count == 0:
-            yield place, [None] * len(formulas[place].ranges)
+            yield position, [None] * len(formulas[position].ranges)
 
     def flush(batch: list[tuple[int, int, torch.Tensor]]) -> Iterator[int]:
         plain = torch.stack([pixels for _, _, pixels in batch])
         masks = torch.from_numpy(
             np.stack(
-                [noisy_mask(formulas[place].holds, index, image, seed) for place, image, _ in batch]
+                [
+                    noisy_mask(formulas[position].holds, index, image, seed)
+                    for position, image, _ in batch
+                ]
             )
         )
         resized = torch.nn.functional.interpolate(
@@ -111,27 +114,27 @@ def masking_similarity(
         )
         both = layer_activations(network, torch.cat([plain, plain * resized])).numpy()
         before, after = both[: len(batch)], both[len(batch) :]
-        for row, (place, _, _) in enumerate(batch):
-            for column, (unit, found) in enumerate(formulas[place].ranges):
-                sums[place][column] += _cosine(before[row, unit], after[row, unit], found)
-            left[place] -= 1
-            if left[place] == 0:
-                yield place
+        for row, (position, _, _) in enumerate(batch):
+            for column, (unit, found) in enumerate(formulas[position].ranges):
+                sums[position][column] += _cosine(before[row, unit], after[row, unit], found)
+            left[position] -= 1
+            if left[position] == 0:
+                yield position
 
     batch: list[tuple[int, int, torch.Tensor]] = []
     for item in images:
         batch.append(item)
         if len(batch) == batch_size:
-            for place in flush(batch):
-                yield place, _means(sums[place], formulas[place])
+            for position in flush(batch):
+                yield position, _means(sums[position], formulas[position])
             batch = []
     if batch:
-        for place in flush(batch):
-            yield place, _means(sums[place], formulas[place])
+        for position in flush(batch):
+            yield position, _means(sums[position], formulas[position])
 
 
 def seconds_an_image(network: Network, batch_size: int) -> float:
-    """Time one forward pass, to say beforehand how long many will take."""
+    """Time one forward pass, to estimate how long many will take."""
     height, width = network.choice.input_size
     blank = torch.zeros(batch_size, 3, height, width)
     layer_activations(network, blank)

@@ -181,8 +181,8 @@ def summarise(
             each.key: mean_and_deviation([getattr(record, each.key) for record in some])
             for each in metrics
         }
-        for place, statistic in enumerate(STATISTICS):
-            values: dict[str, Any] = {key: both[key][place] for key in both}
+        for position, statistic in enumerate(STATISTICS):
+            values: dict[str, Any] = {key: both[key][position] for key in both}
             rows.append(StatisticRecord(unit=None, statistic=statistic, cluster=cluster, **values))
     return rows
 
@@ -252,7 +252,9 @@ def _mask(
                 ),
             )
         )
-    order = [(place, int(image)) for place, one in enumerate(formulas) for image in one.images]
+    order = [
+        (position, int(image)) for position, one in enumerate(formulas) for image in one.images
+    ]
     seconds = seconds_an_image(network, batch_size) * 2 * len(order)
     progress.note(
         f"Label masking: {len(formulas):,} formulas on {len(order):,} images in all, about "
@@ -268,11 +270,11 @@ def _mask(
         pixels = (image for batch in batches for image in batch)
 
         def each_image() -> Iterator[tuple[int, int, torch.Tensor]]:
-            for (place, image), one in zip(order, pixels, strict=True):
-                yield place, image, one
+            for (position, image), one in zip(order, pixels, strict=True):
+                yield position, image, one
                 task.advance()
 
-        for place, means in masking_similarity(
+        for position, means in masking_similarity(
             network, formulas, each_image(), index, batch_size=batch_size, seed=settings.seed
         ):
             lines.append(
@@ -282,7 +284,7 @@ def _mask(
                     num_ranges=record.num_ranges,
                     label_masking=mean,
                 )
-                for record, mean in zip(wanted[place], means, strict=True)
+                for record, mean in zip(wanted[position], means, strict=True)
             )
 
 

@@ -75,7 +75,7 @@ class ImageCounts:
         holds
             ``(n_sets,)`` bool, the label sets on which the formula holds.
         index
-            The data set.
+            The dataset.
         """
         height, width = index.mask_shape
         return cls(
@@ -125,7 +125,7 @@ def mean_and_deviation(values: Sequence[float | None]) -> tuple[float | None, fl
 def iou_interval(
     counts: ImageCounts, rounds: int, seed: int, confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """Bootstrap interval of the IoU: images are drawn with replacement, ``rounds`` times.
+    """Bootstrap interval of the IoU: images are sampled with replacement, ``rounds`` times.
 
     The percentile interval of Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
     chapter 13; ``None`` where no round has a pixel to divide by.
@@ -135,10 +135,10 @@ def iou_interval(
     union = counts.in_range + counts.formula - counts.both
     ious = []
     for _ in range(rounds):
-        drawn = random.integers(0, n_images, n_images)
-        below = int(union[drawn].sum())
+        sample = random.integers(0, n_images, n_images)
+        below = int(union[sample].sum())
         if below:
-            ious.append(int(counts.both[drawn].sum()) / below)
+            ious.append(int(counts.both[sample].sum()) / below)
     if not ious:
         return None
     low, high = np.quantile(ious, [(1 - confidence) / 2, (1 + confidence) / 2])

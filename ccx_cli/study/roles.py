@@ -84,11 +84,11 @@ def true_classes(dataset: BrodenDataset, names: Sequence[str]) -> NDArray[np.int
     """
     numbers = {plain_name(name): number for number, name in enumerate(names)}
     truth = np.full(len(dataset.rows), -1, dtype=np.int64)
-    for place, row in enumerate(dataset.rows):
+    for position, row in enumerate(dataset.rows):
         for label in row.labels:
             number = numbers.get(plain_name(dataset.label(label).name))
             if number is not None:
-                truth[place] = number
+                truth[position] = number
                 break
     return truth
 

@@ -78,7 +78,7 @@ class Tally:
 def compare_runs(a: Run, b: Run) -> list[RangePair]:
     """Match the ranges of two runs by unit and cluster, in that order.
 
-    Label numbers are matched too; where one number has two names, as in different data sets, the
+    Label numbers are matched too; where one number has two names, as in different datasets, the
     names are matched instead.
     """
     numbering = _Numbering(names_of(a.records), names_of(b.records))
@@ -149,9 +149,9 @@ class _Numbering:
         self._a: Mapping[int, int] | None = None
         self._b: Mapping[int, int] | None = None
         if any(a[number] != b[number] for number in a.keys() & b.keys()):
-            place = {name: n for n, name in enumerate(sorted({*a.values(), *b.values()}))}
-            self._a = {number: place[name] for number, name in a.items()}
-            self._b = {number: place[name] for number, name in b.items()}
+            position = {name: n for n, name in enumerate(sorted({*a.values(), *b.values()}))}
+            self._a = {number: position[name] for number, name in a.items()}
+            self._b = {number: position[name] for number, name in b.items()}
 
     def equal(self, a: ExplanationRecord | None, b: ExplanationRecord | None) -> bool | None:
         keys = self._key(a, self._a), self._key(b, self._b)

@@ -116,7 +116,7 @@ def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults
     Defaults
         Logically equivalent formulas count as one; ties go to what comes first.
     """
-    places = -(-n_units // 5)
+    most = -(-n_units // 5)
     explained = [formula for formula in untrained if formula is not None]
     common = _most_common(explained)
     lefts = [left for formula in explained if (left := left_of(formula)) is not None]
@@ -127,7 +127,7 @@ def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults
         if each.count > 1 and left is not None:
             key = canonical_key(left)
             pairs.setdefault(key, Common(left, left_counts[key]))
-    return Defaults(tuple(common[:places]), tuple(pairs.values())[:places])
+    return Defaults(tuple(common[:most]), tuple(pairs.values())[:most])
 
 
 def count_specialisation(

@@ -136,7 +136,7 @@ def explain_thresholds(
     read_maps
         Gives a unit's activations.
     index, data
-        The data set.
+        The dataset.
     strategy
         The search.
     workers
@@ -156,11 +156,11 @@ def explain_thresholds(
             return [ThresholdExplanation(unit, q, None, 0, None, None) for q in QUANTILES]
         hits = count_hits(maps, ranges, index, device=device)
         found = []
-        for place, (quantile, wanted) in enumerate(zip(QUANTILES, ranges, strict=True)):
-            best = strategy.answer(data, hits.per_set[place]).best
+        for position, (quantile, wanted) in enumerate(zip(QUANTILES, ranges, strict=True)):
+            best = strategy.answer(data, hits.per_set[position]).best
             formula = None if best is None else best.chain.formula(index.concepts)
             iou = None if best is None else best.iou
-            in_range = int(hits.totals[place])
+            in_range = int(hits.totals[position])
             found.append(ThresholdExplanation(unit, quantile, wanted, in_range, formula, iou))
         return found
 

@@ -59,32 +59,32 @@ class UnitImages:
     per_set: tuple[NDArray[np.int32], ...]
     index: ConceptIndex
 
-    def hit_mask(self, place: int, image: int) -> NDArray[np.bool_]:
-        """Pixels of an image that are in the range of ``records[place]``, on the mask grid."""
-        return in_range(self.maps[image], self.records[place], self.index.mask_shape)
+    def hit_mask(self, position: int, image: int) -> NDArray[np.bool_]:
+        """Pixels of an image that are in the range of ``records[position]``, on the mask grid."""
+        return in_range(self.maps[image], self.records[position], self.index.mask_shape)
 
-    def formula_mask(self, place: int, image: int) -> NDArray[np.bool_]:
-        """Pixels of an image on which the formula of ``records[place]`` holds."""
-        return mask_of(self.holds[place], self.index, image)
+    def formula_mask(self, position: int, image: int) -> NDArray[np.bool_]:
+        """Pixels of an image on which the formula of ``records[position]`` holds."""
+        return mask_of(self.holds[position], self.index, image)
 
-    def choose(self, place: int, show: Show, top_k: int, seed: int = 0) -> NDArray[np.int64]:
-        """Choose at most ``top_k`` images to look at for ``records[place]``.
+    def choose(self, position: int, show: Show, top_k: int, seed: int = 0) -> NDArray[np.int64]:
+        """Choose at most ``top_k`` images to look at for ``records[position]``.
 
-        ``sample`` draws, by ``seed``, from the images that contain the formula, in which the unit
+        ``sample`` takes a seeded sample of the images that contain the formula, in which the unit
         is in range and whose own IoU is above the explanation's, as published, and puts them in
         the order of their IoU. ``top`` takes, for the highest range, the images of highest
         activation, for any other those with most pixels in range; ``misses`` those with most pixels
         in range that the formula lacks; ``false-alarms`` those with most pixels of the formula that
-        are not in range. The first image of the data set wins ties.
+        are not in range. The first image of the dataset wins ties.
         """
-        counts, record = self.counts[place], self.records[place]
+        counts, record = self.counts[position], self.records[position]
         if show is Show.SAMPLE:
             union = counts.in_range + counts.formula - counts.both
             ious = counts.both / np.maximum(union, 1)
             fitting = np.flatnonzero((counts.both > 0) & (ious > record.iou))
-            draw = random.Random(f"{seed} {self.unit} {record['cluster']}")
-            drawn = draw.sample(range(len(fitting)), min(top_k, len(fitting)))
-            chosen = fitting[np.sort(np.array(drawn, dtype=np.int64))]
+            generator = random.Random(f"{seed} {self.unit} {record['cluster']}")
+            sample = generator.sample(range(len(fitting)), min(top_k, len(fitting)))
+            chosen = fitting[np.sort(np.array(sample, dtype=np.int64))]
             return chosen[np.argsort(-ious[chosen], kind="stable")]
         if show is Show.MISSES:
             score = (counts.in_range - counts.both).astype(np.float64)

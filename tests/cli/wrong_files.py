@@ -395,7 +395,7 @@ RESULTS = [
         "summary",
         4,
         "{data}/results/{run}/header.json is damaged: run the `ccx explain` that made it "
-        "again, which writes it anew and keeps the lines.",
+        "again, which writes it again and keeps the lines.",
         stored("header.json", b"{"),
     ),
     Wrong(

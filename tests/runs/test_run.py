@@ -265,7 +265,7 @@ def test_a_damaged_header_is_named_and_the_next_session_writes_another(
         run.raw_header()
     assert str(raised.value) == (
         f"{run.directory / HEADER} is damaged: run the `ccx explain` that made it again, which "
-        "writes it anew and keeps the lines."
+        "writes it again and keeps the lines."
     )
     assert not run.has_header()
     run.begin_session({"units": 50}, {"command": "ccx explain"})
