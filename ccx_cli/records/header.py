@@ -107,8 +107,8 @@ class RangesIdentity(Record):
 class SpaceIdentity(Record):
     """Which operators and concepts formulas are made of."""
 
-    operators: list[str]
-    mask: str
+    operators: list[str] = msgspec.field(default_factory=list)
+    mask: str = ""
 
 
 class SearchIdentity(Record):
@@ -197,9 +197,10 @@ def check_header(raw: Json) -> None:
     ValueError, KeyError
         If one is.
     """
-    if not isinstance(raw["sessions"], list):
-        raise ValueError("sessions is not a list")
-    msgspec.convert(raw, Header)
+    if not all(isinstance(session, dict) for session in raw["sessions"]):
+        raise ValueError("sessions are not objects")
+    msgspec.convert(raw.get("about", {}), About)
+    msgspec.convert(raw.get("identity", {}), Identity)
 
 
 def _session(raw: Json) -> Session:

@@ -50,7 +50,8 @@ def decode(line: bytes | str, kind: type[R], *, printable_texts: bool = False) -
             return msgspec.convert(made_printable(msgspec.json.decode(line)), kind)
         return msgspec.json.decode(line, type=kind)
     except _FAULTS as error:
-        raise ValueError(str(error)) from error
+        # The command line takes names in backquotes for parameters.
+        raise ValueError(str(error).replace("`", "'")) from error
 
 
 def made_printable(value: Any) -> Any:

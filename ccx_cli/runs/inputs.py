@@ -213,9 +213,8 @@ def open_inputs(run: Run, roots: Roots) -> RunInputs:
     MissingInputError, UsageError
         If the dataset or the weights are not where they were.
     """
-    inputs = RunInputs(run.strict(), roots, exact=True)
-    for key in ("segmentation", "activations", "rebuild"):
-        inputs._said(key)
+    needed = ("dataset", "weights", "segmentation", "activations", "rebuild")
+    inputs = RunInputs(run.strict(*needed), roots, exact=True)
     dataset, _ = inputs.dataset, inputs.choice
     known = {label.number for label in dataset.labels}
     for record in inputs.run.records:

@@ -209,7 +209,7 @@ class Run:
         """How far it is by its header alone, which takes no time however many lines there are."""
         if is_being_written(self.directory):
             return RunState.BEING_WRITTEN
-        if self._headed.fault or self.about == About():
+        if self._headed.fault or not self.identity_key or self.about == About():
             return RunState.DAMAGED
         ended = bool(self.sessions) and self.sessions[-1].finished is not None
         return RunState.FINISHED if ended else RunState.UNFINISHED
@@ -285,8 +285,8 @@ class Run:
 
     # Demanding more.
 
-    def require_header(self) -> Header:
-        """Read the header again, strictly.
+    def require_header(self, *also: str) -> Header:
+        """Read the header again, strictly; ``also`` are keys of ``about`` that must be there too.
 
         Raises
         ------
@@ -300,7 +300,7 @@ class Run:
                 "lines."
             )
         for part, keys in _NEEDED.items():
-            for key in keys:
+            for key in (*keys, *(also if part == "about" else ())):
                 if key not in raw.get(part, ()):
                     raise DamagedDataError(
                         f"{self.directory / HEADER} does not have the {key} of the run: run "
@@ -359,15 +359,15 @@ class Run:
         """
         return self.lines.finished()
 
-    def strict(self) -> Run:
-        """Return the run with its finished units only.
+    def strict(self, *also: str) -> Run:
+        """Return the run with its finished units only; ``also`` is ``require_header``'s.
 
         Raises
         ------
         DamagedDataError
             If the header or a line is damaged, or the layer does not have one of the units.
         """
-        total = self.require_header().about.units
+        total = self.require_header(*also).about.units
         units = self.finished()
         for unit in units:
             if total is not None and unit >= total:

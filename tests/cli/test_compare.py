@@ -128,7 +128,7 @@ def test_a_plot(ccx: CommandLine, tmp_path: Path) -> None:
         (["--heuristic", ","], "--heuristic is empty"),
         (["--length", "0"], "--length 0 must be 1 or more."),
         (["--beam-limit", "0"], "--beam-limit 0 must be 1 or more."),
-        (["--plot", "plot.gif"], "--plot plot.gif has to end in .png, .svg or .pdf."),
+        (["--plot", "plot.gif"], "--plot plot.gif must end in .png, .svg or .pdf."),
         (["--units", "1", "--random-units", "2"], "exclude each other"),
     ],
 )

@@ -232,8 +232,8 @@ class TestResume:
         ended = ccx.explain("--units", "0-3")
         assert ended.code == 4
         assert ended.err == (
-            f"Error: {path}, line 3 is damaged: delete that line and run the command again, which "
-            "does its unit anew.\n"
+            f"Error: {path}, line 3 is damaged (JSON is malformed: invalid character (byte 4)): "
+            "delete that line and run the command again, which computes its unit again.\n"
         )
         path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
         assert ccx.explain("--units", "0-3").code == 0

@@ -171,8 +171,8 @@ def test_what_needs_a_network_is_refused(given: CommandLine, command: str, need:
     ended = given(command, run, "-q")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        f"Error: The run {run} was made from given activations, sae.h5, and has no network, which "
-        f"{need}\n"
+        f"Error: The run {run} was made from precomputed activations, sae.h5, and has no network, "
+        f"which {need}\n"
     )
 
 

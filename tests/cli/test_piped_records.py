@@ -106,11 +106,15 @@ def change(record: dict[str, Any], **keys: Any) -> str:
     ("text", "code", "sentence"),
     [
         (lambda _: "", 3, "holds no explanations"),
-        (lambda first: written([first]) + "{\n", 4, "Line 2 of the input is no JSON"),
-        (lambda _: "[]\n", 4, "Line 1 of the input is no object"),
+        (
+            lambda first: written([first]) + "{\n",
+            4,
+            "Line 2 of the input is not an explanation",
+        ),
+        (lambda _: "[]\n", 4, "Line 1 of the input is not an explanation (Expected 'object'"),
         (lambda first: written([first, first]), 4, "same unit and cluster as line 1"),
-        (lambda first: change(first, unit="0"), 4, "no whole number"),
-        (lambda first: change(first, unit=True), 4, "no whole number"),
+        (lambda first: change(first, unit="0"), 4, "Expected 'int', got 'str'"),
+        (lambda first: change(first, unit=True), 4, "Expected 'int', got 'bool'"),
         (lambda first: change(first, formula="unicorn"), 3, "No stored run holds all"),
         (lambda first: change(first, unit=40), 3, "No stored run holds all"),
         (
@@ -118,7 +122,7 @@ def change(record: dict[str, Any], **keys: Any) -> str:
             2,
             "Line 2 of the input is of layer3",
         ),
-        (lambda first: '{"unit": 0, "cluster": 1}\n', 4, "Line 1 of the input has no key layer"),
+        (lambda first: '{"unit": 0, "cluster": 1}\n', 4, "missing required field 'layer'"),
         (lambda first: "\udcff", 4, "Line 1"),
     ],
 )

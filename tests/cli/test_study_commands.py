@@ -163,7 +163,7 @@ def test_a_header_of_another_search_is_no_guess(ccx: CommandLine, kept: Path) ->
     (kept / "header.json").write_text(json.dumps(header), encoding="utf-8")
     ended = ccx("analyze", "--seed", "1", "-q")
     assert ended.code == 4
-    assert "header.json lacks 'search'" in ended.err
+    assert "header.json does not have the search of the run" in ended.err
 
 
 def test_compare_runs_of_beam_and_optimum(ccx: CommandLine, kept: Path) -> None:

@@ -366,29 +366,33 @@ RESULTS = [
     Wrong(
         "metrics",
         4,
-        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
-        "the command again, which does its unit anew.",
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged "
+        "(JSON is malformed: invalid character (byte 4)): "
+        "delete that line and run the command again, which computes its unit again.",
         line(b"noise\n"),
     ),
     Wrong(
         "metrics",
         4,
-        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
-        "the command again, which does its unit anew.",
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged "
+        "(Object missing required field 'unit'): "
+        "delete that line and run the command again, which computes its unit again.",
         line(b"{}\n"),
     ),
     Wrong(
         "summary",
         4,
-        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
-        "the command again, which does its unit anew.",
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged "
+        "(JSON is malformed: invalid character (byte 0)): "
+        "delete that line and run the command again, which computes its unit again.",
         line(b"\xff\xfe\n"),
     ),
     Wrong(
         "explain TINY -q",
         4,
-        "{data}/results/{run}/explanations.jsonl, line 2 is damaged: delete that line and run "
-        "the command again, which does its unit anew.",
+        "{data}/results/{run}/explanations.jsonl, line 2 is damaged "
+        "(Expected 'int' >= 0 - at '$.unit'): "
+        "delete that line and run the command again, which computes its unit again.",
         line(b'{"unit": -1, "cluster": 0, "num_ranges": 1}\n'),
     ),
     Wrong(
@@ -401,15 +405,15 @@ RESULTS = [
     Wrong(
         "metrics",
         4,
-        "{data}/results/{run}/header.json is no header of this version of ccx: move "
+        "{data}/results/{run}/header.json is not a header of this version of ccx: move "
         "{data}/results/{run} away and run the command again.",
         stored("header.json", b'{"format": "ccx-results", "version": 9}'),
     ),
     Wrong(
         "metrics - -q",
         4,
-        "Line 1 of the input is no JSON: send in one record a line, such as `ccx explain "
-        "--format jsonl` and `jq -c` write.",
+        "Line 1 of the input is not an explanation (JSON is malformed: invalid character (byte "
+        "4)): send in the records that `ccx explain --format jsonl` and `jq -c` write, one a line.",
         stdin=b"noise\n",
     ),
     Wrong(
@@ -421,14 +425,15 @@ RESULTS = [
     Wrong(
         "metrics - -q",
         4,
-        "Line 1 of the input is no JSON: send in one record a line, such as `ccx explain "
-        "--format jsonl` and `jq -c` write.",
+        "Line 1 of the input is not an explanation (JSON is malformed: invalid character (byte "
+        "0)): send in the records that `ccx explain --format jsonl` and `jq -c` write, one a line.",
         stdin=b"\xff\n",
     ),
     Wrong(
         "metrics - -q",
         4,
-        "Line 1 of the input has no key layer: an explanation has unit, layer, cluster, formula.",
+        "Line 1 of the input is not an explanation (Object missing required field 'layer'): "
+        "send in the records that `ccx explain --format jsonl` and `jq -c` write, one a line.",
         stdin=b'{"unit": 0, "cluster": 7}\n',
     ),
     Wrong(

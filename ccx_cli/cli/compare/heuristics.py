@@ -147,7 +147,7 @@ def check_plot(path: Path, force: bool) -> None:
         If it cannot be meant.
     """
     if path.suffix.lower() not in PLOT_FORMS:
-        raise UsageError(f"--plot {path} has to end in {', '.join(PLOT_FORMS[:-1])} or .pdf.")
+        raise UsageError(f"--plot {path} must end in {', '.join(PLOT_FORMS[:-1])} or .pdf.")
     if path.exists() and not force:
         raise UsageError(f"--plot {path} is there already: add --force to overwrite it.")
 
