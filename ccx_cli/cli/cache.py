@@ -16,8 +16,7 @@ from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Column, writing_to
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
-from ccx_cli.store.locks import removing
-from ccx_cli.store.shards import MANIFEST, read_manifest
+from ccx_cli.store.shards import MANIFEST, is_cache, read_manifest, remove_cache
 
 COLUMNS = (
     Column("cache", "name"),
@@ -26,7 +25,11 @@ COLUMNS = (
     Column("MB", "megabytes", right=True, decimals=1),
     Column("state", "state"),
 )
-REMOVED = (Column("removed", "name"), Column("from", "directory"))
+REMOVED = (
+    Column("removed", "name"),
+    Column("MB", "megabytes", right=True, decimals=1),
+    Column("from", "directory"),
+)
 _ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
 
 
@@ -71,7 +74,7 @@ def clear(options: CacheClearOptions) -> None:
     chosen = []
     for name in options.caches or sorted(there):
         directory = there.get(name, Path(name))
-        if name not in there and not _is_cache(directory):
+        if name not in there and not is_cache(directory):
             near = suggestion(directory.name, there) or ": see `ccx cache list`."
             raise MissingInputError(f"There is no cache {name}{near}")
         chosen.append(directory)
@@ -80,17 +83,19 @@ def clear(options: CacheClearOptions) -> None:
             progress.note(_none_there(options.places))
         return
     if not options.yes:
-        raise UsageError(
-            f"This would remove {', '.join(str(path) for path in chosen)}: add --yes to do it."
-        )
+        listed = ", ".join(f"{path} ({_megabytes(path):,.1f} MB)" for path in chosen)
+        raise UsageError(f"This would remove {listed}: add --yes to do it.")
     with (
         reporting(options.talk) as progress,
         writing_to(options.out, REMOVED, no_color=options.talk.no_color) as writer,
     ):
         records = []
         for directory in chosen:
-            removing(directory, progress)
-            records.append({"name": directory.name, "directory": str(directory)})
+            size = _megabytes(directory)
+            remove_cache(directory, progress)
+            records.append({"name": directory.name, "directory": str(directory), "megabytes": size})
+            if directory.exists():
+                progress.note(f"{directory} holds files that are not ccx's: they stay.")
             writer.line(records[-1])
         writer.rest(records)
 
@@ -102,6 +107,7 @@ def _caches(places: PlaceOptions) -> list[Path]:
         path.parent
         for root in (roots.segmentations, roots.activations)
         for path in sorted(root.glob(f"*/{MANIFEST}"))
+        if is_cache(path.parent)
     ]
 
 
@@ -111,17 +117,9 @@ def _none_there(places: PlaceOptions) -> str:
     return f"There are no caches in {roots.segmentations} or {roots.activations}."
 
 
-def _is_cache(directory: Path) -> bool:
-    """Tell a cache, damaged or not, by its manifest and by having no files but a cache's."""
-    return (directory / MANIFEST).is_file() and all(
-        path.is_dir() or path.name in {MANIFEST, ".lock"} or path.suffix in {".h5", ".part"}
-        for path in directory.rglob("*")
-    )
-
-
 def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> dict[str, Any]:
     """Describe a cache and the range caches inside it; ``whole`` checks every digest."""
-    files = [path for path in directory.rglob("*.h5") if path.is_file()]
+    files = list(directory.rglob("*.h5"))
     holds, rebuild = "?", shlex.join(["ccx", "cache", "clear", "--yes", str(directory)])
     faults = []
     for manifest in (directory / MANIFEST, *sorted(directory.glob(f"*/{MANIFEST}"))):
@@ -144,11 +142,17 @@ def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> d
         "name": directory.name,
         "holds": holds,
         "files": len(files),
-        "megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1),
+        "megabytes": _megabytes(directory),
         "state": "; ".join(faults) or ("whole" if whole else "there"),
         "rebuild": rebuild,
         "directory": str(directory),
     }
+
+
+def _megabytes(directory: Path) -> float:
+    """Size of a cache's shards, in millions of bytes."""
+    sizes = (path.stat().st_size for path in directory.rglob("*.h5") if path.is_file())
+    return round(sum(sizes) / 1e6, 1)
 
 
 def _rebuilt_here(command: str, places: PlaceOptions) -> str:

@@ -36,6 +36,7 @@ class RemovedCacheRecord(Record):
 
     name: Annotated[str, doc("Its directory's name.")]
     directory: Annotated[str, doc("Where it was.")]
+    megabytes: Annotated[float, count("The size of its HDF5 files, in millions of bytes.")]
 
 
 class ConceptRecord(Record):

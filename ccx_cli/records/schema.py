@@ -75,7 +75,7 @@ SCHEMAS = {
         (listings.CacheRecord,),
     ),
     "cache-clear": Schema(
-        "ccx cache clear", "A cache that was removed.", (listings.RemovedCacheRecord,)
+        "ccx cache clear", "A cache that was removed.", (listings.RemovedCacheRecord,), version=2
     ),
     "cluster": Schema("ccx cluster", "A range of one unit's activation.", (studies.RangeRecord,)),
     "compare-heuristics": Schema(

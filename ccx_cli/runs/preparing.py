@@ -25,9 +25,9 @@ from ccx_cli.probe.networks.description import (
 from ccx_cli.probe.precomputed import import_activations
 from ccx_cli.progress import Progress
 from ccx_cli.runs.run import Run
-from ccx_cli.store.locks import removing, writing
+from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest
+from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest, remove_cache
 from ccx_cli.store.steps import Step
 
 
@@ -184,7 +184,7 @@ def drop_damaged(layers: Sequence[Inputs], progress: Progress) -> None:
             try:
                 _drop_damaged(read_manifest(manifest.parent), progress)
             except DamagedDataError:
-                removing(manifest.parent, progress)
+                remove_cache(manifest.parent, progress)
 
 
 def _drop_damaged(cache: ShardedCache, progress: Progress) -> None:

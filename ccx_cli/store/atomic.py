@@ -102,7 +102,8 @@ def _locked_beside(path: Path) -> Iterator[Path]:
             dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
         ) as made:
             # Another process may take it for left over before it is locked.
-            if not (_try_lock(made) and os.fstat(made.fileno()).st_nlink):
+            locked = _try_lock(made)
+            if locked is False or (locked and not os.fstat(made.fileno()).st_nlink):
                 continue
             yield Path(made.name)
             return
@@ -118,14 +119,19 @@ def _remove_left_over(path: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _try_lock(opened: IO[bytes]) -> bool:
-    """Lock an open file until it is closed; tell whether nobody else holds it."""
+def _try_lock(opened: IO[bytes]) -> bool | None:
+    """Lock an open file until it is closed.
+
+    Returns whether nobody else holds it; None where the file system has no locks.
+    """
     if sys.platform == "win32":
-        return True
+        return None
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         return False
+    except OSError:
+        return None
     return True
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress
+
+# Where flock does not exist at all (ENOSYS), filelock uses files that mark the owner instead.
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP}
 
 
 @contextmanager
@@ -19,16 +23,35 @@ def writing(directory: Path, progress: Progress, file: str = "") -> Iterator[Non
     With ``file``, the right to write that one file there. The operating system frees the lock of
     a process that dies, so none is ever left behind.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(directory / (f".{file}.lock" if file else ".lock"))
     try:
-        lock.acquire(timeout=0)
+        _acquire(lock, directory, timeout=0)
     except Timeout:
         progress.note(f"Waiting for another ccx that writes in {directory / file}.")
-        lock.acquire()
+        _acquire(lock, directory)
     try:
         yield
     finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, directory: Path, timeout: float = -1) -> None:
+    """Acquire a lock in a directory, which is made, again if it was removed meanwhile."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=timeout)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise CcxError(
+                f"{directory} cannot be locked ({error.strerror}): its file system has no locks: "
+                "use a directory on another."
+            ) from error
+        if Path(lock.lock_file).exists():
+            return
         lock.release()
 
 
@@ -44,9 +67,3 @@ def is_being_written(directory: Path) -> bool:
         return True
     except OSError:
         return False
-
-
-def removing(directory: Path, progress: Progress) -> None:
-    """Remove a whole directory once nobody writes in it."""
-    with writing(directory, progress):
-        shutil.rmtree(directory)

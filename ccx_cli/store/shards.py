@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import replacing, write_text
 from ccx_cli.store.digests import file_digest, json_digest
+from ccx_cli.store.locks import writing
 from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
     import h5py
 
 MANIFEST = "manifest.json"
+# What ccx calls the files of a shard, and what a killed writer leaves.
+_SHARD_FILE = re.compile(r".+\.[0-9a-f]{12}\.h5")
+_OTHER_FILE = re.compile(r"manifest\.json|\.lock|\..+\.part")
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -246,6 +252,36 @@ def read_manifest(directory: Path) -> ShardedCache:
         manifest.rebuild,
         manifest.shards,
     )
+
+
+def is_cache(directory: Path) -> bool:
+    """Return whether a directory is a cache that ccx made.
+
+    Its manifest says so. One that is damaged does not, and then there must be a shard that is named
+    as ccx names them, and no file that is not.
+    """
+    try:
+        return read_manifest(directory).kind.startswith("ccx-")
+    except MissingInputError:
+        return False
+    except (DamagedDataError, OSError):
+        files = [path.name for path in directory.rglob("*") if not path.is_dir()]
+        shards = list(filter(_SHARD_FILE.fullmatch, files))
+        others = [name for name in files if _OTHER_FILE.fullmatch(name)]
+        return bool(shards) and len(shards) + len(others) == len(files)
+
+
+def remove_cache(directory: Path, progress: Progress) -> None:
+    """Remove the files of a cache once nobody writes in it, and what directories are empty then."""
+    with writing(directory, progress):
+        for path in sorted(directory.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                with suppress(OSError):
+                    path.rmdir()
+            elif _SHARD_FILE.fullmatch(path.name) or _OTHER_FILE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def _clearing(directory: Path) -> str:

@@ -158,7 +158,10 @@ class TestClear:
         there = [*ccx.files("segmentations/*"), *ccx.files("activations/*")]
         ended = ccx("cache", "clear")
         assert (ended.code, ended.out) == (2, "")
-        listed = ", ".join(map(str, there))
+        sizes = [sum(p.stat().st_size for p in path.rglob("*.h5")) / 1e6 for path in there]
+        listed = ", ".join(
+            f"{path} ({size:.1f} MB)" for path, size in zip(there, sizes, strict=True)
+        )
         assert ended.err == f"Error: This would remove {listed}: add --yes to do it.\n"
         assert all(path.is_dir() for path in there)
 
@@ -203,6 +206,31 @@ class TestClear:
         (precious / "thesis.tex").write_text("")
         assert ccx("cache", "clear", "--yes", str(precious)).code == 3
         assert (precious / "thesis.tex").exists()
+
+    def test_folders_of_others_under_a_root_stay_whole(self, ccx: CommandLine) -> None:
+        roots = [ccx.data / "segmentations", ccx.data / "activations"]
+        manifests = ('{"name": "an app", "manifest_version": 3}', "", "{}", "[1]")
+        for root in roots:
+            for number, text in enumerate(manifests):
+                (root / f"app-{number}" / "src").mkdir(parents=True)
+                (root / f"app-{number}" / "manifest.json").write_text(text)
+                (root / f"app-{number}" / "src" / "app.h5").write_text("work")
+        ended = ccx("cache", "clear", "--yes", "-f", "jsonl")
+        assert len(ended.lines) == 2
+        assert all(line["megabytes"] >= 0 for line in ended.lines)
+        for root in roots:
+            there = sorted(path.name for path in root.rglob("*") if path.is_file())
+            assert there == sorted(["app.h5", "manifest.json"] * len(manifests))
+
+    def test_a_file_of_another_in_a_cache_stays(self, ccx: CommandLine) -> None:
+        cache = ccx.file("segmentations/*")
+        (cache / "notes").mkdir()
+        (cache / "notes" / "mine.txt").write_text("work")
+        ended = ccx("cache", "clear", "--yes", cache.name)
+        assert ended.code == 0
+        assert "holds files that are not ccx's: they stay." in ended.err
+        left = [path.name for path in cache.rglob("*") if path.is_file()]
+        assert left == ["mine.txt"]
 
 
 class TestBuild:

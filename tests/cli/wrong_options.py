@@ -318,8 +318,8 @@ OPTIONS = [
     Wrong(
         "cache clear",
         2,
-        "This would remove {data}/segmentations/broden1_224-tiny-28x28-b486922513, "
-        "{data}/activations/demo-none-layer4-tiny-ef43f57878: add --yes to do it.",
+        "This would remove {data}/segmentations/broden1_224-tiny-28x28-b486922513 (0.0 MB), "
+        "{data}/activations/demo-none-layer4-tiny-ef43f57878 (0.9 MB): add --yes to do it.",
     ),
     Wrong(
         "layers --model nets.py:make",

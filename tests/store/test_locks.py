@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.store.locks import removing, writing
+from ccx_cli.errors import CcxError
+from ccx_cli.store.atomic import write_text
+from ccx_cli.store.locks import writing
+from ccx_cli.store.shards import remove_cache
 
 if TYPE_CHECKING:
     from tests.heard_progress import HeardProgress
@@ -20,6 +25,7 @@ HOLDER = """
 import os, sys
 from pathlib import Path
 from ccx_cli.progress import SilentProgress
+from ccx_cli.store.atomic import write_text
 from ccx_cli.store.locks import writing
 with writing(Path(sys.argv[1]), SilentProgress()):
     print("held", flush=True)
@@ -88,6 +94,47 @@ def test_a_directory_is_removed_once_its_writer_has_ended(tmp_path: Path) -> Non
     directory.mkdir()
     with holder(directory) as process:
         progress = HeardProgress(when_noted=lambda: tell(process, "end"))
-        removing(directory, progress)
+        remove_cache(directory, progress)
     assert len(progress.notes) == 1
-    assert not directory.exists()
+    assert [path.name for path in directory.iterdir()] == ["written"]
+
+
+def test_a_directory_that_is_removed_while_it_is_waited_for_is_made_again(tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    with holder(directory) as process:
+
+        def remove() -> None:
+            shutil.rmtree(directory)
+            tell(process, "die")
+
+        with writing(directory, HeardProgress(when_noted=remove)):
+            assert (directory / ".lock").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(_file: object, _operation: int) -> None:
+        raise OSError(number, "No locks here")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(CcxError, match="cannot be locked"), writing(tmp_path, HeardProgress()):
+        pass
+
+
+def test_files_are_written_where_nothing_can_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_file: object, _operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    left = tmp_path / ".a.txt.old.part"
+    left.touch()  # Of another writer, which may be alive.
+    write_text(tmp_path / "a.txt", "whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [left.name, "a.txt"]
+    with writing(tmp_path, HeardProgress()):
+        pass
