@@ -316,7 +316,7 @@ ACTIVATIONS = [
     Wrong(
         "explain --subset tiny --activations-axes units-first",
         2,
-        "--activations-axes units-first is said of a file: add --activations FILE.",
+        "--activations-axes units-first describes a file: add --activations FILE.",
     ),
 ]
 SETTINGS = [
