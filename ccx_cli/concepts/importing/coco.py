@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ccx_cli.concepts.importing.coco_regions import InstanceRegions, Region, parse_region
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
+    Annotation,
     Source,
     SourceImage,
     VocabularyBuilder,
@@ -17,7 +18,6 @@ from ccx_cli.concepts.importing.sources import (
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 Json = Mapping[str, Any]
-Listed = TypeVar("Listed")
 
 
 def read_coco(
@@ -53,15 +53,8 @@ def read_coco(
     """
     content = _load(annotations)
     try:
-        images = {each["id"]: each for each in content["images"]}
-        vocabulary = VocabularyBuilder()
-        numbers = {
-            each["id"]: vocabulary.number(str(each["name"]), category)
-            for each in content["categories"]
-        }
-        records = content["annotations"]
-        labelled: Mapping[object, InstanceRegions | LabelPng]
-        if any("segments_info" in each for each in records[:1]):
+        coco = _Coco(annotations, content, category, crowds)
+        if any("segments_info" in each for each in coco.records[:1]):
             kind = "coco panoptic"
             folder = panoptic or annotations.with_suffix("")
             if not folder.is_dir():
@@ -69,11 +62,11 @@ def read_coco(
                     f"The panoptic PNGs of {annotations} are not in {folder}: give their folder "
                     "with `panoptic`."
                 )
-            labelled = _panoptic(records, numbers, annotations, folder, category, crowds)
+            labelled: Mapping[object, Annotation] = coco.panoptic(folder)
         else:
             kind = "coco instances"
-            labelled = _instances(records, numbers, images, annotations, category, crowds)
-        sourced, missing = _with_photographs(images, labelled, photographs)
+            labelled = coco.instances()
+        sourced = coco.with_photographs(labelled, photographs)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DamagedDataError(
             f"{annotations} is not a COCO JSON file of instances or panoptic annotations "
@@ -85,24 +78,23 @@ def read_coco(
             "their folder."
         )
     notes = []
-    if missing:
+    if len(sourced) < len(labelled):
         notes.append(
-            f"Skipped {missing:,} of {len(labelled):,} annotated photographs, which are not in "
-            f"{photographs}."
+            f"Skipped {len(labelled) - len(sourced):,} of {len(labelled):,} annotated "
+            f"photographs, which are not in {photographs}."
         )
-    without = len(images) - len(labelled)
+    without = len(coco.images) - len(labelled)
     if without:
         notes.append(
-            f"Skipped {without:,} of {len(images):,} photographs of {annotations.name}, which have "
-            "no annotation."
+            f"Skipped {without:,} of {len(coco.images):,} photographs of {annotations.name}, which "
+            "have no annotation."
         )
-    return Source(kind, vocabulary.labels(), tuple(sourced), tuple(notes))
+    return Source(kind, coco.vocabulary.labels(), tuple(sourced), tuple(notes))
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        with path.open(encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MissingInputError(
             f"{path} cannot be read: give the JSON file of annotations."
@@ -114,86 +106,77 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _panoptic(
-    records: Iterable[Json],
-    numbers: Mapping[object, int],
-    file: Path,
-    folder: Path,
-    category: str,
-    crowds: bool,
-) -> dict[object, LabelPng]:
-    return {
-        record["image_id"]: LabelPng(
-            category,
-            folder / record["file_name"],
-            {0: 0}
-            | {
-                int(segment["id"]): _listed(numbers, segment, "category", file)
-                if crowds or not segment.get("iscrowd")
-                else 0
-                for segment in record["segments_info"]
-            },
-            Coding.PANOPTIC,
-        )
-        for record in records
-    }
+class _Coco:
+    """The content of a JSON: images and label numbers by their ids, and the annotations."""
 
+    def __init__(self, file: Path, content: Json, category: str, crowds: bool) -> None:
+        self.images: dict[object, Json] = {each["id"]: each for each in content["images"]}
+        self.vocabulary = VocabularyBuilder()
+        self._numbers = {
+            each["id"]: self.vocabulary.number(str(each["name"]), category)
+            for each in content["categories"]
+        }
+        self.records: list[Json] = content["annotations"]
+        self._file = file
+        self._category = category
+        self._crowds = crowds
 
-def _instances(
-    records: Iterable[Json],
-    numbers: Mapping[object, int],
-    images: Mapping[object, Json],
-    file: Path,
-    category: str,
-    crowds: bool,
-) -> dict[object, InstanceRegions]:
-    regions: dict[object, list[tuple[int, object, Region]]] = {}
-    for record in records:
-        _listed(images, record, "image", file)
-        own = regions.setdefault(record["image_id"], [])
-        if crowds or not record.get("iscrowd"):
-            region = parse_region(record["segmentation"])
-            number = _listed(numbers, record, "category", file)
-            own.append((number, record.get("id"), region))
-    return {
-        image: InstanceRegions(
-            category, file, (int(images[image]["height"]), int(images[image]["width"])), tuple(own)
-        )
-        for image, own in regions.items()
-    }
+    def panoptic(self, folder: Path) -> dict[object, LabelPng]:
+        """Return the PNG of each image."""
+        labelled = {}
+        for record in self.records:
+            numbers = {0: 0}
+            for segment in record["segments_info"]:
+                wanted = self._crowds or not segment.get("iscrowd")
+                numbers[int(segment["id"])] = self._number(segment) if wanted else 0
+            labelled[record["image_id"]] = LabelPng(
+                self._category, folder / record["file_name"], numbers, Coding.PANOPTIC
+            )
+        return labelled
 
+    def instances(self) -> dict[object, InstanceRegions]:
+        """Return the regions of each image."""
+        regions: dict[object, list[tuple[int, object, Region]]] = {}
+        for record in self.records:
+            self._require(self.images, record, "image")
+            own = regions.setdefault(record["image_id"], [])
+            if self._crowds or not record.get("iscrowd"):
+                region = parse_region(record["segmentation"])
+                own.append((self._number(record), record.get("id"), region))
+        labelled = {}
+        for image, own in regions.items():
+            shape = int(self.images[image]["height"]), int(self.images[image]["width"])
+            labelled[image] = InstanceRegions(self._category, self._file, shape, tuple(own))
+        return labelled
 
-def _listed(listed: Mapping[object, Listed], record: Json, what: str, file: Path) -> Listed:
-    """Look up the category or image of an annotation, or of a segment of one."""
-    number = record[f"{what}_id"]
-    if number not in listed:
-        raise DamagedDataError(
-            f"{file} has an annotation ({record.get('id')}) of {what} {number}, which it does not "
-            "list: restore it, or remove the annotation."
-        )
-    return listed[number]
+    def with_photographs(
+        self, labelled: Mapping[object, Annotation], folder: Path
+    ) -> list[SourceImage]:
+        """Pair annotations with the photographs that are there, by name."""
+        if not folder.is_dir():
+            raise MissingInputError(
+                f"The folder {folder} does not exist: give the folder of the photographs."
+            )
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+        sourced = []
+        for image, annotation in labelled.items():
+            record = self.images[image]
+            name = str(record["file_name"] if "file_name" in record else record["coco_url"])
+            name = name if name in there else name.rpartition("/")[2]
+            if name in there:
+                stem = Path(name).with_suffix("").as_posix()
+                sourced.append(SourceImage(stem, folder / name, "", (), (annotation,)))
+        return sorted(sourced, key=lambda each: each.name)
 
+    def _number(self, record: Json) -> int:
+        """Return the label number of an annotation, or of a segment of one."""
+        self._require(self._numbers, record, "category")
+        return self._numbers[record["category_id"]]
 
-def _with_photographs(
-    images: Mapping[object, Json],
-    labelled: Mapping[object, InstanceRegions | LabelPng],
-    folder: Path,
-) -> tuple[list[SourceImage], int]:
-    """Pair annotations with the photographs that are there; also count those that are not."""
-    if not folder.is_dir():
-        raise MissingInputError(
-            f"The folder {folder} does not exist: give the folder of the photographs."
-        )
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-    sourced = []
-    missing = 0
-    for image, annotation in labelled.items():
-        record = images[image]
-        name = str(record["file_name"] if "file_name" in record else record["coco_url"])
-        name = name if name in there else name.rpartition("/")[2]
-        if name not in there:
-            missing += 1
-            continue
-        stem = Path(name).with_suffix("").as_posix()
-        sourced.append(SourceImage(stem, folder / name, "", (), (annotation,)))
-    return sorted(sourced, key=lambda each: each.name), missing
+    def _require(self, listed: Container[object], record: Json, what: str) -> None:
+        number = record[f"{what}_id"]
+        if number not in listed:
+            raise DamagedDataError(
+                f"{self._file} has an annotation ({record.get('id')}) of {what} {number}, which it "
+                "does not list: restore it, or remove the annotation."
+            )

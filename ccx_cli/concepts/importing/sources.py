@@ -23,7 +23,6 @@ TRAIN, VAL = "train", "val"
 _SUFFIXES = {COLOR: "-c", SCENE: "-s"}
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 
-
 Annotation = LabelPng | InstanceRegions
 """Labels of the pixels of one photograph, in one category, that are still to be read."""
 
