@@ -300,6 +300,19 @@ def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="other files than a report"):
         _write(inputs, mine, force=True)
     assert (mine / "index.html").read_text() == "my own page"
+    # A report in one file is no list of what else is in its folder.
+    project = tmp_path / "project"
+    (project / "images").mkdir(parents=True)
+    _write(inputs, project / "index.html")
+    (project / "images" / "1.jpg").write_text("my photograph")
+    with pytest.raises(UsageError, match="other files than a report"):
+        _write(inputs, project, force=True)
+    (tmp_path / "report" / "notes").mkdir()
+    (tmp_path / "report" / "notes" / "mine.txt").write_text("work")
+    with pytest.raises(UsageError, match=r"notes/mine\.txt"):
+        _write(inputs, tmp_path / "report", force=True)
+    assert (project / "images" / "1.jpg").read_text() == "my photograph"
+    assert (tmp_path / "report" / "notes" / "mine.txt").read_text() == "work"
     (tmp_path / "plain").write_text("")
     with pytest.raises(UsageError, match="is a file"):
         _write(inputs, tmp_path / "plain", force=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from ccx_cli.threads import threads
 
 PAGE = "index.html"
 THUMBNAIL_SIDE = 224
-_MARK = b'<meta name="generator" content="ccx">'
+LIST = "report-files.json"
 _LARGE = 40_000_000
 _QUALITY = 78
 _NO_FOLDER = {".csv", ".gif", ".jpeg", ".jpg", ".json", ".jsonl", ".md", ".pdf", ".png", ".svg"}
@@ -81,9 +82,11 @@ def check_report_path(out: Path, force: bool) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--html {out} is a file: end the name in .html, or name a directory.")
     if out.is_dir() and any(out.iterdir()):
-        if not _is_report(out):
+        others = _files_in(out) - _listed_in(out)
+        if others:
             raise UsageError(
-                f"--html {out} contains other files than a report: name a new directory."
+                f"--html {out} contains other files than a report ({min(others)}): name a new "
+                "directory."
             )
         if not force:
             raise UsageError(f"{out} exists: overwrite it with --force.")
@@ -143,7 +146,9 @@ def write_report(
         else:
             with (folder / PAGE).open("w", encoding="utf-8") as text:
                 text.writelines(document(inputs.run.name, payload, (), in_folder=True))
-            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            files = [*sorted(_files_in(folder)), LIST]
+            (folder / LIST).write_text(json.dumps(files, indent=0) + "\n", encoding="utf-8")
+            size = sum((folder / name).stat().st_size for name in files)
             ready = out.absolute().with_name(f"{Path(made).name}.ready")
             folder.rename(ready)
             try:
@@ -288,9 +293,19 @@ def _inside(folder: Path) -> Iterator[str]:
         yield data_element(f"picture-{number(path)}", picture, "text/plain")
 
 
-def _is_report(folder: Path) -> bool:
-    page = folder / PAGE
-    if not page.is_file():
-        return False
-    with page.open("rb") as content:
-        return _MARK in content.read(2000)
+def _files_in(folder: Path) -> set[str]:
+    """Return the paths of everything under a folder that is no folder, relative to it."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+
+
+def _listed_in(folder: Path) -> set[str]:
+    """Return the files that a report in a folder says are its own; none without such a list."""
+    try:
+        listed = json.loads((folder / LIST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()
+    return {name for name in listed if isinstance(name, str)} if isinstance(listed, list) else set()
