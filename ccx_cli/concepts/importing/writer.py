@@ -45,6 +45,34 @@ _IN_PROCESS = 2 * _CHUNK
 _UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
 
 
+class _Prepared:
+    """A source as the settings want it, and the digests of what a dataset of it depends on."""
+
+    def __init__(self, source: Source, settings: ImportSettings) -> None:
+        settings.check()
+        self.colors: tuple[int, ...] = ()
+        if settings.colors:
+            source, self.colors = source.with_colors()
+        self.source = source.with_splits(settings.val_share, settings.seed)
+        self.prints = [_fingerprint(image) for image in self.source.images]
+        parts = [
+            VERSION,
+            source.kind,
+            settings.subset,
+            settings.size,
+            settings.fit.value,
+            settings.colors,
+            [astuple(label) for label in source.vocabulary],
+        ]
+        self.identity = sha256(json.dumps(parts).encode()).hexdigest()
+        """Digest of what all pictures depend on."""
+
+        pairs = zip(self.source.images, self.prints, strict=True)
+        images = [(image.name, image.split, print_) for image, print_ in pairs]
+        self.made_from = sha256(json.dumps([self.identity, images]).encode()).hexdigest()
+        """Digest of all that the dataset depends on."""
+
+
 def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
     """Return where a dataset goes, unless another is there that must not be overwritten.
 
@@ -78,13 +106,17 @@ def find_made(
     UsageError
         As ``check_free_directory``.
     """
+    return _find_made(_Prepared(source, settings), datasets, settings, force)
+
+
+def _find_made(
+    prepared: _Prepared, datasets: Path, settings: ImportSettings, force: bool
+) -> ImportSummary | None:
     target = datasets / f"broden1_{settings.side}"
-    if not force and target.exists():
-        made = read_summary(target, _made_from(_prepared(source, settings)[0], settings))
-        if made is not None:
-            return made
-    check_free_directory(datasets, settings.side, force)
-    return None
+    made = None if force else read_summary(target, prepared.made_from)
+    if made is None:
+        check_free_directory(datasets, settings.side, force)
+    return made
 
 
 def write_broden(
@@ -116,61 +148,51 @@ def write_broden(
     Raises
     ------
     UsageError
-        If a setting cannot be meant, or another dataset is there.
+        If a setting is out of bounds, or another dataset is there.
     MissingInputError, DamagedDataError
         If a file of the source is not there or not what it should be.
     """
     progress = progress or SilentProgress()
-    settings.check()
-    source, colors = _prepared(source, settings)
-    made = find_made(source, datasets, settings, force)
+    prepared = _Prepared(source, settings)
+    made = _find_made(prepared, datasets, settings, force)
     if made is not None:
         return made
     name = f"broden1_{settings.side}"
     with naming(datasets / name), writing(datasets, progress, name):
-        made = find_made(source, datasets, settings, force)
+        made = _find_made(prepared, datasets, settings, force)
         if made is not None:
             return made
         beside = datasets / f".{name}.partial"
-        made_from = _made_from(source, settings)
-        converted = _convert_all(source, settings, colors, beside, workers, progress)
-        summary = write_tables(beside, source, converted, settings, made_from)
+        converted = _convert_all(prepared, settings, beside, workers, progress)
+        summary = write_tables(beside, prepared.source, converted, settings, prepared.made_from)
         (beside / JOURNAL).unlink()
         move_directory_into_place(beside, datasets / name)
     return summary
 
 
-def _prepared(source: Source, settings: ImportSettings) -> tuple[Source, tuple[int, ...]]:
-    """Add colors and split as the settings say; also the colors' numbers."""
-    colors: tuple[int, ...] = ()
-    if settings.colors:
-        source, colors = source.with_colors()
-    return source.with_splits(settings.val_share, settings.seed), colors
-
-
 def _convert_all(
-    source: Source,
+    prepared: _Prepared,
     settings: ImportSettings,
-    colors: Sequence[int],
     directory: Path,
     workers: int,
     progress: Progress,
 ) -> list[ConvertedImage]:
     """Write the pictures that a run before has not, and return all in the order of the source."""
+    source = prepared.source
     stems = name_images([image.name for image in source.images], settings.subset, source.categories)
-    by_stem = dict(zip(stems, source.images, strict=True))
-    prints = {stem: _fingerprint(image) for stem, image in by_stem.items()}
-    journal = _Journal(directory, _identity(source, settings))
+    prints = dict(zip(stems, prepared.prints, strict=True))
+    journal = _Journal(directory, prepared.identity)
     converted: dict[str, ConvertedImage] = {}
     for entry in journal.read():
         if prints.get(entry.stem) == entry.files:
             converted[entry.stem] = entry.made
         else:
             _remove_files(directory / "images", entry.made)
-    missing = [(stem, image) for stem, image in by_stem.items() if stem not in converted]
+    images = zip(stems, source.images, strict=True)
+    missing = [(stem, image) for stem, image in images if stem not in converted]
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
     processes = workers if len(missing) > _IN_PROCESS else 1
-    convert_chunk = partial(_convert_chunk, directory / "images", settings, colors)
+    convert_chunk = partial(_convert_chunk, directory / "images", settings, prepared.colors)
     with progress.task("Importing", len(stems), done=len(converted)) as task:
         for _, made in in_processes(convert_chunk, chunks, processes):
             journal.append(_Entry(stem, prints[stem], image) for stem, image in made.items())
@@ -186,26 +208,6 @@ def _convert_chunk(
     chunk: Sequence[tuple[str, SourceImage]],
 ) -> dict[str, ConvertedImage]:
     return {stem: convert(images, settings, colors, stem, image) for stem, image in chunk}
-
-
-def _made_from(source: Source, settings: ImportSettings) -> str:
-    """Digest of all that a dataset depends on."""
-    images = [(image.name, image.split, _fingerprint(image)) for image in source.images]
-    return sha256(json.dumps([_identity(source, settings), images]).encode()).hexdigest()
-
-
-def _identity(source: Source, settings: ImportSettings) -> str:
-    """Digest of what all pictures of a dataset depend on."""
-    parts = [
-        VERSION,
-        source.kind,
-        settings.subset,
-        settings.size,
-        settings.fit.value,
-        settings.colors,
-        [astuple(label) for label in source.vocabulary],
-    ]
-    return sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def name_images(names: Sequence[str], subset: str, categories: Sequence[str]) -> list[str]:
