@@ -88,7 +88,7 @@ def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
     ranges = [
         record.cluster
         for unit in units
-        for record in opened.units[unit]
+        for record in opened.run.units[unit]
         if record.range is not None
     ]
     passes = len(ranges) if per is Per.UNIT else 2 * len(set(ranges))
@@ -104,7 +104,7 @@ def _record(
 ) -> Record:
     record = asdict(each)
     if "unit" in record:
-        explained = opened.units[each.unit][each.cluster]
+        explained = opened.run.units[each.unit][each.cluster]
         record |= {
             "range": explained.range,
             "formula": explained.formula,

@@ -64,7 +64,7 @@ def open_asked(
         if piped.run_of_records is not None:
             raise UsageError("--run says where records from stdin are from: give it with -.")
         opened, chosen, workers = open_stored(piped, units, run, places)
-        return Asked(opened, chosen, workers, {unit: opened.units[unit] for unit in chosen})
+        return Asked(opened, chosen, workers, {unit: opened.run.units[unit] for unit in chosen})
     if units.units is not None or units.random_units:
         raise UsageError("--units and --random-units choose from a whole run: leave them out.")
 
@@ -78,5 +78,5 @@ def open_asked(
     else:
         stored = find_run(roots.results, piped.run_of_records)
     opened = open_inputs(stored, roots)
-    records = chosen_records(lines, opened.units, stored.directory.name)
+    records = chosen_records(lines, opened.run.units, stored.directory.name)
     return Asked(opened, list(records), run.workers or available_cores(), records)

@@ -64,14 +64,14 @@ def roles(options: RolesOptions) -> None:
         truth = true_classes(opened.dataset, names or ())
         records: list[Record] = []
         for unit in chosen:
-            explained = [each for each in opened.units[unit] if each.range is not None]
+            explained = [each for each in opened.run.units[unit] if each.range is not None]
             if not explained:
                 continue
             top = explained[-1]
             found = role_of(
                 unit,
                 activations.unit(unit),
-                Range.from_json(top.range),
+                Range.from_json(top.range or [None, None]),
                 weights,
                 truth,
                 predicted,

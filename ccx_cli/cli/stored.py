@@ -30,5 +30,5 @@ def open_stored(
     """
     roots = roots_of(places)
     opened = open_inputs(find_run(roots.results, stored.run_name), roots)
-    chosen = chosen_of_run(units, run.seed, opened.units, opened.run.directory.name)
+    chosen = chosen_of_run(units, run.seed, opened.run.units, opened.run.directory.name)
     return opened, chosen, run.workers or available_cores()

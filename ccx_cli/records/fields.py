@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, dataclass_transform, get_type_hints
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import Meta
 
 Json = dict[str, Any]
 
@@ -16,25 +16,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     A key that may be absent is of type ``T | UnsetType``, and ``UNSET`` where it is.
     """
-
-    # Until all readers use attributes, records answer as mappings do.
-    def __getitem__(self, key: str) -> Any:
-        value = getattr(self, key, UNSET)
-        if value is UNSET:
-            raise KeyError(key)
-        return value
-
-    def __contains__(self, key: str) -> bool:
-        return getattr(self, key, UNSET) is not UNSET
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of a key that may be absent."""
-        value = getattr(self, key, UNSET)
-        return default if value is UNSET else value
-
-    def keys(self) -> list[str]:
-        """Return the keys that are there."""
-        return [name for name in self.__struct_fields__ if name in self]
 
 
 def to_json(record: Record) -> Json:

@@ -90,11 +90,6 @@ class RunInputs:
             raise self._unsaid("network") from error
         return choose_network(self.roots.models, request)
 
-    # Old names, until every room uses the run's own.
-    about = property(lambda self: self.run.about)
-    identity = property(lambda self: self.run.identity)
-    units = property(lambda self: self.run.units)
-
     def step(self, units: Sequence[int]) -> Step:
         """Say that these units are there, in a plan of what is done with them."""
         return Step("stored run", self.run.directory, "units", len(units), len(units))

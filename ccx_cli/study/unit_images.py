@@ -82,7 +82,7 @@ class UnitImages:
             union = counts.in_range + counts.formula - counts.both
             ious = counts.both / np.maximum(union, 1)
             fitting = np.flatnonzero((counts.both > 0) & (ious > record.iou))
-            generator = random.Random(f"{seed} {self.unit} {record['cluster']}")
+            generator = random.Random(f"{seed} {self.unit} {record.cluster}")
             sample = generator.sample(range(len(fitting)), min(top_k, len(fitting)))
             chosen = fitting[np.sort(np.array(sample, dtype=np.int64))]
             return chosen[np.argsort(-ious[chosen], kind="stable")]

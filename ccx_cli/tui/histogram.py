@@ -102,6 +102,8 @@ def draw_histogram(
     eighths = [math.ceil(math.log1p(float(count)) / tallest * bars * 8) for count in counts]
     styles, numbers = ["dim"] * width, [" "] * width
     for record in records:
+        if record.cluster is None or record.range is None:
+            continue
         cluster, (lower, upper) = record.cluster, record.range
         first = histogram.column_of(lower, width)
         last = histogram.column_of(upper, width, above=True)

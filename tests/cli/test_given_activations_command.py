@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ccx_cli.cli.main import main
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import find_run
-from ccx_cli.runs.viewed import view_run
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:
@@ -280,8 +280,8 @@ def test_a_dry_run_knows_the_units_and_writes_nothing(ccx: CommandLine, sae: Pat
 
 def test_a_viewer_finds_the_activations(given: CommandLine, maps: np.ndarray) -> None:
     roots = resolve_roots(given.data)
-    view = view_run(find_run(roots.results, None), roots)
-    np.testing.assert_array_equal(view.activations.unit(3), maps[3])
+    shown = RunInputs(find_run(roots.results, None), roots)
+    np.testing.assert_array_equal(shown.activations.unit(3), maps[3])
 
 
 def test_a_file_is_one_layer(ccx: CommandLine, sae: Path) -> None:

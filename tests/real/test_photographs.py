@@ -25,7 +25,6 @@ from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshol
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
-from ccx_cli.store.lines import Record
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 WEIGHTS = REAL / "squeezenet1_0-imagenet.pth"
@@ -60,7 +59,7 @@ def ccx(data_dir: Path, *command: str) -> int:
     return main([*command, *inputs, "--root-datasets", str(REAL / "dataset"), "--quiet"])
 
 
-def explained(data_dir: Path, *options: str) -> list[Record]:
+def explained(data_dir: Path, *options: str) -> list[dict[str, Any]]:
     """The lines that ``ccx explain`` writes."""
     output = data_dir / "explained.jsonl"
     more = ["--format", "jsonl", "--output", str(output), "--force", *options]

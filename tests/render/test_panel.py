@@ -92,7 +92,7 @@ def test_rows_hold_what_was_chosen_the_highest_range_first(
     found: UnitImages, paths: list[Path]
 ) -> None:
     rows = _rows(found, paths)
-    assert [row.record["cluster"] for row in rows] == [2, 1, 0]
+    assert [row.record.cluster for row in rows] == [2, 1, 0]
     assert [len(row.shots) for row in rows] == [2, 0, 3]
     for place, shot in zip(found.choose(0, Show.TOP, 3), rows[2].shots, strict=True):
         np.testing.assert_array_equal(shot.hits, found.hit_mask(0, place))

@@ -70,7 +70,7 @@ def test_mean_jaccard_distance() -> None:
 
 
 def test_a_unit() -> None:
-    formulas = [from_json(each["labels"]) for each in UNITS[0]]
+    formulas = [from_json(each.labels) for each in UNITS[0]]
     pixels = dict(zip(formulas, (sets(0, 1), sets(1, 2), sets(0, 1, 2)), strict=True))
     found = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES)
     assert (found.ranges, found.explained) == (3, 3)
@@ -84,7 +84,7 @@ def test_dead_units_and_empty_ranges() -> None:
     dead = summarise_unit(2, UNITS[2], {}, TOTALS, CATEGORIES)
     assert (dead.ranges, dead.explained, dead.concepts) == (0, 0, ())
     assert (dead.category, dead.polysemy, dead.best) == (None, None, None)
-    dog = from_json(UNITS[1][0]["labels"])
+    dog = from_json(UNITS[1][0].labels)
     half = summarise_unit(1, UNITS[1], {dog: sets(0)}, TOTALS, CATEGORIES)
     assert (half.ranges, half.explained, half.polysemy) == (2, 1, None)
 
@@ -106,7 +106,7 @@ def test_the_histogram_counts_each_unit_once_by_its_best_formula() -> None:
         summarise_unit(
             unit,
             records,
-            {from_json(each["labels"]): sets(0) for each in records if each["labels"]},
+            {from_json(each.labels): sets(0) for each in records if each.labels},
             TOTALS,
             CATEGORIES,
         )
@@ -151,7 +151,7 @@ def test_distances_are_those_of_the_masks(
     (found,) = summarise_units({unit: records}, index, category_of)
 
     masks = [
-        dense(from_json(each["labels"]), index) for each in records if each["labels"] is not None
+        dense(from_json(each.labels), index) for each in records if each.labels is not None
     ]
     assert len(masks) == found.explained >= 4
     distances = [

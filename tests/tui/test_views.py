@@ -167,7 +167,7 @@ def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: Ope
             await seen.until_so(lambda: _has_picture(seen), "a picture")
             best = max(run.run.units[2], key=lambda record: record.iou)
             assert seen.app.screen.query_one(Table).row.cluster == best.cluster
-            assert f"{best['iou']:.4f}" in seen.text
+            assert f"{best.iou:.4f}" in seen.text
             assert "proven" in seen.text
             await seen.press("home")
             await seen.until("range 0: ")

@@ -49,7 +49,7 @@ def inputs_of(
     """
     _draw_demo(run, roots, progress)
     opened = open_inputs(run, roots)
-    about, choice = opened.about, opened.choice
+    about, choice = opened.run.about, opened.choice
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)
         choice = replace(choice, sha256=sha256, stamp=stamp)
@@ -134,7 +134,7 @@ def untrained_inputs(
 ) -> Inputs:
     """Resolve the dataset of a run and its network, untrained."""
     choice = opened.network("an untrained counterpart", ": name one with --against")
-    data = DataOptions(opened.about.subset or "")
+    data = DataOptions(opened.run.about.subset or "")
     network = NetworkOptions.of(choice.untrained(), passes.device, passes.batch_size)
     return gather(_places_of(opened, places), data, network, run, progress)
 
@@ -168,7 +168,7 @@ def plan_like(stored: Run, inputs: Inputs) -> list[Step]:
 def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
     """Return the options with the root that the run's dataset is under."""
     above = opened.dataset.directory.parent
-    datasets = above.parent if opened.about.subset == DEMO_SUBSET else above
+    datasets = above.parent if opened.run.about.subset == DEMO_SUBSET else above
     if datasets.absolute() == opened.roots.datasets.absolute():
         return places
     return replace(places, root_datasets=datasets)
