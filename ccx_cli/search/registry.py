@@ -133,8 +133,9 @@ def search_from_identity(identity: Mapping[str, Any], n_concepts: int) -> Strate
         if made.identity() != {key: identity[key] for key in identity if key != "ties"}:
             raise ValueError(f"the search {identity['name']}")
     except (KeyError, TypeError, ValueError, UsageError) as error:
+        reason = str(error).rstrip(".")
         raise UsageError(
-            f"How this run was searched is not clear from its header ({error}): run `ccx explain` "
+            f"How this run was searched is not clear from its header ({reason}): run `ccx explain` "
             "again with this version."
         ) from error
     return made
