@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.progress import Progress
@@ -47,19 +48,8 @@ class FigureFile:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UnitFigure:
-    """A unit's figure to draw.
-
-    Attributes
-    ----------
-    unit, records
-        The unit and all its records.
-    path
-        The file to write.
-    digest
-        The fingerprint of what it shows.
-    """
+class _UnitFigure(NamedTuple):
+    """A unit's figure to draw: its records, its file, and the fingerprint of what it shows."""
 
     unit: int
     records: Sequence[ExplanationRecord]
@@ -67,31 +57,12 @@ class UnitFigure:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitPainter:
-    """Draws figures of units; can be sent to other processes.
-
-    Attributes
-    ----------
-    run, roots
-        The directories of the run and of what it was made from.
-    drawing
-        What to draw.
-    """
-
-    run: Path
-    roots: Roots
-    drawing: Drawing
-
-    def __call__(self, wanted: UnitFigure) -> list[str]:
-        """Draw and write a figure; return a sentence for everything that it lacks."""
-        with same_everywhere():
-            return self._draw(wanted)
-
-    def _draw(self, wanted: UnitFigure) -> list[str]:
-        inputs, drawing = _opened(self.run, self.roots), self.drawing
-        title, network = f"Unit {wanted.unit}", network_text(inputs.run.about)
-        problems: list[str] = []
+def _draw_unit(run: Path, roots: Roots, drawing: Drawing, wanted: _UnitFigure) -> list[str]:
+    """Draw and write a figure, in any process; return a sentence for everything that it lacks."""
+    inputs = _opened(run, roots)
+    title, network = f"Unit {wanted.unit}", network_text(inputs.run.about)
+    problems: list[str] = []
+    with same_everywhere():
         if drawing.kind is Kind.DISTRIBUTION:
             ranged = [record for record in wanted.records if record.range is not None]
             maps = inputs.activations.unit(wanted.unit)
@@ -105,7 +76,7 @@ class UnitPainter:
             else:
                 figure = draw_panel(title, network, found, rows, drawing.show, drawing.top_k)
         write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=not problems)
-        return problems
+    return problems
 
 
 @lru_cache(maxsize=1)
@@ -113,17 +84,18 @@ def _opened(run: Path, roots: Roots) -> RunInputs:
     return RunInputs(Run(run, shown=True), roots)
 
 
-def draw_units(
-    painter: UnitPainter, figures: Sequence[UnitFigure], workers: int
-) -> Iterator[tuple[UnitFigure, list[str]]]:
-    """Draw figures, and yield each with what it lacks, in the order given."""
-    processes = min(workers, -(-len(figures) // _UNITS_PER_PROCESS))
-    waiting = {figure.unit: figure for figure in figures}
+def _draw_units(
+    inputs: RunInputs, drawing: Drawing, figures: Sequence[_UnitFigure], workers: int
+) -> Iterator[list[str]]:
+    """Draw figures, and yield what each lacks, in the order given."""
+    draw = partial(_draw_unit, inputs.run.directory.absolute(), inputs.roots, drawing)
+    drawn = in_processes(draw, figures, min(workers, -(-len(figures) // _UNITS_PER_PROCESS)))
     done: dict[int, list[str]] = {}
-    for figure, problems in in_processes(painter, figures, processes):
-        done[figure.unit] = problems
-        while waiting and (first := next(iter(waiting))) in done:
-            yield waiting.pop(first), done.pop(first)
+    for figure in figures:
+        while figure.unit not in done:
+            another, problems = next(drawn)
+            done[another.unit] = problems
+        yield done.pop(figure.unit)
 
 
 def make_figures(
@@ -170,7 +142,7 @@ def make_figures(
         yield _draw_whole(inputs, records, drawing, directory / names[units[0]], force)
         return
     figures = [
-        UnitFigure(unit, own, directory / names[unit], drawing.digest(run, own))
+        _UnitFigure(unit, own, directory / names[unit], drawing.digest(run, own))
         for unit, own in records.items()
     ]
     existing = existing_figures(
@@ -179,24 +151,17 @@ def make_figures(
     missing = [each for each in figures if each.path not in existing]
     if missing:
         # In this process first: missing inputs show before others are started.
-        _check_inputs(inputs, drawing.kind)
-    painter = UnitPainter(run.directory.absolute(), inputs.roots, drawing)
-    drawn = draw_units(painter, missing, workers)
+        _ = inputs.activations
+        _ = inputs.index if drawing.kind is not Kind.DISTRIBUTION else None
+    drawn = _draw_units(inputs, drawing, missing, workers)
     with progress.task("Figures", len(figures), unit="units", done=len(existing)) as task:
         for figure in figures:
             if figure.path in existing:
                 yield FigureFile(figure.unit, figure.path, drawn=False)
                 continue
-            _, problems = next(drawn)
+            problems = tuple(next(drawn))
             task.advance()
-            yield FigureFile(figure.unit, figure.path, problems=tuple(problems))
-
-
-def _check_inputs(inputs: RunInputs, kind: Kind) -> None:
-    """Open what figures of a kind need, or raise."""
-    _ = inputs.activations
-    if kind is not Kind.DISTRIBUTION:
-        _ = inputs.index
+            yield FigureFile(figure.unit, figure.path, problems=problems)
 
 
 def _draw_whole(

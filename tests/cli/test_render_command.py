@@ -102,7 +102,7 @@ def test_plots_of_a_whole_run_need_no_activations(ccx: CommandLine) -> None:
     ended = _render(ccx)
     assert ended.code == 3
     assert "The activations of" in ended.err
-    assert "make it again with" in ended.err
+    assert "make them again with" in ended.err
 
 
 def test_a_missing_image_is_told_and_the_rest_drawn(ccx: CommandLine) -> None:
@@ -190,15 +190,15 @@ def test_a_run_that_is_not_there(ccx: CommandLine) -> None:
     assert "There is no run nothing" in ended.err
 
 
-def test_torch_is_never_imported_and_numba_for_hits_only(ccx: CommandLine) -> None:
+def test_torch_is_never_imported(ccx: CommandLine) -> None:
     given = ["--units", "1", "--dir-images", str(ccx.data / "figures")]
     given += ["--data-dir", str(ccx.data), "-q"]
     code = (
         "import sys; from ccx_cli.cli.main import main\n"
         f"assert main(['render', '--kind', 'iou', *{given!r}]) == 0\n"
-        "assert not {'torch', 'numba'} & sys.modules.keys()\n"
+        "assert 'torch' not in sys.modules\n"
         f"assert main(['render', *{given!r}]) == 0\n"
-        "assert 'torch' not in sys.modules and 'numba' in sys.modules\n"
+        "assert 'torch' not in sys.modules\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -29,7 +29,7 @@ const CONCEPT_COLUMNS = [
   })),
   {
     name: "iou",
-    title: "Best IoU",
+    title: "Highest IoU",
     about: "Highest IoU of the formulas that contain it, not negated",
     right: true,
     largest: true,

@@ -180,7 +180,7 @@ function tiles() {
   const proofs = explained.filter((row) => row.proven !== null);
   const dead = allUnits.filter((unit) => rowsByUnit.get(unit)[0].cluster === null).length;
   const asked = new Set(explained.flatMap((row) => row.asked)).size;
-  const best = explained.reduce((a, b) => (a === null || b.iou > a.iou ? b : a), null);
+  const highest = explained.reduce((a, b) => (a === null || b.iou > a.iou ? b : a), null);
   const total = run.about.units;
   return el(
     "dl",
@@ -191,7 +191,7 @@ function tiles() {
     ]),
     tile("Ranges explained", whole(explained.length), [`${count(asked, "concept", "concepts")}`]),
     tile("Median IoU", fixed(median(explained.map((row) => row.iou))), [
-      best && `best ${fixed(best.iou)}, unit ${best.unit}`,
+      highest && `highest ${fixed(highest.iou)}, unit ${highest.unit}`,
     ]),
     proofs.length > 0 &&
       tile("Proven", percent(proofs.filter((r) => r.proven).length / proofs.length, 0), [
