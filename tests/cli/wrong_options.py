@@ -292,8 +292,8 @@ OPTIONS = [
     Wrong(
         "render --html {data}/datasets/broden1_224/label.csv",
         2,
-        "--html {data}/datasets/broden1_224/label.csv is neither an .html file nor the name of "
-        "a folder: end it in .html.",
+        "--html {data}/datasets/broden1_224/label.csv is neither an .html file nor a "
+        "directory: end the name in .html.",
     ),
     Wrong(
         "score ball TINY --unit 48",
