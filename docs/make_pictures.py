@@ -1,7 +1,7 @@
-"""Makes the pictures of the documentation anew: ``python docs/make_pictures.py``.
+"""Makes the pictures of the documentation: ``python docs/make_pictures.py``.
 
-Explains the demo in a directory of its own, draws a panel, takes screenshots of the report with
-Chromium and one of the terminal interface. Needs Chromium on the path, and a few minutes.
+Explains the demo in a temporary directory, draws a panel, and takes screenshots of the report in
+Chromium and of the terminal interface. Needs Chromium on the path, and a few minutes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def ccx(data: Path, *words: str) -> None:
 
 
 def panel(data: Path, scratch: Path) -> None:
-    """Draw one unit's panel and keep its three highest ranges."""
+    """Draw the panel of one unit, cropped to its three highest ranges."""
     figures = scratch / "figures"
     ccx(data, "render", "-q", "--units", str(UNIT), "--dir-images", str(figures), "-f", "jsonl")
     (drawn,) = figures.glob("*.png")
@@ -60,7 +60,7 @@ def report(data: Path, scratch: Path) -> None:
 
 
 def screenshot(address: str, shot: Path, width: int, height: int, *flags: str) -> None:
-    """Let Chromium draw a file, without the network."""
+    """Take a screenshot of a page with Chromium, without the network."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         sys.exit("There is no Chromium on the path: install it.")
@@ -95,7 +95,7 @@ async def terminal(data: Path, scratch: Path) -> None:
 
 
 def store(made: Path, name: str) -> None:
-    """Keep a picture as PNG, or as JPEG what photographs make too large for that."""
+    """Store a picture as PNG, or as JPEG if its name says so."""
     picture = Image.open(made).convert("RGB")
     picture.thumbnail((WIDEST, 10_000), Image.Resampling.LANCZOS)
     out = PICTURES / name
@@ -108,7 +108,7 @@ def store(made: Path, name: str) -> None:
 
 
 def make() -> None:
-    """Make them all."""
+    """Make all pictures."""
     PICTURES.mkdir(exist_ok=True)
     with TemporaryDirectory() as made:
         data, scratch = Path(made) / "data", Path(made)
