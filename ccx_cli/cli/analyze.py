@@ -101,7 +101,7 @@ def analyze(options: AnalyzeOptions) -> None:
                     f"The run {stored.name} is itself of an untrained network: name another one "
                     "with --against, or another --seed."
                 )
-            opened = open_inputs(found_run, roots)
+            opened = open_inputs(found_run, roots, trusted=options.passes.trust)
             inputs = untrained_inputs(opened, options.places, options.run, options.passes, progress)
             if options.dry.dry_run:
                 write_plan(writer, plan_like(stored, inputs), progress)

@@ -51,7 +51,11 @@ def importance(options: ImportanceOptions) -> None:
         writing_to(options.out, columns, no_color=options.talk.no_color) as writer,
     ):
         opened, chosen, workers = open_stored(
-            options.stored, options.units, options.run, options.places
+            options.stored,
+            options.units,
+            options.run,
+            options.places,
+            trusted=options.passes.trust,
         )
         if options.dry.dry_run:
             opened.network("importance")

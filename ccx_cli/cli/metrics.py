@@ -69,7 +69,14 @@ def metrics(options: MetricsOptions) -> None:
             no_color=options.talk.no_color,
         ) as writer,
     ):
-        asked = open_asked(options.piped, options.units, options.run, options.places, progress)
+        asked = open_asked(
+            options.piped,
+            options.units,
+            options.run,
+            options.places,
+            progress,
+            trusted=options.passes.trust,
+        )
         opened, chosen, workers = asked.opened, asked.units, asked.workers
         if options.dry.dry_run:
             some = opened.with_units(asked.records)

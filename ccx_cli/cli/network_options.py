@@ -268,12 +268,24 @@ class NetworkOptions:
         ]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        metavar="",
+        help="Run the network code that the run names, if you did not name it before.",
+        rich_help_panel=NETWORK,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class PassOptions:
     """How images go through the network."""
 
     device: Device = "cpu"
     batch_size: BatchSize = 32
+    trust: Trust = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ def open_asked(
     run: RunOptions,
     places: PlaceOptions,
     progress: Progress,
+    *,
+    trusted: bool = False,
 ) -> Asked:
     """Open the run that the options name, or the one that the records on stdin are from.
 
@@ -63,7 +65,7 @@ def open_asked(
     if piped.run_name != STDIN:
         if piped.run_of_records is not None:
             raise UsageError("--run says where records from stdin are from: give it with -.")
-        opened, chosen, workers = open_stored(piped, units, run, places)
+        opened, chosen, workers = open_stored(piped, units, run, places, trusted=trusted)
         return Asked(opened, chosen, workers, {unit: opened.run.units[unit] for unit in chosen})
     if units.units is not None or units.random_units:
         raise UsageError("--units and --random-units choose from a whole run: leave them out.")
@@ -77,6 +79,6 @@ def open_asked(
         progress.note(f"The explanations are those of {stored.directory.name}.")
     else:
         stored = find_run(roots.results, piped.run_of_records)
-    opened = open_inputs(stored, roots)
+    opened = open_inputs(stored, roots, trusted=trusted)
     records = chosen_records(lines, opened.run.units, stored.directory.name)
     return Asked(opened, list(records), run.workers or available_cores(), records)

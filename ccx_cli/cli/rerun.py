@@ -78,7 +78,9 @@ def rerun(options: RerunOptions) -> None:
         roots = roots_of(options.places)
         run = find_run(roots.results, options.stored.run_name)
         before = run.strict()
-        passes = PassOptions(options.device, options.batch_size or batch_size_of(run.header))
+        passes = PassOptions(
+            options.device, options.batch_size or batch_size_of(run.header), options.trust
+        )
         inputs = inputs_of(
             run, roots, options.places, passes, options.workers or available_cores(), progress
         )

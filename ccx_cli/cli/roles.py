@@ -42,7 +42,11 @@ def roles(options: RolesOptions) -> None:
         writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer,
     ):
         opened, chosen, workers = open_stored(
-            options.stored, options.units, options.run, options.places
+            options.stored,
+            options.units,
+            options.run,
+            options.places,
+            trusted=options.passes.trust,
         )
         choice = opened.network("`ccx roles`")
         names = names_of(choice, options.classes.class_names)

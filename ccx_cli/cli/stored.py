@@ -10,7 +10,12 @@ from ccx_cli.runs.run import find_run
 
 
 def open_stored(
-    stored: StoredOptions, units: UnitOptions, run: RunOptions, places: PlaceOptions
+    stored: StoredOptions,
+    units: UnitOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+    *,
+    trusted: bool = False,
 ) -> tuple[RunInputs, list[int], int]:
     """Open the run that the options name.
 
@@ -29,6 +34,6 @@ def open_stored(
         If there is no such run or unit, or the run cannot be opened.
     """
     roots = roots_of(places)
-    opened = open_inputs(find_run(roots.results, stored.run_name), roots)
+    opened = open_inputs(find_run(roots.results, stored.run_name), roots, trusted=trusted)
     chosen = chosen_of_run(units, run.seed, opened.run.units, opened.run.directory.name)
     return opened, chosen, run.workers or available_cores()

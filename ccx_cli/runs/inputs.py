@@ -26,6 +26,7 @@ from ccx_cli.probe.networks.description import (
     NetworkRequest,
     PrecomputedActivations,
 )
+from ccx_cli.probe.networks.trust import is_trusted
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.run import HEADER, LINES, Run
@@ -51,20 +52,27 @@ class RunInputs:
         The run.
     roots
         Where datasets, caches and weights are looked for first.
+    trusted
+        Run the factory that the header names, though the user never named it.
     exact
         Refuse caches that are still as they were while the labels, images or network that they
         were computed from have changed.
     """
 
-    def __init__(self, run: Run, roots: Roots, *, exact: bool = False) -> None:
+    def __init__(
+        self, run: Run, roots: Roots, *, exact: bool = False, trusted: bool = False
+    ) -> None:
         """Name what ``run`` was made from."""
         self.run = run
         self.roots = roots
         self.exact = exact
+        self.trusted = trusted
 
     def with_units(self, units: dict[int, list[ExplanationRecord]]) -> RunInputs:
         """Return the same inputs for some of the run's records."""
-        other = RunInputs(self.run.with_units(units), self.roots, exact=self.exact)
+        other = RunInputs(
+            self.run.with_units(units), self.roots, exact=self.exact, trusted=self.trusted
+        )
         opened = ("dataset", "choice", "index", "activations")
         other.__dict__ |= {key: self.__dict__[key] for key in opened if key in self.__dict__}
         return other
@@ -88,6 +96,11 @@ class RunInputs:
             request = NetworkRequest.from_header(about, self.roots.models)
         except ValueError as error:
             raise self._unsaid("network") from error
+        if not (self.trusted or is_trusted(request.model)):
+            raise UsageError(
+                f"The header of {self.run.name} names code that was not run here before, "
+                f"{request.model}: read it, then run it with `trust`."
+            )
         return choose_network(self.roots.models, request)
 
     def step(self, units: Sequence[int]) -> Step:
@@ -198,8 +211,11 @@ class RunInputs:
         )
 
 
-def open_inputs(run: Run, roots: Roots) -> RunInputs:
+def open_inputs(run: Run, roots: Roots, *, trusted: bool = False) -> RunInputs:
     """Open a stored run to be studied: finished units only, of inputs that did not change.
+
+    The factory of a network that the header names is imported only if it is ``trusted``, or was
+    named by the user before.
 
     Raises
     ------
@@ -209,8 +225,10 @@ def open_inputs(run: Run, roots: Roots) -> RunInputs:
         If the dataset or the weights are not where they were.
     """
     needed = ("dataset", "weights", "segmentation", "activations", "rebuild")
-    inputs = RunInputs(run.strict(*needed), roots, exact=True)
-    dataset, _ = inputs.dataset, inputs.choice
+    inputs = RunInputs(run.strict(*needed), roots, exact=True, trusted=trusted)
+    dataset = inputs.dataset
+    if trusted or is_trusted(inputs.run.about.model or ""):
+        _ = inputs.choice
     known = {label.number for label in dataset.labels}
     for record in inputs.run.records:
         strange = sorted(set(concepts_of(record.tree)) - known) if record.tree else []

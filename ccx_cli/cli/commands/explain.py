@@ -10,7 +10,7 @@ import typer
 from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.completing.stored import run_units
-from ccx_cli.cli.network_options import Device, NetworkOptions
+from ccx_cli.cli.network_options import Device, NetworkOptions, Trust
 from ccx_cli.cli.options import (
     NETWORK,
     RUNNING,
@@ -220,6 +220,7 @@ class RerunOptions:
             autocompletion=run_units,
         ),
     ] = None
+    trust: Trust = False
     device: Device = "cpu"
     batch_size: Annotated[
         int | None,

@@ -26,6 +26,7 @@ from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.array_files import split_name
 from ccx_cli.probe.networks.catalog import choose_network, default_layer
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.trust import trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress, SilentProgress
@@ -259,7 +260,9 @@ def network_of(
     roots: Roots, network: NetworkOptions, run: RunOptions, *, layer: str | None
 ) -> NetworkDescription:
     """Resolve the options that name a network; ``layer`` replaces theirs."""
-    return choose_network(roots.models, network.request(run.seed, layer))
+    choice = choose_network(roots.models, network.request(run.seed, layer))
+    trust(choice.model)
+    return choice
 
 
 def default_or_none(model: str) -> str | None:

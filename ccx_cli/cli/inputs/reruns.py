@@ -48,7 +48,7 @@ def inputs_of(
         If they are not there, or the header does not name them.
     """
     _draw_demo(run, roots, progress)
-    opened = open_inputs(run, roots)
+    opened = open_inputs(run, roots, trusted=passes.trust)
     about, choice = opened.run.about, opened.choice
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)

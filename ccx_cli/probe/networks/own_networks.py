@@ -130,7 +130,7 @@ def _import_file(model: str, location: str) -> ModuleType:
     )
     if name in sys.modules:
         return sys.modules[name]
-    _look_in(str(Path(location).parent))
+    look_in(str(Path(location).parent))
     spec = importlib.util.spec_from_file_location(name, location)
     if spec is None or spec.loader is None:
         raise DamagedDataError(f"`model` {model}: {location} is no Python file: check the path.")
@@ -147,7 +147,7 @@ def _import_file(model: str, location: str) -> ModuleType:
 
 
 def _import_module(model: str, location: str) -> ModuleType:
-    _look_in(str(Path.cwd()))
+    look_in(str(Path.cwd()))
     with _imports(model):
         try:
             return importlib.import_module(location)
@@ -173,7 +173,7 @@ def _imports(model: str) -> Iterator[None]:
         ) from error
 
 
-def _look_in(folder: str) -> None:
+def look_in(folder: str) -> None:
     """Let imports find what lies beside the user's code, after everything that is installed."""
     if folder not in sys.path:
         sys.path.append(folder)

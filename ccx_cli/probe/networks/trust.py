@@ -1,0 +1,84 @@
+"""Which factories of networks may be run because a stored run names them.
+
+A run may come from anyone, and the factory that its header names is code. It is run only if the
+user named the same factory before, on this machine, and its file is the same still, or says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_config_path
+
+from ccx_cli.probe.networks.own_networks import is_own, look_in
+from ccx_cli.store.atomic import write_text
+
+FILE = "trusted-factories.json"
+
+
+class _Trusted(msgspec.Struct):
+    """The file of a factory as it was when the user named it, and where its package was."""
+
+    path: str
+    sha256: str
+    package: str | None = None
+
+
+def trust(model: str) -> None:
+    """Remember a factory that the user named, where the user's configuration can be written."""
+    if not is_own(model):
+        return
+    with suppress(OSError, ImportError, ValueError, AttributeError):
+        found = _describe(model)
+        known = _read()
+        if known.get(model) != found:
+            known[model] = found
+            path = user_config_path("ccx") / FILE
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(msgspec.to_builtins(known), indent=1) + "\n")
+
+
+def is_trusted(model: str) -> bool:
+    """Return whether a network may be made without asking; imports nothing that ``model`` names."""
+    known = _read().get(model)
+    if not is_own(model):
+        return True
+    if known is None:
+        return False
+    location = model.rpartition(":")[0]
+    with suppress(OSError, ValueError):
+        is_same = hashlib.sha256(Path(known.path).read_bytes()).hexdigest() == known.sha256
+        return is_same and (location.endswith(".py") or _package(location) == known.package)
+    return False
+
+
+def _describe(model: str) -> _Trusted:
+    location = model.rpartition(":")[0]
+    if location.endswith(".py"):
+        path, package = Path(location).expanduser().absolute(), None
+    else:
+        look_in(str(Path.cwd()))
+        spec = importlib.util.find_spec(location)  # Imports the packages that the module is in.
+        if spec is None or spec.origin is None:
+            raise ValueError(f"there is no module {location}")
+        path, package = Path(spec.origin), _package(location)
+    return _Trusted(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), package)
+
+
+def _package(location: str) -> str | None:
+    """Return where the outermost package of a module is, without importing it."""
+    look_in(str(Path.cwd()))
+    spec = importlib.util.find_spec(location.partition(".")[0])
+    return None if spec is None else spec.origin
+
+
+def _read() -> dict[str, _Trusted]:
+    with suppress(OSError, ValueError):
+        content = (user_config_path("ccx") / FILE).read_bytes()
+        return msgspec.json.decode(content, type=dict[str, _Trusted])
+    return {}

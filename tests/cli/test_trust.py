@@ -1,0 +1,112 @@
+"""What a stored run names is not run unless the user named it, or says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import CommandLine
+else:
+    from command_line import CommandLine
+
+NETWORK = """
+from pathlib import Path
+from torch import nn
+
+def make(width=4):
+    Path({mark!r}).touch()
+    return nn.Sequential(
+        nn.Conv2d(3, width, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(width, 3),
+    )
+"""
+EXPLAIN = ("--layer", "1", "--subset", "tiny", "--units", "0", "--length", "1", "-q")
+
+
+def explained(ccx: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a network of the user's own; the file that shows that its code was run."""
+    mark = tmp_path / "ran"
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NETWORK.format(mark=str(mark)))
+    assert ccx("explain", "--model", "nets.py:make", *EXPLAIN).code == 0
+    mark.unlink()
+    return mark
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of-another-user"))
+
+
+def test_a_network_that_was_named_before_needs_no_word(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = explained(fresh, tmp_path, monkeypatch)
+    assert fresh("metrics", "-q").code == 0
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["metrics"], ["importance"], ["roles"], ["analyze"], ["rerun", "--check", "--without-caches"]],
+)
+def test_code_of_someone_elses_run_is_refused_until_it_is_trusted(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    mark = explained(fresh, tmp_path, monkeypatch)
+    forget(monkeypatch, tmp_path)
+    ended = fresh(*command, "-q")
+    assert ended.code == 2
+    assert "names code that was not run here before" in ended.err
+    assert "run it with --trust" in ended.err
+    assert not mark.exists()
+    fresh(*command, "-q", "--trust")
+    assert mark.exists()
+
+
+def test_code_that_changed_since_is_refused(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = explained(fresh, tmp_path, monkeypatch)
+    with Path("nets.py").open("a") as file:
+        file.write("\n# Another version.\n")
+    ended = fresh("metrics", "-q")
+    assert "names code that was not run here before" in ended.err
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("command", ["metrics", "importance", "roles", "render", "info", "summary"])
+def test_a_header_cannot_name_a_command_of_the_system(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    mark = explained(fresh, tmp_path, monkeypatch)
+    header = fresh.file("results/*/header.json")
+    content = json.loads(header.read_text())
+    content["about"] |= {"model": "os:system", "model_args": [f"command=touch {mark}"]}
+    header.write_text(json.dumps(content))
+    fresh(command, "-q")
+    assert not mark.exists()
+
+
+def test_a_module_of_the_same_name_elsewhere_is_another(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ccx_cli.probe.networks.trust import is_trusted, trust
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "theirs").mkdir()
+    name = "ccx_test_nets"
+    for folder in ("mine", "theirs"):
+        (tmp_path / folder / f"{name}.py").write_text("def make(): ...\n")
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.chdir(tmp_path / "mine")
+    trust(f"{name}:make")
+    assert is_trusted(f"{name}:make")
+    monkeypatch.setattr(
+        "sys.path", [each for each in __import__("sys").path if each != str(tmp_path / "mine")]
+    )
+    monkeypatch.chdir(tmp_path / "theirs")
+    assert not is_trusted(f"{name}:make")
