@@ -166,7 +166,7 @@ def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
     about = untrained.about
     if about.pretrained == "given":
         progress.note(
-            f"{untrained.name} was made from given activations: whether their network was "
+            f"{untrained.name} was made from precomputed activations: whether their network was "
             "untrained is not known."
         )
     elif about.pretrained != "none":

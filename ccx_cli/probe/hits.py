@@ -269,7 +269,7 @@ def count_hits(
     if device == "cpu":
         per_set, per_local = _count_on_cpu(maps, cut, index, per_image=per_image)
     else:
-        from ccx_cli.probe.hits_torch import count_local
+        from ccx_cli.probe.hits_torch import count_local  # loads torch, which a CPU does without
 
         per_local = count_local(maps, cut.edges, cut.first, cut.last, index, device)
         per_set = np.zeros((len(ranges), len(index.sets)), dtype=np.int32)

@@ -65,6 +65,7 @@ def sklearn_kmeans(values: NDArray[np.float32], k: int, n_init: int) -> list[tup
 
     Parameters and result are those of ``exact_kmeans``; ``n_init`` is the number of starts.
     """
+    # Slow to import, and not needed for the exact optimum.
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -142,7 +143,8 @@ def _precise_inertia(sums: NDArray[np.float64], start: int, stop: int) -> float:
     back, back_low = _two_product(quotient, w)
     rest = ((square - back) - back_low + square_low) / w
     difference, error = _two_sum(s, -quotient)
-    return max(0.0, difference + (error + s_low - rest))
+    cost: float = max(0.0, difference + (error + s_low - rest))
+    return cost
 
 
 @kernel

@@ -266,7 +266,7 @@ def test_a_header_holds_what_makes_it_again(twelve: BrodenDataset, tmp_path: Pat
     given = choose(path, twelve, layer="block/4")
     assert PrecomputedActivations.from_header(convert(given.about(), About)) == given
     assert given.maps == (5, 3, 2)
-    assert (given.title, given.describe()) == ("given-block_4", "a.h5 (given), block/4")
+    assert (given.title, given.describe()) == ("given-block_4", "a.h5 (precomputed), block/4")
 
 
 def test_the_layer_is_named_after_the_dataset_or_the_file(

@@ -36,7 +36,7 @@ def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ..
     if choice.pretrained == DEMO:
         return DEMO_CLASSES
     if choice.pretrained == "imagenet":
-        from torchvision.models import ResNet18_Weights
+        from torchvision.models import ResNet18_Weights  # slow to import
 
         return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
     if choice.pretrained == "places365" and choice.weights is not None:

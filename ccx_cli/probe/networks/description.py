@@ -286,7 +286,7 @@ class NetworkDescription:
             If the factory fails.
         """
         if self.gives_weights:
-            # Builds the network, with torch.
+            # Builds the network, for which it loads torch.
             from ccx_cli.probe.networks.made_networks import own_weights_sha256, timm_weights_sha256
 
             if self.is_timm:
@@ -357,8 +357,8 @@ class PrecomputedActivations:
         return f"{GIVEN}-{layer}"
 
     def describe(self) -> str:
-        """Return the activations in words: ``sae.h5 (given), features``."""
-        return f"{self.path.name} ({GIVEN}), {self.layer}"
+        """Return the activations in words: ``sae.h5 (precomputed), features``."""
+        return f"{self.path.name} (precomputed), {self.layer}"
 
     def identity(self) -> dict[str, Any]:
         """Return what the maps depend on, but for the images: not the path of the file."""

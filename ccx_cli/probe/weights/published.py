@@ -53,7 +53,7 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
         raise UsageError(
             f"imagenet/{model} is not known{near or ': `ccx explain --help` describes `model`.'}"
         )
-    from torchvision.models import get_model_weights
+    from torchvision.models import get_model_weights  # slow to import
 
     published = [
         Source(
