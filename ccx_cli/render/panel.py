@@ -232,20 +232,17 @@ def _draw_row(
         canvas.text(shortened(shot.caption, SIDE, _SMALL), x, y + tallest + 4, _SMALL, color=FAINT)
 
 
-def _draw_shot(canvas: Canvas, shot: Shot, x: float, y: float) -> None:
-    height, width = _size(shot)
+def _draw_shot(canvas: Canvas, shot: Shot, x: float, y: float, *, black: bool = False) -> None:
+    """Draw an image with its overlay or, if ``black``, with everything outside the hits black."""
     if shot.picture is None:
-        _draw_unreadable(canvas, x, y)
+        canvas.box(x + 0.5, y + 0.5, SIDE - 1, SIDE - 1, fill="#f0f0f0", edge="#9a9a9a")
+        middle = x + SIDE / 2, y + SIDE / 2 - 8
+        canvas.text("cannot be read", *middle, _TEXT, color=FAINT, align="center")
         return
-    pixels = overlaid(fitted(shot.picture, SIDE), shot.hits, shot.formula)
-    canvas.picture(pixels, x, y, width, height)
-
-
-def _draw_unreadable(canvas: Canvas, x: float, y: float) -> None:
-    canvas.box(x + 0.5, y + 0.5, SIDE - 1, SIDE - 1, fill="#f0f0f0", edge="#9a9a9a")
-    canvas.text(
-        "cannot be read", x + SIDE / 2, y + SIDE / 2 - 8, _TEXT, color=FAINT, align="center"
-    )
+    picture = fitted(shot.picture, SIDE)
+    shown = blacked(picture, shot.hits) if black else overlaid(picture, shot.hits, shot.formula)
+    height, width = _size(shot)
+    canvas.picture(shown, x, y, width, height)
 
 
 def draw_published(rows: Sequence[Row], top_k: int) -> Figure:
@@ -269,11 +266,6 @@ def draw_published(rows: Sequence[Row], top_k: int) -> Figure:
         if not row.shots:
             canvas.text("no image", canvas.width / 2, below, _TEXT, color=FAINT, align="center")
         for index, shot in enumerate(row.shots):
-            x = _MARGIN + index * (SIDE + _GAP)
-            if shot.picture is None:
-                _draw_unreadable(canvas, x, below)
-                continue
-            pixels = blacked(fitted(shot.picture, SIDE), shot.hits)
-            canvas.picture(pixels, x, below, *_size(shot)[::-1])
+            _draw_shot(canvas, shot, _MARGIN + index * (SIDE + _GAP), below, black=True)
         y += height
     return canvas.figure
