@@ -1,4 +1,4 @@
-"""What explaining units costs at the size of ADE20K, beside the bars and beside the plain method.
+"""What explaining units costs at the size of ADE20K, beside the limits and beside the plain method.
 
 ``python -m benchmarks.units OUT`` measures on a dataset that ``python -m benchmarks.ade20k_size``
 wrote to ``OUT``; it keeps the concept index in ``OUT/index``.
@@ -135,7 +135,7 @@ def report(cost: DataCost, built: BuildCost | None, workers: int) -> str:
         f"  ({LAYER_UNITS} units from stored activations: index loaded, ranges, hits, search)"
     )
     if cost.images < FULL_IMAGES:
-        lines.append(f"  The bars are for {FULL_IMAGES:,} images; these are fewer.")
+        lines.append(f"  The limits are for {FULL_IMAGES:,} images; these are fewer.")
     return "\n".join(lines)
 
 

@@ -12,7 +12,6 @@ Formulas that hold on the same label sets are the same on this data. Each label 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -128,7 +127,6 @@ def count_data(index: ConceptIndex) -> DataCounts:
     return DataCounts(sets, index.postings, totals, signatures)
 
 
-@dataclass(frozen=True)
 class RangeCounts:
     """One range on a dataset: what a search works on.
 
@@ -138,35 +136,27 @@ class RangeCounts:
         The dataset's counts.
     hits
         ``(n_sets,)`` int32, pixels in range by label set.
-    allowed
-        Concepts and operators to use; ``None`` for all.
+    space
+        Concepts and operators to use.
+    in_range
+        ``|N|``, pixels.
+    pairs
+        ``(n_concepts, n_concepts)`` int64, pixels in range that carry both of two concepts.
+    singles
+        Counts of every concept alone, ``(n_concepts,)``.
     """
 
-    data: DataCounts
-    hits: NDArray[np.int32]
-    allowed: SearchSpace | None = None
-
-    @cached_property
-    def in_range(self) -> int:
-        """``|N|``, pixels."""
-        return int(self.hits.sum(dtype=np.int64))
-
-    @cached_property
-    def pairs(self) -> NDArray[np.int64]:
-        """``(n_concepts, n_concepts)``, pixels in range that carry both of two concepts."""
-        sets = self.data.sets
-        return _pair_hits(sets.indptr, sets.labels, self.hits, self.data.n_concepts)
-
-    @cached_property
-    def space(self) -> SearchSpace:
-        """Concepts and operators to use."""
-        return self.allowed or SearchSpace.whole(self.data.n_concepts)
-
-    @cached_property
-    def singles(self) -> Counts:
-        """Counts of every concept alone, ``(n_concepts,)``."""
-        data = self.data
-        return Counts(self.pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal())
+    # Counted at once: a cached property would make threads wait for each other.
+    def __init__(
+        self, data: DataCounts, hits: NDArray[np.int32], space: SearchSpace | None = None
+    ) -> None:
+        self.data, self.hits = data, hits
+        self.space = space or SearchSpace.whole(data.n_concepts)
+        self.in_range = int(hits.sum(dtype=np.int64))
+        self.pairs = _pair_hits(data.sets.indptr, data.sets.labels, hits, data.n_concepts)
+        self.singles = Counts(
+            self.pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal()
+        )
 
     def rows(self, concept: int) -> Counts:
         """Rows of one concept, by its position in the index."""

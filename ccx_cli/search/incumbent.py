@@ -113,7 +113,7 @@ def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
 @kernel
 def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
     """Keep a formula that reaches the threshold; one that beats the best raises it."""
-    state, threshold = incumbent.state, incumbent.threshold
+    state = incumbent.state
     union = incumbent.in_range + total - hits
     if state[RISING] == 1:
         best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
@@ -123,9 +123,11 @@ def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: int, tot
         if ours > theirs:
             state[BEST_HITS], state[BEST_TOTAL], state[KEPT], state[LOST] = hits, total, 0, 0
             state[RAISED] += 1
-            threshold[IOU] = hits / union
-            threshold[WEIGHT] = threshold[IOU] * incumbent.in_range - incumbent.slack
-    elif hits / union < threshold[IOU]:
+            incumbent.threshold[IOU] = hits / union
+            incumbent.threshold[WEIGHT] = (
+                incumbent.threshold[IOU] * incumbent.in_range - incumbent.slack
+            )
+    elif hits / union < incumbent.threshold[IOU]:
         return
     if state[KEPT] == len(incumbent.kept):
         state[LOST] += 1
