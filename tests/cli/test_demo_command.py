@@ -71,7 +71,7 @@ def test_the_worked_example_of_the_readme(demo: CommandLine) -> None:
     pixels = 288 * 112 * 112
     shares = formula / pixels, found["hits"] / pixels
     by_chance = shares[0] * shares[1] / (shares[0] + shares[1] - shares[0] * shares[1])
-    assert f"{formula:,.0f} of the {pixels:,} labelled pixels" in " ".join(readme.split())
+    assert f"{formula:,.0f} of the {pixels:,} labeled pixels" in " ".join(readme.split())
     assert f"an IoU of {by_chance:.4f}" in " ".join(readme.split())
     assert f"{found['iou'] / by_chance:.0f} times better" in " ".join(readme.split())
 
