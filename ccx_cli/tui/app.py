@@ -19,7 +19,7 @@ from textual.screen import Screen
 
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.compare import CompareView
-from ccx_cli.tui.concepts import ConceptsView, ConceptView
+from ccx_cli.tui.concepts import ConceptsView, ConceptView, OpenConcept
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.runs import RunsView
 from ccx_cli.tui.unit import UnitView
@@ -27,7 +27,6 @@ from ccx_cli.tui.units import UnitsView
 from ccx_cli.tui.view import (
     CompareRun,
     HelpView,
-    OpenConcept,
     OpenConcepts,
     OpenUnit,
     View,

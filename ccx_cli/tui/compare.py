@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally
-from ccx_cli.tui.lists import RunListView, Sorting, matches
+from ccx_cli.tui.lists import RunListView, matches
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.record_text import (
     BETTER,
@@ -120,13 +120,13 @@ class CompareView(RunListView):
     FILTERS: ClassVar = {"text": "filter: unit or part of a formula"}
     no_rows = "Neither run has a line."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "toggle_differing", "All/differing", tooltip="All formulas, or the differing"),
-        Binding("a", "open('a')", "Unit in A", tooltip="Open the unit in run A"),
-        Binding("b", "open('b')", "Unit in B", tooltip="Open the unit in run B"),
+        Binding("d", "toggle_differing", "Differing", tooltip="All formulas, or the differing"),
+        Binding("a", "open('a')", "Open A", tooltip="Open the unit in run A"),
+        Binding("b", "open('b')", "Open B", tooltip="Open the unit in run B"),
     ]
 
     def __init__(self, a: OpenRun, b: OpenRun) -> None:
-        super().__init__([a, b], COLUMNS, Sorting("size"))
+        super().__init__([a, b], COLUMNS)
         self._differing = False
 
     def _heading(self) -> Text:

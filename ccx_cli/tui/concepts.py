@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -11,12 +12,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.widgets import Footer, Static
 
 from ccx_cli.formulas.formula import negated_concepts, positive_concepts, quoted
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.tui.gallery import Gallery, GalleryView
-from ccx_cli.tui.lists import RunListView, Sorting, matches
+from ccx_cli.tui.lists import RunListView, matches
 from ccx_cli.tui.open_run import OpenRun, label_categories
 from ccx_cli.tui.pictures import Overlay
 from ccx_cli.tui.record_text import (
@@ -30,7 +32,7 @@ from ccx_cli.tui.record_text import (
     unit_and_range,
 )
 from ccx_cli.tui.table import Column, Table
-from ccx_cli.tui.view import OpenConcept, OpenUnit
+from ccx_cli.tui.view import OpenUnit
 
 if TYPE_CHECKING:
     from ccx_cli.runs.inputs import RunInputs
@@ -69,6 +71,14 @@ class ConceptRow:
     images: int | None = None
 
 
+@dataclass
+class OpenConcept(Message):
+    """Asks for the screen of one concept of a run."""
+
+    run: OpenRun
+    row: ConceptRow
+
+
 def concept_rows(records: Iterable[ExplanationRecord]) -> list[ConceptRow]:
     """Gather the concepts that formulas name: of most units first."""
     naming: dict[int, list[tuple[ExplanationRecord, bool]]] = {}
@@ -97,15 +107,11 @@ def concept_rows(records: Iterable[ExplanationRecord]) -> list[ConceptRow]:
 
 
 def _count(key: str, width: int, waiting: Text = UNKNOWN) -> Column:
-    def value(row: ConceptRow) -> int | None:
-        count: int | None = getattr(row, key)
-        return count
-
     def show(row: ConceptRow) -> Text | str:
-        count = value(row)
+        count = getattr(row, key)
         return waiting if count is None else f"{count:,}"
 
-    return Column(key, key, show, width, value, right=True, largest_first=True)
+    return Column(key, key, show, width, attrgetter(key), right=True, largest_first=True)
 
 
 def columns(waiting: Text = UNKNOWN) -> tuple[Column, ...]:
@@ -150,7 +156,7 @@ class ConceptsView(RunListView):
     no_rows = "No formula names a concept."
 
     def __init__(self, run: OpenRun) -> None:
-        super().__init__([run], columns(Text("...", style="dim")), Sorting("units"))
+        super().__init__([run], columns(Text("...", style="dim")))
         self.run = run
         self._category_of: dict[int, str] = {}
         self._images: dict[int, int] | None = None
@@ -260,7 +266,6 @@ class ConceptView(GalleryView):
                 f", excluded in {row.negated:,}" if row.negated else "",
             ),
         )
-        self.table.focus()
         self.table.show(row.records)
         self.gallery.overlay = Overlay.FORMULA
         self.read("images", lambda _: run.pictures_of_concept(row.number), self.gallery.show)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -17,14 +16,6 @@ from textual.widgets import Footer, Input, Static
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.table import Column, Table
 from ccx_cli.tui.view import View
-
-
-@dataclass(frozen=True, slots=True)
-class Sorting:
-    """By which column rows are sorted, and whether the largest is first."""
-
-    key: str
-    largest_first: bool = True
 
 
 def sort_rows(
@@ -50,7 +41,7 @@ class ListView(View):
     Attributes
     ----------
     SORT_KEYS
-        Keys of the columns that s goes through.
+        Keys of the columns that s goes through; by the first one, the largest is first.
     FILTERS
         What each box says while it is empty, by its name.
     REFRESH_SECONDS
@@ -72,9 +63,9 @@ class ListView(View):
         Binding("x", "clear", "Clear the filter", show=False),
     ]
 
-    def __init__(self, columns: Sequence[Column], sorting: Sorting) -> None:
+    def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
-        self.columns, self.sorting = columns, sorting
+        self.columns, self.sort_key, self.largest_first = columns, self.SORT_KEYS[0], True
         self.typed = dict.fromkeys(self.FILTERS, "")
         self.all_rows: Sequence[Any] | None = None
 
@@ -129,7 +120,6 @@ class ListView(View):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.table.focus()
         self._read_rows()
         self.set_interval(self.REFRESH_SECONDS, self._follow)
 
@@ -147,13 +137,13 @@ class ListView(View):
         """Filter, sort and show the rows."""
         if self.all_rows is None:
             return
-        value = self._column(self.sorting.key).value
+        value = self._column(self.sort_key).value
         assert value is not None
         passing = self._passing(self.all_rows)
-        rows = sort_rows(passing, value, largest_first=self.sorting.largest_first)
+        rows = sort_rows(passing, value, largest_first=self.largest_first)
         self.table.show(
             rows,
-            sorted_by=(self.sorting.key, self.sorting.largest_first),
+            sorted_by=(self.sort_key, self.largest_first),
             empty="Nothing passes the filter: x clears it." if self.all_rows else self.no_rows,
         )
         if not rows:
@@ -166,9 +156,9 @@ class ListView(View):
         """Sort by a column; by the one it is sorted by, in reverse."""
         column = self._column(key)
         if column.value is not None:
-            is_same = key == self.sorting.key
-            largest = not self.sorting.largest_first if is_same else column.largest_first
-            self.sorting = Sorting(key, largest)
+            is_same = key == self.sort_key
+            self.largest_first = not self.largest_first if is_same else column.largest_first
+            self.sort_key = key
             self.show_rows()
 
     def _column(self, key: str) -> Column:
@@ -206,11 +196,11 @@ class ListView(View):
 
     def action_sort(self) -> None:
         keys = self.SORT_KEYS
-        position = keys.index(self.sorting.key) if self.sorting.key in keys else -1
+        position = keys.index(self.sort_key) if self.sort_key in keys else -1
         self._sort_by(keys[(position + 1) % len(keys)])
 
     def action_reverse(self) -> None:
-        self._sort_by(self.sorting.key)
+        self._sort_by(self.sort_key)
 
     def action_read_again(self) -> None:
         self._read_rows()
@@ -219,29 +209,24 @@ class ListView(View):
 class RunListView(ListView):
     """A list of what is in one or more runs, which may be growing."""
 
-    def __init__(
-        self, runs: Sequence[OpenRun], columns: Sequence[Column], sorting: Sorting
-    ) -> None:
-        super().__init__(columns, sorting)
+    def __init__(self, runs: Sequence[OpenRun], columns: Sequence[Column]) -> None:
+        super().__init__(columns)
         self.runs = tuple(runs)
         self._shown_runs = [each.run for each in runs]
 
-    def _follow(self) -> None:
-        self._read_runs(always=False)
-
-    def action_read_again(self) -> None:
-        self._read_runs(always=True)
-
-    def _read_runs(self, *, always: bool) -> None:
+    def _follow(self, *, always: bool = False) -> None:
         def read(_: object) -> None:
             for run in self.runs:
                 run.read_again(always=always)
 
-        self.read("again", read, lambda _: self._show_changes(always=always))
+        def show(_: object) -> None:
+            runs = [each.run for each in self.runs]
+            # Another screen over the same run may have read it again.
+            if always or any(a is not b for a, b in zip(runs, self._shown_runs, strict=True)):
+                self._shown_runs = runs
+                self._read_rows()
 
-    def _show_changes(self, *, always: bool) -> None:
-        runs = [each.run for each in self.runs]
-        # Another screen over the same run may have read it again.
-        if always or any(a is not b for a, b in zip(runs, self._shown_runs, strict=True)):
-            self._shown_runs = runs
-            self._read_rows()
+        self.read("again", read, show)
+
+    def action_read_again(self) -> None:
+        self._follow(always=True)

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from ccx_cli.runs.run import RunState
-from ccx_cli.tui.lists import ListView, Sorting, matches
+from ccx_cli.tui.lists import ListView, matches
 from ccx_cli.tui.open_run import ListedRun, list_runs
 from ccx_cli.tui.record_text import DOUBT
 from ccx_cli.tui.table import Column
@@ -85,7 +85,7 @@ class RunsView(ListView):
     def __init__(
         self, results: Path, choose: Callable[[Path], None], *, compared: Path | None = None
     ) -> None:
-        super().__init__(COLUMNS, Sorting("changed"))
+        super().__init__(COLUMNS)
         self._results, self._choose, self._compared = results, choose, compared
         self._listed: dict[Path, ListedRun] = {}
         other = "" if compared is None else "another "

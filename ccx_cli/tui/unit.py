@@ -136,7 +136,6 @@ class UnitView(GalleryView):
         return self.query_one(Histogram)
 
     def on_mount(self) -> None:
-        self.table.focus()
         self._show_tab("range")
         self._show_unit()
         self.formula_box.read_names()

@@ -16,7 +16,7 @@ from textual.widgets import Input, Select
 
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.study.categories import dominant_category
-from ccx_cli.tui.lists import RunListView, Sorting, matches
+from ccx_cli.tui.lists import RunListView, matches
 from ccx_cli.tui.open_run import OpenRun, label_categories
 from ccx_cli.tui.record_text import (
     BOUND,
@@ -117,7 +117,7 @@ class UnitsView(RunListView):
     ]
 
     def __init__(self, run: OpenRun) -> None:
-        super().__init__([run], columns(self._category), Sorting("iou"))
+        super().__init__([run], columns(self._category))
         self.run = run
         self._best_only = True
         self._categories: dict[tuple[int, int], str] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -19,11 +19,8 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ccx_cli.errors import CcxError
+from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.table import Table
-
-if TYPE_CHECKING:
-    from ccx_cli.tui.concepts import ConceptRow
-    from ccx_cli.tui.open_run import OpenRun
 
 T = TypeVar("T")
 _PACKAGE = "ccx_cli."
@@ -44,14 +41,6 @@ class OpenConcepts(Message):
     """Asks for the screen of a run's concepts."""
 
     run: OpenRun
-
-
-@dataclass
-class OpenConcept(Message):
-    """Asks for the screen of one concept of a run."""
-
-    run: OpenRun
-    row: ConceptRow
 
 
 @dataclass
@@ -101,6 +90,7 @@ def read_in_thread(
 class View(Screen[None]):
     """A screen over stored results."""
 
+    AUTO_FOCUS = "Table"
     HELP_TEXT: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
