@@ -9,10 +9,17 @@ from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.network_options import device_of
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import Column, writing_to
 from ccx_cli.cli.piped import open_asked
 from ccx_cli.records.fields import to_json
-from ccx_cli.records.metrics import ALL_METRICS, MASKING, METRICS, AgainstNull
+from ccx_cli.records.metrics import (
+    ALL_METRICS,
+    MASKING,
+    METRICS,
+    AgainstNull,
+    MetricsRecord,
+    StatisticRecord,
+)
 from ccx_cli.study.measuring import (
     WITHOUT_MASKING,
     MeasureSettings,
@@ -32,13 +39,13 @@ CHANCE = {
 }
 
 
-def _which(record: Record) -> str:
-    return str(record.get("statistic") or record["unit"])
+def _which(record: MetricsRecord | StatisticRecord) -> str:
+    return record.statistic if isinstance(record, StatisticRecord) else str(record.unit)
 
 
-def _cluster(record: Record) -> str:
-    total = "all" if record.get("statistic") else "-"
-    return total if record["cluster"] is None else str(record["cluster"])
+def _cluster(record: MetricsRecord | StatisticRecord) -> str:
+    total = "all" if isinstance(record, StatisticRecord) else "-"
+    return total if record.cluster is None else str(record.cluster)
 
 
 COLUMNS = (
