@@ -53,7 +53,7 @@ _Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
 
 @dataclass(frozen=True)
 class ConceptIndex:
-    """A labelled image set, collapsed.
+    """A labeled image set, collapsed.
 
     Attributes
     ----------
@@ -230,7 +230,7 @@ def build_index(
     Parameters
     ----------
     dataset
-        The labelled images.
+        The labeled images.
     cache
         From ``index_cache``.
     workers
