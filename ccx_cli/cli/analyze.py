@@ -81,7 +81,7 @@ SECTIONS = (
 
 
 def analyze(options: AnalyzeOptions) -> None:
-    """Tell what training made of the units, against an untrained network."""
+    """Compare the units with those of an untrained network."""
     with (
         reporting(options.talk) as progress,
         writing_to(
@@ -98,7 +98,7 @@ def analyze(options: AnalyzeOptions) -> None:
         else:
             if (stored.about.pretrained, stored.about.seed) == ("none", options.run.seed):
                 raise UsageError(
-                    f"The run {stored.name} is itself of an untrained network: name another one "
+                    f"The run {stored.name} has an untrained network itself: name another run "
                     "with --against, or another --seed."
                 )
             opened = open_inputs(found_run, roots, trusted=options.passes.trust)
@@ -155,12 +155,12 @@ def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
     """
     if stored.name == untrained.name:
         raise UsageError(
-            f"The run {stored.name} cannot be compared with itself: name another one with "
+            f"The run {stored.name} cannot be compared with itself: name another run with "
             "--against, or another --seed."
         )
     if stored.identity.segmentation != untrained.identity.segmentation:
         raise UsageError(
-            f"The run {untrained.name} is on other images than {stored.name}: name one on the "
+            f"The run {untrained.name} has other images than {stored.name}: name a run on the "
             "same with --against."
         )
     about = untrained.about

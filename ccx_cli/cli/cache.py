@@ -64,7 +64,7 @@ def verify(options: CacheVerifyOptions) -> None:
         what = "; ".join(f"{record['directory']}: {record['state']}" for record in damaged)
         mends = " and ".join(f"`{command}`" for command in {r["rebuild"]: 0 for r in damaged})
         raise DamagedDataError(
-            f"{len(damaged)} of {len(records)} caches damaged ({what}): mend with {mends}."
+            f"{len(damaged)} of {len(records)} caches are damaged ({what}): rebuild with {mends}."
         )
 
 
@@ -84,7 +84,7 @@ def clear(options: CacheClearOptions) -> None:
         return
     if not options.yes:
         listed = ", ".join(f"{path} ({_megabytes(path):,.1f} MB)" for path in chosen)
-        raise UsageError(f"This would remove {listed}: add --yes to do it.")
+        raise UsageError(f"This would remove {listed}: add --yes to do so.")
     with (
         reporting(options.talk) as progress,
         writing_to(options.out, REMOVED, no_color=options.talk.no_color) as writer,

@@ -14,7 +14,7 @@ from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
 
 
 def build(options: CacheBuildOptions) -> None:
-    """Make the concept index and the activations, or mend what is damaged of them."""
+    """Build the concept index and the activations, and replace damaged files."""
     with (
         reporting(options.talk) as progress,
         writing_to(

@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def cluster(options: ClusterOptions) -> None:
-    """Find the ranges of activation of each unit."""
+    """Find the activation ranges of each unit."""
     check_units(options.units)
     method = range_method(options.ranges)
     if options.dry.dry_run:

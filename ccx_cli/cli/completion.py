@@ -12,7 +12,7 @@ from ccx_cli.store.atomic import write_text
 def completion(options: CompletionOptions) -> None:
     """Print the script that completes ccx's command lines in bash, zsh or fish."""
     if (options.shell is None) == (options.into is None):
-        raise UsageError("Name one shell, bash, zsh or fish, or a directory with --into.")
+        raise UsageError("Name either a shell (bash, zsh or fish) or a directory with --into.")
     if options.shell is not None:
         print_text(script(options.shell).rstrip("\n"))
     if options.into is not None:

@@ -63,7 +63,7 @@ SECTIONS = (
 
 
 def config(options: ConfigOptions) -> None:
-    """Show what the options are set to, and by what."""
+    """Show the values of options and where they are set."""
     with (
         reporting(options.talk) as progress,
         writing_to(options.out, (), no_color=options.talk.no_color) as writer,

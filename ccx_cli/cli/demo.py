@@ -21,7 +21,7 @@ SHOWN = 12
 
 
 def demo(options: DemoOptions) -> None:
-    """Explain a small built-in network on built-in pictures, in under a minute, offline."""
+    """Explain a small built-in network on built-in images, in under a minute, offline."""
     title = (
         f"The {SHOWN} ranges that are explained best, one a unit"
         if options.out.output == "-"

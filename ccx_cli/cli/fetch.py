@@ -45,15 +45,15 @@ COLUMNS = (
 
 
 def fetch(options: FetchCommandOptions) -> None:
-    """Get the published data and weights: resumed, verified, from any host that has them."""
+    """Download the published data and weights: resumed, verified, from any mirror."""
     local = options.local
     if not (options.names or options.list_only or options.verify):
         raise UsageError(
-            "Nothing to fetch is named: try `ccx fetch broden224 places365/resnet18`, or see "
+            "There is nothing to fetch: try `ccx fetch broden224 places365/resnet18`, or see "
             "`ccx fetch --list`."
         )
     if options.list_only + options.verify + options.dry_run > 1:
-        raise UsageError("--list, --verify and --dry-run are mutually exclusive: take one.")
+        raise UsageError("--list, --verify and --dry-run are mutually exclusive.")
     sha256 = None if options.sha256 is None else options.sha256.lower()
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError(f"--sha256 {sha256} is not 64 hexadecimal digits.")

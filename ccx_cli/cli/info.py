@@ -84,7 +84,7 @@ SECTIONS = (
 
 
 def info(options: InfoOptions) -> None:
-    """Tell what a stored run is and how it was made."""
+    """Show what a stored run is and how it was made."""
     roots = resolve_roots(
         options.places.data_dir,
         datasets=options.places.root_datasets,
@@ -130,11 +130,11 @@ def info(options: InfoOptions) -> None:
 def _check(stored: StoredOptions, everything: bool, documents: list[str], form: Format) -> None:
     if everything and (stored.run_name is not None or documents):
         other = documents[0] if documents else stored.run_name
-        raise UsageError(f"--all lists all runs and {other} asks for one: leave one out.")
+        raise UsageError(f"--all and {other} are mutually exclusive.")
     if len(documents) > 1:
-        raise UsageError(f"{' and '.join(documents)} are two documents: ask for one at a time.")
+        raise UsageError(f"{' and '.join(documents)} are mutually exclusive.")
     if documents and form is not Format.TABLE:
-        raise UsageError(f"{documents[0]} writes text, not {form}: leave out --format.")
+        raise UsageError(f"{documents[0]} writes text, not {form}: remove --format.")
 
 
 def _write_document(

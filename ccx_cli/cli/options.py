@@ -15,7 +15,7 @@ from ccx_cli.errors import UsageError
 
 PLACES = "Places"
 NETWORK = "Network"
-DATA = "Data set"
+DATA = "Dataset"
 RANGES = "Ranges"
 OUTPUT = "Output"
 RUNNING = "Running"
@@ -61,7 +61,7 @@ class PlaceOptions:
         Path | None,
         typer.Option(
             envvar="CCX_DATA_DIR",
-            help="Directory of everything ccx keeps.",
+            help="Directory of all data that ccx keeps.",
             rich_help_panel=PLACES,
             show_default="the user's data directory",
             autocompletion=completing.directories,
@@ -100,7 +100,7 @@ class DataOptions:
         typer.Option(
             "--fetch",
             metavar="",
-            help="Get the published data set and weights first where they are missing.",
+            help="Download the published dataset and weights if they are missing.",
             rich_help_panel=DATA,
         ),
     ] = False
@@ -122,7 +122,7 @@ class UnitOptions:
     random_units: Annotated[
         int,
         typer.Option(
-            min=0, help="So many units drawn at random; 0 for all.", rich_help_panel=NETWORK
+            min=0, help="Number of randomly sampled units (0: all).", rich_help_panel=NETWORK
         ),
     ] = 0
 
@@ -134,23 +134,24 @@ class RangeOptions:
     num_clusters: Annotated[
         int,
         typer.Option(
-            help="Ranges per unit: 1 for the top quantile, more for k-means clusters.",
+            help="Number of ranges per unit (1: the top quantile, more: k-means clusters).",
             rich_help_panel=RANGES,
         ),
     ] = 5
     quantile: Annotated[
         float,
         typer.Option(
-            help="Share of activations in the top range, with one cluster.", rich_help_panel=RANGES
+            help="Share of activations in the top range, with --num-clusters 1.",
+            rich_help_panel=RANGES,
         ),
     ] = 0.005
     kmeans: Annotated[
         Kmeans,
-        typer.Option(help="The exact optimum, or scikit-learn's answer.", rich_help_panel=RANGES),
+        typer.Option(help="Exact k-means, or scikit-learn's.", rich_help_panel=RANGES),
     ] = Kmeans.EXACT
     n_init: Annotated[
         int,
-        typer.Option(help="scikit-learn's number of starts.", rich_help_panel=RANGES),
+        typer.Option(help="Number of starts of scikit-learn's k-means.", rich_help_panel=RANGES),
     ] = 10
 
 
@@ -167,13 +168,13 @@ class RunOptions:
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes or threads; 0 for one a core.", rich_help_panel=RUNNING
+            min=0, help="Number of processes or threads (0: one per core).", rich_help_panel=RUNNING
         ),
     ] = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(f"--seed {self.seed} has to be 0 to {LARGEST_SEED:,}.")
+            raise UsageError(f"--seed {self.seed} must be 0 to {LARGEST_SEED:,}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ class FormOptions:
         typer.Option(
             "--format",
             "-f",
-            help="Form of the data: table, json, jsonl, csv or parquet.",
+            help="Output format: table, json, jsonl, csv or parquet.",
             rich_help_panel=OUTPUT,
         ),
     ] = Format.TABLE
@@ -194,7 +195,7 @@ class FormOptions:
         typer.Option(
             "--output",
             "-o",
-            help="A file to write to; - for stdout.",
+            help="Output file (-: stdout).",
             rich_help_panel=OUTPUT,
             autocompletion=completing.files,
         ),
@@ -220,11 +221,11 @@ class TalkOptions:
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", "-q", metavar="", help="No progress, no notes.", rich_help_panel=OUTPUT
+            "--quiet", "-q", metavar="", help="Hide progress and notes.", rich_help_panel=OUTPUT
         ),
     ] = False
     no_color: Annotated[
-        bool, typer.Option("--no-color", metavar="", help="No colours.", rich_help_panel=OUTPUT)
+        bool, typer.Option("--no-color", metavar="", help="Disable colors.", rich_help_panel=OUTPUT)
     ] = False
     debug: Annotated[
         bool,
@@ -257,7 +258,7 @@ class StoredOptions:
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A stored run, by name, the beginning of it, or directory.",
+            help="Stored run: name, beginning of the name, or directory.",
             show_default="the last one",
             autocompletion=completing_stored.runs,
         ),
@@ -272,8 +273,7 @@ class PipedOptions(StoredOptions):
         str | None,
         typer.Argument(
             metavar="RUN|-",
-            help="A stored run, by name, the beginning of it, or directory; - for explanations "
-            "from stdin, as `ccx explain -f jsonl` writes them.",
+            help="Stored run: name, its beginning, or directory; -: JSON Lines from stdin.",
             show_default="the last one",
             autocompletion=completing_stored.runs,
         ),
@@ -283,7 +283,7 @@ class PipedOptions(StoredOptions):
         typer.Option(
             "--run",
             metavar="RUN",
-            help="With -, the run that the explanations are from.",
+            help="With -: run that the explanations are from.",
             show_default="the last one that holds them",
             autocompletion=completing_stored.runs,
         ),

@@ -179,7 +179,7 @@ def _check_parquet(output: str) -> None:
         )
     if output == "-" and sys.stdout.isatty():
         raise UsageError(
-            "--format parquet is not for a terminal: name a file with -o FILE, or send it on."
+            "--format parquet cannot be written to a terminal: name a file with -o FILE."
         )
 
 
@@ -196,10 +196,12 @@ def check_free(path: Path, force: bool) -> None:
     if is_stream(path):
         return
     if path.exists() and not force:
-        raise UsageError(f"{path} is there already: add --force to overwrite it.")
+        raise UsageError(f"{path} exists: add --force to overwrite it.")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise UsageError(f"--output {path}: no file can be made in {above}, name another.")
+        raise UsageError(
+            f"--output {path}: no file can be written in {above}, name another directory."
+        )
 
 
 def write_document(options: OutputOptions, text: str) -> None:

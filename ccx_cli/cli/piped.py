@@ -64,14 +64,16 @@ def open_asked(
     """
     if piped.run_name != STDIN:
         if piped.run_of_records is not None:
-            raise UsageError("--run says where records from stdin are from: give it with -.")
+            raise UsageError("--run needs - in place of RUN: it names the run of the records.")
         opened, chosen, workers = open_stored(piped, units, run, places, trusted=trusted)
         return Asked(opened, chosen, workers, {unit: opened.run.units[unit] for unit in chosen})
     if units.units is not None or units.random_units:
-        raise UsageError("--units and --random-units choose from a whole run: leave them out.")
+        raise UsageError("- and --units or --random-units are mutually exclusive.")
 
     if sys.stdin.isatty():
-        raise UsageError("- reads explanations from a pipe, and stdin is a terminal.")
+        raise UsageError(
+            "- reads explanations from a pipe, but stdin is a terminal: pipe JSON Lines into it."
+        )
     lines = read_lines(sys.stdin.buffer)
     roots = roots_of(places)
     if piped.run_of_records is None:

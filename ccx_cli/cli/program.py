@@ -32,7 +32,7 @@ _ConfigOption = Annotated[
         is_eager=True,
         envvar=CONFIG_VARIABLE,
         show_envvar=False,
-        help="Settings to take in place of ./ccx.toml; `ccx config` shows what holds.",
+        help="Settings file instead of ./ccx.toml; `ccx config` shows the settings.",
     ),
 ]
 

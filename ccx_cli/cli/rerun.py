@@ -68,7 +68,7 @@ SECTIONS = (
 def rerun(options: RerunOptions) -> None:
     """Run a stored run again, exactly as its header describes it."""
     if options.without_caches and not options.check:
-        raise UsageError("--without-caches goes with --check: add that, or leave it out.")
+        raise UsageError("--without-caches needs --check: add it.")
     with (
         reporting(options.talk) as progress,
         writing_to(
@@ -193,10 +193,10 @@ def _check(
     write_sections(writer, SECTIONS, [*records, total])
     if records:
         raise CcxError(
-            f"{len(records):,} of {lines:,} lines of {before.name} come out otherwise here: "
+            f"{len(records):,} of {lines:,} lines of {before.name} differ here: "
             f"`ccx info {before.name}` shows the versions that it was made with."
         )
-    progress.note(f"All {lines:,} lines of {len(chosen):,} units come out the same.")
+    progress.note(f"All {lines:,} lines of {len(chosen):,} units are the same.")
 
 
 def differences(stored: list[Record], found: list[Record]) -> list[Record]:

@@ -37,7 +37,7 @@ def run_command(given: list[str]) -> int:
         code = ExitCode.INTERRUPTED
     # Typer itself turns Ctrl-C into this code.
     if code == ExitCode.INTERRUPTED:
-        say("Interrupted. What is finished is kept: the same command goes on from there.")
+        say("Interrupted. Finished work is kept: run the same command to continue.")
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -61,7 +61,7 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
             sentence, code = _one_sentence(error), ExitCode.USAGE
         case FileExistsError():
             sentence = (
-                f"{error.filename} is a file where a directory has to be: name another place."
+                f"{error.filename} is a file where a directory must be: name another directory."
             )
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
@@ -73,7 +73,7 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
                 "--workers, a smaller --batch-size or fewer images, or a machine with more."
             )
         case _:
-            sentence = f"{type(error).__name__}: {error} (a fault of ccx: --debug shows where)."
+            sentence = f"{type(error).__name__}: {error} (an internal error: --debug shows where)."
     return _failed(sentence, code, arguments)
 
 

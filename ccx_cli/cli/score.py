@@ -51,7 +51,7 @@ def score(options: ScoreOptions) -> None:
     """Score formulas that you write."""
     check_units(options.units)
     if options.unit is not None and (options.units.units is not None or options.units.random_units):
-        raise UsageError("--unit excludes --units and --random-units: give one of them.")
+        raise UsageError("--unit and --units or --random-units are mutually exclusive.")
     method = range_method(options.ranges)
     with (
         reporting(options.talk) as progress,

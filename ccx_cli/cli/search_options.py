@@ -43,7 +43,7 @@ class SearchOptions:
     length_penalty: Annotated[
         float,
         typer.Option(
-            help="Score is IoU times this for every concept after the first.",
+            help="Factor on the IoU for each concept after the first.",
             rich_help_panel=SEARCH,
         ),
     ] = 1.0
@@ -80,7 +80,7 @@ class VocabularyOptions:
     categories: Annotated[
         str | None,
         typer.Option(
-            help="Only concepts of these categories, such as object,part.",
+            help="Use only concepts of these categories, such as object,part.",
             rich_help_panel=VOCABULARY,
             autocompletion=completing_stored.several_categories,
         ),
@@ -88,7 +88,7 @@ class VocabularyOptions:
     concepts: Annotated[
         str | None,
         typer.Option(
-            help="Only these concepts, by name.",
+            help="Use only these concepts, by name.",
             rich_help_panel=VOCABULARY,
             autocompletion=completing_stored.several_concepts,
         ),
@@ -105,7 +105,7 @@ class VocabularyOptions:
         int,
         typer.Option(
             min=0,
-            help="Only concepts in at least this many images of the subset.",
+            help="Minimum number of images of a concept.",
             rich_help_panel=VOCABULARY,
         ),
     ] = 0
@@ -157,9 +157,7 @@ class PresetOptions:
         typer.Option(
             # Read before the options that it gives values to.
             is_eager=True,
-            help="Ranges and search of a paper: netdissect (Network Dissection), compexp "
-            "(Compositional Explanations) or cce (Clustered Compositional Explanations). Options "
-            "given beside it win.",
+            help="Ranges and search of a paper; other options override them.",
             rich_help_panel=RANGES,
         ),
     ] = None

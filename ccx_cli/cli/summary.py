@@ -73,7 +73,7 @@ SECTIONS = (
 
 
 def summary(options: SummaryOptions) -> None:
-    """Sum up a stored run: units, concepts, categories."""
+    """Summarize a stored run: units, concepts, categories."""
     with (
         reporting(options.talk) as progress,
         writing_to(options.out, (), no_color=options.talk.no_color) as writer,

@@ -19,7 +19,7 @@ def check_units(options: UnitOptions) -> None:
         If ``--units`` and ``--random-units`` contradict each other, or one cannot be read.
     """
     if options.units is not None and options.random_units:
-        raise UsageError("--units and --random-units exclude each other: give one of them.")
+        raise UsageError("--units and --random-units are mutually exclusive.")
     if options.units is not None:
         _unit_spans(options.units)
 

@@ -117,7 +117,7 @@ def test_several_damaged_caches_and_both_mends(ccx: CommandLine) -> None:
     for path in ccx.files(SHARDS["activations"]):
         flip_a_byte(path)
     verified = ccx("cache", "verify", "-q")
-    assert verified.err.startswith("Error: 2 of 3 caches damaged (")
+    assert verified.err.startswith("Error: 2 of 3 caches are damaged (")
     assert verified.err.count("`ccx cache build ") == 2
     assert "--layer layer3" in verified.err
 
@@ -162,7 +162,7 @@ class TestClear:
         listed = ", ".join(
             f"{path} ({size:.1f} MB)" for path, size in zip(there, sizes, strict=True)
         )
-        assert ended.err == f"Error: This would remove {listed}: add --yes to do it.\n"
+        assert ended.err == f"Error: This would remove {listed}: add --yes to do so.\n"
         assert all(path.is_dir() for path in there)
 
     def test_all_go_and_results_stay(self, ccx: CommandLine) -> None:

@@ -115,7 +115,7 @@ def test_a_plot(ccx: CommandLine, tmp_path: Path) -> None:
     first = plot.read_bytes()
     refused = ccx(*given)
     assert refused.code == 2
-    assert f"--plot {plot} is there already: add --force" in refused.err
+    assert f"--plot {plot} exists: add --force" in refused.err
     assert plot.read_bytes() == first
     assert ccx(*given, "--force").code == 0
 
@@ -129,7 +129,7 @@ def test_a_plot(ccx: CommandLine, tmp_path: Path) -> None:
         (["--length", "0"], "--length 0 must be 1 or more."),
         (["--beam-limit", "0"], "--beam-limit 0 must be 1 or more."),
         (["--plot", "plot.gif"], "--plot plot.gif must end in .png, .svg or .pdf."),
-        (["--units", "1", "--random-units", "2"], "exclude each other"),
+        (["--units", "1", "--random-units", "2"], "mutually exclusive"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_once(

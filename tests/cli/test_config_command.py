@@ -149,15 +149,15 @@ def test_what_is_made_is_not_named_by_what_is_read(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("modle = 1", "ccx.toml has the key modle, which is not known, did you mean model?"),
+        ("modle = 1", "ccx.toml has the key modle, which is unknown, did you mean model?"),
         (
             "zzz = 1",
-            "ccx.toml has the key zzz, which is not known: `ccx COMMAND --help` lists the options.",
+            "ccx.toml has the key zzz, which is unknown: `ccx COMMAND --help` lists the options.",
         ),
         ("[explian]", "ccx.toml has the table explian, which is no command, did you mean explain?"),
         (
             "[explain]\nlenght = 2",
-            "ccx.toml has the key lenght in [explain], which is not known, did you mean length or "
+            "ccx.toml has the key lenght in [explain], which is unknown, did you mean length or "
             "weights?",
         ),
         (
@@ -165,22 +165,22 @@ def test_what_is_made_is_not_named_by_what_is_read(
             "ccx.toml has the table deep in [explain], which is no command: `ccx --help` lists "
             "them.",
         ),
-        ("[explain]\ntop = 2", "ccx.toml has the key top in [explain], which is not known"),
-        ('length = "3"', 'ccx.toml: length has to be a whole number, not "3".'),
-        ("length = true", "ccx.toml: length has to be a whole number, not true."),
-        ("length = 2.5", "ccx.toml: length has to be a whole number, not 2.5."),
-        ('quantile = "x"', 'ccx.toml: quantile has to be a number, not "x".'),
-        ("quiet = 1", "ccx.toml: quiet has to be true or false, not 1."),
-        ("model = true", "ccx.toml: model has to be text in quotes, not true."),
-        ('model = ["a"]', 'ccx.toml: model has to be text in quotes, not ["a"].'),
-        ("data-dir = 2020-01-01", "ccx.toml: data-dir has to be text in quotes, not 2020-01-01."),
+        ("[explain]\ntop = 2", "ccx.toml has the key top in [explain], which is unknown"),
+        ('length = "3"', 'ccx.toml: length must be a whole number, not "3".'),
+        ("length = true", "ccx.toml: length must be a whole number, not true."),
+        ("length = 2.5", "ccx.toml: length must be a whole number, not 2.5."),
+        ('quantile = "x"', 'ccx.toml: quantile must be a number, not "x".'),
+        ("quiet = 1", "ccx.toml: quiet must be true or false, not 1."),
+        ("model = true", "ccx.toml: model must be text in quotes, not true."),
+        ('model = ["a"]', 'ccx.toml: model must be text in quotes, not ["a"].'),
+        ("data-dir = 2020-01-01", "ccx.toml: data-dir must be text in quotes, not 2020-01-01."),
         (
             "[explain]\nmodel-arg = [1, true]",
-            "ccx.toml: explain.model-arg has to be a list, each of it text in quotes, not true.",
+            "ccx.toml: explain.model-arg must be a list, each of it text in quotes, not true.",
         ),
         (
             'search = "beem"',
-            'ccx.toml: search has to be "optimal" or "beam", not "beem".',
+            'ccx.toml: search must be "optimal" or "beam", not "beem".',
         ),
         ("workers = -1", "ccx.toml, workers is -1, which --workers refuses: "),
         (
@@ -272,7 +272,7 @@ def test_mirrors(
     assert mirrors_of(["https://given.example"]) == ["https://given.example"]
     monkeypatch.delenv("CCX_MIRRORS")
     project("mirrors = 3")
-    with pytest.raises(UsageError, match=r"ccx\.toml: mirrors has to be a list such as"):
+    with pytest.raises(UsageError, match=r"ccx\.toml: mirrors must be a list such as"):
         mirrors_of(())
     project('mirror = "x"')
     assert refused(capsys, "fetch", "--list").endswith("did you mean mirrors?")

@@ -150,7 +150,7 @@ class TestOutputFile:
         path.write_text("mine\n")
         ended = ccx.explain("--units", "0", "-f", "csv", "-o", str(path))
         assert (ended.code, ended.out) == (2, "")
-        assert ended.err == f"Error: {path} is there already: add --force to overwrite it.\n"
+        assert ended.err == f"Error: {path} exists: add --force to overwrite it.\n"
         assert path.read_text() == "mine\n"
         assert ccx.explain("--units", "0", "-f", "csv", "-o", str(path), "--force").code == 0
         assert path.read_text().startswith("unit,layer,cluster,")

@@ -59,7 +59,7 @@ def test_units_past_the_end(text: str, ccx: CommandLine) -> None:
     [
         (
             ["--units", "1", "--random-units", "2"],
-            "--units and --random-units exclude each other: give one of them.",
+            "--units and --random-units are mutually exclusive.",
         ),
         (["--units", "x"], "--units x is not a list of units such as 1,5,10-20."),
         (["--num-clusters", "0"], "--num-clusters 0 must be 1 or more."),

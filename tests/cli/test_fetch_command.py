@@ -35,7 +35,7 @@ else:
 JSONL = ["-f", "jsonl"]
 WEIGHTS = b"\x80\x02" + bytes(range(256)) * 20
 RESNET = "resnet18_places365.pth.tar"
-INTERRUPTED = "Interrupted. What is finished is kept: the same command goes on from there.\n"
+INTERRUPTED = "Interrupted. Finished work is kept: run the same command to continue.\n"
 PUBLISHED = (
     "broden224",
     "broden227",

@@ -135,7 +135,7 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes(
     papers = ccx("info", kept.name, "--methods")
     assert papers.code in (0, 2)
     assert "Traceback" not in papers.err
-    assert "a fault of ccx" not in papers.err
+    assert "an internal error" not in papers.err
 
 
 def test_all_runs_are_listed_those_last_worked_on_first(ccx: CommandLine, kept: Path) -> None:
@@ -212,7 +212,7 @@ def test_latex_cites_what_bibtex_has(ccx: CommandLine, tmp_path: Path) -> None:
     ("words", "sentence"),
     [
         (["--all", "--methods"], "--all lists all runs"),
-        (["--methods", "--bibtex"], "two documents"),
+        (["--methods", "--bibtex"], "mutually exclusive"),
         (["--bibtex", "-f", "json"], "writes text, not json"),
         (["nonesuch"], "no run nonesuch"),
     ],

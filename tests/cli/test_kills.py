@@ -20,7 +20,7 @@ else:
     from command_line import ON_TINY
     from killing import Killer, killer
 
-INTERRUPTED = "Interrupted. What is finished is kept: the same command goes on from there.\n"
+INTERRUPTED = "Interrupted. Finished work is kept: run the same command to continue.\n"
 UNITS = ("--units", "0-11")
 MEASURE = ("metrics", "--bootstrap", "20", "--masking-images", "1")
 COMMANDS = (

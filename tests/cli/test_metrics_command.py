@@ -159,7 +159,7 @@ def test_roles_name_what_units_speak_for(ccx: CommandLine, tmp_path: Path) -> No
         assert all(each["class"].startswith(("field", "class")) for each in line["classes"])
     assert plot.read_bytes().startswith(b"<?xml")
     again = ccx("roles", "--plot", str(plot), "-q")
-    assert again.err == f"Error: {plot} is there already: add --force to overwrite it.\n"
+    assert again.err == f"Error: {plot} exists: add --force to overwrite it.\n"
     names.write_text("one\ntwo\n")
     few = ccx("roles", "--class-names", str(names), "-q")
     assert few.code == 2

@@ -35,7 +35,7 @@ else:
     from command_line import ON_TINY, PROGRAM, CommandLine, Ended, environment, finish, start
 
 ALL_UNITS = ["explain", *ON_TINY, "-f", "jsonl"]
-INTERRUPTED = "Interrupted. What is finished is kept: the same command goes on from there.\n"
+INTERRUPTED = "Interrupted. Finished work is kept: run the same command to continue.\n"
 
 
 def next_line(process: subprocess.Popen[str]) -> str:
@@ -327,6 +327,6 @@ def test_a_fault_of_the_program_is_told_as_one(
     ended = unused("cache", "list")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        "Error: ZeroDivisionError: so many caches (a fault of ccx: --debug shows where).\n"
+        "Error: ZeroDivisionError: so many caches (an internal error: --debug shows where).\n"
     )
     assert "Traceback" in unused("cache", "list", "--debug").err

@@ -157,7 +157,7 @@ def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
     assert (tmp_path / "t.bib").read_text().startswith("@inproceedings{larosa2023clustered,")
     ended = _render(ccx, *given, form="latex")
     assert ended.code == 2
-    assert "is there already: add --force" in ended.err
+    assert "exists: add --force" in ended.err
     other = _render(ccx, *given[:2], "--bib", str(tmp_path / "other.bib"), form="latex")
     assert (other.code, (tmp_path / "other.bib").exists()) == (2, False)
     same = _render(ccx, *given[:2], "--bib", given[1], form="latex")

@@ -62,7 +62,7 @@ def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
         ),
         (
             ("red", "--unit", "1", "--units", "2"),
-            "--unit excludes --units and --random-units: give one of them.",
+            "--unit and --units or --random-units are mutually exclusive.",
         ),
         (
             ("red", "--unit", "99"),

@@ -272,7 +272,7 @@ def test_thresholds_draw_fifty_units_and_a_plot(ccx: CommandLine, tmp_path: Path
     [
         (["--plot", "plot.gif"], "--plot plot.gif must end in"),
         (["--length", "0"], "--length 0 must be 1 or more."),
-        (["--units", "1", "--random-units", "2"], "exclude each other"),
+        (["--units", "1", "--random-units", "2"], "mutually exclusive"),
         (["--ties"], "--ties and --within list other formulas"),
         (["--within", "1%"], "--ties and --within list other formulas"),
     ],

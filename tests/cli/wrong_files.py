@@ -340,13 +340,13 @@ SETTINGS = [
     Wrong(
         "explain TINY --config c.toml",
         2,
-        "c.toml has the key modl, which is not known, did you mean model or model-arg?",
+        "c.toml has the key modl, which is unknown, did you mean model or model-arg?",
         file("c.toml", b"modl = 1"),
     ),
     Wrong(
         "explain TINY --config c.toml",
         2,
-        'c.toml: num-clusters has to be a whole number, not "few".',
+        'c.toml: num-clusters must be a whole number, not "few".',
         file("c.toml", b"num-clusters = 'few'"),
     ),
     Wrong(
@@ -439,7 +439,7 @@ RESULTS = [
     Wrong(
         "metrics - --units 1",
         2,
-        "--units and --random-units choose from a whole run: leave them out.",
+        "- and --units or --random-units are mutually exclusive.",
         stdin=b"",
     ),
 ]

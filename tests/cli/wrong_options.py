@@ -28,7 +28,7 @@ OPTIONS = [
     Wrong(
         "explain TINY --units 0 --random-units 3",
         2,
-        "--units and --random-units exclude each other: give one of them.",
+        "--units and --random-units are mutually exclusive.",
     ),
     Wrong(
         "explain TINY --random-units 49",
@@ -186,7 +186,7 @@ OPTIONS = [
     Wrong(
         "explain TINY --seed -1",
         2,
-        "--seed -1 has to be 0 to 9,223,372,036,854,775,807.",
+        "--seed -1 must be 0 to 9,223,372,036,854,775,807.",
     ),
     Wrong(
         "explain TINY --precision double",
@@ -319,7 +319,7 @@ OPTIONS = [
         "cache clear",
         2,
         "This would remove {data}/segmentations/broden1_224-tiny-28x28-b486922513 (0.0 MB), "
-        "{data}/activations/demo-none-layer4-tiny-ef43f57878 (0.9 MB): add --yes to do it.",
+        "{data}/activations/demo-none-layer4-tiny-ef43f57878 (0.9 MB): add --yes to do so.",
     ),
     Wrong(
         "layers --model nets.py:make",

@@ -58,10 +58,10 @@ another --data-dir (or --root-datasets) for each import of the same side.
   ccx import imagefolder textures --category texture --data-dir textures
 """
 
-_CACHE = """Build, list, verify and clear what is kept between runs.
+_CACHE = """Build, list, verify and clear caches.
 
-These are concept indexes, activations and ranges. Other commands make
-what they need by themselves.
+Caches are concept indexes, activations and ranges. Other commands make what
+they need.
 
 [bold]Examples[/bold]
 
@@ -70,9 +70,7 @@ what they need by themselves.
   ccx cache clear
 """
 
-_COMPARE = """Compare one way of explaining with another.
-
-Two stored runs, the published searches, or eleven thresholds.
+_COMPARE = """Compare runs, searches or thresholds.
 
 [bold]Examples[/bold]
 
@@ -181,12 +179,12 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
             "importance:importance",
         ),
         "analyze": Command(
-            "Tell what training made of the units, against an untrained network.",
+            "Compare the units with those of an untrained network.",
             "study:AnalyzeOptions",
             "analyze:analyze",
         ),
         "summary": Command(
-            "Sum up a stored run: units, concepts, categories.",
+            "Summarize a stored run: units, concepts, categories.",
             "study:SummaryOptions",
             "summary:summary",
         ),

@@ -55,7 +55,7 @@ class DrawnUnitOptions:
         int | None,
         typer.Option(
             min=0,
-            help="So many units drawn at random; 0 for all.",
+            help="Number of randomly sampled units (0: all).",
             rich_help_panel=NETWORK,
             show_default=f"{HEURISTIC_UNITS}, or all if there are fewer",
         ),
@@ -75,7 +75,7 @@ class TopRangeOptions(RangeOptions):
     num_clusters: Annotated[
         int,
         typer.Option(
-            help="Ranges per unit: 1 for the top quantile, more for k-means clusters.",
+            help="Number of ranges per unit (1: the top quantile, more: k-means clusters).",
             rich_help_panel=RANGES,
         ),
     ] = 1
@@ -92,7 +92,7 @@ class FewUnitOptions(DrawnUnitOptions):
         int | None,
         typer.Option(
             min=0,
-            help="So many units drawn at random; 0 for all.",
+            help="Number of randomly sampled units (0: all).",
             rich_help_panel=NETWORK,
             show_default=f"{THRESHOLD_UNITS}, or all if there are fewer",
         ),
@@ -104,10 +104,10 @@ class CompareHeuristicsOptions:
     """Compare the published search heuristics: formulas visited, and time.
 
     mmesh, cfh and areas order the candidates of a beam by estimates and stop
-    early; none visits them all. beam is the same search as ccx runs it, which
-    needs no estimates, and optimal proves its formula. Visited are formulas
-    of two and more concepts whose exact IoU was asked for; for optimal,
-    triples counted. Times are those of ccx, once hits and shapes are known.
+    early; none visits them all. beam is the same search without estimates, as
+    in ccx explain; optimal proves its formula. A formula of two or more concepts
+    counts as visited if its exact IoU is computed; for optimal, triples count.
+    Times are those of ccx, without the time for hits and shapes.
 
     [bold]Examples[/bold]
 
@@ -135,7 +135,7 @@ class CompareHeuristicsOptions:
     each: Annotated[
         bool,
         typer.Option(
-            "--each", metavar="", help="Every search of every range.", rich_help_panel=OUTPUT
+            "--each", metavar="", help="List every search of every range.", rich_help_panel=OUTPUT
         ),
     ] = False
     plot: Annotated[
@@ -155,9 +155,9 @@ class CompareThresholdsOptions:
     """Compare what formulas are made of at eleven thresholds.
 
     For quantiles 0.005 to 0.5 of a unit's non-zero activations, the range above
-    the threshold; for 0.8 to 0.995, what lies below it. Of all units' best
-    formulas, the share of each category among the concepts they ask for (those
-    under NOT are not counted).
+    the threshold; for 0.8 to 0.995, the range below it. Shows the share of each
+    category among the concepts of all units' best formulas (not those under
+    NOT).
 
     [bold]Examples[/bold]
 
@@ -173,7 +173,7 @@ class CompareThresholdsOptions:
     each: Annotated[
         bool,
         typer.Option(
-            "--each", metavar="", help="Every unit's formula too.", rich_help_panel=OUTPUT
+            "--each", metavar="", help="List the formula of every unit too.", rich_help_panel=OUTPUT
         ),
     ] = False
     plot: Annotated[
@@ -190,9 +190,9 @@ class CompareThresholdsOptions:
 class CompareRunsOptions:
     """Compare the explanations of two stored runs, range by range.
 
-    Ranges are matched by unit and cluster. Formulas are equal when they are
-    logically equivalent; better and worse is the IoU in B against that in A.
-    A range without a formula in one run counts as only in the other.
+    Ranges are matched by unit and cluster. Formulas are equal if they are
+    logically equivalent; better and worse compare the IoU in B with that in A. A
+    range without a formula in one run counts as only in the other.
 
     [bold]Examples[/bold]
 
@@ -204,13 +204,15 @@ class CompareRunsOptions:
         str,
         typer.Argument(
             metavar="A",
-            help="A stored run, by name, beginning or directory.",
+            help="Stored run: name, beginning of the name, or directory.",
             autocompletion=stored_runs,
         ),
     ]
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=stored_runs)]
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="Another stored run.", autocompletion=stored_runs)
+    ]
     per: Annotated[
-        Per, typer.Option(help="Sum up by unit or cluster, only over the run, or list ranges.")
+        Per, typer.Option(help="Summarize units, clusters or the run, or list ranges.")
     ] = Per.UNIT
     out: OutputOptions
     talk: TalkOptions

@@ -42,11 +42,11 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """Explain a small built-in network on built-in pictures, in under a minute, offline.
+    """Explain a small built-in network on built-in images, in under a minute, offline.
 
-    Makes the pictures and their labels, runs the network, clusters its
-    activations, explains every unit and shows the units whose best range is
-    explained best.
+    Makes the images and their labels, runs the network, clusters its
+    activations, explains every unit and shows the units with the best
+    explanations.
 
     [bold]Examples[/bold]
 
@@ -57,9 +57,7 @@ class DemoOptions:
 
     open_report: Annotated[
         bool,
-        typer.Option(
-            "--open-report", metavar="", help="Make a report of it and open it in a browser."
-        ),
+        typer.Option("--open-report", metavar="", help="Write a report and open it in a browser."),
     ] = False
     out: OutputOptions
     talk: TalkOptions
@@ -69,11 +67,11 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchCommandOptions:
-    """Get the published data and weights: resumed, verified, from any host that has them.
+    """Download the published data and weights: resumed, verified, from any mirror.
 
-    What arrives is kept: the same command goes on after an interrupt or a
-    failed host. The SHA-256 of every file is recorded at first use and compared
-    from then on.
+    Partial downloads are kept: the same command continues after an interrupt or
+    a failed host. The SHA-256 of every file is recorded at first use and
+    verified from then on.
 
     [bold]Examples[/bold]
 
@@ -87,15 +85,14 @@ class FetchCommandOptions:
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="broden224, broden227, places365/MODEL, imagenet/MODEL, or all (all but "
-            "imagenet).",
+            help="broden224, broden227, places365/MODEL, imagenet/MODEL, or all but imagenet: all.",
             show_default=False,
             autocompletion=completing.sources,
         ),
     ] = None
     list_only: Annotated[
         bool,
-        typer.Option("--list", metavar="", help="Show what is here and what is missing."),
+        typer.Option("--list", metavar="", help="List what is here and what is missing."),
     ] = False
     verify: Annotated[
         bool,
@@ -115,32 +112,33 @@ class FetchCommandOptions:
         Path | None,
         typer.Option(
             "--from",
-            help="A file, or a folder of files under their published names, to take instead.",
+            help="Local file to use instead, or folder of files with their published names.",
             rich_help_panel=_HOSTS,
         ),
     ] = None
     mirror: Annotated[
         list[str] | None,
         typer.Option(
-            help="Web folder to try first, with the files by name or under their published "
-            "paths; repeatable.",
+            help="Web folder to try first, of files by name or published path; repeatable.",
             show_default="CCX_MIRRORS",
             rich_help_panel=_HOSTS,
         ),
     ] = None
     sha256: Annotated[
         str | None,
-        typer.Option("--sha256", help="SHA-256 that the file must have.", rich_help_panel=_HOSTS),
+        typer.Option("--sha256", help="Required SHA-256 of the file.", rich_help_panel=_HOSTS),
     ] = None
     retries: Annotated[
         int,
-        typer.Option(min=0, help="Retries, after which a host has failed.", rich_help_panel=_HOSTS),
+        typer.Option(
+            min=0, help="Number of retries before a host counts as failed.", rich_help_panel=_HOSTS
+        ),
     ] = 4
     timeout: Annotated[
         float,
         typer.Option(
             min=0.1,
-            help="Seconds to wait for a connection, and for bytes.",
+            help="Seconds to wait for a connection, and for data.",
             rich_help_panel=_HOSTS,
         ),
     ] = 30.0
@@ -154,8 +152,8 @@ class ConceptsOptions:
     """Browse the concepts of a dataset.
 
     For each: the images that have it, its share of all pixels (coverage) and of
-    the pixels of the images that have it. No network is needed; the concept
-    index is made where it is missing.
+    the pixels of the images that have it. No network is needed; a missing
+    concept index is made.
 
     [bold]Examples[/bold]
 
@@ -170,14 +168,14 @@ class ConceptsOptions:
         list[str] | None,
         typer.Argument(
             metavar="WORD",
-            help="Only concepts with a word in their name or synonyms.",
+            help="Words to search for in names and synonyms.",
             autocompletion=completing_stored.concepts,
         ),
     ] = None
     category: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only concepts of this category; repeatable.",
+            help="List only concepts of this category; repeatable.",
             rich_help_panel=_SHOW,
             autocompletion=completing_stored.categories,
         ),
@@ -187,7 +185,7 @@ class ConceptsOptions:
         typer.Option(
             "--with",
             metavar="CONCEPT",
-            help="The concepts that share images and pixels with this one.",
+            help="List the concepts that share images and pixels with this one.",
             rich_help_panel=_SHOW,
             autocompletion=completing_stored.concepts,
         ),
@@ -196,7 +194,7 @@ class ConceptsOptions:
         str | None,
         typer.Option(
             metavar="CONCEPT",
-            help="The images that contain this one.",
+            help="List the images that contain this concept.",
             rich_help_panel=_SHOW,
             autocompletion=completing_stored.concepts,
         ),
@@ -206,7 +204,7 @@ class ConceptsOptions:
         typer.Option(
             "--implications",
             metavar="",
-            help="The concepts whose every pixel is another's.",
+            help="List the concepts all of whose pixels have another concept.",
             rich_help_panel=_SHOW,
         ),
     ] = False
@@ -235,7 +233,7 @@ class ConceptsOptions:
         ),
     ] = "ade20k"
     side: Annotated[
-        int, typer.Option(min=1, help="The dataset broden1_SIDE.", rich_help_panel=DATA)
+        int, typer.Option(min=1, help="Side of the dataset, broden1_SIDE.", rich_help_panel=DATA)
     ] = 224
     workers: Annotated[
         int,
@@ -248,10 +246,10 @@ class ConceptsOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheBuildOptions:
-    """Make the concept index and the activations, or mend what is damaged of them.
+    """Build the concept index and the activations, and replace damaged files.
 
-    Of several layers, each named by a --layer of its own or all by all-blocks,
-    the network runs once for all.
+    With several layers (repeat --layer, or all-blocks), the network runs once
+    for all.
 
     [bold]Examples[/bold]
 
@@ -264,7 +262,7 @@ class CacheBuildOptions:
     data: DataOptions
     network: NetworkOptions
     no_activations: Annotated[
-        bool, typer.Option("--no-activations", metavar="", help="Only the concept index.")
+        bool, typer.Option("--no-activations", metavar="", help="Build only the concept index.")
     ] = False
     out: OutputOptions
     talk: TalkOptions
@@ -275,7 +273,7 @@ class CacheBuildOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheListOptions:
-    """List the caches there are.
+    """List the caches.
 
     What they hold, how large they are, and whether their files are there.
 
@@ -292,9 +290,10 @@ class CacheListOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheVerifyOptions:
-    """Read every cache whole and compare it with its digests.
+    """Read every cache completely and verify its digests.
 
-    Exits with 4 if one is damaged, and says what makes it anew.
+    The exit code is 4 if one is damaged, and the message says how to rebuild
+    it.
 
     [bold]Examples[/bold]
 
@@ -311,7 +310,7 @@ class CacheVerifyOptions:
 class CacheClearOptions:
     """Remove caches; results are kept.
 
-    Without --yes it only says what it would remove.
+    Without --yes, only says what would be removed.
 
     [bold]Examples[/bold]
 
@@ -323,12 +322,12 @@ class CacheClearOptions:
         list[str] | None,
         typer.Argument(
             metavar="CACHE",
-            help="Caches by name or directory.",
+            help="Names or directories of caches.",
             show_default="all",
             autocompletion=stored_caches,
         ),
     ] = None
-    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do it.")] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Remove them.")] = False
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions

@@ -31,14 +31,14 @@ from ccx_cli.cli.search_options import PresetOptions, SearchOptions, VocabularyO
 class LayersOptions:
     """List the layers of a network that can be explained.
 
-    A blank image is run through the network. The kind says how a layer's
-    output becomes one map for each unit: maps are maps already; tokens are
-    laid on their grid, class and register tokens dropped; a vector is one
-    pixel for each unit. With --layer, what is inside that layer.
+    The network runs on a blank image. The kind says how a layer's output becomes
+    one map per unit: maps are used as they are; tokens are laid out on their
+    grid, without class and register tokens; a vector is one pixel per unit.
+    --layer lists what is inside that layer.
 
     --layer all-blocks lists the network's main blocks: the children of one
-    module that give maps of more than one pixel and hold weights inside, of
-    the outermost that has at least three, else of the first that has two; in
+    module that have weights and give maps of more than one pixel, of the
+    outermost module with at least three of them, else of the first with two; in
     a plain chain of layers, those after which the size of the maps changes.
 
     [bold]Examples[/bold]
@@ -56,11 +56,11 @@ class LayersOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """Find the ranges of activation of each unit.
+    """Find the activation ranges of each unit.
 
-    Beside each range stand how many of the unit's activations lie strictly
-    inside it, and what share of all of them that is. Of several layers, each
-    named by a --layer of its own, the network runs once for all.
+    Shows for each range how many of the unit's activations lie strictly inside
+    it, and which share of all activations that is. With several layers (repeat
+    --layer), the network runs once for all.
 
     [bold]Examples[/bold]
 
@@ -82,13 +82,15 @@ class ClusterOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainOptions:
-    """Find the formula of concepts that covers best where each unit fires.
+    """Find the formula of concepts that best covers where each unit fires.
 
-    What is missing on the way (concept index, activations, ranges) is made and
-    kept. Every finished unit is stored: the same command, interrupted or with
-    more units, goes on from there. Of several layers, each named by a --layer
-    of its own or all by all-blocks, the network runs once for all, and each
-    is a run of its own.
+    Missing inputs (concept index, activations, ranges) are made and kept. Every
+    finished unit is stored: the same command, after an interrupt or with more
+    units, continues from there. With several layers (repeat --layer, or
+    all-blocks), the network runs once for all, and each layer is a run of its
+    own. --preset takes the ranges and the search of Network Dissection
+    (netdissect), Compositional Explanations (compexp) or Clustered Compositional
+    Explanations (cce).
 
     [bold]Examples[/bold]
 
@@ -102,8 +104,8 @@ class ExplainOptions:
     split: Annotated[
         str | None,
         typer.Option(
-            help="Search only the images marked so, train or val, and score on the others too.",
-            rich_help_panel="Data set",
+            help="Search only the train or val images, and score on the others too.",
+            rich_help_panel="Dataset",
             autocompletion=completing.one_of("train", "val"),
         ),
     ] = None
@@ -115,7 +117,7 @@ class ExplainOptions:
         str | None,
         typer.Option(
             "--ranges",
-            help="Ranges by hand instead, such as 0:1.5,1.5:inf.",
+            help="Explicit ranges instead, such as 0:1.5,1.5:inf.",
             rich_help_panel="Ranges",
         ),
     ] = None
@@ -132,10 +134,10 @@ class ExplainOptions:
 class ScoreOptions:
     """Score formulas that you write.
 
-    With --unit on each range of one unit, beside the best formula there is;
-    otherwise on all units and ranges of the layer, best first: which unit
-    detects it best? Formulas that are equivalent, or that differ on no pixel of
-    this data set, are said to be.
+    With --unit, on each range of one unit, next to the best formula; otherwise
+    on all units and ranges of the layer, best first: which unit detects it best?
+    Formulas that are equivalent, or that differ on no pixel of this dataset, are
+    reported.
 
     [bold]Examples[/bold]
 
@@ -147,8 +149,7 @@ class ScoreOptions:
         list[str],
         typer.Argument(
             metavar="FORMULA",
-            help='Such as "(water OR river) AND NOT blue"; names with commas or parentheses in '
-            "double quotes.",
+            help='Such as "(water OR river) AND NOT blue"; double quotes around special names.',
             autocompletion=completing_stored.formula,
         ),
     ]
@@ -156,12 +157,14 @@ class ScoreOptions:
         int | None,
         typer.Option(
             min=0,
-            help="One unit, with its best formulas beside.",
+            help="Score on one unit, and show its best formulas.",
             metavar="UNIT",
             autocompletion=completing_stored.one_unit,
         ),
     ] = None
-    top: Annotated[int, typer.Option(min=0, help="So many of the best ranges; 0 for all.")] = 20
+    top: Annotated[
+        int, typer.Option(min=0, help="Maximum number of ranges, best first (0: all).")
+    ] = 20
     data: DataOptions
     network: NetworkOptions
     units: UnitOptions
@@ -177,10 +180,10 @@ class ScoreOptions:
 class RerunOptions:
     """Run a stored run again, exactly as its header describes it.
 
-    Units that are finished are not done twice: a run that was cut off is
-    completed. In another --data-dir it is made anew, under the same name. With
-    --check its lines are found again in a temporary place (TMPDIR) and
-    compared; exits with 1 if one differs, with 4 if an input changed.
+    Finished units are not computed twice: an interrupted run is completed. In
+    another --data-dir, it is made again under the same name. With --check, its
+    lines are computed again in a temporary directory (TMPDIR) and compared; the
+    exit code is 1 if one differs, 4 if an input changed.
 
     [bold]Examples[/bold]
 
@@ -192,16 +195,14 @@ class RerunOptions:
     stored: StoredOptions
     check: Annotated[
         bool,
-        typer.Option(
-            "--check", metavar="", help="Find its lines again, elsewhere, and compare them."
-        ),
+        typer.Option("--check", metavar="", help="Recompute its lines elsewhere and compare them."),
     ] = False
     without_caches: Annotated[
         bool,
         typer.Option(
             "--without-caches",
             metavar="",
-            help="With --check, also make the concept index, activations and ranges again.",
+            help="With --check: rebuild the concept index, activations and ranges too.",
         ),
     ] = False
     changed: Annotated[
@@ -209,13 +210,13 @@ class RerunOptions:
         typer.Option(
             "--changed",
             metavar="",
-            help="Go on where an input changed since; what is found is another run then.",
+            help="Accept changed inputs; the result is another run.",
         ),
     ] = False
     units: Annotated[
         str | None,
         typer.Option(
-            help="Only these units, such as 1,5,10-20.",
+            help="Units to run again, such as 1,5,10-20.",
             show_default="those the run asked for",
             autocompletion=run_units,
         ),
@@ -234,7 +235,7 @@ class RerunOptions:
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes or threads; 0 for one a core.", rich_help_panel=RUNNING
+            min=0, help="Number of processes or threads (0: one per core).", rich_help_panel=RUNNING
         ),
     ] = 0
     out: OutputOptions

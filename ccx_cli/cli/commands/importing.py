@@ -40,15 +40,14 @@ class ImportOptions:
         str,
         typer.Option(
             metavar="SIDE",
-            help="Height and width of the photographs, such as 32, or 96x160 for height x width: "
-            "what the network takes.",
+            help="Side of the images, or height x width such as 96x160: the network's input.",
             rich_help_panel=DATA,
         ),
     ] = "224"
     fit: Annotated[
         Fit,
         typer.Option(
-            help="Take the middle of the photograph, or stretch the whole, to get that shape.",
+            help="Crop the center of each photograph, or stretch the whole, to that shape.",
             rich_help_panel=DATA,
         ),
     ] = Fit.CROP

@@ -87,7 +87,7 @@ class TuiOptions:
     """Browse stored explanations in the terminal.
 
     Lists the runs, their units and concepts; shows a unit's ranges, histogram,
-    formulas, metrics and images, scores formulas that you type, and puts two
+    formulas, metrics and images; scores formulas that you type; and shows two
     runs side by side. Nothing stored is changed. Press ? for the keys.
 
     [bold]Examples[/bold]
@@ -100,25 +100,27 @@ class TuiOptions:
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A stored run, by name, the beginning of it, or directory.",
+            help="Stored run: name, beginning of the name, or directory.",
             show_default="the list of all; with --unit the last one",
             autocompletion=runs,
         ),
     ] = None
     unit: Annotated[
         int | None,
-        typer.Option(min=0, metavar="UNIT", help="Begin with this unit.", autocompletion=one_unit),
+        typer.Option(min=0, metavar="UNIT", help="Unit to show first.", autocompletion=one_unit),
     ] = None
     places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """Draw what a stored run found.
+    """Draw figures, a report or a table of a stored run.
 
-    A panel shows one unit: for each range the formula, and images with the
-    hits outlined and the formula's pixels tinted, below the distribution of
-    the unit's activations. Figures that are there already stay.
+    A panel shows one unit: for each range the formula, and images with the hits
+    outlined and the formula's pixels tinted, above the distribution of the
+    unit's activations. The published kind looks as in the paper's program.
+    Misses are hits without the formula, false alarms the formula without hits.
+    Existing figures are kept.
 
     [bold]Examples[/bold]
 
@@ -134,29 +136,27 @@ class RenderOptions:
     kind: Annotated[
         Kind,
         typer.Option(
-            help="panel: images with hits and formula; published: as the paper's program drew it; "
-            "distribution: of a unit's activations; categories, iou: of all units together.",
+            help="panel, published or distribution: of a unit; categories or iou: of all units.",
             rich_help_panel=_PICTURES,
         ),
     ] = Kind.PANEL
     show: Annotated[
         Images | None,
         typer.Option(
-            help="Images of each range: the most active; a sample of those explained well; hits "
-            "without the formula (misses); the formula without hits (false alarms).",
+            help="Images of each range: most active, random, misses or false alarms.",
             rich_help_panel=_PICTURES,
             show_default="top; sample for published; all in a report",
         ),
     ] = None
     top_k: Annotated[
-        int, typer.Option(min=1, max=50, help="Images per range.", rich_help_panel=_PICTURES)
+        int,
+        typer.Option(min=1, max=50, help="Number of images per range.", rich_help_panel=_PICTURES),
     ] = 5
     html: Annotated[
         Path | None,
         typer.Option(
             metavar="OUT",
-            help="Make a report instead, to be opened in a browser: one file if OUT ends in "
-            ".html, else a folder, which suits large runs.",
+            help="Write a report instead: one file if OUT ends in .html, else a folder.",
             rich_help_panel=_PICTURES,
             show_default=False,
             autocompletion=completing.files,
@@ -166,7 +166,7 @@ class RenderOptions:
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where the figures go.",
+            help="Directory of the figures.",
             rich_help_panel=_PICTURES,
             show_default="ccx-RUN here",
             autocompletion=completing.directories,
@@ -176,7 +176,7 @@ class RenderOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What the files are called, with {unit}, {k}, {show} and {kind} filled in.",
+            help="Pattern of file names with {unit}, {k}, {show} and {kind}.",
             rich_help_panel=_PICTURES,
             show_default="unit_{unit}_c_{k} and more",
         ),
@@ -184,7 +184,7 @@ class RenderOptions:
     file_type: Annotated[
         FileType | None,
         typer.Option(
-            help="Form of the figures.",
+            help="Format of the figures.",
             rich_help_panel=_PICTURES,
             show_default="as --filename-figure ends, or png",
         ),
@@ -195,7 +195,7 @@ class RenderOptions:
         typer.Option(
             "--format",
             "-f",
-            help="Form of the list of files; latex: a table of the explanations instead.",
+            help="Format of the list of files (latex: a table of the explanations instead).",
             rich_help_panel=OUTPUT,
         ),
     ] = Form.TABLE
@@ -204,7 +204,7 @@ class RenderOptions:
         typer.Option(
             "--output",
             "-o",
-            help="A file to write the list or table to; - for stdout.",
+            help="File of the list or table (-: stdout).",
             rich_help_panel=OUTPUT,
             autocompletion=completing.files,
         ),
@@ -213,7 +213,7 @@ class RenderOptions:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --format latex: write the BibTeX of the methods here.",
+            help="With --format latex: file for the BibTeX of the methods.",
             rich_help_panel=OUTPUT,
             show_default="as comments of the table",
             autocompletion=completing.files,
@@ -225,21 +225,22 @@ class RenderOptions:
     talk: TalkOptions
     seed: Annotated[
         int,
-        typer.Option(min=0, help="Seed of samples and of random units.", rich_help_panel=RUNNING),
+        typer.Option(min=0, help="Seed of the random images and units.", rich_help_panel=RUNNING),
     ] = 0
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes; 0 for one a core.", rich_help_panel=RUNNING)
+        int,
+        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
     ] = 0
     places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfoOptions:
-    """Tell what a stored run is and how it was made.
+    """Show what a stored run is and how it was made.
 
-    Network, data set, ranges, search, units, sessions, digests, and whether
-    what it was made from is still there (by names and sizes; ccx cache verify
-    reads the files). What is damaged is shown as far as it goes.
+    Network, dataset, ranges, search, units, sessions, digests, and whether its
+    inputs are still there (by names and sizes; ccx cache verify reads the
+    files). A damaged run is shown as far as possible.
 
     [bold]Examples[/bold]
 
@@ -256,20 +257,20 @@ class InfoOptions:
         typer.Option(
             "--methods",
             metavar="",
-            help="Write the paragraph of a paper instead, with its references.",
+            help="Write a methods paragraph with its references instead.",
             rich_help_panel=OUTPUT,
         ),
     ] = False
     latex: Annotated[
         bool,
         typer.Option(
-            "--latex", metavar="", help="The paragraph for LaTeX.", rich_help_panel=OUTPUT
+            "--latex", metavar="", help="Write the paragraph for LaTeX.", rich_help_panel=OUTPUT
         ),
     ] = False
     bibtex: Annotated[
         bool,
         typer.Option(
-            "--bibtex", metavar="", help="The references for BibTeX.", rich_help_panel=OUTPUT
+            "--bibtex", metavar="", help="Write the references for BibTeX.", rich_help_panel=OUTPUT
         ),
     ] = False
     out: OutputOptions
@@ -306,15 +307,15 @@ class SchemaOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigOptions:
-    """Show what the options are set to, and by what.
+    """Show the values of options and where they are set.
 
-    An option is what its flag says, else its variable, such as CCX_NUM_CLUSTERS,
-    else the project's ccx.toml in the working directory, else the user's
-    config.toml. A key in a file is an option's name without dashes in front,
-    for all commands that have it; in a table that is called explain or
-    cache.build, for that command only. A preset stands right behind what is
-    spelled out where it is named. Without a command, what is not set anywhere
-    is left out.
+    An option's value comes from its flag, else its variable, such as
+    CCX_NUM_CLUSTERS, else ccx.toml in the working directory, else the user's
+    config.toml, else its default. A key in a file is an option's long name
+    without dashes, for all commands that have it; in a table such as [explain]
+    or [cache.build], for that command only. A preset applies after the options
+    set in the same place. Without a command, only options that are set are
+    shown.
 
     [bold]Examples[/bold]
 
@@ -328,15 +329,13 @@ class ConfigOptions:
         list[str] | None,
         typer.Argument(
             metavar="COMMAND",
-            help="A command; after --, options to see it with.",
+            help="Command; after --, options to resolve it with.",
             show_default="all commands",
         ),
     ] = None
     everything: Annotated[
         bool,
-        typer.Option(
-            "--all", metavar="", help="Of all commands, the defaults too.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--all", metavar="", help="Show the defaults too.", rich_help_panel=OUTPUT),
     ] = False
     path: Annotated[
         bool,
@@ -346,7 +345,7 @@ class ConfigOptions:
             is_eager=True,
             callback=_show_path,
             metavar="",
-            help="Only where the user's file is, or would be.",
+            help="Print only the path of the user's settings file.",
             rich_help_panel=OUTPUT,
         ),
     ] = False
@@ -370,12 +369,12 @@ class CompletionOptions:
       ccx completion --into completions
     """
 
-    shell: Annotated[Shell | None, typer.Argument(help="The shell whose script is printed.")] = None
+    shell: Annotated[Shell | None, typer.Argument(help="Shell whose script to print.")] = None
     into: Annotated[
         Path | None,
         typer.Option(
             metavar="DIRECTORY",
-            help="Write the scripts of all shells there, under the names that shells look for.",
+            help="Write the scripts of all shells there, under the file names they expect.",
             autocompletion=directories,
         ),
     ] = None

@@ -23,7 +23,7 @@ from ccx_cli.cli.options import (
     UnitOptions,
 )
 
-MASKING_HELP = "Images masked at most for each formula, a seeded sample; 0 for all."
+MASKING_HELP = "Maximum number of images per formula for label masking (0: all)."
 
 
 _MOST_ROUNDS = 1_000_000
@@ -40,15 +40,15 @@ class Per(StrEnum):
 class MetricsOptions:
     """Measure stored explanations.
 
-    For every unit and range, then mean and deviation per cluster and in total:
-    IoU; how much of the activation the formula covers, and how much of the
-    formula the activation; in how many of its images it is met, and in how many
-    images that fire it is there; mean sizes; and label masking, the likeness of
-    the unit's answer when only the formula's pixels are left to see.
+    For every unit and range, then mean and standard deviation per cluster and in
+    total: IoU; the share of the activation that the formula covers, and of the
+    formula that the activation covers; the shares of their images in which they
+    meet; mean sizes; and label masking, how similar the unit's response is when
+    only the formula's pixels are visible.
 
-    --null asks whether an IoU is more than chance: the same search, with every
-    unit's maps moved to other images; p counts the rounds that reach as much,
-    q is p adjusted over all ranges (false discovery rate).
+    --null tests whether an IoU exceeds chance: the same search, with the unit's
+    maps assigned to other images. p is the share of permutations that reach the
+    IoU, q is p adjusted over all ranges (false discovery rate).
 
     [bold]Examples[/bold]
 
@@ -60,7 +60,7 @@ class MetricsOptions:
     piped: PipedOptions
     no_label_masking: Annotated[
         bool,
-        typer.Option("--no-label-masking", help="Leave out the metric that runs the network."),
+        typer.Option("--no-label-masking", help="Skip label masking, which runs the network."),
     ] = False
     masking_images: Annotated[int, typer.Option(min=0, help=MASKING_HELP)] = 0
     bootstrap: Annotated[
@@ -68,7 +68,7 @@ class MetricsOptions:
         typer.Option(
             min=0,
             max=_MOST_ROUNDS,
-            help="Rounds of a 95 % interval of each IoU over images; 0 for none.",
+            help="Bootstrap resamples for 95% confidence intervals of the IoU (0: none).",
         ),
     ] = 0
     null: Annotated[
@@ -76,8 +76,7 @@ class MetricsOptions:
         typer.Option(
             min=0,
             max=_MOST_ROUNDS,
-            help="Rounds of the search on permuted images: is the IoU more than chance? 0 for "
-            "none.",
+            help="Permutations of the images, each searched again, for p-values (0: none).",
         ),
     ] = 0
     units: UnitOptions
@@ -120,13 +119,14 @@ class ImportanceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeOptions:
-    """Tell what training made of the units, against an untrained network.
+    """Compare the units with those of an untrained network.
 
-    An untrained network's most common formulas, as many as a fifth of its units,
-    are what a unit gets by default. A range with such a formula is unspecialised;
-    one whose formula begins with the left part of a common one, a default pair,
-    is weakly specialised. Formulas count as one when they are equivalent. The
-    untrained run, of the same data, layer, ranges and search, is made and kept.
+    The most common formulas of the untrained network, as many as a fifth of its
+    units, are the default formulas. A range with such a formula is
+    unspecialised; one whose formula begins with the left part of a default
+    formula (a default pair) is weakly specialised. Equivalent formulas count as
+    one. The untrained run has the same data, layer, ranges and search, and is
+    kept.
 
     [bold]Examples[/bold]
 
@@ -139,14 +139,14 @@ class AnalyzeOptions:
         str | None,
         typer.Option(
             metavar="RUN",
-            help="A stored run of an untrained network.",
+            help="Stored run of an untrained network.",
             autocompletion=runs,
             show_default="one like RUN, made if need be",
         ),
     ] = None
     each: Annotated[
         bool,
-        typer.Option("--each", metavar="", help="Judge every range.", rich_help_panel=OUTPUT),
+        typer.Option("--each", metavar="", help="List every range.", rich_help_panel=OUTPUT),
     ] = False
     units: UnitOptions
     passes: PassOptions
@@ -159,13 +159,13 @@ class AnalyzeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryOptions:
-    """Sum up a stored run: units, concepts, categories.
+    """Summarize a stored run: units, concepts, categories.
 
-    For every unit the ranges explained, the category of most concepts, and how
-    different its ranges' formulas are (polysemy: mean Jaccard distance of their
-    pixels, 0 for all the same, 1 for no pixel shared). For every concept the
-    units and ranges that ask for it. For every category the units whose best
-    formula is above an IoU, as in Network Dissection's histogram.
+    For every unit: the ranges explained, the category of most concepts, and how
+    different the formulas of its ranges are (polysemy: mean Jaccard distance of
+    their pixels; 0: the same pixels, 1: none shared). For every concept: the
+    units and ranges that use it. For every category: the units whose best
+    formula exceeds an IoU, as in Network Dissection's histogram.
 
     [bold]Examples[/bold]
 

@@ -149,7 +149,7 @@ def check_plot(path: Path, force: bool) -> None:
     if path.suffix.lower() not in PLOT_FORMS:
         raise UsageError(f"--plot {path} must end in {', '.join(PLOT_FORMS[:-1])} or .pdf.")
     if path.exists() and not force:
-        raise UsageError(f"--plot {path} is there already: add --force to overwrite it.")
+        raise UsageError(f"--plot {path} exists: add --force to overwrite it.")
 
 
 def prepare_shapes(inputs: Inputs, index: ConceptIndex, progress: Progress) -> Shapes:

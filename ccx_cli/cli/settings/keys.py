@@ -71,7 +71,7 @@ def _check_table(
             near = suggestion(key, sorted(keys))
             shown = " ".join(["ccx", *path]) if path else "ccx COMMAND"
             raise UsageError(
-                f"{file.path} has the key {key}{inside}, which is not known"
+                f"{file.path} has the key {key}{inside}, which is unknown"
                 f"{near or f': `{shown} --help` lists the options.'}"
             )
 

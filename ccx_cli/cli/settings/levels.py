@@ -186,7 +186,7 @@ def mirrors_set() -> list[str]:
         if value is not None:
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise UsageError(
-                    f"{level.file.path}: {MIRRORS} has to be a list such as "
+                    f"{level.file.path}: {MIRRORS} must be a list such as "
                     '["https://example.org/ccx"].'
                 )
             return list(value)

@@ -78,7 +78,7 @@ def _typed(kind: Any, value: Any, where: str, file: Path, which: str = "") -> An
             if isinstance(kind, type) and issubclass(kind, Path):
                 value = str(file.parent / Path(value).expanduser())
     if not fits:
-        raise UsageError(f"{where} has to be {which}{name}, not {_written(value)}.")
+        raise UsageError(f"{where} must be {which}{name}, not {_written(value)}.")
     return value
 
 
