@@ -34,7 +34,7 @@ _ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
 
 
 def list_caches(options: CacheListOptions) -> None:
-    """List the caches there are."""
+    """List the caches."""
     with writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer:
         records = [describe(directory, options.places) for directory in _caches(options.places)]
         for record in records:
@@ -46,7 +46,7 @@ def list_caches(options: CacheListOptions) -> None:
 
 
 def verify(options: CacheVerifyOptions) -> None:
-    """Read every cache whole and compare it with its digests."""
+    """Read every cache completely and verify its digests."""
     with (
         reporting(options.talk) as progress,
         writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer,

@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def render(options: RenderOptions) -> None:
-    """Draw what a stored run found."""
+    """Draw figures, a report or a table of a stored run."""
     if options.html is not None:
         _check_report(options, options.html)
     if options.bib is not None and options.form is not Form.LATEX:

@@ -211,7 +211,7 @@ def test_latex_cites_what_bibtex_has(ccx: CommandLine, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--all", "--methods"], "--all lists all runs"),
+        (["--all", "--methods"], "--all and --methods are mutually exclusive"),
         (["--methods", "--bibtex"], "mutually exclusive"),
         (["--bibtex", "-f", "json"], "writes text, not json"),
         (["nonesuch"], "no run nonesuch"),

@@ -178,7 +178,7 @@ def test_parquet_is_refused_where_it_cannot_be(
     monkeypatch.setattr("ccx_cli.cli.output.find_spec", lambda name: name)
     ended = ccx("info", "-f", "parquet")
     assert ended.code == 2
-    assert "is not for a terminal" in ended.err
+    assert "cannot be written to a terminal" in ended.err
     monkeypatch.setattr("ccx_cli.cli.output.find_spec", lambda _: None)
     ended = ccx("info", "-f", "parquet", "-o", "x.parquet")
     assert ended.code == 2

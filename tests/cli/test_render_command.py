@@ -168,7 +168,7 @@ def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (["--bib", "x.bib"], "--bib goes with --format latex"),
+        (["--bib", "x.bib"], "--bib needs --format latex"),
         (["--filename-figure", "{unit}.svg", "--file-type", "pdf"], "differ: leave one out"),
         (["--filename-figure", "one"], "one name for 4 units"),
         (["--units", "9"], "--units 9 goes past the end"),

@@ -215,7 +215,7 @@ def test_the_data_set_may_have_moved(ccx: CommandLine, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["--without-caches"], 2, "goes with --check"),
+        (["--without-caches"], 2, "needs --check"),
         (["--units", "60"], 2, "goes past the end"),
         (["--check", "--units", "9"], 2, "goes past the end of the run"),
         (["nonesuch"], 3, "no run nonesuch"),

@@ -82,12 +82,12 @@ _COMPARE = """Compare runs, searches or thresholds.
 PANELS: Mapping[str, Mapping[str, Command | Group]] = {
     "Data": {
         "demo": Command(
-            "Explain a small built-in network on built-in pictures, in under a minute, offline.",
+            "Explain a small built-in network on built-in images, in under a minute, offline.",
             "data:DemoOptions",
             "demo:demo",
         ),
         "fetch": Command(
-            "Get the published data and weights: resumed, verified, from any host that has them.",
+            "Download the published data and weights: resumed, verified, from any mirror.",
             "data:FetchCommandOptions",
             "fetch:fetch",
         ),
@@ -127,15 +127,13 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
         "cache": Group(
             {
                 "build": Command(
-                    "Make the concept index and the activations, or mend what is damaged of them.",
+                    "Build the concept index and the activations, and replace damaged files.",
                     "data:CacheBuildOptions",
                     "cache_build:build",
                 ),
-                "list": Command(
-                    "List the caches there are.", "data:CacheListOptions", "cache:list_caches"
-                ),
+                "list": Command("List the caches.", "data:CacheListOptions", "cache:list_caches"),
                 "verify": Command(
-                    "Read every cache whole and compare it with its digests.",
+                    "Read every cache completely and verify its digests.",
                     "data:CacheVerifyOptions",
                     "cache:verify",
                 ),
@@ -153,12 +151,12 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
             "layers:layers",
         ),
         "cluster": Command(
-            "Find the ranges of activation of each unit.",
+            "Find the activation ranges of each unit.",
             "explain:ClusterOptions",
             "cluster:cluster",
         ),
         "explain": Command(
-            "Find the formula of concepts that covers best where each unit fires.",
+            "Find the formula of concepts that best covers where each unit fires.",
             "explain:ExplainOptions",
             "explain:explain",
         ),
@@ -216,15 +214,21 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
     },
     "Look": {
         "tui": Command("Browse stored explanations in the terminal.", "look:TuiOptions", "tui:tui"),
-        "render": Command("Draw what a stored run found.", "look:RenderOptions", "render:render"),
+        "render": Command(
+            "Draw figures, a report or a table of a stored run.",
+            "look:RenderOptions",
+            "render:render",
+        ),
         "info": Command(
-            "Tell what a stored run is and how it was made.", "look:InfoOptions", "info:info"
+            "Show what a stored run is and how it was made.", "look:InfoOptions", "info:info"
         ),
         "schema": Command(
             "Print the JSON Schema of a command's records.", "look:SchemaOptions", "schema:schema"
         ),
         "config": Command(
-            "Show what the options are set to, and by what.", "look:ConfigOptions", "config:config"
+            "Show the values of options and where they are set.",
+            "look:ConfigOptions",
+            "config:config",
         ),
         "completion": Command(
             "Print the script that completes ccx's command lines in bash, zsh or fish.",
