@@ -94,7 +94,7 @@ def test_help_begins_with_examples_and_names_values_for_what_they_are(
 def test_what_is_asked_comes_before_where_it_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     main(["explain", "--help"])
     out = capsys.readouterr().out
-    panels = [out.index(f" {name} ──") for name in ("Data set", "Network", "Ranges", "Search")]
+    panels = [out.index(f" {name} ──") for name in ("Dataset", "Network", "Ranges", "Search")]
     assert panels == sorted(panels)
     assert panels[-1] < out.index(" Output ──") < out.index(" Places ──")
 

@@ -79,7 +79,7 @@ def test_a_shell_or_a_directory_is_asked_for(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["completion", *words]) == 2
-    assert "Name one shell" in capsys.readouterr().err
+    assert "Name either a shell" in capsys.readouterr().err
 
 
 class TestCommandsAndOptions:
@@ -87,7 +87,7 @@ class TestCommandsAndOptions:
         kind, words = offered("")
         assert kind == "words"
         assert {"explain", "compare", "completion"} <= words.keys()
-        assert words["summary"] == "Sum up a stored run: units, concepts, categories"
+        assert words["summary"] == "Summarize a stored run: units, concepts, categories"
         assert offered.words("compare", "r") == ["runs"]
 
     def test_options_once_each_unless_repeatable(self, offered: Answers) -> None:

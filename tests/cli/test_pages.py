@@ -31,7 +31,7 @@ def test_a_page_says_what_the_help_says() -> None:
     page = pages()["explain.md"]
     assert page.startswith("# ccx explain\n\n    ccx explain [OPTIONS]\n\nFind the formula")
     assert "\n## Examples\n\n    ccx explain --model demo --subset demo --units 0-4\n" in page
-    assert "| `--num-clusters` | whole number | `5` | Ranges per unit" in page
+    assert "| `--num-clusters` | whole number | `5` | Number of ranges per unit" in page
     assert "| `--format` `-f` | `table` `json` `jsonl` `csv` " in page
     assert "[bold]" not in page
     assert "[dim]" not in page

@@ -72,6 +72,8 @@ they need.
 
 _COMPARE = """Compare runs, searches or thresholds.
 
+Two stored runs, the published search heuristics, or eleven thresholds.
+
 [bold]Examples[/bold]
 
   ccx compare runs demo-demo demo-none
