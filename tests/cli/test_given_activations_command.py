@@ -368,8 +368,8 @@ NUMBERS = "activations are float16, float32, float64 or integers."
          "{path} has the shape 6 x 28 x 28: activations are units x images x height x width, or "
          "units x images, or have the images first."),
         ("five.npy", 2,
-         "{path} is 4 x 5 x 28 x 28, but --subset tiny has 6 images: one of the first two axes has "
-         "to be the images, in the order of the index."),
+         "{path} is 4 x 5 x 28 x 28, but --subset tiny has 6 images: one of the first two axes "
+         "must be the images, in the order of the index."),
         ("square.h5", 2,
          "{path}:features is 6 x 6 x 28 x 28, and --subset tiny has 6 images: say with "
          "--activations-axes whether it is units-first or images-first."),
