@@ -212,6 +212,7 @@ def _masking_of(lines: RecordLines[MaskingRecord]) -> dict[tuple[int, int | None
 def _images(
     where: NDArray[np.bool_], index: ConceptIndex, settings: MeasureSettings
 ) -> NDArray[np.int64]:
+    # Here and below: torch takes seconds to import, and metrics of pixels do without.
     from ccx_cli.study.masking import images_with
 
     images = images_with(where, index)

@@ -103,6 +103,7 @@ def look_at_unit(
     unit: int, records: Sequence[ExplanationRecord], index: ConceptIndex, activations: Activations
 ) -> UnitImages:
     """Read one unit's maps and count its pixels image by image."""
+    # Here: numba takes long to import, and screens without pictures do without.
     from ccx_cli.probe.hits import count_hits
     from ccx_cli.probe.ranges import Range
     from ccx_cli.search.scoring import holds_on
