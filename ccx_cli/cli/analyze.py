@@ -161,7 +161,7 @@ def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
     if stored.identity.segmentation != untrained.identity.segmentation:
         raise UsageError(
             f"The run {untrained.name} has other images than {stored.name}: name a run on the "
-            "same with --against."
+            "same images with --against."
         )
     about = untrained.about
     if about.pretrained == "given":

@@ -183,8 +183,8 @@ class TestOutputFile:
         ended = unused.explain("-o", str(tmp_path / "file" / "lines"))
         assert ended.code == 2
         assert ended.err == (
-            f"Error: --output {tmp_path}/file/lines: no file can be made in {tmp_path}/file, "
-            "name another.\n"
+            f"Error: --output {tmp_path}/file/lines: no file can be written in {tmp_path}/file, "
+            "name another directory.\n"
         )
 
     def test_after_an_error_the_file_is_as_it_was(self, ccx: CommandLine, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            ([], "Nothing to fetch is named"),
+            ([], "There is nothing to fetch"),
             (["resnet18"], "resnet18 is not known, did you mean places365/resnet18?"),
             (["broden225"], "did you mean broden227 or broden224?"),
             (["places365/vgg17"], "did you mean places365/vgg16"),
@@ -185,7 +185,7 @@ class TestFailures:
             (["broden224", "--mirror", "/data"], "--mirror /data is not an address"),
             (["broden224", "--sha256", "12"], "--sha256 12 is not 64 hexadecimal digits."),
             (["all", "--sha256", "0" * 64], "--sha256 is for one file, but 7 are named: name one."),
-            (["broden224", "--list", "--dry-run"], "take one"),
+            (["broden224", "--list", "--dry-run"], "are mutually exclusive"),
         ],
     )
     def test_what_cannot_be_meant(

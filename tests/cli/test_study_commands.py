@@ -129,7 +129,7 @@ def test_analyze_in_every_form(ccx: CommandLine, kept: Path) -> None:
     ("words", "code", "sentence"),
     [
         (["--against", "demo-none"], 2, "cannot be compared with itself"),
-        ([], 2, "is itself of an untrained network"),
+        ([], 2, "has an untrained network itself"),
         (["--against", "nothing"], 3, "There is no run nothing"),
         (["--units", "40"], 2, "goes past the end"),
     ],
@@ -149,7 +149,7 @@ def test_analyze_refuses_other_images(ccx: CommandLine, kept: Path) -> None:
     (other / "header.json").write_text(json.dumps(header), encoding="utf-8")
     ended = ccx("analyze", kept.name, "--against", "other")
     assert ended.code == 2
-    assert "The run other is on other images than" in ended.err
+    assert "The run other has other images than" in ended.err
 
 
 def test_a_header_of_another_search_is_no_guess(ccx: CommandLine, kept: Path) -> None:
