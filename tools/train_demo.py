@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from ccx_cli.probe.demo.network import WEIGHTS_PATH, DemoNetwork
+from ccx_cli.probe.networks.demo_network import WEIGHTS_PATH, DemoNetwork
 from ccx_cli.progress import Progress, SilentProgress, Task
 from tools.demo_pictures.scenes import paint_scenes
 from tools.demo_pictures.vocabulary import LABEL_NUMBERS, SCENE_NAMES

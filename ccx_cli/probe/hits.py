@@ -20,67 +20,7 @@ from numpy.typing import NDArray
 from ccx_cli.compiled import fused_multiply_add, kernel
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import Range
-
-
-@dataclass(frozen=True, slots=True)
-class AxisWeights:
-    """Along one axis, every output cell is ``w0 * input[i0] + w1 * input[i1]``.
-
-    Attributes
-    ----------
-    i0, i1
-        ``(n_out,)`` int64.
-    w0, w1
-        ``(n_out,)`` float32, ``w0 + w1 = 1``.
-    """
-
-    i0: NDArray[np.int64]
-    i1: NDArray[np.int64]
-    w0: NDArray[np.float32]
-    w1: NDArray[np.float32]
-
-
-def axis_weights(n_in: int, n_out: int) -> AxisWeights:
-    """Weights that take ``n_in`` cells to ``n_out``, half-pixel centers, clamped at the border."""
-    scale = np.float32(n_in) / np.float32(n_out)
-    # Rounded after each step, as in the published program's hits at 13x13; some builds of torch
-    # fuse the steps, which moves values by their last bit where n_in / n_out is no binary fraction.
-    centers = scale * (np.arange(n_out, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
-    centers = np.maximum(centers, np.float32(0))
-    i0 = np.minimum(centers.astype(np.int64), n_in - 1)
-    w1 = np.clip(centers - i0.astype(np.float32), np.float32(0), np.float32(1))
-    return AxisWeights(i0, np.minimum(i0 + 1, n_in - 1), np.float32(1) - w1, w1)
-
-
-def upsample(maps: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Upsample maps as the hits kernel does, rows first.
-
-    Parameters
-    ----------
-    maps
-        ``(..., height, width)`` float32.
-    shape
-        Height and width to take them to.
-
-    Returns
-    -------
-    ``(..., *shape)`` float32.
-    """
-    rows = axis_weights(maps.shape[-2], shape[0])
-    columns = axis_weights(maps.shape[-1], shape[1])
-    wide = _along(maps, columns)
-    return _along(wide.swapaxes(-1, -2), rows).swapaxes(-1, -2)
-
-
-def _along(values: NDArray[np.float32], axis: AxisWeights) -> NDArray[np.float32]:
-    """Upsample the last axis: ``b * w1`` rounded, the rest in one rounding.
-
-    By way of float64, which about once in 2**29 values rounds twice and moves the last bit.
-    """
-    second = values[..., axis.i1] * axis.w1
-    fused = values[..., axis.i0].astype(np.float64) * axis.w0.astype(np.float64) + second
-    return fused.astype(np.float32)
-
+from ccx_cli.probe.upsampling import axis_weights
 
 Axis = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.hits import axis_weights
+from ccx_cli.probe.upsampling import axis_weights
 
 _PIXELS_AT_ONCE = 1 << 25
 

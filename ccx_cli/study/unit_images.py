@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.probe.hits import upsample
+from ccx_cli.probe.upsampling import upsample
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.metrics import ImageCounts
 

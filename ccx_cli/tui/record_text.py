@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
+from ccx_cli.study.run_comparison import RangePair
 from ccx_cli.tui.table import Column
 
 UNKNOWN = Text("-", style="dim")
@@ -109,7 +110,7 @@ def record_line(record: ExplanationRecord) -> Text:
     )
 
 
-def unit_and_range(row: ExplanationRecord) -> tuple[int, int]:
+def unit_and_range(row: ExplanationRecord | RangePair) -> tuple[int, int]:
     """Key of a record, by which it is sorted by unit."""
     return row.unit, -1 if row.cluster is None else row.cluster
 

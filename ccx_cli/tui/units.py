@@ -179,8 +179,9 @@ class UnitsView(RunListView):
 
     def _passing(self, rows: Sequence[ExplanationRecord]) -> list[ExplanationRecord]:
         chosen = {str(each.id): each.value for each in self.query(Select)}
-        wanted = {name: value for name, value in chosen.items() if value is not Select.NULL}
-        passing = filter_records(rows, self._category, **self.typed, **wanted)
+        wanted: dict[str, Any] = {**self.typed}
+        wanted |= {name: value for name, value in chosen.items() if value is not Select.NULL}
+        passing = filter_records(rows, self._category, **wanted)
         return best_of_units(passing) if self._best_only else passing
 
     def _summary(self, shown: Sequence[ExplanationRecord]) -> str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.demo.network import (
+from ccx_cli.probe.networks.demo_network import (
     DEFAULT_LAYER,
     WEIGHTS_PATH,
     DemoNetwork,

@@ -11,8 +11,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.hits import Hits, axis_weights, count_hits, cut_intervals
+from ccx_cli.probe.hits import Hits, count_hits, cut_intervals
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.upsampling import axis_weights
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels

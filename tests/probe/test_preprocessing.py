@@ -15,7 +15,7 @@ from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.networks.torchvision_models import MODELS
-from ccx_cli.probe.weights.weight_files import IMAGENET_STEMS
+from ccx_cli.probe.networks.weight_files import IMAGENET_STEMS
 
 USUAL = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

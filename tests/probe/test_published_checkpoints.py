@@ -17,8 +17,8 @@ from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
+from ccx_cli.probe.networks.weight_files import PLACES365_FILES
 from ccx_cli.probe.weights.checkpoints import load_into, load_state, todays_name
-from ccx_cli.probe.weights.weight_files import PLACES365_FILES
 
 if TYPE_CHECKING:
     from tests.old_checkpoints import save_as_once, seeded, small_densenet, with_old_names

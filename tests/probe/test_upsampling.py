@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ccx_cli.probe.hits import axis_weights
+from ccx_cli.probe.upsampling import axis_weights
 
 SIZES = [(1, 1), (1, 5), (2, 5), (7, 112), (7, 113), (13, 112), (13, 113), (112, 112), (20, 9)]
 

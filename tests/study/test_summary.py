@@ -150,9 +150,7 @@ def test_distances_are_those_of_the_masks(
     category_of = {label.number: label.category for label in index.labels}
     (found,) = summarise_units({unit: records}, index, category_of)
 
-    masks = [
-        dense(from_json(each.labels), index) for each in records if each.labels is not None
-    ]
+    masks = [dense(from_json(each.labels), index) for each in records if each.labels is not None]
     assert len(masks) == found.explained >= 4
     distances = [
         1 - (a & b).sum() / (a | b).sum() for n, a in enumerate(masks) for b in masks[n + 1 :]

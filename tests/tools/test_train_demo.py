@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from ccx_cli.concepts.demo import demo_scenes
-from ccx_cli.probe.demo.network import load_demo_network
+from ccx_cli.probe.networks.demo_network import load_demo_network
 from tools.demo_pictures.scenes import paint_scenes
 from tools.demo_pictures.vocabulary import LABEL_NUMBERS, SCENE_NAMES
 from tools.train_demo import LESSONS, normalized, paint_training_set, save_weights, train

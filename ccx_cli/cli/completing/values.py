@@ -18,9 +18,9 @@ import typer
 
 from ccx_cli.fetching.sources import BRODEN
 from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
+from ccx_cli.probe.networks.published_weights import PLACES365
 from ccx_cli.probe.networks.timm_networks import timm_names
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
-from ccx_cli.probe.weights.published import PLACES365
 
 Offered = list[tuple[str, str]]
 

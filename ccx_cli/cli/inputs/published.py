@@ -17,8 +17,8 @@ from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.own_networks import is_own
+from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_here, imagenet_source
 from ccx_cli.probe.networks.timm_networks import is_timm
-from ccx_cli.probe.weights.published import PLACES365, imagenet_here, imagenet_source
 from ccx_cli.progress import Progress
 from ccx_cli.store.paths import Roots
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ccx_cli.probe.demo.network import DemoNetwork, load_demo_network
+from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.made_networks import (
     build_own,

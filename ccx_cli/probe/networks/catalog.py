@@ -19,7 +19,7 @@ from ccx_cli.probe.networks.torchvision_models import (
     MODELS,
     own_preprocessing,
 )
-from ccx_cli.probe.weights.weight_files import check_pretrained, usual_weights, weights_file
+from ccx_cli.probe.networks.weight_files import check_pretrained, usual_weights, weights_file
 
 
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:

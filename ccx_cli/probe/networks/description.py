@@ -27,7 +27,7 @@ from ccx_cli.records.header import About
 
 SINGLE = "single"
 GIVEN = "given"
-DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights.safetensors"
+DEMO_WEIGHTS = Path(__file__).with_name("demo.safetensors")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ DEFAULT_LAYER = "layer4"
 """The last convolutional block, whose units the demo explains."""
 
 LAYER4_UNITS = 48
-WEIGHTS_PATH = Path(__file__).with_name("weights.safetensors")
+WEIGHTS_PATH = Path(__file__).with_name("demo.safetensors")
 
 
 class DemoNetwork(nn.Module):

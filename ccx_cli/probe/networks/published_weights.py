@@ -7,7 +7,7 @@ import re
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
-from ccx_cli.probe.weights.weight_files import IMAGENET_STEMS, PLACES365_FILES
+from ccx_cli.probe.networks.weight_files import IMAGENET_STEMS, PLACES365_FILES
 from ccx_cli.store.paths import Roots
 
 _PLACES365_HOST = "http://places2.csail.mit.edu/models_places365/"

@@ -1,1 +1,0 @@
-"""The small network that is trained on the demo scenes."""
