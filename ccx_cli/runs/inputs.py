@@ -31,6 +31,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.search.scoring import holds_on
+from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import ShardedCache, read_manifest
 from ccx_cli.store.steps import Step
@@ -97,10 +98,7 @@ class RunInputs:
         except ValueError as error:
             raise self._unsaid("network") from error
         if not (self.trusted or is_trusted(request.model)):
-            raise UsageError(
-                f"The header of {self.run.name} names code that was not run here before, "
-                f"{request.model}: read it, then run it with `trust`."
-            )
+            raise self._untrusted(request.model)
         return choose_network(self.roots.models, request)
 
     def step(self, units: Sequence[int]) -> Step:
@@ -201,6 +199,19 @@ class RunInputs:
         return DamagedDataError(
             f"{cache.directory} is not what {self.run.name} was made from: remove it with "
             f"`{clear}`; `{self._rebuild}` makes it again."
+        )
+
+    def _untrusted(self, model: str) -> CcxError:
+        was = self.run.identity.activations.get("source")
+        file = Path(model.rpartition(":")[0])
+        if was and file.suffix == ".py" and file.is_file() and file_digest(file) != was:
+            return DamagedDataError(
+                f"The code of {model} changed since {self.run.name} was made: restore it, or read "
+                "it, then run it with `trust`."
+            )
+        return UsageError(
+            f"The header of {self.run.name} names code that was not run here before, {model}: "
+            "read it, then run it with `trust`."
         )
 
     def _changed(self, what: Sequence[str]) -> DamagedDataError:

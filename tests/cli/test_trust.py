@@ -74,7 +74,9 @@ def test_code_that_changed_since_is_refused(
     with Path("nets.py").open("a") as file:
         file.write("\n# Another version.\n")
     ended = fresh("metrics", "-q")
-    assert "names code that was not run here before" in ended.err
+    assert ended.code == 4
+    assert "nets.py:make changed since" in ended.err
+    assert "run it with --trust" in ended.err
     assert not mark.exists()
 
 
