@@ -2,27 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
 from numba.core import types
+from numba.core.caching import FunctionCache
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 from platformdirs import user_cache_path
-
-# Beside the modules, what is compiled would outlive an uninstall and hide the next installation.
-_config: Any = numba.config
-if not _config.CACHE_DIR:
-    _config.CACHE_DIR = str(user_cache_path("ccx") / "kernels")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _candidates() -> Iterator[Path]:
+    """Yield where compiled kernels may be kept, the best place first.
+
+    Beside the modules, they would outlive an uninstall and hide the next installation.
+    """
+    yield user_cache_path("ccx") / "kernels"
+    data = os.environ.get("CCX_DATA_DIR")
+    if data:
+        yield Path(data) / "kernels"
+    yield Path(tempfile.gettempdir()) / f"ccx-kernels-{os.getuid()}"
+
+
+def cache_directory() -> Path | None:
+    """Return the first directory that kernels can be kept in, made if need be; None for none.
+
+    Machines without a writable home, such as containers, have a data directory or a temporary one.
+    One that another user may write to is not taken: what is in it is run.
+    """
+    for directory in _candidates():
+        with suppress(OSError):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            is_own = directory.stat().st_uid in (os.getuid(), 0)
+            if is_own and os.access(directory, os.W_OK | os.X_OK):
+                return directory
+    return None
+
+
+def _called_files(function: Callable[..., Any]) -> dict[str, tuple[int, int]]:
+    """Return time and size of the other files with kernels that a kernel may call."""
+    found: dict[str, tuple[int, int]] = {}
+    waiting = [function.__globals__]
+    while waiting:
+        for value in list(waiting.pop().values()):
+            is_ours = isinstance(value, ModuleType) and value.__name__.startswith("ccx_cli.")
+            for each in list(vars(value).values()) if is_ours else [value]:
+                if isinstance(each, CPUDispatcher):
+                    path = each.py_func.__code__.co_filename
+                    if path not in found and path != function.__code__.co_filename:
+                        status = Path(path).stat()
+                        found[path] = status.st_mtime_ns, status.st_size
+                        waiting.append(each.py_func.__globals__)
+    return found
+
+
+class _KernelCache(FunctionCache):  # type: ignore[misc]
+    """Compiled kernels on disk, which nothing depends on: what is damaged is compiled anew.
+
+    numba compiles again what was changed, but not what calls it: here the files of all kernels that
+    may be called count as well.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = self._cache_file._source_stamp
+        self._cache_file._source_stamp = (stamp, sorted(_called_files(function).items()))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # A power cut leaves files empty or torn, and pickle raises anything.
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError, EOFError):
+            super().save_overload(sig, data)
+
+
+_config: Any = numba.config
+if not _config.CACHE_DIR:
+    _config.CACHE_DIR = str(cache_directory() or "")
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` with numba at its first call; threads may run it side by side."""
-    return cast(Callable[P, R], numba.njit(cache=True, nogil=True)(function))
+    compiled: Any = numba.njit(nogil=True)(function)
+    if _config.CACHE_DIR:
+        with suppress(RuntimeError, OSError):  # The directory went away: compile without it.
+            compiled._cache = _KernelCache(function)
+    return cast(Callable[P, R], compiled)
 
 
 def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:

@@ -23,7 +23,13 @@ def run_command(given: list[str]) -> int:
     forget()
     try:
         code = program()(given, prog_name="ccx", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except typer.Abort as aborted:
+        # Typer takes the end of a file that is read for Ctrl-C too.
+        ended = aborted.__cause__ or aborted.__context__
+        if isinstance(ended, EOFError):
+            return _ended(ended, given)
         code = ExitCode.INTERRUPTED
     except ReaderLeftError:
         return ExitCode.DONE

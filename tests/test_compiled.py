@@ -1,0 +1,89 @@
+"""Compiled kernels are kept on disk, and nothing depends on what is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import numpy as np
+from ccx_cli.compiled import fused_multiply_add
+print(fused_multiply_add(np.float32(2), np.float32(3), np.float32(1)))
+"""
+RIGHT = "7.0\n"
+
+
+def run(**environment: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=kept | environment
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def indexes(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*.nbi"))
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04torn"])
+def test_files_that_a_power_cut_left_are_compiled_anew(
+    tmp_path: Path, suffix: str, content: bytes
+) -> None:
+    cache = str(tmp_path / "cache")
+    assert run(XDG_CACHE_HOME=cache) == RIGHT
+    damaged = list((tmp_path / "cache").rglob(f"*.{suffix}"))
+    assert damaged
+    for path in damaged:
+        path.write_bytes(content)
+    assert run(XDG_CACHE_HOME=cache) == RIGHT
+    assert all(path.read_bytes() != content for path in indexes(tmp_path / "cache"))
+
+
+def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(tmp_path: Path) -> None:
+    inner = "from ccx_cli.compiled import kernel\n@kernel\ndef inner(x):\n    return x + {}\n"
+    (tmp_path / "outer_kernel.py").write_text(
+        "from ccx_cli.compiled import kernel\nfrom inner_kernel import inner\n"
+        "@kernel\ndef outer(x):\n    return inner(x)\n"
+    )
+    found = []
+    for added in (1, 20):
+        (tmp_path / "inner_kernel.py").write_text(inner.format(added))
+        found.append(
+            subprocess.run(
+                [sys.executable, "-c", "from outer_kernel import outer; print(outer(100))"],
+                capture_output=True,
+                text=True,
+                cwd=tmp_path,
+                env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+                check=True,
+            ).stdout
+        )
+    assert found == ["101\n", "120\n"]
+
+
+def test_without_a_writable_home_the_next_directory_serves(tmp_path: Path) -> None:
+    # A file in a directory's place cannot be written into, not by root either.
+    taken = tmp_path / "file"
+    taken.touch()
+    data, temporary = tmp_path / "data", tmp_path / "temporary"
+    temporary.mkdir()
+    homeless = {"XDG_CACHE_HOME": str(taken), "TMPDIR": str(temporary)}
+    assert run(**homeless, CCX_DATA_DIR=str(data)) == RIGHT
+    assert indexes(data / "kernels")
+    assert run(**homeless, CCX_DATA_DIR=str(taken)) == RIGHT
+    assert indexes(temporary)
+
+
+def test_kernels_work_where_none_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ccx_cli import compiled
+
+    monkeypatch.setattr(compiled, "_candidates", lambda: iter([Path("/dev/null/kernels")]))
+    assert compiled.cache_directory() is None
+    monkeypatch.setattr(compiled._config, "CACHE_DIR", "")
+    assert compiled.kernel(lambda x: x + 1)(1) == 2
