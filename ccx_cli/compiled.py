@@ -66,7 +66,10 @@ def _called_files(function: Callable[..., Any]) -> dict[str, tuple[int, int]]:
     return found
 
 
-class _KernelCache(FunctionCache):  # type: ignore[misc]
+_FunctionCache: Any = FunctionCache  # which has no types
+
+
+class _KernelCache(_FunctionCache):  # type: ignore[misc]
     """Compiled kernels on disk, which nothing depends on: what is damaged is compiled anew.
 
     numba compiles again what was changed, but not what calls it: here the files of all kernels that
