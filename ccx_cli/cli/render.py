@@ -48,7 +48,7 @@ def render(options: RenderOptions) -> None:
     if options.html is not None:
         _check_report(options, options.html)
     if options.bib is not None and options.form is not Form.LATEX:
-        raise UsageError("--bib goes with --format latex: add it.")
+        raise UsageError("--bib needs --format latex: add it.")
     stem, file_type = _name_and_type(options.filename_figure, options.file_type)
     with reporting(options.talk) as progress:
         roots = roots_of(options.places)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
@@ -233,6 +232,7 @@ def _mask(
     progress: Progress,
 ) -> None:
     """Run the network over the formulas and store what each of their ranges comes to."""
+    from ccx_cli.probe.images import image_batches
     from ccx_cli.probe.networks.loading import load_network
     from ccx_cli.study.masking import MaskedFormula, masking_similarity, seconds_an_image
 

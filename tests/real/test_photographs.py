@@ -169,7 +169,10 @@ def test_the_command_finds_the_published_clusters_and_ious(
         values = active_values(activations.unit(unit)).astype(np.float64)
         found = [by_range[unit, cluster]["range"] for cluster in range(5)]
         expected = boundaries(values, recorded["ranges"][f"{unit}/5"])
-        assert boundaries(values, found) == pytest.approx(expected, rel=0, abs=1e-4)
+        # A value at the boundary changes sides with the last digits of the activations, which
+        # differ between processors.
+        tolerance = max(1e-4, 1.5 / len(values))
+        assert boundaries(values, found) == pytest.approx(expected, rel=0, abs=tolerance)
     entries = [
         entry
         for entry in recorded["explanations"]
