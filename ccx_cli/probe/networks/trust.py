@@ -6,7 +6,6 @@ user named the same factory before, on this machine, and its file is the same st
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from contextlib import suppress
@@ -17,6 +16,7 @@ from platformdirs import user_config_path
 
 from ccx_cli.probe.networks.own_networks import is_own, look_in
 from ccx_cli.store.atomic import write_text
+from ccx_cli.store.digests import file_digest
 
 FILE = "trusted-factories.json"
 
@@ -45,14 +45,14 @@ def trust(model: str) -> None:
 
 def is_trusted(model: str) -> bool:
     """Return whether a network may be made without asking; imports nothing that ``model`` names."""
-    known = _read().get(model)
     if not is_own(model):
         return True
+    known = _read().get(model)
     if known is None:
         return False
     location = model.rpartition(":")[0]
     with suppress(OSError, ValueError):
-        is_same = hashlib.sha256(Path(known.path).read_bytes()).hexdigest() == known.sha256
+        is_same = file_digest(Path(known.path)) == known.sha256
         return is_same and (location.endswith(".py") or _package(location) == known.package)
     return False
 
@@ -67,7 +67,7 @@ def _describe(model: str) -> _Trusted:
         if spec is None or spec.origin is None:
             raise ValueError(f"there is no module {location}")
         path, package = Path(spec.origin), _package(location)
-    return _Trusted(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), package)
+    return _Trusted(str(path), file_digest(path), package)
 
 
 def _package(location: str) -> str | None:
