@@ -69,7 +69,7 @@ def cluster(options: ClusterOptions) -> None:
             for record in _ranges(inputs, activations, method, some, progress):
                 writer.line(record)
                 records.append(record)
-            silent = len(some) - len({record["unit"] for record in records[before:]})
+            silent = sum(record["cluster"] is None for record in records[before:])
             if silent:
                 of = f" of {inputs.choice.layer}" if len(everything) > 1 else ""
                 progress.note(
@@ -106,15 +106,15 @@ def _ranges(
     try:
         with progress.task("Ranges", len(units), unit="units") as task:
             for unit, maps, found in known.of_units(units, inputs.workers):
-                for number, each in enumerate(found):
-                    values = each.count(maps)
+                for cluster, each in enumerate(found) if found else [(None, None)]:
+                    values = each.count(maps) if each else 0
                     yield {
                         "unit": unit,
                         "layer": inputs.choice.layer,
-                        "cluster": number,
+                        "cluster": cluster,
                         "num_clusters": method.num_clusters,
                         "num_ranges": len(found),
-                        "range": each.to_json(),
+                        "range": each.to_json() if each else None,
                         "values": values,
                         "share": values / maps.size,
                     }

@@ -191,7 +191,7 @@ def parse_ranges(text: str) -> tuple[Range, ...]:
             lower, upper = (float(end) for end in part.split(":"))
         except ValueError:
             lower, upper = 1.0, 0.0
-        if not lower < upper:
+        if not lower <= upper:
             raise UsageError(f"--ranges {text} is not a list of ranges such as 0:1.5,1.5:inf.")
         found.append(Range(lower, upper))
     return tuple(sorted(found))

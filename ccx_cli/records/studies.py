@@ -75,14 +75,14 @@ class SpecialisedRangeRecord(Record):
 
 
 class RangeRecord(Record):
-    """A range of one unit's activation."""
+    """A range of one unit's activation, or a unit that never fires."""
 
     unit: UnitNumber
     layer: LayerName
-    cluster: Cluster
+    cluster: ClusterOrNone
     num_clusters: NumClusters
     num_ranges: NumRanges
-    range: RangeEnds
+    range: RangeOrNone
     values: Annotated[int, count("Activations strictly inside.")]
     share: Annotated[float, share("Their share of all.")]
 

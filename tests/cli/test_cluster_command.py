@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine
@@ -37,6 +40,20 @@ def test_ranges_ascend_and_are_those_that_are_explained(ccx: CommandLine) -> Non
     ends = [line["range"] for line in lines if line["unit"] == 1]
     flat = [end for pair in ends for end in pair]
     assert flat == sorted(flat)
+
+
+def test_a_unit_that_never_fires_has_a_line(ccx: CommandLine, tmp_path: Path) -> None:
+    maps = np.zeros((2, 6, 3, 3), dtype=np.float32)
+    maps[1] = 2.0  # one value: a range that holds nothing strictly inside
+    np.save(tmp_path / "maps.npy", maps)
+    given = ["--activations", str(tmp_path / "maps.npy"), "--subset", "tiny"]
+    ended = ccx("cluster", *given, "-f", "jsonl")
+    dead, constant = ended.lines
+    assert [dead[key] for key in KEYS] == [0, dead["layer"], None, 5, 0, None, 0, 0.0]
+    assert [constant[key] for key in KEYS[2:]] == [0, 5, 1, [2.0, 2.0], 0, 0.0]
+    assert "1 of 2 units never fire" in ended.err
+    again = ccx("explain", *given, "--ranges", "2.0:2.0", "--units", "1", "-f", "jsonl")
+    assert [(line["range"], line["hits"]) for line in again.lines] == [([2.0, 2.0], 0)]
 
 
 def test_the_share_of_the_top_quantile(ccx: CommandLine) -> None:

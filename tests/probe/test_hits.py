@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import CcxError
 from ccx_cli.probe.hits import Hits, count_hits, cut_intervals
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.upsampling import axis_weights
@@ -245,3 +246,12 @@ def test_edges_are_the_distinct_ends_as_float32() -> None:
     )
     assert cut.first.tolist() == [1, 4, 0]
     assert cut.last.tolist() == [2, 4, 1]
+
+
+def test_a_label_set_with_more_pixels_than_32_bits_count_is_refused() -> None:
+    maps, index = one_row([1.0, 2.0])
+    index.sets.totals[1] = 2**31
+    with pytest.raises(CcxError, match="has 2,147,483,648 pixels, more than the 2,147,483,647"):
+        count_hits(maps, [EVERYTHING], index)
+    index.sets.totals[1] = 2**31 - 1
+    assert count_hits(maps, [EVERYTHING], index).totals.tolist() == [2]
