@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -53,12 +53,11 @@ BatchSize = Annotated[
 class NetworkOptions:
     """Which network, and which of its layers."""
 
+    panel: ClassVar[str] = NETWORK
     model: Annotated[
         str,
         typer.Option(
-            help="A torchvision classifier, demo, timm:NAME, or a callable of yours that returns "
-            "a torch.nn.Module: file.py:factory or package.module:factory.",
-            rich_help_panel=NETWORK,
+            help="Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY or MODULE:FACTORY.",
             autocompletion=completing.models,
         ),
     ] = "resnet18"
@@ -67,7 +66,6 @@ class NetworkOptions:
         typer.Option(
             metavar="KEY=VALUE",
             help="An argument of your own factory, or of timm's; repeat it for more.",
-            rich_help_panel=NETWORK,
             show_default=False,
             autocompletion=completing.model_arguments,
         ),
@@ -75,28 +73,20 @@ class NetworkOptions:
     pretrained: Annotated[
         str | None,
         typer.Option(
-            help="Published weights: places365, imagenet, none (seeded random ones), demo, timm "
-            "(which timm downloads); or own, what your factory gives.",
-            rich_help_panel=NETWORK,
+            help="Weights: places365, imagenet, timm, demo, own (your factory's), none (random).",
             show_default="places365; demo for demo, own for yours",
             autocompletion=completing.pretrained,
         ),
     ] = None
     weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file of weights: .pth, .pt, .tar or .safetensors.", rich_help_panel=NETWORK
-        ),
+        Path | None, typer.Option(help="A file of weights: .pth, .pt, .tar or .safetensors.")
     ] = None
     layers: Annotated[
         list[str] | None,
         typer.Option(
             "--layer",
             metavar="LAYER",
-            help="Dotted path of a module that gives maps, tokens on a grid or a vector. "
-            "`ccx explain`, `cluster` and `cache build` take several, and run the network once "
-            "for all; all-blocks means those that `ccx layers --layer all-blocks` lists.",
-            rich_help_panel=NETWORK,
+            help="Layer by its dotted path, as `ccx layers` lists them; all-blocks: the main ones.",
             show_default="the last convolutional block, vit: encoder block",
             autocompletion=completing_stored.layers,
         ),
@@ -106,7 +96,6 @@ class NetworkOptions:
         typer.Option(
             metavar="PIXELS",
             help="Side of the input images, or height x width such as 224x160.",
-            rich_help_panel=NETWORK,
             show_default="what the network was trained on",
         ),
     ] = None
@@ -115,7 +104,6 @@ class NetworkOptions:
         typer.Option(
             metavar="R,G,B",
             help="Mean of each color channel, for values in 0 to 1.",
-            rich_help_panel=NETWORK,
             show_default="ImageNet's; 0.5 for untrained networks",
         ),
     ] = None
@@ -124,7 +112,6 @@ class NetworkOptions:
         typer.Option(
             metavar="R,G,B",
             help="Standard deviation of each color channel.",
-            rich_help_panel=NETWORK,
             show_default="as for --mean",
         ),
     ] = None
@@ -132,10 +119,7 @@ class NetworkOptions:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Precomputed activations instead of a network: .npy, .h5, .hdf5 or "
-            "FILE.h5:DATASET; units by images by height by width, or units by images. --layer "
-            "names their layer.",
-            rich_help_panel=NETWORK,
+            help="Precomputed activations instead of a network: .npy, .hdf5, or FILE.h5:DATASET.",
             show_default=False,
             autocompletion=completing.files,
         ),
@@ -144,7 +128,6 @@ class NetworkOptions:
         Axes | None,
         typer.Option(
             help="What comes first in that file: units-first or images-first.",
-            rich_help_panel=NETWORK,
             show_default="what the number of images says",
         ),
     ] = None
@@ -153,9 +136,7 @@ class NetworkOptions:
     precision: Annotated[
         Precision,
         typer.Option(
-            help="Number type of the forward pass: single, float16, bfloat16, or half, which is "
-            "float16 on a GPU and bfloat16 on the CPU.",
-            rich_help_panel=NETWORK,
+            help="Number type of the forward pass (half: float16 on a GPU, bfloat16 on the CPU)."
         ),
     ] = Precision.SINGLE
 
@@ -272,7 +253,6 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        metavar="",
         help="Run the network code that the run names, if you did not name it before.",
         rich_help_panel=NETWORK,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -42,27 +42,19 @@ class Kmeans(StrEnum):
 
 
 def _root(name: str, what: str) -> Any:
-    return typer.Option(
-        f"--root-{name}",
-        envvar=f"CCX_ROOT_{name.upper()}",
-        help=f"{what} [dim](default: {name} under --data-dir)[/dim]",
-        rich_help_panel=PLACES,
-        show_default=False,
-        show_envvar=False,
-        autocompletion=completing.directories,
-    )
+    shown = f"{name} under --data-dir"
+    return typer.Option(help=what, show_default=shown, autocompletion=completing.directories)
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceOptions:
     """Where things are read from and written to."""
 
+    panel: ClassVar[str] = PLACES
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            envvar="CCX_DATA_DIR",
             help="Directory of all data that ccx keeps.",
-            rich_help_panel=PLACES,
             show_default="the user's data directory",
             autocompletion=completing.directories,
         ),
@@ -87,22 +79,16 @@ class PlaceOptions:
 class DataOptions:
     """Which images."""
 
+    panel: ClassVar[str] = DATA
     subset: Annotated[
         str,
         typer.Option(
             help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
-            rich_help_panel=DATA,
             autocompletion=completing_stored.subsets,
         ),
     ] = "ade20k"
     fetch: Annotated[
-        bool,
-        typer.Option(
-            "--fetch",
-            metavar="",
-            help="Download the published dataset and weights if they are missing.",
-            rich_help_panel=DATA,
-        ),
+        bool, typer.Option(help="Download the published dataset and weights if they are missing.")
     ] = False
 
 
@@ -110,20 +96,17 @@ class DataOptions:
 class UnitOptions:
     """Which units."""
 
+    panel: ClassVar[str] = NETWORK
     units: Annotated[
         str | None,
         typer.Option(
             help="Units by number, such as 1,5,10-20.",
-            rich_help_panel=NETWORK,
             show_default="all",
             autocompletion=completing_stored.run_units,
         ),
     ] = None
     random_units: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Number of randomly sampled units (0: all).", rich_help_panel=NETWORK
-        ),
+        int, typer.Option(min=0, help="Number of randomly sampled units (0: all).")
     ] = 0
 
 
@@ -131,45 +114,28 @@ class UnitOptions:
 class RangeOptions:
     """Which ranges of activation."""
 
+    panel: ClassVar[str] = RANGES
     num_clusters: Annotated[
         int,
         typer.Option(
-            help="Number of ranges per unit (1: the top quantile, more: k-means clusters).",
-            rich_help_panel=RANGES,
+            help="Number of ranges per unit (1: the top quantile, more: k-means clusters)."
         ),
     ] = 5
     quantile: Annotated[
-        float,
-        typer.Option(
-            help="Share of activations in the top range, with --num-clusters 1.",
-            rich_help_panel=RANGES,
-        ),
+        float, typer.Option(help="Share of activations in the top range, with --num-clusters 1.")
     ] = 0.005
-    kmeans: Annotated[
-        Kmeans,
-        typer.Option(help="Exact k-means, or scikit-learn's.", rich_help_panel=RANGES),
-    ] = Kmeans.EXACT
-    n_init: Annotated[
-        int,
-        typer.Option(help="Number of starts of scikit-learn's k-means.", rich_help_panel=RANGES),
-    ] = 10
+    kmeans: Annotated[Kmeans, typer.Option(help="Exact k-means, or scikit-learn's.")] = Kmeans.EXACT
+    n_init: Annotated[int, typer.Option(help="Number of starts of scikit-learn's k-means.")] = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """How to run."""
 
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="Seed of untrained networks and of random units.", rich_help_panel=RUNNING
-        ),
-    ] = 0
+    panel: ClassVar[str] = RUNNING
+    seed: Annotated[int, typer.Option(help="Seed of untrained networks and of random units.")] = 0
     workers: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Number of processes or threads (0: one per core).", rich_help_panel=RUNNING
-        ),
+        int, typer.Option(min=0, help="Number of processes or threads (0: one per core).")
     ] = 0
 
     def __post_init__(self) -> None:
@@ -181,23 +147,15 @@ class RunOptions:
 class FormOptions:
     """In what form data is written, to stdout or to a file."""
 
+    panel: ClassVar[str] = OUTPUT
     format: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Output format: table, json, jsonl, csv or parquet.",
-            rich_help_panel=OUTPUT,
-        ),
+        typer.Option("--format", "-f", help="Output format: table, json, jsonl, csv or parquet."),
     ] = Format.TABLE
     output: Annotated[
         str,
         typer.Option(
-            "--output",
-            "-o",
-            help="Output file (-: stdout).",
-            rich_help_panel=OUTPUT,
-            autocompletion=completing.files,
+            "--output", "-o", help="Output file (-: stdout).", autocompletion=completing.files
         ),
     ] = "-"
 
@@ -207,10 +165,7 @@ class OutputOptions(FormOptions):
     """The same, for commands that only write."""
 
     force: Annotated[
-        bool,
-        typer.Option(
-            "--force", metavar="", help="Overwrite the output file.", rich_help_panel=OUTPUT
-        ),
+        bool, typer.Option(help="Overwrite the output file.", rich_help_panel=OUTPUT)
     ] = False
 
 
@@ -218,21 +173,10 @@ class OutputOptions(FormOptions):
 class TalkOptions:
     """What is said on stderr."""
 
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", metavar="", help="Hide progress and notes.", rich_help_panel=OUTPUT
-        ),
-    ] = False
-    no_color: Annotated[
-        bool, typer.Option("--no-color", metavar="", help="Disable colors.", rich_help_panel=OUTPUT)
-    ] = False
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--debug", metavar="", help="Show the traceback of an error.", rich_help_panel=OUTPUT
-        ),
-    ] = False
+    panel: ClassVar[str] = OUTPUT
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress and notes.")] = False
+    no_color: Annotated[bool, typer.Option(help="Disable colors.")] = False
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +186,6 @@ class DryRunOptions:
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run",
-            metavar="",
             help="Show what would be made, how large and where; write nothing.",
             rich_help_panel=RUNNING,
         ),

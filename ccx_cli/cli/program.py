@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import OptionInfo
 
 from ccx_cli.cli.commands import PANELS, Command, Group
 from ccx_cli.cli.metavars import name_values
@@ -223,8 +224,18 @@ def _parameters(options: Any) -> Iterator[inspect.Parameter]:
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=inspect.Parameter.empty if field.default is MISSING else field.default,
-                annotation=annotation,
+                annotation=_declared(options, field.name, annotation),
             )
+
+
+def _declared(options: Any, name: str, annotation: Any) -> Any:
+    """Add what goes without saying: the panel of the class, and that flags have no --no-FLAG."""
+    kind, declared = annotation.__origin__, copy(annotation.__metadata__[0])
+    if isinstance(declared, OptionInfo):
+        declared.rich_help_panel = declared.rich_help_panel or getattr(options, "panel", None)
+        if kind is bool and declared.default is ...:
+            declared.param_decls = (f"--{name.replace('_', '-')}",)
+    return Annotated[kind, declared]
 
 
 def _gather(options: Any, values: Mapping[str, Any]) -> Any:

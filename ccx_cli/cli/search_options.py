@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -24,51 +24,28 @@ VOCABULARY = "Vocabulary"
 class SearchOptions:
     """How formulas are searched."""
 
+    panel: ClassVar[str] = SEARCH
     search: Annotated[
-        Search,
-        typer.Option(
-            help=" ".join(f"{each}: {each.summary}." for each in Search),
-            rich_help_panel=SEARCH,
-        ),
+        Search, typer.Option(help=" ".join(f"{each}: {each.summary}." for each in Search))
     ] = Search.OPTIMAL
-    length: Annotated[
-        int, typer.Option(help="Maximum number of concepts in a formula.", rich_help_panel=SEARCH)
-    ] = 3
+    length: Annotated[int, typer.Option(help="Maximum number of concepts in a formula.")] = 3
     beam_limit: Annotated[
-        int,
-        typer.Option(
-            help="Number of formulas that the beam keeps at each step.", rich_help_panel=SEARCH
-        ),
+        int, typer.Option(help="Number of formulas that the beam keeps at each step.")
     ] = 5
     length_penalty: Annotated[
-        float,
-        typer.Option(
-            help="Factor on the IoU for each concept after the first.",
-            rich_help_panel=SEARCH,
-        ),
+        float, typer.Option(help="Factor on the IoU for each concept after the first.")
     ] = 1.0
     node_limit: Annotated[
-        int,
-        typer.Option(
-            help="Maximum number of chains to expand for each length above 3.",
-            rich_help_panel=SEARCH,
-        ),
+        int, typer.Option(help="Maximum number of chains to expand for each length above 3.")
     ] = 1000
     time_limit: Annotated[
-        float | None,
-        typer.Option(help="Maximum seconds for each range above length 3.", rich_help_panel=SEARCH),
+        float | None, typer.Option(help="Maximum seconds for each range above length 3.")
     ] = None
-    ties: Annotated[
-        bool,
-        typer.Option(
-            "--ties", help="List the formulas that score the same.", rich_help_panel=SEARCH
-        ),
-    ] = False
+    ties: Annotated[bool, typer.Option(help="List the formulas that score the same.")] = False
     within: Annotated[
         str | None,
         typer.Option(
-            help="List other formulas with an IoU within this share of the best, such as 1%.",
-            rich_help_panel=SEARCH,
+            help="List other formulas with an IoU within this share of the best, such as 1%."
         ),
     ] = None
 
@@ -77,11 +54,11 @@ class SearchOptions:
 class VocabularyOptions:
     """What formulas are made of."""
 
+    panel: ClassVar[str] = VOCABULARY
     categories: Annotated[
         str | None,
         typer.Option(
             help="Use only concepts of these categories, such as object,part.",
-            rich_help_panel=VOCABULARY,
             autocompletion=completing_stored.several_categories,
         ),
     ] = None
@@ -89,7 +66,6 @@ class VocabularyOptions:
         str | None,
         typer.Option(
             help="Use only these concepts, by name.",
-            rich_help_panel=VOCABULARY,
             autocompletion=completing_stored.several_concepts,
         ),
     ] = None
@@ -97,23 +73,16 @@ class VocabularyOptions:
         str | None,
         typer.Option(
             help="Exclude these concepts, by name.",
-            rich_help_panel=VOCABULARY,
             autocompletion=completing_stored.several_concepts,
         ),
     ] = None
     min_frequency: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Minimum number of images of a concept.",
-            rich_help_panel=VOCABULARY,
-        ),
+        int, typer.Option(min=0, help="Minimum number of images of a concept.")
     ] = 0
     operators: Annotated[
         str,
         typer.Option(
             help="Operators to use: or,and,not.",
-            rich_help_panel=VOCABULARY,
             autocompletion=completing.several_of("or", "and", "not"),
         ),
     ] = "or,and,not"

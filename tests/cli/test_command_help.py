@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ccx_cli.cli.main import main
+from ccx_cli.cli.program import program
 from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -108,6 +109,16 @@ def test_help_fits_a_terminal(
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "…" not in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_and_argument_has_a_line_of_help(command: str) -> None:
+    found: Any = program()
+    for name in command.split():
+        found = found.commands[name]
+    for parameter in found.params:
+        text = re.sub(r"\[/?[a-z ]+\]", "", parameter.help or "")
+        assert re.fullmatch(r"\S.{0,78}\.", text), (parameter.opts, text)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -43,11 +43,11 @@ HEURISTIC_UNITS = 100
 class DrawnUnitOptions:
     """Which units, drawn at random by default."""
 
+    panel: ClassVar[str] = NETWORK
     units: Annotated[
         str | None,
         typer.Option(
             help="Units by number instead, such as 1,5,10-20.",
-            rich_help_panel=NETWORK,
             autocompletion=completing_stored.run_units,
         ),
     ] = None
@@ -56,7 +56,6 @@ class DrawnUnitOptions:
         typer.Option(
             min=0,
             help="Number of randomly sampled units (0: all).",
-            rich_help_panel=NETWORK,
             show_default=f"{HEURISTIC_UNITS}, or all if there are fewer",
         ),
     ] = None
@@ -115,9 +114,9 @@ class CompareHeuristicsOptions:
       ccx compare heuristics --heuristic mmesh,none --plot searches.png
     """
 
+    panel: ClassVar[str] = "Search"
     heuristic: Annotated[
-        str,
-        typer.Option(help="Searches to compare.", rich_help_panel="Search"),
+        str, typer.Option(help="Searches to compare.", rich_help_panel="Search")
     ] = "mmesh,cfh,areas,none,beam,optimal"
     length: Annotated[
         int, typer.Option(help="Maximum number of concepts in a formula.", rich_help_panel="Search")
@@ -133,10 +132,7 @@ class CompareHeuristicsOptions:
     units: DrawnUnitOptions
     ranges: TopRangeOptions
     each: Annotated[
-        bool,
-        typer.Option(
-            "--each", metavar="", help="List every search of every range.", rich_help_panel=OUTPUT
-        ),
+        bool, typer.Option(help="List every search of every range.", rich_help_panel=OUTPUT)
     ] = False
     plot: Annotated[
         Path | None,
@@ -165,20 +161,15 @@ class CompareThresholdsOptions:
       ccx compare thresholds --model resnet18 --plot thresholds.pdf --format csv
     """
 
+    panel: ClassVar[str] = OUTPUT
     data: DataOptions
     network: NetworkOptions
     units: FewUnitOptions
     search: SearchOptions
     vocabulary: VocabularyOptions
-    each: Annotated[
-        bool,
-        typer.Option(
-            "--each", metavar="", help="List the formula of every unit too.", rich_help_panel=OUTPUT
-        ),
-    ] = False
+    each: Annotated[bool, typer.Option(help="List the formula of every unit too.")] = False
     plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw the shares to a .png, .svg or .pdf file.", rich_help_panel=OUTPUT),
+        Path | None, typer.Option(help="Draw the shares to a .png, .svg or .pdf file.")
     ] = None
     out: OutputOptions
     talk: TalkOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -55,10 +55,9 @@ class DemoOptions:
       ccx demo --format jsonl | jq .formula
     """
 
-    open_report: Annotated[
-        bool,
-        typer.Option("--open-report", metavar="", help="Write a report and open it in a browser."),
-    ] = False
+    open_report: Annotated[bool, typer.Option(help="Write a report and open it in a browser.")] = (
+        False
+    )
     out: OutputOptions
     talk: TalkOptions
     run: RunOptions
@@ -91,22 +90,14 @@ class FetchCommandOptions:
         ),
     ] = None
     list_only: Annotated[
-        bool,
-        typer.Option("--list", metavar="", help="List what is here and what is missing."),
+        bool, typer.Option("--list", help="List what is here and what is missing.")
     ] = False
-    verify: Annotated[
-        bool,
-        typer.Option("--verify", metavar="", help="Verify every file that is here; fetch nothing."),
-    ] = False
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", metavar="", help="Show what would be fetched, and its size."),
-    ] = False
+    verify: Annotated[bool, typer.Option(help="Verify every file that is here; fetch nothing.")] = (
+        False
+    )
+    dry_run: Annotated[bool, typer.Option(help="Show what would be fetched, and its size.")] = False
     force: Annotated[
-        bool,
-        typer.Option(
-            "--force", metavar="", help="Fetch again what is here; overwrite the output file."
-        ),
+        bool, typer.Option(help="Fetch again what is here; overwrite the output file.")
     ] = False
     local: Annotated[
         Path | None,
@@ -137,9 +128,7 @@ class FetchCommandOptions:
     timeout: Annotated[
         float,
         typer.Option(
-            min=0.1,
-            help="Seconds to wait for a connection, and for data.",
-            rich_help_panel=_HOSTS,
+            min=0.1, help="Seconds to wait for a connection, and for data.", rich_help_panel=_HOSTS
         ),
     ] = 30.0
     out: FormOptions
@@ -164,6 +153,7 @@ class ConceptsOptions:
       ccx concepts --subset demo --images wheel -f jsonl
     """
 
+    panel: ClassVar[str] = _SHOW
     search: Annotated[
         list[str] | None,
         typer.Argument(
@@ -176,7 +166,6 @@ class ConceptsOptions:
         list[str] | None,
         typer.Option(
             help="List only concepts of this category; repeatable.",
-            rich_help_panel=_SHOW,
             autocompletion=completing_stored.categories,
         ),
     ] = None
@@ -186,7 +175,6 @@ class ConceptsOptions:
             "--with",
             metavar="CONCEPT",
             help="List the concepts that share images and pixels with this one.",
-            rich_help_panel=_SHOW,
             autocompletion=completing_stored.concepts,
         ),
     ] = None
@@ -195,35 +183,20 @@ class ConceptsOptions:
         typer.Option(
             metavar="CONCEPT",
             help="List the images that contain this concept.",
-            rich_help_panel=_SHOW,
             autocompletion=completing_stored.concepts,
         ),
     ] = None
     implications: Annotated[
-        bool,
-        typer.Option(
-            "--implications",
-            metavar="",
-            help="List the concepts all of whose pixels have another concept.",
-            rich_help_panel=_SHOW,
-        ),
+        bool, typer.Option(help="List the concepts all of whose pixels have another concept.")
     ] = False
     min_share: Annotated[
-        float,
-        typer.Option(
-            min=0.01, max=1, help="Minimum share of an implication.", rich_help_panel=_SHOW
-        ),
+        float, typer.Option(min=0.01, max=1, help="Minimum share of an implication.")
     ] = 1.0
     min_images: Annotated[
-        int,
-        typer.Option(min=1, help="Minimum number of images of a concept.", rich_help_panel=_SHOW),
+        int, typer.Option(min=1, help="Minimum number of images of a concept.")
     ] = 1
-    sort: Annotated[
-        Order, typer.Option(help="Order of the list of concepts.", rich_help_panel=_SHOW)
-    ] = Order.IMAGES
-    top: Annotated[
-        int, typer.Option(min=0, help="Maximum number of rows (0: all).", rich_help_panel=_SHOW)
-    ] = 0
+    sort: Annotated[Order, typer.Option(help="Order of the list of concepts.")] = Order.IMAGES
+    top: Annotated[int, typer.Option(min=0, help="Maximum number of rows (0: all).")] = 0
     subset: Annotated[
         str,
         typer.Option(
@@ -261,9 +234,7 @@ class CacheBuildOptions:
 
     data: DataOptions
     network: NetworkOptions
-    no_activations: Annotated[
-        bool, typer.Option("--no-activations", metavar="", help="Build only the concept index.")
-    ] = False
+    no_activations: Annotated[bool, typer.Option(help="Build only the concept index.")] = False
     out: OutputOptions
     talk: TalkOptions
     dry: DryRunOptions
@@ -327,7 +298,7 @@ class CacheClearOptions:
             autocompletion=stored_caches,
         ),
     ] = None
-    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Remove them.")] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them.")] = False
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions

@@ -193,25 +193,15 @@ class RerunOptions:
     """
 
     stored: StoredOptions
-    check: Annotated[
-        bool,
-        typer.Option("--check", metavar="", help="Recompute its lines elsewhere and compare them."),
-    ] = False
+    check: Annotated[bool, typer.Option(help="Recompute its lines elsewhere and compare them.")] = (
+        False
+    )
     without_caches: Annotated[
         bool,
-        typer.Option(
-            "--without-caches",
-            metavar="",
-            help="With --check: rebuild the concept index, activations and ranges too.",
-        ),
+        typer.Option(help="With --check: rebuild the concept index, activations and ranges too."),
     ] = False
     changed: Annotated[
-        bool,
-        typer.Option(
-            "--changed",
-            metavar="",
-            help="Accept changed inputs; the result is another run.",
-        ),
+        bool, typer.Option(help="Accept changed inputs; the result is another run.")
     ] = False
     units: Annotated[
         str | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -28,11 +28,11 @@ First = Annotated[
 class ImportOptions:
     """How a dataset is made, whatever it is made from."""
 
+    panel: ClassVar[str] = DATA
     subset: Annotated[
         str | None,
         typer.Option(
             help="Name of the dataset, for --subset of other commands.",
-            rich_help_panel=DATA,
             show_default="the folder's name",
         ),
     ] = None
@@ -41,30 +41,21 @@ class ImportOptions:
         typer.Option(
             metavar="SIDE",
             help="Side of the images, or height x width such as 96x160: the network's input.",
-            rich_help_panel=DATA,
         ),
     ] = "224"
     fit: Annotated[
         Fit,
         typer.Option(
-            help="Crop the center of each photograph, or stretch the whole, to that shape.",
-            rich_help_panel=DATA,
+            help="Crop the center of each photograph, or stretch the whole, to that shape."
         ),
     ] = Fit.CROP
     colors: Annotated[
-        bool,
-        typer.Option(
-            "--colors",
-            metavar="",
-            help="Add the eleven basic color names for every pixel.",
-            rich_help_panel=DATA,
-        ),
+        bool, typer.Option(help="Add the eleven basic color names for every pixel.")
     ] = False
     val_share: Annotated[
         float | None,
         typer.Option(
             help="Share of the photographs to mark val instead of train, at random.",
-            rich_help_panel=DATA,
             show_default="as the source says",
         ),
     ] = None
@@ -76,19 +67,13 @@ class ImportOptions:
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Read the annotations and say what would be written.",
-            rich_help_panel=RUNNING,
+            help="Read the annotations and say what would be written.", rich_help_panel=RUNNING
         ),
     ] = False
     force: Annotated[
         bool,
         typer.Option(
-            "--force",
-            metavar="",
-            help="Overwrite an earlier import, and the output file.",
-            rich_help_panel=OUTPUT,
+            help="Overwrite an earlier import, and the output file.", rich_help_panel=OUTPUT
         ),
     ] = False
     out: FormOptions
@@ -113,29 +98,22 @@ class ImportFolderOptions:
         --names object=things.txt --names part=parts.txt --colors
     """
 
+    panel: ClassVar[str] = DATA
     photographs: Annotated[
         Path, typer.Argument(help="Folder of photographs.", autocompletion=directories)
     ]
     labels: Annotated[
         list[str] | None,
-        typer.Option(
-            help="CATEGORY=FOLDER of label PNGs at the photographs' paths; repeatable.",
-            rich_help_panel=DATA,
-        ),
+        typer.Option(help="CATEGORY=FOLDER of label PNGs at the photographs' paths; repeatable."),
     ] = None
     names: Annotated[
         list[str] | None,
-        typer.Option(
-            help="File of names, or CATEGORY=FILE for one category; repeatable.",
-            rich_help_panel=DATA,
-        ),
+        typer.Option(help="File of names, or CATEGORY=FILE for one category; repeatable."),
     ] = None
     void: Annotated[
         list[int] | None,
         typer.Option(
-            help="Value without a label; repeatable.",
-            rich_help_panel=DATA,
-            show_default="255, where it has no name",
+            help="Value without a label; repeatable.", show_default="255, where it has no name"
         ),
     ] = None
     first: First = None
@@ -155,6 +133,7 @@ class ImportCocoOptions:
       ccx import coco annotations/instances_val2017.json val2017
     """
 
+    panel: ClassVar[str] = DATA
     annotations: Annotated[
         Path, typer.Argument(help="JSON file of instances or panoptic segments.")
     ]
@@ -165,20 +144,13 @@ class ImportCocoOptions:
         Path | None,
         typer.Option(
             help="Folder of panoptic PNGs.",
-            rich_help_panel=DATA,
             autocompletion=directories,
             show_default="named like the JSON, beside it",
         ),
     ] = None
     category: Category = "object"
     no_crowds: Annotated[
-        bool,
-        typer.Option(
-            "--no-crowds",
-            metavar="",
-            help="Skip regions of many instances at once (iscrowd).",
-            rich_help_panel=DATA,
-        ),
+        bool, typer.Option(help="Skip regions of many instances at once (iscrowd).")
     ] = False
     common: ImportOptions
 
@@ -217,6 +189,7 @@ class ImportVocOptions:
       ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
     """
 
+    panel: ClassVar[str] = DATA
     photographs: Annotated[
         Path, typer.Argument(help="Folder of photographs (JPEGImages).", autocompletion=directories)
     ]
@@ -228,13 +201,11 @@ class ImportVocOptions:
             autocompletion=directories,
         ),
     ]
-    names: Annotated[Path, typer.Option(help="File of names.", rich_help_panel=DATA)]
+    names: Annotated[Path, typer.Option(help="File of names.")]
     category: Category = "object"
     void: Annotated[
         list[int] | None,
-        typer.Option(
-            help="Value without a label; repeatable.", rich_help_panel=DATA, show_default="255"
-        ),
+        typer.Option(help="Value without a label; repeatable.", show_default="255"),
     ] = None
     first: First = None
     common: ImportOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -132,32 +132,27 @@ class RenderOptions:
       ccx render --format latex -o table.tex --bib methods.bib
     """
 
+    panel: ClassVar[str] = _PICTURES
     which: StoredOptions
     kind: Annotated[
         Kind,
         typer.Option(
-            help="panel, published or distribution: of a unit; categories or iou: of all units.",
-            rich_help_panel=_PICTURES,
+            help="panel, published or distribution: of a unit; categories or iou: of all units."
         ),
     ] = Kind.PANEL
     show: Annotated[
         Images | None,
         typer.Option(
             help="Images of each range: most active, random, misses or false alarms.",
-            rich_help_panel=_PICTURES,
             show_default="top; sample for published; all in a report",
         ),
     ] = None
-    top_k: Annotated[
-        int,
-        typer.Option(min=1, max=50, help="Number of images per range.", rich_help_panel=_PICTURES),
-    ] = 5
+    top_k: Annotated[int, typer.Option(min=1, max=50, help="Number of images per range.")] = 5
     html: Annotated[
         Path | None,
         typer.Option(
             metavar="OUT",
             help="Write a report instead: one file if OUT ends in .html, else a folder.",
-            rich_help_panel=_PICTURES,
             show_default=False,
             autocompletion=completing.files,
         ),
@@ -167,7 +162,6 @@ class RenderOptions:
         typer.Option(
             metavar="DIR",
             help="Directory of the figures.",
-            rich_help_panel=_PICTURES,
             show_default="ccx-RUN here",
             autocompletion=completing.directories,
         ),
@@ -177,16 +171,13 @@ class RenderOptions:
         typer.Option(
             metavar="NAME",
             help="Pattern of file names with {unit}, {k}, {show} and {kind}.",
-            rich_help_panel=_PICTURES,
             show_default="unit_{unit}_c_{k} and more",
         ),
     ] = None
     file_type: Annotated[
         FileType | None,
         typer.Option(
-            help="Format of the figures.",
-            rich_help_panel=_PICTURES,
-            show_default="as --filename-figure ends, or png",
+            help="Format of the figures.", show_default="as --filename-figure ends, or png"
         ),
     ] = None
     units: UnitOptions
@@ -219,9 +210,7 @@ class RenderOptions:
             autocompletion=completing.files,
         ),
     ] = None
-    force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Overwrite files.", rich_help_panel=OUTPUT)
-    ] = False
+    force: Annotated[bool, typer.Option(help="Overwrite files.", rich_help_panel=OUTPUT)] = False
     talk: TalkOptions
     seed: Annotated[
         int,
@@ -251,27 +240,18 @@ class InfoOptions:
     """
 
     stored: StoredOptions
-    everything: Annotated[bool, typer.Option("--all", metavar="", help="List all runs.")] = False
+    everything: Annotated[bool, typer.Option("--all", help="List all runs.")] = False
     methods: Annotated[
         bool,
         typer.Option(
-            "--methods",
-            metavar="",
-            help="Write a methods paragraph with its references instead.",
-            rich_help_panel=OUTPUT,
+            help="Write a methods paragraph with its references instead.", rich_help_panel=OUTPUT
         ),
     ] = False
     latex: Annotated[
-        bool,
-        typer.Option(
-            "--latex", metavar="", help="Write the paragraph for LaTeX.", rich_help_panel=OUTPUT
-        ),
+        bool, typer.Option(help="Write the paragraph for LaTeX.", rich_help_panel=OUTPUT)
     ] = False
     bibtex: Annotated[
-        bool,
-        typer.Option(
-            "--bibtex", metavar="", help="Write the references for BibTeX.", rich_help_panel=OUTPUT
-        ),
+        bool, typer.Option(help="Write the references for BibTeX.", rich_help_panel=OUTPUT)
     ] = False
     out: OutputOptions
     talk: TalkOptions
@@ -296,7 +276,7 @@ class SchemaOptions:
         str | None,
         typer.Argument(
             metavar="NAME",
-            help=f"One of {', '.join(SCHEMA_NAMES)}.",
+            help="Name of a schema; `ccx schema` without one lists them all.",
             show_default="list them",
             autocompletion=one_of(*SCHEMA_NAMES),
         ),
@@ -325,6 +305,7 @@ class ConfigOptions:
       $EDITOR "$(ccx config --path)"
     """
 
+    panel: ClassVar[str] = OUTPUT
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -333,10 +314,7 @@ class ConfigOptions:
             show_default="all commands",
         ),
     ] = None
-    everything: Annotated[
-        bool,
-        typer.Option("--all", metavar="", help="Show the defaults too.", rich_help_panel=OUTPUT),
-    ] = False
+    everything: Annotated[bool, typer.Option("--all", help="Show the defaults too.")] = False
     path: Annotated[
         bool,
         typer.Option(

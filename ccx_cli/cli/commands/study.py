@@ -59,8 +59,7 @@ class MetricsOptions:
 
     piped: PipedOptions
     no_label_masking: Annotated[
-        bool,
-        typer.Option("--no-label-masking", help="Skip label masking, which runs the network."),
+        bool, typer.Option(help="Skip label masking, which runs the network.")
     ] = False
     masking_images: Annotated[int, typer.Option(min=0, help=MASKING_HELP)] = 0
     bootstrap: Annotated[
@@ -144,10 +143,7 @@ class AnalyzeOptions:
             show_default="one like RUN, made if need be",
         ),
     ] = None
-    each: Annotated[
-        bool,
-        typer.Option("--each", metavar="", help="List every range.", rich_help_panel=OUTPUT),
-    ] = False
+    each: Annotated[bool, typer.Option(help="List every range.", rich_help_panel=OUTPUT)] = False
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
@@ -176,8 +172,7 @@ class SummaryOptions:
 
     piped: PipedOptions
     threshold: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category."),
+        float, typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category.")
     ] = 0.04
     units: UnitOptions
     out: OutputOptions
