@@ -1,4 +1,4 @@
-"""Writes a page of documentation for each command: ``python -m ccx_cli.cli.pages docs/commands``.
+"""Writes a page of documentation for each command: ``python -m tools.pages docs/commands``.
 
 The pages say what ``--help`` says; what they look like depends on no terminal.
 """
@@ -22,7 +22,7 @@ from ccx_cli.cli.settings.values import is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text
 
 INDEX = "README.md"
-_NOTE = "Written by `python -m ccx_cli.cli.pages docs/commands` from the help of the commands."
+_NOTE = "Written by `python -m tools.pages docs/commands` from the help of the commands."
 _ARGUMENTS, _OPTIONS = "Arguments", "Options"
 _TYPES = {bool: "", int: "whole number", float: "number", str: "text", Path: "path"}
 
@@ -162,5 +162,5 @@ def _plain(text: str) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m ccx_cli.cli.pages DIRECTORY")
+        sys.exit("usage: python -m tools.pages DIRECTORY")
     write_pages(Path(sys.argv[1]))

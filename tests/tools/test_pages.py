@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ccx_cli.cli.pages import INDEX, pages, write_pages
+from tools.pages import INDEX, pages, write_pages
 
-DOCS = Path(__file__).parents[2] / "docs" / "commands"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "commands"
 
 
 def test_the_pages_are_current() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in DOCS.glob("*")}
-    assert there == pages(), "write them with `python -m ccx_cli.cli.pages docs/commands`"
+    assert there == pages(), "write them with `python -m tools.pages docs/commands`"
 
 
 def test_every_page_is_in_the_index() -> None:
@@ -40,6 +41,7 @@ def test_a_page_says_what_the_help_says() -> None:
 def test_pages_do_not_depend_on_where_they_are_written(tmp_path: Path) -> None:
     narrow = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "COLUMNS": "40",
         "FORCE_COLOR": "1",
         "CCX_LENGTH": "7",
@@ -48,7 +50,7 @@ def test_pages_do_not_depend_on_where_they_are_written(tmp_path: Path) -> None:
     }
     (tmp_path / "ccx.toml").write_text("num-clusters = 2")
     subprocess.run(
-        [sys.executable, "-m", "ccx_cli.cli.pages", "pages"], cwd=tmp_path, env=narrow, check=True
+        [sys.executable, "-m", "tools.pages", "pages"], cwd=tmp_path, env=narrow, check=True
     )
     written = tmp_path / "pages"
     assert {path.name: path.read_text(encoding="utf-8") for path in written.iterdir()} == pages()
@@ -57,7 +59,7 @@ def test_pages_do_not_depend_on_where_they_are_written(tmp_path: Path) -> None:
 def test_pages_of_commands_that_are_gone_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ccx_cli.cli.pages.pages", lambda: {"new.md": "new\n"})
+    monkeypatch.setattr("tools.pages.pages", lambda: {"new.md": "new\n"})
     (tmp_path / "old.md").write_text("old")
     (tmp_path / "kept.txt").write_text("kept")
     write_pages(tmp_path)
