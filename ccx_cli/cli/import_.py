@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from ccx_cli.cli.commands.importing import (
@@ -38,10 +37,15 @@ from ccx_cli.concepts.importing.settings import (
     subset_of,
 )
 from ccx_cli.concepts.importing.sources import Source
-from ccx_cli.concepts.importing.summary import ImportSummary
-from ccx_cli.concepts.importing.writer import check_free_directory, find_made, write_broden
+from ccx_cli.concepts.importing.writer import (
+    ImportSummary,
+    PreparedImport,
+    check_free_directory,
+    write_broden,
+)
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
+from ccx_cli.records.fields import to_json
 
 COLUMNS = (
     Column("category", "category", style="bold"),
@@ -159,7 +163,6 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         options.val_share,
         options.seed,
     )
-    settings.check()
     out = OutputOptions(options.out.format, options.out.output, options.force)
     with (
         reporting(options.talk) as progress,
@@ -172,7 +175,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         for note in source.notes:
             progress.note(note)
         if options.dry_run:
-            made = find_made(source, datasets, settings, options.force)
+            made = PreparedImport(source, settings).find_made(datasets, options.force)
             there = f"{target} already contains this import: nothing would be written."
             progress.note(there if made else _plan(source, settings, target))
             return
@@ -184,7 +187,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
             workers=options.workers or available_cores(),
             progress=progress,
         )
-        records: list[Record] = [asdict(category) for category in summary.categories]
+        records: list[Record] = [to_json(category) for category in summary.categories]
         for record in records:
             writer.line(record)
         writer.rest(records)

@@ -19,8 +19,8 @@ from ccx_cli.concepts.broden_csv import (
     read_categories,
     read_labels,
     read_rows,
+    repair_hint,
 )
-from ccx_cli.concepts.tables import repair_hint
 from ccx_cli.errors import MissingInputError
 
 __all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden"]
@@ -28,28 +28,23 @@ __all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden"]
 
 @dataclass(frozen=True)
 class BrodenDataset:
-    """The images of one subset and the labels they may carry.
-
-    Attributes
-    ----------
-    directory : Path
-        ``.../broden1_224`` or the like, which holds the CSVs and ``images/``.
-    labels : tuple of Label
-        By ascending number.
-    categories : tuple of str
-        As ``category.csv`` lists them; every label's own category is one of them.
-    rows : tuple of ImageRow
-        In the order of the index, at least one.
-    mask_shape : tuple of int
-        (height, width) in pixels of every row's label PNGs.
-    """
+    """The images of one subset and the labels they may carry."""
 
     directory: Path
+    """``.../broden1_224`` or the like, which holds the CSVs and ``images/``."""
+
     subset: str
     labels: tuple[Label, ...]
+    """By ascending number."""
+
     categories: tuple[str, ...]
+    """As ``category.csv`` lists them; every label's own category is one of them."""
+
     rows: tuple[ImageRow, ...]
+    """In the order of the index, at least one."""
+
     mask_shape: tuple[int, int]
+    """(height, width) in pixels of every row's label PNGs."""
 
     @property
     def name(self) -> str:
@@ -71,24 +66,13 @@ class BrodenDataset:
     @cached_property
     def pixel_values(self) -> bytes:
         """65,536 flags: 1 where a pixel may hold the value, a label's number or 0 for none."""
-        flags = bytearray(LARGEST_LABEL + 1)
-        flags[0] = 1
-        for label in self.labels:
-            flags[label.number] = 1
-        return bytes(flags)
+        numbers = {0, *self._by_number}
+        return bytes(number in numbers for number in range(LARGEST_LABEL + 1))
 
     def segmentation_fingerprint(self) -> str:
-        """Return what the labels of every pixel depend on, as a digest.
+        """Return the SHA-256 of the labels, the rows and the byte sizes of the label PNGs.
 
-        Returns
-        -------
-        str
-            SHA-256 in hexadecimal over the labels, the rows and the byte sizes of the label PNGs.
-
-        Raises
-        ------
-        MissingInputError
-            If a label PNG is not there.
+        Raises ``MissingInputError`` for a label PNG that is not there.
         """
         rows = [
             (row.image, row.mask_height, row.mask_width, row.layers, row.labels)
@@ -98,17 +82,9 @@ class BrodenDataset:
         return _digest("segmentation 1", self.labels, self.categories, rows, sizes)
 
     def images_fingerprint(self) -> str:
-        """Return a digest of the photographs' names and sizes.
+        """Return the SHA-256 of the photographs' names and byte sizes.
 
-        Returns
-        -------
-        str
-            SHA-256 in hexadecimal over the image names and the byte sizes of the image files.
-
-        Raises
-        ------
-        MissingInputError
-            If an image is not there.
+        Raises ``MissingInputError`` for a photograph that is not there.
         """
         names = [row.image for row in self.rows]
         return _digest("images 1", names, self._sizes(names))
@@ -136,22 +112,17 @@ class BrodenDataset:
 
 
 def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
-    """Read the CSVs of ``broden1_<side>`` and keep the images of one subset.
+    """Read the CSVs of ``datasets/broden1_<side>`` and keep the images of one subset.
+
+    Label PNGs and photographs are not looked at.
 
     Parameters
     ----------
-    datasets : Path
-        The directory that holds ``broden1_<side>``.
     subset : str
         Keeps the rows of ``index.csv`` whose image path contains it, ``all`` keeps every row.
         Where ``index_<subset>.csv`` exists, all rows of that file are taken instead.
     side : int
         Height and width in pixels of the images the set was made for, 224 or 227 for Broden.
-
-    Returns
-    -------
-    BrodenDataset
-        With at least one label and one row. Label PNGs and images are not looked at.
 
     Raises
     ------

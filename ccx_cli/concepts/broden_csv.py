@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
+import math
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ccx_cli.concepts.tables import Row, Table, read_table, repair_hint
-from ccx_cli.errors import MissingInputError, UsageError, suggestion
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 
 LARGEST_LABEL = 0xFFFF
 """The largest number that a label PNG can hold (``red + 256 * green``)."""
@@ -52,18 +56,8 @@ class Label(NamedTuple):
 class ImageRow(NamedTuple):
     """One image and where its labels are: a row of ``index.csv``.
 
-    Attributes
-    ----------
-    image : str
-        Path under ``images/``.
-    height, width : int
-        Size of the image in pixels (``ih``, ``iw``).
-    mask_height, mask_width : int
-        Size of its label PNGs in pixels (``sh``, ``sw``).
-    layers : tuple of str
-        Its label PNGs of all categories, paths under ``images/``, in the order of the columns.
-    labels : tuple of int
-        Numbers of the labels of the whole image, in the order of the columns.
+    ``image`` and ``layers``, its label PNGs of all categories, are paths under ``images/``;
+    ``labels`` are the numbers of the labels of the whole image. Sizes are in pixels.
     """
 
     image: str
@@ -76,17 +70,52 @@ class ImageRow(NamedTuple):
     labels: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of a CSV, which knows where it ends."""
+
+    path: Path
+    line: int
+    columns: dict[str, int]
+    cells: list[str]
+
+    def text(self, column: str) -> str:
+        """Return a cell without the blanks around it."""
+        return self.cells[self.columns[column]].strip()
+
+    def integer(self, column: str, low: int, high: int) -> int:
+        """Return a cell as a whole number of ``low`` to ``high``, else raise."""
+        text = self.text(column)
+        value = int(text[:4000]) if text.isascii() and text.isdecimal() else -1
+        if not low <= value <= high:
+            raise self.damaged(
+                f"{column} must be a whole number from {low} to {high}, not {_shown(text)}"
+            )
+        return value
+
+    def coverage(self) -> float:
+        """Return the cell under ``coverage`` as a number from 0, else raise."""
+        text = self.text("coverage")
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise self.damaged(f"coverage must be a number from 0, not {_shown(text)}")
+        return value
+
+    def damaged(self, fault: str) -> DamagedDataError:
+        return _damaged_line(self.path, self.line, fault)
+
+
 def read_categories(path: Path) -> tuple[str, ...]:
     """Return the names in ``category.csv``, at least one, in its order."""
-    table = read_table(path, ("name",))
     categories: dict[str, None] = {}
-    for row in table.rows:
+    for row in _read_table(path, ("name",), "a category"):
         name = row.text("name")
         if not name or name in categories or _NO_FILE_NAME.search(name):
             raise row.damaged(f"each category must have a plain name, its own, not {name!r}")
         categories[name] = None
-    if not categories:
-        raise table.lacks("a category")
     return tuple(categories)
 
 
@@ -95,27 +124,21 @@ def read_labels(
 ) -> tuple[Label, ...]:
     """Return the labels of ``label.csv`` by ascending number, each with its own category.
 
-    Parameters
-    ----------
-    directory : Path
-        Holds ``label.csv`` and a ``c_<category>.csv`` for each category that has a label.
-    categories : tuple of str
-        As ``category.csv`` lists them; the first of those with equal coverage wins.
-    files : collection of str
-        Names of the files in the directory.
+    ``files`` are the names of those in the directory. Of categories in which a label has equal
+    coverage, the first of ``categories`` wins.
     """
-    table = read_table(directory / "label.csv", _LABEL_COLUMNS)
-    listed = {row.line: _category_names(row.text("category")) for row in table.rows}
+    rows = _read_table(directory / "label.csv", _LABEL_COLUMNS, "a label")
+    listed = {row.line: _category_names(row.text("category")) for row in rows}
     used = {category for names in listed.values() for category in names}
     widest: dict[int, tuple[float, str]] = {}
     for category in categories:
         if category in used or f"c_{category}.csv" in files:
-            for row in read_table(directory / f"c_{category}.csv", ("number", "coverage")).rows:
+            for row in _read_table(directory / f"c_{category}.csv", ("number", "coverage")):
                 number, coverage = row.integer("number", 1, LARGEST_LABEL), row.coverage()
                 if number not in widest or coverage > widest[number][0]:
                     widest[number] = coverage, category
     labels: dict[int, Label] = {}
-    for row in table.rows:
+    for row in rows:
         number = row.integer("number", 1, LARGEST_LABEL)
         name = row.text("name")
         if not name:
@@ -134,8 +157,6 @@ def read_labels(
             row.coverage(),
             tuple(filter(None, map(str.strip, row.text("syns").split(";")))),
         )
-    if not labels:
-        raise table.lacks("a label")
     return tuple(labels[number] for number in sorted(labels))
 
 
@@ -152,28 +173,19 @@ def read_rows(
     categories: tuple[str, ...],
     numbers: Collection[int],
 ) -> tuple[ImageRow, ...]:
-    """Return the images of a subset, at least one, in the order of the index.
+    """Return the images of a subset, at least one, in the order of ``index.csv``.
 
-    Parameters
-    ----------
-    directory : Path
-        Holds ``index.csv`` or ``index_<subset>.csv``.
-    subset : str
-        Part of the image paths, or ``all``, or a name that has an index of its own.
-    files : collection of str
-        Names of the files in the directory.
-    categories : tuple of str
-        Columns with these names hold layers.
-    numbers : collection of int
-        The labels there are.
+    ``subset`` is part of the image paths, ``all``, or a name that has an ``index_<subset>.csv`` of
+    its own; ``files`` are the names of those in the directory, ``numbers`` the labels there are.
     """
-    table, kept = _select(directory, subset, files)
+    kept = _select(directory, subset, files)
+    columns = kept[0].columns
     category_columns = [
         index
-        for column, index in table.columns.items()
+        for column, index in columns.items()
         if column in categories and column not in _IMAGE_COLUMNS
     ]
-    size_columns = [table.columns[column] for column in _SIZE_COLUMNS]
+    size_columns = [columns[column] for column in _SIZE_COLUMNS]
     sizes: dict[tuple[str, ...], tuple[int, int, int, int]] = {}
     seen: dict[str, int] = {}
     rows: list[ImageRow] = []
@@ -202,8 +214,8 @@ def read_rows(
     return tuple(rows)
 
 
-def _select(directory: Path, subset: str, files: Collection[str]) -> tuple[Table, list[Row]]:
-    """Return the index that describes the subset, and the rows of it to keep."""
+def _select(directory: Path, subset: str, files: Collection[str]) -> list[_Row]:
+    """Return the rows of the index that describes the subset, at least one."""
     own_indexes = [match[1] for match in map(_SUBSET_INDEX.fullmatch, sorted(files)) if match]
     own = subset in own_indexes
     path = directory / (f"index_{subset}.csv" if own else "index.csv")
@@ -212,26 +224,23 @@ def _select(directory: Path, subset: str, files: Collection[str]) -> tuple[Table
             f"{path} is missing and there is no index_{subset}.csv: {repair_hint(directory)}, "
             f"or name a subset that is there with `subset` ({', '.join(own_indexes)})."
         )
-    table = read_table(path, _IMAGE_COLUMNS)
-    image_at = table.columns["image"]
+    rows = _read_table(path, _IMAGE_COLUMNS, "an image")
     if own or subset == "all":
-        kept = table.rows
-    else:
-        kept = [row for row in table.rows if subset and subset in row.cells[image_at]]
-    if not table.rows:
-        raise table.lacks("an image")
+        return rows
+    image_at = rows[0].columns["image"]
+    kept = [row for row in rows if subset and subset in row.cells[image_at]]
     if not kept:
-        folders = {row.cells[image_at].rpartition("/")[0].partition("/")[0] for row in table.rows}
+        folders = {row.cells[image_at].rpartition("/")[0].partition("/")[0] for row in rows}
         there = ["all", *sorted(folders.union(own_indexes) - {""})]
         raise UsageError(
             f"No image path of {path} contains `subset` {subset!r}, choose one of "
             f"{', '.join(there)}{suggestion(subset, there) or '.'}"
         )
-    return table, kept
+    return kept
 
 
 def _split_cells(
-    row: Row, columns: Sequence[int], numbers: Collection[int]
+    row: _Row, columns: Sequence[int], numbers: Collection[int]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return the label PNGs and the whole-image labels that some cells of a row name."""
     layers: list[str] = []
@@ -259,3 +268,62 @@ def _is_outside(path: str) -> bool:
         return True
     # Nearly no path has dots to look at closer.
     return ".." in path and ".." in path.replace("\\", "/").split("/")
+
+
+def _read_table(path: Path, required: tuple[str, ...], what: str = "") -> list[_Row]:
+    """Read all rows of a CSV but blank ones; with ``what`` named, at least one.
+
+    The ``required`` columns may be in any order and among any others.
+    """
+    try:
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        fault = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise MissingInputError(f"{path} {fault}: {repair_hint(path.parent)}.") from error
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = len(data[: error.start + 1].splitlines())
+        raise _damaged_line(path, line, "the text must be UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error as error:
+        fault = f"the line must be comma-separated ({error})"
+        raise _damaged_line(path, reader.line_num, fault) from error
+    if not lines:
+        raise _damaged_line(path, 1, f"the file is empty: {repair_hint(path.parent)}")
+    first_line, header = lines[0]
+    columns: dict[str, int] = {}
+    for index, column in enumerate(map(str.strip, header)):
+        if column and column in columns:
+            raise _damaged_line(path, first_line, f"two columns are named {column!r}")
+        columns[column] = index
+    for column in required:
+        if column not in columns:
+            fault = f"the column {column} is missing of {', '.join(required)}"
+            raise _damaged_line(path, first_line, fault)
+    rows = [_Row(path, line, columns, cells) for line, cells in lines[1:]]
+    for row in rows:
+        # More cells than columns mean a comma outside quotes, which moves the cells after it.
+        n_cells = len(row.cells)
+        if n_cells != len(header) and (n_cells < len(header) or any(row.cells[len(header) :])):
+            raise row.damaged(f"{n_cells} cells under {len(header)} columns")
+    if what and not rows:
+        raise _damaged_line(path, 2, f"{what} must follow the header")
+    return rows
+
+
+def _damaged_line(path: Path, line: int, fault: str) -> DamagedDataError:
+    return DamagedDataError(f"{path}, line {line}: {fault}.")
+
+
+def _shown(text: str) -> str:
+    """Return a cell in quotes, its beginning if it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:59]}\N{HORIZONTAL ELLIPSIS}")
+
+
+def repair_hint(directory: Path) -> str:
+    """Return how to repair a file of the dataset in ``directory``, such as ``broden1_224``."""
+    name = directory.name.replace("1_", "")
+    return f"restore it, or download the dataset again with `ccx fetch {name}`"

@@ -26,17 +26,8 @@ _INDEX = {name: position for position, name in enumerate(COLOR_NAMES)}
 def name_colors(rgb: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return for each pixel the position of its color's name in ``COLOR_NAMES``.
 
-    The borders between the names are fixed boxes in hue, saturation and value.
-
-    Parameters
-    ----------
-    rgb
-        Array of shape ``(..., 3)``, values 0 to 255.
-
-    Returns
-    -------
-    numpy.ndarray
-        Array of shape ``(...)``, dtype uint8.
+    The borders between the names are fixed boxes in hue, saturation and value. ``rgb`` is
+    ``(..., 3)``, values 0 to 255; the result ``(...)``.
     """
     red, green, blue = np.moveaxis(np.asarray(rgb, dtype=np.float32), -1, 0)
     high = np.maximum(np.maximum(red, green), blue)

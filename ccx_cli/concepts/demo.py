@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.concepts.broden_tables import (
+    ANY,
     Tally,
     WrittenLabel,
-    write_index,
-    write_label_tables,
+    count_labels,
     write_layers,
+    write_tables,
 )
 from ccx_cli.concepts.color_names import name_colors
 from ccx_cli.errors import DamagedDataError, UsageError
@@ -52,10 +53,9 @@ _JPEG_QUALITY = 92
 
 
 class Surface(NamedTuple):
-    """What a pixel shows, in label numbers, 0 for none, and how rough it is.
+    """What a pixel shows, in label numbers, 0 for none, and the relative strength of its noise.
 
-    A ``detail`` is part of a part (the hub in a wheel); ``grain`` is the relative strength of the
-    noise that roughens the surface.
+    A ``detail`` is part of a part (the hub in a wheel).
     """
 
     object: int
@@ -96,22 +96,7 @@ def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | Non
     """Write the demo dataset to ``datasets/broden1_<side>`` and return that directory.
 
     The directory appears whole or not at all. One that this function made before is kept as it is.
-
-    Parameters
-    ----------
-    datasets
-        The directory that holds the datasets; made where it is missing.
-    side
-        Height and width of the pictures in pixels, 224 (masks of 112x112) or 227 (113x113).
-    progress
-        Shows the pictures that are done.
-
-    Raises
-    ------
-    UsageError
-        If ``side`` is neither, or another dataset is in the directory.
-    DamagedDataError
-        If the packaged scenes cannot be read.
+    Pictures of 224x224 pixels have masks of 112x112, those of 227x227 masks of 113x113.
     """
     if side not in DEMO_SIDES:
         raise UsageError(f"The demo dataset has no side of {side}: choose 224 or 227.")
@@ -135,25 +120,13 @@ def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | Non
 
 
 def demo_labels() -> list[tuple[str, str]]:
-    """Return category and name of each label; their numbers count from 1.
-
-    Raises
-    ------
-    DamagedDataError
-        If the packaged scenes cannot be read.
-    """
+    """Return category and name of each label; their numbers count from 1."""
     with _packaged() as archive:
         return [(category, name) for category, name in _read_contents(archive)["labels"]]
 
 
 def demo_scenes(side: int = 224) -> Iterator[DemoScene]:
-    """Yield the packaged scenes, one kind after the other.
-
-    Raises
-    ------
-    DamagedDataError
-        If they cannot be read.
-    """
+    """Yield the packaged scenes, one kind after the other."""
     with _packaged() as archive:
         contents = _read_contents(archive)
     surfaces = [Surface(*each) for each in contents["surfaces"]]
@@ -197,18 +170,8 @@ def render_scene(
 ) -> Rendering:
     """Give a painted scene its light and its grain, and read off its labels.
 
-    Parameters
-    ----------
-    painted
-        RGB, twice as large as the picture.
-    ids
-        As large as ``painted``: 0 where nothing is, else 1 + the index of the surface.
-    surfaces
-        All there are.
-    tint
-        The color of the light, (1, 1, 1) for white.
-    noise_seed
-        Seed of the grain.
+    ``painted`` is RGB, twice as large as the picture; ``ids`` is as large, 0 where nothing is, else
+    1 + the index of the surface; ``tint`` is the color of the light, (1, 1, 1) for white.
     """
     numbers = np.zeros((256, 4), dtype=np.uint16)
     grain = np.zeros(256, dtype=np.float32)
@@ -262,21 +225,20 @@ def _write_files(root: Path, side: int, progress: Progress) -> None:
         for number, scene in enumerate(demo_scenes(side)):
             rows.append(_write_scene(images, f"{DEMO_SUBSET}/{number:06d}", scene, tally))
             task.advance()
-    write_index(root, categories, rows)
     written = [
         WrittenLabel(number, name, (category,))
         for number, (category, name) in enumerate(labels, start=1)
     ]
-    write_label_tables(root, categories, written, tally)
+    write_tables(root, categories, written, tally, rows)
     (root / _MARKER).write_text(json.dumps(_FORMAT) + "\n", encoding="utf-8")
 
 
-def _write_scene(images: Path, stem: str, scene: DemoScene, tally: Tally) -> list[str]:
+def _write_scene(images: Path, stem: str, scene: DemoScene, tally: Tally) -> list[object]:
     """Write the picture and the masks of one scene, count its labels, return its index row."""
     rendering = scene.rendering
     Image.fromarray(rendering.image).save(images / f"{stem}.jpg", quality=_JPEG_QUALITY)
     cells = []
-    shares: dict[str, dict[int, float]] = {}
+    pixels: dict[str, dict[int, int]] = {}
     for category, masks in (
         ("color", [rendering.color]),
         ("object", [rendering.object]),
@@ -285,23 +247,11 @@ def _write_scene(images: Path, stem: str, scene: DemoScene, tally: Tally) -> lis
     ):
         used = [mask for mask in masks if mask.any()]
         cells.append(";".join(write_layers(images, stem, category, used)))
-        shares[category] = _shares(used)
+        pixels[category] = count_labels(used)
     for category, label in (("scene", scene.scene), ("texture", scene.texture)):
         cells.append(str(label or ""))
-        shares[category] = {label: 1.0} if label else {}
-    tally.add(shares, {n: share for own in shares.values() for n, share in own.items()})
-    sizes = [*rendering.image.shape[:2], *rendering.color.shape]
-    return [f"{stem}.jpg", scene.split, *map(str, sizes), *cells]
-
-
-def _shares(masks: Sequence[NDArray[np.uint16]]) -> dict[int, float]:
-    """Return the share of the pixels that each label covers; no pixel has a label in two masks."""
-    if not masks:
-        return {}
-    labels, counts = np.unique(np.stack(masks), return_counts=True)
-    pixels = masks[0].size
-    return {
-        int(label): int(count) / pixels
-        for label, count in zip(labels, counts, strict=True)
-        if label
-    }
+        pixels[category] = {label: rendering.color.size} if label else {}
+    # Each label is of one category.
+    everywhere = {label: count for own in pixels.values() for label, count in own.items()}
+    tally.add({**pixels, ANY: everywhere}, rendering.color.size)
+    return [f"{stem}.jpg", scene.split, *rendering.image.shape[:2], *rendering.color.shape, *cells]

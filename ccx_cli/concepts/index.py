@@ -46,6 +46,7 @@ KIND = "ccx-concept-index"
 VERSION = 1
 BLOCK = 256
 _SETS = "sets"
+_SET_ARRAYS = ("indptr", "labels", "totals")
 _IN_PROCESS = 2 * BLOCK
 
 _Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
@@ -53,37 +54,32 @@ _Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
 
 @dataclass(frozen=True)
 class ConceptIndex:
-    """A labeled image set, collapsed.
-
-    Attributes
-    ----------
-    concepts
-        ``(n_concepts,)`` uint16, ascending: the label numbers that some pixel carries. Everywhere
-        else a concept is its index in this array.
-    sets
-        The distinct label sets; their ``labels`` are indices in ``concepts``.
-    local_sets
-        ``(n_local,)`` int32: the images' tables one after another, each row's index in ``sets``.
-    local_totals
-        ``(n_local,)`` int32, pixels of each row.
-    offsets
-        ``(n_images + 1,)`` int64, where each image's table starts.
-    maps
-        ``(n_images, height * width)`` uint8 or uint16, each pixel's row in its image's table.
-    mask_shape
-        ``(height, width)`` of the mask grid.
-    labels
-        Names and categories, in the order of ``concepts``.
-    """
+    """A labeled image set, collapsed."""
 
     concepts: NDArray[np.uint16]
+    """``(n_concepts,)``, ascending: the label numbers that some pixel carries. Everywhere else a
+    concept is its index in this array."""
+
     sets: LabelSets
+    """The distinct label sets; their ``labels`` are indices in ``concepts``."""
+
     local_sets: NDArray[np.int32]
+    """``(n_local,)``: the images' tables one after another, each row's index in ``sets``."""
+
     local_totals: NDArray[np.int32]
+    """``(n_local,)``: pixels of each row."""
+
     offsets: NDArray[np.int64]
+    """``(n_images + 1,)``: where each image's table starts."""
+
     maps: NDArray[np.uint8] | NDArray[np.uint16]
+    """``(n_images, height * width)``: each pixel's row in its image's table."""
+
     mask_shape: tuple[int, int]
+    """``(height, width)`` of the mask grid."""
+
     labels: tuple[Label, ...]
+    """Names and categories, in the order of ``concepts``."""
 
     @property
     def n_images(self) -> int:
@@ -110,16 +106,10 @@ class ConceptIndex:
         mask_shape: tuple[int, int],
         label: Callable[[int], Label],
     ) -> ConceptIndex:
-        """Make an index of label sets that hold label numbers.
+        """Make an index of ``sets`` that hold label numbers; the rest is as the attributes.
 
-        Parameters
-        ----------
-        sets, local_sets, local_totals, maps, mask_shape
-            As the attributes, but for the numbers in ``sets``.
-        lengths
-            ``(n_images,)``, rows of each image's table.
-        label
-            Returns the label with a number.
+        ``lengths`` are ``(n_images,)``, the rows of each image's table; ``label`` returns the
+        label with a number.
         """
         concepts = np.unique(sets.labels)
         index_of = np.zeros(65536, dtype=np.uint16)
@@ -225,23 +215,9 @@ def build_index(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Make what the index still lacks; finished shards are kept.
+    """Make what an index, from ``index_cache``, still lacks; finished shards are kept.
 
-    Parameters
-    ----------
-    dataset
-        The labeled images.
-    cache
-        From ``index_cache``.
-    workers
-        Processes that decode; small sets are decoded in this one.
-    progress
-        Shows the images that are done.
-
-    Raises
-    ------
-    MissingInputError, DamagedDataError
-        For a label PNG that is not there or not as the index says.
+    ``workers`` processes decode the label PNGs; small sets are decoded in this one.
     """
     progress = progress or SilentProgress()
     if is_whole(dataset, cache):
@@ -257,15 +233,7 @@ def build_index(
 
 
 def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
-    """Read a whole index into memory, verifying every shard.
-
-    Raises
-    ------
-    MissingInputError
-        If it is not whole, as after a build that was cut off.
-    DamagedDataError
-        If a shard's file is gone or is not the one that was written.
-    """
+    """Read a whole index into memory, verifying every shard."""
     if not is_whole(dataset, cache):
         raise cache.unfinished()
     names = [_shard_name(start) for start in range(0, len(dataset.rows), BLOCK)]
@@ -283,8 +251,7 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
         with cache.read(name) as file:
             file["maps"].read_direct(maps[start : start + BLOCK])
     with cache.read(_SETS) as file:
-        sets = _read_sets(file)
-        local_sets = file["local_sets"][()]
+        sets, local_sets = _read_sets(file), file["local_sets"][()]
     return ConceptIndex.assemble(
         sets,
         local_sets,
@@ -345,16 +312,6 @@ def _build_blocks(
             task.advance(len(maps))
 
 
-def _write_sets(file: h5py.File, sets: LabelSets) -> None:
-    file["indptr"] = sets.indptr
-    file["labels"] = sets.labels
-    file["totals"] = sets.totals
-
-
-def _read_sets(file: h5py.File) -> LabelSets:
-    return LabelSets(file["indptr"][()], file["labels"][()], file["totals"][()])
-
-
 def _build_sets(cache: ShardedCache, names: list[str]) -> None:
     tables = []
     for name in names:
@@ -364,3 +321,12 @@ def _build_sets(cache: ShardedCache, names: list[str]) -> None:
     with cache.write(_SETS) as file:
         _write_sets(file, sets)
         file["local_sets"] = local_sets
+
+
+def _write_sets(file: h5py.File, sets: LabelSets) -> None:
+    for name in _SET_ARRAYS:
+        file[name] = getattr(sets, name)
+
+
+def _read_sets(file: h5py.File) -> LabelSets:
+    return LabelSets(*(file[name][()] for name in _SET_ARRAYS))

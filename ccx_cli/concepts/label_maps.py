@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.concepts.broden import BrodenDataset, ImageRow
-from ccx_cli.concepts.tables import repair_hint
+from ccx_cli.concepts.broden_csv import repair_hint
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,14 +21,7 @@ _BIT_DEPTH = 24
 
 
 def read_label_maps(dataset: BrodenDataset, row: ImageRow) -> NDArray[np.uint16]:
-    """Read the label PNGs of an image.
-
-    Parameters
-    ----------
-    dataset : BrodenDataset
-        Names the directory and the labels there are.
-    row : ImageRow
-        One of its rows.
+    """Read the label PNGs of an image of a dataset.
 
     Returns
     -------

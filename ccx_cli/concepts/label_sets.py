@@ -18,21 +18,16 @@ from ccx_cli.compiled import kernel
 
 @dataclass(frozen=True, slots=True)
 class LabelSets:
-    """Distinct label sets in CSR form.
-
-    Attributes
-    ----------
-    indptr
-        ``(n_sets + 1,)`` int64: set ``s`` is ``labels[indptr[s]:indptr[s + 1]]``.
-    labels
-        ``(n_entries,)`` uint16, ascending within a set.
-    totals
-        ``(n_sets,)`` int64, pixels that carry exactly this set.
-    """
+    """Distinct label sets in CSR form."""
 
     indptr: NDArray[np.int64]
+    """``(n_sets + 1,)``: set ``s`` is ``labels[indptr[s]:indptr[s + 1]]``."""
+
     labels: NDArray[np.uint16]
+    """``(n_entries,)``, ascending within a set."""
+
     totals: NDArray[np.int64]
+    """``(n_sets,)``: pixels that carry exactly this set."""
 
     def __len__(self) -> int:
         return len(self.totals)
@@ -40,21 +35,10 @@ class LabelSets:
     def of_rows(
         self, row_sets: NDArray[np.int32], totals: NDArray[np.int32]
     ) -> tuple[LabelSets, NDArray[np.int32]]:
-        """Keep the sets that some rows name, with the rows' pixels.
+        """Keep the sets that some rows name, in their order here, with the rows' pixels.
 
-        Parameters
-        ----------
-        row_sets
-            ``(n_rows,)`` int32, each row's set.
-        totals
-            ``(n_rows,)`` pixels.
-
-        Returns
-        -------
-        sets
-            Those named, in their order here.
-        kept_sets
-            ``(n_rows,)`` int32, the index of each row's set among them.
+        ``row_sets`` is each row's set, ``totals`` its pixels, both ``(n_rows,)``. Also returns the
+        index of each row's set among those kept.
         """
         named, kept_sets = np.unique(row_sets, return_inverse=True)
         indptr, labels = _take_sets(self.indptr, self.labels, named.astype(np.int32))
@@ -68,18 +52,13 @@ class LabelSets:
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """For every concept the label sets that carry it: the transpose of ``LabelSets``.
-
-    Attributes
-    ----------
-    indptr
-        ``(n_concepts + 1,)`` int64.
-    sets
-        ``(n_entries,)`` int32, ascending for each concept.
-    """
+    """For every concept the label sets that carry it: the transpose of ``LabelSets``."""
 
     indptr: NDArray[np.int64]
+    """``(n_concepts + 1,)``."""
+
     sets: NDArray[np.int32]
+    """``(n_entries,)``, ascending for each concept."""
 
     @classmethod
     def transpose(cls, sets: LabelSets, n_concepts: int) -> Postings:

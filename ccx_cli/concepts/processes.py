@@ -23,19 +23,8 @@ def in_processes(
 ) -> Iterator[tuple[T, R]]:
     """Yield every item with what ``function`` makes of it, as soon as it is made.
 
-    Parameters
-    ----------
-    function
-        Called once for each item; it and the items go to the processes by pickle.
-    items
-        The work.
-    workers
-        Processes; with one or fewer, or a single item, all is done in this one and in order.
-
-    Raises
-    ------
-    CcxError
-        If a process is killed.
+    Both go to the ``workers`` processes by pickle; with one or fewer, or a single item, all is done
+    in this one and in order.
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:

@@ -18,8 +18,7 @@ from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, 
 from ccx_cli.concepts.importing.label_pngs import read_values
 from ccx_cli.concepts.importing.settings import Fit, ImportSettings
 from ccx_cli.concepts.importing.sources import Source
-from ccx_cli.concepts.importing.summary import MARKER, ImportSummary
-from ccx_cli.concepts.importing.writer import write_broden
+from ccx_cli.concepts.importing.writer import MARKER, ImportSummary, write_broden
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import SilentProgress, Task
@@ -243,15 +242,15 @@ def test_photographs_without_any_label_make_no_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "option"),
+    ("size", "val_share", "option"),
     [
-        (ImportSettings("set", (1, 1)), "`side` 1"),
-        (ImportSettings("set", (64, 9999)), "`side` 64x9999"),
-        (ImportSettings("set", (SIDE, SIDE), val_share=1.5), "`val_share` 1.5"),
+        ((1, 1), None, "`side` 1"),
+        ((64, 9999), None, "`side` 64x9999"),
+        ((SIDE, SIDE), 1.5, "`val_share` 1.5"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(
-    settings: ImportSettings, option: str, tmp_path: Path
+    size: tuple[int, int], val_share: float | None, option: str
 ) -> None:
     with pytest.raises(UsageError, match=option):
-        written(draw(tmp_path, 1), tmp_path / "data", settings)
+        ImportSettings("set", size, val_share=val_share)

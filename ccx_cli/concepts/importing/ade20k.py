@@ -64,20 +64,6 @@ def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
     Beside ``NAME.jpg`` are ``NAME_seg.png``, ``NAME_parts_1.png`` and so on for finer parts, and
     ``NAME.json``. Objects and parts are called by the first of their synonyms; the scene is the
     last word of the JSON's ``scene``, or the name of the folder where it has none.
-
-    Parameters
-    ----------
-    root
-        A folder with such files in it or below it.
-    progress
-        Shows the JSON files that are read.
-
-    Raises
-    ------
-    MissingInputError
-        If there are no annotations, or one lacks its photograph or its JSON.
-    DamagedDataError
-        If a JSON is not of that form.
     """
     progress = progress or SilentProgress()
     segmented = sorted(root.rglob(f"*{_SEGMENTATION}.png"))

@@ -30,26 +30,9 @@ def read_coco(
 ) -> Source:
     """Read a JSON of COCO's instances or of its panoptic segmentation, whichever it is.
 
-    Parameters
-    ----------
-    annotations
-        ``instances_val2017.json``, ``panoptic_val2017.json`` or another of their form, LVIS's too.
-    photographs
-        Their folder; those that are not in it are skipped, and counted in a note.
-    panoptic
-        The folder of panoptic PNGs; by default the one named like the JSON, beside it.
-    category
-        Of all concepts, things and stuff.
-    crowds
-        Whether regions of many instances (``iscrowd``) count as their category; they hold its
-        pixels, and some that are not.
-
-    Raises
-    ------
-    MissingInputError
-        If a file or folder is not there, or no photograph is.
-    DamagedDataError
-        If the JSON is not of that form.
+    Photographs that are not in their folder are skipped, and counted in a note. With ``crowds``,
+    regions of many instances (``iscrowd``) count as their category: they hold its pixels, and some
+    that are not.
     """
     content = _load(annotations)
     try:

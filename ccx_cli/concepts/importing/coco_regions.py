@@ -22,16 +22,9 @@ Region = tuple[NDArray[np.float64], ...] | tuple[int, ...] | str
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InstanceRegions:
-    """The regions of one photograph.
+    """The regions of one photograph of (height, width) ``shape``, as the JSON ``file`` has them.
 
-    Attributes
-    ----------
-    file
-        The JSON.
-    shape
-        (height, width) of the photograph.
-    regions
-        Label number, and a region of it with its annotation's ``id``.
+    Each has its label number and its annotation's ``id``.
     """
 
     category: str
@@ -40,13 +33,7 @@ class InstanceRegions:
     regions: tuple[tuple[int, object, Region], ...]
 
     def read(self) -> list[NDArray[np.uint16]]:
-        """Read the labels, a map a concept, since instances overlap; the smallest first.
-
-        Raises
-        ------
-        DamagedDataError
-            If a region is not one.
-        """
+        """Read the labels, a map a concept, since instances overlap; the smallest first."""
         masks: dict[int, NDArray[np.bool_]] = {}
         for number, annotation, region in self.regions:
             try:
@@ -92,11 +79,6 @@ def unpack_counts(text: str) -> list[int]:
     Each character holds, less 48, five bits of a number, the lowest first, and a sixth that says
     whether more follow; the last five bits carry the sign. From the fourth number on, a number is
     the difference to the one two before it.
-
-    Raises
-    ------
-    ValueError
-        If the string has a character that holds no six bits, or ends amid a number.
     """
     counts: list[int] = []
     value = shift = 0
@@ -120,24 +102,9 @@ def unpack_counts(text: str) -> list[int]:
 
 
 def fill_runs(counts: Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
-    """Lay run lengths out as a mask.
+    """Lay run lengths out as a ``(height, width)`` mask.
 
-    Parameters
-    ----------
-    counts
-        Pixels outside, inside, outside, ... in turn, down the columns from the left.
-    height, width
-        Of the mask.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(height, width)`` bool.
-
-    Raises
-    ------
-    ValueError
-        If the runs do not cover the mask exactly.
+    They count the pixels outside, inside, outside ... in turn, down the columns from the left.
     """
     runs = np.asarray(counts, dtype=np.int64).reshape(-1)
     if (runs < 0).any() or runs.sum() != height * width:
@@ -147,19 +114,9 @@ def fill_runs(counts: Sequence[int], height: int, width: int) -> NDArray[np.bool
 
 
 def fill_polygon(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    """Fill a polygon by the even-odd rule: the pixels whose center is inside.
+    """Fill a polygon by the even-odd rule: the pixels of the mask whose center is inside.
 
-    Parameters
-    ----------
-    points
-        ``(n_points, 2)`` of x and y in pixels, from the upper left corner of the picture.
-    height, width
-        Of the mask.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(height, width)`` bool.
+    ``points`` is ``(n_points, 2)`` of x and y in pixels, from the upper left corner.
     """
     x0, y0 = points.T
     x1, y1 = np.roll(points, -1, axis=0).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccx_cli.concepts.broden_tables import write_layers
+from ccx_cli.concepts.broden_tables import count_labels, write_layers
 from ccx_cli.concepts.color_names import name_colors
 from ccx_cli.concepts.importing.pictures import (
     Photograph,
@@ -29,60 +30,42 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True, slots=True)
 class ConvertedImage:
-    """What was written of one photograph.
-
-    Attributes
-    ----------
-    image
-        Its path under ``images/``.
-    cells
-        The index's cell of each category it has labels in.
-    pixels
-        For each category the pixels of each of its labels.
-    together
-        The pixels of each label, in all categories at once.
-    labelled
-        For each category the pixels with any label of it.
-    """
+    """What was written of one photograph."""
 
     image: str
+    """Its path under ``images/``."""
+
     cells: dict[str, str]
+    """The index's cell of each category it has labels in."""
+
     pixels: dict[str, dict[int, int]]
+    """For each category the pixels of each of its labels."""
+
     together: dict[int, int]
+    """The pixels of each label, in all categories at once."""
+
     labelled: dict[str, int]
+    """For each category the pixels with any label of it."""
 
 
 def convert(
     images: Path, settings: ImportSettings, colors: Sequence[int], stem: str, source: SourceImage
 ) -> ConvertedImage:
-    """Write a photograph and its label PNGs.
+    """Write a photograph and its label PNGs as ``stem``, a path under ``images`` without a suffix.
 
-    Parameters
-    ----------
-    images
-        The directory ``images/`` to write below.
-    settings
-        Of the dataset.
-    colors
-        Label numbers of the basic colors, to name those of all pixels; empty for none.
-    stem
-        What to call the files: a path under ``images/`` without a suffix.
-    source
-        The photograph and its labels.
-
-    Raises
-    ------
-    MissingInputError
-        If a file is not there.
-    DamagedDataError
-        If one is not what it should be, or a label map does not have the photograph's shape.
+    ``colors`` are label numbers of the basic colors, to name those of all pixels; empty for none.
     """
     found = [(each, numbers) for each in source.annotations for numbers in each.read()]
     shape = found[0][1].shape if found else None
     photograph = read_photograph(source.path, settings.size, settings.fit, shape)
     maps: dict[str, list[NDArray[np.uint16]]] = {}
     for annotation, numbers in found:
-        _check_shape(numbers.shape, photograph.size, annotation.file, source.path)
+        (height, width), (full_height, full_width) = numbers.shape, photograph.size
+        if not same_shape(numbers.shape, photograph.size):
+            raise DamagedDataError(
+                f"{annotation.file} labels {height}x{width} pixels but {source.path} has "
+                f"{full_height}x{full_width}: give it labels of the same shape."
+            )
         box = window(numbers.shape, settings.size, settings.fit)
         maps.setdefault(annotation.category, []).append(sample(numbers, settings.mask_size, box))
     if colors:
@@ -91,43 +74,27 @@ def convert(
     image = _write_photograph(images, stem, photograph)
     cells: dict[str, list[str]] = {}
     pixels: dict[str, dict[int, int]] = {}
-    carried: dict[int, NDArray[np.bool_]] = {}
     labelled: dict[str, int] = {}
-    everywhere = np.ones(settings.mask_size, dtype=np.bool_)
+    layers_of = {category: pack_layers(own) for category, own in maps.items()}
+    together = count_labels(layer for layers in layers_of.values() for layer in layers)
+    size = math.prod(settings.mask_size)
     for category, number in source.labels:
         cells.setdefault(category, []).append(str(number))
-        pixels.setdefault(category, {})[number] = everywhere.size
-        carried[number] = everywhere
-        labelled[category] = everywhere.size
-    for category, own in maps.items():
-        layers = pack_layers(own)
+        pixels.setdefault(category, {})[number] = together[number] = labelled[category] = size
+    for category, layers in layers_of.items():
         # A PNG is the dominant layer where there is also a label of the whole.
         names = write_layers(images, stem, category, layers)
         if names:
             cells[category] = [*names, *cells.get(category, [])]
-        for number in sorted({int(n) for layer in layers for n in np.unique(layer)} - {0}):
-            mask = np.logical_or.reduce([layer == number for layer in layers])
-            pixels.setdefault(category, {}).setdefault(number, int(mask.sum()))
-            carried[number] = carried[number] | mask if number in carried else mask
-        if layers and category not in labelled:
-            labelled[category] = int(np.logical_or.reduce([layer > 0 for layer in layers]).sum())
+            pixels[category] = count_labels(layers) | pixels.get(category, {})
+            labelled.setdefault(category, int(np.any(layers, axis=0).sum()))
     return ConvertedImage(
         image,
         {category: ";".join(own) for category, own in cells.items()},
         pixels,
-        {number: int(mask.sum()) for number, mask in sorted(carried.items())},
+        dict(sorted(together.items())),
         labelled,
     )
-
-
-def _check_shape(
-    labels: tuple[int, int], photograph: tuple[int, int], label_file: Path, path: Path
-) -> None:
-    if not same_shape(labels, photograph):
-        raise DamagedDataError(
-            f"{label_file} labels {labels[0]}x{labels[1]} pixels but {path} has "
-            f"{photograph[0]}x{photograph[1]}: give it labels of the same shape."
-        )
 
 
 def _colors(

@@ -38,10 +38,7 @@ _SPLITS = {
 class LabelFolder:
     """A folder of label PNGs, at the paths that the photographs have in theirs.
 
-    Attributes
-    ----------
-    names
-        Value to name; an empty name is no label.
+    ``names`` has the name of each value; an empty name is no label.
     """
 
     category: str
@@ -55,30 +52,10 @@ def read_label_folders(
     void: Sequence[int] = (VOID,),
     kind: str = "folder",
 ) -> Source:
-    """Pair photographs with their label PNGs.
+    """Pair photographs with their label PNGs; those without any are counted in a note.
 
-    Parameters
-    ----------
-    photographs
-        Their folder.
-    folders
-        Of the label PNGs; without any, all photographs are taken, to be given colors only.
-    void
-        Values without a label, whatever the names say of them; 0 is one unless it has a name.
-    kind
-        Name of the kind of source.
-
-    Returns
-    -------
-    Source
-        Of the photographs that have a label PNG; the others are counted in a note.
-
-    Raises
-    ------
-    MissingInputError
-        If a folder is not there or empty, or a label PNG has no photograph.
-    UsageError
-        If there are too many concepts.
+    Without ``folders``, all photographs are taken, to be given colors only. The values of ``void``
+    have no label, whatever the names say of them, nor has 0 unless it has a name.
     """
     vocabulary = VocabularyBuilder()
     found: dict[str, SourceImage] = {}
@@ -104,14 +81,11 @@ def read_label_folders(
             added = (*image.annotations, LabelPng(each.category, path, numbers))
             found[name] = replace(image, annotations=added)
     images = tuple(image for image in found.values() if image.annotations or not folders)
-    notes = (
-        ()
-        if len(images) == total
-        else (
-            f"Skipped {total - len(images):,} of {total:,} photographs, which have no label PNG.",
-        )
-    )
-    return Source(kind, vocabulary.labels(), images, notes)
+    notes = []
+    if len(images) < total:
+        skipped = total - len(images)
+        notes.append(f"Skipped {skipped:,} of {total:,} photographs, which have no label PNG.")
+    return Source(kind, vocabulary.labels(), images, tuple(notes))
 
 
 def read_image_folders(root: Path, category: str = SCENE) -> Source:
@@ -119,20 +93,6 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
 
     Where all folders at the top are called train, val, test or the like, the labels are the
     folders in those, and the top ones say the split. Folders below the labels' are followed.
-
-    Parameters
-    ----------
-    root
-        The folder of folders.
-    category
-        Of the labels.
-
-    Raises
-    ------
-    MissingInputError
-        If there are no photographs.
-    DamagedDataError
-        If a photograph is in no folder.
     """
     paths = find_photographs(root)
     parts = [path.relative_to(root).parts for path in paths]

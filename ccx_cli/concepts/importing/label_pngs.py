@@ -55,13 +55,7 @@ class LabelPng:
     coding: Coding = Coding.VALUE
 
     def read(self) -> list[NDArray[np.uint16]]:
-        """Return the label numbers of all pixels, ``(height, width)``.
-
-        Raises
-        ------
-        MissingInputError, DamagedDataError
-            If the file is not there, no label PNG, or codes a number that is not known.
-        """
+        """Return the label numbers of all pixels, ``(height, width)``."""
         coded = read_values(self.file) if self.coding is Coding.VALUE else self._read_colors()
         # 1 + the label number, 0 where the coded number is not known, as all above the largest are.
         codes = [code for code in self.numbers if 0 <= code <= _LARGEST_CODE]

@@ -23,24 +23,19 @@ _SHARPER = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photograph:
-    """A photograph at the size of the dataset.
-
-    Attributes
-    ----------
-    pixels
-        ``(height, width, 3)`` uint8, of the dataset's size.
-    size
-        (height, width) of the file's picture, the way up that its label maps have.
-    lossless
-        Whether it came from a file that keeps every pixel, and was not resized.
-    kept
-        The file's own bytes, where it is a JPEG of this size already.
-    """
+    """A photograph at the size of the dataset."""
 
     pixels: NDArray[np.uint8]
+    """``(height, width, 3)``."""
+
     size: tuple[int, int]
+    """(height, width) of the file's picture, the way up that its label maps have."""
+
     lossless: bool
+    """Whether it came from a file that keeps every pixel, and was not resized."""
+
     kept: bytes | None
+    """The file's own bytes, where it is a JPEG of this size already."""
 
 
 def read_photograph(
@@ -50,25 +45,8 @@ def read_photograph(
 
     ``Fit.CROP`` resizes (Lanczos) the largest part of that shape in the middle, which is how most
     networks see photographs; ``Fit.STRETCH`` resizes all of it. The orientation that the camera
-    noted is followed, unless only the file as it is has the shape of its labels.
-
-    Parameters
-    ----------
-    path
-        A file that Pillow can read.
-    wanted
-        (height, width) in pixels.
-    fit
-        What becomes of the rest where it has another shape.
-    label_shape
-        (height, width) of its label maps, if it has any.
-
-    Raises
-    ------
-    MissingInputError
-        If the file is not there.
-    DamagedDataError
-        If it cannot be read as a picture.
+    noted is followed, unless only the file as it is has the shape of its labels. ``wanted`` and
+    ``label_shape`` are (height, width) in pixels.
     """
     try:
         with Image.open(path) as picture:
@@ -117,14 +95,7 @@ def window(
 ) -> tuple[float, float, float, float]:
     """Return (left, top, right, bottom) of the part of a picture that is kept.
 
-    Parameters
-    ----------
-    size
-        (height, width) of the picture.
-    wanted
-        (height, width) that it is brought to; only its shape matters.
-    fit
-        How.
+    It has (height, width) ``size``; of those that it is brought to only the shape matters.
     """
     height, width = size
     if fit is Fit.STRETCH:
@@ -141,16 +112,9 @@ def window(
 def sample(
     numbers: NDArray[np.uint16], wanted: tuple[int, int], box: tuple[float, float, float, float]
 ) -> NDArray[np.uint16]:
-    """Bring a label map to a size: each pixel takes the value at its center.
+    """Bring the part of a label map in a ``window`` to a (height, width).
 
-    Parameters
-    ----------
-    numbers
-        ``(height, width)``.
-    wanted
-        (height, width) in pixels.
-    box
-        (left, top, right, bottom) of the part that is kept, as ``window`` gives it.
+    Each pixel takes the value at its center.
     """
     left, top, right, bottom = box
     down, across = ((np.arange(side) + 0.5) / side for side in wanted)
@@ -165,17 +129,10 @@ def same_shape(a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 
 def pack_layers(maps: Sequence[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
-    """Put label maps into as few layers as hold every label of every pixel.
+    """Put ``(height, width)`` label maps into as few layers as hold every label of every pixel.
 
-    Parameters
-    ----------
-    maps
-        ``(height, width)`` each, 0 for none; the first ones have the first layer where they meet.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        No pixel has a label twice, none of the layers is empty.
+    The first maps have the first layer where they meet. No pixel has a label twice, and none of the
+    layers is empty.
     """
     layers: list[NDArray[np.uint16]] = []
     for numbers in maps:
@@ -192,15 +149,7 @@ def pack_layers(maps: Sequence[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
 
 
 def open_whole(path: Path) -> Image.Image:
-    """Read a picture whole.
-
-    Raises
-    ------
-    MissingInputError
-        If the file is not there.
-    DamagedDataError
-        If it cannot be read.
-    """
+    """Read a picture whole."""
     try:
         with Image.open(path) as picture:
             picture.load()

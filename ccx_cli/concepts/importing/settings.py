@@ -18,33 +18,22 @@ _RESERVED = {"all", "demo"}
 
 
 class Fit(StrEnum):
-    """What becomes of a photograph of another shape than the dataset's, which is usually square.
-
-    ``CROP`` keeps the largest part of that shape in its middle, ``STRETCH`` squeezes all of it in.
-    """
+    """What becomes of a photograph of another shape than the dataset's, which is usually square."""
 
     CROP = "crop"
+    """Its largest part of that shape, in its middle, is kept."""
+
     STRETCH = "stretch"
+    """All of it is squeezed into that shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
     """How a source is made into a dataset.
 
-    Attributes
-    ----------
-    subset
-        The folder under ``images/``, by which other commands choose these photographs.
-    size
-        (height, width) of the photographs, in pixels; label PNGs have half of it, rounded down.
-    fit
-        How they get its shape.
-    colors
-        Whether to name the color of every pixel.
-    val_share
-        Share of the photographs for validation; ``None`` for what the source says.
-    seed
-        Seed of the random choice of those.
+    ``subset`` is the folder under ``images/`` by which other commands choose these photographs,
+    ``size`` their (height, width) in pixels, and ``val_share`` the share of them to choose at
+    random for validation, ``None`` for what the source says.
     """
 
     subset: str
@@ -64,14 +53,7 @@ class ImportSettings:
         """(height, width) of the label PNGs, in pixels."""
         return self.size[0] // 2, self.size[1] // 2
 
-    def check(self) -> None:
-        """Refuse settings that are out of bounds.
-
-        Raises
-        ------
-        UsageError
-            If one is.
-        """
+    def __post_init__(self) -> None:
         if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size):
             height, width = self.size
             given = height if height == width else f"{height}x{width}"
@@ -84,13 +66,7 @@ class ImportSettings:
 
 
 def check_subset(name: str) -> str:
-    """Return a name that can be a folder, and that ``--subset`` can choose.
-
-    Raises
-    ------
-    UsageError
-        If it cannot.
-    """
+    """Return a name that can be a folder and that ``--subset`` can choose, else raise."""
     if not _SUBSET.fullmatch(name) or name in _RESERVED:
         raise UsageError(
             f"`subset` {name!r} cannot name a dataset: use letters, digits, _, . and -, and not "
@@ -100,13 +76,7 @@ def check_subset(name: str) -> str:
 
 
 def check_category(name: str) -> str:
-    """Return a name that can be a column of the index and part of a file's name.
-
-    Raises
-    ------
-    UsageError
-        If it cannot.
-    """
+    """Return a name that can be a column of the index and part of a file's name, else raise."""
     if not _CATEGORY.fullmatch(name) or name in _COLUMNS:
         raise UsageError(
             f"{name!r} cannot name a category: use letters, digits and -, such as object, "

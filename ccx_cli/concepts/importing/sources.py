@@ -29,20 +29,10 @@ Annotation = LabelPng | InstanceRegions
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One photograph and its labels.
+    """One photograph and its labels: those of the whole by category, and where its pixels' are.
 
-    Attributes
-    ----------
-    name
-        What it is called, its path in the source without the suffix, with ``/``.
-    path
-        The photograph.
-    split
-        ``train``, ``val`` or whatever the source says; empty where it says nothing.
-    labels
-        Numbers of the labels of the whole photograph, by category.
-    annotations
-        Where the labels of its pixels are.
+    ``name`` is its path in the source without the suffix, with ``/``; ``split`` is ``train``,
+    ``val`` or whatever the source says, empty where it says nothing.
     """
 
     name: str
@@ -54,18 +44,10 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A set of annotated photographs.
+    """A set of annotated photographs, at least one, by name.
 
-    Attributes
-    ----------
-    kind
-        Which reader made it.
-    vocabulary
-        All concepts there may be; the first has number 1.
-    images
-        At least one, by name.
-    notes
-        Sentences about what was left out or taken for granted.
+    ``kind`` says which reader made it, ``vocabulary`` has all concepts there may be, from number 1,
+    and ``notes`` are sentences about what was left out or taken for granted.
     """
 
     kind: str
@@ -89,15 +71,9 @@ class Source:
         return replace(self, vocabulary=vocabulary.labels()), numbers
 
     def with_splits(self, val_share: float | None, seed: int) -> Source:
-        """Say of every image whether it is for training or validation.
+        """Choose a share of the images at random for validation.
 
-        Parameters
-        ----------
-        val_share
-            Share of the images to choose at random for validation; ``None`` keeps what the source
-            says, and is ``train`` where it says nothing.
-        seed
-            Seed of that choice.
+        ``None`` keeps what the source says, and is ``train`` where it says nothing.
         """
         if val_share is None:
             splits = [image.split or TRAIN for image in self.images]
@@ -122,11 +98,6 @@ class VocabularyBuilder:
 
         Scenes get Broden's suffix ``-s`` and colors ``-c``, so that a street as a scene is
         not the street in it.
-
-        Raises
-        ------
-        UsageError
-            If there are more concepts than label PNGs can hold.
         """
         suffix = _SUFFIXES.get(category, "")
         name = name if name.endswith(suffix) else name + suffix
@@ -140,7 +111,7 @@ class VocabularyBuilder:
                 )
             known = WrittenLabel(number, name, (category,), tuple(synonyms))
         elif category not in known.categories:
-            known = replace(known, categories=(*known.categories, category))
+            known = known._replace(categories=(*known.categories, category))
         self._labels[name] = known
         return known.number
 
@@ -150,13 +121,7 @@ class VocabularyBuilder:
 
 
 def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
-    """Return the files below a folder with one of some suffixes, at least one, by path.
-
-    Raises
-    ------
-    MissingInputError
-        If the folder is not there, or has no such file.
-    """
+    """Return the files below a folder with one of some suffixes, at least one, by path."""
     if not folder.is_dir():
         raise MissingInputError(
             f"The folder {folder} does not exist: give the folder of the {what}."
@@ -176,17 +141,7 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
 def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]:
     """Return the photographs below a folder, at least one, by path.
 
-    Parameters
-    ----------
-    folder
-        Looked through with all folders in it.
-    excluding
-        Folders of other pictures that may be inside it.
-
-    Raises
-    ------
-    MissingInputError
-        If the folder is not there, or has none.
+    ``excluding`` are folders of other pictures that may be inside it.
     """
     root = folder.resolve()
     inner = [path.resolve() for path in excluding]

@@ -8,12 +8,14 @@ and the same run goes on where it stopped.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -21,35 +23,58 @@ from typing import Any
 
 import msgspec
 
+from ccx_cli.concepts.broden_tables import ANY, Tally, write_tables
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import Source, SourceImage
-from ccx_cli.concepts.importing.summary import (
-    MARKER,
-    VERSION,
-    ImportSummary,
-    read_summary,
-    write_tables,
-)
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.records.listings import ImportedCategoryRecord
 from ccx_cli.store.atomic import move_directory_into_place, naming
 from ccx_cli.store.locks import writing
 
 JOURNAL = "journal.jsonl"
+MARKER = "ccx-import.json"
+VERSION = 1
 
 _CHUNK = 16
 _IN_PROCESS = 2 * _CHUNK
+_COMMONEST = 5
 # A semicolon separates layers in the index, a backslash folders elsewhere.
 _UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
 
 
-class _Prepared:
+class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was made.
+
+    Attributes
+    ----------
+    splits
+        Photographs of each split.
+    concepts
+        Those that some pixel carries, each once.
+    unused
+        Concepts of the source that no pixel carries: they are left out.
+    unlabelled
+        Photographs without any label.
+    made_before
+        Whether the same import had made it already, and nothing was written.
+    """
+
+    splits: Mapping[str, int]
+    concepts: int
+    unused: int
+    unlabelled: int
+    categories: list[ImportedCategoryRecord]
+    made_before: bool = False
+
+
+class PreparedImport:
     """A source as the settings want it, and the digests of what a dataset of it depends on."""
 
     def __init__(self, source: Source, settings: ImportSettings) -> None:
-        settings.check()
+        self.settings = settings
         self.colors: tuple[int, ...] = ()
         if settings.colors:
             source, self.colors = source.with_colors()
@@ -62,7 +87,7 @@ class _Prepared:
             settings.size,
             settings.fit.value,
             settings.colors,
-            [astuple(label) for label in source.vocabulary],
+            source.vocabulary,
         ]
         self.identity = sha256(json.dumps(parts).encode()).hexdigest()
         """Digest of what all pictures depend on."""
@@ -72,14 +97,24 @@ class _Prepared:
         self.made_from = sha256(json.dumps([self.identity, images]).encode()).hexdigest()
         """Digest of all that the dataset depends on."""
 
+    def find_made(self, datasets: Path, force: bool) -> ImportSummary | None:
+        """Return what the same import, of the same files, has made before; ``None`` to go ahead."""
+        if not force:
+            directory = datasets / f"broden1_{self.settings.side}"
+            with suppress(OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
+                marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+                if marker["made_from"] == self.made_from:
+                    summary = {**marker["summary"], "made_before": True}
+                    return msgspec.convert(summary, ImportSummary)
+        check_free_directory(datasets, self.settings.side, force)
+        return None
+
 
 def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
-    """Return where a dataset goes, unless another is there that must not be overwritten.
+    """Return where a dataset goes.
 
-    Raises
-    ------
-    UsageError
-        If something is there, and ``force`` is not given or it is not an import's work.
+    Raises ``UsageError`` if something is there, and ``force`` is not given or it is not an
+    import's work.
     """
     target = datasets / f"broden1_{side}"
     if target.exists():
@@ -96,29 +131,6 @@ def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
     return target
 
 
-def find_made(
-    source: Source, datasets: Path, settings: ImportSettings, force: bool
-) -> ImportSummary | None:
-    """Return what the same import, of the same files, has made before; ``None`` to go ahead.
-
-    Raises
-    ------
-    UsageError
-        As ``check_free_directory``.
-    """
-    return _find_made(_Prepared(source, settings), datasets, settings, force)
-
-
-def _find_made(
-    prepared: _Prepared, datasets: Path, settings: ImportSettings, force: bool
-) -> ImportSummary | None:
-    target = datasets / f"broden1_{settings.side}"
-    made = None if force else read_summary(target, prepared.made_from)
-    if made is None:
-        check_free_directory(datasets, settings.side, force)
-    return made
-
-
 def write_broden(
     source: Source,
     datasets: Path,
@@ -130,72 +142,50 @@ def write_broden(
 ) -> ImportSummary:
     """Write ``datasets/broden1_<side>``; what the same import has made before is left as it is.
 
-    Parameters
-    ----------
-    source
-        From one of the readers.
-    datasets
-        The directory that holds the datasets; made where it is missing.
-    settings
-        Of the dataset.
-    force
-        Whether an import that is there is overwritten, whatever it was made from.
-    workers
-        Processes that read and write pictures.
-    progress
-        Shows the pictures that are done.
-
-    Raises
-    ------
-    UsageError
-        If a setting is out of bounds, or another dataset is there.
-    MissingInputError, DamagedDataError
-        If a file of the source is not there or not what it should be.
+    With ``force``, an import that is there is overwritten, whatever it was made from. ``workers``
+    processes read and write pictures.
     """
     progress = progress or SilentProgress()
-    prepared = _Prepared(source, settings)
-    made = _find_made(prepared, datasets, settings, force)
+    prepared = PreparedImport(source, settings)
+    made = prepared.find_made(datasets, force)
     if made is not None:
         return made
     name = f"broden1_{settings.side}"
     with naming(datasets / name), writing(datasets, progress, name):
-        made = _find_made(prepared, datasets, settings, force)
+        made = prepared.find_made(datasets, force)
         if made is not None:
             return made
         beside = datasets / f".{name}.partial"
-        converted = _convert_all(prepared, settings, beside, workers, progress)
-        summary = write_tables(beside, prepared.source, converted, settings, prepared.made_from)
+        converted = _convert_all(prepared, beside, workers, progress)
+        summary = _write_tables(beside, prepared, converted)
         (beside / JOURNAL).unlink()
         move_directory_into_place(beside, datasets / name)
     return summary
 
 
 def _convert_all(
-    prepared: _Prepared,
-    settings: ImportSettings,
-    directory: Path,
-    workers: int,
-    progress: Progress,
+    prepared: PreparedImport, directory: Path, workers: int, progress: Progress
 ) -> list[ConvertedImage]:
     """Write the pictures that a run before has not, and return all in the order of the source."""
-    source = prepared.source
-    stems = name_images([image.name for image in source.images], settings.subset, source.categories)
+    source, subset, images = prepared.source, prepared.settings.subset, directory / "images"
+    stems = name_images([image.name for image in source.images], subset, source.categories)
     prints = dict(zip(stems, prepared.prints, strict=True))
-    journal = _Journal(directory, prepared.identity)
     converted: dict[str, ConvertedImage] = {}
-    for entry in journal.read():
+    for entry in _read_journal(directory / JOURNAL, prepared.identity):
         if prints.get(entry.stem) == entry.files:
             converted[entry.stem] = entry.made
         else:
-            _remove_files(directory / "images", entry.made)
-    images = zip(stems, source.images, strict=True)
-    missing = [(stem, image) for stem, image in images if stem not in converted]
+            _remove_files(images, entry.made)
+    pairs = zip(stems, source.images, strict=True)
+    missing = [(stem, image) for stem, image in pairs if stem not in converted]
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
     processes = workers if len(missing) > _IN_PROCESS else 1
-    convert_chunk = partial(_convert_chunk, directory / "images", settings, prepared.colors)
+    convert_chunk = partial(_convert_chunk, images, prepared.settings, prepared.colors)
     with progress.task("Importing", len(stems), done=len(converted)) as task:
         for _, made in in_processes(convert_chunk, chunks, processes):
-            journal.append(_Entry(stem, prints[stem], image) for stem, image in made.items())
+            entries = [_Entry(stem, prints[stem], image) for stem, image in made.items()]
+            with (directory / JOURNAL).open("ab") as file:
+                file.write(msgspec.json.Encoder().encode_lines(entries))
             converted |= made
             task.advance(len(made))
     return [converted[stem] for stem in stems]
@@ -211,16 +201,10 @@ def _convert_chunk(
 
 
 def name_images(names: Sequence[str], subset: str, categories: Sequence[str]) -> list[str]:
-    """Name each picture, without a suffix, so that no two files of a dataset are called the same.
+    """Name each picture in the folder ``subset``, without a suffix.
 
-    Parameters
-    ----------
-    names
-        In the source, with ``/``; they are kept where they can be.
-    subset
-        The folder they are put in.
-    categories
-        Whose label PNGs are beside the pictures.
+    Names of the source are kept, unless a label PNG of one of the categories, beside another
+    picture, would be called the same, or another picture is.
     """
     label_map = re.compile(rf"(.+)_(?:{'|'.join(map(re.escape, categories))})(?:_\d+)?")
     fitting = [_fit(name) for name in names]
@@ -267,31 +251,19 @@ class _Entry(msgspec.Struct):
     made: ConvertedImage
 
 
-class _Journal:
-    """The pictures that are written, one per line, after a line that says how they were made."""
-
-    def __init__(self, directory: Path, identity: str) -> None:
-        self._path = directory / JOURNAL
-        self._head = msgspec.json.encode({"identity": identity}) + b"\n"
-
-    def read(self) -> list[_Entry]:
-        """Return what an interrupted run has written; a directory of other pictures is cleared."""
-        with suppress(OSError, ValueError, msgspec.MsgspecError):
-            whole = self._path.read_bytes().rpartition(b"\n")[0]
-            head, *lines = whole.split(b"\n")
-            if json.loads(head) == json.loads(self._head):
-                # The beginning of a line from a killed run would spoil the next one.
-                os.truncate(self._path, len(whole) + 1)
-                return [msgspec.json.decode(line, type=_Entry) for line in lines]
-        shutil.rmtree(self._path.parent, ignore_errors=True)
-        self._path.parent.mkdir(parents=True)
-        self._path.write_bytes(self._head)
-        return []
-
-    def append(self, entries: Iterable[_Entry]) -> None:
-        """Add pictures that are written."""
-        with self._path.open("ab") as file:
-            file.write(b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+def _read_journal(path: Path, identity: str) -> list[_Entry]:
+    """Return what an interrupted run has written; a directory of other pictures is cleared."""
+    with suppress(OSError, ValueError, msgspec.MsgspecError):
+        whole = path.read_bytes().rpartition(b"\n")[0]
+        head, *lines = whole.split(b"\n")
+        if json.loads(head) == {"identity": identity}:
+            # The beginning of a line from a killed run would spoil the next one.
+            os.truncate(path, len(whole) + 1)
+            return [msgspec.json.decode(line, type=_Entry) for line in lines]
+    shutil.rmtree(path.parent, ignore_errors=True)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(msgspec.json.encode({"identity": identity}) + b"\n")
+    return []
 
 
 def _remove_files(images: Path, made: ConvertedImage) -> None:
@@ -299,3 +271,71 @@ def _remove_files(images: Path, made: ConvertedImage) -> None:
     cells = [cell for own in made.cells.values() for cell in own.split(";")]
     for name in (made.image, *(cell for cell in cells if not cell.isdecimal())):
         (images / name).unlink(missing_ok=True)
+
+
+def _write_tables(
+    directory: Path, prepared: PreparedImport, converted: Sequence[ConvertedImage]
+) -> ImportSummary:
+    """Write the tables of a dataset and its marker beside its images, and sum them up."""
+    source, settings = prepared.source, prepared.settings
+    size = math.prod(settings.mask_size)
+    tally = Tally()
+    images: Counter[str] = Counter()
+    labelled: Counter[str] = Counter()
+    for each in converted:
+        tally.add({**each.pixels, ANY: each.together}, size)
+        images.update(each.labelled.keys())
+        labelled.update(each.labelled)
+    labels = [
+        label._replace(
+            categories=tuple(c for c in source.categories if (c, label.number) in tally.frequency)
+        )
+        for label in source.vocabulary
+        if (ANY, label.number) in tally.frequency
+    ]
+    if not labels:
+        raise UsageError(
+            "None of the photographs has a label: give the folders of their labels, or set "
+            "`colors`."
+        )
+    there = [category for category in source.categories if images[category]]
+    sizes = (*settings.size, *settings.mask_size)
+    rows = [
+        [each.image, image.split, *sizes, *(each.cells.get(category, "") for category in there)]
+        for image, each in zip(source.images, converted, strict=True)
+    ]
+    write_tables(directory, there, labels, tally, rows)
+    categories = []
+    for category in there:
+        own = [label for label in labels if category in label.categories]
+        own.sort(key=lambda label: (-tally.frequency[category, label.number], label.number))
+        coverage = labelled[category] / (size * len(converted))
+        commonest = [label.name for label in own[:_COMMONEST]]
+        categories.append(
+            ImportedCategoryRecord(
+                category=category,
+                concepts=len(own),
+                images=images[category],
+                coverage=coverage,
+                commonest=commonest,
+            )
+        )
+    summary = ImportSummary(
+        splits=dict(sorted(Counter(image.split for image in source.images).items())),
+        concepts=len(labels),
+        unused=len(source.vocabulary) - len(labels),
+        unlabelled=sum(not each.together for each in converted),
+        categories=categories,
+    )
+    marker = {
+        "format": "ccx import",
+        "version": VERSION,
+        "source": source.kind,
+        **asdict(settings),
+        "images": len(converted),
+        "concepts": len(labels),
+        "made_from": prepared.made_from,
+        "summary": msgspec.to_builtins(summary),
+    }
+    (directory / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+    return summary
