@@ -188,8 +188,7 @@ def index_cache(dataset: BrodenDataset, segmentations: Path, rebuild: str) -> Sh
 
 def missing_blocks(dataset: BrodenDataset, cache: ShardedCache) -> list[int]:
     """Return the index of the first image of each block that an index lacks, by its manifest."""
-    starts = range(0, len(dataset.rows), BLOCK)
-    return [start for start in starts if _shard_name(start) not in cache]
+    return [start for start in _starts(dataset) if _shard_name(start) not in cache]
 
 
 def is_whole(dataset: BrodenDataset, cache: ShardedCache) -> bool:
@@ -228,27 +227,25 @@ def build_index(
         if missing:
             _build_blocks(dataset, cache, missing, workers, progress)
         if _SETS not in cache:
-            starts = range(0, len(dataset.rows), BLOCK)
-            _build_sets(cache, [_shard_name(start) for start in starts])
+            _build_sets(dataset, cache)
 
 
 def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
     """Read a whole index into memory, verifying every shard."""
     if not is_whole(dataset, cache):
         raise cache.unfinished()
-    names = [_shard_name(start) for start in range(0, len(dataset.rows), BLOCK)]
     lengths: list[NDArray[np.int64]] = []
     totals: list[NDArray[np.int32]] = []
     wide = False
-    for name in names:
-        with cache.read(name) as file:
+    for start in _starts(dataset):
+        with cache.read(_shard_name(start)) as file:
             wide = wide or file["maps"].dtype == np.uint16
             lengths.append(np.diff(file["offsets"][()]))
             totals.append(file["totals"][()].astype(np.int32))
     n_pixels = dataset.mask_shape[0] * dataset.mask_shape[1]
     maps = np.empty((len(dataset.rows), n_pixels), dtype=np.uint16 if wide else np.uint8)
-    for start, name in zip(range(0, len(maps), BLOCK), names, strict=True):
-        with cache.read(name) as file:
+    for start in _starts(dataset):
+        with cache.read(_shard_name(start)) as file:
             file["maps"].read_direct(maps[start : start + BLOCK])
     with cache.read(_SETS) as file:
         sets, local_sets = _read_sets(file), file["local_sets"][()]
@@ -265,6 +262,11 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
 
 def _count_images(n_images: int, blocks: Sequence[int]) -> int:
     return sum(min(BLOCK, n_images - start) for start in blocks)
+
+
+def _starts(dataset: BrodenDataset) -> range:
+    """Return the index of the first image of each block."""
+    return range(0, len(dataset.rows), BLOCK)
 
 
 def _shard_name(start: int) -> str:
@@ -312,10 +314,10 @@ def _build_blocks(
             task.advance(len(maps))
 
 
-def _build_sets(cache: ShardedCache, names: list[str]) -> None:
+def _build_sets(dataset: BrodenDataset, cache: ShardedCache) -> None:
     tables = []
-    for name in names:
-        with cache.read(name) as file:
+    for start in _starts(dataset):
+        with cache.read(_shard_name(start)) as file:
             tables.append(_read_sets(file))
     sets, local_sets = merge_tables(concatenate(tables))
     with cache.write(_SETS) as file:

@@ -63,7 +63,9 @@ class Postings:
     @classmethod
     def transpose(cls, sets: LabelSets, n_concepts: int) -> Postings:
         """List the sets of each concept."""
-        return cls(*_transpose(sets.indptr, sets.labels, n_concepts))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(sets.labels, minlength=n_concepts))])
+        rows = np.repeat(np.arange(len(sets), dtype=np.int32), sets.lengths())
+        return cls(starts.astype(np.int64), rows[np.argsort(sets.labels, kind="stable")])
 
     def of(self, concept: int) -> NDArray[np.int32]:
         """Label sets that carry ``concept``."""
@@ -254,35 +256,11 @@ def _distinct_sets(
     return row_sets, chosen[:count].copy()
 
 
-@kernel
 def _take_sets(
     indptr: NDArray[np.int64], labels: NDArray[np.uint16], rows: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
     """Copy the sets of ``rows`` into a table of their own."""
-    taken = np.zeros(len(rows) + 1, dtype=np.int64)
-    for index in range(len(rows)):
-        taken[index + 1] = taken[index] + indptr[rows[index] + 1] - indptr[rows[index]]
-    copied = np.empty(taken[-1], dtype=np.uint16)
-    for index in range(len(rows)):
-        start = indptr[rows[index]]
-        for offset in range(taken[index + 1] - taken[index]):
-            copied[taken[index] + offset] = labels[start + offset]
-    return taken, copied
-
-
-@kernel
-def _transpose(
-    indptr: NDArray[np.int64], labels: NDArray[np.uint16], n_concepts: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    starts = np.zeros(n_concepts + 1, dtype=np.int64)
-    for label in labels:
-        starts[label + 1] += 1
-    for concept in range(n_concepts):
-        starts[concept + 1] += starts[concept]
-    following = starts[:-1].copy()
-    sets = np.empty(len(labels), dtype=np.int32)
-    for row in range(len(indptr) - 1):
-        for entry in range(indptr[row], indptr[row + 1]):
-            sets[following[labels[entry]]] = row
-            following[labels[entry]] += 1
-    return starts, sets
+    lengths = np.diff(indptr)[rows]
+    taken = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    entries = np.arange(taken[-1]) + np.repeat(indptr[rows] - taken[:-1], lengths)
+    return taken, labels[entries]

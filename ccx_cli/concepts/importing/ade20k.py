@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,19 +105,15 @@ def _read_json(path: Path, names: _Names) -> str:
         annotation = json.loads(text)["annotation"]
         for record in annotation["object"]:
             names.add(record)
-        words = [str(word).strip() for word in _list(annotation.get("scene"))]
+        scene = annotation.get("scene")
+        scene = [scene] if isinstance(scene, str) else scene
+        words = [str(word).strip() for word in (scene if isinstance(scene, list) else ())]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedDataError(
             f"{path} is not an ADE20K annotation ({type(error).__name__}: {error}): restore it."
         ) from error
     words = [word for word in words if word]
     return words[-1] if words else path.parent.name
-
-
-def _list(value: object) -> Sequence[object]:
-    if isinstance(value, list):
-        return value
-    return [value] if isinstance(value, str) else []
 
 
 def _number(names: _Names) -> tuple[VocabularyBuilder, dict[str, dict[int, int]]]:
