@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ccx_cli.cli.commands.look import CompletionOptions
-from ccx_cli.cli.completing.scripts import FILES, script
+from ccx_cli.cli.completing.shells import FILES, script
 from ccx_cli.cli.stdout import print_text
 from ccx_cli.errors import UsageError
 from ccx_cli.store.atomic import write_text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ccx_cli.cli.completing.shells import ANSWER, answer, nothing
+from ccx_cli.cli.completing.shells import ANSWER, answer
+from ccx_cli.cli.completing.values import Kind
 from ccx_cli.cli.program import program
 from ccx_cli.cli.stdout import print_text
 from ccx_cli.errors import ExitCode
@@ -32,6 +33,6 @@ def _complete(arguments: list[str]) -> ExitCode:
     try:
         text = answer(program(), arguments)
     except Exception:
-        text = nothing()
+        text = Kind.WORDS
     print_text(text)
     return ExitCode.DONE

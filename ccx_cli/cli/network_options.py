@@ -11,7 +11,6 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import NETWORK
 from ccx_cli.errors import UsageError
@@ -88,7 +87,7 @@ class NetworkOptions:
             metavar="LAYER",
             help="Layer by its dotted path, as `ccx layers` lists them; all-blocks: the main ones.",
             show_default="the last convolutional block, vit: encoder block",
-            autocompletion=completing_stored.layers,
+            autocompletion=completing.layers,
         ),
     ] = None
     input_size: Annotated[

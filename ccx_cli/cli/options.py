@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.errors import UsageError
 
@@ -84,7 +83,7 @@ class DataOptions:
         str,
         typer.Option(
             help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
-            autocompletion=completing_stored.subsets,
+            autocompletion=completing.subsets,
         ),
     ] = "ade20k"
     fetch: Annotated[
@@ -102,7 +101,7 @@ class UnitOptions:
         typer.Option(
             help="Units by number, such as 1,5,10-20.",
             show_default="all",
-            autocompletion=completing_stored.run_units,
+            autocompletion=completing.run_units,
         ),
     ] = None
     random_units: Annotated[
@@ -202,7 +201,7 @@ class StoredOptions:
             metavar="RUN",
             help="Stored run: name, beginning of the name, or directory.",
             show_default="the last one",
-            autocompletion=completing_stored.runs,
+            autocompletion=completing.runs,
         ),
     ] = None
 
@@ -217,7 +216,7 @@ class PipedOptions(StoredOptions):
             metavar="RUN|-",
             help="Stored run: name, its beginning, or directory; -: JSON Lines from stdin.",
             show_default="the last one",
-            autocompletion=completing_stored.runs,
+            autocompletion=completing.runs,
         ),
     ] = None
     run_of_records: Annotated[
@@ -227,6 +226,6 @@ class PipedOptions(StoredOptions):
             metavar="RUN",
             help="With -: run that the explanations are from.",
             show_default="the last one that holds them",
-            autocompletion=completing_stored.runs,
+            autocompletion=completing.runs,
         ),
     ] = None

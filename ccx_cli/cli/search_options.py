@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import RANGES, Kmeans
 from ccx_cli.search.registry import Search
@@ -59,21 +58,21 @@ class VocabularyOptions:
         str | None,
         typer.Option(
             help="Use only concepts of these categories, such as object,part.",
-            autocompletion=completing_stored.several_categories,
+            autocompletion=completing.several_categories,
         ),
     ] = None
     concepts: Annotated[
         str | None,
         typer.Option(
             help="Use only these concepts, by name.",
-            autocompletion=completing_stored.several_concepts,
+            autocompletion=completing.several_concepts,
         ),
     ] = None
     exclude: Annotated[
         str | None,
         typer.Option(
             help="Exclude these concepts, by name.",
-            autocompletion=completing_stored.several_concepts,
+            autocompletion=completing.several_concepts,
         ),
     ] = None
     min_frequency: Annotated[

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.cli.completing.scripts import FILES, script
-from ccx_cli.cli.completing.shells import ANSWER, Shell, read_line
+from ccx_cli.cli.completing.shells import ANSWER, FILES, Shell, read_line, script
 from ccx_cli.cli.main import main
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import stored as completing_stored
-from ccx_cli.cli.completing.stored import runs as stored_runs
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
@@ -48,7 +47,7 @@ class DrawnUnitOptions:
         str | None,
         typer.Option(
             help="Units by number instead, such as 1,5,10-20.",
-            autocompletion=completing_stored.run_units,
+            autocompletion=completing.run_units,
         ),
     ] = None
     random_units: Annotated[
@@ -196,11 +195,11 @@ class CompareRunsOptions:
         typer.Argument(
             metavar="A",
             help="Stored run: name, beginning of the name, or directory.",
-            autocompletion=stored_runs,
+            autocompletion=completing.runs,
         ),
     ]
     b: Annotated[
-        str, typer.Argument(metavar="B", help="Another stored run.", autocompletion=stored_runs)
+        str, typer.Argument(metavar="B", help="Another stored run.", autocompletion=completing.runs)
     ]
     per: Annotated[
         Per, typer.Option(help="Summarize units, clusters or the run, or list ranges.")

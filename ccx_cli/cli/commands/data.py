@@ -9,9 +9,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
-from ccx_cli.cli.completing.stored import caches as stored_caches
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DATA,
@@ -159,14 +157,14 @@ class ConceptsOptions:
         typer.Argument(
             metavar="WORD",
             help="Words to search for in names and synonyms.",
-            autocompletion=completing_stored.concepts,
+            autocompletion=completing.concepts,
         ),
     ] = None
     category: Annotated[
         list[str] | None,
         typer.Option(
             help="List only concepts of this category; repeatable.",
-            autocompletion=completing_stored.categories,
+            autocompletion=completing.categories,
         ),
     ] = None
     together_with: Annotated[
@@ -175,7 +173,7 @@ class ConceptsOptions:
             "--with",
             metavar="CONCEPT",
             help="List the concepts that share images and pixels with this one.",
-            autocompletion=completing_stored.concepts,
+            autocompletion=completing.concepts,
         ),
     ] = None
     images: Annotated[
@@ -183,7 +181,7 @@ class ConceptsOptions:
         typer.Option(
             metavar="CONCEPT",
             help="List the images that contain this concept.",
-            autocompletion=completing_stored.concepts,
+            autocompletion=completing.concepts,
         ),
     ] = None
     implications: Annotated[
@@ -202,7 +200,7 @@ class ConceptsOptions:
         typer.Option(
             help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
             rich_help_panel=DATA,
-            autocompletion=completing_stored.subsets,
+            autocompletion=completing.subsets,
         ),
     ] = "ade20k"
     side: Annotated[
@@ -295,7 +293,7 @@ class CacheClearOptions:
             metavar="CACHE",
             help="Names or directories of caches.",
             show_default="all",
-            autocompletion=stored_caches,
+            autocompletion=completing.caches,
         ),
     ] = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them.")] = False

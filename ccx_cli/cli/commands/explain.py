@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli.completing import stored as completing_stored
 from ccx_cli.cli.completing import values as completing
-from ccx_cli.cli.completing.stored import run_units
 from ccx_cli.cli.network_options import Device, NetworkOptions, Trust
 from ccx_cli.cli.options import (
     NETWORK,
@@ -150,7 +148,7 @@ class ScoreOptions:
         typer.Argument(
             metavar="FORMULA",
             help='Such as "(water OR river) AND NOT blue"; double quotes around special names.',
-            autocompletion=completing_stored.formula,
+            autocompletion=completing.formula,
         ),
     ]
     unit: Annotated[
@@ -159,7 +157,7 @@ class ScoreOptions:
             min=0,
             help="Score on one unit, and show its best formulas.",
             metavar="UNIT",
-            autocompletion=completing_stored.one_unit,
+            autocompletion=completing.one_unit,
         ),
     ] = None
     top: Annotated[
@@ -208,7 +206,7 @@ class RerunOptions:
         typer.Option(
             help="Units to run again, such as 1,5,10-20.",
             show_default="those the run asked for",
-            autocompletion=run_units,
+            autocompletion=completing.run_units,
         ),
     ] = None
     trust: Trust = False

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing.values import directories
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import DATA, OUTPUT, RUNNING, FormOptions, PlaceOptions, TalkOptions
 from ccx_cli.concepts.importing.settings import Fit
 
@@ -100,7 +100,7 @@ class ImportFolderOptions:
 
     panel: ClassVar[str] = DATA
     photographs: Annotated[
-        Path, typer.Argument(help="Folder of photographs.", autocompletion=directories)
+        Path, typer.Argument(help="Folder of photographs.", autocompletion=completing.directories)
     ]
     labels: Annotated[
         list[str] | None,
@@ -138,13 +138,14 @@ class ImportCocoOptions:
         Path, typer.Argument(help="JSON file of instances or panoptic segments.")
     ]
     photographs: Annotated[
-        Path, typer.Argument(help="Folder of the photographs.", autocompletion=directories)
+        Path,
+        typer.Argument(help="Folder of the photographs.", autocompletion=completing.directories),
     ]
     panoptic: Annotated[
         Path | None,
         typer.Option(
             help="Folder of panoptic PNGs.",
-            autocompletion=directories,
+            autocompletion=completing.directories,
             show_default="named like the JSON, beside it",
         ),
     ] = None
@@ -171,7 +172,8 @@ class ImportAde20kOptions:
     root: Annotated[
         Path,
         typer.Argument(
-            help="Folder of the full dataset, or any folder in it.", autocompletion=directories
+            help="Folder of the full dataset, or any folder in it.",
+            autocompletion=completing.directories,
         ),
     ]
     common: ImportOptions
@@ -191,14 +193,17 @@ class ImportVocOptions:
 
     panel: ClassVar[str] = DATA
     photographs: Annotated[
-        Path, typer.Argument(help="Folder of photographs (JPEGImages).", autocompletion=directories)
+        Path,
+        typer.Argument(
+            help="Folder of photographs (JPEGImages).", autocompletion=completing.directories
+        ),
     ]
     label_maps: Annotated[
         Path,
         typer.Argument(
             metavar="LABELS",
             help="Folder of index PNGs (SegmentationClass).",
-            autocompletion=directories,
+            autocompletion=completing.directories,
         ),
     ]
     names: Annotated[Path, typer.Option(help="File of names.")]
@@ -226,7 +231,8 @@ class ImportImagefolderOptions:
     root: Annotated[
         Path,
         typer.Argument(
-            help="Folder with a folder of photographs for each label.", autocompletion=directories
+            help="Folder with a folder of photographs for each label.",
+            autocompletion=completing.directories,
         ),
     ]
     category: Annotated[str, typer.Option(help="Category of the labels.", rich_help_panel=DATA)] = (

@@ -11,8 +11,6 @@ import typer
 
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.completing.shells import Shell
-from ccx_cli.cli.completing.stored import one_unit, runs
-from ccx_cli.cli.completing.values import directories, one_of
 from ccx_cli.cli.options import (
     OUTPUT,
     RUNNING,
@@ -102,12 +100,14 @@ class TuiOptions:
             metavar="RUN",
             help="Stored run: name, beginning of the name, or directory.",
             show_default="the list of all; with --unit the last one",
-            autocompletion=runs,
+            autocompletion=completing.runs,
         ),
     ] = None
     unit: Annotated[
         int | None,
-        typer.Option(min=0, metavar="UNIT", help="Unit to show first.", autocompletion=one_unit),
+        typer.Option(
+            min=0, metavar="UNIT", help="Unit to show first.", autocompletion=completing.one_unit
+        ),
     ] = None
     places: PlaceOptions
 
@@ -278,7 +278,7 @@ class SchemaOptions:
             metavar="NAME",
             help="Name of a schema; `ccx schema` without one lists them all.",
             show_default="list them",
-            autocompletion=one_of(*SCHEMA_NAMES),
+            autocompletion=completing.one_of(*SCHEMA_NAMES),
         ),
     ] = None
     out: OutputOptions
@@ -353,6 +353,6 @@ class CompletionOptions:
         typer.Option(
             metavar="DIRECTORY",
             help="Write the scripts of all shells there, under the file names they expect.",
-            autocompletion=directories,
+            autocompletion=completing.directories,
         ),
     ] = None

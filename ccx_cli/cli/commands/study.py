@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ccx_cli.cli.completing.stored import runs
+from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import ClassOptions, PassOptions
 from ccx_cli.cli.options import (
     OUTPUT,
@@ -139,7 +139,7 @@ class AnalyzeOptions:
         typer.Option(
             metavar="RUN",
             help="Stored run of an untrained network.",
-            autocompletion=runs,
+            autocompletion=completing.runs,
             show_default="one like RUN, made if need be",
         ),
     ] = None

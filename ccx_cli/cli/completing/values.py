@@ -1,64 +1,75 @@
 """What may stand for an option's value: the ``autocompletion`` of options and arguments.
 
-Each completer takes the context of the command line as far as it is typed and the beginning of the
-value, and returns values with a word of help. It reads little and imports nothing heavy.
-``completing_stored`` has those that look at what is kept.
+Each completer may take the context of the command line as far as it is typed and the beginning of
+the value, and returns values with a word of help, some of which may begin otherwise. It reads
+little and imports nothing heavy; it honours the places on the command line and in the environment.
+What is missing or damaged is not offered; ``shells`` silences whatever else completers raise.
 """
 
 from __future__ import annotations
 
 import ast
+import csv
+import json
+import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from enum import StrEnum
 from importlib.util import find_spec
-from inspect import Parameter, Signature
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from ccx_cli.fetching.sources import BRODEN
+from ccx_cli.probe.networks.catalog import default_layer
+from ccx_cli.probe.networks.layer_names import layer_names
 from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
 from ccx_cli.probe.networks.published_weights import PLACES365
 from ccx_cli.probe.networks.timm_networks import timm_names
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.records.header import About
+from ccx_cli.runs.run import find_run, stored_runs
+from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 Offered = list[tuple[str, str]]
 
-# In place of help: what the shell itself is to offer, or that more may follow the value.
-FILES = "\0files"
-DIRECTORIES = "\0directories"
-OPEN = "\0open"
+# Bounds of what one key press reads.
+_MOST_ENTRIES = 20_000
+_MOST_BYTES = 32 << 20
+_MOST_HEADERS = 500
+
+_DEFAULT_SUBSET = "ade20k"
+_OPERATORS = ("AND", "OR", "AND NOT")
+_UNIT = re.compile(rb'\{"unit": (\d+)')
+# What a name in a formula ends at, or begins after.
+_BETWEEN_NAMES = re.compile(r"[()|&~!]\s*|(?<![^\s()])(?:AND|OR|NOT)\s+", re.IGNORECASE)
 
 
-class Completer:
-    """A function as Typer takes it for ``autocompletion``.
+class Kind(StrEnum):
+    """What the shell does with the words that are offered; a completer has it in place of help.
 
-    Typer reads the signature of each of them whenever the program starts; this one is at hand.
+    After a word of ``WORDS`` there is a space, after one of ``OPEN`` more may follow at once;
+    ``FILES`` and ``DIRECTORIES`` are the shell's own to offer.
     """
 
-    __signature__ = Signature(
-        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("ctx", "incomplete")]
-    )
-
-    def __init__(self, find: Callable[[typer.Context, str], Offered]) -> None:
-        self._find = find
-        self.__annotations__ = {}
-
-    def __call__(self, ctx: typer.Context, incomplete: str) -> Offered:
-        """Return what may stand for ``incomplete``, some of which may begin otherwise."""
-        return self._find(ctx, incomplete)
+    WORDS = "words"
+    OPEN = "open"
+    FILES = "files"
+    DIRECTORIES = "directories"
 
 
-@Completer
-def files(_ctx: typer.Context, incomplete: str) -> Offered:
+def files(incomplete: str) -> Offered:
     """Offer files."""
-    return [(incomplete, FILES)]
+    return [(incomplete, Kind.FILES)]
 
 
-@Completer
-def directories(_ctx: typer.Context, incomplete: str) -> Offered:
+def directories(incomplete: str) -> Offered:
     """Offer directories."""
-    return [(incomplete, DIRECTORIES)]
+    return [(incomplete, Kind.DIRECTORIES)]
 
 
 def listed(incomplete: str, names: Iterable[tuple[str, str]]) -> Offered:
@@ -70,21 +81,20 @@ def listed(incomplete: str, names: Iterable[tuple[str, str]]) -> Offered:
         for name, about in names
         if name not in taken and "," not in name
     ]
-    return [*offered, (incomplete, OPEN)]
+    return [*offered, (incomplete, Kind.OPEN)]
 
 
-def one_of(*names: str) -> Completer:
+def one_of(*names: str) -> Callable[[], Offered]:
     """Return a completer of fixed values."""
-    return Completer(lambda _ctx, _incomplete: [(name, "") for name in names])
+    return lambda: [(name, "") for name in names]
 
 
-def several_of(*names: str) -> Completer:
+def several_of(*names: str) -> Callable[[str], Offered]:
     """Return a completer of fixed values in a list with commas."""
-    return Completer(lambda _ctx, incomplete: listed(incomplete, ((name, "") for name in names)))
+    return lambda incomplete: listed(incomplete, ((name, "") for name in names))
 
 
-@Completer
-def models(ctx: typer.Context, incomplete: str) -> Offered:
+def models(incomplete: str) -> Offered:
     """Offer the known networks, those of timm after ``timm:``, else callables in Python files."""
     if incomplete.startswith(OF_TIMM):
         return [(f"{OF_TIMM}{name}", "") for name in timm_names()]
@@ -97,7 +107,7 @@ def models(ctx: typer.Context, incomplete: str) -> Offered:
     return (
         [(f"{place}:{name}", "") for name in _callables(_source(place))]
         if colon
-        else files(ctx, incomplete)
+        else files(incomplete)
     )
 
 
@@ -124,19 +134,17 @@ def _callables(file: Path) -> list[str]:
     ]
 
 
-@Completer
 def model_arguments(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the arguments that the factory of ``--model`` takes."""
     place, _, factory = str(ctx.params.get("model") or "").rpartition(":")
     for node in ast.walk(ast.parse(_source(place).read_bytes())):
         if isinstance(node, ast.FunctionDef) and node.name == factory:
             names = [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
-            return [*((f"{name}=", "") for name in names), (incomplete, OPEN)]
+            return [*((f"{name}=", "") for name in names), (incomplete, Kind.OPEN)]
     return []
 
 
-@Completer
-def pretrained(ctx: typer.Context, _incomplete: str) -> Offered:
+def pretrained(ctx: typer.Context) -> Offered:
     """Offer the weights that the network may have."""
     model = str(ctx.params.get("model") or "")
     if model.startswith(OF_TIMM):
@@ -152,16 +160,208 @@ def pretrained(ctx: typer.Context, _incomplete: str) -> Offered:
     ]
 
 
-@Completer
-def devices(_ctx: typer.Context, _incomplete: str) -> Offered:
+def devices() -> Offered:
     """Offer where a network can run."""
     return [("cpu", ""), ("cuda", "the first GPU"), ("auto", "a GPU if there is one")]
 
 
-@Completer
-def sources(ctx: typer.Context, _incomplete: str) -> Offered:
+def sources(ctx: typer.Context) -> Offered:
     """Offer what ``ccx fetch`` gets."""
     taken = set(ctx.params.get("names") or ())
     known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]
     known += [f"imagenet/{model}" for model in MODELS if model != DEMO]
     return [(name, "") for name in known if name not in taken]
+
+
+def roots_of(ctx: typer.Context) -> Roots:
+    """Resolve the five roots as far as the command line says where they are."""
+
+    def place(name: str) -> Path | None:
+        said = ctx.params.get(name)
+        return None if said is None else Path(os.path.expandvars(said)).expanduser()
+
+    return resolve_roots(place("data_dir"), **{name: place(f"root_{name}") for name in ROOT_NAMES})
+
+
+def runs(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer the stored runs, those last worked on first; a path is completed as one."""
+    if "/" in incomplete or incomplete.startswith("~"):
+        return [(incomplete, Kind.DIRECTORIES)]
+    return [(name, _describe(about)) for name, about in _runs(ctx)]
+
+
+def run_units(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer units in a list with commas: those of the run, else those the layer has."""
+    before, dash, _ = incomplete.rpartition(",")[2].rpartition("-")
+    if dash:
+        start = incomplete[: len(incomplete) - len(incomplete.rpartition("-")[2])]
+        later = [number for number in _units(ctx) if before.isdecimal() and number > int(before)]
+        return [*((f"{start}{number}", "") for number in later), (incomplete, Kind.OPEN)]
+    return listed(incomplete, ((str(number), "") for number in _units(ctx)))
+
+
+def one_unit(ctx: typer.Context) -> Offered:
+    """Offer the layer's units, one of them."""
+    return [(str(number), "") for number in _units(ctx)]
+
+
+def layers(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer the layers of the network, level by level; of a factory's, those met before."""
+    model = str(ctx.params.get("model") or "")
+    met = {str(about.layer): "" for _, about in _runs(ctx) if _is_of(about, model)}
+    names = [*layer_names(model), *met]
+    level = incomplete.count(".") + 1
+    offered: dict[str, str] = {}
+    for name in names:
+        cut = ".".join(name.split(".")[:level])
+        offered.setdefault(cut if cut in names else f"{cut}.", "")
+    with suppress(Exception):
+        if (default := default_layer(model)) in offered:
+            offered[default] = "the default"
+    found = list(offered.items())
+    fitting = [name for name in offered if name.startswith(incomplete)]
+    if any(name.startswith(f"{whole}.") for whole in fitting for name in names):
+        found.append((incomplete, Kind.OPEN))  # A dot may follow at once.
+    return found
+
+
+def subsets(ctx: typer.Context) -> Offered:
+    """Offer ``demo``, ``all``, and the folders of images and lists of the data sets there are."""
+    found = {DEMO: "built in", "all": "every image"}
+    for directory in sorted(roots_of(ctx).datasets.glob("broden1_*")):
+        for path in directory.glob("index_*.csv"):
+            found.setdefault(path.stem.removeprefix("index_"), directory.name)
+        with suppress(OSError), os.scandir(directory / "images") as entries:
+            for entry in islice(entries, _MOST_ENTRIES):
+                if entry.is_dir():
+                    found.setdefault(entry.name, directory.name)
+    return list(found.items())
+
+
+def concepts(ctx: typer.Context) -> Offered:
+    """Offer the names of the data set's concepts."""
+    return [
+        (row["name"], re.split(r"[(;]", row.get("category") or "")[0])
+        for row in _named_rows(ctx, "label.csv")
+    ]
+
+
+def several_concepts(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer concepts in a list with commas."""
+    return listed(incomplete, concepts(ctx))
+
+
+def formula(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer concepts for the last name of a formula, and operators after a whole one."""
+    begins = max((match.end() for match in _BETWEEN_NAMES.finditer(incomplete)), default=0)
+    before, name = incomplete[:begins], incomplete[begins:]
+    known = [
+        (f'"{found}"' if re.search(r"[(),]", found) else found, about)
+        for found, about in concepts(ctx)
+    ]
+    if before.rstrip().endswith(")"):
+        # A closed group: an operator follows, after a space.
+        start = before if before.endswith(" ") else f"{before} "
+        return [*((start + word, "") for word in _OPERATORS), (incomplete, Kind.OPEN)]
+    offered = [(before + found, about) for found, about in known]
+    whole, space, _ = name.rpartition(" ")
+    if space and whole.strip() in {found for found, _ in known}:
+        offered += [(f"{before}{whole} {word}", "") for word in _OPERATORS]
+    return [*offered, (incomplete, Kind.OPEN)]
+
+
+def categories(ctx: typer.Context) -> Offered:
+    """Offer the data set's categories of concepts."""
+    return [(row["name"], "") for row in _named_rows(ctx, "category.csv")]
+
+
+def several_categories(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer categories in a list with commas."""
+    return listed(incomplete, categories(ctx))
+
+
+def caches(ctx: typer.Context) -> Offered:
+    """Offer the caches by name."""
+    roots = roots_of(ctx)
+    taken = set(ctx.params.get("caches") or ())
+    return [
+        (path.parent.name, root.name)
+        for root in (roots.segmentations, roots.activations)
+        for path in sorted(root.glob("*/manifest.json"))
+        if path.parent.name not in taken
+    ]
+
+
+def _runs(ctx: typer.Context) -> Iterator[tuple[str, About]]:
+    """Yield the stored runs with what their headers say, nothing of damaged ones."""
+    for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
+        if run.about.model is not None:
+            yield run.name, run.about
+
+
+def _describe(about: About) -> str:
+    return f"{about.model} ({about.pretrained}), {about.layer}"
+
+
+def _is_of(about: About, model: str) -> bool:
+    """Tell whether a run is of a network; a factory's file may be named by a relative path."""
+    file, colon, factory = model.rpartition(":")
+    named = f"{Path(file).expanduser().absolute()}:{factory}" if colon else model
+    return about.model in {model, named}
+
+
+def _named_run(ctx: typer.Context) -> Path | None:
+    """Find the run that the command line names, the last one where it may name one."""
+    if not {"run_name", "a"} & ctx.params.keys():
+        return None
+    name = ctx.params.get("run_name") or ctx.params.get("a")
+    return find_run(roots_of(ctx).results, name).directory
+
+
+def _units(ctx: typer.Context) -> list[int]:
+    run = _named_run(ctx)
+    if run is not None:
+        with (run / "explanations.jsonl").open("rb") as lines:
+            found = map(_UNIT.match, _bounded(lines))
+            return sorted({int(match[1]) for match in found if match})
+    model = str(ctx.params.get("model") or "")
+    layers = list(ctx.params.get("layers") or ())
+    if not layers:
+        layers = [default_layer(model)]
+    for _, about in _runs(ctx):
+        if about.layer in layers and _is_of(about, model):
+            return list(range(about.units or 0))
+    return []
+
+
+def _bounded(lines: Any) -> Iterator[bytes]:
+    read = 0
+    for line in lines:
+        read += len(line)
+        if read > _MOST_BYTES:
+            return
+        yield line
+
+
+def _dataset(ctx: typer.Context) -> Path | None:
+    """Find the data set that the command line is about."""
+    with suppress(Exception):
+        run = _named_run(ctx)
+        if run is not None:
+            header = json.loads((run / "header.json").read_text(encoding="utf-8"))
+            return Path(header["about"]["dataset"])
+    datasets = roots_of(ctx).datasets
+    if (ctx.params.get("subset") or _DEFAULT_SUBSET) == DEMO:
+        datasets /= DEMO
+    side = ctx.params.get("side") or (227 if ctx.params.get("model") == "alexnet" else 224)
+    places = [datasets / f"broden1_{side}", *sorted(datasets.glob("broden1_*"))]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _named_rows(ctx: typer.Context, table: str) -> list[dict[str, str]]:
+    """Read the rows with a name of one of the data set's tables."""
+    dataset = _dataset(ctx)
+    if dataset is None:
+        return []
+    with (dataset / table).open(encoding="utf-8-sig", newline="") as text:
+        return [row for row in csv.DictReader(text) if row.get("name")]
