@@ -20,15 +20,7 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What one file says.
-
-    Attributes
-    ----------
-    path
-        Where it is.
-    content
-        Its keys, written with dashes, and its tables.
-    """
+    """Where one file is, and its keys, written with dashes, and tables."""
 
     path: Path
     content: Table

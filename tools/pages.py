@@ -18,7 +18,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from ccx_cli.cli.metavars import usage
 from ccx_cli.cli.program import program
-from ccx_cli.cli.settings.values import is_settable, key_of, variable_of
+from ccx_cli.cli.settings.keys import is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text
 
 INDEX = "README.md"

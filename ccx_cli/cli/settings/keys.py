@@ -1,79 +1,51 @@
-"""Which keys and tables a file of settings may have: the options and names of the commands."""
+"""What a file of settings may say: the tables of the commands, and a key for each option."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from typer.core import TyperGroup, TyperOption
 
-from ccx_cli.cli.settings.values import is_settable, key_of
 from ccx_cli.config import ConfigFile
 from ccx_cli.errors import UsageError, suggestion
 
-
-def check_keys(file: ConfigFile, root: Any, path: Sequence[str]) -> None:
-    """Refuse keys and tables that no command has, outside and in the command's own table.
-
-    Parameters
-    ----------
-    file
-        What was read.
-    root
-        The group of all commands.
-    path
-        The names that lead to the command that runs.
-
-    Raises
-    ------
-    UsageError
-        If there is one; the nearest known one is named.
-    """
-    table, command = file.content, root
-    _check_table(file, table, command, ())
-    for depth, name in enumerate(path):
-        inner = table.get(name)
-        if not isinstance(inner, dict):
-            return
-        table, command = inner, command.commands[name]
-        _check_table(file, table, command, path[: depth + 1])
+VARIABLE_PREFIX = "CCX_"
+# Set once for a process, or only meant when typed.
+_NOT_SETTABLE = {"help", "version", "config"}
+# Their names are other commands' too, where they mean what is there, not what is made.
+_NAMED_ALIKE = {("import", "subset")}
+# `mirrors` also holds for the commands that fetch on their way, without such an option.
+_OTHER_KEYS = {"mirror": "mirrors"}
 
 
-def check_all_keys(file: ConfigFile, root: Any) -> None:
-    """The same in every command's table."""
-
-    def check(table: Mapping[str, Any], command: Any, path: list[str]) -> None:
-        _check_table(file, table, command, path)
-        for name, inner in table.items():
-            if isinstance(inner, dict):
-                check(inner, command.commands[name], [*path, name])
-
-    check(file.content, root, [])
+def is_settable(parameter: Any) -> bool:
+    """Tell the options that may be set by a file or a variable."""
+    return isinstance(parameter, TyperOption) and parameter.name not in _NOT_SETTABLE
 
 
-def _check_table(
-    file: ConfigFile, table: Mapping[str, Any], command: Any, path: Sequence[str]
-) -> None:
-    inside = f" in [{'.'.join(path)}]" if path else ""
-    commands = list(getattr(command, "commands", {}))
-    keys: set[str] | None = None
-    for key, value in table.items():
-        if isinstance(value, dict):
-            if key not in commands:
-                near = suggestion(key, commands)
-                raise UsageError(
-                    f"{file.path} has the table {key}{inside}, which is no command"
-                    f"{near or ': `ccx --help` lists them.'}"
-                )
-            continue
-        keys = keys or {key_of(option) for option in options_under(command)}
-        if key not in keys:
-            near = suggestion(key, sorted(keys))
-            shown = " ".join(["ccx", *path]) if path else "ccx COMMAND"
-            raise UsageError(
-                f"{file.path} has the key {key}{inside}, which is unknown"
-                f"{near or f': `{shown} --help` lists the options.'}"
-            )
+def is_named_alike(option: TyperOption, path: Sequence[str]) -> bool:
+    """Tell an option that shares only its name with others: its own table alone sets it."""
+    return bool(path) and (path[0], option.name) in _NAMED_ALIKE
+
+
+def long_name(option: TyperOption) -> str:
+    """Return the name of an option that begins with two dashes; every option has one."""
+    return next(name for name in option.opts if name.startswith("--"))
+
+
+def key_of(option: TyperOption) -> str:
+    """Return an option's key in a file: its long name without the dashes."""
+    key = long_name(option).removeprefix("--")
+    return _OTHER_KEYS.get(key, key)
+
+
+def variable_of(option: TyperOption) -> str:
+    """Return the environment variable of an option."""
+    return VARIABLE_PREFIX + key_of(option).replace("-", "_").upper()
 
 
 def options_under(command: Any) -> Iterator[TyperOption]:
@@ -83,3 +55,79 @@ def options_under(command: Any) -> Iterator[TyperOption]:
             yield from options_under(inner)
     else:
         yield from (option for option in command.params if is_settable(option))
+
+
+def check_keys(file: ConfigFile, root: Any, path: Sequence[str] | None = None) -> None:
+    """Refuse keys and tables that no command has; the nearest known one is named.
+
+    ``root`` is the group of all commands. With the ``path`` of names that leads to a command, no
+    other commands' tables are looked into.
+    """
+
+    def check(table: Mapping[str, Any], command: Any, above: list[str]) -> None:
+        inside = f" in [{'.'.join(above)}]" if above else ""
+        commands = getattr(command, "commands", {})
+        keys: set[str] = set()
+        for key, value in table.items():
+            if isinstance(value, dict):
+                if key not in commands:
+                    near = suggestion(key, list(commands)) or ": `ccx --help` lists them."
+                    raise UsageError(
+                        f"{file.path} has the table {key}{inside}, which is no command{near}"
+                    )
+                continue
+            keys = keys or {key_of(option) for option in options_under(command)}
+            if key not in keys:
+                shown = " ".join(["ccx", *above]) if above else "ccx COMMAND"
+                near = suggestion(key, sorted(keys)) or f": `{shown} --help` lists the options."
+                raise UsageError(f"{file.path} has the key {key}{inside}, which is unknown{near}")
+        for key, value in table.items():
+            names = [*above, key]
+            if isinstance(value, dict) and (path is None or names == list(path[: len(names)])):
+                check(value, commands[key], names)
+
+    check(file.content, root, [])
+
+
+def read_value(option: TyperOption, value: Any, where: str, file: Path) -> Any:
+    """Check a key's value against its option's type, before the option itself looks at it.
+
+    A path is taken from the file's own directory. Of another type, the value is refused; ``where``
+    names the key in the sentence.
+    """
+    kind: Any = option.type_descriptor.annotation
+    if get_origin(kind) is list or option.multiple:
+        element = (get_args(kind) or (str,))[0]
+        items = value if isinstance(value, list) else [value]
+        return [_typed(element, item, where, file, "a list, each of it ") for item in items]
+    return _typed(kind, value, where, file)
+
+
+def _typed(kind: Any, value: Any, where: str, file: Path, which: str = "") -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is bool:
+        fits, name = isinstance(value, bool), "true or false"
+    elif kind is int:
+        fits, name = isinstance(value, int) and is_number, "a whole number"
+    elif kind is float:
+        fits, name = is_number, "a number"
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        names = [str(member.value) for member in kind]
+        fits, name = value in names, " or ".join(f'"{name}"' for name in names)
+    else:
+        fits, name = isinstance(value, str) or is_number, "text in quotes"
+        if fits:
+            value = str(value)
+            if isinstance(kind, type) and issubclass(kind, Path):
+                value = str(file.parent / Path(value).expanduser())
+    if not fits:
+        raise UsageError(f"{where} must be {which}{name}, not {_written(value)}.")
+    return value
+
+
+def _written(value: Any) -> str:
+    """Write a value as TOML does; JSON writes most the same."""
+    if isinstance(value, dict):
+        return "a table"
+    is_json = isinstance(value, bool | str | list)
+    return json.dumps(value, ensure_ascii=False, default=str) if is_json else str(value)

@@ -19,12 +19,14 @@ import typer
 from typer.core import TyperOption
 
 from ccx_cli.cli.search_options import PRESETS
-from ccx_cli.cli.settings.keys import check_keys
-from ccx_cli.cli.settings.values import (
+from ccx_cli.cli.settings.keys import (
     VARIABLE_PREFIX,
+    check_keys,
     is_named_alike,
     is_settable,
     key_of,
+    long_name,
+    options_under,
     read_value,
     variable_of,
 )
@@ -51,18 +53,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value comes from.
+    """Where a value comes from, and as it is written there.
 
-    Attributes
-    ----------
-    source
-        The level.
-    where
-        The variable, the file or the preset; ``None`` for flags and defaults.
-    key
-        The key in the file, such as ``explain.num-clusters``.
-    value
-        As it is written there.
+    ``where`` is the variable, the file or the preset, and ``key`` that in the file; ``None`` for
+    flags and defaults.
     """
 
     source: Source
@@ -75,21 +69,13 @@ class Origin:
         return ", ".join(part for part in (self.where, self.key) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A file and what it is."""
-
-    source: Source
-    file: ConfigFile
-
-
 class SettledContext(typer.Context):
     """The context of a command whose options may be set outside the command line."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.origins: dict[str, Origin] = {}
-        self._levels: list[Level] | None = None
+        self._files: dict[Source, ConfigFile] | None = None
         _current.set(self)
 
     def lookup_default(self, name: str, call: bool = True) -> Any:
@@ -112,39 +98,25 @@ class SettledContext(typer.Context):
         return value
 
     def _find(self, option: TyperOption) -> tuple[Any, Origin] | None:
+        """Ask each level; what the command line says was read before."""
+        path = path_of(self)
+        if self._files is None:
+            self._files = read_files()
+            for file in self._files.values():
+                check_keys(file, self.find_root().command, path)
         preset = self.params.get("preset")
         preset_at = self.origins.get("preset", Origin(Source.FLAG)).source
-        for source, found in self._spelled_out(option):
+        for source in Source:
+            found = None
+            if source is Source.VARIABLE:
+                found = _in_environment(option, path)
+            elif source in self._files:
+                found = _in_file(option, source, self._files[source], path)
             if found is not None:
                 return found
-            given = PRESETS[preset] if preset is not None and source is preset_at else {}
-            if option.name in given:
-                return given[option.name], Origin(Source.PRESET, f"preset {preset}")
+            if preset is not None and source is preset_at and option.name in PRESETS[preset]:
+                return PRESETS[preset][option.name], Origin(Source.PRESET, f"preset {preset}")
         return None
-
-    def _spelled_out(
-        self, option: TyperOption
-    ) -> Iterator[tuple[Source, tuple[Any, Origin] | None]]:
-        """Yield what each level says; what the command line does was read before."""
-        yield Source.FLAG, None
-        path = path_of(self)
-        variable = variable_of(option)
-        text = None if is_named_alike(option, path) else os.environ.get(variable)
-        if text:
-            value = option.split_envvar_value(text) if option.multiple else text
-            yield Source.VARIABLE, (value, Origin(Source.VARIABLE, variable, value=text))
-        else:
-            yield Source.VARIABLE, None
-        if self._levels is None:
-            self._levels = self._read_levels()
-        for level in self._levels:
-            yield level.source, _in_file(option, level, path)
-
-    def _read_levels(self) -> list[Level]:
-        levels = read_levels()
-        for level in levels:
-            check_keys(level.file, self.find_root().command, path_of(self))
-        return levels
 
 
 def choose_file(path: Path | None) -> Path | None:
@@ -166,14 +138,14 @@ def chosen_file() -> tuple[Path, bool]:
     return (Path(named), True) if named else (project_file(), False)
 
 
-def read_levels() -> list[Level]:
+def read_files() -> dict[Source, ConfigFile]:
     """Read the files there are, the project's first."""
     path, named = chosen_file()
-    found = (
-        (Source.PROJECT, read_file(path, required=named)),
-        (Source.USER, read_file(user_file())),
-    )
-    return [Level(source, file) for source, file in found if file is not None]
+    found = {
+        Source.PROJECT: read_file(path, required=named),
+        Source.USER: read_file(user_file()),
+    }
+    return {source: file for source, file in found.items() if file is not None}
 
 
 def mirrors_set() -> list[str]:
@@ -181,13 +153,12 @@ def mirrors_set() -> list[str]:
     words = os.environ.get(f"{VARIABLE_PREFIX}MIRRORS", "").split()
     if words:
         return words
-    for level in read_levels():
-        value = level.file.content.get(MIRRORS)
+    for file in read_files().values():
+        value = file.content.get(MIRRORS)
         if value is not None:
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise UsageError(
-                    f"{level.file.path}: {MIRRORS} must be a list such as "
-                    '["https://example.org/ccx"].'
+                    f'{file.path}: {MIRRORS} must be a list such as ["https://example.org/ccx"].'
                 )
             return list(value)
     return []
@@ -202,9 +173,20 @@ def path_of(context: Any) -> list[str]:
     return names
 
 
-def _in_file(option: TyperOption, level: Level, path: Sequence[str]) -> tuple[Any, Origin] | None:
+def _in_environment(option: TyperOption, path: Sequence[str]) -> tuple[Any, Origin] | None:
+    variable = variable_of(option)
+    text = os.environ.get(variable)
+    if not text or is_named_alike(option, path):
+        return None
+    value = option.split_envvar_value(text) if option.multiple else text
+    return value, Origin(Source.VARIABLE, variable, value=text)
+
+
+def _in_file(
+    option: TyperOption, source: Source, file: ConfigFile, path: Sequence[str]
+) -> tuple[Any, Origin] | None:
     """Look a key up in the command's own table, then in those around it."""
-    tables: list[Mapping[str, Any]] = [level.file.content]
+    tables: list[Mapping[str, Any]] = [file.content]
     for name in path:
         inner = tables[-1].get(name)
         tables.append(inner if isinstance(inner, dict) else {})
@@ -212,11 +194,8 @@ def _in_file(option: TyperOption, level: Level, path: Sequence[str]) -> tuple[An
         value = tables[depth].get(key_of(option))
         if value is not None and not isinstance(value, dict):
             key = ".".join([*path[:depth], key_of(option)])
-            where = f"{level.file.path}: {key}"
-            return (
-                read_value(option, value, where, level.file.path),
-                Origin(level.source, str(level.file.path), key, value),
-            )
+            read = read_value(option, value, f"{file.path}: {key}", file.path)
+            return read, Origin(source, str(file.path), key, value)
     return None
 
 
@@ -262,8 +241,6 @@ def origin_of(context: Any, option: TyperOption) -> Origin:
     source = context.get_parameter_source(option.name)
     if source is not None and source.name == "COMMANDLINE":
         return Origin(Source.FLAG)
-    if source is not None and source.name == "ENVIRONMENT":
-        return Origin(Source.VARIABLE, variable_of(option))
     return context.origins.get(option.name, Origin(Source.DEFAULT))  # type: ignore[no-any-return]
 
 
@@ -280,15 +257,14 @@ def options_from_outside() -> tuple[list[str], list[str]]:
     if context is None:
         return [], []
     words: list[str] = []
-    for option in context.command.params:
+    for option in options_under(context.command):
         if option.name in context.origins:
-            name = next(each for each in option.opts if each.startswith("--"))
             value = context.params.get(option.name)
             if isinstance(value, bool):
-                words += [name] if value else []
+                words += [long_name(option)] if value else []
             else:
                 for each in value if isinstance(value, list | tuple) else [value]:
-                    words += [name, str(each)]
+                    words += [long_name(option), str(each)]
     return path_of(context), words
 
 

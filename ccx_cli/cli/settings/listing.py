@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from copy import copy
-from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import typer
+from msgspec import to_builtins
 from typer.core import TyperCommand, TyperGroup
 
 from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Record
-from ccx_cli.cli.settings.keys import check_all_keys, options_under
+from ccx_cli.cli.places import roots_of
+from ccx_cli.cli.settings.keys import (
+    VARIABLE_PREFIX,
+    check_keys,
+    is_settable,
+    key_of,
+    options_under,
+    variable_of,
+)
 from ccx_cli.cli.settings.levels import (
     CONFIG_VARIABLE,
     SettledContext,
@@ -23,17 +30,16 @@ from ccx_cli.cli.settings.levels import (
     chosen_file,
     current,
     origin_of,
-    read_levels,
+    read_files,
 )
-from ccx_cli.cli.settings.values import VARIABLE_PREFIX, is_settable, key_of, variable_of
 from ccx_cli.config import user_file
 from ccx_cli.errors import UsageError, suggestion
-from ccx_cli.store.paths import ROOT_NAMES, resolve_roots
+from ccx_cli.store.paths import ROOT_NAMES
 
 
 def files_and_places(places: PlaceOptions) -> Iterator[Record]:
     """Yield the files of settings and the directories, there or not."""
-    read = {level.source: level for level in read_levels()}
+    read = read_files()
     for source, path in ((Source.PROJECT, chosen_file()[0]), (Source.USER, user_file())):
         yield {
             "kind": "file",
@@ -43,13 +49,10 @@ def files_and_places(places: PlaceOptions) -> Iterator[Record]:
         }
     context = current()
     origins = {option.name: origin_of(context, option) for option in options_under(context.command)}
-    roots = {f"root_{name}": getattr(places, f"root_{name}") for name in ROOT_NAMES}
-    resolved = resolve_roots(
-        places.data_dir, **{name.removeprefix("root_"): root for name, root in roots.items()}
-    )
+    roots = roots_of(places)
     for name in ROOT_NAMES:
-        option = "data_dir" if roots[f"root_{name}"] is None else f"root_{name}"
-        path = getattr(resolved, name)
+        option = f"root_{name}" if getattr(places, f"root_{name}") is not None else "data_dir"
+        path = getattr(roots, name)
         yield {
             "kind": "directory",
             "name": name,
@@ -62,16 +65,10 @@ def files_and_places(places: PlaceOptions) -> Iterator[Record]:
 
 
 def all_settings(defaults: bool) -> Iterator[Record]:
-    """Yield what is set of all commands; ``defaults`` too where wanted.
-
-    Raises
-    ------
-    UsageError
-        If a key or a value anywhere in the files cannot be meant.
-    """
+    """Check all tables, and yield what is set of all commands; ``defaults`` too where wanted."""
     root = _root()
-    for level in read_levels():
-        check_all_keys(level.file, root)
+    for file in read_files().values():
+        check_keys(file, root)
     for path in _paths(root, []):
         for record in _settings(root, path, ()):
             if defaults or record["source"] != Source.DEFAULT:
@@ -79,13 +76,7 @@ def all_settings(defaults: bool) -> Iterator[Record]:
 
 
 def command_settings(words: Sequence[str]) -> Iterator[Record]:
-    """Yield all options of one command, named by the words up to the first that is an option.
-
-    Raises
-    ------
-    UsageError
-        If there is no such command, or one of its options is set to what it refuses.
-    """
+    """Yield all options of one command, named by the words up to the first that is an option."""
     options = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
     path = list(words[:options])
     root = _root()
@@ -145,22 +136,10 @@ def _settings(root: Any, path: Sequence[str], words: Sequence[str]) -> Iterator[
             "kind": "setting",
             "command": " ".join(path),
             "option": key_of(option),
-            "value": _plain(context.params[option.name]),
+            "value": to_builtins(context.params[option.name], enc_hook=str),
             "meaning": meaning if isinstance(meaning, str) else None,
             "source": str(origin.source),
             "where": origin.where,
             "key": origin.key,
             "variable": variable_of(option),
         }
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Enum():
-            return value.value
-        case Path():
-            return str(value)
-        case list() | tuple():
-            return [_plain(each) for each in value]
-        case _:
-            return value
