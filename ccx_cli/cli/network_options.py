@@ -7,12 +7,10 @@ import re
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-import typer
+from typing import Any, ClassVar
 
 from ccx_cli.cli.completing import values as completing
-from ccx_cli.cli.options import NETWORK
+from ccx_cli.cli.options import NETWORK, option
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.description import (
     SINGLE,
@@ -35,17 +33,19 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
-Device = Annotated[
-    str,
-    typer.Option(
-        help="cpu, cuda, cuda:N, or auto.",
-        rich_help_panel=NETWORK,
-        autocompletion=completing.devices,
-    ),
-]
-BatchSize = Annotated[
-    int, typer.Option(min=1, help="Images per forward pass.", rich_help_panel=NETWORK)
-]
+def device_option() -> Any:
+    """Declare ``--device``."""
+    return option("cpu", "cpu, cuda, cuda:N, or auto.", panel=NETWORK, complete=completing.devices)
+
+
+def trust_option() -> Any:
+    """Declare ``--trust``."""
+    what = "Run the network code that the run names, if you did not name it before."
+    return option(False, what, "--trust", panel=NETWORK)
+
+
+def _batch_size() -> Any:
+    return option(32, "Images per forward pass.", min=1, panel=NETWORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,91 +53,66 @@ class NetworkOptions:
     """Which network, and which of its layers."""
 
     panel: ClassVar[str] = NETWORK
-    model: Annotated[
-        str,
-        typer.Option(
-            help="Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY or MODULE:FACTORY.",
-            autocompletion=completing.models,
-        ),
-    ] = "resnet18"
-    model_arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="An argument of your own factory, or of timm's; repeat it for more.",
-            show_default=False,
-            autocompletion=completing.model_arguments,
-        ),
-    ] = None
-    pretrained: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights: places365, imagenet, timm, demo, own (your factory's), none (random).",
-            show_default="places365; demo for demo, own for yours",
-            autocompletion=completing.pretrained,
-        ),
-    ] = None
-    weights: Annotated[
-        Path | None, typer.Option(help="A file of weights: .pth, .pt, .tar or .safetensors.")
-    ] = None
-    layers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--layer",
-            metavar="LAYER",
-            help="Layer by its dotted path, as `ccx layers` lists them; all-blocks: the main ones.",
-            show_default="the last convolutional block, vit: encoder block",
-            autocompletion=completing.layers,
-        ),
-    ] = None
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PIXELS",
-            help="Side of the input images, or height x width such as 224x160.",
-            show_default="what the network was trained on",
-        ),
-    ] = None
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="R,G,B",
-            help="Mean of each color channel, for values in 0 to 1.",
-            show_default="ImageNet's; 0.5 for untrained networks",
-        ),
-    ] = None
-    std: Annotated[
-        str | None,
-        typer.Option(
-            metavar="R,G,B",
-            help="Standard deviation of each color channel.",
-            show_default="as for --mean",
-        ),
-    ] = None
-    activations: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Precomputed activations instead of a network: .npy, .hdf5, or FILE.h5:DATASET.",
-            show_default=False,
-            autocompletion=completing.files,
-        ),
-    ] = None
-    activations_axes: Annotated[
-        Axes | None,
-        typer.Option(
-            help="What comes first in that file: units-first or images-first.",
-            show_default="what the number of images says",
-        ),
-    ] = None
-    device: Device = "cpu"
-    batch_size: BatchSize = 32
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            help="Number type of the forward pass (half: float16 on a GPU, bfloat16 on the CPU)."
-        ),
-    ] = Precision.SINGLE
+    model: str = option(
+        "resnet18",
+        "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY or MODULE:FACTORY.",
+        complete=completing.models,
+    )
+    model_arg: list[str] | None = option(
+        None,
+        "An argument of your own factory, or of timm's; repeat it for more.",
+        metavar="KEY=VALUE",
+        shown=False,
+        complete=completing.model_arguments,
+    )
+    pretrained: str | None = option(
+        None,
+        "Weights: places365, imagenet, timm, demo, own (your factory's), none (random).",
+        shown="places365; demo for demo, own for yours",
+        complete=completing.pretrained,
+    )
+    weights: Path | None = option(None, "A file of weights: .pth, .pt, .tar or .safetensors.")
+    layers: list[str] | None = option(
+        None,
+        "Layer by its dotted path, as `ccx layers` lists them; all-blocks: the main ones.",
+        "--layer",
+        metavar="LAYER",
+        shown="the last convolutional block, vit: encoder block",
+        complete=completing.layers,
+    )
+    input_size: str | None = option(
+        None,
+        "Side of the input images, or height x width such as 224x160.",
+        metavar="PIXELS",
+        shown="what the network was trained on",
+    )
+    mean: str | None = option(
+        None,
+        "Mean of each color channel, for values in 0 to 1.",
+        metavar="R,G,B",
+        shown="ImageNet's; 0.5 for untrained networks",
+    )
+    std: str | None = option(
+        None, "Standard deviation of each color channel.", metavar="R,G,B", shown="as for --mean"
+    )
+    activations: str | None = option(
+        None,
+        "Precomputed activations instead of a network: .npy, .hdf5, or FILE.h5:DATASET.",
+        metavar="FILE",
+        shown=False,
+        complete=completing.files,
+    )
+    activations_axes: Axes | None = option(
+        None,
+        "What comes first in that file: units-first or images-first.",
+        shown="what the number of images says",
+    )
+    device: str = device_option()
+    batch_size: int = _batch_size()
+    precision: Precision = option(
+        Precision.SINGLE,
+        "Number type of the forward pass (half: float16 on a GPU, bfloat16 on the CPU).",
+    )
 
     @property
     def distinct_layers(self) -> list[str]:
@@ -248,38 +223,26 @@ class NetworkOptions:
         ]
 
 
-Trust = Annotated[
-    bool,
-    typer.Option(
-        "--trust",
-        help="Run the network code that the run names, if you did not name it before.",
-        rich_help_panel=NETWORK,
-    ),
-]
-
-
 @dataclass(frozen=True, slots=True)
 class PassOptions:
     """How images go through the network."""
 
-    device: Device = "cpu"
-    batch_size: BatchSize = 32
-    trust: Trust = False
+    device: str = device_option()
+    batch_size: int = _batch_size()
+    trust: bool = trust_option()
 
 
 @dataclass(frozen=True, slots=True)
 class ClassOptions:
     """What classes are called."""
 
-    class_names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Names of the classes, one a line.",
-            show_default="known for the demo and ImageNet",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None
+    class_names: Path | None = option(
+        None,
+        "Names of the classes, one a line.",
+        metavar="FILE",
+        shown="known for the demo and ImageNet",
+        panel=NETWORK,
+    )
 
 
 _SHARED = {"layers", "input_size", "activations", "activations_axes", "device"}

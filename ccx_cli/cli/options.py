@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import typer
 
@@ -40,9 +40,34 @@ class Kmeans(StrEnum):
     SKLEARN = "sklearn"
 
 
+REQUIRED = MISSING
+"""In place of a default: without a value, the command is refused."""
+
+
+def option(default: Any, help_text: str, *names: str, **how: Any) -> Any:
+    """Declare an option of a class of options; ``how`` it looks and completes is as in Typer.
+
+    ``panel``, ``shown`` and ``complete`` stand for ``rich_help_panel``, ``show_default`` and
+    ``autocompletion``.
+    """
+    return _declared(typer.Option, default, help_text, names, how)
+
+
+def argument(default: Any, help_text: str, **how: Any) -> Any:
+    """Declare an argument of a class of options, as ``option`` does an option."""
+    return _declared(typer.Argument, default, help_text, (), how)
+
+
+def _declared(
+    kind: Any, default: Any, help_text: str, names: tuple[str, ...], how: dict[str, Any]
+) -> Any:
+    short = {"panel": "rich_help_panel", "shown": "show_default", "complete": "autocompletion"}
+    named = {short.get(name, name): value for name, value in how.items()}
+    return field(default=default, metadata={"typer": kind(*names, help=help_text, **named)})
+
+
 def _root(name: str, what: str) -> Any:
-    shown = f"{name} under --data-dir"
-    return typer.Option(help=what, show_default=shown, autocompletion=completing.directories)
+    return option(None, what, shown=f"{name} under --data-dir", complete=completing.directories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +75,21 @@ class PlaceOptions:
     """Where things are read from and written to."""
 
     panel: ClassVar[str] = PLACES
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory of all data that ccx keeps.",
-            show_default="the user's data directory",
-            autocompletion=completing.directories,
-        ),
-    ] = None
-    root_datasets: Annotated[Path | None, _root("datasets", "Labelled image sets.")] = None
-    root_models: Annotated[Path | None, _root("models", "Published weights.")] = None
-    root_segmentations: Annotated[Path | None, _root("segmentations", "Concept indexes.")] = None
-    root_activations: Annotated[Path | None, _root("activations", "Activations, ranges.")] = None
-    root_results: Annotated[Path | None, _root("results", "Explanations.")] = None
+    data_dir: Path | None = option(
+        None,
+        "Directory of all data that ccx keeps.",
+        shown="the user's data directory",
+        complete=completing.directories,
+    )
+    root_datasets: Path | None = _root("datasets", "Labelled image sets.")
+    root_models: Path | None = _root("models", "Published weights.")
+    root_segmentations: Path | None = _root("segmentations", "Concept indexes.")
+    root_activations: Path | None = _root("activations", "Activations, ranges.")
+    root_results: Path | None = _root("results", "Explanations.")
 
     def given(self) -> dict[str, str]:
         """Return the absolute paths that are given, by option, but for that of the results."""
-        paths = {field.name: getattr(self, field.name) for field in fields(self)}
+        paths = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             f"--{name.replace('_', '-')}": str(path.absolute())
             for name, path in paths.items()
@@ -79,16 +102,12 @@ class DataOptions:
     """Which images."""
 
     panel: ClassVar[str] = DATA
-    subset: Annotated[
-        str,
-        typer.Option(
-            help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
-            autocompletion=completing.subsets,
-        ),
-    ] = "ade20k"
-    fetch: Annotated[
-        bool, typer.Option(help="Download the published dataset and weights if they are missing.")
-    ] = False
+    subset: str = option(
+        "ade20k",
+        "Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
+        complete=completing.subsets,
+    )
+    fetch: bool = option(False, "Download the published dataset and weights if they are missing.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +115,13 @@ class UnitOptions:
     """Which units."""
 
     panel: ClassVar[str] = NETWORK
-    units: Annotated[
-        str | None,
-        typer.Option(
-            help="Units by number, such as 1,5,10-20.",
-            show_default="all",
-            autocompletion=completing.run_units,
-        ),
-    ] = None
-    random_units: Annotated[
-        int, typer.Option(min=0, help="Number of randomly sampled units (0: all).")
-    ] = 0
+    units: str | None = option(
+        None,
+        "Units by number, such as 1,5,10-20.",
+        shown="all",
+        complete=completing.run_units,
+    )
+    random_units: int = option(0, "Number of randomly sampled units (0: all).", min=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +129,12 @@ class RangeOptions:
     """Which ranges of activation."""
 
     panel: ClassVar[str] = RANGES
-    num_clusters: Annotated[
-        int,
-        typer.Option(
-            help="Number of ranges per unit (1: the top quantile, more: k-means clusters)."
-        ),
-    ] = 5
-    quantile: Annotated[
-        float, typer.Option(help="Share of activations in the top range, with --num-clusters 1.")
-    ] = 0.005
-    kmeans: Annotated[Kmeans, typer.Option(help="Exact k-means, or scikit-learn's.")] = Kmeans.EXACT
-    n_init: Annotated[int, typer.Option(help="Number of starts of scikit-learn's k-means.")] = 10
+    num_clusters: int = option(
+        5, "Number of ranges per unit (1: the top quantile, more: k-means clusters)."
+    )
+    quantile: float = option(0.005, "Share of activations in the top range, with --num-clusters 1.")
+    kmeans: Kmeans = option(Kmeans.EXACT, "Exact k-means, or scikit-learn's.")
+    n_init: int = option(10, "Number of starts of scikit-learn's k-means.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +142,8 @@ class RunOptions:
     """How to run."""
 
     panel: ClassVar[str] = RUNNING
-    seed: Annotated[int, typer.Option(help="Seed of untrained networks and of random units.")] = 0
-    workers: Annotated[
-        int, typer.Option(min=0, help="Number of processes or threads (0: one per core).")
-    ] = 0
+    seed: int = option(0, "Seed of untrained networks and of random units.")
+    workers: int = option(0, "Number of processes or threads (0: one per core).", min=0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -147,25 +155,19 @@ class FormOptions:
     """In what form data is written, to stdout or to a file."""
 
     panel: ClassVar[str] = OUTPUT
-    format: Annotated[
-        Format,
-        typer.Option("--format", "-f", help="Output format: table, json, jsonl, csv or parquet."),
-    ] = Format.TABLE
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", help="Output file (-: stdout).", autocompletion=completing.files
-        ),
-    ] = "-"
+    format: Format = option(
+        Format.TABLE, "Output format: table, json, jsonl, csv or parquet.", "--format", "-f"
+    )
+    output: str = option(
+        "-", "Output file (-: stdout).", "--output", "-o", complete=completing.files
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions(FormOptions):
     """The same, for commands that only write."""
 
-    force: Annotated[
-        bool, typer.Option(help="Overwrite the output file.", rich_help_panel=OUTPUT)
-    ] = False
+    force: bool = option(False, "Overwrite the output file.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,59 +175,49 @@ class TalkOptions:
     """What is said on stderr."""
 
     panel: ClassVar[str] = OUTPUT
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress and notes.")] = False
-    no_color: Annotated[bool, typer.Option(help="Disable colors.")] = False
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False
+    quiet: bool = option(False, "Hide progress and notes.", "--quiet", "-q")
+    no_color: bool = option(False, "Disable colors.")
+    debug: bool = option(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunOptions:
     """Whether only to show the plan."""
 
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            help="Show what would be made, how large and where; write nothing.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = False
+    dry_run: bool = option(
+        False, "Show what would be made, how large and where; write nothing.", panel=RUNNING
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class StoredOptions:
     """Which run."""
 
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            help="Stored run: name, beginning of the name, or directory.",
-            show_default="the last one",
-            autocompletion=completing.runs,
-        ),
-    ] = None
+    run_name: str | None = argument(
+        None,
+        "Stored run: name, beginning of the name, or directory.",
+        metavar="RUN",
+        shown="the last one",
+        complete=completing.runs,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class PipedOptions(StoredOptions):
     """Which run, or which records of it."""
 
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN|-",
-            help="Stored run: name, its beginning, or directory; -: JSON Lines from stdin.",
-            show_default="the last one",
-            autocompletion=completing.runs,
-        ),
-    ] = None
-    run_of_records: Annotated[
-        str | None,
-        typer.Option(
-            "--run",
-            metavar="RUN",
-            help="With -: run that the explanations are from.",
-            show_default="the last one that holds them",
-            autocompletion=completing.runs,
-        ),
-    ] = None
+    run_name: str | None = argument(
+        None,
+        "Stored run: name, its beginning, or directory; -: JSON Lines from stdin.",
+        metavar="RUN|-",
+        shown="the last one",
+        complete=completing.runs,
+    )
+    run_of_records: str | None = option(
+        None,
+        "With -: run that the explanations are from.",
+        "--run",
+        metavar="RUN",
+        shown="the last one that holds them",
+        complete=completing.runs,
+    )

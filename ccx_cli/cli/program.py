@@ -209,8 +209,8 @@ def _callback(options: type[Any], job: str) -> Callable[..., None]:
 
 @cache
 def _fields(options: Any) -> list[tuple[Field[Any], Any]]:
-    """Return the fields of a class with their annotations."""
-    hints = get_type_hints(options, include_extras=True)
+    """Return the fields of a class with their types."""
+    hints = get_type_hints(options)
     return [(field, hints[field.name]) for field in fields(options)]
 
 
@@ -224,18 +224,18 @@ def _parameters(options: Any) -> Iterator[inspect.Parameter]:
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=inspect.Parameter.empty if field.default is MISSING else field.default,
-                annotation=_declared(options, field.name, annotation),
+                annotation=Annotated[annotation, _declared(options, field, annotation)],
             )
 
 
-def _declared(options: Any, name: str, annotation: Any) -> Any:
+def _declared(options: Any, field: Field[Any], kind: Any) -> Any:
     """Add what goes without saying: the panel of the class, and that flags have no --no-FLAG."""
-    kind, declared = annotation.__origin__, copy(annotation.__metadata__[0])
+    declared = copy(field.metadata["typer"])
     if isinstance(declared, OptionInfo):
         declared.rich_help_panel = declared.rich_help_panel or getattr(options, "panel", None)
         if kind is bool and declared.default is ...:
-            declared.param_decls = (f"--{name.replace('_', '-')}",)
-    return Annotated[kind, declared]
+            declared.param_decls = (f"--{field.name.replace('_', '-')}",)
+    return declared
 
 
 def _gather(options: Any, values: Mapping[str, Any]) -> Any:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
-
-import typer
+from typing import Any, ClassVar
 
 from ccx_cli.cli.completing import values as completing
-from ccx_cli.cli.options import RANGES, Kmeans
+from ccx_cli.cli.options import RANGES, Kmeans, option
 from ccx_cli.search.registry import Search
 
 SEARCH = "Search"
@@ -24,29 +22,16 @@ class SearchOptions:
     """How formulas are searched."""
 
     panel: ClassVar[str] = SEARCH
-    search: Annotated[
-        Search, typer.Option(help=" ".join(f"{each}: {each.summary}." for each in Search))
-    ] = Search.OPTIMAL
-    length: Annotated[int, typer.Option(help="Maximum number of concepts in a formula.")] = 3
-    beam_limit: Annotated[
-        int, typer.Option(help="Number of formulas that the beam keeps at each step.")
-    ] = 5
-    length_penalty: Annotated[
-        float, typer.Option(help="Factor on the IoU for each concept after the first.")
-    ] = 1.0
-    node_limit: Annotated[
-        int, typer.Option(help="Maximum number of chains to expand for each length above 3.")
-    ] = 1000
-    time_limit: Annotated[
-        float | None, typer.Option(help="Maximum seconds for each range above length 3.")
-    ] = None
-    ties: Annotated[bool, typer.Option(help="List the formulas that score the same.")] = False
-    within: Annotated[
-        str | None,
-        typer.Option(
-            help="List other formulas with an IoU within this share of the best, such as 1%."
-        ),
-    ] = None
+    search: Search = option(Search.OPTIMAL, " ".join(f"{each}: {each.summary}." for each in Search))
+    length: int = option(3, "Maximum number of concepts in a formula.")
+    beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
+    length_penalty: float = option(1.0, "Factor on the IoU for each concept after the first.")
+    node_limit: int = option(1000, "Maximum number of chains to expand for each length above 3.")
+    time_limit: float | None = option(None, "Maximum seconds for each range above length 3.")
+    ties: bool = option(False, "List the formulas that score the same.")
+    within: str | None = option(
+        None, "List other formulas with an IoU within this share of the best, such as 1%."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +39,23 @@ class VocabularyOptions:
     """What formulas are made of."""
 
     panel: ClassVar[str] = VOCABULARY
-    categories: Annotated[
-        str | None,
-        typer.Option(
-            help="Use only concepts of these categories, such as object,part.",
-            autocompletion=completing.several_categories,
-        ),
-    ] = None
-    concepts: Annotated[
-        str | None,
-        typer.Option(
-            help="Use only these concepts, by name.",
-            autocompletion=completing.several_concepts,
-        ),
-    ] = None
-    exclude: Annotated[
-        str | None,
-        typer.Option(
-            help="Exclude these concepts, by name.",
-            autocompletion=completing.several_concepts,
-        ),
-    ] = None
-    min_frequency: Annotated[
-        int, typer.Option(min=0, help="Minimum number of images of a concept.")
-    ] = 0
-    operators: Annotated[
-        str,
-        typer.Option(
-            help="Operators to use: or,and,not.",
-            autocompletion=completing.several_of("or", "and", "not"),
-        ),
-    ] = "or,and,not"
+    categories: str | None = option(
+        None,
+        "Use only concepts of these categories, such as object,part.",
+        complete=completing.several_categories,
+    )
+    concepts: str | None = option(
+        None, "Use only these concepts, by name.", complete=completing.several_concepts
+    )
+    exclude: str | None = option(
+        None, "Exclude these concepts, by name.", complete=completing.several_concepts
+    )
+    min_frequency: int = option(0, "Minimum number of images of a concept.", min=0)
+    operators: str = option(
+        "or,and,not",
+        "Operators to use: or,and,not.",
+        complete=completing.several_of("or", "and", "not"),
+    )
 
 
 class Preset(StrEnum):
@@ -120,12 +91,9 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 class PresetOptions:
     """Which published method to take the defaults from."""
 
-    preset: Annotated[
-        Preset | None,
-        typer.Option(
-            # Read before the options that it gives values to.
-            is_eager=True,
-            help="Ranges and search of a paper; other options override them.",
-            rich_help_panel=RANGES,
-        ),
-    ] = None
+    preset: Preset | None = option(
+        None,
+        "Ranges and search of a paper; other options override them.",
+        is_eager=True,  # Read before the options that it gives values to.
+        panel=RANGES,
+    )

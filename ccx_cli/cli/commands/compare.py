@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-import typer
+from typing import ClassVar
 
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions
@@ -15,6 +13,7 @@ from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     RANGES,
+    REQUIRED,
     DataOptions,
     OutputOptions,
     PlaceOptions,
@@ -22,6 +21,8 @@ from ccx_cli.cli.options import (
     RunOptions,
     TalkOptions,
     UnitOptions,
+    argument,
+    option,
 )
 from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
 
@@ -43,21 +44,15 @@ class DrawnUnitOptions:
     """Which units, drawn at random by default."""
 
     panel: ClassVar[str] = NETWORK
-    units: Annotated[
-        str | None,
-        typer.Option(
-            help="Units by number instead, such as 1,5,10-20.",
-            autocompletion=completing.run_units,
-        ),
-    ] = None
-    random_units: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Number of randomly sampled units (0: all).",
-            show_default=f"{HEURISTIC_UNITS}, or all if there are fewer",
-        ),
-    ] = None
+    units: str | None = option(
+        None, "Units by number instead, such as 1,5,10-20.", complete=completing.run_units
+    )
+    random_units: int | None = option(
+        None,
+        "Number of randomly sampled units (0: all).",
+        min=0,
+        shown=f"{HEURISTIC_UNITS}, or all if there are fewer",
+    )
 
     def among(self, available: int, default: int) -> UnitOptions:
         """Resolve the default number of units for a layer of so many."""
@@ -70,13 +65,9 @@ class DrawnUnitOptions:
 class TopRangeOptions(RangeOptions):
     """Which ranges, the top one by default."""
 
-    num_clusters: Annotated[
-        int,
-        typer.Option(
-            help="Number of ranges per unit (1: the top quantile, more: k-means clusters).",
-            rich_help_panel=RANGES,
-        ),
-    ] = 1
+    num_clusters: int = option(
+        1, "Number of ranges per unit (1: the top quantile, more: k-means clusters).", panel=RANGES
+    )
 
 
 THRESHOLD_UNITS = 50
@@ -86,15 +77,13 @@ THRESHOLD_UNITS = 50
 class FewUnitOptions(DrawnUnitOptions):
     """Which units, fewer drawn at random by default."""
 
-    random_units: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Number of randomly sampled units (0: all).",
-            rich_help_panel=NETWORK,
-            show_default=f"{THRESHOLD_UNITS}, or all if there are fewer",
-        ),
-    ] = None
+    random_units: int | None = option(
+        None,
+        "Number of randomly sampled units (0: all).",
+        min=0,
+        panel=NETWORK,
+        shown=f"{THRESHOLD_UNITS}, or all if there are fewer",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,31 +103,21 @@ class CompareHeuristicsOptions:
     """
 
     panel: ClassVar[str] = "Search"
-    heuristic: Annotated[
-        str, typer.Option(help="Searches to compare.", rich_help_panel="Search")
-    ] = "mmesh,cfh,areas,none,beam,optimal"
-    length: Annotated[
-        int, typer.Option(help="Maximum number of concepts in a formula.", rich_help_panel="Search")
-    ] = 3
-    beam_limit: Annotated[
-        int,
-        typer.Option(
-            help="Number of formulas that the beam keeps at each step.", rich_help_panel="Search"
-        ),
-    ] = 5
+    heuristic: str = option(
+        "mmesh,cfh,areas,none,beam,optimal", "Searches to compare.", panel="Search"
+    )
+    length: int = option(3, "Maximum number of concepts in a formula.", panel="Search")
+    beam_limit: int = option(
+        5, "Number of formulas that the beam keeps at each step.", panel="Search"
+    )
     data: DataOptions
     network: NetworkOptions
     units: DrawnUnitOptions
     ranges: TopRangeOptions
-    each: Annotated[
-        bool, typer.Option(help="List every search of every range.", rich_help_panel=OUTPUT)
-    ] = False
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            help="Draw the comparison to a .png, .svg or .pdf file.", rich_help_panel=OUTPUT
-        ),
-    ] = None
+    each: bool = option(False, "List every search of every range.", panel=OUTPUT)
+    plot: Path | None = option(
+        None, "Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT
+    )
     out: OutputOptions
     talk: TalkOptions
     run: RunOptions
@@ -166,10 +145,8 @@ class CompareThresholdsOptions:
     units: FewUnitOptions
     search: SearchOptions
     vocabulary: VocabularyOptions
-    each: Annotated[bool, typer.Option(help="List the formula of every unit too.")] = False
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw the shares to a .png, .svg or .pdf file.")
-    ] = None
+    each: bool = option(False, "List the formula of every unit too.")
+    plot: Path | None = option(None, "Draw the shares to a .png, .svg or .pdf file.")
     out: OutputOptions
     talk: TalkOptions
     run: RunOptions
@@ -190,20 +167,14 @@ class CompareRunsOptions:
       ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
     """
 
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="Stored run: name, beginning of the name, or directory.",
-            autocompletion=completing.runs,
-        ),
-    ]
-    b: Annotated[
-        str, typer.Argument(metavar="B", help="Another stored run.", autocompletion=completing.runs)
-    ]
-    per: Annotated[
-        Per, typer.Option(help="Summarize units, clusters or the run, or list ranges.")
-    ] = Per.UNIT
+    a: str = argument(
+        REQUIRED,
+        "Stored run: name, beginning of the name, or directory.",
+        metavar="A",
+        complete=completing.runs,
+    )
+    b: str = argument(REQUIRED, "Another stored run.", metavar="B", complete=completing.runs)
+    per: Per = option(Per.UNIT, "Summarize units, clusters or the run, or list ranges.")
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-import typer
+from typing import ClassVar
 
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions
@@ -21,6 +19,8 @@ from ccx_cli.cli.options import (
     PlaceOptions,
     RunOptions,
     TalkOptions,
+    argument,
+    option,
 )
 
 _HOSTS = "Hosts"
@@ -53,9 +53,7 @@ class DemoOptions:
       ccx demo --format jsonl | jq .formula
     """
 
-    open_report: Annotated[bool, typer.Option(help="Write a report and open it in a browser.")] = (
-        False
-    )
+    open_report: bool = option(False, "Write a report and open it in a browser.")
     out: OutputOptions
     talk: TalkOptions
     run: RunOptions
@@ -78,57 +76,36 @@ class FetchCommandOptions:
       ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
     """
 
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME",
-            help="broden224, broden227, places365/MODEL, imagenet/MODEL, or all but imagenet: all.",
-            show_default=False,
-            autocompletion=completing.sources,
-        ),
-    ] = None
-    list_only: Annotated[
-        bool, typer.Option("--list", help="List what is here and what is missing.")
-    ] = False
-    verify: Annotated[bool, typer.Option(help="Verify every file that is here; fetch nothing.")] = (
-        False
+    names: list[str] | None = argument(
+        None,
+        "broden224, broden227, places365/MODEL, imagenet/MODEL, or all but imagenet: all.",
+        metavar="NAME",
+        shown=False,
+        complete=completing.sources,
     )
-    dry_run: Annotated[bool, typer.Option(help="Show what would be fetched, and its size.")] = False
-    force: Annotated[
-        bool, typer.Option(help="Fetch again what is here; overwrite the output file.")
-    ] = False
-    local: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Local file to use instead, or folder of files with their published names.",
-            rich_help_panel=_HOSTS,
-        ),
-    ] = None
-    mirror: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Web folder to try first, of files by name or published path; repeatable.",
-            show_default="CCX_MIRRORS",
-            rich_help_panel=_HOSTS,
-        ),
-    ] = None
-    sha256: Annotated[
-        str | None,
-        typer.Option("--sha256", help="Required SHA-256 of the file.", rich_help_panel=_HOSTS),
-    ] = None
-    retries: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Number of retries before a host counts as failed.", rich_help_panel=_HOSTS
-        ),
-    ] = 4
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.1, help="Seconds to wait for a connection, and for data.", rich_help_panel=_HOSTS
-        ),
-    ] = 30.0
+    list_only: bool = option(False, "List what is here and what is missing.", "--list")
+    verify: bool = option(False, "Verify every file that is here; fetch nothing.")
+    dry_run: bool = option(False, "Show what would be fetched, and its size.")
+    force: bool = option(False, "Fetch again what is here; overwrite the output file.")
+    local: Path | None = option(
+        None,
+        "Local file to use instead, or folder of files with their published names.",
+        "--from",
+        panel=_HOSTS,
+    )
+    mirror: list[str] | None = option(
+        None,
+        "Web folder to try first, of files by name or published path; repeatable.",
+        shown="CCX_MIRRORS",
+        panel=_HOSTS,
+    )
+    sha256: str | None = option(None, "Required SHA-256 of the file.", "--sha256", panel=_HOSTS)
+    retries: int = option(
+        4, "Number of retries before a host counts as failed.", min=0, panel=_HOSTS
+    )
+    timeout: float = option(
+        30.0, "Seconds to wait for a connection, and for data.", min=0.1, panel=_HOSTS
+    )
     out: FormOptions
     talk: TalkOptions
     places: PlaceOptions
@@ -152,64 +129,45 @@ class ConceptsOptions:
     """
 
     panel: ClassVar[str] = _SHOW
-    search: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="WORD",
-            help="Words to search for in names and synonyms.",
-            autocompletion=completing.concepts,
-        ),
-    ] = None
-    category: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="List only concepts of this category; repeatable.",
-            autocompletion=completing.categories,
-        ),
-    ] = None
-    together_with: Annotated[
-        str | None,
-        typer.Option(
-            "--with",
-            metavar="CONCEPT",
-            help="List the concepts that share images and pixels with this one.",
-            autocompletion=completing.concepts,
-        ),
-    ] = None
-    images: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CONCEPT",
-            help="List the images that contain this concept.",
-            autocompletion=completing.concepts,
-        ),
-    ] = None
-    implications: Annotated[
-        bool, typer.Option(help="List the concepts all of whose pixels have another concept.")
-    ] = False
-    min_share: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Minimum share of an implication.")
-    ] = 1.0
-    min_images: Annotated[
-        int, typer.Option(min=1, help="Minimum number of images of a concept.")
-    ] = 1
-    sort: Annotated[Order, typer.Option(help="Order of the list of concepts.")] = Order.IMAGES
-    top: Annotated[int, typer.Option(min=0, help="Maximum number of rows (0: all).")] = 0
-    subset: Annotated[
-        str,
-        typer.Option(
-            help="Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
-            rich_help_panel=DATA,
-            autocompletion=completing.subsets,
-        ),
-    ] = "ade20k"
-    side: Annotated[
-        int, typer.Option(min=1, help="Side of the dataset, broden1_SIDE.", rich_help_panel=DATA)
-    ] = 224
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
-    ] = 0
+    search: list[str] | None = argument(
+        None,
+        "Words to search for in names and synonyms.",
+        metavar="WORD",
+        complete=completing.concepts,
+    )
+    category: list[str] | None = option(
+        None,
+        "List only concepts of this category; repeatable.",
+        complete=completing.categories,
+    )
+    together_with: str | None = option(
+        None,
+        "List the concepts that share images and pixels with this one.",
+        "--with",
+        metavar="CONCEPT",
+        complete=completing.concepts,
+    )
+    images: str | None = option(
+        None,
+        "List the images that contain this concept.",
+        metavar="CONCEPT",
+        complete=completing.concepts,
+    )
+    implications: bool = option(
+        False, "List the concepts all of whose pixels have another concept."
+    )
+    min_share: float = option(1.0, "Minimum share of an implication.", min=0.01, max=1)
+    min_images: int = option(1, "Minimum number of images of a concept.", min=1)
+    sort: Order = option(Order.IMAGES, "Order of the list of concepts.")
+    top: int = option(0, "Maximum number of rows (0: all).", min=0)
+    subset: str = option(
+        "ade20k",
+        "Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
+        panel=DATA,
+        complete=completing.subsets,
+    )
+    side: int = option(224, "Side of the dataset, broden1_SIDE.", min=1, panel=DATA)
+    workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions
@@ -232,7 +190,7 @@ class CacheBuildOptions:
 
     data: DataOptions
     network: NetworkOptions
-    no_activations: Annotated[bool, typer.Option(help="Build only the concept index.")] = False
+    no_activations: bool = option(False, "Build only the concept index.")
     out: OutputOptions
     talk: TalkOptions
     dry: DryRunOptions
@@ -287,16 +245,14 @@ class CacheClearOptions:
       ccx cache clear demo-demo-layer4-demo-0123456789 --yes
     """
 
-    caches: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CACHE",
-            help="Names or directories of caches.",
-            show_default="all",
-            autocompletion=completing.caches,
-        ),
-    ] = None
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them.")] = False
+    caches: list[str] | None = argument(
+        None,
+        "Names or directories of caches.",
+        metavar="CACHE",
+        shown="all",
+        complete=completing.caches,
+    )
+    yes: bool = option(False, "Remove them.", "--yes", "-y")
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions

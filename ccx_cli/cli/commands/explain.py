@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
-
-import typer
 
 from ccx_cli.cli.completing import values as completing
-from ccx_cli.cli.network_options import Device, NetworkOptions, Trust
+from ccx_cli.cli.network_options import NetworkOptions, device_option, trust_option
 from ccx_cli.cli.options import (
     NETWORK,
+    REQUIRED,
     RUNNING,
     DataOptions,
     DryRunOptions,
@@ -21,6 +19,8 @@ from ccx_cli.cli.options import (
     StoredOptions,
     TalkOptions,
     UnitOptions,
+    argument,
+    option,
 )
 from ccx_cli.cli.search_options import PresetOptions, SearchOptions, VocabularyOptions
 
@@ -99,26 +99,19 @@ class ExplainOptions:
     """
 
     data: DataOptions
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Search only the train or val images, and score on the others too.",
-            rich_help_panel="Dataset",
-            autocompletion=completing.one_of("train", "val"),
-        ),
-    ] = None
+    split: str | None = option(
+        None,
+        "Search only the train or val images, and score on the others too.",
+        panel="Dataset",
+        complete=completing.one_of("train", "val"),
+    )
     network: NetworkOptions
     units: UnitOptions
     preset: PresetOptions
     ranges: RangeOptions
-    by_hand: Annotated[
-        str | None,
-        typer.Option(
-            "--ranges",
-            help="Explicit ranges instead, such as 0:1.5,1.5:inf.",
-            rich_help_panel="Ranges",
-        ),
-    ] = None
+    by_hand: str | None = option(
+        None, "Explicit ranges instead, such as 0:1.5,1.5:inf.", "--ranges", panel="Ranges"
+    )
     search: SearchOptions
     vocabulary: VocabularyOptions
     out: OutputOptions
@@ -143,26 +136,20 @@ class ScoreOptions:
       ccx score "sky AND NOT cloud" --model demo --subset demo --top 5
     """
 
-    formulas: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FORMULA",
-            help='Such as "(water OR river) AND NOT blue"; double quotes around special names.',
-            autocompletion=completing.formula,
-        ),
-    ]
-    unit: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Score on one unit, and show its best formulas.",
-            metavar="UNIT",
-            autocompletion=completing.one_unit,
-        ),
-    ] = None
-    top: Annotated[
-        int, typer.Option(min=0, help="Maximum number of ranges, best first (0: all).")
-    ] = 20
+    formulas: list[str] = argument(
+        REQUIRED,
+        'Such as "(water OR river) AND NOT blue"; double quotes around special names.',
+        metavar="FORMULA",
+        complete=completing.formula,
+    )
+    unit: int | None = option(
+        None,
+        "Score on one unit, and show its best formulas.",
+        min=0,
+        metavar="UNIT",
+        complete=completing.one_unit,
+    )
+    top: int = option(20, "Maximum number of ranges, best first (0: all).", min=0)
     data: DataOptions
     network: NetworkOptions
     units: UnitOptions
@@ -191,41 +178,25 @@ class RerunOptions:
     """
 
     stored: StoredOptions
-    check: Annotated[bool, typer.Option(help="Recompute its lines elsewhere and compare them.")] = (
-        False
+    check: bool = option(False, "Recompute its lines elsewhere and compare them.")
+    without_caches: bool = option(
+        False, "With --check: rebuild the concept index, activations and ranges too."
     )
-    without_caches: Annotated[
-        bool,
-        typer.Option(help="With --check: rebuild the concept index, activations and ranges too."),
-    ] = False
-    changed: Annotated[
-        bool, typer.Option(help="Accept changed inputs; the result is another run.")
-    ] = False
-    units: Annotated[
-        str | None,
-        typer.Option(
-            help="Units to run again, such as 1,5,10-20.",
-            show_default="those the run asked for",
-            autocompletion=completing.run_units,
-        ),
-    ] = None
-    trust: Trust = False
-    device: Device = "cpu"
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Images per forward pass.",
-            show_default="that of the run",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Number of processes or threads (0: one per core).", rich_help_panel=RUNNING
-        ),
-    ] = 0
+    changed: bool = option(False, "Accept changed inputs; the result is another run.")
+    units: str | None = option(
+        None,
+        "Units to run again, such as 1,5,10-20.",
+        shown="those the run asked for",
+        complete=completing.run_units,
+    )
+    trust: bool = trust_option()
+    device: str = device_option()
+    batch_size: int | None = option(
+        None, "Images per forward pass.", min=1, shown="that of the run", panel=NETWORK
+    )
+    workers: int = option(
+        0, "Number of processes or threads (0: one per core).", min=0, panel=RUNNING
+    )
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-import typer
+from typing import Any, ClassVar
 
 from ccx_cli.cli.completing import values as completing
-from ccx_cli.cli.options import DATA, OUTPUT, RUNNING, FormOptions, PlaceOptions, TalkOptions
+from ccx_cli.cli.options import (
+    DATA,
+    OUTPUT,
+    REQUIRED,
+    RUNNING,
+    FormOptions,
+    PlaceOptions,
+    TalkOptions,
+    argument,
+    option,
+)
 from ccx_cli.concepts.importing.settings import Fit
 
-Category = Annotated[str, typer.Option(help="Category of the concepts.", rich_help_panel=DATA)]
-First = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        help="Value of the first name, in a names file without numbers.",
-        rich_help_panel=DATA,
-        show_default="1, or 0 if it is background",
-    ),
-]
+
+def _category() -> Any:
+    return option("object", "Category of the concepts.")
+
+
+def _first() -> Any:
+    what = "Value of the first name, in a names file without numbers."
+    return option(None, what, min=0, shown="1, or 0 if it is background")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,53 +35,29 @@ class ImportOptions:
     """How a dataset is made, whatever it is made from."""
 
     panel: ClassVar[str] = DATA
-    subset: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of the dataset, for --subset of other commands.",
-            show_default="the folder's name",
-        ),
-    ] = None
-    side: Annotated[
-        str,
-        typer.Option(
-            metavar="SIDE",
-            help="Side of the images, or height x width such as 96x160: the network's input.",
-        ),
-    ] = "224"
-    fit: Annotated[
-        Fit,
-        typer.Option(
-            help="Crop the center of each photograph, or stretch the whole, to that shape."
-        ),
-    ] = Fit.CROP
-    colors: Annotated[
-        bool, typer.Option(help="Add the eleven basic color names for every pixel.")
-    ] = False
-    val_share: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the photographs to mark val instead of train, at random.",
-            show_default="as the source says",
-        ),
-    ] = None
-    seed: Annotated[int, typer.Option(help="Seed of that choice.", rich_help_panel=RUNNING)] = 0
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
-    ] = 0
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            help="Read the annotations and say what would be written.", rich_help_panel=RUNNING
-        ),
-    ] = False
-    force: Annotated[
-        bool,
-        typer.Option(
-            help="Overwrite an earlier import, and the output file.", rich_help_panel=OUTPUT
-        ),
-    ] = False
+    subset: str | None = option(
+        None, "Name of the dataset, for --subset of other commands.", shown="the folder's name"
+    )
+    side: str = option(
+        "224",
+        "Side of the images, or height x width such as 96x160: the network's input.",
+        metavar="SIDE",
+    )
+    fit: Fit = option(
+        Fit.CROP, "Crop the center of each photograph, or stretch the whole, to that shape."
+    )
+    colors: bool = option(False, "Add the eleven basic color names for every pixel.")
+    val_share: float | None = option(
+        None,
+        "Share of the photographs to mark val instead of train, at random.",
+        shown="as the source says",
+    )
+    seed: int = option(0, "Seed of that choice.", panel=RUNNING)
+    workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
+    dry_run: bool = option(
+        False, "Read the annotations and say what would be written.", panel=RUNNING
+    )
+    force: bool = option(False, "Overwrite an earlier import, and the output file.", panel=OUTPUT)
     out: FormOptions
     talk: TalkOptions
     places: PlaceOptions
@@ -99,24 +81,19 @@ class ImportFolderOptions:
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Annotated[
-        Path, typer.Argument(help="Folder of photographs.", autocompletion=completing.directories)
-    ]
-    labels: Annotated[
-        list[str] | None,
-        typer.Option(help="CATEGORY=FOLDER of label PNGs at the photographs' paths; repeatable."),
-    ] = None
-    names: Annotated[
-        list[str] | None,
-        typer.Option(help="File of names, or CATEGORY=FILE for one category; repeatable."),
-    ] = None
-    void: Annotated[
-        list[int] | None,
-        typer.Option(
-            help="Value without a label; repeatable.", show_default="255, where it has no name"
-        ),
-    ] = None
-    first: First = None
+    photographs: Path = argument(
+        REQUIRED, "Folder of photographs.", complete=completing.directories
+    )
+    labels: list[str] | None = option(
+        None, "CATEGORY=FOLDER of label PNGs at the photographs' paths; repeatable."
+    )
+    names: list[str] | None = option(
+        None, "File of names, or CATEGORY=FILE for one category; repeatable."
+    )
+    void: list[int] | None = option(
+        None, "Value without a label; repeatable.", shown="255, where it has no name"
+    )
+    first: int | None = _first()
     common: ImportOptions
 
 
@@ -134,25 +111,18 @@ class ImportCocoOptions:
     """
 
     panel: ClassVar[str] = DATA
-    annotations: Annotated[
-        Path, typer.Argument(help="JSON file of instances or panoptic segments.")
-    ]
-    photographs: Annotated[
-        Path,
-        typer.Argument(help="Folder of the photographs.", autocompletion=completing.directories),
-    ]
-    panoptic: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of panoptic PNGs.",
-            autocompletion=completing.directories,
-            show_default="named like the JSON, beside it",
-        ),
-    ] = None
-    category: Category = "object"
-    no_crowds: Annotated[
-        bool, typer.Option(help="Skip regions of many instances at once (iscrowd).")
-    ] = False
+    annotations: Path = argument(REQUIRED, "JSON file of instances or panoptic segments.")
+    photographs: Path = argument(
+        REQUIRED, "Folder of the photographs.", complete=completing.directories
+    )
+    panoptic: Path | None = option(
+        None,
+        "Folder of panoptic PNGs.",
+        complete=completing.directories,
+        shown="named like the JSON, beside it",
+    )
+    category: str = _category()
+    no_crowds: bool = option(False, "Skip regions of many instances at once (iscrowd).")
     common: ImportOptions
 
 
@@ -169,13 +139,11 @@ class ImportAde20kOptions:
       ccx import ade20k ADE20K_2021_17_01/images/ADE/validation --subset ade-val
     """
 
-    root: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder of the full dataset, or any folder in it.",
-            autocompletion=completing.directories,
-        ),
-    ]
+    root: Path = argument(
+        REQUIRED,
+        "Folder of the full dataset, or any folder in it.",
+        complete=completing.directories,
+    )
     common: ImportOptions
 
 
@@ -192,27 +160,19 @@ class ImportVocOptions:
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder of photographs (JPEGImages).", autocompletion=completing.directories
-        ),
-    ]
-    label_maps: Annotated[
-        Path,
-        typer.Argument(
-            metavar="LABELS",
-            help="Folder of index PNGs (SegmentationClass).",
-            autocompletion=completing.directories,
-        ),
-    ]
-    names: Annotated[Path, typer.Option(help="File of names.")]
-    category: Category = "object"
-    void: Annotated[
-        list[int] | None,
-        typer.Option(help="Value without a label; repeatable.", show_default="255"),
-    ] = None
-    first: First = None
+    photographs: Path = argument(
+        REQUIRED, "Folder of photographs (JPEGImages).", complete=completing.directories
+    )
+    label_maps: Path = argument(
+        REQUIRED,
+        "Folder of index PNGs (SegmentationClass).",
+        metavar="LABELS",
+        complete=completing.directories,
+    )
+    names: Path = option(REQUIRED, "File of names.")
+    category: str = _category()
+    void: list[int] | None = option(None, "Value without a label; repeatable.", shown="255")
+    first: int | None = _first()
     common: ImportOptions
 
 
@@ -228,14 +188,10 @@ class ImportImagefolderOptions:
       ccx import imagefolder textures --category texture --colors
     """
 
-    root: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder with a folder of photographs for each label.",
-            autocompletion=completing.directories,
-        ),
-    ]
-    category: Annotated[str, typer.Option(help="Category of the labels.", rich_help_panel=DATA)] = (
-        "scene"
+    root: Path = argument(
+        REQUIRED,
+        "Folder with a folder of photographs for each label.",
+        complete=completing.directories,
     )
+    category: str = option("scene", "Category of the labels.", panel=DATA)
     common: ImportOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import typer
 
@@ -19,6 +19,8 @@ from ccx_cli.cli.options import (
     StoredOptions,
     TalkOptions,
     UnitOptions,
+    argument,
+    option,
 )
 from ccx_cli.cli.stdout import print_text
 from ccx_cli.config import user_file
@@ -94,21 +96,16 @@ class TuiOptions:
       ccx tui demo-demo --unit 33
     """
 
-    run_name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            help="Stored run: name, beginning of the name, or directory.",
-            show_default="the list of all; with --unit the last one",
-            autocompletion=completing.runs,
-        ),
-    ] = None
-    unit: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="UNIT", help="Unit to show first.", autocompletion=completing.one_unit
-        ),
-    ] = None
+    run_name: str | None = argument(
+        None,
+        "Stored run: name, beginning of the name, or directory.",
+        metavar="RUN",
+        shown="the list of all; with --unit the last one",
+        complete=completing.runs,
+    )
+    unit: int | None = option(
+        None, "Unit to show first.", min=0, metavar="UNIT", complete=completing.one_unit
+    )
     places: PlaceOptions
 
 
@@ -134,92 +131,66 @@ class RenderOptions:
 
     panel: ClassVar[str] = _PICTURES
     which: StoredOptions
-    kind: Annotated[
-        Kind,
-        typer.Option(
-            help="panel, published or distribution: of a unit; categories or iou: of all units."
-        ),
-    ] = Kind.PANEL
-    show: Annotated[
-        Images | None,
-        typer.Option(
-            help="Images of each range: most active, random, misses or false alarms.",
-            show_default="top; sample for published; all in a report",
-        ),
-    ] = None
-    top_k: Annotated[int, typer.Option(min=1, max=50, help="Number of images per range.")] = 5
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT",
-            help="Write a report instead: one file if OUT ends in .html, else a folder.",
-            show_default=False,
-            autocompletion=completing.files,
-        ),
-    ] = None
-    dir_images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Directory of the figures.",
-            show_default="ccx-RUN here",
-            autocompletion=completing.directories,
-        ),
-    ] = None
-    filename_figure: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Pattern of file names with {unit}, {k}, {show} and {kind}.",
-            show_default="unit_{unit}_c_{k} and more",
-        ),
-    ] = None
-    file_type: Annotated[
-        FileType | None,
-        typer.Option(
-            help="Format of the figures.", show_default="as --filename-figure ends, or png"
-        ),
-    ] = None
+    kind: Kind = option(
+        Kind.PANEL, "panel, published or distribution: of a unit; categories or iou: of all units."
+    )
+    show: Images | None = option(
+        None,
+        "Images of each range: most active, random, misses or false alarms.",
+        shown="top; sample for published; all in a report",
+    )
+    top_k: int = option(5, "Number of images per range.", min=1, max=50)
+    html: Path | None = option(
+        None,
+        "Write a report instead: one file if OUT ends in .html, else a folder.",
+        metavar="OUT",
+        shown=False,
+        complete=completing.files,
+    )
+    dir_images: Path | None = option(
+        None,
+        "Directory of the figures.",
+        metavar="DIR",
+        shown="ccx-RUN here",
+        complete=completing.directories,
+    )
+    filename_figure: str | None = option(
+        None,
+        "Pattern of file names with {unit}, {k}, {show} and {kind}.",
+        metavar="NAME",
+        shown="unit_{unit}_c_{k} and more",
+    )
+    file_type: FileType | None = option(
+        None, "Format of the figures.", shown="as --filename-figure ends, or png"
+    )
     units: UnitOptions
-    form: Annotated[
-        Form,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Format of the list of files (latex: a table of the explanations instead).",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = Form.TABLE
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File of the list or table (-: stdout).",
-            rich_help_panel=OUTPUT,
-            autocompletion=completing.files,
-        ),
-    ] = "-"
-    bib: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="With --format latex: file for the BibTeX of the methods.",
-            rich_help_panel=OUTPUT,
-            show_default="as comments of the table",
-            autocompletion=completing.files,
-        ),
-    ] = None
-    force: Annotated[bool, typer.Option(help="Overwrite files.", rich_help_panel=OUTPUT)] = False
+    form: Form = option(
+        Form.TABLE,
+        "Format of the list of files (latex: a table of the explanations instead).",
+        "--format",
+        "-f",
+        panel=OUTPUT,
+    )
+    output: str = option(
+        "-",
+        "File of the list or table (-: stdout).",
+        "--output",
+        "-o",
+        panel=OUTPUT,
+        complete=completing.files,
+    )
+    bib: Path | None = option(
+        None,
+        "With --format latex: file for the BibTeX of the methods.",
+        metavar="FILE",
+        panel=OUTPUT,
+        shown="as comments of the table",
+        complete=completing.files,
+    )
+    force: bool = option(False, "Overwrite files.", panel=OUTPUT)
     talk: TalkOptions
-    seed: Annotated[
-        int,
-        typer.Option(min=0, help="Seed of the random images and units.", rich_help_panel=RUNNING),
-    ] = 0
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Number of processes (0: one per core).", rich_help_panel=RUNNING),
-    ] = 0
+    seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING)
+    workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
     places: PlaceOptions
 
 
@@ -240,19 +211,12 @@ class InfoOptions:
     """
 
     stored: StoredOptions
-    everything: Annotated[bool, typer.Option("--all", help="List all runs.")] = False
-    methods: Annotated[
-        bool,
-        typer.Option(
-            help="Write a methods paragraph with its references instead.", rich_help_panel=OUTPUT
-        ),
-    ] = False
-    latex: Annotated[
-        bool, typer.Option(help="Write the paragraph for LaTeX.", rich_help_panel=OUTPUT)
-    ] = False
-    bibtex: Annotated[
-        bool, typer.Option(help="Write the references for BibTeX.", rich_help_panel=OUTPUT)
-    ] = False
+    everything: bool = option(False, "List all runs.", "--all")
+    methods: bool = option(
+        False, "Write a methods paragraph with its references instead.", panel=OUTPUT
+    )
+    latex: bool = option(False, "Write the paragraph for LaTeX.", panel=OUTPUT)
+    bibtex: bool = option(False, "Write the references for BibTeX.", panel=OUTPUT)
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions
@@ -272,15 +236,13 @@ class SchemaOptions:
       ccx schema metrics -o metrics.schema.json
     """
 
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Name of a schema; `ccx schema` without one lists them all.",
-            show_default="list them",
-            autocompletion=completing.one_of(*SCHEMA_NAMES),
-        ),
-    ] = None
+    name: str | None = argument(
+        None,
+        "Name of a schema; `ccx schema` without one lists them all.",
+        metavar="NAME",
+        shown="list them",
+        complete=completing.one_of(*SCHEMA_NAMES),
+    )
     out: OutputOptions
     talk: TalkOptions
 
@@ -306,27 +268,22 @@ class ConfigOptions:
     """
 
     panel: ClassVar[str] = OUTPUT
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="COMMAND",
-            help="Command; after --, options to resolve it with.",
-            show_default="all commands",
-        ),
-    ] = None
-    everything: Annotated[bool, typer.Option("--all", help="Show the defaults too.")] = False
-    path: Annotated[
-        bool,
-        typer.Option(
-            "--path",
-            # The files are not read for it: one of them may be what has to be mended.
-            is_eager=True,
-            callback=_show_path,
-            metavar="",
-            help="Print only the path of the user's settings file.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False
+    words: list[str] | None = argument(
+        None,
+        "Command; after --, options to resolve it with.",
+        metavar="COMMAND",
+        shown="all commands",
+    )
+    everything: bool = option(False, "Show the defaults too.", "--all")
+    path: bool = option(
+        False,
+        "Print only the path of the user's settings file.",
+        "--path",
+        is_eager=True,  # The files are not read for it: one of them may have to be mended.
+        callback=_show_path,
+        metavar="",
+        panel=OUTPUT,
+    )
     out: OutputOptions
     talk: TalkOptions
     places: PlaceOptions
@@ -347,12 +304,10 @@ class CompletionOptions:
       ccx completion --into completions
     """
 
-    shell: Annotated[Shell | None, typer.Argument(help="Shell whose script to print.")] = None
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIRECTORY",
-            help="Write the scripts of all shells there, under the file names they expect.",
-            autocompletion=completing.directories,
-        ),
-    ] = None
+    shell: Shell | None = argument(None, "Shell whose script to print.")
+    into: Path | None = option(
+        None,
+        "Write the scripts of all shells there, under the file names they expect.",
+        metavar="DIRECTORY",
+        complete=completing.directories,
+    )

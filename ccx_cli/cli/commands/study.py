@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import ClassOptions, PassOptions
@@ -21,6 +18,7 @@ from ccx_cli.cli.options import (
     StoredOptions,
     TalkOptions,
     UnitOptions,
+    option,
 )
 
 MASKING_HELP = "Maximum number of images per formula for label masking (0: all)."
@@ -58,26 +56,20 @@ class MetricsOptions:
     """
 
     piped: PipedOptions
-    no_label_masking: Annotated[
-        bool, typer.Option(help="Skip label masking, which runs the network.")
-    ] = False
-    masking_images: Annotated[int, typer.Option(min=0, help=MASKING_HELP)] = 0
-    bootstrap: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=_MOST_ROUNDS,
-            help="Bootstrap resamples for 95% confidence intervals of the IoU (0: none).",
-        ),
-    ] = 0
-    null: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=_MOST_ROUNDS,
-            help="Permutations of the images, each searched again, for p-values (0: none).",
-        ),
-    ] = 0
+    no_label_masking: bool = option(False, "Skip label masking, which runs the network.")
+    masking_images: int = option(0, MASKING_HELP, min=0)
+    bootstrap: int = option(
+        0,
+        "Bootstrap resamples for 95% confidence intervals of the IoU (0: none).",
+        min=0,
+        max=_MOST_ROUNDS,
+    )
+    null: int = option(
+        0,
+        "Permutations of the images, each searched again, for p-values (0: none).",
+        min=0,
+        max=_MOST_ROUNDS,
+    )
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
@@ -103,9 +95,7 @@ class ImportanceOptions:
     """
 
     stored: StoredOptions
-    per: Annotated[
-        Per, typer.Option(help="Ablate all units' ranges of one number, or one unit's range.")
-    ] = Per.CLUSTER
+    per: Per = option(Per.CLUSTER, "Ablate all units' ranges of one number, or one unit's range.")
     classes: ClassOptions
     units: UnitOptions
     passes: PassOptions
@@ -134,16 +124,14 @@ class AnalyzeOptions:
     """
 
     which: StoredOptions
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="Stored run of an untrained network.",
-            autocompletion=completing.runs,
-            show_default="one like RUN, made if need be",
-        ),
-    ] = None
-    each: Annotated[bool, typer.Option(help="List every range.", rich_help_panel=OUTPUT)] = False
+    against: str | None = option(
+        None,
+        "Stored run of an untrained network.",
+        metavar="RUN",
+        complete=completing.runs,
+        shown="one like RUN, made if need be",
+    )
+    each: bool = option(False, "List every range.", panel=OUTPUT)
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
@@ -171,9 +159,9 @@ class SummaryOptions:
     """
 
     piped: PipedOptions
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="IoU above which a unit counts in its category.")
-    ] = 0.04
+    threshold: float = option(
+        0.04, "IoU above which a unit counts in its category.", min=0.0, max=1.0
+    )
     units: UnitOptions
     out: OutputOptions
     talk: TalkOptions
@@ -199,14 +187,9 @@ class RolesOptions:
 
     stored: StoredOptions
     classes: ClassOptions
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Plot accuracy against IoU: .png, .svg or .pdf.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
+    plot: Path | None = option(
+        None, "Plot accuracy against IoU: .png, .svg or .pdf.", metavar="FILE", panel=OUTPUT
+    )
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
