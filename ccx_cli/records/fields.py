@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, dataclass_transform, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 Json = dict[str, Any]
 
@@ -80,17 +80,22 @@ IouOrNone = Annotated[Proportion | None, doc(_IOU)]
 ClassName = Annotated[str | int, doc("The class's name, or its number where that is not known.")]
 
 
-def joined(name: str, doc: str, *parts: type[Record]) -> Any:
+def joined(
+    name: str, doc: str, *parts: type[Record], may_lack: tuple[type[Record], ...] = ()
+) -> Any:
     """Make the record that has the fields of several, in their order.
 
-    ``msgspec`` structures have one base only.
+    ``msgspec`` structures have one base only. Keys of the parts in ``may_lack`` may be absent.
     """
     fields: list[Any] = []
     for part in parts:
         hints = get_type_hints(part, include_extras=True)
         for field in msgspec.structs.fields(part):
-            default = () if field.default is msgspec.NODEFAULT else (field.default,)
-            fields.append((field.name, hints[field.name], *default))
+            hint, default = hints[field.name], field.default
+            if part in may_lack:
+                hint, default = hint | UnsetType, UNSET
+            rest = () if default is msgspec.NODEFAULT else (default,)
+            fields.append((field.name, hint, *rest))
     return msgspec.defstruct(
         name, fields, bases=(Record,), namespace={"__doc__": doc}, frozen=True, kw_only=True
     )

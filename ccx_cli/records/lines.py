@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import escaped, printable
@@ -79,11 +80,14 @@ class RecordLines(Generic[R]):
         The structure of its records.
     printable_texts
         Replace control characters in texts as they are read.
+    needed
+        Keys that a line may lack, without which its unit is not finished.
     """
 
     path: Path
     kind: type[R]
     printable_texts: bool = False
+    needed: tuple[str, ...] = ()
 
     def append(self, records: Iterable[R]) -> None:
         """Append records in one write; hold the directory's lock."""
@@ -146,7 +150,10 @@ class RecordLines(Generic[R]):
             If a line that is not the torn last one cannot be read.
         """
         return {
-            unit: records for unit, records in by_unit(self.read()).items() if is_whole(records)
+            unit: records
+            for unit, records in by_unit(self.read()).items()
+            if is_whole(records)
+            and not any(getattr(each, key) is UNSET for each in records for key in self.needed)
         }
 
     def step(self, name: str, units: Sequence[int]) -> Step:

@@ -225,6 +225,9 @@ if TYPE_CHECKING:
     class MetricsRecord(MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull):
         """The metrics of one range."""
 
+    class StoredMetrics(MetricsRecord):
+        """The same as it is kept: without the metrics that were added later."""
+
     class StatisticRecord(WhichStatistic, Metrics, WithMasking):
         """A statistic of the metrics over ranges."""
 
@@ -233,6 +236,11 @@ else:
         "MetricsRecord",
         "The metrics of one range.",
         MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull,
+    )  # fmt: skip
+    StoredMetrics = joined(
+        "StoredMetrics",
+        "The same as it is kept: without the metrics that were added later.",
+        MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull, may_lack=(Metrics,),
     )  # fmt: skip
     StatisticRecord = joined(
         "StatisticRecord",

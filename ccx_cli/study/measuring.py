@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -26,6 +26,7 @@ from ccx_cli.records.metrics import (
     Metrics,
     MetricsRecord,
     StatisticRecord,
+    StoredMetrics,
 )
 from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, holds
 from ccx_cli.store.digests import json_digest
@@ -186,10 +187,11 @@ def summarise(
     return rows
 
 
-def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MetricsRecord]:
+def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[StoredMetrics]:
     """Name the file that keeps the metrics of a run, but for label masking."""
     asked = {"bootstrap": settings.bootstrap, "seed": settings.seed}
-    return kept_lines(inputs, "metrics", asked, MetricsRecord)
+    kept = kept_lines(inputs, "metrics", asked, StoredMetrics)
+    return replace(kept, needed=tuple(each.key for each in METRICS))
 
 
 def _masking_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MaskingRecord]:

@@ -46,6 +46,23 @@ def test_what_is_measured_is_kept(ccx: CommandLine) -> None:
     assert kept.lines == plain
 
 
+def test_lines_that_lack_a_metric_are_measured_again(ccx: CommandLine) -> None:
+    first = ccx("metrics", "--no-label-masking", *QUIET)
+    (file,) = ccx.files("results/*/metrics-*.jsonl")
+    whole = file.read_text().splitlines()
+    lines = [json.loads(text) for text in whole]
+    of_unit = [line for line in lines if line["unit"] == 1]
+    for line in of_unit:
+        del line["overlap_size"]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    plan = ccx("metrics", "--no-label-masking", "--dry-run", *QUIET).lines
+    assert [(step["total"], step["done"]) for step in plan if step["step"] == "metrics"] == [(4, 3)]
+    again = ccx("metrics", "--no-label-masking", *QUIET)
+    assert (again.code, again.lines) == (0, first.lines)
+    appended = file.read_text().splitlines()[len(whole) :]
+    assert appended == [text for text in whole if json.loads(text)["unit"] == 1]
+
+
 def test_seeds_sample_and_interval(ccx: CommandLine) -> None:
     def masking(*options: str) -> list[float | None]:
         lines = ccx("metrics", *options, *QUIET).lines

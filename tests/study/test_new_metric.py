@@ -26,11 +26,17 @@ VALUE = """        dice=_ratio(2 * both, in_range + formula),
 
 def mean_and_deviation("""
 PROGRAM = """
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
+from msgspec import UNSET
 from ccx_cli.cli.metrics import COLUMNS
 from ccx_cli.records.fields import to_json
+from ccx_cli.records.lines import json_line
 from ccx_cli.records.metrics import ALL_METRICS, METRICS
 from ccx_cli.records.schema import json_schema
+from ccx_cli.study.measuring import MeasureSettings, metrics_lines
 from ccx_cli.study.metrics import ImageCounts, measure
 
 assert METRICS[-1].key == "dice" and METRICS[-1].decimals == 3
@@ -41,6 +47,19 @@ assert "dice" in [column.key for column in COLUMNS]
 for alternative in json_schema("metrics")["oneOf"]:
     assert "dice" in alternative["required"]
     assert alternative["properties"]["dice"]["description"].startswith("Twice")
+
+# A line from before the metric was added: shown without it, and measured again.
+inputs = SimpleNamespace(run=SimpleNamespace(directory=Path()))
+lines = metrics_lines(inputs, MeasureSettings())
+line = {"unit": 3, "layer": "l", "cluster": 0, "num_clusters": 1, "num_ranges": 1}
+line |= {"range": [0.5, None], "hits": 2, "formula": "sky"}
+old = line | {each.key: 0.25 for each in METRICS if each.key != "dice"}
+lines.path.write_text(json_line(old))
+(shown,) = lines.read()
+assert shown.iou == 0.25 and shown.dice is UNSET and to_json(shown) == old
+assert lines.finished() == {} and lines.step("metrics", [3]).done == 0
+lines.append([type(shown)(**old, dice=0.5)])
+assert lines.finished()[3][0].dice == 0.5
 """
 
 
