@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any, Literal
 
 from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import Column, writing_to
 from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.units import chosen_of_run
@@ -20,15 +21,15 @@ from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of, to_json, to_text
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import names_of
+from ccx_cli.records.fields import Record
+from ccx_cli.records.studies import DefaultRecord, SpecialisedRangeRecord
 from ccx_cli.runs.inputs import open_inputs
 from ccx_cli.runs.job import prepare_job, session_of
 from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run, find_run, stored_runs
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import (
-    Common,
     Defaults,
-    SpecialisationCounts,
     count_specialisation,
     find_defaults,
 )
@@ -36,14 +37,14 @@ from ccx_cli.study.specialisation import (
 CLUSTER, FORMULA, PAIR, RANGE = "cluster", "default formula", "default pair", "range"
 
 
-def _cluster(record: Record) -> str:
+def _cluster(record: dict[str, Any]) -> str:
     return "all" if record["cluster"] is None else str(record["cluster"])
 
 
-def _shared(key: str) -> Callable[[Record], str]:
+def _shared(key: str) -> Callable[[dict[str, Any]], str]:
     """Show a count with its share."""
 
-    def show(record: Record) -> str:
+    def show(record: dict[str, Any]) -> str:
         share = record[f"{key}_share"]
         return "-" if share is None else f"{record[key]:,} ({share:.1%})"
 
@@ -122,19 +123,21 @@ def analyze(options: AnalyzeOptions) -> None:
         counts = count_specialisation(
             [(record.cluster or 0, kind) for record, kind in zip(ranges, judged, strict=True)]
         )
-        records = [counts_record(each_cluster) for each_cluster in counts]
-        records += default_records(defaults, found, names_of(untrained.records))
+        records: list[Record] = [
+            *counts,
+            *default_records(defaults, found, names_of(untrained.records)),
+        ]
         if options.each:
             records += [
-                {
-                    "kind": RANGE,
-                    "unit": record.unit,
-                    "cluster": record.cluster,
-                    "formula": record.formula,
-                    "labels": record.labels,
-                    "iou": None if kind is None else record.iou,
-                    "specialisation": kind,
-                }
+                SpecialisedRangeRecord(
+                    kind="range",
+                    unit=record.unit,
+                    cluster=record.cluster or 0,
+                    formula=record.formula,
+                    labels=record.labels,
+                    iou=None if kind is None else record.iou,
+                    specialisation=kind,
+                )
                 for record, kind in zip(ranges, judged, strict=True)
             ]
         write_sections(writer, SECTIONS, records)
@@ -186,43 +189,28 @@ def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
         )
 
 
-def counts_record(counts: SpecialisationCounts) -> Record:
-    """Return the row of one cluster, or of all."""
-    return {
-        "kind": CLUSTER,
-        "cluster": counts.cluster,
-        "ranges": counts.ranges,
-        "explanations": counts.explanations,
-        "unspecialised": counts.unspecialised,
-        "unspecialised_share": counts.unspecialised_share,
-        "weakly_specialised": counts.weakly_specialised,
-        "weakly_specialised_share": counts.weakly_specialised_share,
-    }
-
-
 def default_records(
     defaults: Defaults, trained: list[Formula | None], names: dict[int, str]
-) -> list[Record]:
+) -> list[DefaultRecord]:
     """Return the rows of the default formulas and pairs, and how many trained ranges have them."""
     explained = [formula for formula in trained if formula is not None]
-    whole = Counter(canonical_key(formula) for formula in explained)
-    left = Counter(
-        canonical_key(part) for formula in explained if (part := left_of(formula)) is not None
+    whole = Counter(map(canonical_key, explained))
+    left = Counter(canonical_key(part) for part in map(left_of, explained) if part is not None)
+    kinds: tuple[tuple[Literal["default formula", "default pair"], Any, Counter[Hashable]], ...] = (
+        ("default formula", defaults.formulas, whole),
+        ("default pair", defaults.pairs, left),
     )
-
-    def rows(kind: str, common: tuple[Common, ...], counts: Counter[object]) -> list[Record]:
-        return [
-            {
-                "kind": kind,
-                "formula": to_text(one.formula, lambda number: names[number]),
-                "labels": to_json(one.formula),
-                "untrained": one.count,
-                "trained": counts[canonical_key(one.formula)],
-            }
-            for one in common
-        ]
-
-    return rows(FORMULA, defaults.formulas, whole) + rows(PAIR, defaults.pairs, left)
+    return [
+        DefaultRecord(
+            kind=kind,
+            formula=to_text(one.formula, lambda number: names[number]),
+            labels=to_json(one.formula),
+            untrained=one.count,
+            trained=counts[canonical_key(one.formula)],
+        )
+        for kind, common, counts in kinds
+        for one in common
+    ]
 
 
 def _last_trained(results: Path) -> Run | None:

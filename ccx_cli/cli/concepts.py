@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from ccx_cli.cli.commands.data import ConceptsOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.inputs.gathering import open_dataset
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import Column, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.progress import Progress
+from ccx_cli.records.fields import Record
+from ccx_cli.records.listings import (
+    ConceptImageRecord,
+    ConceptPairRecord,
+    ConceptRecord,
+    ImplicationRecord,
+)
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,
     cooccurrences,
     images_of,
     implications,
+    is_of,
 )
 
 
@@ -89,7 +97,7 @@ def concepts(options: ConceptsOptions) -> None:
             "searches the list of concepts."
         )
     columns: tuple[Column, ...] = LISTED
-    list_records: Callable[[_Opened], list[Record]] = _list_concepts
+    list_records: Callable[[_Opened], Sequence[Record]] = _list_concepts
     if options.images:
         columns, list_records = SHOWN, partial(_list_images, name=options.images)
     elif options.together_with:
@@ -124,18 +132,10 @@ class _Opened:
         number = Vocabulary(self.index.names).number(name)
         return [int(each) for each in self.index.concepts].index(number)
 
-    def describe(self, concept: int) -> Record:
-        """Return number, name and category of the concept with this index."""
-        label = self.index.labels[concept]
-        return {"number": label.number, "concept": label.name, "category": label.category}
-
-    def is_wanted(self, concept: int, images: int) -> bool:
+    def is_wanted(self, number: int, images: int) -> bool:
         """Tell whether a concept, which so many images have, is of the wanted categories."""
-        label = self.index.labels[concept]
-        wanted = self.options.category
-        return images >= self.options.min_images and (
-            not wanted or bool({label.category, *label.categories}.intersection(wanted))
-        )
+        label = next(label for label in self.index.labels if label.number == number)
+        return images >= self.options.min_images and is_of(label, self.options.category)
 
 
 def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
@@ -159,7 +159,7 @@ def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
     return _Opened(dataset, index, count_data(index), options)
 
 
-def _list_concepts(opened: _Opened) -> list[Record]:
+def _list_concepts(opened: _Opened) -> list[ConceptRecord]:
     """List the concepts with one of the words in their name."""
     words = opened.options.search or []
     labels = opened.index.labels
@@ -180,85 +180,54 @@ def _list_concepts(opened: _Opened) -> list[Record]:
             f"name{near or '.'}"
         )
     records = [
-        {
-            **opened.describe(each.concept),
-            "images": each.images,
-            "image_share": each.images / opened.index.n_images,
-            "pixels": each.pixels,
-            "coverage": each.coverage,
-            "coverage_where_present": each.coverage_where_present,
-            "categories": list(labels[each.concept].categories),
-            "synonyms": list(labels[each.concept].synonyms),
-        }
-        for each in concept_frequencies(opened.index, opened.data)
-        if each.concept in matching and opened.is_wanted(each.concept, each.images)
+        each
+        for position, each in enumerate(concept_frequencies(opened.index, opened.data))
+        if position in matching and opened.is_wanted(each.number, each.images)
     ]
     order = opened.options.sort
     if order == "name":
-        return sorted(records, key=lambda record: str(record["concept"]).casefold())
+        return sorted(records, key=lambda record: record.concept.casefold())
     if order == "number":
         return records
-    return sorted(records, key=lambda record: (-record[order], record["number"]))
+    return sorted(records, key=lambda record: (-getattr(record, order), record.number))
 
 
-def _list_together(opened: _Opened, name: str) -> list[Record]:
+def _list_together(opened: _Opened, name: str) -> list[ConceptPairRecord]:
     """List the concepts that share images with the one called ``name``."""
-    concept = opened.index_of(name)
     return [
-        {
-            **opened.describe(each.concept),
-            "with": opened.index.labels[concept].name,
-            "images": each.images,
-            "both": each.both,
-            "jaccard": each.jaccard,
-            "share": each.share,
-            "share_of_other": each.share_of_other,
-            "lift": each.lift,
-        }
-        for each in cooccurrences(opened.index, opened.data, concept)
-        if opened.is_wanted(each.concept, each.images)
+        each
+        for each in cooccurrences(opened.index, opened.data, opened.index_of(name))
+        if opened.is_wanted(each.number, each.images)
     ]
 
 
-def _list_implications(opened: _Opened) -> list[Record]:
+def _list_implications(opened: _Opened) -> list[ImplicationRecord]:
     """List the implications whose premise is of one of the categories."""
-    labels = opened.index.labels
     options = opened.options
-    found = implications(
+    return implications(
         opened.index,
         opened.data,
         least_share=options.min_share,
         least_images=options.min_images,
+        categories=options.category,
     )
-    return [
-        {
-            "premise": labels[each.premise].name,
-            "premise_category": labels[each.premise].category,
-            "conclusion": labels[each.conclusion].name,
-            "conclusion_category": labels[each.conclusion].category,
-            "share": each.share,
-            "coverage": each.coverage,
-            "images": each.images,
-            "pixels": each.pixels,
-            "mutual": each.mutual,
-        }
-        for each in found
-        if opened.is_wanted(each.premise, each.images)
-    ]
 
 
-def _list_images(opened: _Opened, name: str) -> list[Record]:
+def _list_images(opened: _Opened, name: str) -> list[ConceptImageRecord]:
     """List the images with the concept called ``name``, the most of it first."""
     concept = opened.index_of(name)
-    rows = opened.dataset.rows
+    size = opened.index.mask_shape[0] * opened.index.mask_shape[1]
+    images, pixels = images_of(opened.index, concept)
     return [
-        {
-            "image": rows[each.image].image,
-            "split": rows[each.image].split,
-            "share": each.share,
-            "pixels": each.pixels,
-            "concept": opened.index.labels[concept].name,
-            "path": str(opened.dataset.image_path(rows[each.image].image)),
-        }
-        for each in images_of(opened.index, opened.data, concept)
+        ConceptImageRecord(
+            image=row.image,
+            split=row.split,
+            share=count / size,
+            pixels=count,
+            concept=opened.index.labels[concept].name,
+            path=str(opened.dataset.image_path(row.image)),
+        )
+        for row, count in zip(
+            (opened.dataset.rows[image] for image in images), pixels.tolist(), strict=True
+        )
     ]

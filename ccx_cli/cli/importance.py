@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import ImportanceOptions, Per
@@ -13,6 +11,7 @@ from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.probe.networks.class_names import class_names as names_of
+from ccx_cli.records.fields import to_json
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.store.steps import Step
 
@@ -70,13 +69,14 @@ def importance(options: ImportanceOptions) -> None:
             opened,
             chosen,
             per_unit=options.per is Per.UNIT,
+            class_names=names or (),
             seed=options.run.seed,
             device=options.passes.device,
             batch_size=options.passes.batch_size,
             workers=workers,
             progress=progress,
         )
-        records = [_record(each, opened, names) for each in found]
+        records = list(map(to_json, found))
         for record in records:
             writer.line(record)
         writer.rest(records)
@@ -99,27 +99,3 @@ def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
     what = "at most, of the images" if per is Per.UNIT else "of the images"
     total = len(opened.dataset.rows) * (passes + 1)
     return Step(f"forward passes {what}", None, "passes", total, size=0)
-
-
-def _record(
-    each: Any,
-    opened: RunInputs,
-    names: tuple[str, ...] | None,
-) -> Record:
-    record = asdict(each)
-    if "unit" in record:
-        explained = opened.run.units[each.unit][each.cluster]
-        record |= {
-            "range": explained.range,
-            "formula": explained.formula,
-            "classes": [
-                {"class": names[label] if names and label < len(names) else label, "drop": drop}
-                for label, drop in each.classes
-            ],
-        }
-    else:
-        record |= {
-            "share": each.changed / each.images,
-            "share_at_random": each.changed_at_random / each.images,
-        }
-    return record

@@ -81,22 +81,22 @@ class Writer:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
         if self.form is Format.JSONL:
             with reader_may_leave():
-                text = json.dumps(_plain(record), ensure_ascii=False)
+                text = json.dumps(plain(record), ensure_ascii=False)
                 self.stream.write(escaped(text) + "\n")
                 self.stream.flush()
 
     def rest(self, records: Sequence[Record | Stored]) -> None:
         """Write all records in the forms that need them together."""
-        plain = [] if self.form is Format.TABLE else list(map(_plain, records))
+        content = [] if self.form is Format.TABLE else list(map(plain, records))
         with reader_may_leave():
             match self.form:
                 case Format.JSONL:
                     pass
                 case Format.JSON:
-                    text = json.dumps(plain, ensure_ascii=False, indent=1)
+                    text = json.dumps(content, ensure_ascii=False, indent=1)
                     self.stream.write(escaped(text) + "\n")
                 case Format.CSV:
-                    text = _csv(plain, [column.key for column in self.columns])
+                    text = _csv(content, [column.key for column in self.columns])
                     # A program must get what there is; a terminal would obey it.
                     self.stream.write(printable_lines(text) if self.stream.isatty() else text)
                 case Format.PARQUET:
@@ -104,7 +104,7 @@ class Writer:
                     from ccx_cli.cli.parquet import parquet_bytes
 
                     keys = [column.key for column in self.columns]
-                    self.stream.buffer.write(parquet_bytes(plain, keys))
+                    self.stream.buffer.write(parquet_bytes(content, keys))
                 case Format.TABLE:
                     self._table(records)
             self.stream.flush()
@@ -128,7 +128,8 @@ class Writer:
         self.stream.write(drawn.get())
 
 
-def _plain(record: Any) -> Record:
+def plain(record: Record | Stored) -> Record:
+    """Return a record as a mapping of JSON values."""
     return to_json(record) if isinstance(record, Stored) else record
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import RolesOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.output import Column, Record, check_free, writing_to
+from ccx_cli.cli.output import Column, check_free, writing_to
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
-from ccx_cli.probe.ranges import Range
+from ccx_cli.records.studies import RoleRecord
 from ccx_cli.study.plots import plot_roles
 from ccx_cli.study.roles import correlation, head_weights, predictions, role_of, true_classes
 from ccx_cli.threads import threads
 
 
-def _classes(record: Record) -> str:
-    return ", ".join(f"{each['class']} ({each['contribution']:.2f})" for each in record["classes"])
+def _classes(record: RoleRecord) -> str:
+    return ", ".join(f"{each.class_} ({each.contribution:.2f})" for each in record.classes)
 
 
 COLUMNS = (
@@ -66,46 +66,22 @@ def roles(options: RolesOptions) -> None:
             )
             predicted = predictions(network, batches, n_images, progress)
         truth = true_classes(opened.dataset, names or ())
-        records: list[Record] = []
+        records: list[RoleRecord] = []
         for unit in chosen:
             explained = [each for each in opened.run.units[unit] if each.range is not None]
-            if not explained:
-                continue
-            top = explained[-1]
-            found = role_of(
-                unit,
-                activations.unit(unit),
-                Range.from_json(top.range or [None, None]),
-                weights,
-                truth,
-                predicted,
-            )
-            records.append(
-                {
-                    "unit": unit,
-                    "cluster": top.cluster,
-                    "range": top.range,
-                    "formula": top.formula,
-                    "iou": top.iou,
-                    "images": found.images,
-                    "labelled": found.labelled,
-                    "accuracy": found.accuracy,
-                    "classes": [
-                        {"class": names[label] if names else label, "contribution": value}
-                        for label, value in found.classes
-                    ],
-                }
-            )
-            writer.line(records[-1])
+            if explained:
+                maps = activations.unit(unit)
+                records.append(role_of(explained[-1], maps, weights, truth, predicted, names or ()))
+                writer.line(records[-1])
         writer.rest(records)
-        there = [record for record in records if record["accuracy"] is not None]
+        there = [record for record in records if record.accuracy is not None]
         if not there:
             progress.note(
                 "The true class of no image is known: name the classes with --class-names as the "
                 "dataset names its scenes."
             )
-        ious = [float(record["iou"]) for record in there]
-        accuracies = [float(record["accuracy"]) for record in there]
+        ious = [record.iou for record in there]
+        accuracies = [record.accuracy or 0.0 for record in there]
         r = correlation(ious, accuracies)
         if r is not None:
             progress.note(f"Accuracy against IoU over {len(there)} units: r = {r:.2f}.")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ccx_cli.cli.options import Format
-from ccx_cli.cli.output import Column, Record, Writer
+from ccx_cli.cli.output import Column, Record, Writer, plain
+from ccx_cli.records.fields import Record as Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,17 @@ class Section:
     columns: tuple[Column, ...]
 
 
-def write_sections(writer: Writer, sections: Sequence[Section], records: Sequence[Record]) -> None:
+def write_sections(
+    writer: Writer, sections: Sequence[Section], records: Sequence[Record | Stored]
+) -> None:
     """Write records of all kinds; a table is left out where there are none of its kind."""
-    for record in records:
-        writer.line(record)
+    rows = list(map(plain, records))
+    for row in rows:
+        writer.line(row)
     if writer.form is not Format.TABLE:
-        writer.rest(records)
+        writer.rest(rows)
         return
     for section in sections:
-        own = [record for record in records if record["kind"] == section.kind]
+        own = [row for row in rows if row["kind"] == section.kind]
         if own:
             replace(writer, columns=section.columns, title=section.title).rest(own)

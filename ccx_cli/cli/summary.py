@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ccx_cli.cli.commands.study import SummaryOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.piped import open_asked
 from ccx_cli.cli.sections import Section, write_sections
-from ccx_cli.study.summary import (
-    CategorySummary,
-    ConceptSummary,
-    UnitSummary,
-    summarise_categories,
-    summarise_concepts,
-    summarise_units,
-)
+from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
 
 UNIT, CONCEPT, CATEGORY = "unit", "concept", "category"
 
@@ -87,14 +78,12 @@ def summary(options: SummaryOptions) -> None:
             for one in summarise_units(stored, index, category_of):
                 found.append(one)
                 task.advance()
-        records = [unit_record(one, index.name_of) for one in found]
-        records += [
-            concept_record(one, index.name_of) for one in summarise_concepts(stored, category_of)
-        ]
-        categories = opened.dataset.categories
-        records += [
-            category_record(one, options.threshold, len(found))
-            for one in summarise_categories(found, categories, category_of, options.threshold)
+        records = [
+            *found,
+            *summarise_concepts(stored, category_of),
+            *summarise_categories(
+                stored, opened.dataset.categories, category_of, options.threshold
+            ),
         ]
         write_sections(writer, SECTIONS, records)
         if options.piped.run_name is None:
@@ -102,46 +91,3 @@ def summary(options: SummaryOptions) -> None:
         dead = sum(one.ranges == 0 for one in found)
         if dead:
             progress.note(f"{dead:,} of {len(found):,} units have no range: they never fire.")
-
-
-def unit_record(found: UnitSummary, name_of: Callable[[int], str]) -> Record:
-    """Return the row of one unit."""
-    best = found.best
-    return {
-        "kind": UNIT,
-        "unit": found.unit,
-        "ranges": found.ranges,
-        "explained": found.explained,
-        "category": found.category,
-        "polysemy": found.polysemy,
-        "concepts": [name_of(number) for number in found.concepts],
-        "cluster": None if best is None else best.cluster,
-        "formula": None if best is None else best.formula,
-        "iou": None if best is None else best.iou,
-    }
-
-
-def concept_record(found: ConceptSummary, name_of: Callable[[int], str]) -> Record:
-    """Return the row of one concept."""
-    return {
-        "kind": CONCEPT,
-        "concept": name_of(found.concept),
-        "label": found.concept,
-        "category": found.category,
-        "units": found.units,
-        "ranges": found.ranges,
-        "negated": found.negated,
-        "iou": found.iou,
-    }
-
-
-def category_record(found: CategorySummary, threshold: float, n_units: int) -> Record:
-    """Return the row of one category."""
-    return {
-        "kind": CATEGORY,
-        "category": found.category,
-        "threshold": threshold,
-        "units": found.units,
-        "share": found.units / n_units if n_units else None,
-        "formulas": found.formulas,
-    }

@@ -225,8 +225,7 @@ if TYPE_CHECKING:
     class MetricsRecord(MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull):
         """The metrics of one range."""
 
-    class StoredMetrics(MetricsRecord):
-        """The same as it is kept: without the metrics that were added later."""
+    StoredMetrics = MetricsRecord
 
     class StatisticRecord(WhichStatistic, Metrics, WithMasking):
         """A statistic of the metrics over ranges."""

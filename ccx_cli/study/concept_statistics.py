@@ -6,130 +6,45 @@ of the search.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.concepts.broden import Label
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import count_images
 from ccx_cli.formulas.formula import Concept
+from ccx_cli.records.listings import ConceptPairRecord, ConceptRecord, ImplicationRecord
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.scoring import holds_on
 
 
-@dataclass(frozen=True, slots=True)
-class ConceptFrequency:
-    """How common a concept is.
-
-    Attributes
-    ----------
-    concept
-        Its position in the index.
-    images
-        Images with at least a pixel of it.
-    pixels
-        Its pixels in all images.
-    coverage
-        Share of all pixels of the dataset.
-    coverage_where_present
-        Share of the pixels of the images that have it.
-    """
-
-    concept: int
-    images: int
-    pixels: int
-    coverage: float
-    coverage_where_present: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cooccurrence:
-    """How far two concepts share their pixels.
-
-    Attributes
-    ----------
-    concept
-        The other one's position in the index.
-    both
-        Pixels that carry both.
-    jaccard
-        ``both`` over the pixels that carry either.
-    share
-        ``both`` over the pixels of the one that was asked for.
-    share_of_other
-        ``both`` over the pixels of the other.
-    lift
-        How many times more often they meet than if they knew nothing of one another.
-    images
-        Images that have both, on whatever pixels.
-    """
-
-    concept: int
-    both: int
-    jaccard: float
-    share: float
-    share_of_other: float
-    lift: float
-    images: int
-
-
-@dataclass(frozen=True, slots=True)
-class Implication:
-    """Pixels of one concept are pixels of another.
-
-    Attributes
-    ----------
-    premise, conclusion
-        Places in the index: each pixel of the premise is one of the conclusion.
-    pixels
-        Of the premise.
-    share
-        Of those, the ones that carry the conclusion: 1 without exception.
-    coverage
-        Share of all pixels that carry the conclusion: what ``share`` would be by chance.
-    images
-        Images with the premise.
-    mutual
-        Whether the conclusion implies the premise in the same way.
-    """
-
-    premise: int
-    conclusion: int
-    pixels: int
-    share: float
-    coverage: float
-    images: int
-    mutual: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ImageShare:
-    """An image with a concept: its index in the dataset, and the concept's part of it."""
-
-    image: int
-    pixels: int
-    share: float
-
-
-def concept_frequencies(index: ConceptIndex, data: DataCounts) -> tuple[ConceptFrequency, ...]:
+def concept_frequencies(index: ConceptIndex, data: DataCounts) -> list[ConceptRecord]:
     """Count every concept, in the order of the index."""
     images = index.images_with()
     pixels = np.diagonal(data.totals)
     size = index.mask_shape[0] * index.mask_shape[1]
-    return tuple(
-        ConceptFrequency(
-            concept,
-            int(images[concept]),
-            int(pixels[concept]),
-            int(pixels[concept]) / (size * index.n_images),
-            int(pixels[concept]) / (size * int(images[concept])),
+    return [
+        ConceptRecord(
+            number=label.number,
+            concept=label.name,
+            category=label.category,
+            images=n_images,
+            image_share=n_images / index.n_images,
+            pixels=n_pixels,
+            coverage=n_pixels / (size * index.n_images),
+            coverage_where_present=n_pixels / (size * n_images),
+            categories=list(label.categories),
+            synonyms=list(label.synonyms),
         )
-        for concept in range(data.n_concepts)
-    )
+        for label, n_images, n_pixels in zip(
+            index.labels, images.tolist(), pixels.tolist(), strict=True
+        )
+    ]
 
 
-def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> tuple[Cooccurrence, ...]:
+def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> list[ConceptPairRecord]:
     """Return the concepts that share an image with one, by Jaccard index from the highest.
 
     Parameters
@@ -149,23 +64,32 @@ def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> tuple[
         both, one, two = (
             int(count) for count in (data.totals[concept, other], totals[concept], totals[other])
         )
+        label = index.labels[other]
         found.append(
-            Cooccurrence(
-                int(other),
-                both,
-                both / (one + two - both),
-                both / one,
-                both / two,
-                both * everything / (one * two),
-                int(together[other]),
+            ConceptPairRecord(
+                number=label.number,
+                concept=label.name,
+                category=label.category,
+                with_=index.labels[concept].name,
+                images=int(together[other]),
+                both=both,
+                jaccard=both / (one + two - both),
+                share=both / one,
+                share_of_other=both / two,
+                lift=both * everything / (one * two),
             )
         )
-    return tuple(sorted(found, key=lambda each: (-each.jaccard, -each.images, each.concept)))
+    return sorted(found, key=lambda each: (-each.jaccard, -each.images, each.number))
 
 
 def implications(
-    index: ConceptIndex, data: DataCounts, *, least_share: float = 1.0, least_images: int = 1
-) -> tuple[Implication, ...]:
+    index: ConceptIndex,
+    data: DataCounts,
+    *,
+    least_share: float = 1.0,
+    least_images: int = 1,
+    categories: Collection[str] | None = None,
+) -> list[ImplicationRecord]:
     """Find concepts whose pixels are another's.
 
     Conclusions that hold on every pixel of the dataset are left out: everything implies them.
@@ -178,42 +102,50 @@ def implications(
         Share of the premise's pixels that must carry the conclusion, above 0 and up to 1.
     least_images
         Images that must have the premise: what is in few implies much by accident.
+    categories
+        The premise must be of one of them; ``None`` for any.
 
     Returns
     -------
-    tuple of Implication
+    list of ImplicationRecord
         Those of premises in many images first, then those whose conclusion is rarer.
     """
+    labels = index.labels
     totals = np.diagonal(data.totals)
     everything = index.n_images * index.mask_shape[0] * index.mask_shape[1]
     images = index.images_with()
+    premises = (images >= least_images) & [is_of(label, categories) for label in labels]
     holds = data.totals >= least_share * totals[:, None]
     np.fill_diagonal(holds, False)
-    holds &= (images >= least_images)[:, None] & (totals < everything)[None, :]
+    holds &= premises[:, None] & (totals < everything)[None, :]
     found = [
-        Implication(
-            int(premise),
-            int(conclusion),
-            int(totals[premise]),
-            int(data.totals[premise, conclusion]) / int(totals[premise]),
-            int(totals[conclusion]) / everything,
-            int(images[premise]),
-            bool(data.totals[premise, conclusion] >= least_share * totals[conclusion]),
+        ImplicationRecord(
+            premise=labels[premise].name,
+            premise_category=labels[premise].category,
+            conclusion=labels[conclusion].name,
+            conclusion_category=labels[conclusion].category,
+            share=int(data.totals[premise, conclusion]) / int(totals[premise]),
+            coverage=int(totals[conclusion]) / everything,
+            images=int(images[premise]),
+            pixels=int(totals[premise]),
+            mutual=bool(data.totals[premise, conclusion] >= least_share * totals[conclusion]),
         )
         for premise, conclusion in np.argwhere(holds)
     ]
-    return tuple(sorted(found, key=lambda e: (-e.images, e.coverage, e.premise, e.conclusion)))
+    # They are in the order of premise and conclusion, which the sort keeps.
+    return sorted(found, key=lambda each: (-each.images, each.coverage))
 
 
-def images_of(index: ConceptIndex, data: DataCounts, concept: int) -> tuple[ImageShare, ...]:
-    """Return the images that carry a concept, those with the most of it first."""
-    size = index.mask_shape[0] * index.mask_shape[1]
+def is_of(label: Label, categories: Collection[str] | None) -> bool:
+    """Tell whether a concept is of one of the categories; ``None`` for any."""
+    return not categories or not {label.category, *label.categories}.isdisjoint(categories)
+
+
+def images_of(index: ConceptIndex, concept: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the images that carry a concept, most of it first, and its pixels in each."""
     pixels = _pixels_by_image(index, concept)
-    order = np.lexsort((np.arange(len(pixels)), -pixels))
-    return tuple(
-        ImageShare(int(image), int(pixels[image]), int(pixels[image]) / size)
-        for image in order[: np.count_nonzero(pixels)]
-    )
+    order = np.argsort(-pixels, kind="stable")[: np.count_nonzero(pixels)]
+    return order, pixels[order]
 
 
 def _pixels_by_image(index: ConceptIndex, concept: int) -> NDArray[np.int64]:

@@ -3,72 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.interventions import Change, Intervention
+from ccx_cli.probe.networks.class_names import class_name
 from ccx_cli.probe.networks.loading import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.records.studies import ClassDrop, ClusterImportanceRecord, RangeImportanceRecord
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.threads import threads
 
 MOST_CLASSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterImportance:
-    """What ablating the activations of all selected units in their range of one number does.
-
-    Attributes
-    ----------
-    cluster
-        The ranges' number, from the lowest up.
-    images
-        Number of images.
-    changed
-        Images whose predicted class changes.
-    changed_at_random
-        The same when as many randomly sampled activations are ablated.
-    zeroed
-        Share of the selected units' activations that are ablated.
-    """
-
-    cluster: int
-    images: int
-    changed: int
-    changed_at_random: int
-    zeroed: float
-
-
-@dataclass(frozen=True, slots=True)
-class UnitImportance:
-    """What ablating one unit's activations in one range does.
-
-    Attributes
-    ----------
-    unit, cluster
-        Which range.
-    images
-        Images in which the unit fires in the range.
-    changed
-        Those whose predicted class changes.
-    drop
-        Mean drop of the predicted class's probability over them; ``None`` without images.
-    classes
-        The classes whose probability drops most, as (class, mean drop over the images predicted
-        as that class), at most three.
-    """
-
-    unit: int
-    cluster: int
-    images: int
-    changed: int
-    drop: float | None
-    classes: tuple[tuple[int, float], ...]
 
 
 def cluster_importance(
@@ -79,7 +29,7 @@ def cluster_importance(
     seed: int = 0,
     progress: Progress | None = None,
     n_images: int = 0,
-) -> tuple[ClusterImportance, ...]:
+) -> list[ClusterImportanceRecord]:
     """Ablate the selected units in their range of each number, and compare predictions.
 
     The published definition (La Rosa et al., NeurIPS 2023), with ranges numbered from the lowest.
@@ -128,16 +78,18 @@ def cluster_importance(
             changed += differs.reshape(n_clusters, 2).T
             images_seen += len(images)
             task.advance(len(images))
-    return tuple(
-        ClusterImportance(
-            cluster,
-            images_seen,
-            int(changed[0, cluster]),
-            int(changed[1, cluster]),
-            float(zeroed[cluster]) / activations if activations else 0.0,
+    return [
+        ClusterImportanceRecord(
+            cluster=cluster,
+            images=images_seen,
+            changed=int(changed[0, cluster]),
+            changed_at_random=int(changed[1, cluster]),
+            zeroed=float(zeroed[cluster]) / activations if activations else 0.0,
+            share=int(changed[0, cluster]) / images_seen,
+            share_at_random=int(changed[1, cluster]) / images_seen,
         )
         for cluster in range(n_clusters)
-    )
+    ]
 
 
 def unit_importance(
@@ -145,14 +97,15 @@ def unit_importance(
     batches: Iterable[torch.Tensor],
     ranges: Mapping[int, Sequence[Range]],
     *,
+    class_names: Sequence[str] = (),
     versions: int = 16,
     progress: Progress | None = None,
     n_images: int = 0,
-) -> tuple[UnitImportance, ...]:
+) -> list[RangeImportanceRecord]:
     """Ablate one unit in one range at a time.
 
     Parameters are those of ``cluster_importance``; ``versions`` ranges go through the rest of the
-    network at once.
+    network at once. Formulas are ``None``.
     """
     intervention = Intervention(network)
     jobs = [(unit, k, r) for unit in sorted(ranges) for k, r in enumerate(ranges[unit])]
@@ -169,9 +122,7 @@ def unit_importance(
                 ):
                     tally.add(scores[0][fired], after[fired])
             task.advance(len(images))
-    return tuple(
-        tally.result(unit, cluster) for (unit, cluster, _), tally in zip(jobs, tallies, strict=True)
-    )
+    return [tally.result(*job, class_names) for job, tally in zip(jobs, tallies, strict=True)]
 
 
 def _zeroing(jobs: Sequence[tuple[int, int, Range]], fires: list[torch.Tensor]) -> Change:
@@ -204,17 +155,25 @@ class _Tally:
         for label, drop in zip(predicted.tolist(), drops.tolist(), strict=True):
             self.by_class.setdefault(label, []).append(drop)
 
-    def result(self, unit: int, cluster: int) -> UnitImportance:
+    def result(
+        self, unit: int, cluster: int, ablated: Range, names: Sequence[str]
+    ) -> RangeImportanceRecord:
         """Return the effects of all batches."""
         means = {label: float(np.mean(drops)) for label, drops in self.by_class.items()}
         worst = sorted(means.items(), key=lambda item: (-item[1], item[0]))[:MOST_CLASSES]
-        return UnitImportance(
-            unit,
-            cluster,
-            self.images,
-            self.changed,
-            self.drop / self.images if self.images else None,
-            tuple((label, drop) for label, drop in worst if drop > 0),
+        return RangeImportanceRecord(
+            unit=unit,
+            cluster=cluster,
+            images=self.images,
+            changed=self.changed,
+            drop=self.drop / self.images if self.images else None,
+            classes=[
+                ClassDrop(class_=class_name(label, names), drop=drop)
+                for label, drop in worst
+                if drop > 0
+            ],
+            range=ablated.to_json(),
+            formula=None,
         )
 
 
@@ -241,12 +200,13 @@ def importance_of_run(
     units: Sequence[int],
     *,
     per_unit: bool,
+    class_names: Sequence[str],
     seed: int,
     device: str,
     batch_size: int,
     workers: int,
     progress: Progress,
-) -> tuple[ClusterImportance, ...] | tuple[UnitImportance, ...]:
+) -> Sequence[ClusterImportanceRecord | RangeImportanceRecord]:
     """Run ``cluster_importance`` or ``unit_importance`` on the ranges of a stored run."""
     ranges = {
         unit: [
@@ -261,8 +221,18 @@ def importance_of_run(
     n_images = len(inputs.dataset.rows)
     with threads(workers) as pool:
         batches = image_batches(inputs.dataset, choice, range(n_images), batch_size, pool)
-        if per_unit:
-            return unit_importance(network, batches, ranges, progress=progress, n_images=n_images)
-        return cluster_importance(
-            network, batches, ranges, seed=seed, progress=progress, n_images=n_images
+        if not per_unit:
+            return cluster_importance(
+                network, batches, ranges, seed=seed, progress=progress, n_images=n_images
+            )
+        found = unit_importance(
+            network,
+            batches,
+            ranges,
+            class_names=class_names,
+            progress=progress,
+            n_images=n_images,
         )
+    return [
+        replace(each, formula=inputs.run.units[each.unit][each.cluster].formula) for each in found
+    ]

@@ -187,7 +187,7 @@ def summarise(
     return rows
 
 
-def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[StoredMetrics]:
+def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MetricsRecord]:
     """Name the file that keeps the metrics of a run, but for label masking."""
     asked = {"bootstrap": settings.bootstrap, "seed": settings.seed}
     kept = kept_lines(inputs, "metrics", asked, StoredMetrics)

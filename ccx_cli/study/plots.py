@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from ccx_cli.records.fields import Json
 from ccx_cli.store.atomic import replacing
-from ccx_cli.study.thresholds import CategoryShares
 
 # Told apart by colour-blind readers too (Okabe and Ito), and by their markers without any colour.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -33,13 +33,15 @@ def plot_roles(
         figure.savefig(beside, format=path.suffix.lower().removeprefix("."))
 
 
-def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
+def plot_shares(rows: Sequence[Json], categories: Sequence[str], title: str, path: Path) -> None:
     """Draw the share of each category by quantile, high quantiles left, low ones right.
 
     Parameters
     ----------
     rows
         From ``share_categories``, at least one.
+    categories
+        A line each.
     title
         Stands above both panels.
     path
@@ -52,10 +54,10 @@ def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
         "high: share of the non-zero activations above, range (t, inf)",
         "low: share of the non-zero activations above, range (1e-6, t)",
     )
-    for axes, high, caption in zip(panels, (True, False), captions, strict=True):
-        own = [row for row in rows if row.high is high]
-        for index, category in enumerate(rows[0].shares):
-            shares = [row.shares[category] for row in own]
+    for axes, side, caption in zip(panels, ("high", "low"), captions, strict=True):
+        own = [row for row in rows if row["side"] == side]
+        for index, category in enumerate(categories):
+            shares = [row[f"{category}_share"] for row in own]
             axes.plot(
                 range(len(own)),
                 [np.nan if share is None else share for share in shares],
@@ -65,7 +67,7 @@ def plot_shares(rows: Sequence[CategoryShares], title: str, path: Path) -> None:
                 clip_on=False,
                 label=category,
             )
-        axes.set_xticks(range(len(own)), [f"{row.quantile:g}" for row in own])
+        axes.set_xticks(range(len(own)), [f"{row['quantile']:g}" for row in own])
         axes.set_xlabel(caption)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("share of positive concepts")

@@ -8,7 +8,6 @@ section 4) compares the accuracy on the images where a unit fires with how well 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,37 +17,14 @@ from torch import nn
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.interventions import class_scores
-from ccx_cli.probe.networks.class_names import plain_name
+from ccx_cli.probe.networks.class_names import class_name, plain_name
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.studies import ClassContribution, RoleRecord
 
 MOST_CLASSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What one unit does.
-
-    Attributes
-    ----------
-    unit
-        Its number.
-    images
-        Images in which it is in its top range somewhere.
-    labelled
-        Those of them whose true class is known.
-    accuracy
-        Share of these that the network gets right; ``None`` without any.
-    classes
-        The classes it contributes to most, as (class, contribution), at most three.
-    """
-
-    unit: int
-    images: int
-    labelled: int
-    accuracy: float | None
-    classes: tuple[tuple[int, float], ...]
 
 
 def head_weights(network: Network) -> NDArray[np.float32]:
@@ -106,42 +82,53 @@ def predictions(
 
 
 def role_of(
-    unit: int,
+    explained: ExplanationRecord,
     maps: NDArray[np.float32],
-    top: Range,
     weights: NDArray[np.float32],
     truth: NDArray[np.int64],
     predicted: NDArray[np.int64],
-) -> Role:
+    names: Sequence[str] = (),
+) -> RoleRecord:
     """Say what one unit does.
 
     Parameters
     ----------
-    unit
-        Its number.
+    explained
+        The explanation of its highest range.
     maps
         ``(n_images, height, width)`` float32, its activations.
-    top
-        Its highest range.
     weights
         From ``head_weights``.
     truth, predicted
         ``(n_images,)`` int64 classes; a true one of -1 is not known.
+    names
+        Of the classes.
     """
+    top = Range.from_json(explained.range or [None, None])
     inside = (maps > np.float64(top.lower)) & (maps < np.float64(top.upper))
     fires = inside.any(axis=(1, 2))
     known = fires & (truth >= 0)
     right = int((predicted[known] == truth[known]).sum())
-    contributions = weights[:, unit].astype(np.float64) * float(maps.mean(dtype=np.float64))
+    contributions = weights[:, explained.unit].astype(np.float64) * float(
+        maps.mean(dtype=np.float64)
+    )
     best = np.argsort(-contributions, kind="stable")[:MOST_CLASSES]
-    return Role(
-        unit,
-        int(fires.sum()),
-        int(known.sum()),
-        right / int(known.sum()) if known.any() else None,
-        tuple(
-            (int(label), float(contributions[label])) for label in best if contributions[label] > 0
-        ),
+    return RoleRecord(
+        unit=explained.unit,
+        cluster=explained.cluster or 0,
+        range=explained.range or [None, None],
+        formula=explained.formula,
+        iou=explained.iou,
+        images=int(fires.sum()),
+        labelled=int(known.sum()),
+        accuracy=right / int(known.sum()) if known.any() else None,
+        classes=[
+            ClassContribution(
+                class_=class_name(int(label), names), contribution=float(contributions[label])
+            )
+            for label in best
+            if contributions[label] > 0
+        ],
     )
 
 

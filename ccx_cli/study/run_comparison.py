@@ -9,6 +9,7 @@ from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.fields import Json, to_json
+from ccx_cli.records.studies import ComparedRunRecord
 from ccx_cli.runs.run import Run
 
 
@@ -42,37 +43,6 @@ class RangePair:
         """IoU in B minus IoU in A, ``None`` unless there are two formulas."""
         a, b = self.ious
         return None if a is None or b is None else b - a
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Pairs of ranges, summed up.
-
-    Attributes
-    ----------
-    ranges
-        Ranges that have a formula in both runs.
-    equal
-        Those whose formulas are equivalent.
-    better, worse
-        Those whose IoU is larger, or smaller, in B than in A; equivalent formulas are counted as
-        well, since pixels in range may differ.
-    mean_difference
-        Mean of IoU in B minus IoU in A; ``None`` without ranges.
-    only_a, only_b
-        Ranges that have a formula in one run only.
-    neither
-        Ranges that have a formula in none.
-    """
-
-    ranges: int
-    equal: int
-    better: int
-    worse: int
-    mean_difference: float | None
-    only_a: int
-    only_b: int
-    neither: int
 
 
 def compare_runs(a: Run, b: Run) -> list[RangePair]:
@@ -112,11 +82,11 @@ def _settings(identity: Json) -> str:
     )
 
 
-def tally(pairs: Sequence[RangePair]) -> Tally:
-    """Sum up pairs of ranges."""
+def tally(pairs: Sequence[RangePair]) -> ComparedRunRecord:
+    """Sum up pairs of ranges; equivalent formulas may be better or worse, as hits may differ."""
     differences = [pair.difference for pair in pairs if pair.difference is not None]
     explained = [tuple(iou is not None for iou in pair.ious) for pair in pairs]
-    return Tally(
+    return ComparedRunRecord(
         ranges=len(differences),
         equal=sum(pair.equal is True for pair in pairs),
         better=sum(difference > 0 for difference in differences),

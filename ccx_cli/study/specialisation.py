@@ -15,6 +15,7 @@ from functools import cached_property
 
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of
+from ccx_cli.records.studies import SpecialisationRecord
 
 
 class Specialisation(StrEnum):
@@ -67,39 +68,6 @@ class Defaults:
         return Specialisation.SPECIALISED
 
 
-@dataclass(frozen=True, slots=True)
-class SpecialisationCounts:
-    """One cluster, or all of them.
-
-    Attributes
-    ----------
-    cluster
-        The ranges' number, ``None`` for all.
-    ranges
-        Ranges looked at.
-    explanations
-        Those that have a formula; shares are of these, and ``None`` where there are none.
-    unspecialised, weakly_specialised
-        How many of them are.
-    """
-
-    cluster: int | None
-    ranges: int
-    explanations: int
-    unspecialised: int
-    weakly_specialised: int
-
-    @property
-    def unspecialised_share(self) -> float | None:
-        """Share of the explanations whose formula is a default one."""
-        return self.unspecialised / self.explanations if self.explanations else None
-
-    @property
-    def weakly_specialised_share(self) -> float | None:
-        """Share of the explanations that begin with a default pair, and are not unspecialised."""
-        return self.weakly_specialised / self.explanations if self.explanations else None
-
-
 def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults:
     """Find what explanations look like without training.
 
@@ -132,7 +100,7 @@ def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults
 
 def count_specialisation(
     judged: Sequence[tuple[int, Specialisation | None]],
-) -> list[SpecialisationCounts]:
+) -> list[SpecialisationRecord]:
     """Count by cluster, then in total.
 
     Parameters
@@ -145,13 +113,18 @@ def count_specialisation(
     rows = []
     for wanted in [*clusters, None]:
         found = Counter(kind for cluster, kind in judged if wanted in (None, cluster))
+        explained = found.total() - found[None]
+        default, weak = found[Specialisation.UNSPECIALISED], found[Specialisation.WEAK]
         rows.append(
-            SpecialisationCounts(
+            SpecialisationRecord(
+                kind="cluster",
                 cluster=wanted,
                 ranges=found.total(),
-                explanations=found.total() - found[None],
-                unspecialised=found[Specialisation.UNSPECIALISED],
-                weakly_specialised=found[Specialisation.WEAK],
+                explanations=explained,
+                unspecialised=default,
+                unspecialised_share=default / explained if explained else None,
+                weakly_specialised=weak,
+                weakly_specialised_share=weak / explained if explained else None,
             )
         )
     return rows

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,90 +12,16 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, concepts_of, negated_concepts, positive_concepts
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.studies import (
+    CategorySummaryRecord,
+    ConceptSummaryRecord,
+    UnitSummaryRecord,
+)
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.categories import dominant_category
 
 THRESHOLD = 0.04
-
-
-@dataclass(frozen=True, slots=True)
-class UnitSummary:
-    """One unit.
-
-    Attributes
-    ----------
-    unit
-        Its number.
-    ranges
-        Ranges it has; 0 for a dead unit.
-    explained
-        Ranges that have a formula.
-    category
-        The category of most positive concepts over its formulas; ``None`` without one.
-    polysemy
-        Mean Jaccard distance of its formulas' pixels, over all pairs of ranges: 0 where all say
-        the same, 1 where no two share a pixel, ``None`` with fewer than two formulas.
-    concepts
-        Label numbers in its formulas, negated ones too, in the order of appearance.
-    best
-        The record of largest IoU; ``None`` without a formula.
-    """
-
-    unit: int
-    ranges: int
-    explained: int
-    category: str | None
-    polysemy: float | None
-    concepts: tuple[int, ...]
-    best: ExplanationRecord | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConceptSummary:
-    """One concept.
-
-    Attributes
-    ----------
-    concept
-        Its label number.
-    category
-        Its own category.
-    units
-        Units some formula of which asks for it.
-    ranges
-        Ranges whose formula asks for it.
-    negated
-        Ranges whose formula excludes it.
-    iou
-        The largest IoU of the formulas that ask for it; ``None`` if it is only excluded.
-    """
-
-    concept: int
-    category: str
-    units: int
-    ranges: int
-    negated: int
-    iou: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class CategorySummary:
-    """One bar of Network Dissection's histogram (Bau et al., CVPR 2017, section 3.1).
-
-    Attributes
-    ----------
-    category
-        Its name.
-    units
-        Units whose best explanation is above the threshold and mostly of this category.
-    formulas
-        Distinct formulas among those (unique detectors).
-    """
-
-    category: str
-    units: int
-    formulas: int
 
 
 def summarise_unit(
@@ -105,7 +30,7 @@ def summarise_unit(
     pixels: Mapping[Formula, NDArray[np.bool_]],
     totals: NDArray[np.int64],
     category_of: Mapping[int, str],
-) -> UnitSummary:
+) -> UnitSummaryRecord:
     """Sum up one unit.
 
     Parameters
@@ -121,17 +46,25 @@ def summarise_unit(
     category_of
         Label number to category.
     """
-    explained = [(record, formula) for record in records if (formula := record.tree)]
-    formulas = [formula for _, formula in explained]
-    return UnitSummary(
+    formulas = [formula for record in records if (formula := record.tree)]
+    names, best = names_of(records), _best_of(records)
+    return UnitSummaryRecord(
+        kind="unit",
         unit=unit,
         ranges=sum(record.range is not None for record in records),
         explained=len(formulas),
         category=dominant_category(formulas, category_of),
         polysemy=mean_distance([pixels[formula] for formula in formulas], totals),
-        concepts=tuple(dict.fromkeys(n for formula in formulas for n in concepts_of(formula))),
-        best=max((record for record, _ in explained), key=lambda r: r.iou, default=None),
+        concepts=[names[n] for n in dict.fromkeys(chain(*map(concepts_of, formulas)))],
+        cluster=None if best is None else best.cluster,
+        formula=None if best is None else best.formula,
+        iou=None if best is None else best.iou,
     )
+
+
+def _best_of(records: Sequence[ExplanationRecord]) -> ExplanationRecord | None:
+    explained = [record for record in records if record.formula is not None]
+    return max(explained, key=lambda record: record.iou, default=None)
 
 
 def mean_distance(pixels: Sequence[NDArray[np.bool_]], totals: NDArray[np.int64]) -> float | None:
@@ -157,7 +90,7 @@ def summarise_units(
     units: Mapping[int, Sequence[ExplanationRecord]],
     index: ConceptIndex,
     category_of: Mapping[int, str],
-) -> Iterator[UnitSummary]:
+) -> Iterator[UnitSummaryRecord]:
     """Sum up units, in order."""
     for unit, records in units.items():
         found = [formula for record in records if (formula := record.tree) is not None]
@@ -167,10 +100,11 @@ def summarise_units(
 
 def summarise_concepts(
     units: Mapping[int, Sequence[ExplanationRecord]], category_of: Mapping[int, str]
-) -> list[ConceptSummary]:
+) -> list[ConceptSummaryRecord]:
     """Sum up every concept in some formula: of most units first, then of most ranges."""
     asking: dict[int, list[ExplanationRecord]] = defaultdict(list)
     excluding: dict[int, int] = defaultdict(int)
+    names = names_of(record for records in units.values() for record in records)
     for records in units.values():
         for record in records:
             formula = record.tree
@@ -181,8 +115,10 @@ def summarise_concepts(
             for number in set(negated_concepts(formula)):
                 excluding[number] += 1
     found = [
-        ConceptSummary(
-            concept=number,
+        ConceptSummaryRecord(
+            kind="concept",
+            concept=names[number],
+            label=number,
             category=category_of[number],
             units=len({record.unit for record in asking[number]}),
             ranges=len(asking[number]),
@@ -191,25 +127,35 @@ def summarise_concepts(
         )
         for number in sorted({*asking, *excluding})
     ]
-    return sorted(found, key=lambda each: (-each.units, -each.ranges, each.concept))
+    return sorted(found, key=lambda each: (-each.units, -each.ranges, each.label))
 
 
 def summarise_categories(
-    summaries: Sequence[UnitSummary],
+    units: Mapping[int, Sequence[ExplanationRecord]],
     categories: Sequence[str],
     category_of: Mapping[int, str],
     threshold: float = THRESHOLD,
-) -> list[CategorySummary]:
-    """Count the units whose best explanation is above ``threshold``, by its category."""
+) -> list[CategorySummaryRecord]:
+    """Count the units whose best explanation is above ``threshold``, by its category.
+
+    The histogram of Network Dissection (Bau et al., CVPR 2017, section 3.1); distinct formulas are
+    its unique detectors.
+    """
     formulas: dict[str, list[Formula]] = {category: [] for category in categories}
-    for summary in summaries:
-        formula = summary.best.tree if summary.best is not None else None
-        if summary.best is None or formula is None or summary.best.iou <= threshold:
-            continue
-        category = dominant_category([formula], category_of)
-        if category is not None:
+    for records in units.values():
+        best = _best_of(records)
+        formula = None if best is None or best.iou <= threshold else best.tree
+        category = None if formula is None else dominant_category([formula], category_of)
+        if formula is not None and category is not None:
             formulas[category].append(formula)
     return [
-        CategorySummary(category, len(found), len({canonical_key(formula) for formula in found}))
+        CategorySummaryRecord(
+            kind="category",
+            category=category,
+            threshold=threshold,
+            units=len(found),
+            share=len(found) / len(units) if units else None,
+            formulas=len({canonical_key(formula) for formula in found}),
+        )
         for category, found in formulas.items()
     ]

@@ -8,19 +8,23 @@ what lies below it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.formulas.formula import Formula
+from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, top_threshold
+from ccx_cli.records.fields import Json
+from ccx_cli.records.fields import to_json as records_json
+from ccx_cli.records.studies import ThresholdExplanationRecord, ThresholdRecord
+from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.strategy import Strategy
-from ccx_cli.study.categories import count_categories
 from ccx_cli.threads import map_in_order
 
 QUANTILES = (0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995)
@@ -28,70 +32,9 @@ HIGHEST = 0.5
 LEAST = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class ThresholdExplanation:
-    """The best formula of one unit for one threshold.
-
-    Attributes
-    ----------
-    unit
-        Its number.
-    quantile
-        Share of the non-zero activations above the threshold.
-    range
-        What is explained; ``None`` for a unit that never fires.
-    hits
-        Pixels in range.
-    formula
-        Over label numbers; ``None`` if no concept meets the range.
-    iou
-        Of the formula; ``None`` without one.
-    """
-
-    unit: int
-    quantile: float
-    range: Range | None
-    hits: int
-    formula: Formula | None
-    iou: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryShares:
-    """All units at one threshold.
-
-    Attributes
-    ----------
-    quantile
-        Share of the non-zero activations above the threshold.
-    units
-        Units looked at.
-    explained
-        Those that have a formula.
-    iou
-        Mean IoU of these; ``None`` without any.
-    concepts
-        Positive concepts in the formulas.
-    shares
-        Share of every category among them; ``None`` each where there are no concepts.
-    """
-
-    quantile: float
-    units: int
-    explained: int
-    iou: float | None
-    concepts: int
-    shares: Mapping[str, float | None]
-
-    @property
-    def high(self) -> bool:
-        """Whether the range lies above the threshold."""
-        return is_high(self.quantile)
-
-
-def is_high(quantile: float) -> bool:
-    """Tell whether a quantile's range lies above the threshold, not below."""
-    return quantile <= HIGHEST
+def side_of(quantile: float) -> Literal["high", "low"]:
+    """Tell whether a quantile's range lies above or below the threshold."""
+    return "high" if quantile <= HIGHEST else "low"
 
 
 def threshold_ranges(
@@ -112,7 +55,7 @@ def threshold_ranges(
         return ()
     thresholds = [top_threshold(values, quantile) for quantile in quantiles]
     return tuple(
-        Range(threshold, math.inf) if is_high(quantile) else Range(LEAST, threshold)
+        Range(threshold, math.inf) if side_of(quantile) == "high" else Range(LEAST, threshold)
         for threshold, quantile in zip(thresholds, quantiles, strict=True)
     )
 
@@ -126,7 +69,7 @@ def explain_thresholds(
     *,
     workers: int = 1,
     device: str = "cpu",
-) -> Iterator[list[ThresholdExplanation]]:
+) -> Iterator[list[ThresholdExplanationRecord]]:
     """Explain units at every threshold, side by side in threads, in order.
 
     Parameters
@@ -148,59 +91,68 @@ def explain_thresholds(
     ------
     A unit's explanations in the order of ``QUANTILES``.
     """
+    category_of = {label.number: label.category for label in index.labels}
 
-    def explain(unit: int) -> list[ThresholdExplanation]:
+    def record(
+        unit: int, quantile: float, explained: Range | None, hits: int, best: Scored | None
+    ) -> ThresholdExplanationRecord:
+        formula = None if best is None else best.chain.formula(index.concepts)
+        positive = () if formula is None else positive_concepts(formula)
+        return ThresholdExplanationRecord(
+            kind="explanation",
+            unit=unit,
+            quantile=quantile,
+            side=side_of(quantile),
+            range=None if explained is None else explained.to_json(),
+            hits=hits,
+            formula=None if formula is None else to_text(formula, index.name_of),
+            iou=None if best is None else best.iou,
+            labels=None if formula is None else to_json(formula),
+            categories=[category_of[number] for number in positive],
+        )
+
+    def explain(unit: int) -> list[ThresholdExplanationRecord]:
         maps = read_maps(unit)
         ranges = threshold_ranges(maps)
         if not ranges:
-            return [ThresholdExplanation(unit, q, None, 0, None, None) for q in QUANTILES]
+            return [record(unit, quantile, None, 0, None) for quantile in QUANTILES]
         hits = count_hits(maps, ranges, index, device=device)
-        found = []
-        for position, (quantile, wanted) in enumerate(zip(QUANTILES, ranges, strict=True)):
-            best = strategy.answer(data, hits.per_set[position]).best
-            formula = None if best is None else best.chain.formula(index.concepts)
-            iou = None if best is None else best.iou
-            in_range = int(hits.totals[position])
-            found.append(ThresholdExplanation(unit, quantile, wanted, in_range, formula, iou))
-        return found
+        return [
+            record(unit, quantile, wanted, int(total), strategy.answer(data, per_set).best)
+            for quantile, wanted, total, per_set in zip(
+                QUANTILES, ranges, hits.totals, hits.per_set, strict=True
+            )
+        ]
 
     return map_in_order(explain, units, workers)
 
 
 def share_categories(
-    explanations: Sequence[ThresholdExplanation],
-    categories: Sequence[str],
-    category_of: Mapping[int, str],
-) -> list[CategoryShares]:
+    explanations: Sequence[ThresholdExplanationRecord], categories: Sequence[str]
+) -> list[Json]:
     """Share out the positive concepts of all units' formulas, a row a quantile.
 
-    Parameters
-    ----------
-    explanations
-        Of all units.
-    categories
-        Those to have a share, in order.
-    category_of
-        Label number to category.
+    Returns
+    -------
+    list of dict
+        The values of a ``ThresholdRecord``, and ``CATEGORY_share`` for each of ``categories``:
+        ``None`` where there are no concepts.
     """
     rows = []
     for quantile in sorted({each.quantile for each in explanations}):
         own = [each for each in explanations if each.quantile == quantile]
-        formulas = [each.formula for each in own if each.formula is not None]
         ious = [each.iou for each in own if each.iou is not None]
-        counts = count_categories(formulas, category_of)
+        counts = Counter(category for each in own for category in each.categories)
         concepts = counts.total()
-        rows.append(
-            CategoryShares(
-                quantile=quantile,
-                units=len(own),
-                explained=len(formulas),
-                iou=float(np.mean(ious)) if ious else None,
-                concepts=concepts,
-                shares={
-                    category: counts[category] / concepts if concepts else None
-                    for category in categories
-                },
-            )
+        row = ThresholdRecord(
+            kind="threshold",
+            quantile=quantile,
+            side=side_of(quantile),
+            units=len(own),
+            explained=len(ious),
+            iou_mean=float(np.mean(ious)) if ious else None,
+            concepts=concepts,
         )
+        shares = {each: counts[each] / concepts if concepts else None for each in categories}
+        rows.append(records_json(row) | {f"{each}_share": share for each, share in shares.items()})
     return rows

@@ -70,27 +70,30 @@ def test_all_counts_are_those_of_dense_masks(seed: int, n_images: int, density: 
     index = index_of(dense)
     masks = dense[:, index.concepts.astype(int) - 1]
     data = count_data(index)
-    for each in concept_frequencies(index, data):
-        own = masks[:, each.concept]
+    for position, each in enumerate(concept_frequencies(index, data)):
+        own = masks[:, position]
+        assert (each.number, each.concept) == (index.concepts[position], f"c{each.number}")
+        assert each.image_share == each.images / n_images
         assert each.images == own.any(axis=(1, 2)).sum()
         assert each.pixels == own.sum()
         assert each.coverage == pytest.approx(own.mean())
         assert each.coverage_where_present == pytest.approx(own[own.any(axis=(1, 2))].mean())
-        shares = images_of(index, data, each.concept)
+        images, pixels = images_of(index, position)
         counts = own.sum(axis=(1, 2))
-        assert {share.image: share.pixels for share in shares} == {
+        assert dict(zip(images.tolist(), pixels.tolist(), strict=True)) == {
             image: count for image, count in enumerate(counts) if count
         }
-        assert [share.pixels for share in shares] == sorted(counts[counts > 0], reverse=True)
-        together = {found.concept: found for found in cooccurrences(index, data, each.concept)}
+        assert pixels.tolist() == sorted(counts[counts > 0], reverse=True)
+        together = {found.number: found for found in cooccurrences(index, data, position)}
         for other in range(len(index.concepts)):
             theirs = masks[:, other]
             both_images = (own.any(axis=(1, 2)) & theirs.any(axis=(1, 2))).sum()
-            if other == each.concept or not both_images:
-                assert other not in together
+            number = int(index.concepts[other])
+            if other == position or not both_images:
+                assert number not in together
                 continue
             both = (own & theirs).sum()
-            found = together[other]
+            found = together[number]
             assert (found.both, found.images) == (both, both_images)
             assert found.jaccard == pytest.approx(both / (own | theirs).sum())
             assert found.share == pytest.approx(theirs[own].mean())
@@ -126,10 +129,13 @@ def test_implications_are_those_of_dense_masks(
                 and not b.all()
                 and a.any(axis=(1, 2)).sum() >= least_images
             ):
-                expected.add((premise, conclusion))
+                expected.add((index.labels[premise].name, index.labels[conclusion].name))
     assert {(each.premise, each.conclusion) for each in found} == expected
     for each in found:
-        a, b = masks[:, each.premise], masks[:, each.conclusion]
+        a, b = (
+            masks[:, [label.name for label in index.labels].index(name)]
+            for name in (each.premise, each.conclusion)
+        )
         assert each.share == pytest.approx(b[a].mean())
         assert each.coverage == pytest.approx(b.mean())
         assert each.mutual == ((a & b).sum() >= least_share * b.sum())

@@ -72,7 +72,7 @@ def test_one_unit_at_a_time_is_what_a_hook_by_hand_gives(golden: BrodenDataset) 
         assert each.drop == pytest.approx(float(drops.mean()), abs=1e-6)
     assert found[2].images == 0
     assert found[2].drop is None
-    assert found[2].classes == ()
+    assert found[2].classes == []
 
 
 class _Around(nn.Module):

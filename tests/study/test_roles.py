@@ -11,7 +11,6 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.networks.class_names import class_names, plain_name
 from ccx_cli.probe.networks.loading import Network
-from ccx_cli.probe.ranges import Range
 from ccx_cli.study.plots import plot_roles
 from ccx_cli.study.roles import (
     correlation,
@@ -21,8 +20,10 @@ from ccx_cli.study.roles import (
 )
 
 if TYPE_CHECKING:
+    from tests.explanations import explanation
     from tests.golden_classifier import golden_classifier
 else:
+    from explanations import explanation
     from golden_classifier import golden_classifier
 
 
@@ -30,11 +31,15 @@ def test_a_role_by_hand() -> None:
     maps = np.array([[[0, 1]], [[3, 0]], [[2, 4]], [[0, 0]]], dtype=np.float32)
     weights = np.array([[9, 2.0], [9, -1.0], [9, 0.5]], dtype=np.float32)
     truth, predicted = np.array([0, 1, -1, 0]), np.array([0, 2, 1, 0])
-    found = role_of(1, maps, Range(0.5, 3.5), weights, truth, predicted)
+    explained = explanation(1, 0, range=[0.5, 3.5])
+    found = role_of(explained, maps, weights, truth, predicted, ["zero", "one"])
     assert (found.images, found.labelled, found.accuracy) == (3, 2, 0.5)
     # The unit's mean activation is 10 / 8.
-    assert found.classes == ((0, 2.5), (2, 0.625))
-    silent = role_of(1, maps, Range(8, 9), weights, truth, predicted)
+    assert [(each.class_, each.contribution) for each in found.classes] == [
+        ("zero", 2.5),
+        (2, 0.625),
+    ]
+    silent = role_of(explanation(1, 0, range=[8, 9]), maps, weights, truth, predicted)
     assert (silent.images, silent.accuracy) == (0, None)
 
 

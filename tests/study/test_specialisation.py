@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import astuple
 
 from ccx_cli.formulas.formula import Formula
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.study.specialisation import (
     Common,
     Specialisation,
-    SpecialisationCounts,
     count_specialisation,
     find_defaults,
 )
@@ -61,13 +61,11 @@ def test_the_example_of_the_docs() -> None:
         assert kind is expected
         judged.append((cluster, kind))
     per_cluster = count_specialisation(judged)
-    assert per_cluster == [
-        SpecialisationCounts(0, 3, 3, 1, 1),
-        SpecialisationCounts(1, 3, 2, 0, 1),
-        SpecialisationCounts(None, 6, 5, 1, 2),
+    assert [astuple(row)[1:] for row in per_cluster] == [
+        (0, 3, 3, 1, 1 / 3, 1, 1 / 3),
+        (1, 3, 2, 0, 0, 1, 1 / 2),
+        (None, 6, 5, 1, 1 / 5, 2, 2 / 5),
     ]
-    assert [row.unspecialised_share for row in per_cluster] == [1 / 3, 0, 1 / 5]
-    assert [row.weakly_specialised_share for row in per_cluster] == [1 / 3, 1 / 2, 2 / 5]
 
 
 def test_the_docs_show_this_example() -> None:

@@ -14,8 +14,6 @@ from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.study.categories import count_categories, dominant_category
 from ccx_cli.study.summary import (
-    CategorySummary,
-    ConceptSummary,
     mean_distance,
     summarise_categories,
     summarise_concepts,
@@ -75,57 +73,51 @@ def test_a_unit() -> None:
     found = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES)
     assert (found.ranges, found.explained) == (3, 3)
     assert found.category == "object"  # dog, dog, cat against red, blue and leg
-    assert found.concepts == (RED, BLUE, DOG, LEG, CAT)
+    assert found.concepts == [f"c{number}" for number in (RED, BLUE, DOG, LEG, CAT)]
     assert found.polysemy == pytest.approx((5 / 7 + 1 / 7 + 4 / 7) / 3)
-    assert found.best == UNITS[0][1]
+    best = UNITS[0][1]
+    assert (found.cluster, found.formula, found.iou) == (best.cluster, best.formula, best.iou)
 
 
 def test_dead_units_and_empty_ranges() -> None:
     dead = summarise_unit(2, UNITS[2], {}, TOTALS, CATEGORIES)
-    assert (dead.ranges, dead.explained, dead.concepts) == (0, 0, ())
-    assert (dead.category, dead.polysemy, dead.best) == (None, None, None)
+    assert (dead.ranges, dead.explained, dead.concepts) == (0, 0, [])
+    assert (dead.category, dead.polysemy, dead.formula, dead.iou) == (None,) * 4
     dog = from_json(UNITS[1][0].labels)
     half = summarise_unit(1, UNITS[1], {dog: sets(0)}, TOTALS, CATEGORIES)
     assert (half.ranges, half.explained, half.polysemy) == (2, 1, None)
 
 
 def test_concepts() -> None:
-    assert summarise_concepts(UNITS, CATEGORIES) == [
-        ConceptSummary(DOG, "object", units=3, ranges=4, negated=0, iou=0.5),
-        ConceptSummary(RED, "color", units=2, ranges=2, negated=3, iou=0.041),
-        ConceptSummary(CAT, "object", units=2, ranges=2, negated=0, iou=0.25),
-        ConceptSummary(LEG, "part", units=2, ranges=2, negated=0, iou=0.25),
-        ConceptSummary(BLUE, "color", units=1, ranges=1, negated=0, iou=0.02),
+    told = [
+        (each.label, each.concept, each.category, each.units, each.ranges, each.negated, each.iou)
+        for each in summarise_concepts(UNITS, CATEGORIES)
+    ]
+    assert told == [
+        (DOG, f"c{DOG}", "object", 3, 4, 0, 0.5),
+        (RED, f"c{RED}", "color", 2, 2, 3, 0.041),
+        (CAT, f"c{CAT}", "object", 2, 2, 0, 0.25),
+        (LEG, f"c{LEG}", "part", 2, 2, 0, 0.25),
+        (BLUE, f"c{BLUE}", "color", 1, 1, 0, 0.02),
     ]
     only_excluded = {0: [record(0, 0, ["AND", DOG, ["NOT", RED]], 0.5)]}
     assert summarise_concepts(only_excluded, CATEGORIES)[1].iou is None
 
 
 def test_the_histogram_counts_each_unit_once_by_its_best_formula() -> None:
-    summaries = [
-        summarise_unit(
-            unit,
-            records,
-            {from_json(each.labels): sets(0) for each in records if each.labels},
-            TOTALS,
-            CATEGORIES,
-        )
-        for unit, records in UNITS.items()
-    ]
-    categories = ("color", "object", "part")
+    def told(threshold: float) -> list[tuple[str, float, int, float | None, int]]:
+        found = summarise_categories(UNITS, ("color", "object", "part"), CATEGORIES, threshold)
+        return [
+            (each.category, each.threshold, each.units, each.share, each.formulas) for each in found
+        ]
+
     # Units 0 and 3 have the same formula; unit 1 is at the threshold, not above; red stands first.
-    assert summarise_categories(summaries, categories, CATEGORIES) == [
-        CategorySummary("color", 1, 1),
-        CategorySummary("object", 2, 1),
-        CategorySummary("part", 0, 0),
+    assert told(0.04) == [
+        ("color", 0.04, 1, 1 / 5, 1),
+        ("object", 0.04, 2, 2 / 5, 1),
+        ("part", 0.04, 0, 0, 0),
     ]
-    assert [
-        each.units for each in summarise_categories(summaries, categories, CATEGORIES, 0.4)
-    ] == [
-        0,
-        1,
-        0,
-    ]
+    assert [units for _, _, units, _, _ in told(0.4)] == [0, 1, 0]
 
 
 def test_a_concept_under_not_is_not_positive() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.formulas.formula import from_json
+from ccx_cli.formulas.formula import from_json, positive_concepts, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.records.studies import ThresholdExplanationRecord
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
@@ -18,11 +19,9 @@ from ccx_cli.study.plots import plot_shares
 from ccx_cli.study.thresholds import (
     LEAST,
     QUANTILES,
-    CategoryShares,
-    ThresholdExplanation,
     explain_thresholds,
-    is_high,
     share_categories,
+    side_of,
     threshold_ranges,
 )
 
@@ -60,8 +59,12 @@ def test_thresholds_leave_the_recorded_share_of_non_zero_values_above(
         maps = trained.activations[entry["unit"]]
         ours = threshold_ranges(maps)[QUANTILES.index(entry["quantile"])]
         theirs = Range.from_json(entry["range"])
-        assert (ours.upper == np.inf) == (theirs.upper == np.inf) == is_high(entry["quantile"])
-        assert ours.lower == theirs.lower or is_high(entry["quantile"])
+        assert (
+            (ours.upper == np.inf)
+            == (theirs.upper == np.inf)
+            == (side_of(entry["quantile"]) == "high")
+        )
+        assert ours.lower == theirs.lower or side_of(entry["quantile"]) == "high"
         values = maps[maps != 0].astype(np.float64)
         assert (values > end(ours)).mean() == pytest.approx((values > end(theirs)).mean(), abs=5e-4)
 
@@ -134,7 +137,7 @@ def test_negative_activations_make_low_ranges_empty(
     )
     assert [each.unit for each in found] == [5] * len(QUANTILES)
     assert all((each.hits, each.formula, each.iou) == (0, None, None) for each in found[6:])
-    assert found[2].range == Range(-1, np.inf)
+    assert found[2].range == [-1, None]
     assert found[2].hits > 0
 
 
@@ -143,12 +146,29 @@ def test_a_dead_unit_has_no_ranges(golden_index: ConceptIndex, golden_counts: Da
     (found,) = explain_thresholds(
         [0], lambda _: maps, golden_index, golden_counts, BeamStrategy(BeamSettings())
     )
-    assert found == [ThresholdExplanation(0, q, None, 0, None, None) for q in QUANTILES]
+    assert [(each.unit, each.quantile) for each in found] == [(0, q) for q in QUANTILES]
+    assert {(each.range, each.hits, each.formula, each.iou) for each in found} == {
+        (None, 0, None, None)
+    }
 
 
-def explained(unit: int, quantile: float, labels: Any, iou: float | None) -> ThresholdExplanation:
+def explained(
+    unit: int, quantile: float, labels: Any, iou: float | None
+) -> ThresholdExplanationRecord:
     formula = None if labels is None else from_json(labels)
-    return ThresholdExplanation(unit, quantile, Range(0, 1), 1, formula, iou)
+    positive = () if formula is None else positive_concepts(formula)
+    return ThresholdExplanationRecord(
+        kind="explanation",
+        unit=unit,
+        quantile=quantile,
+        side=side_of(quantile),
+        range=[0, 1],
+        hits=1,
+        formula=None if formula is None else to_text(formula, str),
+        iou=iou,
+        labels=labels,
+        categories=[CATEGORY_OF[number] for number in positive],
+    )
 
 
 def test_shares_of_a_toy_study() -> None:
@@ -159,9 +179,20 @@ def test_shares_of_a_toy_study() -> None:
         explained(1, 0.9, None, None),
         explained(2, 0.1, None, None),
     ]
-    assert share_categories(study, CATEGORIES, CATEGORY_OF) == [
-        CategoryShares(0.1, 3, 2, 0.375, 5, {"color": 4 / 5, "object": 1 / 5}),
-        CategoryShares(0.9, 2, 0, None, 0, {"color": None, "object": None}),
+    keys = [
+        "quantile",
+        "side",
+        "units",
+        "explained",
+        "iou_mean",
+        "concepts",
+        "color_share",
+        "object_share",
+    ]
+    rows = share_categories(study, CATEGORIES)
+    assert [[row[key] for key in keys] for row in rows] == [
+        [0.1, "high", 3, 2, 0.375, 5, 4 / 5, 1 / 5],
+        [0.9, "low", 2, 0, None, 0, None, None],
     ]
 
 
@@ -172,7 +203,7 @@ def test_plots_in_every_form(ending: str, begins: bytes, tmp_path: Path) -> None
     study = [explained(0, quantile, ["OR", 1, 3], 0.5) for quantile in QUANTILES[:-1]]
     study.append(explained(0, QUANTILES[-1], None, None))
     path = tmp_path / f"plot{ending}"
-    plot_shares(share_categories(study, CATEGORIES, CATEGORY_OF), "title", path)
+    plot_shares(share_categories(study, CATEGORIES), CATEGORIES, "title", path)
     assert path.read_bytes().startswith(begins)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -181,7 +212,7 @@ def test_the_plot_names_every_category_texture_too(tmp_path: Path) -> None:
     categories = ("color", "object", "texture")
     study = [explained(0, quantile, ["OR", 1, 3], 0.5) for quantile in QUANTILES]
     path = tmp_path / "plot.svg"
-    plot_shares(share_categories(study, categories, CATEGORY_OF), "title", path)
+    plot_shares(share_categories(study, categories), categories, "title", path)
     text = path.read_text(encoding="utf-8")
     for category in categories:
         assert f"<!-- {category} -->" in text

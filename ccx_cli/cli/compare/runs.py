@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import groupby
 
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
@@ -11,6 +10,7 @@ from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.output import Column, Record, writing_to
 from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
+from ccx_cli.records.fields import to_json
 from ccx_cli.runs.run import Run, find_run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally
@@ -103,9 +103,9 @@ def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
         key = unit if per is Per.UNIT else cluster
         for number, group in groupby(sorted(pairs, key=key), key):
             if number >= 0:
-                records.append({per.value: number, **asdict(tally(list(group)))})
-        return [*records, {per.value: None, **asdict(tally(pairs))}]
-    return [asdict(tally(pairs))]
+                records.append({per.value: number, **to_json(tally(list(group)))})
+        return [*records, {per.value: None, **to_json(tally(pairs))}]
+    return [to_json(tally(pairs))]
 
 
 def _tell_differences(a: Run, b: Run, progress: Progress) -> None:

@@ -16,17 +16,11 @@ from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError
-from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
+from ccx_cli.records.studies import ThresholdExplanationRecord
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.counts import count_data
 from ccx_cli.study.plots import plot_shares
-from ccx_cli.study.thresholds import (
-    CategoryShares,
-    ThresholdExplanation,
-    explain_thresholds,
-    is_high,
-    share_categories,
-)
+from ccx_cli.study.thresholds import explain_thresholds, share_categories
 
 SHARES, EXPLANATION = "threshold", "explanation"
 
@@ -71,8 +65,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
         chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
         strategy = strategy_of(options.search, options.vocabulary, index)
-        category_of = {label.number: label.category for label in index.labels}
-        found: list[ThresholdExplanation] = []
+        found: list[ThresholdExplanationRecord] = []
         with progress.task("Thresholds", len(chosen), unit="units") as task:
             for explained in explain_thresholds(
                 chosen,
@@ -85,54 +78,17 @@ def thresholds(options: CompareThresholdsOptions) -> None:
             ):
                 found += explained
                 task.advance()
-        shares = share_categories(found, inputs.dataset.categories, category_of)
-        records = [shares_record(row) for row in shares]
-        if options.each:
-            records += [explanation_record(one, index.name_of, category_of) for one in found]
-        sections = [EACH, _section(inputs.dataset.categories)]
-        write_sections(writer, sections, records)
+        categories = inputs.dataset.categories
+        shares = share_categories(found, categories)
+        sections = [EACH, _section(categories)]
+        write_sections(writer, sections, [*shares, *(found if options.each else ())])
         dead = len({one.unit for one in found if one.range is None})
         if dead:
             progress.note(f"{dead:,} of {len(chosen):,} units never fire.")
         if options.plot is not None:
             title = f"{inputs.choice.describe()}: {len(chosen):,} units, {strategy.name} search"
-            plot_shares(shares, title, options.plot)
+            plot_shares(shares, categories, title, options.plot)
             progress.note(f"Drawn: {options.plot}")
-
-
-def shares_record(row: CategoryShares) -> Record:
-    """Return the row of one threshold."""
-    return {
-        "kind": SHARES,
-        "quantile": row.quantile,
-        "side": "high" if row.high else "low",
-        "units": row.units,
-        "explained": row.explained,
-        "iou_mean": row.iou,
-        "concepts": row.concepts,
-        **{f"{category}_share": share for category, share in row.shares.items()},
-    }
-
-
-def explanation_record(
-    found: ThresholdExplanation, name_of: Callable[[int], str], category_of: dict[int, str]
-) -> Record:
-    """Return the row of one unit at one threshold."""
-    formula = found.formula
-    return {
-        "kind": EXPLANATION,
-        "unit": found.unit,
-        "quantile": found.quantile,
-        "side": "high" if is_high(found.quantile) else "low",
-        "range": None if found.range is None else found.range.to_json(),
-        "hits": found.hits,
-        "formula": None if formula is None else to_text(formula, name_of),
-        "iou": found.iou,
-        "labels": None if formula is None else to_json(formula),
-        "categories": []
-        if formula is None
-        else [category_of[number] for number in positive_concepts(formula)],
-    }
 
 
 def _section(categories: Sequence[str]) -> Section:

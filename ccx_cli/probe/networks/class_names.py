@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
@@ -44,6 +45,11 @@ def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ..
         if beside.exists():
             return _read(beside)
     return None
+
+
+def class_name(number: int, names: Sequence[str]) -> str | int:
+    """Return a class's name, or its number where that is not known."""
+    return names[number] if number < len(names) else number
 
 
 def plain_name(name: str) -> str:

@@ -109,16 +109,16 @@ def _concepts(
     frequencies = _frequencies(inputs)
     described = [
         {
-            "number": one.concept,
-            "name": names[one.concept],
-            "text": quoted(names[one.concept]),
+            "number": one.label,
+            "name": one.concept,
+            "text": quoted(one.concept),
             "category": one.category,
             "units": one.units,
             "ranges": one.ranges,
             "negated": one.negated,
             "iou": one.iou,
-            "images": frequencies.get(one.concept, (None, None))[0],
-            "coverage": frequencies.get(one.concept, (None, None))[1],
+            "images": frequencies.get(one.label, (None, None))[0],
+            "coverage": frequencies.get(one.label, (None, None))[1],
         }
         for one in summarise_concepts(units, category_of)
     ]
