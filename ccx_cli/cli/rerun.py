@@ -146,7 +146,7 @@ def _again(
             f"The header of {before.name}, of an older version, does not say which units were "
             f"asked for: the {len(chosen):,} that are stored are taken."
         )
-    stored = set(job.results.finished())
+    stored = set(job.results.lines.finished())
     records: list[ExplanationRecord] = []
     session = session_of(inputs, command_line())
     for explained in job.explain(chosen, inputs.workers, session, progress):

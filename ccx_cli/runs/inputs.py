@@ -46,24 +46,17 @@ class RunInputs:
 
     It is looked for under ``roots``, then where the header says it was. Whatever is gone raises
     ``MissingInputError``, whatever is not what the run was made from ``DamagedDataError``.
-
-    Attributes
-    ----------
-    run
-        The run.
-    roots
-        Where datasets, caches and weights are looked for first.
-    trusted
-        Run the factory that the header names, though the user never named it.
-    exact
-        Refuse caches that are still as they were while the labels, images or network that they
-        were computed from have changed.
     """
 
     def __init__(
         self, run: Run, roots: Roots, *, exact: bool = False, trusted: bool = False
     ) -> None:
-        """Name what ``run`` was made from."""
+        """Name what ``run`` was made from.
+
+        With ``exact``, caches are refused that are as they were while the labels, images or network
+        that they were computed from have changed; with ``trusted``, the factory that the header
+        names is run though the user never named it.
+        """
         self.run = run
         self.roots = roots
         self.exact = exact
@@ -109,13 +102,6 @@ class RunInputs:
         """Return the network, for work that ``needed_by`` names and that cannot do without.
 
         ``mend`` ends the sentence that refuses it, such as in which option leaves the work out.
-
-        Raises
-        ------
-        UsageError
-            If the run was made from precomputed activations.
-        DamagedDataError
-            If the network or the images are not those that the run was made from.
         """
         choice = self.choice
         if isinstance(choice, PrecomputedActivations):
@@ -227,13 +213,6 @@ def open_inputs(run: Run, roots: Roots, *, trusted: bool = False) -> RunInputs:
 
     The factory of a network that the header names is imported only if it is ``trusted``, or was
     named by the user before.
-
-    Raises
-    ------
-    DamagedDataError
-        If the header or a line is damaged, or names what the dataset does not have.
-    MissingInputError, UsageError
-        If the dataset or the weights are not where they were.
     """
     needed = ("dataset", "weights", "segmentation", "activations", "rebuild")
     inputs = RunInputs(run.strict(*needed), roots, exact=True, trusted=trusted)
@@ -293,16 +272,8 @@ def _has_images(dataset: BrodenDataset | None, run: Run) -> bool:
 class UnitInData:
     """One unit's explanations on the dataset.
 
-    Attributes
-    ----------
-    unit
-        Its number.
-    records
-        Its stored explanations, in cluster order; none with a range for a unit without ranges.
-    hits
-        Its hits, by image as well; ``None`` without ranges.
-    formulas
-        ``(n_sets,)`` bool for each record: where its formula holds.
+    ``records`` are those with a range, or the one of a unit without; ``formulas`` says of each on
+    which label sets it holds, ``(n_sets,)`` bool.
     """
 
     unit: int

@@ -43,18 +43,10 @@ from ccx_cli.threads import threads
 
 @dataclass(frozen=True)
 class Split:
-    """Images to search, and images to see whether what was found holds there too.
+    """Images to search, and others to see whether what was found holds there too.
 
-    Attributes
-    ----------
-    name
-        As the dataset marks the searched ones: ``train`` or ``val``.
-    images
-        Positions of the searched images.
-    held_out
-        Positions of the others.
-    elsewhere
-        The concept index of the others.
+    ``name`` marks the searched ones in the dataset; ``images`` and ``held_out`` are indices, and
+    ``elsewhere`` is the concept index of the latter.
     """
 
     name: str
@@ -67,21 +59,8 @@ class Split:
 class ExplainJob:
     """Explanations of a layer's units, stored as they are found.
 
-    Attributes
-    ----------
-    explainer
-        Dataset, layer and search.
-    activations
-        The layer's maps.
-    ranges
-        Where ranges are found and kept, or ranges given by hand for every unit.
-    results
-        Where the lines are stored.
-    about
-        What the header says of the run.
-    split
-        The images that are searched, if not all are, and those that are held out. The explainer's
-        index is then of the searched ones only.
+    ``ranges`` are found and kept, or the same for every unit; ``about`` is what the header says of
+    the run. With a ``split`` the explainer's index is of the searched images only.
     """
 
     explainer: Explainer
@@ -96,24 +75,16 @@ class ExplainJob:
     ) -> Generator[list[ExplanationRecord], None, None]:
         """Yield every unit's records in the order of ``units``, finding what is not stored yet.
 
-        Parameters
-        ----------
-        units
-            Distinct numbers.
-        workers
-            Threads; each holds one unit's maps and counts, and kernels run side by side.
-        session
-            What the header says of this process.
-        progress
-            Told about every unit.
+        Each of the ``workers`` holds one unit's maps and counts, and kernels run side by side;
+        ``session`` is what the header says of this process.
         """
-        stored = self.results.finished()
+        stored = self.results.lines.finished()
         if all(unit in stored for unit in units) and self.results.has_header():
             yield from (stored[unit] for unit in units)
             return
         with writing(self.results.directory, progress):
-            self.results.drop_torn_line()
-            stored = self.results.finished()
+            self.results.lines.drop_torn_line()
+            stored = self.results.lines.finished()
             missing = [unit for unit in units if unit not in stored]
             asked = {"asked": write_spans(units), "workers": workers}
             device = {"device": self.explainer.device}
@@ -143,7 +114,7 @@ class ExplainJob:
         ):
             for future in as_completed([pool.submit(self._explain, unit) for unit in units]):
                 unit, records = future.result()
-                self.results.append(records)
+                self.results.lines.append(records)
                 task.advance()
                 yield unit, records
 
@@ -177,17 +148,7 @@ class ExplainJob:
 
 @dataclass(frozen=True, slots=True)
 class Concepts:
-    """The concepts that are searched, the same for all layers on one dataset.
-
-    Attributes
-    ----------
-    index
-        Of the images that are searched.
-    counts
-        Its counts.
-    split
-        Which images are searched, if not all are.
-    """
+    """The concepts of the images that are searched, the same for all layers on one dataset."""
 
     index: ConceptIndex
     counts: DataCounts
@@ -206,13 +167,7 @@ def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> C
 
 
 def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices of the images that the dataset marks ``name``, and of the others.
-
-    Raises
-    ------
-    UsageError
-        If there are none of either.
-    """
+    """Return the indices of the images that the dataset marks ``name``, and of the others."""
     marks = np.array([row.split for row in dataset.rows])
     images, others = np.flatnonzero(marks == name), np.flatnonzero(marks != name)
     if not len(images) or not len(others):
@@ -228,20 +183,9 @@ def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], 
 class JobSettings:
     """How the units of a layer are explained.
 
-    Attributes
-    ----------
-    method
-        How ranges are found.
-    search
-        Makes the search from the concept index of the images that are searched.
-    by_hand
-        Ranges to use for every unit instead of finding them.
-    ties
-        Store the formulas that score the same, not only their number.
-    split
-        Search only the images that the dataset marks so, and score on the others as well.
-    made_for
-        The run that this one is only made to be compared with.
+    ``search`` makes the search from the index of the images that are searched; ``by_hand`` are
+    ranges to use for every unit instead of finding them; with ``ties`` the formulas that score the
+    same are stored; ``made_for`` names the run that this one is only made to be compared with.
     """
 
     method: RangeMethod
@@ -258,13 +202,7 @@ class JobSettings:
 
 
 def settings_of(stored: Run) -> JobSettings:
-    """Return the settings that a run was made with.
-
-    Raises
-    ------
-    UsageError
-        If its header lacks them.
-    """
+    """Return the settings that a run was made with."""
     search, ranges = stored.search_identity, stored.identity.ranges
     method, by_hand = RangeMethod(), None
     if ranges.by_hand is UNSET:
@@ -289,8 +227,7 @@ def prepare_job(
 ) -> ExplainJob:
     """Make what is missing, and name the run.
 
-    ``concepts`` are from ``prepare_concepts`` with the same dataset and split, where they are
-    known already.
+    ``concepts`` are those of the same dataset and split, where they are known already.
     """
     # The network first: a layer that is not there shows at once, and the index takes minutes.
     activations = prepare_activations(inputs, progress)

@@ -45,13 +45,7 @@ Quote = Callable[[str], str]
 
 
 def methods_text(run: Run) -> str:
-    """Return the paragraph in plain text, the references below it.
-
-    Raises
-    ------
-    UsageError
-        If the header does not tell how the run was made.
-    """
+    """Return the paragraph in plain text, the references below it."""
     used = run_references(run)
 
     def cite(reference: Reference) -> str:
@@ -62,13 +56,7 @@ def methods_text(run: Run) -> str:
 
 
 def methods_latex(run: Run) -> str:
-    r"""Return the paragraph for LaTeX, with ``\cite`` for the keys of the BibTeX entries.
-
-    Raises
-    ------
-    UsageError
-        If the header does not tell how the run was made.
-    """
+    r"""Return the paragraph for LaTeX, with ``\cite`` for the keys of the BibTeX entries."""
     return _paragraph(run, lambda reference: f"\\cite{{{reference.key}}}", _latex)
 
 

@@ -45,15 +45,7 @@ class PipedLine:
 
 
 def read_lines(text: Iterable[str | bytes]) -> list[PipedLine]:
-    """Read explanation records, one a line; empty lines are passed over.
-
-    Raises
-    ------
-    DamagedDataError
-        If a line is no such record, or a range comes twice.
-    MissingInputError
-        If there is none.
-    """
+    """Read explanation records, one a line; empty lines are passed over."""
     lines: list[PipedLine] = []
     seen: dict[tuple[int, int | None], int] = {}
     for number, content in enumerate(text, start=1):
@@ -81,15 +73,7 @@ def read_lines(text: Iterable[str | bytes]) -> list[PipedLine]:
 
 
 def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
-    """Return the first of ``runs`` that holds all the records; what they lack is not compared.
-
-    Raises
-    ------
-    MissingInputError
-        If none does.
-    UsageError
-        If the records are of several layers, so of several runs.
-    """
+    """Return the first of ``runs`` that holds all the records; what they lack is not compared."""
     layer = lines[0].record.layer
     for line in lines:
         if line.record.layer != layer:
@@ -101,7 +85,7 @@ def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
         if run.about.layer != layer:
             continue
         try:
-            units = run.finished()
+            units = run.lines.finished()
         except CcxError:
             continue
         if _stray(lines, units) is None:
@@ -115,13 +99,7 @@ def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
 def chosen_records(
     lines: Sequence[PipedLine], units: Mapping[int, Sequence[ExplanationRecord]], name: str
 ) -> dict[int, list[ExplanationRecord]]:
-    """Return the stored records that the lines name, by unit, in cluster order.
-
-    Raises
-    ------
-    UsageError
-        If one is not stored, or says something else there.
-    """
+    """Return the stored records that the lines name, by unit, in cluster order."""
     stray = _stray(lines, units)
     if stray is not None:
         unit, cluster = stray.key

@@ -33,25 +33,7 @@ from ccx_cli.store.steps import Step
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a command works on.
-
-    Attributes
-    ----------
-    roots
-        Where everything is.
-    dataset
-        The labelled images.
-    choice
-        The network and its layer, or the precomputed activations.
-    device
-        Where the network runs.
-    batch_size
-        Images per forward pass.
-    workers
-        Processes or threads.
-    rebuild
-        The command that makes the caches anew.
-    """
+    """What a command works on; ``rebuild`` is the command that makes the caches anew."""
 
     roots: Roots
     dataset: BrodenDataset
@@ -74,15 +56,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What work is left before a command can begin its own.
+    """The steps left before a command can begin its own, in their order.
 
-    Attributes
-    ----------
-    steps
-        In the order in which they are done.
-    layers
-        The inputs of each layer with its number of units, where that is known; none where a
-        dataset or weights are missing.
+    ``layers`` are the inputs of each layer with its number of units, where that is known; none
+    where a dataset or weights are missing.
     """
 
     steps: tuple[Step, ...]
@@ -90,13 +67,7 @@ class Plan:
 
 
 def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bool = True) -> Plan:
-    """Say what is missing of the concept index and the activations; the layers share a network.
-
-    Raises
-    ------
-    UsageError
-        If a layer is not in the network or gives no maps.
-    """
+    """Say what is missing of the concept index and the activations; the layers share a network."""
     first = layers[0]
     steps = [index_step(first.dataset, first.index_cache)] if index else []
     if not activations:

@@ -16,17 +16,7 @@ _BRODEN_IMAGES = {"ade20k": 22_210, "all": 63_305}
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A publication, an entry of ``references.bib``.
-
-    Attributes
-    ----------
-    key
-        What BibTeX cites it by.
-    bibtex
-        The entry.
-    fields
-        Its fields, as BibTeX writes them: ``author`` is ``Surname, Given and Surname, Given``.
-    """
+    """A publication, an entry of ``references.bib``: the key, the entry and its fields."""
 
     key: str
     bibtex: str

@@ -1,12 +1,4 @@
-"""One stored run: a directory with a header, and one explanation a line.
-
-A unit's lines are appended in one write and flushed, so that a killed run keeps every finished
-unit; a torn last line is dropped, and a unit counts as finished once all its lines are there.
-
-``Run`` reads leniently: what is incomplete, damaged, being written or of another version is shown
-as far as it goes, and ``notes`` say what is wrong. ``require_header``, ``finished`` and ``strict``
-refuse where a command needs more.
-"""
+"""One stored run: a directory with a header, and one explanation a line."""
 
 from __future__ import annotations
 
@@ -85,27 +77,17 @@ class _Read:
 class Run:
     """One run's directory, as it is when it is first looked at.
 
-    Attributes
-    ----------
-    directory
-        Where its files are.
-    key
-        Everything its lines depend on, where that is known before there is a header.
+    It is read leniently: what is incomplete, damaged, being written or of another version is shown
+    as far as it goes, and ``notes`` say what is wrong. ``require_header``, ``raw_header``,
+    ``lines.finished`` and ``strict`` raise ``DamagedDataError`` where a command needs more.
     """
 
     def __init__(
         self, directory: Path, key: Mapping[str, Any] | None = None, *, shown: bool = False
     ) -> None:
-        """Name a run.
+        """Name a run by its directory and the identity that its header must hold, ``None`` for any.
 
-        Parameters
-        ----------
-        directory
-            Where its files are.
-        key
-            What its header must hold as its identity; ``None`` for any.
-        shown
-            Replace control characters in all texts, as what is shown on a screen needs.
+        Where it is ``shown`` on a screen, control characters in all texts are replaced.
         """
         self.directory = directory
         self.key = None if key is None else dict(key)
@@ -114,8 +96,7 @@ class Run:
     @classmethod
     def named(cls, results: Path, title: str, key: Mapping[str, Any]) -> Run:
         """Name the run of an identity under the results root: ``title`` and a digest."""
-        digest = json_digest(dict(key))[:10]
-        return cls(results / f"{title}-{digest}", key)
+        return cls(results / f"{title}-{json_digest(dict(key))[:10]}", key)
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r})"
@@ -129,8 +110,6 @@ class Run:
     def lines(self) -> RecordLines[ExplanationRecord]:
         """The file of explanations."""
         return RecordLines(self.directory / LINES, ExplanationRecord, self._shown)
-
-    # As far as it goes.
 
     @property
     def header(self) -> Header:
@@ -283,16 +262,8 @@ class Run:
             f"The last line of {LINES} is torn: the next run finishes its unit." if torn else "",
         )
 
-    # Demanding more.
-
     def require_header(self, *also: str) -> Header:
-        """Read the header again, strictly; ``also`` are keys of ``about`` that must be there too.
-
-        Raises
-        ------
-        DamagedDataError
-            If it is missing, cannot be read, is of another version, or lacks what later work needs.
-        """
+        """Read the header again, strictly; ``also`` are keys that ``about`` must have too."""
         raw = self.raw_header()
         if not raw:
             raise DamagedDataError(
@@ -311,10 +282,7 @@ class Run:
     def raw_header(self) -> Json:
         """Read the header again as it is written, ``{}`` if there is none yet.
 
-        Raises
-        ------
-        DamagedDataError
-            If it cannot be read (``DamagedHeaderError``) or is of another version.
+        One that cannot be read raises ``DamagedHeaderError``, any other ``DamagedDataError``.
         """
         path = self.directory / HEADER
         try:
@@ -337,38 +305,16 @@ class Run:
         return dict(header)
 
     def has_header(self) -> bool:
-        """Tell whether the header is there and can be read.
-
-        Raises
-        ------
-        DamagedDataError
-            If it is of another version.
-        """
+        """Tell whether the header is there and can be read; one of another version is refused."""
         try:
             return bool(self.raw_header())
         except DamagedHeaderError:
             return False
 
-    def finished(self) -> dict[int, list[ExplanationRecord]]:
-        """Read the lines of the finished units again, by unit, each in cluster order.
-
-        Raises
-        ------
-        DamagedDataError
-            If a line that is not the torn last one cannot be read.
-        """
-        return self.lines.finished()
-
     def strict(self, *also: str) -> Run:
-        """Return the run with its finished units only; ``also`` is ``require_header``'s.
-
-        Raises
-        ------
-        DamagedDataError
-            If the header or a line is damaged, or the layer does not have one of the units.
-        """
+        """Return the run with its finished units only; ``also`` is ``require_header``'s."""
         total = self.require_header(*also).about.units
-        units = self.finished()
+        units = self.lines.finished()
         for unit in units:
             if total is not None and unit >= total:
                 raise DamagedDataError(
@@ -384,27 +330,10 @@ class Run:
         other._read = replace(self._read, units={unit: list(some) for unit, some in units.items()})
         return other
 
-    # Writing.
-
-    def append(self, records: Iterable[ExplanationRecord]) -> None:
-        """Append one unit's lines; hold the directory's lock."""
-        self.lines.append(records)
-
-    def drop_torn_line(self) -> None:
-        """Cut off what a killed writer left after the last whole line; hold the lock."""
-        self.lines.drop_torn_line()
-
     def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:
         """Add a session to the header, which is made if there is none; hold the lock.
 
         One that cannot be read is kept beside the new one as ``header.damaged.json``.
-
-        Parameters
-        ----------
-        about
-            What the lines are about, for people and for programs that look things up.
-        session
-            How this process was called.
         """
         path = self.directory / HEADER
         if not self.has_header() and path.exists():
@@ -441,15 +370,7 @@ def stored_runs(results: Path) -> list[Run]:
 
 
 def find_run(results: Path, name: str | None) -> Run:
-    """Find a stored run: by directory, by name, by the beginning of its name, or the last one.
-
-    Raises
-    ------
-    MissingInputError
-        If there is none.
-    UsageError
-        If the beginning fits several.
-    """
+    """Find a stored run: by directory, by name, by the beginning of its name, or the last one."""
     runs = {run.name: run for run in stored_runs(results)}
     if name is None:
         if not runs:

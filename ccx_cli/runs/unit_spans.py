@@ -20,13 +20,7 @@ def write_spans(units: Iterable[int]) -> str:
 
 
 def read_spans(text: str, available: int) -> list[int]:
-    """Read what ``write_spans`` wrote, ascending.
-
-    Raises
-    ------
-    ValueError
-        If it is something else, or names a unit from ``available`` on.
-    """
+    """Read what ``write_spans`` wrote, ascending; ``ValueError`` for anything else."""
     units: set[int] = set()
     for part in text.split(",") if text else ():
         match = _SPAN.fullmatch(part)

@@ -109,7 +109,7 @@ def test_records_come_in_the_order_asked_for_and_are_stored(
     found = list(job.explain(order, workers, {"command": "ccx explain"}, progress))
     assert found == [expected[unit] for unit in order]
     assert [(task.total, task.done, task.unit) for task in progress.tasks] == [(5, 5, "units")]
-    assert job.results.finished() == {unit: expected[unit] for unit in sorted(order)}
+    assert job.results.lines.finished() == {unit: expected[unit] for unit in sorted(order)}
     (session,) = job.results.raw_header()["sessions"]
     assert (session["command"], session["units"]) == ("ccx explain", 5)
 
@@ -155,7 +155,7 @@ def test_an_interrupted_job_goes_on_to_the_same_results(
     with closing(finding):
         assert [next(finding), next(finding)] == expected[:2]
         gate.set()
-    assert first.results.finished() == {0: expected[0], 1: expected[1]}
+    assert first.results.lines.finished() == {0: expected[0], 1: expected[1]}
     # Ranges that were found are kept, also without the explanation.
     nothing = np.zeros((0, 1, 1), dtype=np.float32)
     ranges = RangeCache(activations, METHOD, SilentProgress())
@@ -180,7 +180,7 @@ def test_a_torn_file_is_mended_to_the_same_results(
     path.write_bytes(path.read_bytes()[:-cut])
     again = job_on(activations, tmp_path)
     assert run(again) == expected
-    assert again.results.finished() == dict(enumerate(expected))
+    assert again.results.lines.finished() == dict(enumerate(expected))
 
 
 def test_a_unit_that_fails_leaves_the_finished_ones(

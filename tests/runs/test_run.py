@@ -70,16 +70,16 @@ def test_a_run_is_named_by_what_its_lines_depend_on(tmp_path: Path) -> None:
 
 
 def test_a_run_without_lines_has_no_finished_units(run: Run) -> None:
-    assert run.finished() == {}
-    run.drop_torn_line()
+    assert run.lines.finished() == {}
+    run.lines.drop_torn_line()
     assert list(run.directory.iterdir()) == []
 
 
 def test_finished_units_are_read_by_number_with_their_clusters_in_order(run: Run) -> None:
-    run.append(lines(7))
-    run.append([silent(3)])
-    run.append(lines(1, num_ranges=1))
-    assert list(run.finished().items()) == [
+    run.lines.append(lines(7))
+    run.lines.append([silent(3)])
+    run.lines.append(lines(1, num_ranges=1))
+    assert list(run.lines.finished().items()) == [
         (1, lines(1, num_ranges=1)),
         (3, [silent(3)]),
         (7, lines(7)),
@@ -98,42 +98,42 @@ def test_a_line_is_json_that_grep_can_read() -> None:
 
 
 def test_a_unit_that_lacks_a_line_is_not_finished(run: Run) -> None:
-    run.append(lines(1))
-    run.append(lines(2, num_ranges=3, clusters=range(2)))
-    assert run.finished() == {1: lines(1)}
-    run.append(lines(2, num_ranges=3))
-    assert run.finished() == {1: lines(1), 2: lines(2, num_ranges=3)}
+    run.lines.append(lines(1))
+    run.lines.append(lines(2, num_ranges=3, clusters=range(2)))
+    assert run.lines.finished() == {1: lines(1)}
+    run.lines.append(lines(2, num_ranges=3))
+    assert run.lines.finished() == {1: lines(1), 2: lines(2, num_ranges=3)}
 
 
 @pytest.mark.parametrize("lost", [0, 1, 3])
 def test_clusters_stay_in_order_when_a_deleted_line_was_explained_anew(run: Run, lost: int) -> None:
-    run.append([record for record in lines(5, num_ranges=4) if record.cluster != lost])
-    assert run.finished() == {}
-    run.append(lines(5, num_ranges=4))
-    assert run.finished()[5] == lines(5, num_ranges=4)
+    run.lines.append([record for record in lines(5, num_ranges=4) if record.cluster != lost])
+    assert run.lines.finished() == {}
+    run.lines.append(lines(5, num_ranges=4))
+    assert run.lines.finished()[5] == lines(5, num_ranges=4)
 
 
 def test_the_later_line_of_a_cluster_holds(run: Run) -> None:
-    run.append([replace(lines(1, num_ranges=1)[0], iou=0.1)])
-    run.append([replace(lines(1, num_ranges=1)[0], iou=0.2)])
-    assert [record.iou for record in run.finished()[1]] == [0.2]
+    run.lines.append([replace(lines(1, num_ranges=1)[0], iou=0.1)])
+    run.lines.append([replace(lines(1, num_ranges=1)[0], iou=0.2)])
+    assert [record.iou for record in run.lines.finished()[1]] == [0.2]
 
 
 @pytest.mark.parametrize("kept", [1, 20, -2, -1])
 def test_a_torn_last_line_is_not_read_and_is_cut_off(run: Run, kept: int) -> None:
-    run.append(lines(1))
+    run.lines.append(lines(1))
     whole = (run.directory / LINES).read_bytes()
     append_raw(run, json_line(lines(2, num_ranges=1)[0]).encode()[:kept])
-    assert run.finished() == {1: lines(1)}
-    run.drop_torn_line()
+    assert run.lines.finished() == {1: lines(1)}
+    run.lines.drop_torn_line()
     assert (run.directory / LINES).read_bytes() == whole
-    run.append(lines(2))
-    assert run.finished() == {1: lines(1), 2: lines(2)}
+    run.lines.append(lines(2))
+    assert run.lines.finished() == {1: lines(1), 2: lines(2)}
 
 
 def test_a_file_that_is_one_torn_line_becomes_empty(run: Run) -> None:
     append_raw(run, b'{"unit": 1, "clu')
-    run.drop_torn_line()
+    run.lines.drop_torn_line()
     assert (run.directory / LINES).read_bytes() == b""
 
 
@@ -152,11 +152,11 @@ def test_a_file_that_is_one_torn_line_becomes_empty(run: Run) -> None:
     ],
 )
 def test_a_damaged_line_in_the_middle_is_named(run: Run, line: bytes) -> None:
-    run.append(lines(1))
+    run.lines.append(lines(1))
     append_raw(run, line)
-    run.append(lines(2))
+    run.lines.append(lines(2))
     with pytest.raises(DamagedDataError) as raised:
-        run.finished()
+        run.lines.finished()
     text = str(raised.value)
     assert text.startswith(f"{run.directory / LINES}, line 3 is damaged (")
     assert text.endswith(
@@ -191,14 +191,14 @@ def test_any_lines_are_read_or_named(
     append_raw(run, b"\n".join(written) + end)
     said, finished = f"{run.directory / LINES}, line ", {}
     try:
-        finished = run.finished()
+        finished = run.lines.finished()
     except DamagedDataError as error:
         said = str(error)
     assert said.startswith(f"{run.directory / LINES}, line ")
     for unit, records in finished.items():
         assert {record.unit for record in records} == {unit}
         assert len(records) == max(1, records[0].num_ranges)
-    run.drop_torn_line()
+    run.lines.drop_torn_line()
     content = (run.directory / LINES).read_bytes()
     assert content == b"" or content.endswith(b"\n")
 
@@ -260,7 +260,7 @@ def test_a_damaged_header_is_named_and_the_next_session_writes_another(
     run: Run, content: bytes
 ) -> None:
     (run.directory / HEADER).write_bytes(content)
-    run.append(lines(1))
+    run.lines.append(lines(1))
     with pytest.raises(DamagedHeaderError) as raised:
         run.raw_header()
     assert str(raised.value) == (
@@ -270,7 +270,7 @@ def test_a_damaged_header_is_named_and_the_next_session_writes_another(
     assert not run.has_header()
     run.begin_session({"units": 50}, {"command": "ccx explain"})
     assert run.raw_header()["identity"] == IDENTITY
-    assert run.finished() == {1: lines(1)}
+    assert run.lines.finished() == {1: lines(1)}
     assert (run.directory / DAMAGED_HEADER).read_bytes() == content
 
 
@@ -291,7 +291,7 @@ def test_what_was_appended_survives_a_kill(run: Run) -> None:
         "import os, sys; from pathlib import Path; from ccx_cli.runs.run import Run\n"
         "from explanations import explanation\n"
         "run = Run(Path(sys.argv[1]))\n"
-        "for unit in range(3): run.append([explanation(unit, None)])\n"
+        "for unit in range(3): run.lines.append([explanation(unit, None)])\n"
         "os._exit(9)"
     )
     ended = subprocess.run(
@@ -300,7 +300,7 @@ def test_what_was_appended_survives_a_kill(run: Run) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert ended.returncode == 9
-    assert list(run.finished()) == [0, 1, 2]
+    assert list(run.lines.finished()) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
