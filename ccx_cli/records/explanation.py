@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ccx_cli.formulas.formula import Formula, concepts_of, from_json, length_of, names_in
 from ccx_cli.records.fields import (
@@ -16,6 +16,7 @@ from ccx_cli.records.fields import (
     Hits,
     Iou,
     LayerName,
+    Maybe,
     NumClusters,
     NumRanges,
     Proportion,
@@ -48,8 +49,8 @@ class ListedFormula(Record):
     labels: Tree
 
 
-class ExplanationRecord(Record):
-    """The explanation of one range of one unit."""
+class ExplainedRange(Record):
+    """Which range of which unit, and its formula."""
 
     unit: UnitNumber
     layer: LayerName
@@ -59,6 +60,11 @@ class ExplanationRecord(Record):
     range: RangeOrNone
     hits: Hits
     formula: FormulaOrNone
+
+
+class ExplanationRecord(ExplainedRange):
+    """The explanation of one range of one unit."""
+
     iou: Annotated[float, share("IoU of the formula's pixels and the hits; 0 without a formula.")]
     length: Annotated[int, count("Number of concepts in the formula.")]
     search: Annotated[str, doc("The search that found it, by its name in --search.")]
@@ -67,54 +73,45 @@ class ExplanationRecord(Record):
     by_length: Annotated[
         list[BestOfLength], doc("The best formula of at most 1, 2, ... concepts.")
     ] = msgspec.field(default_factory=list)
-    score: Annotated[float, count("Optimum only: IoU times the length penalty.")] | UnsetType = (
+    score: Maybe[Annotated[float, count("Optimum only: IoU times the length penalty.")]] = UNSET
+    proven: Maybe[
+        Annotated[bool, doc("Optimum only: whether no formula of the space scores higher.")]
+    ] = UNSET
+    bound: Maybe[
+        Annotated[float, count("Optimum only: no formula of the space scores higher than this.")]
+    ] = UNSET
+    gap: Maybe[Annotated[float, doc("Optimum only: the bound minus the score.")]] = UNSET
+    rounds: Maybe[Annotated[int, count("Optimum only: how often a better formula was found.")]] = (
         UNSET
     )
-    proven: (
-        Annotated[bool, doc("Optimum only: whether no formula of the space scores higher.")]
-        | UnsetType
-    ) = UNSET
-    bound: (
-        Annotated[float, count("Optimum only: no formula of the space scores higher than this.")]
-        | UnsetType
-    ) = UNSET
-    gap: Annotated[float, doc("Optimum only: the bound minus the score.")] | UnsetType = UNSET
-    rounds: (
-        Annotated[int, count("Optimum only: how often a better formula was found.")] | UnsetType
-    ) = UNSET
-    nodes: (
+    nodes: Maybe[
         Annotated[int, count("Optimum only: triples counted and longer formulas expanded.")]
-        | UnsetType
-    ) = UNSET
-    ties: (
+    ] = UNSET
+    ties: Maybe[
         Annotated[int, count("Optimum only: distinct formulas that score the same, this included.")]
-        | UnsetType
-    ) = UNSET
-    tied: (
+    ] = UNSET
+    tied: Maybe[
         Annotated[
             list[ListedFormula],
             doc("With --ties: the formulas that score the same, this one first."),
         ]
-        | UnsetType
-    ) = UNSET
-    near: (
+    ] = UNSET
+    near: Maybe[
         Annotated[
             list[ListedFormula],
             doc("With --within: other formulas whose IoU is that near, best first."),
         ]
-        | UnsetType
-    ) = UNSET
-    more_near: Annotated[int, count("With --within: how many more there are.")] | UnsetType = UNSET
-    split: (
-        Annotated[str, doc("With --split: the split of the dataset that was searched.")] | UnsetType
-    ) = UNSET
-    held_out_iou: (
+    ] = UNSET
+    more_near: Maybe[Annotated[int, count("With --within: how many more there are.")]] = UNSET
+    split: Maybe[
+        Annotated[str, doc("With --split: the split of the dataset that was searched.")]
+    ] = UNSET
+    held_out_iou: Maybe[
         Annotated[
             Proportion | None,
             doc("With --split: IoU on the other images; null without a formula or pixels."),
         ]
-        | UnsetType
-    ) = UNSET
+    ] = UNSET
 
     def __post_init__(self) -> None:
         if (self.cluster is None) != (self.range is None):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, dataclass_transform, get_type_hints
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 Json = dict[str, Any]
+T = TypeVar("T")
+Maybe = T | UnsetType
+"""A key that may be absent, whose value is ``UNSET`` then."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of JSON: the order of the fields is the order of its keys.
-
-    A key that may be absent is of type ``T | UnsetType``, and ``UNSET`` where it is.
-    """
+    """A line of JSON: the order of the fields is the order of its keys."""
 
 
 def to_json(record: Record) -> Json:

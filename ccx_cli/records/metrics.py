@@ -10,19 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
+from ccx_cli.records.explanation import ExplainedRange
 from ccx_cli.records.fields import (
     Cluster,
     ClusterOrNone,
-    FormulaOrNone,
-    Hits,
-    LayerName,
+    Maybe,
     NonNegative,
-    NumClusters,
     NumRanges,
     Proportion,
-    RangeOrNone,
     Record,
     UnitNumber,
     doc,
@@ -103,7 +100,7 @@ class Metrics(Record):
 class WithMasking(Record):
     """The metric that runs the network."""
 
-    label_masking: (
+    label_masking: Maybe[
         Annotated[
             float | None,
             metric(
@@ -113,25 +110,12 @@ class WithMasking(Record):
                 "pixels are masked; not with --no-label-masking.",
             ),
         ]
-        | UnsetType
-    ) = UNSET
+    ] = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class MetricName:
-    """What a metric is called.
-
-    Attributes
-    ----------
-    key
-        Its key in records.
-    title, short
-        Its title, and that in narrow tables.
-    decimals
-        How many decimals are shown.
-    description
-        What it is.
-    """
+    """What a metric is called: its key in records, its titles, that in narrow tables last."""
 
     key: str
     title: str
@@ -159,55 +143,38 @@ METRICS = _names(Metrics)
 ALL_METRICS = (*METRICS, MASKING)
 
 
-class MeasuredRange(Record):
-    """Which range was measured."""
-
-    unit: UnitNumber
-    layer: LayerName
-    cluster: ClusterOrNone
-    num_clusters: NumClusters
-    num_ranges: NumRanges
-    range: RangeOrNone
-    hits: Hits
-    formula: FormulaOrNone
-
-
 class WithInterval(Record):
     """What --bootstrap adds."""
 
-    iou_interval: (
+    iou_interval: Maybe[
         Annotated[
             Annotated[list[float], Meta(min_length=2, max_length=2)] | None,
             doc("With --bootstrap: 95% confidence interval of the IoU."),
         ]
-        | UnsetType
-    ) = UNSET
+    ] = UNSET
 
 
 class AgainstNull(Record):
     """What --null adds."""
 
-    null_mean: (
+    null_mean: Maybe[
         Annotated[float | None, doc("With --null: mean IoU of the search on permuted images.")]
-        | UnsetType
-    ) = UNSET
-    null_percentile_95: (
-        Annotated[float | None, doc("With --null: 95th percentile of those IoUs.")] | UnsetType
-    ) = UNSET
-    p_value: (
+    ] = UNSET
+    null_percentile_95: Maybe[
+        Annotated[float | None, doc("With --null: 95th percentile of those IoUs.")]
+    ] = UNSET
+    p_value: Maybe[
         Annotated[
             Proportion | None,
             doc("With --null: share of the permutations that reach the IoU, this one included."),
         ]
-        | UnsetType
-    ) = UNSET
-    q_value: (
+    ] = UNSET
+    q_value: Maybe[
         Annotated[
             Proportion | None,
             doc("With --null: the p-value adjusted over all ranges (false discovery rate)."),
         ]
-        | UnsetType
-    ) = UNSET
+    ] = UNSET
 
 
 class WhichStatistic(Record):
@@ -222,7 +189,7 @@ class WhichStatistic(Record):
 
 if TYPE_CHECKING:
 
-    class MetricsRecord(MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull):
+    class MetricsRecord(ExplainedRange, Metrics, WithInterval, WithMasking, AgainstNull):
         """The metrics of one range."""
 
     StoredMetrics = MetricsRecord
@@ -234,12 +201,12 @@ else:
     MetricsRecord = joined(
         "MetricsRecord",
         "The metrics of one range.",
-        MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull,
+        ExplainedRange, Metrics, WithInterval, WithMasking, AgainstNull,
     )  # fmt: skip
     StoredMetrics = joined(
         "StoredMetrics",
         "The same as it is kept: without the metrics that were added later.",
-        MeasuredRange, Metrics, WithInterval, WithMasking, AgainstNull, may_lack=(Metrics,),
+        ExplainedRange, Metrics, WithInterval, WithMasking, AgainstNull, may_lack=(Metrics,),
     )  # fmt: skip
     StatisticRecord = joined(
         "StatisticRecord",

@@ -35,27 +35,23 @@ _TREE_DEFINITION: Json = {
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What the records of a command are.
+    """What the records of the commands ``of`` are.
 
-    Attributes
-    ----------
-    of
-        The commands.
-    description
-        What one record is.
-    records
-        The structures, one of which a record has.
-    needs
-        For a key the keys that are there if it is.
-    version
-        Raised by every change that could break a reader.
+    A record has one of the structures; ``needs`` gives for a key the keys that are there if it is;
+    every change that could break a reader raises ``version``. Without a description, it is that of
+    the structure.
     """
 
     of: str
-    description: str
     records: tuple[type[Record], ...]
+    said: str = ""
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     version: int = 1
+
+    @property
+    def description(self) -> str:
+        """What one record is."""
+        return self.said or str(self.records[0].__doc__)
 
 
 def _together(*keys: str) -> dict[str, list[str]]:
@@ -66,118 +62,104 @@ def _together(*keys: str) -> dict[str, list[str]]:
 SCHEMAS = {
     "analyze": Schema(
         "ccx analyze",
-        "Specialisation against an untrained network; kind names the record.",
         (studies.SpecialisationRecord, studies.DefaultRecord, studies.SpecialisedRangeRecord),
+        "Specialisation against an untrained network; kind names the record.",
     ),
-    "cache": Schema(
-        "ccx cache list, verify, build",
-        "A cache: a concept index, or activations and the ranges found in them.",
-        (listings.CacheRecord,),
-    ),
-    "cache-clear": Schema(
-        "ccx cache clear", "A cache that was removed.", (listings.RemovedCacheRecord,), version=2
-    ),
-    "cluster": Schema("ccx cluster", "A range of one unit's activation.", (studies.RangeRecord,)),
+    "cache": Schema("ccx cache list, verify, build", (listings.CacheRecord,)),
+    "cache-clear": Schema("ccx cache clear", (listings.RemovedCacheRecord,), version=2),
+    "cluster": Schema("ccx cluster", (studies.RangeRecord,)),
     "compare-heuristics": Schema(
         "ccx compare heuristics",
-        "A search over all ranges, or with --each on one range.",
         (studies.HeuristicRecord, studies.HeuristicOnRangeRecord),
+        "A search over all ranges, or with --each on one range.",
     ),
     "compare-runs": Schema(
         "ccx compare runs",
-        "What changed between two runs: by unit or cluster, over all, or with --per range in one "
-        "range.",
         (
             studies.ComparedUnitRecord,
             studies.ComparedClusterRecord,
             studies.ComparedRunRecord,
             studies.ComparedRangeRecord,
         ),
+        "What changed between two runs: by unit or cluster, over all, or with --per range in one "
+        "range.",
     ),
     "compare-thresholds": Schema(
         "ccx compare thresholds",
-        "The categories at one threshold, or with --each one unit's formula there.",
         (studies.ThresholdRecord, studies.ThresholdExplanationRecord),
+        "The categories at one threshold, or with --each one unit's formula there.",
     ),
     "concepts": Schema(
         "ccx concepts",
-        "A concept of a dataset; with --with one beside another, with --implications two of which "
-        "one implies the other, with --images an image.",
         (
             listings.ConceptRecord,
             listings.ConceptPairRecord,
             listings.ImplicationRecord,
             listings.ConceptImageRecord,
         ),
+        "A concept of a dataset; with --with one beside another, with --implications two of which "
+        "one implies the other, with --images an image.",
     ),
     "config": Schema(
         "ccx config",
-        "A file of settings, a directory or an option; kind names the record.",
         (listings.SettingsFileRecord, listings.RootRecord, listings.SettingRecord),
+        "A file of settings, a directory or an option; kind names the record.",
     ),
     "dry-run": Schema(
         "--dry-run of ccx explain, cluster, cache build, importance, metrics, analyze",
-        "A step of the work.",
         (listings.StepRecord,),
     ),
     "explain": Schema(
         "ccx explain, ccx rerun",
-        "One line of ccx explain --format jsonl and of a run's explanations.jsonl: the explanation "
-        "of one range of one unit.",
         (explanation.ExplanationRecord,),
-        {
+        "One line of ccx explain --format jsonl and of a run's explanations.jsonl: the "
+        "explanation of one range of one unit.",
+        needs={
             **_together("score", "proven", "bound", "gap", "rounds", "nodes", "ties"),
             **_together("near", "more_near"),
             **_together("split", "held_out_iou"),
             "tied": ["ties"],
         },
     ),
-    "fetch": Schema(
-        "ccx fetch", "A file or dataset that is published.", (listings.DownloadRecord,)
-    ),
-    "import": Schema(
-        "ccx import",
-        "A category of the dataset that was made.",
-        (listings.ImportedCategoryRecord,),
-    ),
+    "fetch": Schema("ccx fetch", (listings.DownloadRecord,)),
+    "import": Schema("ccx import", (listings.ImportedCategoryRecord,)),
     "importance": Schema(
         "ccx importance",
+        (studies.ClusterImportanceRecord, studies.RangeImportanceRecord),
         "What the predictions owe to the activations in a range: of one number over all units, or "
         "with --per unit one range.",
-        (studies.ClusterImportanceRecord, studies.RangeImportanceRecord),
     ),
     "info": Schema(
         "ccx info",
-        "What a stored run is and how it was made; with --all a line for every run.",
         (listings.RunRecord, listings.RunListRecord),
+        "What a stored run is and how it was made; with --all a line for every run.",
         version=2,
     ),
-    "layers": Schema("ccx layers", "A layer that can be explained.", (listings.LayerRecord,)),
+    "layers": Schema("ccx layers", (listings.LayerRecord,)),
     "metrics": Schema(
         "ccx metrics",
+        (metrics.MetricsRecord, metrics.StatisticRecord),
         "The quality of the explanation of one range; after those, mean and standard deviation by "
         "cluster and in all.",
-        (metrics.MetricsRecord, metrics.StatisticRecord),
     ),
-    "render": Schema("ccx render", "A figure or report.", (listings.FigureRecord,)),
+    "render": Schema("ccx render", (listings.FigureRecord,)),
     "rerun": Schema(
         "ccx rerun --check",
+        (studies.DifferenceRecord, studies.CheckRecord),
         "Whether a run's lines come out the same again: each that differs, then how many are "
         "equal. Without --check, records are those of the schema explain.",
-        (studies.DifferenceRecord, studies.CheckRecord),
     ),
-    "roles": Schema("ccx roles", "What a unit does in the network.", (studies.RoleRecord,)),
-    "schema": Schema("ccx schema", "A schema that can be printed.", (listings.SchemaRecord,)),
+    "roles": Schema("ccx roles", (studies.RoleRecord,)),
+    "schema": Schema("ccx schema", (listings.SchemaRecord,)),
     "score": Schema(
         "ccx score",
-        "A formula on one range; with --unit, the best formula beside it.",
         (studies.ScoreRecord,),
-        _together("best_formula", "best_iou", "same_here"),
+        needs=_together("best_formula", "best_iou", "same_here"),
     ),
     "summary": Schema(
         "ccx summary",
-        "A unit, a concept or a category; kind names the record.",
         (studies.UnitSummaryRecord, studies.ConceptSummaryRecord, studies.CategorySummaryRecord),
+        "A unit, a concept or a category; kind names the record.",
     ),
 }
 

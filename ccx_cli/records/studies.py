@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ccx_cli.records.fields import (
     ClassName,
@@ -17,6 +17,7 @@ from ccx_cli.records.fields import (
     Iou,
     IouOrNone,
     LayerName,
+    Maybe,
     NonNegative,
     NumClusters,
     NumRanges,
@@ -278,9 +279,9 @@ class ScoreRecord(Record):
     both: Annotated[int, count("Hits that are in the formula.")]
     total: Annotated[int, count("Pixels in the formula.")]
     iou: Iou
-    best_formula: FormulaOrNone | UnsetType = UNSET
-    best_iou: Annotated[float, share("IoU of the best formula.")] | UnsetType = UNSET
-    same_here: Annotated[bool, doc("Whether the two differ on no pixel.")] | UnsetType = UNSET
+    best_formula: Maybe[FormulaOrNone] = UNSET
+    best_iou: Maybe[Annotated[float, share("IoU of the best formula.")]] = UNSET
+    same_here: Maybe[Annotated[bool, doc("Whether the two differ on no pixel.")]] = UNSET
 
 
 class UnitSummaryRecord(Record):

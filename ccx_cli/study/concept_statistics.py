@@ -114,7 +114,8 @@ def implications(
     totals = np.diagonal(data.totals)
     everything = index.n_images * index.mask_shape[0] * index.mask_shape[1]
     images = index.images_with()
-    premises = (images >= least_images) & [is_of(label, categories) for label in labels]
+    premises = np.array([is_of(label, categories) for label in labels], dtype=np.bool_)
+    premises &= images >= least_images
     holds = data.totals >= least_share * totals[:, None]
     np.fill_diagonal(holds, False)
     holds &= premises[:, None] & (totals < everything)[None, :]

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import (
     METRICS,
     MaskingRecord,
-    MeasuredRange,
     MetricName,
     Metrics,
     MetricsRecord,
@@ -108,7 +107,7 @@ def _measured(
             if settings.bootstrap:
                 interval = iou_interval(counts, settings.bootstrap, settings.seed)
                 more["iou_interval"] = None if interval is None else list(interval)
-        more |= {key: getattr(record, key) for key in MeasuredRange.__struct_fields__}
+        more |= {key: getattr(record, key) for key in ExplainedRange.__struct_fields__}
         more |= {each.key: getattr(measured, each.key, None) for each in METRICS}
         records.append(MetricsRecord(**more))
     return records
