@@ -10,21 +10,16 @@ from msgspec import UNSET
 
 from ccx_cli.formulas.formula import Formula, concepts_of, from_json, length_of, names_in
 from ccx_cli.records.fields import (
-    ClusterOrNone,
     FormulaOrNone,
     FormulaText,
     Hits,
     Iou,
-    LayerName,
     Maybe,
-    NumClusters,
-    NumRanges,
     Proportion,
-    RangeOrNone,
     Record,
     Tree,
     TreeOrNone,
-    UnitNumber,
+    UnitRange,
     count,
     doc,
     share,
@@ -49,15 +44,9 @@ class ListedFormula(Record):
     labels: Tree
 
 
-class ExplainedRange(Record):
+class ExplainedRange(UnitRange):
     """Which range of which unit, and its formula."""
 
-    unit: UnitNumber
-    layer: LayerName
-    cluster: ClusterOrNone
-    num_clusters: NumClusters
-    num_ranges: NumRanges
-    range: RangeOrNone
     hits: Hits
     formula: FormulaOrNone
 

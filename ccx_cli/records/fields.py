@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar, dataclass_transform, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, dataclass_transform, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 Json = dict[str, Any]
 T = TypeVar("T")
-Maybe = T | UnsetType
+Maybe: TypeAlias = T | UnsetType
 """A key that may be absent, whose value is ``UNSET`` then."""
 
 
@@ -78,6 +78,17 @@ TreeOrNone = Annotated[
 Iou = Annotated[float, share(_IOU)]
 IouOrNone = Annotated[Proportion | None, doc(_IOU)]
 ClassName = Annotated[str | int, doc("The class's name, or its number where that is not known.")]
+
+
+class UnitRange(Record):
+    """Which range of which unit."""
+
+    unit: UnitNumber
+    layer: LayerName
+    cluster: ClusterOrNone
+    num_clusters: NumClusters
+    num_ranges: NumRanges
+    range: RangeOrNone
 
 
 def joined(

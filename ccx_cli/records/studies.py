@@ -28,6 +28,7 @@ from ccx_cli.records.fields import (
     Tree,
     TreeOrNone,
     UnitNumber,
+    UnitRange,
     count,
     doc,
     joined,
@@ -75,15 +76,9 @@ class SpecialisedRangeRecord(Record):
     ]
 
 
-class RangeRecord(Record):
+class RangeRecord(UnitRange):
     """A range of one unit's activation, or a unit that never fires."""
 
-    unit: UnitNumber
-    layer: LayerName
-    cluster: ClusterOrNone
-    num_clusters: NumClusters
-    num_ranges: NumRanges
-    range: RangeOrNone
     values: Annotated[int, count("Activations strictly inside.")]
     share: Annotated[float, share("Their share of all.")]
 
