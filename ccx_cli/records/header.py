@@ -190,13 +190,7 @@ def read_header(raw: Json) -> Header:
 
 
 def check_header(raw: Json) -> None:
-    """Refuse a header whose parts, as far as they are there, are of other types.
-
-    Raises
-    ------
-    ValueError, KeyError
-        If one is.
-    """
+    """Refuse a header whose parts are of other types, with a ``ValueError`` or ``KeyError``."""
     if not all(isinstance(session, dict) for session in raw["sessions"]):
         raise ValueError("sessions are not objects")
     msgspec.convert(raw.get("about", {}), About)

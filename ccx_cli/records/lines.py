@@ -30,21 +30,10 @@ def json_line(record: Record | dict[str, Any]) -> str:
 
 
 def decode(line: bytes | str, kind: type[R], *, printable_texts: bool = False) -> R:
-    """Read one line of JSON; keys that ``kind`` does not have are ignored.
+    """Read one line of JSON, UTF-8; keys that ``kind`` does not have are ignored.
 
-    Parameters
-    ----------
-    line
-        UTF-8.
-    kind
-        The structure that it must have.
-    printable_texts
-        Replace control characters in texts.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, or no such record; the message says what is wrong with which key.
+    With ``printable_texts``, control characters in texts are replaced. A ``ValueError`` says what
+    is wrong with which key.
     """
     try:
         if printable_texts:
@@ -70,18 +59,10 @@ def made_printable(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class RecordLines(Generic[R]):
-    """A file of records, one a line.
+    """A file of records of one kind, one a line; it need not be there.
 
-    Attributes
-    ----------
-    path
-        The file; it need not be there.
-    kind
-        The structure of its records.
-    printable_texts
-        Replace control characters in texts as they are read.
-    needed
-        Keys that a line may lack, without which its unit is not finished.
+    With ``printable_texts``, control characters in texts are replaced as they are read. ``needed``
+    are keys that a line may lack, without which its unit is not finished.
     """
 
     path: Path
@@ -115,15 +96,8 @@ class RecordLines(Generic[R]):
     def read(self, damaged: Callable[[int, str], None] | None = None) -> Iterator[R]:
         """Yield the record of every whole line, in the order in which they were written.
 
-        Parameters
-        ----------
-        damaged
-            Called with the number and the fault of every line that cannot be read.
-
-        Raises
-        ------
-        DamagedDataError
-            If a line cannot be read and ``damaged`` is not given.
+        ``damaged`` is called with the number and the fault of every line that cannot be read;
+        without it, such a line raises ``DamagedDataError``.
         """
         try:
             content = self.path.read_bytes()
@@ -142,12 +116,8 @@ class RecordLines(Generic[R]):
     def finished(self) -> dict[int, list[R]]:
         """Read the units whose lines are all there, by unit, each in cluster order.
 
-        The records have a ``unit``, a ``cluster`` and its ``num_ranges``.
-
-        Raises
-        ------
-        DamagedDataError
-            If a line that is not the torn last one cannot be read.
+        The records have a ``unit``, a ``cluster`` and its ``num_ranges``; a line that cannot be
+        read raises ``DamagedDataError``, unless it is the torn last one.
         """
         return {
             unit: records
@@ -179,11 +149,10 @@ def by_unit(records: Iterable[R]) -> dict[int, list[R]]:
     for record in records:
         of_unit: Any = record
         found.setdefault(of_unit.unit, {})[of_unit.cluster] = record
-    return {unit: sorted(some.values(), key=_cluster) for unit, some in sorted(found.items())}
-
-
-def _cluster(record: Any) -> int:
-    return record.cluster or 0
+    return {
+        unit: sorted(some.values(), key=lambda record: record.cluster or 0)
+        for unit, some in sorted(found.items())
+    }
 
 
 def is_whole(records: Sequence[Any]) -> bool:

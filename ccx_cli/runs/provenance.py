@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec import UNSET
 
@@ -14,24 +15,13 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.header import InfoNetwork, Session
+from ccx_cli.records.listings import InfoSession
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import ShardedCache, read_manifest
 
-_OF_SESSIONS = (
-    "command",
-    "started",
-    "finished",
-    "seconds",
-    "units",
-    "asked",
-    "workers",
-    "device",
-    "batch_size",
-    "threads",
-)
 _SPAN = re.compile(r"images-(\d+)-(\d+)")
 _STUDY = re.compile(r"([a-z_]+)-[0-9a-f]{8}\.jsonl")
 
@@ -80,7 +70,7 @@ def list_run(run: Run) -> Json:
         "finished": len(run.finished_units),
         "asked": None if asked is None else len(asked),
         "of_layer": about.units,
-        "last": _last_time(run),
+        "last": next((each.finished or each.started for each in run.sessions[-1:]), None),
         "made_for": about.made_for,
     }
 
@@ -150,63 +140,48 @@ def _found(run: Run) -> Json:
 
 def _session(session: Session) -> Json:
     said = to_json(session)
-    record = {key: said[key] for key in _OF_SESSIONS}
-    if record["seconds"] is None:
-        record["seconds"] = _seconds_between(session.started, session.finished)
     versions = {"ccx": session.program, "python": session.python, **session.versions}
-    return record | {"versions": versions, "platform": session.platform}
-
-
-def _seconds_between(started: str | None, finished: str | None) -> float | None:
-    if started is None or finished is None:
-        return None
-    with suppress(TypeError, ValueError):
-        both = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
-        return both.total_seconds()
-    return None
-
-
-def _last_time(run: Run) -> str | None:
-    times = [each.finished or each.started for each in run.sessions]
-    return times[-1] if times else None
+    seconds = session.seconds
+    if seconds is None and session.started and session.finished:
+        with suppress(TypeError, ValueError):
+            ended, began = map(datetime.fromisoformat, (session.finished, session.started))
+            seconds = (ended - began).total_seconds()
+    known = {key: said[key] for key in InfoSession.__struct_fields__}
+    return known | {"seconds": seconds, "versions": versions}
 
 
 def _caches(run: Run, roots: Roots) -> Iterator[Json]:
     """Look whether the files that a run was made from are there, by name and size only."""
-    expected = {
-        "concept index": (
-            roots.segmentations,
-            "segmentation",
-            lambda cache: cache.made_from.get("fingerprint") == run.identity.segmentation,
-        ),
-        "activations": (
-            roots.activations,
-            "activations",
-            lambda cache: cache.made_from == run.identity.activations,
-        ),
-    }
-    for what, (root, key, is_the_same) in expected.items():
-        was = getattr(run.about, key)
-        if was is None:
-            continue
-        here = root / Path(was).name
-        directory = here if here.exists() else Path(was)
-        state, size = _state_of_cache(directory, is_the_same)
-        yield {"cache": what, "state": state, "bytes": size, "directory": str(directory)}
-        if what == "activations" and run.identity.ranges.by_hand is UNSET:
-            yield _ranges_cache(run, directory)
+    about, identity = run.about, run.identity
+    if about.segmentation is not None:
+        directory = _found_at(roots.segmentations, about.segmentation)
+        yield _cache(
+            "concept index",
+            directory,
+            lambda made_from: made_from.get("fingerprint") == identity.segmentation,
+        )
+    if about.activations is not None:
+        directory = _found_at(roots.activations, about.activations)
+        yield _cache("activations", directory, lambda made_from: made_from == identity.activations)
+        if identity.ranges.by_hand is UNSET:
+            split = {"split": identity.split} if identity.split else {}
+            wanted = to_json(identity.ranges) | split
+            name = "ranges-" + "-".join(f"{key}={value}" for key, value in wanted.items())
+            yield _cache("ranges", directory / name, lambda _: True)
 
 
-def _ranges_cache(run: Run, activations: Path) -> Json:
-    split = run.identity.split
-    wanted = to_json(run.identity.ranges) | ({"split": split} if split else {})
-    name = "ranges-" + "-".join(f"{key}={value}" for key, value in wanted.items())
-    state, size = _state_of_cache(activations / name, lambda _: True)
-    return {"cache": "ranges", "state": state, "bytes": size, "directory": str(activations / name)}
+def _found_at(root: Path, was: str) -> Path:
+    here = root / Path(was).name
+    return here if here.exists() else Path(was)
+
+
+def _cache(what: str, directory: Path, is_the_same: Callable[[Mapping[str, Any]], bool]) -> Json:
+    state, size = _state_of_cache(directory, is_the_same)
+    return {"cache": what, "state": state, "bytes": size, "directory": str(directory)}
 
 
 def _state_of_cache(
-    directory: Path, is_the_same: Callable[[ShardedCache], bool]
+    directory: Path, is_the_same: Callable[[Mapping[str, Any]], bool]
 ) -> tuple[str, int | None]:
     try:
         cache = read_manifest(directory)
@@ -221,7 +196,7 @@ def _state_of_cache(
     total = sum(sizes.values())
     if any(sizes.get(name) != shard.size for name, shard in cache.shards.items()):
         return "damaged", total
-    if not is_the_same(cache):
+    if not is_the_same(cache.made_from):
         return "of other inputs", total
     return ("whole" if _is_complete(cache) else "partly there"), total
 

@@ -11,12 +11,7 @@ from ccx_cli.formulas.formula import Formula, positive_concepts
 def count_categories(formulas: Iterable[Formula], category_of: Mapping[int, str]) -> Counter[str]:
     """Count the formulas' positive concepts by category; one under NOT is not positive.
 
-    Parameters
-    ----------
-    formulas
-        Any.
-    category_of
-        Label number to the label's own category.
+    ``category_of`` gives the category of a label number.
     """
     return Counter(
         category_of[number] for formula in formulas for number in positive_concepts(formula)

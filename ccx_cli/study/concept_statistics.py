@@ -47,12 +47,7 @@ def concept_frequencies(index: ConceptIndex, data: DataCounts) -> list[ConceptRe
 def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> list[ConceptPairRecord]:
     """Return the concepts that share an image with one, by Jaccard index from the highest.
 
-    Parameters
-    ----------
-    index, data
-        The dataset.
-    concept
-        Its position in the index.
+    ``concept`` is its position in the index.
     """
     together = _images_together(index, data, concept)
     totals = np.diagonal(data.totals)

@@ -47,14 +47,9 @@ R = TypeVar("R", bound=Record)
 class MeasureSettings:
     """What to measure.
 
-    Attributes
-    ----------
-    bootstrap
-        Rounds of the interval of the IoU; 0 for none.
-    seed
-        Of the bootstrap, the noise and the sample of images.
-    masking_images
-        Images to mask at most for a formula, a seeded sample; 0 for all.
+    ``bootstrap`` are the rounds of the interval of the IoU, 0 for none; ``masking_images`` are
+    those to mask at most for a formula, a seeded sample, 0 for all; ``seed`` is of both and of the
+    noise.
     """
 
     bootstrap: int = 0
@@ -125,9 +120,7 @@ def measure_masking(
 ) -> dict[tuple[int, int | None], float | None]:
     """Measure label masking: every distinct formula goes through the network once.
 
-    Returns
-    -------
-    The mean cosine by ``(unit, cluster)``; stored formula by formula, and read back.
+    Returns the mean cosine by ``(unit, cluster)``, which is stored formula by formula.
     """
     lines = _masking_lines(inputs, settings)
     known = _masking_of(lines)

@@ -131,10 +131,7 @@ def chance_of_run(
 ) -> dict[tuple[int, int | None], AgainstNull]:
     """Compare stored explanations with the null: all of the units', or those in ``records``.
 
-    Returns
-    -------
-    ``null_mean``, ``null_percentile_95``, ``p_value`` and ``q_value`` by ``(unit, cluster)``; the
-    last are adjusted over all of these.
+    Returns the comparison by ``(unit, cluster)``; q-values are adjusted over all of these.
     """
     if inputs.run.about.split:
         raise UsageError(

@@ -36,16 +36,7 @@ def plot_roles(
 def plot_shares(rows: Sequence[Json], categories: Sequence[str], title: str, path: Path) -> None:
     """Draw the share of each category by quantile, high quantiles left, low ones right.
 
-    Parameters
-    ----------
-    rows
-        From ``share_categories``, at least one.
-    categories
-        A line each.
-    title
-        Stands above both panels.
-    path
-        Where to write.
+    ``rows`` are from ``share_categories``, at least one; ``title`` stands above both panels.
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     figure.suptitle(title)

@@ -17,14 +17,9 @@ from ccx_cli.runs.run import Run
 class RangePair:
     """A range of one number in two runs.
 
-    Attributes
-    ----------
-    unit, cluster
-        Which range; ``cluster`` is ``None`` for a unit without ranges in either run.
-    a, b
-        Its record in each run, ``None`` where it is not there.
-    equal
-        Whether the formulas are logically equivalent; ``None`` unless there are two.
+    ``cluster`` is ``None`` for a unit without ranges in either; ``a`` and ``b`` are its record in
+    each run, ``None`` where it is not there; ``equal`` says whether the formulas are logically
+    equivalent, ``None`` unless there are two.
     """
 
     unit: int

@@ -38,12 +38,8 @@ class Common:
 class Defaults:
     """What explanations look like without training.
 
-    Attributes
-    ----------
-    formulas
-        The default formulas, most common first.
-    pairs
-        The default left sub-formulas, in the order of the formulas they come from.
+    ``formulas`` are the default ones, most common first; ``pairs`` the default left sub-formulas,
+    in the order of the formulas they come from.
     """
 
     formulas: tuple[Common, ...]
@@ -103,11 +99,8 @@ def count_specialisation(
 ) -> list[SpecialisationRecord]:
     """Count by cluster, then in total.
 
-    Parameters
-    ----------
-    judged
-        For every trained range its cluster, and what training made of it; ``None`` for a range
-        without a formula.
+    ``judged`` has for every trained range its cluster and what training made of it, ``None`` for a
+    range without a formula.
     """
     clusters = sorted({cluster for cluster, _ in judged})
     rows = []

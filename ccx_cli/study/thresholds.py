@@ -70,26 +70,10 @@ def explain_thresholds(
     workers: int = 1,
     device: str = "cpu",
 ) -> Iterator[list[ThresholdExplanationRecord]]:
-    """Explain units at every threshold, side by side in threads, in order.
+    """Explain units at every threshold, side by side in threads.
 
-    Parameters
-    ----------
-    units
-        Their numbers.
-    read_maps
-        Gives a unit's activations.
-    index, data
-        The dataset.
-    strategy
-        The search.
-    workers
-        Threads.
-    device
-        Where hits are counted.
-
-    Yields
-    ------
-    A unit's explanations in the order of ``QUANTILES``.
+    Yields the units' explanations in order, each unit's in the order of ``QUANTILES``;
+    ``read_maps`` gives a unit's activations, and hits are counted on ``device``.
     """
     category_of = {label.number: label.category for label in index.labels}
 
