@@ -149,10 +149,11 @@ def by_unit(records: Iterable[R]) -> dict[int, list[R]]:
     for record in records:
         of_unit: Any = record
         found.setdefault(of_unit.unit, {})[of_unit.cluster] = record
-    return {
-        unit: sorted(some.values(), key=lambda record: record.cluster or 0)
-        for unit, some in sorted(found.items())
-    }
+    return {unit: sorted(some.values(), key=_cluster) for unit, some in sorted(found.items())}
+
+
+def _cluster(record: Any) -> int:
+    return record.cluster or 0
 
 
 def is_whole(records: Sequence[Any]) -> bool:

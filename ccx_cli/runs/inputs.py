@@ -94,6 +94,11 @@ class RunInputs:
             raise self._untrusted(request.model)
         return choose_network(self.roots.models, request)
 
+    def ranges_of(self, unit: int) -> list[Range]:
+        """Return the ranges of one unit, from the lowest up."""
+        ends = (record.range for record in self.run.units[unit])
+        return [Range.from_json(each) for each in ends if each is not None]
+
     def step(self, units: Sequence[int]) -> Step:
         """Say that these units are there, in a plan of what is done with them."""
         return Step("stored run", self.run.directory, "units", len(units), len(units))
@@ -290,8 +295,8 @@ def each_unit(inputs: RunInputs, units: Sequence[int], workers: int) -> Iterator
         ranged = [record for record in inputs.run.units[unit] if record.range is not None]
         if not ranged:
             return UnitInData(unit, inputs.run.units[unit], None, [])
-        ranges = [Range.from_json(record.range) for record in ranged if record.range is not None]
-        hits = count_hits(activations.unit(unit), ranges, index, per_image=True)
+        maps, ranges = activations.unit(unit), inputs.ranges_of(unit)
+        hits = count_hits(maps, ranges, index, per_image=True)
         return UnitInData(unit, ranged, hits, [holds(record, index) for record in ranged])
 
     return map_in_order(work, units, workers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,23 +112,17 @@ def search_reference(identity: Identity) -> Reference | None:
 
 def references_of(about: About, identity: Identity) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used, each once, the method's first."""
-    return tuple(dict.fromkeys(_used(about, identity)))
-
-
-def _used(about: About, identity: Identity) -> Iterator[Reference]:
     method = method_of(identity)
-    yield method
-    if method is CLUSTERED:
-        yield COMPOSITIONAL
-    if method is not DISSECTION:
-        yield DISSECTION
-    if clustering := clustering_of(identity):
-        yield clustering
-    if found := search_reference(identity):
-        yield found
-    yield from dataset_of(about)
-    if trained := weights_of(about):
-        yield trained
+    older = {CLUSTERED: (COMPOSITIONAL, DISSECTION), COMPOSITIONAL: (DISSECTION,)}
+    used = (
+        method,
+        *older.get(method, ()),
+        clustering_of(identity),
+        search_reference(identity),
+        *dataset_of(about),
+        weights_of(about),
+    )
+    return tuple(dict.fromkeys(each for each in used if each is not None))
 
 
 def _initials(given: str) -> str:

@@ -208,14 +208,7 @@ def importance_of_run(
     progress: Progress,
 ) -> Sequence[ClusterImportanceRecord | RangeImportanceRecord]:
     """Run ``cluster_importance`` or ``unit_importance`` on the ranges of a stored run."""
-    ranges = {
-        unit: [
-            Range.from_json(record.range)
-            for record in inputs.run.units[unit]
-            if record.range is not None
-        ]
-        for unit in units
-    }
+    ranges = {unit: inputs.ranges_of(unit) for unit in units}
     choice = inputs.network("importance")
     network = load_network(choice, device)
     n_images = len(inputs.dataset.rows)

@@ -41,28 +41,6 @@ class ImageCounts:
     pixels: int
 
     @classmethod
-    def of_masks(cls, in_range: NDArray[np.bool_], formula: NDArray[np.bool_]) -> ImageCounts:
-        """Count boolean masks, both ``(n_images, height, width)``.
-
-        Raises
-        ------
-        ValueError
-            If their shapes differ.
-        """
-        if in_range.shape != formula.shape or in_range.ndim != 3:
-            raise ValueError(
-                f"masks of one shape (n_images, height, width) are needed, not {in_range.shape} "
-                f"and {formula.shape}"
-            )
-        axes = (1, 2)
-        return cls(
-            in_range.sum(axis=axes, dtype=np.int64),
-            formula.sum(axis=axes, dtype=np.int64),
-            (in_range & formula).sum(axis=axes, dtype=np.int64),
-            in_range.shape[1] * in_range.shape[2],
-        )
-
-    @classmethod
     def of_labels(
         cls, per_local: NDArray[np.int32], holds: NDArray[np.bool_], index: ConceptIndex
     ) -> ImageCounts:

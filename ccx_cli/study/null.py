@@ -11,7 +11,7 @@ Society B 57/1, 1995).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -98,28 +98,6 @@ def false_discovery_rates(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in result]
 
 
-def null_of_units(
-    units: Sequence[int],
-    read_maps: Callable[[int], NDArray[np.float32]],
-    ranges_of: Callable[[int], Sequence[Range]],
-    index: ConceptIndex,
-    data: DataCounts,
-    best_iou: BestIou,
-    rounds: int,
-    seed: int,
-    workers: int,
-) -> Iterator[tuple[int, list[list[float]]]]:
-    """Run ``null_ious`` for many units side by side in threads; in order."""
-
-    def work(unit: int) -> tuple[int, list[list[float]]]:
-        ranges = ranges_of(unit)
-        if not ranges:
-            return unit, []
-        return unit, null_ious(read_maps(unit), ranges, index, data, best_iou, rounds, seed)
-
-    return map_in_order(work, units, workers)
-
-
 def chance_of_run(
     inputs: RunInputs,
     units: Sequence[int],
@@ -177,26 +155,20 @@ def _null(
             best = strategy.answer(counts, hits).best
             return 0.0 if best is None else best.iou
 
-        def ranges_of(unit: int) -> list[Range]:
-            ranges = (record.range for record in inputs.run.units[unit])
-            return [Range.from_json(ends) for ends in ranges if ends is not None]
+        def work(unit: int) -> list[list[float]]:
+            ranges = inputs.ranges_of(unit)
+            if not ranges:
+                return []
+            maps = activations.unit(unit)
+            return null_ious(maps, ranges, index, data, best_iou, rounds, seed)
 
         with writing(inputs.run.directory, progress):
             lines.drop_torn_line()
             with progress.task(
                 f"Null, {rounds:,} rounds", len(units), done=len(units) - len(missing), unit="units"
             ) as task:
-                for unit, found in null_of_units(
-                    missing,
-                    activations.unit,
-                    ranges_of,
-                    index,
-                    data,
-                    best_iou,
-                    rounds,
-                    seed,
-                    workers,
-                ):
+                every = map_in_order(work, missing, workers)
+                for unit, found in zip(missing, every, strict=True):
                     lines.append(
                         NullRecord(
                             unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious

@@ -46,12 +46,18 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
     Label numbers are matched too; where one number has two names, as in different datasets, the
     names are matched instead.
     """
-    numbering = _Numbering(names_of(a.records), names_of(b.records))
-    return [
-        RangePair(unit, cluster, left, right, numbering.equal(left, right))
-        for unit in sorted({*a.units, *b.units})
-        for cluster, left, right in _matched(a.units.get(unit), b.units.get(unit))
-    ]
+    ours, theirs = names_of(a.records), names_of(b.records)
+    numbers = [{number: number for number in names} for names in (ours, theirs)]
+    if any(ours[number] != theirs[number] for number in ours.keys() & theirs.keys()):
+        position = {name: n for n, name in enumerate(sorted({*ours.values(), *theirs.values()}))}
+        numbers = [{n: position[name] for n, name in names.items()} for names in (ours, theirs)]
+    pairs = []
+    for unit in sorted({*a.units, *b.units}):
+        for cluster, left, right in _matched(a.units.get(unit), b.units.get(unit)):
+            keys = _key(left, numbers[0]), _key(right, numbers[1])
+            equal = None if None in keys else keys[0] == keys[1]
+            pairs.append(RangePair(unit, cluster, left, right, equal))
+    return pairs
 
 
 def differences(a: Run, b: Run) -> list[str]:
@@ -107,29 +113,10 @@ def _iou(record: ExplanationRecord | None) -> float | None:
     return None if record is None or record.formula is None else record.iou
 
 
-class _Numbering:
-    """Makes formulas of two runs comparable."""
-
-    def __init__(self, a: Mapping[int, str], b: Mapping[int, str]) -> None:
-        self._a: Mapping[int, int] | None = None
-        self._b: Mapping[int, int] | None = None
-        if any(a[number] != b[number] for number in a.keys() & b.keys()):
-            position = {name: n for n, name in enumerate(sorted({*a.values(), *b.values()}))}
-            self._a = {number: position[name] for number, name in a.items()}
-            self._b = {number: position[name] for number, name in b.items()}
-
-    def equal(self, a: ExplanationRecord | None, b: ExplanationRecord | None) -> bool | None:
-        keys = self._key(a, self._a), self._key(b, self._b)
-        return None if None in keys else keys[0] == keys[1]
-
-    @staticmethod
-    def _key(
-        record: ExplanationRecord | None, numbers: Mapping[int, int] | None
-    ) -> Hashable | None:
-        formula = None if record is None else record.tree
-        if formula is None:
-            return None
-        return canonical_key(formula if numbers is None else _renumbered(formula, numbers))
+def _key(record: ExplanationRecord | None, numbers: Mapping[int, int]) -> Hashable | None:
+    """Return what equivalent formulas of two runs share; ``None`` without a formula."""
+    formula = None if record is None else record.tree
+    return None if formula is None else canonical_key(_renumbered(formula, numbers))
 
 
 def _renumbered(formula: Formula, numbers: Mapping[int, int]) -> Formula:

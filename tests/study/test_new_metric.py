@@ -40,8 +40,8 @@ from ccx_cli.study.measuring import MeasureSettings, metrics_lines
 from ccx_cli.study.metrics import ImageCounts, measure
 
 assert METRICS[-1].key == "dice" and METRICS[-1].decimals == 3
-masks = np.array([[[[True, True, False]]], [[[True, False, False]]]])
-record = to_json(measure(ImageCounts.of_masks(*masks)))
+two, one = np.array([2]), np.array([1])
+record = to_json(measure(ImageCounts(in_range=two, formula=one, both=one, pixels=3)))
 assert record["dice"] == 2 / 3, record
 assert "dice" in [column.key for column in COLUMNS]
 for alternative in json_schema("metrics")["oneOf"]:

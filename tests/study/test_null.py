@@ -15,9 +15,9 @@ from ccx_cli.study.null import (
     against_null,
     false_discovery_rates,
     null_ious,
-    null_of_units,
     permutation,
 )
+from ccx_cli.threads import map_in_order
 
 if TYPE_CHECKING:
     from tests.golden_data import GoldenNetwork
@@ -44,28 +44,16 @@ def test_a_round_searches_the_maps_of_other_images(
         assert [ious[number] for ious in found] == expected
 
 
-def test_units_share_permutations_whatever_the_number_of_threads(
+def test_threads_find_what_one_finds(
     golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
 ) -> None:
     ranges = golden_network.ranges(1)
 
-    def run(workers: int) -> list[tuple[int, list[list[float]]]]:
-        return list(
-            null_of_units(
-                [2, 4, 8],
-                lambda unit: golden_network.activations[unit],
-                lambda unit: ranges[unit] if unit != 8 else (),
-                golden_index,
-                golden_counts,
-                best_iou,
-                2,
-                0,
-                workers,
-            )
-        )
+    def work(unit: int) -> list[list[float]]:
+        maps = golden_network.activations[unit]
+        return null_ious(maps, ranges[unit], golden_index, golden_counts, best_iou, 2, 0)
 
-    assert run(1) == run(3)
-    assert run(1)[2] == (8, [])
+    assert list(map_in_order(work, [2, 4], 3)) == [work(2), work(4)]
 
 
 def test_p_values_count_the_observed_and_are_never_zero() -> None:
