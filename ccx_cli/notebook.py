@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import index as as_whole
 from typing import Any
 
@@ -79,7 +78,7 @@ def explain(
     UsageError
         If an array has another shape or kind, or a number is out of bounds.
     """
-    given = _Given.read(
+    given = _Given(
         activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
     )
     strategy = make_search(search, {"length": length, "beam_limit": beam_limit})
@@ -129,7 +128,7 @@ def score(
         If an array has another shape or kind, a number is out of bounds, or a text is not a formula
         of concepts that some pixel carries.
     """
-    given = _Given.read(
+    given = _Given(
         activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
     )
     texts = [formulas] if isinstance(formulas, str) else formulas
@@ -142,20 +141,11 @@ def score(
     return [line for unit in found for line in unit.records(typed, layer, given.num_clusters)]
 
 
-@dataclass(frozen=True)
 class _Given:
     """The arguments of a call, checked."""
 
-    maps: NDArray[np.float32]
-    index: ConceptIndex
-    method: RangeMethod
-    by_hand: tuple[Range, ...] | None
-    units: Sequence[int]
-    workers: int
-
-    @classmethod
-    def read(
-        cls,
+    def __init__(
+        self,
         activations: ArrayLike,
         masks: ArrayLike | None,
         label_maps: ArrayLike | None,
@@ -165,30 +155,24 @@ class _Given:
         ranges: Sequence[tuple[float, float]] | None,
         units: Sequence[int] | None,
         workers: int | None,
-    ) -> _Given:
-        maps = _maps(activations)
-        index = _index(masks, label_maps, names)
-        if index.n_images != maps.shape[1]:
+    ) -> None:
+        self.maps = _maps(activations)
+        self.index = _index(masks, label_maps, names)
+        n_units, n_images = self.maps.shape[:2]
+        if self.index.n_images != n_images:
             raise UsageError(
-                f"There are activations of {maps.shape[1]} images and labels of {index.n_images}."
+                f"There are activations of {n_images} images and labels of {self.index.n_images}."
             )
         if workers is not None and workers < 1:
             raise UsageError(f"workers must be 1 or more, not {workers}.")
-        return cls(
-            maps,
-            index,
-            RangeMethod(num_clusters, quantile),
-            None if ranges is None else _ranges(ranges),
-            _chosen(units, len(maps)),
-            workers or os.cpu_count() or 1,
-        )
-
-    @property
-    def num_clusters(self) -> int:
-        return self.method.num_clusters if self.by_hand is None else len(self.by_hand)
+        self._method = RangeMethod(num_clusters, quantile)
+        self._by_hand = None if ranges is None else _ranges(ranges)
+        self.num_clusters = num_clusters if self._by_hand is None else len(self._by_hand)
+        self.units = _chosen(units, n_units)
+        self.workers = workers or os.cpu_count() or 1
 
     def ranges(self, _: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
-        return find_ranges(maps, self.method) if self.by_hand is None else self.by_hand
+        return find_ranges(maps, self._method) if self._by_hand is None else self._by_hand
 
 
 def _maps(activations: ArrayLike) -> NDArray[np.float32]:
