@@ -30,17 +30,7 @@ _LARGEST = 65_000
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A figure whose coordinates are pixels from its upper left corner.
-
-    Attributes
-    ----------
-    figure
-        The Matplotlib figure, ``width`` by ``height`` pixels.
-    sheet
-        Axes that cover all of it.
-    width, height
-        In pixels.
-    """
+    """A figure measured in pixels from its upper left corner; ``sheet`` are axes over all of it."""
 
     figure: Figure
     sheet: Axes
@@ -49,13 +39,7 @@ class Canvas:
 
     @classmethod
     def of_size(cls, width: int, height: int) -> Canvas:
-        """Return an empty canvas.
-
-        Raises
-        ------
-        CcxError
-            If no figure can be that large.
-        """
+        """Return an empty canvas; raises ``CcxError`` if no figure can be that large."""
         if max(width, height) > _LARGEST:
             raise CcxError(
                 f"A figure of {width:,} x {height:,} pixels is too large: lower --top-k, or "
@@ -192,18 +176,8 @@ def write_figure(
 ) -> None:
     """Write a figure atomically; the same figure gives the same bytes ``same_everywhere``.
 
-    Parameters
-    ----------
-    figure
-        The figure.
-    path
-        Where to write it.
-    kind
-        The file type.
-    digest
-        From ``fingerprint``; stored in the file's metadata for ``is_same_figure``.
-    whole
-        Whether the figure shows everything it should.
+    ``digest`` is from ``fingerprint`` and goes into the file's metadata, with ``whole``:
+    whether the figure shows everything it should.
     """
     stored = description(digest, whole=whole)
     metadata: dict[FileType, dict[str, Any]] = {

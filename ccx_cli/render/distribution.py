@@ -28,14 +28,9 @@ _SWATCH = 14
 class Histogram:
     """The activations of a unit, counted in bars, and the range that each bar belongs to.
 
-    Attributes
-    ----------
-    edges
-        ``(n_bars + 1,)`` float64, ascending.
-    counts
-        ``(n_bars,)`` int64.
-    owners
-        ``(n_bars,)`` int64, index of the record whose range holds most of the bar; -1 for none.
+    ``edges`` is ``(n_bars + 1,)`` float64, ascending, ``counts`` ``(n_bars,)`` int64, and
+    ``owners`` ``(n_bars,)`` int64: the index of the record whose range holds most of the bar,
+    -1 for none.
     """
 
     edges: NDArray[np.float64]
@@ -53,14 +48,9 @@ def range_colors(count: int) -> list[str]:
 
 
 def histogram_of(maps: NDArray[np.float32], records: Sequence[ExplanationRecord]) -> Histogram:
-    """Count a unit's activations, at the layer's resolution, in bars of equal width.
+    """Count activations, ``(n_images, height, width)`` float32, in bars of equal width.
 
-    Parameters
-    ----------
-    maps
-        ``(n_images, height, width)`` float32; values that are not finite are left out.
-    records
-        The explanations whose ranges are distinguished.
+    Values that are not finite are left out.
     """
     values = maps[np.isfinite(maps)]
     counts, edges = count_in_bars(values, _BINS)
@@ -109,17 +99,7 @@ def draw_histogram(
 def plot_distribution(
     title: str, maps: NDArray[np.float32], records: Sequence[ExplanationRecord]
 ) -> Figure:
-    """Draw one unit's histogram above its ranges and their formulas.
-
-    Parameters
-    ----------
-    title
-        The title.
-    maps
-        ``(n_images, height, width)`` float32, the unit's activations.
-    records
-        Its explanations that have a range, lowest range first.
-    """
+    """Draw one unit's histogram above its ranges, lowest first, and their formulas."""
     room = _WIDTH - 2 * _MARGIN
     heading = wrapped(title, room, 16, bold=True)
     colors = range_colors(len(records))

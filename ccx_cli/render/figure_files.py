@@ -59,17 +59,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What to draw.
-
-    Attributes
-    ----------
-    kind
-        What the figures show.
-    show, top_k, seed
-        Which images; see ``UnitImages.choose``.
-    file_type
-        The type of their files.
-    """
+    """What the figures show, and of which images; see ``UnitImages.choose``."""
 
     kind: Kind
     show: Show
@@ -94,20 +84,9 @@ def figure_names(
 ) -> dict[int, str]:
     """Name the file of every unit; a figure of all units has the name of any of them.
 
-    Parameters
-    ----------
-    pattern
-        A name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and ``{kind}``; ``None``
-        for that of the kind.
-    drawing
-        What is drawn.
-    units
-        The records of every unit.
-
-    Raises
-    ------
-    UsageError
-        If the pattern has another field, names a directory, or gives several figures one name.
+    ``pattern`` is a name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and
+    ``{kind}``; ``None`` means that of the kind. Raises ``UsageError`` if it has another field,
+    names a directory, or gives several figures one name.
     """
     stem = drawing.kind.stem if pattern is None else pattern
     if "/" in stem or "\\" in stem or not stem.strip(". "):
@@ -144,17 +123,7 @@ def fingerprint(**shown: Any) -> str:
 
 
 def is_same_figure(path: Path, digest: str, *, whole: bool) -> bool:
-    """Return whether a file is a figure that was written with a digest.
-
-    Parameters
-    ----------
-    path
-        Any file.
-    digest
-        From ``fingerprint``.
-    whole
-        Whether it must also show everything it should.
-    """
+    """Return whether a file is a figure of this digest, and ``whole`` if that is asked."""
     try:
         return description(digest, whole=True).encode() in (content := path.read_bytes()) or (
             not whole and digest.encode() in content
@@ -171,21 +140,10 @@ def description(digest: str, *, whole: bool) -> str:
 def existing_figures(
     figures: Sequence[tuple[Path, str]], directory: Path, *, force: bool
 ) -> set[Path]:
-    """Return the files that already show what would be drawn.
+    """Return which of the files already show what would be drawn, by path and digest.
 
-    Parameters
-    ----------
-    figures
-        Path and digest of each figure.
-    directory
-        Where they go.
-    force
-        Overwrite whatever exists; then no file counts as existing.
-
-    Raises
-    ------
-    UsageError
-        If another file exists and ``force`` is not set, or the directory is a file.
+    None counts with ``force``. Raises ``UsageError`` if another file exists without it, or the
+    directory is a file.
     """
     above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not above.is_dir():

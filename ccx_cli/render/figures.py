@@ -28,18 +28,10 @@ _UNITS_PER_PROCESS = 4
 
 @dataclass(frozen=True, slots=True)
 class FigureFile:
-    """A figure that exists now.
+    """A figure that exists now; ``unit`` is ``None`` for a figure of all units.
 
-    Attributes
-    ----------
-    unit
-        Its unit; ``None`` for a figure of all units.
-    path
-        Its file.
-    drawn
-        Whether it was drawn now rather than before.
-    problems
-        A sentence for everything that it lacks.
+    ``drawn`` tells whether it was drawn now rather than before, ``problems`` has a sentence for
+    everything that it lacks.
     """
 
     unit: int | None
@@ -111,29 +103,9 @@ def make_figures(
 ) -> Iterator[FigureFile]:
     """Draw the figures of units, or the one of all of them; existing ones are kept.
 
-    Parameters
-    ----------
-    inputs
-        The run and what it was made from.
-    units
-        At least one of its units.
-    drawing
-        What to draw.
-    directory, pattern
-        Where the files go, and their names; see ``figure_names``.
-    force
-        Overwrite whatever exists.
-    workers
-        Maximum number of processes.
-    progress
-        Advanced by every figure.
-
-    Raises
-    ------
-    UsageError
-        If the names are not possible, or another file exists.
-    MissingInputError, DamagedDataError
-        If what the run was made from is missing or has changed.
+    Raises ``UsageError`` if the names are not possible or another file exists without
+    ``force``, ``MissingInputError`` or ``DamagedDataError`` if what the run was made from is
+    missing or has changed.
     """
     run = inputs.run
     records = {unit: run.units[unit] for unit in units}

@@ -36,14 +36,7 @@ def latex_table(
 ) -> str:
     """Write the explanations of units as a ``tabular``, or a ``longtable`` if they exceed a page.
 
-    Parameters
-    ----------
-    about
-        The ``about`` of the run's header, for the caption.
-    units
-        The records of every unit.
-    references
-        The papers that the caption cites.
+    The caption is made from the ``about`` of the run's header, and cites ``references``.
     """
     rows = list(_rows(units))
     caption = f"Explanations of {escaped(network_text(about)) or 'the units'}"

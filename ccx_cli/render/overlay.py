@@ -24,12 +24,7 @@ _DIMMED = 0.62
 def read_picture(path: Path) -> Pixels:
     """Read an image file, ``(height, width, 3)`` uint8.
 
-    Raises
-    ------
-    MissingInputError
-        If it is not there.
-    DamagedDataError
-        If it is not a readable image.
+    Raises ``MissingInputError`` if it is not there, ``DamagedDataError`` if it is not readable.
     """
     try:
         with Image.open(path) as image:
@@ -68,18 +63,12 @@ def blacked(picture: Pixels, hits: Mask) -> Pixels:
 
 
 def overlaid(picture: Pixels, hits: Mask, formula: Mask | None = None) -> Pixels:
-    """Outline the hits and tint the formula's pixels.
+    """Outline the hits and tint the formula's pixels on a ``(height, width, 3)`` uint8 picture.
 
-    Pixels outside the hits are dimmed if there are hits: otherwise the inside of a ring would be
-    ambiguous. A picture that consists of hits is framed: otherwise it would look like one without
-    hits. The tint is hatched and outlined, so that it shows on pixels of its own color too.
-
-    Parameters
-    ----------
-    picture
-        ``(height, width, 3)`` uint8.
-    hits, formula
-        Masks of any size, resized to the picture.
+    Masks of any size are resized to the picture. Pixels outside the hits are dimmed if there
+    are hits: otherwise the inside of a ring would be ambiguous. A picture that consists of hits
+    is framed: otherwise it would look like one without hits. The tint is hatched and outlined,
+    so that it shows on pixels of its own color too.
     """
     shape = picture.shape[:2]
     width = max(1, round(min(shape) / 112))

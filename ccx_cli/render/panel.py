@@ -46,16 +46,9 @@ _NONE = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One image of a row.
+    """One image of a row, ``picture`` ``None`` if it cannot be read.
 
-    Attributes
-    ----------
-    picture
-        ``None`` if it cannot be read.
-    hits, formula
-        Its hits, and the pixels on which the formula holds, on the mask grid.
-    caption
-        The text below it.
+    ``hits`` and ``formula`` are masks on the mask grid.
     """
 
     picture: Pixels | None
@@ -77,21 +70,8 @@ def rows_of(
 ) -> tuple[list[Row], list[str]]:
     """Choose and read the images of every range of a unit, the highest range first.
 
-    Parameters
-    ----------
-    found
-        The unit on the images.
-    paths
-        The file of every image.
-    show, top_k, seed
-        Which images; see ``UnitImages.choose``.
-
-    Returns
-    -------
-    rows
-        One per range.
-    problems
-        A sentence for every image that cannot be read.
+    Returns a row for each range, and a sentence for every image that cannot be read. See
+    ``UnitImages.choose`` for which images.
     """
     problems: dict[int, str] = {}
     pictures: dict[int, Pixels | None] = {}
@@ -127,19 +107,7 @@ def _caption(found: UnitImages, index: int, image: int) -> str:
 def draw_panel(
     title: str, network: str, found: UnitImages, rows: Sequence[Row], show: Show, top_k: int
 ) -> Figure:
-    """Draw a unit's ranges, each with its formula and images, below its activations.
-
-    Parameters
-    ----------
-    title, network
-        The unit, and its layer.
-    found
-        The unit on the images.
-    rows
-        From ``rows_of``.
-    show, top_k
-        Which images the rows hold.
-    """
+    """Draw a unit's ranges, each with its formula and images, below its activations."""
     width = 2 * _MARGIN + max(3, top_k) * (SIDE + _GAP) - _GAP
     room = width - 2 * _MARGIN
     heading = wrapped(title, room, _TITLE, bold=True)

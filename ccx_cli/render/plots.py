@@ -32,15 +32,7 @@ def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[Explanation
 
 
 def plot_ious(title: str, records: Sequence[ExplanationRecord]) -> Figure:
-    """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median.
-
-    Parameters
-    ----------
-    title
-        The title.
-    records
-        Of any units.
-    """
+    """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median."""
     groups = by_range(records)
     figure, axes = _figure(title, list(groups))
     colors = range_colors(len(groups))
@@ -66,16 +58,8 @@ def plot_categories(
 ) -> Figure:
     """Draw the shares of categories among the concepts in the formulas of every range.
 
-    Parameters
-    ----------
-    title
-        The title.
-    records
-        Of any units.
-    category_of
-        The category of every label number.
-    names
-        The categories, in the order to show them.
+    ``category_of`` maps label numbers to categories; ``names`` are the categories in the order
+    to show them.
     """
     groups = by_range(records)
     figure, axes = _figure(title, list(groups))
@@ -152,12 +136,8 @@ def _annotate_row(axes: Axes, row: int, text: str) -> None:
 def categories_of(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> dict[int, str]:
     """Return the category of every label number.
 
-    Raises
-    ------
-    DamagedDataError
-        If the dataset lacks a label that the records' formulas name.
-    MissingInputError
-        If the dataset is missing.
+    Raises ``DamagedDataError`` if the dataset lacks a label that a formula names,
+    ``MissingInputError`` if the dataset is missing.
     """
     dataset = inputs.dataset
     category_of = {label.number: label.category for label in dataset.labels}

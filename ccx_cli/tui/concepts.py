@@ -42,22 +42,9 @@ if TYPE_CHECKING:
 class ConceptRow:
     """One concept as the formulas of a run name it.
 
-    Attributes
-    ----------
-    number, name
-        Its label.
-    units, ranges
-        Units and ranges whose formula asks for it.
-    negated
-        Ranges whose formula excludes it.
-    iou
-        Best IoU of the formulas that ask for it; ``None`` if none does.
-    records
-        The lines that name it, best IoU first.
-    category
-        Its own category, ``""`` where that is unknown.
-    images
-        Images that contain it, ``None`` until the concept index is read.
+    ``units`` and ``ranges`` count formulas that ask for it, ``negated`` ranges whose formula
+    excludes it; ``iou`` is the best of the former, and ``records`` are the lines that name it,
+    best IoU first. ``category`` is ``""`` and ``images`` ``None`` until they are known.
     """
 
     number: int

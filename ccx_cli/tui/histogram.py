@@ -21,14 +21,8 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 class ActivationHistogram:
     """How often a unit's activation takes which value, in bins fine enough for any terminal.
 
-    Attributes
-    ----------
-    low, high
-        Ends of the axis.
-    cumulative
-        ``(n_bins + 1,)`` int64, activations below each edge.
-    zeros
-        Activations that are zero and left out, as after a ReLU.
+    ``cumulative``, ``(n_bins + 1,)`` int64, counts the activations below each edge from ``low``
+    to ``high``; ``zeros`` are left out, as after a ReLU.
     """
 
     low: float

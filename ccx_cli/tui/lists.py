@@ -38,18 +38,9 @@ def matches(typed: str, text: str, unit: int | None = None) -> bool:
 class ListView(View):
     """A table under boxes that filter it, over the details of the row under the cursor.
 
-    Attributes
-    ----------
-    SORT_KEYS
-        Keys of the columns that s goes through; by the first one, the largest is first.
-    FILTERS
-        What each box says while it is empty, by its name.
-    REFRESH_SECONDS
-        Time between two looks at whether the stored files have changed.
-    no_rows
-        What the table says if there is nothing to filter.
-    columns
-        What the table shows, and what it is sorted by.
+    ``SORT_KEYS`` are the columns that s goes through; by the first one, the largest is first.
+    ``FILTERS`` says what each box shows while it is empty, ``no_rows`` what the table shows if
+    there is nothing to filter. Every ``REFRESH_SECONDS`` the stored files are looked at.
     """
 
     SORT_KEYS: ClassVar[Sequence[str]] = ()

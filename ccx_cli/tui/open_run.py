@@ -30,17 +30,7 @@ _Stamp = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run in the list of runs.
-
-    Attributes
-    ----------
-    run
-        The run; its lines are not read.
-    units
-        How many units have lines.
-    stamp
-        Changes with its files.
-    """
+    """A run in the list, its lines not read: its number of units, a stamp that its files change."""
 
     run: Run
     units: int
@@ -88,13 +78,7 @@ def label_categories(inputs: RunInputs) -> dict[int, str]:
 
 
 class OpenRun:
-    """A run and what was read for it so far; threads may ask in parallel.
-
-    Attributes
-    ----------
-    run
-        Its header and lines as they were last read.
-    """
+    """A run and what was read for it so far; threads may ask in parallel."""
 
     def __init__(self, directory: Path, roots: Roots) -> None:
         self._roots = roots
@@ -141,10 +125,8 @@ class OpenRun:
     def read_unit(self, unit: int, is_wanted: Callable[[], bool] = lambda: True) -> UnitData | None:
         """Read one unit's maps and count its pixels; ``None`` if it is not wanted any more.
 
-        Raises
-        ------
-        CcxError
-            If the dataset, the concept index or the activations are not there.
+        Raises ``CcxError`` if the dataset, the concept index or the activations are not
+        there.
         """
         # Here, since numba takes long to import: see ``unit_data``.
         from ccx_cli.tui.unit_data import read_unit

@@ -69,17 +69,7 @@ class Overlay(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A picture as it is shown.
-
-    Attributes
-    ----------
-    pixels
-        ``(height, width, 3)`` uint8, ``None`` if the image cannot be read.
-    caption
-        The line under it.
-    error
-        Why it cannot be read, ``""`` if it can.
-    """
+    """A picture and its caption; ``pixels`` is ``None`` if ``error`` says why it cannot be read."""
 
     pixels: Pixels | None
     caption: str
@@ -88,18 +78,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class PictureList:
-    """Images in the order in which to look at them.
+    """Images of a dataset, by their positions in it, in the order in which to look at them.
 
-    Attributes
-    ----------
-    dataset
-        Whose images they are.
-    images
-        Their positions in the dataset.
-    captions
-        A line for each.
-    hits, formula
-        Give an image's masks by its position; ``None`` where there are none to draw.
+    ``hits`` and ``formula`` give an image's masks; ``None`` where there are none to draw.
     """
 
     dataset: BrodenDataset

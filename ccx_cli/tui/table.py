@@ -19,28 +19,10 @@ from textual.strip import Strip
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
+    """One column of a table: ``show`` gives a row's cell, ``value`` what it is sorted by.
 
-    Attributes
-    ----------
-    title
-        Stands in the first line.
-    key
-        Names the column.
-    show
-        Gives a row's cell.
-    width
-        In cells; the least width of one that stretches; 0 for one that is only sorted by.
-    value
-        Gives what a row is sorted by; ``None`` if the table is not sorted by this column.
-    right
-        Whether to align to the right.
-    stretch
-        Whether it takes the width that is left.
-    min_table_width
-        Width of the table below which the column is left out.
-    largest_first
-        Whether sorting begins with the largest.
+    ``width`` is in cells, the least one if it stretches, 0 if it is only sorted by. It is left
+    out of tables narrower than ``min_table_width``.
     """
 
     title: str

@@ -38,18 +38,10 @@ _FINE_BINS = 2400
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A typed formula on the ranges of a unit.
+    """A typed formula, as the program writes it, and its IoU on the ranges of a unit by cluster.
 
-    Attributes
-    ----------
-    text
-        As the program writes it.
-    ious
-        By cluster.
-    same_as
-        Clusters whose own formula holds on the same pixels.
-    unseen
-        Names in it that no pixel of the dataset carries.
+    ``same_as`` are clusters whose own formula holds on the same pixels, ``unseen`` names in it
+    that no pixel of the dataset carries.
     """
 
     text: str
@@ -60,20 +52,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class UnitData:
-    """What the screen of a unit shows besides its lines.
+    """What the screen of a unit shows besides its lines; all by cluster.
 
-    Attributes
-    ----------
-    dataset
-        The labelled images.
-    images
-        The unit's maps and pixels.
-    histogram
-        Of its activations; ``None`` for a unit that never fires.
-    metrics
-        By cluster, name to value; those that were stored beside the run as well.
-    shorter
-        By cluster, the shortest equivalent formula if it is shorter than the one found.
+    ``metrics`` has those that were stored beside the run as well; ``shorter`` the shortest
+    equivalent formula if it is shorter than the one found.
     """
 
     dataset: BrodenDataset
@@ -83,13 +65,7 @@ class UnitData:
     shorter: dict[int | None, str | None]
 
     def try_formula(self, text: str, vocabulary: Vocabulary) -> Trial:
-        """Score a formula on all ranges.
-
-        Raises
-        ------
-        UsageError
-            If the text is no formula.
-        """
+        """Score a formula on all ranges; raises ``UsageError`` if the text is no formula."""
         images = self.images
         typed = FormulaOnData.read(text, vocabulary, images.index)
         clusters = [record.cluster for record in images.records]

@@ -43,16 +43,9 @@ def document(
 ) -> Iterator[str]:
     """Yield the document piece by piece.
 
-    Parameters
-    ----------
-    title
-        The run's name.
-    payload
-        From ``payload_of_run``, with what the script needs besides.
-    parts
-        Elements with the units and pictures; none if they are files beside the page.
-    in_folder
-        Whether units and pictures are loaded from files beside the page.
+    ``payload`` is from ``payload_of_run``, with what the script needs besides. ``parts`` are
+    elements with the units and pictures; with ``in_folder`` they are files beside the page
+    instead.
     """
     style, script = _asset("report.css"), _script()
     filled = {

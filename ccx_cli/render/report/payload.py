@@ -35,16 +35,8 @@ def payload_of_run(
 ) -> dict[str, Any]:
     """Gather what the page's script reads when it is opened.
 
-    Parameters
-    ----------
-    inputs
-        The run and what it was made from.
-    units
-        The units to include.
-    metrics
-        The metrics that were computed, by unit and number of the range.
-    notes
-        Sentences on what the report lacks, besides the run's own.
+    ``metrics`` are by unit and number of the range; ``notes`` say what the report lacks,
+    besides the run's own notes.
     """
     run = inputs.run
     notes = [*run.notes, *notes]

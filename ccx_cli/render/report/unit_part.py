@@ -22,18 +22,10 @@ BINS = 72
 
 @dataclass(frozen=True, slots=True)
 class UnitPart:
-    """One unit's part of the report.
+    """One unit's part of the report: what the page's script reads when the unit is opened.
 
-    Attributes
-    ----------
-    unit
-        Its number.
-    content
-        What the page's script reads when the unit is opened.
-    metrics
-        The metrics of its ranges, by their number.
-    images
-        Indices of the images it shows, ascending.
+    ``metrics`` are by the range's number, ``images`` the indices of the images it shows,
+    ascending.
     """
 
     unit: int
@@ -44,17 +36,7 @@ class UnitPart:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which images to show of every range.
-
-    Attributes
-    ----------
-    shows
-        The kinds of images.
-    top_k
-        How many of each kind, at most.
-    seed
-        The seed of random samples.
-    """
+    """Which images to show of every range: the kinds, at most ``top_k`` of each."""
 
     shows: Sequence[Show] = tuple(Show)
     top_k: int = 5
@@ -86,17 +68,10 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
 
 
 def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
-    """Count the activations of a unit that its ranges are found from, in bins of equal width.
+    """Count the activations, ``(n_images, height, width)`` float32, that ranges are found from.
 
-    Parameters
-    ----------
-    maps
-        ``(n_images, height, width)`` float32.
-
-    Returns
-    -------
-    The ends, the counts and the share of zeros, which are not counted; ``None`` for a unit that
-    never fires.
+    Returns the ends, the counts in bins of equal width and the share of zeros, which are not
+    counted; ``None`` for a unit that never fires.
     """
     values = active_values(maps)
     if not values.size or not np.isfinite(values).all():
@@ -130,16 +105,11 @@ def _range(found: UnitImages, index: int, kinds: dict[Show, NDArray[np.int64]]) 
 
 
 def mask_text(mask: NDArray[np.bool_]) -> str:
-    """Encode a mask as its bits or its run lengths, whichever is shorter.
+    """Encode a ``(height, width)`` mask as its bits or its run lengths, whichever is shorter.
 
-    Bits: ``b`` and base64 of the pixels in row order, eight per byte, the first in the highest bit.
-    Run lengths: ``r`` and base64 of the lengths of the runs in row order, the first of them outside
-    the mask, as LEB128.
-
-    Parameters
-    ----------
-    mask
-        ``(height, width)`` bool.
+    Bits: ``b`` and base64 of the pixels in row order, eight per byte, the first in the highest
+    bit. Run lengths: ``r`` and base64 of the lengths of the runs in row order, the first of
+    them outside the mask, as LEB128.
     """
     pixels = mask.reshape(-1)
     bits = np.packbits(pixels).tobytes()

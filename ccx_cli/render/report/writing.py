@@ -37,17 +37,7 @@ _NO_FOLDER = {".csv", ".gif", ".jpeg", ".jpg", ".json", ".jsonl", ".md", ".pdf",
 
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
-    """A report that was written.
-
-    Attributes
-    ----------
-    page
-        The page to open.
-    size
-        Bytes of all its files.
-    problems
-        Sentences on what it lacks, besides the run's own notes.
-    """
+    """The page to open, the bytes of all its files, and sentences on what it lacks."""
 
     page: Path
     size: int
@@ -60,13 +50,7 @@ def is_one_file(out: Path) -> bool:
 
 
 def check_report_path(out: Path, force: bool) -> None:
-    """Refuse a path where no report can be written, or where other files would be lost.
-
-    Raises
-    ------
-    UsageError
-        If a report exists and ``force`` is not set, or something else does.
-    """
+    """Raise ``UsageError`` where no report can be written, or where other files would be lost."""
     if is_one_file(out):
         if out.is_dir():
             raise UsageError(
@@ -104,27 +88,8 @@ def write_report(
 ) -> WrittenReport:
     """Write the report of some units of a run; without its caches, it has no pictures.
 
-    Parameters
-    ----------
-    inputs
-        The run and what it was made from.
-    out
-        A file that ends in ``.html``, or a directory.
-    units
-        The units to include.
-    choice
-        Which images to show.
-    workers
-        Threads that measure units and scale pictures.
-    progress
-        Advanced by every unit.
-    force
-        Whether an existing report may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` exists and may not be replaced.
+    ``out`` is a file that ends in ``.html``, or a directory. Raises ``UsageError`` if it exists
+    and may not be replaced.
     """
     check_report_path(out, force)
     choice, progress = choice or Choice(), progress or SilentProgress()
@@ -266,10 +231,7 @@ def _write_pictures(
 def thumbnail(path: Path) -> bytes:
     """Return an image as a JPEG whose longer side is at most ``THUMBNAIL_SIDE`` pixels.
 
-    Raises
-    ------
-    MissingInputError, DamagedDataError
-        If it is missing, or is not a readable image.
+    Raises ``MissingInputError`` or ``DamagedDataError`` if it is missing or not readable.
     """
     picture = Image.fromarray(read_picture(path))
     picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
