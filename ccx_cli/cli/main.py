@@ -12,13 +12,7 @@ from ccx_cli.errors import ExitCode
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line and return its exit code.
-
-    Parameters
-    ----------
-    arguments
-        Without the program's name; those of the process by default.
-    """
+    """Run a command line, by default that of the process, and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == [ANSWER]:
         return _complete(given[1:])

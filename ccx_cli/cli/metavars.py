@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,8 +48,8 @@ def name_values(command: Any) -> None:
         else:
             parameter.metavar = parameter.metavar or parameter.name.upper()
             # Typer would write the type beside it, and braces around one that is required.
-            parameter.display_type_rich = _no_type
-            parameter.get_usage_pieces = partial(_usage_pieces, parameter)
+            parameter.display_type_rich = lambda ctx: None
+            parameter.get_usage_pieces = lambda ctx, argument=parameter: [usage(argument)]
 
 
 def usage(argument: Any) -> str:
@@ -59,14 +58,6 @@ def usage(argument: Any) -> str:
     if not argument.required:
         name = f"[{name}]"
     return name if argument.nargs == 1 else f"{name}..."
-
-
-def _usage_pieces(argument: Any, _ctx: object) -> list[str]:
-    return [usage(argument)]
-
-
-def _no_type(ctx: object) -> None:
-    return None
 
 
 def _word(option: Any) -> str | None:

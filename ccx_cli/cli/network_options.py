@@ -136,13 +136,7 @@ class NetworkOptions:
         return distinct[0] if distinct else None
 
     def request(self, seed: int, layer: str | None) -> NetworkRequest:
-        """Return the request for the network, with one ``layer`` in place of those given.
-
-        Raises
-        ------
-        UsageError
-            If a size or a normalization cannot be read, or the device is not there.
-        """
+        """Return the request for the network, with one ``layer`` in place of those given."""
         size, mean, std = self.input_size, self.mean, self.std
         return NetworkRequest(
             model=self.model,
@@ -267,13 +261,7 @@ def device_of(name: str) -> str:
 
 
 def parse_size(text: str, option: str = "--input-size") -> tuple[int, int]:
-    """Read ``224``, or ``224x160`` for height and width, as ``option`` has it.
-
-    Raises
-    ------
-    UsageError
-        If it is something else, or larger than 4096 pixels.
-    """
+    """Read ``224``, or ``224x160`` for height and width, as ``option`` has it."""
     match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip(), re.ASCII)
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not (1 <= height <= _MOST_PIXELS and 1 <= width <= _MOST_PIXELS):
@@ -285,13 +273,7 @@ def parse_size(text: str, option: str = "--input-size") -> tuple[int, int]:
 
 
 def parse_channels(text: str, option: str) -> Channels:
-    """Read ``0.485,0.456,0.406``, or one number for all three channels.
-
-    Raises
-    ------
-    UsageError
-        If it is something else, or a standard deviation is not positive.
-    """
+    """Read ``0.485,0.456,0.406``, or one number for all three channels."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:

@@ -16,17 +16,11 @@ LABELS = "labels"
 
 
 def parquet_bytes(records: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> bytes:
-    """Write records as one Parquet file.
+    """Write records as one Parquet file; ``keys`` are its columns where there are none.
 
-    Every key is a column, lists and objects are Parquet's own; a formula's tree, whose parts are of
-    several types, is its JSON as text, as is every other column of several types.
-
-    Parameters
-    ----------
-    records
-        Rows; a key that one lacks is null there.
-    keys
-        Of the columns where there are no records.
+    Every key is a column, null where a record lacks it; lists and objects are Parquet's own. A
+    formula's tree, whose parts are of several types, is its JSON as text, as is every other column
+    of several types.
     """
     names = list(dict.fromkeys(key for record in records for key in record)) or list(keys)
     columns = {name: _column(name, [record.get(name) for record in records]) for name in names}

@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 
 from ccx_cli.cli.options import PlaceOptions
-from ccx_cli.store.paths import Roots, resolve_roots
+from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 
 def roots_of(places: PlaceOptions) -> Roots:
     """Resolve the five roots."""
-    return resolve_roots(
-        places.data_dir,
-        datasets=places.root_datasets,
-        models=places.root_models,
-        segmentations=places.root_segmentations,
-        activations=places.root_activations,
-        results=places.root_results,
-    )
+    roots = {name: getattr(places, f"root_{name}") for name in ROOT_NAMES}
+    return resolve_roots(places.data_dir, **roots)
 
 
 def available_cores() -> int:

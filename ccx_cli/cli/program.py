@@ -73,16 +73,13 @@ def program() -> TyperGroup:
     entries = {
         name: (panel, entry) for panel, inside in PANELS.items() for name, entry in inside.items()
     }
-    return _make_group("ccx", ccx, entries)
+    return _make_group("ccx", ccx, ccx.__doc__, entries)
 
 
 class _Commands(Mapping[str, Any]):
     """Commands by name: looking one up imports its options and makes it.
 
-    Parameters
-    ----------
-    entries
-        The panel that shows each command, and where it is declared.
+    The entries are the panel that shows each command, and where it is declared.
     """
 
     def __init__(self, entries: Mapping[str, tuple[str | None, Command | Group]]) -> None:
@@ -94,7 +91,7 @@ class _Commands(Mapping[str, Any]):
             panel, entry = self._entries[name]
             if isinstance(entry, Group):
                 within = {name: (None, inner) for name, inner in entry.commands.items()}
-                made: Any = _make_group(name, _group_callback(entry.help), within)
+                made: Any = _make_group(name, lambda: None, entry.help, within)
             else:
                 made = _make_command(name, entry)
             made.rich_help_panel = panel
@@ -143,22 +140,15 @@ def _app(**named: Any) -> typer.Typer:
 def _make_group(
     name: str,
     callback: Callable[..., None],
+    help_text: str | None,
     entries: Mapping[str, tuple[str | None, Command | Group]],
 ) -> TyperGroup:
     app = _app(name=name, cls=_LazyGroup, no_args_is_help=True)
-    app.callback()(callback)
+    app.callback(help=help_text)(callback)
     group: Any = typer.main.get_command(app)
     group.commands = _Commands(entries)
     _show_help_option(group)
     return group  # type: ignore[no-any-return]
-
-
-def _group_callback(help_text: str) -> Callable[[], None]:
-    def callback() -> None:
-        pass
-
-    callback.__doc__ = help_text
-    return callback
 
 
 def _make_command(name: str, entry: Command) -> Any:

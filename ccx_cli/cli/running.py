@@ -80,11 +80,7 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
             )
         case _:
             sentence = f"{type(error).__name__}: {error} (an internal error: --debug shows where)."
-    return _failed(sentence, code, arguments)
-
-
-def _failed(sentence: str, code: ExitCode, arguments: list[str]) -> ExitCode:
-    """Tell an error; the flags are looked for by hand where the error is in the command line."""
+    # The flags are looked for by hand where the error is in the command line.
     say_error(sentence, no_color="--no-color" in arguments or is_given("no_color"))
     if "--debug" in arguments or is_given("debug"):
         traceback.print_exc()

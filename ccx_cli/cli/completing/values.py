@@ -187,7 +187,9 @@ def runs(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the stored runs, those last worked on first; a path is completed as one."""
     if "/" in incomplete or incomplete.startswith("~"):
         return [(incomplete, Kind.DIRECTORIES)]
-    return [(name, _describe(about)) for name, about in _runs(ctx)]
+    return [
+        (name, f"{about.model} ({about.pretrained}), {about.layer}") for name, about in _runs(ctx)
+    ]
 
 
 def run_units(ctx: typer.Context, incomplete: str) -> Offered:
@@ -297,10 +299,6 @@ def _runs(ctx: typer.Context) -> Iterator[tuple[str, About]]:
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
         if run.about.model is not None:
             yield run.name, run.about
-
-
-def _describe(about: About) -> str:
-    return f"{about.model} ({about.pretrained}), {about.layer}"
 
 
 def _is_of(about: About, model: str) -> bool:
