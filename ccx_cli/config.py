@@ -37,22 +37,12 @@ def user_file() -> Path:
 
 
 def read_file(path: Path, *, required: bool = False) -> ConfigFile | None:
-    """Read a file of settings; ``None`` where there is none.
-
-    Raises
-    ------
-    MissingInputError
-        If there is none though it is required.
-    DamagedDataError
-        If it cannot be read as text.
-    UsageError
-        If it is no TOML, or says a key twice, with a dash and with an underscore.
-    """
+    """Read a file of settings; ``None`` where there is none, unless it is ``required``."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if required:
-            raise MissingInputError(f"--config {path} is not there: check the path.") from error
+            raise MissingInputError(f"`config` {path} is not there: check the path.") from error
         return None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} cannot be read as TOML ({error}): mend or remove it.") from error

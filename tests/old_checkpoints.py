@@ -19,6 +19,19 @@ from torch._utils import _rebuild_tensor
 from torch.nn.backends import thnn
 from torchvision import models
 
+# What damage to a file ends in.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
 _LONGEST_NAME = 100
 _PRIVATE_STATE = {"_parameters", "_buffers", "_modules"}
 

@@ -27,7 +27,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from ccx_cli.probe.networks.demo_network import WEIGHTS_PATH, DemoNetwork
+from ccx_cli.probe.networks.demo_network import DemoNetwork
+from ccx_cli.probe.networks.description import DEMO_WEIGHTS
 from ccx_cli.progress import Progress, SilentProgress, Task
 from tools.demo_pictures.scenes import paint_scenes
 from tools.demo_pictures.vocabulary import LABEL_NUMBERS, SCENE_NAMES
@@ -212,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tools.train_demo", description="Trains the demo network."
     )
-    parser.add_argument("--output", type=Path, default=WEIGHTS_PATH, help="the file to write")
+    parser.add_argument("--output", type=Path, default=DEMO_WEIGHTS, help="the file to write")
     parser.add_argument("--epochs", type=int, default=16, help="passes over the scenes")
     parser.add_argument("--scenes", type=int, default=1536, help="scenes to learn from")
     parser.add_argument("--seed", type=int, default=0, help="of weights and scenes")

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.fetching.connections import HostFailedError
 from ccx_cli.fetching.sources import Source
 from ccx_cli.fetching.status import (
     DownloadStatus,
@@ -22,8 +21,8 @@ from ccx_cli.fetching.status import (
     receipt_path,
     verify,
 )
-from ccx_cli.fetching.transfer import RetryPolicy, discard, download
-from ccx_cli.fetching.unpacking import ArchiveError, Limits, unpack
+from ccx_cli.fetching.transfer import HostFailedError, RetryPolicy, discard, download
+from ccx_cli.fetching.unpacking import ArchiveError, unpack
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import move_into_place
 from ccx_cli.store.locks import writing
@@ -50,10 +49,6 @@ class FetchOptions:
         What the file's must be, in hexadecimal.
     force
         Get it even where it is here.
-    retry
-        How long to wait for hosts.
-    limits
-        What archives must stay under.
     is_complete
         Called with a directory that ccx did not unpack.
     """
@@ -63,7 +58,6 @@ class FetchOptions:
     sha256: str | None = None
     force: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    limits: Limits = field(default_factory=Limits)
     is_complete: Callable[[Path], bool] = lambda _: True
 
 
@@ -75,17 +69,6 @@ def fetch(
     source: Source, roots: Roots, options: FetchOptions, progress: Progress
 ) -> DownloadStatus:
     """Get a source to where it belongs, or check that it is there already.
-
-    Parameters
-    ----------
-    source
-        What to get.
-    roots
-        Where it belongs.
-    options
-        Where to get it from.
-    progress
-        Told about bytes, hosts that fail and other processes that fetch it.
 
     Raises
     ------
@@ -217,7 +200,7 @@ def _install(
     kept = receipt.size
     if source.is_archive:
         try:
-            unpacked = unpack(file, target, _REQUIRED, progress, options.limits)
+            unpacked = unpack(file, target, _REQUIRED, progress)
         except ArchiveError as error:
             raise _WrongFileError(str(error)) from error
         kept = unpacked.size

@@ -23,14 +23,11 @@ class Source:
     ----------
     name
         Such as ``broden224`` or ``places365/resnet18``.
-    root
-        The root that it belongs under, ``datasets`` or ``models``.
-    location
-        Where it belongs under that root: a file, or the directory that an archive unpacks to.
+    root, location
+        The root that it belongs under, ``datasets`` or ``models``, and where in it: a file, or the
+        directory that an archive unpacks to.
     url
         Where it is published; the last part is the name of the file.
-    licence
-        In words.
     about_bytes
         Its approximate size as published; ``None`` where it is not stated.
     """

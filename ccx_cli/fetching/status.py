@@ -23,18 +23,9 @@ from ccx_cli.store.paths import Roots
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a file since it was first seen here; kept beside it as JSON.
 
-    Attributes
-    ----------
-    name
-        Of the source.
-    url
-        Where it came from; a path for a local file, ``None`` for one found in place.
-    size
-        Bytes of the published file.
-    sha256
-        Of the published file: of the archive, where it was unpacked.
-    unpacked_files, unpacked_bytes
-        What came out of an archive.
+    ``name`` is the source's; ``url`` is where it came from: a path for a local file, ``None`` for
+    one found in place. ``size`` and ``sha256`` are of the published file, of the archive where it
+    was unpacked.
     """
 
     format: Literal["ccx-download"] = "ccx-download"
@@ -52,13 +43,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def read(path: Path) -> Receipt | None:
-        """Read a receipt, ``None`` if there is none.
-
-        Raises
-        ------
-        DamagedDataError
-            If the file is not a receipt.
-        """
+        """Read a receipt, ``None`` if there is none; DamagedDataError if it is not one."""
         try:
             return msgspec.json.decode(path.read_bytes(), type=Receipt)
         except FileNotFoundError:
@@ -76,8 +61,6 @@ class DownloadStatus:
 
     Attributes
     ----------
-    source
-        What is published.
     state
         ``here``, ``partial``, ``missing``, ``fetched`` (just now), ``whole`` (just verified) or
         ``damaged``.
@@ -85,10 +68,8 @@ class DownloadStatus:
         Where it is, or belongs.
     size
         Bytes here: unpacked ones of an archive; ``None`` if nobody counted.
-    sha256
-        Of the published file, once known.
-    url
-        Where it came from.
+    sha256, url
+        Of the published file, once known, and where it came from.
     fault
         What is wrong with it.
     """
@@ -136,25 +117,13 @@ def verify(
 ) -> DownloadStatus:
     """Compare what is at ``path`` with its receipt; what has none gets one.
 
-    Parameters
-    ----------
-    source
-        What it should be.
-    path
-        Where it is.
-    progress
-        Told about bytes read.
-    sha256
-        What the published file's must be, if that is known.
-    whole
-        Read every file of an unpacked archive; else only their sizes are compared.
-    is_complete
-        Called with a directory that ccx did not unpack.
+    Of an unpacked archive every file is read where ``whole``, else only their sizes are compared.
+    ``is_complete`` is called with a directory that ccx did not unpack.
 
     Raises
     ------
     DamagedDataError
-        If it is not what it was, or should be.
+        If it is not what it was, or not what ``sha256`` says of the published file.
     """
     receipt = Receipt.read(receipt_path(source, path))
     if source.is_archive:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import http.client
 import random
 import re
+import socket
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +18,35 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ccx_cli.fetching.connections import HostFailedError, RetryableError, open_url
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import write_text
 from ccx_cli.version import __version__
 
 _CHUNK = 1 << 18
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_ABSENT = {404, 410}
+
+
+class HostFailedError(Exception):
+    """A host that does not give the file; ``absent``: it has no such file."""
+
+    def __init__(self, reason: str, *, absent: bool = False) -> None:
+        super().__init__(reason)
+        self.absent = absent
+
+
+class _RetryableError(Exception):
+    """A failure that may pass.
+
+    ``retry_after``: seconds that the host asks to wait; ``restart``: the bytes that have arrived
+    are useless.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float = 0.0, restart: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.restart = restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +126,12 @@ def download(
     progress: Progress,
     check_room: Callable[[int], None],
 ) -> None:
-    """Download ``url`` into ``part``, resuming from what is there already.
+    """Download an http or https address into ``part``, resuming from what is there already.
 
-    Parameters
-    ----------
-    url
-        An http or https address.
-    part
-        Where the bytes arrive. It stays there after an error or an interrupt, with a file beside
-        it that holds the host's ETag or Last-Modified: a later call requests only the rest, and
-        starts over where the host has another file by then.
-    title
-        Title of the progress bar.
-    retry
-        How long to wait and how often to try.
-    progress
-        Told about bytes, and about every failure that is tried again.
-    check_room
-        Called with the number of bytes to come before they are requested; raises if there is no
-        room.
+    The part stays there after an error or an interrupt, with a file beside it that holds the host's
+    ETag or Last-Modified: a later call requests only the rest, and starts over where the host has
+    another file by then. ``check_room`` is called with the number of bytes to come before they are
+    requested, and raises if there is no room.
 
     Raises
     ------
@@ -129,7 +142,7 @@ def download(
     while True:
         try:
             return _attempt(url, part, title, retry, progress, check_room)
-        except RetryableError as error:
+        except _RetryableError as error:
             if error.restart:
                 discard(part)
             arrived, origin = _length(part), Origin.read(part)
@@ -156,22 +169,21 @@ def _attempt(
     progress: Progress,
     check_room: Callable[[int], None],
 ) -> None:
-    kept, arrived = Origin.read(part), _length(part)
-    if kept is not None and kept.size == arrived > 0:
+    kept, start = Origin.read(part), _length(part)
+    if kept is not None and kept.size == start > 0:
         return
     headers = {"User-Agent": f"ccx/{__version__}", "Accept-Encoding": "identity"}
-    start = 0
-    if kept is not None and kept.validator and arrived:
-        start = arrived
+    if start and kept is not None and kept.validator:
         headers |= {"Range": f"bytes={start}-", "If-Range": kept.validator}
-    with open_url(url, headers, retry.timeout) as response:
+    with _open(url, headers, retry.timeout) as response:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise HostFailedError("compresses the file on its way")
-        if kept is not None and start and response.status == 206:
+        if kept is not None and "Range" in headers and response.status == 206:
             _check_continues(response, kept, start)
             size = kept.size
         elif response.status == 200:
-            start, size = 0, _content_length(response)
+            length = response.headers.get("Content-Length", "")
+            start, size = 0, int(length) if re.fullmatch(r"[0-9]{1,30}", length) else None
         else:
             raise HostFailedError(f"answers with status {response.status}")
         check_room(0 if size is None else size - start)
@@ -191,12 +203,7 @@ def _attempt(
                 task.advance(len(chunk))
     arrived = _length(part)
     if size is not None and arrived < size:
-        raise RetryableError(f"ended the connection after {arrived:,} of {size:,} bytes")
-
-
-def _content_length(response: Any) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if re.fullmatch(r"[0-9]{1,30}", length) else None
+        raise _RetryableError(f"ended the connection after {arrived:,} of {size:,} bytes")
 
 
 def _check_continues(response: Any, kept: Origin, start: int) -> None:
@@ -208,7 +215,7 @@ def _check_continues(response: Any, kept: Origin, start: int) -> None:
         or (match[2] != "*" and int(match[2]) != kept.size)
         or response.headers.get("ETag", kept.etag) != kept.etag
     ):
-        raise RetryableError("sends another piece than the one requested", restart=True)
+        raise _RetryableError("sends another piece than the one requested", restart=True)
 
 
 def _chunks(response: Any, retry: RetryPolicy) -> Iterator[bytes]:
@@ -218,9 +225,9 @@ def _chunks(response: Any, retry: RetryPolicy) -> Iterator[bytes]:
         try:
             chunk = response.read1(_CHUNK)
         except TimeoutError as error:
-            raise RetryableError(f"sends nothing for {retry.timeout:g} s") from error
+            raise _RetryableError(f"sends nothing for {retry.timeout:g} s") from error
         except (OSError, http.client.HTTPException) as error:
-            raise RetryableError("drops the connection") from error
+            raise _RetryableError("drops the connection") from error
         if not chunk:
             return
         yield chunk
@@ -228,8 +235,72 @@ def _chunks(response: Any, retry: RetryPolicy) -> Iterator[bytes]:
         passed = time.monotonic() - began
         if passed > retry.timeout:
             if received < retry.slowest * passed:
-                raise RetryableError(f"sends {received / passed:,.0f} bytes per second")
+                raise _RetryableError(f"sends {received / passed:,.0f} bytes per second")
             began, received = time.monotonic(), 0
+
+
+def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
+    """Request an address and return the open response, of status 2xx.
+
+    Redirects and the proxies of the environment are followed. ``timeout`` is in seconds, for the
+    connection and for every read.
+    """
+    try:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310
+        return urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refusal(error) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise _unreachable(reason) from error
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https, but none from https to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme.lower()
+        if req.type == "https" and scheme != "https":
+            raise HostFailedError("redirects from https to http")
+        if scheme not in {"http", "https"}:
+            raise HostFailedError(f"cannot be used (it redirects to {scheme})")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _refusal(error: urllib.error.HTTPError) -> HostFailedError | _RetryableError:
+    answer = f"answers {error.code} {error.reason}"
+    if error.code == 416:
+        return _RetryableError("has another file by now", restart=True)
+    if error.code in _TRANSIENT:
+        seconds = error.headers.get("Retry-After", "") if error.headers else ""
+        is_number = seconds.isascii() and seconds.isdecimal()
+        return _RetryableError(answer, retry_after=float(seconds) if is_number else 0.0)
+    if 300 <= error.code < 400:
+        return HostFailedError("redirects in circles or to no web address")
+    return HostFailedError(answer, absent=error.code in _ABSENT)
+
+
+def _unreachable(reason: object) -> HostFailedError | _RetryableError:
+    match reason:
+        case http.client.InvalidURL() | ssl.SSLCertVerificationError():
+            return HostFailedError(f"cannot be used ({reason})")
+        case socket.gaierror() if reason.errno == socket.EAI_NONAME:
+            return HostFailedError("cannot be found: no such host, or no network")
+        case TimeoutError():
+            return _RetryableError("does not answer")
+        case ConnectionRefusedError():
+            return _RetryableError("refuses connections")
+        case http.client.RemoteDisconnected() | ConnectionResetError():
+            return _RetryableError("drops the connection")
+        case OSError():
+            return _RetryableError(f"cannot be reached ({reason.strerror or reason})")
+        case http.client.HTTPException():
+            return _RetryableError("does not speak HTTP")
+        case _:  # A ValueError where a name or a port is invalid.
+            return HostFailedError(f"cannot be used ({reason})")
 
 
 def _origin_path(part: Path) -> Path:

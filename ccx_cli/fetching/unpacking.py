@@ -32,14 +32,8 @@ class ArchiveError(Exception):
 class Limits:
     """What an honest archive stays under.
 
-    Attributes
-    ----------
-    total
-        Unpacked bytes.
-    ratio
-        Unpacked bytes per byte of the archive, once there are more than ``small`` of them.
-    files
-        Number of entries.
+    ``total`` unpacked bytes, ``files`` entries, and ``ratio`` unpacked bytes per byte of the
+    archive once there are more than ``small`` of them.
     """
 
     total: int = 100_000_000_000
@@ -90,24 +84,12 @@ def unpack(
     It unpacks into a directory beside, which replaces ``directory`` once everything is there; what
     a killed run left is removed first.
 
-    Parameters
-    ----------
-    archive
-        A zip file.
-    directory
-        Where its content belongs; what is there is replaced whole.
-    required
-        Files that must be in it.
-    progress
-        Told about bytes.
-    limits
-        What it must stay under.
-
     Raises
     ------
     ArchiveError
         If it is damaged, has paths outside its directory, holds anything but files and
-        directories, exceeds the limits, or is another archive. Nothing is left of it then.
+        directories, exceeds the limits, or lacks a file that is ``required``. Nothing is left of it
+        then.
     CcxError
         If there is no room for it.
     """

@@ -53,8 +53,6 @@ def build_activations(
 
     Parameters
     ----------
-    dataset
-        The images.
     wanted
         Network and layer, and its cache from ``activations_cache``; the choices differ in nothing
         but the layer.
@@ -64,8 +62,6 @@ def build_activations(
         Images per forward pass.
     workers
         Threads that decode images.
-    progress
-        Hears of every batch.
 
     Raises
     ------
@@ -103,24 +99,8 @@ def measure_pass(
 ) -> tuple[list[tuple[int, int, int]], float]:
     """Run blank images through a network, to see what its activations will take.
 
-    Its weights may be missing: random ones have the same shapes.
-
-    Parameters
-    ----------
-    choices
-        They differ only in the layer.
-
-    Returns
-    -------
-    maps
-        Units, height and width of each layer's maps.
-    seconds
-        Per image, on the CPU.
-
-    Raises
-    ------
-    UsageError
-        If a layer is not in the network or gives no maps.
+    Its weights may be missing: random ones have the same shapes. Returns units, height and width of
+    the maps of each choice's layer, and the seconds per image on the CPU.
     """
     first = choices[0]
     if not first.is_own and first.model != DEMO:

@@ -34,19 +34,7 @@ _SHARD_NAME = re.compile(r"images-(\d+)-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """A complete cache, read one unit at a time.
-
-    Attributes
-    ----------
-    cache
-        The shards.
-    names
-        Shards in image order.
-    units, n_images
-        How many of each.
-    map_shape
-        ``(height, width)`` of a unit's map.
-    """
+    """A complete cache, its shards in image order, read one unit at a time."""
 
     cache: ShardedCache
     names: tuple[str, ...]
@@ -91,12 +79,7 @@ def activations_identity(dataset: BrodenDataset, source: ActivationSource) -> di
 def open_activations(dataset: BrodenDataset, cache: ShardedCache) -> Activations:
     """Open a complete cache; shards are verified as they are first read.
 
-    Raises
-    ------
-    MissingInputError
-        If it is not whole, as after a build that was cut off.
-    DamagedDataError
-        If its first shard is not the one that was written.
+    MissingInputError if it is not whole, as after a build that was cut off.
     """
     if not covers(cache, len(dataset.rows)):
         raise cache.unfinished()

@@ -25,16 +25,12 @@ _PREFERRED_AXES = (4, 2)
 
 @dataclass(frozen=True, slots=True)
 class ArrayFile:
-    """An array of real numbers in a file that is open.
+    """An array of real numbers in a file that is open, of two or four axes, none of them empty.
 
     Attributes
     ----------
-    path
-        The file.
     name
         The dataset in an HDF5 file; ``None`` for ``.npy``.
-    shape
-        Of the array, two or four axes, none of them empty.
     chunks
         The shape of an HDF5 dataset's chunks, ``None`` where it is stored contiguously.
     values
@@ -53,13 +49,7 @@ class ArrayFile:
         return _where(self.path, self.name)
 
     def read(self, part: tuple[slice, ...]) -> NDArray[np.generic]:
-        """Read a part.
-
-        Raises
-        ------
-        DamagedDataError
-            If it cannot be read.
-        """
+        """Read a part; DamagedDataError if it cannot be read."""
         try:
             return np.asarray(self.values[part])
         except OSError as error:
@@ -69,15 +59,7 @@ class ArrayFile:
 
 
 def split_name(text: str) -> tuple[Path, str | None]:
-    """Part ``FILE.h5:DATASET``; the dataset is ``None`` where only a file is named.
-
-    Raises
-    ------
-    UsageError
-        If the file's name does not end in .npy, .h5 or .hdf5.
-    MissingInputError
-        If it is not there.
-    """
+    """Part ``FILE.h5:DATASET``; the dataset is ``None`` where only a file is named."""
     path, name = Path(text), None
     named = _NAMED.fullmatch(text)
     if named and not path.exists():
@@ -100,12 +82,7 @@ def split_name(text: str) -> tuple[Path, str | None]:
 def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
     """Open the array of a ``.npy`` file or a dataset of an HDF5 file.
 
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        The dataset; ``None`` for the only one of four axes, or of two where none has four.
+    ``name`` is ``None`` for the only dataset of four axes, or of two where none has four.
 
     Raises
     ------
@@ -115,10 +92,7 @@ def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
         If there is no dataset of that name, or several to choose from.
     """
     if path.suffix.lower() == NPY:
-        values = _read_npy_header(path)
-        _check_kind(path, None, values.dtype)
-        _check_shape(path, None, values.shape)
-        yield ArrayFile(path, None, values.shape, None, values)
+        yield _checked(path, None, _read_npy_header(path), None)
         return
     try:
         file = h5py.File(path, "r")
@@ -129,9 +103,7 @@ def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
     with file:
         name = _only_dataset(path, file) if name is None else name
         found = _dataset(path, file, name)
-        _check_kind(path, name, found.dtype)
-        _check_shape(path, name, found.shape)
-        yield ArrayFile(path, name, found.shape, found.chunks, found)
+        yield _checked(path, name, found, found.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +198,23 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     return found
 
 
-def _check_kind(path: Path, name: str | None, dtype: np.dtype[Any]) -> None:
+def _checked(
+    path: Path, name: str | None, values: Any, chunks: tuple[int, ...] | None
+) -> ArrayFile:
+    """Return the array, if it holds real numbers in two or four axes."""
+    dtype, shape = values.dtype, values.shape
     if not _is_real(dtype):
+        text = h5py.check_string_dtype(dtype) is not None or dtype.kind in "SU"
         raise DamagedDataError(
-            f"{_where(path, name)} holds {_kind(dtype)} values: activations are float16, float32, "
-            "float64 or integers."
+            f"{_where(path, name)} holds {'text' if text else dtype} values: activations are "
+            "float16, float32, float64 or integers."
         )
-
-
-def _check_shape(path: Path, name: str | None, shape: tuple[int, ...] | None) -> None:
     if shape is None or len(shape) not in _PREFERRED_AXES or 0 in shape:
         raise DamagedDataError(
             f"{_where(path, name)} has the shape {shape_text(shape or ())}: activations are units "
             "x images x height x width, or units x images, or have the images first."
         )
+    return ArrayFile(path, name, shape, chunks, values)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -249,11 +224,6 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 def _is_real(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
-
-
-def _kind(dtype: np.dtype[Any]) -> str:
-    text = h5py.check_string_dtype(dtype) is not None or dtype.kind in "SU"
-    return "text" if text else str(dtype)
 
 
 def _where(path: Path, name: str | None) -> str:

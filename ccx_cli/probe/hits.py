@@ -48,10 +48,10 @@ def count_intervals(
 ) -> None:
     """Add every pixel in range to ``per_set`` and, if it has rows, to ``per_local``.
 
-    Parameters are those of ``ccx_cli.probe.hits``: ``rows`` and ``columns`` are the fields of
-    ``AxisWeights``, ``edges``, ``first`` and ``last`` those of ``Intervals``, ``local_maps`` and
-    the following those of ``ConceptIndex``. The counts are ``(n_sets, n_ranges)`` and
-    ``(n_local, n_ranges)``: all ranges of a label set share a cache line.
+    ``rows`` and ``columns`` are the fields of ``AxisWeights``, ``edges``, ``first`` and ``last``
+    those of ``Intervals``, ``local_maps`` and the following those of ``ConceptIndex``. The counts
+    are ``(n_sets, n_ranges)`` and ``(n_local, n_ranges)``: all ranges of a label set share a cache
+    line.
     """
     y0, y1, v0, v1 = rows
     x0, x1, u0, u1 = columns
@@ -163,20 +163,18 @@ def cut_intervals(ranges: Sequence[Range]) -> Intervals:
     Activations are float32 and ends float64. ``a > lower`` is ``a > e`` for the largest float32
     ``e <= lower``; ``a >= upper`` is ``a > e`` for the largest float32 ``e < upper``.
     """
+    lower, upper = np.array([(r.lower, r.upper) for r in ranges]).reshape(-1, 2).T
     with np.errstate(over="ignore"):  # an end past float32's largest value becomes infinite
-        lower = [_float_at_most(r.lower) for r in ranges]
-        upper = [
-            np.nextafter(_float_at_least(r.upper), np.float32(-np.inf), dtype=np.float32)
-            if r.upper < np.inf
-            else np.float32(np.inf)
-            for r in ranges
-        ]
-    edges = np.unique(np.array(lower + upper, dtype=np.float32))
-    first = np.searchsorted(edges, np.array(lower, dtype=np.float32)) + 1
-    last = np.searchsorted(edges, np.array(upper, dtype=np.float32))
+        below, above = lower.astype(np.float32), upper.astype(np.float32)
+    least = np.float32(-np.inf)
+    below = np.where(below > lower, np.nextafter(below, least), below)
+    above = np.where((above >= upper) & (upper < np.inf), np.nextafter(above, least), above)
+    edges = np.unique(np.concatenate([below, above]))
+    first = np.searchsorted(edges, below) + 1
+    last = np.searchsorted(edges, above)
     kept = edges[np.isfinite(edges)]
-    below = int((edges == -np.inf).sum())
-    return Intervals(kept, (first - below).astype(np.int64), (last - below).astype(np.int64))
+    infinite = int((edges == -np.inf).sum())
+    return Intervals(kept, (first - infinite).astype(np.int64), (last - infinite).astype(np.int64))
 
 
 def count_hits(
@@ -187,7 +185,7 @@ def count_hits(
     per_image: bool = False,
     device: str = "cpu",
 ) -> Hits:
-    """Count the pixels in each range by label set.
+    """Count the pixels in each range by label set, the same on every device.
 
     Parameters
     ----------
@@ -201,11 +199,6 @@ def count_hits(
         Keep the counts per image as well, for metrics.
     device
         ``cpu`` for the compiled kernel, else a torch device for the torch one.
-
-    Returns
-    -------
-    Hits
-        The same on every device.
 
     Raises
     ------
@@ -255,13 +248,3 @@ def _count_on_cpu(
         per_local,
     )
     return np.ascontiguousarray(per_set.T), np.ascontiguousarray(per_local.T)
-
-
-def _float_at_most(value: float) -> np.float32:
-    near = np.float32(value)
-    return near if float(near) <= value else np.nextafter(near, np.float32(-np.inf))
-
-
-def _float_at_least(value: float) -> np.float32:
-    near = np.float32(value)
-    return near if float(near) >= value else np.nextafter(near, np.float32(np.inf))

@@ -49,10 +49,9 @@ def read_image(
 
     Raises
     ------
-    MissingInputError
-        If there is no such file.
-    DamagedDataError
-        If it is not an image, is truncated, or has more than ``MAX_PIXELS`` pixels.
+    MissingInputError, DamagedDataError
+        If there is no such file, or it is not an image, is truncated, or has more than
+        ``MAX_PIXELS`` pixels.
     """
     try:
         with Image.open(path) as image:
@@ -88,9 +87,7 @@ def image_batches(
 ) -> Iterator[torch.Tensor]:
     """Decode images, by their positions in the dataset, one batch ahead of the network.
 
-    Yields
-    ------
-    ``(n_images, 3, height, width)`` float32, normalized.
+    Each is ``(n_images, 3, height, width)`` float32, normalized.
     """
 
     def load(position: int) -> NDArray[np.float32]:

@@ -15,10 +15,7 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
-    """Return the class scores, ``(n_images, n_classes)`` float32 on the CPU.
-
-    Parameters are those of ``Intervention``, and what it raises.
-    """
+    """Return the class scores, ``(n_images, n_classes)`` float32 on the CPU."""
     with accepting(network.choice, images), computing(network.choice.precision, network.device):
         answer = network.module(images.to(network.device))
     return _scores(answer, network)
@@ -43,11 +40,6 @@ class Intervention:
 
     Where nothing but the layer leads from the images to the output, the layer's output is
     multiplied and only the rest of the network runs once a version; else the whole network does.
-
-    Parameters
-    ----------
-    network
-        From ``load_network``.
     """
 
     def __init__(self, network: Network) -> None:

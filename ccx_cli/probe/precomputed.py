@@ -43,12 +43,8 @@ def choose_precomputed(
         Name of the units' layer; ``None`` for the dataset's, or the file's without its ending.
     dataset
         Its rows are the images, in their order.
-    memory
-        Where the digests of files are remembered.
-    progress
-        Hears of the bytes read.
-    remember
-        Store a digest that is not known yet.
+    memory, progress, remember
+        As for ``known_digest``.
 
     Raises
     ------

@@ -66,16 +66,7 @@ def known_ranges(cache: ShardedCache) -> dict[int, tuple[Range, ...]]:
 class RangeCache:
     """Ranges of a layer's units, found once; threads may ask side by side.
 
-    Parameters
-    ----------
-    activations
-        The layer's maps.
-    method
-        How ranges are found.
-    progress
-        Hears of another process that writes.
-    split
-        The images whose activations count, if not all do; ``of`` is then given only those.
+    With ``split``, only those images' activations count, and ``of`` is given only those.
     """
 
     def __init__(

@@ -68,18 +68,13 @@ class RangeMethod:
     n_init: int = 10
 
     def __post_init__(self) -> None:
-        if self.num_clusters < 1:
-            raise UsageError(f"`num_clusters` {self.num_clusters} must be 1 or more.")
-        if self.num_clusters > MOST_CLUSTERS:
-            raise UsageError(
-                f"`num_clusters` {self.num_clusters} must be {MOST_CLUSTERS:,} or less."
-            )
         if not 0 < self.quantile < 1:
             raise UsageError(f"`quantile` {self.quantile:g} must be between 0 and 1.")
-        if self.n_init < 1:
-            raise UsageError(f"`n_init` {self.n_init} must be 1 or more.")
-        if self.n_init > MOST_STARTS:
-            raise UsageError(f"`n_init` {self.n_init} must be {MOST_STARTS:,} or less.")
+        for name, most in (("num_clusters", MOST_CLUSTERS), ("n_init", MOST_STARTS)):
+            value = getattr(self, name)
+            if not 1 <= value <= most:
+                limit = "1 or more" if value < 1 else f"{most:,} or less"
+                raise UsageError(f"`{name}` {value} must be {limit}.")
 
     def identity(self) -> dict[str, str | int | float]:
         """Name what the ranges depend on, and nothing else."""
@@ -91,13 +86,7 @@ class RangeMethod:
 
     @classmethod
     def from_identity(cls, identity: Mapping[str, Any]) -> RangeMethod:
-        """Make the method that ``identity`` names.
-
-        Raises
-        ------
-        UsageError
-            If it names none of this version.
-        """
+        """Make the method that ``identity`` names; UsageError if it names none of this version."""
         try:
             return cls(**identity)
         except TypeError as error:
@@ -110,18 +99,9 @@ class RangeMethod:
 def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:
     """Find a unit's ranges, from the lowest up.
 
-    Parameters
-    ----------
-    maps
-        ``(n_images, height, width)`` float32, the unit's activations.
-    method
-        How.
-
-    Returns
-    -------
-    tuple of Range
-        ``num_clusters`` ranges, or as many as there are distinct values to cluster; none for a
-        unit whose activations are all zero.
+    ``maps`` are the unit's activations, ``(n_images, height, width)`` float32. There are
+    ``num_clusters`` ranges, or as many as there are distinct values to cluster; none for a
+    unit whose activations are all zero.
     """
     if method.num_clusters == 1:
         if not maps.any():
@@ -131,10 +111,10 @@ def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, 
     if not values.size:
         return ()
     if method.kmeans == "exact":
-        return tuple(Range(*ends) for ends in exact_kmeans(values, method.num_clusters))
-    return tuple(
-        Range(*ends) for ends in sklearn_kmeans(values, method.num_clusters, method.n_init)
-    )
+        found = exact_kmeans(values, method.num_clusters)
+    else:
+        found = sklearn_kmeans(values, method.num_clusters, method.n_init)
+    return tuple(Range(*ends) for ends in found)
 
 
 def top_threshold(values: NDArray[np.float32], quantile: float) -> float:

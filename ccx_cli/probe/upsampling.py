@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 class AxisWeights:
     """Along one axis, every output cell is ``w0 * input[i0] + w1 * input[i1]``.
 
-    Attributes
-    ----------
-    i0, i1
-        ``(n_out,)`` int64.
-    w0, w1
-        ``(n_out,)`` float32, ``w0 + w1 = 1``.
+    The indices are ``(n_out,)`` int64, the weights ``(n_out,)`` float32 with ``w0 + w1 = 1``.
     """
 
     i0: NDArray[np.int64]
@@ -39,19 +34,7 @@ def axis_weights(n_in: int, n_out: int) -> AxisWeights:
 
 
 def upsample(maps: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Upsample maps as the hits kernel does, rows first.
-
-    Parameters
-    ----------
-    maps
-        ``(..., height, width)`` float32.
-    shape
-        Height and width to take them to.
-
-    Returns
-    -------
-    ``(..., *shape)`` float32.
-    """
+    """Upsample float32 maps ``(..., height, width)`` as the hits kernel does, rows first."""
     rows = axis_weights(maps.shape[-2], shape[0])
     columns = axis_weights(maps.shape[-1], shape[1])
     wide = _along(maps, columns)

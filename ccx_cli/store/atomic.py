@@ -24,12 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The bytes are on disk before the name is. After an error, or a kill, ``path`` is as it was; what
     a killed process has left beside it goes with the next one's writing. Where ``path`` is a link,
-    the file that it points to is replaced.
-
-    Raises
-    ------
-    UsageError
-        If there is a device or a pipe at ``path``: a file would replace it for everybody.
+    the file that it points to is replaced. UsageError if there is a device or a pipe at ``path``: a
+    file would replace it for everybody.
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     if is_stream(path):

@@ -18,8 +18,6 @@ class Roots:
     ----------
     datasets
         Datasets in Broden's layout, ``broden1_224`` and ``broden1_227``.
-    models
-        Downloaded weights.
     segmentations
         Concept indexes.
     activations

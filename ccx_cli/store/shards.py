@@ -59,8 +59,6 @@ class ShardedCache:
 
     Attributes
     ----------
-    directory
-        Where the manifest and the shards are.
     kind, version
         The format's name, such as ``ccx-concept-index``, and its version.
     made_from
@@ -83,10 +81,7 @@ class ShardedCache:
     def refresh(self) -> None:
         """Read the manifest again: another process may have written.
 
-        Raises
-        ------
-        DamagedDataError
-            If the manifest cannot be read or is of another format, version or origin.
+        DamagedDataError if it cannot be read or is of another format, version or origin.
         """
         path = self.directory / MANIFEST
         if not path.exists():
@@ -142,28 +137,19 @@ class ShardedCache:
     def read(self, name: str) -> Iterator[h5py.File]:
         """Open shard ``name``, checking its size and digest the first time.
 
-        Raises
-        ------
-        DamagedDataError
-            If the file is gone or is not the one the manifest names.
+        DamagedDataError if the file is gone or is not the one the manifest names.
         """
         shard = self.shards[name]
         if name not in self._verified:
-            fault = self.fault(name)
-            if fault:
-                raise DamagedDataError(
-                    f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
-                )
+            if fault := self.fault(name):
+                raise self._damaged(shard, fault)
             self._verified.add(name)
         import h5py  # Takes long to import; looking at manifests does without it.
 
         try:
             opened = h5py.File(self.directory / shard.file, "r")
         except OSError as error:  # Removed or replaced since it was checked.
-            fault = self.fault(name) or "cannot be opened"
-            raise DamagedDataError(
-                f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
-            ) from error
+            raise self._damaged(shard, self.fault(name) or "cannot be opened") from error
         with opened as file:
             yield file
 
@@ -180,6 +166,11 @@ class ShardedCache:
         if file_digest(path) != shard.sha256:
             return "is damaged (its SHA-256 is not the manifest's)"
         return None
+
+    def _damaged(self, shard: Shard, fault: str) -> DamagedDataError:
+        return DamagedDataError(
+            f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
+        )
 
     def unfinished(self) -> MissingInputError:
         """Return the error that shards are missing, for readers that need them all."""
@@ -222,10 +213,8 @@ def read_manifest(directory: Path) -> ShardedCache:
 
     Raises
     ------
-    MissingInputError
-        If there is no manifest.
-    DamagedDataError
-        If the manifest is not one.
+    MissingInputError, DamagedDataError
+        If there is no manifest, or it is not one.
     """
     path = directory / MANIFEST
     try:

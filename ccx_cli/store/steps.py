@@ -8,22 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the work.
+    """One step of the work, ``None`` where something is not known yet.
 
-    Attributes
-    ----------
-    name
-        What is made or read.
-    path
-        Where it is, or will be; ``None`` if nothing is stored.
-    unit
-        What its pieces are called.
-    total, done
-        Number of pieces, and of those that are there; ``None`` where it is not known yet.
-    size
-        Bytes still to be written or fetched; ``None`` where it is not known.
-    seconds
-        Time still needed; ``None`` where nothing was measured.
+    ``path`` is where it is, or will be; ``unit`` what its pieces are called, ``total`` and ``done``
+    their number and that of those that are there; ``size`` the bytes still to be written or
+    fetched, and ``seconds`` the time still needed.
     """
 
     name: str

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.cli.main import main
-from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.catalog import PLACES365_FILES, choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_source
 from ccx_cli.probe.networks.torchvision_models import MODELS
-from ccx_cli.probe.networks.weight_files import PLACES365_FILES
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from ccx_cli.probe.networks.weight_files import PLACES365_FILES
+from ccx_cli.probe.networks.catalog import PLACES365_FILES
 
 if TYPE_CHECKING:
     from tests import loopback_host as hosts

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.errors import CcxError
-from ccx_cli.fetching.connections import HostFailedError, _Redirects
-from ccx_cli.fetching.transfer import Origin, RetryPolicy, discard, download
+from ccx_cli.fetching.transfer import (
+    HostFailedError,
+    Origin,
+    RetryPolicy,
+    _Redirects,
+    discard,
+    download,
+)
 
 if TYPE_CHECKING:
     from tests import loopback_host as hosts

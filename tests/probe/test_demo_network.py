@@ -8,12 +8,8 @@ import pytest
 import torch
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.networks.demo_network import (
-    DEFAULT_LAYER,
-    WEIGHTS_PATH,
-    DemoNetwork,
-    load_demo_network,
-)
+from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
+from ccx_cli.probe.networks.description import DEMO_WEIGHTS
 from ccx_cli.probe.networks.torchvision_models import DEMO_CLASSES
 
 
@@ -21,7 +17,7 @@ from ccx_cli.probe.networks.torchvision_models import DEMO_CLASSES
 def test_layer4_gives_maps_without_negative_values(side: int, cells: int) -> None:
     network = load_demo_network()
     seen: list[torch.Tensor] = []
-    network.get_submodule(DEFAULT_LAYER).register_forward_hook(
+    network.get_submodule("layer4").register_forward_hook(
         lambda _module, _inputs, output: seen.append(output)
     )
     with torch.no_grad():
@@ -37,7 +33,7 @@ def test_the_number_of_classes_can_be_chosen() -> None:
 
 
 def test_the_packaged_weights_are_small_and_in_evaluation_mode() -> None:
-    assert WEIGHTS_PATH.stat().st_size < 1_000_000
+    assert DEMO_WEIGHTS.stat().st_size < 1_000_000
     network = load_demo_network()
     assert not network.training
     assert all(value.dtype == torch.float32 for value in network.parameters())
@@ -47,6 +43,6 @@ def test_missing_and_damaged_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"absent\.safetensors"):
         load_demo_network(tmp_path / "absent.safetensors")
     torn = tmp_path / "torn.safetensors"
-    torn.write_bytes(WEIGHTS_PATH.read_bytes()[:1000])
+    torn.write_bytes(DEMO_WEIGHTS.read_bytes()[:1000])
     with pytest.raises(DamagedDataError, match=r"torn\.safetensors"):
         load_demo_network(torn)

@@ -19,13 +19,18 @@ from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
 
 from ccx_cli.errors import CcxError, DamagedDataError
 from ccx_cli.probe.weights.checkpoints import load_into, load_state
-from ccx_cli.probe.weights.legacy_checkpoint import DAMAGE, read_legacy
-from ccx_cli.probe.weights.legacy_pickle import RefusedError
+from ccx_cli.probe.weights.legacy_checkpoint import RefusedError, read_legacy
 
 if TYPE_CHECKING:
-    from tests.old_checkpoints import legacy_file, save_as_once, small_densenet, with_old_names
+    from tests.old_checkpoints import (
+        DAMAGE,
+        legacy_file,
+        save_as_once,
+        small_densenet,
+        with_old_names,
+    )
 else:
-    from old_checkpoints import legacy_file, save_as_once, small_densenet, with_old_names
+    from old_checkpoints import DAMAGE, legacy_file, save_as_once, small_densenet, with_old_names
 
 TEN = np.arange(10, dtype="<f4")
 DTYPES = [
@@ -202,8 +207,6 @@ def test_odd_versions_are_left_out(tmp_path: Path, metadata: object) -> None:
         Calls(_rebuild_parameter, [1.0], True, OrderedDict()),
         Calls(nn.Parameter),
         Calls(OrderedDict, [1]),
-        Calls(OrderedDict, [((1, 2), 3)]),
-        Calls(set, [(1,)]),
         Calls(nn.Linear, state=[1]),
         Calls(torch.Size, 3),
     ],

@@ -11,11 +11,10 @@ from torchvision import models
 
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.images import read_image
-from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.catalog import IMAGENET_STEMS, choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.networks.torchvision_models import MODELS
-from ccx_cli.probe.networks.weight_files import IMAGENET_STEMS
 
 USUAL = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -14,10 +14,9 @@ from torch import nn
 from torchvision import models
 
 from ccx_cli.errors import DamagedDataError
-from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.catalog import PLACES365_FILES, choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
-from ccx_cli.probe.networks.weight_files import PLACES365_FILES
 from ccx_cli.probe.weights.checkpoints import load_into, load_state, todays_name
 
 if TYPE_CHECKING:

@@ -16,33 +16,26 @@ from ccx_cli.probe.networks.made_networks import (
     untrained_own,
 )
 from ccx_cli.probe.networks.torchvision_models import DEMO
-from ccx_cli.probe.weights.checkpoints import load_into, load_own, load_state, num_outputs
+from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs
 
 
 def load_module(choice: NetworkDescription, device: torch.device) -> tuple[nn.Module, str]:
-    """Build a network with its weights, ready to run; return it and the SHA-256 of its weights.
-
-    Raises
-    ------
-    CcxError
-        As ``load_network``, but for the layer.
-    """
-    if choice.is_timm:
-        module = _timm_with_weights(choice)
-    else:
-        module = _own_with_weights(choice) if choice.is_own else _with_weights(choice)
+    """Build a network with its weights, ready to run; return it and the SHA-256 of its weights."""
+    module = _made(choice) if choice.is_timm or choice.is_own else _with_weights(choice)
     identity = (
         state_sha256(module, choice.model) if choice.gives_weights else choice.weights_sha256()
     )
     return module.requires_grad_(False).eval().to(device), identity
 
 
-def _own_with_weights(choice: NetworkDescription) -> nn.Module:
+def _made(choice: NetworkDescription) -> nn.Module:
+    if choice.is_timm:
+        return _timm_with_weights(choice)
     if choice.pretrained == "none":
         return untrained_own(choice.model, choice.model_args, choice.seed)
     module = build_own(choice.model, choice.model_args, choice.seed)
     if choice.weights is not None:
-        load_own(module, load_state(choice.weights), choice.weights, choice.name)
+        load_into(module, load_state(choice.weights), choice.weights, choice.name)
     return module
 
 
@@ -59,7 +52,7 @@ def _timm_with_weights(choice: NetworkDescription) -> nn.Module:
         asked = any(word.startswith("num_classes=") for word in choice.model_args)
         if outputs != num_classes and not asked:
             module = build((*choice.model_args, f"num_classes={outputs}"))
-        load_own(module, state, choice.weights, choice.name)
+        load_into(module, state, choice.weights, choice.name)
     return module
 
 

@@ -5,33 +5,63 @@ Help, shell completion and the planning of a run read this module; only the run 
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.errors import MissingInputError, UsageError, suggestion
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.own_networks import is_own, read_arguments, resolve_own
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_preprocessing, timm_size
 from ccx_cli.probe.networks.torchvision_models import (
     DEFAULT_LAYERS,
+    DEMO,
     DEMO_CLASSES,
     MODELS,
     own_preprocessing,
 )
-from ccx_cli.probe.networks.weight_files import check_pretrained, usual_weights, weights_file
+
+PRETRAINED = ("places365", "imagenet", "none", "demo", "own", "timm")
+
+PLACES365_FILES = {
+    "alexnet": "alexnet_places365.pth.tar",
+    "densenet161": "whole_densenet161_places365_python36.pth.tar",
+    "resnet18": "resnet18_places365.pth.tar",
+    "resnet50": "resnet50_places365.pth.tar",
+    "vgg16": "vgg16_places365-0bafbc55.pth",
+}
+
+# torchvision names an ImageNet file <stem>-<digest>.pth, the stem being the model's name but for
+# these, in order of preference: lc_swag was trained for inputs of 224 pixels, swag was not.
+IMAGENET_STEMS: dict[str, tuple[str, ...]] = {
+    "alexnet": ("alexnet-owt",),
+    "efficientnet_b0": ("efficientnet_b0_rwightman",),
+    "efficientnet_b1": ("efficientnet_b1", "efficientnet_b1_rwightman"),
+    "efficientnet_b2": ("efficientnet_b2_rwightman",),
+    "efficientnet_b3": ("efficientnet_b3_rwightman",),
+    "efficientnet_b4": ("efficientnet_b4_rwightman",),
+    "efficientnet_b5": ("efficientnet_b5_lukemelas",),
+    "efficientnet_b6": ("efficientnet_b6_lukemelas",),
+    "efficientnet_b7": ("efficientnet_b7_lukemelas",),
+    "inception_v3": ("inception_v3_google",),
+    "mnasnet0_5": ("mnasnet0.5_top1_67.823",),
+    "mnasnet1_0": ("mnasnet1.0_top1_73.512",),
+    "regnet_y_128gf": ("regnet_y_128gf_lc_swag", "regnet_y_128gf_swag"),
+    "shufflenet_v2_x0_5": ("shufflenetv2_x0.5",),
+    "shufflenet_v2_x1_0": ("shufflenetv2_x1",),
+    "shufflenet_v2_x1_5": ("shufflenetv2_x1_5",),
+    "shufflenet_v2_x2_0": ("shufflenetv2_x2_0",),
+    "vit_h_14": ("vit_h_14_lc_swag",),
+}
 
 
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:
     """Resolve a request for a network, looking up the file of its weights.
 
-    Parameters
-    ----------
-    models_root
-        Folder of published weights, in ``places365/`` and ``imagenet/``.
-    request
-        What is asked for. Unless it gives size, mean and standard deviation, timm is asked for
-        those of its networks, which imports torch.
+    ``models_root`` is the folder of published weights, in ``places365/`` and ``imagenet/``. Unless
+    the request gives size, mean and standard deviation, timm is asked for those of its networks,
+    which imports torch.
 
     Raises
     ------
@@ -62,22 +92,32 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     side = 227 if model == "alexnet" else 224
     if from_timm:
         request = replace(request, input_size=request.input_size or timm_size(words))
-    if from_timm and not request.has_preprocessing:
+    if from_timm and None in (request.input_size, request.mean, request.std):
         usual = timm_preprocessing(model)
     else:
         usual = own_preprocessing(model, pretrained, None if file is None else file.name, side)
     outputs = {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365)
-    num_classes = 0 if own or from_timm else outputs
-    return NetworkDescription.of(request, model, pretrained, layer, file, side, num_classes, usual)
+    size = request.input_size or usual.size
+    return NetworkDescription(
+        model=model,
+        pretrained=pretrained,
+        layer=layer,
+        weights=file,
+        seed=request.seed,
+        input_side=side,
+        mean=request.mean or usual.mean,
+        std=request.std or usual.std,
+        num_classes=0 if own or from_timm else outputs,
+        model_args=words,
+        resized=None if size == (side, side) else size,
+        precision=request.precision,
+    )
 
 
 def default_layer(model: str) -> str:
     """Return the path of the last convolutional, or encoder, block of ``model``.
 
-    Raises
-    ------
-    UsageError
-        If it is timm's or a factory's, which have none, or the model is not known.
+    UsageError if it is timm's or a factory's, which have none.
     """
     for family, layer in DEFAULT_LAYERS.items():
         if model.startswith(family) and ":" not in model:
@@ -92,3 +132,128 @@ def _mend(model: str) -> str:
     if model.endswith(".py"):
         return f": name the callable in it too, such as {model}:factory."
     return suggestion(model, MODELS) or ": `ccx explain --help` lists the models."
+
+
+def weights_file(
+    models_root: Path, model: str, pretrained: str, weights: Path | None
+) -> Path | None:
+    """Return the file of a network's weights; None where they come from none."""
+    if weights is None:
+        if pretrained == "places365":
+            return _places365_file(models_root, model)
+        return _imagenet_file(models_root, model) if pretrained == "imagenet" else None
+    if pretrained == "none":
+        raise UsageError(
+            f"`pretrained` none starts from random weights but `weights` {weights} gives some: "
+            "choose one of the two."
+        )
+    if pretrained == "demo":
+        raise UsageError(
+            f"The demo network brings its own weights: leave out `weights` {weights}, or name "
+            "another `model`."
+        )
+    weights = weights.expanduser()
+    if not weights.is_file():
+        what = "is not there"
+        if weights.exists():
+            what = "is a folder, not a file" if weights.is_dir() else "is a device or a pipe"
+        raise MissingInputError(f"`weights` {weights} {what}: check the path.")
+    return weights
+
+
+def _places365_file(models_root: Path, model: str) -> Path:
+    if model not in PLACES365_FILES:
+        raise UsageError(
+            f"Places365 weights were published for {_listed(sorted(PLACES365_FILES))}, not for "
+            f"{model}: take `pretrained` imagenet or none, or give a file with `weights`."
+        )
+    name = PLACES365_FILES[model]
+    for path in (models_root / "places365" / name, models_root / name):
+        if path.is_file():
+            return path
+    raise _not_fetched(models_root, model, "places365")
+
+
+def _imagenet_file(models_root: Path, model: str) -> Path:
+    folders = [folder for folder in (models_root / "imagenet", models_root) if folder.is_dir()]
+    for folder in folders:
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        for stem in IMAGENET_STEMS.get(model, (model,)):
+            published = re.compile(re.escape(stem) + r"-[0-9a-f]{8,}\.pth")
+            found = [name for name in names if published.fullmatch(name)]
+            if len(found) > 1:
+                raise UsageError(
+                    f"{folder} has {len(found)} sets of ImageNet weights for {model}, "
+                    f"{_listed(found)}: say which with `weights`."
+                )
+            if found:
+                return folder / found[0]
+    raise _not_fetched(models_root, model, "imagenet")
+
+
+def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInputError:
+    return MissingInputError(
+        f"The {pretrained} weights of {model} are not in {models_root}: get them with "
+        f"`ccx fetch {pretrained}/{model}`, give a file with `weights`, or try `ccx demo`, which "
+        "needs none."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def usual_weights(model: str, weights: Path | None) -> str:
+    """Return what ``pretrained`` is where it is left out."""
+    if model == DEMO:
+        return "demo"
+    if is_timm(model) and weights is None:
+        raise UsageError(
+            f"`model` {model} needs `pretrained`: timm for its published weights, which timm "
+            "downloads, or none for random ones; or a file with `weights`."
+        )
+    return "own" if is_own(model) or is_timm(model) else "places365"
+
+
+def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
+    """Refuse weights that the network cannot have."""
+    if pretrained not in PRETRAINED:
+        known = suggestion(pretrained, PRETRAINED) or f": it is one of {', '.join(PRETRAINED)}."
+        raise UsageError(f"`pretrained` {pretrained} is not known{known}")
+    if is_own(model):
+        if pretrained == "demo" or (pretrained in {"places365", "imagenet"} and weights is None):
+            raise UsageError(
+                f"`pretrained` {pretrained}: no such weights were published for {model}: give a "
+                "file with `weights`, or leave it out for the factory's own."
+            )
+        return
+    if is_timm(model):
+        if pretrained not in {"timm", "none", "own"} or (pretrained == "own" and weights is None):
+            raise UsageError(
+                f"`pretrained` {pretrained} is not for {model}: take timm or none, or give a file "
+                "with `weights`."
+            )
+        if pretrained == "timm" and weights is not None:
+            raise UsageError(
+                f"`pretrained` timm downloads weights but `weights` {weights} gives some: choose "
+                "one of the two."
+            )
+        return
+    if pretrained == "timm":
+        raise UsageError(
+            f"`pretrained` timm belongs to networks of timm: name one as `model` timm:{model}."
+        )
+    if pretrained == "own":
+        raise UsageError(
+            f"`pretrained` own belongs to a factory of your own: for {model} take places365, "
+            "imagenet or none."
+        )
+    if pretrained == "demo" and model != DEMO:
+        raise UsageError(
+            f"`pretrained` demo belongs to `model` demo: for {model} take places365, imagenet or "
+            "none."
+        )
+    if model == DEMO and pretrained not in {"demo", "none"}:
+        raise UsageError(
+            f"`model` demo has no {pretrained} weights: take `pretrained` demo or none."
+        )

@@ -16,21 +16,10 @@ PLACES_FILE = "categories_places365.txt"
 def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ...] | None:
     """Return the names of the classes by number, ``None`` where nothing says them.
 
-    Parameters
-    ----------
-    choice
-        The network: the demo's scenes and ImageNet's classes are known; those of Places365 are
-        read from ``categories_places365.txt`` beside its weights, where it is.
-    given
-        A file with a name a line, in the order of the classes; a number after it is left out, and
-        so is the first letter's folder of Places365 (``/a/airfield 0``).
-
-    Raises
-    ------
-    MissingInputError
-        If the file that was given is not there.
-    DamagedDataError
-        If it is no text.
+    The demo's scenes and ImageNet's classes are known; those of Places365 are read from
+    ``categories_places365.txt`` beside the weights, where it is. The file that is ``given`` has a
+    name a line, in the order of the classes; a number after it is left out, and so is the first
+    letter's folder of Places365 (``/a/airfield 0``).
     """
     if given is not None:
         return _read(given)

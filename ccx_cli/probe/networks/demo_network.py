@@ -6,18 +6,14 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.networks.torchvision_models import DEMO_CLASSES
-
-DEFAULT_LAYER = "layer4"
-"""The last convolutional block, whose units the demo explains."""
+from ccx_cli.probe.networks.description import DEMO_WEIGHTS
+from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES
+from ccx_cli.probe.weights.checkpoints import load_into, load_state
 
 LAYER4_UNITS = 48
-WEIGHTS_PATH = Path(__file__).with_name("demo.safetensors")
 
 
 class DemoNetwork(nn.Module):
@@ -26,11 +22,6 @@ class DemoNetwork(nn.Module):
     Input of shape ``(n, 3, height, width)``, normalized with ImageNet's mean and standard
     deviation; 224 or 227 pixels a side. Four blocks of convolutions, the last of which gives maps
     of ``(n, 48, height / 8, width / 8)`` after its ReLU; their means over the map decide the class.
-
-    Parameters
-    ----------
-    num_classes
-        Number of outputs.
     """
 
     def __init__(self, num_classes: int = len(DEMO_CLASSES)) -> None:
@@ -68,35 +59,14 @@ def _block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.
     )
 
 
-def load_demo_network(weights: Path = WEIGHTS_PATH) -> DemoNetwork:
-    """Return the trained demo network in evaluation mode, in float32.
-
-    Parameters
-    ----------
-    weights
-        A file that ``python -m tools.train_demo`` wrote; the packaged one by default.
-
-    Raises
-    ------
-    MissingInputError
-        If the file is not there.
-    DamagedDataError
-        If it does not hold this network's weights.
-    """
-    fix = "reinstall ccx-cli, or make it anew with python -m tools.train_demo"
-    if not weights.is_file():
-        raise MissingInputError(f"The demo network's weights {weights} do not exist: {fix}.")
+def load_demo_network(weights: Path = DEMO_WEIGHTS) -> DemoNetwork:
+    """Return the trained demo network in evaluation mode, in float32."""
     network = DemoNetwork()
     try:
-        stored = load_file(weights)
-        network.load_state_dict(
-            {
-                name: value.float() if value.is_floating_point() else value
-                for name, value in stored.items()
-            }
-        )
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise DamagedDataError(
-            f"The demo network's weights {weights} cannot be read: {fix}."
+        load_into(network, load_state(weights), weights, DEMO)
+    except (MissingInputError, DamagedDataError) as error:
+        raise type(error)(
+            f"The demo network's weights {weights} cannot be read: reinstall ccx-cli, or make it "
+            "anew with python -m tools.train_demo."
         ) from error
     return network.eval()

@@ -15,13 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.networks.own_networks import (
-    is_own,
-    short_name,
-    source_sha256,
-)
+from ccx_cli.probe.networks.own_networks import is_own, short_name, source_sha256
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
-from ccx_cli.probe.networks.torchvision_models import Channels, Preprocessing
+from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
 from ccx_cli.records.header import About
 
@@ -70,22 +66,12 @@ class NetworkRequest:
     std: Channels | None = None
     precision: str = SINGLE
 
-    @property
-    def has_preprocessing(self) -> bool:
-        """Whether nothing of the preprocessing is left to the network."""
-        return None not in (self.input_size, self.mean, self.std)
-
     @classmethod
     def from_header(cls, about: About, models_root: Path) -> NetworkRequest:
-        """Read what ``NetworkDescription.about`` wrote.
+        """Read what ``about`` wrote; ValueError if a part is missing or not right.
 
         A published file of weights that is not where it was is looked for in ``models_root``.
         Headers of older versions say nothing of the input or the precision.
-
-        Raises
-        ------
-        ValueError
-            If a part is missing or not right.
         """
         if about.model is None or about.layer is None:
             raise ValueError("the header names no network and layer")
@@ -147,35 +133,6 @@ class NetworkDescription:
     resized: tuple[int, int] | None = None
     precision: str = SINGLE
 
-    @classmethod
-    def of(
-        cls,
-        request: NetworkRequest,
-        model: str,
-        pretrained: str,
-        layer: str,
-        weights: Path | None,
-        input_side: int,
-        num_classes: int,
-        usual: Preprocessing,
-    ) -> NetworkDescription:
-        """Resolve a request, by what was found for it and the ``usual`` preprocessing."""
-        size = request.input_size or usual.size
-        return cls(
-            model=model,
-            pretrained=pretrained,
-            layer=layer,
-            weights=weights,
-            seed=request.seed,
-            input_side=input_side,
-            mean=request.mean or usual.mean,
-            std=request.std or usual.std,
-            num_classes=num_classes,
-            model_args=request.model_args,
-            resized=None if size == (input_side, input_side) else size,
-            precision=request.precision,
-        )
-
     @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of the network's input, in pixels."""
@@ -213,7 +170,7 @@ class NetworkDescription:
         return f"{self.describe_network()}, {self.layer}"
 
     def describe_network(self) -> str:
-        """Return the network without its layer in words: ``resnet18 (places365, float16)``."""
+        """Return the network without its layer: ``resnet18 (places365, float16)``."""
         precision = "" if self.precision == SINGLE else f", {self.precision}"
         return f"{self.name} ({self.pretrained}{precision})"
 
@@ -233,13 +190,7 @@ class NetworkDescription:
         }
 
     def identity(self) -> dict[str, Any]:
-        """Return what a layer's activations depend on, but for the images: a part of cache keys.
-
-        Raises
-        ------
-        CcxError
-            As ``weights_sha256``.
-        """
+        """Return what a layer's activations depend on but for the images, for cache keys."""
         found: dict[str, Any] = {
             "model": self.name,
             "pretrained": self.pretrained,
@@ -278,21 +229,19 @@ class NetworkDescription:
 
         Raises
         ------
-        MissingInputError
-            If the file is not there any more.
-        DamagedDataError
-            If it cannot be read.
+        MissingInputError, DamagedDataError
+            If the file is not there any more, or cannot be read.
         CcxError
             If the factory fails.
         """
         if self.gives_weights:
             # Builds the network, for which it loads torch.
-            from ccx_cli.probe.networks.made_networks import own_weights_sha256, timm_weights_sha256
+            from ccx_cli.probe.networks.made_networks import made_weights_sha256
 
-            if self.is_timm:
-                return timm_weights_sha256(self.model, self.model_args)
-            source, untrained = source_sha256(self.model), self.pretrained == "none"
-            return own_weights_sha256(self.model, self.model_args, self.seed, untrained, source)
+            source = source_sha256(self.model) if self.is_own else ""
+            return made_weights_sha256(
+                self.model, self.model_args, self.seed, self.pretrained, source
+            )
         if self.pretrained == "none":
             return f"seed:{self.seed}"
         path = DEMO_WEIGHTS if self.weights is None else self.weights
@@ -324,16 +273,13 @@ class PrecomputedActivations:
         The ``.npy`` or HDF5 file; it need not be there any more once it is imported.
     array
         The dataset in an HDF5 file; None for ``.npy``.
-    axes
-        Whether units or images come first in the file.
     sha256
         Of the file.
     layer
         What the units' layer is called in records.
-    stamp
-        Of the file that has the digest; None where the file was not looked at.
-    maps
-        Units, height and width in the file; None where the file was not looked at.
+    stamp, maps
+        The stamp of the file that has the digest, and the units, height and width in it; None where
+        the file was not looked at.
     """
 
     path: Path
@@ -346,7 +292,7 @@ class PrecomputedActivations:
 
     @property
     def location(self) -> str:
-        """The file, and the dataset in it, as ``--activations`` takes them."""
+        """The file, and the dataset in it, as `activations` takes them."""
         inside = "" if self.array is None else f":{self.array}"
         return f"{self.path.absolute()}{inside}"
 
@@ -382,13 +328,7 @@ class PrecomputedActivations:
 
     @staticmethod
     def from_header(about: About) -> PrecomputedActivations:
-        """Read what ``about`` wrote.
-
-        Raises
-        ------
-        ValueError
-            If a part is missing or not right.
-        """
+        """Read what ``about`` wrote; ValueError if a part is missing or not right."""
         if about.given is None or about.layer is None:
             raise ValueError("the header names no file and layer")
         return PrecomputedActivations(

@@ -15,13 +15,7 @@ from ccx_cli.probe.networks.description import SINGLE
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device called ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (a GPU if there is one).
-
-    Raises
-    ------
-    UsageError
-        If the name is none of these, or there is no such GPU.
-    """
+    """Return the device ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (a GPU if there is one)."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name != "cpu" and not re.fullmatch(r"cuda(:\d{1,3})?", name, re.ASCII):
@@ -37,13 +31,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Make sure that a device can compute in ``precision``.
-
-    Raises
-    ------
-    UsageError
-        If torch cannot on this device.
-    """
+    """Raise UsageError where torch cannot compute in ``precision`` on this device."""
     if precision == SINGLE:
         return
     with warnings.catch_warnings():

@@ -16,25 +16,15 @@ from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import resolve_device
 from ccx_cli.probe.networks.layouts import Layout, layout_of
-from ccx_cli.probe.networks.loading import blank_images, run_blank
+from ccx_cli.probe.networks.loading import blank_images, hearing, run_blank
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that can be explained.
+    """A layer that can be explained: its dotted path and the name of its class.
 
-    Attributes
-    ----------
-    name
-        Its dotted path.
-    type
-        The name of its class.
-    shape
-        Of its output for one image.
-    layout
-        Where in it the units are.
-    is_block
-        Whether it is one of the network's main blocks, as ``main_blocks`` tells.
+    ``shape`` is that of its output for one image, and ``is_block`` whether it is one of the
+    network's ``main_blocks``.
     """
 
     name: str
@@ -45,35 +35,14 @@ class Layer:
 
 
 def list_layers(choice: NetworkDescription, device: str = "cpu") -> list[Layer]:
-    """Run a blank image through a network and list the layers that give maps, in their order.
-
-    Parameters
-    ----------
-    choice
-        The network; its layer is not looked at.
-    device
-        A torch device.
-
-    Raises
-    ------
-    CcxError
-        As ``load_network``, but for the layer.
-    """
+    """Run a blank image through a network and list the layers that give maps, in their order."""
     torch_device = resolve_device(device)
     module, _ = load_module(choice, torch_device)
     return layers_of(module, choice, torch_device)
 
 
 def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer], float]:
-    """List the layers of a network, and measure the seconds that an image takes it on the CPU.
-
-    Parameters
-    ----------
-    choice
-        As for ``list_layers``, which raises the same errors.
-    images
-        How many blank images go through to measure it, after those that list the layers.
-    """
+    """List the layers of a network, and measure the seconds that an image takes it on the CPU."""
     torch_device = torch.device("cpu")
     module, _ = load_module(choice, torch_device)
     found = layers_of(module, choice, torch_device)
@@ -85,13 +54,7 @@ def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer],
 
 
 def layers_of(module: nn.Module, choice: NetworkDescription, device: torch.device) -> list[Layer]:
-    """List the layers of a network that is built already, on the device where it is.
-
-    Raises
-    ------
-    CcxError
-        If its forward pass fails.
-    """
+    """List the layers of a network that is built already, on the device where it is."""
     size, smaller = blank_images(choice, device)
     shapes = _shapes(module, lambda: run_blank(module, choice, size))
     try:
@@ -117,22 +80,13 @@ def _shapes(module: nn.Module, run: Callable[[], None]) -> dict[str, tuple[int, 
     """
     shapes: dict[str, tuple[int, ...]] = {}
 
-    def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-            shapes.pop(name, None)
-            if isinstance(output, torch.Tensor) and output.is_floating_point():
-                shapes[name] = tuple(output.shape)
+    def keep(name: str, output: Any) -> None:
+        shapes.pop(name, None)
+        if isinstance(output, torch.Tensor) and output.is_floating_point():
+            shapes[name] = tuple(output.shape)
 
-        return hook
-
-    hooks = [
-        layer.register_forward_hook(keep(name)) for name, layer in module.named_modules() if name
-    ]
-    try:
+    with hearing({name: layer for name, layer in module.named_modules() if name}, keep):
         run()
-    finally:
-        for hook in hooks:
-            hook.remove()
     return shapes
 
 
@@ -150,13 +104,7 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
     transformer. In a plain chain of layers, such as alexnet or vgg, where no module has two, they
     are the layers after which the size of the maps changes, and the last one.
 
-    Parameters
-    ----------
-    module
-        The network.
-    maps
-        Height and width of the maps of each of its layers that can be explained, by name, in the
-        order in which they run.
+    ``maps`` are height and width of the maps of the layers that can be explained, as they run.
     """
     large = {name: shape for name, shape in maps.items() if shape != (1, 1)}
     fewer: list[str] = []

@@ -54,12 +54,8 @@ class Layout:
     def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
         """Return what the layer's output would be with other maps; the inverse of ``maps``.
 
-        Parameters
-        ----------
-        maps
-            ``(versions * images, units, h, w)``, version by version.
-        plain
-            The layer's own output for the images, from which class tokens are taken.
+        ``maps`` is ``(versions * images, units, h, w)``, version by version; class tokens are taken
+        from ``plain``, the layer's own output for the images.
         """
         match self.kind:
             case "maps, units last":
@@ -76,7 +72,7 @@ class Layout:
 def layout_of(
     shape: Sequence[int], size: tuple[int, int], other: Sequence[int] | None
 ) -> Layout | None:
-    """Return how the output of a layer is laid out.
+    """Return how the output of a layer is laid out; None where there are no maps in it.
 
     Parameters
     ----------
@@ -87,11 +83,6 @@ def layout_of(
     other
         Shape of the output for an image of another size, if the network takes one: the axis of
         the units is the one that stays.
-
-    Returns
-    -------
-    Layout or None
-        None where there are no maps in it.
     """
     if not shape or shape[0] != 1 or 0 in shape:
         return None

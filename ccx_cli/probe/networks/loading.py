@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,8 @@ class Network:
 
     Attributes
     ----------
-    choice : NetworkDescription
-        What was asked for.
     module : torch.nn.Module
         The network, in evaluation mode, on ``device``, without gradients.
-    device : torch.device
-        Where it runs.
     weights_sha256 : str
         SHA-256 of the weights' file, ``seed:<n>`` for an untrained network, or the SHA-256 of the
         state dict that a factory gave.
@@ -38,10 +34,10 @@ class Network:
         Channels of the layer's output.
     map_shape : tuple of int
         Height and width of a unit's map, for inputs of ``choice.input_size``.
-    layout : Layout or None
-        Where in the layer's output the units are; None for ``(images, units, height, width)``.
     layer_calls : int
         How often one forward pass runs the layer (a ReLU may be shared); its last output counts.
+    layout : Layout or None
+        Where in the layer's output the units are; None for ``(images, units, height, width)``.
     """
 
     choice: NetworkDescription
@@ -62,32 +58,29 @@ class Network:
         return maps if self.layout is None else self.layout.output(maps, plain)
 
 
-class _LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
-    pass
+class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
+    """Raised where all outputs that were wanted are there."""
+
+
+@contextmanager
+def hearing(layers: Mapping[str, nn.Module], keep: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call ``keep`` with the name and each output of layers; it ends the pass by ``LayersDone``."""
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        return lambda _layer, _inputs, output: keep(name, output)
+
+    hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        yield
+    except LayersDone:
+        pass
+    finally:
+        for each in hooks:
+            each.remove()
 
 
 def load_network(choice: NetworkDescription, device: str = "cpu") -> Network:
-    """Build the network that was chosen, with its weights, and try its layer on a blank image.
-
-    Parameters
-    ----------
-    choice : NetworkDescription
-        From ``choose_network``.
-    device : str
-        ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
-
-    Raises
-    ------
-    UsageError
-        If the device is not there or cannot compute in the precision, or the layer is not there,
-        or gives no maps.
-    MissingInputError
-        If the file of the weights is not there.
-    DamagedDataError
-        If that file cannot be read or does not fit the model.
-    CcxError
-        If the layer's output is not finite, or the network cannot take an image.
-    """
+    """Load one network, as ``load_networks`` does several layers of it."""
     return load_networks([choice], device)[0]
 
 
@@ -97,14 +90,24 @@ def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") ->
     Parameters
     ----------
     choices : sequence of NetworkDescription
-        At least one; they differ in nothing but the layer.
+        From ``choose_network``; they differ in nothing but the layer.
     device : str
-        As for ``load_network``, which raises the same errors.
+        ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
 
     Returns
     -------
     list of Network
         One a choice, all with the same module.
+
+    Raises
+    ------
+    UsageError
+        If the device is not there or cannot compute in the precision, or a layer is not there,
+        or gives no maps.
+    MissingInputError, DamagedDataError
+        If the file of the weights is not there, cannot be read or does not fit the model.
+    CcxError
+        If a layer's output is not finite, or the network cannot take an image.
     """
     torch_device = resolve_device(device)
     check_precision(choices[0].precision, torch_device)
@@ -129,67 +132,51 @@ def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") ->
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
-    """Return the activations of the layer of ``network`` for ``images``.
+    """Return the activations of one layer, as ``layers_activations`` does of several."""
+    return layers_activations([network], images)[0]
+
+
+def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
+    """Return the activations of several layers of one network, in one forward pass.
 
     Parameters
     ----------
-    network : Network
-        From ``load_network``.
+    networks : sequence of Network
+        From one call of ``load_networks``.
     images : torch.Tensor, float32, shape (n_images, 3, height, width)
         Normalized images, on any device.
 
     Returns
     -------
-    torch.Tensor, float32, shape (n_images, units, height, width)
-        On the CPU, contiguous.
+    list of torch.Tensor, float32, shape (n_images, units, height, width)
+        One a layer, on the CPU, contiguous.
 
     Raises
     ------
     CcxError
         If a value is NaN or infinite, or the forward pass fails.
     """
-    return layers_activations([network], images)[0]
-
-
-def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
-    """Return the activations of several layers of one network for ``images``, in one forward pass.
-
-    Parameters
-    ----------
-    networks : sequence of Network
-        From one call of ``load_networks``.
-    images : torch.Tensor
-        As for ``layer_activations``; one result per layer.
-    """
     first = networks[0]
+    by_layer = {network.choice.layer: network for network in networks}
     outputs: dict[str, torch.Tensor] = {}
     left = {network.choice.layer: network.layer_calls for network in networks}
 
-    def keep(network: Network) -> Callable[[nn.Module, Any, Any], None]:
-        layer = network.choice.layer
+    def keep(layer: str, output: torch.Tensor) -> None:
+        network = by_layer[layer]
+        maps = network.maps(_finite(output, network.choice))
+        # A copy: what comes after the layer may change it in place.
+        outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
+        left[layer] -= 1
+        if all(calls <= 0 for calls in left.values()):
+            raise LayersDone
 
-        def hook(_layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-            maps = network.maps(_finite(output, network.choice))
-            # A copy: what comes after the layer may change it in place.
-            outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
-            left[layer] -= 1
-            if all(calls <= 0 for calls in left.values()):
-                raise _LayersDone
-
-        return hook
-
-    hooks = [
-        network.module.get_submodule(network.choice.layer).register_forward_hook(keep(network))
-        for network in networks
-    ]
-    try:
-        with accepting(first.choice, images), computing(first.choice.precision, first.device):
-            first.module(images.to(first.device))
-    except _LayersDone:
-        pass
-    finally:
-        for each in hooks:
-            each.remove()
+    layers = {name: network.module.get_submodule(name) for name, network in by_layer.items()}
+    with (
+        hearing(layers, keep),
+        accepting(first.choice, images),
+        computing(first.choice.precision, first.device),
+    ):
+        first.module(images.to(first.device))
     for layer in left:
         if layer not in outputs:
             raise CcxError(
@@ -224,13 +211,7 @@ def blank_images(
 
 
 def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tensor) -> None:
-    """Run images through the whole network.
-
-    Raises
-    ------
-    CcxError
-        If its forward pass fails.
-    """
+    """Run images through the whole network; CcxError if its forward pass fails."""
     with accepting(choice, images), computing(choice.precision, images.device):
         module(images)
 
@@ -240,7 +221,7 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
     """Raise what a forward pass of ``images`` raises as a ``CcxError`` that names the network."""
     try:
         yield
-    except (_LayersDone, CcxError):
+    except (LayersDone, CcxError):
         raise
     except Exception as error:
         height, width = images.shape[2:]
@@ -294,21 +275,15 @@ def _run_layer(
     output: Any = None
     calls = 0
 
-    def keep(_layer: nn.Module, _inputs: Any, result: Any) -> None:
+    def keep(_name: str, result: Any) -> None:
         nonlocal output, calls
         output = result
         calls += 1
         if calls == stop_after:
-            raise _LayersDone
+            raise LayersDone
 
-    hook = layer.register_forward_hook(keep)
-    try:
-        with computing(choice.precision, images.device):
-            module(images)
-    except _LayersDone:
-        pass
-    finally:
-        hook.remove()
+    with hearing({"": layer}, keep), computing(choice.precision, images.device):
+        module(images)
     return output, calls
 
 

@@ -13,13 +13,8 @@ import torch
 from torch import nn
 
 from ccx_cli.errors import CcxError, MissingInputError, UsageError
-from ccx_cli.probe.networks.own_networks import (
-    OF_TIMM,
-    find_factory,
-    raised,
-    read_arguments,
-)
-from ccx_cli.probe.networks.timm_networks import timm_configuration, timm_module
+from ccx_cli.probe.networks.own_networks import OF_TIMM, find_factory, raised, read_arguments
+from ccx_cli.probe.networks.timm_networks import is_timm, timm_configuration, timm_module
 
 
 def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
@@ -36,10 +31,8 @@ def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
 
     Raises
     ------
-    MissingInputError
-        If its file or module is not there.
-    DamagedDataError
-        If that cannot be imported.
+    MissingInputError, DamagedDataError
+        If its file or module is not there, or cannot be imported.
     UsageError
         If there is no such callable, or it returns no network.
     CcxError
@@ -66,13 +59,7 @@ def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
 
 
 def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
-    """Call the factory as ``build_own`` does, sure that its weights are random ones.
-
-    Raises
-    ------
-    UsageError
-        If another seed gives the same weights.
-    """
+    """Call the factory as ``build_own`` does, sure that another seed gives other weights."""
     module = build_own(model, words, seed)
     if state_sha256(module, model) == state_sha256(build_own(model, words, seed + 1), model):
         raise UsageError(
@@ -82,22 +69,10 @@ def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
     return module
 
 
-@lru_cache(maxsize=16)
-def own_weights_sha256(
-    model: str, words: tuple[str, ...], seed: int, untrained: bool, source: str
-) -> str:
-    """Return the SHA-256 of the weights that the factory gives; ``source`` is its file's."""
-    build = untrained_own if untrained else build_own
-    return state_sha256(build(model, words, seed), model)
-
-
 def state_sha256(module: nn.Module, model: str) -> str:
     """Return the SHA-256 over the names, types, shapes and bytes of a network's state dict.
 
-    Raises
-    ------
-    UsageError
-        If its tensors have no bytes yet, as those of lazy layers.
+    UsageError if its tensors have no bytes yet, as those of lazy layers.
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
@@ -117,18 +92,9 @@ def state_sha256(module: nn.Module, model: str) -> str:
 
 
 def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) -> nn.Module:
-    """Build a network of timm; what it prints goes to stderr.
+    """Build a network of timm, its random numbers seeded; what it prints goes to stderr.
 
-    Parameters
-    ----------
-    model
-        ``timm:NAME``.
-    words
-        Arguments of ``timm.create_model``, as ``key=value``.
-    seed
-        Seed of the random weights; the state of torch's random numbers is restored.
-    published
-        Whether timm is to get its published weights, from its own cache or the network.
+    Where ``published``, timm gets the weights that it published, from its own cache or the network.
 
     Raises
     ------
@@ -168,6 +134,11 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
 
 
 @lru_cache(maxsize=16)
-def timm_weights_sha256(model: str, words: tuple[str, ...]) -> str:
-    """Return the SHA-256 of the state dict of a network with the weights that timm published."""
-    return state_sha256(build_timm(model, words, 0, published=True), model)
+def made_weights_sha256(
+    model: str, words: tuple[str, ...], seed: int, pretrained: str, _source: str
+) -> str:
+    """Return the SHA-256 of the weights that timm, or a factory in a file of that digest, gives."""
+    if is_timm(model):
+        return state_sha256(build_timm(model, words, seed, published=True), model)
+    build = untrained_own if pretrained == "none" else build_own
+    return state_sha256(build(model, words, seed), model)

@@ -29,15 +29,7 @@ def is_own(model: str) -> bool:
 
 
 def resolve_own(model: str) -> str:
-    """Return the name of a factory as it can be found again, the path of its file absolute.
-
-    Raises
-    ------
-    UsageError
-        If it is not of the form ``file.py:factory`` or ``package.module:factory``.
-    MissingInputError
-        If there is no such file.
-    """
+    """Return the name of a factory as it can be found again, the path of its file absolute."""
     location, _, factory = model.rpartition(":")
     if not factory.isidentifier():
         raise UsageError(
@@ -68,11 +60,6 @@ def read_arguments(words: Sequence[str]) -> dict[str, Any]:
     """Read ``key=value`` words as arguments of a factory.
 
     A value is a Python literal (``3``, ``False``, ``[1, 2]``) or, being none, a string.
-
-    Raises
-    ------
-    UsageError
-        If a word is not of that form, or a key is given twice.
     """
     arguments: dict[str, Any] = {}
     for word in words:
@@ -89,13 +76,7 @@ def read_arguments(words: Sequence[str]) -> dict[str, Any]:
 
 
 def source_sha256(model: str) -> str:
-    """Return the SHA-256 of the file that holds the factory; of its name where there is no file.
-
-    Raises
-    ------
-    MissingInputError
-        If there is no such file or module.
-    """
+    """Return the SHA-256 of the factory's file; of its name where there is no file."""
     location = model.rpartition(":")[0]
     path: str | None = location
     if not location.endswith(".py"):

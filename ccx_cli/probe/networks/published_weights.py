@@ -6,8 +6,8 @@ import re
 
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
+from ccx_cli.probe.networks.catalog import IMAGENET_STEMS, PLACES365_FILES
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
-from ccx_cli.probe.networks.weight_files import IMAGENET_STEMS, PLACES365_FILES
 from ccx_cli.store.paths import Roots
 
 _PLACES365_HOST = "http://places2.csail.mit.edu/models_places365/"
@@ -41,11 +41,6 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
 
     Where torchvision has several, it is the set called ``file_name``, else the one that is here,
     else the one that `choose_network` prefers, and of those the first published.
-
-    Raises
-    ------
-    UsageError
-        If torchvision has none for the model.
     """
     known = [name for name in MODELS if name != DEMO]
     if model not in known:

@@ -28,13 +28,7 @@ def timm_name(model: str) -> str:
 
 
 def timm_preprocessing(model: str) -> Preprocessing:
-    """Return the preprocessing that timm says a network was trained with; imports timm.
-
-    Raises
-    ------
-    UsageError
-        If timm is not installed, or has no such network.
-    """
+    """Return the preprocessing that timm says a network was trained with; imports timm."""
     configuration = timm_configuration(model)
     _, height, width = configuration.input_size
     return Preprocessing((height, width), tuple(configuration.mean), tuple(configuration.std))
@@ -48,13 +42,7 @@ def timm_size(words: Sequence[str]) -> tuple[int, int] | None:
 
 
 def timm_configuration(model: str) -> Any:
-    """Return what timm says of a network and its published weights; imports timm.
-
-    Raises
-    ------
-    UsageError
-        If timm is not installed, or has no such network or weights.
-    """
+    """Return what timm says of a network and its published weights; imports timm."""
     timm: Any = timm_module(model)
     name = model.removeprefix(OF_TIMM)
     found = None
@@ -76,13 +64,7 @@ def timm_configuration(model: str) -> Any:
 
 
 def timm_module(model: str) -> ModuleType:
-    """Import timm.
-
-    Raises
-    ------
-    UsageError
-        If it is not installed.
-    """
+    """Import timm; UsageError if it is not installed."""
     if importlib.util.find_spec("timm") is None:
         raise UsageError(
             f"`model` {model} needs timm, which is not installed: pip install 'ccx-cli[timm]'."

@@ -104,15 +104,7 @@ _IMAGENET_HALF = {"efficientnet_v2_l"}
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a network takes images.
-
-    Attributes
-    ----------
-    size
-        Height and width of the input, in pixels.
-    mean, std
-        Mean and standard deviation that an image in [0, 1] is normalized with, per color channel.
-    """
+    """How a network takes images: height and width, and normalization per color channel."""
 
     size: tuple[int, int]
     mean: Channels
@@ -122,14 +114,8 @@ class Preprocessing:
 def own_preprocessing(model: str, pretrained: str, file: str | None, side: int) -> Preprocessing:
     """Return the preprocessing of a network that ccx knows, or a factory's.
 
-    Parameters
-    ----------
-    model, pretrained
-        As in ``NetworkDescription``.
-    file
-        Name of the file of the weights, if there is one.
-    side
-        Height and width of the input, but for some of ImageNet's weights.
+    ``file`` is the name of the file of the weights, if there is one; ``side`` the height and width
+    of the input, but for some of ImageNet's weights.
     """
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if pretrained == "none" or (pretrained == "imagenet" and model in _IMAGENET_HALF):

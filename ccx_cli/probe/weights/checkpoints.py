@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.weights.legacy_checkpoint import DAMAGE, read_legacy
-from ccx_cli.probe.weights.legacy_pickle import RefusedError
+from ccx_cli.probe.weights.legacy_checkpoint import RefusedError, read_legacy
 
 # The names under which training scripts keep the weights beside the optimizer's state.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -35,16 +33,6 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     its older files by ``read_legacy``: a plain state dict, one kept under ``state_dict`` or
     ``model``, or (older files only) a whole pickled network. The keys become ``todays_name``.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        The tensors by the dotted names of a network's parameters and buffers.
-
     Raises
     ------
     MissingInputError
@@ -52,7 +40,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     DamagedDataError
         If it is not a checkpoint, is truncated, or holds objects other than weights.
     """
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content: Any = _read(path)
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -97,16 +85,18 @@ def num_outputs(module: nn.Module, state: Mapping[str, torch.Tensor], num_classe
 def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str) -> None:
     """Copy the weights of ``state`` into ``module``; every parameter must be there and fit.
 
-    Counts of training batches may be missing, as older files have none.
-
-    Raises
-    ------
-    DamagedDataError
-        If tensors are missing, unexpected or of another shape; it names ``path`` and ``model``.
+    Counts of training batches may be missing, as older files have none. DamagedDataError, which
+    names ``path`` and ``model``, if tensors are missing, unexpected or of another shape.
     """
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    # A network of the user's own may have names that are renamed in files.
+    renamed = {todays_name(name): name for name in own}
     training_only = _AUXILIARY.get(model, ())
-    given = {name: t for name, t in state.items() if not name.startswith(training_only or "\0")}
+    given = {
+        renamed.get(name, name): tensor
+        for name, tensor in state.items()
+        if not name.startswith(training_only or "\0")
+    }
     reshaped = [
         name for name, tensor in given.items() if name in own and own[name] != tuple(tensor.shape)
     ]
@@ -141,36 +131,23 @@ def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
         )
 
 
-def _read_safetensors(path: Path) -> object:
-    try:
-        with path.open("rb"):
-            pass
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _unreadable(path) from error
-
-
-def _read_torch(path: Path) -> object:
+def _read(path: Path) -> object:
+    zipped = False
     try:
         with path.open("rb") as file:
             zipped = file.read(len(_ZIP)) == _ZIP
-        return _read_zipped(path) if zipped else read_legacy(path)
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except RefusedError as error:
-        raise _more_than_weights(path, str(error)) from error
-    except (OSError, *DAMAGE) as error:
-        raise _unreadable(path) from error
-
-
-def _read_zipped(path: Path) -> object:
-    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if not zipped:
+            return read_legacy(path)
         with warnings.catch_warnings():
             # What torch finds odd about a file either loads nevertheless or ends in an error.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise MissingInputError(f"There are no weights at {path}: check the path.") from error
+    except RefusedError as error:
+        raise _more_than_weights(path, str(error)) from error
     # Damaged pickles and archives end in nearly any exception.
     except Exception as error:
         refused = re.search(
@@ -178,9 +155,12 @@ def _read_zipped(path: Path) -> object:
             str(error),
             re.IGNORECASE,
         )
-        if refused:
+        if zipped and refused:
             raise _more_than_weights(path, refused[1] or "TorchScript") from error
-        raise _unreadable(path) from error
+        raise DamagedDataError(
+            f"{path} cannot be read as a checkpoint, it is cut short or of another kind: download "
+            "it again, or give another file with `weights`."
+        ) from error
 
 
 def _more_than_weights(path: Path, name: str) -> DamagedDataError:
@@ -188,33 +168,6 @@ def _more_than_weights(path: Path, name: str) -> DamagedDataError:
         f"{path} holds more than weights, it asks for {_shown(name)}, which could run code and is "
         "not read: save the network's `state_dict()` with torch.save and give that file."
     )
-
-
-def _missing(path: Path) -> MissingInputError:
-    return MissingInputError(f"There are no weights at {path}: check the path.")
-
-
-def _unreadable(path: Path) -> DamagedDataError:
-    return DamagedDataError(
-        f"{path} cannot be read as a checkpoint, it is cut short or of another kind: download it "
-        "again, or give another file with `weights`."
-    )
-
-
-def load_own(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str) -> None:
-    """Copy ``state`` into a network whose own names may be among those that are renamed.
-
-    Raises
-    ------
-    DamagedDataError
-        As ``load_into``.
-    """
-    old = {todays_name(name): name for name in module.state_dict()}
-    if all(name == today for today, name in old.items()):
-        load_into(module, state, path, model)
-    else:
-        renamed = OrderedDict((old.get(name, name), tensor) for name, tensor in state.items())
-        load_into(module, renamed, path, model)
 
 
 def _versions(module: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -288,11 +241,6 @@ def todays_name(name: str) -> str:
 
     Takes out what wrappers such as DataParallel put in, and renames the layers of old densenets
     and of the dissection project's VGG-16; any other name stays as it is.
-
-    Parameters
-    ----------
-    name : str
-        A dotted path, such as ``module.features.conv1_1.weight``.
     """
     path = ".".join(part for part in name.split(".") if part not in _WRAPPER_MODULES)
     path = _OLD_DENSENET.sub(r"\1\2", path)

@@ -26,14 +26,8 @@ _SETTLED_NS = 2_000_000_000
 class Stamp:
     """What of a file changes whenever its content does.
 
-    Attributes
-    ----------
-    size
-        Bytes.
-    modified_ns, changed_ns
-        When its content, and anything about it, was last changed; no program can set the latter.
-    inode
-        Its number in the file system.
+    ``modified_ns`` and ``changed_ns`` are when its content, and anything about it, was last
+    changed; no program can set the latter.
     """
 
     size: int
@@ -49,13 +43,7 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; a file that nobody touches is read once a process.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    """
+    """Return a file's SHA-256; a file that nobody touches is read once a process."""
     stamp = stamp_of(path)
     return _settled_sha256(path, stamp) if _is_settled(stamp) else file_digest(path)
 
@@ -72,22 +60,10 @@ def _is_settled(stamp: Stamp) -> bool:
 def known_digest(
     path: Path, memory: Path, progress: Progress, *, remember: bool = True
 ) -> tuple[str, Stamp]:
-    """Return a file's SHA-256 in hexadecimal, read again only if its stamp changed.
+    """Return a file's SHA-256 and its stamp, read again only if its stamp changed.
 
-    Parameters
-    ----------
-    path
-        The file.
-    memory
-        The directory of ``given-files.json``, where digests are remembered.
-    progress
-        Hears of the bytes read.
-    remember
-        Store a digest that is not known yet.
-
-    Returns
-    -------
-    The digest, and the stamp of the file that has it.
+    ``memory`` is the directory of ``given-files.json``, where digests are remembered; one that is
+    new is stored there if ``remember``.
 
     Raises
     ------
