@@ -111,6 +111,7 @@ class TestCommandsAndOptions:
     @pytest.mark.parametrize(
         ("words", "kind"),
         [
+            (["--config", ""], "files"),
             (["explain", "--weights", ""], "files"),
             (["explain", "-o", ""], "files"),
             (["explain", "--data-dir", "x"], "directories"),

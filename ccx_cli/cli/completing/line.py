@@ -26,16 +26,17 @@ def offers(command: Any, words: Sequence[str], incomplete: str) -> tuple[Kind, O
         context: typer.Context = command.context_class(
             command, info_name=name, parent=above, resilient_parsing=True
         )
-        pending = None if hasattr(command, "commands") or not rest else _option(command, rest[-1])
-        if pending is not None and not pending.is_flag and "--" not in rest:
-            rest.pop()
-        else:
+        is_group = hasattr(command, "commands")
+        pending = _option(command, rest[-1]) if rest and "--" not in rest else None
+        if pending is not None and pending.is_flag:
             pending = None
+        if pending is not None and not is_group:
+            rest.pop()
         # Typer's own completion makes values of the words, for which it would import pydantic:
         # that takes longer than all the rest.
         given, rest, _ = command.make_parser(context).parse_args(rest)
         context.params.update({key: said for key, said in given.items() if said not in (None, ())})
-        if not rest or not hasattr(command, "commands"):
+        if not rest or not is_group:
             break
         name, above = rest.pop(0), context
         command = command.commands.get(name)
@@ -55,7 +56,7 @@ def offers(command: Any, words: Sequence[str], incomplete: str) -> tuple[Kind, O
             return Kind.WORDS, []
         kind, found = _values(option, context, value)
         return kind, [(f"{name}={word}", meaning) for word, meaning in found]
-    if hasattr(command, "commands"):
+    if is_group:
         summaries = command.commands.summaries().items()
         return Kind.WORDS, [
             (name, _short(each.help)) for name, each in summaries if name.startswith(incomplete)

@@ -3,7 +3,7 @@
 Each completer may take the context of the command line as far as it is typed and the beginning of
 the value, and returns values with a word of help, some of which may begin otherwise. It reads
 little and imports nothing heavy; it honours the places on the command line and in the environment.
-What is missing or damaged is not offered; ``shells`` silences whatever else completers raise.
+What is missing or damaged is not offered; ``main`` silences whatever else completers raise.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ class SettledContext(typer.Context):
             for file in self._files.values():
                 check_keys(file, self.find_root().command, path)
         preset = self.params.get("preset")
+        given = PRESETS.get(preset, {})  # What is completed may name no preset.
         preset_at = self.origins.get("preset", Origin(Source.FLAG)).source
         for source in Source:
             found = None
@@ -114,8 +115,8 @@ class SettledContext(typer.Context):
                 found = _in_file(option, source, self._files[source], path)
             if found is not None:
                 return found
-            if preset is not None and source is preset_at and option.name in PRESETS[preset]:
-                return PRESETS[preset][option.name], Origin(Source.PRESET, f"preset {preset}")
+            if source is preset_at and option.name in given:
+                return given[option.name], Origin(Source.PRESET, f"preset {preset}")
         return None
 
 
