@@ -104,7 +104,7 @@ class SettledContext(typer.Context):
             self._files = read_files()
             for file in self._files.values():
                 check_keys(file, self.find_root().command, path)
-        preset = self.params.get("preset")
+        preset: Any = self.params.get("preset")
         given = PRESETS.get(preset, {})  # What is completed may name no preset.
         preset_at = self.origins.get("preset", Origin(Source.FLAG)).source
         for source in Source:
