@@ -79,16 +79,17 @@ def fetch(
     DamagedDataError
         If what is here, or what every host gives, is not what was published.
     """
-    here = source.found(roots)
-    if here is not None and not options.force:
-        return _checked(source, here, options, progress)
-    with writing(source.target(roots).parent, progress, source.file_name):
-        here = source.found(roots)
-        if here is not None and not options.force:
-            return _checked(source, here, options, progress)
-        if options.local is None:
-            return _from_hosts(source, roots, options, progress)
-        return _from_file(source, roots, _find_local(source, options.local), options, progress)
+    if options.force or source.found(roots) is None:
+        with writing(source.target(roots).parent, progress, source.file_name):
+            if options.force or source.found(roots) is None:
+                if options.local is None:
+                    return _from_hosts(source, roots, options, progress)
+                local = _find_local(source, options.local)
+                return _from_file(source, roots, local, options, progress)
+    here = source.found(roots) or source.target(roots)
+    sha256, is_complete = options.sha256, options.is_complete
+    status = verify(source, here, progress, sha256=sha256, whole=False, is_complete=is_complete)
+    return replace(status, state="here")
 
 
 def _find_local(source: Source, local: Path) -> Path:
@@ -109,20 +110,6 @@ def _find_local(source: Source, local: Path) -> Path:
         f"`local` {local} has no {source.file_name}, which is {source.name}: give the file itself "
         "if it has another name."
     )
-
-
-def _checked(
-    source: Source, here: Path, options: FetchOptions, progress: Progress
-) -> DownloadStatus:
-    status = verify(
-        source,
-        here,
-        progress,
-        sha256=options.sha256,
-        whole=False,
-        is_complete=options.is_complete,
-    )
-    return replace(status, state="here")
 
 
 def _from_hosts(
@@ -200,13 +187,10 @@ def _install(
     kept = receipt.size
     if source.is_archive:
         try:
-            unpacked = unpack(file, target, _REQUIRED, progress)
+            files, kept = unpack(file, target, _REQUIRED, progress)
         except ArchiveError as error:
             raise _WrongFileError(str(error)) from error
-        kept = unpacked.size
-        receipt = msgspec.structs.replace(
-            receipt, unpacked_files=unpacked.files, unpacked_bytes=kept
-        )
+        receipt = msgspec.structs.replace(receipt, unpacked_files=files, unpacked_bytes=kept)
     else:
         move_into_place(file, target)
     receipt.write(receipt_path(source, target))

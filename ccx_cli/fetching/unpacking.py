@@ -42,14 +42,6 @@ class Limits:
     files: int = 3_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """How much came out: number of files, and their bytes."""
-
-    files: int
-    size: int
-
-
 class ListedFile(NamedTuple):
     """A file of an unpacked directory; ``name`` is its path there."""
 
@@ -78,11 +70,11 @@ def unpack(
     required: Sequence[str],
     progress: Progress,
     limits: Limits | None = None,
-) -> Unpacked:
+) -> tuple[int, int]:
     """Unpack ``archive``, which holds one directory called as ``directory`` is, into its place.
 
     It unpacks into a directory beside, which replaces ``directory`` once everything is there; what
-    a killed run left is removed first.
+    a killed run left is removed first. Returns how many files came out, and their bytes.
 
     Raises
     ------
@@ -114,7 +106,7 @@ def unpack(
                     files.append(ListedFile(digest, member.file_size, name))
         write_listing(beside / directory.name, files)
         move_directory_into_place(beside / directory.name, directory)
-        return Unpacked(len(members), size)
+        return len(members), size
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

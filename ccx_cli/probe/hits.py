@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,8 +140,7 @@ class Hits:
     totals: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Intervals:
+class Intervals(NamedTuple):
     """The line of activations, cut at the ends of the ranges.
 
     Attributes
@@ -217,7 +217,7 @@ def count_hits(
     else:
         from ccx_cli.probe.hits_torch import count_local  # loads torch, which a CPU does without
 
-        per_local = count_local(maps, cut.edges, cut.first, cut.last, index, device)
+        per_local = count_local(maps, *cut, index, device)
         per_set = np.zeros((len(ranges), len(index.sets)), dtype=np.int32)
         for row, found in zip(per_set, per_local, strict=True):
             np.add.at(row, index.local_sets, found)
@@ -237,9 +237,7 @@ def _count_on_cpu(
         np.ascontiguousarray(maps, dtype=np.float32),
         (rows.i0, rows.i1, rows.w0, rows.w1),
         (columns.i0, columns.i1, columns.w0, columns.w1),
-        cut.edges,
-        cut.first,
-        cut.last,
+        *cut,
         index.maps,
         index.offsets,
         index.local_sets,

@@ -48,21 +48,10 @@ class Intervention:
         self._splits = network.layer_calls == 1 and self._can_split()
 
     def scores(self, images: torch.Tensor, change: Change, versions: int) -> torch.Tensor:
-        """Return the class scores of every version.
+        """Return the class scores of every version, ``(versions, n_images, n_classes)`` float32.
 
-        Parameters
-        ----------
-        images
-            ``(n_images, 3, height, width)`` float32, normalized.
-        change
-            Takes the layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units,
-            h, w)``.
-        versions
-            How many it makes.
-
-        Returns
-        -------
-        ``(versions, n_images, n_classes)`` float32 on the CPU.
+        ``images`` are ``(n_images, 3, height, width)`` float32, normalized. ``change`` takes the
+        layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units, h, w)``.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.errors import CcxError
-from ccx_cli.fetching.unpacking import LISTING, ArchiveError, Limits, Unpacked, unpack
+from ccx_cli.fetching.unpacking import LISTING, ArchiveError, Limits, unpack
 from ccx_cli.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "datasets" / "set"
 
 
-def unpack_bytes(content: bytes, target: Path, limits: Limits | None = None) -> Unpacked:
+def unpack_bytes(content: bytes, target: Path, limits: Limits | None = None) -> tuple[int, int]:
     archive = target.parent.parent / "set.zip"
     archive.write_bytes(content)
     return unpack(archive, target, REQUIRED, SilentProgress(), limits)
@@ -59,7 +59,7 @@ def with_member(name: str, content: bytes = b"x", mode: int = 0) -> bytes:
 
 
 def test_everything_comes_out(target: Path) -> None:
-    assert unpack_bytes(zipped(FILES, "set"), target) == Unpacked(3, 261)
+    assert unpack_bytes(zipped(FILES, "set"), target) == (3, 261)
     there = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
     assert there == {*FILES, LISTING}
     assert all((target / name).read_bytes() == content for name, content in FILES.items())

@@ -18,16 +18,9 @@ from ccx_cli.probe.networks.timm_networks import is_timm, timm_configuration, ti
 
 
 def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
-    """Call the factory, its random numbers seeded; what it prints goes to stderr.
+    """Call the factory with ``key=value`` words, seeded; what it prints goes to stderr.
 
-    Parameters
-    ----------
-    model
-        From ``resolve_own``.
-    words
-        Its arguments, as ``key=value``.
-    seed
-        Seed of torch's random numbers, whose state is restored.
+    The state of torch's random numbers is restored.
 
     Raises
     ------

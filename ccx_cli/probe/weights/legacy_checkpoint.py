@@ -42,21 +42,10 @@ class RefusedError(Exception):
 def read_legacy(path: Path) -> object:
     """Read the content of a file in torch's legacy format, running nothing that it names.
 
-    Returns
-    -------
-    object
-        What was saved: tensors on the CPU, numbers, strings and containers. A network, at the top
-        or as a value of a dictionary there, is its ``OrderedDict`` of named tensors; the state dict
-        of a later torch has its attribute ``_metadata``.
-
-    Raises
-    ------
-    RefusedError
-        If the file asks for a class, a function or a way of pickling that weights do not need.
-    OSError
-        If it cannot be read.
-    Exception
-        Nearly any, if it is in another format, or damaged.
+    Returns tensors on the CPU, numbers, strings and containers. A network, at the top or as a
+    value of a dictionary there, is its ``OrderedDict`` of named tensors; the state dict of a later
+    torch has its attribute ``_metadata``. RefusedError if the file asks for more than weights need;
+    nearly any other if it is in another format, or damaged.
     """
     with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as file:
         if _load(file) != _MAGIC_NUMBER or _load(file) != _VERSION:
