@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-_OF_TYPES = {bool: "", int: "N", float: "NUMBER", Path: "FILE", str: "TEXT"}
+_OF_TYPES = {bool: "", int: "N", float: "NUMBER", Path: "FILE"}
 _OF_OPTIONS = {
     "activations_axes": "AXES",
     "by_hand": "LOWER:UPPER,...",
     "categories": "CATEGORY,...",
-    "category": "CATEGORY",
     "concepts": "CONCEPT,...",
     "data_dir": "DIRECTORY",
-    "device": "DEVICE",
     "exclude": "CONCEPT,...",
     "format": "FORM",
     "heuristic": "NAME,...",
     "labels": "CATEGORY=FOLDER",
     "mirror": "URL",
-    "model": "MODEL",
     "names": "FILE",
     "operators": "OPERATOR,...",
     "output": "FILE",
@@ -29,12 +26,8 @@ _OF_OPTIONS = {
     "quantile": "SHARE",
     "seed": "SEED",
     "sha256": "DIGEST",
-    "split": "SPLIT",
-    "subset": "SUBSET",
     "time_limit": "SECONDS",
     "timeout": "SECONDS",
-    "units": "UNITS",
-    "void": "N",
     "within": "SHARE",
 }
 
@@ -67,4 +60,4 @@ def _word(option: Any) -> str | None:
     kind = (get_args(annotation) or (annotation,))[0]
     if kind is Path and option.name.startswith("root_"):
         return "DIRECTORY"
-    return _OF_TYPES.get(kind)
+    return str(option.name).upper() if kind is str else _OF_TYPES.get(kind)
