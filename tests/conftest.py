@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
@@ -22,6 +23,9 @@ if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 # Threads of small matrix products cost more than they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The first example may compile a kernel, and a machine may be busy.
+settings.register_profile("ccx", deadline=None)
+settings.load_profile("ccx")
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def test_concepts_are_named_by_their_numbers(golden_index: ConceptIndex) -> None
 
 
 @given(labelled_pixels())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_twin_that_other_tests_use_keeps_every_pixel(pixels: LabelledPixels) -> None:
     index = pixels.index()
     sets = index.local_sets[index.maps.astype(np.int64) + index.offsets[:-1, None]].reshape(-1)

@@ -29,7 +29,7 @@ def pixel_sets(layers: NDArray[np.uint16], image_labels: NDArray[np.uint16]) -> 
 
 
 @given(LAYERS, IMAGE_LABELS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_image_collapses_to_the_sets_of_its_pixels(
     layers: NDArray[np.uint16], image_labels: NDArray[np.uint16]
 ) -> None:
@@ -83,7 +83,7 @@ def test_an_image_of_as_many_sets_as_pixels_keeps_them_all() -> None:
         max_size=30,
     ).flatmap(lambda rows: st.lists(st.sampled_from(rows), min_size=1, max_size=60))
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_merging_adds_up_equal_rows(rows: list[tuple[LabelSet, int]]) -> None:
     table = table_of([labels for labels, _ in rows], [total for _, total in rows])
     sets, place = merge_tables(table)

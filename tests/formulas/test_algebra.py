@@ -117,7 +117,6 @@ def test_keeps_chains_of_different_concepts(numbers: list[int], operators: list[
     assert simplify(chain) == chain
 
 
-@settings(deadline=None)
 @given(formulas(4, 10))
 def test_nothing_of_up_to_four_concepts_is_shorter(formula: Formula) -> None:
     short = simplify(formula)
@@ -128,7 +127,6 @@ def test_nothing_of_up_to_four_concepts_is_shorter(formula: Formula) -> None:
         assert length_of(short) == concepts_needed(4)[number]
 
 
-@settings(deadline=None)
 @given(formulas(8, 20))
 def test_simplifying_keeps_the_meaning_and_never_lengthens(formula: Formula) -> None:
     short = simplify(formula)
@@ -138,7 +136,7 @@ def test_simplifying_keeps_the_meaning_and_never_lengthens(formula: Formula) -> 
         assert short == formula
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(formulas(30, 60))
 def test_simplifies_many_concepts(formula: Formula) -> None:
     short = simplify(formula)
@@ -215,7 +213,6 @@ def test_keys_of_many_concepts() -> None:
     assert canonical_key(And(B, Not(B))) == canonical_key(And(up, Not(up)))
 
 
-@settings(deadline=None)
 @given(formulas(20, 40), formulas(20, 40))
 def test_keys_agree_with_equivalence(one: Formula, other: Formula) -> None:
     same = equivalent(one, other)

@@ -80,7 +80,7 @@ def test_parity_of_four_needs_sixteen() -> None:
     assert number_of(shortest(parity, 4), 4) == parity
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 0xFFFE))
 def test_the_formula_has_the_table(table: int) -> None:
     formula = shortest(table, 4)

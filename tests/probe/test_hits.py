@@ -96,7 +96,7 @@ def cases(draw: st.DrawFn) -> tuple[Floats, list[Range], LabelledPixels]:
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_kernel_counts_what_a_plain_pass_counts(
     case: tuple[Floats, list[Range], LabelledPixels],
 ) -> None:

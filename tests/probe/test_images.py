@@ -121,7 +121,7 @@ def test_pillow_does_not_warn_of_what_is_refused(tmp_path: Path) -> None:
 FORMATS = ("png", "jpg", "gif", "bmp", "webp", "tiff", "ppm")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.sampled_from(FORMATS),
     st.lists(st.tuples(st.integers(0, 1500), st.binary(min_size=1, max_size=4)), max_size=4),

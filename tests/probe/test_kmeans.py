@@ -60,7 +60,7 @@ SAMPLES = st.lists(NUMBERS, min_size=1, max_size=9).map(column)
 
 
 @given(SAMPLES, st.integers(1, 6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_split_has_less_inertia(values: NDArray[np.float32], k: int) -> None:
     clusters = exact_kmeans(values, k)
     assert_clusters(clusters, values, k)
@@ -69,7 +69,7 @@ def test_no_split_has_less_inertia(values: NDArray[np.float32], k: int) -> None:
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(1, 8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scikit_learn_is_never_better(numbers: list[int], k: int) -> None:
     values = column(numbers)
     exact, sklearn = exact_kmeans(values, k), sklearn_kmeans(values, k, 1)
@@ -136,7 +136,7 @@ def exact_inertia(values: list[Fraction]) -> Fraction:
     return sum(((value - mean) ** 2 for value in values), Fraction())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(0, 1, width=32), min_size=4, max_size=8),
     st.lists(

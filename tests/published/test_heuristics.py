@@ -127,7 +127,7 @@ def sides(draw: st.DrawFn, n_images: int, in_range: list[int], pixels: int) -> S
 
 
 @given(st.data(), st.sampled_from(ESTIMATING), st.sampled_from(Operator))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_estimates_are_those_of_the_plain_rules(
     data: st.DataObject, name: str, operator: Operator
 ) -> None:
@@ -143,7 +143,7 @@ def test_estimates_are_those_of_the_plain_rules(
 
 
 @given(labelled_pixels(), st.integers(0, 1000), st.sampled_from(ESTIMATING))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_pass_estimates_every_extension(pixels: LabelledPixels, seed: int, name: str) -> None:
     rng = np.random.default_rng(seed)
     index = pixels.index()
@@ -220,7 +220,7 @@ def random_estimator(n_concepts: int, seed: int) -> Estimator:
 
 
 @given(labelled_pixels(), st.integers(1, 4), st.integers(1, 3), st.integers(0, 1000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_search_visits_what_the_plain_one_does(
     pixels: LabelledPixels, length: int, beam_limit: int, seed: int
 ) -> None:
@@ -236,7 +236,7 @@ def test_the_search_visits_what_the_plain_one_does(
 
 
 @given(labelled_pixels(), st.integers(1, 4), st.integers(1, 3), st.integers(0, 1000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_without_estimates_the_search_is_the_beam(
     pixels: LabelledPixels, length: int, beam_limit: int, seed: int
 ) -> None:

@@ -74,7 +74,7 @@ def images_of(pixels: LabelledPixels) -> Mask:
 
 
 @given(labelled_pixels(), st.sampled_from([np.uint8, np.uint16]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_concepts_have_the_shapes_of_their_masks(pixels: LabelledPixels, dtype: type) -> None:
     index = pixels.index(dtype)
     shapes = measure_concepts(index)
@@ -90,7 +90,7 @@ def test_concepts_have_the_shapes_of_their_masks(pixels: LabelledPixels, dtype: 
 
 
 @given(labelled_pixels(), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_mask_has_its_shape(pixels: LabelledPixels, seed: int) -> None:
     index = pixels.index()
     holds = np.random.default_rng(seed).random(len(index.sets)) < 0.6

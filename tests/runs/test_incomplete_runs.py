@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
@@ -170,7 +170,6 @@ _json = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(_line(0, 0))), _json, max_size=4), st.binary())
 def test_no_line_brings_it_down(
     tmp_path_factory: pytest.TempPathFactory, change: dict[str, Any], tail: bytes

@@ -20,7 +20,7 @@ else:
     from labelled_pixels import LabelledPixels, labelled_pixels
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labelled_pixels(), st.data())
 def test_an_index_of_some_images_is_the_index_of_those_images(
     pixels: LabelledPixels, data: st.DataObject
@@ -43,7 +43,7 @@ def _set_of(index: ConceptIndex, place: int) -> list[int]:
     return list(sets.labels[sets.indptr[place] : sets.indptr[place + 1]].tolist())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labelled_pixels(), st.integers(0, 2**32 - 1))
 def test_the_iou_elsewhere_is_that_of_the_masks(pixels: LabelledPixels, seed: int) -> None:
     index = pixels.index()

@@ -52,7 +52,7 @@ def cases(draw: st.DrawFn) -> tuple[LabelledPixels, Mask]:
 
 
 @given(cases(), st.integers(1, 4), st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_beam_is_the_plain_beam(
     case: tuple[LabelledPixels, Mask], length: int, beam_limit: int
 ) -> None:
@@ -62,7 +62,7 @@ def test_the_beam_is_the_plain_beam(
 
 
 @given(cases())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_wide_beam_of_two_concepts_is_the_best_of_all(
     case: tuple[LabelledPixels, Mask],
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_wide_beam_of_two_concepts_is_the_best_of_all(
 
 
 @given(cases())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_wide_beam_of_three_concepts_is_as_good_as_the_best_of_all(
     case: tuple[LabelledPixels, Mask],
 ) -> None:
@@ -100,7 +100,7 @@ def test_the_beam_is_the_plain_beam_with_many_concepts(seed: int, beam_limit: in
 
 
 @given(cases(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_search_keeps_to_its_concepts_and_operators(
     case: tuple[LabelledPixels, Mask], draws: st.DataObject
 ) -> None:

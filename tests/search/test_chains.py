@@ -4,7 +4,7 @@ from itertools import permutations, product
 from random import Random
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.formulas.formula import Operator
@@ -22,7 +22,6 @@ def everything(n: int) -> SmallRange:
     return SmallRange(sets, (1,) * len(sets), (1,) * len(sets))
 
 
-@settings(deadline=None)
 @given(
     st.integers(2, 4).flatmap(
         lambda n: st.tuples(

@@ -26,7 +26,7 @@ else:
     from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
 
 Mask = NDArray[np.bool_]
-SETTINGS = settings(max_examples=100, deadline=None)
+SETTINGS = settings(max_examples=100)
 
 
 @st.composite

@@ -34,7 +34,7 @@ else:
 UNLIMITED = 10**6
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(small_ranges(), st.integers(1, 3))
 def test_no_formula_beats_the_optimum_and_no_tie_is_missed(small: SmallRange, length: int) -> None:
     expected = best_by_length(small, length)
@@ -53,7 +53,7 @@ def test_no_formula_beats_the_optimum_and_no_tie_is_missed(small: SmallRange, le
     assert len({holds(tie.chain, small) for tie in found.ties}) == len(found.ties)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(small_ranges(most_concepts=6), st.integers(4, 5))
 def test_longer_chains_are_proven_too_where_the_search_may_finish(
     small: SmallRange, length: int
@@ -68,7 +68,7 @@ def test_longer_chains_are_proven_too_where_the_search_may_finish(
     assert [level.best[0].iou for level in found.levels] == [float(iou) for iou, _ in expected]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(small_ranges(most_concepts=6), st.integers(0, 3))
 def test_the_bound_of_an_unfinished_search_holds(small: SmallRange, nodes: int) -> None:
     expected = best_by_length(small, 4)
@@ -81,7 +81,7 @@ def test_the_bound_of_an_unfinished_search_holds(small: SmallRange, nodes: int) 
         assert found.best.iou == float(expected[-1][0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     small_ranges(),
     st.data(),
@@ -104,7 +104,7 @@ def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
     assert (wide.iou if wide else 0.0) <= float(expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small_ranges(), st.floats(0.5, 1))
 def test_a_length_penalty_changes_what_is_best(small: SmallRange, penalty: float) -> None:
     expected = best_by_length(small, 3)
@@ -118,7 +118,7 @@ def test_a_length_penalty_changes_what_is_best(small: SmallRange, penalty: float
     assert found.proven
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small_ranges(most_concepts=5), st.floats(0, 0.5))
 def test_near_optima_are_all_formulas_within_the_tolerance(
     small: SmallRange, within: float

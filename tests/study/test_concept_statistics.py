@@ -63,7 +63,7 @@ def index_of(masks: NDArray[np.bool_]) -> ConceptIndex:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.sampled_from([0.05, 0.3, 0.8]))
 def test_all_counts_are_those_of_dense_masks(seed: int, n_images: int, density: float) -> None:
     dense = draw(seed, n_images, density)
@@ -102,7 +102,7 @@ def test_all_counts_are_those_of_dense_masks(seed: int, n_images: int, density: 
             assert found.lift == pytest.approx((own & theirs).mean() / chance)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 6),
