@@ -48,7 +48,7 @@ class Vocabulary:
 
     names: Mapping[int, str]
 
-    def number(self, name: str) -> int:
+    def number(self, name: str, where: str = "") -> int:
         """Return the label number of the concept that ``name`` means.
 
         The name as it is comes first, then ``#12`` for label number 12, then the name whatever its
@@ -57,23 +57,8 @@ class Vocabulary:
         Raises
         ------
         UsageError
-            If no concept is called so, or more than one.
+            If no concept is called so, or more than one; ``where`` follows the name in it.
         """
-        return self._number(name)
-
-    def name(self, number: int) -> str:
-        """Return the name of the concept with a label number.
-
-        Raises
-        ------
-        UsageError
-            If no concept has this number.
-        """
-        if number not in self.names:
-            raise _no_such_number(number, "")
-        return self.names[number]
-
-    def _number(self, name: str, where: str = "") -> int:
         folded = name.casefold()
         if not (numbers := self._exact.get(name, ())):
             if match := _NUMBER.fullmatch(name):
@@ -91,17 +76,26 @@ class Vocabulary:
             )
         raise UsageError(f"No concept is called {_shown(name)}{where}{self._mend(name)}")
 
+    def name(self, number: int) -> str:
+        """Return the name of the concept with a label number.
+
+        Raises
+        ------
+        UsageError
+            If no concept has this number.
+        """
+        if number not in self.names:
+            raise _no_such_number(number, "")
+        return self.names[number]
+
     def _mend(self, name: str) -> str:
         words = name.split()
-        if len(words) > 1 and all(self._knows(word) for word in words):
+        folded = [word.casefold() for word in words]
+        if len(words) > 1 and all(word in self._folded or word in self._stems for word in folded):
             return f": put AND, OR or AND NOT between {words[0]} and {words[1]}."
         known = self._exact
         near = suggestion(name, known) or suggestion(name.casefold(), known)
         return near or ": the names are those of the dataset's label.csv."
-
-    def _knows(self, word: str) -> bool:
-        folded = word.casefold()
-        return folded in self._folded or folded in self._stems
 
     @cached_property
     def _exact(self) -> dict[str, tuple[int, ...]]:
@@ -177,12 +171,6 @@ class _Tree:
         self._levels = 0
         self._complete = False
 
-    def take(self, token: _Token) -> None:
-        if self._complete:
-            self._take_after_operand(token)
-        else:
-            self._take_operand(token)
-
     def finished(self, last: _Token) -> Formula:
         if not self._complete:
             raise UsageError(f"The formula ends after {last}, where {_OPERAND}.")
@@ -191,11 +179,12 @@ class _Tree:
             raise UsageError(f'The formula never closes {self._pending[-1]}: add a ")".')
         return self._operands[0][0]
 
-    def _take_operand(self, token: _Token) -> None:
-        if token.kind == "name":
-            number = self._vocabulary._number(
-                token.text, f" (character {token.character:,} of the formula)"
-            )
+    def take(self, token: _Token) -> None:
+        if self._complete:
+            self._take_after_operand(token)
+        elif token.kind == "name":
+            where = f" (character {token.character:,} of the formula)"
+            number = self._vocabulary.number(token.text, where)
             self._operands.append((Concept(number), 0))
             self._complete = True
         elif token.kind in {"NOT", "("}:

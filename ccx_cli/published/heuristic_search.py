@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.published.heuristics import (
-    Heuristic,
-    Side,
-    estimate_extensions,
-    range_by_image,
-)
+from ccx_cli.published.heuristics import Heuristic, Side, estimate_extensions, range_by_image
 from ccx_cli.published.shapes import Shapes, measure_mask
 from ccx_cli.search.beam import BeamResult, BeamSettings
 from ccx_cli.search.chains import (
@@ -46,21 +41,8 @@ def heuristic_search(
     The beam of a step starts with the best of the step before and is full at ``beam_limit``
     formulas, or at one in the last step. Its candidates, ordered by estimate, are visited until it
     is full and the next estimate is below its worst IoU. If no estimate is ever below the IoU, that
-    is the answer of ``beam_search``.
-
-    Parameters
-    ----------
-    counts
-        The range; all concepts and operators are used.
-    settings
-        Length and width.
-    estimator
-        Estimates the extensions of a formula.
-
-    Returns
-    -------
-    BeamResult
-        ``visited`` counts the formulas of two concepts and more whose exact IoU was asked for.
+    is the answer of ``beam_search``. ``visited`` counts the formulas of two concepts and more whose
+    exact IoU was asked for.
     """
     if counts.in_range == 0 or counts.data.n_concepts == 0:
         return BeamResult(None, 0)
@@ -143,16 +125,7 @@ def _wanted(parents: Sequence[Chain], shape: tuple[int, ...]) -> NDArray[np.bool
 class HeuristicStrategy:
     """The published search with one heuristic, for comparisons.
 
-    Unlike a ``Strategy`` it needs the pixels in range by image.
-
-    Attributes
-    ----------
-    heuristic
-        The heuristic.
-    settings
-        Length and width of the beam.
-    index, shapes
-        The dataset; only ``none`` does without shapes.
+    Unlike a ``Strategy`` it needs the pixels in range by image. Only ``none`` does without shapes.
     """
 
     heuristic: Heuristic
@@ -165,14 +138,8 @@ class HeuristicStrategy:
     ) -> Answer:
         """Search one range.
 
-        Parameters
-        ----------
-        data
-            The dataset's counts.
-        hits
-            ``(n_sets,)`` int32, pixels in range by label set.
-        per_local
-            ``(n_local,)`` int32, by row of the images' tables.
+        Its pixels are ``hits``, ``(n_sets,)`` int32 by label set, and ``per_local``, ``(n_local,)``
+        int32 by row of the images' tables.
         """
         counts = RangeCounts(data, hits)
         found = heuristic_search(counts, self.settings, self._estimator(data, per_local))

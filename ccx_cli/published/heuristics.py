@@ -95,12 +95,7 @@ def range_by_image(
 ) -> RangeByImage:
     """Count a range's pixels by image, and by concept in it.
 
-    Parameters
-    ----------
-    index, shapes
-        The dataset.
-    per_local
-        ``(n_local,)`` int32, pixels in range by row of the images' tables.
+    ``per_local`` is ``(n_local,)`` int32, pixels in range by row of the images' tables.
     """
     return RangeByImage(
         *_count_range_by_image(
@@ -121,30 +116,12 @@ def estimate_extensions(
 ) -> NDArray[np.float64]:
     """Estimate the IoU of ``left`` joined by every operator to every concept, in one pass.
 
-    Parameters
-    ----------
-    name
-        A ``Heuristic``.
-    left
-        The formula to extend.
-    shapes, counts
-        Of the concepts.
-    pixels
-        Of an image.
-
-    Returns
-    -------
-    ``(3, n_concepts)`` float64, operators in the order of ``Operator``, rounded to 4 decimals.
-
-    Raises
-    ------
-    ValueError
-        If there is no such heuristic.
+    ``name`` is a ``Heuristic``; ``pixels`` are those of an image. Returns ``(3, n_concepts)``
+    float64, operators in the order of ``Operator``, rounded to 4 decimals.
     """
-    n_concepts = len(shapes.scene_like)
     heuristic = Heuristic(name)
     if heuristic is Heuristic.NONE:
-        return np.full((len(Operator), n_concepts), np.inf)
+        return np.full((len(Operator), len(shapes.scene_like)), np.inf)
     scene = shapes.scene_like | left.shapes.scene_like(pixels)
     both, masks = _sum_extensions(
         _CODES[heuristic],

@@ -108,18 +108,9 @@ def measure_mask(
     *,
     rectangles: bool = True,
 ) -> MaskShapes:
-    """Measure the exact mask of a formula.
+    """Measure the exact mask of a formula, given its label sets, ``(n_sets,)`` bool.
 
-    Parameters
-    ----------
-    index
-        The dataset.
-    shapes
-        Its concepts' shapes.
-    holds
-        ``(n_sets,)`` bool, the label sets in the formula.
-    rectangles
-        Find the largest rectangles too: that takes a pass over the pixels, the rest none.
+    Only the largest rectangles take a pass over the pixels.
     """
     return _measure(index, shapes.local_boxes, holds, rectangles)
 
@@ -146,19 +137,7 @@ def build_shapes(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Measure the images that the cache lacks; finished shards are kept.
-
-    Parameters
-    ----------
-    index
-        The dataset.
-    cache
-        From ``shapes_cache``.
-    workers
-        Threads.
-    progress
-        Told about every block of images.
-    """
+    """Measure, in threads, the images that the cache lacks; finished shards are kept."""
     progress = progress or SilentProgress()
     spans = _spans(index.n_images)
     if all(_shard_name(span) in cache for span in spans):
@@ -182,13 +161,7 @@ def build_shapes(
 
 
 def load_shapes(index: ConceptIndex, cache: ShardedCache) -> Shapes:
-    """Read all shapes into memory, verifying every shard.
-
-    Raises
-    ------
-    DamagedDataError
-        If a shard is missing or is not the one that was written.
-    """
+    """Read all shapes into memory, verifying every shard."""
     parts = []
     for span in _spans(index.n_images):
         with cache.read(_shard_name(span)) as file:

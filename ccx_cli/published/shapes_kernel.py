@@ -67,20 +67,9 @@ def find_largest_rectangle(
     Every row of pixels is a histogram of how far the mask reaches up from it; a stack of rising
     bars gives the largest rectangle under a histogram in one pass. The first found of equals stays.
 
-    Parameters
-    ----------
-    inside
-        ``(n_rows,)`` bool by row of the image's table: the mask.
-    pixels
-        ``(height * width,)``, each pixel's row.
-    width
-        Of the mask grid.
-    box
-        ``(4,)``, the mask's box.
-    heights, starts, levels
-        ``(width + 1,)`` each, room to work in.
-    found
-        ``(4,)``, the answer.
+    ``pixels``, ``(height * width,)``, are rows of the image's table, and ``inside`` tells which of
+    these are in the mask, whose box is ``box``. ``heights``, ``starts`` and ``levels``,
+    ``(width + 1,)`` each, are room to work in.
     """
     top, left, bottom, right = int(box[0]), int(box[1]), int(box[2]), int(box[3])
     best = 0
@@ -124,25 +113,11 @@ def shape_mask(
     width: int,
     with_rectangles: bool,
 ) -> tuple[NDArray[np.int32], Boxes, Boxes]:
-    """Measure one mask in every image.
+    """Measure one mask in every image: areas ``(n_images,)``, boxes, rectangles ``(n_images, 4)``.
 
-    Parameters
-    ----------
-    maps, offsets, local_totals
-        As in ``ConceptIndex``.
-    inside
-        ``(n_local,)`` bool, the rows of the images' tables in the mask.
-    local_boxes
-        From ``box_local_rows``.
-    width
-        Of the mask grid.
-    with_rectangles
-        Without, rectangles stay zero and no pixel is looked at.
-
-    Returns
-    -------
-    areas, boxes, rectangles
-        ``(n_images,)`` int32 and twice ``(n_images, 4)`` int16.
+    ``inside``, ``(n_local,)``, tells which rows of the images' tables are in the mask;
+    ``local_boxes`` are from ``box_local_rows``. Without rectangles, these stay zero and no pixel is
+    looked at.
     """
     n_images = maps.shape[0]
     areas = np.zeros(n_images, dtype=np.int32)

@@ -99,19 +99,7 @@ def needs_shapes(names: Iterable[str]) -> bool:
 def compared_search(
     name: str, settings: BeamSettings, index: ConceptIndex, data: DataCounts, shapes: Shapes | None
 ) -> Compared:
-    """Make a search to compare.
-
-    Parameters
-    ----------
-    name
-        One of ``COMPARED``.
-    settings
-        Length and width of the beam.
-    index, data
-        The dataset.
-    shapes
-        Of its concepts; ``None`` will do where ``needs_shapes`` says no.
-    """
+    """Make one of ``COMPARED``; ``shapes`` may be ``None`` where ``needs_shapes`` says no."""
     if name in tuple(Search):
         search = make_search(name, asdict(settings))
         singles = data.n_concepts if name == Search.BEAM else 0
@@ -134,21 +122,8 @@ def compare_searches(
 ) -> Iterator[list[Trial]]:
     """Search every range of every unit with every search, one after another; time each.
 
-    Parameters
-    ----------
-    units
-        Number, maps ``(n_images, height, width)`` float32, and ranges of each.
-    index
-        The dataset.
-    searches
-        By name, from ``compared_search``; each searches the first range once before, so that
-        compiling it is not timed.
-    device
-        Where hits are counted.
-
-    Yields
-    ------
-    The trials of a unit; ranges that hold no pixel are left out.
+    ``units`` are numbers, maps ``(n_images, height, width)`` float32, and ranges. Each search runs
+    once before it is timed, since that may compile it. Ranges that hold no pixel are left out.
     """
     warm = False
     for unit, maps, ranges in units:
@@ -161,25 +136,13 @@ def compare_searches(
                 for search in searches.values():
                     search(*counted)
                 warm = True
-            trials += [
-                _time(name, search, unit, int(cluster), *counted)
-                for name, search in searches.items()
-            ]
+            for name, search in searches.items():
+                began = time.perf_counter()
+                answer = search(*counted)
+                seconds = time.perf_counter() - began
+                trial = Trial(unit, int(cluster), name, seconds, answer.visited, answer.best)
+                trials.append(trial)
         yield trials
-
-
-def _time(
-    name: str,
-    search: Compared,
-    unit: int,
-    cluster: int,
-    hits: NDArray[np.int32],
-    per_local: NDArray[np.int32],
-) -> Trial:
-    began = time.perf_counter()
-    answer = search(hits, per_local)
-    seconds = time.perf_counter() - began
-    return Trial(unit, cluster, name, seconds, answer.visited, answer.best)
 
 
 def summarise(trials: Sequence[Trial]) -> list[Summary]:

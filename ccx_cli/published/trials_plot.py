@@ -17,17 +17,7 @@ _DOTS, _MEAN = "#7a9cc6", "#b2182b"
 
 
 def plot_trials(trials: Sequence[Trial], title: str, path: Path) -> None:
-    """Draw formulas visited and time of every search: a dot for each range, and the mean.
-
-    Parameters
-    ----------
-    trials
-        From ``compare_searches``.
-    title
-        Stands above both panels.
-    path
-        Where to write; its ending says in which form.
-    """
+    """Draw formulas visited and time of every search: a dot for each range, and the mean."""
     names = list(dict.fromkeys(trial.search for trial in trials))
     figure = Figure(figsize=(10, 1.6 + 0.5 * len(names)), layout="constrained")
     figure.suptitle(title)
