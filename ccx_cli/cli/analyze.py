@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.study import AnalyzeOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
-from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Section, numbers, write_sections
 from ccx_cli.cli.places import roots_of
-from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.algebra import canonical_key
@@ -28,13 +27,7 @@ from ccx_cli.runs.job import prepare_job, session_of
 from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run, find_run, stored_runs
 from ccx_cli.store.steps import Step
-from ccx_cli.study.specialisation import (
-    Defaults,
-    count_specialisation,
-    find_defaults,
-)
-
-CLUSTER, FORMULA, PAIR, RANGE = "cluster", "default formula", "default pair", "range"
+from ccx_cli.study.specialisation import Defaults, count_specialisation, find_defaults
 
 
 def _cluster(record: dict[str, Any]) -> str:
@@ -55,25 +48,18 @@ _COMMON = (Column("untrained", "untrained", right=True), Column("trained", "trai
 # On a terminal, what is asked for first stands last.
 SECTIONS = (
     Section(
-        RANGE,
+        "range",
         "Ranges",
-        (
-            Column("unit", "unit", right=True),
-            Column("cluster", "cluster", right=True),
-            Column("formula", "formula", style="bold"),
-            Column("IoU", "iou", right=True),
-            Column("specialisation", "specialisation"),
-        ),
+        (UNIT, RANGE, FORMULA, IOU, Column("specialisation", "specialisation")),
     ),
-    Section(PAIR, "Default pairs", (Column("formula", "formula", style="bold"), *_COMMON)),
-    Section(FORMULA, "Default formulas", (Column("formula", "formula", style="bold"), *_COMMON)),
+    Section("default pair", "Default pairs", (FORMULA, *_COMMON)),
+    Section("default formula", "Default formulas", (FORMULA, *_COMMON)),
     Section(
-        CLUSTER,
+        "cluster",
         "Specialisation",
         (
-            Column("cluster", "cluster", right=True, show=_cluster),
-            Column("ranges", "ranges", right=True),
-            Column("explanations", "explanations", right=True),
+            Column("range", "cluster", right=True, show=_cluster),
+            *numbers("ranges", "explanations"),
             Column("unspecialised", "unspecialised", right=True, show=_shared("unspecialised")),
             Column("weakly", "weakly_specialised", right=True, show=_shared("weakly_specialised")),
         ),
@@ -83,12 +69,7 @@ SECTIONS = (
 
 def analyze(options: AnalyzeOptions) -> None:
     """Compare the units with those of an untrained network."""
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out, PLAN_COLUMNS if options.dry.dry_run else (), no_color=options.talk.no_color
-        ) as writer,
-    ):
+    with answering(options.out, options.talk) as (progress, writer):
         roots = roots_of(options.places)
         last = _last_trained(roots.results) if options.which.run_name is None else None
         found_run = last or find_run(roots.results, options.which.run_name)
@@ -149,13 +130,7 @@ def analyze(options: AnalyzeOptions) -> None:
 
 
 def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
-    """Refuse runs that cannot be compared, and say what makes a comparison weak.
-
-    Raises
-    ------
-    UsageError
-        If they are the same run, or on different images.
-    """
+    """Refuse runs that cannot be compared, and say what makes a comparison weak."""
     if stored.name == untrained.name:
         raise UsageError(
             f"The run {stored.name} cannot be compared with itself: name another run with "

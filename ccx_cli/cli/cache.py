@@ -6,14 +6,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.cli.commands.data import (
-    CacheClearOptions,
-    CacheListOptions,
-    CacheVerifyOptions,
-)
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.commands.data import CacheClearOptions, CacheListOptions, CacheVerifyOptions
+from ccx_cli.cli.diagnostics import answering, reporting
 from ccx_cli.cli.options import PlaceOptions
-from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.output import Column
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.shards import MANIFEST, is_cache, read_manifest, remove_cache
@@ -35,22 +31,16 @@ _ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
 
 def list_caches(options: CacheListOptions) -> None:
     """List the caches."""
-    with writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer:
-        records = [describe(directory, options.places) for directory in _caches(options.places)]
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
-    if not records:
-        with reporting(options.talk) as progress:
-            progress.note(_none_there(options.places))
+    directories = _caches(options.places)
+    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
+        writer.write(describe(directory, options.places) for directory in directories)
+    if not directories:
+        progress.note(_none_there(options.places))
 
 
 def verify(options: CacheVerifyOptions) -> None:
     """Read every cache completely and verify its digests."""
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
         directories = _caches(options.places)
         records = []
         with progress.task("Verifying", len(directories), unit="caches") as task:
@@ -85,10 +75,7 @@ def clear(options: CacheClearOptions) -> None:
     if not options.yes:
         listed = ", ".join(f"{path} ({_megabytes(path):,.1f} MB)" for path in chosen)
         raise UsageError(f"This would remove {listed}: add --yes to do so.")
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, REMOVED, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, REMOVED) as (progress, writer):
         records = []
         for directory in chosen:
             size = _megabytes(directory)
@@ -101,7 +88,6 @@ def clear(options: CacheClearOptions) -> None:
 
 
 def _caches(places: PlaceOptions) -> list[Path]:
-
     roots = roots_of(places)
     return [
         path.parent
@@ -112,7 +98,6 @@ def _caches(places: PlaceOptions) -> list[Path]:
 
 
 def _none_there(places: PlaceOptions) -> str:
-
     roots = roots_of(places)
     return f"There are no caches in {roots.segmentations} or {roots.activations}."
 

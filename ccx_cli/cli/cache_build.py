@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from ccx_cli.cli.cache import COLUMNS, describe
-from ccx_cli.cli.commands.data import (
-    CacheBuildOptions,
-)
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
+from ccx_cli.cli.commands.data import CacheBuildOptions
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
-from ccx_cli.cli.output import writing_to
 from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
 
 
 def build(options: CacheBuildOptions) -> None:
     """Build the concept index and the activations, and replace damaged files."""
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out,
-            PLAN_COLUMNS if options.dry.dry_run else COLUMNS,
-            no_color=options.talk.no_color,
-        ) as writer,
-    ):
+    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
         if options.dry.dry_run:
             plan = plan_inputs(
                 options.places,
@@ -48,9 +38,6 @@ def build(options: CacheBuildOptions) -> None:
             for inputs, activations in zip(everything, prepared, strict=True):
                 made.append(activations.cache.directory)
                 progress.note(f"{activations.units:,} units of {inputs.choice.describe()}.")
-        records = [describe(directory, options.places) for directory in made]
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+        writer.write(describe(directory, options.places) for directory in made)
         progress.note(f"Kept in {' and '.join(str(directory) for directory in made)}")
         progress.note("Next: ccx explain with the same options.")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ccx_cli.cli.commands.explain import ClusterOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
-from ccx_cli.cli.options import (
-    UnitOptions,
-)
-from ccx_cli.cli.output import LAYER, Column, Record, writing_to
+from ccx_cli.cli.options import UnitOptions
+from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Record, numbers
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.range_cache import RangeCache, ranges_cache, ranges_step
@@ -21,11 +19,10 @@ from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.store.steps import Step
 
 COLUMNS = (
-    Column("unit", "unit", right=True),
-    Column("cluster", "cluster", right=True),
-    Column("range", "range", whole=True),
-    Column("values", "values", right=True),
-    Column("share", "share", right=True),
+    UNIT,
+    RANGE,
+    ACTIVATION,
+    *numbers("values", "share"),
 )
 
 
@@ -33,28 +30,15 @@ def cluster(options: ClusterOptions) -> None:
     """Find the activation ranges of each unit."""
     check_units(options.units)
     method = range_method(options.ranges)
-    if options.dry.dry_run:
-        with (
-            reporting(options.talk) as progress,
-            writing_to(options.out, PLAN_COLUMNS, no_color=options.talk.no_color) as writer,
-        ):
+    columns = (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS
+    with answering(options.out, options.talk, columns) as (progress, writer):
+        if options.dry.dry_run:
             plan = plan_inputs(
                 options.places, options.data, options.network, options.run, index=False
             )
-            write_plan(
-                writer,
-                [*plan.steps, *_plan_ranges(plan, method, options.units, options.run.seed)],
-                progress,
-            )
-        return
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out,
-            (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS,
-            no_color=options.talk.no_color,
-        ) as writer,
-    ):
+            ranges = _plan_ranges(plan, method, options.units, options.run.seed)
+            write_plan(writer, [*plan.steps, *ranges], progress)
+            return
         everything = gather_layers(
             options.places, options.data, options.network, options.run, progress
         )

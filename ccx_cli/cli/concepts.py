@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from ccx_cli.cli.commands.data import ConceptsOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import open_dataset
-from ccx_cli.cli.output import Column, writing_to
+from ccx_cli.cli.output import Column
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
@@ -80,15 +80,12 @@ def _together_columns(name: str) -> tuple[Column, ...]:
 
 def concepts(options: ConceptsOptions) -> None:
     """Browse the concepts of a dataset."""
-    asked = [
-        f"--{name}"
-        for name, given in (
-            ("with", options.together_with),
-            ("images", options.images),
-            ("implications", options.implications),
-        )
-        if given
-    ]
+    modes = {
+        "--with": options.together_with,
+        "--images": options.images,
+        "--implications": options.implications,
+    }
+    asked = [option for option, given in modes.items() if given]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} are mutually exclusive.")
     if options.search and asked:
@@ -105,15 +102,9 @@ def concepts(options: ConceptsOptions) -> None:
         list_records = partial(_list_together, name=options.together_with)
     elif options.implications:
         columns, list_records = IMPLIED, _list_implications
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, columns, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, columns) as (progress, writer):
         records = list_records(_open_concepts(options, progress))
-        shown = records[: options.top or None]
-        for record in shown:
-            writer.line(record)
-        writer.rest(shown)
+        shown = writer.write(records[: options.top or None])
         if len(shown) < len(records):
             progress.note(f"{len(shown):,} of {len(records):,} rows: --top 0 shows all.")
 

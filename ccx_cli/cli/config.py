@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ccx_cli.cli.commands.look import ConfigOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.output import Column, Record, Section, write_sections
 from ccx_cli.cli.settings.listing import (
     all_settings,
     command_settings,
@@ -41,12 +40,7 @@ SECTIONS = (
     Section(
         DIRECTORY,
         "Directories",
-        (
-            Column("directory", "name"),
-            Column("state", "state"),
-            _SOURCE,
-            Column("place", "path"),
-        ),
+        (Column("directory", "name"), Column("state", "state"), _SOURCE, Column("place", "path")),
     ),
     Section(
         SETTING,
@@ -64,10 +58,7 @@ SECTIONS = (
 
 def config(options: ConfigOptions) -> None:
     """Show the values of options and where they are set."""
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, (), no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk) as (progress, writer):
         settings = (
             command_settings(options.words) if options.words else all_settings(options.everything)
         )

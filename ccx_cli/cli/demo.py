@@ -6,12 +6,11 @@ import shlex
 
 from ccx_cli.cli.called import command_line
 from ccx_cli.cli.commands.data import DemoOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.explain import COLUMNS
 from ccx_cli.cli.inputs.gathering import gather
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions
-from ccx_cli.cli.output import writing_to
 from ccx_cli.cli.render import show_report
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.runs.job import JobSettings, prepare_job, session_of
@@ -22,40 +21,21 @@ SHOWN = 12
 
 def demo(options: DemoOptions) -> None:
     """Explain a small built-in network on built-in images, in under a minute, offline."""
-    title = (
-        f"The {SHOWN} ranges that are explained best, one a unit"
-        if options.out.output == "-"
-        else ""
-    )
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, COLUMNS, title=title, no_color=options.talk.no_color) as writer,
-    ):
-        inputs = gather(
-            options.places,
-            DataOptions(subset="demo"),
-            NetworkOptions(model="demo"),
-            options.run,
-            progress,
-        )
-        job = prepare_job(
-            inputs,
-            JobSettings(RangeMethod(), lambda _: OptimalStrategy(OptimumSettings())),
-            progress,
-        )
+    title = f"The {SHOWN} ranges that are explained best, one a unit"
+    title = title if options.out.output == "-" else ""
+    with answering(options.out, options.talk, COLUMNS, title=title) as (progress, writer):
+        data, network = DataOptions(subset="demo"), NetworkOptions(model="demo")
+        inputs = gather(options.places, data, network, options.run, progress)
+        settings = JobSettings(RangeMethod(), lambda _: OptimalStrategy(OptimumSettings()))
+        job = prepare_job(inputs, settings, progress)
         units = list(range(job.activations.units))
-        best = sorted(
-            (
-                max(explained, key=lambda record: record.iou)
-                for explained in job.explain(
-                    units, inputs.workers, session_of(inputs, command_line()), progress
-                )
-            ),
-            key=lambda record: -record.iou,
-        )[:SHOWN]
-        for record in best:
-            writer.line(record)
-        writer.rest(best)
+        session = session_of(inputs, command_line())
+        of_units = [
+            max(explained, key=lambda record: record.iou)
+            for explained in job.explain(units, inputs.workers, session, progress)
+        ]
+        best = sorted(of_units, key=lambda record: -record.iou)[:SHOWN]
+        writer.write(best)
         progress.note(f"All {len(units)} units: {job.results.directory}")
         if options.open_report:
             show_report(job.results, options.places, inputs.workers, progress)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 
 from ccx_cli.cli.bars import BarProgress
-from ccx_cli.cli.options import TalkOptions
+from ccx_cli.cli.options import OutputOptions, TalkOptions
+from ccx_cli.cli.output import Column, Writer, writing_to
 from ccx_cli.cli.stderr import BYTES, error_console, megabytes, tell
 from ccx_cli.progress import Progress as ProgressListener
 from ccx_cli.progress import SilentProgress, Task
@@ -27,6 +28,18 @@ def reporting(talk: TalkOptions) -> Iterator[ProgressListener]:
         yield BarProgress(console)
     else:
         yield _PlainProgress(console)
+
+
+@contextmanager
+def answering(
+    out: OutputOptions, talk: TalkOptions, columns: Sequence[Column] = (), title: str = ""
+) -> Iterator[tuple[ProgressListener, Writer]]:
+    """Listen to progress, and open what ``-o`` names for records with these columns."""
+    with (
+        reporting(talk) as progress,
+        writing_to(out, columns, title=title, no_color=talk.no_color) as writer,
+    ):
+        yield progress, writer
 
 
 class _PlainTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ccx_cli.cli.output import Column, Record, Writer
 from ccx_cli.progress import Progress
@@ -56,9 +57,6 @@ PLAN_COLUMNS = (
 
 
 def write_plan(writer: Writer, steps: Iterable[Step], progress: Progress) -> None:
-    """Write the steps of a plan to a ``writer`` with ``PLAN_COLUMNS``."""
-    records = [_record(step) for step in steps]
-    for record in records:
-        writer.line(record)
-    writer.rest(records)
+    """Write the steps of a plan, in the place of what the ``writer`` was opened for."""
+    replace(writer, columns=PLAN_COLUMNS, title="").write(map(_record, steps))
     progress.note("A dry run: nothing was written.")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.explain import ExplainOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
-from ccx_cli.cli.options import (
-    UnitOptions,
-)
-from ccx_cli.cli.output import LAYER, Column, writing_to
-from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
+from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Column
+from ccx_cli.cli.search_options import VocabularyOptions
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import is_whole, load_index
@@ -55,9 +52,9 @@ def what_each_adds(record: ExplanationRecord) -> str:
 
 
 COLUMNS = (
-    Column("unit", "unit", right=True),
-    Column("cluster", "cluster", right=True),
-    Column("range", "range", style="dim", whole=True),
+    UNIT,
+    RANGE,
+    ACTIVATION,
     Column("formula", "formula", style="bold", show=formula_and_others),
     Column("IoU", "iou", right=True, show=iou_and_bound),
     Column("by concepts", "by_length", style="dim", show=what_each_adds, spare=True),
@@ -77,30 +74,14 @@ def explain(options: ExplainOptions) -> None:
         ties=options.search.ties,
         split=options.split,
     )
-    if options.dry.dry_run:
-        with (
-            reporting(options.talk) as progress,
-            writing_to(options.out, PLAN_COLUMNS, no_color=options.talk.no_color) as writer,
-        ):
+    columns = COLUMNS if options.split is None else SPLIT_COLUMNS
+    if options.network.has_several_layers:
+        columns = (LAYER, *columns)
+    with answering(options.out, options.talk, columns) as (progress, writer):
+        if options.dry.dry_run:
             plan = plan_inputs(options.places, options.data, options.network, options.run)
-            steps = _plan_runs(
-                plan,
-                settings,
-                options.search,
-                options.vocabulary,
-                options.units,
-                options.run.seed,
-            )
-            write_plan(writer, [*plan.steps, *steps], progress)
-        return
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out,
-            _columns(options.split, options.network.has_several_layers),
-            no_color=options.talk.no_color,
-        ) as writer,
-    ):
+            write_plan(writer, [*plan.steps, *_plan_runs(plan, settings, options)], progress)
+            return
         everything = gather_layers(
             options.places, options.data, options.network, options.run, progress
         )
@@ -139,14 +120,7 @@ def explain(options: ExplainOptions) -> None:
         progress.note(f"Next: ccx tui {last}, or ccx render {last} --html report.html")
 
 
-def _plan_runs(
-    plan: Plan,
-    settings: JobSettings,
-    search: SearchOptions,
-    vocabulary: VocabularyOptions,
-    wanted: UnitOptions,
-    seed: int,
-) -> list[Step]:
+def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> list[Step]:
     """Say for each layer which run it continues, and which units that lacks."""
     if not plan.layers:
         return [Step("explanations", None, "units", None, None)]
@@ -155,8 +129,8 @@ def _plan_runs(
     if settings.split is not None:
         images = split_images(first.dataset, settings.split)[0]
     strategy = None
-    if vocabulary == VocabularyOptions():
-        strategy = strategy_of(search, vocabulary, None)
+    if options.vocabulary == VocabularyOptions():
+        strategy = strategy_of(options.search, options.vocabulary, None)
     elif is_whole(first.dataset, first.index_cache):
         # A vocabulary is known only once the index is made.
         index = load_index(first.dataset, first.index_cache)
@@ -167,24 +141,13 @@ def _plan_runs(
         if strategy is not None:
             run = name_run(inputs, settings, strategy)
         if count is not None:
-            units = choose_units(wanted, seed, count, inputs.choice.layer)
+            units = choose_units(options.units, options.run.seed, count, inputs.choice.layer)
         steps.append(plan_units(inputs, run, units))
     return steps
 
 
-def _columns(split: str | None, several: bool) -> tuple[Column, ...]:
-    columns = COLUMNS if split is None else SPLIT_COLUMNS
-    return (LAYER, *columns) if several else columns
-
-
 def parse_ranges(text: str) -> tuple[Range, ...]:
-    """Read ``0:1.5,1.5:inf`` as ranges, ascending.
-
-    Raises
-    ------
-    UsageError
-        If the text is something else.
-    """
+    """Read ``0:1.5,1.5:inf`` as ranges, ascending."""
     found = []
     for part in text.split(","):
         try:

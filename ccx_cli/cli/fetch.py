@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ccx_cli.cli.commands.data import FetchCommandOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.published import (
     fetched,
     inspected,
@@ -16,7 +16,7 @@ from ccx_cli.cli.inputs.published import (
     verified,
 )
 from ccx_cli.cli.options import OutputOptions
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching.downloads import FetchOptions
@@ -73,14 +73,8 @@ def fetch(options: FetchCommandOptions) -> None:
         retry=RetryPolicy(timeout=options.timeout, retries=options.retries),
         is_complete=is_whole_dataset,
     )
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            OutputOptions(options.out.format, options.out.output, options.force),
-            COLUMNS,
-            no_color=options.talk.no_color,
-        ) as writer,
-    ):
+    out = OutputOptions(options.out.format, options.out.output, options.force)
+    with answering(out, options.talk, COLUMNS) as (progress, writer):
         records: list[Record] = []
         failures: list[CcxError] = []
         if options.list_only or options.dry_run:

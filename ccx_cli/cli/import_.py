@@ -15,11 +15,11 @@ from ccx_cli.cli.commands.importing import (
     ImportOptions,
     ImportVocOptions,
 )
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.options import OutputOptions, PlaceOptions
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import Column, Record, numbers
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.importing.ade20k import read_ade20k
 from ccx_cli.concepts.importing.coco import read_coco
@@ -49,9 +49,7 @@ from ccx_cli.records.fields import to_json
 
 COLUMNS = (
     Column("category", "category", style="bold"),
-    Column("concepts", "concepts", right=True),
-    Column("images", "images", right=True),
-    Column("coverage", "coverage", right=True),
+    *numbers("concepts", "images", "coverage"),
     Column("commonest", "commonest", show=lambda record: ", ".join(record["commonest"])),
 )
 
@@ -164,10 +162,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         options.seed,
     )
     out = OutputOptions(options.out.format, options.out.output, options.force)
-    with (
-        reporting(options.talk) as progress,
-        writing_to(out, COLUMNS, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(out, options.talk, COLUMNS) as (progress, writer):
         datasets = roots_of(options.places).datasets
         # Another dataset is refused at once, another import once it is known what this one is.
         target = check_free_directory(datasets, settings.side, force=True)
@@ -188,9 +183,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
             progress=progress,
         )
         records: list[Record] = [to_json(category) for category in summary.categories]
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+        writer.write(records)
         _tell(summary, settings, target, options.places, progress)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import ImportanceOptions, Per
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.output import FORMULA, RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.records.fields import to_json
@@ -21,21 +21,17 @@ def _classes(record: Record) -> str:
 
 
 PER_CLUSTER = (
-    Column("cluster", "cluster", right=True),
-    Column("images", "images", right=True),
-    Column("changed", "changed", right=True),
-    Column("share", "share", right=True),
+    RANGE,
+    *numbers("images", "changed", "share"),
     Column("changed at random", "changed_at_random", right=True),
     Column("share", "share_at_random", right=True),
     Column("ablated", "zeroed", right=True),
 )
 PER_UNIT = (
-    Column("unit", "unit", right=True),
-    Column("cluster", "cluster", right=True),
-    Column("formula", "formula", style="bold"),
-    Column("images", "images", right=True),
-    Column("changed", "changed", right=True),
-    Column("drop", "drop", right=True),
+    UNIT,
+    RANGE,
+    FORMULA,
+    *numbers("images", "changed", "drop"),
     Column("largest drops", "classes", show=_classes),
 )
 
@@ -43,18 +39,9 @@ PER_UNIT = (
 def importance(options: ImportanceOptions) -> None:
     """Ablate the activations in a range and measure how predictions change."""
     columns: Sequence[Column] = PER_CLUSTER if options.per is Per.CLUSTER else PER_UNIT
-    if options.dry.dry_run:
-        columns = PLAN_COLUMNS
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, columns, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, columns) as (progress, writer):
         opened, chosen, workers = open_stored(
-            options.stored,
-            options.units,
-            options.run,
-            options.places,
-            trusted=options.passes.trust,
+            options.stored, options.units, options.run, options.places, options.passes.trust
         )
         if options.dry.dry_run:
             opened.network("importance")
@@ -76,10 +63,7 @@ def importance(options: ImportanceOptions) -> None:
             workers=workers,
             progress=progress,
         )
-        records = list(map(to_json, found))
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+        writer.write(map(to_json, found))
         last = run_as_typed(opened.run.directory)
         progress.note(f"Next: ccx roles {last} lists the classes that the units contribute to.")
 

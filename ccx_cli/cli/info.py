@@ -6,19 +6,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ccx_cli.cli.commands.look import InfoOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import (
-    Format,
-    OutputOptions,
-    StoredOptions,
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.options import Format, StoredOptions
+from ccx_cli.cli.output import (
+    Column,
+    Record,
+    Section,
+    Writer,
+    cell,
+    numbers,
+    write_document,
+    write_sections,
 )
-from ccx_cli.cli.output import Column, Record, Writer, cell, write_document, writing_to
-from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.runs.methods import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
 from ccx_cli.runs.run import Run, find_run, stored_runs
-from ccx_cli.store.paths import Roots, resolve_roots
 
 RUN, SESSION, CACHE, STUDY = "run", "session", "cache", "study"
 _SIZES = {"input_size", "mask_size"}
@@ -75,8 +79,7 @@ SECTIONS = (
         "Studies kept beside it",
         (
             Column("study", "study"),
-            Column("units", "units", right=True),
-            Column("lines", "lines", right=True),
+            *numbers("units", "lines"),
             Column("file", "file"),
         ),
     ),
@@ -85,43 +88,26 @@ SECTIONS = (
 
 def info(options: InfoOptions) -> None:
     """Show what a stored run is and how it was made."""
-    roots = resolve_roots(
-        options.places.data_dir,
-        datasets=options.places.root_datasets,
-        models=options.places.root_models,
-        segmentations=options.places.root_segmentations,
-        activations=options.places.root_activations,
-        results=options.places.root_results,
-    )
-    documents = [
-        name
-        for name, given in (
-            ("--methods", options.methods or options.latex),
-            ("--bibtex", options.bibtex),
-        )
-        if given
-    ]
+    roots = roots_of(options.places)
+    asked = {"--methods": options.methods or options.latex, "--bibtex": options.bibtex}
+    documents = [name for name, is_given in asked.items() if is_given]
     _check(options.stored, options.everything, documents, options.out.format)
     if documents:
-        _write_document(
-            options.stored, roots, latex=options.latex, bibtex=options.bibtex, out=options.out
-        )
+        run = _shown(find_run(roots.results, options.stored.run_name))
+        text = methods_latex(run) if options.latex else methods_text(run)
+        if options.bibtex:
+            text = "\n\n".join(reference.bibtex for reference in run_references(run))
+        write_document(options.out, text)
         return
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out, LISTED if options.everything else (), no_color=options.talk.no_color
-        ) as writer,
-    ):
+    columns = LISTED if options.everything else ()
+    with answering(options.out, options.talk, columns) as (progress, writer):
         if options.everything:
-            records = _all_runs(roots)
-            for record in records:
-                writer.line(record)
-            writer.rest(records)
-            if not records:
+            runs = stored_runs(roots.results)
+            writer.write(list_run(_shown(run)) for run in runs)
+            if not runs:
                 progress.note(f"There are no runs in {roots.results}: `ccx explain` makes them.")
             return
-        record = _one_run(options.stored, roots)
+        record = describe_run(_shown(find_run(roots.results, options.stored.run_name)), roots)
         _write(writer, record)
         for note in record["notes"]:
             progress.note(note)
@@ -137,30 +123,8 @@ def _check(stored: StoredOptions, everything: bool, documents: list[str], form: 
         raise UsageError(f"{documents[0]} writes text, not {form}: remove --format.")
 
 
-def _write_document(
-    stored: StoredOptions, roots: Roots, *, latex: bool, bibtex: bool, out: OutputOptions
-) -> None:
-
-    run = _shown(find_run(roots.results, stored.run_name))
-    if bibtex:
-        text = "\n\n".join(reference.bibtex for reference in run_references(run))
-    else:
-        text = methods_latex(run) if latex else methods_text(run)
-    write_document(out, text)
-
-
 def _shown(run: Run) -> Run:
     return Run(run.directory, shown=True)
-
-
-def _all_runs(roots: Roots) -> list[Record]:
-
-    return [list_run(_shown(run)) for run in stored_runs(roots.results)]
-
-
-def _one_run(stored: StoredOptions, roots: Roots) -> Record:
-
-    return describe_run(_shown(find_run(roots.results, stored.run_name)), roots)
 
 
 def _write(writer: Writer, record: Record) -> None:
@@ -170,8 +134,7 @@ def _write(writer: Writer, record: Record) -> None:
         case Format.CSV | Format.PARQUET:
             writer.rest([dict(_flat(record))])
         case _:
-            writer.line(record)
-            writer.rest([record])
+            writer.write([record])
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

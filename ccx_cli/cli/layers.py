@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ccx_cli.cli.commands.explain import LayersOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import default_or_none, network_of
 from ccx_cli.cli.network_options import ALL_BLOCKS
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.output import Column
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.layers import Layer, list_layers
@@ -41,16 +41,12 @@ COLUMNS = (
 def layers(options: LayersOptions) -> None:
     """List the layers of a network that can be explained."""
     network = options.network
-
     if network.activations is not None or network.activations_axes is not None:
         raise UsageError(
             "ccx layers lists the layers of a network, and precomputed activations have none: "
             "leave --activations out."
         )
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
         default = default_or_none(network.model)
         unnamed = not (network.pretrained or network.weights or network.model == DEMO)
         if unnamed and not is_own(network.model):
@@ -66,7 +62,7 @@ def layers(options: LayersOptions) -> None:
                 )
         if asked:
             found = [layer for layer in found if any(_is_meant(layer, each) for each in asked)]
-        records: list[Record] = [
+        records = writer.write(
             {
                 "layer": layer.name,
                 "type": layer.type,
@@ -78,10 +74,7 @@ def layers(options: LayersOptions) -> None:
                 "default": layer.name == default,
             }
             for layer in found
-        ]
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+        )
         layers_of = "1 layer" if len(records) == 1 else f"{len(records):,} layers"
         progress.note(f"{layers_of} of {choice.name} can be explained.")
 

@@ -6,11 +6,11 @@ from msgspec.structs import replace
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import MetricsOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.dry_run import PLAN_COLUMNS, write_plan
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
-from ccx_cli.cli.output import Column, writing_to
-from ccx_cli.cli.piped import open_asked
+from ccx_cli.cli.output import Column
+from ccx_cli.cli.stored import open_asked
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.metrics import (
     ALL_METRICS,
@@ -50,7 +50,7 @@ def _cluster(record: MetricsRecord | StatisticRecord) -> str:
 
 COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
-    Column("cluster", "cluster", right=True, show=_cluster),
+    Column("range", "cluster", right=True, show=_cluster),
     *(
         Column(each.short, each.key, right=True, decimals=each.decimals, spare="size" in each.key)
         for each in ALL_METRICS
@@ -68,41 +68,27 @@ def metrics(options: MetricsOptions) -> None:
         columns.insert(3, Column("95 % interval", "iou_interval"))
     if options.null:
         columns += [Column(title, key, right=True) for key, title in CHANCE.items()]
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out,
-            PLAN_COLUMNS if options.dry.dry_run else columns,
-            no_color=options.talk.no_color,
-        ) as writer,
-    ):
+    with answering(options.out, options.talk, columns) as (progress, writer):
+        passes = options.passes
         asked = open_asked(
-            options.piped,
-            options.units,
-            options.run,
-            options.places,
-            progress,
-            trusted=options.passes.trust,
+            options.piped, options.units, options.run, options.places, progress, passes.trust
         )
         opened, chosen, workers = asked.opened, asked.units, asked.workers
         if options.dry.dry_run:
             some = opened.with_units(asked.records)
-            steps = [
-                opened.step(chosen),
-                metrics_lines(opened, settings).step("metrics", chosen),
-            ]
+            lines = metrics_lines(opened, settings)
+            steps = [opened.step(chosen), lines.step("metrics", chosen)]
             if not options.no_label_masking:
                 opened.network("label masking")
                 steps.append(masking_step(some, chosen, settings))
             if options.null:
-                steps.append(
-                    null_lines(opened, options.null, options.run.seed).step("null", chosen)
-                )
+                null = null_lines(opened, options.null, options.run.seed)
+                steps.append(null.step("null", chosen))
             write_plan(writer, steps, progress)
             return
         if not options.no_label_masking:
             opened.network("label masking", WITHOUT_MASKING)
-            device_of(options.passes.device)
+            device_of(passes.device)
         records = [
             record
             for measured in measure_run(opened, chosen, settings, workers, progress)
@@ -115,8 +101,8 @@ def metrics(options: MetricsOptions) -> None:
                 opened.with_units(asked.records),
                 chosen,
                 settings,
-                device=options.passes.device,
-                batch_size=options.passes.batch_size,
+                device=passes.device,
+                batch_size=passes.batch_size,
                 workers=workers,
                 progress=progress,
             )
@@ -134,9 +120,6 @@ def metrics(options: MetricsOptions) -> None:
                 replace(record, **to_json(chance.get((record.unit, record.cluster), nothing)))
                 for record in records
             ]
-        rows = [*records, *summarise(records, shown)]
-        for row in rows:
-            writer.line(row)
-        writer.rest(rows)
+        writer.write([*records, *summarise(records, shown)])
         progress.note(f"The metrics are kept in {opened.run.directory}")
         progress.note(f"Next: ccx tui {run_as_typed(opened.run.directory)} shows them.")

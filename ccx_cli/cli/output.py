@@ -7,12 +7,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from msgspec import UNSET
 from rich.console import Console
@@ -28,6 +28,7 @@ from ccx_cli.records.fields import to_json
 from ccx_cli.store.atomic import is_stream, replacing
 
 Record = dict[str, Any]
+AnyRecord = TypeVar("AnyRecord", bound=Record | Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,19 @@ class Column:
         return cell(record.get(self.key), self.decimals)
 
 
-# Stands before a table's columns where it is of several layers.
+# The columns of many tables; that of the layer where a table is of several.
 LAYER = Column("layer", "layer", style="dim", whole=True)
+UNIT = Column("unit", "unit", right=True)
+RANGE = Column("range", "cluster", right=True)
+ACTIVATION = Column("activation", "range", style="dim", whole=True)
+FORMULA = Column("formula", "formula", style="bold")
+IOU = Column("IoU", "iou", right=True)
+HITS = Column("hits", "hits", right=True)
+
+
+def numbers(*keys: str) -> tuple[Column, ...]:
+    """Return columns of numbers that are titled with their keys."""
+    return tuple(Column(key, key, right=True) for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +93,13 @@ class Writer:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
         if self.form is Format.JSONL:
             with reader_may_leave():
-                text = json.dumps(plain(record), ensure_ascii=False)
+                text = json.dumps(_plain(record), ensure_ascii=False)
                 self.stream.write(escaped(text) + "\n")
                 self.stream.flush()
 
     def rest(self, records: Sequence[Record | Stored]) -> None:
         """Write all records in the forms that need them together."""
-        content = [] if self.form is Format.TABLE else list(map(plain, records))
+        content = [] if self.form is Format.TABLE else list(map(_plain, records))
         with reader_may_leave():
             match self.form:
                 case Format.JSONL:
@@ -109,8 +121,16 @@ class Writer:
                     self._table(records)
             self.stream.flush()
 
-    def _table(self, records: Sequence[Record | Stored]) -> None:
+    def write(self, records: Iterable[AnyRecord]) -> list[AnyRecord]:
+        """Write records as they come, in whichever form, and return them."""
+        written = []
+        for record in records:
+            self.line(record)
+            written.append(record)
+        self.rest(written)
+        return written
 
+    def _table(self, records: Sequence[Record | Stored]) -> None:
         columns = list(self.columns)
         table = _draw(columns, records, self.title)
         console = Console(
@@ -128,9 +148,31 @@ class Writer:
         self.stream.write(drawn.get())
 
 
-def plain(record: Record | Stored) -> Record:
-    """Return a record as a mapping of JSON values."""
+def _plain(record: Record | Stored) -> Record:
     return to_json(record) if isinstance(record, Stored) else record
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table of an answer with records of several kinds: those whose key ``kind`` is its own."""
+
+    kind: str
+    title: str
+    columns: tuple[Column, ...]
+
+
+def write_sections(
+    writer: Writer, sections: Sequence[Section], records: Sequence[Record | Stored]
+) -> None:
+    """Write records of all kinds: a table each for people, left out where there are none."""
+    rows = list(map(_plain, records))
+    if writer.form is not Format.TABLE:
+        writer.write(rows)
+        return
+    for section in sections:
+        own = [row for row in rows if row["kind"] == section.kind]
+        if own:
+            replace(writer, columns=section.columns, title=section.title).rest(own)
 
 
 @contextmanager

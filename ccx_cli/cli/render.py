@@ -12,7 +12,7 @@ from pathlib import Path
 from ccx_cli.cli.commands.look import Form, Images, RenderOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions
-from ccx_cli.cli.output import Column, Record, check_free, write_document, writing_to
+from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.errors import MissingInputError, UsageError
@@ -36,7 +36,7 @@ def _state(record: Record) -> str:
 
 
 COLUMNS = (
-    Column("unit", "unit", right=True),
+    UNIT,
     Column("kind", "kind"),
     Column("file", "path", style="bold", whole=True),
     Column("drawn", "drawn", show=_state),
@@ -74,12 +74,8 @@ def render(options: RenderOptions) -> None:
             )
             rows = _draw(inputs, units, options, drawing, directory, stem, progress)
         out = OutputOptions(Format(options.form.value), options.output, options.force)
-        records: list[Record] = []
         with writing_to(out, COLUMNS, no_color=options.talk.no_color) as writer:
-            for record in rows:
-                records.append(record)
-                writer.line(record)
-            writer.rest(records)
+            records = writer.write(rows)
         if options.html is None:
             kept = sum(not record["drawn"] for record in records)
             progress.note(
@@ -123,13 +119,7 @@ def _draw(
 
 
 def _check_report(options: RenderOptions, out: Path) -> None:
-    """Refuse options that do not apply to a report, and a path that is taken.
-
-    Raises
-    ------
-    UsageError
-        If one of them is given.
-    """
+    """Refuse options that do not apply to a report, and a path that is taken."""
     for option, is_given in {
         "--kind": options.kind is not Kind.PANEL,
         "--format latex": options.form is Form.LATEX,
@@ -215,13 +205,7 @@ def _write_table(
 
 
 def _name_and_type(name: str | None, given: FileType | None) -> tuple[str | None, FileType]:
-    """Return the name without its ending, and the file type: that of the ending, or ``given``.
-
-    Raises
-    ------
-    UsageError
-        If the two differ.
-    """
+    """Return the name without its ending, and the file type: that of the ending, or ``given``."""
     for ending in FileType:
         if name is not None and name.lower().endswith(f".{ending}"):
             if given not in (None, ending):

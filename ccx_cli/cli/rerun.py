@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,24 +13,26 @@ from msgspec import UNSET
 
 from ccx_cli.cli.called import command_line, run_as_typed
 from ccx_cli.cli.commands.explain import RerunOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
-from ccx_cli.cli.inputs.reruns import (
-    batch_size_of,
-    changes_since,
-    inputs_of,
-)
+from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of
 from ccx_cli.cli.network_options import PassOptions
-from ccx_cli.cli.options import (
-    UnitOptions,
+from ccx_cli.cli.options import UnitOptions
+from ccx_cli.cli.output import (
+    IOU,
+    RANGE,
+    UNIT,
+    Column,
+    Record,
+    Section,
+    Writer,
+    numbers,
+    write_sections,
 )
-from ccx_cli.cli.output import Column, Record, Writer, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
-from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.units import chosen_of_run, parse_units
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
-from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.job import ExplainJob, prepare_job, session_of, settings_of
 from ccx_cli.runs.preparing import Inputs
@@ -42,11 +45,11 @@ SECTIONS = (
         DIFFERENCE,
         "Lines that differ",
         (
-            Column("unit", "unit", right=True),
-            Column("cluster", "cluster", right=True),
+            UNIT,
+            RANGE,
             Column("stored", "formula", style="bold"),
             Column("found now", "formula_now", style="bold"),
-            Column("IoU", "iou", right=True),
+            IOU,
             Column("IoU now", "iou_now", right=True),
             Column("differs in", "differs", show=lambda record: ", ".join(record["differs"])),
         ),
@@ -56,10 +59,7 @@ SECTIONS = (
         "",
         (
             Column("run", "run", style="bold"),
-            Column("units", "units", right=True),
-            Column("lines", "lines", right=True),
-            Column("equal", "equal", right=True),
-            Column("different", "different", right=True),
+            *numbers("units", "lines", "equal", "different"),
         ),
     ),
 )
@@ -69,12 +69,8 @@ def rerun(options: RerunOptions) -> None:
     """Run a stored run again, exactly as its header describes it."""
     if options.without_caches and not options.check:
         raise UsageError("--without-caches needs --check: add it.")
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out, () if options.check else EXPLAINED, no_color=options.talk.no_color
-        ) as writer,
-    ):
+    columns = () if options.check else EXPLAINED
+    with answering(options.out, options.talk, columns) as (progress, writer):
         roots = roots_of(options.places)
         run = find_run(roots.results, options.stored.run_name)
         before = run.strict()
@@ -95,16 +91,10 @@ def rerun(options: RerunOptions) -> None:
             progress.note("It was searched with --time-limit, so lines may differ.")
         if options.check:
             with _elsewhere(roots, options.without_caches) as temporary:
-                _check(
-                    before,
-                    replace(inputs, roots=temporary),
-                    changes,
-                    options.units,
-                    writer,
-                    progress,
-                )
+                inputs = replace(inputs, roots=temporary)
+                _check(before, inputs, changes, options.units, writer, progress)
         else:
-            _again(before, run.directory, inputs, changes, options.units, roots, writer, progress)
+            _again(before, run.directory, inputs, changes, options.units, writer, progress)
 
 
 @contextmanager
@@ -114,11 +104,8 @@ def _elsewhere(roots: Roots, without_caches: bool) -> Iterator[Roots]:
         place = Path(name)
         there = replace(roots, results=place / "results")
         if without_caches:
-            there = replace(
-                there,
-                segmentations=place / "segmentations",
-                activations=place / "activations",
-            )
+            caches = {name: place / name for name in ("segmentations", "activations")}
+            there = replace(there, **caches)
         yield there
 
 
@@ -128,17 +115,15 @@ def _again(
     inputs: Inputs,
     changes: list[str],
     units: str | None,
-    roots: Roots,
     writer: Writer,
     progress: Progress,
 ) -> None:
-
     job = _prepared(before, inputs, changes, progress)
     available = job.activations.units
     chosen = sorted(before.units)
     asked = Run(directory).asked_units
     if units is not None:
-        chosen = _parsed(units, available, job)
+        chosen = parse_units(units, available, job.explainer.layer)
     elif asked is not None:
         chosen = asked
     else:
@@ -147,13 +132,8 @@ def _again(
             f"asked for: the {len(chosen):,} that are stored are taken."
         )
     stored = set(job.results.lines.finished())
-    records: list[ExplanationRecord] = []
     session = session_of(inputs, command_line())
-    for explained in job.explain(chosen, inputs.workers, session, progress):
-        for record in explained:
-            writer.line(record)
-        records += explained
-    writer.rest(records)
+    writer.write(chain.from_iterable(job.explain(chosen, inputs.workers, session, progress)))
     found = len(set(chosen) - stored)
     progress.note(
         f"{len(chosen):,} of {available:,} units, {found:,} of them found now; stored in "
@@ -171,7 +151,6 @@ def _check(
     writer: Writer,
     progress: Progress,
 ) -> None:
-
     chosen = chosen_of_run(UnitOptions(units), 0, before.units, before.name)
     job = _prepared(before, inputs, changes, progress)
     lines = 0
@@ -223,7 +202,6 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
 
 
 def _prepared(before: Run, inputs: Inputs, changes: list[str], progress: Progress) -> ExplainJob:
-
     job = prepare_job(inputs, settings_of(before), progress)
     if not changes and job.results.key != before.raw_header().get("identity"):
         raise UsageError(
@@ -232,8 +210,3 @@ def _prepared(before: Run, inputs: Inputs, changes: list[str], progress: Progres
             f"`ccx info {before.name}` shows."
         )
     return job
-
-
-def _parsed(units: str, available: int, job: ExplainJob) -> list[int]:
-
-    return parse_units(units, available, job.explainer.layer)

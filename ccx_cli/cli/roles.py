@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import RolesOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.output import Column, check_free, writing_to
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.output import IOU, UNIT, Column, check_free, numbers
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches
@@ -22,11 +22,10 @@ def _classes(record: RoleRecord) -> str:
 
 
 COLUMNS = (
-    Column("unit", "unit", right=True),
+    UNIT,
     Column("formula of the top range", "formula", style="bold"),
-    Column("IoU", "iou", right=True),
-    Column("images", "images", right=True),
-    Column("accuracy", "accuracy", right=True),
+    IOU,
+    *numbers("images", "accuracy"),
     Column("contributes to", "classes", show=_classes),
 )
 
@@ -37,21 +36,13 @@ def roles(options: RolesOptions) -> None:
         if options.plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
             raise UsageError(f"--plot {options.plot} must end in .png, .svg or .pdf.")
         check_free(options.plot, options.out.force)
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
         opened, chosen, workers = open_stored(
-            options.stored,
-            options.units,
-            options.run,
-            options.places,
-            trusted=options.passes.trust,
+            options.stored, options.units, options.run, options.places, options.passes.trust
         )
         choice = opened.network("`ccx roles`")
         names = names_of(choice, options.classes.class_names)
         activations = opened.activations
-
         network = load_network(choice, options.passes.device)
         weights = head_weights(network)
         if names is not None and len(names) != len(weights):

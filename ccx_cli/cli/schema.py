@@ -22,18 +22,10 @@ def schema(options: SchemaOptions) -> None:
     """Print the JSON Schema of a command's records."""
     if options.name is None:
         with writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer:
-            records = []
-            for each in SCHEMA_NAMES:
-                found = SCHEMAS[each]
-                record = SchemaRecord(
-                    schema=each,
-                    version=found.version,
-                    of=found.of,
-                    describes=found.description,
-                )
-                records.append(record)
-                writer.line(record)
-            writer.rest(records)
+            writer.write(
+                SchemaRecord(schema=name, version=one.version, of=one.of, describes=one.description)
+                for name, one in SCHEMAS.items()
+            )
         return
     if options.name not in SCHEMA_NAMES:
         near = suggestion(options.name, SCHEMA_NAMES) or ": `ccx schema` lists them."

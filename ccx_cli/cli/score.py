@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.cli.commands.explain import ScoreOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
-from ccx_cli.cli.options import (
-    UnitOptions,
-)
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.options import UnitOptions
+from ccx_cli.cli.output import ACTIVATION, FORMULA, HITS, IOU, RANGE, UNIT, Column, Record
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
@@ -30,20 +28,12 @@ from ccx_cli.search.explanation import ConceptNames
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
 
-_RANGE = (
-    Column("unit", "unit", right=True),
-    Column("cluster", "cluster", right=True),
-    Column("range", "range", style="dim"),
-)
-_COUNTS = (Column("IoU", "iou", right=True), Column("hits", "hits", right=True))
-RANKED = (*_RANGE, Column("formula", "formula", style="bold"), *_COUNTS)
+RANKED = (UNIT, RANGE, ACTIVATION, FORMULA, IOU, HITS)
 BESIDE = (
-    *_RANGE,
-    Column("formula", "formula", style="bold"),
-    Column("IoU", "iou", right=True),
+    *RANKED[:-1],
     Column("best formula", "best_formula"),
     Column("best IoU", "best_iou", right=True),
-    Column("hits", "hits", right=True),
+    RANKED[-1],
 )
 
 
@@ -53,12 +43,8 @@ def score(options: ScoreOptions) -> None:
     if options.unit is not None and (options.units.units is not None or options.units.random_units):
         raise UsageError("--unit and --units or --random-units are mutually exclusive.")
     method = range_method(options.ranges)
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out, RANKED if options.unit is None else BESIDE, no_color=options.talk.no_color
-        ) as writer,
-    ):
+    columns = RANKED if options.unit is None else BESIDE
+    with answering(options.out, options.talk, columns) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
         parsed = [parse_formula(text, vocabulary) for text in options.formulas]
@@ -90,9 +76,7 @@ def score(options: ScoreOptions) -> None:
         if options.unit is None:
             records.sort(key=lambda record: -float(record["iou"]))
             records = records[: options.top or None]
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+        writer.write(records)
 
 
 def _add_best(

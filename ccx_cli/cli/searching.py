@@ -25,26 +25,14 @@ _EFFORT = frozenset({"beam_limit", "node_limit"})
 
 
 def check_search(options: SearchOptions) -> None:
-    """Refuse options that cannot be meant before long work begins.
-
-    Raises
-    ------
-    UsageError
-        If one is out of bounds, or another search's.
-    """
+    """Refuse options that cannot be meant before long work begins."""
     _search(options, None)
 
 
 def strategy_of(
     search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex | None
 ) -> Strategy:
-    """Make the search that the options name, on a dataset; without, where all may be used.
-
-    Raises
-    ------
-    UsageError
-        If a number is out of bounds, a name is not known, or nothing is left to search.
-    """
+    """Make the search that the options name, on a dataset; without, where all may be used."""
     return _search(search, space_of(vocabulary, index))
 
 
@@ -98,13 +86,7 @@ def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSp
 
 
 def parse_share(text: str) -> float:
-    """Read ``1%`` or ``0.01`` as a share.
-
-    Raises
-    ------
-    UsageError
-        If it is neither.
-    """
+    """Read ``1%`` or ``0.01`` as a share."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", text)
     share = -1.0 if match is None else float(match[1]) / (100 if match[2] else 1)
     if not 0 <= share < 1:

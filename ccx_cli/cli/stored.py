@@ -1,12 +1,20 @@
-"""Options of the commands that study a stored run, and the run they name."""
+"""The stored run that the options of a command name, or the records of one that stdin has."""
 
 from __future__ import annotations
 
-from ccx_cli.cli.options import PlaceOptions, RunOptions, StoredOptions, UnitOptions
+import sys
+from dataclasses import dataclass
+
+from ccx_cli.cli.options import PipedOptions, PlaceOptions, RunOptions, StoredOptions, UnitOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.units import chosen_of_run
+from ccx_cli.errors import UsageError
+from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.metrics import MetricsRecord
 from ccx_cli.runs.inputs import RunInputs, open_inputs
-from ccx_cli.runs.run import find_run
+from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
+from ccx_cli.runs.run import find_run, stored_runs
 
 
 def open_stored(
@@ -14,26 +22,60 @@ def open_stored(
     units: UnitOptions,
     run: RunOptions,
     places: PlaceOptions,
-    *,
     trusted: bool = False,
 ) -> tuple[RunInputs, list[int], int]:
-    """Open the run that the options name.
-
-    Returns
-    -------
-    opened
-        The run.
-    chosen
-        Its units that the options name, ascending.
-    workers
-        Threads to use.
-
-    Raises
-    ------
-    MissingInputError, UsageError, DamagedDataError
-        If there is no such run or unit, or the run cannot be opened.
-    """
+    """Open the run that the options name; return it, its chosen units, and threads to use."""
     roots = roots_of(places)
     opened = open_inputs(find_run(roots.results, stored.run_name), roots, trusted=trusted)
     chosen = chosen_of_run(units, run.seed, opened.run.units, opened.run.directory.name)
     return opened, chosen, run.workers or available_cores()
+
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a study is asked about: units of a run, and those of their records that were piped."""
+
+    opened: RunInputs
+    units: list[int]
+    workers: int
+    records: dict[int, list[ExplanationRecord]]
+
+    def has(self, record: MetricsRecord) -> bool:
+        """Tell whether a record of a study is about one of these."""
+        mine = self.records[record.unit]
+        return any(each.cluster == record.cluster for each in mine)
+
+
+def open_asked(
+    piped: PipedOptions,
+    units: UnitOptions,
+    run: RunOptions,
+    places: PlaceOptions,
+    progress: Progress,
+    trusted: bool = False,
+) -> Asked:
+    """Open the run that the options name, or the one that the records on stdin are from."""
+    if piped.run_name != STDIN:
+        if piped.run_of_records is not None:
+            raise UsageError("--run needs - in place of RUN: it names the run of the records.")
+        opened, chosen, workers = open_stored(piped, units, run, places, trusted)
+        return Asked(opened, chosen, workers, {unit: opened.run.units[unit] for unit in chosen})
+    if units.units is not None or units.random_units:
+        raise UsageError("- and --units or --random-units are mutually exclusive.")
+    if sys.stdin.isatty():
+        raise UsageError(
+            "- reads explanations from a pipe, but stdin is a terminal: pipe JSON Lines into it."
+        )
+    lines = read_lines(sys.stdin.buffer)
+    roots = roots_of(places)
+    if piped.run_of_records is None:
+        stored = find_run_of(lines, stored_runs(roots.results))
+        progress.note(f"The explanations are those of {stored.directory.name}.")
+    else:
+        stored = find_run(roots.results, piped.run_of_records)
+    opened = open_inputs(stored, roots, trusted=trusted)
+    records = chosen_records(lines, opened.run.units, stored.directory.name)
+    return Asked(opened, list(records), run.workers or available_cores(), records)

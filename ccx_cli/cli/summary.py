@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from ccx_cli.cli.commands.study import SummaryOptions
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.output import Column, Record, writing_to
-from ccx_cli.cli.piped import open_asked
-from ccx_cli.cli.sections import Section, write_sections
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.output import IOU, RANGE, UNIT, Column, Record, Section, numbers, write_sections
+from ccx_cli.cli.stored import open_asked
 from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
-
-UNIT, CONCEPT, CATEGORY = "unit", "concept", "category"
 
 
 def _explained(record: Record) -> str:
@@ -24,39 +21,36 @@ def _concepts(record: Record) -> str:
 
 SECTIONS = (
     Section(
-        UNIT,
+        "unit",
         "Units",
         (
-            Column("unit", "unit", right=True),
+            UNIT,
             Column("ranges", "explained", right=True, show=_explained),
             Column("category", "category"),
             Column("polysemy", "polysemy", right=True),
             Column("best formula", "formula", style="bold"),
-            Column("cluster", "cluster", right=True),
-            Column("IoU", "iou", right=True),
+            RANGE,
+            IOU,
             Column("concepts", "concepts", show=_concepts, spare=True),
         ),
     ),
     Section(
-        CONCEPT,
+        "concept",
         "Concepts",
         (
             Column("concept", "concept", style="bold"),
             Column("category", "category"),
-            Column("units", "units", right=True),
-            Column("ranges", "ranges", right=True),
-            Column("negated", "negated", right=True),
+            *numbers("units", "ranges", "negated"),
             Column("best IoU", "iou", right=True),
         ),
     ),
     Section(
-        CATEGORY,
+        "category",
         "Units above the threshold",
         (
             Column("category", "category"),
             Column("threshold", "threshold", right=True, decimals=2),
-            Column("units", "units", right=True),
-            Column("share", "share", right=True),
+            *numbers("units", "share"),
             Column("distinct formulas", "formulas", right=True),
         ),
     ),
@@ -65,10 +59,7 @@ SECTIONS = (
 
 def summary(options: SummaryOptions) -> None:
     """Summarize a stored run: units, concepts, categories."""
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, (), no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk) as (progress, writer):
         asked = open_asked(options.piped, options.units, options.run, options.places, progress)
         opened, stored = asked.opened, asked.records
         index = opened.index

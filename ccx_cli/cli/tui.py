@@ -9,9 +9,9 @@ import threading
 import typer
 
 from ccx_cli.cli.commands.look import TuiOptions
+from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.runs.run import find_run
-from ccx_cli.store.paths import ROOT_NAMES, resolve_roots
 from ccx_cli.tui.app import CcxApp
 from ccx_cli.tui.pictures import find_graphics
 
@@ -28,11 +28,9 @@ def tui(options: TuiOptions) -> None:
             "`ccx tui` needs a terminal that can move the cursor, and TERM says that this one "
             "cannot: use `ccx summary`."
         )
-    given = {name: getattr(options.places, f"root_{name}") for name in ROOT_NAMES}
-    roots = resolve_roots(options.places.data_dir, **given)
+    roots = roots_of(options.places)
     asked = options.run_name is not None or options.unit is not None
     start = find_run(roots.results, options.run_name).directory if asked else None
-
     find_graphics()
     app = CcxApp(roots, start, options.unit)
     app.run()

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.errors import UsageError
 
 
 def check_units(options: UnitOptions) -> None:
-    """Refuse what no layer could satisfy, before long work begins.
-
-    Raises
-    ------
-    UsageError
-        If ``--units`` and ``--random-units`` contradict each other, or one cannot be read.
-    """
+    """Refuse what no layer could satisfy, before long work begins."""
     if options.units is not None and options.random_units:
         raise UsageError("--units and --random-units are mutually exclusive.")
     if options.units is not None:
@@ -25,35 +19,17 @@ def check_units(options: UnitOptions) -> None:
 
 
 def choose_units(options: UnitOptions, seed: int, available: int, layer: str) -> list[int]:
-    """Resolve ``--units`` and ``--random-units`` to unit numbers, ascending.
-
-    Raises
-    ------
-    UsageError
-        If they contradict each other or name units that the layer does not have.
-    """
+    """Resolve ``--units`` and ``--random-units`` to unit numbers, ascending."""
     check_units(options)
     if options.units is not None:
         return parse_units(options.units, available, layer)
-    if options.random_units > available:
-        raise UsageError(
-            f"--random-units {options.random_units} is more than the {available} units of {layer}."
-        )
-    if options.random_units:
-        return sorted(random.Random(seed).sample(range(available), options.random_units))
-    return list(range(available))
+    return _sampled(options.random_units, seed, range(available), layer)
 
 
 def chosen_of_run(
     options: UnitOptions, seed: int, finished: Collection[int], run: str
 ) -> list[int]:
-    """Resolve the options among the units of a stored run, ascending; all of them by default.
-
-    Raises
-    ------
-    UsageError
-        If a unit is not stored, or the options cannot be meant.
-    """
+    """Resolve the options among the units of a stored run, ascending; all of them by default."""
     check_units(options)
     stored = sorted(finished)
     if options.units is not None:
@@ -65,24 +41,18 @@ def chosen_of_run(
                     "first."
                 )
         return wanted
-    if options.random_units > len(stored):
-        raise UsageError(
-            f"--random-units {options.random_units} is more than the {len(stored)} units of the "
-            f"run {run}."
-        )
-    if options.random_units:
-        return sorted(random.Random(seed).sample(stored, options.random_units))
-    return stored
+    return _sampled(options.random_units, seed, stored, f"the run {run}")
+
+
+def _sampled(count: int, seed: int, units: Sequence[int], where: str) -> list[int]:
+    """Return so many of the units at random, ascending; all of them for 0."""
+    if count > len(units):
+        raise UsageError(f"--random-units {count} is more than the {len(units)} units of {where}.")
+    return sorted(random.Random(seed).sample(units, count)) if count else list(units)
 
 
 def parse_units(text: str, available: int, layer: str) -> list[int]:
-    """Read ``1,5,10-20`` as unit numbers, ascending and distinct.
-
-    Raises
-    ------
-    UsageError
-        If the text is something else, or a unit is past the layer's end.
-    """
+    """Read ``1,5,10-20`` as unit numbers, ascending and distinct."""
     units: set[int] = set()
     for first, last in _unit_spans(text):
         if last >= available:

@@ -12,16 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command.
+    """A command: the first sentence of its help, and the names of its options and its job.
 
-    Attributes
-    ----------
-    summary
-        The first sentence of the help, for lists of commands.
-    options
-        The class of its options, in a module of this package; its docstring is the help.
-    job
-        The function that takes an object of that class, in a module of ``ccx_cli.cli``.
+    The options are a class in a module of this package, whose docstring is the help; the job is a
+    function in a module of ``ccx_cli.cli``, which takes an object of that class.
     """
 
     summary: str

@@ -24,35 +24,10 @@ from ccx_cli.cli.options import (
 )
 from ccx_cli.cli.stdout import print_text
 from ccx_cli.config import user_file
+from ccx_cli.records.schema import SCHEMAS
 from ccx_cli.render.figure_files import FileType, Kind
 
-SCHEMA_NAMES = (
-    "analyze",
-    "cache",
-    "cache-clear",
-    "cluster",
-    "compare-heuristics",
-    "compare-runs",
-    "compare-thresholds",
-    "concepts",
-    "config",
-    "dry-run",
-    "explain",
-    "fetch",
-    "import",
-    "importance",
-    "info",
-    "layers",
-    "metrics",
-    "render",
-    "rerun",
-    "roles",
-    "schema",
-    "score",
-    "summary",
-)
-
-
+SCHEMA_NAMES = tuple(SCHEMAS)
 _PICTURES = "Pictures"
 
 

@@ -6,19 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptions
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
-from ccx_cli.cli.options import (
-    UnitOptions,
-)
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.options import UnitOptions
+from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.units import check_units, choose_units
-from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.range_cache import RangeCache
-from ccx_cli.progress import Progress
-from ccx_cli.published.shapes import Shapes, build_shapes, load_shapes, shapes_cache
+from ccx_cli.published.shapes import build_shapes, load_shapes, shapes_cache
 from ccx_cli.published.trials import (
     COMPARED,
     Summary,
@@ -30,7 +26,7 @@ from ccx_cli.published.trials import (
     summarise,
 )
 from ccx_cli.published.trials_plot import plot_trials
-from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
+from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import ConceptNames
@@ -55,13 +51,12 @@ COLUMNS = (
     Column("best in", "best_in", right=True),
 )
 EACH_COLUMNS = (
-    Column("unit", "unit", right=True),
-    Column("cluster", "cluster", right=True),
+    UNIT,
+    RANGE,
     Column("heuristic", "heuristic"),
-    Column("formula", "formula", style="bold"),
-    Column("IoU", "iou", right=True),
-    Column("visited", "visited", right=True),
-    Column("seconds", "seconds", right=True),
+    FORMULA,
+    IOU,
+    *numbers("visited", "seconds"),
 )
 
 
@@ -73,18 +68,18 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
     method = range_method(options.ranges)
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
-    with (
-        reporting(options.talk) as progress,
-        writing_to(
-            options.out, EACH_COLUMNS if options.each else COLUMNS, no_color=options.talk.no_color
-        ) as writer,
-    ):
+    columns = EACH_COLUMNS if options.each else COLUMNS
+    with answering(options.out, options.talk, columns) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, HEURISTIC_UNITS)
         chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
-        shapes = prepare_shapes(inputs, index, progress) if needs_shapes(names) else None
+        shapes = None
+        if needs_shapes(names):
+            cache = shapes_cache(inputs.index_cache)
+            build_shapes(index, cache, workers=inputs.workers, progress=progress)
+            shapes = load_shapes(index, cache)
         counts = count_data(index)
         searches = {name: compared_search(name, settings, index, counts, shapes) for name in names}
         known = RangeCache(activations, method, progress)
@@ -98,17 +93,15 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
                 ):
                     trials += found
                     if options.each:
-                        records += [trial_record(trial, shown) for trial in found]
-                        for record in records[len(records) - len(found) :]:
-                            writer.line(record)
+                        for trial in found:
+                            records.append(_trial_record(trial, shown))
+                            writer.line(records[-1])
                     task.advance()
         finally:
             known.save()
         if not options.each:
-            records = [summary_record(summary) for summary in summarise(trials)]
-            for record in records:
-                writer.line(record)
-        writer.rest(records)
+            records = [_summary_record(summary) for summary in summarise(trials)]
+            writer.write(records)
         silent = len(chosen) - len({trial.unit for trial in trials})
         if silent:
             progress.note(f"{silent:,} of {len(chosen):,} units have no pixel in range.")
@@ -121,13 +114,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
 
 
 def parse_searches(text: str) -> list[str]:
-    """Read ``mmesh,none`` as names of searches, without repetitions.
-
-    Raises
-    ------
-    UsageError
-        If one is not known, or there is none.
-    """
+    """Read ``mmesh,none`` as names of searches, without repetitions."""
     names = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
     for name in names:
         if name not in COMPARED:
@@ -139,28 +126,14 @@ def parse_searches(text: str) -> list[str]:
 
 
 def check_plot(path: Path, force: bool) -> None:
-    """Refuse a plot of an unknown form, or in a file's place, before long work begins.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be meant.
-    """
+    """Refuse a plot of an unknown form, or in a file's place, before long work begins."""
     if path.suffix.lower() not in PLOT_FORMS:
         raise UsageError(f"--plot {path} must end in {', '.join(PLOT_FORMS[:-1])} or .pdf.")
     if path.exists() and not force:
         raise UsageError(f"--plot {path} exists: add --force to overwrite it.")
 
 
-def prepare_shapes(inputs: Inputs, index: ConceptIndex, progress: Progress) -> Shapes:
-    """Measure what the cache of shapes lacks, and load it."""
-    cache = shapes_cache(inputs.index_cache)
-    build_shapes(index, cache, workers=inputs.workers, progress=progress)
-    return load_shapes(index, cache)
-
-
-def summary_record(summary: Summary) -> Record:
-    """Return the row of one search."""
+def _summary_record(summary: Summary) -> Record:
     return {
         "heuristic": summary.search,
         "ranges": summary.ranges,
@@ -173,8 +146,7 @@ def summary_record(summary: Summary) -> Record:
     }
 
 
-def trial_record(trial: Trial, names: ConceptNames) -> Record:
-    """Return the row of one search of one range."""
+def _trial_record(trial: Trial, names: ConceptNames) -> Record:
     return {
         "unit": trial.unit,
         "cluster": trial.cluster,

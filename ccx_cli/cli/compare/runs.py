@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import groupby
 
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
-from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.output import Column, Record, writing_to
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
@@ -27,10 +27,7 @@ def _signed(key: str) -> Callable[[Record], str]:
 
 
 _TALLY = (
-    Column("ranges", "ranges", right=True),
-    Column("equal", "equal", right=True),
-    Column("better", "better", right=True),
-    Column("worse", "worse", right=True),
+    *numbers("ranges", "equal", "better", "worse"),
     Column("mean ΔIoU", "mean_difference", right=True, show=_signed("mean_difference")),
     Column("only A", "only_a", right=True),
     Column("only B", "only_b", right=True),
@@ -38,11 +35,11 @@ _TALLY = (
 )
 COLUMNS = {
     Per.UNIT: (Column("unit", "unit", right=True, show=_or_all("unit")), *_TALLY),
-    Per.CLUSTER: (Column("cluster", "cluster", right=True, show=_or_all("cluster")), *_TALLY),
+    Per.CLUSTER: (Column("range", "cluster", right=True, show=_or_all("cluster")), *_TALLY),
     Per.RUN: _TALLY,
     Per.RANGE: (
-        Column("unit", "unit", right=True),
-        Column("cluster", "cluster", right=True),
+        UNIT,
+        RANGE,
         Column("formula in A", "formula_a", style="bold"),
         Column("formula in B", "formula_b", style="bold"),
         Column("equal", "equal", spare=True),
@@ -55,25 +52,18 @@ COLUMNS = {
 
 def runs(options: CompareRunsOptions) -> None:
     """Compare the explanations of two stored runs, range by range."""
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, COLUMNS[options.per], no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk, COLUMNS[options.per]) as (progress, writer):
         results = roots_of(options.places).results
         left, right = (find_run(results, name).strict() for name in (options.a, options.b))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)
         if options.per is Per.RANGE:
-            records = [pair_record(pair) for pair in pairs]
+            writer.write(map(_pair_record, pairs))
         else:
-            records = tally_records(pairs, options.per)
-        for record in records:
-            writer.line(record)
-        writer.rest(records)
+            writer.write(_tally_records(pairs, options.per))
 
 
-def pair_record(pair: RangePair) -> Record:
-    """Return the row of one range."""
+def _pair_record(pair: RangePair) -> Record:
     iou_a, iou_b = pair.ious
     return {
         "unit": pair.unit,
@@ -89,7 +79,7 @@ def pair_record(pair: RangePair) -> Record:
     }
 
 
-def tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
+def _tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
     """Return a row for every unit or cluster, and one for all, whose number is None."""
 
     def unit(pair: RangePair) -> int:

@@ -6,14 +6,22 @@ from collections.abc import Callable, Sequence
 
 from ccx_cli.cli.commands.compare import THRESHOLD_UNITS, CompareThresholdsOptions
 from ccx_cli.cli.compare.heuristics import check_plot
-from ccx_cli.cli.diagnostics import reporting
+from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather
-from ccx_cli.cli.options import (
-    UnitOptions,
+from ccx_cli.cli.options import UnitOptions
+from ccx_cli.cli.output import (
+    ACTIVATION,
+    FORMULA,
+    HITS,
+    IOU,
+    UNIT,
+    Column,
+    Record,
+    Section,
+    cell,
+    write_sections,
 )
-from ccx_cli.cli.output import Column, Record, cell, writing_to
 from ccx_cli.cli.searching import check_search, strategy_of
-from ccx_cli.cli.sections import Section, write_sections
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError
 from ccx_cli.records.studies import ThresholdExplanationRecord
@@ -37,12 +45,12 @@ EACH = Section(
     EXPLANATION,
     "Explanations",
     (
-        Column("unit", "unit", right=True),
+        UNIT,
         Column("quantile", "quantile", right=True, show=_quantile),
-        Column("range", "range", style="dim", whole=True),
-        Column("formula", "formula", style="bold"),
-        Column("IoU", "iou", right=True),
-        Column("hits", "hits", right=True),
+        ACTIVATION,
+        FORMULA,
+        IOU,
+        HITS,
     ),
 )
 
@@ -55,10 +63,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
     check_units(UnitOptions(options.units.units, options.units.random_units or 0))
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
-    with (
-        reporting(options.talk) as progress,
-        writing_to(options.out, (), no_color=options.talk.no_color) as writer,
-    ):
+    with answering(options.out, options.talk) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, THRESHOLD_UNITS)

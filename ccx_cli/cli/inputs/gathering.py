@@ -53,13 +53,7 @@ def gather(
     run: RunOptions,
     progress: Progress,
 ) -> Inputs:
-    """Resolve the options to the inputs of one layer; see ``gather_layers``.
-
-    Raises
-    ------
-    UsageError
-        Also if several layers are given.
-    """
+    """Resolve the options to the inputs of one layer; several are refused."""
     _ = network.layer
     (inputs,) = gather_layers(places, data, network, run, progress)
     return inputs
@@ -72,13 +66,7 @@ def gather_layers(
     run: RunOptions,
     progress: Progress,
 ) -> list[Inputs]:
-    """Resolve the options to inputs, one for each distinct layer, and make those that are missing.
-
-    Raises
-    ------
-    UsageError, MissingInputError, DamagedDataError
-        For options that contradict each other, and inputs that are not there or not right.
-    """
+    """Resolve the options to inputs, one for each distinct layer, and make those missing."""
     _check_activations(network)
     # All of them are known before the first is made: a wrong option shows before a download.
     for missing in list(missing_inputs(roots_of(places), data, network, run)):
@@ -95,13 +83,7 @@ def plan_inputs(
     index: bool = True,
     activations: bool = True,
 ) -> Plan:
-    """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing.
-
-    Raises
-    ------
-    UsageError, MissingInputError, DamagedDataError
-        As ``gather_layers``.
-    """
+    """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing."""
     _check_activations(network)
     roots = roots_of(places)
     steps = [missing.step for missing in missing_inputs(roots, data, network, run)]
@@ -198,15 +180,9 @@ def _read_inputs(
         side = _precomputed_side(roots.datasets, data.subset, network.input_size)
         dataset = open_dataset(roots.datasets, data.subset, side, progress)
         path, name = split_name(network.activations)
+        axes, layer = network.activations_axes, network.layer
         given = choose_precomputed(
-            path,
-            name,
-            network.activations_axes,
-            network.layer,
-            dataset,
-            roots.activations,
-            progress,
-            remember=remember,
+            path, name, axes, layer, dataset, roots.activations, progress, remember=remember
         )
         resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
         rebuild = rebuild_command(places, data, resolved, seed=0)
@@ -222,19 +198,11 @@ def _read_inputs(
     names: list[str] = []
     for layer in network.distinct_layers or [choice.layer]:
         names += _blocks(choice, device) if layer == ALL_BLOCKS else [layer]
-    choices = [replace(choice, layer=name) for name in dict.fromkeys(names)]
-    return [
-        Inputs(
-            roots,
-            dataset,
-            each,
-            device,
-            network.batch_size,
-            workers,
-            rebuild_command(places, data, network.resolved(each), run.seed),
-        )
-        for each in choices
-    ]
+    inputs = []
+    for each in (replace(choice, layer=name) for name in dict.fromkeys(names)):
+        rebuild = rebuild_command(places, data, network.resolved(each), run.seed)
+        inputs.append(Inputs(roots, dataset, each, device, network.batch_size, workers, rebuild))
+    return inputs
 
 
 def _any_layer(network: NetworkOptions) -> str | None:
@@ -334,13 +302,7 @@ def _refuse_mistyped_demo(datasets: Path, subset: str, side: int) -> None:
 
 
 def range_method(options: RangeOptions) -> RangeMethod:
-    """Resolve how ranges are found.
-
-    Raises
-    ------
-    UsageError
-        If a number is out of bounds.
-    """
+    """Resolve how ranges are found."""
     return RangeMethod(options.num_clusters, options.quantile, options.kmeans.value, options.n_init)
 
 

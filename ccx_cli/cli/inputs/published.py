@@ -30,21 +30,9 @@ PUBLISHED = {source.name: source for source in (*BRODEN, *PLACES365)}
 
 
 def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = None) -> list[Source]:
-    """Return the sources of these names, each once.
+    """Return the sources of names such as ``broden224`` or ``imagenet/vgg11``, each once.
 
-    Parameters
-    ----------
-    names
-        Such as ``broden224``, ``places365/resnet18``, ``imagenet/vgg11`` or ``all``.
-    roots
-        Where files are already: one of several sets of weights may be.
-    file_name
-        Which of several sets of weights to take, if one has this name.
-
-    Raises
-    ------
-    UsageError
-        If there is no such name.
+    Of several sets of weights, that called ``file_name`` is taken, else one that is here.
     """
     sources: dict[str, Source] = {}
     for name in names:
@@ -63,13 +51,7 @@ def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = No
 
 
 def mirrors_of(given: Sequence[str]) -> list[str]:
-    """Return the mirrors to try: those given, else of the environment, else of the config.
-
-    Raises
-    ------
-    UsageError
-        If one is no web address.
-    """
+    """Return the mirrors to try: those given, else of the environment, else of the config."""
     mirrors = list(given) or mirrors_set()
     check_mirrors(mirrors)
     return mirrors

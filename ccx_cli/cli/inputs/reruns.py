@@ -7,11 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.cli.inputs.gathering import (
-    gather,
-    open_dataset,
-    rebuild_command,
-)
+from ccx_cli.cli.inputs.gathering import gather, open_dataset, rebuild_command
 from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.demo import DEMO_SUBSET
@@ -40,38 +36,22 @@ def inputs_of(
     workers: int,
     progress: Progress,
 ) -> Inputs:
-    """Resolve the dataset and the network that a run's header names.
-
-    Raises
-    ------
-    MissingInputError, UsageError, DamagedDataError
-        If they are not there, or the header does not name them.
-    """
+    """Resolve the dataset and the network that a run's header names."""
     _draw_demo(run, roots, progress)
     opened = open_inputs(run, roots, trusted=passes.trust)
     about, choice = opened.run.about, opened.choice
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)
         choice = replace(choice, sha256=sha256, stamp=stamp)
-    places = _places_of(opened, places)
-    return Inputs(
-        roots=roots,
-        dataset=opened.dataset,
-        choice=choice,
-        device=device_of(passes.device),
-        batch_size=passes.batch_size,
-        workers=workers,
-        rebuild=rebuild_command(
-            places,
-            DataOptions(about.subset or ""),
-            NetworkOptions.of(
-                choice
-                if isinstance(choice, PrecomputedActivations)
-                else NetworkRequest.from_header(about, roots.models)
-            ),
-            about.seed or 0,
-        ),
-    )
+    asked: NetworkRequest | PrecomputedActivations
+    if isinstance(choice, PrecomputedActivations):
+        asked = choice
+    else:
+        asked = NetworkRequest.from_header(about, roots.models)
+    places, data = _places_of(opened, places), DataOptions(about.subset or "")
+    rebuild = rebuild_command(places, data, NetworkOptions.of(asked), about.seed or 0)
+    device = device_of(passes.device)
+    return Inputs(roots, opened.dataset, choice, device, passes.batch_size, workers, rebuild)
 
 
 def batch_size_of(header: Header) -> int:
@@ -140,16 +120,9 @@ def untrained_inputs(
 
 
 def settings_like(stored: Run) -> JobSettings:
-    """Return a run's settings to compare other inputs with it, without the ties it stores.
-
-    Raises
-    ------
-    UsageError
-        If the run's header lacks them.
-    """
-    settings = settings_of(stored)
+    """Return a run's settings to compare other inputs with it, without the ties it stores."""
     return replace(
-        settings,
+        settings_of(stored),
         search=lambda index: _strategy_like(stored, len(index.concepts)),
         ties=False,
         made_for=stored.name,
