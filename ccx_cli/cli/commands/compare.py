@@ -12,7 +12,6 @@ from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
-    RANGES,
     REQUIRED,
     DataOptions,
     OutputOptions,
@@ -66,7 +65,7 @@ class TopRangeOptions(RangeOptions):
     """Which ranges, the top one by default."""
 
     num_clusters: int = option(
-        1, "Number of ranges per unit (1: the top quantile, more: k-means clusters).", panel=RANGES
+        1, "Number of ranges per unit (1: the top quantile, more: k-means clusters)."
     )
 
 
@@ -81,7 +80,6 @@ class FewUnitOptions(DrawnUnitOptions):
         None,
         "Number of randomly sampled units (0: all).",
         min=0,
-        panel=NETWORK,
         shown=f"{THRESHOLD_UNITS}, or all if there are fewer",
     )
 
@@ -103,13 +101,9 @@ class CompareHeuristicsOptions:
     """
 
     panel: ClassVar[str] = "Search"
-    heuristic: str = option(
-        "mmesh,cfh,areas,none,beam,optimal", "Searches to compare.", panel="Search"
-    )
-    length: int = option(3, "Maximum number of concepts in a formula.", panel="Search")
-    beam_limit: int = option(
-        5, "Number of formulas that the beam keeps at each step.", panel="Search"
-    )
+    heuristic: str = option("mmesh,cfh,areas,none,beam,optimal", "Searches to compare.")
+    length: int = option(3, "Maximum number of concepts in a formula.")
+    beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
     data: DataOptions
     network: NetworkOptions
     units: DrawnUnitOptions
