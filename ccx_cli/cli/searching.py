@@ -26,24 +26,21 @@ _EFFORT = frozenset({"beam_limit", "node_limit"})
 
 def check_search(options: SearchOptions) -> None:
     """Refuse options that cannot be meant before long work begins."""
-    _search(options, None)
+    strategy_of(options, VocabularyOptions(), None)
 
 
 def strategy_of(
     search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex | None
 ) -> Strategy:
     """Make the search that the options name, on a dataset; without, where all may be used."""
-    return _search(search, space_of(vocabulary, index))
-
-
-def _search(options: SearchOptions, space: SearchSpace | None) -> Strategy:
-    given = asdict(options)
+    space = space_of(vocabulary, index)
+    given = asdict(search)
     name = given.pop("search")
     for field in fields(SearchOptions):
         if field.name in given and given[field.name] != field.default:
             _check_belongs(field.name, name)
-    if options.within is not None:
-        given["within"] = parse_share(options.within)
+    if search.within is not None:
+        given["within"] = parse_share(search.within)
     return make_search(name, given, space)
 
 
