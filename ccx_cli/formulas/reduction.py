@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import reduce
 
 import numpy as np
@@ -64,15 +64,14 @@ def factored(terms: Collection[Term]) -> Formula:
         raise ValueError("a term without concepts holds everywhere")
     shared = frozenset.intersection(*terms)
     if len(terms) == 1:
-        return _chain(And, map(_literal, sorted(shared, key=_positives_first)))
+        return reduce(And, map(_literal, sorted(shared, key=_positives_first)))
     if shared:
         rest = factored([term - shared for term in terms])
-        literals = map(_literal, sorted(shared, key=_positives_first))
-        return _chain(And, [rest, *literals])
+        return reduce(And, map(_literal, sorted(shared, key=_positives_first)), rest)
     counts = Counter(literal for term in terms for literal in term)
     common, count = min(counts.items(), key=lambda item: (-item[1], _positives_first(item[0])))
     if count == 1:
-        return _chain(Or, [factored([term]) for term in terms])
+        return reduce(Or, [factored([term]) for term in terms])
     having = [term for term in terms if common in term]
     lacking = [term for term in terms if common not in term]
     return Or(factored(having), factored(lacking))
@@ -115,7 +114,3 @@ def _literal(literal: tuple[int, bool]) -> Formula:
 def _positives_first(literal: tuple[int, bool]) -> tuple[bool, int]:
     concept, absent = literal
     return absent, concept
-
-
-def _chain(operator: type[And] | type[Or], operands: Iterable[Formula]) -> Formula:
-    return reduce(operator, operands)

@@ -8,9 +8,9 @@ Conjunctions suffice to find how many concepts a table needs: its complement nee
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,22 +80,13 @@ def shortest(table: int, n_concepts: int) -> Formula:
     return _candidates(table, n_concepts)[0].formula
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A formula and what ranks it among those with as many concepts."""
+class _Candidate(NamedTuple):
+    """A formula, after what ranks it among those with as many concepts."""
 
     n_nots: int
     off_chain: int
     concepts: tuple[int, ...]
     formula: Formula
-
-    @property
-    def rank(self) -> tuple[int, int, tuple[int, ...]]:
-        return self.n_nots, self.off_chain, self.concepts
-
-    @property
-    def is_single(self) -> bool:
-        return len(self.concepts) == 1
 
 
 @lru_cache(maxsize=1 << 16)
@@ -105,7 +96,7 @@ def _candidates(table: int, n_concepts: int) -> tuple[_Candidate, ...]:
     if concepts_needed(n_concepts)[table] == 1:
         return (_single(table, n_concepts),)
     found = [_joined(table, n_concepts), _negated(_joined(full - table, n_concepts))]
-    return tuple(sorted(found, key=lambda each: each.rank))
+    return tuple(sorted(found, key=lambda each: each[:3]))
 
 
 def _single(table: int, n_concepts: int) -> _Candidate:
@@ -135,11 +126,11 @@ def _joined(table: int, n_concepts: int) -> _Candidate:
                         left.off_chain
                         + right.off_chain
                         + 2 * isinstance(left.formula, Not)
-                        + (not right.is_single),
+                        + (len(right.concepts) > 1),
                         left.concepts + right.concepts,
                         operator(left.formula, right.formula),
                     )
-                    if best is None or candidate.rank < best.rank:
+                    if best is None or candidate[:3] < best[:3]:
                         best = candidate
     assert best is not None
     return best

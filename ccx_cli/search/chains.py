@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import Concept, Formula, Operator, join
+from ccx_cli.formulas.truth import TruthTable
+from ccx_cli.formulas.truth import holds as holds_among
 from ccx_cli.search.counts import Counts, DataCounts, RangeCounts, joined_sums
 
 # The truth table of a concept alone; its other table of one, a leading NOT, starts no chain.
@@ -252,19 +254,9 @@ def in_best_order(chain: Chain, score_of: Callable[[Chain], float]) -> Chain:
 
 def _truth_table(chain: Chain) -> int:
     """Bit ``i`` is the chain's value where concept ``p`` holds if bit ``p`` of ``i`` is set."""
-    rows = 1 << len(chain)
-    everything = (1 << rows) - 1
-    columns = [sum(1 << row for row in range(rows) if row >> p & 1) for p in range(len(chain))]
-    table = columns[0]
-    for operator, column in zip(chain.operators, columns[1:], strict=True):
-        match operator:
-            case Operator.OR:
-                table |= column
-            case Operator.AND:
-                table &= column
-            case Operator.AND_NOT:
-                table &= everything ^ column
-    return table
+    positions = tuple(range(len(chain)))
+    formula = Chain(positions, chain.operators).formula(positions)
+    return TruthTable(positions, holds_among(formula, positions)).number
 
 
 def _without_last(table: int, n_concepts: int, position: int) -> tuple[Operator, int] | None:

@@ -197,13 +197,28 @@ class TestBash:
         bash.left("ccx bogus ")
 
 
-@pytest.mark.slow
+# What differs between shells: their quotes, words and files. The words offered are those in bash.
+BY_SHELL = (
+    "command",
+    "value after =",
+    "unit",
+    "concept of several words",
+    "concepts",
+    "formula",
+    "formula in single quotes",
+    "factory",
+    "file",
+    "directory",
+    "in a pipeline",
+)
+
+
 class TestZshAndFish:
-    @pytest.mark.parametrize("what", COMPLETED)
+    @pytest.mark.parametrize("what", BY_SHELL)
     def test_complete(self, other_shell: Typist, what: str) -> None:
         other_shell.completed(*COMPLETED[what])
 
-    @pytest.mark.parametrize("what", OFFERED)
+    @pytest.mark.parametrize("what", ["commands", "options", "formula"])
     def test_offer(self, other_shell: Typist, what: str) -> None:
         line, words = OFFERED[what]
         assert words <= other_shell.offered(line)
