@@ -42,8 +42,8 @@ class Canvas:
         """Return an empty canvas; raises ``CcxError`` if no figure can be that large."""
         if max(width, height) > _LARGEST:
             raise CcxError(
-                f"A figure of {width:,} x {height:,} pixels is too large: lower --top-k, or "
-                "explain with fewer --num-clusters."
+                f"A figure of {width:,} x {height:,} pixels is too large: lower `top_k`, or "
+                "explain with fewer `num_clusters`."
             )
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
         sheet = figure.add_axes((0, 0, 1, 1))

@@ -80,18 +80,18 @@ class Drawing:
 
 
 def figure_names(
-    pattern: str | None, drawing: Drawing, units: Mapping[int, Sequence[ExplanationRecord]]
+    filename_figure: str | None, drawing: Drawing, units: Mapping[int, Sequence[ExplanationRecord]]
 ) -> dict[int, str]:
     """Name the file of every unit; a figure of all units has the name of any of them.
 
-    ``pattern`` is a name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and
+    ``filename_figure`` is a name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and
     ``{kind}``; ``None`` means that of the kind. Raises ``UsageError`` if it has another field,
     names a directory, or gives several figures one name.
     """
-    stem = drawing.kind.stem if pattern is None else pattern
+    stem = drawing.kind.stem if filename_figure is None else filename_figure
     if "/" in stem or "\\" in stem or not stem.strip(". "):
         raise UsageError(
-            f"--filename-figure {stem} is not a file name: set the directory with --dir-images."
+            f"`filename_figure` {stem} is not a file name: set the directory with `dir_images`."
         )
     known = {"show": drawing.show.value, "kind": drawing.kind.value}
     if drawing.kind.of_one_unit:
@@ -100,12 +100,12 @@ def figure_names(
         if field not in known:
             fields = ", ".join(f"{{{name}}}" for name in sorted(known))
             raise UsageError(
-                f"--filename-figure {stem} has an unknown field {{{field}}}: this kind has "
+                f"`filename_figure` {stem} has an unknown field {{{field}}}: this kind has "
                 f"{fields}."
             )
     if drawing.kind.of_one_unit and len(units) > 1 and "{unit}" not in stem:
         raise UsageError(
-            f"--filename-figure {stem} is one name for {len(units):,} units: add {{unit}} to it."
+            f"`filename_figure` {stem} is one name for {len(units):,} units: add {{unit}} to it."
         )
     names = {}
     for unit, records in units.items():
@@ -138,16 +138,16 @@ def description(digest: str, *, whole: bool) -> str:
 
 
 def existing_figures(
-    figures: Sequence[tuple[Path, str]], directory: Path, *, force: bool
+    figures: Sequence[tuple[Path, str]], dir_images: Path, *, force: bool
 ) -> set[Path]:
     """Return which of the files already show what would be drawn, by path and digest.
 
     None counts with ``force``. Raises ``UsageError`` if another file exists without it, or the
     directory is a file.
     """
-    above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    above = next(path for path in (dir_images, *dir_images.absolute().parents) if path.exists())
     if not above.is_dir():
-        raise UsageError(f"--dir-images {directory}: {above} is not a directory, name another.")
+        raise UsageError(f"`dir_images` {dir_images}: {above} is not a directory, name another.")
     if force:
         return set()
     existing = set()
@@ -156,7 +156,7 @@ def existing_figures(
             existing.add(path)
         elif path.exists() and not is_same_figure(path, digest, whole=False):
             raise UsageError(
-                f"{path} exists and shows something else: overwrite it with --force, or name "
-                "another --dir-images."
+                f"{path} exists and shows something else: overwrite it with `force`, or name "
+                "another `dir_images`."
             )
     return existing

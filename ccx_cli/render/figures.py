@@ -94,8 +94,8 @@ def make_figures(
     inputs: RunInputs,
     units: Sequence[int],
     drawing: Drawing,
-    directory: Path,
-    pattern: str | None,
+    dir_images: Path,
+    filename_figure: str | None,
     *,
     force: bool = False,
     workers: int = 1,
@@ -109,16 +109,16 @@ def make_figures(
     """
     run = inputs.run
     records = {unit: run.units[unit] for unit in units}
-    names = figure_names(pattern, drawing, records)
+    names = figure_names(filename_figure, drawing, records)
     if not drawing.kind.of_one_unit:
-        yield _draw_whole(inputs, records, drawing, directory / names[units[0]], force)
+        yield _draw_whole(inputs, records, drawing, dir_images / names[units[0]], force)
         return
     figures = [
-        _UnitFigure(unit, own, directory / names[unit], drawing.digest(run, own))
+        _UnitFigure(unit, own, dir_images / names[unit], drawing.digest(run, own))
         for unit, own in records.items()
     ]
     existing = existing_figures(
-        [(each.path, each.digest) for each in figures], directory, force=force
+        [(each.path, each.digest) for each in figures], dir_images, force=force
     )
     missing = [each for each in figures if each.path not in existing]
     if missing:

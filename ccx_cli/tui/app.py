@@ -19,19 +19,11 @@ from textual.screen import Screen
 
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.compare import CompareView
-from ccx_cli.tui.concepts import ConceptsView, ConceptView, OpenConcept
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.runs import RunsView
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.units import UnitsView
-from ccx_cli.tui.view import (
-    CompareRun,
-    HelpView,
-    OpenConcepts,
-    OpenUnit,
-    View,
-    keys_of,
-)
+from ccx_cli.tui.view import CompareRun, HelpView, View, keys_of
 
 # Seconds after which the first screen has been drawn.
 _IDLE = 0.5
@@ -135,19 +127,7 @@ class CcxApp(App[None]):
             text = f"{run.run.name} has no lines of unit {unit}."
             self.notify(text, severity="warning", markup=False)
         elif unit is not None:
-            self.post_message(OpenUnit(run, unit, list(run.run.units), None))
-
-    @on(OpenUnit)
-    def _show_unit(self, asked: OpenUnit) -> None:
-        self.push_screen(UnitView(asked.run, asked.unit, asked.order, asked.cluster))
-
-    @on(OpenConcepts)
-    def _show_concepts(self, asked: OpenConcepts) -> None:
-        self.push_screen(ConceptsView(asked.run))
-
-    @on(OpenConcept)
-    def _show_concept(self, asked: OpenConcept) -> None:
-        self.push_screen(ConceptView(asked.run, asked.row))
+            self.push_screen(UnitView(run, unit, list(run.run.units), None))
 
     @on(CompareRun)
     def _compare_run(self, asked: CompareRun) -> None:

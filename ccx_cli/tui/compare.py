@@ -31,7 +31,7 @@ from ccx_cli.tui.record_text import (
     unit_and_range,
 )
 from ccx_cli.tui.table import Column
-from ccx_cli.tui.view import OpenUnit
+from ccx_cli.tui.unit import UnitView
 
 
 def _difference(pair: RangePair) -> Text:
@@ -192,7 +192,7 @@ class CompareView(RunListView):
         pairs: Sequence[RangePair] = self.table.rows
         order = dict.fromkeys(pair.unit for pair in pairs if getattr(pair, side) is not None)
         run = self.runs["ab".index(side)]
-        self.post_message(OpenUnit(run, record.unit, list(order), record.cluster))
+        self.app.push_screen(UnitView(run, record.unit, list(order), record.cluster))
 
     def _formula_to_copy(self) -> str | None:
         pair: RangePair | None = self.table.row

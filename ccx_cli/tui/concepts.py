@@ -12,7 +12,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Footer, Static
 
 from ccx_cli.formulas.formula import negated_concepts, positive_concepts, quoted
@@ -32,7 +31,7 @@ from ccx_cli.tui.record_text import (
     unit_and_range,
 )
 from ccx_cli.tui.table import Column, Table
-from ccx_cli.tui.view import OpenUnit
+from ccx_cli.tui.unit import UnitView
 
 if TYPE_CHECKING:
     from ccx_cli.runs.inputs import RunInputs
@@ -56,14 +55,6 @@ class ConceptRow:
     records: tuple[ExplanationRecord, ...]
     category: str = ""
     images: int | None = None
-
-
-@dataclass
-class OpenConcept(Message):
-    """Asks for the screen of one concept of a run."""
-
-    run: OpenRun
-    row: ConceptRow
 
 
 def concept_rows(records: Iterable[ExplanationRecord]) -> list[ConceptRow]:
@@ -202,7 +193,7 @@ class ConceptsView(RunListView):
         return "" if self._images is None else f"{len(shown):,} of {total:,} concepts"
 
     def _open(self, row: ConceptRow) -> None:
-        self.post_message(OpenConcept(self.run, row))
+        self.app.push_screen(ConceptView(self.run, row))
 
     def _formula_to_copy(self) -> str | None:
         row: ConceptRow | None = self.table.row
@@ -274,12 +265,8 @@ class ConceptView(GalleryView):
     def _open(self, message: Table.Opened) -> None:
         order = list(dict.fromkeys(record.unit for record in self._row.records))
         record: ExplanationRecord = message.row
-        self.post_message(OpenUnit(self.run, record.unit, order, record.cluster))
+        self.app.push_screen(UnitView(self.run, record.unit, order, record.cluster))
 
     def action_masks(self) -> None:
         bare = self.gallery.overlay is Overlay.NONE
         self.gallery.set_overlay(Overlay.FORMULA if bare else Overlay.NONE)
-
-    def _formula_to_copy(self) -> str | None:
-        record: ExplanationRecord | None = self.table.row
-        return None if record is None else record.formula

@@ -49,15 +49,11 @@ def list_runs(results: Path, known: Mapping[Path, ListedRun]) -> dict[Path, List
         if any((directory / name).is_file() for name in (HEADER, LINES)):
             stamp, before = _stamp(directory), known.get(directory)
             if before is None or before.stamp != stamp:
-                before = _listed(directory, stamp)
+                lines = directory / LINES
+                units = set(_UNIT.findall(lines.read_bytes())) if lines.is_file() else ()
+                before = ListedRun(Run(directory, shown=True), len(units), stamp)
             listed[directory] = before
     return listed
-
-
-def _listed(directory: Path, stamp: _Stamp) -> ListedRun:
-    lines = directory / LINES
-    units = set(_UNIT.findall(lines.read_bytes())) if lines.is_file() else ()
-    return ListedRun(Run(directory, shown=True), len(units), stamp)
 
 
 def _stamp(directory: Path) -> _Stamp:

@@ -19,7 +19,7 @@ from ccx_cli.tui.formula_box import FormulaBox
 from ccx_cli.tui.gallery import Gallery, GalleryView
 from ccx_cli.tui.histogram import Histogram
 from ccx_cli.tui.open_run import OpenRun
-from ccx_cli.tui.pictures import PictureList, legend
+from ccx_cli.tui.pictures import legend
 from ccx_cli.tui.record_text import (
     BETTER,
     BOUND,
@@ -256,10 +256,7 @@ class UnitView(GalleryView):
     def _choose_pictures(self) -> None:
         data, cluster, show = self._data, self._cluster, self._show
         if data is not None and cluster is not None and cluster in data.metrics:
-            self.read("pictures", lambda _: data.pictures(cluster, show), self._show_pictures)
-
-    def _show_pictures(self, pictures: PictureList) -> None:
-        self.gallery.show(pictures)
+            self.read("pictures", lambda _: data.pictures(cluster, show), self.gallery.show)
 
     def _show_page(self, page: Gallery.PageShown) -> None:
         if self._data is None or not self._data.images.records:
@@ -318,7 +315,4 @@ class UnitView(GalleryView):
         self.read("again", lambda _: self.run.read_again(always=True), lambda _: self._show_unit())
 
     def _formula_to_copy(self) -> str | None:
-        if self._trial is not None:
-            return self._trial.text
-        record: ExplanationRecord | None = self.table.row
-        return None if record is None else record.formula
+        return super()._formula_to_copy() if self._trial is None else self._trial.text

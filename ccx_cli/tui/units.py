@@ -16,6 +16,7 @@ from textual.widgets import Input, Select
 
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.study.categories import dominant_category
+from ccx_cli.tui.concepts import ConceptsView
 from ccx_cli.tui.lists import RunListView, matches
 from ccx_cli.tui.open_run import OpenRun, label_categories
 from ccx_cli.tui.record_text import (
@@ -31,7 +32,8 @@ from ccx_cli.tui.record_text import (
     unit_and_range,
 )
 from ccx_cli.tui.table import Column
-from ccx_cli.tui.view import CompareRun, OpenConcepts, OpenUnit
+from ccx_cli.tui.unit import UnitView
+from ccx_cli.tui.view import CompareRun
 
 CategoryOf = Callable[[ExplanationRecord], str]
 
@@ -209,14 +211,10 @@ class UnitsView(RunListView):
 
     def _open(self, row: ExplanationRecord) -> None:
         order = list(dict.fromkeys(each.unit for each in self.table.rows))
-        self.post_message(OpenUnit(self.run, row.unit, order, row.cluster))
+        self.app.push_screen(UnitView(self.run, row.unit, order, row.cluster))
 
     def action_concepts(self) -> None:
-        self.post_message(OpenConcepts(self.run))
+        self.app.push_screen(ConceptsView(self.run))
 
     def action_compare(self) -> None:
         self.post_message(CompareRun(self.run.run.directory, self.run))
-
-    def _formula_to_copy(self) -> str | None:
-        row: ExplanationRecord | None = self.table.row
-        return None if row is None else row.formula

@@ -27,23 +27,6 @@ _PACKAGE = "ccx_cli."
 
 
 @dataclass
-class OpenUnit(Message):
-    """Asks for the screen of a unit: ``order`` lists the units that n and p turn to."""
-
-    run: OpenRun
-    unit: int
-    order: list[int]
-    cluster: int | None
-
-
-@dataclass
-class OpenConcepts(Message):
-    """Asks for the screen of a run's concepts."""
-
-    run: OpenRun
-
-
-@dataclass
 class CompareRun(Message):
     """Asks for a second run to compare with; ``run`` is the first one if it is read already."""
 
@@ -140,7 +123,7 @@ class View(Screen[None]):
         return self.query_one(Table)
 
     def _formula_to_copy(self) -> str | None:
-        return None
+        return getattr(self.table.row, "formula", None)
 
     def action_leave(self) -> None:
         """Leave the box that has the focus for the list, or the screen."""

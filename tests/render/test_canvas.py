@@ -108,5 +108,5 @@ def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_figure_that_no_picture_can_hold_is_refused() -> None:
-    with pytest.raises(CcxError, match="too large: lower --top-k"):
+    with pytest.raises(CcxError, match="too large: lower `top_k`"):
         Canvas.of_size(300, 70_000)

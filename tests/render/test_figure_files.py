@@ -49,13 +49,13 @@ def test_names(kind: Kind, pattern: str | None, expected: list[str]) -> None:
             "unknown field {units}: this kind has {k}, {kind}, {show}, {unit}.",
         ),
         (Kind.IOU, "{unit}", "unknown field {unit}: this kind has {kind}, {show}."),
-        (Kind.PANEL, "a/{unit}", "set the directory with --dir-images"),
+        (Kind.PANEL, "a/{unit}", "set the directory with `dir_images`"),
         (Kind.PANEL, "..", "not a file name"),
         (Kind.PANEL, "", "not a file name"),
     ],
 )
 def test_names_that_cannot_be_meant(kind: Kind, pattern: str, sentence: str) -> None:
-    with pytest.raises(UsageError, match=r"--filename-figure") as error:
+    with pytest.raises(UsageError, match=r"`filename_figure`") as error:
         figure_names(pattern, _drawing(kind), UNITS)
     assert sentence in str(error.value)
 
@@ -75,5 +75,5 @@ def test_only_the_same_figures_stay(tmp_path: Path) -> None:
 
 def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"--dir-images .*file is not a directory"):
+    with pytest.raises(UsageError, match=r"`dir_images` .*file is not a directory"):
         existing_figures([], tmp_path / "file" / "below", force=False)

@@ -291,7 +291,7 @@ def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
     inputs = without_inputs(write_run(tmp_path / "run"))
     for out in (tmp_path / "report.html", tmp_path / "report"):
         _write(inputs, out)
-        with pytest.raises(UsageError, match="exists: overwrite it with --force"):
+        with pytest.raises(UsageError, match="exists: overwrite it with `force`"):
             _write(inputs, out)
         _write(inputs, out, force=True)
     mine = tmp_path / "mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -63,12 +64,7 @@ def document(
 
 def _fill(template: str, filled: dict[str, str]) -> str:
     """Fill the fields of a template in one pass, so that no value is taken for a template."""
-    pieces = template.split("{{")
-    found = [pieces[0]]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition("}}")
-        found += [filled[name], rest]
-    return "".join(found)
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], template)
 
 
 def _policy(style: str, script: str, in_folder: bool) -> str:

@@ -44,41 +44,41 @@ class WrittenReport:
     problems: tuple[str, ...]
 
 
-def is_one_file(out: Path) -> bool:
+def is_one_file(html: Path) -> bool:
     """Return whether a report at this path is one file, rather than a directory."""
-    return out.suffix.lower() in {".html", ".htm"}
+    return html.suffix.lower() in {".html", ".htm"}
 
 
-def check_report_path(out: Path, force: bool) -> None:
+def check_report_path(html: Path, force: bool) -> None:
     """Raise ``UsageError`` where no report can be written, or where other files would be lost."""
-    if is_one_file(out):
-        if out.is_dir():
+    if is_one_file(html):
+        if html.is_dir():
             raise UsageError(
-                f"--html {out} is a directory: name a file, or a directory without .html."
+                f"`html` {html} is a directory: name a file, or a directory without .html."
             )
-        if out.exists() and not force:
-            raise UsageError(f"{out} exists: overwrite it with --force.")
+        if html.exists() and not force:
+            raise UsageError(f"{html} exists: overwrite it with `force`.")
         return
-    if out.suffix.lower() in _NO_FOLDER:
+    if html.suffix.lower() in _NO_FOLDER:
         raise UsageError(
-            f"--html {out} is neither an .html file nor a directory: end the name in .html."
+            f"`html` {html} is neither an .html file nor a directory: end the name in .html."
         )
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--html {out} is a file: end the name in .html, or name a directory.")
-    if out.is_dir() and any(out.iterdir()):
-        others = _files_in(out) - _listed_in(out)
+    if html.exists() and not html.is_dir():
+        raise UsageError(f"`html` {html} is a file: end the name in .html, or name a directory.")
+    if html.is_dir() and any(html.iterdir()):
+        others = _files_in(html) - _listed_in(html)
         if others:
             raise UsageError(
-                f"--html {out} contains other files than a report ({min(others)}): name a new "
+                f"`html` {html} contains other files than a report ({min(others)}): name a new "
                 "directory."
             )
         if not force:
-            raise UsageError(f"{out} exists: overwrite it with --force.")
+            raise UsageError(f"{html} exists: overwrite it with `force`.")
 
 
 def write_report(
     inputs: RunInputs,
-    out: Path,
+    html: Path,
     *,
     units: Sequence[int],
     choice: Choice | None = None,
@@ -88,45 +88,45 @@ def write_report(
 ) -> WrittenReport:
     """Write the report of some units of a run; without its caches, it has no pictures.
 
-    ``out`` is a file that ends in ``.html``, or a directory. Raises ``UsageError`` if it exists
+    ``html`` is a file that ends in ``.html``, or a directory. Raises ``UsageError`` if it exists
     and may not be replaced.
     """
-    check_report_path(out, force)
+    check_report_path(html, force)
     choice, progress = choice or Choice(), progress or SilentProgress()
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    above = out.absolute().parent
-    with naming(out), TemporaryDirectory(dir=above, prefix=f".{out.name}.") as made:
+    html.absolute().parent.mkdir(parents=True, exist_ok=True)
+    above = html.absolute().parent
+    with naming(html), TemporaryDirectory(dir=above, prefix=f".{html.name}.") as made:
         folder = Path(made) / "report"
         (folder / "data").mkdir(parents=True)
         (folder / "images").mkdir()
-        one_file = is_one_file(out)
+        one_file = is_one_file(html)
         payload = _write_parts(inputs, folder, units, choice, workers, progress)
         payload["parts"] = "inside" if one_file else "beside"
         if one_file:
-            with replacing(out) as page, page.open("w", encoding="utf-8") as text:
+            with replacing(html) as page, page.open("w", encoding="utf-8") as text:
                 text.writelines(
                     document(inputs.run.name, payload, _inside(folder), in_folder=False)
                 )
-            size = out.stat().st_size
+            size = html.stat().st_size
         else:
             with (folder / PAGE).open("w", encoding="utf-8") as text:
                 text.writelines(document(inputs.run.name, payload, (), in_folder=True))
             files = [*sorted(_files_in(folder)), LIST]
             (folder / LIST).write_text(json.dumps(files, indent=0) + "\n", encoding="utf-8")
             size = sum((folder / name).stat().st_size for name in files)
-            ready = out.absolute().with_name(f"{Path(made).name}.ready")
+            ready = html.absolute().with_name(f"{Path(made).name}.ready")
             folder.rename(ready)
             try:
-                move_directory_into_place(ready, out.absolute())
+                move_directory_into_place(ready, html.absolute())
             finally:
                 shutil.rmtree(ready, ignore_errors=True)
     if one_file and size > _LARGE:
         progress.note(
-            f"{out} has {size / 1e6:,.0f} MB: as a directory (--html {out.with_suffix('')}) it "
+            f"{html} has {size / 1e6:,.0f} MB: as a directory, {html.with_suffix('')}, it "
             "opens faster."
         )
     written = WrittenReport(
-        out if one_file else out / PAGE,
+        html if one_file else html / PAGE,
         size,
         tuple(payload["notes"][len(inputs.run.notes) :]),
     )
