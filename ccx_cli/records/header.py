@@ -70,6 +70,11 @@ class About(Record):
     rebuild: str | None = None
 
 
+PerChannel = Annotated[
+    list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
+]
+
+
 class InfoNetwork(Record):
     """The network, as ``ccx info`` describes it from ``About``."""
 
@@ -84,12 +89,8 @@ class InfoNetwork(Record):
     seed: Annotated[int | None, doc("Seed of random weights.")]
     layer: Annotated[str | None, doc("The layer.")]
     input_size: Annotated[list[int] | None, doc("Height and width of the input.")]
-    mean: Annotated[
-        list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
-    ]
-    std: Annotated[
-        list[float] | None, doc("Mean or standard deviation that normalizes images, by channel.")
-    ]
+    mean: PerChannel
+    std: PerChannel
     precision: Annotated[str | None, doc("Floating-point precision of the forward pass.")]
     given: Annotated[GivenFile | None, doc("Precomputed activations, used instead of a network.")]
 

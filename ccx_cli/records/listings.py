@@ -327,15 +327,18 @@ class InfoStudy(Record):
     bytes: Annotated[int, count("Its size.")]
 
 
+HowFar = Annotated[
+    Literal["finished", "unfinished", "damaged", "being written"],
+    doc("Whether all that was asked for is there."),
+]
+
+
 class RunRecord(Record):
     """What a run is and how it was made."""
 
     run: Annotated[str, doc("Its name.")]
     directory: Annotated[str, doc("Where it is.")]
-    state: Annotated[
-        Literal["finished", "unfinished", "damaged", "being written"],
-        doc("Whether all that was asked for is there."),
-    ]
+    state: HowFar
     made_for: Annotated[str | None, doc("The run it was only made to be compared with.")]
     network: Annotated[InfoNetwork, doc("The network.")]
     dataset: Annotated[InfoDataset, doc("The dataset.")]
@@ -354,10 +357,7 @@ class RunListRecord(Record):
     """A run in the list of all runs."""
 
     run: Annotated[str, doc("Its name.")]
-    state: Annotated[
-        Literal["finished", "unfinished", "damaged", "being written"],
-        doc("Whether all that was asked for is there."),
-    ]
+    state: HowFar
     model: Annotated[str | None, doc("The network.")]
     pretrained: Annotated[str | None, doc("Which weights.")]
     layer: Annotated[str | None, doc("The layer.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,11 +65,8 @@ class RunInputs:
 
     def with_units(self, units: dict[int, list[ExplanationRecord]]) -> RunInputs:
         """Return the same inputs for some of the run's records."""
-        other = RunInputs(
-            self.run.with_units(units), self.roots, exact=self.exact, trusted=self.trusted
-        )
-        opened = ("dataset", "choice", "index", "activations")
-        other.__dict__ |= {key: self.__dict__[key] for key in opened if key in self.__dict__}
+        other = copy(self)
+        other.run = self.run.with_units(units)
         return other
 
     @cached_property

@@ -102,7 +102,7 @@ def _explained(run: Run, cite: Cite, quote: Quote) -> str:
     if subset == "all":
         data = f"all {images:,} images"
     origin = " ".join(cite(each) for each in dataset_of(about))
-    name = quote(_last_part(_known(about.dataset, "dataset")))
+    name = quote(_known(about.dataset, "dataset").rpartition("/")[2])
     return (
         f"We explained {units} of {_source(run, cite, quote)}{so_far} with {_method(run, cite)} "
         f"on {data} of {name}{f' {origin}' if origin else ''}, which carry "
@@ -281,10 +281,6 @@ def _program(run: Run, quote: Quote) -> str:
     device = f" on {last.device}" if last.device not in (None, "cpu") else ""
     listed = f" ({quote(', '.join(versions))})" if versions else ""
     return f"All of this was computed{device} with {program}{listed}."
-
-
-def _last_part(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -63,12 +63,6 @@ class ImageCounts:
             height * width,
         )
 
-    def of_images(self, images: NDArray[np.int64]) -> ImageCounts:
-        """Counts of some images, which may repeat."""
-        return ImageCounts(
-            self.in_range[images], self.formula[images], self.both[images], self.pixels
-        )
-
 
 def measure(counts: ImageCounts) -> Metrics:
     """Compute all metrics that need no network."""
