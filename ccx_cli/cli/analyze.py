@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -168,13 +168,11 @@ def default_records(
     defaults: Defaults, trained: list[Formula | None], names: dict[int, str]
 ) -> list[DefaultRecord]:
     """Return the rows of the default formulas and pairs, and how many trained ranges have them."""
-    explained = [formula for formula in trained if formula is not None]
+    explained = [each for each in trained if each is not None]
     whole = Counter(map(canonical_key, explained))
     left = Counter(canonical_key(part) for part in map(left_of, explained) if part is not None)
-    kinds: tuple[tuple[Literal["default formula", "default pair"], Any, Counter[Hashable]], ...] = (
-        ("default formula", defaults.formulas, whole),
-        ("default pair", defaults.pairs, left),
-    )
+    formula: Literal["default formula"] = "default formula"
+    pair: Literal["default pair"] = "default pair"
     return [
         DefaultRecord(
             kind=kind,
@@ -183,7 +181,10 @@ def default_records(
             untrained=one.count,
             trained=counts[canonical_key(one.formula)],
         )
-        for kind, common, counts in kinds
+        for kind, common, counts in (
+            (formula, defaults.formulas, whole),
+            (pair, defaults.pairs, left),
+        )
         for one in common
     ]
 

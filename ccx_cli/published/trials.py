@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.published.heuristic_search import HeuristicStrategy
 from ccx_cli.published.heuristics import Heuristic
 from ccx_cli.published.shapes import Shapes
+from ccx_cli.records.studies import HeuristicOnRangeRecord, HeuristicRecord
 from ccx_cli.search.beam import BeamSettings
-from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.explanation import ConceptNames
 from ccx_cli.search.registry import Search, make_search
 from ccx_cli.search.strategy import Answer
 
@@ -30,65 +31,6 @@ UnitRanges = tuple[int, NDArray[np.float32], Sequence[Range]]
 Compared = Callable[[NDArray[np.int32], NDArray[np.int32]], Answer]
 """Searches a range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the images'
 tables, ``(n_local,)`` int32. ``visited`` does not count single concepts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One search of one range.
-
-    Attributes
-    ----------
-    unit, cluster
-        Which range.
-    search
-        Its name.
-    seconds
-        Time it took, hits and shapes of concepts known.
-    visited
-        Formulas of two and more concepts whose exact IoU it asked for; for ``optimal`` triples
-        counted, and longer chains expanded.
-    best
-        What it found, or ``None`` if no concept meets the range.
-    """
-
-    unit: int
-    cluster: int
-    search: str
-    seconds: float
-    visited: int
-    best: Scored | None
-
-    @property
-    def iou(self) -> float:
-        """IoU of what was found, 0 for nothing."""
-        return 0.0 if self.best is None else self.best.iou
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One search over all ranges: means and standard deviations.
-
-    Attributes
-    ----------
-    search
-        Its name.
-    ranges
-        How many.
-    visited, seconds
-        ``(mean, standard deviation)``, as in ``Trial``; the latter over these ranges themselves,
-        so 0 for one.
-    iou
-        Mean IoU.
-    best
-        Ranges where no other search found a larger IoU.
-    """
-
-    search: str
-    ranges: int
-    visited: tuple[float, float]
-    seconds: tuple[float, float]
-    iou: float
-    best: int
 
 
 def needs_shapes(names: Iterable[str]) -> bool:
@@ -119,12 +61,16 @@ def compare_searches(
     searches: Mapping[str, Compared],
     *,
     device: str = "cpu",
-) -> Iterator[list[Trial]]:
+) -> Iterator[list[HeuristicOnRangeRecord]]:
     """Search every range of every unit with every search, one after another; time each.
 
     ``units`` are numbers, maps ``(n_images, height, width)`` float32, and ranges. Each search runs
     once before it is timed, since that may compile it. Ranges that hold no pixel are left out.
+    ``seconds`` are those with hits and shapes of concepts known; ``visited`` are formulas of two
+    and more concepts whose exact IoU was asked for, and for ``optimal`` triples counted, and longer
+    chains expanded.
     """
+    names = ConceptNames(index.concepts, index.name_of)
     warm = False
     for unit, maps, ranges in units:
         hits = count_hits(maps, ranges, index, per_image=True, device=device)
@@ -140,31 +86,42 @@ def compare_searches(
                 began = time.perf_counter()
                 answer = search(*counted)
                 seconds = time.perf_counter() - began
-                trial = Trial(unit, int(cluster), name, seconds, answer.visited, answer.best)
-                trials.append(trial)
+                trials.append(
+                    HeuristicOnRangeRecord(
+                        unit=unit,
+                        cluster=int(cluster),
+                        heuristic=name,
+                        formula=None if answer.best is None else names.text(answer.best),
+                        iou=0.0 if answer.best is None else answer.best.iou,
+                        visited=answer.visited,
+                        seconds=seconds,
+                    )
+                )
         yield trials
 
 
-def summarise(trials: Sequence[Trial]) -> list[Summary]:
+def summarise(trials: Sequence[HeuristicOnRangeRecord]) -> list[HeuristicRecord]:
     """Sum up trials, a row a search, in the order in which they come first."""
     largest: dict[tuple[int, int], float] = {}
-    of_search: dict[str, list[Trial]] = {}
+    of_search: dict[str, list[HeuristicOnRangeRecord]] = {}
     for trial in trials:
         key = trial.unit, trial.cluster
         largest[key] = max(largest.get(key, 0.0), trial.iou)
-        of_search.setdefault(trial.search, []).append(trial)
-    return [
-        Summary(
-            search=name,
-            ranges=len(own),
-            visited=_mean_and_std([trial.visited for trial in own]),
-            seconds=_mean_and_std([trial.seconds for trial in own]),
-            iou=float(np.mean([trial.iou for trial in own])),
-            best=sum(trial.iou == largest[trial.unit, trial.cluster] for trial in own),
+        of_search.setdefault(trial.heuristic, []).append(trial)
+    rows = []
+    for name, own in of_search.items():
+        visited = [trial.visited for trial in own]
+        seconds = [trial.seconds for trial in own]
+        rows.append(
+            HeuristicRecord(
+                heuristic=name,
+                ranges=len(own),
+                visited_mean=float(np.mean(visited)),
+                visited_deviation=float(np.std(visited)),
+                seconds_mean=float(np.mean(seconds)),
+                seconds_deviation=float(np.std(seconds)),
+                iou_mean=float(np.mean([trial.iou for trial in own])),
+                best_in=sum(trial.iou == largest[trial.unit, trial.cluster] for trial in own),
+            )
         )
-        for name, own in of_search.items()
-    ]
-
-
-def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    return float(np.mean(values)), float(np.std(values))
+    return rows

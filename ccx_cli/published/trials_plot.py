@@ -10,15 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from ccx_cli.published.trials import Trial
+from ccx_cli.records.studies import HeuristicOnRangeRecord
 from ccx_cli.store.atomic import replacing
 
 _DOTS, _MEAN = "#7a9cc6", "#b2182b"
 
 
-def plot_trials(trials: Sequence[Trial], title: str, path: Path) -> None:
+def plot_trials(trials: Sequence[HeuristicOnRangeRecord], title: str, path: Path) -> None:
     """Draw formulas visited and time of every search: a dot for each range, and the mean."""
-    names = list(dict.fromkeys(trial.search for trial in trials))
+    names = list(dict.fromkeys(trial.heuristic for trial in trials))
     figure = Figure(figsize=(10, 1.6 + 0.5 * len(names)), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -39,11 +39,13 @@ def plot_trials(trials: Sequence[Trial], title: str, path: Path) -> None:
         figure.savefig(beside, format=path.suffix.lower().removeprefix("."), dpi=150)
 
 
-def _by_search(trials: Sequence[Trial], values: Sequence[float]) -> list[list[float]]:
+def _by_search(
+    trials: Sequence[HeuristicOnRangeRecord], values: Sequence[float]
+) -> list[list[float]]:
     """Sort values, one a trial, by their searches."""
-    names = dict.fromkeys(trial.search for trial in trials)
+    names = dict.fromkeys(trial.heuristic for trial in trials)
     return [
-        [value for value, trial in zip(values, trials, strict=True) if trial.search == name]
+        [value for value, trial in zip(values, trials, strict=True) if trial.heuristic == name]
         for name in names
     ]
 

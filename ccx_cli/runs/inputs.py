@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -290,14 +290,24 @@ def each_unit(inputs: RunInputs, units: Sequence[int], workers: int) -> Iterator
     index, activations = inputs.index, inputs.activations
 
     def work(unit: int) -> UnitInData:
-        ranged = [record for record in inputs.run.units[unit] if record.range is not None]
-        if not ranged:
-            return UnitInData(unit, inputs.run.units[unit], None, [])
-        maps, ranges = activations.unit(unit), inputs.ranges_of(unit)
-        hits = count_hits(maps, ranges, index, per_image=True)
-        return UnitInData(unit, ranged, hits, [holds(record, index) for record in ranged])
+        return unit_in_data(unit, inputs.run.units[unit], activations.unit, index)
 
     return map_in_order(work, units, workers)
+
+
+def unit_in_data(
+    unit: int,
+    records: Sequence[ExplanationRecord],
+    read_maps: Callable[[int], NDArray[np.float32]],
+    index: ConceptIndex,
+) -> UnitInData:
+    """Count one unit's hits, by image as well, and evaluate its formulas."""
+    ranged = [record for record in records if record.range is not None]
+    if not ranged:
+        return UnitInData(unit, list(records), None, [])
+    ranges = [Range.from_json(record.range) for record in ranged if record.range is not None]
+    hits = count_hits(read_maps(unit), ranges, index, per_image=True)
+    return UnitInData(unit, ranged, hits, [holds(record, index) for record in ranged])
 
 
 def holds(record: ExplanationRecord, index: ConceptIndex) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.networks.loading import Network, layer_activations
 from ccx_cli.probe.ranges import Range
+from ccx_cli.study.unit_images import mask_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,8 @@ def noisy_mask(
 
     The noise is uniform in [0, 1), seeded by the image, the same for every formula.
     """
-    table = index.local_sets[index.offsets[image] : index.offsets[image + 1]]
-    inside = holds[table][index.maps[image]].reshape(index.mask_shape)
     noise = np.random.default_rng([seed, image]).random(index.mask_shape, dtype=np.float32)
-    return np.where(inside, np.float32(1), noise)
+    return np.where(mask_of(holds, index, image), np.float32(1), noise)
 
 
 def masking_similarity(

@@ -104,27 +104,20 @@ def look_at_unit(
 ) -> UnitImages:
     """Read one unit's maps and count its pixels image by image."""
     # Here: numba takes long to import, and screens without pictures do without.
-    from ccx_cli.probe.hits import count_hits
-    from ccx_cli.probe.ranges import Range
-    from ccx_cli.search.scoring import holds_on
+    from ccx_cli.runs.inputs import unit_in_data
 
     maps = activations.unit(unit)
-    ranged = tuple(record for record in records if record.range is not None)
-    nowhere = np.zeros(len(index.sets), dtype=np.bool_)
-    formulas = [record.tree for record in ranged]
-    holds = tuple(nowhere if each is None else holds_on(each, index) for each in formulas)
-    counts: tuple[ImageCounts, ...] = ()
-    per_set: tuple[NDArray[np.int32], ...] = ()
-    if ranged:
-        ranges = [Range.from_json(record.range) for record in ranged if record.range is not None]
-        found = count_hits(maps, ranges, index, per_image=True)
-        assert found.per_local is not None
-        per_set = tuple(found.per_set)
-        counts = tuple(
-            ImageCounts.of_labels(hits, each, index)
-            for hits, each in zip(found.per_local, holds, strict=True)
-        )
-    return UnitImages(unit, maps, ranged, holds, counts, per_set, index)
+    found = unit_in_data(unit, records, lambda _: maps, index)
+    if found.hits is None or found.hits.per_local is None:
+        return UnitImages(unit, maps, (), (), (), (), index)
+    counts = tuple(
+        ImageCounts.of_labels(hits, each, index)
+        for hits, each in zip(found.hits.per_local, found.formulas, strict=True)
+    )
+    per_set = tuple(found.hits.per_set)
+    return UnitImages(
+        unit, maps, tuple(found.records), tuple(found.formulas), counts, per_set, index
+    )
 
 
 def in_range(

@@ -5,22 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import Range
 from ccx_cli.published.shapes import measure_concepts
 from ccx_cli.published.trials import (
     COMPARED,
-    Summary,
-    Trial,
     compare_searches,
     compared_search,
     needs_shapes,
     summarise,
 )
 from ccx_cli.published.trials_plot import plot_trials
+from ccx_cli.records.studies import HeuristicOnRangeRecord
 from ccx_cli.search.beam import BeamSettings
-from ccx_cli.search.chains import Chain, Scored
 from ccx_cli.search.counts import DataCounts
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ else:
 
 def trials_of(
     network: GoldenNetwork, index: ConceptIndex, counts: DataCounts, *names: str
-) -> list[Trial]:
+) -> list[HeuristicOnRangeRecord]:
     """All ranges of three units, and one that nothing is in."""
     shapes = measure_concepts(index) if needs_shapes(names) else None
     settings = BeamSettings(3, 5)
@@ -51,7 +50,7 @@ def test_every_search_is_tried_on_every_range_that_holds_pixels(
     assert {cluster for _, cluster in positions} == set(range(5))
     for position in positions:
         own = [trial for trial in trials if (trial.unit, trial.cluster) == position]
-        assert [trial.search for trial in own] == list(COMPARED)
+        assert [trial.heuristic for trial in own] == list(COMPARED)
         mmesh, cfh, areas, none, beam, optimal = own
         assert mmesh.visited < cfh.visited < areas.visited < none.visited
         # The beam scores `b OR a` and `b AND a` as well: none leaves these out.
@@ -66,9 +65,18 @@ def test_only_estimates_need_shapes() -> None:
     assert not needs_shapes([])
 
 
-def trial(unit: int, search: str, seconds: float, visited: int, iou: float | None) -> Trial:
-    best = None if iou is None else Scored(Chain((0,)), 1, 1, iou, 0)
-    return Trial(unit, 0, search, seconds, visited, best)
+def trial(
+    unit: int, search: str, seconds: float, visited: int, iou: float
+) -> HeuristicOnRangeRecord:
+    return HeuristicOnRangeRecord(
+        unit=unit,
+        cluster=0,
+        heuristic=search,
+        formula="sky" if iou else None,
+        iou=iou,
+        visited=visited,
+        seconds=seconds,
+    )
 
 
 def test_means_and_deviations() -> None:
@@ -77,15 +85,17 @@ def test_means_and_deviations() -> None:
         trial(0, "none", 2.0, 100, 0.5),
         trial(1, "mmesh", 3.0, 30, 0.25),
         trial(1, "none", 2.0, 100, 0.25),
-        trial(2, "mmesh", 2.0, 20, None),
-        trial(2, "none", 2.0, 100, None),
+        trial(2, "mmesh", 2.0, 20, 0.0),
+        trial(2, "none", 2.0, 100, 0.0),
     ]
     mmesh, none = summarise(trials)
-    assert none == Summary("none", 3, (100, 0), (2, 0), 0.25, 3)
-    assert (mmesh.search, mmesh.ranges, mmesh.best) == ("mmesh", 3, 2)
-    assert mmesh.iou == pytest.approx(0.5 / 3)
-    assert mmesh.visited == pytest.approx((20, 10 * np.sqrt(2 / 3)))
-    assert mmesh.seconds == pytest.approx((2, np.sqrt(2 / 3)))
+    assert astuple(none) == ("none", 3, 100, 0, 2, 0, 0.25, 3)
+    assert (mmesh.heuristic, mmesh.ranges, mmesh.best_in) == ("mmesh", 3, 2)
+    assert mmesh.iou_mean == pytest.approx(0.5 / 3)
+    visited = (mmesh.visited_mean, mmesh.visited_deviation)
+    assert visited == pytest.approx((20, 10 * np.sqrt(2 / 3)))
+    seconds = (mmesh.seconds_mean, mmesh.seconds_deviation)
+    assert seconds == pytest.approx((2, np.sqrt(2 / 3)))
     assert summarise([]) == []
 
 

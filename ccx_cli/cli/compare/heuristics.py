@@ -9,7 +9,7 @@ from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptio
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
 from ccx_cli.cli.options import UnitOptions
-from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Record, numbers
+from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, numbers
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.probe.activations import Activations
@@ -17,8 +17,6 @@ from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.published.shapes import build_shapes, load_shapes, shapes_cache
 from ccx_cli.published.trials import (
     COMPARED,
-    Summary,
-    Trial,
     UnitRanges,
     compare_searches,
     compared_search,
@@ -26,17 +24,17 @@ from ccx_cli.published.trials import (
     summarise,
 )
 from ccx_cli.published.trials_plot import plot_trials
+from ccx_cli.records.studies import HeuristicOnRangeRecord, HeuristicRecord
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data
-from ccx_cli.search.explanation import ConceptNames
 
 PLOT_FORMS = (".png", ".svg", ".pdf")
 
 
-def _mean_and_deviation(key: str, decimals: int) -> Callable[[Record], str]:
-    def show(record: Record) -> str:
-        mean, deviation = record[f"{key}_mean"], record[f"{key}_deviation"]
+def _mean_and_deviation(key: str, decimals: int) -> Callable[[HeuristicRecord], str]:
+    def show(record: HeuristicRecord) -> str:
+        mean, deviation = (getattr(record, f"{key}_{each}") for each in ("mean", "deviation"))
         return f"{mean:,.{decimals}f} ± {deviation:,.{decimals}f}"
 
     return show
@@ -83,25 +81,22 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
         counts = count_data(index)
         searches = {name: compared_search(name, settings, index, counts, shapes) for name in names}
         known = RangeCache(activations, method, progress)
-        shown = ConceptNames(index.concepts, index.name_of)
-        trials: list[Trial] = []
-        records: list[Record] = []
+        trials: list[HeuristicOnRangeRecord] = []
         try:
             with progress.task("Searches", len(chosen), unit="units") as task:
                 for found in compare_searches(
                     _in_turn(chosen, activations, known), index, searches, device=inputs.device
                 ):
                     trials += found
-                    if options.each:
-                        for trial in found:
-                            records.append(_trial_record(trial, shown))
-                            writer.line(records[-1])
+                    for trial in found if options.each else ():
+                        writer.line(trial)
                     task.advance()
         finally:
             known.save()
-        if not options.each:
-            records = [_summary_record(summary) for summary in summarise(trials)]
-            writer.write(records)
+        if options.each:
+            writer.rest(trials)
+        else:
+            writer.write(summarise(trials))
         silent = len(chosen) - len({trial.unit for trial in trials})
         if silent:
             progress.note(f"{silent:,} of {len(chosen):,} units have no pixel in range.")
@@ -131,31 +126,6 @@ def check_plot(path: Path, force: bool) -> None:
         raise UsageError(f"--plot {path} must end in {', '.join(PLOT_FORMS[:-1])} or .pdf.")
     if path.exists() and not force:
         raise UsageError(f"--plot {path} exists: add --force to overwrite it.")
-
-
-def _summary_record(summary: Summary) -> Record:
-    return {
-        "heuristic": summary.search,
-        "ranges": summary.ranges,
-        "visited_mean": summary.visited[0],
-        "visited_deviation": summary.visited[1],
-        "seconds_mean": summary.seconds[0],
-        "seconds_deviation": summary.seconds[1],
-        "iou_mean": summary.iou,
-        "best_in": summary.best,
-    }
-
-
-def _trial_record(trial: Trial, names: ConceptNames) -> Record:
-    return {
-        "unit": trial.unit,
-        "cluster": trial.cluster,
-        "heuristic": trial.search,
-        "formula": None if trial.best is None else names.text(trial.best),
-        "iou": trial.iou,
-        "visited": trial.visited,
-        "seconds": trial.seconds,
-    }
 
 
 def _in_turn(
