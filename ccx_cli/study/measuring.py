@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -123,40 +123,34 @@ def measure_masking(
     Returns the mean cosine by ``(unit, cluster)``, which is stored formula by formula.
     """
     lines = _masking_lines(inputs, settings)
-    known = _masking_of(lines)
-    missing = _unmasked(_by_formula(inputs, units), known)
+    _, missing = _formulas(inputs, units, lines)
     if missing:
         with writing(inputs.run.directory, progress):
             lines.drop_torn_line()
             _mask(inputs, missing, lines, settings, device, batch_size, workers, progress)
-        known = _masking_of(lines)
-    return known
+    return _masking_of(lines)
 
 
 def masking_step(inputs: RunInputs, units: Sequence[int], settings: MeasureSettings) -> Step:
     """Say how many formulas ``measure_masking`` still has to send through the network."""
     lines = _masking_lines(inputs, settings)
-    formulas = _by_formula(inputs, units)
-    done = len(formulas) - len(_unmasked(formulas, _masking_of(lines)))
-    return Step("label masking", lines.path, "formulas", len(formulas), done)
+    total, missing = _formulas(inputs, units, lines)
+    return Step("label masking", lines.path, "formulas", total, total - len(missing))
 
 
-def _by_formula(inputs: RunInputs, units: Sequence[int]) -> list[list[ExplanationRecord]]:
-    """Group the units' explanations by their formula: each goes through the network once."""
+def _formulas(
+    inputs: RunInputs, units: Sequence[int], lines: RecordLines[MaskingRecord]
+) -> tuple[int, list[list[ExplanationRecord]]]:
+    """Count the units' distinct formulas; return the explanations of each not measured yet."""
     by_formula: dict[str, list[ExplanationRecord]] = defaultdict(list)
     for unit in units:
         for record in inputs.run.units[unit]:
             if record.labels is not None:
                 by_formula[json.dumps(record.labels)].append(record)
-    return list(by_formula.values())
-
-
-def _unmasked(
-    by_formula: Sequence[list[ExplanationRecord]], known: Container[tuple[int, int | None]]
-) -> list[list[ExplanationRecord]]:
-    return [
+    known = _masking_of(lines)
+    return len(by_formula), [
         records
-        for records in by_formula
+        for records in by_formula.values()
         if any((record.unit, record.cluster) not in known for record in records)
     ]
 
