@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,6 +37,27 @@ def save_values(path: Path, values: ArrayLike, mode: str = "L") -> Path:
         picture.putpalette([channel for index in range(256) for channel in (index, 7, 9)])
     picture.save(path)
     return path
+
+
+def raw_png(samples: NDArray[np.integer], depth: int, kind: int) -> bytes:
+    """Encode ``(height, width, channels)`` samples as a PNG of a depth and color type, plainly."""
+    height, width, channels = samples.shape
+    rows = []
+    for row in samples.reshape(height, width * channels):
+        bits = "".join(f"{int(value):0{depth}b}" for value in row)
+        bits += "0" * (-len(bits) % 8)
+        packed = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+        rows.append(b"\0" + packed)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    palette = bytes(channel for index in range(2 ** min(depth, 8)) for channel in (index, 7, 9))
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")]
+    if kind == 3:
+        chunks.insert(1, (b"PLTE", palette))
+    parts = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def nearest(

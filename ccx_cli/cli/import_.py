@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ccx_cli.cli.commands.importing import (
@@ -24,12 +25,11 @@ from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.importing.ade20k import read_ade20k
 from ccx_cli.concepts.importing.coco import read_coco
 from ccx_cli.concepts.importing.folders import (
-    VOID,
     LabelFolder,
     read_image_folders,
     read_label_folders,
 )
-from ccx_cli.concepts.importing.names_file import read_names
+from ccx_cli.concepts.importing.names_file import Names, read_names
 from ccx_cli.concepts.importing.settings import (
     ImportSettings,
     check_category,
@@ -61,12 +61,9 @@ def folder(options: ImportFolderOptions) -> None:
             "There are no labels: add --labels CATEGORY=FOLDER, or --colors to name colors only."
         )
 
-    def read(progress: Progress) -> Source:
+    def read(_: Progress) -> Source:
         folders = _label_folders(options.labels or (), options.names or ())
-        labelled = _read_names(folders, options.first, progress)
-        named = {value for each in labelled for value, name in each.names.items() if name}
-        void = options.void or [value for value in [VOID] if value not in named]
-        return read_label_folders(options.photographs, labelled, void)
+        return _read_folders(options, folders, "folder")
 
     _import(read, options.photographs, options.common)
 
@@ -95,10 +92,9 @@ def ade20k(options: ImportAde20kOptions) -> None:
 def voc(options: ImportVocOptions) -> None:
     """Import index PNGs like those of Pascal VOC: the palette's index is the label."""
 
-    def read(progress: Progress) -> Source:
+    def read(_: Progress) -> Source:
         folders = [(options.category, options.label_maps, options.names)]
-        labelled = _read_names(folders, options.first, progress)
-        return read_label_folders(options.photographs, labelled, options.void or [VOID], "voc")
+        return _read_folders(options, folders, "voc")
 
     _import(read, Path("voc"), options.common)
 
@@ -136,19 +132,24 @@ def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[st
     return [(category, path, files[category]) for category, path in folders]
 
 
-def _read_names(
-    folders: Sequence[tuple[str, Path, Path]], first: int | None, progress: Progress
-) -> list[LabelFolder]:
-    """Read the names files, each once, and say how they are numbered."""
-    read: dict[Path, Mapping[int, str]] = {}
+def _read_folders(
+    options: ImportFolderOptions | ImportVocOptions,
+    folders: Sequence[tuple[str, Path, Path]],
+    kind: str,
+) -> Source:
+    """Read the names files, each once, say in which form, and pair photographs with label PNGs."""
+    read: dict[Path, Names] = {}
     labelled = []
-    for category, folder, file in folders:
+    for category, label_pngs, file in folders:
         if file not in read:
-            read[file], numbered = read_names(file, first)
-            if numbered:
-                progress.note(with_options(numbered))
-        labelled.append(LabelFolder(check_category(category), folder, read[file]))
-    return labelled
+            read[file] = read_names(file, options.first)
+        names = read[file]
+        labelled.append(
+            LabelFolder(check_category(category), label_pngs, names.numbers, names.colors, file)
+        )
+    void = options.void or None
+    source = read_label_folders(options.photographs, labelled, void, kind, options.suffix)
+    return replace(source, notes=(*(names.form for names in read.values()), *source.notes))
 
 
 def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOptions) -> None:
@@ -168,7 +169,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         target = check_free_directory(datasets, settings.side, force=True)
         source = read(progress)
         for note in source.notes:
-            progress.note(note)
+            progress.note(with_options(note))
         if options.dry_run:
             made = PreparedImport(source, settings).find_made(datasets, options.force)
             there = f"{target} already contains this import: nothing would be written."
@@ -205,6 +206,8 @@ def _tell(
         progress.note(f"Skipped {summary.unused:,} of {total:,} concepts, which no pixel has.")
     if summary.unlabelled:
         progress.note(f"{summary.unlabelled:,} of {images:,} images have no label on any pixel.")
+    for note in summary.notes:
+        progress.note(with_options(note))
     words = ["ccx", "concepts", "--subset", settings.subset]
     words += [] if settings.side == 224 else ["--side", str(settings.side)]
     if places.root_datasets is not None:

@@ -61,7 +61,7 @@ def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArra
         raise MissingInputError(f"{path} is missing: {remedy}.") from error
     except OSError as error:
         raise DamagedDataError(f"{path} cannot be read ({error.strerror}): {remedy}.") from error
-    if not _is_whole(data):
+    if not is_whole_png(data):
         raise DamagedDataError(f"{path} is not a complete PNG: {remedy}.")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
@@ -90,8 +90,8 @@ def _read_label_map(dataset: BrodenDataset, row: ImageRow, layer: str) -> NDArra
     return np.frombuffer(pixels, "<u2").reshape(row.mask_height, row.mask_width, 2)[:, :, 0]
 
 
-def _is_whole(data: bytes) -> bool:
-    """Return whether the checksums of all chunks hold: Pillow does not check the pixels'."""
+def is_whole_png(data: bytes) -> bool:
+    """Tell whether the checksums of all chunks hold: Pillow does not check the pixels'."""
     if not data.startswith(_SIGNATURE):
         return False
     view = memoryview(data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
-from ccx_cli.concepts.importing.names_file import read_names
+from ccx_cli.concepts.importing.names_file import Names, read_names
 from ccx_cli.concepts.importing.settings import check_subset, subset_of
 from ccx_cli.concepts.importing.sources import VocabularyBuilder
 from ccx_cli.concepts.importing.writer import name_images
@@ -20,7 +20,7 @@ else:
     from imported_sets import save_photograph, save_values
 
 
-def read(tmp_path: Path, text: str, first: int | None = None) -> tuple[dict[int, str], str]:
+def read(tmp_path: Path, text: str, first: int | None = None) -> Names:
     path = tmp_path / "names.txt"
     path.write_text(text, encoding="utf-8")
     return read_names(path, first)
@@ -39,19 +39,19 @@ def read(tmp_path: Path, text: str, first: int | None = None) -> tuple[dict[int,
     ],
 )
 def test_names_are_read_in_every_form(text: str, tmp_path: Path) -> None:
-    names, counted = read(tmp_path, text)
-    assert names == {1: "car", 2: "traffic light"}
-    assert bool(counted) is ("1" not in text)
+    names = read(tmp_path, text)
+    assert names.numbers == {1: "car", 2: "traffic light"}
+    assert names.counted is ("1" not in text)
 
 
 def test_a_list_that_begins_with_the_background_counts_from_0(tmp_path: Path) -> None:
-    names, counted = read(tmp_path, "background\ncar\n")
-    assert names == {0: "", 1: "car"}
-    assert "numbered from 0 (background is 0)" in counted
+    names = read(tmp_path, "background\ncar\n")
+    assert names.numbers == {0: "", 1: "car"}
+    assert "numbered from 0 (background is 0)" in names.form
 
 
 def test_the_first_value_can_be_said(tmp_path: Path) -> None:
-    assert read(tmp_path, "road\ncar\n", first=0) == ({0: "road", 1: "car"}, "")
+    assert read(tmp_path, "road\ncar\n", first=0).numbers == {0: "road", 1: "car"}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_first_value_can_be_said(tmp_path: Path) -> None:
         ("", "contains no names"),
         ("1 car\n1 bus\n", "names the value 1 twice"),
         ("70000 car\n", "above 65535"),
-        ("1 car\nbus\n", "such as 'bus'"),
+        ("1 car\nbus\n", "line 2, 'bus', of another form"),
         ('{"one": "car"}', "'one' is not a number"),
         ('{"1": ["car"]}', '\\["car"\\] is not a name'),
         ("{", "not a JSON object"),
@@ -172,6 +172,71 @@ def test_folders_of_splits_are_seen_as_such(tmp_path: Path) -> None:
     source = read_image_folders(tmp_path, "texture")
     assert [label.name for label in source.vocabulary] == ["dots", "lines"]
     assert [image.split for image in source.images] == ["train", "val", "val"]
+
+
+@pytest.mark.parametrize("split", ["dev", "Valid", "evaluation"])
+def test_a_split_of_any_name_is_one(split: str, tmp_path: Path) -> None:
+    for name in ("train/dots/1", f"{split}/dots/1", "test/1", "test/2"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path, "texture")
+    assert [label.name for label in source.vocabulary] == ["dots"]
+    assert sorted(image.split for image in source.images) == ["train", "val"]
+    (note,) = source.notes
+    assert "Skipped 2 photographs" in note
+
+
+def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:
+    for name in ("train/n01/images/1", "train/n02/images/1", "val/images/1", "test/images/1"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path)
+    assert [label.name for label in source.vocabulary] == ["n01-s", "n02-s"]
+    assert len(source.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        (("train/cat/1", "val/cat/1", "extra/cat/1"), "beside others"),
+        (("train/1", "val/1"), "without folders of labels"),
+        (("images/cat/1", "images/dog/1"), "in one folder, images"),
+        (("set/train/cat/1", "set/val/cat/1"), "in one folder, set"),
+    ],
+)
+def test_folders_that_may_be_meant_otherwise_are_refused(
+    names: tuple[str, ...], fault: str, tmp_path: Path
+) -> None:
+    for name in names:
+        save_photograph(tmp_path / f"{name}.jpg")
+    with pytest.raises(UsageError, match=fault):
+        read_image_folders(tmp_path)
+
+
+def test_a_stray_photograph_in_a_split_is_told(tmp_path: Path) -> None:
+    for name in ("train/cat/1", "val/cat/1", "train/overview"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    with pytest.raises(DamagedDataError, match=r"overview\.jpg is in no folder"):
+        read_image_folders(tmp_path)
+
+
+def test_folders_of_systems_are_skipped_and_links_followed(tmp_path: Path) -> None:
+    for name in ("cat/1", ".ipynb_checkpoints/1", "cat/@eaDir/1", "__MACOSX/cat/1"):
+        save_photograph(tmp_path / f"set/{name}.jpg")
+    save_photograph(tmp_path / "elsewhere/1.jpg")
+    (tmp_path / "set/dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set/dog/again").symlink_to(tmp_path / "elsewhere")
+    source = read_image_folders(tmp_path / "set")
+    assert [image.name for image in source.images] == ["cat/1", "dog/1"]
+    (tmp_path / "set/cow").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(MissingInputError, match=r"cow links to .*nowhere, which is missing"):
+        read_image_folders(tmp_path / "set")
+
+
+def test_label_pngs_are_not_taken_for_photographs(tmp_path: Path) -> None:
+    for number in (1, 2):
+        save_photograph(tmp_path / f"cat/{number}.jpg")
+        save_values(tmp_path / f"cat/{number}_mask.png", [[0, 1]])
+    with pytest.raises(UsageError, match=r"1_mask\.png looks like a label PNG"):
+        read_image_folders(tmp_path)
 
 
 def test_a_photograph_in_no_folder_is_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -254,3 +255,36 @@ def test_settings_out_of_bounds_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=option):
         ImportSettings("set", size, val_share=val_share)
+
+
+@pytest.mark.parametrize("colors", [False, True])
+def test_values_that_no_name_covers_are_said(colors: bool, tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.png")
+    save_values(tmp_path / "masks/1.png", [[0, 255]])
+    folders = [LabelFolder("object", tmp_path / "masks", {0: "", 1: "lesion"})]
+    source = read_label_folders(tmp_path / "photos", folders)
+    settings = ImportSettings("set", (SIDE, SIDE), colors=colors)
+    said = "he label PNGs of object hold no value that has a name .* only 0, 255"
+    if colors:
+        assert re.search(f"^T{said}", written(source, tmp_path / "data", settings).notes[0])
+    else:
+        with pytest.raises(UsageError, match=f"has a label: t{said}"):
+            written(source, tmp_path / "data", settings)
+
+
+def test_a_largest_value_that_no_pixel_has_is_said(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.png")
+    save_values(tmp_path / "masks/1.png", [[0, 1]])
+    names, file = {1: "cat", 2: "dog"}, Path("names.txt")
+    folder = LabelFolder("object", tmp_path / "masks", names, names_file=file)
+    made = written(read_label_folders(tmp_path / "photos", [folder]), tmp_path / "data")
+    assert "has the largest value of names.txt, 2 (dog)" in made.notes[0]
+
+
+def test_255_is_a_label_where_it_has_a_name(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.png")
+    save_values(tmp_path / "masks/1.png", [[0, 255]])
+    folder = LabelFolder("object", tmp_path / "masks", {0: "", 255: "lesion"})
+    for kind in ("folder", "voc"):
+        source = read_label_folders(tmp_path / "photos", [folder], kind=kind)
+        assert source.images[0].annotations[0].read()[0].tolist() == [[0, 1]]

@@ -27,7 +27,16 @@ def _category() -> Any:
 
 def _first() -> Any:
     what = "Value of the first name, in a names file without numbers."
-    return option(None, what, min=0, shown="1, or 0 if it is background")
+    return option(None, what, min=-1, shown="1, or 0 if it is background")
+
+
+def _suffix() -> Any:
+    what = "How the names of label PNGs end, such as _gtFine_labelIds."
+    return option("", what, shown="nothing")
+
+
+def _void() -> Any:
+    return option(None, "Value without a label; repeatable.", shown="255, where it has no name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +77,11 @@ class ImportFolderOptions:
     """Import a folder of photographs, and a folder of label PNGs for each category.
 
     A label PNG has the path of its photograph, in another folder: masks/a/1.png
-    for photos/a/1.jpg. Its values are palette indices, grayscale values of 8 or
-    16 bits, or red + 256 * green. The names file has a line for each value, with
-    its number (3 car) or without, or is a JSON object. The value 0 is no label
-    unless it has a name. Without --labels, --colors alone gives labels.
+    for photos/a/1.jpg. Its values are palette indices, grayscale values of up to
+    16 bits, red + 256 * green, or colors. The names file has a line for each
+    value or color (3 car, or car 128 0 0); docs/importing.md lists all forms. The
+    value 0 and black are no label unless they have a name. Without --labels,
+    --colors alone gives labels.
 
     [bold]Examples[/bold]
 
@@ -90,10 +100,9 @@ class ImportFolderOptions:
     names: list[str] | None = option(
         None, "File of names, or CATEGORY=FILE for one category; repeatable."
     )
-    void: list[int] | None = option(
-        None, "Value without a label; repeatable.", shown="255, where it has no name"
-    )
+    void: list[int] | None = _void()
     first: int | None = _first()
+    suffix: str = _suffix()
     common: ImportOptions
 
 
@@ -151,8 +160,9 @@ class ImportAde20kOptions:
 class ImportVocOptions:
     """Import index PNGs like those of Pascal VOC: the palette's index is the label.
 
-    Photographs without an index PNG are skipped. 255, the outlines, is no label,
-    nor is 0 unless it has a name.
+    It is ccx import folder with one folder of label PNGs. Photographs without an
+    index PNG are skipped. 0 and 255, the outlines, are no label unless they have a
+    name.
 
     [bold]Examples[/bold]
 
@@ -171,8 +181,9 @@ class ImportVocOptions:
     )
     names: Path = option(REQUIRED, "File of names.")
     category: str = _category()
-    void: list[int] | None = option(None, "Value without a label; repeatable.", shown="255")
+    void: list[int] | None = _void()
     first: int | None = _first()
+    suffix: str = _suffix()
     common: ImportOptions
 
 
@@ -180,7 +191,8 @@ class ImportVocOptions:
 class ImportImagefolderOptions:
     """Import photographs sorted into folders, which label whole photographs.
 
-    Folders named train and val (or similar) at the top give the split.
+    Folders named train and val (or similar) at the top give the split; one of
+    them without folders of labels is skipped.
 
     [bold]Examples[/bold]
 

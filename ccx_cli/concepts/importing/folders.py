@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ccx_cli.concepts.importing.label_pngs import LabelPng
+from ccx_cli.concepts.importing.label_pngs import LabelPng, packed, refuse_colors
+from ccx_cli.concepts.importing.names_file import Color
 from ccx_cli.concepts.importing.sources import (
     SCENE,
     TRAIN,
@@ -18,103 +19,193 @@ from ccx_cli.concepts.importing.sources import (
     find_photographs,
     name_in,
 )
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 
 VOID = 255
 """The value of Pascal VOC's outlines, and of what others leave open: no label."""
 
 _SPLITS = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "val": VAL,
-    "valid": VAL,
-    "validation": VAL,
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), VAL),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
+_NO_CLASSES = {"images", "image", "imgs", "img"}
+"""Folders that hold the photographs of a split without labels, as those of Tiny ImageNet do."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFolder:
     """A folder of label PNGs, at the paths that the photographs have in theirs.
 
-    ``names`` has the name of each value; an empty name is no label.
+    ``names`` and ``colors`` have the name of each value, or color; an empty name is no label.
+    ``names_file`` is where they are from.
     """
 
     category: str
     folder: Path
     names: Mapping[int, str]
+    colors: Mapping[Color, str] = field(default_factory=dict)
+    names_file: Path | None = None
 
 
 def read_label_folders(
     photographs: Path,
     folders: Sequence[LabelFolder],
-    void: Sequence[int] = (VOID,),
+    void: Sequence[int] | None = None,
     kind: str = "folder",
+    suffix: str = "",
 ) -> Source:
     """Pair photographs with their label PNGs; those without any are counted in a note.
 
-    Without ``folders``, all photographs are taken, to be given colors only. The values of ``void``
-    have no label, whatever the names say of them, nor has 0 unless it has a name.
+    Without ``folders``, all photographs are taken, to be given colors only. The values of ``void``,
+    255 where it has no name, have no label, whatever the names say of them, nor has 0 unless it has
+    a name. Only PNGs whose names end in ``suffix`` are label PNGs; a photograph's name lacks it.
     """
     vocabulary = VocabularyBuilder()
-    found: dict[str, SourceImage] = {}
-    for path in find_photographs(photographs, [each.folder for each in folders]):
-        name = name_in(photographs, path)
-        # Of two that differ in their suffix only, the first has the label PNGs.
-        found[name if name not in found else name + path.suffix] = SourceImage(name, path)
+    files = {each.folder: _find_label_pngs(each.folder, suffix) for each in folders}
+    found = _find_photographs(photographs, files)
     total = len(found)
+    shared = _shared_ending(list(found)) if suffix else ""
+    doubts = []
     for each in folders:
-        numbers = {0: 0}
+        left_out = void if void is not None else [] if each.names.get(VOID) else [VOID]
+        numbers = {0: 0} if each.names else {}
         for value, text in sorted(each.names.items()):
-            given = text and value not in void
+            given = text and value not in left_out
             numbers[value] = vocabulary.number(text, each.category) if given else 0
-        numbers |= dict.fromkeys(void, 0)
-        for path in find_files(each.folder, {".png"}, "label PNGs"):
-            name = name_in(each.folder, path)
+        largest = max(numbers, default=0)
+        if each.names_file is not None and numbers.get(largest):
+            doubts.append(
+                (
+                    numbers[largest],
+                    f"No pixel of {each.folder} has the largest value of {each.names_file}, "
+                    f"{largest} ({each.names[largest]}): if the names are off by one, correct "
+                    "their numbers or `first`.",
+                )
+            )
+        numbers |= dict.fromkeys(left_out, 0) if each.names else {}
+        colors = {packed(0, 0, 0): 0} if each.colors else {}
+        for color, text in each.colors.items():
+            colors[packed(*color)] = vocabulary.number(text, each.category) if text else 0
+        for path in files[each.folder]:
+            name = name_in(each.folder, path).removesuffix(suffix)
+            name = name if name in found else name + shared
             image = found.get(name)
             if image is None:
                 raise MissingInputError(
                     f"The label PNG {path} has no photograph {name} in {photographs}: give the "
-                    "folder that contains it, or remove the label PNG."
+                    "folder that contains it, say how the names of label PNGs end with `suffix`, "
+                    "or remove the label PNG."
                 )
-            added = (*image.annotations, LabelPng(each.category, path, numbers))
-            found[name] = replace(image, annotations=added)
+            annotation = LabelPng(each.category, path, numbers, colors=colors)
+            found[name] = replace(image, annotations=(*image.annotations, annotation))
+        if not each.colors:
+            refuse_colors(files[each.folder])
     images = tuple(image for image in found.values() if image.annotations or not folders)
     notes = []
     if len(images) < total:
         skipped = total - len(images)
         notes.append(f"Skipped {skipped:,} of {total:,} photographs, which have no label PNG.")
-    return Source(kind, vocabulary.labels(), images, tuple(notes))
+    return Source(kind, vocabulary.labels(), images, tuple(notes), tuple(doubts))
+
+
+def _find_label_pngs(folder: Path, suffix: str) -> list[Path]:
+    found = [
+        path for path in find_files(folder, {".png"}, "label PNGs") if path.stem.endswith(suffix)
+    ]
+    if not found:
+        raise MissingInputError(
+            f"{folder} contains no label PNG whose name ends in `suffix` {suffix}: give another."
+        )
+    return found
+
+
+def _find_photographs(folder: Path, files: Mapping[Path, Sequence[Path]]) -> dict[str, SourceImage]:
+    """Return the photographs by name, without label PNGs that are beside them."""
+    beside = {path for path in files if path.resolve() == folder.resolve()}
+    labels = {path for each in beside for path in files[each]}
+    found: dict[str, SourceImage] = {}
+    for path in find_photographs(folder, [each for each in files if each not in beside], labels):
+        name = name_in(folder, path)
+        if name in found and files:
+            raise UsageError(
+                f"{found[name].path} and {path} have the same name, so it is not clear which of "
+                "them a label PNG is of: move one of them elsewhere."
+            )
+        found[name if name not in found else name + path.suffix] = SourceImage(name, path)
+    return found
+
+
+def _shared_ending(names: Sequence[str]) -> str:
+    """Return what all names end in from the last underscore, such as ``_leftImg8bit``."""
+    endings = {f"_{name.rpartition('_')[2]}" for name in names if "_" in name.rpartition("/")[2]}
+    every = all("_" in name.rpartition("/")[2] for name in names)
+    return endings.pop() if every and len(endings) == 1 else ""
 
 
 def read_image_folders(root: Path, category: str = SCENE) -> Source:
     """Read photographs in folders, one folder a label (torchvision's ``ImageFolder``).
 
     Where all folders at the top are called train, val, test or the like, the labels are the
-    folders in those, and the top ones say the split. Folders below the labels' are followed.
+    folders in those, and the top ones say the split; one without folders of labels, as of a test
+    set, is skipped with a note. Folders below the labels' are followed.
     """
-    paths = find_photographs(root)
-    parts = [path.relative_to(root).parts for path in paths]
-    has_splits = all(len(each) > 2 and each[0].lower() in _SPLITS for each in parts)
-    depth = int(has_splits)
-    for path, each in zip(paths, parts, strict=True):
-        if len(each) < depth + 2:
+    paths = {path: path.relative_to(root).parts for path in find_photographs(root)}
+    tops = {parts[0].lower() for parts in paths.values() if len(parts) > 1}
+    splits = tops.intersection(_SPLITS)
+    notes = []
+    if splits and splits == tops:
+        classes = {
+            top: {
+                parts[1] for parts in paths.values() if len(parts) > 2 and parts[0].lower() == top
+            }
+            for top in sorted(tops)
+        }
+        for top, names in classes.items():
+            if names <= _NO_CLASSES:
+                skipped = [path for path, parts in paths.items() if parts[0].lower() == top]
+                notes.append(
+                    f"Skipped {len(skipped):,} photographs in {root / paths[skipped[0]][0]}, which "
+                    "has no folders of labels."
+                )
+                paths = {path: parts for path, parts in paths.items() if path not in skipped}
+        if not paths:
+            raise UsageError(
+                f"{root} has folders of splits ({', '.join(sorted(tops))}) without folders of "
+                "labels in them: sort the photographs into one folder per label."
+            )
+    elif len({_SPLITS[top] for top in splits}) > 1:
+        other = min(tops - splits)
+        raise UsageError(
+            f"{root} has folders of splits ({', '.join(sorted(splits))}) beside others ({other}), "
+            "so it is not clear which are labels: move the others elsewhere."
+        )
+    depth = int(bool(splits) and splits == tops)
+    for path, parts in paths.items():
+        if len(parts) < depth + 2:
             raise DamagedDataError(
                 f"{path} is in no folder whose name could be its label: move it into one."
+            )
+    if len({parts[depth] for parts in paths.values()}) == 1:
+        inner = sorted({parts[depth + 1] for parts in paths.values() if len(parts) > depth + 2})
+        if len(inner) > 1:
+            raise UsageError(
+                f"All photographs of {root} are in one folder, {parts[depth]}, with folders in it "
+                f"({inner[0]}, {inner[1]}), so it is not clear which are labels: give the folder "
+                "that contains those of the labels."
             )
     vocabulary = VocabularyBuilder()
     numbers = {
         label: vocabulary.number(label, category)
-        for label in sorted({each[depth] for each in parts})
+        for label in sorted({parts[depth] for parts in paths.values()})
     }
     images = tuple(
         SourceImage(
             name_in(root, path),
             path,
-            _SPLITS[each[0].lower()] if has_splits else "",
-            ((category, numbers[each[depth]]),),
+            _SPLITS[parts[0].lower()] if depth else "",
+            ((category, numbers[parts[depth]]),),
         )
-        for path, each in zip(paths, parts, strict=True)
+        for path, parts in paths.items()
     )
-    return Source("imagefolder", vocabulary.labels(), images)
+    return Source("imagefolder", vocabulary.labels(), images, tuple(notes))

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import io
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ccx_cli.concepts.importing.pictures import open_whole
+from ccx_cli.concepts.importing.names_file import color_text
+from ccx_cli.concepts.importing.pictures import reading
+from ccx_cli.concepts.label_maps import is_whole_png
 from ccx_cli.errors import DamagedDataError
 
 _LARGEST_CODE = 0xFFFFFF
+_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
+"""The color types of PNG."""
+
+_HEADER = 33
+"""Bytes of a PNG up to the end of its first chunk: 24 is the depth, 25 the color type."""
+
+_COLOR_LEVELS = {0, 64, 128, 192, 255}
+_SHOWN = 6
+_Sample = TypeVar("_Sample", int, NDArray[np.uint32])
 
 
 class Coding(StrEnum):
@@ -37,6 +52,10 @@ _UNKNOWN = {
     Coding.PANOPTIC: "has a segment {0} that its JSON does not describe: both must come from one "
     "release",
 }
+_UNKNOWN_COLOR = (
+    "has the color {1}, which the names file does not have: add it there, such as `cat {1}`, or "
+    "`void {1}` for no label"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,71 +66,193 @@ class LabelPng:
     ----------
     numbers
         Coded number to label number, 0 for none.
+    colors
+        The same for colors, as ``red + 256 * green + 65536 * blue``; where there are any, an RGB
+        picture is read by them, and a palette's unless there are ``numbers``.
     """
 
     category: str
     file: Path
     numbers: Mapping[int, int]
     coding: Coding = Coding.VALUE
+    colors: Mapping[int, int] = field(default_factory=dict)
 
     def read(self) -> list[NDArray[np.uint16]]:
         """Return the label numbers of all pixels, ``(height, width)``."""
-        coded = read_values(self.file) if self.coding is Coding.VALUE else self._read_colors()
+        coded, numbers, unknown_text = self._decode()
         # 1 + the label number, 0 where the coded number is not known, as all above the largest are.
-        codes = [code for code in self.numbers if 0 <= code <= _LARGEST_CODE]
+        codes = [code for code in numbers if 0 <= code <= _LARGEST_CODE]
         table = np.zeros(max(codes, default=-1) + 2, dtype=np.uint32)
         for code in codes:
-            table[code] = self.numbers[code] + 1
+            table[code] = numbers[code] + 1
         found = table[np.minimum(coded, len(table) - 1)]
         unknown = coded[found == 0]
         if unknown.size:
-            raise DamagedDataError(f"{self.file} {_UNKNOWN[self.coding].format(unknown.min())}.")
+            code = int(unknown.min())
+            raise DamagedDataError(f"{self.file} {unknown_text.format(code, _unpacked(code))}.")
         return [(found - 1).astype(np.uint16)]
 
-    def _read_colors(self) -> NDArray[np.uint32]:
-        picture = open_whole(self.file)
-        if picture.mode not in {"RGB", "RGBA"}:
+    def codes(self) -> list[int]:
+        """Return the distinct coded numbers, ascending."""
+        return [int(code) for code in np.unique(self._decode()[0])]
+
+    def _decode(self) -> tuple[NDArray[np.uint32], Mapping[int, int], str]:
+        """Return coded numbers, what they mean, and the error of one without a meaning."""
+        png = read_samples(self.file)
+        if self.coding is Coding.VALUE and self.colors and (png.is_rgb or not self.numbers):
+            return packed(*png.rgb(self.file)), self.colors, _UNKNOWN_COLOR
+        if self.coding is Coding.VALUE:
+            return png.numbers(self.file), self.numbers, _UNKNOWN[self.coding]
+        if not png.is_rgb:
             raise DamagedDataError(
-                f"{self.file} is a picture of mode {picture.mode} where it should be RGB: restore "
-                "it."
+                f"{self.file} is not an RGB picture, as it should be: restore it."
             )
-        channels = np.asarray(picture).astype(np.uint32)
-        red, green, blue = channels[..., 0], channels[..., 1], channels[..., 2]
-        if self.coding is Coding.ADE20K:
-            return red // 10 * 256 + green
-        return red + 256 * green + 65536 * blue
+        red, green, blue = png.rgb(self.file)
+        coded = (
+            red // 10 * 256 + green if self.coding is Coding.ADE20K else packed(red, green, blue)
+        )
+        return coded, self.numbers, _UNKNOWN[self.coding]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """The samples that a PNG holds, as they are in the file and without its transparency."""
+
+    samples: NDArray[np.uint32]
+    """``(height, width)`` grey values or indices of a palette, or ``(height, width, 3)``."""
+
+    palette: NDArray[np.uint32] | None
+    """``(256, 3)``, colors of a palette."""
+
+    depth: int
+    """Bits a sample."""
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether each pixel is a color of its own."""
+        return self.samples.ndim == 3
+
+    def numbers(self, path: Path) -> NDArray[np.uint32]:
+        """Return the number that each pixel holds, of RGB ``red + 256 * green``."""
+        if not self.is_rgb:
+            return self.samples
+        red, green, blue = (self.samples[..., channel] for channel in range(3))
+        # In 16 bits a sample, red alone has room for every number.
+        if blue.any() or (self.depth == 16 and green.any()):
+            raise color_error(path, self.colors())
+        return red + 256 * green
+
+    def rgb(self, path: Path) -> NDArray[np.uint32]:
+        """Return red, green and blue of each pixel, ``(3, height, width)``."""
+        if not self.is_rgb and self.palette is None:
+            raise DamagedDataError(
+                f"{path} holds grey values where the names file has colors only: number the names, "
+                "such as `1 cat 128 0 0`."
+            )
+        colors = self.samples if self.palette is None else self.palette[self.samples]
+        if colors.max(initial=0) > 255:
+            raise DamagedDataError(f"{path} has colors above 255: save it with 8 bits per sample.")
+        return np.moveaxis(colors, -1, 0)
+
+    def colors(self) -> list[tuple[int, ...]]:
+        """Return the distinct colors of an RGB picture but black, the commonest first."""
+        colors, counts = np.unique(self.samples.reshape(-1, 3), axis=0, return_counts=True)
+        ordered = colors[np.argsort(-counts, kind="stable")].tolist()
+        return [tuple(color) for color in ordered if any(color)]
+
+
+def read_samples(path: Path) -> Samples:
+    """Read the samples of a PNG.
+
+    Pillow stretches grey values of 2 and 4 bits to 8, and keeps one byte of colors of 16.
+    """
+    with reading(path):
+        data = path.read_bytes()
+        if not is_whole_png(data):
+            raise ValueError("it is not a whole PNG")
+        depth, kind = data[24], data[25]
+        samples = _decode_png(data)
+        palette = None
+        if kind == _PALETTE:
+            with Image.open(io.BytesIO(data)) as picture:
+                colors = np.array(picture.getpalette("RGB"), dtype=np.uint32).reshape(-1, 3)
+            palette = np.zeros((256, 3), dtype=np.uint32)
+            palette[: len(colors)] = colors
+        elif kind in {_GREY, _GREY_ALPHA} and samples.ndim == 3:
+            samples = samples[..., 0]
+        elif kind == _GREY and depth in {2, 4}:
+            samples = samples // (255 // (2**depth - 1))
+        elif kind == _RGB_ALPHA:
+            samples = samples[..., :3]
+    return Samples(samples, palette, depth)
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint32]:
+    """Decode a PNG; of 16 bits a sample Pillow gives one byte, and asked again the other."""
+    depth, kind = data[24], data[25]
+    if depth < 16 or kind == _GREY:
+        return _decode_bytes(data)
+    if kind == _GREY_ALPHA:
+        # Two samples of two bytes each are filtered as the four of RGBA are.
+        header = data[12:24] + bytes([8, _RGB_ALPHA]) + data[26:29]
+        pairs = _decode_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4) + data[_HEADER:])
+        high, low = pairs[..., 0], pairs[..., 1]
+    else:
+        high, low = _decode_bytes(data), _decode_bytes(data, low=True)
+    return np.asarray(high * 256 + low)
+
+
+def _decode_bytes(data: bytes, low: bool = False) -> NDArray[np.uint32]:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+        if low:
+            # Read as little-endian, the byte that is left out is the other one.
+            picture.tile = [(*picture.tile[0][:3], f"{picture.mode};16L")]  # type: ignore[list-item]
+        return np.asarray(picture).astype(np.uint32)
 
 
 def read_values(path: Path) -> NDArray[np.uint32]:
-    """Read the number that each pixel of an index PNG holds.
+    """Read the number that each pixel of an index PNG holds, ``(height, width)``."""
+    return read_samples(path).numbers(path)
 
-    Returns
-    -------
-    numpy.ndarray
-        ``(height, width)``: the index of a palette, the value of a grayscale image of any depth, or
-        ``red + 256 * green`` of an RGB one without blue.
 
-    Raises
-    ------
-    MissingInputError
-        If the file is not there.
-    DamagedDataError
-        If it cannot be read, or shows colors instead of numbers.
+def color_error(path: Path, colors: Collection[Sequence[int]]) -> DamagedDataError:
+    """Return the error of label PNGs that show colors where numbers are expected."""
+    shown = [color_text(color) for color in colors][:_SHOWN]
+    more = f" and {len(colors) - _SHOWN:,} more" if len(colors) > _SHOWN else ""
+    return DamagedDataError(
+        f"{path} shows colors ({', '.join(shown)}{more}) where a label PNG holds numbers: give "
+        f"each a name in the names file, such as `cat {shown[0]}`, or save it as a palette or "
+        "grayscale PNG whose values are those of the names file."
+    )
+
+
+def refuse_colors(paths: Sequence[Path]) -> None:
+    """Refuse label PNGs whose numbers are colors in truth.
+
+    ``255 0 0`` could be the number 255, but where no other RGB picture says otherwise, pixels of
+    which each sample is one of the five levels of a color map are colors.
     """
-    picture = open_whole(path)
-    if picture.mode in {"RGB", "RGBA"}:
-        channels = np.asarray(picture)
-        if channels[..., 2].any():
-            raise DamagedDataError(
-                f"{path} shows colors where a label PNG holds numbers: save it as a palette or "
-                "grayscale PNG whose values are those of the names file."
-            )
-        return channels[..., 0].astype(np.uint32) + 256 * channels[..., 1].astype(np.uint32)
-    if picture.mode == "LA":
-        picture = picture.getchannel(0)
-    if picture.mode not in {"1", "L", "P"} and not picture.mode.startswith("I"):
-        raise DamagedDataError(
-            f"{path} is a picture of mode {picture.mode}, which holds no label numbers: save it as "
-            "a palette or grayscale PNG."
-        )
-    return np.asarray(picture).astype(np.uint32)
+    suspected: DamagedDataError | None = None
+    for path in paths:
+        with reading(path), path.open("rb") as file:
+            header = file.read(_HEADER)
+        if header[25:26] not in {bytes([_RGB]), bytes([_RGB_ALPHA])}:
+            continue
+        png = read_samples(path)
+        png.numbers(path)
+        colors = png.colors()
+        if any(not _COLOR_LEVELS.issuperset(color) for color in colors):
+            return
+        if colors and (suspected is None):
+            suspected = color_error(path, colors)
+    if suspected is not None:
+        raise suspected
+
+
+def packed(red: _Sample, green: _Sample, blue: _Sample) -> _Sample:
+    """Return a color, or those of all pixels, as one number."""
+    return red + 256 * green + 65536 * blue
+
+
+def _unpacked(code: int) -> str:
+    return color_text((code % 256, code // 256 % 256, code // 65536))

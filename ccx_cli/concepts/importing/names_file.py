@@ -1,57 +1,94 @@
-"""Names files: which concept each value of an index PNG is."""
+"""Names files: which concept each value, or each color, of a label PNG is.
+
+The forms are tried in a fixed order, those with more in a line first, and the first that every line
+fits is taken: JSON, pbtxt, a table with a header, then the forms of ``_LINES``.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from ccx_cli.concepts.broden_csv import LARGEST_LABEL
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
-NOTHING = {
-    "background",
-    "__background__",
-    "none",
-    "nothing",
-    "other",
-    "unknown",
-    "unlabeled",
-    "unlabelled",
-    "void",
-    "ignore",
+Color = tuple[int, int, int]
+_Key = TypeVar("_Key", int, Color)
+
+_BACKGROUND = {"background", "bg"}
+_NOTHING = {
+    *_BACKGROUND,
+    *("none", "null", "nothing", "other", "unknown", "undefined", "unclassified"),
+    *("unlabeled", "unlabelled", "no label", "void", "ignore", "ignored", "dont care"),
 }
-_NUMBERED = re.compile(r"(\d+)(?:\s*[,;:\t]\s*|\s+)(\S.*)")
+_FIRST_IN_DOUBT = re.compile(r"\b(background|bg|unlabell?ed|void|ignored?)\b")
+_ANYWHERE = {"other", "unknown"}
+"""What means nothing, and may be at the end of a list that counts from 1."""
+
+_NUMBER_COLUMNS = ["id", "idx", "index", "value", "number", "num", "code"]
+_NUMBER_COLUMNS += ["classid", "labelid", "classindex", "pixelvalue"]
+_NAME_COLUMNS = ["name", "names", "classname", "labelname", "categoryname"]
+_EITHER_COLUMNS = ["class", "classes", "label", "labels", "category", "categories", "object"]
+_COLOR_COLUMNS = (("r", "g", "b"), ("red", "green", "blue"))
+_ONE_COLOR_COLUMN = ["color", "colour", "rgb", "colorrgb"]
+_HEADERS = {*_NUMBER_COLUMNS, *_NAME_COLUMNS, *_EITHER_COLUMNS}
+
+_NUMBER = r"(?P<number>-?\d{1,9})"
+_COLOR = r"(?P<color>\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3})"
+_TO_NAME = r"(?:\s*(?:[,;:=\t]|->|=>)\s*|\s*[.)]\s+|\s+-\s+|\s+)"
+_TO_NUMBER = r"\s*(?:[,;:=\t]|->|=>)\s*"
+_BESIDE = r"(?:\s*[,;:=]\s*|\s+)"
+_LINES: dict[str, re.Pattern[str]] = {
+    "a number, a name and a color": re.compile(
+        rf"{_NUMBER}{_TO_NAME}(?P<name>.+?){_BESIDE}{_COLOR}"
+    ),
+    "a name and a color": re.compile(rf"(?P<name>.+?){_BESIDE}{_COLOR}(?::[^:]*){{0,2}}"),
+    "a color and a name": re.compile(rf"{_COLOR}{_BESIDE}(?P<name>.+)"),
+    "a number and a name": re.compile(rf"{_NUMBER}{_TO_NAME}(?P<name>.+)"),
+    "a name and a number": re.compile(rf"(?P<name>.+?){_TO_NUMBER}{_NUMBER}"),
+    "a name alone": re.compile(r"(?P<name>[^:=]+)"),
+}
+_LONGEST = 1000
+_QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>[^"']+)(?P=quote)""")
+_NO_NAME = re.compile(r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$""")
+_INTEGER = re.compile(r"-?\d{1,9}")
+_NUMERIC = re.compile(r"-?\d+(?:\.\d+)?%?")
+_ITEM = re.compile(r"item\s*\{(?P<content>(?:[^{}\"']|\"[^\"]*\"|'[^']*')*)\}\s*")
+_FIELD = re.compile(
+    r"\b(?P<key>\w+)\s*:\s*(?:(?P<quote>[\"'])(?P<text>.*?)(?P=quote)|(?P<bare>\S+))"
+)
 
 
-def read_names(path: Path, first: int | None = None) -> tuple[dict[int, str], str]:
-    """Read the names of the values of index PNGs.
+class _Entry(NamedTuple):
+    name: str
+    number: int | None = None
+    color: Color | None = None
 
-    There are three forms: lines of a number and a name (``3 car``, ``3,car``, ``3: car``);
-    lines with a name only, numbered from ``first``; and a JSON object of numbers and names, or a
-    JSON list of names. Blank lines and those that begin with ``#`` are skipped.
 
-    Parameters
-    ----------
-    path
-        UTF-8 text.
-    first
-        Value of the first name where names are not numbered: by default 0 if the first one means
-        nothing (background, void, ...), else 1.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a names file says: names by value and by color, empty for what means nothing."""
 
-    Returns
-    -------
-    names
-        Value to name; values that mean nothing have an empty name.
-    counted
-        A sentence about how they were numbered, or ``""`` where the file says it.
+    numbers: dict[int, str] = field(default_factory=dict)
+    colors: dict[Color, str] = field(default_factory=dict)
+    form: str = ""
+    """A sentence about the form that the file was read as."""
 
-    Raises
-    ------
-    MissingInputError
-        If the file is not there.
-    DamagedDataError
-        If it has no names, or one that cannot be read.
+    counted: bool = False
+    """Whether the values are the lines' positions: the file does not say them."""
+
+
+def read_names(path: Path, first: int | None = None) -> Names:
+    """Read the names of the values, or of the colors, of label PNGs.
+
+    Blank lines and those that begin with ``#`` are skipped. Names alone are numbered from
+    ``first``: by default from 0 if the first one means nothing (background, void, ...), else from
+    1, and refused where that is in doubt.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -59,68 +96,269 @@ def read_names(path: Path, first: int | None = None) -> tuple[dict[int, str], st
         raise MissingInputError(f"The names file {path} cannot be read: give another.") from error
     except UnicodeDecodeError as error:
         raise DamagedDataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    pairs, names = (
-        _parse_json(path, text) if text.lstrip().startswith(("{", "[")) else _parse_lines(text)
-    )
-    if pairs and names:
-        raise DamagedDataError(
-            f"{path} has lines with a number and lines without, such as {names[0]!r}: number all "
-            "of them, or none."
-        )
-    counted = ""
-    if names:
-        start = first if first is not None else int(names[0].casefold() not in NOTHING)
-        pairs = list(enumerate(names, start=start))
-        if first is None:
-            counted = (
-                f"The names in {path} are numbered from {start} ({names[0]} is {start}): "
-                "`first` changes that."
-            )
-    if not pairs:
-        raise DamagedDataError(f"{path} contains no names: write one per line, such as `1 car`.")
-    found: dict[int, str] = {}
-    for value, name in pairs:
-        if value in found or value > LARGEST_LABEL:
-            raise DamagedDataError(
-                f"{path} names the value {value} twice, or it is above {LARGEST_LABEL}: correct it."
-            )
-        found[value] = "" if name.casefold() in NOTHING else name
-    return found, counted
-
-
-def _parse_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
-    pairs: list[tuple[int, str]] = []
-    names: list[str] = []
-    for line in map(str.strip, text.splitlines()):
-        if not line or line.startswith("#"):
-            continue
-        numbered = _NUMBERED.fullmatch(line)
-        if numbered:
-            pairs.append((int(numbered[1]), numbered[2].strip().strip('"')))
-        else:
-            names.append(line)
-    return pairs, names
-
-
-def _parse_json(path: Path, text: str) -> tuple[list[tuple[int, str]], list[str]]:
     try:
-        content = json.loads(text)
-        if isinstance(content, list):
-            return [], [_text(name) for name in content]
-        return [(_natural(value), _text(name)) for value, name in content.items()], []
+        form, entries = _parse(text)
+        if not entries:
+            raise ValueError("contains no names: write one per line, such as `1 car`")
+        counted = all(entry.number is None and entry.color is None for entry in entries)
+        if counted:
+            start = _first_number([entry.name for entry in entries], first)
+            entries = [entry._replace(number=n) for n, entry in enumerate(entries, start)]
+            form += f", numbered from {start} ({entries[0].name} is {start}): `first` changes that"
+        numbers = _index((entry.number, entry.name) for entry in entries)
+        colors = _index((entry.color, entry.name) for entry in entries)
     except ValueError as error:
-        raise DamagedDataError(
-            f"{path} is not a JSON object of numbers and names ({error}): correct it."
+        raise DamagedDataError(f"{path} {error}.") from error
+    return Names(numbers, colors, f"{path} was read as {form}.", counted)
+
+
+def means_nothing(name: str) -> bool:
+    """Tell whether a name is one of those that stand for no label, such as ``_background_``."""
+    return _plain(name) in _NOTHING
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name.replace("'", "")).strip().casefold()
+
+
+def _index(pairs: Iterable[tuple[_Key | None, str]]) -> dict[_Key, str]:
+    """Map values or colors to names, each once."""
+    found: dict[_Key, str] = {}
+    for key, name in pairs:
+        if key is None:
+            continue
+        what = f"value {key}" if isinstance(key, int) else f"color {color_text(key)}"
+        if key in found:
+            raise ValueError(f"names the {what} twice: correct it")
+        largest = LARGEST_LABEL if isinstance(key, int) else 255
+        if (key if isinstance(key, int) else max(key)) > largest:
+            raise ValueError(f"names the {what}, which is above {largest}: correct it")
+        found[key] = "" if means_nothing(name) else name
+    return found
+
+
+def color_text(color: Iterable[int]) -> str:
+    """Return a color as it is written in names files, ``128 0 0``."""
+    return " ".join(map(str, color))
+
+
+def _first_number(names: Sequence[str], first: int | None) -> int:
+    """Return the number of the first of names that have none, else raise where it is in doubt."""
+    if first is not None:
+        return first
+    plain = [_plain(name) for name in names]
+    number_them = "number the lines (`1 car`), or say the first value with `first`"
+    if plain[0] in _HEADERS - {"object", "category"}:
+        raise ValueError(f"begins with the header {names[0]!r} and has no numbers: {number_them}")
+    if re.fullmatch(r"_+ignore_+", names[0]) and plain[1:2] == ["background"]:
+        return -1  # As labelme counts.
+    later = next((i for i, name in enumerate(plain) if i and name in _NOTHING - _ANYWHERE), None)
+    if later is not None:
+        raise ValueError(
+            f"has {names[later]!r} as name {later + 1}, not first, and no numbers: {number_them}"
+        )
+    if plain[0] in _NOTHING:
+        return 0
+    if _FIRST_IN_DOUBT.search(plain[0]):
+        raise ValueError(f"begins with {names[0]!r}, which may be 0 or 1: {number_them}")
+    if len(names) > 1 and all(re.search(r"^\d|\s\d+$", name) for name in names):
+        raise ValueError(f"has a number in each name, such as {names[0]!r}: {number_them}")
+    return 1
+
+
+def _parse(text: str) -> tuple[str, list[_Entry]]:
+    """Return the form of a names file, in words, and its entries; ``ValueError`` says why not."""
+    if text.lstrip().startswith(("{", "[")):
+        return "JSON", _parse_json(text)
+    if re.match(r"(?:\s*#.*\n)*\s*item\s*\{", text):
+        return "items of a pbtxt file", _parse_items(text)
+    numbered = enumerate(map(str.strip, text.splitlines()), start=1)
+    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+    if not lines:
+        return "", []
+    table = _parse_table([line for _, line in lines])
+    if table is not None:
+        return "a table with a header", table
+    if len(lines) > 1 and re.fullmatch(r"(?i)(names|classes|labels):", lines[0][1]):
+        del lines[0]  # The head of a YAML mapping.
+    furthest = 0
+    for form, pattern in _LINES.items():
+        entries = _parse_lines([line for _, line in lines], pattern)
+        if len(entries) == len(lines):
+            _refuse_counts([entry.name for entry in entries])
+            return f"lines of {form}", entries
+        furthest = max(furthest, len(entries))
+    number, line = lines[furthest]
+    shown = repr(line if len(line) <= 60 else f"{line[:59]}\N{HORIZONTAL ELLIPSIS}")
+    if furthest:
+        raise ValueError(
+            f"has a line {number}, {shown}, of another form than those before it: write each line "
+            "in one form, such as `1 car`"
+        )
+    raise ValueError(
+        f"has a line {number}, {shown}, of no form that is known: write each line as a number and "
+        "a name, such as `1 car`"
+    )
+
+
+def _parse_lines(lines: Sequence[str], pattern: re.Pattern[str]) -> list[_Entry]:
+    """Return what the first lines say in a form, up to one that does not fit it."""
+    entries = []
+    for line in lines:
+        match = pattern.fullmatch(line) if len(line) <= _LONGEST else None
+        name = _clean(match["name"], alone=len(match.groupdict()) == 1) if match else None
+        if match is None or name is None:
+            break
+        groups = match.groupdict()
+        number = None if groups.get("number") is None else int(groups["number"])
+        color = None if groups.get("color") is None else _color(groups["color"])
+        entries.append(_Entry(name, number, color))
+    return entries
+
+
+def _refuse_counts(names: Sequence[str]) -> None:
+    """Refuse names that each end in a number, but for which they are different."""
+    parts = [re.fullmatch(r"(.+?)\s+\d+", name) for name in names]
+    if len(names) > 1 and len({part[1] for part in parts if part}) == len(names):
+        raise ValueError(
+            f"has a number after each name, as in {names[0]!r}: name its columns in a header, such "
+            "as `id,name,count`"
+        )
+
+
+def _clean(text: str, alone: bool = False) -> str | None:
+    """Return a name without its quotes; ``None`` for what is none, or holds more than a name."""
+    text = text.strip()
+    quoted = _QUOTED.fullmatch(text)
+    if quoted:
+        return quoted["name"].strip() or None
+    words, cells = text.split(), re.split(r"\s*[,;:=]\s*", text)
+    numeric = [_NUMERIC.fullmatch(piece.rstrip(".)")) for piece in (words[:1] + cells)]
+    if _NO_NAME.search(text) or any(numeric) or not re.search(r"[^\W\d_]", text):
+        return None
+    # Alone, ``2.sky`` may be a number and a name.
+    return None if alone and re.match(r"\d+\s*[.)]", text) else text
+
+
+def _color(text: str) -> Color:
+    red, green, blue = (int(part) for part in re.findall(r"\d+", text))
+    return red, green, blue
+
+
+def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
+    """Read a table whose first line names its columns; ``None`` for what is none."""
+    delimiter = next((each for each in "\t;," if each in lines[0]), None)
+    if delimiter is None:
+        rows = [line.split(None, len(lines[0].split()) - 1) for line in lines]
+    else:
+        rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=delimiter)]
+    header = [re.sub(r"[\W_]", "", cell).casefold() for cell in rows[0]]
+    at = {column: index for index, column in reversed(list(enumerate(header)))}
+    if len(header) < 2 or len(at) < len(header):
+        return None
+    cells = [row for row in rows[1:] if len(row) == len(header)]
+
+    def choose(columns: Iterable[str], fits: Callable[[str], bool]) -> int | None:
+        there = (at[column] for column in columns if column in at)
+        return next((c for c in there if all(fits(row[c]) for row in cells)), None)
+
+    number = choose([*_NUMBER_COLUMNS, *_EITHER_COLUMNS], lambda c: bool(_INTEGER.fullmatch(c)))
+    name = choose([*_NAME_COLUMNS, *_EITHER_COLUMNS], lambda c: not _INTEGER.fullmatch(c))
+    three = next(
+        ([at[c] for c in color] for color in _COLOR_COLUMNS if at.keys() >= {*color}), None
+    )
+    one = next((at[c] for c in _ONE_COLOR_COLUMN if c in at), None)
+    if name is None or (number is None and three is None and one is None):
+        return None
+    entries = []
+    for line, row in zip(lines[1:], rows[1:], strict=True):
+        color = " ".join(row[c] for c in three or ([] if one is None else [one]) if c < len(row))
+        if len(row) != len(header) or not row[name] or (color and not _is_color(color)):
+            raise ValueError(f"has a row {line!r} that does not fit its header: correct it")
+        value = None if number is None else int(row[number])
+        entries.append(_Entry(row[name], value, _color(color) if color else None))
+    return entries
+
+
+def _is_color(text: str) -> bool:
+    return len(re.findall(r"\d+", text)) == 3 and not re.search(r"[^\d\s,;()\[\]]", text)
+
+
+def _parse_items(text: str) -> list[_Entry]:
+    """Read a pbtxt file: ``item { id: 3 name: 'sky' }``; ``display_name`` goes before ``name``."""
+    text = re.sub(r"(?m)^\s*#.*$", "", text).strip()
+    entries = []
+    end = 0
+    while end < len(text):
+        item = _ITEM.match(text, end)
+        found = _FIELD.finditer(item["content"]) if item else ()
+        fields = {each["key"]: each["text"] or each["bare"] for each in found}
+        name = fields.get("display_name") or fields.get("name")
+        if item is None or not name or not str(fields.get("id", "")).isdecimal():
+            line = text.count("\n", 0, end) + 1
+            raise ValueError(
+                f"has an item (line {line}) that is not of the form "
+                "`item { id: 1 name: 'cat' }`: correct it"
+            )
+        entries.append(_Entry(name, int(fields["id"])))
+        end = item.end()
+    return entries
+
+
+def _parse_json(text: str) -> list[_Entry]:
+    """Read JSON: names by number, numbers or colors by name, names, or records of both."""
+    try:
+        content = json.loads(text, object_pairs_hook=_once)
+        if isinstance(content, dict):
+            wrapped = (
+                content.get(key) for key in ("id2label", "names", "categories", "classes", "labels")
+            )
+            content = next((each for each in wrapped if isinstance(each, dict | list)), content)
+        if isinstance(content, list):
+            return [_parse_record(each) for each in content]
+        return [_parse_pair(key, value) for key, value in content.items()]
+    except ValueError as error:
+        raise ValueError(
+            f"is not a JSON object of numbers and names ({error}): correct it"
         ) from error
 
 
+def _parse_pair(key: str, value: object) -> _Entry:
+    """Read a pair of a JSON object: a number and a name, or a name and a number or a color."""
+    if key.isascii() and key.isdecimal():
+        return _Entry(_text(value), int(key[:10]))
+    if isinstance(value, list):
+        return _Entry(_text(key), None, _json_color(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _Entry(_text(key), value)
+    raise ValueError(f"{key!r} is not a number")
+
+
+def _parse_record(record: object) -> _Entry:
+    """Read an element of a JSON list: a name, or a record such as one of COCO's categories."""
+    if not isinstance(record, dict):
+        return _Entry(_text(record))
+    number, color = record.get("id"), record.get("color")
+    if isinstance(number, bool) or not (isinstance(number, int) or (number is None and color)):
+        raise ValueError(f"{json.dumps(record)} has no id")
+    return _Entry(_text(record.get("name")), number, None if color is None else _json_color(color))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
 def _text(name: object) -> str:
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.strip():
         raise ValueError(f"{json.dumps(name)} is not a name")
-    return name
+    return name.strip()
 
 
-def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{text!r} is not a number")
-    return int(text[:10])
+def _json_color(value: object) -> Color:
+    text = json.dumps(value)
+    if not isinstance(value, list) or not _is_color(text):
+        raise ValueError(f"{text} is not a color of three numbers")
+    return _color(text)

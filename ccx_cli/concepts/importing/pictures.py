@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,15 +149,14 @@ def pack_layers(maps: Sequence[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
     return layers
 
 
-def open_whole(path: Path) -> Image.Image:
-    """Read a picture whole."""
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name a picture in the errors of reading it."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
+        yield
     except FileNotFoundError as error:
         raise MissingInputError(f"{path} is missing: restore it.") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DamagedDataError(
             f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
-    return picture

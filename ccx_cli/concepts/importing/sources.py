@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from PIL import Image
 
 from ccx_cli.concepts.broden_csv import LARGEST_LABEL
 from ccx_cli.concepts.broden_tables import WrittenLabel
 from ccx_cli.concepts.color_names import COLOR_NAMES
 from ccx_cli.concepts.importing.coco_regions import InstanceRegions
 from ccx_cli.concepts.importing.label_pngs import LabelPng
+from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.errors import MissingInputError, UsageError
 
 SCENE = "scene"
@@ -21,6 +25,9 @@ BRODEN_CATEGORIES = (COLOR, "object", "part", "material", SCENE, "texture")
 
 TRAIN, VAL = "train", "val"
 _SUFFIXES = {COLOR: "-c", SCENE: "-s"}
+_OF_SYSTEMS = {"__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN"}
+"""Folders that systems make in others; they hold thumbnails, forks and what was removed."""
+
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 
 Annotation = LabelPng | InstanceRegions
@@ -54,6 +61,8 @@ class Source:
     vocabulary: tuple[WrittenLabel, ...]
     images: tuple[SourceImage, ...]
     notes: tuple[str, ...] = ()
+    doubts: tuple[tuple[int, str], ...] = ()
+    """Label numbers, and what to say if no pixel carries them."""
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -126,11 +135,7 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
         raise MissingInputError(
             f"The folder {folder} does not exist: give the folder of the {what}."
         )
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
-    )
+    found = sorted(path for path in _walk(folder) if path.suffix.lower() in suffixes)
     if not found:
         raise MissingInputError(
             f"{folder} contains no {what} ({', '.join(sorted(suffixes))}): give another folder."
@@ -138,10 +143,40 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
     return found
 
 
-def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, of links to folders too, but none that is hidden."""
+    for directory, folders, files in os.walk(folder, followlinks=True):
+        # Links to a folder that they are in have no end.
+        above = Path(directory).resolve()
+        above_all = {above, *above.parents}
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in _OF_SYSTEMS
+            and (above / name).resolve() not in above_all
+        ]
+        for name in files:
+            path = Path(directory, name)
+            if path.is_symlink() and not path.exists():
+                raise MissingInputError(
+                    f"{path} links to {path.readlink()}, which is missing: correct or remove it."
+                )
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def find_photographs(
+    folder: Path, excluding: Sequence[Path] = (), label_pngs: Collection[Path] = ()
+) -> list[Path]:
     """Return the photographs below a folder, at least one, by path.
 
-    ``excluding`` are folders of other pictures that may be inside it.
+    ``excluding`` are folders of other pictures that may be inside it, ``label_pngs`` such pictures.
+
+    Raises
+    ------
+    UsageError
+        If each PNG is a gray or palette picture beside a photograph of its name: a label PNG.
     """
     root = folder.resolve()
     inner = [path.resolve() for path in excluding]
@@ -149,11 +184,38 @@ def find_photographs(folder: Path, excluding: Sequence[Path] = ()) -> list[Path]
     found = [
         path
         for path in find_files(folder, _PICTURES, "photographs")
-        if not any(path.relative_to(folder).is_relative_to(each) for each in inner)
+        if path not in label_pngs
+        and not any(path.relative_to(folder).is_relative_to(each) for each in inner)
     ]
     if not found:
-        raise MissingInputError(f"{folder} contains only label PNGs: give another folder.")
+        raise MissingInputError(
+            f"{folder} contains only PNGs that are taken for label PNGs: give another folder, or "
+            "say how the names of label PNGs end with `suffix`."
+        )
+    _refuse_masks(found)
     return found
+
+
+def _refuse_masks(found: Sequence[Path]) -> None:
+    pngs = [path for path in found if path.suffix.lower() == ".png"]
+    others = {(path.parent, path.stem) for path in found if path.suffix.lower() != ".png"}
+
+    def photograph(png: Path) -> str | None:
+        stems = (png.stem[:end] for end in range(len(png.stem), 0, -1) if _ends_at(png.stem, end))
+        return next((stem for stem in stems if (png.parent, stem) in others), None)
+
+    if pngs and all(photograph(png) is not None for png in pngs):
+        with reading(pngs[0]), Image.open(pngs[0]) as picture:
+            if picture.mode in {"1", "L", "P"} or picture.mode.startswith("I"):
+                raise UsageError(
+                    f"{pngs[0]} looks like a label PNG beside its photograph "
+                    f"{photograph(pngs[0])}: move the label PNGs to a folder of their own, and "
+                    "give them with `labels`."
+                )
+
+
+def _ends_at(stem: str, end: int) -> bool:
+    return end == len(stem) or stem[end] in "_-."
 
 
 def name_in(folder: Path, path: Path) -> str:

@@ -25,6 +25,7 @@ import msgspec
 
 from ccx_cli.concepts.broden_tables import ANY, Tally, write_tables
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
+from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import Source, SourceImage
 from ccx_cli.concepts.processes import in_processes
@@ -41,6 +42,8 @@ VERSION = 1
 _CHUNK = 16
 _IN_PROCESS = 2 * _CHUNK
 _COMMONEST = 5
+_LOOKED_AT = 100
+_SHOWN = 8
 # A semicolon separates layers in the index, a backslash folders elsewhere.
 _UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
 
@@ -60,6 +63,8 @@ class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         Photographs without any label.
     made_before
         Whether the same import had made it already, and nothing was written.
+    notes
+        Sentences about labels that may be meant otherwise.
     """
 
     splits: Mapping[str, int]
@@ -68,6 +73,7 @@ class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     unlabelled: int
     categories: list[ImportedCategoryRecord]
     made_before: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class PreparedImport:
@@ -293,11 +299,12 @@ def _write_tables(
         for label in source.vocabulary
         if (ANY, label.number) in tally.frequency
     ]
+    notes = _describe_unlabelled(source, images)
     if not labels:
-        raise UsageError(
-            "None of the photographs has a label: give the folders of their labels, or set "
-            "`colors`."
-        )
+        why = notes[0] if notes else "give the folders of their labels, or set `colors`."
+        raise UsageError(f"None of the photographs has a label: {why}")
+    notes = [f"{note[0].upper()}{note[1:]}" for note in notes]
+    notes += [note for number, note in source.doubts if (ANY, number) not in tally.frequency]
     there = [category for category in source.categories if images[category]]
     sizes = (*settings.size, *settings.mask_size)
     rows = [
@@ -326,6 +333,7 @@ def _write_tables(
         unused=len(source.vocabulary) - len(labels),
         unlabelled=sum(not each.together for each in converted),
         categories=categories,
+        notes=tuple(notes),
     )
     marker = {
         "format": "ccx import",
@@ -339,3 +347,18 @@ def _write_tables(
     }
     (directory / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     return summary
+
+
+def _describe_unlabelled(source: Source, labelled: Mapping[str, int]) -> list[str]:
+    """Say what the label PNGs of categories hold of which no pixel has a label."""
+    held: dict[str, set[int]] = {}
+    for image in source.images[:_LOOKED_AT]:
+        for annotation in image.annotations:
+            if isinstance(annotation, LabelPng) and not labelled[annotation.category]:
+                held.setdefault(annotation.category, set()).update(annotation.codes())
+    return [
+        f"the label PNGs of {category} hold no value that has a name and is not left out, only "
+        f"{', '.join(map(str, sorted(values)[:_SHOWN]))}: name those that are labels in the names "
+        "file (255 is left out unless it has a name)."
+        for category, values in held.items()
+    ]

@@ -1,0 +1,192 @@
+"""Names files: read in every form that people write them in, or refused; never shifted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ccx_cli.concepts.importing.names_file import Color, Names, read_names
+from ccx_cli.errors import DamagedDataError
+
+WANTED = {1: "wall", 2: "building", 3: "sky"}
+COLORS = {(64, 128, 64): "wall", (192, 0, 128): "building", (0, 128, 192): "sky"}
+
+
+def read(tmp_path: Path, text: str, first: int | None = None) -> Names:
+    path = tmp_path / "names.txt"
+    path.write_text(text, encoding="utf-8")
+    return read_names(path, first)
+
+
+def named(names: Names) -> dict[int, str]:
+    return {number: name for number, name in names.numbers.items() if name}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Idx\tRatio\tTrain\tVal\tName\n1\t0.15\t11664\t1172\twall\n2\t0.1\t6046\t612\tbuilding\n"
+        "3\t0.08\t8265\t796\tsky\n",
+        "id,name\n1,wall\n2,building\n3,sky\n",
+        "ID;Class Name\n1;wall\n2;building\n3;sky\n",
+        "class,label\nwall,1\nbuilding,2\nsky,3\n",
+        "id name\n1 wall\n2 building\n3 sky\n",
+        "sky,3\nwall,1\nbuilding,2\n",
+        "sky: 3\nwall: 1\nbuilding: 2\n",
+        "0=background\n1=wall\n2=building\n3=sky\n",
+        "3. sky\n1. wall\n2. building\n",
+        "1) wall\n2) building\n3) sky\n",
+        "1 - wall\n2 - building\n3 - sky\n",
+        "1 -> wall\n2 -> building\n3 -> sky\n",
+        "names:\n  1: wall\n  2: building\n  3: sky\n",
+        "item {\n  id: 3\n  name: 'sky'\n}\nitem {\n  id: 1\n  name: 'wall'\n}\n"
+        'item {\n  id: 2\n  name: "/m/0"\n display_name: "building"\n}\n',
+        '"wall"\n"building"\n"sky"\n',
+        "bg\nwall\nbuilding\nsky\n",
+        "__background\nwall\nbuilding\nsky\n",
+        "_background_\nwall\nbuilding\nsky\n",
+        "__ignore__\n_background_\nwall\nbuilding\nsky\n",
+        "-1 ignore\n0 Background\n1 wall\n2 building\n3 sky\n",
+        '{"id2label": {"0": "background", "1": "wall", "2": "building", "3": "sky"}}',
+        '{"wall": 1, "building": 2, "sky": 3}',
+        '{"categories": [{"id": 1, "name": "wall"}, {"id": 2, "name": "building"},'
+        ' {"id": 3, "name": "sky"}]}',
+        '["background", "wall", "building", "sky"]',
+    ],
+)
+def test_forms_that_people_write_are_read(text: str, tmp_path: Path) -> None:
+    assert named(read(tmp_path, text)) == WANTED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,r,g,b\nwall,64,128,64\nbuilding,192,0,128\nsky,0,128,192\n",
+        "name\tcolor\nwall\t64 128 64\nbuilding\t192,0,128\nsky\t(0, 128, 192)\n",
+        "wall 64 128 64\nbuilding 192 0 128\nsky 0 128 192\n",
+        "64 128 64\twall\n192 0 128\tbuilding\n0 128 192\tsky\n",
+        "# label:color_rgb:parts:actions\nwall:64,128,64::\nbuilding:192,0,128::\n"
+        "sky:0,128,192::\n",
+        '{"wall": [64, 128, 64], "building": [192, 0, 128], "sky": [0, 128, 192]}',
+        '{"labels": [{"name": "wall", "color": [64, 128, 64]}, {"name": "building", "color": '
+        '[192, 0, 128]}, {"name": "sky", "color": [0, 128, 192]}]}',
+    ],
+)
+def test_forms_with_colors_are_read(text: str, tmp_path: Path) -> None:
+    names = read(tmp_path, text)
+    assert (names.numbers, names.colors) == ({}, COLORS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 wall 64 128 64\n2 sky 0 128 192\n", "id,name,r,g,b\n1,wall,64,128,64\n2,sky,0,128,192\n"],
+)
+def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None:
+    names = read(tmp_path, text)
+    assert names.numbers == {1: "wall", 2: "sky"}
+    assert names.colors == {(64, 128, 64): "wall", (0, 128, 192): "sky"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("1\t0.15\t11664\t1172\twall\n2\t0.1\t6046\t612\tsky\n", "line 1, .* of no form"),
+        ("1 wall\nbuilding\n3 sky\n", "line 2, 'building', of another form"),
+        ("# names\n\nwall\n2 building\n", "line 4, '2 building', of another form"),
+        ("wall\nbuilding\nbackground\n", "has 'background' as name 3, not first"),
+        ("ignore\nbackground\nwall\n", "has 'background' as name 2"),
+        ("clutter/background\nwall\n", "begins with 'clutter/background', which may be 0 or 1"),
+        ("name\nwall\nbuilding\n", "begins with the header 'name'"),
+        ("wall 1\nbuilding 2\n", "has a number after each name|has a number in each name"),
+        ("class 1\nclass 2\n", "has a number in each name"),
+        ("1 wall 3000\n2 sky 20\n", "has a number after each name"),
+        ("1 wall 0.3\n2 sky 0.2\n", "of no form"),
+        ("1 wall # the one\n", "of no form"),
+        ("2.wall\n3.sky\n", "of no form"),
+        ("- wall\n- sky\n", "of no form"),
+        ("names: [wall, sky]\n", "of no form"),
+        ("<name>wall</name>\n", "of no form"),
+        ("1,wall,3\n2,sky,4\n", "of no form"),
+        ("wall 64 128 64\nsky 64 128 64\n", "names the color 64 128 64 twice"),
+        ("wall 64 128 264\nsky 0 0 1\n", "names the color 64 128 264, which is above 255"),
+        ("id,name\n1,wall,x\n2,sky\n", "row '1,wall,x' that does not fit its header"),
+        ("item { id: 1 }\n", "an item \\(line 1\\)"),
+        ('{"1": "wall", "1": "sky"}', "a key is there twice"),
+        ("names:\n", "of no form"),
+    ],
+)
+def test_what_fits_no_form_is_refused_by_its_line(text: str, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(DamagedDataError, match=fault):
+        read(tmp_path, text)
+
+
+WORDS = st.text(st.sampled_from("abcxyz äß'()/&+-"), min_size=1, max_size=12).filter(
+    lambda text: text == text.strip() and text[0].isalpha() and "//" not in text
+)
+NAMES = st.dictionaries(st.integers(0, 300), WORDS, min_size=2, max_size=6)
+CHANNEL = st.integers(0, 255)
+FORMS = ("{n} {t}", "{n},{t}", "{n}: {t}", "{n}\t{t}", "{n}={t}", "{n}. {t}", "{t},{n}", "{t}\t{n}")
+COLOR_FORMS = ("{t} {r} {g} {b}", "{r} {g} {b} {t}", "{t},{r},{g},{b}", "{t}:{r},{g},{b}::")
+NOTHING = {"", "background"}
+
+
+def agrees(
+    found: dict[int, str] | dict[Color, str], written: dict[int, str] | dict[Color, str]
+) -> bool:
+    """Tell whether all that was written of some keys is what was read."""
+    return all(found.get(key) in {name, ""} for key, name in written.items())  # type: ignore[call-overload]
+
+
+@pytest.mark.slow
+@settings(max_examples=1200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(names=NAMES, form=st.sampled_from(FORMS), data=st.data())
+def test_numbered_names_are_read_right_or_refused_whatever_a_line_says(
+    names: dict[int, str], form: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.getbasetemp()
+    lines = [form.format(n=number, t=name) for number, name in names.items()]
+    assert agrees(read(root, "\n".join(lines)).numbers, names)
+    spoilt = data.draw(st.integers(0, len(lines) - 1))
+    lines[spoilt] = data.draw(
+        st.one_of(
+            st.text(max_size=20),
+            st.sampled_from(
+                ["name", "id,name", "Idx\tName", "0.5 x", "7", "background", "a 1 2 3"]
+            ),
+            st.sampled_from([each.format(n=7, t="seven") for each in FORMS]),
+        )
+    )
+    left = {number: name for at, (number, name) in enumerate(names.items()) if at != spoilt}
+    try:
+        found = read(root, "\n".join(lines))
+    except DamagedDataError:
+        return
+    assert agrees(found.numbers, left)
+    assert not found.counted
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    names=st.dictionaries(st.tuples(CHANNEL, CHANNEL, CHANNEL), WORDS, min_size=1, max_size=5),
+    form=st.sampled_from(COLOR_FORMS),
+)
+def test_names_of_colors_are_read_right(
+    names: dict[Color, str], form: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = [form.format(t=name, r=r, g=g, b=b) for (r, g, b), name in names.items()]
+    assert agrees(read(tmp_path_factory.getbasetemp(), "\n".join(lines)).colors, names)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=st.one_of(st.text(), st.text("0123456789 ,;:=.\t\n\"'{}[]#-abid", max_size=60)))
+def test_any_text_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    try:
+        names = read(tmp_path_factory.getbasetemp(), text)
+    except DamagedDataError:
+        return
+    assert names.numbers or names.colors
