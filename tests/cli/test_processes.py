@@ -162,6 +162,7 @@ class TestPipes:
         )
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_harm_each_other(fresh: CommandLine, all_units: str) -> None:
     both = [start(fresh.data, *ALL_UNITS) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
@@ -210,6 +211,7 @@ def _read_all(screen: IO[bytes]) -> str:
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+@pytest.mark.slow
 class TestTerminals:
     def test_bars_with_counts_and_the_time_left(self, fresh: CommandLine) -> None:
         ended, shown = on_terminal(fresh.data, "explain", *ON_TINY, "--units", "0-3", columns=80)
