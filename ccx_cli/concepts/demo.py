@@ -30,7 +30,7 @@ from ccx_cli.concepts.broden_tables import (
     write_layers,
     write_tables,
 )
-from ccx_cli.concepts.color_names import name_colors
+from ccx_cli.concepts.demo_colors import name_demo_colors
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.atomic import move_directory_into_place, naming
@@ -188,7 +188,7 @@ def render_scene(
     cells = side // 2
     pixels_of_cells = image[: 2 * cells, : 2 * cells].astype(np.float32)
     rows = pixels_of_cells[0::2] + pixels_of_cells[1::2]
-    color = name_colors((rows[:, 0::2] + rows[:, 1::2]) / 4)
+    color = name_demo_colors((rows[:, 0::2] + rows[:, 1::2]) / 4)
     step = 2 * SUPERSAMPLING
     middles = ids[step // 2 : cells * step : step, step // 2 : cells * step : step]
     things, parts, details, materials = np.moveaxis(numbers[middles], -1, 0)

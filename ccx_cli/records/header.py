@@ -63,6 +63,7 @@ class About(Record):
     images: int | None = None
     concepts: int | None = None
     mask_size: list[int] | None = None
+    color_rule: str | None = None
     segmentation: str | None = None
     activations: str | None = None
     split: str | None = None

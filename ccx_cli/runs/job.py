@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.importing.writer import read_color_rule
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.activations import Activations
@@ -234,6 +235,7 @@ def prepare_job(
     concepts = concepts or prepare_concepts(inputs, settings.split, progress)
     index, choice, dataset = concepts.index, inputs.choice, inputs.dataset
     strategy = settings.search(index)
+    color_rule = read_color_rule(dataset.directory)
     about = {
         **choice.about(),
         "units": activations.units,
@@ -243,6 +245,7 @@ def prepare_job(
         "images": len(dataset.rows),
         "concepts": len(index.concepts),
         "mask_size": list(dataset.mask_shape),
+        **({"color_rule": color_rule} if color_rule else {}),
         "segmentation": str(inputs.index_cache.directory.absolute()),
         "activations": str(activations.cache.directory.absolute()),
         "split": settings.split,

@@ -7,6 +7,15 @@ from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from ccx_cli.concepts.color_rules import (
+    AGREEMENT,
+    BOXES_AGREEMENT,
+    COLOR_BOXES,
+    COLOR_RULE,
+    FITTED_TO,
+    HELD_OUT,
+    LEVELS,
+)
 from ccx_cli.errors import UsageError
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.provenance import space_of
@@ -76,6 +85,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
     try:
         sentences = [
             _explained(run, cite, quote),
+            *_colors(run),
             *_input(run, quote),
             *_ranges(run, cite),
             _pixels(run),
@@ -144,6 +154,24 @@ def _source(run: Run, cite: Cite, quote: Quote) -> str:
         model += f" ({', '.join(about.model_args)})"
     words = ", ".join(word for word in (origin, digest) if word)
     return f"{layer} of the network {quote(model)} ({words})"
+
+
+def _colors(run: Run) -> Iterator[str]:
+    """Say how an import named colors, and how well that agrees with photographs' labels."""
+    rule = run.about.color_rule
+    table = f"a table of {LEVELS} x {LEVELS} x {LEVELS} RGB cells"
+    if rule == COLOR_RULE:
+        yield (
+            f"Colors were named by {table}, fitted to the color labels of {FITTED_TO} photographs; "
+            f"on {HELD_OUT} others it agrees with {AGREEMENT:.1%} of the labels of pixels."
+        )
+    elif rule == COLOR_BOXES:
+        yield (
+            "Colors were named by fixed boxes in hue, saturation and value, which on "
+            f"{HELD_OUT} photographs agree with {BOXES_AGREEMENT:.1%} of the labels of pixels."
+        )
+    elif rule is not None:
+        yield f"Colors were named by {table} ({rule})."
 
 
 def _input(run: Run, quote: Quote) -> Iterator[str]:

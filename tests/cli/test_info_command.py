@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ccx_cli.concepts.color_rules import COLOR_RULE
 from ccx_cli.store.shards import read_manifest
 
 if TYPE_CHECKING:
@@ -184,6 +185,22 @@ def test_other_methods_are_called_by_their_names(ccx: CommandLine) -> None:
     ccx.explain("--units", "0", "--categories", "object", "--operators", "or", "-q")
     text = ccx("info", "--methods").out
     assert "2 of which were allowed, joined from left to right by OR whose" in text
+
+
+def test_how_an_import_named_colors_is_said(fresh: CommandLine) -> None:
+    marker = fresh.data / "datasets/broden1_224/ccx-import.json"
+    marker.write_text(json.dumps({"colors": True, "color_rule": COLOR_RULE}), "utf-8")
+    assert fresh.explain("--units", "0", "-q").code == 0
+    text = fresh("info", "--methods").out
+    assert "on 289 others it agrees with 93.6% of the labels of pixels" in text
+    marker.write_text(json.dumps({"colors": True}), "utf-8")
+    assert fresh.explain("--units", "1", "-q").code == 0
+    text = fresh("info", "--methods").out
+    assert "Colors were named by fixed boxes in hue, saturation and value" in text
+    assert "78.3%" in text
+    marker.write_text(json.dumps({"colors": False}), "utf-8")
+    assert fresh.explain("--units", "2", "-q").code == 0
+    assert "Colors were named" not in fresh("info", "--methods").out
 
 
 def test_a_search_on_a_split_is_said_to_be_one(fresh: CommandLine) -> None:

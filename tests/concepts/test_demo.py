@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.concepts import demo
-from ccx_cli.concepts.color_names import COLOR_NAMES, name_colors
+from ccx_cli.concepts.color_names import COLOR_NAMES
 from ccx_cli.concepts.demo import demo_labels, write_demo_dataset
+from ccx_cli.concepts.demo_colors import name_demo_colors
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import SilentProgress, Task
 
@@ -120,7 +121,7 @@ def test_the_color_layer_names_the_colors_of_the_written_picture(dataset: Path) 
         image = np.asarray(Image.open(dataset / "images" / row["image"]), dtype=np.float64)
         cells = image.reshape(112, 2, 112, 2, 3).mean(axis=(1, 3))
         written = read_mask(dataset / "images" / row["color"])
-        named = name_colors(cells).astype(np.int64) + LABEL_NUMBERS["color", "black-c"]
+        named = name_demo_colors(cells).astype(np.int64) + LABEL_NUMBERS["color", "black-c"]
         agreeing.append(float((written == named).mean()))
     assert np.mean(agreeing) > 0.9
 
@@ -159,7 +160,7 @@ def test_parts_lie_in_objects_that_have_them(dataset: Path) -> None:
     ],
 )
 def test_clear_colors_have_their_names(rgb: tuple[int, int, int], name: str) -> None:
-    assert COLOR_NAMES[int(name_colors(np.array(rgb, dtype=np.uint8)))] == name
+    assert COLOR_NAMES[int(name_demo_colors(np.array(rgb, dtype=np.uint8)))] == name
 
 
 def test_every_file_is_the_same_each_time(dataset: Path, tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ from PIL import Image
 
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.color_names import COLOR_NAMES
+from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
+from ccx_cli.concepts.importing import writer
 from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
 from ccx_cli.concepts.importing.label_pngs import read_values
 from ccx_cli.concepts.importing.settings import Fit, ImportSettings
 from ccx_cli.concepts.importing.sources import Source
-from ccx_cli.concepts.importing.writer import MARKER, ImportSummary, write_broden
+from ccx_cli.concepts.importing.writer import MARKER, ImportSummary, read_color_rule, write_broden
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import SilentProgress, Task
@@ -112,13 +114,71 @@ def test_colors_name_every_pixel(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "photos/a.png")
     source = read_label_folders(tmp_path / "photos", [])
     summary = written(source, tmp_path, ImportSettings("set", (SIDE, SIDE), colors=True))
-    assert index_pixels(tmp_path, "set") == {"red-c": MASK * MASK // 2, "blue-c": MASK * MASK // 2}
-    assert summary.unused == len(COLOR_NAMES) - 2
+    pixels_of = index_pixels(tmp_path, "set")
+    assert sum(pixels_of.values()) == MASK * MASK
+    assert summary.unused == len(COLOR_NAMES) - len(pixels_of)
     dataset = read_broden(tmp_path, "set", SIDE)
     (layer,) = read_label_maps(dataset, dataset.rows[0])
-    assert len(np.unique(layer[:, : MASK // 2])) == 1
+    # Beside the edge, a label pixel is of a mean of both.
+    for columns, name in ((slice(MASK // 2 - 1), "red-c"), (slice(MASK // 2 + 1, MASK), "blue-c")):
+        assert {dataset.label(number).name for number in np.unique(layer[:, columns])} == {name}
     with Image.open(dataset.image_path(dataset.rows[0].image)) as picture:
         np.testing.assert_array_equal(np.asarray(picture), pixels)
+
+
+def test_an_import_whose_colors_were_named_by_another_rule_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_photograph(tmp_path / "photos/a.jpg")
+    source = read_label_folders(tmp_path / "photos", [])
+    settings = ImportSettings("set", (SIDE, SIDE), colors=True)
+    directory = tmp_path / f"broden1_{SIDE}"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(writer, "COLOR_RULE", "table-before")
+        written(source, tmp_path, settings)
+        assert read_color_rule(directory) == "table-before"
+    with pytest.raises(UsageError, match="already exists"):
+        written(source, tmp_path, settings)
+    assert read_color_rule(directory) == "table-before"
+    write_broden(source, tmp_path, settings, force=True)
+    assert read_color_rule(directory) == COLOR_RULE
+    assert written(source, tmp_path, settings).made_before
+
+    # Those of the first version do not say the rule.
+    marker = json.loads((directory / MARKER).read_text())
+    del marker["color_rule"]
+    (directory / MARKER).write_text(json.dumps(marker))
+    assert read_color_rule(directory) == COLOR_BOXES
+    (directory / MARKER).write_text(json.dumps(marker | {"colors": False}))
+    assert read_color_rule(directory) is None
+    assert read_color_rule(tmp_path) is None
+
+
+def test_an_interrupted_import_starts_over_where_its_colors_were_named_by_another_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        save_photograph(tmp_path / f"photos/{name}.jpg")
+    source = read_label_folders(tmp_path / "photos", [])
+    settings = ImportSettings("set", (SIDE, SIDE), colors=True)
+    partial = tmp_path / f".broden1_{SIDE}.partial"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(writer, "COLOR_RULE", "table-before")
+        earlier.setattr(writer, "_write_tables", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            written(source, tmp_path, settings)
+    before = list(partial.rglob("*_color.png"))
+    assert len(before) == 2
+    for path in before:
+        path.write_bytes(b"named by another rule")
+    written(source, tmp_path, settings)
+    made = [path.read_bytes() for path in (tmp_path / f"broden1_{SIDE}").rglob("*_color.png")]
+    assert len(made) == 2
+    assert b"named by another rule" not in made
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_labels_of_whole_photographs_are_numbers_in_the_index(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.concepts.broden_tables import count_labels, write_layers
-from ccx_cli.concepts.color_names import name_colors
+from ccx_cli.concepts.color_names import name_colors, shrink
 from ccx_cli.concepts.importing.pictures import (
     Photograph,
     pack_layers,
@@ -69,7 +69,8 @@ def convert(
         box = window(numbers.shape, settings.size, settings.fit)
         maps.setdefault(annotation.category, []).append(sample(numbers, settings.mask_size, box))
     if colors:
-        maps.setdefault(COLOR, []).append(_colors(photograph, settings.mask_size, colors))
+        named = name_colors(shrink(photograph.pixels, settings.mask_size))
+        maps.setdefault(COLOR, []).append(np.array(colors, dtype=np.uint16)[named])
     (images / stem).parent.mkdir(parents=True, exist_ok=True)
     image = _write_photograph(images, stem, photograph)
     cells: dict[str, list[str]] = {}
@@ -95,14 +96,6 @@ def convert(
         dict(sorted(together.items())),
         labelled,
     )
-
-
-def _colors(
-    photograph: Photograph, mask_size: tuple[int, int], colors: Sequence[int]
-) -> NDArray[np.uint16]:
-    """Name the mean color under each pixel of the label PNGs."""
-    small = Image.fromarray(photograph.pixels).resize(mask_size[::-1], Image.Resampling.BOX)
-    return np.array(colors, dtype=np.uint16)[name_colors(np.asarray(small))]
 
 
 def _write_photograph(images: Path, stem: str, photograph: Photograph) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from ccx_cli.concepts.broden_tables import ANY, Tally, write_tables
+from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
@@ -92,7 +93,7 @@ class PreparedImport:
             settings.subset,
             settings.size,
             settings.fit.value,
-            settings.colors,
+            COLOR_RULE if settings.colors else False,
             source.vocabulary,
         ]
         self.identity = sha256(json.dumps(parts).encode()).hexdigest()
@@ -114,6 +115,15 @@ class PreparedImport:
                     return msgspec.convert(summary, ImportSummary)
         check_free_directory(datasets, self.settings.side, force)
         return None
+
+
+def read_color_rule(directory: Path) -> str | None:
+    """Return how an import named the colors of a dataset; ``None`` where no import did."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        if marker["colors"]:
+            return str(marker.get("color_rule", COLOR_BOXES))
+    return None
 
 
 def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
@@ -340,6 +350,7 @@ def _write_tables(
         "version": VERSION,
         "source": source.kind,
         **asdict(settings),
+        **({"color_rule": COLOR_RULE} if settings.colors else {}),
         "images": len(converted),
         "concepts": len(labels),
         "made_from": prepared.made_from,
