@@ -135,6 +135,17 @@ def test_numbers_go_before_colors_but_in_rgb(tmp_path: Path) -> None:
         assert image.annotations[0].read()[0].tolist() == [[0, 1]]
 
 
+def test_a_palette_of_grays_that_may_be_the_values_is_refused(tmp_path: Path) -> None:
+    path = save_values(tmp_path / "masks/1.png", [[0, 1, 2]])
+    picture = Image.open(path).convert("P")
+    picture.putdata([0, 1, 2])
+    picture.putpalette([0, 0, 0, 5, 5, 5, 9, 9, 9])
+    picture.save(path)
+    assert paired(tmp_path, NAMES).images[0].annotations[0].read()[0].tolist() == [[0, 1, 2]]
+    with pytest.raises(DamagedDataError, match="the grays 0 5 9 at the indices 0 1 2"):
+        paired(tmp_path, ALL).images[0].annotations[0].read()
+
+
 def test_another_format_called_png_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("L", (4, 4)).save(path, format="JPEG")

@@ -99,19 +99,39 @@ class LabelPng:
     def _decode(self) -> tuple[NDArray[np.uint32], Mapping[int, int], str]:
         """Return coded numbers, what they mean, and the error of one without a meaning."""
         png = read_samples(self.file)
-        if self.coding is Coding.VALUE and self.colors and (png.is_rgb or not self.numbers):
-            return packed(*png.rgb(self.file)), self.colors, _UNKNOWN_COLOR
+        unknown = _UNKNOWN[self.coding]
         if self.coding is Coding.VALUE:
-            return png.numbers(self.file), self.numbers, _UNKNOWN[self.coding]
+            if self.colors and (png.is_rgb or not self.numbers):
+                return packed(*png.rgb(self.file)), self.colors, _UNKNOWN_COLOR
+            self._refuse_other_greys(png)
+            return png.numbers(self.file), self.numbers, unknown
         if not png.is_rgb:
             raise DamagedDataError(
                 f"{self.file} is not an RGB picture, as it should be: restore it."
             )
         red, green, blue = png.rgb(self.file)
-        coded = (
-            red // 10 * 256 + green if self.coding is Coding.ADE20K else packed(red, green, blue)
-        )
-        return coded, self.numbers, _UNKNOWN[self.coding]
+        if self.coding is Coding.ADE20K:
+            return red // 10 * 256 + green, self.numbers, unknown
+        return packed(red, green, blue), self.numbers, unknown
+
+    def _refuse_other_greys(self, png: Samples) -> None:
+        """Refuse a palette of grays that are values themselves, as programs that shrink PNGs write.
+
+        Where the grays and their indices are different and both have names, either may be meant.
+        """
+        if png.palette is None:
+            return
+        used = np.flatnonzero(np.bincount(png.samples.ravel()))
+        colors = png.palette[used]
+        greys = colors[:, 0]
+        if (colors != greys[:, None]).any() or (greys == used).all():
+            return
+        if all(self.numbers.get(int(value)) for value in (*used, *greys) if value):
+            raise DamagedDataError(
+                f"{self.file} has a palette of the grays {color_text(greys.tolist())} at the "
+                f"indices {color_text(used.tolist())}, so it is not clear which are the values: "
+                "save it as a grayscale PNG."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -262,6 +262,11 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
         there = (at[column] for column in columns if column in at)
         return next((c for c in there if all(fits(row[c]) for row in cells)), None)
 
+    numbers = {tuple(row[at[c]] for row in cells): c for c in _NUMBER_COLUMNS if c in at}
+    if len(numbers) > 1:
+        raise ValueError(
+            f"has several columns of numbers ({', '.join(numbers.values())}): leave one of them"
+        )
     number = choose([*_NUMBER_COLUMNS, *_EITHER_COLUMNS], lambda c: bool(_INTEGER.fullmatch(c)))
     name = choose([*_NAME_COLUMNS, *_EITHER_COLUMNS], lambda c: not _INTEGER.fullmatch(c))
     three = next(

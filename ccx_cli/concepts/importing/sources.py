@@ -145,7 +145,13 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, of links to folders too, but none that is hidden."""
-    for directory, folders, files in os.walk(folder, followlinks=True):
+
+    def fail(error: OSError) -> None:
+        raise MissingInputError(
+            f"{error.filename} cannot be listed ({error.strerror}): make it readable."
+        ) from error
+
+    for directory, folders, files in os.walk(folder, onerror=fail, followlinks=True):
         # Links to a folder that they are in have no end.
         above = Path(directory).resolve()
         above_all = {above, *above.parents}
