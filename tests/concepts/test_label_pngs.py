@@ -120,10 +120,10 @@ def test_a_color_without_a_name_is_told(tmp_path: Path) -> None:
         source.images[0].annotations[0].read()
 
 
-def test_grey_values_are_not_read_by_colors(tmp_path: Path) -> None:
+def test_gray_values_are_not_read_by_colors(tmp_path: Path) -> None:
     save_values(tmp_path / "masks/1.png", [[0, 128]])
     source = paired(tmp_path, {}, colors=COLORS)
-    with pytest.raises(DamagedDataError, match="holds grey values where the names file has colors"):
+    with pytest.raises(DamagedDataError, match="holds gray values where the names file has colors"):
         source.images[0].annotations[0].read()
 
 

@@ -17,6 +17,7 @@ from ccx_cli.concepts.importing.sources import (
     Source,
     SourceImage,
     VocabularyBuilder,
+    walk_files,
 )
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.progress import Progress, SilentProgress
@@ -66,7 +67,8 @@ def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
     last word of the JSON's ``scene``, or the name of the folder where it has none.
     """
     progress = progress or SilentProgress()
-    segmented = sorted(root.rglob(f"*{_SEGMENTATION}.png"))
+    ending = f"{_SEGMENTATION}.png"
+    segmented = sorted(path for path in walk_files(root) if path.name.endswith(ending))
     if not segmented:
         raise MissingInputError(
             f"{root} contains no ADE20K annotations (*_seg.png): give the folder of the full "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -153,34 +153,17 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
     paths = {path: path.relative_to(root).parts for path in find_photographs(root)}
     tops = {parts[0].lower() for parts in paths.values() if len(parts) > 1}
     splits = tops.intersection(_SPLITS)
-    notes = []
+    depth = 0
+    notes: list[str] = []
     if splits and splits == tops:
-        classes = {
-            top: {
-                parts[1] for parts in paths.values() if len(parts) > 2 and parts[0].lower() == top
-            }
-            for top in sorted(tops)
-        }
-        for top, names in classes.items():
-            if names <= _NO_CLASSES:
-                skipped = [path for path, parts in paths.items() if parts[0].lower() == top]
-                notes.append(
-                    f"Skipped {len(skipped):,} photographs in {root / paths[skipped[0]][0]}, which "
-                    "has no folders of labels."
-                )
-                paths = {path: parts for path, parts in paths.items() if path not in skipped}
-        if not paths:
-            raise UsageError(
-                f"{root} has folders of splits ({', '.join(sorted(tops))}) without folders of "
-                "labels in them: sort the photographs into one folder per label."
-            )
+        depth = 1
+        paths, notes = _leave_out_unlabelled_splits(root, paths, splits)
     elif len({_SPLITS[top] for top in splits}) > 1:
-        other = min(tops - splits)
         raise UsageError(
-            f"{root} has folders of splits ({', '.join(sorted(splits))}) beside others ({other}), "
-            "so it is not clear which are labels: move the others elsewhere."
+            f"{root} has folders of splits ({', '.join(sorted(splits))}) beside others "
+            f"({min(tops - splits)}), so it is not clear which are labels: move the others "
+            "elsewhere."
         )
-    depth = int(bool(splits) and splits == tops)
     for path, parts in paths.items():
         if len(parts) < depth + 2:
             raise DamagedDataError(
@@ -209,3 +192,24 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
         for path, parts in paths.items()
     )
     return Source("imagefolder", vocabulary.labels(), images, tuple(notes))
+
+
+def _leave_out_unlabelled_splits(
+    root: Path, paths: dict[Path, tuple[str, ...]], splits: Collection[str]
+) -> tuple[dict[Path, tuple[str, ...]], list[str]]:
+    """Leave out the splits without folders of labels, and say so."""
+    notes = []
+    for split in sorted(splits):
+        own = [parts for parts in paths.values() if parts[0].lower() == split]
+        if {parts[1] for parts in own if len(parts) > 2} <= _NO_CLASSES:
+            paths = {path: parts for path, parts in paths.items() if parts[0].lower() != split}
+            notes.append(
+                f"Skipped {len(own):,} photographs of the split {split}, which has no folders of "
+                "labels."
+            )
+    if not paths:
+        raise UsageError(
+            f"{root} has folders of splits ({', '.join(sorted(splits))}) without folders of labels "
+            "in them: sort the photographs into one folder per label."
+        )
+    return paths, notes

@@ -20,7 +20,7 @@ from ccx_cli.concepts.label_maps import is_whole_png
 from ccx_cli.errors import DamagedDataError
 
 _LARGEST_CODE = 0xFFFFFF
-_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
+_GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 """The color types of PNG."""
 
 _HEADER = 33
@@ -103,7 +103,7 @@ class LabelPng:
         if self.coding is Coding.VALUE:
             if self.colors and (png.is_rgb or not self.numbers):
                 return packed(*png.rgb(self.file)), self.colors, _UNKNOWN_COLOR
-            self._refuse_other_greys(png)
+            self._refuse_other_grays(png)
             return png.numbers(self.file), self.numbers, unknown
         if not png.is_rgb:
             raise DamagedDataError(
@@ -114,7 +114,7 @@ class LabelPng:
             return red // 10 * 256 + green, self.numbers, unknown
         return packed(red, green, blue), self.numbers, unknown
 
-    def _refuse_other_greys(self, png: Samples) -> None:
+    def _refuse_other_grays(self, png: Samples) -> None:
         """Refuse a palette of grays that are values themselves, as programs that shrink PNGs write.
 
         Where the grays and their indices are different and both have names, either may be meant.
@@ -123,12 +123,12 @@ class LabelPng:
             return
         used = np.flatnonzero(np.bincount(png.samples.ravel()))
         colors = png.palette[used]
-        greys = colors[:, 0]
-        if (colors != greys[:, None]).any() or (greys == used).all():
+        grays = colors[:, 0]
+        if (colors != grays[:, None]).any() or (grays == used).all():
             return
-        if all(self.numbers.get(int(value)) for value in (*used, *greys) if value):
+        if all(self.numbers.get(int(value)) for value in (*used, *grays) if value):
             raise DamagedDataError(
-                f"{self.file} has a palette of the grays {color_text(greys.tolist())} at the "
+                f"{self.file} has a palette of the grays {color_text(grays.tolist())} at the "
                 f"indices {color_text(used.tolist())}, so it is not clear which are the values: "
                 "save it as a grayscale PNG."
             )
@@ -139,7 +139,7 @@ class Samples:
     """The samples that a PNG holds, as they are in the file and without its transparency."""
 
     samples: NDArray[np.uint32]
-    """``(height, width)`` grey values or indices of a palette, or ``(height, width, 3)``."""
+    """``(height, width)`` gray values or indices of a palette, or ``(height, width, 3)``."""
 
     palette: NDArray[np.uint32] | None
     """``(256, 3)``, colors of a palette."""
@@ -166,7 +166,7 @@ class Samples:
         """Return red, green and blue of each pixel, ``(3, height, width)``."""
         if not self.is_rgb and self.palette is None:
             raise DamagedDataError(
-                f"{path} holds grey values where the names file has colors only: number the names, "
+                f"{path} holds gray values where the names file has colors only: number the names, "
                 "such as `1 cat 128 0 0`."
             )
         colors = self.samples if self.palette is None else self.palette[self.samples]
@@ -184,7 +184,7 @@ class Samples:
 def read_samples(path: Path) -> Samples:
     """Read the samples of a PNG.
 
-    Pillow stretches grey values of 2 and 4 bits to 8, and keeps one byte of colors of 16.
+    Pillow stretches gray values of 2 and 4 bits to 8, and keeps one byte of colors of 16.
     """
     with reading(path):
         data = path.read_bytes()
@@ -198,9 +198,9 @@ def read_samples(path: Path) -> Samples:
                 colors = np.array(picture.getpalette("RGB"), dtype=np.uint32).reshape(-1, 3)
             palette = np.zeros((256, 3), dtype=np.uint32)
             palette[: len(colors)] = colors
-        elif kind in {_GREY, _GREY_ALPHA} and samples.ndim == 3:
+        elif kind in {_GRAY, _GRAY_ALPHA} and samples.ndim == 3:
             samples = samples[..., 0]
-        elif kind == _GREY and depth in {2, 4}:
+        elif kind == _GRAY and depth in {2, 4}:
             samples = samples // (255 // (2**depth - 1))
         elif kind == _RGB_ALPHA:
             samples = samples[..., :3]
@@ -210,9 +210,9 @@ def read_samples(path: Path) -> Samples:
 def _decode_png(data: bytes) -> NDArray[np.uint32]:
     """Decode a PNG; of 16 bits a sample Pillow gives one byte, and asked again the other."""
     depth, kind = data[24], data[25]
-    if depth < 16 or kind == _GREY:
+    if depth < 16 or kind == _GRAY:
         return _decode_bytes(data)
-    if kind == _GREY_ALPHA:
+    if kind == _GRAY_ALPHA:
         # Two samples of two bytes each are filtered as the four of RGBA are.
         header = data[12:24] + bytes([8, _RGB_ALPHA]) + data[26:29]
         pairs = _decode_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4) + data[_HEADER:])

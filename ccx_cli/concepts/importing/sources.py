@@ -135,7 +135,7 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
         raise MissingInputError(
             f"The folder {folder} does not exist: give the folder of the {what}."
         )
-    found = sorted(path for path in _walk(folder) if path.suffix.lower() in suffixes)
+    found = sorted(path for path in walk_files(folder) if path.suffix.lower() in suffixes)
     if not found:
         raise MissingInputError(
             f"{folder} contains no {what} ({', '.join(sorted(suffixes))}): give another folder."
@@ -143,7 +143,7 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, of links to folders too, but none that is hidden."""
 
     def fail(error: OSError) -> None:
@@ -164,12 +164,14 @@ def _walk(folder: Path) -> Iterator[Path]:
         ]
         for name in files:
             path = Path(directory, name)
-            if path.is_symlink() and not path.exists():
+            if name.startswith("."):
+                continue
+            if path.is_file():
+                yield path
+            elif path.is_symlink() and path.suffix.lower() in {"", *_PICTURES}:
                 raise MissingInputError(
                     f"{path} links to {path.readlink()}, which is missing: correct or remove it."
                 )
-            if not name.startswith(".") and path.is_file():
-                yield path
 
 
 def find_photographs(
@@ -182,7 +184,8 @@ def find_photographs(
     Raises
     ------
     UsageError
-        If each PNG is a gray or palette picture beside a photograph of its name: a label PNG.
+        If no label PNGs are known, and each PNG is a gray or palette picture beside a photograph
+        of its name.
     """
     root = folder.resolve()
     inner = [path.resolve() for path in excluding]
@@ -198,7 +201,8 @@ def find_photographs(
             f"{folder} contains only PNGs that are taken for label PNGs: give another folder, or "
             "say how the names of label PNGs end with `suffix`."
         )
-    _refuse_masks(found)
+    if not excluding and not label_pngs:
+        _refuse_masks(found)
     return found
 
 
