@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.concepts.importing.label_pngs import read_samples
 from ccx_cli.concepts.index import build_index, index_cache, load_index
 
 SIDE = 16
@@ -58,6 +59,11 @@ def raw_png(samples: NDArray[np.integer], depth: int, kind: int) -> bytes:
         for name, data in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def read_values(path: Path) -> NDArray[np.uint32]:
+    """Read the number that each pixel of an index PNG holds."""
+    return read_samples(path).numbers(path)
 
 
 def nearest(

@@ -28,28 +28,24 @@ _SUBSET_INDEX = re.compile(r"index_(.+)\.csv", re.DOTALL)
 
 
 class Label(NamedTuple):
-    """One concept: a row of ``label.csv``.
-
-    Attributes
-    ----------
-    number : int
-        What its pixels hold, 1..65535.
-    category : str
-        Its own category: where its coverage is largest.
-    categories : tuple of str
-        All categories it occurs in, as ``label.csv`` lists them.
-    frequency : int
-        Images with this label, in the whole of Broden.
-    coverage : float
-        Sum over those images of the share of pixels that carry it.
-    """
+    """One concept: a row of ``label.csv``."""
 
     number: int
+    """What its pixels hold, 1 to 65535."""
+
     name: str
     category: str
+    """Its own category: where its coverage is largest."""
+
     categories: tuple[str, ...]
+    """All categories it occurs in, as ``label.csv`` lists them."""
+
     frequency: int
+    """Images with this label, in the whole of Broden."""
+
     coverage: float
+    """Sum over those images of the share of pixels that carry it."""
+
     synonyms: tuple[str, ...]
 
 

@@ -13,7 +13,6 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccx_cli.concepts.importing.label_pngs import read_values
 from ccx_cli.concepts.importing.pictures import (
     pack_layers,
     read_photograph,
@@ -25,9 +24,9 @@ from ccx_cli.concepts.importing.settings import Fit
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 if TYPE_CHECKING:
-    from tests.imported_sets import nearest, save_photograph, save_values
+    from tests.imported_sets import nearest, read_values, save_photograph, save_values
 else:
-    from imported_sets import nearest, save_photograph, save_values
+    from imported_sets import nearest, read_values, save_photograph, save_values
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 20), st.sampled_from(list(Fit)))

@@ -18,7 +18,6 @@ from ccx_cli.concepts.color_names import COLOR_NAMES
 from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
 from ccx_cli.concepts.importing import writer
 from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
-from ccx_cli.concepts.importing.label_pngs import read_values
 from ccx_cli.concepts.importing.settings import Fit, ImportSettings
 from ccx_cli.concepts.importing.sources import Source
 from ccx_cli.concepts.importing.writer import MARKER, ImportSummary, read_color_rule, write_broden
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         check_tables,
         index_pixels,
         nearest,
+        read_values,
         save_photograph,
         save_values,
     )
@@ -43,6 +43,7 @@ else:
         check_tables,
         index_pixels,
         nearest,
+        read_values,
         save_photograph,
         save_values,
     )

@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from ccx_cli.concepts.importing.folders import LabelFolder, read_label_folders
-from ccx_cli.concepts.importing.label_pngs import read_samples, read_values
+from ccx_cli.concepts.importing.label_pngs import read_samples
 from ccx_cli.concepts.importing.sources import Source
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 
 if TYPE_CHECKING:
-    from tests.imported_sets import raw_png, save_photograph, save_values
+    from tests.imported_sets import raw_png, read_values, save_photograph, save_values
 else:
-    from imported_sets import raw_png, save_photograph, save_values
+    from imported_sets import raw_png, read_values, save_photograph, save_values
 
 NAMES = {0: "", 1: "cat", 2: "dog", 3: "bird"}
 ALL = {value: f"class {value}" for value in range(255)}

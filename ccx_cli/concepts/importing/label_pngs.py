@@ -174,11 +174,12 @@ class Samples:
             raise DamagedDataError(f"{path} has colors above 255: save it with 8 bits per sample.")
         return np.moveaxis(colors, -1, 0)
 
-    def colors(self) -> list[tuple[int, ...]]:
+    def colors(self) -> list[tuple[int, int, int]]:
         """Return the distinct colors of an RGB picture but black, the commonest first."""
-        colors, counts = np.unique(self.samples.reshape(-1, 3), axis=0, return_counts=True)
-        ordered = colors[np.argsort(-counts, kind="stable")].tolist()
-        return [tuple(color) for color in ordered if any(color)]
+        red, green, blue = np.moveaxis(self.samples.astype(np.uint64), -1, 0)
+        codes, counts = np.unique((red << 32) + (green << 16) + blue, return_counts=True)
+        ordered = codes[np.argsort(-counts, kind="stable")].tolist()
+        return [(code >> 32, code >> 16 & 0xFFFF, code & 0xFFFF) for code in ordered if code]
 
 
 def read_samples(path: Path) -> Samples:
@@ -228,11 +229,6 @@ def _decode_bytes(data: bytes, low: bool = False) -> NDArray[np.uint32]:
             # Read as little-endian, the byte that is left out is the other one.
             picture.tile = [(*picture.tile[0][:3], f"{picture.mode};16L")]  # type: ignore[list-item]
         return np.asarray(picture).astype(np.uint32)
-
-
-def read_values(path: Path) -> NDArray[np.uint32]:
-    """Read the number that each pixel of an index PNG holds, ``(height, width)``."""
-    return read_samples(path).numbers(path)
 
 
 def color_error(path: Path, colors: Collection[Sequence[int]]) -> DamagedDataError:

@@ -50,31 +50,22 @@ _UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
 
 
 class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was made.
-
-    Attributes
-    ----------
-    splits
-        Photographs of each split.
-    concepts
-        Those that some pixel carries, each once.
-    unused
-        Concepts of the source that no pixel carries: they are left out.
-    unlabelled
-        Photographs without any label.
-    made_before
-        Whether the same import had made it already, and nothing was written.
-    notes
-        Sentences about labels that may be meant otherwise.
-    """
+    """What was made: photographs by split, and the concepts that some pixel carries."""
 
     splits: Mapping[str, int]
     concepts: int
     unused: int
+    """Concepts of the source that no pixel carries: they are left out."""
+
     unlabelled: int
+    """Photographs without any label."""
+
     categories: list[ImportedCategoryRecord]
     made_before: bool = False
+    """Whether the same import had made it already, and nothing was written."""
+
     notes: tuple[str, ...] = ()
+    """Sentences about labels that may be meant otherwise."""
 
 
 class PreparedImport:
