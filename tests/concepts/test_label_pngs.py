@@ -146,6 +146,24 @@ def test_a_palette_of_grays_that_may_be_the_values_is_refused(tmp_path: Path) ->
         paired(tmp_path, ALL).images[0].annotations[0].read()
 
 
+def test_a_palette_with_a_color_at_the_number_of_another_is_refused(tmp_path: Path) -> None:
+    save_colors(tmp_path / "masks/1.png", [[(0, 0, 0), (128, 0, 0), (128, 0, 0), (0, 128, 0)]])
+    picture = Image.open(tmp_path / "masks/1.png").quantize(4)
+    picture.save(tmp_path / "masks/1.png")
+    at = {tuple(color): index for (index, color) in enumerate(palette_of(picture))}
+    colors = {(128, 0, 0): "cat", (0, 128, 0): "dog"}
+    right = {at[0, 0, 0]: "", **{at[color]: name for color, name in colors.items()}}
+    assert paired(tmp_path, right, colors=colors).images[0].annotations[0].read()[0].any()
+    swapped = {**right, at[128, 0, 0]: "dog", at[0, 128, 0]: "cat"}
+    with pytest.raises(DamagedDataError, match="which the names file calls otherwise"):
+        paired(tmp_path, swapped, colors=colors).images[0].annotations[0].read()
+
+
+def palette_of(picture: Image.Image) -> list[list[int]]:
+    flat = picture.getpalette("RGB") or []
+    return [flat[start : start + 3] for start in range(0, len(flat), 3)]
+
+
 def test_another_format_called_png_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("L", (4, 4)).save(path, format="JPEG")

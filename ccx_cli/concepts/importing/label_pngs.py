@@ -103,7 +103,8 @@ class LabelPng:
         if self.coding is Coding.VALUE:
             if self.colors and (png.is_rgb or not self.numbers):
                 return packed(*png.rgb(self.file)), self.colors, _UNKNOWN_COLOR
-            self._refuse_other_grays(png)
+            if png.palette is not None:
+                self._check_palette(png.samples, png.palette)
             return png.numbers(self.file), self.numbers, unknown
         if not png.is_rgb:
             raise DamagedDataError(
@@ -114,15 +115,21 @@ class LabelPng:
             return red // 10 * 256 + green, self.numbers, unknown
         return packed(red, green, blue), self.numbers, unknown
 
-    def _refuse_other_grays(self, png: Samples) -> None:
-        """Refuse a palette of grays that are values themselves, as programs that shrink PNGs write.
+    def _check_palette(self, samples: NDArray[np.uint32], palette: NDArray[np.uint32]) -> None:
+        """Refuse a palette whose indices are other labels than its colors, where both have names.
 
-        Where the grays and their indices are different and both have names, either may be meant.
+        Programs that shrink PNGs write such palettes, of colors or of gray values.
         """
-        if png.palette is None:
-            return
-        used = np.flatnonzero(np.bincount(png.samples.ravel()))
-        colors = png.palette[used]
+        used = np.flatnonzero(np.bincount(samples.ravel()))
+        colors = palette[used]
+        for index, color in zip(used.tolist(), colors.tolist(), strict=True):
+            label = self.colors.get(packed(*color))
+            if label and label != self.numbers.get(index, label):
+                raise DamagedDataError(
+                    f"{self.file} has the color {color_text(color)} at the index {index}, which "
+                    "the names file calls otherwise: save it as RGB, or leave the colors out of "
+                    "the names file."
+                )
         grays = colors[:, 0]
         if (colors != grays[:, None]).any() or (grays == used).all():
             return
