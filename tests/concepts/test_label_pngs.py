@@ -159,6 +159,18 @@ def test_a_palette_with_a_color_at_the_number_of_another_is_refused(tmp_path: Pa
         paired(tmp_path, swapped, colors=colors).images[0].annotations[0].read()
 
 
+def test_palettes_that_differ_are_said(tmp_path: Path) -> None:
+    for name in ("1", "2", "3"):
+        save_values(tmp_path / f"masks/{name}.png", [[0, 1]], "P")
+    assert paired(tmp_path, NAMES).notes == ()
+    picture = Image.open(tmp_path / "masks/3.png")
+    picture.putpalette([0, 7, 9, 50, 60, 70])
+    picture.save(tmp_path / "masks/3.png")
+    (note,) = paired(tmp_path, NAMES).notes
+    assert "The index 1 has the color 1 7 9 in" in note
+    assert "50 60 70 in" in note
+
+
 def palette_of(picture: Image.Image) -> list[list[int]]:
     flat = picture.getpalette("RGB") or []
     return [flat[start : start + 3] for start in range(0, len(flat), 3)]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ccx_cli.concepts.importing.label_pngs import LabelPng, packed, refuse_colors
+from ccx_cli.concepts.importing.label_pngs import LabelPng, describe_palettes, packed, refuse_colors
 from ccx_cli.concepts.importing.names_file import Color
 from ccx_cli.concepts.importing.sources import (
     SCENE,
@@ -67,6 +67,7 @@ def read_label_folders(
     total = len(found)
     shared = _shared_ending(list(found)) if suffix else ""
     doubts = []
+    notes: list[str] = []
     for each in folders:
         left_out = void if void is not None else [] if each.names.get(VOID) else [VOID]
         numbers = {0: 0} if each.names else {}
@@ -101,8 +102,8 @@ def read_label_folders(
             found[name] = replace(image, annotations=(*image.annotations, annotation))
         if not each.colors:
             refuse_colors(files[each.folder])
+            notes += describe_palettes(files[each.folder])
     images = tuple(image for image in found.values() if image.annotations or not folders)
-    notes = []
     if len(images) < total:
         skipped = total - len(images)
         notes.append(f"Skipped {skipped:,} of {total:,} photographs, which have no label PNG.")

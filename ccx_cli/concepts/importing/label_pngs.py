@@ -28,6 +28,7 @@ _HEADER = 33
 
 _COLOR_LEVELS = {0, 64, 128, 192, 255}
 _SHOWN = 6
+_COMPARED = 50
 _Sample = TypeVar("_Sample", int, NDArray[np.uint32])
 
 
@@ -270,6 +271,24 @@ def refuse_colors(paths: Sequence[Path]) -> None:
             suspected = color_error(path, colors)
     if suspected is not None:
         raise suspected
+
+
+def describe_palettes(paths: Sequence[Path]) -> list[str]:
+    """Say where two palettes of some label PNGs have another color at an index that both use."""
+    seen: dict[int, tuple[list[int], Path]] = {}
+    for path in paths[:: len(paths) // _COMPARED + 1]:
+        png = read_samples(path)
+        if png.palette is None:
+            break
+        for index in np.flatnonzero(np.bincount(png.samples.ravel())).tolist():
+            color = png.palette[index].tolist()
+            other, where = seen.setdefault(index, (color, path))
+            if color != other:
+                return [
+                    f"The index {index} has the color {color_text(other)} in {where} and "
+                    f"{color_text(color)} in {path}: the indices were taken for the values."
+                ]
+    return []
 
 
 def packed(red: _Sample, green: _Sample, blue: _Sample) -> _Sample:
