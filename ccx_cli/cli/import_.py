@@ -161,6 +161,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         options.colors,
         options.val_share,
         options.seed,
+        options.label_orientation,
     )
     out = OutputOptions(options.out.format, options.out.output, options.force)
     with answering(out, options.talk, COLUMNS) as (progress, writer):

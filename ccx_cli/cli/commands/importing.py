@@ -18,7 +18,7 @@ from ccx_cli.cli.options import (
     argument,
     option,
 )
-from ccx_cli.concepts.importing.settings import Fit
+from ccx_cli.concepts.importing.settings import Fit, LabelOrientation
 
 
 def _category() -> Any:
@@ -57,6 +57,11 @@ class ImportOptions:
     )
     colors: bool = option(
         False, "Name every pixel's color, one of eleven; 94% agree with photographs' labels."
+    )
+    label_orientation: LabelOrientation | None = option(
+        None,
+        "Which way up the labels of a photograph are that its EXIF turns.",
+        shown="as its shape says",
     )
     val_share: float | None = option(
         None,

@@ -13,15 +13,17 @@ from PIL import Image
 
 from ccx_cli.concepts.broden_tables import count_labels, write_layers
 from ccx_cli.concepts.color_names import name_colors, shrink
+from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.pictures import (
     Photograph,
     pack_layers,
     read_photograph,
+    read_png_orientation,
     same_shape,
     sample,
     window,
 )
-from ccx_cli.concepts.importing.settings import ImportSettings
+from ccx_cli.concepts.importing.settings import ImportSettings, LabelOrientation
 from ccx_cli.concepts.importing.sources import COLOR, SourceImage
 from ccx_cli.errors import DamagedDataError
 
@@ -57,7 +59,18 @@ def convert(
     """
     found = [(each, numbers) for each in source.annotations for numbers in each.read()]
     shape = found[0][1].shape if found else None
-    photograph = read_photograph(source.path, settings.size, settings.fit, shape)
+    pngs = [each.file for each in source.annotations if isinstance(each, LabelPng)]
+    turns = {file: read_png_orientation(file) for file in pngs}
+    # Labels and photograph with one orientation in their EXIF are stored alike.
+    given = LabelOrientation.STORED if max(turns.values(), default=1) > 1 else None
+    orientation = given or settings.label_orientation
+    photograph = read_photograph(source.path, settings.size, settings.fit, shape, orientation)
+    for file, turn in turns.items():
+        if turn not in {1, photograph.turn}:
+            raise DamagedDataError(
+                f"{file} is turned by its EXIF (orientation {turn}), unlike {source.path} "
+                f"({photograph.turn}): save it without the EXIF, the way up of its photograph."
+            )
     maps: dict[str, list[NDArray[np.uint16]]] = {}
     for annotation, numbers in found:
         (height, width), (full_height, full_width) = numbers.shape, photograph.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,14 +11,29 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, TiffImagePlugin
 
-from ccx_cli.concepts.importing.settings import Fit
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.concepts.importing.settings import Fit, LabelOrientation
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _SIDEWAYS = {5, 6, 7, 8}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings stored pixels upright, by the orientation in the EXIF."""
+
+_BACK = {**_TURNS, 6: _TURNS[8], 8: _TURNS[6]}
 _LOSSLESS = {"PNG", "BMP", "PPM", "GIF"}
+_ORIENTATION_MARKS = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""One of them is in each PNG that notes an orientation."""
+
 _SHARPER = 2
 """A JPEG is decoded at no less than this many times the size that is wanted."""
 
@@ -35,19 +51,32 @@ class Photograph:
     lossless: bool
     """Whether it came from a file that keeps every pixel, and was not resized."""
 
+    turn: int
+    """The orientation in the EXIF, 1 to 8."""
+
     kept: bytes | None
     """The file's own bytes, where it is a JPEG of this size already."""
 
 
 def read_photograph(
-    path: Path, wanted: tuple[int, int], fit: Fit, label_shape: tuple[int, int] | None = None
+    path: Path,
+    wanted: tuple[int, int],
+    fit: Fit,
+    label_shape: tuple[int, int] | None = None,
+    label_orientation: LabelOrientation | None = None,
 ) -> Photograph:
     """Read a photograph and bring it to a size.
 
     ``Fit.CROP`` resizes (Lanczos) the largest part of that shape in the middle, which is how most
-    networks see photographs; ``Fit.STRETCH`` resizes all of it. The orientation that the camera
-    noted is followed, unless only the file as it is has the shape of its labels. ``wanted`` and
-    ``label_shape`` are (height, width) in pixels.
+    networks see photographs; ``Fit.STRETCH`` resizes all of it. The orientation in the EXIF is
+    followed, unless the labels lie as the pixels are stored: their shape says so, or
+    ``label_orientation`` where the shape does not tell. ``wanted`` and ``label_shape`` are
+    (height, width) in pixels.
+
+    Raises
+    ------
+    UsageError
+        If nothing says how the labels of a turned photograph lie.
     """
     try:
         with Image.open(path) as picture:
@@ -55,36 +84,80 @@ def read_photograph(
                 raise DamagedDataError(
                     f"{path} has more than 8 bits per color: save it as an 8-bit image."
                 )
+            turn = _read_orientation(picture)
             width, height = picture.size
-            turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
-            turned = turn in _SIDEWAYS
-            upright = turn != 1 and not (
-                turned
-                and label_shape is not None
-                and same_shape(label_shape, (height, width))
-                and not same_shape(label_shape, (width, height))
-            )
-            exact = (height, width) == wanted
+            is_tiff = False
+            if isinstance(picture, TiffImagePlugin.TiffImageFile):
+                # Pillow turns TIFFs itself: the pixels when it loads them, the size before that.
+                is_tiff = True
+                if picture.tag_v2.get(ExifTags.Base.Orientation) in _SIDEWAYS:
+                    width, height = height, width
+            shown = (width, height) if turn in _SIDEWAYS else (height, width)
+            as_labels: LabelOrientation | None = LabelOrientation.SHOWN
+            if turn != 1 and label_shape is not None:
+                as_labels = _orient_labels(label_shape, (height, width), shown) or label_orientation
+            if as_labels is None:
+                raise UsageError(
+                    f"{path} is turned by its EXIF (orientation {turn}), and its shape does not "
+                    "tell whether its labels are: set `label_orientation` to shown if they lie as "
+                    "viewers show it, else to stored."
+                )
+            size = shown if as_labels is LabelOrientation.SHOWN else (height, width)
+            exact = size == wanted
             kept = path.read_bytes() if exact and turn == 1 and _is_plain_jpeg(picture) else None
             lossless = exact and picture.format in _LOSSLESS
             # Large JPEGs decode several times faster at a fraction of their size.
             shorter = min(width, height)
             scale = max(1.0, shorter / (max(wanted) * _SHARPER))
             picture.draft("RGB", (round(width / scale), round(height / scale)))
-            if upright:
-                ImageOps.exif_transpose(picture, in_place=True)
             colored = picture.convert("RGB")
+            steps = _BACK if is_tiff else _TURNS
+            if turn != 1 and (as_labels is LabelOrientation.SHOWN) is not is_tiff:
+                colored = colored.transpose(steps[turn])
     except FileNotFoundError as error:
         raise MissingInputError(f"{path} is missing: restore the photograph.") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DamagedDataError(
             f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
-    size = (width, height) if upright and turned else (height, width)
     if (colored.height, colored.width) != wanted:
         box = window((colored.height, colored.width), wanted, fit)
         colored = colored.resize(wanted[::-1], Image.Resampling.LANCZOS, box=box)
-    return Photograph(np.asarray(colored), size, lossless, kept)
+    return Photograph(np.asarray(colored), size, lossless, turn, kept)
+
+
+def _read_orientation(picture: Image.Image) -> int:
+    """Return 1 to 8; an EXIF that cannot be read says nothing, as in a browser."""
+    try:
+        turn = picture.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        # Whatever a parser may raise; of a TIFF the pixels are read by these tags.
+        if isinstance(picture, TiffImagePlugin.TiffImageFile):
+            raise
+        return 1
+    return turn if isinstance(turn, int) and turn in _TURNS else 1
+
+
+def _orient_labels(
+    labels: tuple[int, int], stored: tuple[int, int], shown: tuple[int, int]
+) -> LabelOrientation | None:
+    """Say how labels of a shape lie, ``None`` if it may be either."""
+    fits_stored, fits_shown = same_shape(labels, stored), same_shape(labels, shown)
+    if stored != shown and labels in (stored, shown):
+        fits_stored, fits_shown = labels == stored, labels == shown
+    if fits_stored and fits_shown:
+        return None
+    return LabelOrientation.STORED if fits_stored else LabelOrientation.SHOWN
+
+
+def read_png_orientation(path: Path) -> int:
+    """Return the orientation that a label PNG notes, 1 where it notes none."""
+    with reading(path):
+        data = path.read_bytes()
+        if not any(mark in data for mark in _ORIENTATION_MARKS):
+            return 1
+        with Image.open(io.BytesIO(data)) as picture:
+            return _read_orientation(picture)
 
 
 def _is_plain_jpeg(picture: Image.Image) -> bool:

@@ -27,6 +27,16 @@ class Fit(StrEnum):
     """All of it is squeezed into that shape."""
 
 
+class LabelOrientation(StrEnum):
+    """Which way up the labels of a photograph are that its EXIF turns."""
+
+    SHOWN = "shown"
+    """As viewers show it: turned as the EXIF says."""
+
+    STORED = "stored"
+    """As its pixels are stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
     """How a source is made into a dataset.
@@ -42,6 +52,8 @@ class ImportSettings:
     colors: bool = False
     val_share: float | None = None
     seed: int = 0
+    label_orientation: LabelOrientation | None = None
+    """How labels lie where a turned photograph's shape does not tell; ``None`` refuses it."""
 
     @property
     def side(self) -> int:

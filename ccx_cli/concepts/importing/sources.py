@@ -28,7 +28,12 @@ _SUFFIXES = {COLOR: "-c", SCENE: "-s"}
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN"}
 """Folders that systems make in others; they hold thumbnails, forks and what was removed."""
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
+_JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
+_PICTURES = {
+    *_JPEGS,
+    *(".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"),
+}
+"""Some of them may not be readable here, which is said rather than that they are left out."""
 
 Annotation = LabelPng | InstanceRegions
 """Labels of the pixels of one photograph, in one category, that are still to be read."""

@@ -87,6 +87,8 @@ class PreparedImport:
             COLOR_RULE if settings.colors else False,
             source.vocabulary,
         ]
+        if settings.label_orientation is not None:
+            parts.append(settings.label_orientation)
         self.identity = sha256(json.dumps(parts).encode()).hexdigest()
         """Digest of what all pictures depend on."""
 
