@@ -207,6 +207,8 @@ def test_odd_versions_are_left_out(tmp_path: Path, metadata: object) -> None:
         Calls(_rebuild_parameter, [1.0], True, OrderedDict()),
         Calls(nn.Parameter),
         Calls(OrderedDict, [1]),
+        Calls(OrderedDict, [((1, 2), 3)]),
+        Calls(set, [(1,)]),
         Calls(nn.Linear, state=[1]),
         Calls(torch.Size, 3),
     ],

@@ -265,3 +265,36 @@ def test_reads_shared_and_recursive_values() -> None:
         assert back[2] is back
         assert back[3][0] is back
         assert back[1] == back[4] == "a" * 300
+
+
+NESTED = b")" + b"2\x86" * 60
+"""Each of these tuples holds the one before twice: the hash of the last would take 2^60 steps."""
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"}" + NESTED + b"Ns.",
+        b"}(" + NESTED + b"Nu.",
+        b"(" + NESTED + b"Nd.",
+        b"\x8f(" + NESTED + b"\x90.",
+        b"c__builtin__\nset\n((" + NESTED + b"ltR.",
+        b"ccollections\nOrderedDict\n(((" + NESTED + b"NtltR.",
+    ],
+)
+def test_nested_tuples_are_not_hashed(pickled: bytes) -> None:
+    with pytest.raises(TypeError, match="a key that is a tuple"):
+        read(pickled)
+
+
+@pytest.mark.parametrize(
+    ("pickled", "kind"),
+    [
+        (b"c__builtin__\nset\n)R}b.", "set"),
+        (b"ctorch.nn.parameter\nParameter\n}X\x01\x00\x00\x00aNsb.", "function"),
+        (b"}}b.", "dict"),
+    ],
+)
+def test_only_what_keeps_a_state_is_given_one(pickled: bytes, kind: str) -> None:
+    with pytest.raises(TypeError, match=f"a state for a {kind}"):
+        read(pickled)

@@ -14,9 +14,9 @@ import mmap
 import pickle
 import pickletools
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -81,8 +81,36 @@ def _load(
     return _Unpickler(file[begin : file.tell()], known or {}, persistent).load()
 
 
-class _Unpickler(pickle.Unpickler):
-    """Finds nothing but what is known, so that nothing else can be called."""
+_PythonUnpickler: Any = pickle._Unpickler  # whose parts have no types
+# Where the keys are that an opcode hashes: what was put on the stack since the mark is all there.
+_KEYS = {
+    pickle.SETITEM: slice(-2, -1),
+    pickle.SETITEMS: slice(None, None, 2),
+    pickle.DICT: slice(None, None, 2),
+    pickle.ADDITEMS: slice(None),
+}
+
+
+def _hashing(opcode: bytes, keys: slice) -> Callable[[Any], None]:
+    """Return what does the work of ``opcode`` once its keys are found to be plain."""
+
+    def load(unpickler: Any) -> None:
+        for key in unpickler.stack[keys]:
+            _plain_key(key)
+        _PythonUnpickler.dispatch[opcode[0]](unpickler)
+
+    return load
+
+
+class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
+    """Calls nothing but what is known, and gives a state to nothing else than keeps one.
+
+    The one in C cannot be kept from hashing nested tuples, which can take forever.
+    """
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = _PythonUnpickler.dispatch | {
+        opcode[0]: _hashing(opcode, keys) for opcode, keys in _KEYS.items()
+    }
 
     def __init__(
         self, pickled: bytes, known: Mapping[str, Any], persistent: Callable[[object], object]
@@ -99,6 +127,35 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, identifier: object) -> object:
         return self._persistent(identifier)
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        match self.stack[-1], state:
+            case _Record() as record, dict():
+                vars(record).update(state)
+            case OrderedDict() as weights, {"_metadata": metadata}:
+                vars(weights)["_metadata"] = metadata
+            case (OrderedDict(), dict()) | (torch.Tensor(), tuple()):
+                pass  # attributes of no meaning here, and a parameter's gradient and hooks
+            case target, _:
+                raise TypeError(f"a state for a {type(target).__name__}")
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+
+def _plain_key(key: object) -> object:
+    """Return ``key`` if its hash is cheap."""
+    if key is not None and not isinstance(key, str | int | float | bytes):
+        raise TypeError(f"a key that is a {type(key).__name__}")
+    return key
+
+
+def _set(items: Iterable[object] = ()) -> set[object]:
+    return set(map(_plain_key, items))
+
+
+def _ordered_dict(pairs: Iterable[tuple[object, object]] = ()) -> OrderedDict[object, object]:
+    return OrderedDict((_plain_key(key), value) for key, value in pairs)
 
 
 class _Record:
@@ -179,8 +236,8 @@ class _Storages:
 
 # What a pickle may name; a storage's class stands for the type of its numbers.
 _KNOWN: dict[str, Any] = {
-    "builtins.set": set,
-    "collections.OrderedDict": OrderedDict,
+    "builtins.set": _set,
+    "collections.OrderedDict": _ordered_dict,
     "torch.Size": tuple,
     "torch.device": lambda *_: None,
     "torch._utils._rebuild_tensor": _tensor,
