@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.store.shards import open_hdf5
 
 NPY = ".npy"
 HDF5 = (".h5", ".hdf5")
@@ -50,12 +51,8 @@ class ArrayFile:
 
     def read(self, part: tuple[slice, ...]) -> NDArray[np.generic]:
         """Read a part; DamagedDataError if it cannot be read."""
-        try:
+        with _naming_damage(f"{self.where} is damaged"):
             return np.asarray(self.values[part])
-        except OSError as error:
-            raise DamagedDataError(
-                f"{self.where} cannot be read ({error}): write the file again."
-            ) from error
 
 
 def split_name(text: str) -> tuple[Path, str | None]:
@@ -94,16 +91,37 @@ def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
     if path.suffix.lower() == NPY:
         yield _checked(path, None, _read_npy_header(path), None)
         return
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DamagedDataError(
-            f"{path} cannot be read as HDF5 ({error}): write it again."
-        ) from error
+    with _naming_damage(f"{path} is damaged or no HDF5 file"):
+        file = open_hdf5(path)
     with file:
-        name = _only_dataset(path, file) if name is None else name
-        found = _dataset(path, file, name)
-        yield _checked(path, name, found, found.chunks)
+        with _naming_damage(f"{path} is damaged or no HDF5 file"):
+            name = _only_dataset(path, file) if name is None else name
+            found = _dataset(path, file, name)
+            array = _checked(path, name, found, found.chunks)
+            _check_written(array.where, found)
+        yield array
+
+
+@contextmanager
+def _naming_damage(fault: str) -> Iterator[None]:
+    """Say ``fault`` for what reading a damaged file ends in, in h5py nearly anything."""
+    try:
+        yield
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+        raise DamagedDataError(f"{fault} ({error}): copy or write it again.") from error
+
+
+def _check_written(where: str, found: h5py.Dataset) -> None:
+    """Refuse a dataset of which a part was never written: HDF5 would read zeros there."""
+    total, written = 1, min(found.id.get_storage_size(), 1)
+    if found.chunks is not None:
+        axes = zip(found.shape, found.chunks, strict=True)
+        total, written = math.prod(-(-n // chunk) for n, chunk in axes), found.id.get_num_chunks()
+    if written < total:
+        raise DamagedDataError(
+            f"{where} lacks {total - written:,} of its {total:,} chunks, which were never written: "
+            "write it again."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +170,11 @@ def _read_npy_header(path: Path) -> _Npy:
             f"{path} is cut off ({size - start:,} of {wanted:,} bytes of values): copy or write it "
             "again."
         )
+    if size - start > wanted:
+        raise DamagedDataError(
+            f"{path} is damaged ({size - start:,} bytes of values where its header says "
+            f"{wanted:,}): copy or write it again."
+        )
     return _Npy(path, dtype, start, shape, "F" if fortran else "C")
 
 
@@ -180,10 +203,7 @@ def _only_dataset(path: Path, file: h5py.File) -> str:
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
-    try:
-        found = file[name]
-    except (KeyError, ValueError, OSError):
-        found = None
+    found = file.get(name)
     if not isinstance(found, h5py.Dataset):
         names: list[str] = []
         file.visititems(

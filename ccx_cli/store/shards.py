@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import replacing, write_text
 from ccx_cli.store.digests import file_digest, json_digest
@@ -144,10 +145,9 @@ class ShardedCache:
             if fault := self.fault(name):
                 raise self._damaged(shard, fault)
             self._verified.add(name)
-        import h5py  # Takes long to import; looking at manifests does without it.
-
         try:
-            opened = h5py.File(self.directory / shard.file, "r")
+            # What the manifest names is never written again, so locks say nothing of it.
+            opened = open_hdf5(self.directory / shard.file, locking=False)
         except OSError as error:  # Removed or replaced since it was checked.
             raise self._damaged(shard, self.fault(name) or "cannot be opened") from error
         with opened as file:
@@ -206,6 +206,21 @@ class ShardedCache:
         }
         manifest["sha256"] = _manifest_digest(manifest)
         write_text(self.directory / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+
+
+def open_hdf5(path: Path, locking: bool | None = None) -> h5py.File:
+    """Open an HDF5 file to read it; CcxError if another program has locked it."""
+    import h5py  # Takes long to import; looking at manifests does without it.
+
+    try:
+        return h5py.File(path, "r", locking=locking)
+    except OSError as error:
+        if "unable to lock file" not in str(error):
+            raise
+        raise CcxError(
+            f"{path} cannot be locked (errno {error.errno}, {os.strerror(error.errno or 0)}): end "
+            "the program that has it open, or set HDF5_USE_FILE_LOCKING=FALSE in the environment."
+        ) from error
 
 
 def read_manifest(directory: Path) -> ShardedCache:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,7 +156,7 @@ def test_only_the_asked_images_are_in_memory(tmp_path: Path, name: str) -> None:
         np.lib.format.open_memmap(path, "w+", np.float32, shape)
     else:
         with h5py.File(path, "w") as file:
-            file.create_dataset("maps", shape, np.float32)
+            file.create_dataset("maps", shape, np.float32)[-1, -1, -1, -1] = 1
     tracemalloc.start()
     with open_array(path, None) as array:
         found = array.read((slice(None), slice(7, 9)))
@@ -330,6 +332,12 @@ def truncated(path: Path) -> None:
         file.truncate(path.stat().st_size - 8)
 
 
+def with_more(path: Path) -> None:
+    np.save(path, MAPS)
+    with path.open("ab") as file:
+        file.write(bytes(8))
+
+
 def zipped(path: Path) -> None:
     with path.open("wb") as file:
         np.savez(file, maps=MAPS)
@@ -347,6 +355,8 @@ NOT_MAPS = (
         (pickled, "holds pickled Python objects, which ccx does not load: write an array of "
                   "numbers with numpy.save."),
         (truncated, "is cut off (1,432 of 1,440 bytes of values): copy or write it again."),
+        (with_more, "is damaged (1,448 bytes of values where its header says 1,440): copy or "
+                    "write it again."),
         (zipped, "is no .npy file: write it with numpy.save."),
         (lambda path: path.write_bytes(b""), "is no .npy file: write it with numpy.save."),
         (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((("),
@@ -420,7 +430,7 @@ def test_hdf5_files_that_hold_no_activations(
 def test_an_hdf5_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(b"text")
-    with pytest.raises(DamagedDataError, match=r"a.h5 cannot be read as HDF5 \(.*\): write it"):
+    with pytest.raises(DamagedDataError, match=r"a.h5 is damaged or no HDF5 file \(.*\): copy"):
         open_any(str(path))
 
 
@@ -455,8 +465,51 @@ def test_a_damaged_chunk_is_told(twelve: BrodenDataset, tmp_path: Path) -> None:
         chunk = file["maps"].id.get_chunk_info(0)
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     path.write_bytes(content)
-    with pytest.raises(DamagedDataError, match=r"a.h5:maps cannot be read \(.*\): write the file"):
+    with pytest.raises(DamagedDataError, match=r"a.h5:maps is damaged \(.*\): copy or write it"):
         imported(path, twelve)
+
+
+@pytest.mark.parametrize(
+    ("how", "lacks"), [({"chunks": (1, 1, 3, 2)}, "5 of its 60"), ({}, "1 of its 1")]
+)
+def test_chunks_that_were_never_written_are_no_zeros(
+    how: dict[str, Any], lacks: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        maps = file.create_dataset("maps", MAPS.shape, MAPS.dtype, **how)
+        if how:
+            maps[:, : MAPS.shape[1] - 1] = MAPS[:, :-1]
+    with pytest.raises(DamagedDataError, match=f"a.h5:maps lacks {lacks} chunks, which were never"):
+        open_any(str(path))
+
+
+def read_all(named: str) -> None:
+    with open_array(*split_name(named)) as array:
+        array.read((slice(None),))
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_any_damaged_byte_is_told_or_harmless(libver: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        file.create_dataset("group/maps", data=MAPS)
+    whole = path.read_bytes()
+    values = whole.index(MAPS.tobytes())
+    for position in (*range(0, values, 3), *range(values + MAPS.nbytes, len(whole), 3)):
+        path.write_bytes(whole[:position] + b"\xff" + whole[position + 1 :])
+        for name in ("", ":group/maps"):
+            with suppress(DamagedDataError, UsageError):
+                read_all(f"{path}{name}")
+
+
+def test_a_file_that_another_program_has_locked(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.h5", MAPS)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(CcxError, match=r"a.h5 cannot be locked \(errno 11, .*HDF5_USE_FILE_L"):
+            open_any(str(path))
+    open_any(str(path))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.store.digests import file_digest
 from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest
 from ccx_cli.version import __version__
@@ -69,6 +70,23 @@ def test_what_is_written_is_read_by_another_process(whole: ShardedCache) -> None
     assert "d" not in whole
     assert [values_in(whole, name) for name in "abc"] == [{0}, {1}, {2}]
     assert all(whole.fault(name) is None for name in "abc")
+
+
+def test_a_lock_of_another_program_is_none_of_its_readers(whole: ShardedCache) -> None:
+    with path_of(whole, "b").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert values_in(whole, "b") == {1}
+
+
+def test_where_locks_are_asked_for_they_are_named(
+    whole: ShardedCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = h5py.File
+    monkeypatch.setattr(h5py, "File", lambda path, mode, locking: opening(path, mode, locking=True))
+    with path_of(whole, "b").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(CcxError, match=r"cannot be locked \(errno 11, .*HDF5_USE_FILE_LOCKING"):
+            values_in(whole, "b")
 
 
 def test_the_manifest_names_every_shard_with_its_size_and_digest(whole: ShardedCache) -> None:
