@@ -112,7 +112,7 @@ def explain(options: ExplainOptions) -> None:
         if open_ended:
             progress.note(
                 f"{open_ended:,} of {len(records):,} formulas are not proven best: a larger "
-                "--node-limit narrows the bounds."
+                "--node-limit may narrow the bounds."
             )
         for said in runs:
             progress.note(said)

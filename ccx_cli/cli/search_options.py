@@ -26,7 +26,7 @@ class SearchOptions:
     length: int = option(3, "Maximum number of concepts in a formula.")
     beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
     length_penalty: float = option(1.0, "Factor on the IoU for each concept after the first.")
-    node_limit: int = option(1000, "Maximum number of chains to expand for each length above 3.")
+    node_limit: int = option(100_000, "Maximum number of chains to expand for each length above 3.")
     time_limit: float | None = option(None, "Maximum seconds for each range above length 3.")
     ties: bool = option(False, "List the formulas that score the same.")
     within: str | None = option(

@@ -25,6 +25,9 @@ from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, Extensions, Scored, distinct, sets_in
 from ccx_cli.search.counts import Counts, RangeCounts, joined_sums, set_signature
 
+MAX_REMEMBERED = 3_000_000
+"""Chains that a search remembers before it stops, some 350 bytes each: about 1 GB."""
+
 
 @dataclass(frozen=True, slots=True)
 class BestFirstResult:
@@ -83,7 +86,7 @@ def best_first_search(
     floor
         IoU that is known to be reached; only chains that reach it as well are reported.
     node_limit
-        Chains expanded at most.
+        Chains expanded at most; fewer if ``MAX_REMEMBERED`` is reached before.
     seconds
         Time at most, or ``None``.
     """
@@ -115,7 +118,7 @@ class _Search:
         nodes = 0
         while heap and -heap[0][0] >= self._threshold():
             out_of_time = seconds is not None and time.monotonic() - started >= seconds
-            if nodes >= node_limit or out_of_time:
+            if nodes >= node_limit or out_of_time or len(self.seen) >= MAX_REMEMBERED:
                 break
             _, block, position = heapq.heappop(heap)
             children = blocks[block]

@@ -33,7 +33,8 @@ class OptimumSettings:
     length
         Maximum number of concepts in a formula.
     node_limit
-        Maximum number of chains to expand for each length above three.
+        Maximum number of chains to expand for each length above three. A search of a large
+        vocabulary stops earlier, after about 1 GB of chains.
     time_limit
         Maximum seconds for the lengths above three; ``None`` for no limit. With one, answers may
         differ between runs.
@@ -46,7 +47,7 @@ class OptimumSettings:
     """
 
     length: int = 3
-    node_limit: int = 1000
+    node_limit: int = 100_000
     time_limit: float | None = None
     length_penalty: float = 1.0
     within: float | None = None

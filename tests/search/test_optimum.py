@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.search import best_first
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
@@ -69,11 +71,17 @@ def test_longer_chains_are_proven_too_where_the_search_may_finish(
 
 
 @settings(max_examples=40)
-@given(small_ranges(most_concepts=6), st.integers(0, 3))
-def test_the_bound_of_an_unfinished_search_holds(small: SmallRange, nodes: int) -> None:
+@given(small_ranges(most_concepts=6), st.integers(0, 3), st.sampled_from([0, 4, 3_000_000]))
+def test_the_bound_of_an_unfinished_search_holds(
+    small: SmallRange, nodes: int, remembered: int
+) -> None:
     expected = best_by_length(small, 4)
     assume(expected[-1][0] > 0)
-    found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings(4, nodes))
+    with mock.patch.object(best_first, "MAX_REMEMBERED", remembered):
+        found = find_optimum(
+            RangeCounts(small.counts, small.in_range),
+            OptimumSettings(4, UNLIMITED if remembered < 5 else nodes),
+        )
     assert found.best is not None
     assert found.best.iou <= float(expected[-1][0]) <= found.bound
     assert found.bound <= 1
