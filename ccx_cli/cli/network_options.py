@@ -67,8 +67,8 @@ class NetworkOptions:
     )
     pretrained: str | None = option(
         None,
-        "Weights: places365, imagenet, timm, demo, own (your factory's), none (random).",
-        shown="places365; demo for demo, own for yours",
+        "Weights: places365, imagenet, timm, demo, own (yours), none (random).",
+        shown="places365; own for --weights or a factory, demo for demo",
         complete=completing.pretrained,
     )
     weights: Path | None = option(None, "A file of weights: .pth, .pt, .tar or .safetensors.")

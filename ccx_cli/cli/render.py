@@ -188,7 +188,7 @@ def _write_table(
     """Write the LaTeX table, and the BibTeX as comments of it or to a file of its own."""
     out = OutputOptions(Format.TABLE, options.output, options.force)
     references = references_of(run.about, run.identity)
-    table = latex_table(run.about, {unit: run.units[unit] for unit in units}, references)
+    table = latex_table(run.header, {unit: run.units[unit] for unit in units}, references)
     entries = bibtex(references)
     if options.bib is None:
         table += f"\n\n{commented(entries)}"

@@ -7,6 +7,7 @@ bytes must not change.
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
@@ -31,6 +32,12 @@ PACKAGES = (
 """Whose versions a session records, where they are installed."""
 
 R = TypeVar("R", bound=Record)
+
+
+def weights_text(file: str | PurePath, sha256: str | None) -> str:
+    """Name weights by their file: ``weights mine.pth, sha256 0123456789ab...``."""
+    digest = "" if sha256 is None else f", sha256 {sha256[:12]}..."
+    return f"weights {PurePath(file).name}{digest}"
 
 
 class GivenFile(Record):
@@ -69,6 +76,23 @@ class About(Record):
     split: str | None = None
     made_for: str | None = None
     rebuild: str | None = None
+    assumed: bool | None = None
+
+    @property
+    def weights_kind(self) -> str | None:
+        """Which weights they are: ``pretrained``, or ``own`` where nobody said so.
+
+        Older versions called a file given without ``pretrained`` ``places365``.
+        """
+        words = (self.rebuild or "--weights").split()
+        unsaid = self.assumed or ("--weights" in words and "--pretrained" not in words)
+        given = self.pretrained == "places365" and self.weights is not None
+        return "own" if given and unsaid else self.pretrained
+
+    @property
+    def own_weights(self) -> str | None:
+        """The file of weights that nobody published, as far as is known."""
+        return self.weights if self.weights_kind == "own" else None
 
 
 PerChannel = Annotated[

@@ -52,7 +52,7 @@ class _UnitFigure(NamedTuple):
 def _draw_unit(run: Path, roots: Roots, drawing: Drawing, wanted: _UnitFigure) -> list[str]:
     """Draw and write a figure, in any process; return a sentence for everything that it lacks."""
     inputs = _opened(run, roots)
-    title, network = f"Unit {wanted.unit}", network_text(inputs.run.about)
+    title, network = f"Unit {wanted.unit}", network_text(inputs.run.header)
     problems: list[str] = []
     with same_everywhere():
         if drawing.kind is Kind.DISTRIBUTION:
@@ -147,7 +147,7 @@ def _draw_whole(
     digest = drawing.digest(inputs.run, records)
     if path in existing_figures([(path, digest)], path.parent, force=force):
         return FigureFile(None, path, drawn=False)
-    title = f"{network_text(inputs.run.about)} ({len(units):,} unit{'s' * (len(units) != 1)})"
+    title = f"{network_text(inputs.run.header)} ({len(units):,} unit{'s' * (len(units) != 1)})"
     with same_everywhere():
         if drawing.kind is Kind.IOU:
             figure = plot_ious(title, records)

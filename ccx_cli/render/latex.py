@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
 from ccx_cli.records.explanation import ExplanationRecord, names_of
-from ccx_cli.records.header import About
+from ccx_cli.records.header import Header
 from ccx_cli.render.wording import network_text
 from ccx_cli.runs.references import Reference
 
@@ -30,16 +30,16 @@ _HEADER = r"Unit & Range & Activation & Formula & IoU \\"
 
 
 def latex_table(
-    about: About,
+    header: Header,
     units: Mapping[int, Sequence[ExplanationRecord]],
     references: Sequence[Reference],
 ) -> str:
     """Write the explanations of units as a ``tabular``, or a ``longtable`` if they exceed a page.
 
-    The caption is made from the ``about`` of the run's header, and cites ``references``.
+    The caption names the network of the run's ``header``, and cites ``references``.
     """
     rows = list(_rows(units))
-    caption = f"Explanations of {escaped(network_text(about)) or 'the units'}"
+    caption = f"Explanations of {escaped(network_text(header)) or 'the units'}"
     if references:
         caption += rf"~\cite{{{','.join(each.key for each in references)}}}"
     head = [r"\toprule", _HEADER, r"\midrule"]

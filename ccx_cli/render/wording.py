@@ -7,7 +7,7 @@ from pathlib import PurePath
 from msgspec import UNSET
 
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.header import About
+from ccx_cli.records.header import Header, weights_text
 
 
 def formula_text(record: ExplanationRecord) -> str:
@@ -38,11 +38,14 @@ def iou_text(record: ExplanationRecord) -> str:
     return f"{iou}, not proven"
 
 
-def network_text(about: About) -> str:
+def network_text(header: Header) -> str:
     """Return the layer, network and images of a run, as far as its header names them."""
-    model, pretrained, layer, subset = about.model, about.pretrained, about.layer, about.subset
+    about = header.about
+    model, layer, subset = about.model, about.layer, about.subset
     suffixes = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
-    weights = suffixes.get(pretrained, f" ({pretrained})")
+    weights = suffixes.get(about.weights_kind, f" ({about.weights_kind})")
+    if about.own_weights is not None:
+        weights = f" ({weights_text(about.own_weights, header.identity.weights_sha256)})"
     images = "all images" if subset == "all" else subset
     words = [
         f"{PurePath(str(model)).name}{weights}" if model else "",

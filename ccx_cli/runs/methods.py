@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePath
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -136,19 +137,20 @@ def _source(run: Run, cite: Cite, quote: Quote) -> str:
     model = _known(about.model, "model")
     if about.given is not None:
         return f"{layer} in precomputed activations ({quote(model)}, {digest})"
-    pretrained = _known(about.pretrained, "weights")
+    pretrained = _known(about.weights_kind, "weights")
     trained = weights_of(about)
     origin = {
         "none": f"random weights, seed {about.seed}",
-        "own": "weights of our own",
         "demo": "the weights that come with ccx",
         "timm": "the weights that timm publishes",
     }.get(pretrained, "")
     if trained is not None:
         name = {"places365": "Places365", "imagenet": "ImageNet"}[pretrained]
         origin = f"weights trained on {name} {cite(trained)}"
-    if pretrained == "own" and about.weights is None:
+    if pretrained == "own":
         origin = "the weights that our code gives it"
+        if about.weights is not None:
+            origin = f"weights of our own from the file {quote(PurePath(about.weights).name)}"
     model = model.rpartition("/")[2]
     if about.model_args:
         model += f" ({', '.join(about.model_args)})"

@@ -61,7 +61,7 @@ def list_run(run: Run) -> Json:
         "run": run.name,
         "state": run.state.value,
         "model": about.model,
-        "pretrained": about.pretrained,
+        "pretrained": about.weights_kind,
         "layer": about.layer,
         "subset": about.subset,
         "num_clusters": about.num_clusters,
@@ -87,7 +87,10 @@ def space_of(run: Run) -> SearchSpace | None:
 
 
 def _network(run: Run) -> Json:
-    about = to_json(run.about) | {"weights_sha256": run.identity.weights_sha256}
+    about = to_json(run.about) | {
+        "pretrained": run.about.weights_kind,
+        "weights_sha256": run.identity.weights_sha256,
+    }
     return {key: about[key] for key in InfoNetwork.__struct_fields__}
 
 

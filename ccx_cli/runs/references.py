@@ -99,7 +99,7 @@ def dataset_of(about: About) -> tuple[Reference, ...]:
 
 def weights_of(about: About) -> Reference | None:
     """Return the paper of the images that a run's network was trained on, ``None`` if unknown."""
-    return {"places365": PLACES, "imagenet": IMAGENET}.get(about.pretrained or "")
+    return {"places365": PLACES, "imagenet": IMAGENET}.get(about.weights_kind or "")
 
 
 def search_reference(identity: Identity) -> Reference | None:

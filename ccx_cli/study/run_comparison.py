@@ -63,11 +63,12 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
 def differences(a: Run, b: Run) -> list[str]:
     """Return what two runs were not made alike in, each with its value in either."""
     found = []
-    for key in ("subset", "model", "pretrained", "layer"):
+    keys = {"subset": "subset", "model": "model", "weights_kind": "pretrained", "layer": "layer"}
+    for key, name in keys.items():
         values = getattr(a.about, key), getattr(b.about, key)
         if values[0] != values[1]:
             warning = ": units are matched by number only" if key in {"model", "layer"} else ""
-            found.append(f"{key}, {values[0] or '?'} and {values[1] or '?'}{warning}")
+            found.append(f"{name}, {values[0] or '?'} and {values[1] or '?'}{warning}")
     for key in ("ranges", "search"):
         settings = [to_json(getattr(run.identity, key)) for run in (a, b)]
         if settings[0] != settings[1]:

@@ -24,7 +24,9 @@ def _about(key: str) -> Callable[[ListedRun], str]:
 
 
 def _network(row: ListedRun) -> str:
-    weights = row.run.about.pretrained
+    about = row.run.about
+    own = about.own_weights
+    weights = about.weights_kind if own is None else f"weights {Path(own).name}"
     return _about("model")(row) + (f" ({weights})" if weights else "")
 
 

@@ -175,7 +175,8 @@ class TestValues:
         assert offered.bash("ccx explain --model nets.py:sm") == ["small"]
 
     def test_pretrained(self, offered: Answers) -> None:
-        assert offered.words("explain", "--pretrained", "") == ["places365", "imagenet", "none"]
+        weights = ["places365", "imagenet", "own", "none"]
+        assert offered.words("explain", "--pretrained", "") == weights
         assert offered.words("explain", "--model", "demo", "--pretrained", "") == ["demo", "none"]
 
     def test_subsets(self, offered: Answers) -> None:

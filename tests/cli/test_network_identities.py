@@ -53,7 +53,9 @@ CASES = {
     "rectangle": "--model demo --input-size 32x48",
     "bfloat16": "--model demo --precision bfloat16",
     "half": "--model demo --precision half",
-    "places365": "--model squeezenet1_1 --weights WORK/squeezenet.safetensors --layer features.1",
+    "places365": "--model squeezenet1_1 --pretrained places365 "
+    "--weights WORK/squeezenet.safetensors --layer features.1",
+    "file": "--model squeezenet1_1 --weights WORK/squeezenet.safetensors --layer features.1",
     "torchvision": "--model squeezenet1_1 --pretrained none",
     "factory": "--model WORK/nets.py:small --layer block",
     "arguments": "--model WORK/nets.py:small --layer block.1 --model-arg units=4 "
@@ -162,3 +164,17 @@ def test_the_untrained_counterpart_stays(fresh: CommandLine, work: Path, case: s
     text = json.dumps({key: about[key] for key in (*OF_NETWORK, "rebuild") if key in about})
     found = text.replace(str(work), "WORK").replace(str(fresh.data), "DATA")
     assert found == json.dumps(recorded[f"untrained {case}"])
+
+
+def test_a_file_that_older_versions_called_places365(fresh: CommandLine, work: Path) -> None:
+    identities(fresh, work, CASES["places365"])
+    header = fresh.file("results/*/header.json")
+    header.write_text(header.read_text().replace("--pretrained places365 --weights", "--weights"))
+    named = "weights of our own from the file squeezenet.safetensors"
+    for command in ("rerun --check", "rerun", "rerun --check"):
+        ended = fresh(*command.split(), "-q")
+        assert ended.code == 0, ended.err
+        assert named in fresh("info", "--methods").out
+    assert [line["pretrained"] for line in fresh("info", "--all", "--format", "jsonl").lines] == [
+        "own"
+    ]

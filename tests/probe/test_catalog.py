@@ -2,6 +2,7 @@ import hashlib
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -111,6 +112,8 @@ def test_missing_weights_name_the_command_that_gets_them(tmp_path: Path, pretrai
         ("demo", "places365", None, "has no places365 weights"),
         ("demo", "imagenet", None, "has no imagenet weights"),
         ("demo", None, "w.pth", "brings its own weights"),
+        ("resnet18", "own", None, "give it with `weights`"),
+        ("demo", "own", "w.pth", "has no own weights"),
         ("resnet18", "none", "w.pth", "choose one"),
         ("squeezenet1_0", None, None, "alexnet, densenet161, resnet18, resnet50 and vgg16"),
     ],
@@ -136,11 +139,35 @@ def test_a_file_given_stands_in_for_the_published_one(tmp_path: Path) -> None:
     choice = choose_network(
         tmp_path, NetworkRequest("squeezenet1_0", layer="features.12", weights=file, seed=3)
     )
-    assert choice.describe() == "squeezenet1_0 (places365), features.12"
-    assert choice.weights_sha256() == hashlib.sha256(b"weights").hexdigest()
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    named = f"weights mine.pth, sha256 {sha256[:12]}..."
+    assert choice.describe() == f"squeezenet1_0 ({named}), features.12"
+    assert choice.pretrained == "own"
+    assert choice.weights_sha256() == sha256
     file.unlink()
     with pytest.raises(MissingInputError, match=r"mine\.pth"):
         choice.weights_sha256()
+
+
+@pytest.mark.parametrize(
+    ("is_listed", "name", "known"),
+    [
+        (True, "squeezenet1_1-{}.pth", "imagenet"),
+        (False, "squeezenet1_1-{}.pth", "own"),
+        (True, "squeezenet1_1-b8a52dc0.pth", "own"),
+        (True, "mine.pth", "own"),
+    ],
+)
+def test_published_files_are_known_by_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_listed: bool, name: str, known: str
+) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()[:8]
+    file = touch(tmp_path / name.format(digest))
+    if is_listed:
+        listed = [SimpleNamespace(url=f"https://host/models/{file.name}")]
+        monkeypatch.setattr(models, "get_model_weights", lambda model: listed)
+    choice = choose_network(tmp_path, NetworkRequest("squeezenet1_1", weights=file))
+    assert choice.pretrained == known
 
 
 @pytest.mark.parametrize("model", ["alexnet", "resnet18"])

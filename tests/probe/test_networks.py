@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from torchvision import models
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.probe.images import read_image
 from ccx_cli.probe.networks.catalog import choose_network
-from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest, SaidBy
 from ccx_cli.probe.networks.devices import resolve_device
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 
@@ -181,6 +182,17 @@ def test_a_fine_tuned_head_of_any_length_is_loaded(tmp_path: Path, model: str) -
     with torch.inference_mode():
         assert torch.equal(network.module(images), trained(images))
     assert len(network.weights_sha256) == 64
+
+
+def test_a_head_of_other_classes_belies_what_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "mine.pth"
+    torch.save(models.squeezenet1_1(num_classes=1000).state_dict(), file)
+    said = NetworkRequest("squeezenet1_1", "places365", weights=file)
+    with pytest.raises(UsageError, match=r"mine\.pth has 1,000 classes.* 365: .*`pretrained` own"):
+        load_network(choose_network(tmp_path, said))
+    # Runs of older versions stay what they are.
+    load_network(choose_network(tmp_path, replace(said, said_by=SaidBy.HEADER)))
+    load_network(choose_network(tmp_path, replace(said, pretrained="own")))
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

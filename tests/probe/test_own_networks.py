@@ -293,7 +293,7 @@ def test_nobody_published_weights_for_it(nets: Path, pretrained: str, said: str)
 def test_known_networks_have_no_factory(nets: Path) -> None:
     with pytest.raises(UsageError, match="leave it out for resnet18"):
         choose("resnet18", "a=3", pretrained="none")
-    with pytest.raises(UsageError, match="belongs to a factory"):
+    with pytest.raises(UsageError, match="needs the file"):
         choose("resnet18", pretrained="own")
     with pytest.raises(UsageError, match=r"nets\.py:factory"):
         choose(str(nets))

@@ -11,7 +11,7 @@ import pytest
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.header import About
+from ccx_cli.records.header import About, Header
 from ccx_cli.render.latex import bibtex, commented, escaped, latex_table
 from ccx_cli.runs.references import CLUSTERED, COMPOSITIONAL
 
@@ -21,7 +21,7 @@ else:
     from explanations import explanation
 
 NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
-ABOUT = About(model="my_net", layer="block.4", subset="all")
+HEADER = Header(about=About(model="my_net", layer="block.4", subset="all"))
 
 
 def _record(
@@ -39,7 +39,7 @@ def _record(
 
 def test_a_row_typesets_range_formula_and_iou() -> None:
     formula = And(Or(Concept(1), Concept(2)), Not(Concept(3)))
-    table = latex_table(ABOUT, {4: [_record(formula)]}, [CLUSTERED, COMPOSITIONAL])
+    table = latex_table(HEADER, {4: [_record(formula)]}, [CLUSTERED, COMPOSITIONAL])
     assert (
         r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & \raggedright "
         r"(\textsc{tall\_grass} $\vee$ \textsc{50\% cut \& dry}) "
@@ -51,7 +51,7 @@ def test_a_row_typesets_range_formula_and_iou() -> None:
 
 def test_ranges_and_units_without_a_formula_have_rows() -> None:
     dead = explanation(5, None)
-    table = latex_table(ABOUT, {4: [_record(None)], 5: [dead]}, [])
+    table = latex_table(HEADER, {4: [_record(None)], 5: [dead]}, [])
     assert r"5 & -- & -- & \emph{never fires} & -- \\" in table
     assert r"\raggedright -- & 0.1235 \\" in table
     assert r"\cite" not in table
@@ -60,7 +60,7 @@ def test_ranges_and_units_without_a_formula_have_rows() -> None:
 @pytest.mark.parametrize(("count", "environment"), [(40, "tabular"), (41, "longtable")])
 def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
     records = [_record(Concept(3), cluster) for cluster in range(count)]
-    table = latex_table(ABOUT, {4: records}, [])
+    table = latex_table(HEADER, {4: records}, [])
     assert rf"\begin{{{environment}}}" in table
     assert len(re.findall(r" & 0\.1235 \\\\", table)) == count
     opened = re.findall(r"\\begin\{(\w+)\}", table)
@@ -70,7 +70,7 @@ def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
 @pytest.mark.parametrize(("name", "is_more"), [("Zürich", False), ("日本", True)])
 def test_letters_that_plain_latex_lacks_are_told(name: str, is_more: bool) -> None:
     record = _record(Concept(1), names={1: name})
-    assert ("LuaLaTeX" in latex_table(ABOUT, {4: [record]}, [])) == is_more
+    assert ("LuaLaTeX" in latex_table(HEADER, {4: [record]}, [])) == is_more
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_latex_takes_the_table(count: int, tmp_path: Path) -> None:
     names = NAMES | {1: 'a\\b{c}$d$_e^f~g#h&i%j--k<l>|"Zürich'}
     formula = And(Concept(1), Not(Or(Concept(2), Concept(3))))
     records = [_record(formula, cluster, names=names) for cluster in range(count)]
-    table = latex_table(ABOUT, {4: records}, [CLUSTERED])
+    table = latex_table(HEADER, {4: records}, [CLUSTERED])
     text = "\n".join(
         [
             r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}",

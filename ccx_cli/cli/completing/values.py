@@ -156,6 +156,7 @@ def pretrained(ctx: typer.Context) -> Offered:
     return [
         ("places365", "scenes"),
         ("imagenet", "objects"),
+        ("own", "those of --weights"),
         ("none", "seeded random ones"),
     ]
 
@@ -188,7 +189,7 @@ def runs(ctx: typer.Context, incomplete: str) -> Offered:
     if "/" in incomplete or incomplete.startswith("~"):
         return [(incomplete, Kind.DIRECTORIES)]
     return [
-        (name, f"{about.model} ({about.pretrained}), {about.layer}") for name, about in _runs(ctx)
+        (name, f"{about.model} ({about.weights_kind}), {about.layer}") for name, about in _runs(ctx)
     ]
 
 

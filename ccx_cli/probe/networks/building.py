@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
-from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.description import NetworkDescription, SaidBy
 from ccx_cli.probe.networks.made_networks import (
     build_own,
     build_timm,
@@ -69,9 +70,19 @@ def _with_weights(choice: NetworkDescription) -> nn.Module:
         module = _build(choice, choice.num_classes)
         num_classes = num_outputs(module, state, choice.num_classes)
         if num_classes != choice.num_classes:
+            _check_classes(choice, num_classes)
             module = _build(choice, num_classes)
     load_into(module, state, choice.weights, choice.model)
     return module
+
+
+def _check_classes(choice: NetworkDescription, num_classes: int) -> None:
+    """Refuse weights that are not those that the user says; a stored run says what it was."""
+    if choice.pretrained != "own" and choice.said_by is SaidBy.USER:
+        raise UsageError(
+            f"{choice.weights} has {num_classes:,} classes, but the {choice.pretrained} weights "
+            f"have {choice.num_classes:,}: take `pretrained` own for weights of your own."
+        )
 
 
 def _build(choice: NetworkDescription, num_classes: int) -> nn.Module:

@@ -21,6 +21,7 @@ from ccx_cli.probe.networks.torchvision_models import (
     MODELS,
     own_preprocessing,
 )
+from ccx_cli.probe.weights.known_digests import file_sha256
 
 PRETRAINED = ("places365", "imagenet", "none", "demo", "own", "timm")
 
@@ -111,6 +112,7 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         model_args=words,
         resized=None if size == (side, side) else size,
         precision=request.precision,
+        said_by=request.said_by,
     )
 
 
@@ -204,7 +206,7 @@ def _listed(words: list[str]) -> str:
 
 
 def usual_weights(model: str, weights: Path | None) -> str:
-    """Return what ``pretrained`` is where it is left out."""
+    """Return what ``pretrained`` is where it is left out: ``own`` for a file nobody published."""
     if model == DEMO:
         return "demo"
     if is_timm(model) and weights is None:
@@ -212,7 +214,22 @@ def usual_weights(model: str, weights: Path | None) -> str:
             f"`model` {model} needs `pretrained`: timm for its published weights, which timm "
             "downloads, or none for random ones; or a file with `weights`."
         )
-    return "own" if is_own(model) or is_timm(model) else "places365"
+    if is_own(model) or is_timm(model):
+        return "own"
+    return "places365" if weights is None else published_as(model, weights) or "own"
+
+
+def published_as(model: str, weights: Path) -> str | None:
+    """Return what a file of weights was published as, by its name and the digest in that."""
+    named = re.fullmatch(r".+-([0-9a-f]{8,64})\.pth", weights.name)
+    if named is None or not weights.is_file() or not file_sha256(weights).startswith(named[1]):
+        return None
+    if weights.name == PLACES365_FILES.get(model):
+        return "places365"
+    from torchvision.models import get_model_weights  # slow to import
+
+    published = {each.url.rpartition("/")[2] for each in get_model_weights(model)}
+    return "imagenet" if weights.name in published else None
 
 
 def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
@@ -243,10 +260,10 @@ def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
         raise UsageError(
             f"`pretrained` timm belongs to networks of timm: name one as `model` timm:{model}."
         )
-    if pretrained == "own":
+    if pretrained == "own" and model != DEMO and weights is None:
         raise UsageError(
-            f"`pretrained` own belongs to a factory of your own: for {model} take places365, "
-            "imagenet or none."
+            f"`pretrained` own needs the file for {model}: give it with `weights`, or take "
+            "places365, imagenet or none."
         )
     if pretrained == "demo" and model != DEMO:
         raise UsageError(

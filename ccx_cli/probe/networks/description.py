@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,19 @@ from ccx_cli.probe.networks.own_networks import is_own, short_name, source_sha25
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
 from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
-from ccx_cli.records.header import About
+from ccx_cli.records.header import About, weights_text
 
 SINGLE = "single"
 GIVEN = "given"
 DEMO_WEIGHTS = Path(__file__).with_name("demo.safetensors")
+
+
+class SaidBy(Enum):
+    """Who says which weights a network has."""
+
+    USER = 1
+    HEADER = 2
+    NOBODY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class NetworkRequest:
         callable that returns a ``torch.nn.Module``.
     pretrained
         One of ``PRETRAINED``; None for ``demo`` for the demo network, ``own`` for a factory or
-        a network of timm with a file of weights, else ``places365``.
+        a file of weights that nobody published, else ``places365``.
     layer
         Dotted path of the module whose output channels are the units; None for the default layer
         of the model, which networks of timm and of factories do not have.
@@ -53,6 +61,9 @@ class NetworkRequest:
         Mean and standard deviation that an image in [0, 1] is normalized with, per color channel.
     precision
         Number type of the forward pass: ``single``, ``float16`` or ``bfloat16``.
+    said_by
+        Who says ``pretrained``: the user, the header of a run, or there a version of ccx that
+        assumed it of any file of weights.
     """
 
     model: str
@@ -65,6 +76,7 @@ class NetworkRequest:
     mean: Channels | None = None
     std: Channels | None = None
     precision: str = SINGLE
+    said_by: SaidBy = SaidBy.USER
 
     @classmethod
     def from_header(cls, about: About, models_root: Path) -> NetworkRequest:
@@ -94,6 +106,7 @@ class NetworkRequest:
             mean=mean,
             std=std,
             precision=about.precision or SINGLE,
+            said_by=SaidBy.HEADER if about.weights_kind == about.pretrained else SaidBy.NOBODY,
         )
 
 
@@ -108,7 +121,7 @@ class NetworkDescription:
 
     Attributes
     ----------
-    model, pretrained, layer, weights, seed, mean, std, model_args, precision
+    model, pretrained, layer, weights, seed, mean, std, model_args, precision, said_by
         As in ``NetworkRequest``: the path of a factory's file is absolute; ``weights`` is None for
         ``none``, ``demo`` and what a factory or timm gives.
     input_side
@@ -132,6 +145,7 @@ class NetworkDescription:
     model_args: tuple[str, ...] = ()
     resized: tuple[int, int] | None = None
     precision: str = SINGLE
+    said_by: SaidBy = SaidBy.USER
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -172,7 +186,10 @@ class NetworkDescription:
     def describe_network(self) -> str:
         """Return the network without its layer: ``resnet18 (places365, float16)``."""
         precision = "" if self.precision == SINGLE else f", {self.precision}"
-        return f"{self.name} ({self.pretrained}{precision})"
+        weights = self.pretrained
+        if self.weights is not None and (weights == "own" or self.said_by is SaidBy.NOBODY):
+            weights = weights_text(self.weights, self.weights_sha256())
+        return f"{self.name} ({weights}{precision})"
 
     def about(self) -> dict[str, Any]:
         """Return what a run's header says of the network."""
@@ -187,6 +204,7 @@ class NetworkDescription:
             "std": list(self.std),
             "precision": self.precision,
             "layer": self.layer,
+            **({"assumed": True} if self.said_by is SaidBy.NOBODY else {}),
         }
 
     def identity(self) -> dict[str, Any]:

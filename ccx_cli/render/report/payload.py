@@ -82,6 +82,7 @@ def _present(record: Record) -> dict[str, Any]:
 def _about(about: About) -> dict[str, Any]:
     """Keep what others can use: names of caches, not the directories of this machine."""
     kept = {key: value for key, value in _present(about).items() if key not in _OF_THIS_MACHINE}
+    kept["pretrained"] = about.weights_kind
     for key in _PATHS:
         if isinstance(kept.get(key), str):
             kept[key] = PurePath(kept[key]).name

@@ -93,8 +93,15 @@ function storedTheme() {
   }
 }
 
+function weightsText() {
+  const { pretrained, weights } = run.about;
+  if (pretrained !== "own" || typeof weights !== "string") return pretrained;
+  const sha256 = run.identity.activations && run.identity.activations.weights;
+  return weights + (typeof sha256 === "string" ? ` (sha256 ${sha256.slice(0, 12)}...)` : "");
+}
+
 function head() {
-  const { model, layer, pretrained, subset, images, num_clusters: asked } = run.about;
+  const { model, layer, subset, images, num_clusters: asked } = run.about;
   if (typeof model === "string" && typeof layer === "string") {
     byId("title").replaceChildren(
       el("bdi", null, model),
@@ -104,7 +111,7 @@ function head() {
   }
   const search = run.identity.search;
   const facts = [
-    pretrained && ["weights", pretrained],
+    run.about.pretrained && ["weights", weightsText()],
     subset && ["dataset", subset + (images ? `, ${count(images, "image", "images")}` : "")],
     typeof asked === "number" && ["ranges per unit", whole(asked)],
     search && search.name && ["search", `${search.name}${search.length ? `, up to ${search.length} concepts` : ""}`],
