@@ -44,6 +44,43 @@ def unseeded():
 """
 
 
+ODD = """
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Odd(nn.Module):
+    def __init__(self, kind="", channels=3, dtype=torch.float32):
+        super().__init__()
+        self.kind = kind
+        self.block = nn.Conv2d(channels, 4, 8, 16, dtype=dtype)
+
+    def forward(self, images):
+        if self.kind == "dropout":
+            images = functional.dropout(images + 1)
+        if self.kind == "one by one":
+            return [self.block(image[None]) for image in images]
+        return self.block(images)
+
+
+def gray():
+    return Odd(channels=1)
+
+
+def double():
+    return Odd(dtype=torch.float64)
+
+
+def dropout():
+    return Odd("dropout")
+
+
+def one_by_one():
+    return Odd("one by one")
+"""
+
+
 @pytest.fixture
 def nets(tmp_path: Path) -> Path:
     path = tmp_path / "code" / "nets.py"
@@ -104,6 +141,26 @@ def test_weights_that_change_at_each_call_are_refused(fresh: CommandLine, nets: 
     )
     assert ended.code == 1
     assert "makes different weights at each call" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("factory", "mend"),
+    [
+        ("gray", "`nn.Sequential(torchvision.transforms.Grayscale(), network)`"),
+        ("double", "return `network.float()` from the factory"),
+        ("dropout", "gives other values for the same image at each forward pass"),
+        ("one_by_one", "all images of a batch at once, or add --batch-size 1."),
+    ],
+)
+def test_networks_that_take_something_else_say_what_to_do(
+    factory: str, mend: str, fresh: CommandLine, nets: Path
+) -> None:
+    nets.write_text(ODD)
+    words = ("--subset", "tiny", "--layer", "block", "-q")
+    ended = fresh("explain", "--model", f"{nets}:{factory}", *words)
+    assert (ended.code, ended.out) == (1, "")
+    assert mend in ended.err
+    assert ended.err.count("\n") == 1
 
 
 def test_a_missing_file_is_named(fresh: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -178,6 +179,12 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
     ):
         first.module(images.to(first.device))
     for layer in left:
+        if layer in outputs and len(outputs[layer]) != len(images):
+            raise CcxError(
+                f"Layer {layer} of {first.choice.name} gives {len(outputs[layer]):,} maps for "
+                f"{len(images):,} images: let the forward pass take all images of a batch at once, "
+                "or add `batch_size` 1."
+            )
         if layer not in outputs:
             raise CcxError(
                 f"Layer {layer} of {first.choice.name} does nothing in the forward pass of "
@@ -216,6 +223,20 @@ def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tenso
         module(images)
 
 
+_MENDS = (
+    (
+        "channels, but got 3 channels",
+        "ccx gives it three color channels: return from the factory what reduces them first, such "
+        "as `nn.Sequential(torchvision.transforms.Grayscale(), network)`",
+    ),
+    (
+        "should be the same|the same dtype|scalar type",
+        "ccx gives it float32: return `network.float()` from the factory",
+    ),
+)
+"""What to do where the error of a network of the user's own matches."""
+
+
 @contextmanager
 def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None]:
     """Raise what a forward pass of ``images`` raises as a ``CcxError`` that names the network."""
@@ -228,6 +249,9 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
         mend = "the traceback shows where"
         if choice.resized is not None:
             mend = f"try another `input_size`, or leave it out; {mend}"
+        for pattern, own_mend in _MENDS:
+            if choice.is_own and re.search(pattern, str(error)):
+                mend = own_mend
         if choice.is_timm and not any(word.startswith("img_size=") for word in choice.model_args):
             mend = f"many of timm take another size with `model_args` img_size={height},{width}"
         raise CcxError(
@@ -253,6 +277,11 @@ def _try_layer(
     shape = tuple(output.shape)
     if not output.is_floating_point():
         raise _no_maps(choice, f"{shape} of {output.dtype}")
+    _finite(output, choice)
+    if choice.is_own:
+        _check_repeats(
+            output, _run_layer(module, layer, choice, blank, stop_after=calls)[0], choice
+        )
     other: tuple[int, ...] | None = None
     with suppress(Exception):  # A network for one input size only.
         smaller, _ = _run_layer(module, layer, choice, half, stop_after=calls)
@@ -260,7 +289,6 @@ def _try_layer(
     layout = layout_of(shape, choice.input_size, other)
     if layout is None:
         raise _no_maps(choice, f"{shape}")
-    _finite(output, choice)
     return layout, calls
 
 
@@ -297,6 +325,16 @@ def _finite(output: torch.Tensor, choice: NetworkDescription) -> torch.Tensor:
             f"{single}check the weights in {choice.weights or 'use'}."
         )
     return output
+
+
+def _check_repeats(first: torch.Tensor, second: torch.Tensor, choice: NetworkDescription) -> None:
+    """Refuse a layer with other values for the same image; a GPU may differ in the last digits."""
+    if not torch.allclose(first, second, rtol=0.01, atol=0.01 * float(first.abs().max())):
+        raise CcxError(
+            f"Layer {choice.layer} of {choice.name} gives other values for the same image at each "
+            "forward pass: leave out what draws random numbers there, such as dropout without "
+            "`training=self.training`."
+        )
 
 
 def _no_maps(choice: NetworkDescription, shape: str) -> UsageError:
