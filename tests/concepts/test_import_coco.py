@@ -120,26 +120,25 @@ def test_a_region_that_does_not_fit_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, [instance(1, 7, {"size": [4, 6], "counts": [3, 4]})])
     source = read_coco(path, tmp_path / "photos")
     with pytest.raises(
-        DamagedDataError, match=r"coco\.json has a damaged region in annotation 5 .*4x6"
+        DamagedDataError, match=r"coco\.json, annotations\[0\] \(id 5\): its region .*4x6"
     ):
         source.images[0].annotations[0].read()
 
 
 def test_a_polygon_of_no_numbers_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, [instance(1, 7, [[0, 0, 3, 0, float("nan"), 2]])])
-    source = read_coco(path, tmp_path / "photos")
     with pytest.raises(DamagedDataError, match="a coordinate of a polygon is not a finite number"):
-        source.images[0].annotations[0].read()
+        read_coco(path, tmp_path / "photos")
 
 
 @pytest.mark.parametrize(
     ("annotation", "fault"),
     [
-        (instance(1, 8, LEFT_HALF), r"has an annotation \(5\) of category 8, which it does not"),
-        (instance(9, 7, LEFT_HALF), r"has an annotation \(5\) of image 9, which it does not"),
+        (instance(1, 8, LEFT_HALF), r"\[0\] \(id 5\): the file does not list its category 8; "),
+        (instance(9, 7, LEFT_HALF), r"\[0\] \(id 5\): the file does not list its image 9; "),
         (
-            {"image_id": 1, "file_name": "", "segments_info": [{"id": 3, "category_id": 8}]},
-            r"has an annotation \(3\) of category 8",
+            {"image_id": 1, "file_name": "a", "segments_info": [{"id": 3, "category_id": 8}]},
+            r"segments_info\[0\] of annotations\[0\] \(id 3\): the file does not list its category",
         ),
     ],
 )
@@ -154,8 +153,8 @@ def test_what_is_not_listed_is_told(annotation: dict[str, Any], fault: str, tmp_
     [
         ("{", "is not JSON"),
         ("[]", "is not a COCO JSON file"),
-        ('{"images": []}', "KeyError: 'categories'"),
-        ('{"images": [3], "categories": [], "annotations": []}', "TypeError"),
+        ('{"images": []}', "categories must be a list of objects"),
+        ('{"images": [3], "categories": [], "annotations": []}', "images must be a list"),
     ],
 )
 def test_other_jsons_are_refused(text: str, fault: str, tmp_path: Path) -> None:

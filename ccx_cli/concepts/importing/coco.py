@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.concepts.importing.coco_regions import InstanceRegions, Region, parse_region
+from ccx_cli.concepts.importing.coco_regions import (
+    Bounds,
+    Instance,
+    InstanceRegions,
+    damaged_region,
+    parse_region,
+    parse_size,
+)
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
     Annotation,
     Source,
     SourceImage,
     VocabularyBuilder,
+    name_in,
+    walk_files,
 )
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
@@ -34,33 +44,26 @@ def read_coco(
     regions of many instances (``iscrowd``) count as their category: they hold its pixels, and some
     that are not.
     """
-    content = _load(annotations)
-    try:
-        coco = _Coco(annotations, content, category, crowds)
-        if any("segments_info" in each for each in coco.records[:1]):
-            kind = "coco panoptic"
-            folder = panoptic or annotations.with_suffix("")
-            if not folder.is_dir():
-                raise MissingInputError(
-                    f"The panoptic PNGs of {annotations} are not in {folder}: give their folder "
-                    "with `panoptic`."
-                )
-            labelled: Mapping[object, Annotation] = coco.panoptic(folder)
-        else:
-            kind = "coco instances"
-            labelled = coco.instances()
-        sourced = coco.with_photographs(labelled, photographs)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedDataError(
-            f"{annotations} is not a COCO JSON file of instances or panoptic annotations "
-            f"({type(error).__name__}: {error}): give one that is."
-        ) from error
+    coco = _Coco(annotations, _load(annotations), category, crowds)
+    if coco.is_panoptic:
+        kind = "coco panoptic"
+        folder = panoptic or annotations.with_suffix("")
+        if not folder.is_dir():
+            raise MissingInputError(
+                f"The panoptic PNGs of {annotations} are not in {folder}: give their folder "
+                "with `panoptic`."
+            )
+        labelled: Mapping[str, Annotation] = coco.panoptic(folder)
+    else:
+        kind = "coco instances"
+        labelled = coco.instances()
+    sourced = coco.with_photographs(labelled, photographs)
     if not sourced:
         raise MissingInputError(
             f"None of the photographs that {annotations} annotates is in {photographs}: give "
             "their folder."
         )
-    notes = []
+    notes = coco.notes
     if len(sourced) < len(labelled):
         notes.append(
             f"Skipped {len(labelled) - len(sourced):,} of {len(labelled):,} annotated "
@@ -77,12 +80,13 @@ def read_coco(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        # Of bytes, json finds out the encoding.
+        content = json.loads(path.read_bytes())
     except OSError as error:
         raise MissingInputError(
             f"{path} cannot be read: give the JSON file of annotations."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedDataError(f"{path} is not JSON ({error}): restore it.") from error
     if not isinstance(content, dict):
         raise DamagedDataError(f"{path} is not a COCO JSON file: give one of annotations.")
@@ -90,76 +94,201 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 class _Coco:
-    """The content of a JSON: images and label numbers by their ids, and the annotations."""
+    """The content of a JSON: images and label numbers by their ids as text, and the annotations."""
 
     def __init__(self, file: Path, content: Json, category: str, crowds: bool) -> None:
-        self.images: dict[object, Json] = {each["id"]: each for each in content["images"]}
         self.vocabulary = VocabularyBuilder()
-        self._numbers = {
-            each["id"]: self.vocabulary.number(str(each["name"]), category)
-            for each in content["categories"]
-        }
-        self.records: list[Json] = content["annotations"]
+        self.notes: list[str] = []
         self._file = file
+        self._content = content
         self._category = category
         self._crowds = crowds
+        self.images: dict[str, Json] = {}
+        for where, record in self._list("images"):
+            self._add(self.images, where, record, record)
+        self._numbers: dict[str, int] = {}
+        self._read_categories()
+        first = next(self._list("annotations"), None)
+        if first is None:
+            raise DamagedDataError(f"{file} has no annotations: give a JSON file that has some.")
+        self.is_panoptic = "segments_info" in first[1]
 
-    def panoptic(self, folder: Path) -> dict[object, LabelPng]:
+    def panoptic(self, folder: Path) -> dict[str, LabelPng]:
         """Return the PNG of each image."""
-        labelled = {}
-        for record in self.records:
+        files = _Files(folder)
+        labelled: dict[str, LabelPng] = {}
+        for where, record in self._list("annotations"):
+            image = self._find(self.images, record, "image", where)
+            name = self._text(record, "file_name", where)
             numbers = {0: 0}
-            for segment in record["segments_info"]:
-                wanted = self._crowds or not segment.get("iscrowd")
-                numbers[int(segment["id"])] = self._number(segment) if wanted else 0
-            labelled[record["image_id"]] = LabelPng(
-                self._category, folder / record["file_name"], numbers, Coding.PANOPTIC
-            )
+            for segment_at, segment in self._list("segments_info", record, where):
+                code = segment.get("id")
+                if type(code) is not int or code in numbers:
+                    raise self._damaged(
+                        segment_at, f"{code!r} is no id of its own, from 1", "correct it"
+                    )
+                number = self._numbers[self._find(self._numbers, segment, "category", segment_at)]
+                numbers[code] = number if self._crowds or not _is_crowd(segment) else 0
+            if image in labelled:
+                raise self._damaged(where, "its image has another record", "remove one of them")
+            path = files.find(name) or folder / name
+            labelled[image] = LabelPng(self._category, path, numbers, Coding.PANOPTIC)
         return labelled
 
-    def instances(self) -> dict[object, InstanceRegions]:
+    def instances(self) -> dict[str, InstanceRegions]:
         """Return the regions of each image."""
-        regions: dict[object, list[tuple[int, object, Region]]] = {}
-        for record in self.records:
-            self._require(self.images, record, "image")
-            own = regions.setdefault(record["image_id"], [])
-            if self._crowds or not record.get("iscrowd"):
-                region = parse_region(record["segmentation"])
-                own.append((self._number(record), record.get("id"), region))
-        labelled = {}
-        for image, own in regions.items():
-            shape = int(self.images[image]["height"]), int(self.images[image]["width"])
-            labelled[image] = InstanceRegions(self._category, self._file, shape, tuple(own))
-        return labelled
+        found: dict[str, list[Instance]] = {}
+        shapes: dict[str, tuple[int, int]] = {}
+        for where, record in self._list("annotations"):
+            image = self._find(self.images, record, "image", where)
+            number = self._numbers[self._find(self._numbers, record, "category", where)]
+            own = found.setdefault(image, [])
+            if image not in shapes:
+                shapes[image] = self._shape(image)
+            if self._crowds or not _is_crowd(record):
+                try:
+                    region = parse_region(record.get("segmentation"), *shapes[image])
+                except ValueError as error:
+                    raise damaged_region(self._file, where, error) from error
+                own.append(Instance(number, where, region, _parse_box(record.get("bbox"))))
+        return {
+            image: InstanceRegions(self._category, self._file, shapes[image], tuple(own))
+            for image, own in found.items()
+        }
 
     def with_photographs(
-        self, labelled: Mapping[object, Annotation], folder: Path
+        self, labelled: Mapping[str, Annotation], folder: Path
     ) -> list[SourceImage]:
         """Pair annotations with the photographs that are there, by name."""
         if not folder.is_dir():
             raise MissingInputError(
                 f"The folder {folder} does not exist: give the folder of the photographs."
             )
-        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+        files = _Files(folder)
+        owners: dict[Path, str] = {}
         sourced = []
-        for image, annotation in labelled.items():
-            record = self.images[image]
-            name = str(record["file_name"] if "file_name" in record else record["coco_url"])
-            name = name if name in there else name.rpartition("/")[2]
-            if name in there:
-                stem = Path(name).with_suffix("").as_posix()
-                sourced.append(SourceImage(stem, folder / name, "", (), (annotation,)))
+        for image, record in self.images.items():
+            key = "file_name" if "file_name" in record else "coco_url"
+            path = files.find(self._text(record, key, f"image {image}"))
+            if path is None:
+                continue
+            owner = owners.setdefault(path, image)
+            if owner != image and not labelled.keys().isdisjoint((owner, image)):
+                raise DamagedDataError(
+                    f"{self._file} has two images, {owner} and {image}, for {path}: give the "
+                    "folder that contains both photographs, or remove one of the images."
+                )
+            if image in labelled:
+                sourced.append(SourceImage(name_in(folder, path), path, "", (), (labelled[image],)))
         return sorted(sourced, key=lambda each: each.name)
 
-    def _number(self, record: Json) -> int:
-        """Return the label number of an annotation, or of a segment of one."""
-        self._require(self._numbers, record, "category")
-        return self._numbers[record["category_id"]]
+    def _read_categories(self) -> None:
+        names: dict[str, str] = {}
+        spellings: dict[str, str] = {}
+        for where, record in self._list("categories"):
+            name = self._text(record, "name", where)
+            self._add(names, where, record, name)
+            known = spellings.setdefault(" ".join(unicodedata.normalize("NFC", name).split()), name)
+            if known != name:
+                fault = f"{name!r} and {known!r} differ only in spaces or in their Unicode form"
+                raise self._damaged(where, fault, "give them one name, or two")
+            if list(names.values()).count(name) == 2:
+                self.notes.append(f"Two categories are called {name}: they are one concept.")
+            number = self.vocabulary.number(name, self._category)
+            self._numbers[self._id(record, "id", where)] = number
 
-    def _require(self, listed: Container[object], record: Json, what: str) -> None:
-        number = record[f"{what}_id"]
-        if number not in listed:
+    def _list(
+        self, key: str, content: Json | None = None, inside: str = ""
+    ) -> Iterator[tuple[str, Json]]:
+        """Yield the records of a list, and how to call each in an error."""
+        records = (self._content if content is None else content).get(key)
+        if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+            where = f"{key} of {inside}" if inside else key
             raise DamagedDataError(
-                f"{self._file} has an annotation ({record.get('id')}) of {what} {number}, which it "
-                "does not list: restore it, or remove the annotation."
+                f"{self._file} is not a COCO JSON file of instances or panoptic annotations "
+                f"({where} must be a list of objects): give one that is."
             )
+        for index, record in enumerate(records):
+            where = f"{key}[{index}]" + (f" of {inside}" if inside else "")
+            yield (f"{where} (id {record['id']})" if "id" in record else where), record
+
+    def _add(self, known: dict[str, Any], where: str, record: Json, value: object) -> None:
+        """Add a record by its id, which it may share only with a record that says the same."""
+        key = self._id(record, "id", where)
+        if known.setdefault(key, value) != value:
+            raise self._damaged(where, "another one has its id", "give each an id of its own")
+
+    def _id(self, record: Json, key: str, where: str) -> str:
+        value = record.get(key)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) not in {int, str} or not str(value).strip():
+            raise self._damaged(where, f"its {key} is {value!r}", "give it a number or a text")
+        return str(value).strip()
+
+    def _find(self, listed: Mapping[str, object], record: Json, what: str, where: str) -> str:
+        """Return the id of the image or category that a record is of."""
+        key = self._id(record, f"{what}_id", where)
+        if key not in listed:
+            raise self._damaged(
+                where,
+                f"the file does not list its {what} {key}",
+                "restore it, or remove this record",
+            )
+        return key
+
+    def _text(self, record: Json, key: str, where: str) -> str:
+        value = record.get(key)
+        text = str(value) if type(value) in {int, str} else ""
+        if not text.strip() or "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+            raise self._damaged(where, f"its {key} is {value!r}", "give it a text")
+        return text
+
+    def _shape(self, image: str) -> tuple[int, int]:
+        record = self.images[image]
+        try:
+            return parse_size(record.get("height"), record.get("width"))
+        except ValueError as error:
+            fault = f"its height and width are not those of a picture ({error})"
+            raise self._damaged(f"image {image}", fault, "correct them") from error
+
+    def _damaged(self, where: str, fault: str, fix: str) -> DamagedDataError:
+        return DamagedDataError(f"{self._file}, {where}: {fault}; {fix}.")
+
+
+class _Files:
+    """The files below a folder, by names that others gave them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._exact: dict[str, Path] = {}
+        self._composed: dict[str, Path] = {}
+        for path in sorted(walk_files(folder)):
+            name = path.relative_to(folder).as_posix()
+            self._exact[name] = path
+            self._composed.setdefault(unicodedata.normalize("NFC", name), path)
+
+    def find(self, name: str) -> Path | None:
+        """Return the file of a name, or of the most of its end that a file here is called.
+
+        The name may have been written on another system: with backslashes, folders that are not
+        here, or letters in another Unicode form.
+        """
+        if name in self._exact:
+            return self._exact[name]
+        parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((self._composed[end] for end in ends if end in self._composed), None)
+
+
+def _is_crowd(record: Json) -> bool:
+    return str(record.get("iscrowd") or 0).strip().lower() not in {"", "0", "false"}
+
+
+def _parse_box(box: object) -> Bounds | None:
+    """Return a ``bbox`` of four numbers; regions do not need one."""
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    try:
+        return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -234,5 +235,9 @@ def _ends_at(stem: str, end: int) -> bool:
 
 
 def name_in(folder: Path, path: Path) -> str:
-    """Return a file's path in a folder without its suffix, with ``/``."""
-    return path.relative_to(folder).with_suffix("").as_posix()
+    """Return a file's path in a folder without its suffix, with ``/`` and composed letters.
+
+    A Mac decomposes letters in the names of files, so that labels from there are called otherwise.
+    """
+    name = path.relative_to(folder).with_suffix("").as_posix()
+    return unicodedata.normalize("NFC", name)
