@@ -31,7 +31,7 @@ class UsageError(CcxError):
 
 
 class MissingInputError(CcxError):
-    """A file or a data set that is not there."""
+    """A file or a dataset that is missing."""
 
     exit_code = ExitCode.MISSING
 

@@ -32,7 +32,7 @@ def is_held_out(image: str) -> bool:
 
 
 def count_pixels(datasets: Path, wanted: Callable[[str], bool]) -> NDArray[np.int64]:
-    """Count the labelled pixels of the wanted photographs by their cell and their color's label.
+    """Count the labeled pixels of the wanted photographs by their cell and their color's label.
 
     ``datasets`` holds a dataset in Broden's layout, and ``wanted`` is asked for each photograph's
     path in it. The result is ``(32 * 32 * 32, 11)``, colors in the order of ``COLOR_NAMES``.

@@ -68,7 +68,7 @@ def _folded(tree: dict[str, Any], before: str, layers: set[str]) -> str:
         inside = _folded(held, f"{before}{name}.", layers)
         ending = ("" if before + name in layers else "-") + (f"({inside})" if inside else "")
         number = _NUMBERED.fullmatch(name)
-        # Neighbours whose numbers grow with their positions are of one group.
+        # Neighbors whose numbers grow with their positions are of one group.
         stem, start = (number[1], int(number[2]) - position) if number else (name, -1 - position)
         written.append((stem, start, ending, name))
     return " ".join(

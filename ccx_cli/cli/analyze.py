@@ -91,9 +91,9 @@ def analyze(options: AnalyzeOptions) -> None:
             untrained = _explained(stored, inputs, progress)
         check_against(stored, untrained, progress)
         if options.dry.dry_run:
-            there = len(untrained.units)
-            place = roots.results / untrained.name
-            write_plan(writer, [Step("untrained run", place, "units", there, there)], progress)
+            directory, stored_units = roots.results / untrained.name, len(untrained.units)
+            step = Step("untrained run", directory, "units", stored_units, stored_units)
+            write_plan(writer, [step], progress)
             return
         formulas = [record.tree for record in untrained.records]
         defaults = find_defaults(formulas, len(untrained.units))
@@ -201,7 +201,7 @@ def _explained(stored: Run, inputs: Inputs, progress: Progress) -> Run:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
     job = prepare_job(inputs, settings_like(stored), progress)
     progress.note(f"The untrained run is {job.results.directory.name}.")
-    everything = range(job.activations.units)
-    for _ in job.explain(everything, inputs.workers, session_of(inputs, command_line()), progress):
+    units = range(job.activations.units)
+    for _ in job.explain(units, inputs.workers, session_of(inputs, command_line()), progress):
         pass
     return job.results.strict()

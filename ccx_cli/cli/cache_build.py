@@ -23,19 +23,19 @@ def build(options: CacheBuildOptions) -> None:
             )
             write_plan(writer, plan.steps, progress)
             return
-        everything = gather_layers(
+        gathered = gather_layers(
             options.places, options.data, options.network, options.run, progress
         )
-        drop_damaged(everything, progress)
-        index = prepare_index(everything[0], progress)
-        made = [everything[0].index_cache.directory]
+        drop_damaged(gathered, progress)
+        index = prepare_index(gathered[0], progress)
+        made = [gathered[0].index_cache.directory]
         progress.note(
             f"{index.n_images:,} images, {len(index.concepts):,} concepts, "
             f"{len(index.sets):,} label sets."
         )
         if not options.no_activations:
-            prepared = prepare_layers(everything, progress)
-            for inputs, activations in zip(everything, prepared, strict=True):
+            prepared = prepare_layers(gathered, progress)
+            for inputs, activations in zip(gathered, prepared, strict=True):
                 made.append(activations.cache.directory)
                 progress.note(f"{activations.units:,} units of {inputs.choice.describe()}.")
         writer.write(describe(directory, options.places) for directory in made)

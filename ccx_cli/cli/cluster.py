@@ -39,25 +39,25 @@ def cluster(options: ClusterOptions) -> None:
             ranges = _plan_ranges(plan, method, options.units, options.run.seed)
             write_plan(writer, [*plan.steps, *ranges], progress)
             return
-        everything = gather_layers(
+        gathered = gather_layers(
             options.places, options.data, options.network, options.run, progress
         )
-        layers = prepare_layers(everything, progress)
+        layers = prepare_layers(gathered, progress)
         chosen = [
             choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
-            for inputs, activations in zip(everything, layers, strict=True)
+            for inputs, activations in zip(gathered, layers, strict=True)
         ]
         records: list[Record] = []
-        for inputs, activations, some in zip(everything, layers, chosen, strict=True):
+        for inputs, activations, units in zip(gathered, layers, chosen, strict=True):
             before = len(records)
-            for record in _ranges(inputs, activations, method, some, progress):
+            for record in _ranges(inputs, activations, method, units, progress):
                 writer.line(record)
                 records.append(record)
             silent = sum(record["cluster"] is None for record in records[before:])
             if silent:
-                of = f" of {inputs.choice.layer}" if len(everything) > 1 else ""
+                of = f" of {inputs.choice.layer}" if len(gathered) > 1 else ""
                 progress.note(
-                    f"{silent:,} of {len(some):,} units{of} never fire and have no range."
+                    f"{silent:,} of {len(units):,} units{of} never fire and have no range."
                 )
         writer.rest(records)
         kept = " and ".join(str(activations.cache.directory) for activations in layers)

@@ -35,12 +35,12 @@ SECTIONS = (
     Section(
         FILE,
         "Files, the first one over the second",
-        (Column("file", "name"), Column("state", "state"), Column("place", "path")),
+        (Column("file", "name"), Column("state", "state"), Column("path", "path")),
     ),
     Section(
         DIRECTORY,
         "Directories",
-        (Column("directory", "name"), Column("state", "state"), _SOURCE, Column("place", "path")),
+        (Column("directory", "name"), Column("state", "state"), _SOURCE, Column("path", "path")),
     ),
     Section(
         SETTING,

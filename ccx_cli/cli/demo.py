@@ -1,4 +1,4 @@
-"""``ccx demo``: everything, on a built-in data set and network."""
+"""``ccx demo``: everything, on a built-in dataset and network."""
 
 from __future__ import annotations
 

@@ -82,29 +82,29 @@ def explain(options: ExplainOptions) -> None:
             plan = plan_inputs(options.places, options.data, options.network, options.run)
             write_plan(writer, [*plan.steps, *_plan_runs(plan, settings, options)], progress)
             return
-        everything = gather_layers(
+        gathered = gather_layers(
             options.places, options.data, options.network, options.run, progress
         )
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         chosen = [
             choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
             for inputs, activations in zip(
-                everything, prepare_layers(everything, progress), strict=True
+                gathered, prepare_layers(gathered, progress), strict=True
             )
         ]
-        concepts = prepare_concepts(everything[0], options.split, progress)
+        concepts = prepare_concepts(gathered[0], options.split, progress)
         records: list[ExplanationRecord] = []
         runs = []
-        for inputs, some in zip(everything, chosen, strict=True):
+        for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
             session = session_of(inputs, command_line())
-            for explained in job.explain(some, inputs.workers, session, progress):
+            for explained in job.explain(units, inputs.workers, session, progress):
                 for record in explained:
                     writer.line(record)
                 records += explained
-            of = f" of {inputs.choice.layer}" if len(everything) > 1 else ""
+            of = f" of {inputs.choice.layer}" if len(gathered) > 1 else ""
             runs.append(
-                f"{len(some):,} of {job.activations.units:,} units{of} explained; "
+                f"{len(units):,} of {job.activations.units:,} units{of} explained; "
                 f"stored in {job.results.directory}"
             )
         writer.rest(records)

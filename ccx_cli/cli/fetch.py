@@ -39,7 +39,7 @@ COLUMNS = (
     Column("name", "name", style="bold"),
     Column("state", "state"),
     Column("size", "bytes", right=True, show=_size),
-    Column("licence", "licence", style="dim"),
+    Column("license", "licence", style="dim"),
     Column("path", "path"),
 )
 

@@ -12,7 +12,7 @@ import typer
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.errors import UsageError
 
-PLACES = "Places"
+DIRECTORIES = "Directories"
 NETWORK = "Network"
 DATA = "Dataset"
 RANGES = "Ranges"
@@ -74,14 +74,14 @@ def _root(name: str, what: str) -> Any:
 class PlaceOptions:
     """Where things are read from and written to."""
 
-    panel: ClassVar[str] = PLACES
+    panel: ClassVar[str] = DIRECTORIES
     data_dir: Path | None = option(
         None,
         "Directory of all data that ccx keeps.",
         shown="the user's data directory",
         complete=completing.directories,
     )
-    root_datasets: Path | None = _root("datasets", "Labelled image sets.")
+    root_datasets: Path | None = _root("datasets", "Labeled datasets.")
     root_models: Path | None = _root("models", "Published weights.")
     root_segmentations: Path | None = _root("segmentations", "Concept indexes.")
     root_activations: Path | None = _root("activations", "Activations, ranges.")

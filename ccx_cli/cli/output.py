@@ -300,7 +300,6 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
 
 
 def _draw(columns: Sequence[Column], records: Sequence[Record | Stored], title: str) -> Table:
-
     heading = Text(printable(title)) if title else None
     table = Table(title=heading, title_justify="left", header_style="bold")
     for column in columns:

@@ -17,7 +17,7 @@ from typer.models import OptionInfo
 
 from ccx_cli.cli.commands import PANELS, Command, Group
 from ccx_cli.cli.metavars import name_values
-from ccx_cli.cli.options import OUTPUT, PLACES
+from ccx_cli.cli.options import DIRECTORIES, OUTPUT
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
 from ccx_cli.cli.stdout import print_text
 from ccx_cli.version import __version__
@@ -56,7 +56,7 @@ def ccx(
     """Tell what the neurons of an image classifier respond to.
 
     For every unit of a layer and every range of its activation, ccx finds
-    the formula of labelled concepts that covers best the pixels where the
+    the formula of labeled concepts that best matches the pixels where the
     unit fires.
 
     [bold]Examples[/bold]
@@ -166,7 +166,7 @@ def _own_config(root: Any) -> Any:
     """Return ``--config`` for a command: it may stand before or after the command's name."""
     option = copy(next(option for option in root.params if option.name == "config"))
     option.expose_value = False
-    option.rich_help_panel = PLACES
+    option.rich_help_panel = DIRECTORIES
     return option
 
 

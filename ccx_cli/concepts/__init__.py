@@ -1,1 +1,1 @@
-"""Labelled image sets and what they collapse to: label sets."""
+"""Labeled images and what they collapse to: label sets."""

@@ -10,7 +10,7 @@ FITTED_TO, HELD_OUT = 602, 289
 """Photographs that the table was fitted to, and others that it was tested on."""
 
 AGREEMENT, BOXES_AGREEMENT = 0.936, 0.783
-"""Shares of the held-out photographs' labelled pixels named as their labels, by either rule."""
+"""Shares of the held-out photographs' labeled pixels named as their labels, by either rule."""
 
 LEVELS = 32
 """Cells of the table along each of red, green and blue."""

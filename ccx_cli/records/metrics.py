@@ -67,7 +67,7 @@ class Metrics(Record):
         float | None,
         metric(
             "Segmentation size",
-            "F size",
+            "seg. size",
             "Mean share of the image that the formula takes, over the images with it.",
         ),
     ]
@@ -75,7 +75,7 @@ class Metrics(Record):
         float | None,
         metric(
             "Activation size",
-            "N size",
+            "act. size",
             "Mean share of the image that hits take, over the images with hits.",
         ),
     ]
@@ -83,7 +83,7 @@ class Metrics(Record):
         float | None,
         metric(
             "Overlapping activation size",
-            "N size at F",
+            "overl. act.",
             "The same over the images in which the formula meets hits.",
         ),
     ]

@@ -71,7 +71,7 @@ class RunInputs:
 
     @cached_property
     def dataset(self) -> BrodenDataset:
-        """The labelled images."""
+        """The labeled images."""
         subset, was = self._said("subset"), Path(self._said("dataset"))
         side = was.name.removeprefix("broden1_")
         if not side.isdecimal():

@@ -42,6 +42,7 @@ _METHODS = {
     DISSECTION: "Network Dissection",
 }
 _NAMED = ("numpy", "torch", "torchvision", "scikit-learn", "numba", "timm")
+_PROVEN = "it is proven that no other formula of this search space scores higher"
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -256,7 +257,7 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
         )
     over = "those images" if run.about.split else "the whole dataset"
     yield f"For each range we searched for {wanted} whose pixels over {over} have the"
-    yield "largest intersection over union (IoU) with the pixels in range"
+    yield "largest intersection over union (IoU) with its hits, the pixels in range"
     if search.length_penalty not in (UNSET, 1):
         yield f"times {search.length_penalty:g} for every concept after the first"
     yield from _how(run, cite)
@@ -284,11 +285,11 @@ def _how(run: Run, cite: Cite) -> Iterator[str]:
         return
     yield f"{cited}:"
     if sum(proven) == len(records):
-        yield "every formula is proven to be the best there is."
+        yield f"for every range {_PROVEN}."
     else:
         yield (
-            f"{sum(proven):,} of {len(records):,} formulas are proven to be the best there are, "
-            "for the others the search ended at a limit and leaves an upper bound."
+            f"for {sum(proven):,} of {len(records):,} ranges {_PROVEN}; for the others the search "
+            "ended at a limit and leaves an upper bound."
         )
     if length > PROVEN_LENGTH:
         limit = identity.time_limit or None

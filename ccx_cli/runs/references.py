@@ -10,7 +10,7 @@ from pathlib import Path
 from ccx_cli.records.header import About, Identity
 from ccx_cli.search.registry import search_named
 
-# The layout is Broden's whoever labelled the images; it is Broden itself if it has as many.
+# The layout is Broden's whoever labeled the images; it is Broden itself if it has as many.
 _BRODEN_IMAGES = {"ade20k": 22_210, "all": 63_305}
 
 

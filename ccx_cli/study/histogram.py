@@ -11,7 +11,7 @@ def count_in_bars(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Count values in bars from the least to the greatest.
 
-    In float64, in which even neighbouring float32 leave room for bars between them. Where all are
+    In float64, in which even neighboring float32 leave room for bars between them. Where all are
     equal, the bars lie around them; where there are none, around 0.
 
     Parameters

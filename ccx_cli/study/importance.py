@@ -39,7 +39,7 @@ def cluster_importance(
     network
         From ``load_network``.
     batches
-        Images, ``(n, 3, side, side)`` float32, normalised.
+        Images, ``(n, 3, side, side)`` float32, normalized.
     ranges
         By selected unit, from the lowest up.
     seed

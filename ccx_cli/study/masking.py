@@ -75,7 +75,7 @@ def masking_similarity(
         Each goes through the network once, for all units that it explains.
     images
         ``(formula, image, pixels)`` in the order of ``formulas``: index of the formula, of the
-        image, and the image itself, ``(3, side, side)`` float32, normalised.
+        image, and the image itself, ``(3, side, side)`` float32, normalized.
     index
         The dataset.
     batch_size

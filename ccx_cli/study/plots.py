@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from ccx_cli.records.fields import Json
 from ccx_cli.store.atomic import replacing
 
-# Told apart by colour-blind readers too (Okabe and Ito), and by their markers without any colour.
+# Told apart by color-blind readers too (Okabe and Ito), and by their markers without any color.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
 

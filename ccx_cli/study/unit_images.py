@@ -48,7 +48,7 @@ class UnitImages:
     per_set
         ``(n_sets,)`` int32 for each record, pixels in range by label set.
     index
-        The labelled images.
+        The labeled images.
     """
 
     unit: int

@@ -97,7 +97,7 @@ def test_what_is_asked_comes_before_where_it_is_kept(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     panels = [out.index(f" {name} ──") for name in ("Dataset", "Network", "Ranges", "Search")]
     assert panels == sorted(panels)
-    assert panels[-1] < out.index(" Output ──") < out.index(" Places ──")
+    assert panels[-1] < out.index(" Output ──") < out.index(" Directories ──")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

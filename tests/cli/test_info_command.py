@@ -163,7 +163,7 @@ def test_the_paragraph_says_what_was_run(ccx: CommandLine) -> None:
         "the 6 images of the subset tiny",
         "5 ranges by exact one-dimensional k-means [4]",
         "at most 3 concepts",
-        "every formula is proven to be the best there is",
+        "for every range it is proven that no other formula of this search space scores higher.",
         "28 x 28",
         "[1] B. La Rosa, L. H. Gilpin and R. Capobianco.",
     ):

@@ -2,8 +2,8 @@
 
 Each completer may take the context of the command line as far as it is typed and the beginning of
 the value, and returns values with a word of help, some of which may begin otherwise. It reads
-little and imports nothing heavy; it honours the places on the command line and in the environment.
-What is missing or damaged is not offered; ``main`` silences whatever else completers raise.
+little, imports nothing heavy, and follows the directories that the command line and the environment
+name. What is missing or damaged is not offered; ``main`` silences whatever else completers raise.
 """
 
 from __future__ import annotations
@@ -103,19 +103,19 @@ def models(incomplete: str) -> Offered:
         known.append((OF_TIMM, "a network of timm"))
     if known:
         return known
-    place, colon, _ = incomplete.rpartition(":")
+    module, colon, _ = incomplete.rpartition(":")
     return (
-        [(f"{place}:{name}", "") for name in _callables(_source(place))]
+        [(f"{module}:{name}", "") for name in _callables(_source(module))]
         if colon
         else files(incomplete)
     )
 
 
-def _source(place: str) -> Path:
+def _source(module: str) -> Path:
     """Find the file of ``file.py`` or ``package.module``, without running what is in it."""
-    if place.endswith(".py"):
-        return Path(place).expanduser()
-    inside = Path(*place.split("."))
+    if module.endswith(".py"):
+        return Path(module).expanduser()
+    inside = Path(*module.split("."))
     tried = [
         Path(folder, file)
         for folder in (".", *sys.path)
@@ -136,8 +136,8 @@ def _callables(file: Path) -> list[str]:
 
 def model_arguments(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the arguments that the factory of ``--model`` takes."""
-    place, _, factory = str(ctx.params.get("model") or "").rpartition(":")
-    for node in ast.walk(ast.parse(_source(place).read_bytes())):
+    module, _, factory = str(ctx.params.get("model") or "").rpartition(":")
+    for node in ast.walk(ast.parse(_source(module).read_bytes())):
         if isinstance(node, ast.FunctionDef) and node.name == factory:
             names = [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
             return [*((f"{name}=", "") for name in names), (incomplete, Kind.OPEN)]
@@ -177,11 +177,11 @@ def sources(ctx: typer.Context) -> Offered:
 def roots_of(ctx: typer.Context) -> Roots:
     """Resolve the five roots as far as the command line says where they are."""
 
-    def place(name: str) -> Path | None:
-        said = ctx.params.get(name)
-        return None if said is None else Path(os.path.expandvars(said)).expanduser()
+    def given(name: str) -> Path | None:
+        path = ctx.params.get(name)
+        return None if path is None else Path(os.path.expandvars(path)).expanduser()
 
-    return resolve_roots(place("data_dir"), **{name: place(f"root_{name}") for name in ROOT_NAMES})
+    return resolve_roots(given("data_dir"), **{name: given(f"root_{name}") for name in ROOT_NAMES})
 
 
 def runs(ctx: typer.Context, incomplete: str) -> Offered:
@@ -229,7 +229,7 @@ def layers(ctx: typer.Context, incomplete: str) -> Offered:
 
 
 def subsets(ctx: typer.Context) -> Offered:
-    """Offer ``demo``, ``all``, and the folders of images and lists of the data sets there are."""
+    """Offer ``demo``, ``all``, and the folders of images and lists of the datasets there are."""
     found = {DEMO: "built in", "all": "every image"}
     for directory in sorted(roots_of(ctx).datasets.glob("broden1_*")):
         for path in directory.glob("index_*.csv"):
@@ -242,7 +242,7 @@ def subsets(ctx: typer.Context) -> Offered:
 
 
 def concepts(ctx: typer.Context) -> Offered:
-    """Offer the names of the data set's concepts."""
+    """Offer the names of the dataset's concepts."""
     return [
         (row["name"], re.split(r"[(;]", row.get("category") or "")[0])
         for row in _named_rows(ctx, "label.csv")
@@ -274,7 +274,7 @@ def formula(ctx: typer.Context, incomplete: str) -> Offered:
 
 
 def categories(ctx: typer.Context) -> Offered:
-    """Offer the data set's categories of concepts."""
+    """Offer the dataset's categories of concepts."""
     return [(row["name"], "") for row in _named_rows(ctx, "category.csv")]
 
 
@@ -343,7 +343,7 @@ def _bounded(lines: Any) -> Iterator[bytes]:
 
 
 def _dataset(ctx: typer.Context) -> Path | None:
-    """Find the data set that the command line is about."""
+    """Find the dataset that the command line is about."""
     with suppress(Exception):
         run = _named_run(ctx)
         if run is not None:
@@ -353,12 +353,12 @@ def _dataset(ctx: typer.Context) -> Path | None:
     if (ctx.params.get("subset") or _DEFAULT_SUBSET) == DEMO:
         datasets /= DEMO
     side = ctx.params.get("side") or (227 if ctx.params.get("model") == "alexnet" else 224)
-    places = [datasets / f"broden1_{side}", *sorted(datasets.glob("broden1_*"))]
-    return next((place for place in places if place.is_dir()), None)
+    candidates = [datasets / f"broden1_{side}", *sorted(datasets.glob("broden1_*"))]
+    return next((path for path in candidates if path.is_dir()), None)
 
 
 def _named_rows(ctx: typer.Context, table: str) -> list[dict[str, str]]:
-    """Read the rows with a name of one of the data set's tables."""
+    """Read the rows with a name of one of the dataset's tables."""
     dataset = _dataset(ctx)
     if dataset is None:
         return []
