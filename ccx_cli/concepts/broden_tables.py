@@ -104,8 +104,10 @@ def write_tables(
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV in UTF-8 with plain line ends."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    path.write_text(text.getvalue(), encoding="utf-8")
+    lines = []
+    for row in (header, *rows):
+        text = StringIO()
+        # With these line ends csv quotes a cell that holds any line end.
+        csv.writer(text, lineterminator="\r\n").writerow(row)
+        lines.append(text.getvalue().removesuffix("\r\n") + "\n")
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")

@@ -107,13 +107,31 @@ class VocabularyBuilder:
 
     def __init__(self, labels: Iterable[WrittenLabel] = ()) -> None:
         self._labels = {label.name: label for label in labels}
+        self._given: dict[str, str] = {}
 
     def number(self, name: str, category: str, synonyms: Sequence[str] = ()) -> int:
         """Return the number of a concept, given to it now if it is new.
 
         Scenes get Broden's suffix ``-s`` and colors ``-c``, so that a street as a scene is
-        not the street in it.
+        not the street in it. Letters are composed, and spaces around a name dropped.
+
+        Raises
+        ------
+        UsageError
+            If a name is no text, or differs from an earlier one in the spaces around it only.
         """
+        name = unicodedata.normalize("NFC", name)
+        given, name = name, name.strip()
+        if not name or "\0" in name or any("\ud800" <= each <= "\udfff" for each in name):
+            raise UsageError(
+                f"{given!r} cannot be the name of a concept of the category {category}: rename it."
+            )
+        known_as = self._given.setdefault(name, given)
+        if known_as != given:
+            raise UsageError(
+                f"The concepts {known_as!r} and {given!r} differ only in the spaces around them: "
+                "rename one."
+            )
         suffix = _SUFFIXES.get(category, "")
         name = name if name.endswith(suffix) else name + suffix
         known = self._labels.get(name)

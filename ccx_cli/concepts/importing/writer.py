@@ -23,14 +23,15 @@ from typing import Any
 
 import msgspec
 
-from ccx_cli.concepts.broden_tables import ANY, Tally, write_tables
+from ccx_cli.concepts.broden_csv import read_categories, read_labels, read_rows
+from ccx_cli.concepts.broden_tables import ANY, Tally, WrittenLabel, write_tables
 from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import Source, SourceImage
 from ccx_cli.concepts.processes import in_processes
-from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.listings import ImportedCategoryRecord
 from ccx_cli.store.atomic import move_directory_into_place, naming
@@ -315,6 +316,7 @@ def _write_tables(
         for image, each in zip(source.images, converted, strict=True)
     ]
     write_tables(directory, there, labels, tally, rows)
+    _read_back(directory, labels, [str(row[0]) for row in rows])
     categories = []
     for category in there:
         own = [label for label in labels if category in label.categories]
@@ -351,6 +353,27 @@ def _write_tables(
     }
     (directory / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     return summary
+
+
+def _read_back(directory: Path, labels: Sequence[WrittenLabel], images: Sequence[str]) -> None:
+    """Read tables that were just written, so that no import is done that cannot be used."""
+    files = {path.name for path in directory.iterdir()}
+    try:
+        categories = read_categories(directory / "category.csv")
+        names = {label.number: label.name for label in read_labels(directory, categories, files)}
+        rows = read_rows(directory, "all", files, categories, names)
+    except CcxError as error:
+        raise DamagedDataError(
+            f"The tables that were written cannot be read ({error}): rename what they name there."
+        ) from error
+    wanted = {label.number: label.name for label in labels}
+    pairs = [*zip(images, [row.image for row in rows], strict=True)]
+    pairs += [(name, names.get(number, "")) for number, name in wanted.items()]
+    for written, read in pairs:
+        if written != read:
+            raise DamagedDataError(
+                f"The name {written!r} was written to {directory} and read as {read!r}: rename it."
+            )
 
 
 def _describe_unlabelled(source: Source, labelled: Mapping[str, int]) -> list[str]:
