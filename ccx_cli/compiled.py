@@ -10,8 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, cast
 
-import numba
 import numpy as np
+
+with suppress(KeyError, ValueError):
+    if int(os.environ["NUMBA_NUM_THREADS"]) < 1:
+        del os.environ["NUMBA_NUM_THREADS"]  # numba could not be imported; no kernel uses it.
+
+import numba
 from numba.core import types
 from numba.core.caching import FunctionCache
 from numba.core.registry import CPUDispatcher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -20,6 +21,11 @@ def remember(arguments: Sequence[str]) -> None:
 def is_called_with(option: str) -> bool:
     """Tell whether the command line itself names an option, such as ``--model``."""
     return any(word == option or word.startswith(f"{option}=") for word in _given.get())
+
+
+def is_format_given() -> bool:
+    """Tell whether the command line itself names a format, by ``--format`` or ``-f``."""
+    return is_called_with("--format") or any(re.match("-q?f", word) for word in _given.get())
 
 
 def run_as_typed(directory: Path) -> str:

@@ -7,12 +7,13 @@ import sys
 from ccx_cli.cli.completing.shells import ANSWER, answer
 from ccx_cli.cli.completing.values import Kind
 from ccx_cli.cli.program import program
-from ccx_cli.cli.stdout import print_text
+from ccx_cli.cli.stdout import fill_closed_descriptors, print_text
 from ccx_cli.errors import ExitCode
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line, by default that of the process, and return its exit code."""
+    fill_closed_descriptors()
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == [ANSWER]:
         return _complete(given[1:])

@@ -156,7 +156,11 @@ class FormOptions:
 
     panel: ClassVar[str] = OUTPUT
     format: Format = option(
-        Format.TABLE, "Output format: table, json, jsonl, csv or parquet.", "--format", "-f"
+        Format.TABLE,
+        "Output format: table, json, jsonl, csv or parquet.",
+        "--format",
+        "-f",
+        shown="by the ending of --output, else table",
     )
     output: str = option(
         "-", "Output file (-: stdout).", "--output", "-o", complete=completing.files

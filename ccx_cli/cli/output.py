@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ccx_cli.cli.called import is_format_given
 from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.cli.stdout import reader_may_leave
 from ccx_cli.errors import CcxError, UsageError
@@ -175,11 +176,35 @@ def write_sections(
             replace(writer, columns=section.columns, title=section.title).rest(own)
 
 
+_FORMS = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".txt": Format.TABLE}
+_FORMS[".parquet"] = Format.PARQUET
+
+
+def _form(options: OutputOptions) -> Format:
+    """Return the form that the file's ending says, or ``--format``; refuse two that differ."""
+    form = _FORMS.get(Path(options.output).suffix.lower(), options.format)
+    if form is options.format or not is_format_given():
+        return form
+    if form is not Format.TABLE:
+        raise UsageError(
+            f"--format {options.format} and --output {options.output} differ: leave --format out, "
+            "or name a file with another ending."
+        )
+    return options.format
+
+
 @contextmanager
 def writing_to(
-    options: OutputOptions, columns: Sequence[Column], *, title: str = "", no_color: bool = False
+    options: OutputOptions,
+    columns: Sequence[Column],
+    *,
+    title: str = "",
+    no_color: bool = False,
+    form: Format | None = None,
 ) -> Iterator[Writer]:
     """Open what ``-o`` names; a file is replaced only with ``--force``, and only once all is in.
+
+    The form is that of the file's ending or of ``--format``, if not ``form``.
 
     A device or a pipe, such as ``/dev/null`` or a shell's ``>(jq)``, is written into.
 
@@ -190,16 +215,18 @@ def writing_to(
     CcxError
         If it cannot be written.
     """
-    if options.format is Format.PARQUET:
+    form = form or _form(options)
+    if form is Format.PARQUET:
         _check_parquet(options.output)
     if options.output == "-":
-        yield Writer(None, options.format, columns, title, no_color)
+        sys.stdout.write("")  # An error before long work, where stdout is closed.
+        yield Writer(None, form, columns, title, no_color)
         return
     path = Path(options.output)
     check_free(path, options.force)
     content = io.BytesIO()
     text = io.TextIOWrapper(content, encoding="utf-8", errors="surrogateescape", newline="\n")
-    yield Writer(text, options.format, columns, title, True)
+    yield Writer(text, form, columns, title, True)
     text.flush()
 
     try:
@@ -226,7 +253,14 @@ def _check_parquet(output: str) -> None:
         )
 
 
-def check_free(path: Path, force: bool) -> None:
+def check_plot(path: Path, force: bool) -> None:
+    """Refuse a plot of no known kind, or where ``check_free`` does."""
+    if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
+        raise UsageError(f"--plot {path} must end in .png, .svg or .pdf.")
+    check_free(path, force, "--plot")
+
+
+def check_free(path: Path, force: bool, option: str = "--output") -> None:
     """Refuse to overwrite a file without ``--force``, or one that could not be written in the end.
 
     Raises
@@ -235,7 +269,7 @@ def check_free(path: Path, force: bool) -> None:
         If there is something at ``path``, or nothing can be.
     """
     if path.is_dir():
-        raise UsageError(f"--output {path} is a directory: name a file.")
+        raise UsageError(f"{option} {path} is a directory: name a file.")
     if is_stream(path):
         return
     if path.exists() and not force:
@@ -243,7 +277,7 @@ def check_free(path: Path, force: bool) -> None:
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise UsageError(
-            f"--output {path}: no file can be written in {above}, name another directory."
+            f"{option} {path}: no file can be written in {above}, name another directory."
         )
 
 
@@ -255,7 +289,7 @@ def write_document(options: OutputOptions, text: str) -> None:
     UsageError, CcxError
         As ``writing_to`` does.
     """
-    with writing_to(replace(options, format=Format.TABLE), ()) as writer, reader_may_leave():
+    with writing_to(options, (), form=Format.TABLE) as writer, reader_may_leave():
         writer.stream.write(text.rstrip("\n") + "\n")
         writer.stream.flush()
 

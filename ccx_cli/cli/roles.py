@@ -5,7 +5,7 @@ from __future__ import annotations
 from ccx_cli.cli.called import run_as_typed
 from ccx_cli.cli.commands.study import RolesOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import IOU, UNIT, Column, check_free, numbers
+from ccx_cli.cli.output import IOU, UNIT, Column, check_plot, numbers
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches
@@ -33,15 +33,19 @@ COLUMNS = (
 def roles(options: RolesOptions) -> None:
     """List the classes that each unit contributes to, and accuracy against IoU."""
     if options.plot is not None:
-        if options.plot.suffix.lower() not in {".png", ".svg", ".pdf"}:
-            raise UsageError(f"--plot {options.plot} must end in .png, .svg or .pdf.")
-        check_free(options.plot, options.out.force)
+        check_plot(options.plot, options.out.force)
     with answering(options.out, options.talk, COLUMNS) as (progress, writer):
         opened, chosen, workers = open_stored(
             options.stored, options.units, options.run, options.places, options.passes.trust
         )
         choice = opened.network("`ccx roles`")
         names = names_of(choice, options.classes.class_names)
+        truth = true_classes(opened.dataset, names or ())
+        if options.plot is not None and (truth < 0).all():
+            raise UsageError(
+                "--plot draws accuracies, but the true class of no image is known: name the "
+                "classes with --class-names as the dataset names its scenes."
+            )
         activations = opened.activations
         network = load_network(choice, options.passes.device)
         weights = head_weights(network)
@@ -56,7 +60,6 @@ def roles(options: RolesOptions) -> None:
                 opened.dataset, choice, range(n_images), options.passes.batch_size, pool
             )
             predicted = predictions(network, batches, n_images, progress)
-        truth = true_classes(opened.dataset, names or ())
         records: list[RoleRecord] = []
         for unit in chosen:
             explained = [each for each in opened.run.units[unit] if each.range is not None]
@@ -76,7 +79,7 @@ def roles(options: RolesOptions) -> None:
         r = correlation(ious, accuracies)
         if r is not None:
             progress.note(f"Accuracy against IoU over {len(there)} units: r = {r:.2f}.")
-        if options.plot is not None:
+        if options.plot is not None and there:
             plot_roles(ious, accuracies, r, choice.describe(), options.plot)
             progress.note(f"Plot: {options.plot}")
         last = run_as_typed(opened.run.directory)

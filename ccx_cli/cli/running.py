@@ -16,6 +16,9 @@ from ccx_cli.cli.stderr import say, say_error
 from ccx_cli.cli.stdout import ReaderLeftError
 from ccx_cli.errors import CcxError, ExitCode
 
+# What libraries say that cannot be loaded or allocate, in errors of many kinds.
+_NO_MEMORY = re.compile(r"failed to map segment|[Cc]annot allocate memory|can't allocate memory")
+
 
 def run_command(given: list[str]) -> int:
     """Run a command line and return its exit code; every error ends here, in one sentence."""
@@ -73,7 +76,7 @@ def _ended(error: Exception, arguments: list[str]) -> ExitCode:
             where = f"{error.filename}: " if error.filename else ""
             what = error.strerror or error
             sentence = f"{where}{what}: check the path, its permissions and the space left."
-        case MemoryError():
+        case _ if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             sentence = (
                 f"There is not enough memory ({error or 'no more is given'}): take fewer "
                 "--workers, a smaller --batch-size or fewer images, or a machine with more."

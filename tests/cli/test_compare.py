@@ -115,7 +115,7 @@ def test_a_plot(ccx: CommandLine, tmp_path: Path) -> None:
     first = plot.read_bytes()
     refused = ccx(*given)
     assert refused.code == 2
-    assert f"--plot {plot} exists: add --force" in refused.err
+    assert f"{plot} exists: add --force" in refused.err
     assert plot.read_bytes() == first
     assert ccx(*given, "--force").code == 0
 

@@ -177,6 +177,12 @@ def test_roles_name_what_units_speak_for(ccx: CommandLine, tmp_path: Path) -> No
     assert plot.read_bytes().startswith(b"<?xml")
     again = ccx("roles", "--plot", str(plot), "-q")
     assert again.err == f"Error: {plot} exists: add --force to overwrite it.\n"
+    unknown = ccx("roles", "--plot", str(tmp_path / "other.svg"), "-q")
+    assert unknown.code == 2
+    assert "--plot draws accuracies, but the true class of no image is known" in unknown.err
+    (tmp_path / "folder.svg").mkdir()
+    folder = ccx("roles", "--plot", str(tmp_path / "folder.svg"), "-q")
+    assert folder.err == f"Error: --plot {tmp_path}/folder.svg is a directory: name a file.\n"
     names.write_text("one\ntwo\n")
     few = ccx("roles", "--class-names", str(names), "-q")
     assert few.code == 2

@@ -149,6 +149,42 @@ def test_a_reader_that_leaves_ends_every_command_quietly(ccx: CommandLine, tmp_p
     }
 
 
+@pytest.mark.parametrize(
+    "words", ["--version", "--help", "cache list", "cache list -f parquet", "completion bash"]
+)
+def test_a_closed_stdout_is_told_in_a_sentence(words: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {words} >&-', "sh", *PROGRAM],
+        stderr=subprocess.PIPE,
+        env=environment(tmp_path),
+        text=True,
+    )
+    sentence = "Error: Stdout is closed: leave it open, or name a file with --output.\n"
+    assert (ended.returncode, ended.stderr) == (1, sentence)
+
+
+def test_closed_descriptors_leave_the_data_alone(ccx: CommandLine) -> None:
+    words = "concepts --subset tiny -f jsonl 2>&- <&-"
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {words}', "sh", *PROGRAM],
+        stdout=subprocess.PIPE,
+        env=environment(ccx.data),
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout) == (
+        0,
+        ccx("concepts", "--subset", "tiny", "-f", "jsonl").out,
+    )
+    words = "concepts --subset none -f jsonl 2>&-"
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {words}', "sh", *PROGRAM],
+        stdout=subprocess.PIPE,
+        env=environment(ccx.data),
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
 def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
@@ -163,6 +199,21 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert ended.stderr.splitlines()[-1].startswith("Error: No space left on device: check")
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
+
+
+def test_the_form_follows_the_ending_of_the_file(ccx: CommandLine, tmp_path: Path) -> None:
+    words = ("concepts", "--subset", "tiny", "-q")
+    for ending in ("csv", "json", "jsonl"):
+        file = tmp_path / f"concepts.{ending}"
+        assert ccx(*words, "-o", str(file)).code == 0
+        assert file.read_text() == ccx(*words, "-f", ending).out
+    table = tmp_path / "concepts.txt"
+    assert ccx(*words, "-o", str(table)).code == 0
+    assert "coverage" in table.read_text().splitlines()[1]
+    for form in ("-fcsv", "--format=table", "-qfjsonl"):
+        ended = ccx(*words, form, "-o", str(tmp_path / "other.json"))
+        assert ended.code == 2
+        assert f"--output {tmp_path / 'other.json'} differ: leave --format out" in ended.err
 
 
 def test_output_that_cannot_be_written(unused: CommandLine, tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
 from ccx_cli.cli.options import UnitOptions
-from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, numbers
+from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, check_plot, numbers
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.probe.activations import Activations
@@ -28,8 +27,6 @@ from ccx_cli.records.studies import HeuristicOnRangeRecord, HeuristicRecord
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data
-
-PLOT_FORMS = (".png", ".svg", ".pdf")
 
 
 def _mean_and_deviation(key: str, decimals: int) -> Callable[[HeuristicRecord], str]:
@@ -118,14 +115,6 @@ def parse_searches(text: str) -> list[str]:
     if not names:
         raise UsageError(f"--heuristic is empty: name some of {', '.join(COMPARED)}.")
     return names
-
-
-def check_plot(path: Path, force: bool) -> None:
-    """Refuse a plot of an unknown form, or in a file's place, before long work begins."""
-    if path.suffix.lower() not in PLOT_FORMS:
-        raise UsageError(f"--plot {path} must end in {', '.join(PLOT_FORMS[:-1])} or .pdf.")
-    if path.exists() and not force:
-        raise UsageError(f"--plot {path} exists: add --force to overwrite it.")
 
 
 def _in_turn(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ccx_cli.cli.commands.compare import THRESHOLD_UNITS, CompareThresholdsOptions
-from ccx_cli.cli.compare.heuristics import check_plot
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather
 from ccx_cli.cli.options import UnitOptions
@@ -19,6 +18,7 @@ from ccx_cli.cli.output import (
     Record,
     Section,
     cell,
+    check_plot,
     write_sections,
 )
 from ccx_cli.cli.searching import check_search, strategy_of

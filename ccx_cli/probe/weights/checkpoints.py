@@ -41,6 +41,11 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         If it is not a checkpoint, is truncated, or holds objects other than weights.
     """
     content: Any = _read(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict_ema"), Mapping):
+        raise DamagedDataError(
+            f"{path} holds two sets of weights, under state_dict and state_dict_ema: save the one "
+            "that you mean to a file of its own."
+        )
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
