@@ -15,6 +15,7 @@ from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
 from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Section, numbers, write_sections
 from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.units import chosen_of_run
+from ccx_cli.concepts.fingerprints import is_by_size
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of, to_json, to_text
@@ -83,7 +84,8 @@ def analyze(options: AnalyzeOptions) -> None:
                     f"The run {stored.name} has an untrained network itself: name another run "
                     "with --against, or another --seed."
                 )
-            opened = open_inputs(found_run, roots, trusted=options.passes.trust)
+            trusted = options.passes.trust
+            opened = open_inputs(found_run, roots, trusted=trusted, progress=progress)
             inputs = untrained_inputs(opened, options.places, options.run, options.passes, progress)
             if options.dry.dry_run:
                 write_plan(writer, plan_like(stored, inputs), progress)
@@ -136,7 +138,13 @@ def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
             f"The run {stored.name} cannot be compared with itself: name another run with "
             "--against, or another --seed."
         )
-    if stored.identity.segmentation != untrained.identity.segmentation:
+    labels = stored.identity.segmentation, untrained.identity.segmentation
+    if is_by_size(labels[0]) != is_by_size(labels[1]):
+        progress.note(
+            f"One of {stored.name} and {untrained.name} is of ccx 0.1, which knew files by name "
+            "and size alone: whether they have the same images is not known."
+        )
+    elif labels[0] != labels[1]:
         raise UsageError(
             f"The run {untrained.name} has other images than {stored.name}: name a run on the "
             "same images with --against."

@@ -9,17 +9,26 @@ from typing import Any
 from ccx_cli.cli.commands.data import CacheClearOptions, CacheListOptions, CacheVerifyOptions
 from ccx_cli.cli.diagnostics import answering, reporting
 from ccx_cli.cli.options import PlaceOptions
-from ccx_cli.cli.output import Column
+from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
+from ccx_cli.concepts.fingerprints import BY_SIZE, is_by_size
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.shards import MANIFEST, is_cache, read_manifest, remove_cache
+
+SIZE = "size"
+
+
+def _state(record: Record) -> str:
+    older = " (of ccx 0.1, files by size)" if record["files_by"] == SIZE else ""
+    return f"{record['state']}{older}"
+
 
 COLUMNS = (
     Column("cache", "name"),
     Column("holds", "holds"),
     Column("files", "files", right=True),
     Column("MB", "megabytes", right=True, decimals=1),
-    Column("state", "state"),
+    Column("state", "state", show=_state),
 )
 REMOVED = (
     Column("removed", "name"),
@@ -52,7 +61,7 @@ def verify(options: CacheVerifyOptions) -> None:
     damaged = [record for record in records if record["state"] != "whole"]
     if damaged:
         what = "; ".join(f"{record['directory']}: {record['state']}" for record in damaged)
-        mends = " and ".join(f"`{command}`" for command in {r["rebuild"]: 0 for r in damaged})
+        mends = " and ".join(f"`{command}`" for command in {_mend(r): 0 for r in damaged})
         raise DamagedDataError(
             f"{len(damaged)} of {len(records)} caches are damaged ({what}): rebuild with {mends}."
         )
@@ -61,6 +70,10 @@ def verify(options: CacheVerifyOptions) -> None:
 def clear(options: CacheClearOptions) -> None:
     """Remove caches; results are kept."""
     there = {directory.name: directory for directory in _caches(options.places)}
+    if options.older and options.caches:
+        raise UsageError("--older and names of caches are mutually exclusive.")
+    if options.older:
+        there = {name: path for name, path in there.items() if _files_by(path) == SIZE}
     chosen = []
     for name in options.caches or sorted(there):
         directory = there.get(name, Path(name))
@@ -70,7 +83,8 @@ def clear(options: CacheClearOptions) -> None:
         chosen.append(directory)
     if not chosen:
         with reporting(options.talk) as progress:
-            progress.note(_none_there(options.places))
+            none = "There are no caches of ccx 0.1." if options.older else None
+            progress.note(none or _none_there(options.places))
         return
     if not options.yes:
         listed = ", ".join(f"{path} ({_megabytes(path):,.1f} MB)" for path in chosen)
@@ -131,7 +145,26 @@ def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> d
         "state": "; ".join(faults) or ("whole" if whole else "there"),
         "rebuild": rebuild,
         "directory": str(directory),
+        "files_by": _files_by(directory),
     }
+
+
+def _mend(record: Record) -> str:
+    """Return the command that makes a damaged cache anew."""
+    command: str = record["rebuild"]
+    is_older = record["files_by"] == SIZE and "build" in command and BY_SIZE not in command
+    return f"{command} {BY_SIZE}" if is_older else command
+
+
+def _files_by(directory: Path) -> str | None:
+    """Say how a cache tells the files apart that it was made from, where that can be read."""
+    try:
+        fingerprint = read_manifest(directory).made_from.get("fingerprint")
+    except (CcxError, OSError):
+        return None
+    if fingerprint is None:
+        return None
+    return SIZE if is_by_size(fingerprint) else "contents"
 
 
 def _megabytes(directory: Path) -> float:
@@ -148,4 +181,5 @@ def _rebuilt_here(command: str, places: PlaceOptions) -> str:
     moved |= places.given()
     pairs = [pair for pair in pairs if pair[0] not in moved]
     pairs += [(option, place) for option, place in moved.items() if place]
-    return shlex.join([*words[:3], *(word for pair in pairs for word in pair)])
+    flags = [word for word in words[-1:] if word == BY_SIZE]
+    return shlex.join([*words[:3], *(word for pair in pairs for word in pair), *flags])

@@ -13,6 +13,7 @@ from ccx_cli.cli.inputs.gathering import open_dataset
 from ccx_cli.cli.output import Column
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.formulas.parse import Vocabulary
@@ -134,9 +135,9 @@ def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
     roots = roots_of(options.places)
     dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
     # Whatever network needs the index next makes it anew; this command does too.
-    cleared = index_cache(dataset, roots.segmentations, "").directory
-    rebuild = shlex.join(["ccx", "cache", "clear", "--yes", str(cleared.absolute())])
-    cache = index_cache(dataset, roots.segmentations, rebuild)
+    cache = index_cache(dataset, roots.segmentations, "", FileCheck(progress=progress))
+    cleared = str(cache.directory.absolute())
+    cache.rebuild = shlex.join(["ccx", "cache", "clear", "--yes", cleared])
     workers = options.workers or available_cores()
     build_index(dataset, cache, workers=workers, progress=progress)
     index = load_index(dataset, cache)

@@ -108,6 +108,9 @@ class DataOptions:
         complete=completing.subsets,
     )
     fetch: bool = option(False, "Download the published dataset and weights if they are missing.")
+    by_size: bool = option(
+        False, "Tell files apart by size alone, to use caches and runs of ccx 0.1."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def render(options: RenderOptions) -> None:
         if options.form is Form.LATEX:
             _write_table(run, units, options, progress)
             return
-        inputs = RunInputs(run, roots)
+        inputs = RunInputs(run, roots, progress=progress)
         directory = options.dir_images or Path(f"ccx-{run.name}")
         if options.html is not None:
             rows = _make_report(inputs, units, options, options.html, progress)
@@ -161,7 +161,8 @@ def _make_report(
 
 def show_report(stored: Run, places: PlaceOptions, workers: int, progress: Progress) -> None:
     """Write a run's report beside its lines and open it; without a display, print its address."""
-    inputs = RunInputs(Run(stored.directory, shown=True), roots_of(places))
+    run = Run(stored.directory, shown=True)
+    inputs = RunInputs(run, roots_of(places), progress=progress)
     written = write_report(
         inputs,
         stored.directory / REPORT,

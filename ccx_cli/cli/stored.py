@@ -76,6 +76,6 @@ def open_asked(
         progress.note(f"The explanations are those of {stored.directory.name}.")
     else:
         stored = find_run(roots.results, piped.run_of_records)
-    opened = open_inputs(stored, roots, trusted=trusted)
+    opened = open_inputs(stored, roots, trusted=trusted, progress=progress)
     records = chosen_records(lines, opened.run.units, stored.directory.name)
     return Asked(opened, list(records), run.workers or available_cores(), records)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +19,7 @@ from ccx_cli.concepts.broden_csv import (
     repair_hint,
 )
 from ccx_cli.errors import MissingInputError
+from ccx_cli.store.known_files import look_at, size_of
 
 __all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden"]
 
@@ -72,43 +70,40 @@ class BrodenDataset:
     def segmentation_fingerprint(self) -> str:
         """Return the SHA-256 of the labels, the rows and the byte sizes of the label PNGs.
 
-        Raises ``MissingInputError`` for a label PNG that is not there.
+        Older versions knew labels by it: see ``fingerprints``. Raises ``MissingInputError`` for a
+        label PNG that is not there.
         """
-        rows = [
-            (row.image, row.mask_height, row.mask_width, row.layers, row.labels)
-            for row in self.rows
-        ]
         sizes = self._sizes(layer for row in self.rows for layer in row.layers)
-        return _digest("segmentation 1", self.labels, self.categories, rows, sizes)
+        return _digest("segmentation 1", self.labels, *self.label_rows(), sizes)
 
     def images_fingerprint(self) -> str:
         """Return the SHA-256 of the photographs' names and byte sizes.
 
-        Raises ``MissingInputError`` for a photograph that is not there.
+        Older versions knew images by it: see ``fingerprints``. Raises ``MissingInputError`` for a
+        photograph that is not there.
         """
         names = [row.image for row in self.rows]
         return _digest("images 1", names, self._sizes(names))
 
-    def _sizes(self, names: Iterable[str]) -> list[int]:
-        """Return the byte sizes of files under ``images/``; one pass over each directory."""
-        names = list(names)
-        folders: dict[str, set[str]] = {}
-        for name in names:
-            folder, _, file = name.rpartition("/")
-            folders.setdefault(folder, set()).add(file)
-        found: dict[str, int] = {}
-        for folder, files in folders.items():
-            found |= _file_sizes(self.image_path(folder), folder, files)
-        # A file system may know a file under a name that its listing spells otherwise.
-        return [found[name] if name in found else self._size(name) for name in names]
+    def label_rows(self) -> tuple[object, ...]:
+        """Return the categories, and of every row all that says which labels its pixels carry."""
+        return self.categories, [
+            (row.image, row.mask_height, row.mask_width, row.layers, row.labels)
+            for row in self.rows
+        ]
 
-    def _size(self, name: str) -> int:
-        path = self.image_path(name)
-        with suppress(OSError):
-            status = path.stat()
-            if stat.S_ISREG(status.st_mode):
-                return status.st_size
-        raise MissingInputError(f"{path} is missing: {repair_hint(self.directory)}.")
+    def missing(self, error: FileNotFoundError) -> MissingInputError:
+        """Return the error that a file of the dataset is not there."""
+        return MissingInputError(f"{error} is missing: {repair_hint(self.directory)}.")
+
+    def _sizes(self, names: Iterable[str]) -> list[int]:
+        """Return the byte sizes of files under ``images/``."""
+        names = list(names)
+        try:
+            stamps = look_at(self.directory / "images", names)
+        except FileNotFoundError as error:
+            raise self.missing(error) from error
+        return [size_of(stamps[name]) for name in names]
 
 
 def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
@@ -147,18 +142,6 @@ def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
     return BrodenDataset(
         directory, subset, labels, categories, rows, (rows[0].mask_height, rows[0].mask_width)
     )
-
-
-def _file_sizes(directory: Path, prefix: str, files: Collection[str]) -> dict[str, int]:
-    """Return the byte sizes of those ``files`` that the directory lists, as ``prefix/name``."""
-    sizes: dict[str, int] = {}
-    # What cannot be listed or followed is missing: the caller looks for it by name and says so.
-    with suppress(OSError), os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.name in files and entry.is_file():
-                name = f"{prefix}/{entry.name}" if prefix else entry.name
-                sizes[name] = entry.stat().st_size
-    return sizes
 
 
 def _digest(*parts: object) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, Label
+from ccx_cli.concepts.fingerprints import FileCheck, labels_fingerprint, note_older
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.concepts.label_sets import (
     LabelSets,
@@ -168,15 +169,20 @@ class ConceptIndex:
         return int(np.diff(self.offsets).max(initial=0))
 
 
-def index_cache(dataset: BrodenDataset, segmentations: Path, rebuild: str) -> ShardedCache:
-    """Name the cache of the concept index of ``dataset``, and read what is there of it."""
+def index_cache(
+    dataset: BrodenDataset, segmentations: Path, rebuild: str, check: FileCheck | None = None
+) -> ShardedCache:
+    """Name the cache of the concept index of ``dataset``, and read what is there of it.
+
+    ``check`` says how the label PNGs are known, by their contents where it is left out.
+    """
     height, width = dataset.mask_shape
     made_from = {
         "dataset": dataset.name,
         "subset": dataset.subset,
         "images": len(dataset.rows),
         "mask_shape": [height, width],
-        "fingerprint": dataset.segmentation_fingerprint(),
+        "fingerprint": labels_fingerprint(dataset, segmentations, check or FileCheck()),
         "block": BLOCK,
     }
     key = json_digest(made_from)[:10]
@@ -221,6 +227,7 @@ def build_index(
     progress = progress or SilentProgress()
     if is_whole(dataset, cache):
         return
+    note_older(cache, progress)
     with writing(cache.directory, progress):
         cache.refresh()
         missing = missing_blocks(dataset, cache)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint
 from ccx_cli.probe.networks.description import (
     GIVEN,
     ActivationSource,
@@ -53,10 +54,18 @@ class Activations:
 
 
 def activations_cache(
-    dataset: BrodenDataset, source: ActivationSource, activations: Path, rebuild: str
+    dataset: BrodenDataset,
+    source: ActivationSource,
+    activations: Path,
+    rebuild: str,
+    check: FileCheck | None = None,
 ) -> ShardedCache:
-    """Name the cache of a layer's activations on a dataset, and read what is there of it."""
-    made_from = activations_identity(dataset, source)
+    """Name the cache of a layer's activations on a dataset, and read what is there of it.
+
+    ``check`` says how the photographs are known, by their contents where it is left out.
+    """
+    fingerprint = images_fingerprint(dataset, activations, check or FileCheck())
+    made_from = activations_identity(dataset, source, fingerprint)
     title = GIVEN if isinstance(source, PrecomputedActivations) else source.title
     key = json_digest(made_from)[:10]
     directory = activations / f"{title}-{dataset.subset}-{key}"
@@ -65,13 +74,15 @@ def activations_cache(
     return cache
 
 
-def activations_identity(dataset: BrodenDataset, source: ActivationSource) -> dict[str, Any]:
-    """Return everything that a layer's activations on a dataset depend on."""
+def activations_identity(
+    dataset: BrodenDataset, source: ActivationSource, fingerprint: str
+) -> dict[str, Any]:
+    """Return everything that a layer's activations depend on; the fingerprint is the images'."""
     return {
         "dataset": dataset.name,
         "subset": dataset.subset,
         "images": len(dataset.rows),
-        "fingerprint": dataset.images_fingerprint(),
+        "fingerprint": fingerprint,
         **source.identity(),
     }
 

@@ -163,7 +163,7 @@ class Identity(Record):
 
     @property
     def images_fingerprint(self) -> str | None:
-        """Digest of the names and sizes of the images."""
+        """Digest of the images: of their contents, or of names and sizes (ccx 0.1)."""
         return self._text("fingerprint")
 
     @property

@@ -29,6 +29,10 @@ class CacheRecord(Record):
     state: Annotated[str, doc("there, or whole if verified; else what is damaged.")]
     rebuild: Annotated[str, doc("The command that makes it again.")]
     directory: Annotated[str, doc("Where it is.")]
+    files_by: Annotated[
+        str | None,
+        doc("How it tells labels and images apart: contents, or size (older caches)."),
+    ]
 
 
 class RemovedCacheRecord(Record):
@@ -232,8 +236,8 @@ class InfoDataset(Record):
     images: Annotated[NonNegative | None, doc("Images in the subset.")]
     concepts: Annotated[NonNegative | None, doc("Concepts of the images searched.")]
     mask_size: Annotated[list[int] | None, doc("Height and width of the label maps.")]
-    labels_fingerprint: Annotated[str | None, doc("Digest of the labels.")]
-    images_fingerprint: Annotated[str | None, doc("Digest of the images' names and sizes.")]
+    labels_fingerprint: Annotated[str | None, doc("Digest of the labels: see docs/files.md.")]
+    images_fingerprint: Annotated[str | None, doc("Digest of the images: see docs/files.md.")]
 
 
 class InfoRanges(Record):

@@ -73,7 +73,7 @@ def _draw_unit(run: Path, roots: Roots, drawing: Drawing, wanted: _UnitFigure) -
 
 @lru_cache(maxsize=1)
 def _opened(run: Path, roots: Roots) -> RunInputs:
-    return RunInputs(Run(run, shown=True), roots)
+    return RunInputs(Run(run, shown=True), roots, compared=True)
 
 
 def _draw_units(

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
-from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
+from ccx_cli.concepts.fingerprints import (
+    BY_SIZE,
+    FileCheck,
+    images_fingerprint,
+    is_by_size,
+    labels_fingerprint,
+)
+from ccx_cli.concepts.index import ConceptIndex, load_index
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.formulas.formula import concepts_of
 from ccx_cli.printable import printable
@@ -29,6 +36,7 @@ from ccx_cli.probe.networks.description import (
 )
 from ccx_cli.probe.networks.trust import is_trusted
 from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.search.scoring import holds_on
@@ -50,24 +58,39 @@ class RunInputs:
     """
 
     def __init__(
-        self, run: Run, roots: Roots, *, exact: bool = False, trusted: bool = False
+        self,
+        run: Run,
+        roots: Roots,
+        *,
+        exact: bool = False,
+        compared: bool = False,
+        trusted: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         """Name what ``run`` was made from.
 
-        With ``exact``, caches are refused that are as they were while the labels, images or network
-        that they were computed from have changed; with ``trusted``, the factory that the header
-        names is run though the user never named it.
+        Caches are refused that are as they were while the labels or images that they were computed
+        from have changed; with ``exact`` also where the network has. ``compared`` says that this
+        was looked at just now, by the process that started this one. With ``trusted``, the factory
+        that the header names is run though the user never named it.
         """
         self.run = run
         self.roots = roots
         self.exact = exact
+        self.compared = compared
         self.trusted = trusted
+        self.progress = progress or SilentProgress()
 
     def with_units(self, units: dict[int, list[ExplanationRecord]]) -> RunInputs:
         """Return the same inputs for some of the run's records."""
         other = copy(self)
         other.run = self.run.with_units(units)
         return other
+
+    @property
+    def by_size(self) -> bool:
+        """Whether an older version made the run, and knew files by name and size alone."""
+        return is_by_size(self.run.identity.segmentation)
 
     @cached_property
     def dataset(self) -> BrodenDataset:
@@ -119,11 +142,9 @@ class RunInputs:
     def index(self) -> ConceptIndex:
         """The concept index."""
         was = self.run.identity.segmentation
-        if self.exact:
-            now = index_cache(self.dataset, self.roots.segmentations, "").made_from
-            if now["fingerprint"] != was:
-                raise self._changed(["labels"])
         cache = self._cache(self.roots.segmentations, "segmentation")
+        if not self.compared:
+            self._refuse_changed("labels", self._labels_now, was)
         if cache.made_from.get("fingerprint") != was:
             raise self._other(cache)
         shape = [len(self.dataset.rows), *self.dataset.mask_shape]
@@ -137,16 +158,42 @@ class RunInputs:
     @cached_property
     def activations(self) -> Activations:
         """The layer's maps."""
+        cache = self._cache(self.roots.activations, "activations")
         if self.exact:
             self._refuse_changed_activations()
-        cache = self._cache(self.roots.activations, "activations")
+        elif not self.compared:
+            was = self.run.identity.images_fingerprint
+            self._refuse_changed("images", self._images_now, was)
         if cache.made_from != self.run.identity.activations:
             raise self._other(cache)
         return open_activations(self.dataset, cache)
 
+    def _labels_now(self) -> str:
+        check = FileCheck(is_by_size(self.run.identity.segmentation), progress=self.progress)
+        return labels_fingerprint(self.dataset, self.roots.segmentations, check)
+
+    def _images_now(self) -> str:
+        check = FileCheck(is_by_size(self.run.identity.images_fingerprint), progress=self.progress)
+        return images_fingerprint(self.dataset, self.roots.activations, check)
+
+    def _refuse_changed(self, what: str, now: Callable[[], str], was: str | None) -> None:
+        """Refuse files that changed; those that are gone are named, and missed by whoever looks."""
+        try:
+            same = now() == was
+        except MissingInputError as error:
+            if self.exact:
+                raise
+            self.progress.note(
+                f"Whether the {what} changed since {self.run.name} was made is not known: {error}"
+            )
+            return
+        if not same:
+            raise self._changed([what])
+
     def _refuse_changed_activations(self) -> None:
         was = self.run.identity.activations
-        now = json.loads(json.dumps(activations_identity(self.dataset, self.choice)))
+        identity = activations_identity(self.dataset, self.choice, self._images_now())
+        now = json.loads(json.dumps(identity))
         changed = [key for key in sorted({*was, *now}) if was.get(key) != now.get(key)]
         if changed:
             raise self._changed([_MEANT.get(key, key) for key in changed])
@@ -177,11 +224,17 @@ class RunInputs:
                 f"The {what} of {self.run.name} {verb} missing: make {it} again with "
                 f"`{self._rebuild}`."
             )
+        cache.rebuild = self._as_it_was(cache.rebuild)
         return cache
 
     @property
     def _rebuild(self) -> str:
-        return printable(str(self.run.about.rebuild))
+        return self._as_it_was(printable(str(self.run.about.rebuild)))
+
+    def _as_it_was(self, rebuild: str) -> str:
+        """Return the command that makes a cache of the run anew, also one of an older version."""
+        is_older = self.by_size and BY_SIZE not in rebuild.split()
+        return f"{rebuild} {BY_SIZE}" if is_older else rebuild
 
     def _other(self, cache: ShardedCache) -> DamagedDataError:
         clear = shlex.join(["ccx", "cache", "clear", "--yes", str(cache.directory)])
@@ -211,14 +264,17 @@ class RunInputs:
         )
 
 
-def open_inputs(run: Run, roots: Roots, *, trusted: bool = False) -> RunInputs:
+def open_inputs(
+    run: Run, roots: Roots, *, trusted: bool = False, progress: Progress | None = None
+) -> RunInputs:
     """Open a stored run to be studied: finished units only, of inputs that did not change.
 
     The factory of a network that the header names is imported only if it is ``trusted``, or was
     named by the user before.
     """
     needed = ("dataset", "weights", "segmentation", "activations", "rebuild")
-    inputs = RunInputs(run.strict(*needed), roots, exact=True, trusted=trusted)
+    run = run.strict(*needed)
+    inputs = RunInputs(run, roots, exact=True, trusted=trusted, progress=progress)
     dataset = inputs.dataset
     if trusted or is_trusted(inputs.run.about.model or ""):
         _ = inputs.choice
@@ -251,7 +307,8 @@ def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> 
     found = _dataset(root, subset, side)
     if there is None or (found is not None and found.rows == there.rows):
         return found or read_broden(root, subset, side)
-    if _has_images(found, run) or not _has_images(there, run):
+    memory = roots.activations
+    if _has_images(found, run, memory) or not _has_images(there, run, memory):
         return found or read_broden(root, subset, side)
     return there
 
@@ -263,10 +320,12 @@ def _dataset(datasets: Path, subset: str, side: int) -> BrodenDataset | None:
         return None
 
 
-def _has_images(dataset: BrodenDataset | None, run: Run) -> bool:
+def _has_images(dataset: BrodenDataset | None, run: Run, memory: Path) -> bool:
+    if dataset is None:
+        return False
     try:
         was = run.identity.images_fingerprint
-        return dataset is not None and was is not None and was == dataset.images_fingerprint()
+        return images_fingerprint(dataset, memory, FileCheck(is_by_size(was))) == was
     except CcxError:
         return False
 

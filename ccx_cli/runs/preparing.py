@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.fingerprints import FileCheck, note_older
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, index_step, load_index
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.activations import (
@@ -33,7 +34,10 @@ from ccx_cli.store.steps import Step
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a command works on; ``rebuild`` is the command that makes the caches anew."""
+    """What a command works on; ``rebuild`` is the command that makes the caches anew.
+
+    ``check`` says how labels and photographs are known.
+    """
 
     roots: Roots
     dataset: BrodenDataset
@@ -42,16 +46,19 @@ class Inputs:
     batch_size: int
     workers: int
     rebuild: str
+    check: FileCheck = field(default_factory=FileCheck)
 
     @cached_property
     def index_cache(self) -> ShardedCache:
-        """The cache of the concept index, made or not; looks at the size of every label PNG."""
-        return index_cache(self.dataset, self.roots.segmentations, self.rebuild)
+        """The cache of the concept index, made or not; reads label PNGs that are new or changed."""
+        return index_cache(self.dataset, self.roots.segmentations, self.rebuild, self.check)
 
     @cached_property
     def activations_cache(self) -> ShardedCache:
-        """The cache of the activations, made or not; looks at the size of every image."""
-        return activations_cache(self.dataset, self.choice, self.roots.activations, self.rebuild)
+        """The cache of the activations, made or not; reads images that are new or changed."""
+        return activations_cache(
+            self.dataset, self.choice, self.roots.activations, self.rebuild, self.check
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,9 @@ def plan_units(inputs: Inputs, run: Run | None, units: Sequence[int] | None) -> 
 def prepare_layers(layers: Sequence[Inputs], progress: Progress) -> list[Activations]:
     """Make what the activations of several layers lack, in one pass over the images; open them."""
     first = layers[0]
+    for inputs in layers:
+        if not covers(inputs.activations_cache, len(inputs.dataset.rows)):
+            note_older(inputs.activations_cache, progress)
     if isinstance(first.choice, PrecomputedActivations):
         import_activations(first.dataset, first.choice, first.activations_cache, progress)
     missing = [

@@ -50,7 +50,12 @@ _EXPLAIN = {
     "--subset tiny --num-clusters 2",
     "side-224": "--model demo --layer fc --subset tiny --num-clusters 2 --units 0-3",
 }
-EXPLAIN: dict[str, tuple[str, ...]] = {name: tuple(text.split()) for name, text in _EXPLAIN.items()}
+OLDER = "--by-size"
+"""The archive is of a version that told files apart by size."""
+
+EXPLAIN: dict[str, tuple[str, ...]] = {
+    name: (*text.split(), OLDER) for name, text in _EXPLAIN.items()
+}
 """Options of ``ccx explain``, by the name that the expected lines have."""
 
 _STUDIES = {

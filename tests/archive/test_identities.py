@@ -45,7 +45,9 @@ def test_names_of_caches_and_runs(
     monkeypatch.chdir(unpacked / "run")
     wanted = dict(PINNED[name])
     options = wanted.pop("options").split()
-    code = main(["explain", *options, "--dry-run", *cases.LINES, "--data-dir", "../data"])
+    code = main(
+        ["explain", *options, cases.OLDER, "--dry-run", *cases.LINES, "--data-dir", "../data"]
+    )
     assert code == 0, capsys.readouterr().err
     steps = map(json.loads, capsys.readouterr().out.splitlines())
     named = {step["step"]: Path(step["path"]).name for step in steps}

@@ -243,6 +243,7 @@ class CacheClearOptions:
 
       ccx cache clear
       ccx cache clear demo-demo-layer4-demo-0123456789 --yes
+      ccx cache clear --older --yes
     """
 
     caches: list[str] | None = argument(
@@ -252,6 +253,7 @@ class CacheClearOptions:
         shown="all",
         complete=completing.caches,
     )
+    older: bool = option(False, "Only caches of ccx 0.1, which told files apart by size alone.")
     yes: bool = option(False, "Remove them.", "--yes", "-y")
     out: OutputOptions
     talk: TalkOptions

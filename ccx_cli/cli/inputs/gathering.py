@@ -21,6 +21,7 @@ from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOpti
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.concepts.demo import DEMO_COUNT, DEMO_SUBSET, write_demo_dataset
+from ccx_cli.concepts.fingerprints import BY_SIZE, FileCheck
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.array_files import split_name
@@ -172,10 +173,11 @@ def _read_inputs(
     *,
     remember: bool = True,
 ) -> list[Inputs]:
-    """Read inputs that are all there; ``remember`` the digest of precomputed activations."""
+    """Read inputs that are all there; ``remember`` the digests of files."""
     roots = roots_of(places)
     device = device_of(network.device)
     workers = run.workers or available_cores()
+    check = FileCheck(data.by_size, remember, progress)
     if network.activations is not None:
         side = _precomputed_side(roots.datasets, data.subset, network.input_size)
         dataset = open_dataset(roots.datasets, data.subset, side, progress)
@@ -186,7 +188,7 @@ def _read_inputs(
         )
         resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
         rebuild = rebuild_command(places, data, resolved, seed=0)
-        return [Inputs(roots, dataset, given, device, network.batch_size, workers, rebuild)]
+        return [Inputs(roots, dataset, given, device, network.batch_size, workers, rebuild, check)]
     choice = network_of(roots, network, run, layer=_any_layer(network))
     side = (
         choice.input_side if data.subset == DEMO_SUBSET else _network_side(roots.datasets, choice)
@@ -201,7 +203,9 @@ def _read_inputs(
     inputs = []
     for each in (replace(choice, layer=name) for name in dict.fromkeys(names)):
         rebuild = rebuild_command(places, data, network.resolved(each), run.seed)
-        inputs.append(Inputs(roots, dataset, each, device, network.batch_size, workers, rebuild))
+        inputs.append(
+            Inputs(roots, dataset, each, device, network.batch_size, workers, rebuild, check)
+        )
     return inputs
 
 
@@ -313,4 +317,5 @@ def rebuild_command(
     words = ["ccx", "cache", "build", "--subset", data.subset, *network.words()]
     if seed:
         words += ["--seed", str(seed)]
-    return shlex.join([*words, *(word for pair in places.given().items() for word in pair)])
+    words += [word for pair in places.given().items() for word in pair]
+    return shlex.join([*words, BY_SIZE] if data.by_size else words)

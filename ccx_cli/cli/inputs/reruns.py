@@ -11,6 +11,7 @@ from ccx_cli.cli.inputs.gathering import gather, open_dataset, rebuild_command
 from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.demo import DEMO_SUBSET
+from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
 from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
@@ -38,7 +39,7 @@ def inputs_of(
 ) -> Inputs:
     """Resolve the dataset and the network that a run's header names."""
     _draw_demo(run, roots, progress)
-    opened = open_inputs(run, roots, trusted=passes.trust)
+    opened = open_inputs(run, roots, trusted=passes.trust, progress=progress)
     about, choice = opened.run.about, opened.choice
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
         sha256, stamp = known_digest(choice.path, roots.activations, progress)
@@ -48,10 +49,20 @@ def inputs_of(
         asked = choice
     else:
         asked = NetworkRequest.from_header(about, roots.models)
-    places, data = _places_of(opened, places), DataOptions(about.subset or "")
+    places = _places_of(opened, places)
+    data = DataOptions(about.subset or "", by_size=opened.by_size)
     rebuild = rebuild_command(places, data, NetworkOptions.of(asked), about.seed or 0)
     device = device_of(passes.device)
-    return Inputs(roots, opened.dataset, choice, device, passes.batch_size, workers, rebuild)
+    return Inputs(
+        roots,
+        opened.dataset,
+        choice,
+        device,
+        passes.batch_size,
+        workers,
+        rebuild,
+        FileCheck(opened.by_size, progress=progress),
+    )
 
 
 def batch_size_of(header: Header) -> int:
@@ -114,7 +125,7 @@ def untrained_inputs(
 ) -> Inputs:
     """Resolve the dataset of a run and its network, untrained."""
     choice = opened.network("an untrained counterpart", ": name one with --against")
-    data = DataOptions(opened.run.about.subset or "")
+    data = DataOptions(opened.run.about.subset or "", by_size=opened.by_size)
     network = NetworkOptions.of(choice.untrained(), passes.device, passes.batch_size)
     return gather(_places_of(opened, places), data, network, run, progress)
 
