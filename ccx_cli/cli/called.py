@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Sequence
-from contextvars import ContextVar
 from pathlib import Path
 
+from ccx_cli.cli.given import given_words, is_called_with
 from ccx_cli.cli.settings.levels import options_from_outside
-
-_given: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
-
-
-def remember(arguments: Sequence[str]) -> None:
-    """Keep the arguments of the command line that begins."""
-    _given.set(tuple(arguments))
-
-
-def is_called_with(option: str) -> bool:
-    """Tell whether the command line itself names an option, such as ``--model``."""
-    return any(word == option or word.startswith(f"{option}=") for word in _given.get())
-
-
-def is_format_given() -> bool:
-    """Tell whether the command line itself names a format, by ``--format`` or ``-f``."""
-    return is_called_with("--format") or any(re.match("-q?f", word) for word in _given.get())
 
 
 def run_as_typed(directory: Path) -> str:
@@ -39,7 +20,7 @@ def command_line() -> str:
 
     So it means the same wherever and whenever it is run again.
     """
-    words = list(_given.get())
+    words = list(given_words())
     names, options = options_from_outside()
     if options:
         place = 0

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ccx_cli.cli.called import is_format_given
+from ccx_cli.cli.given import is_format_given
 from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.cli.stdout import reader_may_leave
 from ccx_cli.errors import CcxError, UsageError

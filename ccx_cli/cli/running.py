@@ -8,7 +8,7 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
-from ccx_cli.cli.called import remember
+from ccx_cli.cli.given import remember
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.program import program
 from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ccx_cli.cli.called import is_called_with
+from ccx_cli.cli.given import is_called_with
 from ccx_cli.cli.inputs.published import fetch_missing, missing_dataset, missing_weights
 from ccx_cli.cli.network_options import (
     ALL_BLOCKS,
