@@ -17,7 +17,7 @@ from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.algebra import equivalent, simplify
-from ccx_cli.formulas.formula import length_of, to_text
+from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.progress import Progress
@@ -27,8 +27,17 @@ from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import ConceptNames
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
+from ccx_cli.search.space import outside_space
 
-RANKED = (UNIT, RANGE, ACTIVATION, FORMULA, IOU, HITS)
+RANKED = (
+    UNIT,
+    RANGE,
+    ACTIVATION,
+    FORMULA,
+    IOU,
+    Column("baseline", "baseline", right=True),
+    HITS,
+)
 BESIDE = (
     *RANKED[:-1],
     Column("best formula", "best_formula"),
@@ -70,6 +79,7 @@ def score(options: ScoreOptions) -> None:
                     records += found.records(on_data, inputs.choice.layer, method.num_clusters)
                     if options.unit is not None and found.hits is not None:
                         _add_best(records, found.hits.per_set, on_data, index)
+                        _tell_better(records, on_data, progress)
                     task.advance()
         finally:
             known.save()
@@ -96,6 +106,27 @@ def _add_best(
             record["best_iou"] = 0.0 if best is None else best.iou
             record["same_here"] = best is not None and formula.is_same_here(
                 sets_in(best.chain, counts)
+            )
+
+
+def _tell_better(
+    records: Sequence[Record], formulas: Sequence[FormulaOnData], progress: Progress
+) -> None:
+    """Say why formulas score higher than the best one: the search does not try such."""
+    length = OptimumSettings().length
+    for each in formulas:
+        ranges = [
+            str(record["cluster"])
+            for record in records
+            if record["formula"] == each.text and record["iou"] > record["best_iou"]
+        ]
+        concepts = set(concepts_of(each.formula))
+        why = outside_space(each.formula, length, concepts, tuple(Operator))
+        if ranges:
+            progress.note(
+                f"{each.text} beats the best formula of range {', '.join(ranges)}: it is outside "
+                f"the searched space, left chains of up to {length} concepts that begin with a "
+                f"positive concept{f' ({why})' if why else ''}."
             )
 
 

@@ -31,6 +31,7 @@ SECTIONS = (
             Column("best formula", "formula", style="bold"),
             RANGE,
             IOU,
+            Column("baseline", "baseline", right=True),
             Column("concepts", "concepts", show=_concepts, spare=True),
         ),
     ),
@@ -64,9 +65,13 @@ def summary(options: SummaryOptions) -> None:
         opened, stored = asked.opened, asked.records
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
+        height, width = index.mask_shape
+        split = opened.run.about.split
+        rows = [row for row in opened.dataset.rows if split in (None, row.split)]
+        searched = len(rows) * height * width
         found = []
         with progress.task("Summary", len(stored), unit="units") as task:
-            for one in summarise_units(stored, index, category_of):
+            for one in summarise_units(stored, index, category_of, searched):
                 found.append(one)
                 task.advance()
         records = [
@@ -79,6 +84,14 @@ def summary(options: SummaryOptions) -> None:
         write_sections(writer, SECTIONS, records)
         if options.piped.run_name is None:
             progress.note(f"The last run: {opened.run.directory.name}.")
+        explained, unbeaten = (
+            sum(getattr(one, key) for one in found) for key in ("explained", "unbeaten")
+        )
+        if unbeaten:
+            progress.note(
+                f"{unbeaten:,} of {explained:,} formulas do not beat the baseline: their IoU is at "
+                "most that of a formula that all labeled pixels satisfy."
+            )
         dead = sum(one.ranges == 0 for one in found)
         if dead:
             progress.note(f"{dead:,} of {len(found):,} units have no range: they never fire.")

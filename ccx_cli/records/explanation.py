@@ -33,7 +33,7 @@ class BestOfLength(Record):
     formula: FormulaText
     iou: Iou
     adds: Annotated[float, doc("IoU minus that of the length before.")]
-    proven: Annotated[bool, doc("Whether no formula of this length scores higher.")]
+    proven: Annotated[bool, doc("Whether no formula of the space, of this length, scores higher.")]
 
 
 class ListedFormula(Record):

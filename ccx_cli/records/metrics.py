@@ -39,6 +39,14 @@ class Metrics(Record):
         float | None,
         metric("IoU", "IoU", "Intersection over union of the formula's pixels and the hits."),
     ]
+    baseline: Annotated[
+        float | None,
+        metric(
+            "Baseline",
+            "baseline",
+            "IoU of a formula that all labeled pixels satisfy: the share of hits among them.",
+        ),
+    ]
     activation_coverage: Annotated[
         float | None,
         metric("Activation coverage", "act. cov.", "Share of the hits that the formula covers."),

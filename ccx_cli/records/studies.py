@@ -260,6 +260,12 @@ class RoleRecord(Record):
     classes: Annotated[list[ClassContribution], doc("The classes it contributes to most.")]
 
 
+Baseline = Annotated[
+    float,
+    share("IoU of a formula that all labeled pixels satisfy: the share of hits among them."),
+]
+
+
 class ScoreRecord(Record):
     """A formula on one range; with --unit, the best formula beside it."""
 
@@ -274,8 +280,11 @@ class ScoreRecord(Record):
     both: Annotated[int, count("Hits that are in the formula.")]
     total: Annotated[int, count("Pixels in the formula.")]
     iou: Iou
+    baseline: Baseline
     best_formula: Maybe[FormulaOrNone] = UNSET
-    best_iou: Maybe[Annotated[float, share("IoU of the best formula.")]] = UNSET
+    best_iou: Maybe[Annotated[float, share("IoU of the best formula of the searched space.")]] = (
+        UNSET
+    )
     same_here: Maybe[Annotated[bool, doc("Whether the two differ on no pixel.")]] = UNSET
 
 
@@ -295,6 +304,8 @@ class UnitSummaryRecord(Record):
     cluster: Annotated[NonNegative | None, doc("Range of the best formula.")]
     formula: FormulaOrNone
     iou: Annotated[float | None, doc("Its IoU.")]
+    baseline: Baseline | None
+    unbeaten: Annotated[int, count("Ranges whose formula does not beat their baseline.")]
 
 
 class ConceptSummaryRecord(Record):

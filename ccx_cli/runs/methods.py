@@ -291,6 +291,10 @@ def _how(run: Run, cite: Cite) -> Iterator[str]:
             f"for {sum(proven):,} of {len(records):,} ranges {_PROVEN}; for the others the search "
             "ended at a limit and leaves an upper bound."
         )
+    yield (
+        f"The space is all left chains, ((a op b) op c), of up to {length} of these concepts and "
+        "operators that begin with a positive concept."
+    )
     if length > PROVEN_LENGTH:
         limit = identity.time_limit or None
         nodes = _known(identity.node_limit, "node limit")

@@ -51,7 +51,7 @@ class Search(StrEnum):
 
     OPTIMAL = (
         "optimal",
-        "the best formula, proven",
+        "the best left chain, proven",
         "ccx_cli.search.optimum:OptimalStrategy",
         "a branch-and-bound search",
         "dinkelbach1967nonlinear",

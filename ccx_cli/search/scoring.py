@@ -120,6 +120,8 @@ class UnitScores:
         Its ranges, from the lowest up; none for a unit that never fires.
     hits
         The pixels in them, ``None`` without ranges.
+    pixels
+        All labeled pixels of the dataset.
     scores
         For each formula a score for each range.
     """
@@ -127,6 +129,7 @@ class UnitScores:
     unit: int
     ranges: Sequence[Range]
     hits: Hits | None
+    pixels: int
     scores: list[list[Score]]
 
     def records(
@@ -144,6 +147,7 @@ class UnitScores:
                 "range": self.ranges[cluster].to_json(),
                 **asdict(each),
                 "iou": each.iou,
+                "baseline": each.hits / self.pixels,
             }
             for formula, scores in zip(formulas, self.scores, strict=True)
             for cluster, each in enumerate(scores)
@@ -199,14 +203,15 @@ def score_units(
     workers: int,
 ) -> Iterator[UnitScores]:
     """Score formulas on the ranges of many units, in parallel threads, in order."""
+    pixels = int(index.sets.totals.sum())
 
     def score(unit: int) -> UnitScores:
         maps = read_maps(unit)
         ranges = find_ranges(unit, maps)
         if not ranges:
-            return UnitScores(unit, ranges, None, [[] for _ in formulas])
+            return UnitScores(unit, ranges, None, pixels, [[] for _ in formulas])
         hits = count_hits(maps, ranges, index)
         scores = [[formula.score(each) for each in hits.per_set] for formula in formulas]
-        return UnitScores(unit, ranges, hits, scores)
+        return UnitScores(unit, ranges, hits, pixels, scores)
 
     return map_in_order(score, units, workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
-from ccx_cli.formulas.formula import Operator
+from ccx_cli.formulas.formula import (
+    And,
+    Concept,
+    Formula,
+    Not,
+    Operator,
+    Or,
+    concepts_of,
+    length_of,
+)
 
 PROVEN_LENGTH = 3
 """Concepts in a formula up to which branch and bound always finishes."""
@@ -79,6 +88,43 @@ class SearchSpace:
     def concepts(self) -> NDArray[np.int64]:
         """Positions of the concepts, ascending."""
         return np.flatnonzero(self.mask)
+
+
+def outside_space(
+    formula: Formula, length: int, concepts: Collection[int], operators: Sequence[Operator]
+) -> str:
+    """Say why a formula is none of the left chains that were searched, ``""`` if it is one.
+
+    Parameters
+    ----------
+    formula
+        The formula.
+    length
+        Most concepts of a chain.
+    concepts
+        Numbers of the labels that were allowed.
+    operators
+        The operators that were allowed.
+    """
+    used, left = set[Operator](), formula
+    while isinstance(left, And | Or):
+        right, is_and = left.right, isinstance(left, And)
+        if is_and and isinstance(right, Not):
+            used.add(Operator.AND_NOT)
+            right = right.operand
+        else:
+            used.add(Operator.AND if is_and else Operator.OR)
+        if not isinstance(right, Concept):
+            return "it is no left chain, ((a op b) op c) with OR, AND and AND NOT"
+        left = left.left
+    if isinstance(left, Not):
+        return "it begins with a negation"
+    if length_of(formula) > length:
+        return f"it has more than {length} concepts"
+    if not set(concepts_of(formula)) <= set(concepts):
+        return "it has a concept that the run excluded"
+    excluded = sorted(used - set(operators))
+    return f"the run excluded {excluded[0].name.replace('_', ' ')}" if excluded else ""
 
 
 def space_identity(space: SearchSpace | None) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def measure(counts: ImageCounts) -> Metrics:
     meeting_range = int(counts.in_range[meeting].sum())
     return Metrics(
         iou=_ratio(both, in_range + formula - both),
+        baseline=_ratio(in_range, len(counts.in_range) * pixels),
         activation_coverage=_ratio(both, in_range),
         detection_accuracy=_ratio(both, formula),
         samples_coverage=_ratio(with_both, with_formula),

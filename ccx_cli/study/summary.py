@@ -30,6 +30,7 @@ def summarise_unit(
     pixels: Mapping[Formula, NDArray[np.bool_]],
     totals: NDArray[np.int64],
     category_of: Mapping[int, str],
+    searched: int | None = None,
 ) -> UnitSummaryRecord:
     """Sum up one unit.
 
@@ -45,7 +46,10 @@ def summarise_unit(
         ``(n_sets,)`` int64, pixels of every label set.
     category_of
         Label number to category.
+    searched
+        The labeled pixels that were searched; None for all.
     """
+    pixels_searched = int(totals.sum()) if searched is None else searched
     formulas = [formula for record in records if (formula := record.tree)]
     names, best = names_of(records), _best_of(records)
     return UnitSummaryRecord(
@@ -59,6 +63,11 @@ def summarise_unit(
         cluster=None if best is None else best.cluster,
         formula=None if best is None else best.formula,
         iou=None if best is None else best.iou,
+        baseline=None if best is None else best.hits / pixels_searched,
+        unbeaten=sum(
+            record.formula is not None and record.iou <= record.hits / pixels_searched
+            for record in records
+        ),
     )
 
 
@@ -90,12 +99,13 @@ def summarise_units(
     units: Mapping[int, Sequence[ExplanationRecord]],
     index: ConceptIndex,
     category_of: Mapping[int, str],
+    searched: int | None = None,
 ) -> Iterator[UnitSummaryRecord]:
-    """Sum up units, in order."""
+    """Sum up units, in order, as ``summarise_unit`` does."""
     for unit, records in units.items():
         found = [formula for record in records if (formula := record.tree) is not None]
         pixels = {formula: holds_on(formula, index) for formula in set(found)}
-        yield summarise_unit(unit, records, pixels, index.sets.totals, category_of)
+        yield summarise_unit(unit, records, pixels, index.sets.totals, category_of, searched)
 
 
 def summarise_concepts(

@@ -165,7 +165,8 @@ class FormulaBox(Vertical):
             ranges = " and ".join(map(str, trial.same_as))
             self._show_verdict(f"The same pixels as the formula found for range {ranges}.")
         else:
-            self._show_verdict(Text.assemble("Scored as ", (trial.text, "bold")))
+            outside = f"; the run did not try it: {trial.outside}" if trial.outside else ""
+            self._show_verdict(Text.assemble("Scored as ", (trial.text, "bold"), outside))
         self.post_message(self.Tried(trial))
 
     def _show_error(self, sentence: str) -> None:

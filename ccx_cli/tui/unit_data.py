@@ -6,17 +6,19 @@ takes to start: ``open_run`` imports it in a thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.formulas.algebra import simplify
-from ccx_cli.formulas.formula import Concept, length_of, to_text
+from ccx_cli.formulas.formula import Concept, Formula, Operator, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
 from ccx_cli.probe.ranges import active_values
@@ -25,7 +27,9 @@ from ccx_cli.records.fields import to_json
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import MASKING, MaskingRecord
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.provenance import space_of
 from ccx_cli.search.scoring import FormulaOnData, holds_on
+from ccx_cli.search.space import outside_space
 from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit, mask_of
@@ -41,13 +45,15 @@ class Trial:
     """A typed formula, as the program writes it, and its IoU on the ranges of a unit by cluster.
 
     ``same_as`` are clusters whose own formula holds on the same pixels, ``unseen`` names in it
-    that no pixel of the dataset carries.
+    that no pixel of the dataset carries. ``outside`` says, where it beats one of those formulas,
+    why the run did not try it.
     """
 
     text: str
     ious: dict[int | None, float]
     same_as: tuple[int | None, ...]
     unseen: tuple[str, ...]
+    outside: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class UnitData:
     """What the screen of a unit shows besides its lines; all by cluster.
 
     ``metrics`` has those that were stored beside the run as well; ``shorter`` the shortest
-    equivalent formula if it is shorter than the one found.
+    equivalent formula if it is shorter than the one found. ``outside`` says why a formula is none
+    of those that the run searched.
     """
 
     dataset: BrodenDataset
@@ -63,24 +70,27 @@ class UnitData:
     histogram: ActivationHistogram | None
     metrics: dict[int | None, dict[str, float | None]]
     shorter: dict[int | None, str | None]
+    outside: Callable[[Formula], str] = lambda _: ""
 
     def try_formula(self, text: str, vocabulary: Vocabulary) -> Trial:
         """Score a formula on all ranges; raises ``UsageError`` if the text is no formula."""
         images = self.images
         typed = FormulaOnData.read(text, vocabulary, images.index)
-        clusters = [record.cluster for record in images.records]
+        ious = {
+            record.cluster: typed.score(in_range).iou
+            for record, in_range in zip(images.records, images.per_set, strict=True)
+        }
+        is_better = any(ious[record.cluster] > record.iou for record in images.records)
         return Trial(
             printable(typed.text),
-            {
-                cluster: typed.score(in_range).iou
-                for cluster, in_range in zip(clusters, images.per_set, strict=True)
-            },
+            ious,
             tuple(
                 record.cluster
                 for record, holds in zip(images.records, images.holds, strict=True)
                 if record.formula is not None and typed.is_same_here(holds)
             ),
             tuple(map(printable, typed.unseen)),
+            self.outside(typed.formula) if is_better else "",
         )
 
     def pictures(self, cluster: int, show: str) -> PictureList:
@@ -115,7 +125,18 @@ def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs
         count_activations(images.maps),
         metrics,
         {record.cluster: shorter_formula(record) for record in images.records},
+        _outside(inputs),
     )
+
+
+def _outside(inputs: RunInputs) -> Callable[[Formula], str]:
+    length, space = inputs.run.identity.search.length, space_of(inputs.run)
+    if length is UNSET:
+        return lambda _: ""
+    concepts, operators = inputs.index.concepts, tuple(Operator)
+    if space is not None:
+        concepts, operators = concepts[space.concepts], space.operators
+    return partial(outside_space, length=length, concepts=concepts.tolist(), operators=operators)
 
 
 def count_activations(maps: NDArray[np.float32]) -> ActivationHistogram | None:

@@ -81,6 +81,13 @@ def test_every_run_gives_its_lines_without_computing(archive: Unpacked) -> None:
     assert without_digests(archive.files()) == without_digests(before)
 
 
+def without_newer_keys(lines: str) -> list[str]:
+    """Leave out of lines of JSON the keys that were added since the archive was made."""
+    newer = {"baseline", "unbeaten"}
+    records = map(json.loads, lines.splitlines())
+    return [json.dumps({key: r[key] for key in r if key not in newer}) for r in records]
+
+
 def test_every_study_is_read_and_not_made_again(archive: Unpacked) -> None:
     before = archive.files()
     for name, words in cases.STUDIES.items():
@@ -88,8 +95,13 @@ def test_every_study_is_read_and_not_made_again(archive: Unpacked) -> None:
         if name == "roles":  # It multiplies matrices.
             assert cases.rounded(out) == cases.rounded(archive.expected(name))
         else:
-            assert out == archive.expected(name), name
-    assert archive.files() == before
+            assert without_newer_keys(out) == without_newer_keys(archive.expected(name)), name
+    after = archive.files()
+    assert after.keys() == before.keys()
+    for name, content in before.items():
+        # Lines that lack a metric which was added later are measured again, behind the others.
+        again = "/metrics-" in name
+        assert after[name].startswith(content) if again else after[name] == content, name
 
 
 def without_digests(files: dict[str, bytes]) -> dict[str, bytes]:

@@ -164,6 +164,8 @@ def test_the_paragraph_says_what_was_run(ccx: CommandLine) -> None:
         "5 ranges by exact one-dimensional k-means [4]",
         "at most 3 concepts",
         "for every range it is proven that no other formula of this search space scores higher.",
+        "The space is all left chains, ((a op b) op c), of up to 3 of these concepts and operators "
+        "that begin with a positive concept.",
         "28 x 28",
         "[1] B. La Rosa, L. H. Gilpin and R. Capobianco.",
     ):

@@ -40,6 +40,19 @@ def test_relations_between_formulas_are_told(ccx: CommandLine) -> None:
     assert "are the same here: they differ on no pixel." in ended.err
 
 
+def test_a_formula_that_beats_the_best_is_outside_the_space(ccx: CommandLine) -> None:
+    formula = "red-c OR NOT red-c"
+    top, *_ = ccx("score", formula, *ON_TINY, "--top", "1", "-q", "--format", "jsonl").lines
+    # A formula that all pixels satisfy is the baseline.
+    assert top["baseline"] == top["iou"]
+    ended = ccx("score", formula, "red", *ON_TINY, "--unit", str(top["unit"]), "--format", "jsonl")
+    better = [str(line["cluster"]) for line in ended.lines if line["iou"] > line["best_iou"]]
+    assert better
+    assert f"{formula} beats the best formula of range {', '.join(better)}: it is" in ended.err
+    assert "(it is no left chain, ((a op b) op c) with OR, AND and AND NOT)." in ended.err
+    assert ended.err.count(" beats ") == 1
+
+
 def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
     ended = ccx("score", "red", *ON_TINY, "--unit", "1", "-q")
     assert ended.code == 0

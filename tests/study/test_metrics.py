@@ -88,6 +88,7 @@ def twin(in_range: Masks, formula: Masks) -> dict[str, float | None]:
 
     return {
         "iou": ratio(both.sum(), (in_range | formula).sum()),
+        "baseline": float(in_range.mean()),
         "activation_coverage": ratio(both.sum(), in_range.sum()),
         "detection_accuracy": ratio(both.sum(), formula.sum()),
         "samples_coverage": ratio(some_both.sum(), some_f.sum()),

@@ -72,6 +72,10 @@ def test_a_unit() -> None:
     pixels = dict(zip(formulas, (sets(0, 1), sets(1, 2), sets(0, 1, 2)), strict=True))
     found = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES)
     assert (found.ranges, found.explained) == (3, 3)
+    # 7 of 15 pixels are hits in every range; only one formula has an IoU above that.
+    assert (found.baseline, found.unbeaten) == (7 / 15, 2)
+    split = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES, searched=70)
+    assert (split.baseline, split.unbeaten) == (0.1, 1)
     assert found.category == "object"  # dog, dog, cat against red, blue and leg
     assert found.concepts == [f"c{number}" for number in (RED, BLUE, DOG, LEG, CAT)]
     assert found.polysemy == pytest.approx((5 / 7 + 1 / 7 + 4 / 7) / 3)

@@ -125,8 +125,9 @@ class ExplainOptions:
 class ScoreOptions:
     """Score formulas that you write.
 
-    With --unit, on each range of one unit, next to the best formula; otherwise
-    on all units and ranges of the layer, best first: which unit detects it best?
+    With --unit, on each range of one unit, next to the best left chain of up to
+    three concepts, which a formula of another form may beat; otherwise on all
+    units and ranges of the layer, best first: which unit detects it best?
     Formulas that are equivalent, or that differ on no pixel of this dataset, are
     reported.
 
@@ -144,7 +145,7 @@ class ScoreOptions:
     )
     unit: int | None = option(
         None,
-        "Score on one unit, and show its best formulas.",
+        "Score on one unit, and show its best left chains.",
         min=0,
         metavar="UNIT",
         complete=completing.one_unit,

@@ -78,7 +78,11 @@ function boundText({ record, iou }) {
 }
 
 function proofText(row) {
-  if (row.proven === true) return "Proven: no formula of the search space scores higher";
+  if (row.proven === true) {
+    const { length } = run.identity.search || {};
+    const upTo = typeof length === "number" ? ` of up to ${length} concepts` : "";
+    return `Proven: no left chain${upTo} that begins with a positive concept scores higher`;
+  }
   if (row.proven === null) return "";
   return `Not proven: ${boundText(row)}`;
 }
