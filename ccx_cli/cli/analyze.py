@@ -70,7 +70,7 @@ SECTIONS = (
 
 def analyze(options: AnalyzeOptions) -> None:
     """Compare the units with those of an untrained network."""
-    with answering(options.out, options.talk) as (progress, writer):
+    with answering(options.out, options.messages) as (progress, writer):
         roots = roots_of(options.places)
         last = _last_trained(roots.results) if options.which.run_name is None else None
         found_run = last or find_run(roots.results, options.which.run_name)

@@ -41,7 +41,7 @@ _ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
 def list_caches(options: CacheListOptions) -> None:
     """List the caches."""
     directories = _caches(options.places)
-    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         writer.write(describe(directory, options.places) for directory in directories)
     if not directories:
         progress.note(_none_there(options.places))
@@ -49,7 +49,7 @@ def list_caches(options: CacheListOptions) -> None:
 
 def verify(options: CacheVerifyOptions) -> None:
     """Read every cache completely and verify its digests."""
-    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         directories = _caches(options.places)
         records = []
         with progress.task("Verifying", len(directories), unit="caches") as task:
@@ -82,14 +82,14 @@ def clear(options: CacheClearOptions) -> None:
             raise MissingInputError(f"There is no cache {name}{near}")
         chosen.append(directory)
     if not chosen:
-        with reporting(options.talk) as progress:
+        with reporting(options.messages) as progress:
             none = "There are no caches of ccx 0.1." if options.older else None
             progress.note(none or _none_there(options.places))
         return
     if not options.yes:
         listed = ", ".join(f"{path} ({_megabytes(path):,.1f} MB)" for path in chosen)
         raise UsageError(f"This would remove {listed}: add --yes to do so.")
-    with answering(options.out, options.talk, REMOVED) as (progress, writer):
+    with answering(options.out, options.messages, REMOVED) as (progress, writer):
         records = []
         for directory in chosen:
             size = _megabytes(directory)

@@ -12,7 +12,7 @@ from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
 
 def build(options: CacheBuildOptions) -> None:
     """Build the concept index and the activations, and replace damaged files."""
-    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if options.dry.dry_run:
             plan = plan_inputs(
                 options.places,

@@ -31,7 +31,7 @@ def cluster(options: ClusterOptions) -> None:
     check_units(options.units)
     method = range_method(options.ranges)
     columns = (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         if options.dry.dry_run:
             plan = plan_inputs(
                 options.places, options.data, options.network, options.run, index=False

@@ -103,7 +103,7 @@ def concepts(options: ConceptsOptions) -> None:
         list_records = partial(_list_together, name=options.together_with)
     elif options.implications:
         columns, list_records = IMPLIED, _list_implications
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         records = list_records(_open_concepts(options, progress))
         shown = writer.write(records[: options.top or None])
         if len(shown) < len(records):

@@ -58,7 +58,7 @@ SECTIONS = (
 
 def config(options: ConfigOptions) -> None:
     """Show the values of options and where they are set."""
-    with answering(options.out, options.talk) as (progress, writer):
+    with answering(options.out, options.messages) as (progress, writer):
         settings = (
             command_settings(options.words) if options.words else all_settings(options.everything)
         )

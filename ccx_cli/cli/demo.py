@@ -23,7 +23,7 @@ def demo(options: DemoOptions) -> None:
     """Explain a small built-in network on built-in images, in under a minute, offline."""
     title = f"The {SHOWN} ranges that are explained best, one a unit"
     title = title if options.out.output == "-" else ""
-    with answering(options.out, options.talk, COLUMNS, title=title) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS, title=title) as (progress, writer):
         data, network = DataOptions(subset="demo"), NetworkOptions(model="demo")
         inputs = gather(options.places, data, network, options.run, progress)
         settings = JobSettings(RangeMethod(), lambda _: OptimalStrategy(OptimumSettings()))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from ccx_cli.cli.bars import BarProgress
-from ccx_cli.cli.options import OutputOptions, TalkOptions
+from ccx_cli.cli.options import MessageOptions, OutputOptions
 from ccx_cli.cli.output import Column, Writer, writing_to
 from ccx_cli.cli.stderr import BYTES, error_console, megabytes, tell
 from ccx_cli.progress import Progress as ProgressListener
@@ -19,10 +19,10 @@ _PLAIN_SECONDS = 10.0
 
 
 @contextmanager
-def reporting(talk: TalkOptions) -> Iterator[ProgressListener]:
+def reporting(messages: MessageOptions) -> Iterator[ProgressListener]:
     """Listen to progress: Rich bars on a terminal, sparse plain lines elsewhere, none if quiet."""
-    console = error_console(talk.no_color)
-    if talk.quiet:
+    console = error_console(messages.no_color)
+    if messages.quiet:
         yield SilentProgress()
     elif console.is_terminal and not console.is_dumb_terminal:
         yield BarProgress(console)
@@ -32,12 +32,12 @@ def reporting(talk: TalkOptions) -> Iterator[ProgressListener]:
 
 @contextmanager
 def answering(
-    out: OutputOptions, talk: TalkOptions, columns: Sequence[Column] = (), title: str = ""
+    out: OutputOptions, messages: MessageOptions, columns: Sequence[Column] = (), title: str = ""
 ) -> Iterator[tuple[ProgressListener, Writer]]:
     """Listen to progress, and open what ``-o`` names for records with these columns."""
     with (
-        reporting(talk) as progress,
-        writing_to(out, columns, title=title, no_color=talk.no_color) as writer,
+        reporting(messages) as progress,
+        writing_to(out, columns, title=title, no_color=messages.no_color) as writer,
     ):
         yield progress, writer
 

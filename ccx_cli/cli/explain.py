@@ -77,7 +77,7 @@ def explain(options: ExplainOptions) -> None:
     columns = COLUMNS if options.split is None else SPLIT_COLUMNS
     if options.network.has_several_layers:
         columns = (LAYER, *columns)
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         if options.dry.dry_run:
             plan = plan_inputs(options.places, options.data, options.network, options.run)
             write_plan(writer, [*plan.steps, *_plan_runs(plan, settings, options)], progress)

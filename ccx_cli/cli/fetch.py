@@ -74,7 +74,7 @@ def fetch(options: FetchCommandOptions) -> None:
         is_complete=is_whole_dataset,
     )
     out = OutputOptions(options.out.format, options.out.output, options.force)
-    with answering(out, options.talk, COLUMNS) as (progress, writer):
+    with answering(out, options.messages, COLUMNS) as (progress, writer):
         records: list[Record] = []
         failures: list[CcxError] = []
         if options.list_only or options.dry_run:

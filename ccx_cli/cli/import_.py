@@ -164,7 +164,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         options.label_orientation,
     )
     out = OutputOptions(options.out.format, options.out.output, options.force)
-    with answering(out, options.talk, COLUMNS) as (progress, writer):
+    with answering(out, options.messages, COLUMNS) as (progress, writer):
         datasets = roots_of(options.places).datasets
         # Another dataset is refused at once, another import once it is known what this one is.
         target = check_free_directory(datasets, settings.side, force=True)

@@ -39,7 +39,7 @@ PER_UNIT = (
 def importance(options: ImportanceOptions) -> None:
     """Ablate the activations in a range and measure how predictions change."""
     columns: Sequence[Column] = PER_CLUSTER if options.per is Per.CLUSTER else PER_UNIT
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         opened, chosen, workers = open_stored(
             options.stored, options.units, options.run, options.places, options.passes.trust
         )

@@ -100,7 +100,7 @@ def info(options: InfoOptions) -> None:
         write_document(options.out, text)
         return
     columns = LISTED if options.everything else ()
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         if options.everything:
             runs = stored_runs(roots.results)
             writer.write(list_run(_shown(run)) for run in runs)

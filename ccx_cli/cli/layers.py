@@ -46,7 +46,7 @@ def layers(options: LayersOptions) -> None:
             "ccx layers lists the layers of a network, and precomputed activations have none: "
             "leave --activations out."
         )
-    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         default = default_or_none(network.model)
         unnamed = not (network.pretrained or network.weights or network.model == DEMO)
         if unnamed and not is_own(network.model):

@@ -68,7 +68,7 @@ def metrics(options: MetricsOptions) -> None:
         columns.insert(3, Column("95 % interval", "iou_interval"))
     if options.null:
         columns += [Column(title, key, right=True) for key, title in CHANCE.items()]
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         passes = options.passes
         asked = open_asked(
             options.piped, options.units, options.run, options.places, progress, passes.trust

@@ -178,8 +178,8 @@ class OutputOptions(FormOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class TalkOptions:
-    """What is said on stderr."""
+class MessageOptions:
+    """Which messages appear on stderr, and how."""
 
     panel: ClassVar[str] = OUTPUT
     quiet: bool = option(False, "Hide progress and notes.", "--quiet", "-q")

@@ -1,4 +1,4 @@
-"""Where a command works: its roots and cores, told without importing what works there."""
+"""The directories and CPU cores that a command may use, found without importing anything heavy."""
 
 from __future__ import annotations
 

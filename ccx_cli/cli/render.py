@@ -50,7 +50,7 @@ def render(options: RenderOptions) -> None:
     if options.bib is not None and options.form is not Form.LATEX:
         raise UsageError("--bib needs --format latex: add it.")
     stem, file_type = _name_and_type(options.filename_figure, options.file_type)
-    with reporting(options.talk) as progress:
+    with reporting(options.messages) as progress:
         roots = roots_of(options.places)
         run = Run(find_run(roots.results, options.which.run_name).directory, shown=True)
         for note in run.notes:
@@ -74,7 +74,7 @@ def render(options: RenderOptions) -> None:
             )
             rows = _draw(inputs, units, options, drawing, directory, stem, progress)
         out = OutputOptions(Format(options.form.value), options.output, options.force)
-        with writing_to(out, COLUMNS, no_color=options.talk.no_color) as writer:
+        with writing_to(out, COLUMNS, no_color=options.messages.no_color) as writer:
             records = writer.write(rows)
         if options.html is None:
             kept = sum(not record["drawn"] for record in records)

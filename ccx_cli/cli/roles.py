@@ -34,7 +34,7 @@ def roles(options: RolesOptions) -> None:
     """List the classes that each unit contributes to, and accuracy against IoU."""
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
-    with answering(options.out, options.talk, COLUMNS) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         opened, chosen, workers = open_stored(
             options.stored, options.units, options.run, options.places, options.passes.trust
         )

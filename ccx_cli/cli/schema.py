@@ -21,7 +21,7 @@ COLUMNS = (
 def schema(options: SchemaOptions) -> None:
     """Print the JSON Schema of a command's records."""
     if options.name is None:
-        with writing_to(options.out, COLUMNS, no_color=options.talk.no_color) as writer:
+        with writing_to(options.out, COLUMNS, no_color=options.messages.no_color) as writer:
             writer.write(
                 SchemaRecord(schema=name, version=one.version, of=one.of, describes=one.description)
                 for name, one in SCHEMAS.items()

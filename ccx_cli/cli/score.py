@@ -53,7 +53,7 @@ def score(options: ScoreOptions) -> None:
         raise UsageError("--unit and --units or --random-units are mutually exclusive.")
     method = range_method(options.ranges)
     columns = RANKED if options.unit is None else BESIDE
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
         parsed = [parse_formula(text, vocabulary) for text in options.formulas]

@@ -60,7 +60,7 @@ SECTIONS = (
 
 def summary(options: SummaryOptions) -> None:
     """Summarize a stored run: units, concepts, categories."""
-    with answering(options.out, options.talk) as (progress, writer):
+    with answering(options.out, options.messages) as (progress, writer):
         asked = open_asked(options.piped, options.units, options.run, options.places, progress)
         opened, stored = asked.opened, asked.records
         index = opened.index

@@ -257,7 +257,7 @@ class InfoSearch(Record):
 
     name: Annotated[str | None, doc("Name of the search.")]
     length: Annotated[NonNegative | None, doc("Maximum number of concepts in a formula.")]
-    beam_limit: Annotated[NonNegative | None, doc("Beam limit.")]
+    beam_limit: Annotated[NonNegative | None, doc("Formulas kept at each step of a beam search.")]
     node_limit: Annotated[
         NonNegative | None, doc("Maximum number of formulas expanded beyond length 3.")
     ]

@@ -90,7 +90,7 @@ class HeuristicRecord(Record):
     ranges: Annotated[int, count("Ranges searched.")]
     visited_mean: Annotated[float, doc("Mean number of formulas visited.")]
     visited_deviation: Annotated[float, doc("Its standard deviation.")]
-    seconds_mean: Annotated[float, doc("Mean time.")]
+    seconds_mean: Annotated[float, doc("Mean time in seconds.")]
     seconds_deviation: Annotated[float, doc("Its standard deviation.")]
     iou_mean: Annotated[float, doc("Mean IoU.")]
     best_in: Annotated[int, count("Ranges where no other search found a larger IoU.")]
@@ -105,7 +105,7 @@ class HeuristicOnRangeRecord(Record):
     formula: FormulaOrNone
     iou: Iou
     visited: Annotated[int, count("Formulas visited.")]
-    seconds: Annotated[float, doc("Time.")]
+    seconds: Annotated[float, doc("Time in seconds.")]
 
 
 class ComparedRunRecord(Record):

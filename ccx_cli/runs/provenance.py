@@ -15,7 +15,7 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.header import InfoNetwork, Session
-from ccx_cli.records.listings import InfoSession
+from ccx_cli.records.listings import InfoSearch, InfoSession
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.space import SearchSpace
@@ -117,9 +117,8 @@ def _ranges(run: Run) -> Json:
 def _search(run: Run) -> Json:
     search = to_json(run.identity.search)
     space = space_of(run)
-    keys = ("name", "length", "beam_limit", "node_limit", "time_limit", "length_penalty", "within")
     return {
-        **{key: search.get(key) for key in keys},
+        **{key: search.get(key) for key in InfoSearch.__struct_fields__},
         "ties": bool(search.get("ties")),
         "concepts": run.about.concepts if space is None else len(space.concepts),
         "operators": [

@@ -107,7 +107,7 @@ def search_reference(identity: Identity) -> Reference | None:
     search = search_named(identity.search.name)
     if search is None or identity.search.length == 1:
         return None
-    return {FRACTIONAL.key: FRACTIONAL}.get(search.reference)
+    return _REFERENCES.get(search.reference)
 
 
 def references_of(about: About, identity: Identity) -> tuple[Reference, ...]:

@@ -14,11 +14,11 @@ from ccx_cli.cli.options import (
     OUTPUT,
     REQUIRED,
     DataOptions,
+    MessageOptions,
     OutputOptions,
     PlaceOptions,
     RangeOptions,
     RunOptions,
-    TalkOptions,
     UnitOptions,
     argument,
     option,
@@ -113,7 +113,7 @@ class CompareHeuristicsOptions:
         None, "Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT
     )
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions
 
@@ -142,7 +142,7 @@ class CompareThresholdsOptions:
     each: bool = option(False, "List the formula of every unit too.")
     plot: Path | None = option(None, "Draw the shares to a .png, .svg or .pdf file.")
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions
 
@@ -170,5 +170,5 @@ class CompareRunsOptions:
     b: str = argument(REQUIRED, "Another stored run.", metavar="B", complete=completing.runs)
     per: Per = option(Per.UNIT, "Summarize units, clusters or the run, or list ranges.")
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions

@@ -15,10 +15,10 @@ from ccx_cli.cli.options import (
     DataOptions,
     DryRunOptions,
     FormOptions,
+    MessageOptions,
     OutputOptions,
     PlaceOptions,
     RunOptions,
-    TalkOptions,
     argument,
     option,
 )
@@ -55,7 +55,7 @@ class DemoOptions:
 
     open_report: bool = option(False, "Write a report and open it in a browser.")
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions
 
@@ -107,7 +107,7 @@ class FetchCommandOptions:
         30.0, "Seconds to wait for a connection, and for data.", min=0.1, panel=_HOSTS
     )
     out: FormOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 
@@ -169,7 +169,7 @@ class ConceptsOptions:
     side: int = option(224, "Side of the dataset, broden1_SIDE.", min=1, panel=DATA)
     workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 
@@ -192,7 +192,7 @@ class CacheBuildOptions:
     network: NetworkOptions
     no_activations: bool = option(False, "Build only the concept index.")
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
@@ -211,7 +211,7 @@ class CacheListOptions:
     """
 
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 
@@ -229,7 +229,7 @@ class CacheVerifyOptions:
     """
 
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 
@@ -256,5 +256,5 @@ class CacheClearOptions:
     older: bool = option(False, "Only caches of ccx 0.1, which told files apart by size alone.")
     yes: bool = option(False, "Remove them.", "--yes", "-y")
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions

@@ -12,12 +12,12 @@ from ccx_cli.cli.options import (
     RUNNING,
     DataOptions,
     DryRunOptions,
+    MessageOptions,
     OutputOptions,
     PlaceOptions,
     RangeOptions,
     RunOptions,
     StoredOptions,
-    TalkOptions,
     UnitOptions,
     argument,
     option,
@@ -47,7 +47,7 @@ class LayersOptions:
 
     network: NetworkOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions
 
@@ -72,7 +72,7 @@ class ClusterOptions:
     preset: PresetOptions
     ranges: RangeOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
@@ -115,7 +115,7 @@ class ExplainOptions:
     search: SearchOptions
     vocabulary: VocabularyOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
@@ -157,7 +157,7 @@ class ScoreOptions:
     preset: PresetOptions
     ranges: RangeOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions
 
@@ -199,5 +199,5 @@ class RerunOptions:
         0, "Number of processes or threads (0: one per core).", min=0, panel=RUNNING
     )
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions

@@ -13,8 +13,8 @@ from ccx_cli.cli.options import (
     REQUIRED,
     RUNNING,
     FormOptions,
+    MessageOptions,
     PlaceOptions,
-    TalkOptions,
     argument,
     option,
 )
@@ -75,7 +75,7 @@ class ImportOptions:
     )
     force: bool = option(False, "Overwrite an earlier import, and the output file.", panel=OUTPUT)
     out: FormOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 

@@ -14,10 +14,10 @@ from ccx_cli.cli.completing.shells import Shell
 from ccx_cli.cli.options import (
     OUTPUT,
     RUNNING,
+    MessageOptions,
     OutputOptions,
     PlaceOptions,
     StoredOptions,
-    TalkOptions,
     UnitOptions,
     argument,
     option,
@@ -88,9 +88,9 @@ class TuiOptions:
 class RenderOptions:
     """Draw figures, a report or a table of a stored run.
 
-    A panel shows one unit: for each range the formula, and images with the hits
-    outlined and the formula's pixels tinted, above the distribution of the
-    unit's activations. The published kind looks as in the paper's program.
+    A panel shows one unit: the distribution of its activations, and below it,
+    for each range, the formula, and images with the hits outlined and the
+    formula's pixels hatched. The published kind looks as in the paper's program.
     Misses are hits without the formula, false alarms the formula without hits.
     Existing figures are kept.
 
@@ -163,7 +163,7 @@ class RenderOptions:
         complete=completing.files,
     )
     force: bool = option(False, "Overwrite files.", panel=OUTPUT)
-    talk: TalkOptions
+    messages: MessageOptions
     seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING)
     workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
     places: PlaceOptions
@@ -193,7 +193,7 @@ class InfoOptions:
     latex: bool = option(False, "Write the paragraph for LaTeX.", panel=OUTPUT)
     bibtex: bool = option(False, "Write the references for BibTeX.", panel=OUTPUT)
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 
@@ -219,7 +219,7 @@ class SchemaOptions:
         complete=completing.one_of(*SCHEMA_NAMES),
     )
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +260,7 @@ class ConfigOptions:
         panel=OUTPUT,
     )
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     places: PlaceOptions
 
 

@@ -11,12 +11,12 @@ from ccx_cli.cli.network_options import ClassOptions, PassOptions
 from ccx_cli.cli.options import (
     OUTPUT,
     DryRunOptions,
+    MessageOptions,
     OutputOptions,
     PipedOptions,
     PlaceOptions,
     RunOptions,
     StoredOptions,
-    TalkOptions,
     UnitOptions,
     option,
 )
@@ -73,7 +73,7 @@ class MetricsOptions:
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
@@ -100,7 +100,7 @@ class ImportanceOptions:
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
@@ -135,7 +135,7 @@ class AnalyzeOptions:
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
@@ -164,7 +164,7 @@ class SummaryOptions:
     )
     units: UnitOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions
 
@@ -193,6 +193,6 @@ class RolesOptions:
     units: UnitOptions
     passes: PassOptions
     out: OutputOptions
-    talk: TalkOptions
+    messages: MessageOptions
     run: RunOptions
     places: PlaceOptions

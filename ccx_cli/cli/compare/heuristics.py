@@ -64,7 +64,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
     columns = EACH_COLUMNS if options.each else COLUMNS
-    with answering(options.out, options.talk, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, HEURISTIC_UNITS)

@@ -52,7 +52,7 @@ COLUMNS = {
 
 def runs(options: CompareRunsOptions) -> None:
     """Compare the explanations of two stored runs, range by range."""
-    with answering(options.out, options.talk, COLUMNS[options.per]) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS[options.per]) as (progress, writer):
         results = roots_of(options.places).results
         left, right = (find_run(results, name).strict() for name in (options.a, options.b))
         _tell_differences(left, right, progress)

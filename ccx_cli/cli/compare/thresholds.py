@@ -63,7 +63,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
     check_units(UnitOptions(options.units.units, options.units.random_units or 0))
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
-    with answering(options.out, options.talk) as (progress, writer):
+    with answering(options.out, options.messages) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, THRESHOLD_UNITS)
