@@ -149,7 +149,7 @@ def test_what_is_made_is_not_named_by_what_is_read(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("modle = 1", "ccx.toml has the key modle, which is unknown, did you mean model?"),
+        ("mdoel = 1", "ccx.toml has the key mdoel, which is unknown, did you mean model?"),
         (
             "zzz = 1",
             "ccx.toml has the key zzz, which is unknown: `ccx COMMAND --help` lists the options.",
