@@ -317,20 +317,23 @@ def _end(value: float | None, infinite: str) -> str:
 
 def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
     """Write records as CSV; without any, a header of ``keys``."""
-    text = io.StringIO()
     names = list(dict.fromkeys(key for record in records for key in record)) or keys
-    rows = csv.DictWriter(text, names, lineterminator="\n")
-    rows.writeheader()
-    for record in records:
-        rows.writerow(
-            {
-                key: json.dumps(value, ensure_ascii=False)
-                if isinstance(value, list | dict | bool)
-                else value
-                for key, value in record.items()
-            }
-        )
-    return text.getvalue()
+    rows = [
+        [
+            json.dumps(value, ensure_ascii=False)
+            if isinstance(value, list | dict | bool)
+            else value
+            for value in map(record.get, names)
+        ]
+        for record in records
+    ]
+    lines = []
+    for row in (names, *rows):
+        text = io.StringIO()
+        # With these line ends csv quotes a cell that holds any line end.
+        csv.writer(text, lineterminator="\r\n").writerow(row)
+        lines.append(text.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def _draw(columns: Sequence[Column], records: Sequence[Record | Stored], title: str) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import signal
@@ -145,6 +147,20 @@ def test_coco_of_both_kinds(kind: str, unused: CommandLine, tmp_path: Path) -> N
     (line,) = ended.lines
     assert (line["commonest"], line["coverage"]) == (["cat"], 0.5)
     assert read_broden(unused.data / "datasets", "val", 16).rows[0].image == "val/1.jpg"
+
+
+@pytest.mark.parametrize("name", ["traffic\rlight", "a\r\nb", 'a "b", c'])
+def test_names_with_line_ends_and_quotes_are_read_in_csv(
+    name: str, unused: CommandLine, tmp_path: Path
+) -> None:
+    save_photograph(tmp_path / "photos/1.jpg", 20, 20)
+    save_values(tmp_path / "masks/1.png", np.ones((20, 20), dtype=int))
+    (tmp_path / "names.json").write_text(json.dumps({"1": name}))
+    labels = ["--labels", f"object={tmp_path / 'masks'}", "--names", str(tmp_path / "names.json")]
+    assert unused("import", "folder", str(tmp_path / "photos"), *labels, *SMALL).code == 0
+    out = unused("concepts", "--subset", "photos", "--side", "16", "-f", "csv").out
+    header, row = csv.reader(io.StringIO(out, newline=""), strict=True)
+    assert dict(zip(header, row, strict=True))["concept"] == name
 
 
 def test_voc_leaves_its_outlines_and_photographs_without_labels(

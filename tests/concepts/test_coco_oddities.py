@@ -108,6 +108,7 @@ def test_regions_of_all_forms_are_the_same(segmentation: Any, tmp_path: Path) ->
         ([[float("inf"), 0, 1, 1, 2, 2]], "not a finite number"),
         ([[None, 0, 1, 1, 2, 2]], "not a finite number"),
         ([[value / 100 for value in BOX]], "from 0 to 1"),
+        ([[value / 50 for value in BOX]], "from 0 to 1"),
         ([[value * 10 for value in BOX]], "out of the picture, which is 100 wide and 60 high"),
         ([[-value for value in BOX]], "out of the picture"),
         ({"counts": run_lengths(THING, "C"), "size": [HEIGHT, WIDTH]}, "its bbox from 20, 30 to"),

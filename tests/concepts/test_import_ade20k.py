@@ -75,6 +75,12 @@ def test_names_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
     assert names == ["crane", "crane, bird", f"{tmp_path.name}-s"]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    annotate(tmp_path, "a", [thing(CAR, "car")], ["street"], encoding="utf-8-sig")
+    paint(tmp_path / "a_seg.png", [[CAR]])
+    assert [label.name for label in read_ade20k(tmp_path).vocabulary] == ["car", "street-s"]
+
+
 def test_a_file_that_is_not_utf8_is_read_as_latin1(tmp_path: Path) -> None:
     annotate(tmp_path, "a", [thing(CAR, "café, coffee shop")], ["café"], encoding="latin-1")
     paint(tmp_path / "a_seg.png", [[CAR]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -82,6 +82,31 @@ def test_pixels_are_turned_as_viewers_turn_them(suffix: str, turn: int, tmp_path
     assert photograph.size == (HEIGHT, WIDTH)
     red = photograph.pixels[..., 1] < 128
     assert (red & (mask > 0)).sum() / (red | (mask > 0)).sum() > 0.8
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize(
+    ("mode", "suffix", "options"),
+    [
+        *[("RGB", "tif", {"compression": name}) for name in ("tiff_lzw", "tiff_deflate", "jpeg")],
+        *[(mode, "tif", {}) for mode in ("L", "P", "RGBA", "CMYK")],
+        ("RGB", "tif", {"big_tiff": True}),
+        *[("CMYK", "jpg", {}), ("L", "jpg", {}), ("RGB", "jpg", {"format": "MPO"})],
+        *[("P", "png", {}), ("RGBA", "png", {}), ("RGBA", "webp", {"lossless": True})],
+    ],
+)
+def test_pictures_of_all_modes_are_turned_once(
+    mode: str, suffix: str, options: dict[str, Any], turn: int, tmp_path: Path
+) -> None:
+    shown = np.full((HEIGHT * 2, WIDTH * 2, 3), 255, np.uint8)
+    shown[: HEIGHT // 2, WIDTH:] = 0
+    stored = store(shown, turn)
+    path = tmp_path / f"1.{suffix}"
+    Image.fromarray(stored).convert(mode).save(path, exif=exif(turn), **options)
+    for pixels, lie in ((shown, LabelOrientation.SHOWN), (stored, LabelOrientation.STORED)):
+        size = pixels.shape[:2]
+        photograph = read_photograph(path, size, Fit.STRETCH, size, lie)
+        np.testing.assert_allclose(photograph.pixels.astype(int), pixels, atol=60)
 
 
 @pytest.mark.parametrize("lie", list(LabelOrientation))

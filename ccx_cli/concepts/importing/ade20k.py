@@ -100,7 +100,7 @@ def _read_json(path: Path, names: _Names) -> str:
         ) from error
     try:
         # Some of the published files are Latin-1.
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     try:

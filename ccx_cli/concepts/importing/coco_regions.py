@@ -23,6 +23,9 @@ _MOST_PIXELS = 178_956_970
 _BEYOND, _BEYOND_PIXELS = 0.1, 2.0
 """A polygon may reach out of the picture by this share of its side, and by so many pixels."""
 
+_RELATIVE = 1.5
+"""Coordinates up to this are shares of a side: so few pixels would be no region."""
+
 _SMALLEST_BOX = 4.0
 _LEAST_IN_COMMON = 0.25
 """The IoU of a region's bounds and its ``bbox`` that is less than annotators disagree by."""
@@ -167,7 +170,7 @@ def _check_reach(points: NDArray[np.float64], height: int, width: int) -> None:
             f"its polygons reach from {low[0]:g}, {low[1]:g} to {high[0]:g}, {high[1]:g}, out of "
             f"the picture, which is {width} wide and {height} high"
         )
-    if high.max() <= 1 and low.min() >= 0 and min(height, width) > 2:
+    if high.max() <= _RELATIVE and low.min() >= 0 and min(height, width) > 2:
         raise ValueError("its coordinates are from 0 to 1: multiply them by width and height")
 
 

@@ -90,6 +90,8 @@ def read_photograph(
             if isinstance(picture, TiffImagePlugin.TiffImageFile):
                 # Pillow turns TIFFs itself: the pixels when it loads them, the size before that.
                 is_tiff = True
+                # Without a name, the file is not mapped: Pillow maps it in the turned size.
+                picture.filename = ""
                 if picture.tag_v2.get(ExifTags.Base.Orientation) in _SIDEWAYS:
                     width, height = height, width
             shown = (width, height) if turn in _SIDEWAYS else (height, width)
