@@ -233,6 +233,10 @@ class RunInputs:
 
     def _as_it_was(self, rebuild: str) -> str:
         """Return the command that makes a cache of the run anew, also one of an older version."""
+        about = self.run.about
+        if about.weights_kind != about.pretrained:
+            # The command does not name the weights, which would be named otherwise now.
+            return shlex.join(["ccx", "rerun", self.run.name])
         is_older = self.by_size and BY_SIZE not in rebuild.split()
         return f"{rebuild} {BY_SIZE}" if is_older else rebuild
 

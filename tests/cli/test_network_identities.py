@@ -178,3 +178,9 @@ def test_a_file_that_older_versions_called_places365(fresh: CommandLine, work: P
     assert [line["pretrained"] for line in fresh("info", "--all", "--format", "jsonl").lines] == [
         "own"
     ]
+    for cached in sorted((fresh.data / "activations").rglob("*"), reverse=True):
+        cached.rmdir() if cached.is_dir() else cached.unlink()
+    again = f"ccx rerun {header.parent.name}"
+    assert f"make them again with `{again}`." in fresh("metrics", "--no-label-masking", "-q").err
+    assert fresh(*again.split()[1:], "-q").code == 0
+    assert fresh("metrics", "--no-label-masking", "-q").code == 0

@@ -83,6 +83,11 @@ def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
         assert trial.ious[record.cluster] == pytest.approx(record.iou)
         assert record.cluster in trial.same_as
         assert trial.text == record.formula
+        assert trial.outside == ""
+    everything = f"{record.formula} OR NOT ({record.formula})"
+    trial = data.try_formula(everything, run.with_inputs(vocabulary))
+    is_better = any(trial.ious[each.cluster] > each.iou for each in run.run.units[2])
+    assert bool(trial.outside) == is_better
 
 
 def test_unit_is_kept_and_not_read_if_it_is_not_wanted(run: OpenRun) -> None:
