@@ -7,9 +7,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.concepts.fingerprints import FileCheck, note_older
-from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, index_step, load_index
-from ccx_cli.errors import DamagedDataError
+from ccx_cli.concepts.fingerprints import (
+    FileCheck,
+    images_fingerprint,
+    labels_fingerprint,
+    note_older,
+)
+from ccx_cli.concepts.index import (
+    ConceptIndex,
+    build_index,
+    index_cache,
+    index_step,
+    is_whole,
+    load_index,
+)
+from ccx_cli.errors import CcxError, DamagedDataError
 from ccx_cli.probe.activations import (
     Activations,
     activations_cache,
@@ -138,6 +150,9 @@ def prepare_layers(layers: Sequence[Inputs], progress: Progress) -> list[Activat
             workers=first.workers,
             progress=progress,
         )
+        now = images_fingerprint(first.dataset, first.roots.activations, first.check)
+        for _, cache in missing:
+            _refuse_changed(cache, now, "images", progress)
     return [open_activations(inputs.dataset, inputs.activations_cache) for inputs in layers]
 
 
@@ -150,8 +165,21 @@ def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
 def prepare_index(inputs: Inputs, progress: Progress) -> ConceptIndex:
     """Make what the concept index lacks, and load it."""
     cache = inputs.index_cache
-    build_index(inputs.dataset, cache, workers=inputs.workers, progress=progress)
+    if not is_whole(inputs.dataset, cache):
+        build_index(inputs.dataset, cache, workers=inputs.workers, progress=progress)
+        now = labels_fingerprint(inputs.dataset, inputs.roots.segmentations, inputs.check)
+        _refuse_changed(cache, now, "labels", progress)
     return load_index(inputs.dataset, cache)
+
+
+def _refuse_changed(cache: ShardedCache, now: str, what: str, progress: Progress) -> None:
+    """Drop a cache whose files changed while it was made from them."""
+    if now != cache.made_from["fingerprint"]:
+        with writing(cache.directory, progress):
+            cache.drop(list(cache.shards))
+        raise CcxError(
+            f"The {what} changed while {cache.directory} was made from them: run the command again."
+        )
 
 
 def drop_damaged(layers: Sequence[Inputs], progress: Progress) -> None:

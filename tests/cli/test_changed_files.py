@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from ccx_cli.errors import DamagedDataError
+from ccx_cli.runs import preparing
 from ccx_cli.runs.run import find_run
 from ccx_cli.store.paths import resolve_roots
 from ccx_cli.tui.open_run import OpenRun
@@ -192,3 +193,22 @@ def test_runs_of_an_older_version_are_read_and_gone_on_with_as_they_were(
     gone = fresh("metrics", older.name, "--no-label-masking")
     assert gone.code == 3
     assert "--by-size`" in gone.err
+
+
+@pytest.mark.parametrize(("made", "what"), [("build_index", "labels"), ("covers", "images")])
+def test_files_that_change_while_a_cache_is_made_from_them(
+    fresh: CommandLine, monkeypatch: pytest.MonkeyPatch, made: str, what: str
+) -> None:
+    work = getattr(preparing, made)
+
+    def change(*arguments: object, **options: object) -> object:
+        (correct_labels if what == "labels" else change_photographs)(fresh)
+        return work(*arguments, **options)
+
+    monkeypatch.setattr(preparing, made, change)
+    ended = fresh.explain(*FOUR)
+    assert ended.code == 1
+    assert f"The {what} changed while " in ended.err
+    monkeypatch.undo()
+    after = fresh.explain(*FOUR)
+    assert from_nothing(fresh) == after.out
