@@ -139,15 +139,12 @@ def check_against(stored: Run, untrained: Run, progress: Progress) -> None:
             "--against, or another --seed."
         )
     labels = stored.identity.segmentation, untrained.identity.segmentation
-    if is_by_size(labels[0]) != is_by_size(labels[1]):
-        progress.note(
-            f"One of {stored.name} and {untrained.name} is of ccx 0.1, which knew files by name "
-            "and size alone: whether they have the same images is not known."
-        )
-    elif labels[0] != labels[1]:
+    if labels[0] != labels[1]:
+        older = is_by_size(labels[0]) != is_by_size(labels[1])
+        seems = ", or seems to, since ccx 0.1 made one of them" if older else ""
         raise UsageError(
-            f"The run {untrained.name} has other images than {stored.name}: name a run on the "
-            "same images with --against."
+            f"The run {untrained.name} has other images than {stored.name}{seems}: name a run on "
+            "the same images with --against."
         )
     about = untrained.about
     if about.pretrained == "given":
