@@ -167,7 +167,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
     with answering(out, options.messages, COLUMNS) as (progress, writer):
         datasets = roots_of(options.places).datasets
         # Another dataset is refused at once, another import once it is known what this one is.
-        target = check_free_directory(datasets, settings.side, force=True)
+        target = check_free_directory(datasets, settings, force=True)
         source = read(progress)
         for note in source.notes:
             progress.note(with_options(note))

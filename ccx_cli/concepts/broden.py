@@ -18,10 +18,11 @@ from ccx_cli.concepts.broden_csv import (
     read_rows,
     repair_hint,
 )
+from ccx_cli.concepts.datasets import USUAL_SIDE, find_dataset, missing_dataset
 from ccx_cli.errors import MissingInputError
 from ccx_cli.store.known_files import look_at, size_of
 
-__all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden"]
+__all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden", "read_dataset"]
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,13 @@ class BrodenDataset:
         return [size_of(stamps[name]) for name in names]
 
 
-def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
-    """Read the CSVs of ``datasets/broden1_<side>`` and keep the images of one subset.
+def read_broden(datasets: Path, subset: str, side: int = USUAL_SIDE) -> BrodenDataset:
+    """Find the dataset of a subset under ``datasets`` and read it, as ``read_dataset`` does."""
+    return read_dataset(find_dataset(datasets, subset, side), subset)
+
+
+def read_dataset(directory: Path, subset: str) -> BrodenDataset:
+    """Read the CSVs of a dataset and keep the images of one subset.
 
     Label PNGs and photographs are not looked at.
 
@@ -116,8 +122,6 @@ def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
     subset : str
         Keeps the rows of ``index.csv`` whose image path contains it, ``all`` keeps every row.
         Where ``index_<subset>.csv`` exists, all rows of that file are taken instead.
-    side : int
-        Height and width in pixels of the images the set was made for, 224 or 227 for Broden.
 
     Raises
     ------
@@ -128,14 +132,10 @@ def read_broden(datasets: Path, subset: str, side: int = 224) -> BrodenDataset:
     DamagedDataError
         If a CSV is not what the layout says; names the file and the line.
     """
-    directory = datasets / f"broden1_{side}"
     try:
         files = {path.name for path in directory.iterdir()}
     except OSError as error:
-        raise MissingInputError(
-            f"There is no dataset in {directory}: download it with `ccx fetch broden{side}`, "
-            "or try the built-in one with `ccx demo`."
-        ) from error
+        raise missing_dataset(directory) from error
     categories = read_categories(directory / "category.csv")
     labels = read_labels(directory, categories, files)
     rows = read_rows(directory, subset, files, categories, {label.number for label in labels})

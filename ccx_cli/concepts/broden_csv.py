@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ccx_cli.concepts.datasets import BRODEN_SIDES, own_names, side_of
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.store.paths import is_imported
 
 LARGEST_LABEL = 0xFFFF
 """The largest number that a label PNG can hold (``red + 256 * green``)."""
@@ -225,9 +227,12 @@ def _select(directory: Path, subset: str, files: Collection[str]) -> list[_Row]:
         return rows
     image_at = rows[0].columns["image"]
     kept = [row for row in rows if subset and subset in row.cells[image_at]]
+    if not kept and directory.parent.name == subset:
+        return rows
     if not kept:
         folders = {row.cells[image_at].rpartition("/")[0].partition("/")[0] for row in rows}
-        there = ["all", *sorted(folders.union(own_indexes) - {""})]
+        names = own_names(directory.parent)
+        there = ["all", *sorted(folders.union(own_indexes, names) - {""})]
         raise UsageError(
             f"No image path of {path} contains `subset` {subset!r}, choose one of "
             f"{', '.join(there)}{suggestion(subset, there) or '.'}"
@@ -321,5 +326,9 @@ def _shown(text: str) -> str:
 
 def repair_hint(directory: Path) -> str:
     """Return how to repair a file of the dataset in ``directory``, such as ``broden1_224``."""
+    if is_imported(directory):
+        return "restore it, or import the dataset again with `force`"
+    if side_of(directory) not in BRODEN_SIDES:
+        return "restore it"
     name = directory.name.replace("1_", "")
     return f"restore it, or download the dataset again with `ccx fetch {name}`"

@@ -30,13 +30,11 @@ from ccx_cli.concepts.broden_tables import (
     write_layers,
     write_tables,
 )
+from ccx_cli.concepts.datasets import DEMO_SUBSET
 from ccx_cli.concepts.demo_colors import name_demo_colors
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.atomic import move_directory_into_place, naming
-
-DEMO_SUBSET = "demo"
-"""The folder under ``images/`` that holds the pictures, and the name of the subset."""
 
 DEMO_SEED = 2023
 """The seed of the packaged scenes; the demo network was trained on scenes of others."""

@@ -26,7 +26,7 @@ from ccx_cli.fetching.unpacking import ArchiveError, unpack
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import move_into_place
 from ccx_cli.store.locks import writing
-from ccx_cli.store.paths import Roots
+from ccx_cli.store.paths import Roots, is_imported
 
 _SPARE = 50_000_000
 """Bytes to leave free on the disk."""
@@ -79,6 +79,12 @@ def fetch(
     DamagedDataError
         If what is here, or what every host gives, is not what was published.
     """
+    if is_imported(source.target(roots)):
+        raise UsageError(
+            f"{source.target(roots)} contains an import of an older version of ccx, which `ccx "
+            f"fetch` never overwrites: move it to NAME/{source.location} there, where NAME is the "
+            "folder in its images/, or fetch into another folder with `root_datasets`."
+        )
     if options.force or source.found(roots) is None:
         with writing(source.target(roots).parent, progress, source.file_name):
             if options.force or source.found(roots) is None:

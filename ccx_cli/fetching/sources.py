@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccx_cli.errors import UsageError
-from ccx_cli.store.paths import Roots
+from ccx_cli.store.paths import Roots, is_imported
 
 # torchvision and the dissection project end a file's name with the first digits of its SHA-256.
 _DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")
@@ -64,7 +64,7 @@ class Source:
         """Return where it is, or None; weights may lie in the root itself as well."""
         target = self.target(roots)
         if self.is_archive:
-            return target if target.is_dir() else None
+            return target if target.is_dir() and not is_imported(target) else None
         beside_folders = roots.models / self.file_name
         return next((path for path in (target, beside_folders) if path.is_file()), None)
 

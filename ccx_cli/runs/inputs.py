@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.concepts.broden import BrodenDataset, read_broden
+from ccx_cli.concepts.broden import BrodenDataset, read_dataset
+from ccx_cli.concepts.datasets import find_datasets, side_of
 from ccx_cli.concepts.fingerprints import (
     BY_SIZE,
     FileCheck,
@@ -96,10 +98,10 @@ class RunInputs:
     def dataset(self) -> BrodenDataset:
         """The labeled images."""
         subset, was = self._said("subset"), Path(self._said("dataset"))
-        side = was.name.removeprefix("broden1_")
-        if not side.isdecimal():
+        side = side_of(was)
+        if side is None:
             raise self._unsaid("dataset")
-        return _read_dataset(self.run, subset, was, int(side), self.roots)
+        return _read_dataset(self.run, subset, was, side, self.roots)
 
     @cached_property
     def choice(self) -> ActivationSource:
@@ -301,25 +303,25 @@ def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> 
     with the run's images; if neither has them, or one is a copy of the other, the one
     under the root.
     """
-    root = roots.datasets / "demo" if subset == "demo" else roots.datasets
-    here = root / was.name
-    if not here.exists():
-        return read_broden(was.parent, subset, side)
+    here = None
+    with suppress(UsageError):
+        here = find_datasets(roots.datasets, subset).get(side)
+    if here is None:
+        return read_dataset(was, subset)
     if not was.exists() or was.samefile(here):
-        return read_broden(root, subset, side)
-    there = _dataset(was.parent, subset, side)
-    found = _dataset(root, subset, side)
+        return read_dataset(here, subset)
+    there, found = _dataset(was, subset), _dataset(here, subset)
     if there is None or (found is not None and found.rows == there.rows):
-        return found or read_broden(root, subset, side)
+        return found or read_dataset(here, subset)
     memory = roots.activations
     if _has_images(found, run, memory) or not _has_images(there, run, memory):
-        return found or read_broden(root, subset, side)
+        return found or read_dataset(here, subset)
     return there
 
 
-def _dataset(datasets: Path, subset: str, side: int) -> BrodenDataset | None:
+def _dataset(directory: Path, subset: str) -> BrodenDataset | None:
     try:
-        return read_broden(datasets, subset, side)
+        return read_dataset(directory, subset)
     except CcxError:
         return None
 

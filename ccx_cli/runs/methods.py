@@ -27,6 +27,7 @@ from ccx_cli.runs.references import (
     Reference,
     clustering_of,
     dataset_of,
+    has_own_dataset,
     method_of,
     references_of,
     search_reference,
@@ -110,14 +111,16 @@ def _explained(run: Run, cite: Cite, quote: Quote) -> str:
     left = len(run.asked_units or ()) - done
     so_far = "" if left <= 0 else f" (so far: {left:,} more were asked for)"
     images, subset = _known(about.images, "number of images"), _known(about.subset, "subset")
-    data = f"the {images:,} images of the subset {quote(subset)}"
-    if subset == "all":
-        data = f"all {images:,} images"
-    origin = " ".join(cite(each) for each in dataset_of(about))
     name = quote(_known(about.dataset, "dataset").rpartition("/")[2])
+    data = f"the {images:,} images of the subset {quote(subset)} of {name}"
+    if has_own_dataset(about):
+        data = f"the {images:,} images of the dataset {quote(subset)}"
+    elif subset == "all":
+        data = f"all {images:,} images of {name}"
+    origin = " ".join(cite(each) for each in dataset_of(about))
     return (
         f"We explained {units} of {_source(run, cite, quote)}{so_far} with {_method(run, cite)} "
-        f"on {data} of {name}{f' {origin}' if origin else ''}, which carry "
+        f"on {data}{f' {origin}' if origin else ''}, which carry "
         f"{_known(about.concepts, 'number of concepts'):,} concepts."
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ccx_cli.records.header import About, Identity
 from ccx_cli.search.registry import search_named
+from ccx_cli.store.paths import is_imported
 
 # The layout is Broden's whoever labeled the images; it is Broden itself if it has as many.
 _BRODEN_IMAGES = {"ade20k": 22_210, "all": 63_305}
@@ -91,9 +92,16 @@ def clustering_of(identity: Identity) -> Reference | None:
     return {"exact": EXACT_KMEANS, "sklearn": SKLEARN}.get(str(ranges.kmeans))
 
 
+def has_own_dataset(about: About) -> bool:
+    """Tell whether a run's dataset is an import or the demo, as far as the header tells."""
+    directory = Path(about.dataset or "")
+    return directory.parent.name == about.subset or is_imported(directory)
+
+
 def dataset_of(about: About) -> tuple[Reference, ...]:
     """Return the papers of a run's dataset, Broden's and ADE20K's, as far as the header tells."""
-    broden = (DISSECTION,) if about.images == _BRODEN_IMAGES.get(str(about.subset), -1) else ()
+    count = -1 if has_own_dataset(about) else _BRODEN_IMAGES.get(str(about.subset), -1)
+    broden = (DISSECTION,) if about.images == count else ()
     return (*broden, ADE20K) if about.subset == "ade20k" else broden
 
 

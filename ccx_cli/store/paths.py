@@ -8,6 +8,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 ROOT_NAMES = ("datasets", "models", "segmentations", "activations", "results")
+IMPORT_MARKER = "ccx-import.json"
+"""The file in a dataset that says that ``ccx import`` wrote it, and from what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Roots:
     Attributes
     ----------
     datasets
-        Datasets in Broden's layout, ``broden1_224`` and ``broden1_227``.
+        Datasets in Broden's layout: ``broden1_224`` and ``broden1_227``, and others in
+        ``NAME/broden1_SIDE``.
     segmentations
         Concept indexes.
     activations
@@ -40,3 +43,8 @@ def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
     """
     base = data_dir if data_dir is not None else user_data_path("ccx")
     return Roots(**{name: roots.get(name) or base / name for name in ROOT_NAMES})
+
+
+def is_imported(directory: Path) -> bool:
+    """Tell whether ``ccx import`` wrote the dataset in a directory."""
+    return (directory / IMPORT_MARKER).is_file()

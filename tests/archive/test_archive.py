@@ -184,7 +184,8 @@ def test_imported_sets_are_gone_on_with(archive: Unpacked) -> None:
     whole, finished = (
         {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (
-            archive.root / f"{name}/datasets/broden1_16" for name in ("imported", "stopped")
+            archive.root / f"{name}/datasets" / place / "broden1_16"
+            for name, place in (("imported", ""), ("stopped", "photos"))
         )
     )
     assert whole == finished

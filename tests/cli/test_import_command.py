@@ -99,28 +99,28 @@ def test_a_dry_run_writes_nothing(unused: CommandLine, photos: Path) -> None:
 
 def test_the_same_import_again_does_nothing(unused: CommandLine, photos: Path) -> None:
     first = imported(unused, photos, "-f", "jsonl", "--colors")
-    before = unused.file("datasets/*/index.csv").stat().st_mtime_ns
+    before = unused.file("datasets/*/*/index.csv").stat().st_mtime_ns
     again = imported(unused, photos, "-f", "jsonl", "--colors")
     assert (again.code, again.out) == (0, first.out)
     assert "made before from the same files" in again.err
     assert again.err.splitlines()[-3:] == first.err.splitlines()[-3:]
-    assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
+    assert unused.file("datasets/*/*/index.csv").stat().st_mtime_ns == before
     planned = imported(unused, photos, "--colors", "--dry-run")
     assert (planned.code, "already contains this import" in planned.err) == (0, True)
 
 
 def test_nothing_is_overwritten_without_force(unused: CommandLine, photos: Path) -> None:
     assert imported(unused, photos).code == 0
-    before = unused.file("datasets/*/index.csv").stat().st_mtime_ns
-    for other in (["--colors"], ["--val-share", "0.5"], ["--subset", "others"], ["--dry-run"]):
+    before = unused.file("datasets/*/*/index.csv").stat().st_mtime_ns
+    for other in (["--colors"], ["--val-share", "0.5"], ["--fit", "stretch"], ["--dry-run"]):
         if other == ["--dry-run"]:
             save_photograph(photos / "photos/1.jpg", 20, 30, 77)
         ended = imported(unused, photos, *other)
         assert (ended.code, ended.out) == (2, "")
         assert "already exists: set --force to overwrite it" in ended.err
-    assert unused.file("datasets/*/index.csv").stat().st_mtime_ns == before
+    assert unused.file("datasets/*/*/index.csv").stat().st_mtime_ns == before
     assert imported(unused, photos, "--force").code == 0
-    assert unused.file("datasets/*/index.csv").stat().st_mtime_ns > before
+    assert unused.file("datasets/*/*/index.csv").stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize("kind", ["instances", "panoptic"])
@@ -226,7 +226,7 @@ def test_a_value_without_a_name_stops_and_the_mended_run_completes(
     ended = imported(unused, photos)
     assert ended.code == 4
     assert "2.png holds the value 77" in ended.err
-    assert not unused.files("datasets/broden1_16")
+    assert not unused.files("datasets/photos/broden1_16")
     assert imported(unused, photos, "--void", "77").code == 0
 
 
@@ -242,14 +242,14 @@ def test_an_interrupted_import_goes_on(tmp_path: Path) -> None:
         save_photograph(tmp_path / f"photos/{number:03d}.png", 200, 200, number)
     command = ["import", "folder", str(tmp_path / "photos"), "--colors", "--workers", "1"]
     process = start(tmp_path / "data", *command, PYTHONUNBUFFERED="1")
-    journal = tmp_path / "data/datasets/.broden1_224.partial" / JOURNAL
+    journal = tmp_path / "data/datasets/photos/.broden1_224.partial" / JOURNAL
     while process.poll() is None and not (journal.exists() and journal.stat().st_size > 1000):
         pass
     process.send_signal(signal.SIGINT)
     ended = finish(process)
     assert ended.code == 130
     assert ended.err.splitlines()[-1].startswith("Interrupted.")
-    assert not (tmp_path / "data/datasets/broden1_224").exists()
+    assert not (tmp_path / "data/datasets/photos/broden1_224").exists()
     done = len(journal.read_bytes().splitlines()) - 1
     assert 0 < done < 120
     ended = finish(start(tmp_path / "data", *command))

@@ -20,10 +20,11 @@ from ccx_cli.concepts.importing import writer
 from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
 from ccx_cli.concepts.importing.settings import Fit, ImportSettings
 from ccx_cli.concepts.importing.sources import Source
-from ccx_cli.concepts.importing.writer import MARKER, ImportSummary, read_color_rule, write_broden
+from ccx_cli.concepts.importing.writer import ImportSummary, read_color_rule, write_broden
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import SilentProgress, Task
+from ccx_cli.store.paths import IMPORT_MARKER
 
 if TYPE_CHECKING:
     from tests.imported_sets import (
@@ -133,7 +134,7 @@ def test_an_import_whose_colors_were_named_by_another_rule_keeps_them(
     save_photograph(tmp_path / "photos/a.jpg")
     source = read_label_folders(tmp_path / "photos", [])
     settings = ImportSettings("set", (SIDE, SIDE), colors=True)
-    directory = tmp_path / f"broden1_{SIDE}"
+    directory = tmp_path / f"set/broden1_{SIDE}"
     with monkeypatch.context() as earlier:
         earlier.setattr(writer, "COLOR_RULE", "table-before")
         written(source, tmp_path, settings)
@@ -146,11 +147,11 @@ def test_an_import_whose_colors_were_named_by_another_rule_keeps_them(
     assert written(source, tmp_path, settings).made_before
 
     # Those of the first version do not say the rule.
-    marker = json.loads((directory / MARKER).read_text())
+    marker = json.loads((directory / IMPORT_MARKER).read_text())
     del marker["color_rule"]
-    (directory / MARKER).write_text(json.dumps(marker))
+    (directory / IMPORT_MARKER).write_text(json.dumps(marker))
     assert read_color_rule(directory) == COLOR_BOXES
-    (directory / MARKER).write_text(json.dumps(marker | {"colors": False}))
+    (directory / IMPORT_MARKER).write_text(json.dumps(marker | {"colors": False}))
     assert read_color_rule(directory) is None
     assert read_color_rule(tmp_path) is None
 
@@ -162,7 +163,7 @@ def test_an_interrupted_import_starts_over_where_its_colors_were_named_by_anothe
         save_photograph(tmp_path / f"photos/{name}.jpg")
     source = read_label_folders(tmp_path / "photos", [])
     settings = ImportSettings("set", (SIDE, SIDE), colors=True)
-    partial = tmp_path / f".broden1_{SIDE}.partial"
+    partial = tmp_path / f"set/.broden1_{SIDE}.partial"
     with monkeypatch.context() as earlier:
         earlier.setattr(writer, "COLOR_RULE", "table-before")
         earlier.setattr(writer, "_write_tables", _interrupt)
@@ -173,7 +174,7 @@ def test_an_interrupted_import_starts_over_where_its_colors_were_named_by_anothe
     for path in before:
         path.write_bytes(b"named by another rule")
     written(source, tmp_path, settings)
-    made = [path.read_bytes() for path in (tmp_path / f"broden1_{SIDE}").rglob("*_color.png")]
+    made = [path.read_bytes() for path in (tmp_path / f"set/broden1_{SIDE}").rglob("*_color.png")]
     assert len(made) == 2
     assert b"named by another rule" not in made
 
@@ -226,9 +227,9 @@ def test_a_stopped_run_is_no_data_set_and_goes_on(tmp_path: Path) -> None:
     source = draw(tmp_path, 40)
     with pytest.raises(KeyboardInterrupt):
         write_broden(source, tmp_path / "data", SETTINGS, progress=_StoppedAfter(20))
-    target = tmp_path / f"data/broden1_{SIDE}"
+    target = tmp_path / f"data/set/broden1_{SIDE}"
     assert not target.exists()
-    journal = tmp_path / f"data/.broden1_{SIDE}.partial/journal.jsonl"
+    journal = tmp_path / f"data/set/.broden1_{SIDE}.partial/journal.jsonl"
     assert len(journal.read_bytes().splitlines()) == 33
     with journal.open("ab") as torn:
         torn.write(b'{"stem": "set/39", "files')
@@ -241,14 +242,14 @@ def test_a_stopped_run_is_no_data_set_and_goes_on(tmp_path: Path) -> None:
     write_broden(source, tmp_path / "data", SETTINGS, progress=listener)
     assert listener.done == 31
     write_broden(source, tmp_path / "again", SETTINGS)
-    assert files_of(target) == files_of(tmp_path / f"again/broden1_{SIDE}")
+    assert files_of(target) == files_of(tmp_path / f"again/set/broden1_{SIDE}")
 
 
 def test_processes_write_the_same_files(tmp_path: Path) -> None:
     source = draw(tmp_path, 40)
     for workers in (1, 3):
         write_broden(source, tmp_path / str(workers), SETTINGS, workers=workers)
-    one, three = (files_of(tmp_path / f"{n}/broden1_{SIDE}") for n in (1, 3))
+    one, three = (files_of(tmp_path / f"{n}/set/broden1_{SIDE}") for n in (1, 3))
     assert one == three
 
 
@@ -265,16 +266,20 @@ def test_a_partial_run_of_other_settings_is_not_used(tmp_path: Path) -> None:
 def test_an_import_is_overwritten_only_by_force_and_others_never(tmp_path: Path) -> None:
     source = draw(tmp_path)
     written(source, tmp_path / "data")
-    target = tmp_path / f"data/broden1_{SIDE}"
+    target = tmp_path / f"data/set/broden1_{SIDE}"
     before = (target / "index.csv").read_bytes()
+    stretched = ImportSettings("set", (SIDE, SIDE), Fit.STRETCH)
     with pytest.raises(UsageError, match="`force`"):
-        written(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)))
+        written(source, tmp_path / "data", stretched)
+    written(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)))
     assert (target / "index.csv").read_bytes() == before
-    write_broden(source, tmp_path / "data", ImportSettings("other", (SIDE, SIDE)), force=True)
-    assert read_broden(tmp_path / "data", "other", SIDE).rows
-    assert json.loads((target / MARKER).read_text())["subset"] == "other"
-    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [target.name]
-    (target / MARKER).unlink()
+    beside = files_of(tmp_path / "data/other")
+    write_broden(source, tmp_path / "data", stretched, force=True)
+    assert read_broden(tmp_path / "data", "set", SIDE).rows
+    assert json.loads((target / IMPORT_MARKER).read_text())["fit"] == "stretch"
+    assert files_of(tmp_path / "data/other") == beside
+    assert [path.name for path in target.parent.iterdir() if path.is_dir()] == [target.name]
+    (target / IMPORT_MARKER).unlink()
     with pytest.raises(UsageError, match="never overwrites"):
         write_broden(source, tmp_path / "data", SETTINGS, force=True)
 
@@ -286,7 +291,7 @@ def test_labels_of_another_shape_are_told(tmp_path: Path) -> None:
         DamagedDataError, match=r"object/2\.png labels 7x39 pixels but .*2\.jpg has"
     ):
         written(source, tmp_path / "data")
-    assert not (tmp_path / f"data/broden1_{SIDE}").exists()
+    assert not (tmp_path / f"data/set/broden1_{SIDE}").exists()
 
 
 def test_labels_of_half_the_size_are_taken(tmp_path: Path) -> None:

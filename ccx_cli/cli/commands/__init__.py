@@ -40,14 +40,14 @@ _IMPORT = """Import a dataset of your own annotated photographs.
 
 The dataset is written in Broden's layout: every photograph is square, --side
 pixels, or a rectangle such as --side 96x160, and label PNGs have half that
-size. It goes to broden1_SIDE (the longer side) in the folder of datasets; use
-another --data-dir (or --root-datasets) for each import of the same side.
+size. It goes to NAME/broden1_SIDE (the longer side) in the folder of datasets;
+NAME is for --subset of other commands. Imports stay beside one another.
 
 [bold]Examples[/bold]
 
   ccx import folder photos --labels object=masks --names names.txt
-  ccx import coco panoptic_val2017.json val2017 --colors --data-dir coco
-  ccx import ade20k ADE20K_2021_17_01/images/ADE --colors --data-dir ade
+  ccx import coco panoptic_val2017.json val2017 --colors
+  ccx import ade20k ADE20K_2021_17_01/images/ADE --colors
   ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
   ccx import imagefolder textures --category texture --data-dir textures
 """

@@ -166,7 +166,9 @@ class ConceptsOptions:
         panel=DATA,
         complete=completing.subsets,
     )
-    side: int = option(224, "Side of the dataset, broden1_SIDE.", min=1, panel=DATA)
+    side: int | None = option(
+        None, "Side of the dataset, broden1_SIDE.", min=1, shown="224, or the only one", panel=DATA
+    )
     workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
     out: OutputOptions
     messages: MessageOptions

@@ -24,6 +24,7 @@ from typing import Any
 
 import typer
 
+from ccx_cli.concepts.datasets import USUAL_SIDE, find_datasets, own_names
 from ccx_cli.fetching.sources import BRODEN
 from ccx_cli.probe.networks.catalog import default_layer
 from ccx_cli.probe.networks.layer_names import layer_names
@@ -229,9 +230,11 @@ def layers(ctx: typer.Context, incomplete: str) -> Offered:
 
 
 def subsets(ctx: typer.Context) -> Offered:
-    """Offer ``demo``, ``all``, and the folders of images and lists of the datasets there are."""
+    """Offer ``demo``, ``all``, imports, and folders and lists of images of what there is."""
     found = {DEMO: "built in", "all": "every image"}
-    for directory in sorted(roots_of(ctx).datasets.glob("broden1_*")):
+    datasets = roots_of(ctx).datasets
+    found |= dict.fromkeys(own_names(datasets), "imported")
+    for directory in sorted(datasets.glob("broden1_*")):
         for path in directory.glob("index_*.csv"):
             found.setdefault(path.stem.removeprefix("index_"), directory.name)
         with suppress(OSError), os.scandir(directory / "images") as entries:
@@ -349,12 +352,9 @@ def _dataset(ctx: typer.Context) -> Path | None:
         if run is not None:
             header = json.loads((run / "header.json").read_text(encoding="utf-8"))
             return Path(header["about"]["dataset"])
-    datasets = roots_of(ctx).datasets
-    if (ctx.params.get("subset") or _DEFAULT_SUBSET) == DEMO:
-        datasets /= DEMO
-    side = ctx.params.get("side") or (227 if ctx.params.get("model") == "alexnet" else 224)
-    candidates = [datasets / f"broden1_{side}", *sorted(datasets.glob("broden1_*"))]
-    return next((path for path in candidates if path.is_dir()), None)
+    found = find_datasets(roots_of(ctx).datasets, ctx.params.get("subset") or _DEFAULT_SUBSET)
+    side = ctx.params.get("side") or (227 if ctx.params.get("model") == "alexnet" else USUAL_SIDE)
+    return found.get(side) or next(iter(found.values()), None)
 
 
 def _named_rows(ctx: typer.Context, table: str) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,8 +18,17 @@ from ccx_cli.cli.network_options import (
 )
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
-from ccx_cli.concepts.broden import BrodenDataset, read_broden
-from ccx_cli.concepts.demo import DEMO_COUNT, DEMO_SUBSET, write_demo_dataset
+from ccx_cli.concepts.broden import BrodenDataset, read_dataset
+from ccx_cli.concepts.datasets import (
+    DEMO_SUBSET,
+    USUAL_SIDE,
+    find_dataset,
+    find_datasets,
+    is_own,
+    own_directory,
+    side_of,
+)
+from ccx_cli.concepts.demo import DEMO_COUNT, write_demo_dataset
 from ccx_cli.concepts.fingerprints import BY_SIZE, FileCheck
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
@@ -35,8 +43,6 @@ from ccx_cli.runs.preparing import Inputs, Plan, plan_caches
 from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
-
-_SIDE = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +116,12 @@ def missing_inputs(
     """Yield what has to be fetched, or drawn, before the inputs can be read."""
     if not data.fetch and data.subset != DEMO_SUBSET:
         return
-    side = _SIDE
+    found = find_datasets(roots.datasets, data.subset)
     if network.activations is not None:
-        side = _precomputed_side(roots.datasets, data.subset, network.input_size)
+        side = _precomputed_side(network.input_size)
+        if side is None and found:
+            return
+        side = side or USUAL_SIDE
     else:
         device_of(network.device)
         weights = missing_weights(roots, network, run.seed) if data.fetch else None
@@ -121,16 +130,18 @@ def missing_inputs(
             network = replace(network, pretrained="none")
         side = network_of(roots, network, run, layer=_any_layer(network)).input_side
     if data.subset == DEMO_SUBSET:
-        directory = roots.datasets / DEMO_SUBSET / f"broden1_{side}"
+        directory = own_directory(roots.datasets, DEMO_SUBSET, side)
         if not directory.exists():
             yield Missing(
                 Step("demo dataset", directory, "images", DEMO_COUNT),
                 lambda progress: open_dataset(roots.datasets, DEMO_SUBSET, side, progress),
             )
         return
-    _refuse_mistyped_demo(roots.datasets, data.subset, side)
+    if any(is_own(path, roots.datasets) for path in found.values()):
+        return
     dataset = missing_dataset(roots, side)
     if dataset is not None:
+        _refuse_mistyped_demo(data.subset)
         yield _to_fetch(dataset, roots)
 
 
@@ -179,21 +190,28 @@ def _read_inputs(
     workers = run.workers or available_cores()
     check = FileCheck(data.by_size, remember, progress)
     if network.activations is not None:
-        side = _precomputed_side(roots.datasets, data.subset, network.input_size)
-        dataset = open_dataset(roots.datasets, data.subset, side, progress)
+        side = _precomputed_side(network.input_size)
+        dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
         path, name = split_name(network.activations)
         axes, layer = network.activations_axes, network.layer
         given = choose_precomputed(
             path, name, axes, layer, dataset, roots.activations, progress, remember=remember
         )
         resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
+        if side is None and side_of(dataset.directory) != USUAL_SIDE:
+            resolved = replace(resolved, input_size=str(side_of(dataset.directory)))
         rebuild = rebuild_command(places, data, resolved, seed=0)
         return [Inputs(roots, dataset, given, device, network.batch_size, workers, rebuild, check)]
     choice = network_of(roots, network, run, layer=_any_layer(network))
-    side = (
-        choice.input_side if data.subset == DEMO_SUBSET else _network_side(roots.datasets, choice)
-    )
-    dataset = open_dataset(roots.datasets, data.subset, side, progress)
+    side = _network_side(roots.datasets, data.subset, choice, chosen=network.input_size is not None)
+    dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
+    if side is None:
+        network = replace(network, input_size=_size_of(dataset))
+        choice = network_of(roots, network, run, layer=_any_layer(network))
+        progress.note(
+            f"The input size is {network.input_size}, that of the images in {dataset.directory}: "
+            "choose another with --input-size."
+        )
     if any((row.height, row.width) != choice.input_size for row in dataset.rows):
         height, width = choice.input_size
         progress.note(f"The images of {dataset.directory} are resized to {height} x {width}.")
@@ -245,63 +263,73 @@ def default_or_none(model: str) -> str | None:
         return None
 
 
-def _network_side(datasets: Path, network: NetworkDescription) -> int:
+def _network_side(
+    datasets: Path, subset: str, network: NetworkDescription, *, chosen: bool
+) -> int | None:
     """Return the side of the dataset to take for a network: its input's, if there is such a one.
 
     A network of another input than usual takes the usual dataset, or the one that is there whose
-    side is nearest; its images are resized.
+    side is nearest; its images are resized. On imports, so does a network whose input size was
+    ``chosen``, or is its own; any other takes the only side there is, ``None``.
     """
-    if network.resized is None:
-        return network.input_side
-    sides, wanted = _sides(datasets), max(network.resized)
-    for side in (wanted, network.input_side):
-        if side in sides:
+    usual = network.input_side
+    if subset == DEMO_SUBSET:
+        return usual
+    found = find_datasets(datasets, subset)
+    wanted = usual if network.resized is None else max(network.resized)
+    for side in (wanted, usual):
+        if side in found:
             return side
-    return min(sides, key=lambda side: (abs(side - wanted), side), default=network.input_side)
+    own = bool(found) and all(is_own(path, datasets) for path in found.values())
+    nearest = min(found, key=lambda side: (abs(side - wanted), side), default=usual)
+    if network.resized is not None or (own and (chosen or network.has_own_size)):
+        return nearest
+    return None if own else usual
 
 
-def _precomputed_side(datasets: Path, subset: str, size: str | None) -> int:
-    """Return the side of the dataset for precomputed activations."""
-    if size is not None:
-        height, width = parse_size(size)
-        if height != width:
-            raise UsageError(
-                f"--input-size {size}: with --activations it names the dataset, broden1_224 or "
-                "another, so give one side."
-            )
-        return height
-    sides = _sides(datasets)
-    if subset == DEMO_SUBSET or not sides or _SIDE in sides:
-        return _SIDE
-    if len(sides) > 1:
-        there = ", ".join(f"broden1_{side}" for side in sides)
-        raise UsageError(f"There are {there} in {datasets}: choose one with --input-size.")
-    return sides[0]
+def _precomputed_side(size: str | None) -> int | None:
+    """Return the side of the dataset for precomputed activations, if it is given."""
+    if size is None:
+        return None
+    height, width = parse_size(size)
+    if height != width:
+        raise UsageError(
+            f"--input-size {size}: with --activations it names the dataset, broden1_224 or "
+            "another, so give one side."
+        )
+    return height
 
 
-def _sides(datasets: Path) -> list[int]:
-    """Return the sides of the datasets that are there, ascending."""
-    names = [path.name.removeprefix("broden1_") for path in datasets.glob("broden1_*")]
-    return sorted(int(name) for name in names if re.fullmatch(r"[1-9]\d{0,4}", name, re.ASCII))
+def _size_of(dataset: BrodenDataset) -> str:
+    """Return the size of a dataset's images as ``--input-size`` has it."""
+    sizes = {(row.height, row.width) for row in dataset.rows}
+    side = side_of(dataset.directory)
+    height, width = sizes.pop() if len(sizes) == 1 else (side, side)
+    return str(height) if height == width else f"{height}x{width}"
 
 
-def open_dataset(datasets: Path, subset: str, side: int, progress: Progress) -> BrodenDataset:
-    """Read a dataset; the demo set is drawn first where it is missing."""
-    if subset != DEMO_SUBSET:
-        _refuse_mistyped_demo(datasets, subset, side)
-        return read_broden(datasets, subset, side)
-    root = datasets / DEMO_SUBSET
-    directory = root / f"broden1_{side}"
-    if not directory.exists():
-        with writing(root, progress):
-            if not directory.exists():
-                write_demo_dataset(root, side, progress)
-    return read_broden(root, DEMO_SUBSET, side)
+def open_dataset(
+    datasets: Path, subset: str, side: int | None, progress: Progress, parameter: str = "side"
+) -> BrodenDataset:
+    """Find and read a dataset; the demo set is drawn first where it is missing.
+
+    ``parameter`` is what ``side`` is called in errors.
+    """
+    if subset == DEMO_SUBSET:
+        directory = own_directory(datasets, DEMO_SUBSET, side or USUAL_SIDE)
+        if not directory.exists():
+            with writing(directory.parent, progress):
+                if not directory.exists():
+                    write_demo_dataset(directory.parent, side or USUAL_SIDE, progress)
+        return read_dataset(directory, DEMO_SUBSET)
+    if not find_datasets(datasets, subset):
+        _refuse_mistyped_demo(subset)
+    return read_dataset(find_dataset(datasets, subset, side, parameter), subset)
 
 
-def _refuse_mistyped_demo(datasets: Path, subset: str, side: int) -> None:
+def _refuse_mistyped_demo(subset: str) -> None:
     near = suggestion(subset, [DEMO_SUBSET])
-    if near and not (datasets / f"broden1_{side}").exists():
+    if near:
         raise UsageError(f"--subset {subset} is not known{near}")
 
 

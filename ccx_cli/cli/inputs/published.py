@@ -9,7 +9,7 @@ from pathlib import Path
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.settings.levels import mirrors_set
-from ccx_cli.concepts.broden import read_broden
+from ccx_cli.concepts.broden import read_dataset
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
@@ -20,7 +20,7 @@ from ccx_cli.probe.networks.own_networks import is_own
 from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_here, imagenet_source
 from ccx_cli.probe.networks.timm_networks import is_timm
 from ccx_cli.progress import Progress
-from ccx_cli.store.paths import Roots
+from ccx_cli.store.paths import Roots, is_imported
 
 ALL = "all"
 _IMAGENET = "imagenet/"
@@ -73,7 +73,8 @@ def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> Source 
 
 def missing_dataset(roots: Roots, side: int) -> Source | None:
     """Return the dataset for images of ``side`` pixels, where it is missing."""
-    if (roots.datasets / f"broden1_{side}").exists():
+    directory = roots.datasets / f"broden1_{side}"
+    if directory.exists() and not is_imported(directory):
         return None
     (source,) = sources_named([f"broden{side}"], roots)
     return source
@@ -135,10 +136,9 @@ def _all_known(roots: Roots) -> list[Source]:
 def is_whole_dataset(directory: Path) -> bool:
     """Tell whether every file is there that a dataset's index names."""
     try:
-        side = int(directory.name.rpartition("_")[2])
-        dataset = read_broden(directory.parent, "all", side)
+        dataset = read_dataset(directory, "all")
         dataset.segmentation_fingerprint()
         dataset.images_fingerprint()
-    except (CcxError, ValueError):
+    except CcxError:
         return False
     return True

@@ -10,7 +10,7 @@ from typing import Any
 from ccx_cli.cli.inputs.gathering import gather, open_dataset, rebuild_command
 from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
-from ccx_cli.concepts.demo import DEMO_SUBSET
+from ccx_cli.concepts.datasets import DEMO_SUBSET, side_of
 from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
 from ccx_cli.probe.weights.known_digests import known_digest
@@ -87,9 +87,9 @@ def _draw_demo(run: Run, roots: Roots, progress: Progress) -> None:
     was = run.about.dataset
     if run.about.subset != DEMO_SUBSET or was is None or Path(was).exists():
         return
-    side = Path(was).name.removeprefix("broden1_")
-    if side.isdecimal():
-        open_dataset(roots.datasets, DEMO_SUBSET, int(side), progress)
+    side = side_of(Path(was))
+    if side is not None:
+        open_dataset(roots.datasets, DEMO_SUBSET, side, progress)
 
 
 def _differences(
@@ -127,6 +127,9 @@ def untrained_inputs(
     choice = opened.network("an untrained counterpart", ": name one with --against")
     data = DataOptions(opened.run.about.subset or "", by_size=opened.by_size)
     network = NetworkOptions.of(choice.untrained(), passes.device, passes.batch_size)
+    if choice.resized is None and side_of(opened.dataset.directory) != choice.input_side:
+        # The size that the run was given is not that of the images, which would be taken.
+        network = replace(network, input_size=str(choice.input_side))
     return gather(_places_of(opened, places), data, network, run, progress)
 
 
@@ -152,7 +155,7 @@ def plan_like(stored: Run, inputs: Inputs) -> list[Step]:
 def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
     """Return the options with the root that the run's dataset is under."""
     above = opened.dataset.directory.parent
-    datasets = above.parent if opened.run.about.subset == DEMO_SUBSET else above
+    datasets = above.parent if above.name == opened.run.about.subset else above
     if datasets.absolute() == opened.roots.datasets.absolute():
         return places
     return replace(places, root_datasets=datasets)

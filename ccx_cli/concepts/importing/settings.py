@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ccx_cli.concepts.datasets import DEMO_SUBSET, NAME
 from ccx_cli.errors import UsageError
 
 SMALLEST_SIDE, LARGEST_SIDE = 2, 4096
 
-_SUBSET = re.compile(r"[^\W_][\w.+-]*")
 _CATEGORY = re.compile(r"[^\W_][\w-]*")
 _COLUMNS = {"image", "split", "ih", "iw", "sh", "sw"}
-_RESERVED = {"all", "demo"}
+_RESERVED = {"all", DEMO_SUBSET}
 
 
 class Fit(StrEnum):
@@ -41,7 +41,7 @@ class LabelOrientation(StrEnum):
 class ImportSettings:
     """How a source is made into a dataset.
 
-    ``subset`` is the folder under ``images/`` by which other commands choose these photographs,
+    ``subset`` is the name of the dataset, and of its folder under ``images/``,
     ``size`` their (height, width) in pixels, and ``val_share`` the share of them to choose at
     random for validation, ``None`` for what the source says.
     """
@@ -79,10 +79,10 @@ class ImportSettings:
 
 def check_subset(name: str) -> str:
     """Return a name that can be a folder and that ``--subset`` can choose, else raise."""
-    if not _SUBSET.fullmatch(name) or name in _RESERVED:
+    if not NAME.fullmatch(name) or name.casefold() in _RESERVED:
         raise UsageError(
             f"`subset` {name!r} cannot name a dataset: use letters, digits, _, . and -, and not "
-            f" {' or '.join(sorted(_RESERVED))}."
+            f"{', '.join(sorted(_RESERVED))} or broden1_."
         )
     return name
 
@@ -100,4 +100,6 @@ def check_category(name: str) -> str:
 def subset_of(folder: Path) -> str:
     """Derive the name of a dataset from the name of a folder."""
     name = re.sub(r"[^\w.+-]+", "-", folder.absolute().name).strip("-._+")
-    return f"{name}-images" if name in _RESERVED else name or "images"
+    if name.casefold().startswith("broden1_"):
+        return f"images-{name}"
+    return f"{name}-images" if name.casefold() in _RESERVED else name or "images"

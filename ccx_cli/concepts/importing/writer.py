@@ -26,6 +26,7 @@ import msgspec
 from ccx_cli.concepts.broden_csv import read_categories, read_labels, read_rows
 from ccx_cli.concepts.broden_tables import ANY, Tally, WrittenLabel, write_tables
 from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
+from ccx_cli.concepts.datasets import check_free_name
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
@@ -36,9 +37,9 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.listings import ImportedCategoryRecord
 from ccx_cli.store.atomic import move_directory_into_place, naming
 from ccx_cli.store.locks import writing
+from ccx_cli.store.paths import IMPORT_MARKER, is_imported
 
 JOURNAL = "journal.jsonl"
-MARKER = "ccx-import.json"
 VERSION = 1
 
 _CHUNK = 16
@@ -101,42 +102,42 @@ class PreparedImport:
     def find_made(self, datasets: Path, force: bool) -> ImportSummary | None:
         """Return what the same import, of the same files, has made before; ``None`` to go ahead."""
         if not force:
-            directory = datasets / f"broden1_{self.settings.side}"
+            directory = check_free_name(datasets, self.settings.subset, self.settings.side)
             with suppress(OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
-                marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+                marker = json.loads((directory / IMPORT_MARKER).read_text(encoding="utf-8"))
                 if marker["made_from"] == self.made_from:
                     summary = {**marker["summary"], "made_before": True}
                     return msgspec.convert(summary, ImportSummary)
-        check_free_directory(datasets, self.settings.side, force)
+        check_free_directory(datasets, self.settings, force=force)
         return None
 
 
 def read_color_rule(directory: Path) -> str | None:
     """Return how an import named the colors of a dataset; ``None`` where no import did."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        marker = json.loads((directory / IMPORT_MARKER).read_text(encoding="utf-8"))
         if marker["colors"]:
             return str(marker.get("color_rule", COLOR_BOXES))
     return None
 
 
-def check_free_directory(datasets: Path, side: int, force: bool) -> Path:
+def check_free_directory(datasets: Path, settings: ImportSettings, *, force: bool) -> Path:
     """Return where a dataset goes.
 
     Raises ``UsageError`` if something is there, and ``force`` is not given or it is not an
-    import's work.
+    import's work, or if the name is taken.
     """
-    target = datasets / f"broden1_{side}"
+    target = check_free_name(datasets, settings.subset, settings.side)
     if target.exists():
-        if not (target / MARKER).is_file():
+        if not is_imported(target):
             raise UsageError(
                 f"{target} contains a dataset that ccx import did not write and never overwrites: "
-                "import into another folder with `datasets`."
+                "choose another name with `subset`, or import into another folder with `datasets`."
             )
         if not force:
             raise UsageError(
-                f"{target} already exists: set `force` to overwrite it, or import into another "
-                "folder with `datasets`."
+                f"{target} already exists: set `force` to overwrite it, or choose another name "
+                "with `subset`."
             )
     return target
 
@@ -150,7 +151,7 @@ def write_broden(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> ImportSummary:
-    """Write ``datasets/broden1_<side>``; what the same import has made before is left as it is.
+    """Write ``datasets/<subset>/broden1_<side>``; what the same import has made before is kept.
 
     With ``force``, an import that is there is overwritten, whatever it was made from. ``workers``
     processes read and write pictures.
@@ -160,17 +161,27 @@ def write_broden(
     made = prepared.find_made(datasets, force)
     if made is not None:
         return made
-    name = f"broden1_{settings.side}"
-    with naming(datasets / name), writing(datasets, progress, name):
+    target = check_free_directory(datasets, settings, force=True)
+    with naming(target), writing(target.parent, progress, target.name):
         made = prepared.find_made(datasets, force)
         if made is not None:
             return made
-        beside = datasets / f".{name}.partial"
+        beside = target.with_name(f".{target.name}.partial")
+        _take_over(datasets / beside.name, beside, prepared.identity)
         converted = _convert_all(prepared, beside, workers, progress)
         summary = _write_tables(beside, prepared, converted)
         (beside / JOURNAL).unlink()
-        move_directory_into_place(beside, datasets / name)
+        move_directory_into_place(beside, target)
     return summary
+
+
+def _take_over(old: Path, beside: Path, identity: str) -> None:
+    """Go on with what a run of an older version has begun in ``old``."""
+    with suppress(OSError, ValueError):
+        with (old / JOURNAL).open("rb") as journal:
+            begun = json.loads(journal.readline())
+        if begun == {"identity": identity} and not beside.exists():
+            old.rename(beside)
 
 
 def _convert_all(
@@ -351,7 +362,7 @@ def _write_tables(
         "made_from": prepared.made_from,
         "summary": msgspec.to_builtins(summary),
     }
-    (directory / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+    (directory / IMPORT_MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     return summary
 
 

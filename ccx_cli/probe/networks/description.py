@@ -163,6 +163,12 @@ class NetworkDescription:
         return is_timm(self.model)
 
     @property
+    def has_own_size(self) -> bool:
+        """Whether the network wants its own input size, as it was made or trained for it."""
+        fixed = self.model.startswith(("maxvit", "vit")) and not self.is_own
+        return fixed or self.is_timm or self.input_side != 224 or self.resized is not None
+
+    @property
     def gives_weights(self) -> bool:
         """Whether whatever makes the network gives its weights too, with no file or seed alone."""
         return self.weights is None and (self.is_own or self.pretrained == "timm")
