@@ -544,10 +544,10 @@ IMPORTS = [
         "images/ADE.",
     ),
     Wrong(
-        "import folder . --labels object=.",
+        "import folder . --labels object=. --names names.txt --subset tiny",
         2,
-        "{data}/datasets/broden1_224 contains a dataset that ccx import did not write and never "
-        "overwrites: import into another folder with --root-datasets.",
+        "--subset tiny names images of {data}/datasets/broden1_224 already: choose another name, "
+        "or import into another folder with --root-datasets.",
     ),
     Wrong(
         "import imagefolder {data}/datasets/broden1_224/images --val-share 2 --root-datasets new",
