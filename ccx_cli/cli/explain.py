@@ -64,7 +64,7 @@ SPLIT_COLUMNS = (*COLUMNS, Column("IoU held out", "held_out_iou", right=True))
 
 
 def explain(options: ExplainOptions) -> None:
-    """Find the formula of concepts that best covers where each unit fires."""
+    """Find the formula of concepts that best matches where each unit fires."""
     check_search(options.search)
     check_units(options.units)
     settings = JobSettings(

@@ -101,8 +101,8 @@ class _Search:
         self.found: list[Scored] = []
         self.seen: set[tuple[int, frozenset[int]]] = set()
         data = counts.data
-        everything = np.ones(len(data.sets), dtype=np.bool_)
-        self.single = whole = self._rows(everything)
+        all_sets = np.ones(len(data.sets), dtype=np.bool_)
+        self.single = whole = self._rows(all_sets)
         # Sums of at most n_sets float64 terms err by at most n_sets units in the last place.
         self.slack = (
             4 * np.finfo(np.float64).eps * (len(data.sets) + 64) * float(data.sets.totals.sum())

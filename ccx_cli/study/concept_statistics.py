@@ -51,7 +51,7 @@ def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> list[C
     """
     together = _images_together(index, data, concept)
     totals = np.diagonal(data.totals)
-    everything = index.n_images * index.mask_shape[0] * index.mask_shape[1]
+    n_pixels = index.n_images * index.mask_shape[0] * index.mask_shape[1]
     found = []
     for other in np.flatnonzero(together):
         if other == concept:
@@ -71,7 +71,7 @@ def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> list[C
                 jaccard=both / (one + two - both),
                 share=both / one,
                 share_of_other=both / two,
-                lift=both * everything / (one * two),
+                lift=both * n_pixels / (one * two),
             )
         )
     return sorted(found, key=lambda each: (-each.jaccard, -each.images, each.number))
@@ -107,13 +107,13 @@ def implications(
     """
     labels = index.labels
     totals = np.diagonal(data.totals)
-    everything = index.n_images * index.mask_shape[0] * index.mask_shape[1]
+    n_pixels = index.n_images * index.mask_shape[0] * index.mask_shape[1]
     images = index.images_with()
     premises = np.array([is_of(label, categories) for label in labels], dtype=np.bool_)
     premises &= images >= least_images
     holds = data.totals >= least_share * totals[:, None]
     np.fill_diagonal(holds, False)
-    holds &= premises[:, None] & (totals < everything)[None, :]
+    holds &= premises[:, None] & (totals < n_pixels)[None, :]
     found = [
         ImplicationRecord(
             premise=labels[premise].name,
@@ -121,7 +121,7 @@ def implications(
             conclusion=labels[conclusion].name,
             conclusion_category=labels[conclusion].category,
             share=int(data.totals[premise, conclusion]) / int(totals[premise]),
-            coverage=int(totals[conclusion]) / everything,
+            coverage=int(totals[conclusion]) / n_pixels,
             images=int(images[premise]),
             pixels=int(totals[premise]),
             mutual=bool(data.totals[premise, conclusion] >= least_share * totals[conclusion]),

@@ -152,7 +152,7 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
             "cluster:cluster",
         ),
         "explain": Command(
-            "Find the formula of concepts that best covers where each unit fires.",
+            "Find the formula of concepts that best matches where each unit fires.",
             "explain:ExplainOptions",
             "explain:explain",
         ),

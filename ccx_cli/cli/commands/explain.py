@@ -80,7 +80,7 @@ class ClusterOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainOptions:
-    """Find the formula of concepts that best covers where each unit fires.
+    """Find the formula of concepts that best matches where each unit fires.
 
     Missing inputs (concept index, activations, ranges) are made and kept. Every
     finished unit is stored: the same command, after an interrupt or with more
