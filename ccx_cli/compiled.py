@@ -100,6 +100,7 @@ class _KernelCache(_FunctionCache):  # type: ignore[misc]
 
 
 _config: Any = numba.config
+_config.DISABLE_JIT = 0  # Python has no fused multiply-add, and would take hours for the rest.
 if not _config.CACHE_DIR:
     _config.CACHE_DIR = str(cache_directory() or "")
 

@@ -80,6 +80,14 @@ def test_without_a_writable_home_the_next_directory_serves(tmp_path: Path) -> No
     assert indexes(temporary)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [{"NUMBA_NUM_THREADS": "0"}, {"NUMBA_NUM_THREADS": "-1"}, {"NUMBA_DISABLE_JIT": "1"}],
+)
+def test_what_is_set_for_numba_changes_nothing(variable: dict[str, str], tmp_path: Path) -> None:
+    assert run(**variable, XDG_CACHE_HOME=str(tmp_path)) == RIGHT
+
+
 def test_kernels_work_where_none_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     from ccx_cli import compiled
 

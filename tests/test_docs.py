@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ccx_cli.cli.program import program
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 QUICK = {"config", "completion", "schema"}
 
@@ -24,8 +25,9 @@ QUICK = {"config", "completion", "schema"}
 def _commands(code: str) -> Iterator[list[str]]:
     """Yield the words after ``ccx`` of every command in a line of shell."""
     for part in re.split(r"&&|(?<!\w)\|(?!\w)", code):
-        words = shlex.split(part, comments=True)
-        if words[:1] == ["ccx"]:
+        words = part.split()[:1]
+        if words == ["ccx"]:
+            words = shlex.split(part, comments=True)
             shown = words[1 : words.index(">")] if ">" in words else words[1:]
             # The first of several alternatives stands for all.
             yield [re.sub(r"^(\w+)\|[\w|]+$", r"\1", word) for word in shown]
@@ -34,7 +36,10 @@ def _commands(code: str) -> Iterator[list[str]]:
 def _blocks(page: Path) -> list[list[str]]:
     """Return the commands of the indented blocks, which readers paste."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    return [words for line in lines if line.startswith("    ") for words in _commands(line.strip())]
+    if page.parent.name == "commands":  # Which have prose in blocks as well, and the usage.
+        lines = [line for line in lines if line.startswith("    ccx") and "[OPTIONS]" not in line]
+    blocks = [line.strip() for line in lines if line.startswith("    ")]
+    return [words for line in blocks for words in _commands(line)]
 
 
 def _inline(page: Path) -> list[list[str]]:
@@ -71,6 +76,14 @@ def test_commands_of_pages_parse(page: Path, monkeypatch: pytest.MonkeyPatch) ->
         _check(words, values=True)
     for words in _inline(page):
         _check(words, values=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_blocks_are_what_a_shell_reads(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    blocks = [line for line in lines if line.startswith("    ccx") and "[OPTIONS]" not in line]
+    assert not [line for line in blocks if "\\[" in line]
+    subprocess.run(["bash", "-n"], input="\n".join(blocks), text=True, check=True)
 
 
 def test_there_are_commands_to_check() -> None:

@@ -108,7 +108,7 @@ def _description(command: Any) -> list[str]:
             line = _plain(line)
             lines.append(f"## {line}" if line == "Examples" else line)
         else:
-            lines.append(f"    {_plain(line.strip())}")
+            lines.append(f"    {Text.from_markup(line.strip()).plain}")
     return lines
 
 

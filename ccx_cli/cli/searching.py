@@ -102,7 +102,7 @@ def _categories(text: str, index: ConceptIndex) -> set[str]:
 
 
 def _named(option: str, text: str, index: ConceptIndex) -> NDArray[np.bool_]:
-    vocabulary = Vocabulary(index.names)
+    vocabulary = Vocabulary(index.names, " of the images that are searched")
     mask = np.zeros(len(index.concepts), dtype=np.bool_)
     for name in next(csv.reader([text], skipinitialspace=True), []):
         if name.strip():

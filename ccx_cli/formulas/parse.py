@@ -44,9 +44,12 @@ class Vocabulary:
     ----------
     names
         Label number to name, as ``label.csv`` has it.
+    of
+        What they are the concepts of, for errors, where that is not the whole dataset.
     """
 
     names: Mapping[int, str]
+    of: str = ""
 
     def number(self, name: str, where: str = "") -> int:
         """Return the label number of the concept that ``name`` means.
@@ -74,7 +77,7 @@ class Vocabulary:
                 f"The name {_shown(name)}{where} may mean {meanings}: write "
                 f"{' or '.join(f'#{number}' for number in numbers)} instead."
             )
-        raise UsageError(f"No concept is called {_shown(name)}{where}{self._mend(name)}")
+        raise UsageError(f"No concept{self.of} is called {_shown(name)}{where}{self._mend(name)}")
 
     def name(self, number: int) -> str:
         """Return the name of the concept with a label number.
@@ -95,6 +98,8 @@ class Vocabulary:
             return f": put AND, OR or AND NOT between {words[0]} and {words[1]}."
         known = self._exact
         near = suggestion(name, known) or suggestion(name.casefold(), known)
+        if self.of:
+            return near or ": `ccx concepts` lists on which images there is one."
         return near or ": the names are those of the dataset's label.csv."
 
     @cached_property

@@ -72,6 +72,9 @@ def read_lines(text: Iterable[str | bytes]) -> list[PipedLine]:
     return lines
 
 
+_ONLY_STORED = ", and only stored explanations are measured (`ccx score` scores your own formulas)"
+
+
 def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
     """Return the first of ``runs`` that holds all the records; what they lack is not compared."""
     layer = lines[0].record.layer
@@ -91,8 +94,8 @@ def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
         if _stray(lines, units) is None:
             return run
     raise MissingInputError(
-        "No stored run holds all the records of the input as they are: name the run they are from "
-        "with --run, or say with --data-dir where it is."
+        f"No stored run holds all the records of the input as they are{_ONLY_STORED}: name the run "
+        "they are from with --run, or say with --data-dir where it is."
     )
 
 
@@ -105,7 +108,7 @@ def chosen_records(
         unit, cluster = stray.key
         raise UsageError(
             f"Line {stray.number} of the input, unit {unit} and cluster {cluster}, is not in the "
-            f"run {name}: name another one with --run."
+            f"run {name} as it is{_ONLY_STORED}: name another one with --run."
         )
     wanted = {line.key for line in lines}
     return {

@@ -127,7 +127,8 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         ),
         (
             ("--concepts", "blal"),
-            "--concepts: No concept is called 'blal', did you mean ball?",
+            "--concepts: No concept of the images that are searched is called 'blal', did you mean "
+            "ball?",
         ),
         (
             ("--min-frequency", "1000"),

@@ -282,8 +282,8 @@ ACTIVATIONS = [
     Wrong(
         "explain --subset tiny --activations a.h5",
         4,
-        "a.h5 cannot be read as HDF5 (Unable to synchronously open file (file signature not "
-        "found)): write it again.",
+        "a.h5 is damaged or no HDF5 file (Unable to synchronously open file (file signature not "
+        "found)): copy or write it again.",
         file("a.h5", b"noise"),
     ),
     Wrong(

@@ -128,7 +128,8 @@ OPTIONS = [
     Wrong(
         "explain TINY --concepts balk",
         2,
-        "--concepts: No concept is called 'balk', did you mean ball?",
+        "--concepts: No concept of the images that are searched is called 'balk', did you mean "
+        "ball?",
     ),
     Wrong(
         "explain TINY --min-frequency 99",
