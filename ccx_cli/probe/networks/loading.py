@@ -279,9 +279,11 @@ def _try_layer(
         raise _no_maps(choice, f"{shape} of {output.dtype}")
     _finite(output, choice)
     if choice.is_own:
-        _check_repeats(
-            output, _run_layer(module, layer, choice, blank, stop_after=calls)[0], choice
+        # What runs after the layer may change its output in place.
+        first, second = (
+            _run_layer(module, layer, choice, blank, stop_after=calls)[0] for _ in range(2)
         )
+        _check_repeats(first, second, choice)
     other: tuple[int, ...] | None = None
     with suppress(Exception):  # A network for one input size only.
         smaller, _ = _run_layer(module, layer, choice, half, stop_after=calls)
