@@ -36,8 +36,9 @@ else:
     )
 
 COCO = (
-    b'{"images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 4}], "annotations": [], '
-    b'"categories": [{"id": 1, "name": "cat"}]}'
+    b'{"images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 4}], "annotations": '
+    b'[{"id": 1, "image_id": 1, "category_id": 1, '
+    b'"segmentation": [[0, 0, 4, 0, 4, 4]]}], "categories": [{"id": 1, "name": "cat"}]}'
 )
 
 CSV = [
@@ -464,8 +465,8 @@ IMPORTS = [
     Wrong(
         "import coco a.json . --root-datasets new -q",
         4,
-        "a.json is not a COCO JSON file of instances or panoptic annotations (TypeError: 'int' "
-        "object is not iterable): give one that is.",
+        "a.json is not a COCO JSON file of instances or panoptic annotations (images must "
+        "be a list of objects): give one that is.",
         file("a.json", b'{"images": 1, "annotations": [], "categories": []}'),
     ),
     Wrong(
@@ -521,16 +522,16 @@ IMPORTS = [
     Wrong(
         "import voc {data}/datasets/broden1_224/images/tiny "
         "{data}/datasets/broden1_224/images/tiny --names names.txt --root-datasets new -q",
-        4,
-        "{data}/datasets/broden1_224/images/tiny/000.png shows colors where a label PNG holds "
-        "numbers: save it as a palette or grayscale PNG whose values are those of the names file.",
+        3,
+        "{data}/datasets/broden1_224/images/tiny contains only PNGs that are taken for label PNGs: "
+        "give another folder, or say how the names of label PNGs end with --suffix.",
         file("names.txt", b"one two"),
     ),
     Wrong(
         "import imagefolder . --root-datasets new -q",
         3,
-        ". contains no photographs (.bmp, .gif, .jpeg, .jpg, .png, .ppm, .tif, .tiff, .webp): "
-        "give another folder.",
+        ". contains no photographs (.avif, .bmp, .gif, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, "
+        ".mpo, .png, .ppm, .tif, .tiff, .webp): give another folder.",
     ),
     Wrong(
         "import imagefolder nowhere --root-datasets new -q",
