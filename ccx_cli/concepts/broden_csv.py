@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ccx_cli.concepts.datasets import BRODEN_SIDES, own_names, side_of
+from ccx_cli.concepts.datasets import BRODEN_SIDES, DEMO_SUBSET, own_names, side_of
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.paths import is_imported
 
@@ -235,7 +235,7 @@ def _select(directory: Path, subset: str, files: Collection[str]) -> list[_Row]:
         there = ["all", *sorted(folders.union(own_indexes, names) - {""})]
         raise UsageError(
             f"No image path of {path} contains `subset` {subset!r}, choose one of "
-            f"{', '.join(there)}{suggestion(subset, there) or '.'}"
+            f"{', '.join(there)}{suggestion(subset, [*there, DEMO_SUBSET]) or '.'}"
         )
     return kept
 

@@ -113,6 +113,8 @@ def test_subsets(fresh: CommandLine, unused: CommandLine) -> None:
     sentence = refused(fresh, 2, "explain", *UNTRAINED, "--subset", "tinny")
     assert "contains --subset 'tinny'" in sentence
     assert sentence.endswith(", did you mean tiny?")
+    sentence = refused(fresh, 2, "explain", *UNTRAINED, "--subset", "dmeo")
+    assert sentence.endswith(", did you mean demo?")
 
 
 def test_the_demo_set_is_suggested(unused: CommandLine) -> None:

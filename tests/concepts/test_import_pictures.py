@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,26 @@ def test_sampling_takes_what_lies_under_each_centre(
     expected = nearest(values, side, crop=fit is Fit.CROP)
     box = window((height, width), (side, side), fit)
     np.testing.assert_array_equal(sample(values, (side, side), box), expected)
+
+
+def test_large_pictures_are_read_without_a_word_or_refused_in_one(tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    Image.new("RGB", (40, 30)).save(path)
+    code = (
+        "import sys; from pathlib import Path; from PIL import Image; "
+        "from ccx_cli.concepts.importing.pictures import read_photograph; "
+        "from ccx_cli.concepts.importing.settings import Fit; "
+        "Image.MAX_IMAGE_PIXELS = int(sys.argv[2]); "
+        "read_photograph(Path(sys.argv[1]), (8, 8), Fit.CROP)"
+    )
+    read = subprocess.run(
+        [sys.executable, "-c", code, path, "1000"], capture_output=True, text=True, check=False
+    )
+    assert (read.returncode, read.stderr) == (0, "")
+    refused = subprocess.run(
+        [sys.executable, "-c", code, path, "500"], capture_output=True, text=True, check=False
+    )
+    assert f"{path} has more than 1,000 pixels: shrink or remove it." in refused.stderr
 
 
 def test_a_crop_is_the_largest_part_of_the_wanted_shape_in_the_middle() -> None:

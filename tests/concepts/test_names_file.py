@@ -23,6 +23,16 @@ def read(tmp_path: Path, text: str, first: int | None = None) -> Names:
     return read_names(path, first)
 
 
+def test_text_of_two_bytes_a_letter_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("1 wall\n2 building\n3 sky\n", encoding="utf-16")
+    assert read_names(path).numbers == WANTED
+
+
+def test_a_quote_in_a_pbtxt_name_is_kept(tmp_path: Path) -> None:
+    assert named(read(tmp_path, r"item { id: 1 name: 'baker\'s' }")) == {1: "baker's"}
+
+
 def named(names: Names) -> dict[int, str]:
     return {number: name for number, name in names.numbers.items() if name}
 
@@ -57,6 +67,14 @@ def named(names: Names) -> dict[int, str]:
         '{"categories": [{"id": 1, "name": "wall"}, {"id": 2, "name": "building"},'
         ' {"id": 3, "name": "sky"}]}',
         '["background", "wall", "building", "sky"]',
+        "color,name,trainId\nred,wall,1\nblue,building,2\ngreen,sky,3\n",
+        "item { id: 1, name: 'wall', }\nitem { id: 2, name: 'building' }\n"
+        "item { id: 3; name: 'sky' }",
+        '{"-1": "void", "1": {"name": "wall"}, "2": {"name": "building"}, "3": {"name": "sky"}}',
+        '{"wall": {"id": 1}, "building": {"id": "2"}, "sky": "3"}',
+        '{"label2id": {"wall": 1, "building": 2, "sky": 3}}',
+        '[{"label": "wall", "value": 1}, {"label": "building", "value": 2},'
+        ' {"class_name": "sky", "class_id": 3, "color": null}]',
     ],
 )
 def test_forms_that_people_write_are_read(text: str, tmp_path: Path) -> None:
@@ -67,6 +85,10 @@ def test_forms_that_people_write_are_read(text: str, tmp_path: Path) -> None:
     "text",
     [
         "name,r,g,b\nwall,64,128,64\nbuilding,192,0,128\nsky,0,128,192\n",
+        "wall #408040\nbuilding (192, 0, 128)\nsky [0, 128, 192]\n",
+        "name,color\nwall,#408040\nbuilding,#C00080\nsky,#0080c0\n",
+        '{"classes": [{"title": "wall", "color": "#408040", "id": 7}, {"title": "building",'
+        ' "color": "#C00080", "id": 8}, {"title": "sky", "color": "#0080C0", "id": 9}]}',
         "name\tcolor\nwall\t64 128 64\nbuilding\t192,0,128\nsky\t(0, 128, 192)\n",
         "wall 64 128 64\nbuilding 192 0 128\nsky 0 128 192\n",
         "64 128 64\twall\n192 0 128\tbuilding\n0 128 192\tsky\n",
@@ -123,6 +145,10 @@ def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None
         ("0-background\n1-cat\n", "begins with '0-background'"),
         ("1-wall\n2-sky\n", "has a number in each name"),
         ("2\nwall\nsky\n", "line 1, '2', of no form"),
+        ("name,id,trainId\nroad,7,0\n", r"several columns of numbers \(id, trainid\)"),
+        ('[{"name": "road", "id": 7, "trainId": 0}]', "several numbers"),
+        ("name id\ntraffic light 1\nsky 2\n", "begins with the header 'name id'"),
+        ("wall,building,sky\n", "has all names, 'wall,building,sky', in one line"),
     ],
 )
 def test_what_fits_no_form_is_refused_by_its_line(text: str, fault: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ fits is taken: JSON, pbtxt, a table with a header, then the forms of ``_LINES``.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -31,15 +32,18 @@ _ANYWHERE = {"other", "unknown"}
 """What means nothing, and may be at the end of a list that counts from 1."""
 
 _NUMBER_COLUMNS = ["id", "idx", "index", "value", "number", "num", "code"]
-_NUMBER_COLUMNS += ["classid", "labelid", "classindex", "pixelvalue"]
+_NUMBER_COLUMNS += ["classid", "labelid", "classindex", "pixelvalue", "trainid"]
 _NAME_COLUMNS = ["name", "names", "classname", "labelname", "categoryname"]
 _EITHER_COLUMNS = ["class", "classes", "label", "labels", "category", "categories", "object"]
 _COLOR_COLUMNS = (("r", "g", "b"), ("red", "green", "blue"))
 _ONE_COLOR_COLUMN = ["color", "colour", "rgb", "colorrgb"]
+_JSON_WRAPPERS = ("id2label", "label2id", "names", "categories", "classes", "labels")
 _HEADERS = {*_NUMBER_COLUMNS, *_NAME_COLUMNS, *_EITHER_COLUMNS}
 
 _NUMBER = r"(?P<number>-?\d{1,9})"
-_COLOR = r"(?P<color>\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3})"
+_HEX = r"#[0-9a-fA-F]{6}"
+_RGB = r"\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3}"
+_COLOR = rf"(?P<color>{_HEX}|{_RGB}|\({_RGB}\)|\[{_RGB}\])"
 _TO_NAME = r"(?:\s*(?:[,;:=\t]|->|=>)\s*|\s*[.)]\s+|\s+-\s+|\s+)"
 _TO_NUMBER = r"\s*(?:[,;:=\t]|->|=>)\s*"
 _BESIDE = r"(?:\s*[,;:=]\s*|\s+)"
@@ -47,6 +51,7 @@ _LINES: dict[str, re.Pattern[str]] = {
     "a number, a name and a color": re.compile(
         rf"{_NUMBER}{_TO_NAME}(?P<name>.+?){_BESIDE}{_COLOR}"
     ),
+    "a number, a color and a name": re.compile(rf"{_NUMBER}{_BESIDE}{_COLOR}{_BESIDE}(?P<name>.+)"),
     "a name and a color": re.compile(rf"(?P<name>.+?){_BESIDE}{_COLOR}(?::[^:]*){{0,2}}"),
     "a color and a name": re.compile(rf"{_COLOR}{_BESIDE}(?P<name>.+)"),
     "a number and a name": re.compile(rf"{_NUMBER}{_TO_NAME}(?P<name>.+)"),
@@ -56,11 +61,14 @@ _LINES: dict[str, re.Pattern[str]] = {
 _LONGEST = 1000
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>[^"']+)(?P=quote)""")
 _NO_NAME = re.compile(r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$""")
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _INTEGER = re.compile(r"-?\d{1,9}")
 _NUMERIC = re.compile(r"-?\d+(?:\.\d+)?%?")
-_ITEM = re.compile(r"item\s*\{(?P<content>(?:[^{}\"']|\"[^\"]*\"|'[^']*')*)\}\s*")
+_ITEM = re.compile(
+    r"item\s*\{(?P<content>(?:[^{}\"']|\"(?:\\.|[^\\\"])*\"|'(?:\\.|[^\\'])*')*)\}\s*"
+)
 _FIELD = re.compile(
-    r"\b(?P<key>\w+)\s*:\s*(?:(?P<quote>[\"'])(?P<text>.*?)(?P=quote)|(?P<bare>\S+))"
+    r"\b(?P<key>\w+)\s*:\s*(?:(?P<quote>[\"'])(?P<text>(?:\\.|[^\\])*?)(?P=quote)|(?P<bare>[^\s,;]+))"
 )
 
 
@@ -91,7 +99,8 @@ def read_names(path: Path, first: int | None = None) -> Names:
     1, and refused where that is in doubt.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig")
     except OSError as error:
         raise MissingInputError(f"The names file {path} cannot be read: give another.") from error
     except UnicodeDecodeError as error:
@@ -148,8 +157,11 @@ def _first_number(names: Sequence[str], first: int | None) -> int:
         return first
     plain = [_plain(name) for name in names]
     number_them = "number the lines (`1 car`), or say the first value with `first`"
-    if plain[0] in _HEADERS - {"object", "category"}:
+    words = set(plain[0].split())
+    if words <= _HEADERS and (len(words) > 1 or not words <= {"object", "category"}):
         raise ValueError(f"begins with the header {names[0]!r} and has no numbers: {number_them}")
+    if len(names) == 1 and re.search("[,;]", names[0]):
+        raise ValueError(f"has all names, {names[0]!r}, in one line: write one per line")
     if re.fullmatch(r"_+ignore_+", names[0]) and plain[1:2] == ["background"]:
         return -1  # As labelme counts.
     later = next((i for i, name in enumerate(plain) if i and name in _NOTHING - _ANYWHERE), None)
@@ -241,6 +253,8 @@ def _clean(text: str, alone: bool = False) -> str | None:
 
 
 def _color(text: str) -> Color:
+    if text.startswith("#"):
+        text = " ".join(map(str, bytes.fromhex(text[1:])))
     red, green, blue = (int(part) for part in re.findall(r"\d+", text))
     return red, green, blue
 
@@ -252,7 +266,7 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
         rows = [line.split(None, len(lines[0].split()) - 1) for line in lines]
     else:
         rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=delimiter)]
-    header = [re.sub(r"[\W_]", "", cell).casefold() for cell in rows[0]]
+    header = [_column(cell) for cell in rows[0]]
     at = {column: index for index, column in reversed(list(enumerate(header)))}
     if len(header) < 2 or len(at) < len(header):
         return None
@@ -265,7 +279,8 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
     numbers = {tuple(row[at[c]] for row in cells): c for c in _NUMBER_COLUMNS if c in at}
     if len(numbers) > 1:
         raise ValueError(
-            f"has several columns of numbers ({', '.join(numbers.values())}): leave one of them"
+            f"has several columns of numbers ({', '.join(numbers.values())}): leave that of the "
+            "label PNGs"
         )
     number = choose([*_NUMBER_COLUMNS, *_EITHER_COLUMNS], lambda c: bool(_INTEGER.fullmatch(c)))
     name = choose([*_NAME_COLUMNS, *_EITHER_COLUMNS], lambda c: not _INTEGER.fullmatch(c))
@@ -273,6 +288,8 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
         ([at[c] for c in color] for color in _COLOR_COLUMNS if at.keys() >= {*color}), None
     )
     one = next((at[c] for c in _ONE_COLOR_COLUMN if c in at), None)
+    if one is not None and not any(_is_color(row[one]) for row in cells):
+        one = None  # Colors in words.
     if name is None or (number is None and three is None and one is None):
         return None
     entries = []
@@ -285,8 +302,13 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
     return entries
 
 
+def _column(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).casefold()
+
+
 def _is_color(text: str) -> bool:
-    return len(re.findall(r"\d+", text)) == 3 and not re.search(r"[^\d\s,;()\[\]]", text)
+    three = len(re.findall(r"\d+", text)) == 3 and not re.search(r"[^\d\s,;()\[\]]", text)
+    return three or re.fullmatch(_HEX, text) is not None
 
 
 def _parse_items(text: str) -> list[_Entry]:
@@ -297,7 +319,10 @@ def _parse_items(text: str) -> list[_Entry]:
     while end < len(text):
         item = _ITEM.match(text, end)
         found = _FIELD.finditer(item["content"]) if item else ()
-        fields = {each["key"]: each["text"] or each["bare"] for each in found}
+        fields = {
+            each["key"]: re.sub(r"\\(.)", r"\1", each["text"] or "") or each["bare"]
+            for each in found
+        }
         name = fields.get("display_name") or fields.get("name")
         if item is None or not name or not str(fields.get("id", "")).isdecimal():
             line = text.count("\n", 0, end) + 1
@@ -315,9 +340,7 @@ def _parse_json(text: str) -> list[_Entry]:
     try:
         content = json.loads(text, object_pairs_hook=_once)
         if isinstance(content, dict):
-            wrapped = (
-                content.get(key) for key in ("id2label", "names", "categories", "classes", "labels")
-            )
+            wrapped = (content.get(key) for key in _JSON_WRAPPERS)
             content = next((each for each in wrapped if isinstance(each, dict | list)), content)
         if isinstance(content, list):
             return [_parse_record(each) for each in content]
@@ -329,24 +352,45 @@ def _parse_json(text: str) -> list[_Entry]:
 
 
 def _parse_pair(key: str, value: object) -> _Entry:
-    """Read a pair of a JSON object: a number and a name, or a name and a number or a color."""
-    if key.isascii() and key.isdecimal():
-        return _Entry(_text(value), int(key[:10]))
-    if isinstance(value, list):
+    """Read a pair of a JSON object: a number and a name, or a name and what it has."""
+    if _INTEGER.fullmatch(key.strip()):
+        if isinstance(value, dict):
+            return _parse_record({"id": int(key), **value})
+        return _Entry(_text(value), int(key))
+    if isinstance(value, dict):
+        return _parse_record({"name": key, **value})
+    if isinstance(value, list) or (isinstance(value, str) and _is_color(value)):
         return _Entry(_text(key), None, _json_color(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _Entry(_text(key), value)
-    raise ValueError(f"{key!r} is not a number")
+    number = _json_number(value)
+    if number is None:
+        raise ValueError(f"{key!r} is not a number")
+    return _Entry(_text(key), number)
 
 
 def _parse_record(record: object) -> _Entry:
     """Read an element of a JSON list: a name, or a record such as one of COCO's categories."""
     if not isinstance(record, dict):
         return _Entry(_text(record))
-    number, color = record.get("id"), record.get("color")
-    if isinstance(number, bool) or not (isinstance(number, int) or (number is None and color)):
+    fields = {_column(key): value for key, value in record.items() if value is not None}
+    if "title" in fields and "color" in fields:
+        # Supervisely's; its ids are those of a database.
+        return _Entry(_text(fields["title"]), None, _json_color(fields["color"]))
+    numbers = {_json_number(fields[key]): key for key in _NUMBER_COLUMNS if key in fields}
+    if len(numbers) > 1:
+        raise ValueError(f"{json.dumps(record)} has several numbers: leave that of the label PNGs")
+    number = next(iter(numbers), None)
+    color = next((fields[key] for key in _ONE_COLOR_COLUMN if key in fields), None)
+    if number is None and (numbers or not color):
         raise ValueError(f"{json.dumps(record)} has no id")
-    return _Entry(_text(record.get("name")), number, None if color is None else _json_color(color))
+    names = (fields[key] for key in [*_NAME_COLUMNS, *_EITHER_COLUMNS] if key in fields)
+    return _Entry(_text(next(names, None)), number, None if not color else _json_color(color))
+
+
+def _json_number(value: object) -> int | None:
+    """Return a whole number, which may be written as text; ``None`` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return int(value) if _INTEGER.fullmatch(str(value).strip()) else None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -363,7 +407,7 @@ def _text(name: object) -> str:
 
 
 def _json_color(value: object) -> Color:
-    text = json.dumps(value)
-    if not isinstance(value, list) or not _is_color(text):
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not isinstance(value, list | str) or not _is_color(text):
         raise ValueError(f"{text} is not a color of three numbers")
     return _color(text)

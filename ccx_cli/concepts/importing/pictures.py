@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from ccx_cli.concepts.importing.settings import Fit, LabelOrientation
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+
+# Larger pictures than Pillow warns of are read, up to those that it refuses.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What is odd in a file but no pixel, such as a damaged tag, does not matter.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _SIDEWAYS = {5, 6, 7, 8}
@@ -118,7 +124,9 @@ def read_photograph(
                 colored = colored.transpose(steps[turn])
     except FileNotFoundError as error:
         raise MissingInputError(f"{path} is missing: restore the photograph.") from error
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except _UNREADABLE as error:
         raise DamagedDataError(
             f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
@@ -231,7 +239,14 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise MissingInputError(f"{path} is missing: restore it.") from error
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except _UNREADABLE as error:
         raise DamagedDataError(
             f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
+
+
+def _too_large(path: Path) -> DamagedDataError:
+    most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+    return DamagedDataError(f"{path} has more than {most:,} pixels: shrink or remove it.")
