@@ -1,11 +1,14 @@
+import argparse
 import io
 import os
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -113,6 +116,67 @@ def test_never_runs_what_a_pickle_names(tmp_path: Path, zipped: bool) -> None:
     with pytest.raises(DamagedDataError, match=r"more than weights.*posix\.system.*state_dict"):
         load_state(file)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_leaves_out_options_and_accuracies_beside_the_weights(tmp_path: Path, zipped: bool) -> None:
+    trained, blank, file = small(), small(), tmp_path / "w.pth"
+    content = {
+        "state_dict": trained.state_dict(),
+        "args": argparse.Namespace(lr=0.1, folder=Path("photos"), sizes={(1, 2): [3]}),
+        "best": [np.float64(71.2), np.float32(0.5), np.int64(3)],
+    }
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    load_into(blank, load_state(file), file, "small")
+    assert_same(blank, trained)
+
+
+def test_reads_averaged_weights(tmp_path: Path) -> None:
+    trained, blank, file = small(), small(), tmp_path / "w.pth"
+    torch.save(torch.optim.swa_utils.AveragedModel(trained).state_dict(), file)
+    load_into(blank, load_state(file), file, "small")
+    assert_same(blank, trained)
+
+
+@pytest.mark.parametrize("second", ["state_dict_ema", "model_ema", "best"])
+def test_refuses_two_sets_of_weights(tmp_path: Path, second: str) -> None:
+    state, file = small().state_dict(), tmp_path / "w.pth"
+    torch.save({"model": state, second: prefixed(state, "module.")}, file)
+    with pytest.raises(DamagedDataError, match=f"two sets of weights, under model and {second}"):
+        load_state(file)
+
+
+def test_refuses_two_tensors_for_one(tmp_path: Path) -> None:
+    state, file = small().state_dict(), tmp_path / "w.pth"
+    torch.save({**state, **prefixed(state, "module.")}, file)
+    with pytest.raises(
+        DamagedDataError, match=r"module\.conv\.weight and conv\.weight, which are one"
+    ):
+        load_state(file)
+
+
+NESTED = b")" + b"q\x00h\x00\x86" * 60  # a tuple of a tuple twice, and so on
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"}" + NESTED + b"K\x01s.",
+        b"}(" + NESTED + b"K\x01u.",
+        b"ccollections\nOrderedDict\n]" + NESTED + b"K\x01\x86a\x85R.",
+        b"ccollections\nCounter\n]" + NESTED + b"a\x85R.",
+        b"((Vstorage\nctorch\nFloatStorage\n" + NESTED + b"Vcpu\nK\x01tQ.",
+    ],
+)
+def test_refuses_nested_keys_whose_hash_takes_forever(tmp_path: Path, pickled: bytes) -> None:
+    plain, file = tmp_path / "plain.pth", tmp_path / "w.pth"
+    torch.save({"a": torch.ones(2)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(file, "w") as archive:
+        for each in source.infolist():
+            is_pickle = each.filename.endswith("data.pkl")
+            archive.writestr(each, b"\x80\x02" + pickled if is_pickle else source.read(each))
+    with pytest.raises(DamagedDataError, match="cannot be read as a checkpoint"):
+        load_state(file)
 
 
 def test_refuses_a_whole_pickled_network_in_an_archive(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.weights.legacy_checkpoint import RefusedError, read_legacy
+from ccx_cli.probe.weights.legacy_checkpoint import (
+    BESIDE_WEIGHTS,
+    Ignored,
+    RefusedError,
+    check_keys,
+    read_legacy,
+)
 
 # The names under which training scripts keep the weights beside the optimizer's state.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -41,22 +47,21 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         If it is not a checkpoint, is truncated, or holds objects other than weights.
     """
     content: Any = _read(path)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict_ema"), Mapping):
-        raise DamagedDataError(
-            f"{path} holds two sets of weights, under state_dict and state_dict_ema: save the one "
-            "that you mean to a file of its own."
-        )
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            _refuse_a_second(content, wrapper, path)
             content = content[wrapper]
             break
     if not isinstance(content, Mapping):
         content = {}
-    state = OrderedDict(
-        (todays_name(name), tensor)
-        for name, tensor in content.items()
-        if isinstance(name, str) and isinstance(tensor, torch.Tensor)
-    )
+    named = _tensors(content)
+    state = OrderedDict((todays_name(name), tensor) for name, tensor in named.items())
+    if len(state) < len(named):
+        twice = next(name for name in named if name != todays_name(name) in named)
+        raise DamagedDataError(
+            f"{path} holds {_shown(twice)} and {_shown(todays_name(twice))}, which are one tensor "
+            "of the network: save the weights that you mean to a file of their own."
+        )
     if not state:
         raise DamagedDataError(
             f"{path} holds no named weights: give a file that was saved from a network's "
@@ -65,6 +70,32 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     versions = getattr(content, "_metadata", {})
     _set_versions(state, _checked_versions(versions) if isinstance(versions, Mapping) else {})
     return state
+
+
+def _tensors(content: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    """Return the named tensors, without the count that torch's ``AveragedModel`` adds."""
+    named = {
+        name: tensor
+        for name, tensor in content.items()
+        if isinstance(name, str) and isinstance(tensor, torch.Tensor)
+    }
+    averaged = all(name.startswith("module.") for name in named if name != "n_averaged")
+    if len(named) > 1 and averaged:
+        named.pop("n_averaged", None)
+    return named
+
+
+def _refuse_a_second(content: Mapping[Any, Any], wrapper: str, path: Path) -> None:
+    """Raise DamagedDataError if weights of the same names are under another key as well."""
+    names = {todays_name(name) for name in _tensors(content[wrapper])}
+    for key, value in content.items():
+        if key == wrapper or not names or not isinstance(value, Mapping):
+            continue
+        if names == {todays_name(name) for name in _tensors(value)}:
+            raise DamagedDataError(
+                f"{path} holds two sets of weights, under {wrapper} and {_shown(str(key))}: save "
+                "the one that you mean to a file of its own."
+            )
 
 
 def num_outputs(module: nn.Module, state: Mapping[str, torch.Tensor], num_classes: int) -> int:
@@ -148,7 +179,10 @@ def _read(path: Path) -> object:
         with warnings.catch_warnings():
             # What torch finds odd about a file either loads nevertheless or ends in an error.
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            check_keys(torch._C.PyTorchFileReader(str(path)).get_record("data.pkl"))
+            ignored: list[Any] = [(Ignored, name) for name in BESIDE_WEIGHTS]
+            with torch.serialization.safe_globals(ignored):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise MissingInputError(f"There are no weights at {path}: check the path.") from error
     except RefusedError as error:

@@ -73,12 +73,16 @@ def _load(
 ) -> Any:
     """Read one pickle, whose names stand for what is ``known`` under them."""
     begin = file.tell()
+    _check_opcodes(file)
+    return _Unpickler(file[begin : file.tell()], known or {}, persistent).load()
+
+
+def _check_opcodes(file: mmap.mmap | io.BytesIO) -> None:
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):  # type: ignore[arg-type]
         if opcode.name in _REFUSED:
             raise RefusedError(f"the pickle opcode {opcode.name}")
         if opcode.name.endswith("PUT") and int(argument or 0) > count:
             raise ValueError("an index that would take any memory")
-    return _Unpickler(file[begin : file.tell()], known or {}, persistent).load()
 
 
 _PythonUnpickler: Any = pickle._Unpickler  # whose parts have no types
@@ -135,7 +139,7 @@ class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
                 vars(record).update(state)
             case OrderedDict() as weights, {"_metadata": metadata}:
                 vars(weights)["_metadata"] = metadata
-            case (OrderedDict(), dict()) | (torch.Tensor(), tuple()):
+            case (OrderedDict(), dict()) | (torch.Tensor(), tuple()) | (Ignored(), _):
                 pass  # attributes of no meaning here, and a parameter's gradient and hooks
             case target, _:
                 raise TypeError(f"a state for a {type(target).__name__}")
@@ -143,10 +147,46 @@ class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
     dispatch[pickle.BUILD[0]] = load_build
 
 
+class _KeyChecker(_Unpickler):
+    """Goes through a pickle for its keys alone, and makes nothing of what it names."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _HASHING.get(f"{module}.{name}", Ignored)
+
+    def persistent_load(self, identifier: object) -> object:
+        for part in identifier if isinstance(identifier, tuple) else ():
+            if part is not Ignored:
+                _plain_key(part)
+        return Ignored()
+
+
+def check_keys(pickled: bytes) -> None:
+    """Raise TypeError if a key in ``pickled`` is nested: its hash can take forever."""
+    _check_opcodes(io.BytesIO(pickled))
+    _KeyChecker(pickled, {}, _no_identifier).load()
+
+
+class Ignored:
+    """Whatever stands for this is no weight: it is called, given a state, and left out."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _state: object) -> None:
+        pass
+
+    def __setitem__(self, _key: object, _value: object) -> None:
+        pass
+
+    def append(self, _item: object) -> None:
+        """Leave an item out."""
+
+
 def _plain_key(key: object) -> object:
     """Return ``key`` if its hash is cheap."""
-    if key is not None and not isinstance(key, str | int | float | bytes):
-        raise TypeError(f"a key that is a {type(key).__name__}")
+    for part in key if isinstance(key, tuple) else (key,):
+        if part is not None and not isinstance(part, str | int | float | bytes | Ignored):
+            raise TypeError(f"a key that is a {type(part).__name__}")
     return key
 
 
@@ -234,8 +274,33 @@ class _Storages:
         return storage
 
 
+# What hashes its arguments, of the classes that torch allows.
+_HASHING: dict[str, Any] = {
+    "builtins.set": _set,
+    "__builtin__.set": _set,
+    "collections.Counter": _set,
+    "collections.OrderedDict": _ordered_dict,
+}
+
+# What training scripts keep beside the weights: their options, the best accuracy.
+BESIDE_WEIGHTS = (
+    "argparse.Namespace",
+    "pathlib.Path",
+    "pathlib.PosixPath",
+    "pathlib.PurePosixPath",
+    "pathlib.WindowsPath",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
+    "numpy.dtype",
+    *(f"numpy.dtypes.{kind}DType" for kind in ("Float16", "Float32", "Float64", "Int64", "Bool")),
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+)
+
 # What a pickle may name; a storage's class stands for the type of its numbers.
 _KNOWN: dict[str, Any] = {
+    **dict.fromkeys(BESIDE_WEIGHTS, Ignored),
+    "_codecs.encode": Ignored,  # of the bytes of a number of NumPy
     "builtins.set": _set,
     "collections.OrderedDict": _ordered_dict,
     "torch.Size": tuple,
