@@ -55,5 +55,5 @@ def test_what_is_no_file_of_settings_is_told(
 def test_what_cannot_be_read_or_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a directory: name a TOML file"):
         read_file(tmp_path)
-    with pytest.raises(MissingInputError, match=r"--config .* is not there: check the path\."):
+    with pytest.raises(MissingInputError, match=r"`config` .* is not there: check the path\."):
         read_file(tmp_path / "none.toml", required=True)
