@@ -176,13 +176,21 @@ def write_sections(
             replace(writer, columns=section.columns, title=section.title).rest(own)
 
 
+# Stdout may be a file that the shell opened, whose name would be a file to overwrite.
+_STDOUT = ("-", "/dev/stdout", "/dev/fd/1")
 _FORMS = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".txt": Format.TABLE}
 _FORMS[".parquet"] = Format.PARQUET
 
 
 def _form(options: OutputOptions) -> Format:
     """Return the form that the file's ending says, or ``--format``; refuse two that differ."""
-    form = _FORMS.get(Path(options.output).suffix.lower(), options.format)
+    suffix = Path(options.output).suffix
+    form = _FORMS.get(suffix.lower(), options.format)
+    if suffix and suffix.lower() not in _FORMS and form is Format.TABLE and not is_format_given():
+        raise UsageError(
+            f"--output {options.output} ends in no form that ccx writes: end it in .csv, .json, "
+            ".jsonl or .parquet, in .txt for a table, or add --format."
+        )
     if form is options.format or not is_format_given():
         return form
     if form is not Format.TABLE:
@@ -218,7 +226,7 @@ def writing_to(
     form = form or _form(options)
     if form is Format.PARQUET:
         _check_parquet(options.output)
-    if options.output == "-":
+    if options.output in _STDOUT:
         sys.stdout.write("")  # An error before long work, where stdout is closed.
         yield Writer(None, form, columns, title, no_color)
         return
@@ -247,7 +255,7 @@ def _check_parquet(output: str) -> None:
             "--format parquet needs pyarrow, which is not installed: install it with "
             "`pip install 'ccx-cli[parquet]'`, or take another format."
         )
-    if output == "-" and sys.stdout.isatty():
+    if output in _STDOUT and sys.stdout.isatty():
         raise UsageError(
             "--format parquet cannot be written to a terminal: name a file with -o FILE."
         )

@@ -260,9 +260,9 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
         )
     over = "those images" if run.about.split else "the whole dataset"
     yield f"For each range we searched for {wanted} whose pixels over {over} have the"
-    yield "largest intersection over union (IoU) with its hits, the pixels in range"
+    yield "largest intersection over union (IoU) with its hits, the pixels in range,"
     if search.length_penalty not in (UNSET, 1):
-        yield f"times {search.length_penalty:g} for every concept after the first"
+        yield f"times {search.length_penalty:g} for every concept after the first,"
     yield from _how(run, cite)
 
 

@@ -214,6 +214,25 @@ def test_the_form_follows_the_ending_of_the_file(ccx: CommandLine, tmp_path: Pat
         ended = ccx(*words, form, "-o", str(tmp_path / "other.json"))
         assert ended.code == 2
         assert f"--output {tmp_path / 'other.json'} differ: leave --format out" in ended.err
+    for name in ("concepts.tsv", "concepts.jsonl.gz"):
+        ended = ccx(*words, "-o", str(tmp_path / name))
+        assert ended.code == 2
+        assert "ends in no form that ccx writes: end it in .csv, .json" in ended.err
+        assert ccx(*words, "-f", "csv", "-o", str(tmp_path / name)).code == 0
+    assert ccx(*words, "-o", str(tmp_path / "concepts")).code == 0
+
+
+def test_stdout_by_its_path_is_not_a_file_to_overwrite(tmp_path: Path) -> None:
+    file = tmp_path / "all.csv"
+    file.write_text("before\n")
+    with file.open("a") as opened:
+        subprocess.run(
+            [*PROGRAM, "schema", "-f", "csv", "-o", "/dev/stdout"],
+            stdout=opened,
+            env=environment(tmp_path),
+            check=True,
+        )
+    assert file.read_text().startswith("before\nschema,")
 
 
 def test_output_that_cannot_be_written(unused: CommandLine, tmp_path: Path) -> None:
