@@ -185,6 +185,33 @@ def test_a_split_of_any_name_is_one(split: str, tmp_path: Path) -> None:
     assert "Skipped 2 photographs" in note
 
 
+def test_words_beside_a_split_do_not_make_it_a_label(tmp_path: Path) -> None:
+    for name in ("training_set/cats/1", "test_set/cats/1", "val2017/cats/1"):
+        save_photograph(tmp_path / f"sets/{name}.jpg")
+    source = read_image_folders(tmp_path / "sets")
+    assert [label.name for label in source.vocabulary] == ["cats-s"]
+    assert sorted(image.split for image in source.images) == ["test", "train", "val"]
+    for name in ("train_station/1", "test_tube/1"):
+        save_photograph(tmp_path / f"labels/{name}.jpg")
+    source = read_image_folders(tmp_path / "labels")
+    assert [label.name for label in source.vocabulary] == ["test_tube-s", "train_station-s"]
+
+
+def test_a_folder_without_photographs_is_told(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "cat/1.jpg")
+    for name in ("dog", ".git", "@eaDir"):
+        (tmp_path / name).mkdir()
+    assert read_image_folders(tmp_path).notes == ("Skipped folders without photographs: dog.",)
+
+
+def test_a_label_png_may_be_called_as_the_photographs_file(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.jpg")
+    save_values(tmp_path / "masks/1.jpg.png", [[0, 1]])
+    folder = LabelFolder("object", tmp_path / "masks", {1: "cat"})
+    (image,) = read_label_folders(tmp_path / "photos", [folder]).images
+    assert (image.name, len(image.annotations)) == ("1", 1)
+
+
 def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:
     for name in ("train/n01/images/1", "train/n02/images/1", "val/images/1", "test/images/1"):
         save_photograph(tmp_path / f"{name}.jpg")
@@ -200,6 +227,10 @@ def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:
         (("train/1", "val/1"), "without folders of labels"),
         (("images/cat/1", "images/dog/1"), "in one folder, images"),
         (("set/train/cat/1", "set/val/cat/1"), "in one folder, set"),
+        (
+            ("train/train/cat/1", "train/train/dog/1", "test/test/cat/1", "test/test/dog/1"),
+            "in one folder, test",
+        ),
     ],
 )
 def test_folders_that_may_be_meant_otherwise_are_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ccx_cli.concepts.importing.sources import (
     VocabularyBuilder,
     find_files,
     find_photographs,
+    is_shown,
     name_in,
 )
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
@@ -29,6 +31,9 @@ _SPLITS = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), VAL),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_BESIDE_SPLITS = {"set", "data", "dataset", "split", "seg", "images", "image", "imgs", "img", "jpg"}
+"""Words beside that of a split, as in ``training_set``, ``seg_train`` and ``val2017``."""
+
 _NO_CLASSES = {"images", "image", "imgs", "img"}
 """Folders that hold the photographs of a split without labels, as those of Tiny ImageNet do."""
 
@@ -65,6 +70,8 @@ def read_label_folders(
     files = {each.folder: _find_label_pngs(each.folder, suffix) for each in folders}
     found = _find_photographs(photographs, files)
     total = len(found)
+    # Some call the label PNG of `1.jpg` `1.jpg.png`.
+    by_file = {f"{name}{image.path.suffix}": name for name, image in found.items()}
     shared = _shared_ending(list(found)) if suffix else ""
     doubts = []
     notes: list[str] = []
@@ -90,7 +97,7 @@ def read_label_folders(
             colors[packed(*color)] = vocabulary.number(text, each.category) if text else 0
         for path in files[each.folder]:
             name = name_in(each.folder, path).removesuffix(suffix)
-            name = name if name in found else name + shared
+            name = name if name in found else by_file.get(name, name + shared)
             image = found.get(name)
             if image is None:
                 raise MissingInputError(
@@ -152,47 +159,59 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
     set, is skipped with a note. Folders below the labels' are followed.
     """
     paths = {path: path.relative_to(root).parts for path in find_photographs(root)}
-    tops = {parts[0].lower() for parts in paths.values() if len(parts) > 1}
-    splits = tops.intersection(_SPLITS)
+    tops = {parts[0] for parts in paths.values() if len(parts) > 1}
+    splits = {top: split for top in tops if (split := _split_of(top))}
     depth = 0
     notes: list[str] = []
-    if splits and splits == tops:
+    if splits and len(splits) == len(tops):
         depth = 1
         paths, notes = _leave_out_unlabelled_splits(root, paths, splits)
-    elif len({_SPLITS[top] for top in splits}) > 1:
+    elif len(set(splits.values())) > 1:
+        other = min(tops.difference(splits))
         raise UsageError(
-            f"{root} has folders of splits ({', '.join(sorted(splits))}) beside others "
-            f"({min(tops - splits)}), so it is not clear which are labels: move the others "
-            "elsewhere."
+            f"{root} has folders of splits ({', '.join(sorted(splits))}) beside others ({other}), "
+            "so it is not clear which are labels: move the others elsewhere."
         )
     for path, parts in paths.items():
         if len(parts) < depth + 2:
             raise DamagedDataError(
                 f"{path} is in no folder whose name could be its label: move it into one."
             )
-    if len({parts[depth] for parts in paths.values()}) == 1:
-        inner = sorted({parts[depth + 1] for parts in paths.values() if len(parts) > depth + 2})
-        if len(inner) > 1:
+    for parent in sorted({parts[:depth] for parts in paths.values()}):
+        own = [parts[depth:] for parts in paths.values() if parts[:depth] == parent]
+        inner = sorted({parts[1] for parts in own if len(parts) > 2})
+        if len({parts[0] for parts in own}) == 1 and len(inner) > 1:
             raise UsageError(
-                f"All photographs of {root} are in one folder, {parts[depth]}, with folders in it "
-                f"({inner[0]}, {inner[1]}), so it is not clear which are labels: give the folder "
-                "that contains those of the labels."
+                f"All photographs of {root.joinpath(*parent)} are in one folder, {own[0][0]}, with "
+                f"folders in it ({inner[0]}, {inner[1]}), so it is not clear which are labels: "
+                "give a folder that contains those of the labels, or of the splits."
             )
     vocabulary = VocabularyBuilder()
-    numbers = {
-        label: vocabulary.number(label, category)
-        for label in sorted({parts[depth] for parts in paths.values()})
-    }
+    labels = {parts[depth] for parts in paths.values()}
+    parents = {root.joinpath(*parts[:depth]) for parts in paths.values()}
+    found = (path for parent in parents for path in parent.iterdir() if is_shown(path))
+    empty = sorted({path.name for path in found if path.is_dir()} - labels)
+    if empty:
+        notes.append(f"Skipped folders without photographs: {', '.join(empty)}.")
+    numbers = {label: vocabulary.number(label, category) for label in sorted(labels)}
     images = tuple(
         SourceImage(
             name_in(root, path),
             path,
-            _SPLITS[parts[0].lower()] if depth else "",
+            splits[parts[0]] if depth else "",
             ((category, numbers[parts[depth]]),),
         )
         for path, parts in paths.items()
     )
     return Source("imagefolder", vocabulary.labels(), images, tuple(notes))
+
+
+def _split_of(folder: str) -> str | None:
+    """Return the split that a folder's name says, if nothing else."""
+    words = re.findall(r"[^\W\d_]+", folder.lower())
+    said = [_SPLITS[word] for word in words if word in _SPLITS]
+    others = {word for word in words if word not in _SPLITS}
+    return said[0] if len(said) == 1 and others <= _BESIDE_SPLITS else None
 
 
 def _leave_out_unlabelled_splits(
@@ -201,9 +220,9 @@ def _leave_out_unlabelled_splits(
     """Leave out the splits without folders of labels, and say so."""
     notes = []
     for split in sorted(splits):
-        own = [parts for parts in paths.values() if parts[0].lower() == split]
+        own = [parts for parts in paths.values() if parts[0] == split]
         if {parts[1] for parts in own if len(parts) > 2} <= _NO_CLASSES:
-            paths = {path: parts for path, parts in paths.items() if parts[0].lower() != split}
+            paths = {path: parts for path, parts in paths.items() if parts[0] != split}
             notes.append(
                 f"Skipped {len(own):,} photographs of the split {split}, which has no folders of "
                 "labels."

@@ -182,9 +182,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".")
-            and name not in _OF_SYSTEMS
-            and (above / name).resolve() not in above_all
+            if is_shown(above / name) and (above / name).resolve() not in above_all
         ]
         for name in files:
             path = Path(directory, name)
@@ -196,6 +194,11 @@ def walk_files(folder: Path) -> Iterator[Path]:
                 raise MissingInputError(
                     f"{path} links to {path.readlink()}, which is missing: correct or remove it."
                 )
+
+
+def is_shown(path: Path) -> bool:
+    """Tell whether a folder is neither hidden nor one that systems make."""
+    return not path.name.startswith(".") and path.name not in _OF_SYSTEMS
 
 
 def find_photographs(
