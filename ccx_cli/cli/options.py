@@ -109,7 +109,7 @@ class DataOptions:
     )
     fetch: bool = option(False, "Download the published dataset and weights if they are missing.")
     by_size: bool = option(
-        False, "Tell files apart by size alone, to use caches and runs of ccx 0.1."
+        False, "Tell files apart by size alone, to use caches and runs of ccx 0.1.", hidden=True
     )
 
 

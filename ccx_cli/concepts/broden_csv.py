@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ccx_cli.concepts.datasets import BRODEN_SIDES, DEMO_SUBSET, own_names, side_of
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
-from ccx_cli.store.paths import is_imported
+from ccx_cli.store.paths import DEMO_MARKER, is_imported
 
 LARGEST_LABEL = 0xFFFF
 """The largest number that a label PNG can hold (``red + 256 * green``)."""
@@ -328,6 +328,8 @@ def repair_hint(directory: Path) -> str:
     """Return how to repair a file of the dataset in ``directory``, such as ``broden1_224``."""
     if is_imported(directory):
         return "restore it, or import the dataset again with `force`"
+    if (directory / DEMO_MARKER).is_file():
+        return f"restore it, or delete {directory} and run `ccx demo`"
     if side_of(directory) not in BRODEN_SIDES:
         return "restore it"
     name = directory.name.replace("1_", "")

@@ -35,6 +35,7 @@ from ccx_cli.concepts.demo_colors import name_demo_colors
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.atomic import move_directory_into_place, naming
+from ccx_cli.store.paths import DEMO_MARKER
 
 DEMO_SEED = 2023
 """The seed of the packaged scenes; the demo network was trained on scenes of others."""
@@ -45,7 +46,6 @@ DEMO_SCENES = Path(__file__).with_name("demo_scenes.zip")
 SUPERSAMPLING = 2
 """Pixels of a painted scene along each side of a pixel of its picture."""
 
-_MARKER = "ccx-demo.json"
 _FORMAT = {"format": "ccx demo data set", "version": 1, "seed": DEMO_SEED, "images": DEMO_COUNT}
 _JPEG_QUALITY = 92
 
@@ -207,7 +207,7 @@ def _noise(side: int, seed: int) -> NDArray[np.float32]:
 
 def _read_marker(target: Path) -> object:
     try:
-        return json.loads((target / _MARKER).read_text(encoding="utf-8"))
+        return json.loads((target / DEMO_MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
@@ -228,7 +228,7 @@ def _write_files(root: Path, side: int, progress: Progress) -> None:
         for number, (category, name) in enumerate(labels, start=1)
     ]
     write_tables(root, categories, written, tally, rows)
-    (root / _MARKER).write_text(json.dumps(_FORMAT) + "\n", encoding="utf-8")
+    (root / DEMO_MARKER).write_text(json.dumps(_FORMAT) + "\n", encoding="utf-8")
 
 
 def _write_scene(images: Path, stem: str, scene: DemoScene, tally: Tally) -> list[object]:

@@ -10,6 +10,8 @@ from platformdirs import user_data_path
 ROOT_NAMES = ("datasets", "models", "segmentations", "activations", "results")
 IMPORT_MARKER = "ccx-import.json"
 """The file in a dataset that says that ``ccx import`` wrote it, and from what."""
+DEMO_MARKER = "ccx-demo.json"
+"""The same for the demo dataset."""
 
 
 @dataclass(frozen=True, slots=True)

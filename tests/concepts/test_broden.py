@@ -536,3 +536,10 @@ def test_brodens_own_csvs_are_read_fast(tmp_path: Path) -> None:
     start = time.process_time()
     assert pickle.loads(pickle.dumps(dataset)) == dataset
     assert time.process_time() - start < 1
+
+
+def test_the_demo_dataset_is_not_repaired_by_a_download(broden: BrodenFiles) -> None:
+    (broden.directory / "ccx-demo.json").write_text("{}")
+    (broden.directory / "label.csv").unlink()
+    with pytest.raises(MissingInputError, match=f"or delete {broden.directory} and run `ccx demo`"):
+        broden.read()
