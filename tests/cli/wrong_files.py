@@ -542,7 +542,7 @@ IMPORTS = [
         "import ade20k . --root-datasets new -q",
         3,
         ". contains no ADE20K annotations (*_seg.png): give the folder of the full dataset, "
-        "images/ADE.",
+        "images/ADE, or import the PNGs of ADEChallengeData2016 with `ccx import folder`.",
     ),
     Wrong(
         "import folder . --labels object=. --names names.txt --subset tiny",

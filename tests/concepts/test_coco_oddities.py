@@ -132,6 +132,19 @@ def test_regions_that_mean_something_else_are_refused(
         read(tmp_path, content(segmentation))
 
 
+def test_rows_taken_for_columns_are_seen_by_the_pixels_where_the_bounds_agree(
+    tmp_path: Path,
+) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[10:50, 15:85] = True
+    written = content({"counts": run_lengths(mask), "size": [HEIGHT, WIDTH]})
+    written["annotations"][0]["bbox"] = [15, 10, 70, 40]
+    np.testing.assert_array_equal(read(tmp_path, written)["1.jpg"]["thing"], mask)
+    written["annotations"][0]["segmentation"]["counts"] = run_lengths(mask, "C")
+    with pytest.raises(DamagedDataError, match="of its region is outside its bbox from 15, 10"):
+        read(tmp_path, written)
+
+
 @pytest.mark.parametrize("segmentation", [None, []])
 def test_an_annotation_without_a_region_is_refused(segmentation: Any, tmp_path: Path) -> None:
     written = content()

@@ -227,6 +227,8 @@ def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:
         (("train/1", "val/1"), "without folders of labels"),
         (("images/cat/1", "images/dog/1"), "in one folder, images"),
         (("set/train/cat/1", "set/val/cat/1"), "in one folder, set"),
+        (("images/1", "masks/1"), "The folder images in .* can hardly be a label"),
+        (("train/Images/1", "train/cat/1"), "The folder Images in .* can hardly be a label"),
         (
             ("train/train/cat/1", "train/train/dog/1", "test/test/cat/1", "test/test/dog/1"),
             "in one folder, test",

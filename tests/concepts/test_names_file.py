@@ -43,6 +43,10 @@ def named(names: Names) -> dict[int, str]:
         "Idx\tRatio\tTrain\tVal\tName\n1\t0.15\t11664\t1172\twall\n2\t0.1\t6046\t612\tbuilding\n"
         "3\t0.08\t8265\t796\tsky\n",
         "id,name\n1,wall\n2,building\n3,sky\n",
+        "Idx\tRatio\tTrain\t\tVal\t\tName\n1\t0.15\t11664\t\t1172\t\twall\n"
+        "2\t0.1\t6046\t\t612\t\tbuilding\n3\t0.08\t8265\t\t796\t\tsky\n",
+        "Idx \tRatio   Train   Name\n1   0.15  11664   wall\n2   0.1   6046    building\n"
+        "3   0.08  8265    sky\n",
         "ID;Class Name\n1;wall\n2;building\n3;sky\n",
         "class,label\nwall,1\nbuilding,2\nsky,3\n",
         "id name\n1 wall\n2 building\n3 sky\n",

@@ -72,7 +72,8 @@ def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
     if not segmented:
         raise MissingInputError(
             f"{root} contains no ADE20K annotations (*_seg.png): give the folder of the full "
-            "dataset, images/ADE."
+            "dataset, images/ADE, or import the PNGs of ADEChallengeData2016 with `ccx import "
+            "folder`."
         )
     names = _Names()
     scenes: dict[Path, str] = {}

@@ -30,6 +30,9 @@ _SMALLEST_BOX = 4.0
 _LEAST_IN_COMMON = 0.25
 """The IoU of a region's bounds and its ``bbox`` that is less than annotators disagree by."""
 
+_LEAST_INSIDE = 0.75
+"""The share of the pixels of run lengths that lie in the ``bbox``, which was made of them."""
+
 Bounds = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
@@ -189,6 +192,8 @@ def _fill(instance: Instance, height: int, width: int) -> NDArray[np.bool_]:
         mask |= own
     if instance.box is not None:
         _check_box(np.array(corners, dtype=np.float64).reshape(-1, 2), instance.box)
+        if all(isinstance(part, Runs) for part in instance.region):
+            _check_inside(mask, instance.box)
     return mask
 
 
@@ -218,6 +223,23 @@ def _check_box(corners: NDArray[np.float64], box: Bounds) -> None:
         raise ValueError(
             f"its region is from {bounds[0]:g}, {bounds[1]:g} to {bounds[2]:g}, {bounds[3]:g}, "
             f"its bbox from {x:g}, {y:g} to {x + width:g}, {y + height:g}"
+        )
+
+
+def _check_inside(mask: NDArray[np.bool_], box: Bounds) -> None:
+    """Compare the pixels of run lengths with the ``bbox``, where the bounds alone may agree."""
+    x, y, width, height = box
+    if not np.isfinite(box).all() or min(width, height) < _SMALLEST_BOX or not mask.any():
+        return
+    inside = 0
+    for right, bottom in ((x + width, y + height), (width, height)):
+        # A pixel more on each side, as some count from 1.
+        sides = np.clip([y - 1, bottom + 1, x - 1, right + 1], 0, max(mask.shape)).astype(int)
+        inside = max(inside, int(mask[sides[0] : sides[1], sides[2] : sides[3]].sum()))
+    if inside < _LEAST_INSIDE * mask.sum():
+        raise ValueError(
+            f"{1 - inside / mask.sum():.0%} of its region is outside its bbox from {x:g}, {y:g} to "
+            f"{x + width:g}, {y + height:g}"
         )
 
 

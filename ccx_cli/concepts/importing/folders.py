@@ -34,8 +34,8 @@ _SPLITS = {
 _BESIDE_SPLITS = {"set", "data", "dataset", "split", "seg", "images", "image", "imgs", "img", "jpg"}
 """Words beside that of a split, as in ``training_set``, ``seg_train`` and ``val2017``."""
 
-_NO_CLASSES = {"images", "image", "imgs", "img"}
-"""Folders that hold the photographs of a split without labels, as those of Tiny ImageNet do."""
+_NO_CLASSES = {"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"}
+"""Folders that hold photographs without labels, as in Tiny ImageNet's ``val/images``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,12 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
             )
     vocabulary = VocabularyBuilder()
     labels = {parts[depth] for parts in paths.values()}
+    unmeant = sorted(label for label in labels if label.lower() in _NO_CLASSES)
+    if unmeant:
+        raise UsageError(
+            f"The folder {unmeant[0]} in {root} can hardly be a label: give the folder that "
+            "contains those of the labels, or import label PNGs with `ccx import folder`."
+        )
     parents = {root.joinpath(*parts[:depth]) for parts in paths.values()}
     found = (path for parent in parents for path in parent.iterdir() if is_shown(path))
     empty = sorted({path.name for path in found if path.is_dir()} - labels)

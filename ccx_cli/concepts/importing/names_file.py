@@ -262,7 +262,10 @@ def _color(text: str) -> Color:
 def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
     """Read a table whose first line names its columns; ``None`` for what is none."""
     delimiter = next((each for each in "\t;," if each in lines[0]), None)
-    if delimiter is None:
+    if delimiter == "\t":
+        # Some align their columns with several tabs, or with spaces as well.
+        lines = [re.sub(r"\s*\t\s*", "\t", line) for line in lines]
+    if delimiter is None or (delimiter == "\t" and "  " in lines[0]):
         rows = [line.split(None, len(lines[0].split()) - 1) for line in lines]
     else:
         rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=delimiter)]

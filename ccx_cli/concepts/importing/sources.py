@@ -156,9 +156,8 @@ class VocabularyBuilder:
 def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
     """Return the files below a folder with one of some suffixes, at least one, by path."""
     if not folder.is_dir():
-        raise MissingInputError(
-            f"The folder {folder} does not exist: give the folder of the {what}."
-        )
+        fault = "is a file" if folder.exists() else "does not exist"
+        raise MissingInputError(f"The folder {folder} {fault}: give the folder of the {what}.")
     found = sorted(path for path in walk_files(folder) if path.suffix.lower() in suffixes)
     if not found:
         raise MissingInputError(
