@@ -152,6 +152,9 @@ def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None
         ("name,id,trainId\nroad,7,0\n", r"several columns of numbers \(id, trainid\)"),
         ('[{"name": "road", "id": 7, "trainId": 0}]', "several numbers"),
         ("name id\ntraffic light 1\nsky 2\n", "begins with the header 'name id'"),
+        ('id,name\n1,"wall\n2,sky\n', "has a quoted cell that goes on in the next line"),
+        (f"id,name\n1,{'x' * 200_000}\n", "is no table"),
+        ("[" * 100_000, "is not a JSON object"),
         ("wall,building,sky\n", "has all names, 'wall,building,sky', in one line"),
     ],
 )

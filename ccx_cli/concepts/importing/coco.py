@@ -168,7 +168,9 @@ class _Coco:
         owners: dict[Path, str] = {}
         sourced = []
         for image, record in self.images.items():
-            key = "file_name" if "file_name" in record else "coco_url"
+            key = (
+                "coco_url" if not record.get("file_name") and "coco_url" in record else "file_name"
+            )
             path = files.find(self._text(record, key, f"image {image}"))
             if path is None:
                 continue

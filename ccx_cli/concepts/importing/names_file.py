@@ -116,6 +116,8 @@ def read_names(path: Path, first: int | None = None) -> Names:
             form += f", numbered from {start} ({entries[0].name} is {start}): `first` changes that"
         numbers = _index((entry.number, entry.name) for entry in entries)
         colors = _index((entry.color, entry.name) for entry in entries)
+    except csv.Error as error:
+        raise DamagedDataError(f"{path} is no table ({error}): correct it.") from error
     except ValueError as error:
         raise DamagedDataError(f"{path} {error}.") from error
     return Names(numbers, colors, f"{path} was read as {form}.", counted)
@@ -295,6 +297,8 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
         one = None  # Colors in words.
     if name is None or (number is None and three is None and one is None):
         return None
+    if len(rows) < len(lines):
+        raise ValueError("has a quoted cell that goes on in the next line: correct it")
     entries = []
     for line, row in zip(lines[1:], rows[1:], strict=True):
         color = " ".join(row[c] for c in three or ([] if one is None else [one]) if c < len(row))
@@ -348,7 +352,7 @@ def _parse_json(text: str) -> list[_Entry]:
         if isinstance(content, list):
             return [_parse_record(each) for each in content]
         return [_parse_pair(key, value) for key, value in content.items()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"is not a JSON object of numbers and names ({error}): correct it"
         ) from error
