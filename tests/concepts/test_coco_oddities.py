@@ -132,6 +132,16 @@ def test_regions_that_mean_something_else_are_refused(
         read(tmp_path, content(segmentation))
 
 
+@pytest.mark.parametrize("name", [{}, {"file_name": None}, {"file_name": ""}])
+def test_an_image_without_a_file_name_has_that_of_its_url(
+    name: dict[str, Any], tmp_path: Path
+) -> None:
+    written = content()
+    del written["images"][0]["file_name"]
+    written["images"][0] |= name | {"coco_url": "http://images.cocodataset.org/val2017/1.jpg"}
+    assert list(read(tmp_path, written)) == ["1.jpg"]
+
+
 def test_rows_taken_for_columns_are_seen_by_the_pixels_where_the_bounds_agree(
     tmp_path: Path,
 ) -> None:

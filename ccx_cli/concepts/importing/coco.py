@@ -168,9 +168,8 @@ class _Coco:
         owners: dict[Path, str] = {}
         sourced = []
         for image, record in self.images.items():
-            key = (
-                "coco_url" if not record.get("file_name") and "coco_url" in record else "file_name"
-            )
+            by_url = not record.get("file_name") and "coco_url" in record
+            key = "coco_url" if by_url else "file_name"
             path = files.find(self._text(record, key, f"image {image}"))
             if path is None:
                 continue
