@@ -304,7 +304,12 @@ class UnitSummaryRecord(Record):
     cluster: Annotated[NonNegative | None, doc("Range of the best formula.")]
     formula: FormulaOrNone
     iou: Annotated[float | None, doc("Its IoU.")]
-    baseline: Baseline | None
+    baseline: Annotated[
+        float | None,
+        share(
+            "IoU of a formula that all labeled pixels satisfy with the range of the best formula."
+        ),
+    ]
     unbeaten: Annotated[int, count("Ranges whose formula does not beat their baseline.")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -391,11 +392,12 @@ def test_the_data_set_is_the_one_there_is(ccx: CommandLine, sae: Path) -> None:
     datasets = ccx.data / "datasets"
     (datasets / "broden1_224").rename(datasets / "broden1_32")
     assert explain(ccx, sae, "--units", "0").code == 0
-    (datasets / "broden1_48").mkdir()
+    shutil.copytree(datasets / "broden1_32", datasets / "broden1_48")
     ended = explain(ccx, sae, "--units", "0")
     assert (ended.code, ended.err) == (
         2,
-        f"Error: There are broden1_32, broden1_48 in {datasets}: choose one with --input-size.\n",
+        f"Error: --subset tiny is in {datasets / 'broden1_32'} and {datasets / 'broden1_48'}: "
+        "choose one with --input-size.\n",
     )
     assert explain(ccx, sae, "--units", "0", "--input-size", "32").code == 0
     ended = explain(ccx, sae, "--units", "0", "--input-size", "32x48")

@@ -255,7 +255,7 @@ class TestTerminals:
             assert len(lines[0]) <= columns
             return lines[1].strip("┃ ").replace(" ", "").split("┃")
 
-        needed = ["unit", "cluster", "range", "formula", "IoU"]
+        needed = ["unit", "range", "activation", "formula", "IoU"]
         assert header(80) == needed
         assert {*needed, "hits"} < set(header(200))
 
