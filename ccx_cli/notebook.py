@@ -40,7 +40,7 @@ def explain(
     layer: str = "",
     workers: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Find the formula of concepts that covers best where each unit fires.
+    """Find the formula of concepts that best matches where each unit fires.
 
     Parameters
     ----------

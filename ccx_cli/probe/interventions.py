@@ -28,9 +28,16 @@ def _scores(answer: object, network: Network) -> torch.Tensor:
             f"`model` {network.choice.model} does not return one score per class: name a "
             "classifier."
         )
-    if bool(answer.isnan().any()):
+    if answer.shape[1] < 2:
+        raise UsageError(
+            f"`model` {network.choice.model} returns one score per image, from which no class "
+            "follows: let it return one score for each of its classes."
+        )
+    # -inf may stand for a class that is ruled out, but no prediction follows from a highest inf.
+    if not bool(answer.amax(1).isfinite().all()):
         raise CcxError(
-            f"`model` {network.choice.model} returns scores that are NaN: check its weights."
+            f"`model` {network.choice.model} returns scores that are NaN or infinite: check its "
+            "weights."
         )
     return answer.float().cpu()
 

@@ -79,9 +79,10 @@ class UnitView(GalleryView):
     """One unit of a run."""
 
     HELP_TEXT = (
-        "The unit's activation ranges, from the lowest up, each with the formula that covers its "
-        "hits best. Below, for the range under the cursor: the histogram of the activations, the "
-        "formula as found and simplified, its metrics, and images, with the hits bright or "
+        "The unit's activation ranges, from the lowest up, each with the formula that best "
+        "matches its hits of those searched. Below, for the range under the cursor: the histogram "
+        "of the activations, the formula as found and simplified, its metrics, and images, with "
+        "the hits bright or "
         "outlined and the formula's pixels tinted. Type a formula to see its IoU with every "
         "range; the right arrow accepts the name that is offered. Enter or a click enlarges an "
         "image. `ccx metrics RUN --units N -f csv` writes the metrics into a file, "

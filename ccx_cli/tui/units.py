@@ -105,10 +105,10 @@ class UnitsView(RunListView):
     HELP_TEXT = (
         "Every unit, or every range of every unit, with the formula of highest IoU. The bound says "
         "whether a formula is proven the best of all left chains, ((a op b) op c), of so many "
-        "concepts that begin with a positive one, or how much higher one could still score. Type a "
-        "unit's number or part of a formula into the filter; Tab moves on to the concept, the "
-        "category and the range; click a title to sort. `ccx metrics RUN -f csv` writes these "
-        "rows and their metrics into a file."
+        "of the run's concepts that begin with a positive one, or how much higher one could still "
+        "score. Type a unit's number or part of a formula into the filter; Tab moves on to the "
+        "concept, the category and the range; click a title to sort. `ccx metrics RUN -f csv` "
+        "writes these rows and their metrics into a file."
     )
     SORT_KEYS = ("iou", "unit", "hits", "formula", "category", "gap")
     FILTERS: ClassVar = {"text": "filter: unit or text", "concept": "concept"}

@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from ccx_cli.probe.interventions import Intervention
+from ccx_cli.errors import CcxError
+from ccx_cli.probe.interventions import Intervention, class_scores
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
@@ -37,3 +39,28 @@ def test_changes_reach_the_answer_whatever_the_layout(model: str, layer: str) ->
     assert seen == [torch.Size((2, network.units, *network.map_shape))]
     torch.testing.assert_close(scores[0], expected, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(scores[1], expected, atol=1e-1)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        ([[1.0, NAN]], "scores that are NaN or infinite"),
+        ([[1.0, 2.0], [INF, INF]], "scores that are NaN or infinite"),
+        ([[-INF, -INF]], "scores that are NaN or infinite"),
+        ([[0.7], [0.2]], "one score per image, from which no class follows"),
+        ([0.7, 0.2], "does not return one score per class"),
+        ([[1.0, -INF]], ""),
+    ],
+)
+def test_scores_from_which_no_class_follows_are_refused(scores: list[Any], sentence: str) -> None:
+    network = load_network(choose_network(Path("nowhere"), NetworkRequest("alexnet", "none")))
+    network.module.forward = lambda _images: torch.tensor(scores)
+    images = torch.zeros(len(scores), 3, 224, 224)
+    if not sentence:
+        assert class_scores(network, images).tolist() == scores
+        return
+    with pytest.raises(CcxError, match=sentence):
+        class_scores(network, images)

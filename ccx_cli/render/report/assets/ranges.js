@@ -79,9 +79,10 @@ function boundText({ record, iou }) {
 
 function proofText(row) {
   if (row.proven === true) {
-    const { length } = run.identity.search || {};
+    const { length, space } = run.identity.search || {};
     const upTo = typeof length === "number" ? ` of up to ${length} concepts` : "";
-    return `Proven: no left chain${upTo} that begins with a positive concept scores higher`;
+    const over = space ? ", of the concepts and operators that were allowed" : "";
+    return `Proven: no left chain${upTo} that begins with a positive concept scores higher${over}`;
   }
   if (row.proven === null) return "";
   return `Not proven: ${boundText(row)}`;
