@@ -306,9 +306,7 @@ class UnitSummaryRecord(Record):
     iou: Annotated[float | None, doc("Its IoU.")]
     baseline: Annotated[
         float | None,
-        share(
-            "IoU of a formula that all labeled pixels satisfy with the range of the best formula."
-        ),
+        doc("IoU of a formula that all labeled pixels satisfy with the range of the best formula."),
     ]
     unbeaten: Annotated[int, count("Ranges whose formula does not beat their baseline.")]
 
