@@ -13,10 +13,9 @@ from ccx_cli.probe.networks.catalog import (
     PLACES365_FILES,
     PRETRAINED,
     choose_network,
-    default_layer,
 )
 from ccx_cli.probe.networks.description import DEMO_WEIGHTS, NetworkRequest
-from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES, MODELS
+from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES, MODELS, default_layer
 
 TORCHVISION = models.list_models(module=models)
 TRANSFORMERS = [model for model in MODELS if model.startswith("vit")]

@@ -2,8 +2,9 @@
 
 Each completer may take the context of the command line as far as it is typed and the beginning of
 the value, and returns values with a word of help, some of which may begin otherwise. It reads
-little, imports nothing heavy, and follows the directories that the command line and the environment
-name. What is missing or damaged is not offered; ``main`` silences whatever else completers raise.
+little and follows the directories that the command line and the environment name. What is missing
+or damaged is not offered; ``main`` silences whatever else completers raise.
+Every command imports this module for its options, and so nothing that is slow to import at its top.
 """
 
 from __future__ import annotations
@@ -20,21 +21,20 @@ from enum import StrEnum
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ccx_cli.concepts.datasets import USUAL_SIDE, find_datasets, own_names
 from ccx_cli.fetching.sources import BRODEN
-from ccx_cli.probe.networks.catalog import default_layer
 from ccx_cli.probe.networks.layer_names import layer_names
 from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
-from ccx_cli.probe.networks.published_weights import PLACES365
 from ccx_cli.probe.networks.timm_networks import timm_names
-from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
-from ccx_cli.records.header import About
-from ccx_cli.runs.run import find_run, stored_runs
+from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS, default_layer
 from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
+
+if TYPE_CHECKING:
+    from ccx_cli.records.header import About
 
 Offered = list[tuple[str, str]]
 
@@ -169,6 +169,8 @@ def devices() -> Offered:
 
 def sources(ctx: typer.Context) -> Offered:
     """Offer what ``ccx fetch`` gets."""
+    from ccx_cli.probe.networks.published_weights import PLACES365  # slow to import
+
     taken = set(ctx.params.get("names") or ())
     known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]
     known += [f"imagenet/{model}" for model in MODELS if model != DEMO]
@@ -300,6 +302,8 @@ def caches(ctx: typer.Context) -> Offered:
 
 def _runs(ctx: typer.Context) -> Iterator[tuple[str, About]]:
     """Yield the stored runs with what their headers say, nothing of damaged ones."""
+    from ccx_cli.runs.run import stored_runs  # slow to import
+
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
         if run.about.model is not None:
             yield run.name, run.about
@@ -316,6 +320,8 @@ def _named_run(ctx: typer.Context) -> Path | None:
     """Find the run that the command line names, the last one where it may name one."""
     if not {"run_name", "a"} & ctx.params.keys():
         return None
+    from ccx_cli.runs.run import find_run  # slow to import
+
     name = ctx.params.get("run_name") or ctx.params.get("a")
     return find_run(roots_of(ctx).results, name).directory
 

@@ -33,8 +33,9 @@ from ccx_cli.concepts.fingerprints import BY_SIZE, FileCheck
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.array_files import split_name
-from ccx_cli.probe.networks.catalog import choose_network, default_layer
+from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.torchvision_models import default_layer
 from ccx_cli.probe.networks.trust import trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod

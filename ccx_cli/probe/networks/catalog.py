@@ -6,7 +6,6 @@ Help, shell completion and the planning of a run read this module; only the run 
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from ccx_cli.probe.networks.description import NetworkDescription, NetworkReques
 from ccx_cli.probe.networks.own_networks import is_own, read_arguments, resolve_own
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_preprocessing, timm_size
 from ccx_cli.probe.networks.torchvision_models import (
-    DEFAULT_LAYERS,
     DEMO,
     DEMO_CLASSES,
     MODELS,
+    default_layer,
     own_preprocessing,
 )
 from ccx_cli.probe.weights.known_digests import file_sha256
@@ -113,20 +112,6 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         resized=None if size == (side, side) else size,
         precision=request.precision,
         said_by=request.said_by,
-    )
-
-
-def default_layer(model: str) -> str:
-    """Return the path of the last convolutional, or encoder, block of ``model``.
-
-    UsageError if it is timm's or a factory's, which have none.
-    """
-    for family, layer in DEFAULT_LAYERS.items():
-        if model.startswith(family) and ":" not in model:
-            return layer
-    raise UsageError(
-        f"`model` {model} needs a `layer`, one of those that `ccx layers --model "
-        f"{shlex.quote(model)}` lists, or all-blocks."
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+
+from ccx_cli.errors import UsageError
 
 DEMO = "demo"
 DEMO_CLASSES = (
@@ -100,6 +103,20 @@ _IMAGENET_SIDES = {
 # The same for weights of which the file's name decides.
 _FILE_SIDES = {"regnet_y_128gf_swag": 384}
 _IMAGENET_HALF = {"efficientnet_v2_l"}
+
+
+def default_layer(model: str) -> str:
+    """Return the path of the last convolutional, or encoder, block of ``model``.
+
+    UsageError if it is timm's or a factory's, which have none.
+    """
+    for family, layer in DEFAULT_LAYERS.items():
+        if model.startswith(family) and ":" not in model:
+            return layer
+    raise UsageError(
+        f"`model` {model} needs a `layer`, one of those that `ccx layers --model "
+        f"{shlex.quote(model)}` lists, or all-blocks."
+    )
 
 
 @dataclass(frozen=True, slots=True)
