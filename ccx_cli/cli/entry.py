@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
-import threading
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
+from ccx_cli.cli.interrupts import listen
 
 _INTERRUPTED = 130
 
 
 def run() -> None:
     """Run the process's command line and end the process with its exit code."""
-    sys.unraisablehook = _interrupt_again
+    listen()
     _write_any_name()
     try:
         from ccx_cli.cli.main import main
@@ -44,12 +40,3 @@ def _write_any_name() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         is_utf_8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
         sys.stdout.reconfigure(errors="surrogateescape" if is_utf_8 else "backslashreplace")
-
-
-def _interrupt_again(unraisable: UnraisableHookArgs) -> None:
-    """Interrupt once more where Python swallowed it, as it does while objects are cleared away."""
-    if unraisable.exc_type is KeyboardInterrupt:
-        # Not from within this hook, which would swallow it as well.
-        threading.Timer(0.01, _thread.interrupt_main).start()
-    else:
-        sys.__unraisablehook__(unraisable)

@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ccx_cli.cli.given import remember
+from ccx_cli.cli.interrupts import interrupted
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.program import program
 from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins
@@ -41,20 +42,13 @@ def run_command(given: list[str]) -> int:
             return ExitCode.DONE
         raise
     except Exception as error:
-        if not _was_interrupted(error):
+        if not interrupted.is_set():
             return _ended(error, given)
         code = ExitCode.INTERRUPTED
     # Typer itself turns Ctrl-C into this code.
     if code == ExitCode.INTERRUPTED:
         say("Interrupted. Finished work is kept: run the same command to continue.")
     return code if isinstance(code, int) else ExitCode.DONE
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Tell whether an error came of Ctrl-C, as an import does that was stopped within C."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _ended(error: Exception, arguments: list[str]) -> ExitCode:

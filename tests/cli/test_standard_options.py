@@ -294,6 +294,36 @@ def test_ctrl_c_while_importing_ends_in_a_line(
     assert "Traceback" not in ended.stderr
 
 
+ENDED_WITHIN_C = """
+import os, signal, sys
+import ccx_cli.cli.cache
+def listing(*_):
+    try:
+        if CTRL_C:
+            os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        pass
+    raise ValueError("Invalid bounding box")
+ccx_cli.cli.cache.list_caches = listing
+sys.argv = ["ccx", "cache", "list"]
+from ccx_cli.cli.entry import run
+run()
+"""
+
+
+@pytest.mark.parametrize("with_ctrl_c", [True, False])
+def test_ctrl_c_that_comes_back_as_another_error(with_ctrl_c: bool, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", f"CTRL_C = {with_ctrl_c}\n{ENDED_WITHIN_C}"],
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path),
+    )
+    assert ended.returncode == (130 if with_ctrl_c else 1)
+    assert ("Invalid bounding box" in ended.stderr) != with_ctrl_c
+    assert ended.stderr.startswith("Interrupted.") == with_ctrl_c
+
+
 def test_an_early_sigint_ends_with_130(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     code = f"import os; os.write({writing}, b'.'); from ccx_cli.cli.entry import run; run()"
