@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from msgspec.structs import replace
 
 from ccx_cli.cli.called import run_as_typed
@@ -11,6 +14,7 @@ from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import Column
 from ccx_cli.cli.stored import open_asked
+from ccx_cli.errors import UsageError
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.metrics import (
     ALL_METRICS,
@@ -68,12 +72,26 @@ def metrics(options: MetricsOptions) -> None:
         columns.insert(3, Column("95 % interval", "iou_interval"))
     if options.null:
         columns += [Column(title, key, right=True) for key, title in CHANCE.items()]
-    with answering(options.out, options.messages, columns) as (progress, writer):
+    with (
+        answering(options.out, options.messages, columns) as (progress, writer),
+        TemporaryDirectory(prefix="ccx-") as scratch,
+    ):
         passes = options.passes
         asked = open_asked(
-            options.piped, options.units, options.run, options.places, progress, passes.trust
+            options.piped,
+            options.units,
+            options.run,
+            options.places,
+            progress,
+            passes.trust,
+            Path(scratch),
         )
         opened, chosen, workers = asked.opened, asked.units, asked.workers
+        has_own = opened.kept != opened.run.directory
+        if has_own and options.null:
+            raise UsageError(
+                "--null compares formulas that were searched: leave it out for your own formulas."
+            )
         if options.dry.dry_run:
             some = opened.with_units(asked.records)
             lines = metrics_lines(opened, settings)
@@ -121,5 +139,8 @@ def metrics(options: MetricsOptions) -> None:
                 for record in records
             ]
         writer.write([*records, *summarise(records, shown)])
+        if has_own:
+            progress.note("Metrics of your own formulas are not kept.")
+            return
         progress.note(f"The metrics are kept in {opened.run.directory}")
         progress.note(f"Next: ccx tui {run_as_typed(opened.run.directory)} shows them.")

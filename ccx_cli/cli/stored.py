@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from ccx_cli.cli.options import PipedOptions, PlaceOptions, RunOptions, StoredOptions, UnitOptions
 from ccx_cli.cli.places import available_cores, roots_of
@@ -56,8 +57,13 @@ def open_asked(
     places: PlaceOptions,
     progress: Progress,
     trusted: bool = False,
+    scratch: Path | None = None,
 ) -> Asked:
-    """Open the run that the options name, or the one that the records on stdin are from."""
+    """Open the run that the options name, or the one that the records on stdin are from.
+
+    What is measured of formulas on stdin that are the user's own is kept in ``scratch``; without
+    it, they are refused.
+    """
     if piped.run_name != STDIN:
         if piped.run_of_records is not None:
             raise UsageError("--run needs - in place of RUN: it names the run of the records.")
@@ -77,5 +83,5 @@ def open_asked(
     else:
         stored = find_run(roots.results, piped.run_of_records)
     opened = open_inputs(stored, roots, trusted=trusted, progress=progress)
-    records = chosen_records(lines, opened.run.units, stored.directory.name)
+    opened, records = chosen_records(lines, opened, scratch)
     return Asked(opened, list(records), run.workers or available_cores(), records)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -82,11 +82,16 @@ class RunInputs:
         self.compared = compared
         self.trusted = trusted
         self.progress = progress or SilentProgress()
+        self.kept = run.directory
+        """Where what is measured of the run is kept."""
 
-    def with_units(self, units: dict[int, list[ExplanationRecord]]) -> RunInputs:
-        """Return the same inputs for some of the run's records."""
+    def with_units(
+        self, units: Mapping[int, Sequence[ExplanationRecord]], kept: Path | None = None
+    ) -> RunInputs:
+        """Return the same inputs for other records, which are measured into ``kept``."""
         other = copy(self)
         other.run = self.run.with_units(units)
+        other.kept = kept or self.kept
         return other
 
     @property

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
+from ccx_cli.formulas.formula import to_json as formula_to_json
+from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import (
     ClusterOrNone,
     FormulaOrNone,
     Json,
     LayerName,
+    Maybe,
     Record,
     UnitNumber,
     to_json,
 )
 from ccx_cli.records.lines import decode
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
+from ccx_cli.search.scoring import FormulaOnData, check_seen
 
 
 class Piped(Record):
-    """What a record must have to be found among those of stored runs."""
+    """What names a range of a stored run, and its formula or one of the user's own."""
 
     unit: UnitNumber
-    layer: LayerName
     cluster: ClusterOrNone
     formula: FormulaOrNone
+    layer: Maybe[LayerName] = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +82,22 @@ def read_lines(text: Iterable[str | bytes]) -> list[PipedLine]:
     return lines
 
 
-_ONLY_STORED = ", and only stored explanations are measured (`ccx score` scores your own formulas)"
-
-
 def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
-    """Return the first of ``runs`` that holds all the records; what they lack is not compared."""
-    layer = lines[0].record.layer
-    for line in lines:
+    """Return the first of ``runs`` that holds all the records; what they lack is not compared.
+
+    If none does, it is the first whose ranges they are, with formulas of the user's own.
+    """
+    first, *others = [line for line in lines if line.record.layer] or lines[:1]
+    layer = first.record.layer
+    for line in others:
         if line.record.layer != layer:
             raise UsageError(
                 f"Line {line.number} of the input is of {line.record.layer}, line "
-                f"{lines[0].number} of {layer}: send in the records of one run at a time."
+                f"{first.number} of {layer}: send in the records of one run at a time."
             )
+    with_ranges = None
     for run in runs:
-        if run.about.layer != layer:
+        if layer and run.about.layer != layer:
             continue
         try:
             units = run.lines.finished()
@@ -93,34 +105,84 @@ def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
             continue
         if _stray(lines, units) is None:
             return run
-    raise MissingInputError(
-        f"No stored run holds all the records of the input as they are{_ONLY_STORED}: name the run "
-        "they are from with --run, or say with --data-dir where it is."
-    )
+        if with_ranges is None and _stray(lines, units, with_own=True) is None:
+            with_ranges = run
+    if with_ranges is None:
+        raise MissingInputError(
+            "No stored run has the ranges of the input, with hits and all that the lines say of "
+            "them: name the run they are from with --run, or say with --data-dir where it is."
+        )
+    return with_ranges
 
 
 def chosen_records(
-    lines: Sequence[PipedLine], units: Mapping[int, Sequence[ExplanationRecord]], name: str
-) -> dict[int, list[ExplanationRecord]]:
-    """Return the stored records that the lines name, by unit, in cluster order."""
-    stray = _stray(lines, units)
+    lines: Sequence[PipedLine], inputs: RunInputs, scratch: Path | None
+) -> tuple[RunInputs, dict[int, list[ExplanationRecord]]]:
+    """Return the records that the lines name, by unit, in cluster order, and what they are of.
+
+    Formulas that are not the stored ones are the user's own, evaluated on the same ranges and
+    measured into ``scratch``; without it they are refused.
+
+    Raises
+    ------
+    UsageError
+        If a line is not of the run, or its formula has a concept that the dataset does not have.
+    """
+    run = inputs.run
+    stray = _stray(lines, run.units, with_own=scratch is not None)
     if stray is not None:
         unit, cluster = stray.key
         raise UsageError(
             f"Line {stray.number} of the input, unit {unit} and cluster {cluster}, is not in the "
-            f"run {name} as it is{_ONLY_STORED}: name another one with --run."
+            f"run {run.name} as it is: name another run with --run"
+            + (
+                ", and send in unit, cluster and formula alone for a formula of your own."
+                if scratch is not None
+                else "; `ccx metrics -` and `ccx score` measure formulas of your own."
+            )
         )
-    wanted = {line.key for line in lines}
-    return {
-        unit: [record for record in units[unit] if (unit, record.cluster) in wanted]
-        for unit in sorted({unit for unit, _ in wanted})
+    own = {
+        line.key: _with_formula(record, line, inputs)
+        for line in lines
+        for record in run.units[line.record.unit]
+        if record.cluster == line.record.cluster
+        and record.range is not None
+        and record.formula != line.record.formula
     }
+    if own:
+        units = {
+            unit: [own.get((unit, record.cluster), record) for record in records]
+            for unit, records in run.units.items()
+        }
+        inputs = inputs.with_units(units, scratch)
+    wanted = {line.key for line in lines}
+    chosen = defaultdict(list)
+    for record in inputs.run.records:
+        if (record.unit, record.cluster) in wanted:
+            chosen[record.unit].append(record)
+    return inputs, dict(chosen)
+
+
+def _with_formula(
+    record: ExplanationRecord, line: PipedLine, inputs: RunInputs
+) -> ExplanationRecord:
+    """Return a record with a line's formula in place of its own."""
+    vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
+    try:
+        found = FormulaOnData.read(line.record.formula or "", vocabulary, inputs.index)
+        check_seen([found])
+    except UsageError as error:
+        raise UsageError(f"Line {line.number} of the input: {error}") from error
+    labels = formula_to_json(found.formula)
+    return replace(record, formula=found.text, labels=labels, by_length=[])
 
 
 def _stray(
-    lines: Sequence[PipedLine], units: Mapping[int, Sequence[ExplanationRecord]]
+    lines: Sequence[PipedLine],
+    units: Mapping[int, Sequence[ExplanationRecord]],
+    with_own: bool = False,
 ) -> PipedLine | None:
-    """Return the first line that is not what is stored of its range."""
+    """Return the first line that is not what is stored of its range; ``with_own``, of a formula."""
     stored = {
         (unit, record.cluster): to_json(record)
         for unit in {line.record.unit for line in lines} & units.keys()
@@ -129,7 +191,10 @@ def _stray(
     for line in lines:
         there = stored.get(line.key)
         if there is None or any(
-            key in there and there[key] != value for key, value in line.content.items()
+            key in there
+            and there[key] != value
+            and not (with_own and key == "formula" and value and there["range"])
+            for key, value in line.content.items()
         ):
             return line
     return None

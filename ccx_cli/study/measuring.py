@@ -75,7 +75,7 @@ def measure_run(
         yield from (known[unit] for unit in units)
         return
     index = inputs.index
-    with writing(inputs.run.directory, progress):
+    with writing(inputs.kept, progress):
         lines.drop_torn_line()
         done = len(units) - len(missing)
         with progress.task("Metrics", len(units), done=done, unit="units") as task:
@@ -125,7 +125,7 @@ def measure_masking(
     lines = _masking_lines(inputs, settings)
     _, missing = _formulas(inputs, units, lines)
     if missing:
-        with writing(inputs.run.directory, progress):
+        with writing(inputs.kept, progress):
             lines.drop_torn_line()
             _mask(inputs, missing, lines, settings, device, batch_size, workers, progress)
     return _masking_of(lines)
@@ -188,8 +188,8 @@ def _masking_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[
 def kept_lines(
     inputs: RunInputs, what: str, asked: Mapping[str, int], kind: type[R]
 ) -> RecordLines[R]:
-    """Name the file beside a run's explanations that keeps what was ``asked`` of it."""
-    return RecordLines(inputs.run.directory / f"{what}-{json_digest(asked)[:8]}.jsonl", kind)
+    """Name the file that keeps what was ``asked`` of a run, beside its explanations."""
+    return RecordLines(inputs.kept / f"{what}-{json_digest(asked)[:8]}.jsonl", kind)
 
 
 def _masking_of(lines: RecordLines[MaskingRecord]) -> dict[tuple[int, int | None], float | None]:

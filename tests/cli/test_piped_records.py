@@ -79,6 +79,44 @@ def test_parts_of_records_do(piped: Piped, stored: list[dict[str, Any]]) -> None
     assert [row["cluster"] for row in ended.lines[:2]] == [0, 1]
 
 
+OWN = '{"unit": 2, "cluster": 1, "formula": "NOT ball OR ball AND red-c"}\n'
+
+
+def test_formulas_of_ones_own_are_measured_on_the_ranges_of_a_run(
+    piped: Piped, ccx: CommandLine, stored: list[dict[str, Any]]
+) -> None:
+    kept = sorted(path.name for path in ccx.data.glob("results/*/*"))
+    words = ("metrics", "-", "-f", "jsonl", "--masking-images", "2", "--bootstrap", "5")
+    ended = piped(OWN + written(stored[:1]), *words)
+    assert ended.code == 0, ended.err
+    assert "Metrics of your own formulas are not kept." in ended.err
+    as_stored, own = ended.lines[:2]
+    assert as_stored["formula"] == stored[0]["formula"]
+    assert (own["unit"], own["cluster"]) == (2, 1)
+    assert own["formula"] == "NOT ball OR (ball AND red-c)"
+    scored = ccx("score", own["formula"], *ON_TINY, "--units", "2", "-f", "jsonl").lines
+    there = next(row for row in scored if row["cluster"] == 1)
+    assert (own["iou"], own["hits"]) == (there["iou"], there["hits"])
+    assert own["detection_accuracy"] == there["both"] / there["total"]
+    assert own["label_masking"] > 0
+    assert sorted(path.name for path in ccx.data.glob("results/*/*")) == kept
+    # What the run itself is worth stays as it was.
+    rows = ccx(*METRICS[:1], "--no-label-masking", "-f", "jsonl").lines
+    row = next(row for row in rows if (row["unit"], row["cluster"]) == (2, 1))
+    assert row["formula"] != own["formula"]
+
+
+def test_what_ones_own_formulas_do_not_go_with_is_refused(
+    piped: Piped, stored: list[dict[str, Any]]
+) -> None:
+    ended = piped(OWN, *METRICS, "--null", "3")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--null compares formulas that were searched" in ended.err
+    ended = piped(OWN, "summary", "-")
+    assert (ended.code, ended.out) == (2, "")
+    assert "`ccx metrics -` and `ccx score` measure formulas of your own" in ended.err
+
+
 def test_a_summary_is_of_what_was_sent(piped: Piped, stored: list[dict[str, Any]]) -> None:
     ended = piped(written(stored[:2]), "summary", "-", "-f", "jsonl")
     assert ended.code == 0
@@ -115,14 +153,21 @@ def change(record: dict[str, Any], **keys: Any) -> str:
         (lambda first: written([first, first]), 4, "same unit and cluster as line 1"),
         (lambda first: change(first, unit="0"), 4, "Expected 'int', got 'str'"),
         (lambda first: change(first, unit=True), 4, "Expected 'int', got 'bool'"),
-        (lambda first: change(first, formula="unicorn"), 3, "No stored run holds all"),
-        (lambda first: change(first, unit=40), 3, "No stored run holds all"),
+        (
+            lambda first: change(first, formula="unicorn"),
+            2,
+            "Line 1 of the input: No pixel carries",
+        ),
+        (lambda first: change(first, formula="bal OR ball"), 2, "Line 1 of the input: "),
+        (lambda first: change(first, unit=40), 3, "No stored run has the ranges of the input"),
+        (lambda first: change(first, hits=first["hits"] + 1), 3, "No stored run has the ranges"),
+        (lambda first: change(first, formula=""), 3, "No stored run has the ranges"),
         (
             lambda first: written([first]) + change(first, layer="layer3", cluster=1),
             2,
             "Line 2 of the input is of layer3",
         ),
-        (lambda first: '{"unit": 0, "cluster": 1}\n', 4, "missing required field 'layer'"),
+        (lambda first: '{"unit": 0, "cluster": 1}\n', 4, "missing required field 'formula'"),
         (lambda first: "\udcff", 4, "Line 1"),
     ],
 )

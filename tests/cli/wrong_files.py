@@ -433,7 +433,7 @@ RESULTS = [
     Wrong(
         "metrics - -q",
         4,
-        "Line 1 of the input is not an explanation (Object missing required field 'layer'): "
+        "Line 1 of the input is not an explanation (Object missing required field 'formula'): "
         "send in the records that `ccx explain --format jsonl` and `jq -c` write, one a line.",
         stdin=b'{"unit": 0, "cluster": 7}\n',
     ),

@@ -53,6 +53,7 @@ class MetricsOptions:
       ccx metrics --no-label-masking
       ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
       ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx metrics -
+      echo '{"unit": 5, "cluster": 4, "formula": "road OR car"}' | ccx metrics -
     """
 
     piped: PipedOptions
