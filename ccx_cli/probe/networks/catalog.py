@@ -98,20 +98,17 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         usual = own_preprocessing(model, pretrained, None if file is None else file.name, side)
     outputs = {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365)
     size = request.input_size or usual.size
-    return NetworkDescription(
+    return NetworkDescription.of(
+        request,
         model=model,
         pretrained=pretrained,
         layer=layer,
         weights=file,
-        seed=request.seed,
         input_side=side,
         mean=request.mean or usual.mean,
         std=request.std or usual.std,
         num_classes=0 if own or from_timm else outputs,
-        model_args=words,
         resized=None if size == (side, side) else size,
-        precision=request.precision,
-        said_by=request.said_by,
     )
 
 

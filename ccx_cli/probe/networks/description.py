@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.networks.own_networks import is_own, short_name, source_sha256
@@ -146,6 +146,12 @@ class NetworkDescription:
     resized: tuple[int, int] | None = None
     precision: str = SINGLE
     said_by: SaidBy = SaidBy.USER
+
+    @classmethod
+    def of(cls, request: NetworkRequest, **resolved: Any) -> Self:
+        """Take over from a request what is not ``resolved``."""
+        common = {each.name for each in fields(request)} & {each.name for each in fields(cls)}
+        return cls(**({name: getattr(request, name) for name in common} | resolved))
 
     @property
     def input_size(self) -> tuple[int, int]:
