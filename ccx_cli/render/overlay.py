@@ -17,8 +17,9 @@ Mask = NDArray[np.bool_]
 HITS = (255, 224, 0)
 FORMULA = (226, 0, 145)
 _HALO = (20, 20, 20)
-_TINT, _HATCH, _SPACING = 0.08, 0.5, 6
-_DIMMED = 0.62
+# Pixels of a side from which a line has one of another color beside it.
+_HALO_FROM = 96
+_DIMMED = 0.4
 
 
 def read_picture(path: Path) -> Pixels:
@@ -62,30 +63,32 @@ def blacked(picture: Pixels, hits: Mask) -> Pixels:
     return np.where(to_size(hits, picture.shape[:2])[..., None], picture, 0).astype(np.uint8)
 
 
-def overlaid(picture: Pixels, hits: Mask, formula: Mask | None = None) -> Pixels:
-    """Outline the hits and tint the formula's pixels on a ``(height, width, 3)`` uint8 picture.
+def overlaid(picture: Pixels, hits: Mask | None, formula: Mask | None = None) -> Pixels:
+    """Show the hits in true color, the rest dimmed, and the formula's pixels by their edge.
 
-    Masks of any size are resized to the picture. Pixels outside the hits are dimmed if there
-    are hits: otherwise the inside of a ring would be ambiguous. A picture that consists of hits
-    is framed: otherwise it would look like one without hits. The tint is hatched and outlined,
-    so that it shows on pixels of its own color too.
+    For a ``(height, width, 3)`` uint8 picture of any size, as small as those of a terminal; masks
+    of any size are resized to it, and a pixel that the hits cover in part is dimmed in part.
+    Without ``hits`` nothing is dimmed. A picture on all of which the formula holds is framed.
     """
     shape = picture.shape[:2]
-    width = max(1, round(min(shape) / 112))
-    unit = to_size(hits, shape)
     shown = picture.astype(np.float32)
-    if unit.any():
-        shown[~unit] *= _DIMMED
+    if hits is not None:
+        dimmed = _DIMMED * (shown.mean(axis=2, keepdims=True) + shown) / 2
+        covered = _covered(hits, shape)[..., None]
+        shown = covered * shown + (1 - covered) * dimmed
     if formula is not None:
-        inside = to_size(formula, shape)
-        rows, columns = np.indices(shape)
-        hatched = (rows + columns) % (_SPACING * width) < width
-        strength = np.where(inside, np.where(hatched, _HATCH, _TINT), 0)[..., None]
-        shown = (1 - strength) * shown + strength * np.array(FORMULA, np.float32)
-        shown[outline(inside)] = FORMULA
-    shown[outline(~unit)] = _HALO
-    shown[_frame(shape, width) if unit.all() else outline(unit, width)] = HITS
+        inside = _covered(formula, shape) >= 0.5
+        width = max(1, round(min(shape) / 112))
+        if min(shape) >= _HALO_FROM:
+            shown[outline(~inside, width)] = _HALO
+        shown[_frame(shape, width) if inside.all() else outline(inside, width)] = FORMULA
     return shown.round().astype(np.uint8)
+
+
+def _covered(mask: Mask, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return how much of each pixel of a picture of this shape a mask covers."""
+    cells = Image.fromarray(mask.astype(np.uint8) * 255).resize(shape[::-1], Image.Resampling.BOX)
+    return np.asarray(cells, dtype=np.float32) / np.float32(255)
 
 
 def _frame(shape: tuple[int, int], width: int) -> Mask:

@@ -15,7 +15,6 @@ from ccx_cli.render.canvas import FAINT, Canvas, line_height, shortened, wrapped
 from ccx_cli.render.distribution import draw_histogram, range_colors
 from ccx_cli.render.overlay import (
     FORMULA,
-    HITS,
     Mask,
     Pixels,
     blacked,
@@ -158,15 +157,13 @@ def _size(shot: Shot) -> tuple[int, int]:
 
 
 def _draw_legend(canvas: Canvas, y: float) -> None:
-    hits, formula = (f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in (HITS, FORMULA))
-    canvas.box(_MARGIN + 1, y + 1, 14, 12, edge="#141414", line=4)
-    canvas.box(_MARGIN + 1, y + 1, 14, 12, edge=hits, line=2)
-    canvas.text("hits: activation in range (the rest is dimmed)", _MARGIN + 24, y - 1, _TEXT)
-    swatch = np.full((14, 16, 3), 255, np.uint8)
-    everywhere = np.ones(swatch.shape[:2], np.bool_)
-    canvas.picture(overlaid(swatch, ~everywhere, everywhere), _MARGIN + 360, y, 16, 14)
-    canvas.box(_MARGIN + 360.5, round(y) + 0.5, 15, 13, edge=formula)
-    canvas.text("the formula holds", _MARGIN + 384, y - 1, _TEXT)
+    swatch = np.full((14, 28, 3), (96, 156, 214), np.uint8)
+    left_half = np.tile(np.arange(28) < 14, (14, 1))
+    canvas.picture(overlaid(swatch, left_half), _MARGIN, y, 28, 14)
+    canvas.text("hits: activation in range (the rest is dimmed)", _MARGIN + 36, y - 1, _TEXT)
+    edge = "#{:02x}{:02x}{:02x}".format(*FORMULA)
+    canvas.box(_MARGIN + 373, y + 1, 14, 12, edge=edge, line=2)
+    canvas.text("edge of where the formula holds", _MARGIN + 396, y - 1, _TEXT)
 
 
 def _draw_row(

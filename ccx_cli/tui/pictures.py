@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from rich.color import Color
 from rich.segment import Segment
@@ -22,11 +21,8 @@ from textual.widget import Widget
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
-from ccx_cli.render.overlay import FORMULA, HITS, blacked, overlaid, read_picture
+from ccx_cli.render.overlay import FORMULA, Mask, Pixels, blacked, overlaid, read_picture
 
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-_DARK, _TINT = 0.42, 0.5
 _BOX = Image.Resampling.BOX
 # Makes a widget whose attribute ``image`` takes a PIL image, where the terminal draws pictures.
 _graphics: list[Callable[[], Any]] = []
@@ -108,53 +104,24 @@ class PictureList:
             return small
         if overlay is Overlay.BLACK:
             return small if hits is None else blacked(small, hits)
-        if not _graphics:
-            return highlighted(small, hits, formula)
-        return overlaid(small, np.zeros((1, 1), np.bool_) if hits is None else hits, formula)
-
-
-def highlighted(picture: Pixels, hits: Mask | None, formula: Mask | None) -> Pixels:
-    """Return a picture with the hits bright, the rest dark, and the formula's pixels tinted.
-
-    For a picture, ``(height, width, 3)`` uint8, so small that a line would cover what it surrounds.
-    Masks are of any size; a pixel that they cover in part is changed in part.
-    """
-    shown = picture.astype(np.float32)
-    if hits is not None:
-        grey = shown.mean(axis=2, keepdims=True)
-        covered = _covered(hits, picture.shape[:2])
-        shown = covered * shown + (1 - covered) * _DARK * (grey + shown) / 2
-    if formula is not None:
-        strength = _TINT * _covered(formula, picture.shape[:2])
-        shown = (1 - strength) * shown + strength * np.array(FORMULA, np.float32)
-    return shown.round().astype(np.uint8)
-
-
-def _covered(mask: Mask, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return how much of each pixel a mask covers, ``(height, width, 1)`` float32."""
-    cells = Image.fromarray(mask.astype(np.uint8) * 255).resize((shape[1], shape[0]), _BOX)
-    return np.asarray(cells, dtype=np.float32)[..., None] / np.float32(255)
+        return overlaid(small, hits, formula)
 
 
 def legend(overlay: Overlay) -> Text:
-    """Say what is drawn over the pictures, in the colors it is drawn in."""
-    hits = ("▢ in range", _bold(HITS)) if _graphics else ("▓ in range", "bold")
-    formula = ("▓ formula", _bold(FORMULA))
+    """Say what is drawn over the pictures."""
+    hits = Text.assemble(("▓", "bold"), " hits")
+    formula = Text.assemble(("▢", "bold #{:02x}{:02x}{:02x}".format(*FORMULA)), " formula")
     match overlay:
         case Overlay.BOTH:
-            return Text.assemble(hits, "  ", formula)
+            return Text("  ").join([hits, formula])
         case Overlay.HITS:
-            return Text.assemble(hits)
+            return hits
         case Overlay.FORMULA:
-            return Text.assemble(formula)
+            return formula
         case Overlay.BLACK:
-            return Text("black: not in range", style="dim")
+            return Text("black: no hits", style="dim")
         case Overlay.NONE:
             return Text("the images alone", style="dim")
-
-
-def _bold(color: tuple[int, int, int]) -> str:
-    return "bold #{:02x}{:02x}{:02x}".format(*color)
 
 
 def fitted(shape: tuple[int, ...], columns: int, lines: int) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from ccx_cli.tui.gallery import fit_grid
 from ccx_cli.tui.histogram import draw_histogram
 from ccx_cli.tui.lists import ListView, sort_rows
 from ccx_cli.tui.open_run import OpenRun
-from ccx_cli.tui.pictures import fitted, half_block_strips, highlighted
+from ccx_cli.tui.pictures import fitted, half_block_strips
 from ccx_cli.tui.record_text import range_text
 from ccx_cli.tui.table import Column
 from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula, stored_masking
@@ -164,17 +164,6 @@ def test_frames_fit_the_gallery(width: int, height: int) -> None:
     size = fit_grid(width, height)
     assert size.columns * (size.side + 2) - 2 <= max(width, 2)
     assert size.rows * (size.lines + 1) <= max(height, 2)
-
-
-def test_highlighted_pictures_darken_what_is_not_hit_and_tint_the_formula() -> None:
-    picture = np.full((4, 4, 3), 200, dtype=np.uint8)
-    left, top = np.zeros((4, 4), np.bool_), np.zeros((4, 4), np.bool_)
-    left[:, :2] = top[:2] = True
-    shown = highlighted(picture, left, top)
-    assert (shown[2:, :2] == 200).all()
-    assert (shown[2:, 2:] < 100).all()
-    assert (shown[:2, :2, 1] < 150).all()
-    assert (highlighted(picture, None, None) == picture).all()
 
 
 def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:

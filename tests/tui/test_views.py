@@ -174,7 +174,7 @@ def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: Ope
             await seen.press("w")
             await seen.until("most active")
             await seen.press("m")
-            await seen.until("▓ in range", gone="▓ formula")
+            await seen.until("▓ hits", gone="▢ formula")
             await seen.press("n")
             await seen.until("unit 3  layer4", "never fires")
             await seen.press("p", "p")
@@ -430,7 +430,7 @@ def test_pictures_are_handed_to_a_terminal_that_draws_them(
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
-            await seen.until("Activation coverage", "▢ in range")
+            await seen.until("Activation coverage", "▓ hits")
             await seen.until_so(
                 lambda: any(each.image is not None for each in seen.app.screen.query(_Graphics))
             )
@@ -438,6 +438,6 @@ def test_pictures_are_handed_to_a_terminal_that_draws_them(
             assert {each.image.size for each in shown if each.image} == {(224, 224)}
             assert not _has_picture(seen)
             await seen.press("enter")
-            await seen.until("1 of ", "▢ in range")
+            await seen.until("1 of ", "▓ hits")
 
     drive(scene())

@@ -89,8 +89,8 @@ class RenderOptions:
     """Draw figures, a report or a table of a stored run.
 
     A panel shows one unit: the distribution of its activations, and below it,
-    for each range, the formula, and images with the hits outlined and the
-    formula's pixels hatched. The published kind looks as in the paper's program.
+    for each range, the formula, and images with the hits in true
+    color and the formula's pixels outlined. The published kind looks as in the paper's program.
     Misses are hits without the formula, false alarms the formula without hits.
     Existing figures are kept.
 
