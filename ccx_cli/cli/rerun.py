@@ -37,6 +37,7 @@ from ccx_cli.records.fields import to_json
 from ccx_cli.runs.job import ExplainJob, prepare_job, session_of, settings_of
 from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run, find_run
+from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.store.paths import Roots
 
 CHECK, DIFFERENCE = "check", "difference"
@@ -153,14 +154,15 @@ def _check(
 ) -> None:
     chosen = chosen_of_run(UnitOptions(units), 0, before.units, before.name)
     job = _prepared(before, inputs, changes, progress)
-    lines = 0
+    lines, sizes = 0, FormulaSizes(job.explainer.index)
     session = session_of(inputs, command_line())
     records: list[Record] = []
     for unit, found in zip(
         chosen, job.explain(chosen, inputs.workers, session, progress), strict=True
     ):
         lines += len(before.units[unit])
-        records += differences(*(list(map(to_json, side)) for side in (before.units[unit], found)))
+        stored = sizes.completed(before.units[unit])
+        records += differences(*(list(map(to_json, side)) for side in (stored, found)))
     total = {
         "kind": CHECK,
         "run": before.name,

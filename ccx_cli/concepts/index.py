@@ -87,6 +87,11 @@ class ConceptIndex:
         """Images in the set."""
         return len(self.maps)
 
+    @cached_property
+    def n_pixels(self) -> int:
+        """Labeled pixels: those of all label maps, also where no concept is."""
+        return int(self.sets.totals.sum())
+
     def name_of(self, number: int) -> str:
         """Name of the concept with a label number."""
         return self.labels[int(np.searchsorted(self.concepts, number))].name

@@ -186,4 +186,18 @@ def _signed(formula: Formula, *, positive: bool) -> Iterator[int]:
 def names_in(text: str) -> list[str]:
     """Read the names of concepts off a text that ``to_text`` wrote, left to right."""
     words = [found.group() for found in _WORD.finditer(text) if found.group() not in KEYWORDS]
-    return [_ESCAPED.sub(r"\1", word[1:-1]) if word[0] == '"' else word for word in words]
+    return list(map(_unquoted, words))
+
+
+def renamed(text: str, name_of: Callable[[str], str]) -> str:
+    """Write other names into a text that ``to_text`` wrote."""
+
+    def written(found: re.Match[str]) -> str:
+        word = found.group()
+        return word if word in KEYWORDS else quoted(name_of(_unquoted(word)))
+
+    return _WORD.sub(written, text)
+
+
+def _unquoted(word: str) -> str:
+    return _ESCAPED.sub(r"\1", word[1:-1]) if word[0] == '"' else word

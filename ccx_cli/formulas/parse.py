@@ -113,11 +113,18 @@ class Vocabulary:
     @cached_property
     def _stems(self) -> dict[str, tuple[int, ...]]:
         return _numbers_by(
-            (name[: -len(suffix)].casefold(), number)
+            (rest.casefold(), number)
             for number, name in self.names.items()
-            for suffix in _SUFFIXES
-            if name.casefold().endswith(suffix)
+            if (rest := without_suffix(name)) != name
         )
+
+
+def without_suffix(name: str) -> str:
+    """Return a name without the suffix of its category, ``street`` for ``street-s``."""
+    for suffix in _SUFFIXES:
+        if name.casefold().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name
 
 
 def parse_formula(text: str, vocabulary: Vocabulary) -> Formula:

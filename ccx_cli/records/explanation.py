@@ -10,11 +10,14 @@ from msgspec import UNSET
 
 from ccx_cli.formulas.formula import Formula, concepts_of, from_json, length_of, names_in
 from ccx_cli.records.fields import (
+    Baseline,
     FormulaOrNone,
     FormulaText,
     Hits,
     Iou,
+    Lift,
     Maybe,
+    Mcc,
     Proportion,
     Record,
     Tree,
@@ -34,6 +37,9 @@ class BestOfLength(Record):
     iou: Iou
     adds: Annotated[float, doc("IoU minus that of the length before.")]
     proven: Annotated[bool, doc("Whether no formula of the space, of this length, scores higher.")]
+    lift: Maybe[Lift] = UNSET
+    mcc: Maybe[Mcc] = UNSET
+    labels: Maybe[Tree] = UNSET
 
 
 class ListedFormula(Record):
@@ -51,11 +57,14 @@ class ExplainedRange(UnitRange):
     formula: FormulaOrNone
 
 
-class ExplanationRecord(ExplainedRange):
+class ExplanationRecord(ExplainedRange, kw_only=True):
     """The explanation of one range of one unit."""
 
     iou: Annotated[float, share("IoU of the formula's pixels and the hits; 0 without a formula.")]
     length: Annotated[int, count("Number of concepts in the formula.")]
+    baseline: Maybe[Baseline] = UNSET
+    lift: Maybe[Lift] = UNSET
+    mcc: Maybe[Mcc] = UNSET
     search: Annotated[str, doc("The search that found it, by its name in --search.")]
     visited: Annotated[int, count("Formulas that the search scored one by one.")]
     labels: TreeOrNone

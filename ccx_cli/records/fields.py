@@ -76,6 +76,21 @@ TreeOrNone = Annotated[
     ),
 ]
 Iou = Annotated[float, share(_IOU)]
+Baseline = Annotated[
+    Proportion | None,
+    doc("IoU of a formula that all labeled pixels satisfy: the share of hits among them."),
+]
+Lift = Annotated[
+    Amount | None,
+    doc("IoU over that of a random mask of the formula's size; null where either is empty."),
+]
+Mcc = Annotated[
+    Annotated[float, Meta(ge=-1, le=1)] | None,
+    doc(
+        "Matthews correlation of the formula's pixels and the hits, their phi coefficient; 0 if "
+        "either has no pixel or all."
+    ),
+]
 IouOrNone = Annotated[Proportion | None, doc(_IOU)]
 ClassName = Annotated[str | int, doc("The class's name, or its number where that is not known.")]
 

@@ -47,6 +47,19 @@ class Metrics(Record):
             "IoU of a formula that all labeled pixels satisfy: the share of hits among them.",
         ),
     ]
+    lift: Annotated[
+        float | None,
+        metric("Lift", "lift", "IoU over that of a random mask of the formula's size.", 1),
+    ]
+    mcc: Annotated[
+        float | None,
+        metric(
+            "MCC",
+            "MCC",
+            "Matthews correlation of the formula's pixels and the hits; 0 if either has no pixel "
+            "or all.",
+        ),
+    ]
     activation_coverage: Annotated[
         float | None,
         metric("Activation coverage", "act. cov.", "Share of the hits that the formula covers."),

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from ccx_cli.records.fields import (
+    Baseline,
     ClassName,
     Cluster,
     ClusterOrNone,
@@ -17,7 +18,9 @@ from ccx_cli.records.fields import (
     Iou,
     IouOrNone,
     LayerName,
+    Lift,
     Maybe,
+    Mcc,
     NonNegative,
     NumClusters,
     NumRanges,
@@ -260,12 +263,6 @@ class RoleRecord(Record):
     classes: Annotated[list[ClassContribution], doc("The classes it contributes to most.")]
 
 
-Baseline = Annotated[
-    float,
-    share("IoU of a formula that all labeled pixels satisfy: the share of hits among them."),
-]
-
-
 class ScoreRecord(Record):
     """A formula on one range; with --unit, the best formula beside it."""
 
@@ -281,6 +278,8 @@ class ScoreRecord(Record):
     total: Annotated[int, count("Pixels in the formula.")]
     iou: Iou
     baseline: Baseline
+    lift: Lift
+    mcc: Mcc
     best_formula: Maybe[FormulaOrNone] = UNSET
     best_iou: Maybe[Annotated[float, share("IoU of the best formula of the searched space.")]] = (
         UNSET

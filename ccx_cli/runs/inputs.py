@@ -40,7 +40,9 @@ from ccx_cli.probe.networks.trust import is_trusted
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.runs.job import split_images
 from ccx_cli.runs.run import HEADER, LINES, Run
+from ccx_cli.search.older_lines import FormulaSizes, is_complete
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots
@@ -161,6 +163,28 @@ class RunInputs:
                 "or say with --root-datasets where it is."
             )
         return load_index(self.dataset, cache)
+
+    @cached_property
+    def searched(self) -> ConceptIndex:
+        """The concept index of the images that were searched: all, or those of the run's split."""
+        split = self.run.about.split
+        if split is None:
+            return self.index
+        return self.index.of_images(split_images(self.dataset, split)[0])
+
+    def against_chance(self) -> RunInputs:
+        """Return the same inputs with lift and MCC in all of the run's records.
+
+        Those of an older version get them from the concept index; they stay as they are where that
+        cannot be opened.
+        """
+        if all(map(is_complete, self.run.records)):
+            return self
+        try:
+            sizes = FormulaSizes(self.searched)
+        except CcxError:
+            return self
+        return self.with_units({u: sizes.completed(some) for u, some in self.run.units.items()})
 
     @cached_property
     def activations(self) -> Activations:

@@ -35,6 +35,7 @@ from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.explanation import Explainer
+from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.search.strategy import Strategy
@@ -81,7 +82,8 @@ class ExplainJob:
         """
         stored = self.results.lines.finished()
         if all(unit in stored for unit in units) and self.results.has_header():
-            yield from (stored[unit] for unit in units)
+            sizes = FormulaSizes(self.explainer.index)
+            yield from (sizes.completed(stored[unit]) for unit in units)
             return
         with writing(self.results.directory, progress):
             self.results.lines.drop_torn_line()
@@ -90,14 +92,14 @@ class ExplainJob:
             asked = {"asked": write_spans(units), "workers": workers}
             device = {"device": self.explainer.device}
             self.results.begin_session(self.about, {**session, **asked, **device})
-            began = time.monotonic()
+            sizes, began = FormulaSizes(self.explainer.index), time.monotonic()
             try:
                 with closing(self._find(missing, workers, len(units), progress)) as finding:
                     for unit in units:
                         while unit not in stored:
                             found, records = next(finding)
                             stored[found] = records
-                        yield stored[unit]
+                        yield sizes.completed(stored[unit])
             finally:
                 if isinstance(self.ranges, RangeCache):
                     self.ranges.save()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -174,7 +175,7 @@ def _with_formula(
     except UsageError as error:
         raise UsageError(f"Line {line.number} of the input: {error}") from error
     labels = formula_to_json(found.formula)
-    return replace(record, formula=found.text, labels=labels, by_length=[])
+    return replace(record, formula=found.text, labels=labels, by_length=[], lift=None, mcc=None)
 
 
 def _stray(
@@ -190,11 +191,19 @@ def _stray(
     }
     for line in lines:
         there = stored.get(line.key)
-        if there is None or any(
-            key in there
-            and there[key] != value
-            and not (with_own and key == "formula" and value and there["range"])
-            for key, value in line.content.items()
-        ):
+        if there is not None and with_own and there["range"] and line.content.get("formula"):
+            there.pop("formula")
+        if not _agrees(there, line.content):
             return line
     return None
+
+
+def _agrees(stored: Any, given: Any) -> bool:
+    """Compare JSON; what is added to lines of older versions when they are read is passed over."""
+    match stored, given:
+        case dict(), dict():
+            return all(key not in stored or _agrees(stored[key], given[key]) for key in given)
+        case list(), list():
+            return len(stored) == len(given) and all(map(_agrees, stored, given))
+        case _:
+            return bool(stored == given)

@@ -116,7 +116,7 @@ def count_data(index: ConceptIndex) -> DataCounts:
     CcxError
         If it has too many pixels for IoUs to be compared exactly in 64 bits.
     """
-    pixels = int(index.sets.totals.sum())
+    pixels = index.n_pixels
     if pixels >= MAX_PIXELS:
         raise CcxError(
             f"The dataset has {pixels:,} labeled pixels, more than the {MAX_PIXELS:,} that can "

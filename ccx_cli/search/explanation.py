@@ -16,6 +16,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, ListedFormula
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.overlap import Overlap
 from ccx_cli.search.strategy import Answer, Proof, Strategy
 
 MAX_LISTED = 1000
@@ -105,13 +106,14 @@ class Explainer:
     def _record(
         self, unit: int, cluster: int | None, ranges: Sequence[Range], hits: int, answer: Answer
     ) -> ExplanationRecord:
-        names, best = self.names, answer.best
+        names, best, pixels = self.names, answer.best, self.index.n_pixels
         more = {} if answer.proof is None else self._of_proof(answer.proof)
         if answer.near is not None:
             formulas, unlisted = answer.near
             more["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
             more["more_near"] = unlisted + max(0, len(formulas) - MAX_LISTED)
         before = [0.0, *(level.iou for level, _ in answer.levels)]
+        found = None if best is None else Overlap(hits, best.both, best.total, pixels)
         return ExplanationRecord(
             unit=unit,
             layer=self.layer,
@@ -123,6 +125,9 @@ class Explainer:
             formula=None if best is None else names.text(best),
             iou=0.0 if best is None else best.iou,
             length=0 if best is None else len(best.chain),
+            baseline=None if cluster is None else hits / pixels,
+            lift=None if found is None else found.lift,
+            mcc=None if found is None else found.mcc,
             search=self.strategy.name,
             visited=answer.visited,
             labels=None if best is None else names.tree(best),
@@ -133,6 +138,9 @@ class Explainer:
                     iou=level.iou,
                     adds=level.iou - before[length - 1],
                     proven=proven,
+                    lift=(overlap := Overlap(hits, level.both, level.total, pixels)).lift,
+                    mcc=overlap.mcc,
+                    labels=names.tree(level),
                 )
                 for length, (level, proven) in enumerate(answer.levels, start=1)
             ],

@@ -7,7 +7,7 @@ terminal interface, the studies or a notebook. ``ImageCounts.of_labels`` counts 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,32 +20,8 @@ from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.search.overlap import Overlap
 from ccx_cli.threads import map_in_order
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How well a formula covers one range.
-
-    Attributes
-    ----------
-    hits, both, total
-        ``|N|``, ``|N & F|`` and ``|F|``, pixels.
-    """
-
-    hits: int
-    both: int
-    total: int
-
-    @property
-    def union(self) -> int:
-        """``|N | F|``, pixels."""
-        return self.hits + self.total - self.both
-
-    @property
-    def iou(self) -> float:
-        """``|N & F| / |N | F|``, 0 where both are empty."""
-        return self.both / self.union if self.union else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +36,8 @@ class FormulaOnData:
         As the program writes it.
     holds
         ``(n_sets,)`` bool, the label sets on which it holds.
-    total
-        ``|F|``, pixels.
+    total, pixels
+        ``|F|``, and all labeled pixels.
     unseen
         Names in it that no pixel of the dataset carries, each once.
     """
@@ -70,6 +46,7 @@ class FormulaOnData:
     text: str
     holds: NDArray[np.bool_]
     total: int
+    pixels: int
     unseen: tuple[str, ...]
 
     @classmethod
@@ -95,13 +72,14 @@ class FormulaOnData:
             to_text(formula, name_of),
             holds,
             int(index.sets.totals[holds].sum()),
+            index.n_pixels,
             tuple(name_of(n) for n in dict.fromkeys(concepts_of(formula)) if n not in carried),
         )
 
-    def score(self, in_range: NDArray[np.int32]) -> Score:
+    def score(self, in_range: NDArray[np.int32]) -> Overlap:
         """Score one range, given its pixels by label set, ``(n_sets,)`` int32."""
         both = int(in_range[self.holds].sum(dtype=np.int64))
-        return Score(int(in_range.sum(dtype=np.int64)), both, self.total)
+        return Overlap(int(in_range.sum(dtype=np.int64)), both, self.total, self.pixels)
 
     def is_same_here(self, other: NDArray[np.bool_]) -> bool:
         """Tell whether it holds on the same label sets of this dataset as another formula."""
@@ -120,8 +98,6 @@ class UnitScores:
         Its ranges, from the lowest up; none for a unit that never fires.
     hits
         The pixels in them, ``None`` without ranges.
-    pixels
-        All labeled pixels of the dataset.
     scores
         For each formula a score for each range.
     """
@@ -129,8 +105,7 @@ class UnitScores:
     unit: int
     ranges: Sequence[Range]
     hits: Hits | None
-    pixels: int
-    scores: list[list[Score]]
+    scores: list[list[Overlap]]
 
     def records(
         self, formulas: Sequence[FormulaOnData], layer: str, num_clusters: int
@@ -145,9 +120,13 @@ class UnitScores:
                 "cluster": cluster,
                 "num_ranges": len(self.ranges),
                 "range": self.ranges[cluster].to_json(),
-                **asdict(each),
+                "hits": each.hits,
+                "both": each.both,
+                "total": each.total,
                 "iou": each.iou,
-                "baseline": each.hits / self.pixels,
+                "baseline": each.baseline,
+                "lift": each.lift,
+                "mcc": each.mcc,
             }
             for formula, scores in zip(formulas, self.scores, strict=True)
             for cluster, each in enumerate(scores)
@@ -203,15 +182,14 @@ def score_units(
     workers: int,
 ) -> Iterator[UnitScores]:
     """Score formulas on the ranges of many units, in parallel threads, in order."""
-    pixels = int(index.sets.totals.sum())
 
     def score(unit: int) -> UnitScores:
         maps = read_maps(unit)
         ranges = find_ranges(unit, maps)
         if not ranges:
-            return UnitScores(unit, ranges, None, pixels, [[] for _ in formulas])
+            return UnitScores(unit, ranges, None, [[] for _ in formulas])
         hits = count_hits(maps, ranges, index)
         scores = [[formula.score(each) for each in hits.per_set] for formula in formulas]
-        return UnitScores(unit, ranges, hits, pixels, scores)
+        return UnitScores(unit, ranges, hits, scores)
 
     return map_in_order(score, units, workers)

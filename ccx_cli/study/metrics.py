@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.records.metrics import Metrics
+from ccx_cli.search.overlap import Overlap
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.index import ConceptIndex
@@ -69,6 +70,7 @@ def measure(counts: ImageCounts) -> Metrics:
     in_range, formula, both = (
         int(part.sum()) for part in (counts.in_range, counts.formula, counts.both)
     )
+    overlap = Overlap(in_range, both, formula, len(counts.in_range) * counts.pixels)
     meeting = counts.both > 0
     with_both = int(meeting.sum())
     with_formula = int((counts.formula > 0).sum())
@@ -76,8 +78,10 @@ def measure(counts: ImageCounts) -> Metrics:
     pixels = counts.pixels
     meeting_range = int(counts.in_range[meeting].sum())
     return Metrics(
-        iou=_ratio(both, in_range + formula - both),
-        baseline=_ratio(in_range, len(counts.in_range) * pixels),
+        iou=_ratio(both, overlap.union),
+        baseline=overlap.baseline,
+        lift=overlap.lift,
+        mcc=overlap.mcc,
         activation_coverage=_ratio(both, in_range),
         detection_accuracy=_ratio(both, formula),
         samples_coverage=_ratio(with_both, with_formula),

@@ -77,15 +77,21 @@ def test_every_run_gives_its_lines_without_computing(archive: Unpacked) -> None:
     before = archive.files()
     for name, options in cases.EXPLAIN.items():
         out = archive.prints("explain", *options, *cases.LINES, *ON_DATA)
-        assert out == archive.expected(f"explain-{name}"), name
+        assert without_newer_keys(out) == without_newer_keys(archive.expected(f"explain-{name}"))
     assert without_digests(archive.files()) == without_digests(before)
 
 
 def without_newer_keys(lines: str) -> list[str]:
     """Leave out of lines of JSON the keys that were added since the archive was made."""
-    newer = {"baseline", "unbeaten"}
-    records = map(json.loads, lines.splitlines())
-    return [json.dumps({key: r[key] for key in r if key not in newer}) for r in records]
+    newer = {"baseline", "unbeaten", "lift", "mcc"}
+    found = []
+    for line in lines.splitlines():
+        record = {key: value for key, value in json.loads(line).items() if key not in newer}
+        for level in record.get("by_length", ()):
+            for key in newer | {"labels"}:
+                level.pop(key, None)
+        found.append(json.dumps(record))
+    return found
 
 
 def test_every_study_is_read_and_not_made_again(archive: Unpacked) -> None:
@@ -116,11 +122,12 @@ def test_what_is_said_of_spoilt_runs(archive: Unpacked, spoilt: cases.Spoilt) ->
     said = (HERE / f"transcripts/{spoilt.name}.txt").read_text(encoding="utf-8")
     assert cases.transcript(spoilt, ended, archive.root) == said
     if spoilt.mended:
-        whole = archive.expected(f"explain-{spoilt.explained}")
-        assert ended["explain"][:2] == ended["rerun"][:2] == (0, whole)
+        whole = without_newer_keys(archive.expected(f"explain-{spoilt.explained}"))
+        for code, out, _ in (ended["explain"], ended["rerun"]):
+            assert (code, without_newer_keys(out)) == (0, whole)
         stored = archive.root / "spoilt" / spoilt.name / "results" / spoilt.run
         lines = (stored / "explanations.jsonl").read_text(encoding="utf-8").splitlines()
-        assert set(lines) == set(whole.splitlines())
+        assert set(without_newer_keys("\n".join(lines))) == set(whole)
         assert (stored / "header.damaged.json").exists() == (spoilt.name == "damaged-header")
 
 
@@ -134,7 +141,7 @@ def test_lines_come_out_the_same_from_stored_caches(archive: Unpacked, caches: s
     chosen = cases.EXPLAIN if caches == "data" else ("optimal", "split", "half", "npy")
     for name in chosen:
         out = archive.prints("explain", *cases.EXPLAIN[name], *cases.LINES, *roots)
-        assert out == archive.expected(f"explain-{name}"), name
+        assert without_newer_keys(out) == without_newer_keys(archive.expected(f"explain-{name}"))
     assert without_digests(archive.files(caches)) == without_digests(before)
     made = sorted((archive.root / "new/results").iterdir())
     assert len(made) >= len(chosen)

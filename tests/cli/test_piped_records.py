@@ -196,8 +196,11 @@ def test_parquet_holds_every_key(piped: Piped, ccx: CommandLine, tmp_path: Path)
     rows = parquet.read_table(file).to_pylist()
     for row, line in zip(rows, lines, strict=True):
         trees = {"labels": json.dumps(line["labels"]) if line["labels"] is not None else None}
-        tied = [{**one, "labels": json.dumps(one["labels"])} for one in line["tied"]]
-        assert row == {**line, **trees, "tied": tied}
+        listed = {
+            key: [{**one, "labels": json.dumps(one["labels"])} for one in line[key]]
+            for key in ("tied", "by_length")
+        }
+        assert row == {**line, **trees, **listed}
     before = file.read_bytes()
     assert ccx("explain", *words, "-f", "parquet", "-o", str(file)).code == 2
     assert file.read_bytes() == before
