@@ -28,7 +28,7 @@ SNAPSHOTS = Path(__file__).with_name("snapshots")
     [
         ("units-80x24", (80, 24), None, (), ("7 of 7 units", "color")),
         ("units-120x30", (120, 30), None, ("b",), ("15 of 15 ranges", "color")),
-        ("unit-80x24", (80, 24), 2, (), ("Segmentation size",)),
+        ("unit-80x24", (80, 24), 2, (), ("Detection accuracy",)),
         ("compare-120x30", (120, 30), None, ("c", "enter"), ("explained in both",)),
         ("concepts-80x24", (80, 24), None, ("o",), ("16 of 16 concepts", "scene")),
     ],
