@@ -35,17 +35,23 @@ class Precision(StrEnum):
 
 def device_option() -> Any:
     """Declare ``--device``."""
-    return option("cpu", "cpu, cuda, cuda:N, or auto.", panel=NETWORK, complete=completing.devices)
+    return option(
+        "cpu",
+        "cpu, cuda, cuda:N, or auto.",
+        panel=NETWORK,
+        rare=False,
+        complete=completing.devices,
+    )
 
 
 def trust_option() -> Any:
     """Declare ``--trust``."""
     what = "Run the network code that the run names, if you did not name it before."
-    return option(False, what, "--trust", panel=NETWORK)
+    return option(False, what, "--trust", panel=NETWORK, rare=True)
 
 
 def _batch_size() -> Any:
-    return option(32, "Images per forward pass.", min=1, panel=NETWORK)
+    return option(32, "Images per forward pass.", min=1, panel=NETWORK, rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,11 @@ class NetworkOptions:
     """Which network, and which of its layers."""
 
     panel: ClassVar[str] = NETWORK
+    rare: ClassVar[bool] = True
     model: str = option(
         "resnet18",
-        "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY or MODULE:FACTORY.",
+        "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY.",
+        rare=False,
         complete=completing.models,
     )
     model_arg: list[str] | None = option(
@@ -67,15 +75,17 @@ class NetworkOptions:
     )
     pretrained: str | None = option(
         None,
-        "Weights: places365, imagenet, timm, demo, own (yours), none (random).",
+        "places365, imagenet, timm, demo, own, none.",
+        rare=False,
         shown="places365; own for --weights or a factory, demo for demo",
         complete=completing.pretrained,
     )
-    weights: Path | None = option(None, "A file of weights: .pth, .pt, .tar or .safetensors.")
+    weights: Path | None = option(None, "Weights: .pth, .pt, .tar or .safetensors.", rare=False)
     layers: list[str] | None = option(
         None,
-        "Layer by its dotted path, as `ccx layers` lists them; all-blocks: the main ones.",
+        "Layer (see `ccx layers`), or all-blocks.",
         "--layer",
+        rare=False,
         metavar="LAYER",
         shown="the last convolutional block, vit: encoder block",
         complete=completing.layers,
@@ -236,6 +246,7 @@ class ClassOptions:
         metavar="FILE",
         shown="known for the demo and ImageNet",
         panel=NETWORK,
+        rare=True,
     )
 
 

@@ -44,13 +44,14 @@ REQUIRED = MISSING
 """In place of a default: without a value, the command is refused."""
 
 
-def option(default: Any, help_text: str, *names: str, **how: Any) -> Any:
+def option(default: Any, help_text: str, *names: str, rare: bool | None = None, **how: Any) -> Any:
     """Declare an option of a class of options; ``how`` it looks and completes is as in Typer.
 
     ``panel``, ``shown`` and ``complete`` stand for ``rich_help_panel``, ``show_default`` and
-    ``autocompletion``.
+    ``autocompletion``. ``--help`` leaves out what is ``rare``, which ``--help-all`` shows; where an
+    option does not say so, its class may, by a ``ClassVar`` of that name.
     """
-    return _declared(typer.Option, default, help_text, names, how)
+    return _declared(typer.Option, default, help_text, names, how, rare)
 
 
 def argument(default: Any, help_text: str, **how: Any) -> Any:
@@ -59,11 +60,17 @@ def argument(default: Any, help_text: str, **how: Any) -> Any:
 
 
 def _declared(
-    kind: Any, default: Any, help_text: str, names: tuple[str, ...], how: dict[str, Any]
+    kind: Any,
+    default: Any,
+    help_text: str,
+    names: tuple[str, ...],
+    how: dict[str, Any],
+    rare: bool | None = None,
 ) -> Any:
     short = {"panel": "rich_help_panel", "shown": "show_default", "complete": "autocompletion"}
     named = {short.get(name, name): value for name, value in how.items()}
-    return field(default=default, metadata={"typer": kind(*names, help=help_text, **named)})
+    declared = kind(*names, help=help_text, **named)
+    return field(default=default, metadata={"typer": declared, "rare": rare})
 
 
 def _root(name: str, what: str) -> Any:
@@ -75,6 +82,7 @@ class PlaceOptions:
     """Where things are read from and written to."""
 
     panel: ClassVar[str] = DIRECTORIES
+    rare: ClassVar[bool] = True
     data_dir: Path | None = option(
         None,
         "Directory of all data that ccx keeps.",
@@ -104,10 +112,12 @@ class DataOptions:
     panel: ClassVar[str] = DATA
     subset: str = option(
         "ade20k",
-        "Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
+        "Images whose path contains this name, all, or demo.",
         complete=completing.subsets,
     )
-    fetch: bool = option(False, "Download the published dataset and weights if they are missing.")
+    fetch: bool = option(
+        False, "Download the published dataset and weights if they are missing.", rare=True
+    )
     by_size: bool = option(
         False, "Tell files apart by size alone, to use caches and runs of ccx 0.1.", hidden=True
     )
@@ -124,7 +134,7 @@ class UnitOptions:
         shown="all",
         complete=completing.run_units,
     )
-    random_units: int = option(0, "Number of randomly sampled units (0: all).", min=0)
+    random_units: int = option(0, "Number of randomly sampled units (0: all).", min=0, shown=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +142,14 @@ class RangeOptions:
     """Which ranges of activation."""
 
     panel: ClassVar[str] = RANGES
-    num_clusters: int = option(
-        5, "Number of ranges per unit (1: the top quantile, more: k-means clusters)."
+    rare: ClassVar[bool] = True
+    num_clusters: int = option(5, "Number of ranges per unit.", rare=False)
+    quantile: float = option(
+        0.005, "Share of activations in the one range of --num-clusters 1.", rare=True
     )
-    quantile: float = option(0.005, "Share of activations in the top range, with --num-clusters 1.")
-    kmeans: Kmeans = option(Kmeans.EXACT, "Exact k-means, or scikit-learn's.")
+    kmeans: Kmeans = option(
+        Kmeans.EXACT, "Exact k-means, or scikit-learn's, for more ranges than one."
+    )
     n_init: int = option(10, "Number of starts of scikit-learn's k-means.")
 
 
@@ -145,8 +158,8 @@ class RunOptions:
     """How to run."""
 
     panel: ClassVar[str] = RUNNING
-    seed: int = option(0, "Seed of untrained networks and of random units.")
-    workers: int = option(0, "Number of processes or threads (0: one per core).", min=0)
+    seed: int = option(0, "Seed of untrained networks and of random units.", rare=True)
+    workers: int = option(0, "Number of processes or threads (0: one per core).", min=0, rare=True)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -160,7 +173,7 @@ class FormOptions:
     panel: ClassVar[str] = OUTPUT
     format: Format = option(
         Format.TABLE,
-        "Output format: table, json, jsonl, csv or parquet.",
+        "Format: table, json, jsonl, csv or parquet.",
         "--format",
         "-f",
         shown="by the ending of --output, else table",
@@ -174,7 +187,7 @@ class FormOptions:
 class OutputOptions(FormOptions):
     """The same, for commands that only write."""
 
-    force: bool = option(False, "Overwrite the output file.", panel=OUTPUT)
+    force: bool = option(False, "Overwrite the output file.", panel=OUTPUT, rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +195,16 @@ class MessageOptions:
     """Which messages appear on stderr, and how."""
 
     panel: ClassVar[str] = OUTPUT
-    quiet: bool = option(False, "Hide progress and notes.", "--quiet", "-q")
-    no_color: bool = option(False, "Disable colors.")
-    debug: bool = option(False, "Show the traceback of an error.")
+    quiet: bool = option(False, "Hide progress and notes.", "--quiet", "-q", rare=True)
+    no_color: bool = option(False, "Disable colors.", rare=True)
+    debug: bool = option(False, "Show the traceback of an error.", rare=True)
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunOptions:
     """Whether only to show the plan."""
 
-    dry_run: bool = option(
-        False, "Show what would be made, how large and where; write nothing.", panel=RUNNING
-    )
+    dry_run: bool = option(False, "Show what would be made; write nothing.", panel=RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +236,7 @@ class PipedOptions(StoredOptions):
         "With -: run that the explanations are from.",
         "--run",
         metavar="RUN",
+        rare=True,
         shown="the last one that holds them",
         complete=completing.runs,
     )

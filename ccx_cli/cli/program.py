@@ -19,7 +19,7 @@ from ccx_cli.cli.commands import PANELS, Command, Group
 from ccx_cli.cli.metavars import name_values
 from ccx_cli.cli.options import DIRECTORIES, OUTPUT
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
-from ccx_cli.cli.stdout import print_text
+from ccx_cli.cli.stdout import print_text, reader_may_leave
 from ccx_cli.version import __version__
 
 _HELP_NAMES = ["-h", "--help"]
@@ -112,6 +112,58 @@ class _Commands(Mapping[str, Any]):
         }
 
 
+class _BriefCommand(TyperCommand):
+    """A command whose help shows its main options in one panel, and how it begins.
+
+    The paragraphs between the second and the examples, what holds by default in words, and the
+    ``rare`` options are left to ``--help-all``.
+    """
+
+    rare: frozenset[str] = frozenset()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        brief: Any = TyperCommand(self.name, rich_markup_mode="rich", add_help_option=False)
+        text, examples = _split_help(self)
+        brief.help = "\n\n".join([*text[:2], *examples])
+        brief.params = [
+            _briefly(each) for each in self.get_params(ctx) if each.name not in self.rare
+        ]
+        brief.format_help(ctx, formatter)
+
+
+def _split_help(command: Any) -> tuple[list[str], list[str]]:
+    """Return the paragraphs of a command's help before its examples, and from there on."""
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    end = next(
+        (place for place, each in enumerate(paragraphs) if "Examples" in each), len(paragraphs)
+    )
+    return paragraphs[:end], paragraphs[end:]
+
+
+def _briefly(parameter: Any) -> Any:
+    """Return a parameter without its panel and bounds, its default at the end of its help."""
+    shown = copy(parameter)
+    shown.min = shown.max = None
+    if not hasattr(shown, "is_flag"):
+        shown.required = False  # Which the usage says.
+    else:
+        shown.rich_help_panel = None
+        default = getattr(shown.default, "value", shown.default)
+        is_said = default is None or isinstance(default, bool) or f"({default}:" in shown.help
+        if shown.show_default is True and not is_said:
+            shown.help += f" [dim]\\[default: {default}][/dim]"
+    shown.show_default = False
+    return shown
+
+
+def _show_all_help(ctx: typer.Context, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        with reader_may_leave():
+            TyperCommand.format_help(ctx.command, ctx, ctx.make_formatter())  # type: ignore[arg-type]
+        raise typer.Exit
+
+
 class _LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names; Typer's own would make the commands."""
@@ -153,9 +205,11 @@ def _make_group(
 
 def _make_command(name: str, entry: Command) -> Any:
     app = _app()
-    app.command(name)(_callback(_find("ccx_cli.cli.commands.", entry.options), entry.job))
+    options = _find("ccx_cli.cli.commands.", entry.options)
+    app.command(name, cls=_BriefCommand)(_callback(options, entry.job))
     command: Any = typer.main.get_command(app)
     command.context_class = SettledContext
+    command.rare = frozenset({*_rare(options), "config"})
     command.params.append(_own_config(program()))
     name_values(command)
     _show_help_option(command)
@@ -178,6 +232,23 @@ def _show_help_option(command: Any) -> None:
         option.rich_help_panel = OUTPUT
 
 
+_HELP_ALL = inspect.Parameter(
+    "help_all",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option(
+            "--help-all",
+            callback=_show_all_help,
+            is_eager=True,
+            rich_help_panel=OUTPUT,
+            help="Show every option, and more help.",
+        ),
+    ],
+)
+
+
 def _find(package: str, name: str) -> Any:
     """Import what a table names as ``module:attribute``."""
     module, _, attribute = name.partition(":")
@@ -190,7 +261,7 @@ def _callback(options: type[Any], job: str) -> Callable[..., None]:
     def callback(**values: Any) -> None:
         _find("ccx_cli.cli.", job)(_gather(options, values))
 
-    parameters = list(_parameters(options))
+    parameters = [*_parameters(options), _HELP_ALL]
     callback.__doc__ = options.__doc__
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -216,6 +287,17 @@ def _parameters(options: Any) -> Iterator[inspect.Parameter]:
                 default=inspect.Parameter.empty if field.default is MISSING else field.default,
                 annotation=Annotated[annotation, _declared(options, field, annotation)],
             )
+
+
+def _rare(options: Any) -> Iterator[str]:
+    """Yield the names of the options of a class that only ``--help-all`` shows."""
+    for field, annotation in _fields(options):
+        if is_dataclass(annotation):
+            yield from _rare(annotation)
+        else:
+            rare = field.metadata["rare"]
+            if getattr(options, "rare", False) if rare is None else rare:
+                yield field.name
 
 
 def _declared(options: Any, field: Field[Any], kind: Any) -> Any:

@@ -22,8 +22,9 @@ class SearchOptions:
     """How formulas are searched."""
 
     panel: ClassVar[str] = SEARCH
+    rare: ClassVar[bool] = True
     search: Search = option(Search.OPTIMAL, " ".join(f"{each}: {each.summary}." for each in Search))
-    length: int = option(3, "Maximum number of concepts in a formula.")
+    length: int = option(3, "Most concepts in a formula.", rare=False)
     beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
     length_penalty: float = option(1.0, "Factor on the IoU for each concept after the first.")
     node_limit: int = option(100_000, "Maximum number of chains to expand for each length above 3.")
@@ -39,6 +40,7 @@ class VocabularyOptions:
     """What formulas are made of."""
 
     panel: ClassVar[str] = VOCABULARY
+    rare: ClassVar[bool] = True
     categories: str | None = option(
         None,
         "Use only concepts of these categories, such as object,part.",
@@ -93,7 +95,7 @@ class PresetOptions:
 
     preset: Preset | None = option(
         None,
-        "Ranges and search of a paper; other options override them.",
+        "As in a paper: netdissect, compexp or cce.",
         is_eager=True,  # Read before the options that it gives values to.
         panel=RANGES,
     )

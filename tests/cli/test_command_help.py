@@ -92,20 +92,45 @@ def test_help_begins_with_examples_and_names_values_for_what_they_are(
     assert re.search(r"--help +-h +Show this message", out)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_read_at_a_glance(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main([*command.split(), "--help"])
+    out = capsys.readouterr().out
+    assert out.count("\n") <= 40
+    assert " Directories ──" not in out
+
+
+def test_all_help_has_every_option_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    command: Any = program().commands["explain"]
+    options = {each.opts[0] for each in command.params if not getattr(each, "hidden", False)}
+    assert main(["explain", "--help"]) == 0
+    brief = set(re.findall(r"^│ (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    assert main(["explain", "--help-all"]) == 0
+    whole = capsys.readouterr().out
+    assert options | {"--help"} == set(re.findall(r"^│ (--[a-z-]+)", whole, re.MULTILINE))
+    assert {"--model", "--units", "--format", "--help-all"} <= brief < options | {"--help"}
+    assert brief.isdisjoint({"--data-dir", "--config", "--operators", "--n-init", "--debug"})
+    assert "all-blocks), the network runs once for all" in whole
+
+
 def test_what_is_asked_comes_before_where_it_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["explain", "--help"])
+    main(["explain", "--help-all"])
     out = capsys.readouterr().out
     panels = [out.index(f" {name} ──") for name in ("Dataset", "Network", "Ranges", "Search")]
     assert panels == sorted(panels)
     assert panels[-1] < out.index(" Output ──") < out.index(" Directories ──")
 
 
+@pytest.mark.parametrize("flag", ["--help", "--help-all"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_fits_a_terminal(
-    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str, flag: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    main([*command.split(), "--help"])
+    main([*command.split(), flag])
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "…" not in out

@@ -94,7 +94,8 @@ class TestCommandsAndOptions:
         assert "--model" not in offered.words("explain", "--model", "demo", "--mo")
         assert "--model-arg" in offered.words("explain", "--model-arg", "a=1", "--mo")
         assert offered.words("--vers") == ["--version"]
-        assert offered.words("explain", "--hel") == ["--help"]
+        assert offered.words("explain", "--hel") == ["--help-all", "--help"]
+        assert {"--operators", "--root-results"} <= set(offered.words("explain", "--"))
 
     def test_values_of_enumerations(self, offered: Answers) -> None:
         assert offered.words("explain", "-f", "j") == ["json", "jsonl"]

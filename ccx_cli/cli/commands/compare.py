@@ -44,7 +44,7 @@ class DrawnUnitOptions:
 
     panel: ClassVar[str] = NETWORK
     units: str | None = option(
-        None, "Units by number instead, such as 1,5,10-20.", complete=completing.run_units
+        None, "Units by number, such as 1,5,10-20.", complete=completing.run_units
     )
     random_units: int | None = option(
         None,
@@ -90,9 +90,11 @@ class CompareHeuristicsOptions:
 
     mmesh, cfh and areas order the candidates of a beam by estimates and stop
     early; none visits them all. beam is the same search without estimates, as
-    in ccx explain; optimal proves its formula. A formula of two or more concepts
-    counts as visited if its exact IoU is computed; for optimal, triples count.
-    Times are those of ccx, without the time for hits and shapes.
+    in ccx explain; optimal proves its formula.
+
+    A formula of two or more concepts counts as visited if its exact IoU is
+    computed; for optimal, triples count. Times are those of ccx, without the
+    time for hits and shapes.
 
     [bold]Examples[/bold]
 
@@ -102,8 +104,8 @@ class CompareHeuristicsOptions:
 
     panel: ClassVar[str] = "Search"
     heuristic: str = option("mmesh,cfh,areas,none,beam,optimal", "Searches to compare.")
-    length: int = option(3, "Maximum number of concepts in a formula.")
-    beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
+    length: int = option(3, "Most concepts in a formula.")
+    beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.", rare=True)
     data: DataOptions
     network: NetworkOptions
     units: DrawnUnitOptions

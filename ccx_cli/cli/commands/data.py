@@ -99,12 +99,14 @@ class FetchCommandOptions:
         shown="CCX_MIRRORS",
         panel=_HOSTS,
     )
-    sha256: str | None = option(None, "Required SHA-256 of the file.", "--sha256", panel=_HOSTS)
+    sha256: str | None = option(
+        None, "Required SHA-256 of the file.", "--sha256", panel=_HOSTS, rare=True
+    )
     retries: int = option(
-        4, "Number of retries before a host counts as failed.", min=0, panel=_HOSTS
+        4, "Number of retries before a host counts as failed.", min=0, panel=_HOSTS, rare=True
     )
     timeout: float = option(
-        30.0, "Seconds to wait for a connection, and for data.", min=0.1, panel=_HOSTS
+        30.0, "Seconds to wait for a connection, and for data.", min=0.1, panel=_HOSTS, rare=True
     )
     out: FormOptions
     messages: MessageOptions
@@ -156,20 +158,27 @@ class ConceptsOptions:
     implications: bool = option(
         False, "List the concepts all of whose pixels have another concept."
     )
-    min_share: float = option(1.0, "Minimum share of an implication.", min=0.01, max=1)
+    min_share: float = option(1.0, "Minimum share of an implication.", min=0.01, max=1, rare=True)
     min_images: int = option(1, "Minimum number of images of a concept.", min=1)
-    sort: Order = option(Order.IMAGES, "Order of the list of concepts.")
-    top: int = option(0, "Maximum number of rows (0: all).", min=0)
+    sort: Order = option(Order.IMAGES, "Order of the list of concepts.", rare=True)
+    top: int = option(0, "Maximum number of rows (0: all).", min=0, shown=False)
     subset: str = option(
         "ade20k",
-        "Images whose path contains this name (ade20k, pascal, ...), all, or demo.",
+        "Images whose path contains this name, all, or demo.",
         panel=DATA,
         complete=completing.subsets,
     )
     side: int | None = option(
-        None, "Side of the dataset, broden1_SIDE.", min=1, shown="224, or the only one", panel=DATA
+        None,
+        "Side of the dataset, broden1_SIDE.",
+        min=1,
+        shown="224, or the only one",
+        panel=DATA,
+        rare=True,
     )
-    workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
+    workers: int = option(
+        0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
+    )
     out: OutputOptions
     messages: MessageOptions
     places: PlaceOptions

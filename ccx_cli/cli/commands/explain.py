@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions, device_option, trust_option
 from ccx_cli.cli.options import (
+    DATA,
     NETWORK,
+    RANGES,
     REQUIRED,
     RUNNING,
     DataOptions,
@@ -84,7 +86,9 @@ class ExplainOptions:
 
     Missing inputs (concept index, activations, ranges) are made and kept. Every
     finished unit is stored: the same command, after an interrupt or with more
-    units, continues from there. With several layers (repeat --layer, or
+    units, continues from there.
+
+    With several layers (repeat --layer, or
     all-blocks), the network runs once for all, and each layer is a run of its
     own. --preset takes the ranges and the search of Network Dissection
     (netdissect), Compositional Explanations (compexp) or Clustered Compositional
@@ -102,7 +106,8 @@ class ExplainOptions:
     split: str | None = option(
         None,
         "Search only the train or val images, and score on the others too.",
-        panel="Dataset",
+        panel=DATA,
+        rare=True,
         complete=completing.one_of("train", "val"),
     )
     network: NetworkOptions
@@ -110,7 +115,7 @@ class ExplainOptions:
     preset: PresetOptions
     ranges: RangeOptions
     by_hand: str | None = option(
-        None, "Explicit ranges instead, such as 0:1.5,1.5:inf.", "--ranges", panel="Ranges"
+        None, "Explicit ranges instead, such as 0:1.5,1.5:inf.", "--ranges", panel=RANGES, rare=True
     )
     search: SearchOptions
     vocabulary: VocabularyOptions
@@ -125,11 +130,12 @@ class ExplainOptions:
 class ScoreOptions:
     """Score formulas that you write.
 
-    With --unit, on each range of one unit, next to the best left chain of up to
-    three concepts, which a formula of another form may beat; otherwise on all
-    units and ranges of the layer, best first: which unit detects it best?
-    Formulas that are equivalent, or that differ on no pixel of this dataset, are
-    reported.
+    With --unit, on each range of one unit, beside the best formula; otherwise on
+    all units and ranges of the layer, best first: which unit detects it best?
+
+    The best formula is the best left chain of up to three concepts, which a
+    formula of another form may beat. Formulas that are equivalent, or that differ
+    on no pixel of this dataset, are reported.
 
     [bold]Examples[/bold]
 
@@ -139,18 +145,18 @@ class ScoreOptions:
 
     formulas: list[str] = argument(
         REQUIRED,
-        'Such as "(water OR river) AND NOT blue"; double quotes around special names.',
+        'Such as "(water OR river) AND NOT blue"; quotes around special names.',
         metavar="FORMULA",
         complete=completing.formula,
     )
     unit: int | None = option(
         None,
-        "Score on one unit, and show its best left chains.",
+        "Score on one unit, beside its best formulas.",
         min=0,
         metavar="UNIT",
         complete=completing.one_unit,
     )
-    top: int = option(20, "Maximum number of ranges, best first (0: all).", min=0)
+    top: int = option(20, "Maximum number of ranges (0: all).", min=0)
     data: DataOptions
     network: NetworkOptions
     units: UnitOptions

@@ -27,16 +27,18 @@ def _category() -> Any:
 
 def _first() -> Any:
     what = "Value of the first name, in a names file without numbers."
-    return option(None, what, min=-1, shown="1, or 0 if it is background")
+    return option(None, what, min=-1, shown="1, or 0 if it is background", rare=True)
 
 
 def _suffix() -> Any:
     what = "How the names of label PNGs end, such as _gtFine_labelIds."
-    return option("", what, shown="nothing")
+    return option("", what, shown="nothing", rare=True)
 
 
 def _void() -> Any:
-    return option(None, "Value without a label; repeatable.", shown="255, where it has no name")
+    return option(
+        None, "Value without a label; repeatable.", shown="255, where it has no name", rare=True
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,27 +55,32 @@ class ImportOptions:
         metavar="SIDE",
     )
     fit: Fit = option(
-        Fit.CROP, "Crop the center of each photograph, or stretch the whole, to that shape."
+        Fit.CROP,
+        "Crop the center of each photograph, or stretch the whole, to that shape.",
+        rare=True,
     )
-    colors: bool = option(
-        False, "Name every pixel's color, one of eleven; 94% agree with photographs' labels."
-    )
+    colors: bool = option(False, "Name every pixel's color, one of eleven.")
     label_orientation: LabelOrientation | None = option(
         None,
         "Which way up the labels of a photograph are that its EXIF turns.",
         shown="as its shape says",
+        rare=True,
     )
     val_share: float | None = option(
         None,
         "Share of the photographs to mark val instead of train, at random.",
         shown="as the source says",
     )
-    seed: int = option(0, "Seed of that choice.", panel=RUNNING)
-    workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
+    seed: int = option(0, "Seed of that choice.", panel=RUNNING, rare=True)
+    workers: int = option(
+        0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
+    )
     dry_run: bool = option(
         False, "Read the annotations and say what would be written.", panel=RUNNING
     )
-    force: bool = option(False, "Overwrite an earlier import, and the output file.", panel=OUTPUT)
+    force: bool = option(
+        False, "Overwrite an earlier import, and the output file.", panel=OUTPUT, rare=True
+    )
     out: FormOptions
     messages: MessageOptions
     places: PlaceOptions
@@ -84,8 +91,10 @@ class ImportFolderOptions:
     """Import a folder of photographs, and a folder of label PNGs for each category.
 
     A label PNG has the path of its photograph, in another folder: masks/a/1.png
-    for photos/a/1.jpg. Its values are palette indices, grayscale values of up to
-    16 bits, red + 256 * green, or colors. The names file has a line for each
+    for photos/a/1.jpg.
+
+    Its values are palette indices, grayscale values of up to 16 bits,
+    red + 256 * green, or colors. The names file has a line for each
     value or color (3 car, or car 128 0 0); docs/importing.md lists all forms. The
     value 0 and black are no label unless they have a name. Without --labels,
     --colors alone gives labels.
@@ -102,7 +111,7 @@ class ImportFolderOptions:
         REQUIRED, "Folder of photographs.", complete=completing.directories
     )
     labels: list[str] | None = option(
-        None, "CATEGORY=FOLDER of label PNGs at the photographs' paths; repeatable."
+        None, "Folder of label PNGs at the photographs' paths; repeatable."
     )
     names: list[str] | None = option(
         None, "File of names, or CATEGORY=FILE for one category; repeatable."

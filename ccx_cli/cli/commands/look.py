@@ -89,17 +89,17 @@ class RenderOptions:
     """Draw figures, a report or a table of a stored run.
 
     A panel shows one unit: the distribution of its activations, and below it,
-    for each range, the formula, and images with the hits in true
-    color and the formula's pixels outlined. The published kind looks as in the paper's program.
-    Misses are hits without the formula, false alarms the formula without hits.
-    Existing figures are kept.
+    for each range, the formula, and images with the hits in true color and the
+    formula's pixels outlined.
+
+    The published kind looks as in the paper's program. Misses are hits without
+    the formula, false alarms the formula without hits. Existing figures are kept.
 
     [bold]Examples[/bold]
 
       ccx render --units 3,7
       ccx render demo-demo --show misses --random-units 10
       ccx render --kind published --top-k 5 --dir-images figures
-      ccx render --kind iou --file-type pdf
       ccx render --html report.html
       ccx render --format latex -o table.tex --bib methods.bib
     """
@@ -107,11 +107,14 @@ class RenderOptions:
     panel: ClassVar[str] = _PICTURES
     which: StoredOptions
     kind: Kind = option(
-        Kind.PANEL, "panel, published or distribution: of a unit; categories or iou: of all units."
+        Kind.PANEL,
+        "panel, published or distribution: of a unit; categories or iou: of all units.",
+        metavar="KIND",
     )
     show: Images | None = option(
         None,
-        "Images of each range: most active, random, misses or false alarms.",
+        "top (most active), sample, misses or false-alarms.",
+        metavar="IMAGES",
         shown="top; sample for published; all in a report",
     )
     top_k: int = option(5, "Number of images per range.", min=1, max=50)
@@ -126,6 +129,7 @@ class RenderOptions:
         None,
         "Directory of the figures.",
         metavar="DIR",
+        rare=True,
         shown="ccx-RUN here",
         complete=completing.directories,
     )
@@ -133,10 +137,11 @@ class RenderOptions:
         None,
         "Pattern of file names with {unit}, {k}, {show} and {kind}.",
         metavar="NAME",
+        rare=True,
         shown="unit_{unit}_c_{k} and more",
     )
     file_type: FileType | None = option(
-        None, "Format of the figures.", shown="as --filename-figure ends, or png"
+        None, "Format of the figures.", shown="as --filename-figure ends, or png", rare=True
     )
     units: UnitOptions
     form: Form = option(
@@ -144,11 +149,12 @@ class RenderOptions:
         "Format of the list of files (latex: a table of the explanations instead).",
         "--format",
         "-f",
+        metavar="FORM",
         panel=OUTPUT,
     )
     output: str = option(
         "-",
-        "File of the list or table (-: stdout).",
+        "File of the list (-: stdout).",
         "--output",
         "-o",
         panel=OUTPUT,
@@ -159,13 +165,16 @@ class RenderOptions:
         "With --format latex: file for the BibTeX of the methods.",
         metavar="FILE",
         panel=OUTPUT,
+        rare=True,
         shown="as comments of the table",
         complete=completing.files,
     )
-    force: bool = option(False, "Overwrite files.", panel=OUTPUT)
+    force: bool = option(False, "Overwrite files.", panel=OUTPUT, rare=True)
     messages: MessageOptions
-    seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING)
-    workers: int = option(0, "Number of processes (0: one per core).", min=0, panel=RUNNING)
+    seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING, rare=True)
+    workers: int = option(
+        0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
+    )
     places: PlaceOptions
 
 

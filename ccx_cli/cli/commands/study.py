@@ -39,10 +39,12 @@ class MetricsOptions:
     """Measure stored explanations.
 
     For every unit and range, then mean and standard deviation per cluster and in
-    total: IoU; the share of the activation that the formula covers, and of the
-    formula that the activation covers; the shares of their images in which they
-    meet; mean sizes; and label masking, how similar the unit's response is when
-    only the formula's pixels are visible.
+    total.
+
+    They are the IoU; the share of the activation that the formula covers, and of
+    the formula that the activation covers; the shares of their images in which
+    they meet; mean sizes; and label masking, how similar the unit's response is
+    when only the formula's pixels are visible.
 
     --null tests whether an IoU exceeds chance: the same search, with the unit's
     maps assigned to other images. p is the share of permutations that reach the
@@ -57,17 +59,17 @@ class MetricsOptions:
     """
 
     piped: PipedOptions
-    no_label_masking: bool = option(False, "Skip label masking, which runs the network.")
+    no_label_masking: bool = option(False, "Skip label masking, which takes long.")
     masking_images: int = option(0, MASKING_HELP, min=0)
     bootstrap: int = option(
         0,
-        "Bootstrap resamples for 95% confidence intervals of the IoU (0: none).",
+        "Resamples for 95% intervals of the IoU (0: none).",
         min=0,
         max=_MOST_ROUNDS,
     )
     null: int = option(
         0,
-        "Permutations of the images, each searched again, for p-values (0: none).",
+        "Permutations of the images, for p-values (0: none).",
         min=0,
         max=_MOST_ROUNDS,
     )
