@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from ccx_cli.cli.called import command_line, run_as_typed
+from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
@@ -23,10 +23,11 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import names_of
 from ccx_cli.records.fields import Record
 from ccx_cli.records.studies import DefaultRecord, SpecialisedRangeRecord
+from ccx_cli.runs.finding import find_run, stored_runs
 from ccx_cli.runs.inputs import open_inputs
 from ccx_cli.runs.job import prepare_job, session_of
 from ccx_cli.runs.preparing import Inputs
-from ccx_cli.runs.run import Run, find_run, stored_runs
+from ccx_cli.runs.run import Run
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import Defaults, count_specialisation, find_defaults
 
@@ -127,8 +128,8 @@ def analyze(options: AnalyzeOptions) -> None:
         dead = len({record.unit for record in trained if record.range is None})
         if dead:
             progress.note(f"{dead:,} of {len(chosen):,} units have no range: they never fire.")
-        both = f"{run_as_typed(untrained.directory)} {run_as_typed(stored.directory)}"
-        progress.note(f"Next: ccx compare runs {both} shows them range by range.")
+        compare = next_command("compare runs", untrained.directory, stored.directory)
+        progress.note(f"Next: {compare} shows them range by range.")
 
 
 def check_against(stored: Run, untrained: Run, progress: Progress) -> None:

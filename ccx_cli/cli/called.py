@@ -1,4 +1,4 @@
-"""How the program was called, for the headers of runs."""
+"""How the program was called, for the headers of runs, and how it may be called next."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ import shlex
 from pathlib import Path
 
 from ccx_cli.cli.given import given_words, is_called_with
-from ccx_cli.cli.settings.levels import options_from_outside
+from ccx_cli.cli.settings.levels import current, options_from_outside
+from ccx_cli.runs.finding import find_run, short_name, stored_runs
+from ccx_cli.runs.run import Run
+
+_PLACES = {"--data-dir": "data_dir", "--root-results": "root_results"}
 
 
-def run_as_typed(directory: Path) -> str:
-    """Return what names a stored run in the next command: its name, elsewhere its directory."""
-    elsewhere = is_called_with("--data-dir") or is_called_with("--root-results")
-    return shlex.quote(str(directory.absolute()) if elsewhere else directory.name)
+def next_command(command: str, *directories: Path, also: str = "") -> str:
+    """Return a command about stored runs that may be typed next, with the options ``also``.
+
+    The last run needs no name, others have their shortest; where the runs are is said again if it
+    was on this command line.
+    """
+    results = directories[0].parent
+    words = ["ccx", *command.split()]
+    if directories != (find_run(results, None).directory,):
+        runs = stored_runs(results)
+        words += [short_name(Run(directory), runs) for directory in directories]
+    words += also.split()
+    for option, name in _PLACES.items():
+        if is_called_with(option):
+            words += [option, str(current().params[name])]
+    return shlex.join(words)
 
 
 def command_line() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccx_cli.cli.called import command_line, run_as_typed
+from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import ExplainOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
@@ -15,6 +15,7 @@ from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.runs.finding import call_run
 from ccx_cli.runs.job import (
     JobSettings,
     name_run,
@@ -23,6 +24,7 @@ from ccx_cli.runs.job import (
     session_of,
     split_images,
 )
+from ccx_cli.runs.naming import check_name
 from ccx_cli.runs.preparing import Plan, plan_units, prepare_layers
 from ccx_cli.store.steps import Step
 
@@ -67,6 +69,9 @@ def explain(options: ExplainOptions) -> None:
     """Find the formula of concepts that best matches where each unit fires."""
     check_search(options.search)
     check_units(options.units)
+    name = options.naming.name
+    if name:
+        check_name(name)
     settings = JobSettings(
         method=range_method(options.ranges),
         search=lambda index: strategy_of(options.search, options.vocabulary, index),
@@ -97,6 +102,8 @@ def explain(options: ExplainOptions) -> None:
         runs = []
         for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
+            layer = f"-{inputs.choice.layer}" if name and len(gathered) > 1 else ""
+            call_run(job.results, name and name + layer, options.naming.note)
             session = session_of(inputs, command_line())
             for explained in job.explain(units, inputs.workers, session, progress):
                 for record in explained:
@@ -116,8 +123,8 @@ def explain(options: ExplainOptions) -> None:
             )
         for said in runs:
             progress.note(said)
-        last = run_as_typed(job.results.directory)
-        progress.note(f"Next: ccx tui {last}, or ccx render {last} --html report.html")
+        report = next_command("render", job.results.directory, also="--html report.html")
+        progress.note(f"Next: {next_command('tui', job.results.directory)}, or {report}")
 
 
 def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> list[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import ImportanceOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
@@ -64,8 +64,8 @@ def importance(options: ImportanceOptions) -> None:
             progress=progress,
         )
         writer.write(map(to_json, found))
-        last = run_as_typed(opened.run.directory)
-        progress.note(f"Next: ccx roles {last} lists the classes that the units contribute to.")
+        roles = next_command("roles", opened.run.directory)
+        progress.note(f"Next: {roles} lists the classes that the units contribute to.")
 
 
 def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:

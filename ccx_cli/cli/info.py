@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from ccx_cli.cli.commands.look import InfoOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.options import Format, StoredOptions
+from ccx_cli.cli.options import Format
 from ccx_cli.cli.output import (
     Column,
     Record,
@@ -20,9 +22,11 @@ from ccx_cli.cli.output import (
 )
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
+from ccx_cli.printable import printable
+from ccx_cli.runs.finding import call_run, find_run, short_name, stored_runs
 from ccx_cli.runs.methods import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
-from ccx_cli.runs.run import Run, find_run, stored_runs
+from ccx_cli.runs.run import Run
 
 RUN, SESSION, CACHE, STUDY = "run", "session", "cache", "study"
 _SIZES = {"input_size", "mask_size"}
@@ -41,15 +45,24 @@ def _seconds(record: Record) -> str:
     return "did not end" if record["seconds"] is None else f"{record['seconds']:,.1f} s"
 
 
-LISTED = (
-    Column("run", "run", style="bold"),
-    Column("units", "finished", right=True, show=_units),
-    Column("k", "num_clusters", right=True),
+def _model(record: Record) -> str:
+    return PurePath(record["model"] or "?").name
+
+
+def _last(record: Record) -> str:
+    return (record["last"] or "?")[:16].replace("T", " ")
+
+
+# Of these, the list of all runs has those in which runs differ, and says the others above it.
+MADE_OF = (
+    Column("network", "model", show=_model),
+    Column("weights", "pretrained"),
+    Column("layer", "layer"),
+    Column("images", "subset"),
+    Column("ranges", "num_clusters", right=True),
     Column("search", "search"),
     Column("length", "length", right=True),
     Column("state", "state"),
-    Column("last worked on", "last", whole=True),
-    Column("made for", "made_for", spare=True),
 )
 SECTIONS = (
     Section(RUN, "", (Column("what", "key", style="dim"), Column("is", "value"))),
@@ -91,7 +104,7 @@ def info(options: InfoOptions) -> None:
     roots = roots_of(options.places)
     asked = {"--methods": options.methods or options.latex, "--bibtex": options.bibtex}
     documents = [name for name, is_given in asked.items() if is_given]
-    _check(options.stored, options.everything, documents, options.out.format)
+    _check(options, documents)
     if documents:
         run = _shown(find_run(roots.results, options.stored.run_name))
         text = methods_latex(run) if options.latex else methods_text(run)
@@ -99,28 +112,53 @@ def info(options: InfoOptions) -> None:
             text = "\n\n".join(reference.bibtex for reference in run_references(run))
         write_document(options.out, text)
         return
-    columns = LISTED if options.everything else ()
-    with answering(options.out, options.messages, columns) as (progress, writer):
+    with answering(options.out, options.messages) as (progress, writer):
         if options.everything:
-            runs = stored_runs(roots.results)
-            writer.write(list_run(_shown(run)) for run in runs)
+            runs = [_shown(run) for run in stored_runs(roots.results)]
+            names = {run.name: short_name(run, runs) for run in runs}
+            _write_list(writer, [list_run(run) for run in runs], names)
             if not runs:
                 progress.note(f"There are no runs in {roots.results}: `ccx explain` makes them.")
             return
-        record = describe_run(_shown(find_run(roots.results, options.stored.run_name)), roots)
+        found = find_run(roots.results, options.stored.run_name)
+        run = call_run(found, options.naming.name, options.naming.note)
+        record = describe_run(_shown(run), roots)
         _write(writer, record)
         for note in record["notes"]:
             progress.note(note)
 
 
-def _check(stored: StoredOptions, everything: bool, documents: list[str], form: Format) -> None:
-    if everything and (stored.run_name is not None or documents):
-        other = documents[0] if documents else stored.run_name
-        raise UsageError(f"--all and {other} are mutually exclusive.")
+def _check(options: InfoOptions, documents: list[str]) -> None:
+    named = [name for name in ("name", "note") if getattr(options.naming, name) is not None]
+    about_one = [*documents, *(f"--{name}" for name in named), options.stored.run_name]
+    if options.everything and about_one[0] is not None:
+        raise UsageError(f"--all and {about_one[0]} are mutually exclusive.")
+    if documents and named:
+        raise UsageError(f"{documents[0]} and --{named[0]} are mutually exclusive.")
+    form = options.out.format
     if len(documents) > 1:
         raise UsageError(f"{' and '.join(documents)} are mutually exclusive.")
     if documents and form is not Format.TABLE:
         raise UsageError(f"{documents[0]} writes text, not {form}: remove --format.")
+
+
+def _write_list(writer: Writer, records: list[Record], names: Mapping[str, str]) -> None:
+    """Write a line for each run: in a table what tells them apart."""
+    distinct = {
+        column: {printable(column.text(record)) for record in records} for column in MADE_OF
+    }
+    common = [column for column, values in distinct.items() if len(values) == 1]
+    columns = (
+        Column("run", "run", style="bold", whole=True, show=lambda each: names[each["run"]]),
+        *(column for column in MADE_OF if column not in common),
+        Column("units", "finished", right=True, show=_units),
+        Column("last worked on", "last", whole=True, show=_last),
+        *([Column("note", "note", spare=True)] if any(each["note"] for each in records) else []),
+    )
+    if common:
+        said = ", ".join(f"{column.title} {distinct[column].pop()}" for column in common)
+        writer.headline(f"{'All' if len(records) > 1 else 'The run'}: {said}.")
+    replace(writer, columns=columns).write(records)
 
 
 def _shown(run: Run) -> Run:

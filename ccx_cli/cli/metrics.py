@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
-from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
@@ -143,4 +143,4 @@ def metrics(options: MetricsOptions) -> None:
             progress.note("Metrics of your own formulas are not kept.")
             return
         progress.note(f"The metrics are kept in {opened.run.directory}")
-        progress.note(f"Next: ccx tui {run_as_typed(opened.run.directory)} shows them.")
+        progress.note(f"Next: {next_command('tui', opened.run.directory)} shows them.")

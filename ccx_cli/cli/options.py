@@ -221,6 +221,14 @@ class StoredOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class NamingOptions:
+    """What a run is called."""
+
+    name: str | None = option(None, "What to call the run: a name for RUN.", panel=OUTPUT)
+    note: str | None = option(None, "What to note about the run.", panel=OUTPUT, rare=True)
+
+
+@dataclass(frozen=True, slots=True)
 class PipedOptions(StoredOptions):
     """Which run, or which records of it."""
 

@@ -122,6 +122,12 @@ class Writer:
                     self._table(records)
             self.stream.flush()
 
+    def headline(self, text: str) -> None:
+        """Write what a person reads first; programs get records only."""
+        if self.form is Format.TABLE:
+            with reader_may_leave():
+                self.stream.write(printable_lines(text) + "\n")
+
     def write(self, records: Iterable[AnyRecord]) -> list[AnyRecord]:
         """Write records as they come, in whichever form, and return them."""
         written = []

@@ -21,9 +21,10 @@ from ccx_cli.render.figure_files import Drawing, FileType, Kind
 from ccx_cli.render.latex import bibtex, commented, latex_table
 from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import check_report_path, write_report
+from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.references import references_of
-from ccx_cli.runs.run import Run, find_run
+from ccx_cli.runs.run import Run
 from ccx_cli.study.unit_images import Show
 
 REPORT = "report.html"

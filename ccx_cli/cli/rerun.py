@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec import UNSET
 
-from ccx_cli.cli.called import command_line, run_as_typed
+from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import RerunOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.explain import COLUMNS as EXPLAINED
@@ -34,9 +34,10 @@ from ccx_cli.cli.units import chosen_of_run, parse_units
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
+from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.job import ExplainJob, prepare_job, session_of, settings_of
 from ccx_cli.runs.preparing import Inputs
-from ccx_cli.runs.run import Run, find_run
+from ccx_cli.runs.run import Run
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.store.paths import Roots
 
@@ -140,8 +141,8 @@ def _again(
         f"{len(chosen):,} of {available:,} units, {found:,} of them found now; stored in "
         f"{job.results.directory}"
     )
-    name = run_as_typed(job.results.directory)
-    progress.note(f"Next: ccx tui {name}, or ccx rerun {name} --check")
+    check = next_command("rerun", job.results.directory, also="--check")
+    progress.note(f"Next: {next_command('tui', job.results.directory)}, or {check}")
 
 
 def _check(

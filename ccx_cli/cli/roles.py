@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccx_cli.cli.called import run_as_typed
+from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import RolesOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import IOU, UNIT, Column, check_plot, numbers
@@ -82,5 +82,5 @@ def roles(options: RolesOptions) -> None:
         if options.plot is not None and there:
             plot_roles(ious, accuracies, r, choice.describe(), options.plot)
             progress.note(f"Plot: {options.plot}")
-        last = run_as_typed(opened.run.directory)
-        progress.note(f"Next: ccx render {last} --html report.html")
+        report = next_command("render", opened.run.directory, also="--html report.html")
+        progress.note(f"Next: {report}")

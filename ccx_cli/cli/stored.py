@@ -13,9 +13,9 @@ from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import MetricsRecord
+from ccx_cli.runs.finding import find_run, stored_runs
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
-from ccx_cli.runs.run import find_run, stored_runs
 
 
 def open_stored(

@@ -344,6 +344,8 @@ class RunRecord(Record):
     directory: Annotated[str, doc("Where it is.")]
     state: HowFar
     made_for: Annotated[str | None, doc("The run it was only made to be compared with.")]
+    name: Annotated[str | None, doc("What its user calls it.")]
+    note: Annotated[str | None, doc("What its user says of it.")]
     network: Annotated[InfoNetwork, doc("The network.")]
     dataset: Annotated[InfoDataset, doc("The dataset.")]
     ranges: Annotated[InfoRanges, doc("How ranges were found.")]
@@ -374,3 +376,5 @@ class RunListRecord(Record):
     of_layer: Annotated[NonNegative | None, doc("Units of the layer.")]
     last: Annotated[str | None, doc("When it was last worked on.")]
     made_for: Annotated[str | None, doc("The run it was only made to be compared with.")]
+    name: Annotated[str | None, doc("What its user calls it.")]
+    note: Annotated[str | None, doc("What its user says of it.")]

@@ -34,6 +34,7 @@ def describe_run(run: Run, roots: Roots) -> Json:
         "directory": str(run.directory.absolute()),
         "state": run.state.value,
         "made_for": run.about.made_for,
+        **run.naming._asdict(),
         "network": _network(run),
         "dataset": _dataset(run),
         "ranges": _ranges(run),
@@ -72,6 +73,7 @@ def list_run(run: Run) -> Json:
         "of_layer": about.units,
         "last": next((each.finished or each.started for each in run.sessions[-1:]), None),
         "made_for": about.made_for,
+        **run.naming._asdict(),
     }
 
 

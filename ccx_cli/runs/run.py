@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Json
@@ -27,6 +27,7 @@ from ccx_cli.records.header import (
     read_header,
 )
 from ccx_cli.records.lines import RecordLines, by_unit, is_whole, made_printable
+from ccx_cli.runs.naming import Naming, read_naming
 from ccx_cli.runs.unit_spans import read_spans
 from ccx_cli.store.atomic import write_text
 from ccx_cli.store.digests import json_digest
@@ -105,6 +106,19 @@ class Run:
     def name(self) -> str:
         """Name of its directory."""
         return self.directory.name
+
+    @cached_property
+    def naming(self) -> Naming:
+        """What its user calls it, and says of it."""
+        found = read_naming(self.directory)
+        if self._shown:
+            found = Naming(*(part and printable(part) for part in (found.name, found.note)))
+        return found
+
+    @property
+    def called(self) -> str:
+        """The name that its user gave it, else that of its directory."""
+        return self.naming.name or self.name
 
     @property
     def lines(self) -> RecordLines[ExplanationRecord]:
@@ -361,50 +375,6 @@ class Run:
         check_header(raw)
         if self.key and raw["identity"] != json.loads(json.dumps(self.key)):
             raise ValueError("not what the directory's name says")
-
-
-def stored_runs(results: Path) -> list[Run]:
-    """Return the runs under the results root, those last worked on first."""
-    headers = sorted(results.glob(f"*/{HEADER}"), key=lambda path: -path.stat().st_mtime_ns)
-    return [Run(path.parent) for path in headers]
-
-
-def find_run(results: Path, name: str | None) -> Run:
-    """Find a stored run: by directory, by name, by the beginning of its name, or the last one."""
-    runs = {run.name: run for run in stored_runs(results)}
-    if name is None:
-        if not runs:
-            raise MissingInputError(
-                f"There are no explanations in {results}: make some with `ccx explain`, or with "
-                "`ccx demo`."
-            )
-        asked_for = (run for run in runs.values() if not run.about.made_for)
-        return next(asked_for, next(iter(runs.values())))
-    # One that lost its header is found by its whole name only.
-    for directory in (Path(name), results / name):
-        if any((directory / file).is_file() for file in (HEADER, LINES)):
-            return Run(directory)
-    fitting = [run for key, run in runs.items() if key.startswith(name)]
-    if len(fitting) > 1:
-        names = " or ".join(run.name for run in fitting[:3])
-        raise UsageError(f"The run {name} may be {names}: write more of its name.")
-    if not fitting:
-        raise MissingInputError(f"There is no run {name} in {results}{_instead(name, runs)}")
-    return fitting[0]
-
-
-def _instead(name: str, runs: Iterable[str]) -> str:
-    """Suggest the runs whose name, or the beginning of it, is near; else say which there are."""
-    by_beginning: dict[str, str] = {}
-    for run in runs:
-        by_beginning.setdefault(run[: len(name)], run)
-    near = suggestion(name, by_beginning, by_beginning)
-    if near:
-        return near
-    some = list(by_beginning.values())[:3]
-    if not some:
-        return ": `ccx explain` makes one, and `ccx demo`."
-    return f": there {'is' if len(some) == 1 else 'are'} {', '.join(some)}."
 
 
 _FAULTS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -63,25 +63,40 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
 def differences(a: Run, b: Run) -> list[str]:
     """Return what two runs were not made alike in, each with its value in either."""
     found = []
-    keys = {"subset": "subset", "model": "model", "weights_kind": "pretrained", "layer": "layer"}
+    keys = {"subset": "subset", "model": "model", "weights_kind": "weights", "layer": "layer"}
     for key, name in keys.items():
         values = getattr(a.about, key), getattr(b.about, key)
         if values[0] != values[1]:
             warning = ": units are matched by number only" if key in {"model", "layer"} else ""
             found.append(f"{name}, {values[0] or '?'} and {values[1] or '?'}{warning}")
-    for key in ("ranges", "search"):
-        settings = [to_json(getattr(run.identity, key)) for run in (a, b)]
-        if settings[0] != settings[1]:
-            found.append(f"{key}, {' and '.join(_settings(each) or '?' for each in settings)}")
+    for part in (lambda run: to_json(run.identity.ranges), lambda run: run.search_identity):
+        was, now = part(a), part(b)
+        # Other searches have other parameters: what only one has says nothing.
+        is_other = was.get("name") != now.get("name")
+        both = was.keys() & now.keys() if is_other else was.keys() | now.keys()
+        found += [
+            _SETTINGS.get(key, key.replace("_", " ")) + _values(key, was, now)
+            for key in sorted(both, key=lambda key: (key != "name", key))
+            if was.get(key) != now.get(key)
+        ]
     return found
 
 
-def _settings(identity: Json) -> str:
-    return " ".join(
-        str(value) if key in {"name", "kmeans"} else f"{key}={value}"
-        for key, value in identity.items()
-        if key != "space"
-    )
+# What settings are called; the values of some say nothing to a person.
+_SETTINGS = {
+    "num_clusters": "number of ranges",
+    "by_hand": "ranges by hand",
+    "n_init": "starts of k-means",
+    "name": "search",
+    "space": "vocabulary",
+}
+_UNSPEAKING = {"by_hand", "space"}
+
+
+def _values(key: str, was: Json, now: Json) -> str:
+    if key in _UNSPEAKING:
+        return ""
+    return f", {' and '.join(str(each.get(key, 'none')) for each in (was, now))}"
 
 
 def tally(pairs: Sequence[RangePair]) -> ComparedRunRecord:

@@ -113,7 +113,7 @@ def test_all_help_has_every_option_of_the_command(capsys: pytest.CaptureFixture[
     assert options | {"--help"} == set(re.findall(r"^│ (--[a-z-]+)", whole, re.MULTILINE))
     assert {"--model", "--units", "--format", "--help-all"} <= brief < options | {"--help"}
     assert brief.isdisjoint({"--data-dir", "--config", "--operators", "--n-init", "--debug"})
-    assert "all-blocks), the network runs once for all" in whole
+    assert "With several layers" in whole
 
 
 def test_what_is_asked_comes_before_where_it_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

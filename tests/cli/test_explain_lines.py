@@ -132,8 +132,8 @@ def test_notes_go_to_stderr_and_name_where_results_are(ccx: CommandLine) -> None
     assert len(ended.lines) == 5
     assert f"1 of 48 units explained; stored in {ccx.file('results/*')}" in ended.err
     last = ended.err.splitlines()[-1]
-    # The data directory was named on this line, so the run is by its place.
-    assert last.startswith(f"Next: ccx tui {ccx.file('results/*')}, or ccx render ")
+    # The data directory was named on this line, so it is again; the last run needs no name.
+    assert last.startswith(f"Next: ccx tui --data-dir {ccx.data}, or ccx render --html ")
     assert "Explanations: 1 of 1 units, " in ended.err
     assert "\x1b" not in ended.err
 

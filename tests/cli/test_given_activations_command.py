@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ccx_cli.cli.main import main
+from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.run import find_run
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_runs_are_compared_with_those_of_networks(
     assert compared.code == 0, compared.err
     (tally,) = compared.lines
     assert (tally["ranges"], tally["equal"]) == (20, 20)
-    assert "A and B differ in model, demo and a.npy: units are matched by number" in compared.err
+    assert "They differ in model, demo and a.npy: units are matched by number" in compared.err
     against = ccx("analyze", "given-a", "--against", "demo-none", "-f", "jsonl")
     assert against.code == 0, against.err
     assert "The models differ: a.npy and demo." in against.err

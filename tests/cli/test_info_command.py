@@ -144,7 +144,48 @@ def test_all_runs_are_listed_those_last_worked_on_first(ccx: CommandLine, kept: 
     first, second = ccx("info", "--all", "-f", "jsonl").lines
     assert (second["run"], second["finished"], second["num_clusters"]) == (kept.name, 4, 5)
     assert (first["length"], first["search"], first["finished"]) == (1, "optimal", 1)
-    assert kept.name in ccx("info", "--all").out
+    table = ccx("info", "--all").out
+    assert table.startswith("All: network demo, weights none, layer layer4, images tiny, search")
+    assert len(table.splitlines()) == 1 + 3 + 2 + 1
+    assert f" {kept.name[-10:]} " in table
+
+
+def test_a_run_is_called_what_its_user_says(ccx: CommandLine, kept: Path) -> None:
+    header = (kept / "header.json").stat().st_mtime_ns
+    (told,) = ccx("info", "--name", "first try", "--note", "five ranges", "-f", "jsonl").lines
+    assert (told["run"], told["name"], told["note"]) == (kept.name, "first try", "five ranges")
+    assert (kept / "header.json").stat().st_mtime_ns == header
+    for name in ("first try", "first", kept.name[-10:], kept.name[-10:-4]):
+        assert ccx("summary", name, "-q").code == 0
+    assert " first try " in ccx("info", "--all").out
+    given = ("--num-clusters", "1", "--length", "1", "-q")
+    taken = ccx.explain("--units", "0", *given, "--name", "first try")
+    assert (taken.code, taken.out) == (2, "")
+    assert "--name first try is what another run is called" in taken.err
+    again = ccx.explain("--units", "0", *given, "--name", "second")
+    assert again.code == 0
+    assert ccx.explain("--units", "1", *given, "--note", "one range").code == 0
+    other = ccx("info", "--all", "-f", "jsonl").lines[0]
+    assert (other["name"], other["note"], other["finished"]) == ("second", "one range", 2)
+    # An empty one takes the name away; so does nothing else.
+    ccx("info", "second", "--name", "", "-q")
+    other = ccx("info", "--all", "-f", "jsonl").lines[0]
+    assert (other["name"], other["note"]) == (None, "one range")
+
+
+@pytest.mark.parametrize("name", ["-", "a/b", " a", "a ", ".", "a\nb", "x" * 81])
+def test_what_is_no_name_is_refused(name: str, ccx: CommandLine, kept: Path) -> None:
+    ended = ccx("info", "--name", name)
+    assert (ended.code, ended.out) == (2, "")
+    assert "is no name for a run" in ended.err
+    assert not (kept / "name.json").exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": 3}', "\xff"])
+def test_a_damaged_name_is_none(text: str, ccx: CommandLine, kept: Path) -> None:
+    (kept / "name.json").write_text(text, encoding="latin-1")
+    (told,) = ccx("info", "-f", "jsonl").lines
+    assert (told["name"], told["note"]) == (None, None)
 
 
 def test_no_runs_are_no_error(unused: CommandLine) -> None:

@@ -171,7 +171,7 @@ def test_compare_runs_of_beam_and_optimum(ccx: CommandLine, kept: Path) -> None:
     words = ["compare", "runs", "demo-none-layer4-tiny-k5-beam", kept.name]
     ended = ccx(*words, "-f", "jsonl")
     assert ended.code == 0
-    assert "beam length=3 beam_limit=5 and optimal length=3" in ended.err
+    assert "They differ in search, beam and optimal." in ended.err
     assert "Units in A only, 2: 4-5." in ended.err
     assert "Units in B only, 1: 0." in ended.err
     *units, everything = ended.lines
@@ -200,9 +200,8 @@ def test_compare_runs_of_different_networks_says_so(ccx: CommandLine, kept: Path
     names = [path.parent.name for path in ccx.files("results/*/header.json")]
     (other,) = (name for name in names if name != kept.name)
     err = ccx("compare", "runs", kept.name, other, "--per", "run").err
-    assert "A and B differ in pretrained, none and demo." in err
-    layers = "A and B differ in layer, layer4 and layer3: units are matched by number only."
-    assert layers in err
+    layers = "layer, layer4 and layer3: units are matched by number only."
+    assert f"They differ in weights, none and demo; {layers}" in err
 
 
 def test_thresholds_in_every_form(ccx: CommandLine) -> None:

@@ -15,6 +15,7 @@ from ccx_cli.cli.options import (
     DataOptions,
     DryRunOptions,
     MessageOptions,
+    NamingOptions,
     OutputOptions,
     PlaceOptions,
     RangeOptions,
@@ -88,9 +89,9 @@ class ExplainOptions:
     finished unit is stored: the same command, after an interrupt or with more
     units, continues from there.
 
-    With several layers (repeat --layer, or
-    all-blocks), the network runs once for all, and each layer is a run of its
-    own. --preset takes the ranges and the search of Network Dissection
+    With several layers (repeat --layer, or all-blocks), the network runs once
+    for all, and each layer is a run of its own, called --name with the layer
+    behind. --preset takes the ranges and the search of Network Dissection
     (netdissect), Compositional Explanations (compexp) or Clustered Compositional
     Explanations (cce).
 
@@ -98,7 +99,7 @@ class ExplainOptions:
 
       ccx explain --model demo --subset demo --units 0-4
       ccx explain --model resnet18 --random-units 10 --num-clusters 1
-      ccx explain --model resnet18 --layer layer3 --layer layer4 --units 0-9
+      ccx explain --model nets.py:make --layer all-blocks --name mine
       ccx explain --model demo --subset demo --format jsonl | jq .formula
     """
 
@@ -119,6 +120,7 @@ class ExplainOptions:
     )
     search: SearchOptions
     vocabulary: VocabularyOptions
+    naming: NamingOptions
     out: OutputOptions
     messages: MessageOptions
     dry: DryRunOptions

@@ -15,6 +15,7 @@ from ccx_cli.cli.options import (
     OUTPUT,
     RUNNING,
     MessageOptions,
+    NamingOptions,
     OutputOptions,
     PlaceOptions,
     StoredOptions,
@@ -190,12 +191,14 @@ class InfoOptions:
 
       ccx info
       ccx info --all
-      ccx info demo-demo --methods
-      ccx info demo-demo --bibtex -o references.bib
+      ccx info demo-demo --name first-try --note "five ranges"
+      ccx info first-try --methods
+      ccx info first-try --bibtex -o references.bib
     """
 
     stored: StoredOptions
     everything: bool = option(False, "List all runs.", "--all")
+    naming: NamingOptions
     methods: bool = option(
         False, "Write a methods paragraph with its references instead.", panel=OUTPUT
     )

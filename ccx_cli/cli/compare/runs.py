@@ -11,7 +11,8 @@ from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
-from ccx_cli.runs.run import Run, find_run
+from ccx_cli.runs.finding import find_run, short_name, stored_runs
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally
 
@@ -99,9 +100,12 @@ def _tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
 
 
 def _tell_differences(a: Run, b: Run, progress: Progress) -> None:
-    """Say what the runs do not share, and which units are in one only."""
-    for difference in differences(a, b):
-        progress.note(f"A and B differ in {difference}.")
+    """Say which runs these are, what they do not share, and which units are in one only."""
+    runs = stored_runs(a.directory.parent)
+    progress.note(f"A is {short_name(a, runs)}, B is {short_name(b, runs)}.")
+    found = differences(a, b)
+    if found:
+        progress.note(f"They differ in {'; '.join(found)}.")
     for name, only in (
         ("A", a.units.keys() - b.units.keys()),
         ("B", b.units.keys() - a.units.keys()),

@@ -35,6 +35,7 @@ from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 if TYPE_CHECKING:
     from ccx_cli.records.header import About
+    from ccx_cli.runs.run import Run
 
 Offered = list[tuple[str, str]]
 
@@ -192,7 +193,10 @@ def runs(ctx: typer.Context, incomplete: str) -> Offered:
     if "/" in incomplete or incomplete.startswith("~"):
         return [(incomplete, Kind.DIRECTORIES)]
     return [
-        (name, f"{about.model} ({about.weights_kind}), {about.layer}") for name, about in _runs(ctx)
+        (name, f"{run.about.model} ({run.about.weights_kind}), {run.about.layer}")
+        for run in _runs(ctx)
+        for name in (run.naming.name, run.name)
+        if name is not None
     ]
 
 
@@ -214,7 +218,7 @@ def one_unit(ctx: typer.Context) -> Offered:
 def layers(ctx: typer.Context, incomplete: str) -> Offered:
     """Offer the layers of the network, level by level; of a factory's, those met before."""
     model = str(ctx.params.get("model") or "")
-    met = {str(about.layer): "" for _, about in _runs(ctx) if _is_of(about, model)}
+    met = {str(run.about.layer): "" for run in _runs(ctx) if _is_of(run.about, model)}
     names = [*layer_names(model), *met]
     level = incomplete.count(".") + 1
     offered: dict[str, str] = {}
@@ -300,13 +304,13 @@ def caches(ctx: typer.Context) -> Offered:
     ]
 
 
-def _runs(ctx: typer.Context) -> Iterator[tuple[str, About]]:
-    """Yield the stored runs with what their headers say, nothing of damaged ones."""
-    from ccx_cli.runs.run import stored_runs  # slow to import
+def _runs(ctx: typer.Context) -> Iterator[Run]:
+    """Yield the stored runs whose headers say what they are about."""
+    from ccx_cli.runs.finding import stored_runs  # slow to import
 
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
         if run.about.model is not None:
-            yield run.name, run.about
+            yield run
 
 
 def _is_of(about: About, model: str) -> bool:
@@ -320,7 +324,7 @@ def _named_run(ctx: typer.Context) -> Path | None:
     """Find the run that the command line names, the last one where it may name one."""
     if not {"run_name", "a"} & ctx.params.keys():
         return None
-    from ccx_cli.runs.run import find_run  # slow to import
+    from ccx_cli.runs.finding import find_run  # slow to import
 
     name = ctx.params.get("run_name") or ctx.params.get("a")
     return find_run(roots_of(ctx).results, name).directory
@@ -336,7 +340,7 @@ def _units(ctx: typer.Context) -> list[int]:
     layers = list(ctx.params.get("layers") or ())
     if not layers:
         layers = [default_layer(model)]
-    for _, about in _runs(ctx):
+    for about in (each.about for each in _runs(ctx)):
         if about.layer in layers and _is_of(about, model):
             return list(range(about.units or 0))
     return []

@@ -1,0 +1,114 @@
+"""Finds stored runs by what people call them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ccx_cli.errors import MissingInputError, UsageError, suggestion
+from ccx_cli.runs.naming import Naming, check_name, write_naming
+from ccx_cli.runs.run import HEADER, LINES, Run
+
+# The end of a run's directory: the digest of its identity.
+_DIGEST = re.compile(r"-([0-9a-f]{10})$")
+_SHORTEST_DIGEST = 4
+
+
+def stored_runs(results: Path) -> list[Run]:
+    """Return the runs under the results root, those last worked on first."""
+    headers = sorted(results.glob(f"*/{HEADER}"), key=lambda path: -path.stat().st_mtime_ns)
+    return [Run(path.parent) for path in headers]
+
+
+def find_run(results: Path, name: str | None) -> Run:
+    """Find a stored run: the last one, or by directory, by name, or by the beginning of one.
+
+    Its names are that of its directory, the digest at the end of that, and what its user calls it.
+    """
+    runs = stored_runs(results)
+    if name is None:
+        if not runs:
+            raise MissingInputError(
+                f"There are no explanations in {results}: make some with `ccx explain`, or with "
+                "`ccx demo`."
+            )
+        return next((run for run in runs if not run.about.made_for), runs[0])
+    # One that lost its header is found by its whole name only.
+    for directory in (Path(name), results / name):
+        if any((directory / file).is_file() for file in (HEADER, LINES)):
+            return Run(directory)
+    fitting = [run for run in runs if run.naming.name == name] or [
+        run for run in runs if _begins(run, name)
+    ]
+    if len(fitting) > 1:
+        names = " or ".join(run.called for run in fitting[:3])
+        raise UsageError(f"The run {name} may be {names}: write more of its name.")
+    if not fitting:
+        known = dict.fromkeys(each for run in runs for each in (run.called, run.name))
+        raise MissingInputError(f"There is no run {name} in {results}{_instead(name, known)}")
+    return fitting[0]
+
+
+def call_run(run: Run, name: str | None, note: str | None) -> Run:
+    """Keep what a run is called, and a note on it, from now on; ``None`` changes neither.
+
+    Raises
+    ------
+    UsageError
+        If the name is none, or stands for another run already.
+    """
+    if name is None and note is None:
+        return run
+    if name:
+        check_name(name)
+        for other in stored_runs(run.directory.parent):
+            is_same = other.directory.absolute() == run.directory.absolute()
+            if not is_same and name in (other.name, other.naming.name):
+                raise UsageError(
+                    f"`name` {name} is what another run is called, {other.name}: choose another "
+                    f"name, or rename that one with `ccx info {digest_of(other)} --name OTHER`."
+                )
+    was = run.naming
+    name, note = was.name if name is None else name, was.note if note is None else note
+    write_naming(run.directory, Naming(name, note))
+    return Run(run.directory, run.key)
+
+
+def short_name(run: Run, others: Iterable[Run]) -> str:
+    """Return the shortest of a run's names that stands for it alone among all runs."""
+    if run.naming.name is not None:
+        return run.naming.name
+    digest = digest_of(run)
+    is_taken = any(
+        digest_of(other) == digest and other.directory != run.directory for other in others
+    )
+    return run.name if is_taken else digest
+
+
+def digest_of(run: Run) -> str:
+    """Return the digest that ends the name of a run's directory; where none does, all of it."""
+    found = _DIGEST.search(run.name)
+    return found[1] if found else run.name
+
+
+def _begins(run: Run, name: str) -> bool:
+    return (
+        run.name.startswith(name)
+        or run.called.startswith(name)
+        or (len(name) >= _SHORTEST_DIGEST and digest_of(run).startswith(name))
+    )
+
+
+def _instead(name: str, runs: Iterable[str]) -> str:
+    """Suggest the runs whose name, or the beginning of it, is near; else say which there are."""
+    by_beginning: dict[str, str] = {}
+    for run in runs:
+        by_beginning.setdefault(run[: len(name)], run)
+    near = suggestion(name, by_beginning, by_beginning)
+    if near:
+        return near
+    some = list(by_beginning.values())[:3]
+    if not some:
+        return ": `ccx explain` makes one, and `ccx demo`."
+    return f": there {'is' if len(some) == 1 else 'are'} {', '.join(some)}."
