@@ -145,7 +145,14 @@ def _read_folders(
             read[file] = read_names(file, options.first)
         names = read[file]
         labelled.append(
-            LabelFolder(check_category(category), label_pngs, names.numbers, names.colors, file)
+            LabelFolder(
+                check_category(category),
+                label_pngs,
+                names.numbers,
+                names.colors,
+                file,
+                names.counted,
+            )
         )
     void = options.void or None
     source = read_label_folders(options.photographs, labelled, void, kind, options.suffix)

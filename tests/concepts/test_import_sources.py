@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
 from ccx_cli.concepts.importing.names_file import Names, read_names
 from ccx_cli.concepts.importing.settings import check_subset, subset_of
-from ccx_cli.concepts.importing.sources import VocabularyBuilder
+from ccx_cli.concepts.importing.sources import Source, VocabularyBuilder
 from ccx_cli.concepts.importing.writer import name_images
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 
@@ -48,6 +49,51 @@ def test_a_list_that_begins_with_the_background_counts_from_0(tmp_path: Path) ->
     names = read(tmp_path, "background\ncar\n")
     assert names.numbers == {0: "", 1: "car"}
     assert "numbered from 0 (background is 0)" in names.form
+
+
+COUNTED = {
+    "car\nroad\nsky\n": True,
+    '["car", "road", "sky"]': True,
+    "background\ncar\nroad\nsky\n": False,
+    "1 car\n2 road\n3 sky\n": False,
+}
+
+
+@pytest.mark.parametrize("text", COUNTED)
+@pytest.mark.parametrize(
+    ("values", "is_clear"),
+    [
+        ([[0, 3], [0, 1]], True),
+        ([[3, 3], [3, 3]], True),
+        ([[0, 1], [2, 2]], False),  # Counted from 0, or with no sky.
+        ([[1, 1], [2, 255]], False),
+        ([[0, 0], [255, 255]], True),  # None of them.
+    ],
+)
+def test_names_without_values_need_a_mask_that_has_the_last_one(
+    text: str, values: list[list[int]], is_clear: bool, tmp_path: Path
+) -> None:
+    for name, pixels in (("a", [[0, 0]]), ("b", values)):
+        save_photograph(tmp_path / f"photos/{name}.jpg")
+        save_values(tmp_path / f"masks/{name}.png", pixels)
+
+    def source(first: int | None = None, void: tuple[int, ...] = ()) -> Source:
+        names = read(tmp_path, text, first)
+        file, given = tmp_path / "names.txt", (names.numbers, names.colors)
+        folder = LabelFolder("object", tmp_path / "masks", *given, file, names.counted)
+        return read_label_folders(tmp_path / "photos", [folder], void or None)
+
+    if is_clear or not COUNTED[text]:
+        assert {label.name for label in source().vocabulary} == {"car", "road", "sky"}
+    else:
+        with pytest.raises(UsageError, match=r"with the value 3, .*`first` which value car has"):
+            source()
+    if COUNTED[text]:
+        assert len(source(first=0).vocabulary) == len(source(first=1).vocabulary) == 3
+        # What is left out may be the value after the last of those that count from 0.
+        if (np.array(values) == 3).any():
+            with pytest.raises(UsageError, match="whether they count from 0 or 1"):
+                source(void=(3,))
 
 
 def test_the_first_value_can_be_said(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ class LabelFolder:
     """A folder of label PNGs, at the paths that the photographs have in theirs.
 
     ``names`` and ``colors`` have the name of each value, or color; an empty name is no label.
-    ``names_file`` is where they are from.
+    ``names_file`` is where they are from, and ``counted`` says that it has names without values,
+    numbered from 1.
     """
 
     category: str
@@ -51,6 +52,7 @@ class LabelFolder:
     names: Mapping[int, str]
     colors: Mapping[Color, str] = field(default_factory=dict)
     names_file: Path | None = None
+    counted: bool = False
 
 
 def read_label_folders(
@@ -70,6 +72,7 @@ def read_label_folders(
     files = {each.folder: _find_label_pngs(each.folder, suffix) for each in folders}
     found = _find_photographs(photographs, files)
     total = len(found)
+    _refuse_doubtful_counts(folders, files, void or ())
     # Some call the label PNG of `1.jpg` `1.jpg.png`.
     by_file = {f"{name}{image.path.suffix}": name for name, image in found.items()}
     shared = _shared_ending(list(found)) if suffix else ""
@@ -86,9 +89,9 @@ def read_label_folders(
             doubts.append(
                 (
                     numbers[largest],
-                    f"No pixel of {each.folder} has the largest value of {each.names_file}, "
-                    f"{largest} ({each.names[largest]}): if the names are off by one, correct "
-                    "their numbers or `first`.",
+                    f"No pixel that was imported of {each.folder} has the largest value of "
+                    f"{each.names_file}, {largest} ({each.names[largest]}): if the names are off "
+                    "by one, correct their numbers or `first`.",
                 )
             )
         numbers |= dict.fromkeys(left_out, 0) if each.names else {}
@@ -115,6 +118,28 @@ def read_label_folders(
         skipped = total - len(images)
         notes.append(f"Skipped {skipped:,} of {total:,} photographs, which have no label PNG.")
     return Source(kind, vocabulary.labels(), images, tuple(notes), tuple(doubts))
+
+
+def _refuse_doubtful_counts(
+    folders: Sequence[LabelFolder], files: Mapping[Path, Sequence[Path]], void: Collection[int]
+) -> None:
+    """Refuse names without values unless a label PNG has the last one's, counted from 1."""
+    for names_file in {each.names_file: None for each in folders if each.counted}:
+        own = [each for each in folders if each.names_file == names_file]
+        last = max(own[0].names)
+        largest = 0
+        for path in (path for each in own for path in files[each.folder]):
+            values = LabelPng("", path, {}).values()
+            largest = max(largest, int(values[values <= last].max(initial=0)))
+            if largest == last and last not in void:
+                break
+        else:
+            if largest:
+                raise UsageError(
+                    f"{names_file} has {last} names without values, and {own[0].folder} no label "
+                    f"PNG with the value {last}, so it is not clear whether they count from 0 or "
+                    f"1: say with `first` which value {own[0].names[1]} has, 0 or 1."
+                )
 
 
 def _find_label_pngs(folder: Path, suffix: str) -> list[Path]:

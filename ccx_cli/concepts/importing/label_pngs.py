@@ -93,9 +93,9 @@ class LabelPng:
             raise DamagedDataError(f"{self.file} {unknown_text.format(code, _unpacked(code))}.")
         return [(found - 1).astype(np.uint16)]
 
-    def codes(self) -> list[int]:
-        """Return the distinct coded numbers, ascending."""
-        return [int(code) for code in np.unique(self._decode()[0])]
+    def values(self) -> NDArray[np.uint32]:
+        """Return the coded numbers of all pixels, ``(height, width)``."""
+        return self._decode()[0]
 
     def _decode(self) -> tuple[NDArray[np.uint32], Mapping[int, int], str]:
         """Return coded numbers, what they mean, and the error of one without a meaning."""

@@ -88,7 +88,7 @@ class Names:
     """A sentence about the form that the file was read as."""
 
     counted: bool = False
-    """Whether the values are the lines' positions: the file does not say them."""
+    """Whether names without values were numbered from 1, which only masks can confirm."""
 
 
 def read_names(path: Path, first: int | None = None) -> Names:
@@ -96,7 +96,7 @@ def read_names(path: Path, first: int | None = None) -> Names:
 
     Blank lines and those that begin with ``#`` are skipped. Names alone are numbered from
     ``first``: by default from 0 if the first one means nothing (background, void, ...), else from
-    1, and refused where that is in doubt.
+    1, and refused where the names leave that in doubt.
     """
     try:
         data = path.read_bytes()
@@ -109,11 +109,12 @@ def read_names(path: Path, first: int | None = None) -> Names:
         form, entries = _parse(text)
         if not entries:
             raise ValueError("contains no names: write one per line, such as `1 car`")
-        counted = all(entry.number is None and entry.color is None for entry in entries)
-        if counted:
+        counted = False
+        if all(entry.number is None and entry.color is None for entry in entries):
             start = _first_number([entry.name for entry in entries], first)
             entries = [entry._replace(number=n) for n, entry in enumerate(entries, start)]
             form += f", numbered from {start} ({entries[0].name} is {start}): `first` changes that"
+            counted = first is None and start == 1
         numbers = _index((entry.number, entry.name) for entry in entries)
         colors = _index((entry.color, entry.name) for entry in entries)
     except csv.Error as error:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ccx_cli.concepts.broden_csv import read_categories, read_labels, read_rows
 from ccx_cli.concepts.broden_tables import ANY, Tally, WrittenLabel, write_tables
@@ -393,7 +394,8 @@ def _describe_unlabelled(source: Source, labelled: Mapping[str, int]) -> list[st
     for image in source.images[:_LOOKED_AT]:
         for annotation in image.annotations:
             if isinstance(annotation, LabelPng) and not labelled[annotation.category]:
-                held.setdefault(annotation.category, set()).update(annotation.codes())
+                values = np.unique(annotation.values()).tolist()
+                held.setdefault(annotation.category, set()).update(values)
     return [
         f"the label PNGs of {category} hold no value that has a name and is not left out, only "
         f"{', '.join(map(str, sorted(values)[:_SHOWN]))}: name those that are labels in the names "
