@@ -85,7 +85,7 @@ def build_activations(
         ]
         if not incomplete:
             return
-        networks = load_networks([choice for choice, _ in incomplete], device)
+        networks = load_networks([choice for choice, _ in incomplete], device, progress)
         fillings = [
             _Filling(network, cache, n_images)
             for network, (_, cache) in zip(networks, incomplete, strict=True)

@@ -103,7 +103,7 @@ def test_regions_of_all_forms_are_the_same(segmentation: Any, tmp_path: Path) ->
         ([[[20, 30], [60]]], "x and y in turn"),
         ([{"x": 3, "y": 4}], "neither whole numbers nor text"),
         (["abc"], "x and y in turn"),
-        ("abc", "missing or empty"),
+        ("abc", "no list of polygons"),
         ([[10**400, 0, 1, 1, 2, 2]], "x and y in turn"),
         ([[float("inf"), 0, 1, 1, 2, 2]], "not a finite number"),
         ([[None, 0, 1, 1, 2, 2]], "not a finite number"),
@@ -156,11 +156,20 @@ def test_rows_taken_for_columns_are_seen_by_the_pixels_where_the_bounds_agree(
 
 
 @pytest.mark.parametrize("segmentation", [None, []])
-def test_an_annotation_without_a_region_is_refused(segmentation: Any, tmp_path: Path) -> None:
+def test_annotations_without_a_region_are_skipped_and_counted(
+    segmentation: Any, tmp_path: Path
+) -> None:
     written = content()
-    written["annotations"].append({"image_id": 1, "category_id": 1, "segmentation": segmentation})
-    with pytest.raises(DamagedDataError, match=r"annotations\[1\]: .*missing or empty"):
-        read(tmp_path, written)
+    without = {"id": 9, "image_id": 1, "category_id": 1, "segmentation": segmentation}
+    written["annotations"].append(without)
+    (masks,) = read(tmp_path, written).values()
+    np.testing.assert_array_equal(masks["thing"], THING)
+    source = read_coco(tmp_path / "a.json", tmp_path / "photos")
+    assert source.notes == (
+        "Skipped 1 of 2 annotations, which have no region, such as annotations[1] (id 9).",
+    )
+    with pytest.raises(DamagedDataError, match="has no regions, and boxes alone"):
+        read(tmp_path, content() | {"annotations": [without]})
 
 
 def images(*names: object) -> list[dict[str, Any]]:

@@ -16,7 +16,12 @@ from torch import nn
 from torchvision import models
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs
+from ccx_cli.probe.weights.checkpoints import (
+    load_into,
+    load_state,
+    num_outputs,
+    under_prefix,
+)
 
 
 def small(num_classes: int = 5) -> nn.Sequential:
@@ -57,12 +62,21 @@ def test_reads_what_torch_saves(tmp_path: Path, suffix: str, zipped: bool) -> No
     [
         lambda state: {"state_dict": state, "epoch": 90, "arch": "resnet18"},
         lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: {"net": state, "optimizer": {"state": {0: torch.ones(2)}}, "epoch": 3},
         lambda state: {"epoch": 3, "state_dict": prefixed(state, "module.")},
         lambda state: prefixed(state, "_orig_mod.module."),
         lambda state: {re.sub(r"^conv", "conv.module", name): t for name, t in state.items()},
         lambda state: {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")},
     ],
-    ids=["state_dict", "model", "data-parallel", "compiled", "parallel-inside", "old-batch-norm"],
+    ids=[
+        "state_dict",
+        "model",
+        "net",
+        "data-parallel",
+        "compiled",
+        "parallel-inside",
+        "old-batch-norm",
+    ],
 )
 def test_reads_the_ways_a_state_is_wrapped(
     tmp_path: Path, wrap: Callable[[dict[str, torch.Tensor]], object]
@@ -138,11 +152,55 @@ def test_reads_averaged_weights(tmp_path: Path) -> None:
     assert_same(blank, trained)
 
 
+@pytest.mark.parametrize("prefix", ["model", "net", "lit.backbone"])
+@pytest.mark.parametrize("num_classes", [5, 7])
+def test_reads_the_weights_of_an_attribute(tmp_path: Path, prefix: str, num_classes: int) -> None:
+    trained, blank, file = small(num_classes), small(), tmp_path / "w.ckpt"
+    beside = {"loss.weight": torch.ones(3), f"{prefix}2.conv.weight": torch.ones(1)}
+    torch.save({"state_dict": prefixed(trained.state_dict(), f"{prefix}.") | beside}, file)
+    state, found = under_prefix(blank, load_state(file), file)
+    assert found == prefix
+    assert num_outputs(blank, state, 5) == num_classes
+    blank = small(num_classes)
+    load_into(blank, state, file, "small")
+    assert_same(blank, trained)
+
+
+def test_two_attributes_with_weights_are_refused(tmp_path: Path) -> None:
+    state, file = small().state_dict(), tmp_path / "w.ckpt"
+    torch.save(prefixed(state, "student.") | prefixed(state, "teacher."), file)
+    with pytest.raises(DamagedDataError, match="two sets of weights, under student and teacher"):
+        under_prefix(small(), load_state(file), file)
+    del state["fc.bias"]
+    torch.save(prefixed(state, "model."), file)
+    unchanged, found = under_prefix(small(), load_state(file), file)
+    assert (found, set(unchanged)) == ("", {f"model.{name}" for name in state})
+
+
+def test_layers_under_a_prefix_keep_their_versions(tmp_path: Path) -> None:
+    class Lit(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small()
+
+    file = tmp_path / "w.pth"
+    torch.save(Lit().state_dict(), file)
+    state, _ = under_prefix(small(), load_state(file), file)
+    assert vars(state)["_metadata"] == vars(small().state_dict())["_metadata"]
+
+
 @pytest.mark.parametrize("second", ["state_dict_ema", "model_ema", "best"])
 def test_refuses_two_sets_of_weights(tmp_path: Path, second: str) -> None:
     state, file = small().state_dict(), tmp_path / "w.pth"
     torch.save({"model": state, second: prefixed(state, "module.")}, file)
     with pytest.raises(DamagedDataError, match=f"two sets of weights, under model and {second}"):
+        load_state(file)
+
+
+def test_refuses_two_keys_with_weights(tmp_path: Path) -> None:
+    file = tmp_path / "w.pth"
+    torch.save({"generator": {"a": torch.ones(1)}, "critic": {"b": torch.ones(1)}}, file)
+    with pytest.raises(DamagedDataError, match="two sets of weights, under generator and critic"):
         load_state(file)
 
 

@@ -136,18 +136,31 @@ class _Coco:
         return labelled
 
     def instances(self) -> dict[str, InstanceRegions]:
-        """Return the regions of each image."""
+        """Return the regions of each image; annotations without one are counted in a note."""
         found: dict[str, list[Instance]] = {}
         shapes: dict[str, tuple[int, int]] = {}
-        for where, record in self._list("annotations"):
+        records = list(self._list("annotations"))
+        without = [where for where, record in records if not record.get("segmentation")]
+        if len(without) == len(records):
+            raise DamagedDataError(
+                f"{self._file} has no regions, and boxes alone do not label pixels: give a file "
+                "with polygons or run lengths."
+            )
+        if without:
+            self.notes.append(
+                f"Skipped {len(without):,} of {len(records):,} annotations, which have no region, "
+                f"such as {without[0]}."
+            )
+        for where, record in records:
             image = self._find(self.images, record, "image", where)
             number = self._numbers[self._find(self._numbers, record, "category", where)]
             own = found.setdefault(image, [])
             if image not in shapes:
                 shapes[image] = self._shape(image)
-            if self._crowds or not _is_crowd(record):
+            segmentation = record.get("segmentation")
+            if segmentation and (self._crowds or not _is_crowd(record)):
                 try:
-                    region = parse_region(record.get("segmentation"), *shapes[image])
+                    region = parse_region(segmentation, *shapes[image])
                 except ValueError as error:
                     raise damaged_region(self._file, where, error) from error
                 own.append(Instance(number, where, region, _parse_box(record.get("bbox"))))

@@ -115,7 +115,7 @@ def parse_region(segmentation: Any, height: int, width: int) -> Region:
     if isinstance(segmentation, dict):
         return (_parse_runs(segmentation),)
     if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError("its segmentation is missing or empty")
+        raise ValueError("its segmentation is no list of polygons")
     if _is_number(segmentation[0]) or (len(segmentation) > 2 and all(map(_is_pair, segmentation))):
         segmentation = [segmentation]
     polygons = [_parse_points(each) for each in segmentation if not isinstance(each, dict)]

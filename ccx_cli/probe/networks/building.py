@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from ccx_cli.errors import UsageError
+from ccx_cli.printable import printable
 from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription, SaidBy
 from ccx_cli.probe.networks.made_networks import (
@@ -17,37 +20,54 @@ from ccx_cli.probe.networks.made_networks import (
     untrained_own,
 )
 from ccx_cli.probe.networks.torchvision_models import DEMO
-from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs
+from ccx_cli.probe.weights.checkpoints import (
+    load_into,
+    load_state,
+    num_outputs,
+    under_prefix,
+)
+from ccx_cli.progress import Progress, SilentProgress
 
 
-def load_module(choice: NetworkDescription, device: torch.device) -> tuple[nn.Module, str]:
+def load_module(
+    choice: NetworkDescription, device: torch.device, progress: Progress | None = None
+) -> tuple[nn.Module, str]:
     """Build a network with its weights, ready to run; return it and the SHA-256 of its weights."""
-    module = _made(choice) if choice.is_timm or choice.is_own else _with_weights(choice)
+    make = _made if choice.is_timm or choice.is_own else _with_weights
+    module = make(choice, progress or SilentProgress())
     identity = (
         state_sha256(module, choice.model) if choice.gives_weights else choice.weights_sha256()
     )
     return module.requires_grad_(False).eval().to(device), identity
 
 
-def _made(choice: NetworkDescription) -> nn.Module:
+def _made(choice: NetworkDescription, progress: Progress) -> nn.Module:
     if choice.is_timm:
-        return _timm_with_weights(choice)
+        return _timm_with_weights(choice, progress)
     if choice.pretrained == "none":
         return untrained_own(choice.model, choice.model_args, choice.seed)
     module = build_own(choice.model, choice.model_args, choice.seed)
     if choice.weights is not None:
-        load_into(module, load_state(choice.weights), choice.weights, choice.name)
+        state = _read_state(choice.weights, module, progress)
+        load_into(module, state, choice.weights, choice.name)
     return module
 
 
-def _timm_with_weights(choice: NetworkDescription) -> nn.Module:
+def _read_state(path: Path, module: nn.Module, progress: Progress) -> Mapping[str, torch.Tensor]:
+    state, prefix = under_prefix(module, load_state(path), path)
+    if prefix:
+        progress.note(f"The weights of {path} are those under {printable(prefix)}.")
+    return state
+
+
+def _timm_with_weights(choice: NetworkDescription, progress: Progress) -> nn.Module:
     def build(words: tuple[str, ...]) -> nn.Module:
         published = choice.pretrained == "timm"
         return build_timm(choice.model, words, choice.seed, published=published)
 
     module = build(choice.model_args)
     if choice.weights is not None:
-        state = load_state(choice.weights)
+        state = _read_state(choice.weights, module, progress)
         num_classes = int(getattr(module, "num_classes", 0))
         outputs = num_outputs(module, state, num_classes)
         asked = any(word.startswith("num_classes=") for word in choice.model_args)
@@ -57,7 +77,7 @@ def _timm_with_weights(choice: NetworkDescription) -> nn.Module:
     return module
 
 
-def _with_weights(choice: NetworkDescription) -> nn.Module:
+def _with_weights(choice: NetworkDescription, progress: Progress) -> nn.Module:
     if choice.pretrained == "none":
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: it would also seed the GPUs, whose state is not restored.
@@ -65,9 +85,9 @@ def _with_weights(choice: NetworkDescription) -> nn.Module:
             return _build(choice, choice.num_classes)
     if choice.weights is None:
         return load_demo_network()
-    state = load_state(choice.weights)
     with torch.random.fork_rng(devices=[]):
         module = _build(choice, choice.num_classes)
+        state = _read_state(choice.weights, module, progress)
         num_classes = num_outputs(module, state, choice.num_classes)
         if num_classes != choice.num_classes:
             _check_classes(choice, num_classes)

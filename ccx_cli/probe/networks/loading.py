@@ -18,6 +18,7 @@ from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.networks.layouts import MAPS, Layout, layout_of
 from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def load_network(choice: NetworkDescription, device: str = "cpu") -> Network:
     return load_networks([choice], device)[0]
 
 
-def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") -> list[Network]:
+def load_networks(
+    choices: Sequence[NetworkDescription], device: str = "cpu", progress: Progress | None = None
+) -> list[Network]:
     """Build one network that was chosen with several layers, and try each of them.
 
     Parameters
@@ -94,6 +97,8 @@ def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") ->
         From ``choose_network``; they differ in nothing but the layer.
     device : str
         ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
+    progress : Progress, optional
+        Told where in a file the weights were.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def load_networks(choices: Sequence[NetworkDescription], device: str = "cpu") ->
     """
     torch_device = resolve_device(device)
     check_precision(choices[0].precision, torch_device)
-    module, identity = load_module(choices[0], torch_device)
+    module, identity = load_module(choices[0], torch_device, progress)
     layers = [_find_layer(module, choice) for choice in choices]
     networks = []
     for choice, layer in zip(choices, layers, strict=True):

@@ -22,7 +22,7 @@ from ccx_cli.probe.weights.legacy_checkpoint import (
     read_legacy,
 )
 
-# The names under which training scripts keep the weights beside the optimizer's state.
+# Where training scripts keep the weights: these go before other keys.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 # How a zip archive begins.
@@ -36,8 +36,8 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     """Read the named tensors of a checkpoint, onto the CPU.
 
     Reads safetensors (by its suffix), torch's zip archives by ``torch.load(weights_only=True)`` and
-    its older files by ``read_legacy``: a plain state dict, one kept under ``state_dict`` or
-    ``model``, or (older files only) a whole pickled network. The keys become ``todays_name``.
+    its older files by ``read_legacy``: a plain state dict, one kept under a key such as
+    ``state_dict``, or (older files only) a whole pickled network. The keys become ``todays_name``.
 
     Raises
     ------
@@ -47,13 +47,12 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         If it is not a checkpoint, is truncated, or holds objects other than weights.
     """
     content: Any = _read(path)
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            _refuse_a_second(content, wrapper, path)
-            content = content[wrapper]
-            break
     if not isinstance(content, Mapping):
         content = {}
+    wrapper = _wrapper(content, path)
+    if wrapper is not None:
+        _refuse_a_second(content, wrapper, path)
+        content = content[wrapper]
     named = _tensors(content)
     state = OrderedDict((todays_name(name), tensor) for name, tensor in named.items())
     if len(state) < len(named):
@@ -70,6 +69,19 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     versions = getattr(content, "_metadata", {})
     _set_versions(state, _checked_versions(versions) if isinstance(versions, Mapping) else {})
     return state
+
+
+def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
+    """Return the key under which the weights are, one of ``_WRAPPERS`` or the only one with any."""
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            return wrapper
+    if _tensors(content):
+        return None
+    keys = [key for key, each in content.items() if isinstance(each, Mapping) and _tensors(each)]
+    if len(keys) > 1:
+        raise _two_sets(path, str(keys[0]), str(keys[1]))
+    return keys[0] if keys else None
 
 
 def _tensors(content: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
@@ -92,10 +104,56 @@ def _refuse_a_second(content: Mapping[Any, Any], wrapper: str, path: Path) -> No
         if key == wrapper or not names or not isinstance(value, Mapping):
             continue
         if names == {todays_name(name) for name in _tensors(value)}:
-            raise DamagedDataError(
-                f"{path} holds two sets of weights, under {wrapper} and {_shown(str(key))}: save "
-                "the one that you mean to a file of its own."
-            )
+            raise _two_sets(path, wrapper, str(key))
+
+
+def _two_sets(path: Path, one: str, other: str) -> DamagedDataError:
+    return DamagedDataError(
+        f"{path} holds two sets of weights, under {_shown(one)} and {_shown(other)}: save the one "
+        "that you mean to a file of its own."
+    )
+
+
+def _is_count(name: str) -> bool:
+    """Tell whether a tensor counts training batches, which older files do without."""
+    return name.endswith("num_batches_tracked")
+
+
+def under_prefix(
+    module: nn.Module, state: Mapping[str, torch.Tensor], path: Path
+) -> tuple[Mapping[str, torch.Tensor], str]:
+    """Return the tensors of ``module`` where all are under one prefix, and that prefix, or ``""``.
+
+    So Lightning keeps a network that is an attribute, with what else its training has beside it.
+
+    Raises
+    ------
+    DamagedDataError
+        If there is a whole set of them under several.
+    """
+    own = [todays_name(each) for each in module.state_dict() if not _is_count(each)]
+    if not own or not state.keys().isdisjoint(own):
+        return state, ""
+    ends = f".{own[0]}"
+    starts = [name.removesuffix(own[0]) for name in state if name.endswith(ends)]
+    whole = [start for start in starts if all(start + name in state for name in own)]
+    if len(whole) > 1:
+        raise _two_sets(path, whole[0].rstrip("."), whole[1].rstrip("."))
+    if not whole:
+        return state, ""
+    (prefix,) = whole
+    found = OrderedDict(
+        (name.removeprefix(prefix), tensor)
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    )
+    own_versions = {
+        f"{name}.".removeprefix(prefix).removesuffix("."): version
+        for name, version in getattr(state, "_metadata", {}).items()
+        if f"{name}.".startswith(prefix)
+    }
+    _set_versions(found, own_versions)
+    return found, prefix.removesuffix(".")
 
 
 def num_outputs(module: nn.Module, state: Mapping[str, torch.Tensor], num_classes: int) -> int:
@@ -145,11 +203,7 @@ def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
             f"{path} does not fit {model} ({str(error).splitlines()[0]}): check `model` and "
             "`weights`."
         ) from error
-    missing = [
-        name
-        for name in left.missing_keys
-        if name not in reshaped and not name.endswith("num_batches_tracked")
-    ]
+    missing = [name for name in left.missing_keys if name not in reshaped and not _is_count(name)]
     shapes = [f"{name} {tuple(given[name].shape)} for {own[name]}" for name in reshaped]
     faults = [
         f"{len(names)} {what} ({_first(names)})"
