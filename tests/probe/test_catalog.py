@@ -268,3 +268,38 @@ def test_vision_transformers_default_to_their_last_encoder_block(model: str) -> 
         module = models.get_model(model, weights=None)
     blocks = [name for name, _ in module.get_submodule("encoder.layers").named_children()]
     assert default_layer(model) == f"encoder.layers.{blocks[-1]}"
+
+
+@pytest.mark.parametrize(
+    ("model", "digest", "pretrained", "side"),
+    [
+        ("squeezenet1_0", "b66bff10" + "0" * 56, "imagenet", 224),
+        ("vgg16", "0bafbc55" + "0" * 56, "places365", 224),
+        ("regnet_y_16gf", "43afe44d" + "0" * 56, "imagenet", 384),
+        ("squeezenet1_0", "82c1723f" + "0" * 56, "own", 224),
+        ("squeezenet1_1", "b66bff10" + "0" * 56, "own", 224),
+    ],
+)
+def test_weights_are_known_by_their_digest_whatever_they_are_called(
+    model: str,
+    digest: str,
+    pretrained: str,
+    side: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = touch(tmp_path / "mine.pth")
+    monkeypatch.setattr("ccx_cli.probe.networks.catalog.file_sha256", lambda _: digest)
+    request = NetworkRequest(model, layer="features", weights=file)
+    choice = choose_network(tmp_path, request)
+    assert (choice.pretrained, choice.weights) == (pretrained, file)
+    assert choice.input_size == (side, side)
+    said = NetworkRequest(model, "own", "features", weights=file)
+    assert choose_network(tmp_path, said).pretrained == "own"
+
+
+def test_a_published_name_on_another_content_is_no_proof(tmp_path: Path) -> None:
+    file = touch(tmp_path / "squeezenet1_0-b66bff10.pth")
+    assert choose_network(tmp_path, NetworkRequest("squeezenet1_0", weights=file)).pretrained == (
+        "own"
+    )

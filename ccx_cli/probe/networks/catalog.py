@@ -83,9 +83,13 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
             f"`model_args` {words[0]} is for a factory of your own or a network of timm: leave "
             f"it out for {model}."
         )
+    published = None
+    is_said = None not in (request.pretrained, request.input_size)  # A header says both.
+    if request.weights is not None and model in MODELS and model != DEMO and not is_said:
+        published = published_as(model, request.weights.expanduser())
     pretrained = request.pretrained
     if pretrained is None:
-        pretrained = usual_weights(model, request.weights)
+        pretrained = published[0] if published else _usual_weights(model, request.weights)
     check_pretrained(model, pretrained, request.weights)
     layer = default_layer(model) if request.layer is None else request.layer
     file = weights_file(models_root, model, pretrained, request.weights)
@@ -95,7 +99,8 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     if from_timm and None in (request.input_size, request.mean, request.std):
         usual = timm_preprocessing(model)
     else:
-        usual = own_preprocessing(model, pretrained, None if file is None else file.name, side)
+        name = published[1] if published else None if file is None else file.name
+        usual = own_preprocessing(model, pretrained, name, side)
     outputs = {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365)
     size = request.input_size or usual.size
     return NetworkDescription.of(
@@ -187,7 +192,7 @@ def _listed(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def usual_weights(model: str, weights: Path | None) -> str:
+def _usual_weights(model: str, weights: Path | None) -> str:
     """Return what ``pretrained`` is where it is left out: ``own`` for a file nobody published."""
     if model == DEMO:
         return "demo"
@@ -198,20 +203,27 @@ def usual_weights(model: str, weights: Path | None) -> str:
         )
     if is_own(model) or is_timm(model):
         return "own"
-    return "places365" if weights is None else published_as(model, weights) or "own"
+    return "places365" if weights is None else "own"
 
 
-def published_as(model: str, weights: Path) -> str | None:
-    """Return what a file of weights was published as, by its name and the digest in that."""
-    named = re.fullmatch(r".+-([0-9a-f]{8,64})\.pth", weights.name)
-    if named is None or not weights.is_file() or not file_sha256(weights).startswith(named[1]):
+def published_as(model: str, weights: Path) -> tuple[str, str] | None:
+    """Return which weights a file is by its digest, whatever it is called: kind and file name.
+
+    The names of published files end in the first digits of their SHA-256.
+    """
+    if not weights.is_file():
         return None
-    if weights.name == PLACES365_FILES.get(model):
-        return "places365"
     from torchvision.models import get_model_weights  # slow to import
 
-    published = {each.url.rpartition("/")[2] for each in get_model_weights(model)}
-    return "imagenet" if weights.name in published else None
+    names = {each.url.rpartition("/")[2]: "imagenet" for each in get_model_weights(model)}
+    if model in PLACES365_FILES:
+        names[PLACES365_FILES[model]] = "places365"
+    digest = file_sha256(weights)
+    for name, kind in names.items():
+        named = re.fullmatch(r".+-([0-9a-f]{8,64})\.pth", name)
+        if named is not None and digest.startswith(named[1]):
+            return kind, name
+    return None
 
 
 def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:

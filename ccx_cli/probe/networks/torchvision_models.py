@@ -101,7 +101,7 @@ _IMAGENET_SIDES = {
     "swin_v2_t": 256,
 }
 # The same for weights of which the file's name decides.
-_FILE_SIDES = {"regnet_y_128gf_swag": 384}
+_FILE_SIDES = dict.fromkeys([f"regnet_y_{size}gf_swag" for size in (16, 32, 128)], 384)
 _IMAGENET_HALF = {"efficientnet_v2_l"}
 
 
