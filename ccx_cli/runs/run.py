@@ -221,7 +221,7 @@ class Run:
         yield from filter(None, (self._headed.fault, self._read.damaged, self._read.torn))
         cut_off = [unit for unit, lines in self.units.items() if len(lines) < lines[0].num_ranges]
         if cut_off:
-            yield f"Ranges are missing of {len(cut_off):,} units ({_some(cut_off, 5)})."
+            yield f"Units with missing ranges: {len(cut_off):,} ({_some(cut_off, 5)})."
         total = self.about.units
         if total is not None and len(self.units) < total:
             yield f"{len(self.units):,} of the layer's {total:,} units are explained."

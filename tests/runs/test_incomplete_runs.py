@@ -71,7 +71,7 @@ def test_unfinished_run_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     assert list(found.units) == [0]
     assert found.notes == (
         "The last line of explanations.jsonl is torn: the next run finishes its unit.",
-        "Ranges are missing of 1 units (0).",
+        "Units with missing ranges: 1 (0).",
         "1 of the layer's 2 units are explained.",
         "The last session did not finish: the same command resumes it.",
     )

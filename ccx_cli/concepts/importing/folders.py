@@ -255,8 +255,8 @@ def _leave_out_unlabelled_splits(
         if {parts[1] for parts in own if len(parts) > 2} <= _NO_CLASSES:
             paths = {path: parts for path, parts in paths.items() if parts[0] != split}
             notes.append(
-                f"Skipped {len(own):,} photographs of the split {split}, which has no folders of "
-                "labels."
+                f"Skipped the split {split}, which has no folders of labels (photographs: "
+                f"{len(own):,})."
             )
     if not paths:
         raise UsageError(
