@@ -13,6 +13,7 @@ from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
 from ccx_cli.concepts.fingerprints import BY_SIZE, is_by_size
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.store.paths import rebuilt_here
 from ccx_cli.store.shards import MANIFEST, is_cache, read_manifest, remove_cache
 
 SIZE = "size"
@@ -35,7 +36,6 @@ REMOVED = (
     Column("MB", "megabytes", right=True, decimals=1),
     Column("from", "directory"),
 )
-_ROOTS_OF_CACHES = ("--root-segmentations", "--root-activations")
 
 
 def list_caches(options: CacheListOptions) -> None:
@@ -130,7 +130,7 @@ def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> d
             continue
         if manifest.parent == directory:
             holds = cache.kind.removeprefix("ccx-").replace("-", " ")
-            rebuild = _rebuilt_here(cache.rebuild, places)
+            rebuild = rebuilt_here(cache.rebuild, roots_of(places))
         if whole:
             faults += [
                 f"{place / shard.file} {fault}"
@@ -171,15 +171,3 @@ def _megabytes(directory: Path) -> float:
     """Size of a cache's shards, in millions of bytes."""
     sizes = (path.stat().st_size for path in directory.rglob("*.h5") if path.is_file())
     return round(sum(sizes) / 1e6, 1)
-
-
-def _rebuilt_here(command: str, places: PlaceOptions) -> str:
-    """Rewrite the command that made a cache for where the cache is now: directories move."""
-    words = shlex.split(command)
-    pairs = list(zip(words[3::2], words[4::2], strict=False))
-    moved = {} if places.data_dir is None else dict.fromkeys(_ROOTS_OF_CACHES, "")
-    moved |= places.given()
-    pairs = [pair for pair in pairs if pair[0] not in moved]
-    pairs += [(option, place) for option, place in moved.items() if place]
-    flags = [word for word in words[-1:] if word == BY_SIZE]
-    return shlex.join([*words[:3], *(word for pair in pairs for word in pair), *flags])

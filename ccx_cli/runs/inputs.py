@@ -45,7 +45,7 @@ from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.search.older_lines import FormulaSizes, is_complete
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.digests import file_digest
-from ccx_cli.store.paths import Roots
+from ccx_cli.store.paths import Roots, rebuilt_here
 from ccx_cli.store.shards import ShardedCache, read_manifest
 from ccx_cli.store.steps import Step
 from ccx_cli.threads import map_in_order
@@ -263,7 +263,13 @@ class RunInputs:
         return self._as_it_was(printable(str(self.run.about.rebuild)))
 
     def _as_it_was(self, rebuild: str) -> str:
-        """Return the command that makes a cache of the run anew, also one of an older version."""
+        """Return the command that makes a cache of the run anew, also one of an older version.
+
+        Where the dataset was copied with the run, it is for where they are now.
+        """
+        with suppress(CcxError):
+            if self.dataset.directory.is_relative_to(self.roots.datasets):
+                rebuild = rebuilt_here(rebuild, self.roots)
         about = self.run.about
         if about.weights_kind != about.pretrained:
             # The command does not name the weights, which would be named otherwise now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,23 @@ def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
     """
     base = data_dir if data_dir is not None else user_data_path("ccx")
     return Roots(**{name: roots.get(name) or base / name for name in ROOT_NAMES})
+
+
+def rebuilt_here(command: str, roots: Roots) -> str:
+    """Rewrite the ``ccx cache build`` that made a cache for these roots: directories move."""
+    words = shlex.split(command)
+    if words[1:3] != ["cache", "build"]:
+        return command
+    places = {name: getattr(roots, name).absolute() for name in ROOT_NAMES if name != "results"}
+    bases = [path.parent for name, path in places.items() if path.name == name]
+    base = max(bases, key=bases.count, default=user_data_path("ccx"))
+    given = {} if base == user_data_path("ccx") else {"--data-dir": base}
+    given |= {f"--root-{name}": path for name, path in places.items() if path != base / name}
+    known = {"--data-dir", *(f"--root-{name}" for name in ROOT_NAMES)}
+    kept = [pair for pair in zip(words[3::2], words[4::2], strict=False) if pair[0] not in known]
+    kept += [(option, str(path)) for option, path in given.items()]
+    flag = words[-1:] if len(words) % 2 == 0 else []
+    return shlex.join([*words[:3], *(word for pair in kept for word in pair), *flag])
 
 
 def is_imported(directory: Path) -> bool:

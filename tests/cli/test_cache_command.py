@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -276,3 +278,18 @@ def test_a_moved_data_directory_is_used_as_it_is(ccx: CommandLine, tmp_path: Pat
     ended = moved.explain("--units", "0-3", "-f", "jsonl")
     assert ended.out == whole
     assert "Activations" not in ended.err
+
+
+def test_damage_in_a_copy_is_mended_in_the_copy(ccx: CommandLine, tmp_path: Path) -> None:
+    assert ccx.explain("--units", "0").code == 0
+    copy = CommandLine(tmp_path / "elsewhere", ccx.capsys)
+    shutil.copytree(ccx.data, copy.data)
+    path = copy.file("activations/*/images-*")
+    path.write_bytes(path.read_bytes()[:1000])
+    ended = copy("metrics", "--no-label-masking")
+    assert ended.code == 4
+    assert str(ccx.data) not in ended.err
+    command = re.findall(r"rebuild it with `ccx (.+)`", ended.err)[0]
+    assert shlex.split(command)[-2:] == ["--data-dir", str(copy.data)]
+    assert main([*shlex.split(command), "-q"]) == 0
+    assert copy("metrics", "--no-label-masking", "-q").code == 0
