@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from ccx_cli.cli.diagnostics import answering, reporting
 from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
+from ccx_cli.cli.remove import Removable, remove
 from ccx_cli.concepts.fingerprints import BY_SIZE, is_by_size
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.paths import rebuilt_here
-from ccx_cli.store.shards import MANIFEST, is_cache, read_manifest, remove_cache
+from ccx_cli.store.shards import MANIFEST, cache_files, is_cache, read_manifest
 
 SIZE = "size"
 
@@ -30,11 +32,6 @@ COLUMNS = (
     Column("files", "files", right=True),
     Column("MB", "megabytes", right=True, decimals=1),
     Column("state", "state", show=_state),
-)
-REMOVED = (
-    Column("removed", "name"),
-    Column("MB", "megabytes", right=True, decimals=1),
-    Column("from", "directory"),
 )
 
 
@@ -69,7 +66,7 @@ def verify(options: CacheVerifyOptions) -> None:
 
 def clear(options: CacheClearOptions) -> None:
     """Remove caches; results are kept."""
-    there = {directory.name: directory for directory in _caches(options.places)}
+    there = {directory.name: directory for directory in _caches(options.removal.places)}
     if options.older and options.caches:
         raise UsageError("--older and names of caches are mutually exclusive.")
     if options.older:
@@ -82,23 +79,14 @@ def clear(options: CacheClearOptions) -> None:
             raise MissingInputError(f"There is no cache {name}{near}")
         chosen.append(directory)
     if not chosen:
-        with reporting(options.messages) as progress:
+        with reporting(options.removal.messages) as progress:
             none = "There are no caches of ccx 0.1." if options.older else None
-            progress.note(none or _none_there(options.places))
+            progress.note(none or _none_there(options.removal.places))
         return
-    if not options.yes:
-        listed = ", ".join(f"{path} ({_megabytes(path):,.1f} MB)" for path in chosen)
-        raise UsageError(f"This would remove {listed}: add --yes to do so.")
-    with answering(options.out, options.messages, REMOVED) as (progress, writer):
-        records = []
-        for directory in chosen:
-            size = _megabytes(directory)
-            remove_cache(directory, progress)
-            records.append({"name": directory.name, "directory": str(directory), "megabytes": size})
-            if directory.exists():
-                progress.note(f"{directory} holds files that are not ccx's: they stay.")
-            writer.line(records[-1])
-        writer.rest(records)
+    remove(
+        [Removable(path, partial(cache_files, path), path) for path in chosen],
+        options.removal,
+    )
 
 
 def _caches(places: PlaceOptions) -> list[Path]:

@@ -35,12 +35,12 @@ class CacheRecord(Record):
     ]
 
 
-class RemovedCacheRecord(Record):
-    """A cache that was removed."""
+class RemovedRecord(Record):
+    """A cache, a run or a dataset that was removed."""
 
-    name: Annotated[str, doc("Its directory's name.")]
+    name: Annotated[str, doc("Its name.")]
     directory: Annotated[str, doc("Where it was.")]
-    megabytes: Annotated[float, count("The size of its HDF5 files, in millions of bytes.")]
+    megabytes: Annotated[float, count("The size of its files, in millions of bytes.")]
 
 
 class ConceptRecord(Record):

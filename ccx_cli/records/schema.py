@@ -66,7 +66,7 @@ SCHEMAS = {
         "Specialisation against an untrained network; kind names the record.",
     ),
     "cache": Schema("ccx cache list, verify, build", (listings.CacheRecord,)),
-    "cache-clear": Schema("ccx cache clear", (listings.RemovedCacheRecord,), version=2),
+    "cache-clear": Schema("ccx remove, ccx cache clear", (listings.RemovedRecord,), version=2),
     "cluster": Schema("ccx cluster", (studies.RangeRecord,)),
     "compare-heuristics": Schema(
         "ccx compare heuristics",

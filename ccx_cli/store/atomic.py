@@ -6,7 +6,7 @@ import glob
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -88,6 +88,21 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def remove_files(directory: Path, files: Iterable[Path]) -> None:
+    """Remove files under a directory, in their order, then what directories there are empty.
+
+    What a link leads to outside of the directory stays.
+    """
+    inside = directory.resolve()
+    for path in files:
+        if path.resolve().is_relative_to(inside) and not path.is_dir():
+            path.unlink(missing_ok=True)
+    folders = [path for path in directory.rglob("*") if path.is_dir() and not path.is_symlink()]
+    for folder in (*sorted(folders, reverse=True), directory):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ import msgspec
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.progress import Progress
-from ccx_cli.store.atomic import replacing, write_text
+from ccx_cli.store.atomic import remove_files, replacing, write_text
 from ccx_cli.store.digests import file_digest, json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.version import __version__
@@ -275,17 +275,19 @@ def is_cache(directory: Path) -> bool:
         return bool(shards) and len(shards) + len(others) == len(files)
 
 
+def cache_files(directory: Path) -> list[Path]:
+    """Return the files of a cache that are ccx's."""
+    return [
+        path
+        for path in sorted(directory.rglob("*"))
+        if _SHARD_FILE.fullmatch(path.name) or _OTHER_FILE.fullmatch(path.name)
+    ]
+
+
 def remove_cache(directory: Path, progress: Progress) -> None:
     """Remove the files of a cache once nobody writes in it, and what directories are empty then."""
     with writing(directory, progress):
-        for path in sorted(directory.rglob("*"), reverse=True):
-            if path.is_dir() and not path.is_symlink():
-                with suppress(OSError):
-                    path.rmdir()
-            elif _SHARD_FILE.fullmatch(path.name) or _OTHER_FILE.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        with suppress(OSError):
-            directory.rmdir()
+        remove_files(directory, cache_files(directory))
 
 
 def _clearing(directory: Path) -> str:

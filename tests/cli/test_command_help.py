@@ -44,6 +44,9 @@ COMMANDS = (
     "info",
     "layers",
     "metrics",
+    "remove cache",
+    "remove dataset",
+    "remove run",
     "render",
     "rerun",
     "roles",
@@ -52,7 +55,7 @@ COMMANDS = (
     "summary",
     "tui",
 )
-GROUPS = ("", "cache", "compare", "import")
+GROUPS = ("", "cache", "compare", "import", "remove")
 HEAVY = {"torch", "torchvision", "numba", "numpy", "h5py", "sklearn", "scipy", "pyeda", "textual"}
 
 

@@ -64,6 +64,17 @@ they need.
   ccx cache clear
 """
 
+_REMOVE = """Remove runs, datasets or caches, and say first how large they are.
+
+Of each, only what ccx can tell to be its own is removed, and only with --yes.
+
+[bold]Examples[/bold]
+
+  ccx remove run demo-demo
+  ccx remove dataset photos --yes
+  ccx remove cache
+"""
+
 _COMPARE = """Compare runs, searches or thresholds.
 
 Two stored runs, the published search heuristics, or eleven thresholds.
@@ -138,6 +149,24 @@ PANELS: Mapping[str, Mapping[str, Command | Group]] = {
                 ),
             },
             _CACHE,
+        ),
+        "remove": Group(
+            {
+                "run": Command(
+                    "Remove stored runs, and the studies kept beside them.",
+                    "data:RemoveRunOptions",
+                    "remove:run",
+                ),
+                "dataset": Command(
+                    "Remove datasets that ccx imported, made or downloaded.",
+                    "data:RemoveDatasetOptions",
+                    "remove:dataset",
+                ),
+                "cache": Command(
+                    "Remove caches; results are kept.", "data:CacheClearOptions", "cache:clear"
+                ),
+            },
+            _REMOVE,
         ),
     },
     "Explain": {

@@ -11,6 +11,7 @@ from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DATA,
+    REQUIRED,
     RUNNING,
     DataOptions,
     DryRunOptions,
@@ -245,15 +246,71 @@ class CacheVerifyOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalOptions:
+    """Whether, and how what is removed is said."""
+
+    yes: bool = option(False, "Remove them; without, only say what would go.", "--yes", "-y")
+    out: OutputOptions
+    messages: MessageOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRunOptions:
+    """Remove stored runs, and the studies kept beside them.
+
+    Without --yes, only says what would go, how large it is, and which other runs
+    need it. Files that are not ccx's stay.
+
+    [bold]Examples[/bold]
+
+      ccx remove run demo-demo
+      ccx remove run first-try demo-none --yes
+    """
+
+    names: list[str] = argument(
+        REQUIRED,
+        "Stored runs: name, beginning of the name, or directory.",
+        metavar="RUN",
+        complete=completing.runs,
+    )
+    removal: RemovalOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDatasetOptions:
+    """Remove datasets that ccx imported, made or downloaded.
+
+    Without --yes, only says what would go, how large it is, and which runs need
+    it. Files that ccx did not write, or that changed since it downloaded them,
+    stay.
+
+    [bold]Examples[/bold]
+
+      ccx remove dataset photos
+      ccx remove dataset broden1_224 --yes
+    """
+
+    names: list[str] = argument(
+        REQUIRED,
+        "Names of datasets, or broden1_SIDE.",
+        metavar="DATASET",
+        complete=completing.datasets,
+    )
+    removal: RemovalOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheClearOptions:
     """Remove caches; results are kept.
 
-    Without --yes, only says what would be removed.
+    Without --yes, only says what would go, how large it is, and which runs need
+    it. ccx cache clear and ccx remove cache are the same.
 
     [bold]Examples[/bold]
 
       ccx cache clear
-      ccx cache clear demo-demo-layer4-demo-0123456789 --yes
+      ccx remove cache demo-demo-layer4-demo-0123456789 --yes
       ccx cache clear --older --yes
     """
 
@@ -265,7 +322,4 @@ class CacheClearOptions:
         complete=completing.caches,
     )
     older: bool = option(False, "Only caches of ccx 0.1, which told files apart by size alone.")
-    yes: bool = option(False, "Remove them.", "--yes", "-y")
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
+    removal: RemovalOptions

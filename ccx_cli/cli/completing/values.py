@@ -250,6 +250,14 @@ def subsets(ctx: typer.Context) -> Offered:
     return list(found.items())
 
 
+def datasets(ctx: typer.Context) -> Offered:
+    """Offer the datasets there are: imports, the demo, and Broden by its directories."""
+    root = roots_of(ctx).datasets
+    found = [(name, "imported") for name in own_names(root)]
+    found += [(path.parent.name, "built in") for path in root.glob(f"{DEMO}/broden1_*")][:1]
+    return found + [(path.name, "") for path in sorted(root.glob("broden1_*"))]
+
+
 def concepts(ctx: typer.Context) -> Offered:
     """Offer the names of the dataset's concepts."""
     return [

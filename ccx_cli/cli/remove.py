@@ -1,0 +1,140 @@
+"""``ccx remove``: runs, datasets and caches, of each only what ccx can tell to be its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ccx_cli.cli.commands.data import (
+    RemovalOptions,
+    RemoveDatasetOptions,
+    RemoveRunOptions,
+)
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.output import Column, Record
+from ccx_cli.cli.places import roots_of
+from ccx_cli.concepts.dataset_files import dataset_files
+from ccx_cli.concepts.datasets import own_names, side_of
+from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
+from ccx_cli.runs.finding import find_run, short_name, stored_runs
+from ccx_cli.runs.removing import run_files, runs_from
+from ccx_cli.store.atomic import remove_files
+from ccx_cli.store.locks import is_being_written, writing
+
+_SHOWN = 3
+COLUMNS = (
+    Column("removed", "name"),
+    Column("MB", "megabytes", right=True, decimals=1),
+    Column("from", "directory"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """A directory, and the files in it that are ccx's; writers lock ``locked``, with ``lock``."""
+
+    directory: Path
+    files: Callable[[], list[Path]]
+    locked: Path
+    lock: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called: of a dataset, with the name of the import."""
+        return f"{self.locked.name}/{self.directory.name}" if self.lock else self.directory.name
+
+
+def run(options: RemoveRunOptions) -> None:
+    """Remove stored runs, and the studies kept beside them."""
+    results = roots_of(options.removal.places).results
+    chosen = []
+    for name in options.names:
+        found = find_run(results, name)
+        if is_being_written(found.directory):
+            raise CcxError(f"{found.directory} is being written: wait, or stop the ccx that does.")
+        directory = found.directory
+        chosen.append(Removable(directory, partial(run_files, found), directory))
+    remove(chosen, options.removal)
+
+
+def dataset(options: RemoveDatasetOptions) -> None:
+    """Remove datasets that ccx imported, made or downloaded."""
+    datasets = roots_of(options.removal.places).datasets
+    chosen = []
+    for name in options.names:
+        inside = sorted(path for path in (datasets / name).glob("broden1_*") if side_of(path))
+        if not inside and side_of(Path(name)):
+            inside = [path for path in (datasets / name, Path(name)) if path.is_dir()][:1]
+        if not inside:
+            near = suggestion(name, own_names(datasets)) or f": see what is in {datasets}."
+            raise MissingInputError(f"There is no dataset {name}{near}")
+        chosen += [
+            Removable(path, partial(dataset_files, path), path.parent, path.name) for path in inside
+        ]
+    remove(chosen, options.removal)
+
+
+def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
+    """Remove what is ccx's of each, or say what that would be, and what else needs it.
+
+    Raises
+    ------
+    UsageError
+        Without ``--yes``, or where nothing of a directory can be told to be ccx's.
+    """
+    sizes = []
+    for each in chosen:
+        files = each.files()
+        if not files:
+            raise UsageError(
+                f"{each.directory} cannot be told to be ccx's, so ccx does not remove it: remove "
+                "it yourself if it is not needed."
+            )
+        counts = (path.stat().st_size for path in files if path.is_file())
+        sizes.append(round(sum(counts) / 1e6, 1))
+    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
+        if needed := _needed(chosen, options):
+            progress.note(needed)
+        if not options.yes:
+            listed = ", ".join(
+                f"{each.directory} ({size:,.1f} MB)"
+                for each, size in zip(chosen, sizes, strict=True)
+            )
+            raise UsageError(f"This would remove {listed}: add --yes to do so.")
+        records: list[Record] = []
+        for each, size in zip(chosen, sizes, strict=True):
+            with writing(each.locked, progress, each.lock):
+                remove_files(each.directory, each.files())
+            if each.lock and not each.directory.exists():
+                with suppress(OSError):
+                    (each.locked / f".{each.lock}.lock").unlink()
+                    each.locked.rmdir()
+            name, directory = each.name, str(each.directory)
+            records.append({"name": name, "directory": directory, "megabytes": size})
+            if each.directory.exists():
+                progress.note(f"{each.directory} holds files that are not ccx's: they stay.")
+            writer.line(records[-1])
+        writer.rest(records)
+
+
+def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str | None:
+    """Say which runs that stay need what goes."""
+    runs = stored_runs(roots_of(options.places).results)
+    going = {each.directory.absolute() for each in chosen}
+    needing = {
+        run.directory: run
+        for each in chosen
+        for run in runs_from(runs, each.directory)
+        if run.directory.absolute() not in going
+    }
+    if not needing:
+        return None
+    names = [short_name(run, runs) for run in needing.values()]
+    if len(names) == 1:
+        return f"The run {names[0]} needs this, for all but its formulas."
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    listed = ", ".join(names[:_SHOWN]) + more
+    return f"{len(names):,} runs need this, for all but their formulas: {listed}."
