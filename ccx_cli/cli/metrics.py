@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
+from ccx_cli.cli.options import Format
 from ccx_cli.cli.output import Column
 from ccx_cli.cli.stored import open_asked
 from ccx_cli.errors import UsageError
@@ -64,16 +66,15 @@ COLUMNS = (
 
 def metrics(options: MetricsOptions) -> None:
     """Measure stored explanations."""
-    settings = MeasureSettings(options.bootstrap, options.run.seed, options.masking_images)
-    columns = [
-        column for column in COLUMNS if column.key != MASKING.key or not options.no_label_masking
-    ]
+    settings = MeasureSettings(options.bootstrap, options.run.seed, options.images_to_mask)
+    columns = [column for column in COLUMNS if column.key != MASKING.key]
     if options.bootstrap:
         columns.insert(3, Column("95 % interval", "iou_interval"))
+    slow = [column for column in COLUMNS if column.key == MASKING.key and options.is_masking]
     if options.null:
-        columns += [Column(title, key, right=True) for key, title in CHANCE.items()]
+        slow += [Column(title, key, right=True) for key, title in CHANCE.items()]
     with (
-        answering(options.out, options.messages, columns) as (progress, writer),
+        answering(options.out, options.messages, [*columns, *slow]) as (progress, writer),
         TemporaryDirectory(prefix="ccx-") as scratch,
     ):
         passes = options.passes
@@ -96,7 +97,7 @@ def metrics(options: MetricsOptions) -> None:
             some = opened.with_units(asked.records)
             lines = metrics_lines(opened, settings)
             steps = [opened.step(chosen), lines.step("metrics", chosen)]
-            if not options.no_label_masking:
+            if options.is_masking:
                 opened.network("label masking")
                 steps.append(masking_step(some, chosen, settings))
             if options.null:
@@ -104,9 +105,9 @@ def metrics(options: MetricsOptions) -> None:
                 steps.append(null.step("null", chosen))
             write_plan(writer, steps, progress)
             return
-        if not options.no_label_masking:
+        device_of(passes.device)
+        if options.is_masking:
             opened.network("label masking", WITHOUT_MASKING)
-            device_of(passes.device)
         records = [
             record
             for measured in measure_run(opened, chosen, settings, workers, progress)
@@ -114,7 +115,12 @@ def metrics(options: MetricsOptions) -> None:
             if asked.has(record)
         ]
         shown = list(METRICS)
-        if not options.no_label_masking:
+        if slow and writer.form is Format.TABLE:
+            # What is there is read while the rest takes its time.
+            statistics = summarise(records, shown)
+            dataclasses.replace(writer, columns=columns).rest([*records, *statistics])
+            writer = dataclasses.replace(writer, columns=[*columns[:3], *slow])
+        if options.is_masking:
             masked = measure_masking(
                 opened.with_units(asked.records),
                 chosen,

@@ -96,14 +96,13 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
         counts = (path.stat().st_size for path in files if path.is_file())
         sizes.append(round(sum(counts) / 1e6, 1))
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
-        if needed := _needed(chosen, options):
-            progress.note(needed)
         if not options.yes:
             listed = ", ".join(
                 f"{each.directory} ({size:,.1f} MB)"
                 for each, size in zip(chosen, sizes, strict=True)
             )
-            raise UsageError(f"This would remove {listed}: add --yes to do so.")
+            needed = _needed(chosen, options)
+            raise UsageError(f"This would remove {listed}{needed}: add --yes to do so.")
         records: list[Record] = []
         for each, size in zip(chosen, sizes, strict=True):
             with writing(each.locked, progress, each.lock):
@@ -120,7 +119,7 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
         writer.rest(records)
 
 
-def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str | None:
+def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str:
     """Say which runs that stay need what goes."""
     runs = stored_runs(roots_of(options.places).results)
     going = {each.directory.absolute() for each in chosen}
@@ -131,10 +130,10 @@ def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str | None:
         if run.directory.absolute() not in going
     }
     if not needing:
-        return None
+        return ""
     names = [short_name(run, runs) for run in needing.values()]
     if len(names) == 1:
-        return f"The run {names[0]} needs this, for all but its formulas."
+        return f", which the run {names[0]} needs for all but its formulas"
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     listed = ", ".join(names[:_SHOWN]) + more
-    return f"{len(names):,} runs need this, for all but their formulas: {listed}."
+    return f", which {len(names):,} runs need for all but their formulas ({listed})"

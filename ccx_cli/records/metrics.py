@@ -128,7 +128,7 @@ class WithMasking(Record):
                 "Label masking",
                 "masking",
                 "Mean cosine of the unit's activations before and after all but the formula's "
-                "pixels are masked; not with --no-label-masking.",
+                "pixels are masked; only with --label-masking.",
             ),
         ]
     ] = UNSET

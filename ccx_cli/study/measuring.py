@@ -37,7 +37,7 @@ from ccx_cli.threads import threads
 if TYPE_CHECKING:
     import torch
 
-WITHOUT_MASKING = ": leave it out with --no-label-masking"
+WITHOUT_MASKING = ": leave --label-masking out"
 STATISTICS: tuple[Literal["mean", "deviation"], ...] = ("mean", "deviation")
 
 R = TypeVar("R", bound=Record)

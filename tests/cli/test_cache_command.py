@@ -164,7 +164,7 @@ class TestClear:
         listed = ", ".join(
             f"{path} ({size:.1f} MB)" for path, size in zip(there, sizes, strict=True)
         )
-        assert ended.err.endswith(f"Error: This would remove {listed}: add --yes to do so.\n")
+        assert ended.err.startswith(f"Error: This would remove {listed}, which the run ")
         assert all(path.is_dir() for path in there)
 
     def test_all_go_and_results_stay(self, ccx: CommandLine) -> None:

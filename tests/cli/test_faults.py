@@ -231,7 +231,12 @@ def test_a_network_that_fails_on_images(fault: str, networks: Path, fresh: Comma
 def test_a_network_that_fails_once_it_is_explained(networks: Path, fresh: CommandLine) -> None:
     own = ["--model", f"{networks}:Classifier", "--pretrained", "none", "--subset", "tiny"]
     assert fresh("explain", *own, "--layer", "conv", "-q").code == 0
-    studies = [["metrics"], ["importance"], ["importance", "--per", "unit"], ["roles"]]
+    studies = [
+        ["metrics", "--label-masking", "-f", "jsonl"],
+        ["importance"],
+        ["importance", "--per", "unit"],
+        ["roles"],
+    ]
     for fault, said in (("nan", "NaN"), ("raises", "raises IndexError: no such pixel")):
         networks.with_name("fault").write_text(fault)
         for study in studies:
@@ -322,7 +327,7 @@ def test_a_unit_past_the_end(command: list[str], ccx: CommandLine) -> None:
         ["cache", "build", *ON_TINY],
         ["layers", *UNTRAINED],
         ["score", "ball", *ON_TINY],
-        ["metrics"],
+        ["metrics", "--label-masking"],
         ["importance"],
         ["roles"],
         ["compare", "heuristics", *ON_TINY],

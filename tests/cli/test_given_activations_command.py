@@ -161,7 +161,7 @@ def test_stored_runs_are_studied_without_the_file(given: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("command", "need"),
     [
-        ("metrics", "label masking needs: leave it out with --no-label-masking."),
+        ("metrics --label-masking", "label masking needs: leave --label-masking out."),
         ("importance", "importance needs."),
         ("roles", "`ccx roles` needs."),
         ("analyze", "an untrained counterpart needs: name one with --against."),
@@ -169,7 +169,7 @@ def test_stored_runs_are_studied_without_the_file(given: CommandLine) -> None:
 )
 def test_what_needs_a_network_is_refused(given: CommandLine, command: str, need: str) -> None:
     run = given.file("results/*").name
-    ended = given(command, run, "-q")
+    ended = given(*command.split(), run, "-q")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
         f"Error: The run {run} was made from precomputed activations, sae.h5, and has no network, "

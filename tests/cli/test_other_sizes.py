@@ -79,7 +79,7 @@ def test_units_are_found_where_they_fire(
     about = json.loads((directory / "header.json").read_text())["about"]
     assert about["input_size"] == [height, width]
     assert f"{height // 2}x{width // 2}" in about["segmentation"]
-    measured = json.loads(unused("metrics", directory.name, "-f", "json").out)
+    measured = json.loads(unused("metrics", directory.name, "--label-masking", "-f", "json").out)
     assert measured[0]["unit"] == 0
     assert measured[0]["label_masking"] > 0.9
     for more in (["importance", directory.name], ["summary", directory.name]):

@@ -80,9 +80,9 @@ def test_what_needs_it_is_said(ccx: CommandLine, kept: Path) -> None:
     for words in (["cache"], ["cache", *(path.name for path in ccx.files("activations/*"))]):
         ended = ccx("remove", *words)
         assert ended.code == 2
-        assert f"The run {kept.name[-10:]} needs this, for all but its formulas." in ended.err
+        assert f", which the run {kept.name[-10:]} needs for all but its formulas: add" in ended.err
     ccx.explain("--units", "0", "--num-clusters", "1", "-q")
-    assert "2 runs need this, for all but their formulas: " in ccx("remove", "cache").err
+    assert ", which 2 runs need for all but their formulas (" in ccx("remove", "cache").err
     gone = ccx("remove", "cache", "--yes", "-f", "jsonl").lines
     assert len(gone) == 2
     assert not ccx.files("*/*/manifest.json")

@@ -319,8 +319,8 @@ OPTIONS = [
     Wrong(
         "cache clear",
         2,
-        "This would remove {data}/segmentations/broden1_224-tiny-28x28-{library} (0.9 MB): add "
-        "--yes to do so.",
+        "This would remove {data}/segmentations/broden1_224-tiny-28x28-{library} for all but its "
+        "formulas: add --yes to do so.",
     ),
     Wrong(
         "layers --model nets.py:make",

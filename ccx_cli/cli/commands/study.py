@@ -21,10 +21,8 @@ from ccx_cli.cli.options import (
     option,
 )
 
-MASKING_HELP = "Maximum number of images per formula for label masking (0: all)."
-
-
 _MOST_ROUNDS = 1_000_000
+_MASKED_IMAGES = 20
 
 
 class Per(StrEnum):
@@ -52,15 +50,23 @@ class MetricsOptions:
 
     [bold]Examples[/bold]
 
-      ccx metrics --no-label-masking
-      ccx metrics demo-demo --masking-images 50 --bootstrap 1000 --format csv
+      ccx metrics
+      ccx metrics demo-demo --label-masking --bootstrap 1000 --format csv
       ccx explain --format jsonl | jq -c 'select(.iou > 0.1)' | ccx metrics -
       echo '{"unit": 5, "cluster": 4, "formula": "road OR car"}' | ccx metrics -
     """
 
     piped: PipedOptions
-    no_label_masking: bool = option(False, "Skip label masking, which takes long.")
-    masking_images: int = option(0, MASKING_HELP, min=0)
+    label_masking: bool = option(False, "Measure label masking, which runs the network.")
+    no_label_masking: bool = option(
+        False, "Leave label masking out, whatever else asks for it.", hidden=True
+    )
+    masking_images: int | None = option(
+        None,
+        "Images for each formula, drawn at random, for label masking (0: all).",
+        min=0,
+        shown=f"{_MASKED_IMAGES} with --label-masking",
+    )
     bootstrap: int = option(
         0,
         "Resamples for 95% intervals of the IoU (0: none).",
@@ -80,6 +86,16 @@ class MetricsOptions:
     dry: DryRunOptions
     run: RunOptions
     places: PlaceOptions
+
+    @property
+    def is_masking(self) -> bool:
+        """Whether label masking is measured: asked for, or said on how many images."""
+        return (self.label_masking or self.masking_images is not None) and not self.no_label_masking
+
+    @property
+    def images_to_mask(self) -> int:
+        """Images for each formula at most, 0 for all."""
+        return _MASKED_IMAGES if self.masking_images is None else self.masking_images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
