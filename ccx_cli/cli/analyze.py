@@ -14,6 +14,7 @@ from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
 from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Section, numbers, write_sections
 from ccx_cli.cli.places import roots_of
+from ccx_cli.cli.stored import labels_of
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.concepts.fingerprints import is_by_size
 from ccx_cli.errors import UsageError
@@ -76,6 +77,7 @@ def analyze(options: AnalyzeOptions) -> None:
         last = _last_trained(roots.results) if options.which.run_name is None else None
         found_run = last or find_run(roots.results, options.which.run_name)
         stored = found_run.strict()
+        writer.shorten(labels_of(stored, roots))
         chosen = chosen_of_run(options.units, options.run.seed, stored.units, stored.name)
         if options.against is not None:
             untrained = find_run(roots.results, options.against).strict()

@@ -7,12 +7,13 @@ import shlex
 from ccx_cli.cli.called import command_line
 from ccx_cli.cli.commands.data import DemoOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.explain import COLUMNS
 from ccx_cli.cli.inputs.gathering import gather
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions
+from ccx_cli.cli.reading import COLUMNS
 from ccx_cli.cli.render import show_report
 from ccx_cli.probe.ranges import RangeMethod
+from ccx_cli.runs.findings import by_surprise, simplified
 from ccx_cli.runs.job import JobSettings, prepare_job, session_of
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
@@ -21,7 +22,7 @@ SHOWN = 12
 
 def demo(options: DemoOptions) -> None:
     """Explain a small built-in network on built-in images, in under a minute, offline."""
-    title = f"The {SHOWN} ranges that are explained best, one a unit"
+    title = f"The {SHOWN} units whose formulas say most beyond chance, each at its best range"
     title = title if options.out.output == "-" else ""
     with answering(options.out, options.messages, COLUMNS, title=title) as (progress, writer):
         data, network = DataOptions(subset="demo"), NetworkOptions(model="demo")
@@ -31,11 +32,12 @@ def demo(options: DemoOptions) -> None:
         units = list(range(job.activations.units))
         session = session_of(inputs, command_line())
         of_units = [
-            max(explained, key=lambda record: record.iou)
+            by_surprise(explained)[0]
             for explained in job.explain(units, inputs.workers, session, progress)
         ]
-        best = sorted(of_units, key=lambda record: -record.iou)[:SHOWN]
-        writer.write(best)
+        best = by_surprise(of_units)[:SHOWN]
+        writer.shorten(inputs.dataset.labels)
+        writer.write(map(simplified, best) if writer.is_table else best)
         progress.note(f"All {len(units)} units: {job.results.directory}")
         if options.open_report:
             show_report(job.results, options.places, inputs.workers, progress)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import ExplainOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
-from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Column
+from ccx_cli.cli.output import LAYER, Column
+from ccx_cli.cli.reading import (
+    COLUMNS,
+    Place,
+    as_read,
+    common_untrained,
+    marking,
+    tell_sentences,
+    tolerance_of,
+)
 from ccx_cli.cli.search_options import VocabularyOptions
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
@@ -26,42 +37,10 @@ from ccx_cli.runs.job import (
 )
 from ccx_cli.runs.naming import check_name
 from ccx_cli.runs.preparing import Plan, plan_units, prepare_layers
+from ccx_cli.runs.run import Run
 from ccx_cli.store.steps import Step
+from ccx_cli.study.specialisation import untrained_defaults
 
-SHOWN_OTHERS = 5
-
-
-def formula_and_others(record: ExplanationRecord) -> str:
-    """Show the formula, below it the first ones that score the same (=) or nearly so (~)."""
-    same = [other for other in record.tied or () if other.formula != record.formula]
-    lines = [f"= {other.formula}" for other in same]
-    lines += [f"~ {other.formula} ({other.iou:.4f})" for other in record.near or ()]
-    hidden = len(lines) - SHOWN_OTHERS + (record.more_near or 0)
-    if hidden > 0:
-        lines[SHOWN_OTHERS:] = [f"and {hidden:,} more"]
-    return "\n".join([record.formula or "-", *lines])
-
-
-def iou_and_bound(record: ExplanationRecord) -> str:
-    """Show the IoU, and the bound that is left where nothing is proven yet."""
-    left = f" (at most {record.bound:.4f})" if record.proven is False else ""
-    return f"{record.iou:.4f}{left}"
-
-
-def what_each_adds(record: ExplanationRecord) -> str:
-    """Show the IoU of the best single concept, and what each further concept adds to it."""
-    return " +".join(f"{level.adds:.3f}" for level in record.by_length)
-
-
-COLUMNS = (
-    UNIT,
-    RANGE,
-    ACTIVATION,
-    Column("formula", "formula", style="bold", show=formula_and_others),
-    Column("IoU", "iou", right=True, show=iou_and_bound),
-    Column("by concepts", "by_length", style="dim", show=what_each_adds, spare=True),
-    Column("hits", "hits", right=True, spare=True),
-)
 SPLIT_COLUMNS = (*COLUMNS, Column("IoU held out", "held_out_iou", right=True))
 
 
@@ -72,6 +51,9 @@ def explain(options: ExplainOptions) -> None:
     name = options.naming.name
     if name:
         check_name(name)
+    tolerance = tolerance_of(options.reading)
+    if options.search.ties or options.search.within is not None:
+        tolerance = 0.0  # What is listed scores like the best formula.
     settings = JobSettings(
         method=range_method(options.ranges),
         search=lambda index: strategy_of(options.search, options.vocabulary, index),
@@ -99,6 +81,7 @@ def explain(options: ExplainOptions) -> None:
         ]
         concepts = prepare_concepts(gathered[0], options.split, progress)
         records: list[ExplanationRecord] = []
+        common: set[Place] = set()
         runs = []
         for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
@@ -109,12 +92,21 @@ def explain(options: ExplainOptions) -> None:
                 for record in explained:
                     writer.line(record)
                 records += explained
+            if writer.is_table:
+                defaults = untrained_defaults(Run(job.results.directory), inputs.roots.results)
+                common |= common_untrained(records, defaults)
             of = f" of {inputs.choice.layer}" if len(gathered) > 1 else ""
             runs.append(
                 f"{len(units):,} of {job.activations.units:,} units{of} explained; "
                 f"stored in {job.results.directory}"
             )
-        writer.rest(records)
+        if writer.is_table:
+            writer.shorten(gathered[0].dataset.labels)
+            shown = as_read(records, tolerance, options.reading.sort)
+            replace(writer, columns=(*columns, *marking(common))).rest(shown)
+            tell_sentences(records, tolerance, writer.names, progress)
+        else:
+            writer.rest(records)
         open_ended = sum(record.proven is False for record in records)
         if open_ended:
             progress.note(

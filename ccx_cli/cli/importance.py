@@ -48,6 +48,7 @@ def importance(options: ImportanceOptions) -> None:
             steps = [opened.step(chosen), _plan_passes(opened, chosen, options.per)]
             write_plan(writer, steps, progress)
             return
+        writer.shorten(opened.dataset.labels)
         names = names_of(opened.network("importance"), options.classes.class_names)
         # It imports torch, which takes seconds and which a dry run does without.
         from ccx_cli.study.importance import importance_of_run

@@ -145,7 +145,7 @@ def _check(options: InfoOptions, documents: list[str]) -> None:
 def _write_list(writer: Writer, records: list[Record], names: Mapping[str, str]) -> None:
     """Write a line for each run: in a table what tells them apart."""
     distinct = {
-        column: {printable(column.text(record)) for record in records} for column in MADE_OF
+        column: {printable(column.text(record, {})) for record in records} for column in MADE_OF
     }
     common = [column for column, values in distinct.items() if len(values) == 1]
     columns = (

@@ -26,6 +26,7 @@ from ccx_cli.records.metrics import (
     MetricsRecord,
     StatisticRecord,
 )
+from ccx_cli.runs.findings import sort_key
 from ccx_cli.study.measuring import (
     WITHOUT_MASKING,
     MeasureSettings,
@@ -144,7 +145,10 @@ def metrics(options: MetricsOptions) -> None:
                 replace(record, **to_json(chance.get((record.unit, record.cluster), nothing)))
                 for record in records
             ]
-        writer.write([*records, *summarise(records, shown)])
+        statistics = summarise(records, shown)
+        if writer.is_table:
+            records.sort(key=sort_key(options.sorting.sort))
+        writer.write([*records, *statistics])
         if has_own:
             progress.note("Metrics of your own formulas are not kept.")
             return

@@ -166,6 +166,36 @@ class RunOptions:
             raise UsageError(f"--seed {self.seed} must be 0 to {LARGEST_SEED:,}.")
 
 
+class Sort(StrEnum):
+    """By what tables of explanations are sorted: measures from the largest down."""
+
+    MCC = "mcc"
+    LIFT = "lift"
+    IOU = "iou"
+    HITS = "hits"
+    LENGTH = "length"
+    UNIT = "unit"
+
+
+@dataclass(frozen=True, slots=True)
+class SortOptions:
+    """How rows are sorted."""
+
+    panel: ClassVar[str] = OUTPUT
+    sort: Sort = option(Sort.MCC, "Order of the rows of a table.", rare=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions(SortOptions):
+    """How tables show explanations."""
+
+    simplest: str = option(
+        "1%",
+        "Show in tables the shortest formula this near the best IoU (0: the best).",
+        rare=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class FormOptions:
     """In what form data is written, to stdout or to a file."""

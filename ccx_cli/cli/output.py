@@ -7,9 +7,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -22,10 +22,12 @@ from rich.text import Text
 from ccx_cli.cli.given import is_format_given
 from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.cli.stdout import reader_may_leave
+from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.printable import escaped, printable, printable_lines
 from ccx_cli.records.fields import Record as Stored
 from ccx_cli.records.fields import to_json
+from ccx_cli.runs.findings import short_names, short_text
 from ccx_cli.store.atomic import is_stream, replacing
 
 Record = dict[str, Any]
@@ -37,8 +39,9 @@ class Column:
     """A column of a table: its title, the record's key, and how it looks.
 
     ``show`` writes the cell from the whole record where its value alone does not say enough. A
-    ``whole`` column, as one of numbers, is never wrapped; a ``spare`` one is left out where a
-    terminal is too narrow for all.
+    ``whole`` column, as one of numbers, is never wrapped; ``spare`` ones are left out, the last
+    first, where a terminal is too narrow for all. One with formulas is ``named``: their concepts
+    are written with the writer's names.
     """
 
     title: str
@@ -49,9 +52,14 @@ class Column:
     show: Callable[[Any], str] | None = None
     whole: bool = False
     spare: bool = False
+    named: bool = False
 
-    def text(self, record: Record | Stored) -> str:
-        """Write the record's cell."""
+    def text(self, record: Record | Stored, names: Mapping[str, str]) -> str:
+        """Write the record's cell, with the names that people read."""
+        text = self._text(record)
+        return short_text(text, names) if self.named else text
+
+    def _text(self, record: Record | Stored) -> str:
         if self.show is not None:
             return self.show(record)
         if isinstance(record, Stored):
@@ -65,8 +73,10 @@ LAYER = Column("layer", "layer", style="dim", whole=True)
 UNIT = Column("unit", "unit", right=True)
 RANGE = Column("range", "cluster", right=True)
 ACTIVATION = Column("activation", "range", style="dim", whole=True)
-FORMULA = Column("formula", "formula", style="bold")
+FORMULA = Column("formula", "formula", style="bold", named=True)
 IOU = Column("IoU", "iou", right=True)
+LIFT = Column("lift", "lift", right=True, decimals=1)
+MCC = Column("MCC", "mcc", right=True, decimals=3)
 HITS = Column("hits", "hits", right=True)
 
 
@@ -77,13 +87,26 @@ def numbers(*keys: str) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes records in the form that was asked for, to ``file`` or, without one, to stdout."""
+    """Writes records in the form that was asked for, to ``file`` or, without one, to stdout.
+
+    ``names`` are what tables call concepts, by their names in the dataset.
+    """
 
     file: TextIO | None
     form: Format
     columns: Sequence[Column]
     title: str
     no_color: bool
+    names: dict[str, str] = field(default_factory=dict)
+
+    def shorten(self, labels: Iterable[Label]) -> None:
+        """Write concepts in tables without suffix where no other label of the dataset is meant."""
+        self.names.update(short_names(label.name for label in labels))
+
+    @property
+    def is_table(self) -> bool:
+        """Whether people read what it writes, not programs."""
+        return self.form is Format.TABLE
 
     @property
     def stream(self) -> TextIO:
@@ -100,7 +123,7 @@ class Writer:
 
     def rest(self, records: Sequence[Record | Stored]) -> None:
         """Write all records in the forms that need them together."""
-        content = [] if self.form is Format.TABLE else list(map(_plain, records))
+        content = [] if self.is_table else list(map(_plain, records))
         with reader_may_leave():
             match self.form:
                 case Format.JSONL:
@@ -137,9 +160,15 @@ class Writer:
         self.rest(written)
         return written
 
+    def sentences(self, heading: str, sentences: Iterable[str]) -> None:
+        """Write sentences for people, a line each, above a table."""
+        with reader_may_leave():
+            text = "\n".join([heading, *sentences])
+            self.stream.write(f"{printable_lines(text)}\n\n")
+
     def _table(self, records: Sequence[Record | Stored]) -> None:
         columns = list(self.columns)
-        table = _draw(columns, records, self.title)
+        table = self._draw(columns, records)
         console = Console(
             file=self.stream,
             no_color=self.no_color or None,
@@ -147,12 +176,28 @@ class Writer:
         )
         spare = [column for column in columns if column.spare]
         while spare and _width(table) > console.width:
-            columns.remove(spare.pop(0))
-            table = _draw(columns, records, self.title)
+            columns.remove(spare.pop())
+            table = self._draw(columns, records)
         # Rich would end the program by itself where the reader has left.
         with console.capture() as drawn:
             console.print(table)
         self.stream.write(drawn.get())
+
+    def _draw(self, columns: Sequence[Column], records: Sequence[Record | Stored]) -> Table:
+        heading = Text(printable(self.title)) if self.title else None
+        table = Table(title=heading, title_justify="left", header_style="bold")
+        for column in columns:
+            table.add_column(
+                column.title,
+                style=column.style,
+                justify="right" if column.right else "left",
+                no_wrap=column.right or column.whole,
+                overflow="fold",
+            )
+        for record in records:
+            cells = (column.text(record, self.names) for column in columns)
+            table.add_row(*(Text(printable_lines(cell)) for cell in cells))
+        return table
 
 
 def _plain(record: Record | Stored) -> Record:
@@ -173,7 +218,7 @@ def write_sections(
 ) -> None:
     """Write records of all kinds: a table each for people, left out where there are none."""
     rows = list(map(_plain, records))
-    if writer.form is not Format.TABLE:
+    if not writer.is_table:
         writer.write(rows)
         return
     for section in sections:
@@ -348,22 +393,6 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
         csv.writer(text, lineterminator="\r\n").writerow(row)
         lines.append(text.getvalue().removesuffix("\r\n") + "\n")
     return "".join(lines)
-
-
-def _draw(columns: Sequence[Column], records: Sequence[Record | Stored], title: str) -> Table:
-    heading = Text(printable(title)) if title else None
-    table = Table(title=heading, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.title,
-            style=column.style,
-            justify="right" if column.right else "left",
-            no_wrap=column.right or column.whole,
-            overflow="fold",
-        )
-    for record in records:
-        table.add_row(*(Text(printable_lines(column.text(record))) for column in columns))
-    return table
 
 
 def _width(table: Table) -> int:

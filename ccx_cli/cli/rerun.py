@@ -14,7 +14,6 @@ from msgspec import UNSET
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import RerunOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.explain import COLUMNS as EXPLAINED
 from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of
 from ccx_cli.cli.network_options import PassOptions
 from ccx_cli.cli.options import UnitOptions
@@ -30,6 +29,8 @@ from ccx_cli.cli.output import (
     write_sections,
 )
 from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.cli.reading import COLUMNS as EXPLAINED
+from ccx_cli.cli.reading import as_read
 from ccx_cli.cli.units import chosen_of_run, parse_units
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
@@ -49,8 +50,8 @@ SECTIONS = (
         (
             UNIT,
             RANGE,
-            Column("stored", "formula", style="bold"),
-            Column("found now", "formula_now", style="bold"),
+            Column("stored", "formula", style="bold", named=True),
+            Column("found now", "formula_now", style="bold", named=True),
             IOU,
             Column("IoU now", "iou_now", right=True),
             Column("differs in", "differs", show=lambda record: ", ".join(record["differs"])),
@@ -82,6 +83,7 @@ def rerun(options: RerunOptions) -> None:
         inputs = inputs_of(
             run, roots, options.places, passes, options.workers or available_cores(), progress
         )
+        writer.shorten(inputs.dataset.labels)
         changes = changes_since(before, inputs)
         if changes and not options.changed:
             raise DamagedDataError(
@@ -135,7 +137,8 @@ def _again(
         )
     stored = set(job.results.lines.finished())
     session = session_of(inputs, command_line())
-    writer.write(chain.from_iterable(job.explain(chosen, inputs.workers, session, progress)))
+    explained = chain.from_iterable(job.explain(chosen, inputs.workers, session, progress))
+    writer.write(as_read(explained) if writer.is_table else explained)
     found = len(set(chosen) - stored)
     progress.note(
         f"{len(chosen):,} of {available:,} units, {found:,} of them found now; stored in "

@@ -23,7 +23,7 @@ def _classes(record: RoleRecord) -> str:
 
 COLUMNS = (
     UNIT,
-    Column("formula of the top range", "formula", style="bold"),
+    Column("formula of the top range", "formula", style="bold", named=True),
     IOU,
     *numbers("images", "accuracy"),
     Column("contributes to", "classes", show=_classes),
@@ -38,6 +38,7 @@ def roles(options: RolesOptions) -> None:
         opened, chosen, workers = open_stored(
             options.stored, options.units, options.run, options.places, options.passes.trust
         )
+        writer.shorten(opened.dataset.labels)
         choice = opened.network("`ccx roles`")
         names = names_of(choice, options.classes.class_names)
         truth = true_classes(opened.dataset, names or ())

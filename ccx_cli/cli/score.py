@@ -12,7 +12,18 @@ from ccx_cli.cli.commands.explain import ScoreOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
 from ccx_cli.cli.options import UnitOptions
-from ccx_cli.cli.output import ACTIVATION, FORMULA, HITS, IOU, RANGE, UNIT, Column, Record
+from ccx_cli.cli.output import (
+    ACTIVATION,
+    FORMULA,
+    HITS,
+    IOU,
+    LIFT,
+    MCC,
+    RANGE,
+    UNIT,
+    Column,
+    Record,
+)
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
@@ -21,6 +32,7 @@ from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.progress import Progress
+from ccx_cli.runs.findings import sort_key
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.chains import sets_in
 from ccx_cli.search.counts import RangeCounts, count_data
@@ -34,13 +46,14 @@ RANKED = (
     RANGE,
     ACTIVATION,
     FORMULA,
+    MCC,
+    LIFT,
     IOU,
-    Column("baseline", "baseline", right=True),
     HITS,
 )
 BESIDE = (
     *RANKED[:-1],
-    Column("best formula", "best_formula"),
+    Column("best formula", "best_formula", named=True),
     Column("best IoU", "best_iou", right=True),
     RANKED[-1],
 )
@@ -83,9 +96,11 @@ def score(options: ScoreOptions) -> None:
                     task.advance()
         finally:
             known.save()
+        if writer.is_table or options.unit is None:
+            records.sort(key=sort_key(options.sorting.sort))
         if options.unit is None:
-            records.sort(key=lambda record: -float(record["iou"]))
             records = records[: options.top or None]
+        writer.shorten(inputs.dataset.labels)
         writer.write(records)
 
 

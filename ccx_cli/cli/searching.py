@@ -40,7 +40,7 @@ def strategy_of(
         if field.name in given and given[field.name] != field.default:
             _check_belongs(field.name, name)
     if search.within is not None:
-        given["within"] = parse_share(search.within)
+        given["within"] = parse_share("--within", search.within)
     return make_search(name, given, space)
 
 
@@ -82,12 +82,12 @@ def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSp
     return SearchSpace(mask, _operators(options.operators))
 
 
-def parse_share(text: str) -> float:
+def parse_share(option: str, text: str) -> float:
     """Read ``1%`` or ``0.01`` as a share."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", text)
     share = -1.0 if match is None else float(match[1]) / (100 if match[2] else 1)
     if not 0 <= share < 1:
-        raise UsageError(f"--within {text} is not a share below 1, such as 1% or 0.01.")
+        raise UsageError(f"{option} {text} is not a share below 1, such as 1% or 0.01.")
     return share
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from ccx_cli.cli.options import PipedOptions, PlaceOptions, RunOptions, StoredOptions, UnitOptions
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.units import chosen_of_run
-from ccx_cli.errors import UsageError
+from ccx_cli.concepts.broden_csv import Label
+from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import MetricsRecord
 from ccx_cli.runs.finding import find_run, stored_runs
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
+from ccx_cli.runs.run import Run
+from ccx_cli.store.paths import Roots
 
 
 def open_stored(
@@ -30,6 +33,14 @@ def open_stored(
     opened = open_inputs(find_run(roots.results, stored.run_name), roots, trusted=trusted)
     chosen = chosen_of_run(units, run.seed, opened.run.units, opened.run.directory.name)
     return opened, chosen, run.workers or available_cores()
+
+
+def labels_of(run: Run, roots: Roots) -> tuple[Label, ...]:
+    """Return the labels of a run's dataset; none where that is gone."""
+    try:
+        return RunInputs(run, roots).dataset.labels
+    except CcxError:
+        return ()
 
 
 STDIN = "-"

@@ -2,39 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
 from ccx_cli.cli.commands.study import SummaryOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import IOU, RANGE, UNIT, Column, Record, Section, numbers, write_sections
+from ccx_cli.cli.output import (
+    FORMULA,
+    IOU,
+    LIFT,
+    MCC,
+    RANGE,
+    UNIT,
+    Column,
+    Record,
+    Section,
+    numbers,
+    write_sections,
+)
+from ccx_cli.cli.reading import common_untrained, place_of, tolerance_of
 from ccx_cli.cli.stored import open_asked
-from ccx_cli.study.summary import summarise_categories, summarise_concepts, summarise_units
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import to_json
+from ccx_cli.records.studies import UnitSummaryRecord
+from ccx_cli.runs.findings import simplified, sort_key, unit_sentence
+from ccx_cli.study.specialisation import Defaults, untrained_defaults
+from ccx_cli.study.summary import (
+    lead_of,
+    summarise_categories,
+    summarise_concepts,
+    summarise_units,
+)
+
+SENTENCES = 12
+LEADING = ("cluster", "formula", "iou", "lift", "mcc", "hits", "length")
 
 
 def _explained(record: Record) -> str:
     return f"{record['explained']} of {record['ranges']}" if record["ranges"] else "-"
 
 
-def _concepts(record: Record) -> str:
+def _listed(record: Record) -> str:
     return (
         f"{len(record['concepts'])}: {', '.join(record['concepts'])}" if record["concepts"] else "-"
     )
 
 
-SECTIONS = (
-    Section(
-        "unit",
-        "Units",
-        (
-            UNIT,
-            Column("ranges", "explained", right=True, show=_explained),
-            Column("category", "category"),
-            Column("polysemy", "polysemy", right=True),
-            Column("best formula", "formula", style="bold"),
-            RANGE,
-            IOU,
-            Column("baseline", "baseline", right=True),
-            Column("concepts", "concepts", show=_concepts, spare=True),
-        ),
-    ),
+def _common(record: Record) -> str:
+    return "common" if record["common"] else ""
+
+
+UNITS = (
+    UNIT,
+    RANGE,
+    FORMULA,
+    MCC,
+    LIFT,
+    IOU,
+    Column("category", "category"),
+    Column("ranges", "explained", right=True, show=_explained, spare=True),
+    Column("polysemy", "polysemy", right=True, spare=True),
+    Column("concepts", "concepts", show=_listed, spare=True),
+)
+COMMON = Column("untrained", "common", style="dim", show=_common)
+OTHERS = (
     Section(
         "concept",
         "Concepts",
@@ -62,26 +94,42 @@ def summary(options: SummaryOptions) -> None:
     """Summarize a stored run: units, concepts, categories."""
     with answering(options.out, options.messages) as (progress, writer):
         asked = open_asked(options.piped, options.units, options.run, options.places, progress)
-        opened, stored = asked.opened, asked.records
+        opened, tolerance = asked.opened, tolerance_of(options.reading)
+        stored = opened.with_units(asked.records).against_chance().run.units
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
         height, width = index.mask_shape
         split = opened.run.about.split
-        rows = [row for row in opened.dataset.rows if split in (None, row.split)]
-        searched = len(rows) * height * width
-        found = []
+        images = sum(split in (None, row.split) for row in opened.dataset.rows)
+        searched = images * height * width
+        found: list[UnitSummaryRecord] = []
         with progress.task("Summary", len(stored), unit="units") as task:
             for one in summarise_units(stored, index, category_of, searched):
                 found.append(one)
                 task.advance()
-        records = [
-            *found,
-            *summarise_concepts(stored, category_of),
-            *summarise_categories(
-                stored, opened.dataset.categories, category_of, options.threshold
-            ),
-        ]
-        write_sections(writer, SECTIONS, records)
+        concepts = summarise_concepts(stored, category_of)
+        categories = summarise_categories(
+            stored, opened.dataset.categories, category_of, options.threshold
+        )
+        if writer.is_table:
+            writer.shorten(opened.dataset.labels)
+            names = writer.names
+            defaults = untrained_defaults(opened.run, opened.roots.results)
+            rows = [_row(one, stored[one.unit], tolerance, names, defaults) for one in found]
+            rows.sort(key=sort_key(options.reading.sort))
+            first = [row["unit"] for row in rows[:SENTENCES]]
+            writer.sentences(
+                "What the units respond to"
+                if len(first) == len(rows)
+                else f"What the first {SENTENCES} of {len(rows):,} units respond to",
+                (unit_sentence(unit, stored[unit], tolerance, names) for unit in first),
+            )
+            units = (*UNITS, COMMON) if any(row["common"] for row in rows) else UNITS
+            sections = (Section("unit", "Units", units), *OTHERS)
+            concepts = [replace(one, concept=names[one.concept]) for one in concepts]
+            write_sections(writer, sections, [*rows, *concepts, *categories])
+        else:
+            writer.write([*found, *concepts, *categories])
         if options.piped.run_name is None:
             progress.note(f"The last run: {opened.run.directory.name}.")
         explained, unbeaten = (
@@ -95,3 +143,20 @@ def summary(options: SummaryOptions) -> None:
         dead = sum(one.ranges == 0 for one in found)
         if dead:
             progress.note(f"{dead:,} of {len(found):,} units have no range: they never fire.")
+
+
+def _row(
+    unit: UnitSummaryRecord,
+    records: Sequence[ExplanationRecord],
+    tolerance: float,
+    names: Mapping[str, str],
+    defaults: Defaults | None,
+) -> Record:
+    """Return a unit's row: with its leading explanation, as people read it."""
+    row = to_json(unit) | {"concepts": [names[name] for name in unit.concepts], "common": False}
+    lead = lead_of(simplified(record, tolerance) for record in records)
+    if lead is None:
+        return row | dict.fromkeys(LEADING)
+    row |= {key: getattr(lead, key) for key in LEADING}
+    row["common"] = place_of(lead) in common_untrained(records, defaults)
+    return row

@@ -190,11 +190,13 @@ def names_in(text: str) -> list[str]:
 
 
 def renamed(text: str, name_of: Callable[[str], str]) -> str:
-    """Write other names into a text that ``to_text`` wrote."""
+    """Write other names into a text with formulas that ``to_text`` wrote."""
 
     def written(found: re.Match[str]) -> str:
         word = found.group()
-        return word if word in KEYWORDS else quoted(name_of(_unquoted(word)))
+        name = _unquoted(word)
+        other = name if word in KEYWORDS else name_of(name)
+        return word if other == name else quoted(other)
 
     return _WORD.sub(written, text)
 

@@ -58,6 +58,7 @@ class Metrics(Record):
             "MCC",
             "Matthews correlation of the formula's pixels and the hits; 0 if either has no pixel "
             "or all.",
+            3,
         ),
     ]
     activation_coverage: Annotated[

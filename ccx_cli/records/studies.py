@@ -308,6 +308,11 @@ class UnitSummaryRecord(Record):
         doc("IoU of a formula that all labeled pixels satisfy with the range of the best formula."),
     ]
     unbeaten: Annotated[int, count("Ranges whose formula does not beat their baseline.")]
+    lead_cluster: Annotated[NonNegative | None, doc("Range of the formula with the largest MCC.")]
+    lead_formula: FormulaOrNone
+    lead_iou: Annotated[float | None, doc("Its IoU.")]
+    lead_lift: Lift
+    lead_mcc: Mcc
 
 
 class ConceptSummaryRecord(Record):

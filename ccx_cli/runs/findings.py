@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
 TOLERANCE = 0.01
 _ASCENDING = frozenset({"unit", "layer", "cluster", "range", "formula", "length"})
 _OF_OPTIMUM = ("score", "proven", "bound", "gap", "rounds", "nodes", "ties", "tied", "near")
-_MOST_WEAKER = 2
+_NOTABLE = 2.0
 
 R = TypeVar("R")
 
@@ -135,51 +136,53 @@ def unit_sentence(
 
     Returns
     -------
-    The formula of the highest range is what the unit responds to, strongest to; those of the upper
-    half of its ranges follow, and last what the lowest range is on. A formula that does not
-    beat chance, its MCC not above 0, is not named.
+    The formula of the highest range is what the unit responds to, most strongly of several. The
+    next one below it, in the upper half of the ranges, is named where it is another one and
+    reaches twice the IoU of chance, and so is that of the lowest range. A formula that
+    does not beat chance, its MCC not above 0, is never named.
     """
     ranged = [simplified(record, tolerance) for record in records if record.range is not None]
     if not ranged:
         return f"Unit {unit} never fires."
     if not any(record.formula for record in ranged):
         return f"Unit {unit} responds to no labeled concept."
-    top = ranged[-1]
-    said: list[str | None] = []
 
-    def said_of(record: ExplanationRecord) -> str:
-        said.append(record.formula)
+    def named(record: ExplanationRecord, *, worth: bool) -> str:
         text = short_text(record.formula or "", short or {})
-        return f"{text} ({_worth(record)})"
+        return f"{text} ({_worth(record)})" if worth else text
 
-    def is_news(record: ExplanationRecord) -> bool:
-        return _beats_chance(record) and record.formula not in said
-
-    if len(ranged) == 1:
-        if not _beats_chance(top):
-            return f"Unit {unit} responds to no labeled concept more than by chance."
-        return f"Unit {unit} responds to {said_of(top)}."
-    parts = []
-    if _beats_chance(top):
-        parts.append(f"responds strongest to {said_of(top)}")
-    weaker: list[str] = []
-    for record in reversed(ranged[len(ranged) // 2 : -1]):
-        if is_news(record) and len(weaker) < _MOST_WEAKER:
-            weaker.append(said_of(record))
-    if weaker:
-        parts.append(f"{'weaker' if parts else 'responds weakly'} to {' and '.join(weaker)}")
-    if is_news(ranged[0]):
-        parts.append(f"is least active on {said_of(ranged[0])}")
+    top, lowest = ranged[-1], ranged[0]
+    if len(ranged) == 1 and _lift(top) > 1:
+        lower, upper = top.range or (None, None)
+        does = "responds to"
+        if upper is not None:
+            ends = "up to" if lower is None else f"between {lower:.4g} and"
+            does = f"is {ends} {upper:.4g} on"
+        return f"Unit {unit} {does} {named(top, worth=True)}."
+    parts: list[str] = []
+    if _lift(top) > 1:
+        parts.append(f"responds most strongly to {named(top, worth=True)}")
+    said = {top.formula}
+    for record in reversed(ranged[max(1, len(ranged) // 2) : -1]):
+        if _lift(record) >= _NOTABLE and record.formula not in said:
+            how = "more weakly" if parts else "responds weakly"
+            parts.append(f"{how} to {named(record, worth=not parts)}")
+            said.add(record.formula)
+            break
+    if _lift(lowest) >= _NOTABLE and lowest.formula not in said:
+        how = "and is least active on" if parts else "is least active on"
+        parts.append(f"{how} {named(lowest, worth=not parts)}")
     if not parts:
         return f"Unit {unit} responds to no labeled concept more than by chance."
-    if not _beats_chance(top):
-        parts.append("its strongest responses match no labeled concept more than by chance")
-    return f"Unit {unit} {'; '.join(parts)}."
+    rest = "" if _lift(top) > 1 else "; its strongest responses match no concept beyond chance"
+    return f"Unit {unit} {', '.join(parts)}{rest}."
 
 
-def _beats_chance(record: ExplanationRecord) -> bool:
-    """Tell whether a formula beats chance, or whether that is not known."""
-    return record.formula is not None and (record.mcc is UNSET or (record.mcc or 0) > 0)
+def _lift(record: ExplanationRecord) -> float:
+    """Return the lift: 0 without a formula, and more than any where it is not known."""
+    if record.formula is None:
+        return 0.0
+    return math.inf if record.lift is UNSET else record.lift or 0.0
 
 
 def _worth(record: ExplanationRecord) -> str:

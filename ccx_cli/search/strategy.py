@@ -12,6 +12,9 @@ from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.space import SearchSpace
 
+LISTING = ("ties", "within")
+"""Parameters that list other formulas beside the best, and do not change which that is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

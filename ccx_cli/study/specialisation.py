@@ -12,10 +12,16 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of
+from ccx_cli.records.fields import to_json
 from ccx_cli.records.studies import SpecialisationRecord
+from ccx_cli.runs.finding import stored_runs
+from ccx_cli.runs.run import Run
+from ccx_cli.search.strategy import LISTING
 
 
 class Specialisation(StrEnum):
@@ -53,13 +59,16 @@ class Defaults:
         )
         return formulas, pairs
 
+    def has(self, formula: Formula) -> bool:
+        """Tell whether a formula is a default one: also common in the untrained network."""
+        return canonical_key(formula) in self._keys[0]
+
     def judge(self, formula: Formula) -> Specialisation:
         """Tell whether a trained range's formula is a default one, begins with one, or neither."""
-        formulas, pairs = self._keys
-        if canonical_key(formula) in formulas:
+        if self.has(formula):
             return Specialisation.UNSPECIALISED
         left = left_of(formula)
-        if left is not None and canonical_key(left) in pairs:
+        if left is not None and canonical_key(left) in self._keys[1]:
             return Specialisation.WEAK
         return Specialisation.SPECIALISED
 
@@ -92,6 +101,34 @@ def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults
             key = canonical_key(left)
             pairs.setdefault(key, Common(left, left_counts[key]))
     return Defaults(tuple(common[:most]), tuple(pairs.values())[:most])
+
+
+def untrained_defaults(run: Run, results: Path) -> Defaults | None:
+    """Return the defaults of the untrained counterpart that ``ccx analyze`` made of a run.
+
+    It is looked for under the results root, made for this run or for another like it: of the same
+    network, layer, labels, ranges and search. ``None`` where there is none.
+    """
+    about = run.about
+    alike = [
+        other
+        for other in stored_runs(results)
+        if (other.about.pretrained, other.about.model) == ("none", about.model)
+        and _how(other) == _how(run)
+        and (other.about.made_for == run.name or about.pretrained != "none")
+    ]
+    alike.sort(key=lambda other: other.about.made_for != run.name)
+    if not alike or not alike[0].units:
+        return None
+    return find_defaults([record.tree for record in alike[0].records], len(alike[0].units))
+
+
+def _how(run: Run) -> Any:
+    """Return what runs have in common that differ only in the weights."""
+    search = {key: run.search_identity[key] for key in run.search_identity if key not in LISTING}
+    identity = run.identity
+    ranges = to_json(identity.ranges)
+    return run.about.layer, identity.segmentation, ranges, search, identity.split
 
 
 def count_specialisation(

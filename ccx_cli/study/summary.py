@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 
 import numpy as np
@@ -18,10 +18,12 @@ from ccx_cli.records.studies import (
     ConceptSummaryRecord,
     UnitSummaryRecord,
 )
+from ccx_cli.runs.findings import by_surprise
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.categories import dominant_category
 
 THRESHOLD = 0.04
+_OF_LEAD = ("cluster", "formula", "iou", "lift", "mcc")
 
 
 def summarise_unit(
@@ -51,7 +53,7 @@ def summarise_unit(
     """
     pixels_searched = int(totals.sum()) if searched is None else searched
     formulas = [formula for record in records if (formula := record.tree)]
-    names, best = names_of(records), _best_of(records)
+    names, best, lead = names_of(records), _best_of(records), lead_of(records)
     return UnitSummaryRecord(
         kind="unit",
         unit=unit,
@@ -68,7 +70,13 @@ def summarise_unit(
             record.formula is not None and record.iou <= record.hits / pixels_searched
             for record in records
         ),
+        **{f"lead_{key}": getattr(lead, key, None) for key in _OF_LEAD},
     )
+
+
+def lead_of(records: Iterable[ExplanationRecord]) -> ExplanationRecord | None:
+    """Return a unit's explanation with the largest MCC; ``None`` where none is known."""
+    return next((each for each in by_surprise(records) if isinstance(each.mcc, float)), None)
 
 
 def _best_of(records: Sequence[ExplanationRecord]) -> ExplanationRecord | None:

@@ -67,12 +67,45 @@ def test_all_formats_tell_the_same(ccx: CommandLine) -> None:
         assert float(row["iou"]) == line["iou"]
         assert json.loads(row["range"]) == line["range"]
         assert json.loads(row["labels"]) == line["labels"]
-    table = told("table").splitlines()
+    table = ccx.explain("--units", "1", "-q", "--simplest", "0", "--sort", "unit").out.splitlines()
     assert len(table) == 3 + len(lines) + 1
     for shown, line in zip(table[3:], lines, strict=False):
-        assert line["formula"] in shown
+        assert line["formula"].replace("-c", "").replace("-s", "") in shown
         assert f"{line['iou']:.4f}" in shown
+        assert f"{line['mcc']:.3f}" in shown
+        assert f"{line['lift']:,.1f}" in shown
         assert f"{line['hits']:,}" in shown
+
+
+def test_the_table_leads_with_what_is_most_surprising(ccx: CommandLine) -> None:
+    words = ("--units", "1-4")
+    lines = ccx.explain(*words, "-q", "-f", "jsonl").lines
+
+    def column(number: int, *more: str) -> list[str]:
+        rows = ccx.explain(*words, "-q", *more).out.splitlines()[3:-1]
+        return [row.split("│")[number].strip() for row in rows]
+
+    mccs = [float(mcc) for mcc in column(5, "--simplest", "0")]
+    assert mccs == sorted((round(line["mcc"], 3) for line in lines), reverse=True)
+    ious = column(7, "--simplest", "0", "--sort", "iou")
+    assert ious == [f"{iou:.4f}" for iou in sorted((line["iou"] for line in lines), reverse=True)]
+    for iou, best in zip(column(7, "--sort", "unit"), lines, strict=True):
+        assert 0.99 * best["iou"] <= float(iou) + 5e-5
+    shorter = " ".join(column(4)), " ".join(column(4, "--simplest", "0"))
+    assert len(shorter[0]) < len(shorter[1])
+    ended = ccx.explain(*words, "--simplest", "20 parts")
+    assert (ended.code, ended.err) == (
+        2,
+        "Error: --simplest 20 parts is not a share below 1, such as 1% or 0.01.\n",
+    )
+
+
+def test_the_end_says_what_the_units_respond_to(ccx: CommandLine) -> None:
+    err = ccx.explain("--units", "1-4").err
+    said = [line for line in err.splitlines() if line.startswith("Unit ")]
+    assert len(said) == 3
+    assert all(" times chance)" in line for line in said)
+    assert "Unit " not in ccx.explain("--units", "1-4", "-f", "jsonl").err
 
 
 def test_a_table_is_not_wrapped_where_there_is_no_terminal(

@@ -23,8 +23,10 @@ def test_a_found_formula_scores_what_was_found(ccx: CommandLine) -> None:
 
 def test_ranges_are_ranked_best_first(ccx: CommandLine) -> None:
     everything = ccx("score", "red", *ON_TINY, "--top", "0", "-q", "--format", "jsonl").lines
-    ious = [line["iou"] for line in everything]
-    assert ious == sorted(ious, reverse=True)
+    mccs = [line["mcc"] for line in everything]
+    assert mccs == sorted(mccs, reverse=True)
+    by_iou = ccx("score", "red", *ON_TINY, "--top", "5", "--sort", "iou", "-q", "-f", "jsonl").lines
+    assert by_iou == sorted(everything, key=lambda line: -line["iou"])[:5]
     assert len({line["unit"] for line in everything}) > 40
     best = ccx("score", "red", *ON_TINY, "--top", "3", "-q", "--format", "jsonl").lines
     assert best == everything[:3]

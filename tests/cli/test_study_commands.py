@@ -14,6 +14,7 @@ else:
     from command_line import ON_TINY, CommandLine
 
 THRESHOLDS = ["compare", "thresholds", *ON_TINY]
+LEAD = ("cluster", "formula", "iou", "lift", "mcc")
 QUANTILES = [0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995]
 
 
@@ -301,8 +302,39 @@ def test_summary(ccx: CommandLine, kept: Path) -> None:
     assert sum(row["units"] for row in categories) == len(above)
     every = of_kind(ccx("summary", "-q", "-f", "jsonl", "--threshold", "1").lines, "category")
     assert {row["units"] for row in every} == {0}
-    table = ccx("summary", kept.name, "--units", "1", "-q").out
-    assert [line for line in table.splitlines() if line.startswith(("Units", "Concepts"))]
+    for row in of_kind(rows, "unit"):
+        lead = max((line for line in explained if line["unit"] == row["unit"]), key=mcc_of)
+        assert [row[f"lead_{key}"] for key in LEAD] == [lead[key] for key in LEAD]
+
+
+def mcc_of(line: dict[str, Any]) -> float:
+    return -2.0 if line["mcc"] is None else float(line["mcc"])
+
+
+def test_the_table_of_summary_begins_with_sentences(ccx: CommandLine, kept: Path) -> None:
+    out = ccx("summary", kept.name, "-q").out.splitlines()
+    assert out[0] == "What the units respond to"
+    assert all(line.startswith("Unit ") for line in out[1:5])
+    assert out[5:7] == ["", out[6]]
+    assert out[6].strip() == "Units"
+    table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out[10:14]]
+    assert [line.split()[1] for line in out[1:5]] == [row[0] for row in table]
+    mccs = [float(row[3]) for row in table if row[3] != "-"]
+    assert mccs == sorted(mccs, reverse=True)
+    assert not any("-c" in row[2] for row in table)
+    by_unit = ccx("summary", kept.name, "-q", "--sort", "unit").out.splitlines()
+    assert [line.split()[1] for line in by_unit[1:5]] == ["0", "1", "2", "3"]
+
+
+def test_what_is_common_in_the_untrained_network_is_marked(ccx: CommandLine, kept: Path) -> None:
+    """Once ``ccx analyze`` has made its run, as its own records say."""
+    assert "untrained" not in ccx.explain("--units", "0-3", "-q").out
+    judged = of_kind(ccx("analyze", "--seed", "1", "-f", "jsonl", "--each").lines, "range")
+    common = sum(row["specialisation"] == "unspecialised" for row in judged)
+    assert common
+    assert ccx.explain("--units", "0-3", "-q").out.count(" common ") == common
+    summary = ccx("summary", kept.name, "-q").out
+    assert "untrained" in summary or " common " not in summary
 
 
 def test_dead_units_and_empty_ranges_are_said(ccx: CommandLine, kept: Path) -> None:

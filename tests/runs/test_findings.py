@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import UNSET
 
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
 from ccx_cli.runs.findings import (
@@ -99,33 +100,61 @@ def test_names_are_short_where_no_other_concept_is_meant() -> None:
     assert short_text("unknown-c", short) == "unknown-c"
 
 
-def of_range(cluster: int, formula: str | None, mcc: float = 0.2, **other: Any) -> Any:
-    said = {"num_ranges": 5, "iou": 0.194, "lift": 70.4, "mcc": mcc, "range": [1.0, 2.0]}
+def of_range(cluster: int, formula: str | None, lift: Any = 70.4, **other: Any) -> Any:
+    said = {"num_ranges": 5, "iou": 0.194, "range": [1.0, 2.0]}
+    if lift is not UNSET:
+        said["lift"] = lift
     text = {"formula": formula, "labels": None if formula is None else 3, "length": 1}
     return explanation(197, cluster, **(said | text | other))
+
+
+WORTH = "(IoU 0.19, 70 times chance)"
 
 
 @pytest.mark.parametrize(
     ("records", "sentence"),
     [
-        ([explanation(197, None)], "Unit 197 never fires."),
-        ([of_range(0, None)], "Unit 197 responds to no labeled concept."),
+        ([explanation(197, None)], "never fires."),
+        ([of_range(0, None)], "responds to no labeled concept."),
+        ([of_range(0, "sky", 0.9)], "responds to no labeled concept more than by chance."),
+        ([of_range(0, "face", range=[1.5, None])], f"responds to face {WORTH}."),
+        ([of_range(0, "face", range=[0.25, 1.5])], f"is between 0.25 and 1.5 on face {WORTH}."),
+        ([of_range(0, "face", range=[None, 1.5])], f"is up to 1.5 on face {WORTH}."),
         (
-            [of_range(0, "sky", -0.1)],
-            "Unit 197 responds to no labeled concept more than by chance.",
-        ),
-        ([of_range(0, "face")], "Unit 197 responds to face (IoU 0.19, 70 times chance)."),
-        (
-            [of_range(0, "sky", -0.1), of_range(1, "wall"), of_range(2, "face", lift=2.04)],
-            "Unit 197 responds strongest to face (IoU 0.19, 2.0 times chance); weaker to wall "
-            "(IoU 0.19, 70 times chance).",
+            [of_range(0, "sky", 1.2), of_range(1, "wall"), of_range(2, "face", 2.04)],
+            "responds most strongly to face (IoU 0.19, 2.0 times chance), more weakly to wall.",
         ),
         (
             [of_range(0, "sky"), of_range(1, "face"), of_range(2, "face")],
-            "Unit 197 responds strongest to face (IoU 0.19, 70 times chance); is least active on "
-            "sky (IoU 0.19, 70 times chance).",
+            f"responds most strongly to face {WORTH}, and is least active on sky.",
+        ),
+        (
+            [of_range(n, name) for n, name in enumerate(["sky", "sea", "red", "hand", "face"])],
+            f"responds most strongly to face {WORTH}, more weakly to hand, and is least active on "
+            "sky.",
+        ),
+        (
+            [of_range(0, "sky", 1.5), of_range(1, "hand"), of_range(2, None)],
+            f"responds weakly to hand {WORTH}; its strongest responses match no concept beyond "
+            "chance.",
+        ),
+        (
+            [of_range(0, "sky"), of_range(1, "face", 0.8)],
+            f"is least active on sky {WORTH}; its strongest responses match no concept beyond "
+            "chance.",
+        ),
+        (
+            [of_range(0, "sky", 1.1), of_range(1, "face", UNSET)],
+            "responds most strongly to face (IoU 0.19).",
         ),
     ],
 )
 def test_a_unit_is_summed_up_in_a_sentence(records: list[Any], sentence: str) -> None:
-    assert unit_sentence(197, records) == sentence
+    assert unit_sentence(197, records) == f"Unit 197 {sentence}"
+
+
+def test_a_sentence_has_the_simplest_formula_and_short_names() -> None:
+    records = [explanation(5, formula=None, labels=None), road(unit=5, cluster=1)]
+    assert "to road OR car (IoU 0.6, 2.5 times chance)." in unit_sentence(5, records)
+    short = {"street-s": "street"}
+    assert "AND street (IoU 0.6, 3.5 times" in unit_sentence(5, records, 0, short)

@@ -19,7 +19,9 @@ from ccx_cli.cli.options import (
     OutputOptions,
     PlaceOptions,
     RangeOptions,
+    ReadingOptions,
     RunOptions,
+    SortOptions,
     StoredOptions,
     UnitOptions,
     argument,
@@ -121,6 +123,7 @@ class ExplainOptions:
     search: SearchOptions
     vocabulary: VocabularyOptions
     naming: NamingOptions
+    reading: ReadingOptions
     out: OutputOptions
     messages: MessageOptions
     dry: DryRunOptions
@@ -164,6 +167,7 @@ class ScoreOptions:
     units: UnitOptions
     preset: PresetOptions
     ranges: RangeOptions
+    sorting: SortOptions
     out: OutputOptions
     messages: MessageOptions
     run: RunOptions

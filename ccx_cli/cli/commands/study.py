@@ -15,7 +15,9 @@ from ccx_cli.cli.options import (
     OutputOptions,
     PipedOptions,
     PlaceOptions,
+    ReadingOptions,
     RunOptions,
+    SortOptions,
     StoredOptions,
     UnitOptions,
     option,
@@ -81,6 +83,7 @@ class MetricsOptions:
     )
     units: UnitOptions
     passes: PassOptions
+    sorting: SortOptions
     out: OutputOptions
     messages: MessageOptions
     dry: DryRunOptions
@@ -182,6 +185,7 @@ class SummaryOptions:
         0.04, "IoU above which a unit counts in its category.", min=0.0, max=1.0
     )
     units: UnitOptions
+    reading: ReadingOptions
     out: OutputOptions
     messages: MessageOptions
     run: RunOptions

@@ -66,6 +66,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
     columns = EACH_COLUMNS if options.each else COLUMNS
     with answering(options.out, options.messages, columns) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
+        writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, HEURISTIC_UNITS)
         chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)

@@ -9,6 +9,7 @@ from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.places import roots_of
+from ccx_cli.cli.stored import labels_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.finding import find_run, short_name, stored_runs
@@ -41,8 +42,8 @@ COLUMNS = {
     Per.RANGE: (
         UNIT,
         RANGE,
-        Column("formula in A", "formula_a", style="bold"),
-        Column("formula in B", "formula_b", style="bold"),
+        Column("formula in A", "formula_a", style="bold", named=True),
+        Column("formula in B", "formula_b", style="bold", named=True),
         Column("equal", "equal", spare=True),
         Column("IoU A", "iou_a", right=True),
         Column("IoU B", "iou_b", right=True),
@@ -54,8 +55,9 @@ COLUMNS = {
 def runs(options: CompareRunsOptions) -> None:
     """Compare the explanations of two stored runs, range by range."""
     with answering(options.out, options.messages, COLUMNS[options.per]) as (progress, writer):
-        results = roots_of(options.places).results
-        left, right = (find_run(results, name).strict() for name in (options.a, options.b))
+        roots = roots_of(options.places)
+        left, right = (find_run(roots.results, name).strict() for name in (options.a, options.b))
+        writer.shorten(labels_of(left, roots))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)
         if options.per is Per.RANGE:

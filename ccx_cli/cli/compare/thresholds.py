@@ -65,6 +65,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
         check_plot(options.plot, options.out.force)
     with answering(options.out, options.messages) as (progress, writer):
         inputs = gather(options.places, options.data, options.network, options.run, progress)
+        writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, THRESHOLD_UNITS)
         chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)

@@ -21,12 +21,11 @@ from ccx_cli.runs.job import JobSettings, name_run, settings_of
 from ccx_cli.runs.preparing import Inputs, plan_caches, plan_units
 from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_from_identity
-from ccx_cli.search.strategy import Strategy
+from ccx_cli.search.strategy import LISTING, Strategy
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
 
 _SHOWN = 12
-_EXTRAS = ("ties", "within")
 
 
 def inputs_of(
@@ -164,5 +163,5 @@ def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
 def _strategy_like(stored: Run, n_concepts: int) -> Strategy:
     """Return a run's search, without what lists other formulas beside the best."""
     search = stored.search_identity
-    wanted = {key: value for key, value in search.items() if key not in _EXTRAS}
+    wanted = {key: value for key, value in search.items() if key not in LISTING}
     return search_from_identity(wanted, n_concepts)
