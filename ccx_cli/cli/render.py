@@ -14,17 +14,22 @@ from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions
 from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
-from ccx_cli.cli.units import chosen_of_run
+from ccx_cli.cli.units import chosen_of_run, parse_ranges
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.progress import Progress
+from ccx_cli.render.captions import table_caption
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
 from ccx_cli.render.latex import bibtex, commented, latex_table
 from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import check_report_path, write_report
+from ccx_cli.render.style import Style, style_of
+from ccx_cli.render.wording import Units, readable
 from ccx_cli.runs.finding import find_run
+from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.references import references_of
+from ccx_cli.runs.methods import run_references
 from ccx_cli.runs.run import Run
+from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.unit_images import Show
 
 REPORT = "report.html"
@@ -50,7 +55,10 @@ def render(options: RenderOptions) -> None:
         _check_report(options, options.html)
     if options.bib is not None and options.form is not Form.LATEX:
         raise UsageError("--bib needs --format latex: add it.")
-    stem, file_type = _name_and_type(options.filename_figure, options.file_type)
+    style = style_of(
+        options.paper, options.width, options.font, options.dpi, title=not options.no_title
+    )
+    stem, file_type = _name_and_type(options.filename_figure, options.file_type, style)
     with reporting(options.messages) as progress:
         roots = roots_of(options.places)
         run = Run(find_run(roots.results, options.which.run_name).directory, shown=True)
@@ -61,19 +69,20 @@ def render(options: RenderOptions) -> None:
                 f"{run.name} has no explanations: make some with `ccx explain`."
             )
         units = chosen_of_run(options.units, options.seed, run.units, run.name)
-        if options.form is Form.LATEX:
-            _write_table(run, units, options, progress)
-            return
         inputs = RunInputs(run, roots, progress=progress)
+        shown = _of_ranges({unit: run.units[unit] for unit in units}, options.ranges)
+        if options.form is Form.LATEX:
+            _write_table(inputs, shown, style, options, progress)
+            return
         directory = options.dir_images or Path(f"ccx-{run.name}")
         if options.html is not None:
             rows = _make_report(inputs, units, options, options.html, progress)
         else:
             show = options.show or (Images.SAMPLE if options.kind is Kind.PUBLISHED else Images.TOP)
             drawing = Drawing(
-                options.kind, Show(show.value), options.top_k, options.seed, file_type
+                options.kind, Show(show.value), options.top_k, options.seed, file_type, style
             )
-            rows = _draw(inputs, units, options, drawing, directory, stem, progress)
+            rows = _draw(inputs, shown, options, drawing, directory, stem, progress)
         out = OutputOptions(Format(options.form.value), options.output, options.force)
         with writing_to(out, COLUMNS, no_color=options.messages.no_color) as writer:
             records = writer.write(rows)
@@ -85,9 +94,26 @@ def render(options: RenderOptions) -> None:
             )
 
 
+def _of_ranges(units: Units, chosen: str | None) -> Units:
+    """Keep the explanations of the ranges that ``--ranges`` names, and the units that have any."""
+    if chosen is None:
+        return units
+    numbers = set(parse_ranges(chosen))
+    kept = {
+        unit: own
+        for unit, records in units.items()
+        if (own := [record for record in records if record.cluster in numbers])
+    }
+    if missing := numbers - {record.cluster for own in kept.values() for record in own}:
+        raise UsageError(
+            f"--ranges {chosen}: the chosen units have no range {min(missing)}: name others."
+        )
+    return kept
+
+
 def _draw(
     inputs: RunInputs,
-    units: Sequence[int],
+    units: Units,
     options: RenderOptions,
     drawing: Drawing,
     directory: Path,
@@ -116,6 +142,7 @@ def _draw(
             "path": str(figure.path),
             "drawn": figure.drawn,
             "lacks": list(figure.problems),
+            "caption": None if figure.caption is None else str(figure.caption),
         }
 
 
@@ -127,6 +154,12 @@ def _check_report(options: RenderOptions, out: Path) -> None:
         "--dir-images": options.dir_images is not None,
         "--filename-figure": options.filename_figure is not None,
         "--file-type": options.file_type is not None,
+        "--ranges": options.ranges is not None,
+        "--paper": options.paper is not None,
+        "--width": options.width is not None,
+        "--font": options.font is not None,
+        "--dpi": options.dpi is not None,
+        "--no-title": options.no_title,
     }.items():
         if is_given:
             raise UsageError(f"{option} does not apply to a report: leave out it or --html.")
@@ -157,6 +190,7 @@ def _make_report(
         "path": str(written.page),
         "drawn": True,
         "lacks": list(written.problems),
+        "caption": None,
     }
 
 
@@ -185,13 +219,20 @@ def _has_display() -> bool:
 
 
 def _write_table(
-    run: Run, units: Sequence[int], options: RenderOptions, progress: Progress
+    inputs: RunInputs, units: Units, style: Style, options: RenderOptions, progress: Progress
 ) -> None:
     """Write the LaTeX table, and the BibTeX as comments of it or to a file of its own."""
     out = OutputOptions(Format.TABLE, options.output, options.force)
-    references = references_of(run.about, run.identity)
-    table = latex_table(run.header, {unit: run.units[unit] for unit in units}, references)
-    entries = bibtex(references)
+    run = inputs.run
+    against = kept_against_null(run, run.records)
+    keys = [(record.unit, record.cluster) for own in units.values() for record in own]
+    q_values = {key: against[key].q_value for key in keys if key in against}
+    read = by_surprise(record for own in readable(inputs, units).values() for record in own)
+    order = list(dict.fromkeys(record.unit for record in read))
+    records = sorted(read, key=lambda record: order.index(record.unit))
+    caption = table_caption(run, records, has_q_values=bool(q_values))
+    table = latex_table(caption, records, q_values, style.width)
+    entries = bibtex(run_references(run))
     if options.bib is None:
         table += f"\n\n{commented(entries)}"
     elif options.bib.absolute() == Path(out.output).absolute():
@@ -206,7 +247,9 @@ def _write_table(
         progress.note(f"Table: {out.output}")
 
 
-def _name_and_type(name: str | None, given: FileType | None) -> tuple[str | None, FileType]:
+def _name_and_type(
+    name: str | None, given: FileType | None, style: Style
+) -> tuple[str | None, FileType]:
     """Return the name without its ending, and the file type: that of the ending, or ``given``."""
     for ending in FileType:
         if name is not None and name.lower().endswith(f".{ending}"):
@@ -215,4 +258,4 @@ def _name_and_type(name: str | None, given: FileType | None) -> tuple[str | None
                     f"--filename-figure {name} and --file-type {given} differ: leave one out."
                 )
             return name[: -len(ending) - 1], ending
-    return name, given or FileType.PNG
+    return name, given or (FileType.PDF if style.in_paper else FileType.PNG)

@@ -64,11 +64,21 @@ def parse_units(text: str, available: int, layer: str) -> list[int]:
     return sorted(units)
 
 
+def parse_ranges(text: str) -> list[int]:
+    """Read ``3,4`` as numbers of ranges, ascending and distinct."""
+    spans = _spans(text, "ranges", "3,4")
+    return sorted({number for first, last in spans for number in range(first, last + 1)})
+
+
 def _unit_spans(text: str) -> list[tuple[int, int]]:
+    return _spans(text, "units", "1,5,10-20")
+
+
+def _spans(text: str, what: str, example: str) -> list[tuple[int, int]]:
     spans = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part, re.ASCII)
         if match is None or (match[2] and int(match[2]) < int(match[1])):
-            raise UsageError(f"--units {text} is not a list of units such as 1,5,10-20.")
+            raise UsageError(f"--{what} {text} is not a list of {what} such as {example}.")
         spans.append((int(match[1]), int(match[2] or match[1])))
     return spans

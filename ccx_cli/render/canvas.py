@@ -1,4 +1,7 @@
-"""A figure laid out in pixels: pictures, boxes and wrapped text; written as PNG, SVG or PDF."""
+"""A figure laid out by hand: pictures, boxes and wrapped text; written as PNG, SVG or PDF.
+
+Lengths are in pixels of a screen, 100 to the inch, whatever the resolution of the figure.
+"""
 
 from __future__ import annotations
 
@@ -9,49 +12,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context, style
+from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
+from ccx_cli import design
 from ccx_cli.errors import CcxError
 from ccx_cli.render.figure_files import FileType, description
 from ccx_cli.render.overlay import Pixels
+from ccx_cli.render.style import SCREEN, Font, Style
 from ccx_cli.store.atomic import replacing
 
-DPI = 100
-INK, FAINT = "#1a1a1a", "#5f5f5f"
-FONT = "DejaVu Sans"  # ships with Matplotlib: the same glyphs on every machine
-_SPACING = 1.35
+PER_INCH = 100
+INK, FAINT = design.INK.light, design.DIM.light
+# The first of each ships with Matplotlib: the same glyphs on every machine. Where an SVG is shown
+# without it, the next is near; DejaVu Sans has the letters that STIX lacks.
+_FAMILIES = {
+    Font.SANS: ("sans-serif", ["DejaVu Sans", "Verdana", "Arial", "Helvetica"]),
+    Font.SERIF: ("serif", ["STIXGeneral", "STIX Two Text", "Times New Roman", "Times"]),
+}
+_SPACING = {Font.SANS: 1.35, Font.SERIF: 1.2}
 _LARGEST = 65_000
 
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A figure measured in pixels from its upper left corner; ``sheet`` are axes over all of it."""
+    """A figure measured from its upper left corner; ``sheet`` are axes over all of it.
+
+    ``scale`` is how many of its own pixels one of a screen is.
+    """
 
     figure: Figure
     sheet: Axes
-    width: int
-    height: int
+    width: float
+    height: float
+    scale: float
 
     @classmethod
-    def of_size(cls, width: int, height: int) -> Canvas:
+    def of_size(cls, width: float, height: float, dpi: int = PER_INCH) -> Canvas:
         """Return an empty canvas; raises ``CcxError`` if no figure can be that large."""
-        if max(width, height) > _LARGEST:
+        if max(width, height) * dpi / PER_INCH > _LARGEST:
             raise CcxError(
-                f"A figure of {width:,} x {height:,} pixels is too large: lower `top_k`, or "
+                f"A figure of {width:,.0f} x {height:,.0f} pixels is too large: lower `top_k`, or "
                 "explain with fewer `num_clusters`."
             )
-        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+        figure = Figure(figsize=(width / PER_INCH, height / PER_INCH), dpi=dpi, facecolor="white")
         sheet = figure.add_axes((0, 0, 1, 1))
         sheet.set_axis_off()
         sheet.set_xlim(0, width)
         sheet.set_ylim(height, 0)
         sheet.set_autoscale_on(False)
-        return cls(figure, sheet, width, height)
+        return cls(figure, sheet, width, height, dpi / PER_INCH)
 
     def text(
         self,
@@ -64,14 +78,13 @@ class Canvas:
         color: str = INK,
         align: str = "left",
     ) -> None:
-        """Write lines below ``y``; ``size`` is the font size in pixels."""
+        """Write lines below ``y``; ``size`` is that of the font."""
         for index, line in enumerate([lines] if isinstance(lines, str) else lines):
             self.sheet.text(
                 x,
                 y + index * line_height(size),
                 line,
                 fontsize=_points(size),
-                fontfamily=FONT,
                 fontweight="bold" if bold else "normal",
                 color=color,
                 ha=align,
@@ -81,7 +94,7 @@ class Canvas:
 
     def picture(self, pixels: Pixels, x: float, y: float, width: float, height: float) -> None:
         """Show pixels in a box, moved to a whole pixel: otherwise a row would be lost."""
-        left, top = round(x), round(y)
+        left, top = (round(end * self.scale) / self.scale for end in (x, y))
         self.sheet.imshow(
             pixels,
             extent=(left, left + width, top + height, top),
@@ -103,7 +116,7 @@ class Canvas:
         edge: str | None = None,
         line: float = 1,
     ) -> None:
-        """Draw a rectangle; ``line`` is the width of its edge in pixels."""
+        """Draw a rectangle; ``line`` is the width of its edge."""
         self.sheet.add_patch(
             Rectangle(
                 (x, y),
@@ -114,6 +127,13 @@ class Canvas:
                 linewidth=_points(line) if edge else 0,
             )
         )
+
+    def mark(self, x: float, y: float, size: float, color: str) -> None:
+        """Draw a square beside a line of text that is written below ``y``."""
+        _, height, descent = _metrics("lp", size)
+        _, small, _ = _metrics("x", size)
+        side = 0.75 * size
+        self.box(x, y + height - descent - (small + side) / 2, side, side, fill=color)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
         """Add axes in a box."""
@@ -128,12 +148,12 @@ class Canvas:
 
 
 def line_height(size: float) -> float:
-    """Return the distance between lines of text, in pixels."""
-    return size * _SPACING
+    """Return the distance between lines of text."""
+    return size * _SPACING[Font.SERIF if "serif" in rcParams["font.family"] else Font.SANS]
 
 
 def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
-    """Break a text into lines of at most ``width`` pixels; words longer than that are split."""
+    """Break a text into lines of at most ``width``; words longer than that are split."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -152,7 +172,7 @@ def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list
 
 
 def shortened(text: str, width: float, size: float) -> str:
-    """Return a text, its middle replaced by an ellipsis where it exceeds ``width`` pixels."""
+    """Return a text, its middle replaced by an ellipsis where it exceeds ``width``."""
     if text_width(text, size) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):
@@ -163,12 +183,18 @@ def shortened(text: str, width: float, size: float) -> str:
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Return the width of a line of text, in pixels."""
-    font = FontProperties(family=FONT, weight="bold" if bold else "normal", size=_points(size))
+    """Return the width of a line of text."""
+    return _metrics(text, size, "bold" if bold else "normal")[0]
+
+
+def _metrics(text: str, size: float, weight: str = "normal") -> tuple[float, float, float]:
+    """Return width, height, and descent of a line of text."""
+    font = FontProperties(weight=weight, size=_points(size))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # characters that the font lacks
-        points: float = text_to_path.get_text_width_height_descent(text, font, False)[0]
-    return points * DPI / 72
+        width, height, descent = text_to_path.get_text_width_height_descent(text, font, False)
+    scale = PER_INCH / 72
+    return width * scale, height * scale, descent * scale
 
 
 def write_figure(
@@ -193,25 +219,33 @@ def write_figure(
 
 
 @contextmanager
-def same_everywhere() -> Iterator[None]:
-    """Draw and write without the user's Matplotlib settings, dates and random identifiers."""
-    with (
-        style.context("default"),
-        rc_context(
-            {
-                "font.family": FONT,
-                "svg.hashsalt": "ccx",
-                "svg.fonttype": "path",
-                "pdf.fonttype": 42,
-                "image.composite_image": False,
-            }
-        ),
-    ):
+def same_everywhere(how: Style = SCREEN) -> Iterator[None]:
+    """Draw and write in a style, without the user's settings, dates and random identifiers.
+
+    Text stays text in SVG and PDF.
+    """
+    family, names = _FAMILIES[how.font]
+    small = {f"{axis}tick.labelsize": how.small for axis in "xy"} | {"legend.fontsize": how.small}
+    lines = {"axes.linewidth": 0.5, "xtick.major.width": 0.5, "ytick.major.width": 0.5}
+    settings: Any = {
+        "font.family": [family, "DejaVu Sans"],
+        f"font.{family}": names,
+        "font.size": how.text,
+        "axes.titlesize": how.text,
+        "axes.labelsize": how.text,
+        **small,
+        **(lines | {"xtick.major.size": 2, "ytick.major.size": 2} if how.in_paper else {}),
+        "svg.hashsalt": "ccx",
+        "svg.fonttype": "none",
+        "pdf.fonttype": 42,
+        "image.composite_image": False,
+    }
+    with style.context("default"), rc_context(settings):
         yield
 
 
 def _points(pixels: float) -> float:
-    return pixels * 72 / DPI
+    return pixels * 72 / PER_INCH
 
 
 def _longest(word: str, width: float, size: float, bold: bool) -> int:

@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from ccx_cli.design import NEVER_FIRES, range_color
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.render.canvas import FAINT, INK, Canvas, line_height, wrapped
-from ccx_cli.render.wording import formula_text, iou_text, range_text
+from ccx_cli.render.canvas import FAINT, INK, PER_INCH, Canvas, line_height, wrapped
+from ccx_cli.render.style import SCREEN, Style
+from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_text
 from ccx_cli.study.histogram import count_in_bars
 
 OUTSIDE = "#c9c9c9"
 _BINS = 160
-_WIDTH, _MARGIN, _PLOT = 760, 20, 260
-_SWATCH = 14
+_WIDTH, _MARGIN, _PLOT, _ROW_GAP = 760, 20, 260, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +35,6 @@ class Histogram:
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
     owners: NDArray[np.int64]
-
-
-def range_colors(count: int) -> list[str]:
-    """Return a color for each of ``count`` ranges, from dark for the lowest to light.
-
-    Lightness rises evenly, so that the order also shows in grayscale.
-    """
-    shades = colormaps["viridis"](np.linspace(0.05, 0.9, count) if count > 1 else [0.55][:count])
-    return [to_hex(shade) for shade in shades]
 
 
 def histogram_of(maps: NDArray[np.float32], records: Sequence[ExplanationRecord]) -> Histogram:
@@ -68,11 +58,11 @@ def histogram_of(maps: NDArray[np.float32], records: Sequence[ExplanationRecord]
 
 
 def draw_histogram(
-    axes: Axes, maps: NDArray[np.float32], records: Sequence[ExplanationRecord], size: float
+    axes: Axes, maps: NDArray[np.float32], records: Sequence[ExplanationRecord]
 ) -> None:
-    """Draw a unit's histogram, counts on a logarithmic scale, labels of ``size`` points."""
+    """Draw a unit's histogram, counts on a logarithmic scale."""
     bars = histogram_of(maps, records)
-    colors = range_colors(len(records))
+    colors = [color_of(record) for record in records]
     fills = [colors[owner] if owner >= 0 else OUTSIDE for owner in bars.owners]
     axes.bar(
         bars.edges[:-1],
@@ -86,45 +76,68 @@ def draw_histogram(
     axes.set_yscale("log")
     axes.set_ylim(0.7, max(2.0, 1.6 * float(bars.counts.max(initial=0))))
     axes.set_xlim(bars.edges[0], bars.edges[-1])
-    axes.xaxis.set_major_locator(MaxNLocator(8))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(labelsize=size, colors=FAINT, which="both")
+    axes.tick_params(colors=FAINT, which="both")
     axes.tick_params(axis="y", which="minor", length=0)
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color(FAINT)
 
 
+def color_of(record: ExplanationRecord) -> str:
+    """Return the color of a record's range on paper."""
+    return range_color(record.cluster or 0, record.num_ranges).light
+
+
 def plot_distribution(
-    title: str, maps: NDArray[np.float32], records: Sequence[ExplanationRecord]
+    title: str,
+    maps: NDArray[np.float32],
+    records: Sequence[ExplanationRecord],
+    style: Style = SCREEN,
 ) -> Figure:
-    """Draw one unit's histogram above its ranges, lowest first, and their formulas."""
-    room = _WIDTH - 2 * _MARGIN
-    heading = wrapped(title, room, 16, bold=True)
-    colors = range_colors(len(records))
+    """Draw one unit's histogram above its ranges, highest first, and their formulas."""
+    margin = 0 if style.in_paper else _MARGIN
+    width = _WIDTH if style.width is None else style.width * PER_INCH
+    text, small = (points * PER_INCH / 72 for points in (style.text, style.small))
+    room, indent = width - 2 * margin, 1.2 * small
+    heading = wrapped(title, room, text, bold=True) if style.title else []
     listed = [
         (
-            f"range {record.cluster}: {range_text(record)} · {iou_text(record)}",
-            wrapped(formula_text(record), room - 2 * _SWATCH, 13, bold=True),
+            color_of(record),
+            wrapped(_said_of(record, style), room - indent, small),
+            wrapped(formula_text(record), room - indent, text, bold=True),
         )
-        for record in records
+        for record in reversed(records)
     ]
-    top = _MARGIN + len(heading) * line_height(16) + 10
-    below = top + _PLOT + 62
-    rows = sum(line_height(13) * (1 + len(lines)) + 8 for _, lines in listed)
-    height = below + (rows or line_height(13)) + _MARGIN
-    canvas = Canvas.of_size(_WIDTH, round(height))
-    canvas.text(heading, _MARGIN, _MARGIN, 16, bold=True)
-    axes = canvas.axes(_MARGIN + 70, top, room - 80, _PLOT)
-    draw_histogram(axes, maps, records, 9)
-    axes.set_xlabel("activation", fontsize=9.5, color=INK)
-    axes.set_ylabel("positions in the layer's maps", fontsize=9.5, color=INK)
+    top = margin + len(heading) * line_height(text) + 0.5 * text
+    plot = min(_PLOT, _PLOT * width / _WIDTH)
+    below = top + plot + 4.2 * text
+    rows = sum(
+        len(said) * line_height(small) + len(lines) * line_height(text) + _ROW_GAP
+        for _, said, lines in listed
+    )
+    height = below + (rows or line_height(text)) + margin
+    canvas = Canvas.of_size(width, round(height), style.dots(PER_INCH))
+    canvas.text(heading, margin, margin, text, bold=True)
+    left = 5.5 * text
+    axes = canvas.axes(margin + left, top, room - left - text, plot)
+    draw_histogram(axes, maps, records)
+    axes.set_xlabel("activation", color=INK)
+    axes.set_ylabel("positions in the maps", color=INK)
     if not listed:
-        canvas.text("This unit has no range: it never fires.", _MARGIN, below, 13, color=FAINT)
-    for color, (range_line, lines) in reversed(list(zip(colors, listed, strict=True))):
-        canvas.box(_MARGIN, below + 1, _SWATCH, _SWATCH, fill=color)
-        canvas.text(range_line, _MARGIN + 2 * _SWATCH, below, 13, color=FAINT)
-        canvas.text(lines, _MARGIN + 2 * _SWATCH, below + line_height(13), 13, bold=True)
-        below += line_height(13) * (1 + len(lines)) + 8
+        never = f"This unit has no range: it {NEVER_FIRES}."
+        canvas.text(never, margin, below, text, color=FAINT)
+    for color, said, lines in listed:
+        canvas.mark(margin, below, small, color)
+        canvas.text(said, margin + indent, below, small, color=FAINT)
+        below += len(said) * line_height(small)
+        canvas.text(lines, margin + indent, below, text, bold=True)
+        below += len(lines) * line_height(text) + _ROW_GAP
     return canvas.figure
+
+
+def _said_of(record: ExplanationRecord, style: Style) -> str:
+    said = [f"range {record.cluster}", range_text(record), worth_text(record)]
+    return " · ".join(filter(None, [*said, "" if style.in_paper else proof_text(record)]))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ccx_cli.errors import UsageError
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
+from ccx_cli.render.style import SCREEN, Style
 from ccx_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -52,20 +53,25 @@ class Kind(StrEnum):
             Kind.PANEL: "unit_{unit}_c_{k}_{show}",
             Kind.PUBLISHED: "unit_{unit}_c_{k}",
             Kind.DISTRIBUTION: "unit_{unit}_c_{k}_distribution",
-            Kind.CATEGORIES: "categories",
-            Kind.IOU: "iou",
-        }[self]
+        }.get(self, "{kind}")
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What the figures show, and of which images; see ``UnitImages.choose``."""
+    """What the figures show, of which images (see ``UnitImages.choose``), and how they are set."""
 
     kind: Kind
     show: Show
     top_k: int
     seed: int
     file_type: FileType
+    style: Style = SCREEN
+
+    def units_share(self, filename_figure: str | None) -> bool:
+        """Return whether one figure shows several units, as panels do on the pages of a paper."""
+        named = filename_figure is not None and "{unit}" in filename_figure
+        paged = self.kind is Kind.PANEL and self.style.in_paper and not named
+        return paged or not self.kind.of_one_unit
 
     def digest(self, run: Run, records: Sequence[ExplanationRecord]) -> str:
         """Return a digest of everything a figure of these records shows."""
@@ -74,21 +80,27 @@ class Drawing:
             kind=self.kind,
             file_type=self.file_type,
             images=images if self.kind in {Kind.PANEL, Kind.PUBLISHED} else None,
+            style=asdict(self.style),
             run=[run.identity_key, run.about.model, run.about.subset],
             records=[to_json(record) for record in records],
         )
 
 
 def figure_names(
-    filename_figure: str | None, drawing: Drawing, units: Mapping[int, Sequence[ExplanationRecord]]
-) -> dict[int, str]:
-    """Name the file of every unit; a figure of all units has the name of any of them.
+    filename_figure: str | None,
+    drawing: Drawing,
+    groups: Sequence[Mapping[int, Sequence[ExplanationRecord]]],
+) -> list[str]:
+    """Name the file of every group of units that a figure shows.
 
     ``filename_figure`` is a name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and
-    ``{kind}``; ``None`` means that of the kind. Raises ``UsageError`` if it has another field,
-    names a directory, or gives several figures one name.
+    ``{kind}``; ``None`` means that of the kind. Figures of several units are numbered where there
+    is more than one. Raises ``UsageError`` if it has another field, names a directory, or gives
+    several figures one name.
     """
-    stem = drawing.kind.stem if filename_figure is None else filename_figure
+    shared = drawing.units_share(filename_figure)
+    default = "{kind}" if shared else drawing.kind.stem
+    stem = default if filename_figure is None else filename_figure
     if "/" in stem or "\\" in stem or not stem.strip(". "):
         raise UsageError(
             f"`filename_figure` {stem} is not a file name: set the directory with `dir_images`."
@@ -103,16 +115,18 @@ def figure_names(
                 f"`filename_figure` {stem} has an unknown field {{{field}}}: this kind has "
                 f"{fields}."
             )
-    if drawing.kind.of_one_unit and len(units) > 1 and "{unit}" not in stem:
+    if not shared and len(groups) > 1 and "{unit}" not in stem:
         raise UsageError(
-            f"`filename_figure` {stem} is one name for {len(units):,} units: add {{unit}} to it."
+            f"`filename_figure` {stem} is one name for {len(groups):,} units: add {{unit}} to it."
         )
-    names = {}
-    for unit, records in units.items():
+    names = []
+    for number, units in enumerate(groups, start=1):
+        unit, records = next(iter(units.items()))
         filled = stem
         for field, value in (known | {"unit": unit, "k": records[0].num_clusters}).items():
             filled = filled.replace(f"{{{field}}}", str(value))
-        names[unit] = f"{filled}.{drawing.file_type}"
+        page = f"-{number}" if shared and len(groups) > 1 else ""
+        names.append(f"{filled}{page}.{drawing.file_type}")
     return names
 
 

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib.figure import Figure
+
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import same_everywhere, write_figure
+from ccx_cli.render.captions import caption_of
 from ccx_cli.render.distribution import plot_distribution
 from ccx_cli.render.figure_files import Drawing, Kind, existing_figures, figure_names
-from ccx_cli.render.panel import draw_panel, draw_published, rows_of
+from ccx_cli.render.layout import Layout, pages_of
+from ccx_cli.render.panel import UnitRows, draw_panel, draw_published, rows_of
 from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
-from ccx_cli.render.wording import network_text
+from ccx_cli.render.wording import Units, network_text, readable
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
+from ccx_cli.store.atomic import replacing
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.unit_images import look_at_unit
 
 # Every process opens the caches again, which pays only for several units.
 _UNITS_PER_PROCESS = 4
+# Of the height of a page, in inches: what is left for a panel's caption.
+_CAPTION = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class FigureFile:
-    """A figure that exists now; ``unit`` is ``None`` for a figure of all units.
+    """A figure that exists now, and its caption if it has one; ``unit`` is its only one.
 
     ``drawn`` tells whether it was drawn now rather than before, ``problems`` has a sentence for
     everything that it lacks.
@@ -36,39 +43,77 @@ class FigureFile:
 
     unit: int | None
     path: Path
+    caption: Path | None = None
     drawn: bool = True
     problems: tuple[str, ...] = ()
 
 
-class _UnitFigure(NamedTuple):
-    """A unit's figure to draw: its records, its file, and the fingerprint of what it shows."""
+class _Wanted(NamedTuple):
+    """A figure to draw: the units it shows, its file, and the fingerprint of what it shows."""
 
-    unit: int
-    records: Sequence[ExplanationRecord]
+    units: dict[int, Sequence[ExplanationRecord]]
     path: Path
     digest: str
 
 
-def _draw_unit(run: Path, roots: Roots, drawing: Drawing, wanted: _UnitFigure) -> list[str]:
-    """Draw and write a figure, in any process; return a sentence for everything that it lacks."""
-    inputs = _opened(run, roots)
-    title, network = f"Unit {wanted.unit}", network_text(inputs.run.header)
-    problems: list[str] = []
-    with same_everywhere():
-        if drawing.kind is Kind.DISTRIBUTION:
-            ranged = [record for record in wanted.records if record.range is not None]
-            maps = inputs.activations.unit(wanted.unit)
-            figure = plot_distribution(f"{title} of {network}", maps, ranged)
-        else:
-            found = look_at_unit(wanted.unit, wanted.records, inputs.index, inputs.activations)
-            paths = [inputs.dataset.image_path(row.image) for row in inputs.dataset.rows]
-            rows, problems = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
-            if drawing.kind is Kind.PUBLISHED:
-                figure = draw_published(rows, drawing.top_k)
-            else:
-                figure = draw_panel(title, network, found, rows, drawing.show, drawing.top_k)
-        write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=not problems)
+def _draw(inputs: RunInputs, drawing: Drawing, wanted: _Wanted) -> list[str]:
+    """Draw and write a figure and its caption; return a sentence for everything that it lacks."""
+    style, problems = drawing.style, list[str]()
+    as_found = drawing.kind in {Kind.PUBLISHED, Kind.IOU}
+    units = wanted.units if as_found else readable(inputs, wanted.units)
+    with same_everywhere(style):
+        match drawing.kind:
+            case Kind.PANEL | Kind.PUBLISHED:
+                figure, problems = _draw_images(inputs, drawing, units)
+            case Kind.DISTRIBUTION:
+                ((unit, records),) = units.items()
+                title = f"Unit {unit} of {network_text(inputs.run.header)}"
+                ranged = [record for record in records if record.range is not None]
+                maps = inputs.activations.unit(unit)
+                figure = plot_distribution(title, maps, ranged, style)
+            case _:
+                figure = _plot_whole(inputs, drawing, units)
+        whole = not problems
+        write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=whole)
+    if style.in_paper:
+        with replacing(_caption_file(wanted.path)) as beside:
+            text = caption_of(inputs.run, units, drawing)
+            beside.write_text(f"{text}\n", encoding="utf-8")
     return problems
+
+
+def _draw_images(inputs: RunInputs, drawing: Drawing, units: Units) -> tuple[Figure, list[str]]:
+    paths = [inputs.dataset.image_path(row.image) for row in inputs.dataset.rows]
+    shown, problems = [], list[str]()
+    for unit, records in units.items():
+        found = look_at_unit(unit, records, inputs.index, inputs.activations)
+        rows, lacks = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
+        shown.append(UnitRows(found, rows))
+        problems += lacks
+    if drawing.kind is Kind.PUBLISHED:
+        layout = Layout.of(drawing.style, drawing.top_k, words=False)
+        return draw_published(shown[0].rows, layout), problems
+    layout = Layout.of(drawing.style, drawing.top_k)
+    network = network_text(inputs.run.header)
+    return draw_panel(network, shown, drawing.show, layout), list(dict.fromkeys(problems))
+
+
+def _plot_whole(inputs: RunInputs, drawing: Drawing, units: Units) -> Figure:
+    records = [record for own in units.values() for record in own]
+    title = f"{network_text(inputs.run.header)} ({len(units):,} unit{'s' * (len(units) != 1)})"
+    if drawing.kind is Kind.IOU:
+        return plot_ious(title, records, drawing.style)
+    category_of, names = categories_of(inputs, records), inputs.dataset.categories
+    return plot_categories(title, records, category_of, names, drawing.style)
+
+
+def _caption_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.caption.tex")
+
+
+def _draw_anew(run: Path, roots: Roots, drawing: Drawing, wanted: _Wanted) -> list[str]:
+    """Draw a figure in any process."""
+    return _draw(_opened(run, roots), drawing, wanted)
 
 
 @lru_cache(maxsize=1)
@@ -76,23 +121,38 @@ def _opened(run: Path, roots: Roots) -> RunInputs:
     return RunInputs(Run(run, shown=True), roots, compared=True)
 
 
-def _draw_units(
-    inputs: RunInputs, drawing: Drawing, figures: Sequence[_UnitFigure], workers: int
+def _draw_all(
+    inputs: RunInputs, drawing: Drawing, figures: Sequence[_Wanted], workers: int
 ) -> Iterator[list[str]]:
     """Draw figures, and yield what each lacks, in the order given."""
-    draw = partial(_draw_unit, inputs.run.directory.absolute(), inputs.roots, drawing)
-    drawn = in_processes(draw, figures, min(workers, -(-len(figures) // _UNITS_PER_PROCESS)))
-    done: dict[int, list[str]] = {}
+    processes = min(workers, -(-sum(len(each.units) for each in figures) // _UNITS_PER_PROCESS))
+    draw = partial(_draw, inputs, drawing)
+    if processes > 1 and drawing.kind.of_one_unit:
+        draw = partial(_draw_anew, inputs.run.directory.absolute(), inputs.roots, drawing)
+    drawn = in_processes(draw, figures, processes)
+    done: dict[Path, list[str]] = {}
     for figure in figures:
-        while figure.unit not in done:
+        while figure.path not in done:
             another, problems = next(drawn)
-            done[another.unit] = problems
-        yield done.pop(figure.unit)
+            done[another.path] = problems
+        yield done.pop(figure.path)
+
+
+def _grouped(inputs: RunInputs, units: Units, drawing: Drawing, name: str | None) -> list[Units]:
+    """Distribute units over figures: each its own, all in one, or as pages of a paper hold them."""
+    if not drawing.kind.of_one_unit:
+        return [units]
+    if not drawing.units_share(name):
+        return [{unit: records} for unit, records in units.items()]
+    layout = Layout.of(drawing.style, drawing.top_k)
+    with same_everywhere(drawing.style):
+        pages = pages_of(readable(inputs, units), layout, drawing.style.height - _CAPTION)
+    return [{unit: units[unit] for unit in page} for page in pages]
 
 
 def make_figures(
     inputs: RunInputs,
-    units: Sequence[int],
+    units: Units,
     drawing: Drawing,
     dir_images: Path,
     filename_figure: str | None,
@@ -101,58 +161,37 @@ def make_figures(
     workers: int = 1,
     progress: Progress,
 ) -> Iterator[FigureFile]:
-    """Draw the figures of units, or the one of all of them; existing ones are kept.
+    """Draw the figures of units, by their explanations; existing ones are kept.
 
-    Raises ``UsageError`` if the names are not possible or another file exists without
-    ``force``, ``MissingInputError`` or ``DamagedDataError`` if what the run was made from is
-    missing or has changed.
+    In a paper, panels of several units share a figure as far as a page holds them, and each figure
+    has a file with its caption. Raises ``UsageError`` if the names are not possible or another file
+    exists without ``force``, ``MissingInputError`` or ``DamagedDataError`` if what the run was made
+    from is missing or has changed.
     """
-    run = inputs.run
-    records = {unit: run.units[unit] for unit in units}
-    names = figure_names(filename_figure, drawing, records)
-    if not drawing.kind.of_one_unit:
-        yield _draw_whole(inputs, records, drawing, dir_images / names[units[0]], force)
-        return
-    figures = [
-        _UnitFigure(unit, own, dir_images / names[unit], drawing.digest(run, own))
-        for unit, own in records.items()
-    ]
+    groups = _grouped(inputs, units, drawing, filename_figure)
+    names = figure_names(filename_figure, drawing, groups)
+    figures = []
+    for name, group in zip(names, groups, strict=True):
+        records = [record for own in group.values() for record in own]
+        digest = drawing.digest(inputs.run, records)
+        figures.append(_Wanted(dict(group), dir_images / name, digest))
     existing = existing_figures(
         [(each.path, each.digest) for each in figures], dir_images, force=force
     )
     missing = [each for each in figures if each.path not in existing]
-    if missing:
+    if missing and drawing.kind.of_one_unit:
         # In this process first: missing inputs show before others are started.
         _ = inputs.activations
         _ = inputs.index if drawing.kind is not Kind.DISTRIBUTION else None
-    drawn = _draw_units(inputs, drawing, missing, workers)
-    with progress.task("Figures", len(figures), unit="units", done=len(existing)) as task:
+    drawn = _draw_all(inputs, drawing, missing, workers)
+    with progress.task("Figures", len(figures), unit="figures", done=len(existing)) as task:
         for figure in figures:
+            only = next(iter(figure.units)) if len(figure.units) == 1 else None
+            unit = only if drawing.kind.of_one_unit else None
+            caption = _caption_file(figure.path) if drawing.style.in_paper else None
             if figure.path in existing:
-                yield FigureFile(figure.unit, figure.path, drawn=False)
+                yield FigureFile(unit, figure.path, caption, drawn=False)
                 continue
             problems = tuple(next(drawn))
             task.advance()
-            yield FigureFile(figure.unit, figure.path, problems=problems)
-
-
-def _draw_whole(
-    inputs: RunInputs,
-    units: Mapping[int, Sequence[ExplanationRecord]],
-    drawing: Drawing,
-    path: Path,
-    force: bool,
-) -> FigureFile:
-    records = [record for own in units.values() for record in own]
-    digest = drawing.digest(inputs.run, records)
-    if path in existing_figures([(path, digest)], path.parent, force=force):
-        return FigureFile(None, path, drawn=False)
-    title = f"{network_text(inputs.run.header)} ({len(units):,} unit{'s' * (len(units) != 1)})"
-    with same_everywhere():
-        if drawing.kind is Kind.IOU:
-            figure = plot_ious(title, records)
-        else:
-            category_of = categories_of(inputs, records)
-            figure = plot_categories(title, records, category_of, inputs.dataset.categories)
-        write_figure(figure, path, drawing.file_type, digest)
-    return FigureFile(None, path)
+            yield FigureFile(unit, figure.path, caption, problems=problems)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from msgspec import UNSET, UnsetType
+
+from ccx_cli import design
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
-from ccx_cli.records.explanation import ExplanationRecord, names_of
-from ccx_cli.records.header import Header
-from ccx_cli.render.wording import network_text
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.references import Reference
 
 _SPECIAL = {
@@ -25,75 +26,106 @@ _SPECIAL = {
 _SPECIALS = re.compile("|".join(re.escape(letter) for letter in _SPECIAL))
 _ROWS_PER_PAGE = 40
 _LAST_IN_T1 = 0x17F  # the last character of the T1 encoding
-_COLUMNS = r"@{}rrrp{0.38\linewidth}r@{}"
-_HEADER = r"Unit & Range & Activation & Formula & IoU \\"
+_WIDE = 4.5  # inches, from which on the ends of ranges have room
+_FORMULA_COLUMN = r">{\raggedright\arraybackslash}X"
+_NONE = "--"
+
+Key = tuple[int, int | None]
 
 
 def latex_table(
-    header: Header,
-    units: Mapping[int, Sequence[ExplanationRecord]],
-    references: Sequence[Reference],
+    caption: str,
+    records: Sequence[ExplanationRecord],
+    q_values: Mapping[Key, float | UnsetType | None],
+    width: float | None = None,
 ) -> str:
-    """Write the explanations of units as a ``tabular``, or a ``longtable`` if they exceed a page.
+    r"""Write explanations as a ``tabularx``, or an ``xltabular`` if they exceed a page.
 
-    The caption names the network of the run's ``header``, and cites ``references``.
+    Parameters
+    ----------
+    caption
+        What it says above, in LaTeX.
+    records
+        A row each, in this order; those of a unit follow each other.
+    q_values
+        By unit and number of the range, for a column if there are any.
+    width
+        Of the text in inches, whose ``\linewidth`` the table fills; a narrow one has no ends of
+        ranges.
     """
-    rows = list(_rows(units))
-    caption = f"Explanations of {escaped(network_text(header)) or 'the units'}"
-    if references:
-        caption += rf"~\cite{{{','.join(each.key for each in references)}}}"
-    head = [r"\toprule", _HEADER, r"\midrule"]
-    needs = r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs"
-    needs += ",longtable}." if len(rows) > _ROWS_PER_PAGE else "}."
+    wide = width is None or width >= _WIDE
+    titles = ["Unit", "Range", *(["Activation"] if wide else []), "Formula", "IoU", "MCC", "Lift"]
+    titles += ["$q$"] if q_values else []
+    rows = [
+        rf"{' & '.join(cells)} \\" if cells else r"\addlinespace"
+        for cells in _rows(records, q_values, wide)
+    ]
+    columns = "".join(_FORMULA_COLUMN if title == "Formula" else "r" for title in titles)
+    head = [r"\toprule", rf"{' & '.join(titles)} \\", r"\midrule"]
+    long = len(rows) > _ROWS_PER_PAGE
+    needs = r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,"
+    needs += "xltabular}, and a page of one column." if long else "tabularx}."
     if any(ord(letter) > _LAST_IN_T1 for row in rows for letter in row):
         needs += " The names need LuaLaTeX or XeLaTeX and a font with their characters."
-    if len(rows) > _ROWS_PER_PAGE:
+    if long:
         lines = [
-            rf"\begin{{longtable}}{{{_COLUMNS}}}",
-            rf"\caption{{{caption}.}} \label{{tab:explanations}} \\",
+            rf"\begin{{xltabular}}{{\linewidth}}{{@{{}}{columns}@{{}}}}",
+            rf"\caption{{{caption}}} \label{{tab:explanations}} \\",
             *head,
             r"\endfirsthead",
             *head,
             r"\endhead",
             *rows,
             r"\bottomrule",
-            r"\end{longtable}",
+            r"\end{xltabular}",
         ]
     else:
         lines = [
             r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{caption}.}}",
+            rf"\caption{{{caption}}}",
             r"\label{tab:explanations}",
             r"\smallskip",
-            rf"\begin{{tabular}}{{{_COLUMNS}}}",
+            rf"\begin{{tabularx}}{{\linewidth}}{{@{{}}{columns}@{{}}}}",
             *head,
             *rows,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabularx}",
             r"\end{table}",
         ]
     return "\n".join([needs, *lines])
 
 
-def _rows(units: Mapping[int, Sequence[ExplanationRecord]]) -> Iterator[str]:
-    for index, (unit, records) in enumerate(units.items()):
-        if index:
-            yield r"\addlinespace"
-        names = names_of(records)
-        for row, record in enumerate(records):
-            label = str(unit) if row == 0 else ""
-            if record.range is None:
-                yield rf"{label} & -- & -- & \emph{{never fires}} & -- \\"
-                continue
-            cells = (
-                label,
-                str(record.cluster),
-                _range(*record.range),
-                r"\raggedright " + (_typeset(record.tree, names) if record.tree else "--"),
-                f"{record.iou:.4f}",
-            )
-            yield " & ".join(cells) + r" \\"
+def _rows(
+    records: Sequence[ExplanationRecord],
+    q_values: Mapping[Key, float | UnsetType | None],
+    wide: bool,
+) -> Iterator[list[str]]:
+    """Yield the cells of every row; none between two units."""
+    unit = None
+    for record in records:
+        if unit not in (None, record.unit):
+            yield []
+        label = "" if record.unit == unit else str(record.unit)
+        unit = record.unit
+        if record.range is None:
+            activation, number, formula = _NONE, _NONE, rf"\emph{{{design.NEVER_FIRES}}}"
+        else:
+            activation, number = _range(*record.range), str(record.cluster)
+            formula = _typeset(record.tree, record.names) if record.tree else _NONE
+        measures = [
+            _cell(record.iou if record.formula else None, design.iou),
+            _cell(record.mcc, design.mcc),
+            _cell(record.lift, design.lift),
+        ]
+        if q_values:
+            measures.append(_cell(q_values.get((record.unit, record.cluster)), "{:.3f}".format))
+        yield [label, number, *([activation] if wide else []), formula, *measures]
+
+
+def _cell(value: float | UnsetType | None, write: Callable[[float], str]) -> str:
+    if value is UNSET or value is None:
+        return _NONE
+    return write(value).replace(design.MINUS, "$-$").replace(design.TIMES, r"$\times$")
 
 
 def _range(lower: float | None, upper: float | None) -> str:
@@ -105,7 +137,7 @@ def _range(lower: float | None, upper: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    digits, _, power = f"{value:.4g}".partition("e")
+    digits, _, power = f"{value:.3g}".partition("e")
     return rf"{digits}\cdot 10^{{{int(power)}}}" if power else digits
 
 
@@ -131,9 +163,14 @@ def escaped(text: str) -> str:
     return _SPECIALS.sub(lambda found: _SPECIAL[found.group()], text)
 
 
-def bibtex(references: Sequence[Reference]) -> str:
-    """Write BibTeX entries, separated by blank lines."""
-    return "\n\n".join(reference.bibtex for reference in references)
+def cited(references: Iterable[Reference]) -> str:
+    """Cite papers, in the order in which bibliographies sort them."""
+    return rf"\cite{{{','.join(sorted(each.key for each in references))}}}"
+
+
+def bibtex(references: Iterable[Reference]) -> str:
+    """Write BibTeX entries in the order of their keys, separated by blank lines."""
+    return "\n\n".join(each.bibtex for each in sorted(references, key=lambda each: each.key))
 
 
 def commented(text: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ccx_cli.design import FORMULA_EDGE, HALO
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 Pixels = NDArray[np.uint8]
@@ -15,8 +16,8 @@ Mask = NDArray[np.bool_]
 
 # Far apart in lightness and, for color-blind readers too, in hue; rare in photographs.
 HITS = (255, 224, 0)
-FORMULA = (226, 0, 145)
-_HALO = (20, 20, 20)
+FORMULA = tuple(bytes.fromhex(FORMULA_EDGE[1:]))
+_HALO = tuple(bytes.fromhex(HALO[1:]))
 # Pixels of a side from which a line has one of another color beside it.
 _HALO_FROM = 96
 _DIMMED = 0.4
@@ -63,12 +64,15 @@ def blacked(picture: Pixels, hits: Mask) -> Pixels:
     return np.where(to_size(hits, picture.shape[:2])[..., None], picture, 0).astype(np.uint8)
 
 
-def overlaid(picture: Pixels, hits: Mask | None, formula: Mask | None = None) -> Pixels:
+def overlaid(
+    picture: Pixels, hits: Mask | None, formula: Mask | None = None, line: int | None = None
+) -> Pixels:
     """Show the hits in true color, the rest dimmed, and the formula's pixels by their edge.
 
     For a ``(height, width, 3)`` uint8 picture of any size, as small as those of a terminal; masks
     of any size are resized to it, and a pixel that the hits cover in part is dimmed in part.
     Without ``hits`` nothing is dimmed. A picture on all of which the formula holds is framed.
+    ``line`` is the width of the edge in pixels, by default one that a screen shows well.
     """
     shape = picture.shape[:2]
     shown = picture.astype(np.float32)
@@ -78,7 +82,7 @@ def overlaid(picture: Pixels, hits: Mask | None, formula: Mask | None = None) ->
         shown = covered * shown + (1 - covered) * dimmed
     if formula is not None:
         inside = _covered(formula, shape) >= 0.5
-        width = max(1, round(min(shape) / 112))
+        width = line or max(1, round(min(shape) / 112))
         if min(shape) >= _HALO_FROM:
             shown[outline(~inside, width)] = _HALO
         shown[_frame(shape, width) if inside.all() else outline(inside, width)] = FORMULA

@@ -1,34 +1,28 @@
-"""One unit on images: the panel of ccx, and the one of the published program."""
+"""Units on images: the panel of ccx, and the one of the published program."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from ccx_cli.design import CONTROL, FORMULA_EDGE, NEVER_FIRES, SOFT
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.render.canvas import FAINT, Canvas, line_height, shortened, wrapped
-from ccx_cli.render.distribution import draw_histogram, range_colors
-from ccx_cli.render.overlay import (
-    FORMULA,
-    Mask,
-    Pixels,
-    blacked,
-    fitted,
-    overlaid,
-    read_picture,
-)
-from ccx_cli.render.wording import formula_text, iou_text, range_text
+from ccx_cli.render.canvas import FAINT, PER_INCH, Canvas, line_height, shortened, wrapped
+from ccx_cli.render.distribution import color_of, draw_histogram
+from ccx_cli.render.layout import ABOVE_IMAGES, CAPTION, Layout, Words
+from ccx_cli.render.overlay import Mask, Pixels, blacked, fitted, overlaid, read_picture
+from ccx_cli.render.wording import formula_text
 from ccx_cli.study.unit_images import Show, UnitImages
 
-SIDE = 224
-_MARGIN, _GAP = 20, 10
-_TITLE, _FORMULA, _TEXT, _SMALL = 20, 16, 13, 12
-_STRIP, _AXIS = 80, 50
+_TITLE = 20
+_LEGEND, _STRIP, _AXIS = 42, 80, 58
+_EDGE = 0.6  # points, of a formula's edge in a paper
 _SHOWN = {
     Show.TOP: "highest activation (highest range), or most hits",
     Show.SAMPLE: "random sample of those with a higher IoU than the explanation",
@@ -103,134 +97,160 @@ def _caption(found: UnitImages, index: int, image: int) -> str:
     return f"IoU {both / union if union else 0:.4f} · peak {peak:.4g}"
 
 
-def draw_panel(
-    title: str, network: str, found: UnitImages, rows: Sequence[Row], show: Show, top_k: int
-) -> Figure:
-    """Draw a unit's ranges, each with its formula and images, below its activations."""
-    width = 2 * _MARGIN + max(3, top_k) * (SIDE + _GAP) - _GAP
-    room = width - 2 * _MARGIN
-    heading = wrapped(title, room, _TITLE, bold=True)
-    below = wrapped(f"{network} · images: {_SHOWN[show]}", room, _TEXT)
-    headers = [wrapped(formula_text(row.record), room, _FORMULA, bold=True) for row in rows]
-    top = _MARGIN + len(heading) * line_height(_TITLE) + len(below) * line_height(_TEXT) + 8
-    legend = top + 2 * line_height(_TEXT)
-    start = legend + _STRIP + _AXIS
-    heights = [_row_height(row, lines) for row, lines in zip(rows, headers, strict=True)]
-    canvas = Canvas.of_size(width, round(start + (sum(heights) or 40) + _MARGIN - _GAP))
-    canvas.text(heading, _MARGIN, _MARGIN, _TITLE, bold=True)
-    canvas.text(
-        below, _MARGIN, _MARGIN + len(heading) * line_height(_TITLE) + 2, _TEXT, color=FAINT
-    )
-    _draw_legend(canvas, top)
-    axes = canvas.axes(_MARGIN + 56, legend, room - 66, _STRIP)
-    draw_histogram(axes, found.maps, found.records, 8.5)
-    axes.set_xlabel("activation (count on a logarithmic scale)", fontsize=8.5, color=FAINT)
-    axes.xaxis.labelpad = 1
-    colors = range_colors(len(rows))[::-1]
-    y = start
-    for row, lines, color, height in zip(rows, headers, colors, heights, strict=True):
-        _draw_row(canvas, row, lines, color, y, show, top_k)
+class UnitRows(NamedTuple):
+    """A unit, and a row for each of its ranges that is shown."""
+
+    found: UnitImages
+    rows: Sequence[Row]
+
+
+def draw_panel(network: str, units: Sequence[UnitRows], show: Show, layout: Layout) -> Figure:
+    """Draw units' ranges, each with its formula and images.
+
+    In a paper that is all, and the caption says the rest; on a screen there is one unit, below its
+    activations.
+    """
+    in_paper, margin = layout.style.in_paper, layout.margin
+    blocks: list[tuple[float, str, Row | None]] = []
+    for found, rows in units:
+        name = f"Unit {found.unit}" if in_paper else ""
+        for row in rows:
+            height = layout.height(row.record, _tallest(row, layout), named=bool(name))
+            blocks.append((height, name, row))
+            name = ""
+        if not rows:
+            blocks.append((line_height(layout.formula) + 2 * layout.gap, name, None))
+    header = _header(network, units[0].found.unit, show, layout)
+    above = 0 if in_paper else _LEGEND + _STRIP + _AXIS
+    height = above + sum(each.height for each in header) + sum(block[0] for block in blocks)
+    whole = round(height + 2 * margin - layout.gap)
+    canvas = Canvas.of_size(layout.width, whole, layout.style.dots(PER_INCH))
+    y = _draw_words(canvas, header, margin, margin)
+    if not in_paper:
+        _draw_above(canvas, units[0].found, y + 8, layout)
+    y += above
+    for height, name, shown in blocks:
+        if shown is None:
+            never = f"{name or 'This unit'} has no range: it {NEVER_FIRES}."
+            canvas.text(never, margin, y, layout.formula)
+        else:
+            _draw_row(canvas, shown, name, y, show, layout)
         y += height
-    if not rows:
-        canvas.text("This unit has no range: it never fires.", _MARGIN, start, _FORMULA)
     return canvas.figure
 
 
-def _row_height(row: Row, header: Sequence[str]) -> float:
-    words = line_height(_TEXT) + len(header) * line_height(_FORMULA) + 6
-    if not row.shots:
-        return words + line_height(_TEXT) + 2 * _GAP
-    return words + _tallest(row.shots) + line_height(_SMALL) + 4 + 2 * _GAP
+def _tallest(row: Row, layout: Layout) -> float:
+    """Return the height of a range's images, 0 without any."""
+    return max((layout.size(shot.picture)[0] for shot in row.shots), default=0)
 
 
-def _tallest(shots: Sequence[Shot]) -> int:
-    return max(_size(shot)[0] for shot in shots)
+def _header(network: str, unit: int, show: Show, layout: Layout) -> list[Words]:
+    """Return the title of a panel."""
+    if not layout.style.title:
+        return []
+    if layout.style.in_paper:
+        lines = wrapped(network, layout.room, layout.note)
+        return [Words([*lines, ""], layout.note, color=FAINT)]
+    below = wrapped(f"{network} · images: {_SHOWN[show]}", layout.room, layout.note)
+    return [
+        Words(wrapped(f"Unit {unit}", layout.room, _TITLE, bold=True), _TITLE, bold=True),
+        Words(below, layout.note, color=FAINT),
+    ]
 
 
-def _size(shot: Shot) -> tuple[int, int]:
-    """Return the height and width of an image in the figure."""
-    if shot.picture is None:
-        return SIDE, SIDE
-    height, width = shot.picture.shape[:2]
-    scale = SIDE / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+def _draw_words(canvas: Canvas, words: Sequence[Words], x: float, y: float) -> float:
+    """Write texts below each other, and return where they end."""
+    for each in words:
+        canvas.text(each.lines, x, y, each.size, bold=each.bold, color=each.color)
+        y += each.height
+    return y
 
 
-def _draw_legend(canvas: Canvas, y: float) -> None:
+def _draw_above(canvas: Canvas, found: UnitImages, y: float, layout: Layout) -> None:
+    """Draw what a screen has above the ranges: the legend, and the unit's activations."""
+    x, note = layout.margin, layout.note
     swatch = np.full((14, 28, 3), (96, 156, 214), np.uint8)
     left_half = np.tile(np.arange(28) < 14, (14, 1))
-    canvas.picture(overlaid(swatch, left_half), _MARGIN, y, 28, 14)
-    canvas.text("hits: activation in range (the rest is dimmed)", _MARGIN + 36, y - 1, _TEXT)
-    edge = "#{:02x}{:02x}{:02x}".format(*FORMULA)
-    canvas.box(_MARGIN + 373, y + 1, 14, 12, edge=edge, line=2)
-    canvas.text("edge of where the formula holds", _MARGIN + 396, y - 1, _TEXT)
+    canvas.picture(overlaid(swatch, left_half), x, y, 28, 14)
+    canvas.text("hits: activation in range (the rest is dimmed)", x + 36, y - 1, note)
+    canvas.box(x + 373, y + 1, 14, 12, edge=FORMULA_EDGE, line=2)
+    canvas.text("edge of where the formula holds", x + 396, y - 1, note)
+    axes = canvas.axes(x + 56, y + _LEGEND, layout.room - 66, _STRIP)
+    draw_histogram(axes, found.maps, found.records)
+    axes.set_xlabel("activation (count on a logarithmic scale)", labelpad=1)
 
 
-def _draw_row(
-    canvas: Canvas,
-    row: Row,
-    header: Sequence[str],
-    color: str,
-    y: float,
-    show: Show,
-    top_k: int,
-) -> None:
-    canvas.box(_MARGIN, y, 14, 14, fill=color)
-    record = row.record
-    line = f"range {record.cluster} · {range_text(record)} · {iou_text(record)}"
-    canvas.text(line, _MARGIN + 24, y - 1, _TEXT, color=FAINT)
-    y += line_height(_TEXT) + 2
-    canvas.text(header, _MARGIN, y, _FORMULA, bold=True)
-    y += len(header) * line_height(_FORMULA) + 4
+def _draw_row(canvas: Canvas, row: Row, name: str, y: float, show: Show, layout: Layout) -> None:
+    """Draw a range below ``y``, under the ``name`` of its unit if it has one."""
+    record, left = row.record, layout.margin
+    words = layout.words(record)
+    mark = words[0].size
+    top = y
+    if name:
+        canvas.text(name, left, y, layout.formula, bold=True)
+        y += layout.heading
+    canvas.mark(left, y, mark, color_of(record))
+    _draw_words(canvas, words[:1], left + layout.indent, y)
+    below = _draw_words(canvas, words[1:], left, y + words[0].height)
+    x, y = (
+        (left + layout.beside + layout.gap, top) if layout.beside else (left, below + ABOVE_IMAGES)
+    )
     if not row.shots:
-        canvas.text(_NONE[show], _MARGIN, y, _TEXT, color=FAINT)
+        canvas.text(_NONE[show], x, y, mark, color=FAINT)
         return
-    tallest = _tallest(row.shots)
-    for index in range(top_k):
-        x = _MARGIN + index * (SIDE + _GAP)
-        if index >= len(row.shots):
-            only = f"only {len(row.shots)} such"
-            canvas.text([only, "image" + "s" * (len(row.shots) > 1)], x, y, _TEXT, color=FAINT)
-            break
-        shot = row.shots[index]
-        _draw_shot(canvas, shot, x, y)
-        canvas.text(shortened(shot.caption, SIDE, _SMALL), x, y + tallest + 4, _SMALL, color=FAINT)
+    tallest = _tallest(row, layout)
+    for shot in row.shots:
+        _draw_shot(canvas, shot, x, y, layout)
+        if not layout.style.in_paper:
+            said = shortened(shot.caption, layout.side, CAPTION)
+            canvas.text(said, x, y + tallest + 4, CAPTION, color=FAINT)
+        x += layout.side + layout.gap
+    if (few := len(row.shots)) < layout.top_k:
+        only = f"only {few} such image{'s' * (few > 1)}"
+        canvas.text(wrapped(only, layout.side, mark), x, y, mark, color=FAINT)
 
 
-def _draw_shot(canvas: Canvas, shot: Shot, x: float, y: float, *, black: bool = False) -> None:
+def _draw_shot(
+    canvas: Canvas, shot: Shot, x: float, y: float, layout: Layout, *, black: bool = False
+) -> None:
     """Draw an image with its overlay or, if ``black``, with everything outside the hits black."""
+    height, width = layout.size(shot.picture)
     if shot.picture is None:
-        canvas.box(x + 0.5, y + 0.5, SIDE - 1, SIDE - 1, fill="#f0f0f0", edge="#9a9a9a")
-        middle = x + SIDE / 2, y + SIDE / 2 - 8
-        canvas.text("cannot be read", *middle, _TEXT, color=FAINT, align="center")
+        canvas.box(x + 0.5, y + 0.5, width - 1, height - 1, fill=SOFT.light, edge=CONTROL.light)
+        middle = x + width / 2, y + height / 2 - 8
+        canvas.text("cannot be read", *middle, layout.note, color=FAINT, align="center")
         return
-    picture = fitted(shot.picture, SIDE)
-    shown = blacked(picture, shot.hits) if black else overlaid(picture, shot.hits, shot.formula)
-    height, width = _size(shot)
+    picture = fitted(shot.picture, round(layout.side * canvas.scale))
+    line = round(_EDGE * PER_INCH * canvas.scale / 72) if layout.style.in_paper else None
+    shown = (
+        blacked(picture, shot.hits) if black else overlaid(picture, shot.hits, shot.formula, line)
+    )
     canvas.picture(shown, x, y, width, height)
 
 
-def draw_published(rows: Sequence[Row], top_k: int) -> Figure:
+def draw_published(rows: Sequence[Row], layout: Layout) -> Figure:
     """Draw a row per range, titled with its formula; everything outside the hits is black."""
-    room = top_k * (SIDE + _GAP) - _GAP
-    headers = [wrapped(formula_text(row.record), room, _FORMULA) for row in rows]
+    size, note, gap, margin = layout.formula, layout.note, layout.gap, layout.margin
+    room = layout.top_k * (layout.side + gap) - gap
+    headers = [wrapped(formula_text(row.record), room, size) for row in rows]
     heights = [
-        len(lines) * line_height(_FORMULA)
-        + 4
-        + (_tallest(row.shots) if row.shots else line_height(_TEXT))
-        + 2 * _GAP
+        len(lines) * line_height(size) + 4 + (_tallest(row, layout) or line_height(note)) + 2 * gap
         for row, lines in zip(rows, headers, strict=True)
     ]
-    canvas = Canvas.of_size(2 * _MARGIN + room, round(2 * _MARGIN + (sum(heights) or 30) - _GAP))
+    width = layout.width if layout.style.in_paper else 2 * margin + room
+    height = round(2 * margin + (sum(heights) or 30) - gap)
+    canvas = Canvas.of_size(width, height, layout.style.dots(PER_INCH))
+    left = (width - room) / 2
     if not rows:
-        canvas.text("no range", _MARGIN, _MARGIN, _FORMULA)
-    y = float(_MARGIN)
-    for row, lines, height in zip(rows, headers, heights, strict=True):
-        canvas.text(lines, canvas.width / 2, y, _FORMULA, align="center")
-        below = y + len(lines) * line_height(_FORMULA) + 4
+        canvas.text("no range", margin, margin, size)
+    y = margin
+    for row, lines, own in zip(rows, headers, heights, strict=True):
+        canvas.text(lines, canvas.width / 2, y, size, align="center")
+        below = y + len(lines) * line_height(size) + 4
         if not row.shots:
-            canvas.text("no image", canvas.width / 2, below, _TEXT, color=FAINT, align="center")
+            canvas.text("no image", canvas.width / 2, below, note, color=FAINT, align="center")
         for index, shot in enumerate(row.shots):
-            _draw_shot(canvas, shot, _MARGIN + index * (SIDE + _GAP), below, black=True)
-        y += height
+            x = left + index * (layout.side + gap)
+            _draw_shot(canvas, shot, x, below, layout, black=True)
+        y += own
     return canvas.figure

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
+from ccx_cli import design
+from ccx_cli.design import CONTROL, LINE, SOFT, category_color
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.render.canvas import FAINT, INK
-from ccx_cli.render.distribution import range_colors
+from ccx_cli.render.distribution import color_of
+from ccx_cli.render.style import SCREEN, Style
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.categories import count_categories
 
-# Distinct for color-blind readers too (Okabe and Ito); the hatches need no color at all.
-_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-_HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
-_ROW = 0.42
+_ROW, _PAPER_ROW = 0.42, 0.3
+_HALF = 0.36  # of a row, that dots and bars fill on each side of its middle
+_DOT, _LEAST = 4.5, 0.7  # points, the diameter of dots
 
 
 def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[ExplanationRecord]]:
@@ -31,23 +37,65 @@ def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[Explanation
     return dict(sorted(groups.items()))
 
 
-def plot_ious(title: str, records: Sequence[ExplanationRecord]) -> Figure:
-    """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median."""
+def plot_ious(title: str, records: Sequence[ExplanationRecord], style: Style = SCREEN) -> Figure:
+    """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median.
+
+    Dots are stacked and never cover each other, as small as that takes.
+    """
     groups = by_range(records)
-    figure, axes = _figure(title, list(groups))
-    colors = range_colors(len(groups))
-    for row, (own, color) in enumerate(zip(groups.values(), colors, strict=True)):
-        ious = np.array([record.iou for record in own])
-        jitter = np.random.default_rng(row).uniform(-0.26, 0.26, len(ious))
-        axes.plot(ious, row + jitter, "o", color=color, alpha=0.75, ms=4.5, mec=INK, mew=0.3)
-        low, median, high = np.quantile(ious, [0.25, 0.5, 0.75])
-        axes.barh(row, high - low, 0.66, low, facecolor="none", edgecolor=INK, linewidth=1)
-        axes.plot([median, median], [row - 0.33, row + 0.33], color=INK, linewidth=2.5)
-        _annotate_row(axes, row, f"median {median:.4f}, n = {len(ious):,}")
+    figure, axes = _figure(title, list(groups), style)
     axes.set_xlabel("IoU (line: median, box: interquartile range)")
-    axes.use_sticky_edges = False  # or dots at the right edge are cut off
-    axes.set_xlim(left=0)
+    highest = max((record.iou for own in groups.values() for record in own), default=0) or 1
+    axes.set_xlim(-0.01 * highest, 1.03 * highest)
+    for row, own in enumerate(groups.values()):
+        ious = np.array([record.iou for record in own])
+        low, median, high = np.quantile(ious, [0.25, 0.5, 0.75])
+        axes.barh(
+            row, high - low, 2 * _HALF, low, color=SOFT.light, edgecolor=CONTROL.light, lw=0.5
+        )
+        axes.plot([median] * 2, [row - _HALF, row + _HALF], color=INK, lw=1, zorder=4)
+        _annotate_row(axes, row, f"median {design.iou(median)}\nn = {design.count(len(ious))}")
+    # The room that the axes have is known once everything around them is laid out.
+    figure.draw_without_rendering()
+    box = axes.get_window_extent()
+    width, height = (72 * size / figure.dpi for size in (box.width, box.height))
+    room = 2 * _HALF * height / np.ptp(axes.get_ylim())
+    scale = width / np.ptp(axes.get_xlim())
+    rows = [np.array([record.iou for record in own]) for own in groups.values()]
+    dot = _dot_size(rows, scale, room)
+    for row, (ious, own) in enumerate(zip(rows, groups.values(), strict=True)):
+        places, heights = _stacked(ious, dot / scale)
+        step = min(dot, room / (2 * heights.max() + 1))
+        middles = row + heights * step * 2 * _HALF / room
+        axes.plot(places, middles, "o", color=color_of(own[0]), ms=0.9 * dot, mew=0, zorder=3)
     return figure
+
+
+def _dot_size(rows: Sequence[NDArray[np.float64]], scale: float, room: float) -> float:
+    """Return the diameter in points at which the stacks of all rows fit.
+
+    ``scale`` is points per unit, ``room`` the points that stacks may fill.
+    """
+    dot = _DOT
+    while dot > _LEAST:
+        stacks = [np.unique(row * scale // dot, return_counts=True)[1].max() for row in rows]
+        highest = max(stacks, default=0)
+        if highest * dot <= room:
+            break
+        dot *= 0.9
+    return dot
+
+
+def _stacked(values: NDArray[np.float64], width: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Stack values within the same ``width`` on each other, around the middle of their row.
+
+    Returns where dots stand, and how many dots above the middle.
+    """
+    bins, which, sizes = np.unique(values // width, return_inverse=True, return_counts=True)
+    order = np.argsort(which, kind="stable")
+    positions = np.empty(len(values))
+    positions[order] = np.arange(len(values)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return (bins[which] + 0.5) * width, positions - (sizes[which] - 1) / 2
 
 
 def plot_categories(
@@ -55,6 +103,7 @@ def plot_categories(
     records: Sequence[ExplanationRecord],
     category_of: Mapping[int, str],
     names: Sequence[str],
+    style: Style = SCREEN,
 ) -> Figure:
     """Draw the shares of categories among the concepts in the formulas of every range.
 
@@ -62,7 +111,7 @@ def plot_categories(
     to show them.
     """
     groups = by_range(records)
-    figure, axes = _figure(title, list(groups))
+    figure, axes = _figure(title, list(groups), style)
     counts = [
         count_categories([record.tree for record in own if record.tree], category_of)
         for own in groups.values()
@@ -70,50 +119,41 @@ def plot_categories(
     shown = [name for name in names if any(count[name] for count in counts)]
     left = np.zeros(len(counts))
     totals = np.array([max(1, sum(count.values())) for count in counts])
-    for index, name in enumerate(shown):
+    # A number takes about three times its height, of axes of two thirds of the figure.
+    narrowest = 3 * style.small / (72 * figure.get_figwidth() * 2 / 3)
+    for name in shown:
         shares = np.array([count[name] for count in counts]) / totals
-        color = _COLORS[index % len(_COLORS)]
+        color = category_color(name).light
         bars = axes.barh(
-            range(len(counts)),
-            shares,
-            0.72,
-            left,
-            color=color,
-            edgecolor="white",
-            linewidth=0.8,
-            hatch=_HATCHES[(index + index // len(_COLORS)) % len(_HATCHES)],
-            label=name,
+            range(len(counts)), shares, 2 * _HALF, left, color=color, edgecolor="white", label=name
         )
-        for bar, share in zip(bars, shares, strict=True):
-            if share >= 0.06:
-                axes.annotate(
-                    f"{share:.0%}",
-                    (bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height() / 2),
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    color=INK,
-                    bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.2},
-                )
+        written = [f"{share:.0%}" if share >= narrowest else "" for share in shares]
+        axes.bar_label(bars, written, label_type="center", color="white", fontsize=style.small)
         left += shares
     for row, count in enumerate(counts):
-        _annotate_row(axes, row, f"n = {sum(count.values()):,}")
+        _annotate_row(axes, row, f"n = {design.count(sum(count.values()))}")
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    axes.set_xlabel("share of the n concepts in formulas (those under NOT left out)")
+    axes.set_xlabel("share of the n concepts (those under NOT left out)")
     if shown:
-        figure.legend(loc="outside lower center", ncols=min(len(shown), 6), frameon=False)
+        columns = min(len(shown), int(figure.get_figwidth()))
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False, handlelength=1)
     return figure
 
 
-def _figure(title: str, numbers: Sequence[int]) -> tuple[Figure, Axes]:
+def _figure(title: str, numbers: Sequence[int], style: Style) -> tuple[Figure, Axes]:
     """Return a figure with a row for every range."""
     rows = max(len(numbers), 1)
-    figure = Figure(figsize=(8, 1.9 + _ROW * rows), layout="constrained", dpi=150)
+    width = 8 if style.width is None else style.width
+    height = 0.85 + _PAPER_ROW * rows if style.in_paper else 1.9 + _ROW * rows
+    pad = 0.01 if style.in_paper else 0.04
+    layout = ConstrainedLayoutEngine(w_pad=pad, h_pad=pad)
+    figure = Figure(figsize=(width, height), layout=layout, dpi=style.dots(150))
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11, loc="left", color=INK, wrap=True, parse_math=False)
+    if style.title:
+        axes.set_title(title, loc="left", color=INK, wrap=True, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", alpha=0.3)
+    axes.grid(axis="x", color=LINE.light, lw=0.5)
     axes.set_axisbelow(True)
     axes.set_yticks(range(len(numbers)), [f"range {number}" for number in numbers])
     axes.set_ylim(-0.6, rows - 0.4)
@@ -128,7 +168,8 @@ def _annotate_row(axes: Axes, row: int, text: str) -> None:
         (1.01, row),
         xycoords=("axes fraction", "data"),
         va="center",
-        fontsize=9,
+        linespacing=1,
+        fontsize=rcParams["ytick.labelsize"],
         color=FAINT,
     )
 

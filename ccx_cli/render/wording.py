@@ -2,40 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from ccx_cli import design
+from ccx_cli.design import activation
+from ccx_cli.errors import CcxError
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.header import Header, weights_text
+from ccx_cli.runs.findings import short_names, short_text, simplified
+from ccx_cli.runs.inputs import RunInputs
+
+Units = Mapping[int, Sequence[ExplanationRecord]]
+
+
+def readable(inputs: RunInputs, units: Units) -> dict[int, list[ExplanationRecord]]:
+    """Return explanations as people read them: in their simplest form, with short names.
+
+    Names stay as they are where the run's dataset cannot be read.
+    """
+    short: dict[str, str] = {}
+    with suppress(CcxError):
+        short = short_names([label.name for label in inputs.dataset.labels])
+
+    def read(record: ExplanationRecord) -> ExplanationRecord:
+        plain = simplified(record)
+        levels = [
+            replace(level, formula=short_text(level.formula, short)) for level in plain.by_length
+        ]
+        formula = None if plain.formula is None else short_text(plain.formula, short)
+        return replace(plain, formula=formula, by_length=levels)
+
+    return {unit: [read(record) for record in records] for unit, records in units.items()}
 
 
 def formula_text(record: ExplanationRecord) -> str:
     """Return the formula, or a sentence that there is none."""
-    return record.formula or "no concept meets this range"
+    return record.formula or design.NO_FORMULA
 
 
 def range_text(record: ExplanationRecord) -> str:
     """Return the ends of the range, both excluded, in words."""
     lower, upper = record.range or (None, None)
     if upper is None:
-        return f"activation above {_number(lower)}" if lower is not None else "any activation"
+        return "any activation" if lower is None else f"activation above {activation(lower)}"
     if lower is None:
-        return f"activation below {_number(upper)}"
-    return f"activation {_number(lower)} to {_number(upper)}"
+        return f"activation below {activation(upper)}"
+    return f"activation {activation(lower)} to {activation(upper)}"
 
 
-def iou_text(record: ExplanationRecord) -> str:
-    """Return the IoU, and whether it is proven that no formula scores higher."""
-    iou = f"IoU {record.iou:.4f}"
+def worth_text(record: ExplanationRecord) -> str:
+    """Return the IoU and what it is worth against chance, as far as that is known."""
+    measures = [f"IoU {design.iou(record.iou)}"]
+    if record.mcc is not UNSET and record.mcc is not None:
+        measures.append(f"MCC {design.mcc(record.mcc)}")
+    if record.lift is not UNSET and record.lift is not None:
+        measures.append(f"{design.lift(record.lift)} chance")
+    return " · ".join(measures)
+
+
+def proof_text(record: ExplanationRecord) -> str:
+    """Return whether it is proven that no formula scores higher, or how near the best it is."""
     if record.formula is None:
-        return iou
+        return ""
+    best = record.by_length[-1] if record.by_length else None
+    if best is not None and best.formula != record.formula:
+        proof = design.PROVEN if best.proven else design.NOT_PROVEN
+        return f"the best of {best.length} concepts has {design.iou(best.iou)} ({proof})"
     if record.proven is True:
-        return f"{iou}, proven over the search space"
+        return f"{design.PROVEN} over the search space"
     # With a length penalty, the bound limits the score and not the IoU.
     if record.bound is not UNSET and record.score == record.iou:
-        return f"{iou}, not proven (bound {record.bound:.4f})"
-    return f"{iou}, not proven"
+        return f"{design.NOT_PROVEN} (bound {design.iou(record.bound)})"
+    return design.NOT_PROVEN
 
 
 def network_text(header: Header) -> str:
@@ -53,7 +96,3 @@ def network_text(header: Header) -> str:
         f"on {images}" if images else "",
     ]
     return ", ".join(str(word) for word in words if word)
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"

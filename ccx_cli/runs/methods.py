@@ -110,17 +110,9 @@ def _explained(run: Run, cite: Cite, quote: Quote) -> str:
     units = f"all {total:,} units" if done == total else f"{done:,} of the {total:,} units"
     left = len(run.asked_units or ()) - done
     so_far = "" if left <= 0 else f" (so far: {left:,} more were asked for)"
-    images, subset = _known(about.images, "number of images"), _known(about.subset, "subset")
-    name = quote(_known(about.dataset, "dataset").rpartition("/")[2])
-    data = f"the {images:,} images of the subset {quote(subset)} of {name}"
-    if has_own_dataset(about):
-        data = f"the {images:,} images of the dataset {quote(subset)}"
-    elif subset == "all":
-        data = f"all {images:,} images of {name}"
-    origin = " ".join(cite(each) for each in dataset_of(about))
     return (
-        f"We explained {units} of {_source(run, cite, quote)}{so_far} with {_method(run, cite)} "
-        f"on {data}{f' {origin}' if origin else ''}, which carry "
+        f"We explained {units} of {source_text(run, cite, quote)}{so_far} with "
+        f"{_method(run, cite)} on {data_text(run, cite, quote)}, which carry "
         f"{_known(about.concepts, 'number of concepts'):,} concepts."
     )
 
@@ -133,7 +125,21 @@ def _method(run: Run, cite: Cite) -> str:
     return f"{own}, which builds on {_listed(older)}," if older else own
 
 
-def _source(run: Run, cite: Cite, quote: Quote) -> str:
+def data_text(run: Run, cite: Cite, quote: Quote) -> str:
+    """Name the images of a run; raises ``LookupError`` if its header does not."""
+    about = run.about
+    images, subset = _known(about.images, "number of images"), _known(about.subset, "subset")
+    name = quote(_known(about.dataset, "dataset").rpartition("/")[2])
+    data = f"the {images:,} images of the subset {quote(subset)} of {name}"
+    if has_own_dataset(about):
+        data = f"the {images:,} images of the dataset {quote(subset)}"
+    elif subset == "all":
+        data = f"all {images:,} images of {name}"
+    return " ".join((data, *(cite(each) for each in dataset_of(about))))
+
+
+def source_text(run: Run, cite: Cite, quote: Quote) -> str:
+    """Name the layer, network and weights of a run; raises ``LookupError`` likewise."""
     about = run.about
     sha256 = run.identity.weights_sha256
     digest = f"SHA-256 {sha256[:16]}" if sha256 else ""

@@ -11,7 +11,7 @@ Society B 57/1, 1995).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.run import Run
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.locks import writing
@@ -122,6 +123,33 @@ def chance_of_run(
             key = (unit, record.cluster)
             if record.range is not None and key in null:
                 compared[key] = against_null(record.iou, null[key])
+    return _adjusted(compared)
+
+
+def kept_against_null(
+    run: Run, records: Iterable[ExplanationRecord]
+) -> dict[tuple[int, int | None], AgainstNull]:
+    """Compare explanations with the null that was kept of most ranges, as far as there is one.
+
+    Q-values are adjusted over all ranges that are compared.
+    """
+    null: dict[tuple[int, int | None], list[float]] = {}
+    for path in sorted(run.directory.glob("null-*.jsonl")):
+        lines = RecordLines(path, NullRecord).read()
+        kept = {(line.unit, line.cluster): line.null_ious for line in lines}
+        null = max(null, kept, key=len)
+    return _adjusted(
+        {
+            (record.unit, record.cluster): against_null(record.iou, ious)
+            for record in records
+            if (ious := null.get((record.unit, record.cluster)))
+        }
+    )
+
+
+def _adjusted(
+    compared: Mapping[tuple[int, int | None], AgainstNull],
+) -> dict[tuple[int, int | None], AgainstNull]:
     adjusted = false_discovery_rates([float(one.p_value or 0) for one in compared.values()])
     return {
         key: replace(one, q_value=q_value)

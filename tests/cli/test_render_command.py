@@ -43,7 +43,7 @@ def test_panels_of_chosen_units(ccx: CommandLine) -> None:
     assert ended.code == 0
     paths = [str(ccx.data / "figures" / f"unit_{unit}_c_5_top.png") for unit in (1, 3)]
     assert ended.lines == [
-        {"unit": unit, "kind": "panel", "path": path, "drawn": True, "lacks": []}
+        {"unit": unit, "kind": "panel", "path": path, "drawn": True, "lacks": [], "caption": None}
         for unit, path in zip((1, 3), paths, strict=True)
     ]
     assert f"2 figures in {ccx.data / 'figures'}." in ended.err
@@ -52,14 +52,23 @@ def test_panels_of_chosen_units(ccx: CommandLine) -> None:
             assert image.width == 40 + 3 * 234 - 10
 
 
-@pytest.mark.slow
-def test_workers_change_no_byte(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        (["distribution"], 3),
+        # Two pages, each with its caption.
+        (["panel", "--top-k", "2", "--paper", "icml"], 4),
+    ],
+)
+def test_workers_change_no_byte(
+    kind: list[str], count: int, ccx: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ccx_cli.render import figures
 
-    given = ["--kind", "distribution", "--units", "0-2", "--file-type", "pdf"]
+    given = ["--kind", *kind, "--units", "0-2", "--file-type", "pdf"]
     alone = _render(ccx, *given, "--workers", "1")
     first = _figures(ccx)
-    assert len(first) == 3
+    assert len(first) == count
     monkeypatch.setattr(figures, "_UNITS_PER_PROCESS", 2)
     assert _render(ccx, *given, "--workers", "2", "--force").out == alone.out
     assert _figures(ccx) == first
@@ -133,6 +142,21 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes(ccx: CommandLine) -> None:
     assert "has no explanations: make some" in ended.err
 
 
+def test_a_paper_has_pages_of_units_and_their_captions(ccx: CommandLine) -> None:
+    given = ["--paper", "neurips", "--ranges", "3-4", "--top-k", "4"]
+    (line,) = _render(ccx, *given).lines
+    assert (line["unit"], line["drawn"]) == (None, True)
+    assert set(_figures(ccx)) == {"panel.pdf", "panel.caption.tex"}
+    assert line["caption"] == str(ccx.data / "figures" / "panel.caption.tex")
+    assert (ccx.data / "figures/panel.pdf").read_bytes().count(b"/MediaBox [ 0 0 396 ") == 1
+    caption = (ccx.data / "figures/panel.caption.tex").read_text()
+    assert caption.startswith("\\caption{Units 0, 1, 2 and 3 of the layer ")
+    assert not _render(ccx, *given).lines[0]["drawn"]
+    one = _render(ccx, *given, "--units", "1", "--filename-figure", "{unit}.svg")
+    assert [line["unit"] for line in one.lines] == [1]
+    assert "Unit 1</text>" in (ccx.data / "figures/1.svg").read_text()
+
+
 def test_latex_to_stdout_ends_with_the_bibliography_as_comments(ccx: CommandLine) -> None:
     ended = _render(ccx, "--units", "0-1", form="latex")
     assert ended.code == 0
@@ -154,7 +178,7 @@ def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
     given = ["-o", str(tmp_path / "t.tex"), "--bib", str(tmp_path / "t.bib")]
     assert _render(ccx, *given, form="latex").code == 0
     assert "%  author" not in (tmp_path / "t.tex").read_text()
-    assert (tmp_path / "t.bib").read_text().startswith("@inproceedings{larosa2023clustered,")
+    assert (tmp_path / "t.bib").read_text().startswith("@inproceedings{bau2017network,")
     ended = _render(ccx, *given, form="latex")
     assert ended.code == 2
     assert "exists: add --force" in ended.err
@@ -175,6 +199,10 @@ def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
         (["--top-k", "0"], "'--top-k'"),
         (["--show", "hits"], "'--show'"),
         (["--kind", "panle"], "'--kind'"),
+        (["--ranges", "high"], "--ranges high is not a list of ranges such as 3,4"),
+        (["--ranges", "3,7"], "--ranges 3,7: the chosen units have no range 7: name others."),
+        (["--width", "text"], "--width text is that of a venue: name it with --paper"),
+        (["--html", "r.html", "--paper", "icml"], "--paper does not apply to a report"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: list[str], sentence: str, ccx: CommandLine) -> None:

@@ -16,6 +16,7 @@ from ccx_cli.render.canvas import (
     write_figure,
 )
 from ccx_cli.render.figure_files import FileType, fingerprint, is_same_figure
+from ccx_cli.render.style import Font, Style
 
 FORMULA = " OR ".join(f"concept_{number}-s" for number in range(30))
 
@@ -108,5 +109,25 @@ def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_figure_that_no_picture_can_hold_is_refused() -> None:
-    with pytest.raises(CcxError, match="too large: lower `top_k`"):
-        Canvas.of_size(300, 70_000)
+    for height, dpi in ((70_000, 100), (35_000, 200)):
+        with pytest.raises(CcxError, match="too large: lower `top_k`"):
+            Canvas.of_size(300, height, dpi)
+
+
+@pytest.mark.parametrize(
+    ("font", "name"), [(Font.SANS, "DejaVu Sans"), (Font.SERIF, "STIXGeneral")]
+)
+def test_text_stays_text(font: Font, name: str, tmp_path: Path) -> None:
+    with same_everywhere(Style(width=3.25, font=font)):
+        canvas = Canvas.of_size(325, 100, 300)
+        canvas.text("face AND pink · 70×", 0, 0, 11)
+        for kind in (FileType.SVG, FileType.PDF):
+            write_figure(canvas.figure, tmp_path / f"a.{kind}", kind, "ccx-1")
+    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert ">face AND pink · 70×</text>" in svg
+    assert f"'{name}'" in svg
+    assert 'width="234pt"' in svg
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert f"+{name.replace(' ', '')}".encode() in pdf
+    assert b"/CIDFontType2" in pdf
+    assert b"/Type3" not in pdf

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ccx_cli.errors import UsageError
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import Canvas, write_figure
 from ccx_cli.render.figure_files import Drawing, FileType, Kind, existing_figures, figure_names
+from ccx_cli.render.style import Style
 from ccx_cli.study.unit_images import Show
 
 if TYPE_CHECKING:
@@ -30,13 +33,29 @@ def _drawing(kind: Kind = Kind.PANEL, file_type: FileType = FileType.PNG) -> Dra
     [
         (Kind.PUBLISHED, None, ["unit_3_c_5.png", "unit_12_c_5.png"]),
         (Kind.PANEL, None, ["unit_3_c_5_misses.png", "unit_12_c_5_misses.png"]),
-        (Kind.IOU, None, ["iou.png", "iou.png"]),
+        (Kind.IOU, None, ["iou.png"]),
         (Kind.PANEL, "{kind} {unit}", ["panel 3.png", "panel 12.png"]),
-        (Kind.CATEGORIES, "fig.2 {kind}", ["fig.2 categories.png"] * 2),
+        (Kind.CATEGORIES, "fig.2 {kind}", ["fig.2 categories.png"]),
     ],
 )
 def test_names(kind: Kind, pattern: str | None, expected: list[str]) -> None:
-    assert list(figure_names(pattern, _drawing(kind), UNITS).values()) == expected
+    assert figure_names(pattern, _drawing(kind), _groups(kind)) == expected
+
+
+def _groups(kind: Kind) -> list[dict[int, list[ExplanationRecord]]]:
+    if not kind.of_one_unit:
+        return [UNITS]
+    return [{unit: records} for unit, records in UNITS.items()]
+
+
+def test_panels_of_a_paper_are_numbered_by_page() -> None:
+    drawing = replace(_drawing(), style=Style(width=3.25))
+    assert figure_names(None, drawing, [UNITS]) == ["panel.png"]
+    pages = [{3: UNITS[3]}, {12: UNITS[12]}]
+    assert figure_names(None, drawing, pages) == ["panel-1.png", "panel-2.png"]
+    assert figure_names("fig {show}", drawing, pages) == ["fig misses-1.png", "fig misses-2.png"]
+    assert not drawing.units_share("{unit}")
+    assert figure_names("{unit}", drawing, pages) == ["3.png", "12.png"]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +75,7 @@ def test_names(kind: Kind, pattern: str | None, expected: list[str]) -> None:
 )
 def test_names_that_cannot_be_meant(kind: Kind, pattern: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=r"`filename_figure`") as error:
-        figure_names(pattern, _drawing(kind), UNITS)
+        figure_names(pattern, _drawing(kind), _groups(kind))
     assert sentence in str(error.value)
 
 

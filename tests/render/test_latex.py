@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.header import About, Header
-from ccx_cli.render.latex import bibtex, commented, escaped, latex_table
+from ccx_cli.render.latex import bibtex, cited, commented, escaped, latex_table
 from ccx_cli.runs.references import CLUSTERED, COMPOSITIONAL
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ else:
     from explanations import explanation
 
 NAMES = {1: "tall_grass", 2: "50% cut & dry", 3: "blue-c"}
-HEADER = Header(about=About(model="my_net", layer="block.4", subset="all"))
 
 
 def _record(
@@ -34,35 +33,46 @@ def _record(
         formula=None if formula is None else to_text(formula, names.__getitem__),
         labels=None if formula is None else to_json(formula),
         iou=0.12345,
+        mcc=-0.0123,
+        lift=12.3,
     )
 
 
-def test_a_row_typesets_range_formula_and_iou() -> None:
+def test_a_row_typesets_range_formula_and_measures() -> None:
     formula = And(Or(Concept(1), Concept(2)), Not(Concept(3)))
-    table = latex_table(HEADER, {4: [_record(formula)]}, [CLUSTERED, COMPOSITIONAL])
+    table = latex_table("Found.", [_record(formula)], {})
     assert (
-        r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & \raggedright "
+        r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & "
         r"(\textsc{tall\_grass} $\vee$ \textsc{50\% cut \& dry}) "
-        r"$\wedge$ $\neg$\,\textsc{blue{-}c} & 0.1235 \\"
+        r"$\wedge$ $\neg$\,\textsc{blue{-}c} & 0.1235 & $-$0.012 & 12$\times$ \\"
     ) in table.splitlines()
-    cited = r"my\_net, block.4, on all images~\cite{larosa2023clustered,mu2020compositional}."
-    assert rf"\caption{{Explanations of {cited}}}" in table
+    assert r"Unit & Range & Activation & Formula & IoU & MCC & Lift \\" in table
+    assert r"\begin{tabularx}{\linewidth}{@{}rrr>{\raggedright\arraybackslash}Xrrr@{}}" in table
+    assert "\\caption{Found.}\n" in table
+
+
+def test_a_narrow_table_has_no_ends_of_ranges_and_q_values_where_they_are_known() -> None:
+    records = [_record(Concept(3), cluster) for cluster in range(2)]
+    table = latex_table("", records, {(4, 0): 0.012}, width=3.25)
+    assert r"Unit & Range & Formula & IoU & MCC & Lift & $q$ \\" in table
+    assert r"{@{}rr>{\raggedright\arraybackslash}Xrrrr@{}}" in table
+    rows = [line for line in table.splitlines() if "blue" in line]
+    assert [row.split(" & ")[-1] for row in rows] == [r"0.012 \\", r"-- \\"]
+    assert [row.split(" & ")[0] for row in rows] == ["4", ""]
 
 
 def test_ranges_and_units_without_a_formula_have_rows() -> None:
-    dead = explanation(5, None)
-    table = latex_table(HEADER, {4: [_record(None)], 5: [dead]}, [])
-    assert r"5 & -- & -- & \emph{never fires} & -- \\" in table
-    assert r"\raggedright -- & 0.1235 \\" in table
-    assert r"\cite" not in table
+    table = latex_table("", [replace(_record(None), mcc=None), explanation(5, None)], {})
+    assert r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & -- & -- & -- & 12$\times$ \\" in table
+    assert r"\addlinespace" in table
+    assert r"5 & -- & -- & \emph{never fires} & -- & -- & -- \\" in table
 
 
-@pytest.mark.parametrize(("count", "environment"), [(40, "tabular"), (41, "longtable")])
+@pytest.mark.parametrize(("count", "environment"), [(40, "tabularx"), (41, "xltabular")])
 def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
-    records = [_record(Concept(3), cluster) for cluster in range(count)]
-    table = latex_table(HEADER, {4: records}, [])
-    assert rf"\begin{{{environment}}}" in table
-    assert len(re.findall(r" & 0\.1235 \\\\", table)) == count
+    table = latex_table("", [_record(Concept(3), cluster) for cluster in range(count)], {})
+    assert rf"\begin{{{environment}}}{{\linewidth}}" in table
+    assert len(re.findall(r" & 0\.1235 & ", table)) == count
     opened = re.findall(r"\\begin\{(\w+)\}", table)
     assert opened[::-1] == re.findall(r"\\end\{(\w+)\}", table)
 
@@ -70,7 +80,7 @@ def test_a_long_table_breaks_across_pages(count: int, environment: str) -> None:
 @pytest.mark.parametrize(("name", "is_more"), [("Zürich", False), ("日本", True)])
 def test_letters_that_plain_latex_lacks_are_told(name: str, is_more: bool) -> None:
     record = _record(Concept(1), names={1: name})
-    assert ("LuaLaTeX" in latex_table(HEADER, {4: [record]}, [])) == is_more
+    assert ("LuaLaTeX" in latex_table("", [record], {})) == is_more
 
 
 @pytest.mark.slow
@@ -80,10 +90,10 @@ def test_latex_takes_the_table(count: int, tmp_path: Path) -> None:
     names = NAMES | {1: 'a\\b{c}$d$_e^f~g#h&i%j--k<l>|"Zürich'}
     formula = And(Concept(1), Not(Or(Concept(2), Concept(3))))
     records = [_record(formula, cluster, names=names) for cluster in range(count)]
-    table = latex_table(HEADER, {4: records}, [CLUSTERED])
+    table = latex_table(cited([CLUSTERED]), records, {(4, 0): 0.012})
     text = "\n".join(
         [
-            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}",
+            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,xltabular}",
             rf"\begin{{document}}{table}\end{{document}}",
         ]
     )
@@ -99,8 +109,10 @@ def test_no_letter_is_left_for_latex_to_obey() -> None:
     assert plain == "abcdefghijkl"
 
 
-def test_bibtex_follows_as_entries_or_comments() -> None:
-    entries = bibtex([CLUSTERED, COMPOSITIONAL])
+def test_papers_are_cited_and_listed_in_the_order_of_their_keys() -> None:
+    papers = [COMPOSITIONAL, CLUSTERED]
+    assert cited(papers) == r"\cite{larosa2023clustered,mu2020compositional}"
+    entries = bibtex(papers)
     assert re.findall(r"^@\w+\{(\w+),$", entries, re.MULTILINE) == [
         CLUSTERED.key,
         COMPOSITIONAL.key,

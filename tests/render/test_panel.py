@@ -14,7 +14,10 @@ from PIL import Image
 from ccx_cli.formulas.formula import And, Concept, Not, to_json
 from ccx_cli.probe.activations import Activations
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.render.panel import Row, draw_panel, draw_published, rows_of
+from ccx_cli.render.canvas import same_everywhere
+from ccx_cli.render.layout import Layout, pages_of
+from ccx_cli.render.panel import Row, UnitRows, draw_panel, draw_published, rows_of
+from ccx_cli.render.style import SCREEN, Font, Style
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
 if TYPE_CHECKING:
@@ -73,6 +76,10 @@ def paths(tmp_path: Path) -> list[Path]:
     return made
 
 
+def _panel(found: UnitImages, rows: list[Row], top_k: int = 3, style: Style = SCREEN) -> Figure:
+    return draw_panel("net", [UnitRows(found, rows)], Show.TOP, Layout.of(style, top_k))
+
+
 def _texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
@@ -110,12 +117,12 @@ def test_captions_tell_the_images_own_iou(found: UnitImages, paths: list[Path]) 
 def test_panel_shows_what_there_is_and_says_what_is_not(
     found: UnitImages, paths: list[Path]
 ) -> None:
-    figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)
+    figure = _panel(found, _rows(found, paths))
     texts = _texts(figure)
     assert len(_pictures(figure)) == 5
     assert texts.count("one AND NOT two") == 3
-    assert "range 2 · activation above 1.2 · IoU 0.1000, proven over the search space" in texts
-    assert "only 2 such" in texts
+    assert "range 2 · activation above 1.2 · IoU 0.1000 · proven over the search space" in texts
+    assert "only 2 such image" in " ".join(texts)
     assert "No image has hits." in texts
     # The strip with the distribution.
     assert figure.axes[1].get_yscale() == "log"
@@ -124,7 +131,7 @@ def test_panel_shows_what_there_is_and_says_what_is_not(
 def test_pictures_stand_at_their_proportions_without_overlapping(
     found: UnitImages, paths: list[Path]
 ) -> None:
-    figure = draw_panel("Unit 7", "net", found, _rows(found, paths), Show.TOP, 3)
+    figure = _panel(found, _rows(found, paths))
     height = figure.get_figheight() * 100
     boxes = []
     for image in figure.axes[0].images:
@@ -141,7 +148,7 @@ def test_pictures_stand_at_their_proportions_without_overlapping(
 
 def test_published_panel_shows_hits_alone(found: UnitImages, paths: list[Path]) -> None:
     rows = _rows(found, paths)
-    figure = draw_published(rows, 3)
+    figure = draw_published(rows, Layout.of(SCREEN, 3))
     assert [text for text in _texts(figure) if text != "no image"] == ["one AND NOT two"] * 3
     shots = [shot for row in rows for shot in row.shots]
     for image, shot in zip(figure.axes[0].images, shots, strict=True):
@@ -161,8 +168,8 @@ def test_missing_image_has_a_placeholder_and_is_told_once(
     gone = sum(shot.picture is None for shot in shots)
     assert gone >= 2
     for figure in (
-        draw_panel("Unit 7", "net", found, rows, Show.TOP, 4),
-        draw_published(rows, 4),
+        _panel(found, rows, 4),
+        draw_published(rows, Layout.of(SCREEN, 4)),
     ):
         assert _texts(figure).count("cannot be read") == gone
         assert len(_pictures(figure)) == len(shots) - gone
@@ -172,7 +179,7 @@ def test_long_formulas_wrap_inside_the_figure(found: UnitImages, paths: list[Pat
     formula = f'"{" ".join(f"concept_{number}" for number in range(60))}" AND NOT two'
     first, *others = _rows(found, paths)
     rows = [Row(replace(first.record, formula=formula), first.shots), *others]
-    figure = draw_panel("Unit 7", "net", found, rows, Show.TOP, 3)
+    figure = _panel(found, rows)
     figure.canvas.draw()
     for text in figure.axes[0].texts:
         box = text.get_window_extent()
@@ -187,6 +194,45 @@ def test_unit_that_never_fires_says_so(paths: list[Path]) -> None:
     maps = cast(Activations, _Maps(np.zeros((2, 4, 4), np.float32)))
     found = look_at_unit(7, [dead], index, maps)
     rows, _ = rows_of(found, paths, Show.TOP, 3, 0)
-    figure = draw_panel("Unit 7", "net", found, rows, Show.TOP, 3)
+    figure = _panel(found, rows)
     assert "This unit has no range: it never fires." in _texts(figure)
-    assert _texts(draw_published(rows, 3)) == ["no range"]
+    assert _texts(draw_published(rows, Layout.of(SCREEN, 3))) == ["no range"]
+
+
+@pytest.mark.parametrize("width", [3.25, 5.5])
+@pytest.mark.parametrize("font", list(Font))
+def test_a_panel_in_a_paper_has_its_width_and_legible_text(
+    width: float, font: Font, found: UnitImages, paths: list[Path]
+) -> None:
+    style = Style(width=width, font=font, title=False)
+    with same_everywhere(style):
+        layout = Layout.of(style, 3)
+        units = [UnitRows(found, _rows(found, paths))] * 2
+        figure = draw_panel("net", units, Show.TOP, layout)
+        figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert figure.get_figwidth() == width
+    assert {text.get_fontsize() for text in figure.axes[0].texts} == {7.0, 8.0}
+    assert _texts(figure).count("Unit 7") == 2
+    assert all(box.x0 >= -1 and box.x1 <= 300 * width + 1 for box in boxes)
+    assert len(figure.axes) == 1
+    for image in _pictures(figure):
+        left, right, bottom, top = image.get_extent()
+        pixels = np.asarray(image.get_array()).shape[:2]
+        assert (3 * (bottom - top), 3 * (right - left)) == pytest.approx(pixels)
+        assert right <= 100 * width + 0.5
+
+
+def test_units_fill_the_pages_of_a_paper(found: UnitImages, paths: list[Path]) -> None:
+    style = Style(width=3.25, title=False)
+    layout = Layout.of(style, 3)
+    units = {number: list(found.records) for number in range(5)}
+    with same_everywhere(style):
+        pages = pages_of(units, layout, 14)
+        rows = _rows(found, paths)
+        for page in pages:
+            drawn = draw_panel("net", [UnitRows(found, rows)] * len(page), Show.TOP, layout)
+            assert drawn.get_figheight() <= 14
+    assert [unit for page in pages for unit in page] == list(range(5))
+    assert 1 < len(pages) < 5
+    assert pages_of(units, layout, 1) == [[unit] for unit in units]

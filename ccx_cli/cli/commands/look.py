@@ -12,6 +12,7 @@ import typer
 from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.completing.shells import Shell
 from ccx_cli.cli.options import (
+    NETWORK,
     OUTPUT,
     RUNNING,
     MessageOptions,
@@ -27,9 +28,10 @@ from ccx_cli.cli.stdout import print_text
 from ccx_cli.config import user_file
 from ccx_cli.records.schema import SCHEMAS
 from ccx_cli.render.figure_files import FileType, Kind
+from ccx_cli.render.style import Font, Venue
 
 SCHEMA_NAMES = tuple(SCHEMAS)
-_PICTURES = "Pictures"
+_PICTURES, _PAPER = "Pictures", "In a paper"
 
 
 class Images(StrEnum):
@@ -91,7 +93,10 @@ class RenderOptions:
 
     A panel shows one unit: the distribution of its activations, and below it,
     for each range, the formula, and images with the hits in true color and the
-    formula's pixels outlined.
+    formula's pixels outlined. Formulas are the shortest within 1% of the best.
+
+    With --paper, figures have their final size, with text of 7 and 8 points that
+    stays text, and beside each figure is its caption for LaTeX.
 
     The published kind looks as in the paper's program. Misses are hits without
     the formula, false alarms the formula without hits. Existing figures are kept.
@@ -100,7 +105,7 @@ class RenderOptions:
 
       ccx render --units 3,7
       ccx render demo-demo --show misses --random-units 10
-      ccx render --kind published --top-k 5 --dir-images figures
+      ccx render --units 3,7 --ranges 3,4 --paper icml --dir-images figures
       ccx render --html report.html
       ccx render --format latex -o table.tex --bib methods.bib
     """
@@ -139,12 +144,41 @@ class RenderOptions:
         "Pattern of file names with {unit}, {k}, {show} and {kind}.",
         metavar="NAME",
         rare=True,
-        shown="unit_{unit}_c_{k} and more",
+        shown="unit_{unit}_c_{k} and more, {kind} in print",
     )
     file_type: FileType | None = option(
-        None, "Format of the figures.", shown="as --filename-figure ends, or png", rare=True
+        None, "Format of the figures.", shown="as --filename-figure ends, or pdf in print, png else", rare=True
     )
     units: UnitOptions
+    ranges: str | None = option(
+        None, "Ranges by number, such as 3,4 (0: the lowest).", shown="all", panel=NETWORK
+    )
+    paper: Venue | None = option(
+        None,
+        "Fit a column of neurips, icml, cvpr or iclr; write captions; let units share pages.",
+        metavar="VENUE",
+        panel=_PAPER,
+    )
+    width: str | None = option(
+        None,
+        "Width in print: column or text of the venue, or a length such as 5.5in.",
+        metavar="WIDTH",
+        shown="column with --paper",
+        panel=_PAPER,
+    )
+    font: Font | None = option(
+        None, "Typeface.", shown="serif with --paper, else sans", panel=_PAPER, rare=True
+    )
+    dpi: int | None = option(
+        None,
+        "Dots per inch of images.",
+        min=50,
+        max=1200,
+        shown="300 in print, else 100",
+        panel=_PAPER,
+        rare=True,
+    )
+    no_title: bool = option(False, "Leave out the title, as --paper does.", panel=_PAPER, rare=True)
     form: Form = option(
         Form.TABLE,
         "Format of the list of files (latex: a table of the explanations instead).",

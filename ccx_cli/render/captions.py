@@ -1,0 +1,145 @@
+"""What the caption of a figure in a paper says: exactly what is drawn, of what, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import UNSET
+
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.render.figure_files import Drawing, Kind
+from ccx_cli.render.latex import cited, escaped
+from ccx_cli.render.wording import network_text
+from ccx_cli.runs.findings import TOLERANCE
+from ccx_cli.runs.methods import data_text, run_references, source_text
+from ccx_cli.runs.references import Reference
+from ccx_cli.runs.run import Run
+from ccx_cli.study.unit_images import Show
+
+_IMAGES = {
+    Show.TOP: "for the highest range those with its highest activations, else those with most hits",
+    Show.SAMPLE: (
+        "a random sample of those that contain the formula and whose own IoU is above the one given"
+    ),
+    Show.MISSES: "those with most hits on which the formula does not hold",
+    Show.FALSE_ALARMS: "those with most pixels of the formula that are no hits",
+}
+_HITS = "hits (the pixels whose activation lies in the range)"
+_MEASURES = "its IoU with the unit's {hits}{chance}"
+_CHANCE = (
+    ", the Matthews correlation coefficient (MCC) of the two, and how many times chance the IoU is "
+    "(that of a random mask of the formula's size)"
+)
+_SAID = {
+    Kind.PANEL: (
+        "{units} of {origin}. For each range of activation, the highest first: its ends, the "
+        "formula, {measures}; and {images}. Hits are in true color, the rest is dimmed; the line "
+        "is the edge of the pixels on which the formula holds."
+    ),
+    Kind.PUBLISHED: (
+        "{units} of {origin}. For each range of activation, the highest first: the formula and "
+        "{images}. All is black but the unit's {hits}."
+    ),
+    Kind.DISTRIBUTION: (
+        "Activations of {units} of {origin}, over all positions of its maps, on a logarithmic "
+        "scale. Colors are its ranges of activation, each with its ends, its formula, {measures}."
+    ),
+    Kind.CATEGORIES: (
+        "Categories of the $n$ concepts in the formulas of {units} of {origin}, by range of "
+        "activation, 0 the lowest. Concepts under NOT are left out."
+    ),
+    Kind.IOU: (
+        "IoU of formulas with the {hits}, for {units} of {origin}, by range of activation, 0 the "
+        "lowest. A dot is one unit; the line is the median, the box the interquartile range. IoU "
+        "grows with the size of a range."
+    ),
+}
+
+_FIRST = {Kind.PANEL, Kind.PUBLISHED}
+_MOST_NAMED = 12
+
+
+def caption_of(run: Run, shown: Mapping[int, Sequence[ExplanationRecord]], drawing: Drawing) -> str:
+    r"""Return the caption of a figure for LaTeX, as ``\caption{...}``.
+
+    ``shown`` are the explanations that it shows, with the formulas that it names.
+    """
+    records = [record for own in shown.values() for record in own if record.range is not None]
+    units = _units(list(shown))
+    chance = _CHANCE if any(record.mcc is not UNSET for record in records) else ""
+    said = _SAID[drawing.kind].format(
+        units=units if drawing.kind in _FIRST else units.lower(),
+        origin=origin_text(run),
+        hits=_HITS,
+        images=f"up to {drawing.top_k} images, {_IMAGES[drawing.show]}",
+        measures=_MEASURES.format(hits=_HITS, chance=chance),
+    )
+    return rf"\caption{{{' '.join([said, *proof_sentences(run, records)])}}}"
+
+
+def table_caption(run: Run, records: Sequence[ExplanationRecord], *, has_q_values: bool) -> str:
+    """Return what a table of explanations says above, for LaTeX."""
+    units = dict.fromkeys(record.unit for record in records)
+    said = [
+        f"Explanations of {_units(list(units)).lower()} of {origin_text(run)}, by MCC",
+        cited(run_references(run)),
+    ]
+    measures = (
+        "IoU and Matthews correlation coefficient (MCC) are of the formula's pixels and the unit's "
+        f"{_HITS}; lift is the IoU over that of a random mask of the formula's size"
+    )
+    if has_q_values:
+        measures += (
+            "; $q$ is the share of permutations of the images whose best formula reaches the IoU, "
+            "adjusted over all ranges (false discovery rate)"
+        )
+    ranged = [record for record in records if record.range is not None]
+    return " ".join([f"{'~'.join(said)}.", f"{measures}.", *proof_sentences(run, ranged)])
+
+
+def origin_text(run: Run) -> str:
+    """Name the layer, network, weights and images of a run for LaTeX, with citations."""
+
+    def cite(reference: Reference) -> str:
+        return cited([reference])
+
+    try:
+        return f"{source_text(run, cite, escaped)} on {data_text(run, cite, escaped)}"
+    except LookupError:  # the header is of an older version, or damaged
+        return escaped(network_text(run.header)) or "a layer"
+
+
+def proof_sentences(run: Run, records: Sequence[ExplanationRecord]) -> list[str]:
+    """Say how formulas were chosen, and for how many it is proven that none scores higher."""
+    found = [record for record in records if record.formula is not None]
+    best = [record.by_length[-1] if record.by_length else record for record in found]
+    shorter = sum(one.formula != shown.formula for one, shown in zip(best, found, strict=True))
+    said = []
+    if shorter:
+        said.append(
+            f"Formulas are the shortest whose IoU is within {TOLERANCE:.0%} of the best one's "
+            f"({shorter} of {len(found)} are shorter than it)."
+        )
+    proven = sum(one.proven is True for one in best)
+    space = "left chains"
+    if run.identity.search.length is not UNSET:
+        space = f"left chains of up to {run.identity.search.length} concepts"
+    scores = (
+        f"that no formula of the search space, {space}, scores higher than "
+        f"{'the best one' if shorter else 'the one given'}"
+    )
+    if proven:
+        some = "every range" if proven == len(found) else f"{proven} of {len(found)} ranges"
+        said.append(f"For {some} it is proven {scores}.")
+    elif found:
+        said.append(f"It is not proven {scores}.")
+    return [sentence.replace("%", r"\%") for sentence in said]
+
+
+def _units(units: Sequence[int]) -> str:
+    """Name units, or count them where they are many."""
+    if len(units) == 1:
+        return f"Unit {units[0]}"
+    if len(units) > _MOST_NAMED:
+        return f"The {len(units):,} units"
+    return f"Units {', '.join(map(str, units[:-1]))} and {units[-1]}"

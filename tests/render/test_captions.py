@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
+from ccx_cli.render.captions import caption_of, proof_sentences, table_caption
+from ccx_cli.render.figure_files import Drawing, FileType, Kind
+from ccx_cli.render.style import Style
+from ccx_cli.runs.run import Run
+from ccx_cli.study.unit_images import Show
+
+if TYPE_CHECKING:
+    from tests.render.made_up_run import write_run
+else:
+    from made_up_run import write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return write_run(tmp_path / "run", dead=(2,))
+
+
+def _caption(run: Run, kind: Kind, show: Show = Show.TOP) -> str:
+    drawing = Drawing(kind, show, 5, 0, FileType.PDF, Style(width=3.25))
+    return caption_of(run, run.units, drawing)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_caption_names_units_network_weights_layer_and_dataset(kind: Kind, run: Run) -> None:
+    caption = _caption(run, kind)
+    assert caption.startswith("\\caption{")
+    assert caption.endswith(".}")
+    assert caption.count("{") == caption.count("}")
+    for words in (
+        "nits 0, 1, 2 and 3 of the layer block.4 of the network net (random weights",
+        "SHA-256 1111111111111111)",
+        "on the 6 images of the subset made{-}up of broden1\\_28",
+    ):
+        assert words in caption
+
+
+@pytest.mark.parametrize("show", list(Show))
+def test_a_caption_says_which_images_are_drawn(show: Show, run: Run) -> None:
+    captions = {_caption(run, Kind.PANEL, other) for other in Show}
+    assert len(captions) == len(Show)
+    assert "up to 5 images, " in _caption(run, Kind.PANEL, show)
+
+
+def test_a_header_that_lacks_words_is_quoted_as_far_as_it_goes(run: Run) -> None:
+    header = json.loads((run.directory / "header.json").read_text())
+    del header["about"]["images"]
+    (run.directory / "header.json").write_text(json.dumps(header))
+    run = Run(run.directory)
+    assert "Units 0, 1, 2 and 3 of net (untrained), block.4, on made{-}up." in _caption(
+        run, Kind.PANEL
+    )
+
+
+def _level(formula: str | None, *, proven: bool) -> list[BestOfLength]:
+    return [BestOfLength(length=3, formula=formula or "", iou=0.5, adds=0.1, proven=proven)]
+
+
+def _records(run: Run) -> list[ExplanationRecord]:
+    return [record for record in run.records if record.range is not None][:4]
+
+
+def test_it_is_said_what_is_proven(run: Run) -> None:
+    def said(*proven: bool) -> str:
+        records = [
+            replace(record, by_length=_level(record.formula, proven=each))
+            for record, each in zip(_records(run), proven, strict=True)
+        ]
+        return " ".join(proof_sentences(run, records))
+
+    space = "that no formula of the search space, left chains of up to 3 concepts, scores higher"
+    given = "than the one given."
+    assert said(True, True, True, True) == f"For every range it is proven {space} {given}"
+    assert said(True, False, True, False).startswith(f"For 2 of 4 ranges it is proven {space}")
+    assert said(False, False, False, False) == f"It is not proven {space} {given}"
+
+
+def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
+    records = [replace(record, by_length=_level("a OR b", proven=True)) for record in _records(run)]
+    first, second = proof_sentences(run, records)
+    assert first == (
+        "Formulas are the shortest whose IoU is within 1\\% of the best one's (4 of 4 are shorter "
+        "than it)."
+    )
+    assert second.endswith("scores higher than the best one.")
+
+
+def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> None:
+    caption = table_caption(run, run.records, has_q_values=False)
+    assert caption.startswith("Explanations of units 0, 1, 2 and 3 of the layer block.4")
+    assert "\\cite{bau2017network,dinkelbach1967nonlinear,larosa2023clustered," in caption
+    assert "$q$" not in caption
+    assert "$q$" in table_caption(run, run.records, has_q_values=True)
