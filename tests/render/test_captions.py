@@ -95,8 +95,8 @@ def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
 
 
 def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> None:
-    caption = table_caption(run, run.records, has_q_values=False)
+    caption = table_caption(run, list(run.records), has_q_values=False)
     assert caption.startswith("Explanations of units 0, 1, 2 and 3 of the layer block.4")
     assert "\\cite{bau2017network,dinkelbach1967nonlinear,larosa2023clustered," in caption
     assert "$q$" not in caption
-    assert "$q$" in table_caption(run, run.records, has_q_values=True)
+    assert "$q$" in table_caption(run, list(run.records), has_q_values=True)

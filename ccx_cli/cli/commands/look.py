@@ -91,21 +91,21 @@ class TuiOptions:
 class RenderOptions:
     """Draw figures, a report or a table of a stored run.
 
-    A panel shows one unit: the distribution of its activations, and below it,
-    for each range, the formula, and images with the hits in true color and the
-    formula's pixels outlined. Formulas are the shortest within 1% of the best.
+    A panel shows a unit's ranges: the formula of each, and images with the hits
+    in true color and the formula's pixels outlined.
 
-    With --paper, figures have their final size, with text of 7 and 8 points that
-    stays text, and beside each figure is its caption for LaTeX.
-
-    The published kind looks as in the paper's program. Misses are hits without
+    Formulas are the shortest within 1% of the best; those of the published kind,
+    which looks as in the paper's program, are the best. Misses are hits without
     the formula, false alarms the formula without hits. Existing figures are kept.
+
+    With --paper or --width, figures have their final size and text of 7 and 8
+    points that stays text, and each has a file with its caption for LaTeX.
 
     [bold]Examples[/bold]
 
       ccx render --units 3,7
       ccx render demo-demo --show misses --random-units 10
-      ccx render --units 3,7 --ranges 3,4 --paper icml --dir-images figures
+      ccx render --units 3,7 --ranges 3,4 --paper icml
       ccx render --html report.html
       ccx render --format latex -o table.tex --bib methods.bib
     """
@@ -147,15 +147,16 @@ class RenderOptions:
         shown="unit_{unit}_c_{k} and more, {kind} in print",
     )
     file_type: FileType | None = option(
-        None, "Format of the figures.", shown="as --filename-figure ends, or pdf in print, png else", rare=True
+        None,
+        "Format of the figures.",
+        shown="as --filename-figure ends, else png, pdf in print",
+        rare=True,
     )
     units: UnitOptions
-    ranges: str | None = option(
-        None, "Ranges by number, such as 3,4 (0: the lowest).", shown="all", panel=NETWORK
-    )
+    ranges: str | None = option(None, "Ranges by number, such as 3,4.", shown="all", panel=NETWORK)
     paper: Venue | None = option(
         None,
-        "Fit a column of neurips, icml, cvpr or iclr; write captions; let units share pages.",
+        "Set for print: neurips, icml, cvpr or iclr.",
         metavar="VENUE",
         panel=_PAPER,
     )
@@ -165,6 +166,7 @@ class RenderOptions:
         metavar="WIDTH",
         shown="column with --paper",
         panel=_PAPER,
+        rare=True,
     )
     font: Font | None = option(
         None, "Typeface.", shown="serif with --paper, else sans", panel=_PAPER, rare=True
