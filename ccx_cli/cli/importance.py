@@ -12,6 +12,7 @@ from ccx_cli.cli.output import FORMULA, RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.records.fields import to_json
+from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, keep
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.store.steps import Step
 
@@ -65,6 +66,8 @@ def importance(options: ImportanceOptions) -> None:
             progress=progress,
         )
         writer.write(map(to_json, found))
+        kept = RANGE_IMPORTANCE if options.per is Per.UNIT else IMPORTANCE
+        keep(opened.run.directory / kept, found, progress)
         roles = next_command("roles", opened.run.directory)
         progress.note(f"Next: {roles} lists the classes that the units contribute to.")
 

@@ -12,6 +12,7 @@ from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.records.studies import RoleRecord
+from ccx_cli.runs.answers import ROLES, keep
 from ccx_cli.study.plots import plot_roles
 from ccx_cli.study.roles import correlation, head_weights, predictions, role_of, true_classes
 from ccx_cli.threads import threads
@@ -69,6 +70,7 @@ def roles(options: RolesOptions) -> None:
                 records.append(role_of(explained[-1], maps, weights, truth, predicted, names or ()))
                 writer.line(records[-1])
         writer.rest(records)
+        keep(opened.run.directory / ROLES, records, progress)
         there = [record for record in records if record.accuracy is not None]
         if not there:
             progress.note(

@@ -13,7 +13,16 @@ from PIL import Image
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.broden_csv import ImageRow, Label
-from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, to_json, to_text
+from ccx_cli.formulas.formula import (
+    And,
+    Concept,
+    Formula,
+    Not,
+    Or,
+    concepts_of,
+    to_json,
+    to_text,
+)
 from ccx_cli.probe.activations import Activations
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
@@ -142,6 +151,13 @@ def _lines(unit: int, clusters: int, names: Sequence[str]) -> list[dict[str, Any
         formula = _formula(unit, cluster % 3, len(names))
         text = to_text(formula, lambda number: names[number - 1])
         iou = ((unit * 37 + cluster * 11) % 97) / 100
+        chance = {"lift": 1 + iou, "mcc": iou / 2}
+        levels = [{"formula": text, "iou": iou, "labels": to_json(formula), **chance}]
+        if cluster % 3 == 2:
+            first = next(concepts_of(formula))
+            only = to_text(Concept(first), lambda number: names[number - 1])
+            short: dict[str, Any] = {"formula": only, "iou": iou * 0.995, "labels": first}
+            levels.insert(0, {**short, "lift": 1 + iou, "mcc": iou / 2.01})
         lines.append(
             {
                 "unit": unit,
@@ -157,8 +173,11 @@ def _lines(unit: int, clusters: int, names: Sequence[str]) -> list[dict[str, Any
                 "search": "optimal",
                 "visited": 3,
                 "labels": to_json(formula),
+                "baseline": 0.01,
+                **chance,
                 "by_length": [
-                    {"length": 1, "formula": text, "iou": iou, "adds": iou, "proven": True}
+                    {"length": 1 + at, "adds": 0.0, "proven": True, **level}
+                    for at, level in enumerate(levels)
                 ],
                 "score": iou,
                 "proven": cluster != 1,
@@ -182,5 +201,8 @@ def _dead(unit: int) -> dict[str, Any]:
         "length": 0,
         "search": "optimal",
         "visited": 0,
+        "baseline": None,
+        "lift": None,
+        "mcc": None,
         "labels": None,
     }

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.errors import DamagedDataError, UsageError
+from ccx_cli.formulas.formula import Concept
 from ccx_cli.records.fields import to_json
 from ccx_cli.render.report.unit_part import Choice, histogram, mask_text
 from ccx_cli.render.report.writing import THUMBNAIL_SIDE, WrittenReport, thumbnail, write_report
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, look_at_unit
 
@@ -93,6 +95,10 @@ def _write(inputs: RunInputs, out: Path, **given: Any) -> WrittenReport:
     return write_report(inputs, out, units=list(inputs.run.units), **given)
 
 
+def _parts(page: _Document) -> list[str]:
+    return [key for key in page.scripts if key.startswith(("unit-", "concept-"))]
+
+
 def test_one_file_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
     inputs = with_pictures(write_run(tmp_path / "run"))
     written = _write(inputs, tmp_path / "report.html")
@@ -104,9 +110,13 @@ def test_one_file_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page.scripts["script"])
     assert page.policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in page.policy
-    assert page.run["records"] == [to_json(record) for record in inputs.run.records]
-    parts = [key for key in page.scripts if key.startswith("part-")]
-    assert parts == [f"part-{unit}" for unit in inputs.run.units]
+    assert page.run["records"] == [
+        to_json(record) for record in inputs.against_chance().run.records
+    ]
+    assert page.run["pictures"]["parts"] == [*_parts(page)]
+    assert {key for key in _parts(page) if key.startswith("unit-")} == {
+        f"unit-{unit}" for unit in inputs.run.units
+    }
     for image in (0, 5):
         picture = Image.open(BytesIO(b64decode(page.scripts[f"picture-{image}"])))
         assert (picture.format, picture.size) == ("JPEG", (28, 28))
@@ -117,19 +127,25 @@ def test_a_units_part_says_what_its_images_say(tmp_path: Path) -> None:
     inputs = with_pictures(write_run(tmp_path / "run"))
     choice = Choice((Show.TOP, Show.MISSES), top_k=2, seed=1)
     page = _parsed(_write(inputs, tmp_path / "report.html", choice=choice).page)
-    part = json.loads(page.scripts["part-2"])
+    part = json.loads(page.scripts["unit-2"])
     looked = look_at_unit(2, inputs.run.units[2], inputs.index, inputs.activations)
     assert [each["cluster"] for each in part["ranges"]] == [0, 1, 2]
     for place, found in enumerate(part["ranges"]):
         assert list(found["shows"]) == ["top", "misses"]
         for show in choice.shows:
             assert found["shows"][show] == looked.choose(place, show, 2, 1).tolist()
-        for image, masks in found["images"].items():
-            hits = _plain_mask(masks["hits"], (14, 14))
+        counts = looked.counts[place]
+        union = counts.in_range + counts.formula - counts.both
+        shown = [int(image) for image in found["hits"]]
+        assert counts.both[found["best"]] / union[found["best"]] == max(
+            counts.both[shown] / union[shown]
+        )
+        for image, text in found["hits"].items():
+            hits = _plain_mask(text, (14, 14))
             np.testing.assert_array_equal(hits, looked.hit_mask(place, int(image)))
-            formula = _plain_mask(masks["formula"], (14, 14))
+            formula = _holds(looked.records[place].labels, part["concepts"].get(image, {}))
             np.testing.assert_array_equal(formula, looked.formula_mask(place, int(image)))
-            assert masks["counts"] == [hits.sum(), formula.sum(), (hits & formula).sum()]
+            assert part["peaks"][image] == looked.maps[int(image)].max()
             assert part["names"][image] == f"{image}.png"
     measured = page.run["measured"][2 * 3 + 1]
     told = {
@@ -137,6 +153,30 @@ def test_a_units_part_says_what_its_images_say(tmp_path: Path) -> None:
     }
     assert told["detection_accuracy"] == measure(looked.counts[1]).detection_accuracy
     assert told["activation_coverage"] == measure(looked.counts[1]).activation_coverage
+
+
+def test_a_concept_shows_the_images_with_most_of_it(tmp_path: Path) -> None:
+    inputs = with_pictures(write_run(tmp_path / "run"))
+    page = _parsed(_write(inputs, tmp_path / "report.html", choice=Choice(top_k=3)).page)
+    part = json.loads(page.scripts["concept-2"])
+    pixels = inputs.index.pixels_by_image(holds_on(Concept(2), inputs.index))
+    assert part["images"] == np.argsort(-pixels, kind="stable")[:3].tolist()
+    for image in map(str, part["images"]):
+        mask = _holds(2, part["concepts"][image])
+        assert mask.sum() == pixels[int(image)]
+        assert part["shares"][image] == mask.mean()
+
+
+def _holds(labels: Any, masks: dict[str, str]) -> NDArray[np.bool_]:
+    """Evaluate a stored formula on the masks of its concepts."""
+    if isinstance(labels, int):
+        text = masks.get(str(labels))
+        return np.zeros((14, 14), np.bool_) if text is None else _plain_mask(text, (14, 14))
+    operator, *operands = labels
+    found = [_holds(operand, masks) for operand in operands]
+    if operator == "NOT":
+        return ~found[0]
+    return found[0] | found[1] if operator == "OR" else found[0] & found[1]
 
 
 def test_names_from_data_are_text(tmp_path: Path) -> None:
@@ -179,14 +219,16 @@ def test_a_folder_has_units_and_pictures_beside_the_page(tmp_path: Path) -> None
     written = _write(inputs, tmp_path / "report")
     assert written.page == tmp_path / "report" / "index.html"
     page = _parsed(written.page)
-    assert not [key for key in page.scripts if key.startswith(("part-", "picture-"))]
+    assert not _parts(page)
+    assert not [key for key in page.scripts if key.startswith("picture-")]
     assert page.run["parts"] == "beside"
     one_file = _parsed(_write(inputs, tmp_path / "report.html").page)
-    for unit in inputs.run.units:
-        text = (written.page.parent / "data" / f"unit-{unit}.js").read_text()
-        inner = re.fullmatch(r"ccxUnit\((.*)\);\n", text, re.DOTALL)
+    assert page.run["pictures"]["parts"] == _parts(one_file)
+    for name in _parts(one_file):
+        text = (written.page.parent / "data" / f"{name}.js").read_text()
+        inner = re.fullmatch(rf'ccxPart\("{name}",(.*)\);\n', text, re.DOTALL)
         assert inner is not None
-        assert json.loads(inner[1]) == json.loads(one_file.scripts[f"part-{unit}"])
+        assert json.loads(inner[1]) == json.loads(one_file.scripts[name])
     pictures = sorted(path.name for path in (written.page.parent / "images").iterdir())
     assert pictures == [f"{image}.jpg" for image in range(6)]
     sizes = [path.stat().st_size for path in written.page.parent.rglob("*") if path.is_file()]
@@ -200,9 +242,10 @@ def test_without_caches_there_is_a_table_and_a_word(tmp_path: Path) -> None:
     assert "The report has no pictures, histograms or metrics" in written.problems[-1]
     assert page.run["notes"] == [*inputs.run.notes, *written.problems]
     assert len(page.run["records"]) == 10
-    assert page.run["pictures"]["units"] == []
+    assert page.run["pictures"]["parts"] == []
     assert {concept["category"] for concept in page.run["concepts"]} == {""}
-    assert not [key for key in page.scripts if key.startswith(("part-", "picture-"))]
+    assert not _parts(page)
+    assert not [key for key in page.scripts if key.startswith("picture-")]
 
 
 def test_a_damaged_run_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -243,7 +286,7 @@ def test_maps_that_end_early_leave_the_rest(tmp_path: Path) -> None:
 
     inputs.activations.__dict__["unit"] = torn
     page = _parsed(_write(inputs, tmp_path / "report.html").page)
-    assert page.run["pictures"]["units"] == [0, 1, 2]
+    assert sorted(_parts(page))[-3:] == ["unit-0", "unit-1", "unit-2"]
     assert "shard x is damaged" in page.run["notes"][-1]
     assert len(page.run["records"]) == 12
 
@@ -252,7 +295,7 @@ def test_a_unit_that_the_layer_lacks_has_no_pictures(tmp_path: Path) -> None:
     inputs = with_pictures(write_run(tmp_path / "run"))
     inputs.activations.__dict__["units"] = 2
     page = _parsed(_write(inputs, tmp_path / "report.html").page)
-    assert page.run["pictures"]["units"] == [0, 1]
+    assert sorted(_parts(page))[-2:] == ["unit-0", "unit-1"]
     assert "Units 2 and above have no pictures" in page.run["notes"][-1]
 
 
@@ -282,7 +325,7 @@ def test_only_the_units_that_were_asked_for(tmp_path: Path) -> None:
     write_report(inputs, tmp_path / "report.html", units=[1, 3], progress=progress)
     page = _parsed(tmp_path / "report.html")
     assert {record["unit"] for record in page.run["records"]} == {1, 3}
-    assert [key for key in page.scripts if key.startswith("part-")] == ["part-1", "part-3"]
+    assert sorted(_parts(page))[-2:] == ["unit-1", "unit-3"]
     asked = {concept["name"] for concept in page.run["concepts"]}
     assert asked <= set(NAMES)
 

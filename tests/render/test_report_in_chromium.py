@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
 ]
 
+NUMBER = "#find .number"
 CARDS = "#view-unit article"
 CHOICE = Choice((Show.TOP, Show.SAMPLE), top_k=2)
 
@@ -60,7 +61,7 @@ def page(browser: Page, reports: Path) -> Iterator[Page]:
     browser.errors.clear()
     browser.requests.clear()
     browser.look(1280, 900)
-    browser.open(reports / "report.html")
+    browser.open(reports / "report.html", "#ranges")
     yield browser
     assert browser.errors == []
     assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data", "about", "blob"}
@@ -76,10 +77,11 @@ def _shown(page: Page) -> list[tuple[str, str]]:
 
 
 def test_the_table_holds_all_ranges_and_makes_rows_as_they_come_near(page: Page) -> None:
-    assert page.text("#view-ranges .number") == "88 ranges of 30 units"
+    assert page.text(NUMBER) == "88 ranges of 30 units"
     assert page.run("document.querySelector('table').getAttribute('aria-rowcount')") == "89"
     assert len(_shown(page)) < 88
-    assert _shown(page)[:4] == [("0", "0"), ("0", "1"), ("0", "2"), ("1", "0")]
+    mccs = [float(mcc) for mcc in page.texts("#view-ranges .c-mcc .figure") if mcc != "–"]
+    assert mccs == sorted(mccs, reverse=True)
     for _ in range(3):
         page.run("window.scrollTo(0, document.body.scrollHeight)")
         page.run("new Promise((done) => setTimeout(done, 150))")
@@ -106,17 +108,63 @@ def test_filtering_by_words_of_the_formula_iou_cluster_and_proof(page: Page) -> 
     assert all('"tall grass"' in formula and "NOT" in formula for formula in formulas)
     page.write("#filter", "")
     slider = "document.querySelector('.filters input[type=range]')"
-    page.run(f"{slider}.value = 0.5; {slider}.dispatchEvent(new Event('input'))")
-    ious = [float(iou) for iou in page.texts("#view-ranges tbody .c-iou")]
-    assert ious
-    assert min(ious) >= 0.5
-    for number, value in enumerate(["2", "true"]):
-        place = f"document.querySelectorAll('.filters select')[{number}]"
-        page.run(f"{place}.value = '{value}'; {place}.dispatchEvent(new Event('change'))")
+    page.run(f"{slider}.value = 0.3; {slider}.dispatchEvent(new Event('input', {{bubbles: true}}))")
+    mccs = [float(mcc) for mcc in page.texts("#view-ranges tbody .c-mcc")]
+    assert mccs
+    assert min(mccs) >= 0.3
+    page.run(f"{slider}.value = 0; {slider}.dispatchEvent(new Event('input', {{bubbles: true}}))")
+    for name, value in (("range", "2"), ("proof", "true")):
+        _choose(page, name, value)
     assert {cluster for _, cluster in _shown(page)} == {"2"}
-    page.run(f"{place}.value = 'false'; {place}.dispatchEvent(new Event('change'))")
+    _choose(page, "proof", "false")
     assert _shown(page) == []
-    assert page.text("#view-ranges .number") == "0 ranges of 0 units"
+    assert page.text(NUMBER) == "0 ranges of 0 units"
+    assert "Nothing matches" in page.text("#view-ranges .nothing")
+    page.click("#view-ranges .nothing button")
+    assert page.text(NUMBER) == "88 ranges of 30 units"
+
+
+def _choose(page: Page, name: str, value: str) -> None:
+    field = f"document.querySelector('.filters [name={name}]')"
+    page.run(
+        f"{field}.value = '{value}'; {field}.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    )
+
+
+def test_the_address_holds_the_filter(page: Page, reports: Path) -> None:
+    page.write("#filter", "wheel")
+    _choose(page, "range", "1")
+    page.click("#view-ranges th.c-hits button")
+    found = _shown(page)
+    address = page.run("location.hash")
+    assert address == "#ranges?text=wheel&range=1&sort=-hits"
+    page.open(reports / "report.html", address)
+    assert _shown(page) == found
+    assert page.run("document.getElementById('filter').value") == "wheel"
+    page.click("nav a[data-view=units]")
+    page.until("location.hash === '#units?text=wheel&range=1&sort=-hits'")
+    cards = page.texts("#view-units li strong")
+    assert cards == list(dict.fromkeys(unit for unit, _ in found))
+
+
+def test_the_wall_shows_each_unit_once_by_mcc(page: Page, reports: Path) -> None:
+    page.open(reports / "report.html")
+    assert sorted(map(int, page.texts("#view-units li strong"))) == list(range(30))
+    mccs = [float(mcc) for mcc in page.texts("#view-units li .figure") if mcc != "–"]
+    assert mccs == sorted(mccs, reverse=True)
+    page.until("document.querySelector('#view-units li img').naturalWidth === 28")
+    page.run("document.querySelector('#view-units li').click()")
+    page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+
+
+def test_the_simplest_formula_is_shown_and_the_stored_one_on_demand(page: Page) -> None:
+    page.write("#filter", "unit 2")
+    _choose(page, "range", "2")
+    formula = "#view-ranges tbody tr:first-child .formula"
+    assert page.text(formula) == "wheel"
+    page.click("#find [name=stored]")
+    assert page.text(formula) == "(wheel AND sand) OR sky"
+    assert page.texts(f"{formula} .less") == ["sand", "sky"]
 
 
 def test_sorting_by_iou_and_back(page: Page) -> None:
@@ -130,6 +178,7 @@ def test_sorting_by_iou_and_back(page: Page) -> None:
     ious = [iou for iou in page.texts("#view-ranges tbody .c-iou") if iou != "–"]
     assert ious == sorted(ious, key=float)
     page.click("#view-ranges th.c-unit button")
+    assert _shown(page)[:4] == [("0", "0"), ("0", "1"), ("0", "2"), ("1", "0")]
     page.click("#view-ranges th.c-unit button")
     assert _shown(page)[0][0] == "29"
 
@@ -160,7 +209,7 @@ def test_a_link_to_a_unit_opens_it_and_an_unknown_one_says_so(page: Page, report
     page.run("location.hash = 'unit-99'")
     page.until("document.querySelector('#view-unit').innerText.includes('no unit 99')")
     page.run("location.hash = 'constructor'")
-    page.until("!document.getElementById('view-ranges').hidden")
+    page.until("!document.getElementById('view-units').hidden")
 
 
 def test_keys_lead_through_the_report(page: Page) -> None:
@@ -170,6 +219,7 @@ def test_keys_lead_through_the_report(page: Page) -> None:
     assert page.run("document.getElementById('filter').value") == "j"
     page.write("#filter", "")
     page.press("Escape")
+    page.click("#view-ranges th.c-unit button")
     for key in "jjjk":
         page.press(key)
     assert page.run("document.activeElement.getAttribute('href')") == "#unit-0"
@@ -194,16 +244,35 @@ def test_kinds_of_images_and_overlays_change_what_is_drawn(page: Page) -> None:
     assert page.run(drawn) == 0
     page.click("#view-unit input[value=hits]")
     assert page.run(drawn) not in {0, overlay}
-    titles = "[...document.querySelectorAll('#view-unit .picture')].map((e) => e.title)"
+    titles = "[...document.querySelectorAll('#view-unit .picture img')].map((e) => e.alt)"
     top = page.run(titles)
     page.click("#view-unit input[value=sample]")
     assert page.run(titles) != top
     page.click("#view-unit input[value=top]")
     page.click("#view-unit .picture")
     assert page.run("document.getElementById('large').open")
-    assert "pixels of the formula" in page.text("#large")
+    assert "peak activation" in page.text("#large")
+    assert page.text("#large .about").startswith("Unit 2, range 2: ")
+    first = page.run("document.querySelector('#large img').alt")
+    page.press("ArrowRight")
+    assert page.run("document.querySelector('#large img').alt") != first
+    assert "2 of 2" in page.text("#large .toolbar")
+    page.press("ArrowLeft")
+    assert page.run("document.querySelector('#large img').alt") == first
     page.press("Escape")
     page.until("!document.getElementById('large').open")
+
+
+def test_a_concept_that_is_pointed_at_shows_its_pixels(page: Page) -> None:
+    page.run("location.hash = 'unit-2'")
+    page.until("document.querySelectorAll('#view-unit canvas').length > 0")
+    drawn = "document.querySelector('#view-unit article canvas').toDataURL()"
+    before = page.run(drawn)
+    page.run("document.querySelector('#view-unit article [data-concept]').focus()")
+    pointed = page.run(drawn)
+    assert pointed != before
+    page.run("document.querySelector('#view-unit h2').focus()")
+    assert page.run(drawn) == before
 
 
 def test_a_report_of_one_kind_of_images_says_which(page: Page, tmp_path: Path) -> None:
@@ -219,9 +288,10 @@ def test_a_concept_leads_to_the_ranges_that_name_it(page: Page) -> None:
     page.until("document.querySelectorAll('#view-concepts tbody tr').length === 6")
     page.write("#view-concepts input", "object")
     named = page.texts("#view-concepts tbody .c-concept")
-    assert sorted(named) == ["red-c", "tall grass", "water"]
+    assert sorted(named) == ["red", "tall grass", "water"]
     page.click("#view-concepts a[href='#concept-2']")
     page.until("!document.getElementById('view-concept').hidden")
+    page.until("document.querySelectorAll('#view-concept .panel img').length === 2")
     formulas = page.texts("#view-concept tbody .c-text")
     assert formulas
     assert all("tall grass" in formula for formula in formulas)
@@ -230,10 +300,10 @@ def test_a_concept_leads_to_the_ranges_that_name_it(page: Page) -> None:
 
 
 def test_plots_and_how_it_was_made(page: Page) -> None:
-    page.run("location.hash = 'plots'")
-    page.until("document.querySelectorAll('#view-plots svg').length === 2")
-    assert page.run("document.querySelectorAll('#view-plots polygon').length") == 3
-    assert page.run("document.querySelectorAll('#view-plots svg rect').length") > 0
+    page.run("location.hash = 'studies'")
+    page.until("document.querySelectorAll('#view-studies svg').length === 2")
+    assert page.run("document.querySelectorAll('#view-studies polygon').length") == 3
+    assert page.run("document.querySelectorAll('#view-studies svg rect').length") > 0
     page.run("location.hash = 'made'")
     page.until("!document.getElementById('view-made').hidden")
     text = page.text("#view-made")
@@ -250,7 +320,7 @@ def test_a_bar_has_the_color_of_the_range_that_takes_most_of_it(
     page: Page, bar: tuple[float, float], taken: int | None
 ) -> None:
     rows = json.dumps([{"record": {"range": ends}} for ends in ([None, 5], [5.1, 9.8])])
-    source = (files("ccx_cli.render.report") / "assets" / "plots.js").read_text()
+    source = (files("ccx_cli.render.report") / "assets" / "studies.js").read_text()
     low, high = bar
     asked = f"const own = {rows}; return own.indexOf(mostOf({low}, {high}, own));"
     place = page.run(f"(() => {{ {source} {asked} }})()")
@@ -289,7 +359,9 @@ def test_light_and_dark(page: Page, tmp_path: Path) -> None:
     page.press("t")
 
 
-@pytest.mark.parametrize("view", ["ranges", "unit-3", "concepts", "concept-3", "plots", "made"])
+@pytest.mark.parametrize(
+    "view", ["units", "ranges", "unit-3", "concepts", "concept-3", "studies", "made"]
+)
 def test_a_phone_needs_no_scrolling_sideways(page: Page, view: str) -> None:
     page.look(390, 844, mobile=True)
     page.run(f"location.hash = '{view}'")
@@ -303,9 +375,8 @@ def test_a_phone_needs_no_scrolling_sideways(page: Page, view: str) -> None:
 
 
 def test_a_folder_loads_what_is_looked_at(page: Page, reports: Path) -> None:
-    page.open(reports / "report" / "index.html")
     page.requests.clear()
-    page.run("location.hash = 'unit-5'")
+    page.open(reports / "report" / "index.html", "#unit-5")
     page.until("document.querySelectorAll('#view-unit .panel img').length === 6")
     page.until("document.querySelector('#view-unit .panel img').naturalWidth === 28")
     assert any(url.endswith("/data/unit-5.js") for url in page.requests)
@@ -335,11 +406,11 @@ def test_names_from_data_are_shown_as_they_are(page: Page, reports: Path) -> Non
 def test_many_units_open_and_are_filtered(page: Page, tmp_path: Path) -> None:
     inputs = with_pictures(write_run(tmp_path / "run", units=512, clusters=5))
     write_report(inputs, tmp_path / "many.html", units=list(inputs.run.units), choice=Choice((), 0))
-    page.open(tmp_path / "many.html")
-    assert page.text("#view-ranges .number") == "2,560 ranges of 512 units"
+    page.open(tmp_path / "many.html", "#ranges")
+    assert page.text(NUMBER) == "2,560 ranges of 512 units"
     assert len(_shown(page)) < 200
     for text, number in (("unit", 2560), ("sand", None), ("511", 5), ("", 2560)):
         page.write("#filter", text)
-        shown = page.text("#view-ranges .number")
+        shown = page.text(NUMBER)
         assert number is None or shown.startswith(f"{number:,} ranges")
     assert len(_shown(page)) < 200

@@ -11,17 +11,19 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from ccx_cli.design import css_variables
+
 _SCRIPTS = (
     "text.js",
     "data.js",
     "formulas.js",
     "masks.js",
-    "table.js",
+    "pictures.js",
+    "lists.js",
     "ranges.js",
-    "panels.js",
     "unit.js",
     "concepts.js",
-    "plots.js",
+    "studies.js",
     "made.js",
     "main.js",
 )
@@ -48,7 +50,8 @@ def document(
     elements with the units and pictures; with ``in_folder`` they are files beside the page
     instead.
     """
-    style, script = _asset("report.css"), _script()
+    style = f"\n:root {{\n{css_variables()}\n}}\n{_asset('report.css')}"
+    script = _script()
     filled = {
         "title": escape(title),
         "policy": _policy(style, script, in_folder),

@@ -19,6 +19,8 @@ from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.header import About
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import MASKING, METRICS, MaskingRecord, Metrics
+from ccx_cli.render.report.studies import studies_of
+from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_sentence
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.references import references_of
 from ccx_cli.study.summary import summarise_concepts
@@ -40,9 +42,14 @@ def payload_of_run(
     """
     run = inputs.run
     notes = [*run.notes, *notes]
+    by_unit = {unit: run.units[unit] for unit in units}
+    records = [record for own in by_unit.values() for record in own]
+    short = short_names(_vocabulary(inputs, records))
+    concepts, categories = _concepts(inputs, by_unit, short)
+    studies = studies_of(run, inputs.roots, records)
     masking = _label_masking(run.directory, notes)
-    records = [record for unit in units for record in run.units[unit]]
-    concepts, categories = _concepts(inputs, {unit: run.units[unit] for unit in units})
+    metrics_of = {**({MASKING: masking} if masking else {}), **studies.metrics}
+    keys = [(record.unit, record.cluster) for record in records]
     payload: dict[str, Any] = {
         "name": run.name,
         "about": _about(run.about),
@@ -55,9 +62,18 @@ def payload_of_run(
         ],
         "categories": categories,
         "concepts": concepts,
-        "metrics": [asdict(metric) for metric in (*METRICS, *([MASKING] if masking else []))],
-        "measured": [_measured(metrics, masking, record) for record in records],
+        "metrics": [asdict(metric) for metric in (*METRICS, *metrics_of)],
+        "measured": [
+            _measured(metrics.get(key), [values.get(key) for values in metrics_of.values()])
+            for key in keys
+        ],
         "records": [to_json(record) for record in records],
+        "simplest": [_simplest(record) for record in records],
+        "kept": [sorted(kept_concepts(record)) for record in records],
+        "common": [key in studies.common for key in keys],
+        "sentences": {unit: unit_sentence(unit, own, short=short) for unit, own in by_unit.items()},
+        "roles": studies.roles,
+        "sections": studies.sections,
     }
     return {key: finite(value) for key, value in payload.items()}
 
@@ -90,7 +106,9 @@ def _about(about: About) -> dict[str, Any]:
 
 
 def _concepts(
-    inputs: RunInputs, units: Mapping[int, list[ExplanationRecord]]
+    inputs: RunInputs,
+    units: Mapping[int, list[ExplanationRecord]],
+    short: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Describe every concept that a formula names, and its category where that is known."""
     names = names_of(record for records in units.values() for record in records)
@@ -105,6 +123,7 @@ def _concepts(
             "number": one.label,
             "name": one.concept,
             "text": quoted(one.concept),
+            "short": short.get(one.concept, one.concept),
             "category": one.category,
             "units": one.units,
             "ranges": one.ranges,
@@ -158,14 +177,26 @@ def _label_masking(directory: Path, notes: list[str]) -> dict[tuple[int, int | N
 
 
 def _measured(
-    metrics: Mapping[tuple[int, int | None], Metrics],
-    masking: Mapping[tuple[int, int | None], float | None],
-    record: ExplanationRecord,
+    measured: Metrics | None, others: Sequence[float | None]
 ) -> list[float | None] | None:
     """Return the metrics of one range in the order of the table, ``None`` without any."""
-    measured = metrics.get((record.unit, record.cluster))
-    masked = masking.get((record.unit, record.cluster))
-    if measured is None and masked is None:
+    if measured is None and all(value is None for value in others):
         return None
-    values = [getattr(measured, metric.key, None) for metric in METRICS]
-    return [*values, masked] if masking else values
+    return [*(getattr(measured, metric.key, None) for metric in METRICS), *others]
+
+
+def _simplest(record: ExplanationRecord) -> dict[str, Any] | None:
+    """Return what people read instead of the stored formula, ``None`` if it is that."""
+    simple = simplified(record)
+    if simple.formula == record.formula:
+        return None
+    known = to_json(simple)
+    return {key: known.get(key) for key in ("formula", "labels", "iou", "mcc", "lift")}
+
+
+def _vocabulary(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> list[str]:
+    """Return the names of the dataset's concepts; without it, those in formulas."""
+    try:
+        return [label.name for label in inputs.dataset.labels]
+    except CcxError:
+        return list(names_of(records).values())

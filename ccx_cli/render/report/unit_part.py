@@ -1,21 +1,25 @@
-"""What the report shows of one unit beyond its explanations: histogram, metrics, images, masks."""
+"""What the report shows of one unit or concept beyond its lines: histogram, images, masks."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
+from ccx_cli.formulas.formula import Concept, concepts_of, from_json
 from ccx_cli.probe.ranges import active_values
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import Metrics
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.histogram import count_in_bars
-from ccx_cli.study.metrics import measure
-from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
+from ccx_cli.study.metrics import ImageCounts, measure
+from ccx_cli.study.unit_images import Show, images_with_most, look_at_unit, mask_of
 
 BINS = 72
 
@@ -50,21 +54,90 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
         {show: found.choose(index, show, choice.top_k, choice.seed) for show in choice.shows}
         for index in range(len(found.records))
     ]
-    shown = sorted({int(image) for kinds in chosen for kind in kinds.values() for image in kind})
-    return UnitPart(
-        unit=unit,
-        content={
-            "unit": unit,
-            "histogram": histogram(found.maps),
-            "names": {image: inputs.dataset.rows[image].image for image in shown},
-            "ranges": [_range(found, index, kinds) for index, kinds in enumerate(chosen)],
-        },
-        metrics={
-            record.cluster: measure(counts)
-            for record, counts in zip(found.records, found.counts, strict=True)
-        },
-        images=tuple(shown),
-    )
+    by_range = [_images(kind for kind in kinds.values()) for kinds in chosen]
+    shown = _images(by_range)
+    wanted = {
+        (image, number)
+        for record, images in zip(found.records, by_range, strict=True)
+        for number in _concepts_of(record)
+        for image in images
+    }
+    content = {
+        "names": _names(inputs, shown),
+        "histogram": histogram(found.maps),
+        "peaks": {image: float(found.maps[image].max()) for image in shown},
+        "ranges": [
+            {
+                "cluster": record.cluster,
+                "best": _best(found.counts[index], images),
+                "shows": {show.value: kind.tolist() for show, kind in kinds.items()},
+                "hits": {image: mask_text(found.hit_mask(index, image)) for image in images},
+            }
+            for index, (record, kinds, images) in enumerate(
+                zip(found.records, chosen, by_range, strict=True)
+            )
+        ],
+        "concepts": _concept_masks(inputs, sorted(wanted)),
+    }
+    metrics = {
+        record.cluster: measure(counts)
+        for record, counts in zip(found.records, found.counts, strict=True)
+    }
+    return UnitPart(unit, content, metrics, tuple(shown))
+
+
+def concept_part(number: int, inputs: RunInputs, top_k: int) -> tuple[dict[str, Any], list[int]]:
+    """Return the part of one concept, and the images that carry it on most pixels."""
+    images, pixels = images_with_most(holds_on(Concept(number), inputs.index), inputs.index, top_k)
+    size = inputs.index.mask_shape[0] * inputs.index.mask_shape[1]
+    return {
+        "names": _names(inputs, images),
+        "images": images,
+        "shares": {image: int(count) / size for image, count in zip(images, pixels, strict=True)},
+        "concepts": _concept_masks(inputs, [(image, number) for image in images]),
+    }, images
+
+
+def _best(counts: ImageCounts, images: Sequence[int]) -> int | None:
+    """Return the image with the highest IoU of its own; of several, the one with most hits."""
+
+    def worth(image: int) -> tuple[float, int]:
+        both, hits = int(counts.both[image]), int(counts.in_range[image])
+        return both / max(1, hits + int(counts.formula[image]) - both), hits
+
+    return max(images, key=worth, default=None)
+
+
+def _images(kinds: Iterable[Iterable[int]]) -> list[int]:
+    return sorted({int(image) for kind in kinds for image in kind})
+
+
+def _concepts_of(record: ExplanationRecord) -> set[int]:
+    """Return the label numbers in a record's formula, and in the best shorter ones."""
+    trees = [record.labels, *(level.labels for level in record.by_length)]
+    return {
+        number
+        for tree in trees
+        if tree not in (None, UNSET)
+        for number in concepts_of(from_json(tree))
+    }
+
+
+def _names(inputs: RunInputs, images: Iterable[int]) -> dict[int, str]:
+    return {image: inputs.dataset.rows[image].image for image in images}
+
+
+def _concept_masks(
+    inputs: RunInputs, wanted: Sequence[tuple[int, int]]
+) -> dict[int, dict[int, str]]:
+    """Return the pixels of concepts by image and label number, without those that have none."""
+    holds = {n: holds_on(Concept(n), inputs.index) for n in {number for _, number in wanted}}
+    found: dict[int, dict[int, str]] = {}
+    for image, number in wanted:
+        mask = mask_of(holds[number], inputs.index, image)
+        if mask.any():
+            found.setdefault(image, {})[number] = mask_text(mask)
+    return found
 
 
 def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
@@ -82,25 +155,6 @@ def histogram(maps: NDArray[np.float32]) -> dict[str, Any] | None:
         "upper": float(ends[-1]),
         "counts": counts.tolist(),
         "zeros": 1 - values.size / maps.size,
-    }
-
-
-def _range(found: UnitImages, index: int, kinds: dict[Show, NDArray[np.int64]]) -> dict[str, Any]:
-    counts = found.counts[index]
-    images = sorted({int(image) for kind in kinds.values() for image in kind})
-    return {
-        "cluster": found.records[index].cluster,
-        "shows": {show.value: kind.tolist() for show, kind in kinds.items()},
-        "images": {
-            image: {
-                "hits": mask_text(found.hit_mask(index, image)),
-                "formula": mask_text(found.formula_mask(index, image)),
-                "counts": [
-                    int(part[image]) for part in (counts.in_range, counts.formula, counts.both)
-                ],
-            }
-            for image in images
-        },
     }
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,13 @@ from PIL import Image
 
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.records.explanation import names_of
 from ccx_cli.records.metrics import Metrics
-from ccx_cli.render.overlay import FORMULA, HITS, read_picture
+from ccx_cli.render.overlay import read_picture
 from ccx_cli.render.report.page import data_element, document, safe_json
 from ccx_cli.render.report.payload import finite, payload_of_run
-from ccx_cli.render.report.unit_part import Choice, UnitPart, unit_part
+from ccx_cli.render.report.unit_part import Choice, UnitPart, concept_part, unit_part
+from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.store.atomic import move_directory_into_place, naming, replacing
 from ccx_cli.threads import threads
@@ -93,6 +95,7 @@ def write_report(
     """
     check_report_path(html, force)
     choice, progress = choice or Choice(), progress or SilentProgress()
+    inputs = inputs.against_chance()
     html.absolute().parent.mkdir(parents=True, exist_ok=True)
     above = html.absolute().parent
     with naming(html), TemporaryDirectory(dir=above, prefix=f".{html.name}.") as made:
@@ -100,12 +103,12 @@ def write_report(
         (folder / "data").mkdir(parents=True)
         (folder / "images").mkdir()
         one_file = is_one_file(html)
-        payload = _write_parts(inputs, folder, units, choice, workers, progress)
+        payload, images = _write_parts(inputs, folder, units, choice, workers, progress)
         payload["parts"] = "inside" if one_file else "beside"
         if one_file:
             with replacing(html) as page, page.open("w", encoding="utf-8") as text:
                 text.writelines(
-                    document(inputs.run.name, payload, _inside(folder), in_folder=False)
+                    document(inputs.run.name, payload, _inside(folder, images), in_folder=False)
                 )
             size = html.stat().st_size
         else:
@@ -143,33 +146,42 @@ def _write_parts(
     choice: Choice,
     workers: int,
     progress: Progress,
-) -> dict[str, Any]:
-    """Write units and pictures under ``folder`` and return the payload of the page."""
+) -> tuple[dict[str, Any], dict[str, Sequence[int]]]:
+    """Write units, concepts and pictures under ``folder``.
+
+    Returns the payload of the page, and the images of every part.
+    """
     notes: list[str] = []
     metrics: dict[tuple[int, int | None], Metrics] = {}
-    images: set[int] = set()
-    pictured = []
+    images: dict[str, Sequence[int]] = {}
+
+    def write(name: str, content: dict[str, Any], shown: Sequence[int]) -> None:
+        text = f"ccxPart({safe_json(name)},{safe_json(finite(content))});\n"
+        (folder / "data" / f"{name}.js").write_text(text, encoding="ascii")
+        images[name] = shown
+
     visible = _with_maps(inputs, units, notes)
     with progress.task("Report", len(visible), unit="units") as task:
         for part in _parts(inputs, visible, choice, workers, notes):
-            text = safe_json(finite(part.content))
-            path = folder / "data" / f"unit-{part.unit}.js"
-            path.write_text(f"ccxUnit({text});\n", encoding="ascii")
+            write(f"unit-{part.unit}", part.content, part.images)
             metrics |= {(part.unit, cluster): one for cluster, one in part.metrics.items()}
-            images |= set(part.images)
-            pictured.append(part.unit)
             task.advance()
-    unread = _write_pictures(inputs, folder, sorted(images), workers, notes)
+    records = [record for unit in units for record in inputs.run.units[unit]]
+    for number in names_of(records) if images else ():
+        write(f"concept-{number}", *concept_part(number, inputs, choice.top_k))
+    shown = sorted({image for some in images.values() for image in some})
+    unread = _write_pictures(inputs, folder, shown, workers, notes)
     payload = payload_of_run(inputs, units, metrics, notes)
+    # What the page shows first is embedded first.
+    first = (f"unit-{record.unit}" for record in by_surprise(records))
+    ordered = [name for name in dict.fromkeys([*first, *images]) if name in images]
     payload["pictures"] = {
-        "units": pictured,
+        "parts": ordered,
         "missing": unread,
         "shows": [show.value for show in choice.shows],
-        "most": choice.top_k,
-        "shape": list(inputs.index.mask_shape) if pictured else None,
-        "colors": {"hits": list(HITS), "formula": list(FORMULA)},
+        "shape": list(inputs.index.mask_shape) if images else None,
     }
-    return payload
+    return payload, {name: images[name] for name in ordered}
 
 
 def _with_maps(inputs: RunInputs, units: Sequence[int], notes: list[str]) -> list[int]:
@@ -240,19 +252,19 @@ def thumbnail(path: Path) -> bytes:
     return written.getvalue()
 
 
-def _inside(folder: Path) -> Iterator[str]:
-    """Yield the units and pictures under ``folder`` as elements of the page, by number."""
-
-    def number(path: Path) -> int:
-        return int(path.stem.removeprefix("unit-"))
-
-    for path in sorted((folder / "data").iterdir(), key=number):
-        text = path.read_text(encoding="ascii")
-        inner = text.removeprefix("ccxUnit(").removesuffix(");\n")
-        yield data_element(f"part-{number(path)}", inner)
-    for path in sorted((folder / "images").iterdir(), key=number):
-        picture = b64encode(path.read_bytes()).decode()
-        yield data_element(f"picture-{number(path)}", picture, "text/plain")
+def _inside(folder: Path, images: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Yield the parts under ``folder`` as elements of the page, each before its pictures."""
+    seen: set[int] = set()
+    for name, some in images.items():
+        text = (folder / "data" / f"{name}.js").read_text(encoding="ascii")
+        inner = text.removeprefix(f"ccxPart({safe_json(name)},").removesuffix(");\n")
+        yield data_element(name, inner)
+        for image in [image for image in some if image not in seen]:
+            path = folder / "images" / f"{image}.jpg"
+            if path.exists():
+                picture = b64encode(path.read_bytes()).decode()
+                yield data_element(f"picture-{image}", picture, "text/plain")
+        seen.update(some)
 
 
 def _files_in(folder: Path) -> set[str]:

@@ -11,36 +11,63 @@ for (const row of rows) {
 }
 const allUnits = [...rowsByUnit.keys()];
 const explained = rows.filter((row) => row.iou !== null);
-const highestIou = explained.reduce((most, row) => Math.max(most, row.iou), 0);
+const highest = (value) => explained.reduce((most, row) => Math.max(most, value(row) || 0), 0);
+const highestIou = highest((row) => row.iou);
+const highestMcc = highest((row) => row.record.mcc);
 const rangeNumbers = [...new Set(rows.map((row) => row.cluster))]
   .filter((number) => number !== null)
   .sort((a, b) => a - b);
-const withPictures = new Set(run.pictures.units);
+const withParts = new Set(run.pictures.parts);
 const withoutFile = new Set(run.pictures.missing);
 
+// A row has the explanation as it is stored, and its simplest form; ``shown`` is one of the two.
 function rowOf(record, index) {
-  const numbers = { asked: [], excluded: [] };
-  signed(record.labels, true, numbers);
-  const concepts = [...numbers.asked, ...numbers.excluded].map((n) => conceptByNumber.get(n));
-  const categories = new Set(concepts.map((concept) => concept.category));
+  const { asked, excluded } = conceptsIn(record.labels);
   const measured = run.measured[index];
+  const stored = formOf(record, record);
+  const simplest = run.simplest[index] ? formOf(record, run.simplest[index]) : stored;
   return {
     record,
     index,
     unit: record.unit,
     cluster: record.cluster,
+    stored,
+    simplest,
+    shown: simplest,
     formula: record.formula,
-    iou: record.formula === null ? null : record.iou,
+    iou: stored.iou,
+    kept: new Set(run.kept[index]),
+    common: run.common[index],
     proven: typeof record.proven === "boolean" ? record.proven : null,
-    asked: numbers.asked,
-    excluded: numbers.excluded,
-    category: dominant(numbers.asked),
+    asked,
+    excluded,
+    category: dominant(asked),
     metrics: Object.fromEntries(
       run.metrics.map(({ key }, at) => [key, measured ? measured[at] : null]),
     ),
-    searched: [`unit ${record.unit}`, record.formula || "", ...categories].join(" ").toLowerCase(),
-    words: new Set((record.formula || "").toLowerCase().split(/[\s()"]+/)),
   };
+}
+
+// A formula of a range, what it is worth, and what a filter finds it by.
+function formOf({ unit }, { formula, labels, iou, mcc, lift }) {
+  const { asked, excluded } = conceptsIn(labels);
+  const named = [...asked, ...excluded].map((number) => conceptByNumber.get(number)).filter(Boolean);
+  const texts = [`unit ${unit}`, formula || "", ...named.map((each) => each.category)];
+  return {
+    formula,
+    labels,
+    iou: formula === null ? null : iou,
+    mcc,
+    lift,
+    searched: texts.join(" ").toLowerCase(),
+    words: new Set((formula || "").toLowerCase().split(/[\s()"]+/)),
+  };
+}
+
+function conceptsIn(labels) {
+  const numbers = { asked: [], excluded: [] };
+  signed(labels, true, numbers);
+  return numbers;
 }
 
 function signed(labels, positive, found) {
@@ -66,11 +93,15 @@ function dominant(numbers) {
 const categories = [...run.categories];
 if (run.concepts.some((concept) => !categories.includes(concept.category))) categories.push("");
 const categoryName = (category) => category || "unknown";
-const categoryColor = (category) => `var(--category-${categories.indexOf(category) % 8})`;
+const categoryColor = (category) =>
+  /^[a-z]+$/.test(category) ? `var(--category-${category}, var(--category-other))` : "var(--category-other)";
 
+// As range_color of ccx_cli/design.py mixes them.
 function rangeColor(cluster, total) {
-  const part = total > 1 ? Math.round((100 * cluster) / (total - 1)) : 100;
-  return `color-mix(in oklab, var(--range-high) ${part}%, var(--range-low))`;
+  const place = total > 1 ? (200 * cluster) / (total - 1) : 200;
+  return place > 100
+    ? `color-mix(in oklab, var(--range-high) ${place - 100}%, var(--range-mid))`
+    : `color-mix(in oklab, var(--range-mid) ${place}%, var(--range-low))`;
 }
 
 function dot(color) {
@@ -79,54 +110,47 @@ function dot(color) {
 
 const parts = new Map();
 
-async function partOf(unit) {
-  if (!withPictures.has(unit)) return null;
-  if (!parts.has(unit)) {
-    const part = run.parts === "beside" ? await loaded(unit) : await inside(unit);
-    if (part) parts.set(unit, part);
+// The part of a unit or concept, by its name; null without one.
+function partOf(name) {
+  if (!withParts.has(name)) return Promise.resolve(null);
+  if (!parts.has(name)) parts.set(name, run.parts === "beside" ? loaded(name) : inside(name));
+  return parts.get(name);
+}
+
+async function inside(name) {
+  const element = await wholeElement(name);
+  return element && JSON.parse(element.textContent);
+}
+
+// An element is whole once something follows it; the page may still be on its way.
+async function wholeElement(name) {
+  for (;;) {
+    const element = byId(name);
+    if (document.readyState !== "loading" || (element && element.nextSibling)) return element;
+    await new Promise((done) => setTimeout(done, 20));
   }
-  return parts.get(unit) || null;
-}
-
-async function inside(unit) {
-  if (!byId(`part-${unit}`)) await whenWhole();
-  const element = byId(`part-${unit}`);
-  return element ? JSON.parse(element.textContent) : null;
-}
-
-function whenWhole() {
-  if (document.readyState !== "loading") return Promise.resolve();
-  return new Promise((resolve) => {
-    document.addEventListener("DOMContentLoaded", resolve, { once: true });
-  });
 }
 
 // A page that was opened as a file may load scripts from its directory, but not read files.
-let arrived = null;
-window.ccxUnit = (part) => {
-  arrived = part;
-};
+const arrived = new Map();
+window.ccxPart = (name, part) => arrived.set(name, part);
 
-function loaded(unit) {
+function loaded(name) {
   return new Promise((resolve) => {
-    const script = el("script", { src: `data/unit-${unit}.js` });
-    script.onload = () => {
-      resolve(arrived && arrived.unit === unit ? arrived : null);
-      script.remove();
-    };
-    script.onerror = () => {
-      resolve(null);
+    const script = el("script", { src: `data/${name}.js` });
+    script.onload = script.onerror = () => {
+      resolve(arrived.get(name) || null);
       script.remove();
     };
     document.head.append(script);
   });
 }
 
-function pictureSource(image) {
+async function pictureSource(image) {
   if (withoutFile.has(image)) return null;
   if (run.parts === "beside") return `images/${image}.jpg`;
-  const element = byId(`picture-${image}`);
-  return element ? `data:image/jpeg;base64,${element.textContent}` : null;
+  const element = await wholeElement(`picture-${image}`);
+  return element && `data:image/jpeg;base64,${element.textContent}`;
 }
 
 function download(name, type, text) {

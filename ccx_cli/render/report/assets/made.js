@@ -16,9 +16,9 @@ const made = {
         el(
           "p",
           null,
-          el("button", { type: "button", onclick: () => ranges.save("json") }, "JSON"),
+          el("button", { type: "button", onclick: () => save("json") }, "JSON"),
           " ",
-          el("button", { type: "button", onclick: () => ranges.save("csv") }, "CSV of the table"),
+          el("button", { type: "button", onclick: () => save("csv") }, "CSV of the table"),
         ),
       ),
       block("Keyboard shortcuts", shortcuts()),
@@ -92,9 +92,9 @@ function shortcuts() {
   const listed = [
     ["/", "filter"],
     ["j, k", "next and previous row; in a unit, next and previous unit"],
-    ["←, →", "in a unit, previous and next unit"],
+    ["←, →", "in a unit, previous and next unit; in a large picture, previous and next picture"],
     ["Enter", "open"],
-    ["u", "back to the table"],
+    ["u", "back to the list"],
     ["t", "light, dark or system theme"],
   ];
   return el(

@@ -1,25 +1,39 @@
 // Navigation, keyboard shortcuts, and the light and dark themes.
 
-const VIEWS = { ranges, unit: unitView, concepts, concept: conceptView, plots, made };
+const VIEWS = { units, ranges, unit: unitView, concepts, concept: conceptView, studies, made };
 const rendered = new Set();
 const scrolled = new Map();
 let current = null;
+let chapterBefore = "units";
 
 function route() {
-  const [, name = "", number] = /^#(\w+)(?:-(\d+))?$/.exec(window.location.hash) || [];
+  const [, name = "", number, state = ""] = /^#(\w+)(?:-(\d+))?(?:\?(.*))?$/.exec(window.location.hash) || [];
   if (Object.hasOwn(VIEWS, name) && (number !== undefined) === (name === "unit" || name === "concept")) {
-    return { name, number: number === undefined ? null : Number(number) };
+    return { name, number: number === undefined ? null : Number(number), state };
   }
-  return { name: "ranges", number: null };
+  return { name: "units", number: null, state: "" };
+}
+
+// Keeps the state of the list that is shown in the address, and in the links to lists.
+function writeAddress() {
+  const { name } = route();
+  for (const link of document.querySelectorAll("nav.views a")) {
+    const list = lists[link.dataset.view];
+    if (list) link.setAttribute("href", `#${link.dataset.view}${list.address}`);
+  }
+  if (lists[name]) window.history.replaceState(null, "", `#${name}${lists[name].address}`);
 }
 
 function show() {
-  const { name, number } = route();
+  const { name, number, state } = route();
   const address = `${name}-${number}`;
   if (byId("large").open) byId("large").close();
   if (current !== null) scrolled.set(current, window.scrollY);
+  if (lists[name] && (state || current === null)) lists[name].read(state);
   for (const each of Object.keys(VIEWS)) byId(`view-${each}`).hidden = each !== name;
-  const chapter = { unit: "ranges", concept: "concepts" }[name] || name;
+  byId("find").hidden = lists[name] !== found;
+  if (lists[name] === found) chapterBefore = name;
+  const chapter = name === "unit" ? chapterBefore : name === "concept" ? "concepts" : name;
   for (const link of document.querySelectorAll("nav.views a")) {
     if (link.dataset.view === chapter) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -29,6 +43,7 @@ function show() {
     rendered.add(name);
     VIEWS[name].render(view, number);
   }
+  writeAddress();
   const first = current === null;
   current = address;
   window.scrollTo(0, number === null ? scrolled.get(address) || 0 : 0);
@@ -38,24 +53,27 @@ function show() {
 }
 
 function key(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("large").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, select, textarea")) {
-    if (event.key === "Escape") event.target.blur();
+    if (event.key === "Escape" && !byId("large").open) event.target.blur();
+    return;
+  }
+  if (byId("large").open) {
+    const buttons = [...byId("large").querySelectorAll("[data-key]")];
+    buttons.filter((button) => button.dataset.key === event.key).forEach((button) => button.click());
     return;
   }
   const { name } = route();
-  const table = VIEWS[name].table;
+  const view = byId(`view-${name}`);
   const step = { j: 1, k: -1, ...(name === "unit" ? { ArrowRight: 1, ArrowLeft: -1 } : {}) };
   if (event.key in step) {
     if (name === "unit") unitView.step(step[event.key]);
-    else if (table) table.step(step[event.key]);
-    else return;
+    else stepFocus(view, step[event.key]);
   } else if (event.key === "/") {
-    const field = byId(`view-${name}`).querySelector("input[type=search]");
-    if (!field) window.location.hash = "ranges";
-    (field || byId("filter")).focus();
+    if (!lists[name]) window.location.hash = "units";
+    (view.querySelector("input[type=search]") || byId("filter")).focus();
   } else if (event.key === "u") {
-    window.location.hash = name === "concept" ? "concepts" : "ranges";
+    window.location.hash = name === "concept" ? "concepts" : chapterBefore;
   } else if (event.key === "t") {
     nextTheme();
   } else {
@@ -128,9 +146,10 @@ function head() {
 window.history.scrollRestoration = "manual";
 setTheme(storedTheme());
 head();
+findBar.render(byId("find"));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
-  window.location.hash = "ranges";
+  window.location.hash = "units";
   byId("filter").focus();
 });
 window.addEventListener("hashchange", show);

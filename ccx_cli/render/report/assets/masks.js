@@ -1,4 +1,4 @@
-// Masks, decoded and drawn over a picture.
+// Masks: decoded, combined and drawn over a picture.
 
 function maskOf(text, size) {
   const bytes = Uint8Array.from(atob(text.slice(1)), (letter) => letter.charCodeAt(0));
@@ -25,58 +25,85 @@ function maskOf(text, size) {
   return mask;
 }
 
-const rgb = (color, alpha) => `rgba(${color.join(",")},${alpha})`;
+// Where a formula holds, from the masks of its concepts.
+function holds(labels, masks, size) {
+  if (typeof labels === "number") {
+    return masks[labels] ? maskOf(masks[labels], size) : new Uint8Array(size);
+  }
+  const [operator, ...operands] = labels;
+  const [first, second] = operands.map((operand) => holds(operand, masks, size));
+  if (operator === "NOT") return first.map((value) => 1 - value);
+  return first.map((value, at) => (operator === "OR" ? value | second[at] : value & second[at]));
+}
 
-// "both" outlines the hits, dims the rest and hatches the formula; "hits" blacks out the rest.
-// The wider a picture is shown, the finer its lines.
-function drawMasks(canvas, masks, overlay, shownWidth) {
+// The hits of a shot, and where its formula holds; null where it has none.
+function masksOf({ part, image, hits, row, labels }) {
+  const size = run.pictures.shape[0] * run.pictures.shape[1];
+  const asked = row ? row.shown.labels : labels;
+  const own = part.concepts[image] || {};
+  return {
+    hits: hits ? maskOf(hits, size) : null,
+    formula: asked === null ? null : holds(asked, own, size),
+  };
+}
+
+function overlapOf(shot) {
+  const { hits, formula } = masksOf(shot);
+  const found = { hits: 0, formula: 0, both: 0 };
+  hits.forEach((hit, at) => {
+    const is = formula ? formula[at] : 0;
+    found.hits += hit;
+    found.formula += is;
+    found.both += hit & is;
+  });
+  const union = found.hits + found.formula - found.both;
+  return { ...found, iou: union ? found.both / union : 0 };
+}
+
+// Shows hits in true color, the rest dimmed, and the formula by its edge, as ccx_cli/render/overlay.py
+// does; "hits" blacks out the rest. A concept that is pointed at takes the place of both. The wider a
+// picture is shown, the finer its lines.
+function drawMasks(canvas, shot, overlay, shownWidth, concept) {
   const [height, width] = run.pictures.shape;
-  const scale = Math.max(1, Math.round(448 / width));
+  const scale = Math.max(1, Math.round((2 * shownWidth) / width));
   canvas.width = width * scale;
   canvas.height = height * scale;
-  if (overlay === "original") return;
+  if (overlay === "original" && concept === null) return;
   const pen = canvas.getContext("2d");
-  const hits = maskOf(masks.hits, width * height);
-  const outside = runsOf(hits, 0, width, height, scale);
-  if (overlay === "hits") {
-    pen.fill(outside);
-    return;
+  const masks = concept === null ? masksOf(shot) : masksOf({ ...shot, hits: null, row: null, labels: concept });
+  const bright = masks.hits || masks.formula;
+  if (bright) {
+    pen.fillStyle = overlay === "hits" ? "#000" : "rgb(24 24 24 / 68%)";
+    pen.fill(runsOf(bright, 0, width, height, scale));
   }
-  const line = (width * scale) / shownWidth;
-  const formula = maskOf(masks.formula, width * height);
-  const { colors } = run.pictures;
-  pen.fillStyle = rgb([0, 0, 0], 0.38);
-  pen.fill(outside);
-  hatch(pen, runsOf(formula, 1, width, height, scale), colors.formula, line);
-  const stroke = (edges, color, thickness) => {
-    pen.strokeStyle = color;
+  if (!masks.formula || (overlay === "hits" && concept === null)) return;
+  const fine = shownWidth > 300 ? masks.formula : smoothed(masks.formula, width, height);
+  const edges = edgesOf(fine, width, height, scale);
+  const line = (canvas.width / shownWidth) * (shownWidth > 150 ? 1.6 : 1.2);
+  // A picture on all of which the formula holds is framed.
+  if (masks.formula.every(Boolean)) edges.rect(line, line, canvas.width - 2 * line, canvas.height - 2 * line);
+  const style = getComputedStyle(document.documentElement);
+  for (const [name, thickness] of [["--halo", 2.2], ["--formula-edge", 1]]) {
+    pen.strokeStyle = style.getPropertyValue(name);
     pen.lineWidth = thickness * line;
     pen.lineCap = "square";
     pen.stroke(edges);
-  };
-  stroke(edgesOf(formula, width, height, scale), rgb(colors.formula, 1), 1);
-  const edges = edgesOf(hits, width, height, scale);
-  // A picture that consists of hits is framed: otherwise it would look like one without hits.
-  if (hits.every(Boolean)) edges.rect(line, line, canvas.width - 2 * line, canvas.height - 2 * line);
-  stroke(edges, rgb([20, 20, 20], 0.6), 3);
-  stroke(edges, rgb(colors.hits, 1), 1.6);
+  }
 }
 
-function hatch(pen, area, color, line) {
-  const { width, height } = pen.canvas;
-  pen.save();
-  pen.clip(area);
-  pen.fillStyle = rgb(color, 0.08);
-  pen.fillRect(0, 0, width, height);
-  pen.strokeStyle = rgb(color, 0.55);
-  pen.lineWidth = 1.2 * line;
-  pen.beginPath();
-  for (let at = 0; at < width + height; at += 8 * line) {
-    pen.moveTo(at, 0);
-    pen.lineTo(at - height, height);
-  }
-  pen.stroke();
-  pen.restore();
+// What most pixels around one are: in a small picture, the edges of specks would be all that is seen.
+function smoothed(mask, width, height) {
+  return mask.map((_, at) => {
+    const [x, y] = [at % width, Math.floor(at / width)];
+    let [inside, seen] = [0, 0];
+    for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row += 1) {
+      for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column += 1) {
+        inside += mask[row * width + column];
+        seen += 1;
+      }
+    }
+    return 2 * inside > seen ? 1 : 0;
+  });
 }
 
 function runsOf(mask, value, width, height, scale) {

@@ -1,6 +1,11 @@
-// The first view: a summary, and the table of all ranges.
+// The first views: a summary and a filter, above a wall of units or the table of all ranges.
+
+const pictured = run.pictures.parts.length > 0;
+const measure = (title, name, about, value, cell) =>
+  ({ title, name, about, right: true, largest: true, value, cell });
 
 const RANGE_COLUMNS = [
+  pictured && { name: "picture", title: "", value: () => 0, cell: (row) => thumbnail(row, 84) },
   {
     name: "unit",
     title: "Unit",
@@ -20,6 +25,22 @@ const RANGE_COLUMNS = [
     value: (row) => row.cluster,
     cell: rangeChip,
   },
+  { name: "text", title: "Formula", value: (row) => row.shown.formula, cell: (row) => formulaOf(row) },
+  measure("MCC", "mcc", "Matthews correlation of hits and formula", (row) => row.shown.mcc, (row) =>
+    measured(mccText(row.shown.mcc), row.shown.mcc, highestMcc, proofText(row)),
+  ),
+  measure("IoU", "iou", "Intersection over union of hits and formula", (row) => row.shown.iou, (row) =>
+    iouText(row.shown.iou),
+  ),
+  measure("Lift", "lift", "IoU over that of a random mask of the formula's size", (row) => row.shown.lift, (row) =>
+    liftText(row.shown.lift),
+  ),
+  {
+    ...measure("Hits", "hits", "Pixels whose activation is in the range, over all images", (row) => row.record.hits, (row) =>
+      whole(row.record.hits),
+    ),
+    wide: true,
+  },
   {
     name: "activation",
     title: "Activation",
@@ -28,53 +49,24 @@ const RANGE_COLUMNS = [
     value: (row) => row.record.range && (row.record.range[0] ?? -Infinity),
     cell: (row) => rangeText(row.record.range),
   },
-  { name: "text", title: "Formula", value: (row) => row.formula, cell: formulaCell },
   {
     name: "category",
     title: "Category",
     about: "Category of most concepts in the formula, those under NOT aside",
     wide: true,
     value: (row) => (row.formula === null ? null : categoryName(row.category)),
-    cell: (row) => (row.formula === null ? "–" : categoryLabel(row.category)),
+    cell: (row) => (row.formula === null ? MISSING : categoryLabel(row.category)),
   },
-  {
-    name: "iou",
-    title: "IoU",
-    right: true,
-    largest: true,
-    value: (row) => row.iou,
-    cell: iouCell,
-  },
-  {
-    name: "hits",
-    title: "Hits",
-    about: "Pixels whose activation lies in the range, over all images",
-    right: true,
-    largest: true,
-    value: (row) => row.record.hits,
-    cell: (row) => whole(row.record.hits),
-  },
-];
+].filter(Boolean);
 
-function formulaCell(row) {
-  if (row.cluster === null) return el("span", { class: "dim" }, "never fires");
-  if (row.formula === null) return el("span", { class: "dim" }, "no concept meets this range");
-  return formulaElement(row.formula);
-}
-
-function iouCell(row) {
-  if (row.iou === null) return "–";
-  return el(
-    "span",
-    { class: "measure", title: proofText(row) },
-    meter(row.iou),
-    el("span", { class: "figure" }, fixed(row.iou)),
-  );
+// A number with a bar, which is as long as the highest of the run allows.
+function measured(text, value, limit, title = null) {
+  return el("span", { class: "measure", title }, meter(value, limit), el("span", { class: "figure" }, text));
 }
 
 // With a length penalty, the bound limits the score and not the IoU.
 function boundText({ record, iou }) {
-  return record.score === iou ? `bound ${fixed(record.bound)}` : "a better formula may exist";
+  return record.score === iou ? `bound ${iouText(record.bound)}` : "a better formula may exist";
 }
 
 function proofText(row) {
@@ -88,104 +80,130 @@ function proofText(row) {
   return `Not proven: ${boundText(row)}`;
 }
 
-const ranges = {
-  table: null,
-  fields: {},
+const RANGE_STATE = { text: "", least: "0", range: "", proof: "", common: "", stored: "", sort: "-mcc" };
 
+const found = new List(rows, RANGE_COLUMNS, { ...RANGE_STATE }, (row, state) => {
+  const least = Number(state.least);
+  return (
+    (least === 0 || row.shown.mcc >= least) &&
+    (state.range === "" || String(row.cluster) === state.range) &&
+    (state.proof === "" || String(row.proven) === state.proof) &&
+    !(state.common && row.common) &&
+    termsOf(state).every((term) => matches(row, term))
+  );
+});
+lists.units = lists.ranges = found;
+
+// A number means a unit, or a word in the name of a concept.
+function matches({ unit, shown }, term) {
+  if (/^\d+$/.test(term)) return String(unit) === term || shown.words.has(term);
+  return shown.searched.includes(term);
+}
+
+// The rows of the wall, one a unit: of those that pass, the one of highest MCC.
+function bestOfUnits() {
+  const best = new Map();
+  for (const row of found.shown) {
+    const other = best.get(row.unit);
+    if (!other || (row.shown.mcc ?? -2) > (other.shown.mcc ?? -2)) best.set(row.unit, row);
+  }
+  return [...best.values()];
+}
+
+// The units in the order of the list, to step from one to the next.
+const unitOrder = () => [...new Set(found.shown.map((row) => row.unit))];
+
+const findBar = {
   render(view) {
-    this.table = new SortableTable("Ranges and their formulas", RANGE_COLUMNS, rows, {
-      open: (row) => `unit-${row.unit}`,
-    });
-    this.number = el("output", { class: "number", "aria-live": "polite" });
-    view.append(tiles(), this.form(), this.table.element);
-    this.filter();
-  },
-
-  form() {
-    const again = () => this.filter();
-    const most = Math.max(0.01, Math.ceil(highestIou * 100) / 100);
-    const fields = {
-      text: searchField("formula, concept, category or unit", again, "filter"),
-      least: el("input", {
-        type: "range",
-        min: 0,
-        max: most,
-        step: 0.01,
-        value: 0,
-        oninput: again,
-      }),
-      range: select([["", "all"], ...rangeNumbers.map((c) => [String(c), String(c)])], again),
-      proof: select([["", "all"], ["true", "proven"], ["false", "not proven"]], again),
-    };
-    this.fields = fields;
-    this.least = el("output", { class: "figure" });
-    const hasProofs = rows.some((row) => row.proven !== null);
-    return filterForm(
-      fields.text,
-      el("label", null, el("span", null, "IoU at least ", this.least), fields.least),
-      el("label", null, "Range ", fields.range),
-      hasProofs && el("label", null, "Proof ", fields.proof),
+    const least = el("output", { class: "figure" });
+    const number = el("output", { class: "number", "aria-live": "polite" });
+    const limit = Math.max(0.01, Math.ceil(highestMcc * 100) / 100);
+    const slider = el("input", { type: "range", name: "least", min: 0, max: limit, step: 0.01 });
+    const sorts = found.columns.filter((each) => each.title).map(({ name, title, largest }) => [`${largest ? "-" : ""}${name}`, title]);
+    const proofs = [["", "all"], ["true", "proven"], ["false", "not proven"]];
+    const check = (name, text, title) => el("label", { class: "check", title }, el("input", { type: "checkbox", name }), text);
+    const form = filterForm(
+      found,
+      [
+        searchField("formula, concept, category or unit", "filter"),
+        el("label", null, el("span", null, "MCC at least ", least), slider),
+        select("Range", "range", [["", "all"], ...rangeNumbers.map((each) => [String(each), String(each)])]),
+        rows.some((row) => row.proven === false) && select("Proof", "proof", proofs),
+        select("Sort by", "sort", sorts),
+      ],
       el(
         "div",
         { class: "result" },
-        this.number,
-        el("button", { type: "button", onclick: () => this.save("csv") }, "CSV"),
-        el("button", { type: "button", onclick: () => this.save("json") }, "JSON"),
+        number,
+        rows.some((row) => row.simplest !== row.stored) &&
+          check("stored", "stored formulas", "Not the simplest formula within 1%, but the stored optimum; parts that add less are dimmed"),
+        rows.some((row) => row.common) &&
+          check("common", "hide common ones", "Hide formulas that are common in the untrained network too"),
+        el("button", { type: "button", onclick: () => save("csv") }, "CSV"),
+        el("button", { type: "button", onclick: () => save("json") }, "JSON"),
       ),
     );
-  },
-
-  filter() {
-    const terms = termsOf(this.fields.text);
-    const least = Number(this.fields.least.value);
-    const range = this.fields.range.value;
-    const proof = this.fields.proof.value;
-    this.least.textContent = least.toFixed(2);
-    this.fields.least.setAttribute("aria-valuetext", least.toFixed(2));
-    this.table.filter(
-      (row) =>
-        (least === 0 || (row.iou !== null && row.iou >= least)) &&
-        (range === "" || String(row.cluster) === range) &&
-        (proof === "" || String(row.proven) === proof) &&
-        terms.every((term) => matches(row, term)),
-    );
-    const { shown } = this.table;
-    const units = new Set(shown.map((row) => row.unit)).size;
-    this.number.textContent =
-      `${count(shown.length, "range", "ranges")} of ${count(units, "unit", "units")}`;
-  },
-
-  save(form) {
-    if (form === "json") download(`${run.name}.json`, "application/json", asJson());
-    else download(`${run.name}.csv`, "text/csv", asCsv(this.table.shown));
-  },
-
-  // The units in the order of the table, to step from one to the next.
-  order() {
-    const shown = this.table ? this.table.shown : rows;
-    return [...new Set(shown.map((row) => row.unit))];
+    const update = () => {
+      least.textContent = Number(found.state.least).toFixed(2);
+      slider.setAttribute("aria-valuetext", least.textContent);
+      const units = new Set(found.shown.map((row) => row.unit)).size;
+      number.textContent = `${count(found.shown.length, "range", "ranges")} of ${count(units, "unit", "units")}`;
+    };
+    found.views.push(update);
+    view.append(tiles(), form);
+    update();
   },
 };
 
-// A number means a unit, or a word in the name of a concept.
-function matches(row, term) {
-  if (/^\d+$/.test(term)) return String(row.unit) === term || row.words.has(term);
-  return row.searched.includes(term);
+// Which formula of a row is shown depends on the state: it is set before rows are sorted.
+const updateFound = found.update.bind(found);
+found.update = () => {
+  for (const row of rows) row.shown = found.state.stored ? row.stored : row.simplest;
+  updateFound();
+};
+
+function save(form) {
+  if (form === "json") download(`${run.name}.json`, "application/json", asJson());
+  else download(`${run.name}.csv`, "text/csv", asCsv(found.shown));
 }
 
-function select(options, onchange) {
-  return el(
-    "select",
-    { onchange },
-    options.map(([value, text]) => el("option", { value }, text)),
+const units = {
+  render(view) {
+    const wall = el("ol", { class: "wall" });
+    const cards = feed(wall, card, bestOfUnits, () => noneOf(found));
+    found.views.push(cards.start);
+    view.append(el("h2", { class: "unseen", tabindex: -1 }, "Units"), wall, ...cards.after);
+  },
+};
+
+function card(row) {
+  const label = `Unit ${row.unit}: ${row.shown.formula || "no formula"}`;
+  return opens(
+    el(
+      "li",
+      { title: run.sentences[row.unit] },
+      el("a", { class: "open", href: `#unit-${row.unit}`, "aria-label": label }, thumbnail(row, 190)),
+      el("p", { class: "line" }, el("strong", null, String(row.unit)), row.cluster !== null && rangeChip(row), measured(mccText(row.shown.mcc), row.shown.mcc, highestMcc, "MCC")),
+      el("p", null, formulaOf(row)),
+    ),
+    () => `unit-${row.unit}`,
   );
 }
+
+const ranges = {
+  render(view) {
+    view.append(
+      el("h2", { class: "unseen", tabindex: -1 }, "Ranges"),
+      table("Ranges and their formulas", found, (row) => `unit-${row.unit}`),
+    );
+  },
+};
 
 function tiles() {
   const proofs = explained.filter((row) => row.proven !== null);
   const dead = allUnits.filter((unit) => rowsByUnit.get(unit)[0].cluster === null).length;
   const asked = new Set(explained.flatMap((row) => row.asked)).size;
-  const highest = explained.reduce((a, b) => (a === null || b.iou > a.iou ? b : a), null);
+  const best = explained.reduce((a, b) => (a === null || b.record.mcc > a.record.mcc ? b : a), null);
   const total = run.about.units;
   return el(
     "dl",
@@ -195,11 +213,12 @@ function tiles() {
       dead > 0 && `${whole(dead)} never ${dead === 1 ? "fires" : "fire"}`,
     ]),
     tile("Ranges explained", whole(explained.length), [`${count(asked, "concept", "concepts")}`]),
-    tile("Median IoU", fixed(median(explained.map((row) => row.iou))), [
-      highest && `highest ${fixed(highest.iou)}, unit ${highest.unit}`,
+    highestMcc > 0 && tile("Highest MCC", mccText(best.record.mcc), [`unit ${best.unit}, range ${best.cluster}`]),
+    tile("Median IoU", iouText(median(explained.map((row) => row.iou))), [
+      best && `highest ${iouText(highestIou)}`,
     ]),
     proofs.length > 0 &&
-      tile("Proven", percent(proofs.filter((r) => r.proven).length / proofs.length, 0), [
+      tile("Proven", percent(proofs.filter((row) => row.proven).length / proofs.length), [
         `of ${count(proofs.length, "formula", "formulas")}`,
       ]),
   );

@@ -24,19 +24,29 @@ function filled(element, attributes, children) {
   return element;
 }
 
-const whole = (value) => (typeof value === "number" ? value.toLocaleString("en") : "–");
-const fixed = (value, decimals = 4) => (typeof value === "number" ? value.toFixed(decimals) : "–");
-const percent = (value, decimals = 1) =>
-  typeof value === "number" ? `${(100 * value).toFixed(decimals)}%` : "–";
-
-function short(value) {
-  if (value === 0) return "0";
+// Numbers are written as ccx_cli/design.py writes them.
+const MISSING = "–";
+const written = (write) => (value) =>
+  typeof value === "number" ? write(value).replace("-", "−") : MISSING;
+const whole = written((value) => value.toLocaleString("en"));
+const iouText = written((value) => value.toFixed(4));
+const mccText = written((value) => value.toFixed(3));
+const liftText = written((value) =>
+  value >= 9.95 ? `${whole(Math.round(value))}×` : `${value.toFixed(1)}×`,
+);
+const percent = written((value) =>
+  value > 0 && value < 0.0005 ? "<0.1%" : `${(100 * value).toFixed(1)}%`,
+);
+const short = written((value) => {
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(1) : String(+value.toPrecision(4));
-}
+  return size >= 1e4 || (value && size < 1e-4) ? value.toExponential(1) : String(+value.toPrecision(4));
+});
+const METRIC_TEXTS = { mcc: mccText, lift: liftText };
+const metricText = ({ key, decimals }, value) =>
+  (METRIC_TEXTS[key] || written((number) => number.toFixed(decimals)))(value);
 
 function rangeText(range) {
-  if (!range) return "–";
+  if (!range) return MISSING;
   const [lower, upper] = range;
   return `${lower === null ? "−∞" : short(lower)} … ${upper === null ? "∞" : short(upper)}`;
 }

@@ -1,4 +1,4 @@
-// One unit: its activations, and every range with its formula, metrics and images.
+// One unit: its sentence, its images range by range, each with formula and metrics, and activations.
 
 const SHOWS = {
   top: ["Top", "Images with most hits; of the highest range, those with the highest activation"],
@@ -6,37 +6,40 @@ const SHOWS = {
   misses: ["Misses", "Images with most hits outside the formula"],
   "false-alarms": ["False alarms", "Images with most pixels of the formula that are not hits"],
 };
-const OVERLAYS = { both: "Overlay", original: "Original", hits: "Hits only" };
 
 const unitView = {
   unit: null,
   show: Object.keys(SHOWS).find((kind) => run.pictures.shows.includes(kind)),
-  overlay: "both",
 
   async render(view, unit) {
     this.unit = unit;
     const own = rowsByUnit.get(unit);
-    view.replaceChildren(this.head(unit));
+    const name = `unit-${unit}`;
+    view.replaceChildren(this.head(view, unit));
     if (!own) {
       view.append(el("p", { class: "note" }, `There is no unit ${unit} in this report.`));
       return;
     }
-    const loading = withPictures.has(unit) && el("p", { class: "dim" }, "Loading …");
+    view.append(
+      el("p", { class: "sentence" }, el("bdi", null, run.sentences[unit])),
+      run.roles[unit] ? el("p", { class: "dim" }, `Contributes to ${run.roles[unit]}.`) : "",
+    );
+    const loading = withParts.has(name) && el("p", { class: "dim" }, "Loading …");
     if (loading) view.append(loading);
-    const part = await partOf(unit);
+    const part = await partOf(name);
     if (this.unit !== unit) return;
     if (loading) loading.remove();
-    if (withPictures.has(unit) && !part) {
-      view.append(el("p", { class: "note" }, `data/unit-${unit}.js is not beside this page.`));
+    if (withParts.has(name) && !part) {
+      view.append(el("p", { class: "note" }, `data/${name}.js is not beside this page.`));
     }
+    view.append(...[...own].reverse().map((row) => this.card(row, part)));
     if (part && part.histogram) view.append(histogram(part.histogram, own));
-    if (part && part.ranges.length) view.append(this.toolbar(view));
-    for (const row of [...own].reverse()) view.append(this.card(row, part));
+    this.part = part;
     this.fill(view);
   },
 
-  head(unit) {
-    const order = this.order(unit);
+  head(view, unit) {
+    const order = unitOrder().includes(unit) ? unitOrder() : allUnits;
     const at = order.indexOf(unit);
     const link = (to, text, label) =>
       to === undefined
@@ -45,25 +48,24 @@ const unitView = {
     return el(
       "div",
       { class: "unithead" },
-      el("p", { class: "back" }, el("a", { href: "#ranges" }, "← All ranges")),
-      el("h2", { tabindex: -1 }, `Unit ${unit}`),
       el(
-        "p",
-        { class: "steps" },
-        link(order[at - 1], "‹ previous", "Previous unit, number"),
-        el("span", { class: "dim" }, at < 0 ? "" : `${at + 1} of ${order.length}`),
-        link(order[at + 1], "next ›", "Next unit, number"),
+        "div",
+        { class: "bar" },
+        el("h2", { tabindex: -1 }, `Unit ${unit}`),
+        el(
+          "p",
+          { class: "steps" },
+          link(order[at - 1], "‹ previous", "Previous unit, number"),
+          el("span", { class: "dim" }, at < 0 ? "" : `${at + 1} of ${order.length}`),
+          link(order[at + 1], "next ›", "Next unit, number"),
+        ),
       ),
+      withParts.has(`unit-${unit}`) && this.toolbar(view),
     );
   },
 
-  order(unit) {
-    const order = ranges.order();
-    return order.includes(unit) ? order : allUnits;
-  },
-
   step(by) {
-    const order = this.order(this.unit);
+    const order = unitOrder().includes(this.unit) ? unitOrder() : allUnits;
     const next = order[order.indexOf(this.unit) + by];
     if (next !== undefined) window.location.hash = `unit-${next}`;
   },
@@ -72,36 +74,25 @@ const unitView = {
     const kinds = Object.entries(SHOWS)
       .filter(([kind]) => run.pictures.shows.includes(kind))
       .map(([kind, texts]) => [kind, ...texts]);
-    const again = () => this.fill(view);
     return el(
       "div",
       { class: "toolbar" },
       kinds.length > 1
-        ? choices("Images", kinds, this.show, (kind) => {
+        ? choices("Images", "images", kinds, this.show, (kind) => {
             this.show = kind;
-            again();
+            this.fill(view);
           })
         : kinds.map(([, name, about]) => el("span", { class: "only", title: about }, name)),
-      choices("Overlay", Object.entries(OVERLAYS), this.overlay, (overlay) => {
-        this.overlay = overlay;
-        again();
+      overlays("overlay", overlay, (chosen) => {
+        overlay = chosen;
+        this.fill(view);
       }),
-      el(
-        "p",
-        { class: "legend" },
-        el("span", { class: "hits", "--color": rgb(run.pictures.colors.hits, 1) }, "hits"),
-        el(
-          "span",
-          { class: "tint", "--color": rgb(run.pictures.colors.formula, 1) },
-          "formula holds",
-        ),
-      ),
+      legend(),
     );
   },
 
   card(row, part) {
     const { record } = row;
-    const seen = part && part.ranges.find((range) => range.cluster === row.cluster);
     if (row.cluster === null) {
       return el("p", { class: "note" }, "This unit never fires on these images.");
     }
@@ -118,39 +109,30 @@ const unitView = {
         el(
           "p",
           { class: "kicker" },
-          `Range ${row.cluster}`,
-          el("span", { class: "dim" }, ` (of 0 to ${record.num_ranges - 1}) · ${rangeText(record.range)} · `),
-          el("span", { class: "dim" }, count(record.hits, "hit", "hits")),
+          el("strong", null, `Range ${row.cluster}`),
+          ` (of 0 to ${record.num_ranges - 1}) · activation ${rangeText(record.range)} · `,
+          count(record.hits, "hit", "hits"),
         ),
-        el("h3", null, row.formula === null ? formulaCell(row) : linked(row.formula)),
+        el("h3", null, formulaOf(row, true)),
       ),
+      part && el("div", { class: "shots" }),
       row.iou !== null && verdict(row),
-      el(
-        "div",
-        { class: "columns" },
-        growth(record.by_length),
-        metricList(row),
-        others(record),
-      ),
-      seen && el("div", { class: "panels", "data-cluster": row.cluster }),
+      el("div", { class: "columns" }, growth(row), metricList(row), others(record)),
     );
   },
 
   // Fills every range with the chosen kind of images and overlay.
   fill(view) {
-    const part = parts.get(this.unit);
-    for (const panels of view.querySelectorAll(".panels")) {
-      const range = part.ranges.find((each) => String(each.cluster) === panels.dataset.cluster);
-      const images = range.shows[this.show] || [];
-      panels.replaceChildren(
-        ...images.map((image) => panel(part, range, image, this.overlay)),
-        ...(images.length ? [] : [el("p", { class: "dim" }, nothing(this.show))]),
-      );
+    for (const shots of view.querySelectorAll(".shots")) {
+      const { cluster } = shots.closest("article").dataset;
+      const row = rowsByUnit.get(this.unit).find((each) => String(each.cluster) === cluster);
+      shots.replaceChildren(panels(shotsOf(this.part, row, this.show), shotCaption, nothing(this.show)));
     }
   },
 };
 
 const linked = (text) => formulaElement(text, { links: true });
+const shotCaption = (shot) => `IoU ${iouText(overlapOf(shot).iou)}`;
 
 function nothing(show) {
   return show === "sample"
@@ -158,49 +140,40 @@ function nothing(show) {
     : "There is no such image.";
 }
 
-function choices(name, options, chosen, onchoice) {
-  const group = `choice-${name}`;
-  return el(
-    "fieldset",
-    { class: "choices" },
-    el("legend", { class: "unseen" }, name),
-    options.map(([value, text, about]) =>
-      el(
-        "label",
-        { title: about },
-        el("input", {
-          type: "radio",
-          name: group,
-          value,
-          checked: value === chosen,
-          onchange: () => onchoice(value),
-        }),
-        el("span", null, text),
-      ),
-    ),
-  );
-}
-
 function verdict(row) {
-  const proof = row.proven ? "proven over the search space" : `not proven: ${boundText(row)}`;
+  const { mcc, iou, lift } = row.shown;
+  const proof = row.proven ? "proven" : `not proven: ${boundText(row)}`;
+  const simpler = row.shown !== row.stored;
   return el(
-    "p",
+    "div",
     { class: "verdict" },
-    el("span", { class: "big" }, fixed(row.iou)),
-    el("span", { class: "dim" }, "IoU"),
-    meter(row.iou),
-    row.proven !== null && el("span", { class: "proof", title: proofText(row) }, proof),
+    el("span", null, el("span", { class: "big" }, mccText(mcc)), " MCC "),
+    meter(mcc, highestMcc),
+    el("span", null, el("span", { class: "big" }, iouText(iou)), " IoU"),
+    typeof lift === "number" && el("span", { class: "dim" }, `${liftText(lift)} chance`),
+    row.proven !== null && !simpler && el("span", { class: "proof", title: proofText(row) }, proof),
     typeof row.record.held_out_iou === "number" &&
-      el("span", { class: "proof" }, `held-out IoU ${fixed(row.record.held_out_iou)}`),
+      el("span", { class: "proof" }, `held-out IoU ${iouText(row.record.held_out_iou)}`),
+    simpler &&
+      el(
+        "details",
+        { class: "stored" },
+        el("summary", null, "simplest within 1%"),
+        el("p", null, formulaElement(row.stored.formula, { links: true, kept: row.kept })),
+        el(
+          "p",
+          { class: "dim" },
+          `MCC ${mccText(row.stored.mcc)}, IoU ${iouText(row.stored.iou)}`,
+          row.proven !== null && `, ${proof}`,
+        ),
+      ),
   );
 }
 
-function growth(levels) {
-  const good = (Array.isArray(levels) ? levels : []).filter(
-    (level) => level && typeof level.formula === "string" && typeof level.iou === "number",
-  );
-  if (!good.length) return null;
-  const highest = Math.max(...good.map((level) => level.iou), 1e-9);
+function growth({ record }) {
+  const levels = record.by_length;
+  const highest = Math.max(...levels.map((level) => level.iou), 1e-9);
+  if (!levels.length) return null;
   return el(
     "section",
     { class: "growth" },
@@ -208,13 +181,13 @@ function growth(levels) {
     el(
       "ol",
       null,
-      good.map((level, at) =>
+      levels.map((level, at) =>
         el(
           "li",
           null,
-          el("span", { class: "figure" }, fixed(level.iou)),
+          el("span", { class: "figure" }, iouText(level.iou)),
           meter(level.iou, highest),
-          at > 0 && level.formula === good[at - 1].formula
+          at > 0 && level.formula === levels[at - 1].formula
             ? el("span", { class: "dim" }, `no higher IoU with ${level.length}`)
             : linked(level.formula),
         ),
@@ -224,23 +197,23 @@ function growth(levels) {
 }
 
 function metricList(row) {
-  const { metrics } = row;
-  const repeats = (key) => key === "iou" && Math.abs(metrics.iou - row.iou) < 1e-9;
+  const { metrics, record } = row;
+  const repeats = (key) => typeof record[key] === "number" && Math.abs(metrics[key] - record[key]) < 1e-9;
   const shown = run.metrics.filter(({ key }) => typeof metrics[key] === "number" && !repeats(key));
   if (!shown.length) return null;
   return el(
     "section",
     { class: "metrics" },
-    el("h4", null, "Metrics"),
+    el("h4", null, row.shown === row.stored ? "Metrics" : "Metrics of the stored formula"),
     el(
       "dl",
       null,
-      shown.map(({ key, title, description, decimals }) =>
+      shown.map((metric) =>
         el(
           "div",
-          { title: description },
-          el("dt", null, key === "iou" ? `${title}, all images` : title),
-          el("dd", null, fixed(metrics[key], decimals)),
+          { title: metric.description },
+          el("dt", null, metric.key in record ? `${metric.title}, all images` : metric.title),
+          el("dd", null, metricText(metric, metrics[metric.key])),
         ),
       ),
     ),
@@ -248,18 +221,11 @@ function metricList(row) {
 }
 
 function others(record) {
-  const list = (key) => (Array.isArray(record[key]) ? record[key] : []);
-  const texts = (some) => some.filter((each) => each && typeof each.formula === "string");
-  const tied = texts(list("tied")).filter((each) => each.formula !== record.formula);
-  const near = texts(list("near"));
+  const tied = (record.tied || []).filter((each) => each.formula !== record.formula);
+  const near = record.near || [];
   if (!tied.length && !near.length) return null;
   const item = (each, sign) =>
-    el(
-      "li",
-      null,
-      el("span", { class: "figure" }, `${sign} ${fixed(each.iou ?? record.iou)}`),
-      linked(each.formula),
-    );
+    el("li", null, el("span", { class: "figure" }, `${sign} ${iouText(each.iou)}`), linked(each.formula));
   const more = record.more_near || 0;
   return el(
     "section",

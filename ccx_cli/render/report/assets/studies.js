@@ -1,18 +1,18 @@
-// Plots as inline SVG in the colors of the page, as wide as the window allows.
+// What was found of the run as a whole: plots, as wide as the window allows, and tables of studies.
 
 const plotWidth = () => Math.min(760, document.documentElement.clientWidth - 32);
 
 function histogram(found, own) {
   const { lower, upper, counts, zeros } = found;
   const width = plotWidth();
-  const [height, left, base] = [190, 2, 150];
+  const [left, base] = [2, 110];
   const across = (value) => left + ((value - lower) / (upper - lower || 1)) * (width - 2 * left);
   const most = Math.log1p(Math.max(...counts));
   const step = (width - 2 * left) / counts.length;
   const bars = counts.map((n, at) => {
     const edge = (bin) => lower + (bin / counts.length) * (upper - lower);
     const within = mostOf(edge(at), edge(at + 1), own);
-    const tall = n ? Math.max(1.5, (Math.log1p(n) / most) * (base - 26)) : 0;
+    const tall = n ? Math.max(1.5, (Math.log1p(n) / most) * (base - 6)) : 0;
     return svg("rect", {
       x: left + at * step + 0.5,
       y: base - tall,
@@ -48,7 +48,7 @@ function histogram(found, own) {
   return el(
     "figure",
     { class: "plot" },
-    svg("svg", { width, viewBox: `0 0 ${width} ${height + 4}`, role: "img", "aria-label": label }, bars, bands, ends),
+    svg("svg", { width, viewBox: `0 0 ${width} ${base + 44}`, role: "img", "aria-label": label }, bars, bands, ends),
     el(
       "figcaption",
       { class: "dim" },
@@ -71,15 +71,45 @@ function mostOf(from, to, own) {
   return most >= outside ? best : null;
 }
 
-const plots = {
+const MOST_LINES = 12;
+
+const studies = {
   render(view) {
     view.append(
-      el("h2", { class: "unseen", tabindex: -1 }, "Plots"),
+      el("h2", { class: "unseen", tabindex: -1 }, "Studies"),
       explained.length ? iouPlot() : el("p", { class: "note" }, "No range has a formula."),
-      explained.length && categoryPlot(),
+      explained.length ? categoryPlot() : "",
+      ...run.sections.map(section),
+      el(
+        "p",
+        { class: "dim" },
+        "What ccx analyze, importance, roles and metrics --null find of this run is shown here in a report made afterwards.",
+      ),
     );
   },
 };
+
+// A table of a study; a long one is shown in part first.
+function section({ title, about, head, lines }) {
+  const drawn = (some) => plainTable(head, some.map((line) => line.map(studyCell)));
+  const part = el("div", null, drawn(lines.slice(0, MOST_LINES)));
+  const all = () => part.replaceChildren(drawn(lines));
+  return el(
+    "section",
+    { class: "plot" },
+    el("h3", null, title),
+    el("p", { class: "dim" }, about),
+    part,
+    lines.length > MOST_LINES &&
+      el("button", { type: "button", onclick: (event) => (all(), event.target.remove()) }, `All ${whole(lines.length)}`),
+  );
+}
+
+function studyCell(value) {
+  if (typeof value === "string") return value;
+  if ("unit" in value) return el("a", { href: `#unit-${value.unit}` }, String(value.unit));
+  return linked(value.formula);
+}
 
 // One row per range: the distribution of the IoU, and its median.
 function iouPlot() {
@@ -102,9 +132,9 @@ function iouPlot() {
     table.push([
       String(number),
       whole(own.length),
-      fixed(own.length ? Math.min(...ious) : null),
-      fixed(middle),
-      fixed(own.length ? Math.max(...ious) : null),
+      iouText(own.length ? Math.min(...ious) : null),
+      iouText(middle),
+      iouText(own.length ? Math.max(...ious) : null),
     ]);
     return [
       svg("polygon", {
@@ -114,7 +144,7 @@ function iouPlot() {
       svg("line", { class: "axis", x1: left, x2: across(limit), y1: base, y2: base }),
       svg("text", { x: 0, y: base - tall / 2, class: "strong" }, `Range ${number}`),
       middle !== null && [
-        svg("text", { x: 0, y: base - tall / 2 + 16 }, `median ${fixed(middle)}`),
+        svg("text", { x: 0, y: base - tall / 2 + 16 }, `median ${iouText(middle)}`),
         svg("line", {
           class: "median",
           x1: across(middle),
@@ -160,7 +190,7 @@ function categoryPlot() {
     let x = left;
     const bars = categories.map((category) => {
       const wide = (counts.get(category) / total) * (width - left);
-      const share = percent(counts.get(category) / total, 0);
+      const share = percent(counts.get(category) / total);
       const bar = [
         svg(
           "rect",
@@ -209,15 +239,19 @@ function plotFigure(title, about, drawing, [head, ...lines], legend = null) {
   );
 }
 
+// Columns of words are aligned to the left, of numbers to the right.
 function plainTable(head, lines) {
+  const isText = head.map((_, at) => lines.some((line) => /\p{L}/u.test(line[at].textContent ?? line[at])));
+  const cells = (tag, texts, attributes) =>
+    texts.map((text, at) => el(tag, { ...attributes, class: isText[at] ? "text" : null }, text));
   return el(
     "div",
     { class: "scroll" },
     el(
       "table",
       { class: "plain" },
-      el("thead", null, el("tr", null, head.map((text) => el("th", { scope: "col" }, text)))),
-      el("tbody", null, lines.map((line) => el("tr", null, line.map((text) => el("td", null, text))))),
+      el("thead", null, el("tr", null, cells("th", head, { scope: "col" }))),
+      el("tbody", null, lines.map((line) => el("tr", null, cells("td", line)))),
     ),
   );
 }

@@ -1,0 +1,253 @@
+"""What studies of a run found, as tables of its report: those that were made, and only those."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+
+from ccx_cli import design
+from ccx_cli.errors import CcxError
+from ccx_cli.formulas.algebra import canonical_key
+from ccx_cli.formulas.formula import to_text
+from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.metrics import AgainstNull, MetricName, NullRecord
+from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
+from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, read_kept
+from ccx_cli.runs.finding import stored_runs
+from ccx_cli.runs.run import Run
+from ccx_cli.store.paths import Roots
+from ccx_cli.study.null import against_null, false_discovery_rates
+from ccx_cli.study.run_comparison import compare_runs, differences, tally
+from ccx_cli.study.specialisation import Specialisation, count_specialisation, find_defaults
+
+Key = tuple[int, int | None]
+SIGNIFICANT = 0.05
+_MOST_DEFAULTS = 20
+
+
+@dataclass
+class Studies:
+    """What is known of a run besides its explanations, for some of its units.
+
+    ``sections`` are tables with a title, a sentence, a head and lines, whose cells are texts or
+    ``{"formula": text}``. ``metrics`` are of single ranges, ``common`` the ranges whose formula is
+    a default one of the untrained network, ``roles`` what a unit does, in words.
+    """
+
+    sections: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[MetricName, dict[Key, float | None]] = field(default_factory=dict)
+    common: set[Key] = field(default_factory=set)
+    roles: dict[int, str] = field(default_factory=dict)
+
+    def add(self, title: str, about: str, head: Sequence[str], lines: Sequence[Any]) -> None:
+        """Add a section, unless it is empty."""
+        if lines:
+            self.sections.append({"title": title, "about": about, "head": head, "lines": lines})
+
+
+def studies_of(run: Run, roots: Roots, records: Sequence[ExplanationRecord]) -> Studies:
+    """Gather what was found of ``records`` of a run, from files beside it and other runs."""
+    found = Studies()
+    stored = [Run(each.directory, shown=True) for each in stored_runs(roots.results)]
+    others = [other for other in stored if other.name != run.name]
+    ranged = {(one.unit, one.cluster): one for one in records if one.range is not None}
+    _add_specialisation(found, run, others, ranged)
+    _add_chance(found, run, ranged)
+    _add_importance(found, run, ranged)
+    _add_roles(found, run, ranged)
+    _add_comparisons(found, run, others, records)
+    return found
+
+
+def _add_specialisation(
+    found: Studies, run: Run, others: Sequence[Run], ranged: Mapping[Key, ExplanationRecord]
+) -> None:
+    """Judge the ranges by the run that ``ccx analyze`` made of the untrained network."""
+    made = (each for each in others if each.about.made_for == run.name)
+    untrained = next((each for each in made if each.about.weights_kind == "none"), None)
+    if untrained is None or not untrained.units:
+        return
+    names = names_of(untrained.records)
+    defaults = find_defaults([one.tree for one in untrained.records], len(untrained.units))
+    trees = {key: one.tree for key, one in ranged.items()}
+    judged = {key: None if tree is None else defaults.judge(tree) for key, tree in trees.items()}
+    found.common = {key for key, kind in judged.items() if kind is Specialisation.UNSPECIALISED}
+    counts = count_specialisation([(key[1] or 0, kind) for key, kind in judged.items()])
+    trained = Counter(canonical_key(tree) for tree in trees.values() if tree is not None)
+    found.add(
+        "Specialisation",
+        "Against the untrained network, as ccx analyze does: a formula is unspecialised if it is "
+        "one of the most common there, weakly specialised if it begins as those do.",
+        ("range", "explained", "unspecialised", "weakly specialised"),
+        [
+            (
+                "all" if each.cluster is None else str(each.cluster),
+                design.count(each.explanations),
+                _with_share(each.unspecialised, each.unspecialised_share),
+                _with_share(each.weakly_specialised, each.weakly_specialised_share),
+            )
+            for each in counts
+        ],
+    )
+    found.add(
+        "Formulas that the untrained network has by default",
+        f"The most common of its {design.count(len(defaults.formulas))} default formulas.",
+        ("formula", "ranges, untrained", "ranges, trained"),
+        [
+            (
+                {"formula": to_text(each.formula, names.__getitem__)},
+                design.count(each.count),
+                design.count(trained[canonical_key(each.formula)]),
+            )
+            for each in defaults.formulas[:_MOST_DEFAULTS]
+        ],
+    )
+
+
+def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
+    """Compare with the null of most ranges that ``ccx metrics --null`` kept."""
+    kept = [read_kept(path, NullRecord) for path in sorted(run.directory.glob("null-*.jsonl"))]
+    null = {(one.unit, one.cluster): one.null_ious for one in max(kept, key=len, default=[])}
+    keys = [key for key in ranged if null.get(key)]
+    compared = [against_null(ranged[key].iou, null[key]) for key in keys]
+    q_values = false_discovery_rates([float(one.p_value or 0) for one in compared])
+    against = [replace(one, q_value=q) for one, q in zip(compared, q_values, strict=True)]
+    by_range: dict[int, list[AgainstNull]] = defaultdict(list)
+    for key, one in zip(keys, against, strict=True):
+        by_range[key[1] or 0].append(one)
+    rounds = len(null[keys[0]]) if keys else 0
+    found.add(
+        "Chance",
+        f"Against the best formulas after {design.count(rounds)} permutations of the images, as "
+        "ccx metrics --null does; q is adjusted over the ranges here (false discovery rate).",
+        ("range", "compared", f"q at most {SIGNIFICANT}", "mean IoU by chance"),
+        [
+            (
+                str(number),
+                design.count(len(own)),
+                design.count(sum(float(one.q_value or 0) <= SIGNIFICANT for one in own)),
+                design.iou(float(np.mean([one.null_mean for one in own]))),
+            )
+            for number, own in sorted(by_range.items(), reverse=True)
+        ],
+    )
+    if keys:
+        for title, name, about in (
+            ("IoU by chance", "null_mean", "Mean IoU of the search on permuted images."),
+            ("q", "q_value", "Share of such permutations, adjusted over all ranges."),
+        ):
+            values = {key: getattr(one, name) for key, one in zip(keys, against, strict=True)}
+            found.metrics[MetricName(name, title, title, 4, about)] = values
+
+
+def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
+    """Show what ``ccx importance`` found."""
+    found.add(
+        "Importance",
+        "Images whose predicted class changes when the activations of the measured units are set "
+        "to zero in their range of this number, as ccx importance does.",
+        ("range", "images", "changed", "with random activations", "ablated"),
+        [
+            (
+                str(each.cluster),
+                design.count(each.images),
+                _with_share(each.changed, each.share),
+                _with_share(each.changed_at_random, each.share_at_random),
+                design.share(each.zeroed),
+            )
+            for each in read_kept(run.directory / IMPORTANCE, ClusterImportanceRecord)
+        ],
+    )
+    kept = read_kept(run.directory / RANGE_IMPORTANCE, RangeImportanceRecord)
+    ablated = [each for each in kept if (each.unit, each.cluster) in ranged]
+    found.add(
+        "Importance of single ranges",
+        "Images whose predicted class changes when one unit is set to zero in one range, and the "
+        "mean drop of that class's probability; most changed first.",
+        ("unit", "range", "formula", "images", "changed", "drop", "largest drops"),
+        [
+            (
+                {"unit": each.unit},
+                str(each.cluster),
+                {"formula": each.formula},
+                design.count(each.images),
+                _with_share(each.changed, each.changed / each.images if each.images else None),
+                design.iou(each.drop).replace("-", design.MINUS),
+                ", ".join(f"{one.class_} ({one.drop:.3f})" for one in each.classes),
+            )
+            for each in sorted(ablated, key=lambda each: -each.changed)
+        ],
+    )
+    if ablated:
+        about = "Mean drop of the predicted class's probability when the unit is zero in the range."
+        name = MetricName("drop", "Drop when ablated", "drop", 4, about)
+        found.metrics[name] = {(each.unit, each.cluster): each.drop for each in ablated}
+
+
+def _add_roles(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
+    """Show what ``ccx roles`` found."""
+    units = {unit for unit, _ in ranged}
+    roles = [one for one in read_kept(run.directory / ROLES, RoleRecord) if one.unit in units]
+    found.roles = {
+        one.unit: ", ".join(f"{each.class_} ({each.contribution:.2f})" for each in one.classes)
+        for one in roles
+        if one.classes
+    }
+    found.add(
+        "Roles",
+        "The classes that a unit contributes to most, its weight times its mean activation, and "
+        "the network's accuracy where the unit is in its top range, as ccx roles does.",
+        ("unit", "formula of the top range", "IoU", "images", "accuracy", "contributes to"),
+        [
+            (
+                {"unit": one.unit},
+                {"formula": one.formula},
+                design.iou(one.iou),
+                design.count(one.images),
+                design.share(one.accuracy),
+                found.roles.get(one.unit, design.MISSING),
+            )
+            for one in roles
+        ],
+    )
+
+
+def _add_comparisons(
+    found: Studies, run: Run, others: Sequence[Run], records: Sequence[ExplanationRecord]
+) -> None:
+    """Compare with the other stored runs on the same activations and labels."""
+    units = {record.unit for record in records}
+    ours = run.with_units({unit: run.units[unit] for unit in units})
+    lines = []
+    for other in others:
+        if not (run.identity.segmentation and run.identity.activations):
+            continue
+        same = ("segmentation", "activations")
+        if any(getattr(run.identity, key) != getattr(other.identity, key) for key in same):
+            continue
+        shared = {unit: some for unit, some in other.units.items() if unit in units}
+        try:
+            all_of = tally(compare_runs(ours, other.with_units(shared)))
+        except CcxError:
+            continue
+        if all_of.ranges:
+            mean = f"{all_of.mean_difference or 0:+.4f}".replace("-", design.MINUS)
+            counts = (all_of.ranges, all_of.equal, all_of.better, all_of.worse)
+            differ = "; ".join(differences(run, other)) or "nothing"
+            lines.append((other.called, differ, *map(design.count, counts), mean))
+    found.add(
+        "Compared with other runs of this layer",
+        "Runs on the same activations and labels, as ccx compare runs does; better and worse are "
+        "ranges whose IoU is higher or lower in the other run.",
+        ("run", "differs in", "ranges", "equivalent", "better", "worse", "mean IoU difference"),
+        lines,
+    )
+
+
+def _with_share(number: int, part: float | None) -> str:
+    return f"{design.count(number)} ({design.share(part)})"

@@ -1,0 +1,48 @@
+"""Answers of studies that are kept beside a run, for its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ccx_cli.progress import Progress
+from ccx_cli.records.fields import Record
+from ccx_cli.records.lines import RecordLines, json_line
+from ccx_cli.store.atomic import write_text
+from ccx_cli.store.digests import json_digest
+from ccx_cli.store.locks import writing
+
+R = TypeVar("R", bound=Record)
+
+
+def _file(what: str, **asked: str) -> str:
+    """Name the file that keeps an answer, as those of metrics are named."""
+    return f"{what}-{json_digest(asked)[:8]}.jsonl"
+
+
+ROLES = _file("roles")
+IMPORTANCE = _file("importance", per="cluster")
+RANGE_IMPORTANCE = _file("importance", per="unit")
+
+
+def read_kept(path: Path, kind: type[R]) -> list[R]:
+    """Read the records of a file beside a run; those that cannot be read are left out."""
+    return list(RecordLines(path, kind, printable_texts=True).read(lambda *_: None))
+
+
+def keep(path: Path, records: Sequence[Record], progress: Progress) -> None:
+    """Write an answer, by unit and range, to a file beside a run.
+
+    Of what is kept there, ranges that are not in the answer stay. Where nothing can be written,
+    as in a run of someone else, the answer is not kept, and a note says so.
+    """
+    if not records:
+        return
+    try:
+        with writing(path.parent, progress):
+            every = [*read_kept(path, type(records[0])), *records]
+            by_range = {(getattr(one, "unit", 0), getattr(one, "cluster", 0)): one for one in every}
+            write_text(path, "".join(map(json_line, by_range.values())))
+    except OSError as error:
+        progress.note(f"The answer is not kept for reports: {path}: {error.strerror}.")
