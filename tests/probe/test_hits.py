@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.hits import Hits, count_hits, cut_intervals
+from ccx_cli.probe.hits_kernel import TILE, axis_of
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.upsampling import axis_weights
 
@@ -123,6 +124,39 @@ def test_counts_are_right_at_many_map_sizes(
     expected = plain_hits(maps, ranges, index)
     assert_equal_hits(count_hits(maps, ranges, index, per_image=True), expected)
     assert expected.totals[3] == 4 * 16 * 24
+
+
+@pytest.mark.parametrize("map_shape", [*SIZES, (7, 13), (60, 3)])
+def test_tiles_without_hits_are_skipped_and_no_others(map_shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(map_shape)
+    index = random_pixels(rng, 3, (50, 113), [1, 2, 3]).index()
+    maps = rng.normal(0, 1, (3, *map_shape)).astype(np.float32)
+    maps[:, rng.random(map_shape) < 0.7] = 0
+    least, most = float(maps.min()), float(maps.max())
+    for ranges in (
+        [Range(0.0, INF)],
+        [Range(-INF, 0.0)],
+        [Range(0.5, 0.7), Range(1.5, 1.6)],
+        [Range(least, 0.0), Range(-0.1, 0.1), Range(0.9 * most, most)],
+    ):
+        assert_equal_hits(
+            count_hits(maps, ranges, index, per_image=True), plain_hits(maps, ranges, index)
+        )
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_out"), [(1, 1), (1, 40), (7, 112), (7, 113), (13, 112), (56, 9)]
+)
+def test_tiles_cover_an_axis_and_end_where_cells_change(n_in: int, n_out: int) -> None:
+    weights = axis_weights(n_in, n_out)
+    starts = axis_of(weights)[4]
+    assert starts[0] == 0
+    assert starts[-1] == n_out
+    sizes = np.diff(starts)
+    assert sizes.min() >= 1
+    assert sizes.max() <= TILE
+    if (n_in, n_out) == (7, 112):
+        assert starts.tolist() == [0, 8, 24, 40, 56, 72, 88, 104, 112]
 
 
 def one_row(values: list[float]) -> tuple[Floats, ConceptIndex]:
