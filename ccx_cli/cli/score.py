@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from ccx_cli.cli.commands.explain import ScoreOptions
 from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.given import is_called_with
 from ccx_cli.cli.inputs.gathering import gather, range_method
+from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of
+from ccx_cli.cli.network_options import OF_A_NETWORK, PassOptions
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import (
     ACTIVATION,
@@ -24,16 +28,21 @@ from ccx_cli.cli.output import (
     Column,
     Record,
 )
+from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.errors import UsageError
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.formulas.algebra import equivalent, simplify
 from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
+from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.findings import sort_key
-from ccx_cli.runs.preparing import prepare_activations, prepare_index
+from ccx_cli.runs.job import settings_of, split_images
+from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
+from ccx_cli.runs.run import Run
 from ccx_cli.search.chains import sets_in
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import ConceptNames
@@ -59,17 +68,33 @@ BESIDE = (
 )
 
 
+_BATCH_SIZE = "--batch-size"
+_OF_INPUTS = (
+    *(option for option in OF_A_NETWORK if option != _BATCH_SIZE),
+    *("--layer", "--input-size", "--activations", "--subset", "--by-size"),
+    *("--preset", "--num-clusters", "--quantile", "--kmeans", "--n-init"),
+)
+"""The options that say what to score on, as a run does."""
+
+
 def score(options: ScoreOptions) -> None:
     """Score formulas that you write."""
     check_units(options.units)
     if options.unit is not None and (options.units.units is not None or options.units.random_units):
         raise UsageError("--unit and --units or --random-units are mutually exclusive.")
-    method = range_method(options.ranges)
     columns = RANKED if options.unit is None else BESIDE
     with answering(options.out, options.messages, columns) as (progress, writer):
-        inputs = gather(options.places, options.data, options.network, options.run, progress)
+        stored = _named_run(options)
+        if stored is None:
+            made = Made(range_method(options.ranges))
+            inputs = gather(options.places, options.data, options.network, options.run, progress)
+        else:
+            settings = settings_of(stored)
+            made = Made(settings.method, settings.by_hand, settings.split)
+            inputs = _inputs_of(stored, options, progress)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
-        parsed = [parse_formula(text, vocabulary) for text in options.formulas]
+        written = options.formulas if stored is None else options.formulas[1:]
+        parsed = [parse_formula(text, vocabulary) for text in written]
         activations = prepare_activations(inputs, progress)
         wanted = UnitOptions(units=str(options.unit)) if options.unit is not None else options.units
         if options.unit is not None and options.unit >= activations.units:
@@ -79,7 +104,11 @@ def score(options: ScoreOptions) -> None:
             )
         chosen = choose_units(wanted, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
-        known = RangeCache(activations, method, progress)
+        images: NDArray[np.int64] | slice = slice(None)
+        if made.split is not None:
+            images, _ = split_images(inputs.dataset, made.split)
+            index = index.of_images(images)
+        known = RangeCache(activations, made.method, progress, split=made.split)
         on_data = [FormulaOnData.of(formula, index, vocabulary.name) for formula in parsed]
         check_seen(on_data)
         _tell_relations(on_data, vocabulary, progress)
@@ -87,9 +116,14 @@ def score(options: ScoreOptions) -> None:
         try:
             with progress.task("Scores", len(chosen), unit="units") as task:
                 for found in score_units(
-                    chosen, on_data, index, activations.unit, known.of, inputs.workers
+                    chosen,
+                    on_data,
+                    index,
+                    lambda unit: activations.unit(unit)[images],
+                    known.of if made.by_hand is None else lambda _unit, _maps: made.by_hand or (),
+                    inputs.workers,
                 ):
-                    records += found.records(on_data, inputs.choice.layer, method.num_clusters)
+                    records += found.records(on_data, inputs.choice.layer, made.num_clusters)
                     if options.unit is not None and found.hits is not None:
                         _add_best(records, found.hits.per_set, on_data, index)
                         _tell_better(records, on_data, progress)
@@ -102,6 +136,47 @@ def score(options: ScoreOptions) -> None:
             records = records[: options.top or None]
         writer.shorten(inputs.dataset.labels)
         writer.write(records)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How the ranges are made that formulas are scored on, and of which images."""
+
+    method: RangeMethod
+    by_hand: tuple[Range, ...] | None = None
+    split: str | None = None
+
+    @property
+    def num_clusters(self) -> int:
+        """Ranges of each unit, at most."""
+        return self.method.num_clusters if self.by_hand is None else len(self.by_hand)
+
+
+def _named_run(options: ScoreOptions) -> Run | None:
+    """Find the run that the first word names, unless options say what to score on."""
+    if len(options.formulas) == 1 or any(map(is_called_with, _OF_INPUTS)):
+        return None
+    try:
+        return find_run(roots_of(options.places).results, options.formulas[0])
+    except MissingInputError:
+        return None
+
+
+def _inputs_of(stored: Run, options: ScoreOptions, progress: Progress) -> Inputs:
+    """Resolve what a run was made from; what changed since is refused."""
+    size = options.network.batch_size
+    if not is_called_with(_BATCH_SIZE):
+        size = batch_size_of(stored.header)
+    passes = PassOptions(options.network.device, size, options.trust)
+    workers = options.run.workers or available_cores()
+    roots = roots_of(options.places)
+    inputs = inputs_of(stored, roots, options.places, passes, workers, progress)
+    changes = changes_since(stored, inputs)
+    if changes:
+        raise DamagedDataError(
+            f"{' '.join(changes)} Put back what was there, or name what is there with options."
+        )
+    return inputs
 
 
 def _add_best(

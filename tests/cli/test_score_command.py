@@ -92,3 +92,50 @@ def test_bad_input_is_told_in_one_sentence(
     assert ended.code == 2
     assert ended.out == ""
     assert ended.err == f"Error: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["--num-clusters", "1", "--quantile", "0.1"],
+        ["--ranges", "0.001:0.1,0.05:inf"],
+        ["--split", "train", "--num-clusters", "2"],
+    ],
+    ids=["plain", "quantile", "by hand", "split"],
+)
+def test_a_run_says_what_to_score_on(given: list[str], ccx: CommandLine) -> None:
+    index = ccx.file("datasets/*/index.csv")
+    index.write_text(index.read_text().replace(",val,", ",train,", 4))
+    words = ["--units", "1-2", "-f", "jsonl", "-q"]
+    stored = ccx.explain(*words, *given, "--name", "mine")
+    assert stored.code == 0, stored.err
+    formulas = dict.fromkeys(line["formula"] for line in stored.lines if line["formula"])
+    ended = ccx("score", "mine", *formulas, "--top", "0", *words)
+    assert ended.code == 0, ended.err
+    found = {(row["unit"], row["cluster"], row["formula"]): row for row in ended.lines}
+    for line in (line for line in stored.lines if line["formula"]):
+        row = found[line["unit"], line["cluster"], line["formula"]]
+        same = ("iou", "hits", "range", "num_clusters")
+        assert [row[key] for key in same] == [line[key] for key in same]
+
+
+def test_options_say_otherwise_what_to_score_on(ccx: CommandLine) -> None:
+    # A formula may be called like a run.
+    assert ccx("info", "--name", "ball", "-q").code == 0
+    words = ["--units", "1", "--top", "0", "-q", "-f", "jsonl"]
+    both = ccx("score", "ball", "red", *ON_TINY, *words).lines
+    assert {row["formula"] for row in both} == {"ball", "red-c"}
+    on_run = ccx("score", "ball", "red", *words).lines
+    assert on_run == [row for row in both if row["formula"] == "red-c"]
+    ended = ccx("score", "nothing", "red", "-q")
+    assert ended.code == 3  # The dataset that is taken without options is not there.
+
+
+def test_a_run_of_changed_images_is_refused(fresh: CommandLine) -> None:
+    assert fresh.explain("--units", "1", "-q").code == 0
+    image = fresh.file("datasets/*/images/tiny/*0.png")
+    image.write_bytes(image.read_bytes() + b"0")
+    ended = fresh("score", "demo-none", "red", "-q")
+    assert (ended.code, ended.out) == (4, "")
+    assert "changed since demo-none-layer4-tiny-k5-optimal3" in ended.err

@@ -45,18 +45,29 @@ def test_a_network_that_was_named_before_needs_no_word(
     fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = explained(fresh, tmp_path, monkeypatch)
-    assert fresh("metrics", "-q").code == 0
+    assert fresh("metrics", "--label-masking", "-q").code == 0
     assert mark.exists()
 
 
 @pytest.mark.parametrize(
     "command",
-    [["metrics"], ["importance"], ["roles"], ["analyze"], ["rerun", "--check", "--without-caches"]],
+    [
+        ["metrics", "--label-masking"],
+        ["importance"],
+        ["roles"],
+        ["analyze"],
+        ["rerun", "--check", "--without-caches"],
+        ["score", "first", "ball"],
+    ],
+    ids=" ".join,
 )
 def test_code_of_someone_elses_run_is_refused_until_it_is_trusted(
     fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     mark = explained(fresh, tmp_path, monkeypatch)
+    assert fresh("info", "--name", "first", "-q").code == 0
+    if command[0] == "score":
+        assert fresh("remove", "cache", "--yes", "-q").code == 0
     forget(monkeypatch, tmp_path)
     ended = fresh(*command, "-q")
     assert ended.code == 2

@@ -135,8 +135,9 @@ class ExplainOptions:
 class ScoreOptions:
     """Score formulas that you write.
 
-    With --unit, on each range of one unit, beside the best formula; otherwise on
-    all units and ranges of the layer, best first: which unit detects it best?
+    After RUN, on what that run was made from; else on what the options name. With
+    --unit, on each range of one unit, beside the best formula; otherwise on all
+    units and ranges of the layer, best first: which unit detects it best?
 
     The best formula is the best left chain of up to three concepts, which a
     formula of another form may beat. Formulas that are equivalent, or that differ
@@ -144,19 +145,19 @@ class ScoreOptions:
 
     [bold]Examples[/bold]
 
-      ccx score "wheel OR hub" --model demo --subset demo --unit 33
+      ccx score demo-demo "wheel OR hub" --unit 33
       ccx score "sky AND NOT cloud" --model demo --subset demo --top 5
     """
 
     formulas: list[str] = argument(
         REQUIRED,
         'Such as "(water OR river) AND NOT blue"; quotes around special names.',
-        metavar="FORMULA",
-        complete=completing.formula,
+        metavar="[RUN] FORMULA",
+        complete=completing.run_or_formula,
     )
     unit: int | None = option(
         None,
-        "Score on one unit, beside its best formulas.",
+        "One unit, beside its best formulas.",
         min=0,
         metavar="UNIT",
         complete=completing.one_unit,
@@ -164,6 +165,7 @@ class ScoreOptions:
     top: int = option(20, "Maximum number of ranges (0: all).", min=0)
     data: DataOptions
     network: NetworkOptions
+    trust: bool = trust_option()
     units: UnitOptions
     preset: PresetOptions
     ranges: RangeOptions

@@ -290,6 +290,12 @@ def formula(ctx: typer.Context, incomplete: str) -> Offered:
     return [*offered, (incomplete, Kind.OPEN)]
 
 
+def run_or_formula(ctx: typer.Context, incomplete: str) -> Offered:
+    """Offer runs for the first word, and what a formula goes on with."""
+    is_first = not ctx.params.get("formulas")
+    return [*(runs(ctx, incomplete) if is_first else []), *formula(ctx, incomplete)]
+
+
 def categories(ctx: typer.Context) -> Offered:
     """Offer the dataset's categories of concepts."""
     return [(row["name"], "") for row in _named_rows(ctx, "category.csv")]
@@ -330,12 +336,18 @@ def _is_of(about: About, model: str) -> bool:
 
 def _named_run(ctx: typer.Context) -> Path | None:
     """Find the run that the command line names, the last one where it may name one."""
-    if not {"run_name", "a"} & ctx.params.keys():
+    formulas = ctx.params.get("formulas") or ()
+    if not formulas and not {"run_name", "a"} & ctx.params.keys():
         return None
     from ccx_cli.runs.finding import find_run  # slow to import
 
     name = ctx.params.get("run_name") or ctx.params.get("a")
-    return find_run(roots_of(ctx).results, name).directory
+    results = roots_of(ctx).results
+    if formulas:  # The first of which may be a run.
+        with suppress(Exception):
+            return find_run(results, formulas[0]).directory
+        return None
+    return find_run(results, name).directory
 
 
 def _units(ctx: typer.Context) -> list[int]:
