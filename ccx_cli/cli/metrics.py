@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -89,11 +91,17 @@ def metrics(options: MetricsOptions) -> None:
             Path(scratch),
         )
         opened, chosen, workers = asked.opened, asked.units, asked.workers
-        has_own = opened.kept != opened.run.directory
-        if has_own and options.null:
+        directory = opened.run.directory
+        unkept = "they are of your own formulas" if opened.kept != directory else ""
+        if unkept and options.null:
             raise UsageError(
                 "--null compares formulas that were searched: leave it out for your own formulas."
             )
+        if not os.access(directory, os.W_OK):
+            unkept = f"{directory} cannot be written"
+            for path in directory.glob("*-*.jsonl"):
+                shutil.copy(path, scratch)
+            opened = opened.with_units(opened.run.units, Path(scratch))
         if options.dry.dry_run:
             some = opened.with_units(asked.records)
             lines = metrics_lines(opened, settings)
@@ -149,8 +157,8 @@ def metrics(options: MetricsOptions) -> None:
         if writer.is_table:
             records.sort(key=sort_key(options.sorting.sort))
         writer.write([*records, *statistics])
-        if has_own:
-            progress.note("Metrics of your own formulas are not kept.")
+        if unkept:
+            progress.note(f"The metrics are not kept: {unkept}.")
             return
         progress.note(f"The metrics are kept in {opened.run.directory}")
         progress.note(f"Next: {next_command('tui', opened.run.directory)} shows them.")

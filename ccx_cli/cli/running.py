@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import traceback
 
@@ -16,6 +17,9 @@ from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins
 from ccx_cli.cli.stderr import say, say_error
 from ccx_cli.cli.stdout import ReaderLeftError
 from ccx_cli.errors import CcxError, ExitCode
+
+# Matplotlib would say on stderr, whatever --quiet, that it has no home to write to.
+logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 
 # What libraries say that cannot be loaded or allocate, in errors of many kinds.
 _NO_MEMORY = re.compile(r"failed to map segment|[Cc]annot allocate memory|can't allocate memory")

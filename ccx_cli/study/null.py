@@ -190,7 +190,7 @@ def _null(
             maps = activations.unit(unit)
             return null_ious(maps, ranges, index, data, best_iou, rounds, seed)
 
-        with writing(inputs.run.directory, progress):
+        with writing(inputs.kept, progress):
             lines.drop_torn_line()
             with progress.task(
                 f"Null, {rounds:,} rounds", len(units), done=len(units) - len(missing), unit="units"

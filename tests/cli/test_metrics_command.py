@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,24 @@ def test_what_is_measured_is_kept(ccx: CommandLine) -> None:
     assert ccx("metrics", "--label-masking", "--no-label-masking", *QUIET).lines == kept.lines
     plain = [{k: v for k, v in line.items() if k != "label_masking"} for line in first.lines]
     assert kept.lines == plain
+
+
+def test_a_run_that_cannot_be_written_is_measured(
+    ccx: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("metrics", "--masking-images", "1", "--null", "2", "--units", "0-1", "-f", "jsonl")
+    assert ccx("metrics", "--no-label-masking", "-q").code == 0
+    before = {path: path.read_bytes() for path in ccx.files("results/*/*")}
+    # Tests may be run by root, who may write anywhere.
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: "results" not in str(path) and access(path, mode)
+    )
+    ended = ccx(*words)
+    assert (ended.code, "cannot be written" in ended.err) == (0, True)
+    assert {path: path.read_bytes() for path in ccx.files("results/*/*")} == before
+    monkeypatch.undo()
+    assert ccx(*words).out == ended.out
 
 
 def test_lines_that_lack_a_metric_are_measured_again(ccx: CommandLine) -> None:

@@ -89,7 +89,7 @@ def test_formulas_of_ones_own_are_measured_on_the_ranges_of_a_run(
     words = ("metrics", "-", "-f", "jsonl", "--masking-images", "2", "--bootstrap", "5")
     ended = piped(OWN + written(stored[:1]), *words)
     assert ended.code == 0, ended.err
-    assert "Metrics of your own formulas are not kept." in ended.err
+    assert "The metrics are not kept: they are of your own formulas." in ended.err
     as_stored, own = ended.lines[:2]
     assert as_stored["formula"] == stored[0]["formula"]
     assert (own["unit"], own["cluster"]) == (2, 1)
