@@ -343,7 +343,7 @@ CHANGES = st.lists(
 
 @pytest.mark.slow
 @settings(
-    max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(CHANGES)
 def test_whatever_a_json_holds_is_read_or_refused(

@@ -184,7 +184,7 @@ def test_another_format_called_png_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_png_is_read_as_it_is_or_refused(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

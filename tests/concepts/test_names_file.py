@@ -179,7 +179,7 @@ def agrees(found: Mapping[_Key, str], written: Mapping[_Key, str]) -> bool:
 
 
 @pytest.mark.slow
-@settings(max_examples=1200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(names=NAMES, form=st.sampled_from(FORMS), data=st.data())
 def test_numbered_names_are_read_right_or_refused_whatever_a_line_says(
     names: dict[int, str], form: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -207,7 +207,7 @@ def test_numbered_names_are_read_right_or_refused_whatever_a_line_says(
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     names=st.dictionaries(st.tuples(CHANNEL, CHANNEL, CHANNEL), WORDS, min_size=1, max_size=5),
     form=st.sampled_from(COLOR_FORMS),
@@ -220,7 +220,7 @@ def test_names_of_colors_are_read_right(
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.one_of(st.text(), st.text("0123456789 ,;:=.\t\n\"'{}[]#-abid", max_size=60)))
 def test_any_text_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     try:

@@ -208,7 +208,7 @@ def test_an_exif_that_says_nothing_turns_nothing(block: bytes, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(
-    max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF"]),
