@@ -61,7 +61,13 @@ COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
     Column("range", "cluster", right=True, show=_cluster),
     *(
-        Column(each.short, each.key, right=True, decimals=each.decimals, spare="size" in each.key)
+        Column(
+            each.short,
+            each.key,
+            right=True,
+            decimals=each.decimals,
+            spare="size" in each.key or each.key == "baseline",
+        )
         for each in ALL_METRICS
     ),
 )

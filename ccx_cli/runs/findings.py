@@ -136,10 +136,11 @@ def unit_sentence(
 
     Returns
     -------
-    The formula of the highest range is what the unit responds to, most strongly of several. The
-    next one below it, in the upper half of the ranges, is named where it is another one and
-    reaches twice the IoU of chance, and so is that of the lowest range. A formula that
-    does not beat chance, its MCC not above 0, is never named.
+    What the unit responds to is the formula of the largest MCC in the upper half of its ranges;
+    most strongly, that of its highest range, and where the two are one, more weakly, that of the
+    next range below. The lowest range is where the unit is least active if it has negative
+    activations; else it responds weakly there, which is said if its MCC is larger. No
+    formula is named that does not beat chance, nor one of the last two below twice that.
     """
     ranged = [simplified(record, tolerance) for record in records if record.range is not None]
     if not ranged:
@@ -147,35 +148,48 @@ def unit_sentence(
     if not any(record.formula for record in ranged):
         return f"Unit {unit} responds to no labeled concept."
 
-    def named(record: ExplanationRecord, *, worth: bool) -> str:
-        text = short_text(record.formula or "", short or {})
-        return f"{text} ({_worth(record)})" if worth else text
+    def named(record: ExplanationRecord) -> str:
+        return f"{short_text(record.formula or '', short or {})}{_worth(record)}"
 
-    top, lowest = ranged[-1], ranged[0]
-    if len(ranged) == 1 and _lift(top) > 1:
-        lower, upper = top.range or (None, None)
-        does = "responds to"
-        if upper is not None:
-            ends = "up to" if lower is None else f"between {lower:.4g} and"
-            does = f"is {ends} {upper:.4g} on"
-        return f"Unit {unit} {does} {named(top, worth=True)}."
+    lowest, top = ranged[0], ranged[-1]
+    upper = ranged[max(1, len(ranged) // 2) :] or ranged
+    lead = by_surprise(reversed(upper))[0]
     parts: list[str] = []
-    if _lift(top) > 1:
-        parts.append(f"responds most strongly to {named(top, worth=True)}")
-    said = {top.formula}
-    for record in reversed(ranged[max(1, len(ranged) // 2) : -1]):
-        if _lift(record) >= _NOTABLE and record.formula not in said:
-            how = "more weakly" if parts else "responds weakly"
-            parts.append(f"{how} to {named(record, worth=not parts)}")
-            said.add(record.formula)
-            break
+    said = {top.formula, lead.formula}
+    if len(ranged) == 1 and _lift(top) > 1:
+        parts.append(f"{_does(top)} {named(top)}")
+    elif lead is not top and _lift(lead) > 1:
+        parts.append(f"responds to {named(lead)}")
+        if _lift(top) > 1 and top.formula != lead.formula:
+            parts.append(f"most strongly to {named(top)}")
+    elif _lift(top) > 1:
+        parts.append(f"responds most strongly to {named(top)}")
+        others = (each for each in reversed(upper) if each.formula != top.formula)
+        below = next((each for each in others if _lift(each) >= _NOTABLE), None)
+        if below is not None:
+            parts.append(f"more weakly to {named(below)}")
+            said.add(below.formula)
     if _lift(lowest) >= _NOTABLE and lowest.formula not in said:
-        how = "and is least active on" if parts else "is least active on"
-        parts.append(f"{how} {named(lowest, worth=not parts)}")
+        lower, _ = lowest.range or (None, None)
+        also = "and " if parts else ""
+        if lower is None or lower < 0:
+            parts.append(f"{also}is least active on {named(lowest)}")
+        # Behind a ReLU, zeros are in no range: the lowest is not where the unit is silent.
+        elif by_surprise([lead, lowest])[0] is lowest:
+            parts.append(f"{also or 'responds '}weakly to {named(lowest)}")
     if not parts:
         return f"Unit {unit} responds to no labeled concept more than by chance."
     rest = "" if _lift(top) > 1 else "; its strongest responses match no concept beyond chance"
     return f"Unit {unit} {', '.join(parts)}{rest}."
+
+
+def _does(record: ExplanationRecord) -> str:
+    """Say what a unit does on the pixels of its only range, which need not be a high one."""
+    lower, upper = record.range or (None, None)
+    if upper is None:
+        return "responds to"
+    ends = "up to" if lower is None else f"between {lower:.4g} and"
+    return f"is {ends} {upper:.4g} on"
 
 
 def _lift(record: ExplanationRecord) -> float:
@@ -186,7 +200,6 @@ def _lift(record: ExplanationRecord) -> float:
 
 
 def _worth(record: ExplanationRecord) -> str:
-    iou = f"IoU {record.iou:.2g}"
-    if record.lift is UNSET or record.lift is None:
-        return iou
-    return f"{iou}, {record.lift:,.{0 if record.lift >= 10 else 1}f} times chance"
+    lift = record.lift
+    times = f", {lift:,.{0 if lift >= 10 else 1}f} times chance" if isinstance(lift, float) else ""
+    return f" (IoU {record.iou:.2g}{times})"

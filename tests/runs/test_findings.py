@@ -102,8 +102,8 @@ def test_names_are_short_where_no_other_concept_is_meant() -> None:
 
 def of_range(cluster: int, formula: str | None, lift: Any = 70.4, **other: Any) -> Any:
     said = {"num_ranges": 5, "iou": 0.194, "range": [1.0, 2.0]}
-    if lift is not UNSET:
-        said["lift"] = lift
+    if lift is not UNSET and formula is not None:
+        said |= {"lift": lift, "mcc": 0.2}
     text = {"formula": formula, "labels": None if formula is None else 3, "length": 1}
     return explanation(197, cluster, **(said | text | other))
 
@@ -122,25 +122,38 @@ WORTH = "(IoU 0.19, 70 times chance)"
         ([of_range(0, "face", range=[None, 1.5])], f"is up to 1.5 on face {WORTH}."),
         (
             [of_range(0, "sky", 1.2), of_range(1, "wall"), of_range(2, "face", 2.04)],
-            "responds most strongly to face (IoU 0.19, 2.0 times chance), more weakly to wall.",
+            f"responds most strongly to face (IoU 0.19, 2.0 times chance), more weakly to wall "
+            f"{WORTH}.",
         ),
         (
             [of_range(0, "sky"), of_range(1, "face"), of_range(2, "face")],
-            f"responds most strongly to face {WORTH}, and is least active on sky.",
+            f"responds most strongly to face {WORTH}.",
         ),
         (
-            [of_range(n, name) for n, name in enumerate(["sky", "sea", "red", "hand", "face"])],
-            f"responds most strongly to face {WORTH}, more weakly to hand, and is least active on "
-            "sky.",
+            [of_range(0, "sky", range=[None, 1]), of_range(1, "face")],
+            f"responds most strongly to face {WORTH}, and is least active on sky {WORTH}.",
         ),
         (
-            [of_range(0, "sky", 1.5), of_range(1, "hand"), of_range(2, None)],
-            f"responds weakly to hand {WORTH}; its strongest responses match no concept beyond "
+            [of_range(0, "sky", range=[-2, 1]), of_range(1, "face", 0.8)],
+            f"is least active on sky {WORTH}; its strongest responses match no concept beyond "
             "chance.",
         ),
         (
-            [of_range(0, "sky"), of_range(1, "face", 0.8)],
-            f"is least active on sky {WORTH}; its strongest responses match no concept beyond "
+            [of_range(n, name) for n, name in enumerate(["sky", "sea", "red", "hand", "face"])],
+            f"responds most strongly to face {WORTH}, more weakly to hand {WORTH}.",
+        ),
+        (
+            [of_range(0, "sea", mcc=0.6), of_range(1, "hand", mcc=0.5), of_range(2, "face", 3.0)],
+            f"responds to hand {WORTH}, most strongly to face (IoU 0.19, 3.0 times chance), and "
+            f"weakly to sea {WORTH}.",
+        ),
+        (
+            [of_range(0, "sky", 1.5), of_range(1, "hand"), of_range(2, None)],
+            f"responds to hand {WORTH}; its strongest responses match no concept beyond chance.",
+        ),
+        (
+            [of_range(0, "sky", mcc=0.3), of_range(1, "face", 0.8)],
+            f"responds weakly to sky {WORTH}; its strongest responses match no concept beyond "
             "chance.",
         ),
         (
