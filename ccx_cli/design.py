@@ -135,7 +135,8 @@ def share(value: float | None) -> str:
 
 def activation(value: float) -> str:
     """Write an activation to 4 digits: neighboring ranges then end in numbers that differ."""
-    return f"{value:.4g}".replace("-", MINUS)
+    form = ",.0f" if 1e4 <= abs(value) < 1e6 else ".4g"
+    return f"{value:{form}}".replace("-", MINUS)
 
 
 def duration(seconds: float | None) -> str:

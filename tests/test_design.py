@@ -135,6 +135,7 @@ def test_css_has_every_tone_for_light_and_dark() -> None:
         (design.share(0.0001), "<0.1%"),
         (design.share(0.0), "0.0%"),
         (design.activation(-12.0512), "−12.05"),
+        (design.activation(12_345.6), "12,346"),
         (design.duration(0.42), "0.4 s"),
         (design.duration(119), "119 s"),
         (design.duration(7_000), "117 min"),

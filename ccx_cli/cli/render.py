@@ -14,6 +14,7 @@ from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions
 from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.cli.reading import tolerance_of
 from ccx_cli.cli.units import chosen_of_run, parse_ranges
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.progress import Progress
@@ -25,7 +26,7 @@ from ccx_cli.render.report.writing import check_report_path, write_report
 from ccx_cli.render.style import Style, style_of
 from ccx_cli.render.wording import Units, readable
 from ccx_cli.runs.finding import find_run
-from ccx_cli.runs.findings import by_surprise
+from ccx_cli.runs.findings import sort_key
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.methods import run_references
 from ccx_cli.runs.run import Run
@@ -58,6 +59,7 @@ def render(options: RenderOptions) -> None:
     style = style_of(
         options.paper, options.width, options.font, options.dpi, title=not options.no_title
     )
+    tolerance = tolerance_of(options.reading)
     stem, file_type = _name_and_type(options.filename_figure, options.file_type, style)
     with reporting(options.messages) as progress:
         roots = roots_of(options.places)
@@ -72,7 +74,7 @@ def render(options: RenderOptions) -> None:
         inputs = RunInputs(run, roots, progress=progress)
         shown = _of_ranges({unit: run.units[unit] for unit in units}, options.ranges)
         if options.form is Form.LATEX:
-            _write_table(inputs, shown, style, options, progress)
+            _write_table(inputs, shown, style, tolerance, options, progress)
             return
         directory = options.dir_images or Path(f"ccx-{run.name}")
         if options.html is not None:
@@ -80,7 +82,13 @@ def render(options: RenderOptions) -> None:
         else:
             show = options.show or (Images.SAMPLE if options.kind is Kind.PUBLISHED else Images.TOP)
             drawing = Drawing(
-                options.kind, Show(show.value), options.top_k, options.seed, file_type, style
+                options.kind,
+                Show(show.value),
+                options.top_k,
+                options.seed,
+                file_type,
+                tolerance,
+                style,
             )
             rows = _draw(inputs, shown, options, drawing, directory, stem, progress)
         out = OutputOptions(Format(options.form.value), options.output, options.force)
@@ -219,7 +227,12 @@ def _has_display() -> bool:
 
 
 def _write_table(
-    inputs: RunInputs, units: Units, style: Style, options: RenderOptions, progress: Progress
+    inputs: RunInputs,
+    units: Units,
+    style: Style,
+    tolerance: float,
+    options: RenderOptions,
+    progress: Progress,
 ) -> None:
     """Write the LaTeX table, and the BibTeX as comments of it or to a file of its own."""
     out = OutputOptions(Format.TABLE, options.output, options.force)
@@ -227,10 +240,11 @@ def _write_table(
     against = kept_against_null(run, run.records)
     keys = [(record.unit, record.cluster) for own in units.values() for record in own]
     q_values = {key: against[key].q_value for key in keys if key in against}
-    read = by_surprise(record for own in readable(inputs, units).values() for record in own)
+    read = [each for own in readable(inputs, units, tolerance).values() for each in own]
+    read.sort(key=sort_key(options.reading.sort))
     order = list(dict.fromkeys(record.unit for record in read))
     records = sorted(read, key=lambda record: order.index(record.unit))
-    caption = table_caption(run, records, has_q_values=bool(q_values))
+    caption = table_caption(run, records, tolerance, has_q_values=bool(q_values))
     table = latex_table(caption, records, q_values, style.width)
     entries = bibtex(run_references(run))
     if options.bib is None:

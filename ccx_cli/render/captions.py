@@ -10,7 +10,6 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
 from ccx_cli.render.wording import network_text
-from ccx_cli.runs.findings import TOLERANCE
 from ccx_cli.runs.methods import data_text, run_references, source_text
 from ccx_cli.runs.references import Reference
 from ccx_cli.runs.run import Run
@@ -74,14 +73,16 @@ def caption_of(run: Run, shown: Mapping[int, Sequence[ExplanationRecord]], drawi
         images=f"up to {drawing.top_k} images, {_IMAGES[drawing.show]}",
         measures=_MEASURES.format(hits=_HITS, chance=chance),
     )
-    return rf"\caption{{{' '.join([said, *proof_sentences(run, records)])}}}"
+    return rf"\caption{{{' '.join([said, *proof_sentences(run, records, drawing.tolerance)])}}}"
 
 
-def table_caption(run: Run, records: Sequence[ExplanationRecord], *, has_q_values: bool) -> str:
+def table_caption(
+    run: Run, records: Sequence[ExplanationRecord], tolerance: float, *, has_q_values: bool
+) -> str:
     """Return what a table of explanations says above, for LaTeX."""
     units = dict.fromkeys(record.unit for record in records)
     said = [
-        f"Explanations of {_units(list(units)).lower()} of {origin_text(run)}, by MCC",
+        f"Explanations of {_units(list(units)).lower()} of {origin_text(run)}",
         cited(run_references(run)),
     ]
     measures = (
@@ -94,7 +95,8 @@ def table_caption(run: Run, records: Sequence[ExplanationRecord], *, has_q_value
             "adjusted over all ranges (false discovery rate)"
         )
     ranged = [record for record in records if record.range is not None]
-    return " ".join([f"{'~'.join(said)}.", f"{measures}.", *proof_sentences(run, ranged)])
+    proof = proof_sentences(run, ranged, tolerance)
+    return " ".join([f"{'~'.join(said)}.", f"{measures}.", *proof])
 
 
 def origin_text(run: Run) -> str:
@@ -109,7 +111,7 @@ def origin_text(run: Run) -> str:
         return escaped(network_text(run.header)) or "a layer"
 
 
-def proof_sentences(run: Run, records: Sequence[ExplanationRecord]) -> list[str]:
+def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: float) -> list[str]:
     """Say how formulas were chosen, and for how many it is proven that none scores higher."""
     found = [record for record in records if record.formula is not None]
     best = [record.by_length[-1] if record.by_length else record for record in found]
@@ -117,7 +119,7 @@ def proof_sentences(run: Run, records: Sequence[ExplanationRecord]) -> list[str]
     said = []
     if shorter:
         said.append(
-            f"Formulas are the shortest whose IoU is within {TOLERANCE:.0%} of the best one's "
+            f"Formulas are the shortest whose IoU is within {100 * tolerance:g}% of the best one's "
             f"({shorter} of {len(found)} are shorter than it)."
         )
     proven = sum(one.proven is True for one in best)

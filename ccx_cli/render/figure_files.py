@@ -58,13 +58,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What the figures show, of which images (see ``UnitImages.choose``), and how they are set."""
+    """What the figures show, of which images, and how they are set.
+
+    ``show`` is that of ``UnitImages.choose``, ``tolerance`` that of ``simplified``.
+    """
 
     kind: Kind
     show: Show
     top_k: int
     seed: int
     file_type: FileType
+    tolerance: float
     style: Style = SCREEN
 
     def units_share(self, filename_figure: str | None) -> bool:
@@ -81,6 +85,7 @@ class Drawing:
             file_type=self.file_type,
             images=images if self.kind in {Kind.PANEL, Kind.PUBLISHED} else None,
             style=asdict(self.style),
+            tolerance=self.tolerance,
             run=[run.identity_key, run.about.model, run.about.subset],
             records=[to_json(record) for record in records],
         )

@@ -60,7 +60,7 @@ def _draw(inputs: RunInputs, drawing: Drawing, wanted: _Wanted) -> list[str]:
     """Draw and write a figure and its caption; return a sentence for everything that it lacks."""
     style, problems = drawing.style, list[str]()
     as_found = drawing.kind in {Kind.PUBLISHED, Kind.IOU}
-    units = wanted.units if as_found else readable(inputs, wanted.units)
+    units = wanted.units if as_found else readable(inputs, wanted.units, drawing.tolerance)
     with same_everywhere(style):
         match drawing.kind:
             case Kind.PANEL | Kind.PUBLISHED:
@@ -146,7 +146,8 @@ def _grouped(inputs: RunInputs, units: Units, drawing: Drawing, name: str | None
         return [{unit: records} for unit, records in units.items()]
     layout = Layout.of(drawing.style, drawing.top_k)
     with same_everywhere(drawing.style):
-        pages = pages_of(readable(inputs, units), layout, drawing.style.height - _CAPTION)
+        read = readable(inputs, units, drawing.tolerance)
+        pages = pages_of(read, layout, drawing.style.height - _CAPTION)
     return [{unit: units[unit] for unit in page} for page in pages]
 
 

@@ -137,6 +137,8 @@ def _range(lower: float | None, upper: float | None) -> str:
 
 
 def _number(value: float) -> str:
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:.0f}"
     digits, _, power = f"{value:.3g}".partition("e")
     return rf"{digits}\cdot 10^{{{int(power)}}}" if power else digits
 

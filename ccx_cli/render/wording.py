@@ -20,17 +20,20 @@ from ccx_cli.runs.inputs import RunInputs
 Units = Mapping[int, Sequence[ExplanationRecord]]
 
 
-def readable(inputs: RunInputs, units: Units) -> dict[int, list[ExplanationRecord]]:
+def readable(
+    inputs: RunInputs, units: Units, tolerance: float
+) -> dict[int, list[ExplanationRecord]]:
     """Return explanations as people read them: in their simplest form, with short names.
 
-    Names stay as they are where the run's dataset cannot be read.
+    ``tolerance`` is that of ``simplified``. Names stay as they are where the run's dataset cannot
+    be read.
     """
     short: dict[str, str] = {}
     with suppress(CcxError):
         short = short_names([label.name for label in inputs.dataset.labels])
 
     def read(record: ExplanationRecord) -> ExplanationRecord:
-        plain = simplified(record)
+        plain = simplified(record, tolerance)
         levels = [
             replace(level, formula=short_text(level.formula, short)) for level in plain.by_length
         ]

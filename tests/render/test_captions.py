@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def _caption(run: Run, kind: Kind, show: Show = Show.TOP) -> str:
-    drawing = Drawing(kind, show, 5, 0, FileType.PDF, Style(width=3.25))
+    drawing = Drawing(kind, show, 5, 0, FileType.PDF, 0.01, Style(width=3.25))
     return caption_of(run, run.units, drawing)
 
 
@@ -75,7 +75,7 @@ def test_it_is_said_what_is_proven(run: Run) -> None:
             replace(record, by_length=_level(record.formula, proven=each))
             for record, each in zip(_records(run), proven, strict=True)
         ]
-        return " ".join(proof_sentences(run, records))
+        return " ".join(proof_sentences(run, records, 0.01))
 
     space = "that no formula of the search space, left chains of up to 3 concepts, scores higher"
     given = "than the one given."
@@ -86,7 +86,7 @@ def test_it_is_said_what_is_proven(run: Run) -> None:
 
 def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
     records = [replace(record, by_length=_level("a OR b", proven=True)) for record in _records(run)]
-    first, second = proof_sentences(run, records)
+    first, second = proof_sentences(run, records, 0.01)
     assert first == (
         "Formulas are the shortest whose IoU is within 1\\% of the best one's (4 of 4 are shorter "
         "than it)."
@@ -95,8 +95,8 @@ def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
 
 
 def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> None:
-    caption = table_caption(run, list(run.records), has_q_values=False)
+    caption = table_caption(run, list(run.records), 0.01, has_q_values=False)
     assert caption.startswith("Explanations of units 0, 1, 2 and 3 of the layer block.4")
     assert "\\cite{bau2017network,dinkelbach1967nonlinear,larosa2023clustered," in caption
     assert "$q$" not in caption
-    assert "$q$" in table_caption(run, list(run.records), has_q_values=True)
+    assert "$q$" in table_caption(run, list(run.records), 0.01, has_q_values=True)

@@ -25,7 +25,7 @@ UNITS = {
 
 
 def _drawing(kind: Kind = Kind.PANEL, file_type: FileType = FileType.PNG) -> Drawing:
-    return Drawing(kind, Show.MISSES, 5, 0, file_type)
+    return Drawing(kind, Show.MISSES, 5, 0, file_type, 0.01)
 
 
 @pytest.mark.parametrize(

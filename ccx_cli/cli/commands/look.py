@@ -19,6 +19,7 @@ from ccx_cli.cli.options import (
     NamingOptions,
     OutputOptions,
     PlaceOptions,
+    ReadingOptions,
     StoredOptions,
     UnitOptions,
     argument,
@@ -206,6 +207,7 @@ class RenderOptions:
         shown="as comments of the table",
         complete=completing.files,
     )
+    reading: ReadingOptions
     force: bool = option(False, "Overwrite files.", panel=OUTPUT, rare=True)
     messages: MessageOptions
     seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING, rare=True)
