@@ -12,8 +12,8 @@ from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.records.studies import RoleRecord
+from ccx_cli.render.study_plots import plot_roles
 from ccx_cli.runs.answers import ROLES, keep
-from ccx_cli.study.plots import plot_roles
 from ccx_cli.study.roles import correlation, head_weights, predictions, role_of, true_classes
 from ccx_cli.threads import threads
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import rcParams
@@ -25,7 +24,7 @@ from ccx_cli.study.categories import count_categories
 
 _ROW, _PAPER_ROW = 0.42, 0.3
 _HALF = 0.36  # of a row, that dots and bars fill on each side of its middle
-_DOT, _LEAST = 4.5, 0.7  # points, the diameter of dots
+_DOT, _LEAST = 4.5, 1.2  # points, the diameter of dots
 
 
 def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[ExplanationRecord]]:
@@ -40,7 +39,7 @@ def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[Explanation
 def plot_ious(title: str, records: Sequence[ExplanationRecord], style: Style = SCREEN) -> Figure:
     """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median.
 
-    Dots are stacked and never cover each other, as small as that takes.
+    See ``draw_dots`` for where the dots stand.
     """
     groups = by_range(records)
     figure, axes = _figure(title, list(groups), style)
@@ -55,47 +54,48 @@ def plot_ious(title: str, records: Sequence[ExplanationRecord], style: Style = S
         )
         axes.plot([median] * 2, [row - _HALF, row + _HALF], color=INK, lw=1, zorder=4)
         _annotate_row(axes, row, f"median {design.iou(median)}\nn = {design.count(len(ious))}")
-    # The room that the axes have is known once everything around them is laid out.
-    figure.draw_without_rendering()
-    box = axes.get_window_extent()
-    width, height = (72 * size / figure.dpi for size in (box.width, box.height))
-    room = 2 * _HALF * height / np.ptp(axes.get_ylim())
-    scale = width / np.ptp(axes.get_xlim())
     rows = [np.array([record.iou for record in own]) for own in groups.values()]
-    dot = _dot_size(rows, scale, room)
-    for row, (ious, own) in enumerate(zip(rows, groups.values(), strict=True)):
-        places, heights = _stacked(ious, dot / scale)
-        step = min(dot, room / (2 * heights.max() + 1))
-        middles = row + heights * step * 2 * _HALF / room
-        axes.plot(places, middles, "o", color=color_of(own[0]), ms=0.9 * dot, mew=0, zorder=3)
+    draw_dots(figure, axes, rows, [color_of(own[0]) for own in groups.values()])
     return figure
 
 
-def _dot_size(rows: Sequence[NDArray[np.float64]], scale: float, room: float) -> float:
-    """Return the diameter in points at which the stacks of all rows fit.
+def draw_dots(
+    figure: Figure, axes: Axes, rows: Sequence[NDArray[np.float64]], colors: Sequence[str]
+) -> None:
+    """Draw a dot for each value of each row, stacked where they would cover each other.
 
-    ``scale`` is points per unit, ``room`` the points that stacks may fill.
+    The rows are at 0, 1, ... of the axes, whose limits and surroundings must be final. Dots are as
+    small as the highest stack takes; one that is too high even so is compressed.
     """
+    to_pixels = axes.transData
+    figure.draw_without_rendering()  # lays out what is around the axes
+    points = 72 / figure.dpi
+    places = [points * to_pixels.transform([(value, 0) for value in row])[:, 0] for row in rows]
+    right = axes.get_xlim()[1]
+    ends = to_pixels.transform([(right, -_HALF), (right, _HALF)])[:, 1]
+    room = points * abs(ends[1] - ends[0])
     dot = _DOT
-    while dot > _LEAST:
-        stacks = [np.unique(row * scale // dot, return_counts=True)[1].max() for row in rows]
-        highest = max(stacks, default=0)
-        if highest * dot <= room:
+    while max((_stacks(own, dot)[2].max() for own in places), default=0) * dot > room:
+        if dot <= _LEAST:
             break
         dot *= 0.9
-    return dot
+    for row, (own, color) in enumerate(zip(places, colors, strict=True)):
+        bins, which, sizes = _stacks(own, dot)
+        order = np.argsort(which, kind="stable")
+        above = np.empty(len(own))
+        above[order] = np.arange(len(own)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        heights = (above - (sizes[which] - 1) / 2) * min(dot, room / sizes.max())
+        pixels = [((one + 0.5) * dot / points, 0) for one in bins[which]]
+        values = to_pixels.inverted().transform(pixels)[:, 0]
+        middles = row + heights * 2 * _HALF / room
+        axes.plot(values, middles, "o", color=color, ms=0.9 * dot, mew=0, zorder=3)
 
 
-def _stacked(values: NDArray[np.float64], width: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Stack values within the same ``width`` on each other, around the middle of their row.
-
-    Returns where dots stand, and how many dots above the middle.
-    """
-    bins, which, sizes = np.unique(values // width, return_inverse=True, return_counts=True)
-    order = np.argsort(which, kind="stable")
-    positions = np.empty(len(values))
-    positions[order] = np.arange(len(values)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return (bins[which] + 0.5) * width, positions - (sizes[which] - 1) / 2
+def _stacks(
+    places: NDArray[np.float64], dot: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the stacks of dots of a size, which of them each is in, and how many are in each."""
+    return np.unique(places // dot, return_inverse=True, return_counts=True)
 
 
 def plot_categories(

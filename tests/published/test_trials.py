@@ -17,8 +17,8 @@ from ccx_cli.published.trials import (
     needs_shapes,
     summarise,
 )
-from ccx_cli.published.trials_plot import plot_trials
 from ccx_cli.records.studies import HeuristicOnRangeRecord
+from ccx_cli.render.study_plots import plot_trials
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import DataCounts
 

@@ -11,7 +11,7 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.networks.class_names import class_names, plain_name
 from ccx_cli.probe.networks.loading import Network
-from ccx_cli.study.plots import plot_roles
+from ccx_cli.render.study_plots import plot_roles
 from ccx_cli.study.roles import (
     correlation,
     head_weights,

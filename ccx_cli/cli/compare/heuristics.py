@@ -22,8 +22,8 @@ from ccx_cli.published.trials import (
     needs_shapes,
     summarise,
 )
-from ccx_cli.published.trials_plot import plot_trials
 from ccx_cli.records.studies import HeuristicOnRangeRecord, HeuristicRecord
+from ccx_cli.render.study_plots import plot_trials
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data

@@ -25,9 +25,9 @@ from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError
 from ccx_cli.records.studies import ThresholdExplanationRecord
+from ccx_cli.render.study_plots import plot_shares
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.counts import count_data
-from ccx_cli.study.plots import plot_shares
 from ccx_cli.study.thresholds import explain_thresholds, share_categories
 
 SHARES, EXPLANATION = "threshold", "explanation"
