@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,14 +23,24 @@ from ccx_cli.tui.app import CcxApp
 
 PICTURES = Path(__file__).parent / "pictures"
 UNIT = 33
+CONCEPT = "57"
 THREE_RANGES = 1160  # of a panel, in pixels from its top
-MOST_BYTES, WIDEST = 400_000, 1000
+MOST_BYTES, WIDEST, GAP = 300_000, 1100, 12
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+DARK = "--blink-settings=preferredColorScheme=0"
+# The report's pictures: one or several views side by side, each with its width, height and flags.
 VIEWS = {
-    "report-ranges": ("ranges", 860, ()),
-    "report-unit": (f"unit-{UNIT}", 1220, ()),
-    "report-unit-dark": (f"unit-{UNIT}", 1220, ("--blink-settings=preferredColorScheme=0",)),
-    "report-plots": ("plots", 1060, ()),
+    "report-units": [("units", 1400, 930)],
+    "report-unit": [(f"unit-{UNIT}", 1400, 930)],
+    "report-ranges-dark": [("ranges", 1400, 930, DARK)],
+    "report-unit-dark": [(f"unit-{UNIT}", 800, 1000, DARK)],
+    "report-concept": [("concept-" + CONCEPT, 800, 1000)],
+    "report-studies": [("studies", 900, 2000)],
+    "report-phone": [
+        ("units", 390, 844),
+        ("ranges", 390, 844, DARK),
+        (f"unit-{UNIT}", 390, 844),
+    ],
 }
 
 
@@ -46,17 +57,19 @@ def panel(data: Path, scratch: Path) -> None:
     (drawn,) = figures.glob("*.png")
     with Image.open(drawn) as whole:
         whole.crop((0, 0, whole.width, THREE_RANGES)).save(drawn)
-    store(drawn, "panel.jpg")
+    store([drawn], "panel.jpg")
 
 
 def report(data: Path, scratch: Path) -> None:
     """Take screenshots of the report's views."""
     page = scratch / "report.html"
     ccx(data, "render", "-q", "--html", str(page), "-f", "jsonl")
-    for name, (view, height, flags) in VIEWS.items():
-        shot = scratch / f"{name}.png"
-        screenshot(f"{page.as_uri()}#{view}", shot, 1200, height, *flags)
-        store(shot, shot.name)
+    for name, views in VIEWS.items():
+        shots = []
+        for view, width, height, *flags in views:
+            shots.append(scratch / f"{name}-{len(shots)}.png")
+            screenshot(f"{page.as_uri()}#{view}", shots[-1], width, height, *flags)
+        store(shots, f"{name}.jpg")
 
 
 def screenshot(address: str, shot: Path, width: int, height: int, *flags: str) -> None:
@@ -91,18 +104,24 @@ async def terminal(data: Path, scratch: Path) -> None:
         drawing = scratch / "tui.svg"
         drawing.write_text(app.export_screenshot(title="ccx tui"), encoding="utf-8")
     screenshot(drawing.as_uri(), scratch / "tui.png", 1000, 730)
-    store(scratch / "tui.png", "tui.png")
+    store([scratch / "tui.png"], "tui.png")
 
 
-def store(made: Path, name: str) -> None:
-    """Store a picture as PNG, or as JPEG if its name says so."""
-    picture = Image.open(made).convert("RGB")
-    picture.thumbnail((WIDEST, 10_000), Image.Resampling.LANCZOS)
+def store(shots: Sequence[Path], name: str) -> None:
+    """Store pictures side by side, as PNG or, if the name says so, as JPEG."""
+    pictures = [Image.open(shot).convert("RGB") for shot in shots]
+    width = sum(each.width + GAP for each in pictures) - GAP
+    sheet = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
+    at = 0
+    for each in pictures:
+        sheet.paste(each, (at, 0))
+        at += each.width + GAP
+    sheet.thumbnail((WIDEST, 10_000), Image.Resampling.LANCZOS)
     out = PICTURES / name
     if out.suffix == ".jpg":
-        picture.save(out, quality=86, subsampling=0, optimize=True)
+        sheet.save(out, quality=80, optimize=True)
     else:
-        picture.save(out, optimize=True)
+        sheet.save(out, optimize=True)
     if out.stat().st_size > MOST_BYTES:
         sys.exit(f"{out} has {out.stat().st_size:,} bytes: make what it shows smaller.")
 
@@ -113,6 +132,8 @@ def make() -> None:
     with TemporaryDirectory() as made:
         data, scratch = Path(made) / "data", Path(made)
         ccx(data, "demo", "-f", "jsonl", "-o", str(scratch / "demo.jsonl"))
+        for study in ("analyze", "importance", "roles"):
+            ccx(data, study, "-q", "-f", "jsonl", "-o", str(scratch / f"{study}.jsonl"))
         panel(data, scratch)
         report(data, scratch)
         asyncio.run(terminal(data, scratch))

@@ -136,8 +136,8 @@ def test_the_address_holds_the_filter(page: Page, reports: Path) -> None:
     _choose(page, "range", "1")
     page.click("#view-ranges th.c-hits button")
     found = _shown(page)
-    address = page.run("location.hash")
-    assert address == "#ranges?text=wheel&range=1&sort=-hits"
+    address = "#ranges?text=wheel&range=1&sort=-hits"
+    page.until(f"location.hash === '{address}'")
     page.open(reports / "report.html", address)
     assert _shown(page) == found
     assert page.run("document.getElementById('filter').value") == "wheel"

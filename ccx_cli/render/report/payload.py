@@ -20,6 +20,7 @@ from ccx_cli.records.header import About
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import MASKING, METRICS, MaskingRecord, Metrics
 from ccx_cli.render.report.studies import studies_of
+from ccx_cli.render.report.unit_part import concepts_named
 from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_sentence
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.references import references_of
@@ -111,28 +112,30 @@ def _concepts(
     short: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Describe every concept that a formula names, and its category where that is known."""
-    names = names_of(record for records in units.values() for record in records)
+    records = [record for own in units.values() for record in own]
+    names = {number: name for each in records for number, name in concepts_named(each).items()}
     category_of = dict.fromkeys(names, "")
     categories: tuple[str, ...] = ()
     with suppress(CcxError):
         category_of |= {label.number: printable(label.category) for label in inputs.dataset.labels}
         categories = tuple(printable(category) for category in inputs.dataset.categories)
     frequencies = _frequencies(inputs)
+    summaries = {one.label: one for one in summarise_concepts(units, category_of)}
     described = [
         {
-            "number": one.label,
-            "name": one.concept,
-            "text": quoted(one.concept),
-            "short": short.get(one.concept, one.concept),
-            "category": one.category,
-            "units": one.units,
-            "ranges": one.ranges,
-            "negated": one.negated,
-            "iou": one.iou,
-            "images": frequencies.get(one.label, (None, None))[0],
-            "coverage": frequencies.get(one.label, (None, None))[1],
+            "number": number,
+            "name": names[number],
+            "text": quoted(names[number]),
+            "short": short.get(names[number], names[number]),
+            "category": category_of[number],
+            **{
+                key: getattr(summaries.get(number), key, None)
+                for key in ("units", "ranges", "negated", "iou")
+            },
+            "images": frequencies.get(number, (None, None))[0],
+            "coverage": frequencies.get(number, (None, None))[1],
         }
-        for one in summarise_concepts(units, category_of)
+        for number in dict.fromkeys([*summaries, *names])
     ]
     used = {concept["category"] for concept in described}
     return described, [category for category in categories if category in used]

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from ccx_cli.formulas.formula import Concept, concepts_of, from_json
+from ccx_cli.formulas.formula import Concept, concepts_of, from_json, names_in
 from ccx_cli.probe.ranges import active_values
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import Metrics
@@ -59,7 +59,7 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
     wanted = {
         (image, number)
         for record, images in zip(found.records, by_range, strict=True)
-        for number in _concepts_of(record)
+        for number in concepts_named(record)
         for image in images
     }
     content = {
@@ -112,15 +112,14 @@ def _images(kinds: Iterable[Iterable[int]]) -> list[int]:
     return sorted({int(image) for kind in kinds for image in kind})
 
 
-def _concepts_of(record: ExplanationRecord) -> set[int]:
-    """Return the label numbers in a record's formula, and in the best shorter ones."""
-    trees = [record.labels, *(level.labels for level in record.by_length)]
-    return {
-        number
-        for tree in trees
-        if tree not in (None, UNSET)
-        for number in concepts_of(from_json(tree))
-    }
+def concepts_named(record: ExplanationRecord) -> dict[int, str]:
+    """Return the names of the concepts in a record's formula, and in the best shorter ones."""
+    found = record.names
+    for level in record.by_length:
+        if level.labels is not UNSET:
+            numbers = concepts_of(from_json(level.labels))
+            found |= dict(zip(numbers, names_in(level.formula), strict=True))
+    return found
 
 
 def _names(inputs: RunInputs, images: Iterable[int]) -> dict[int, str]:

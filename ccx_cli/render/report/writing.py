@@ -18,12 +18,17 @@ from PIL import Image
 
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.records.explanation import names_of
 from ccx_cli.records.metrics import Metrics
 from ccx_cli.render.overlay import read_picture
 from ccx_cli.render.report.page import data_element, document, safe_json
 from ccx_cli.render.report.payload import finite, payload_of_run
-from ccx_cli.render.report.unit_part import Choice, UnitPart, concept_part, unit_part
+from ccx_cli.render.report.unit_part import (
+    Choice,
+    UnitPart,
+    concept_part,
+    concepts_named,
+    unit_part,
+)
 from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.store.atomic import move_directory_into_place, naming, replacing
@@ -167,7 +172,8 @@ def _write_parts(
             metrics |= {(part.unit, cluster): one for cluster, one in part.metrics.items()}
             task.advance()
     records = [record for unit in units for record in inputs.run.units[unit]]
-    for number in names_of(records) if images else ():
+    numbers = {number for record in records for number in concepts_named(record)}
+    for number in sorted(numbers) if images else ():
         write(f"concept-{number}", *concept_part(number, inputs, choice.top_k))
     shown = sorted({image for some in images.values() for image in some})
     unread = _write_pictures(inputs, folder, shown, workers, notes)

@@ -37,7 +37,10 @@ const CONCEPT_COLUMNS = [
   ),
 ];
 
-lists.concepts = new List(run.concepts, CONCEPT_COLUMNS, { text: "", sort: "-units" }, (each, state) => {
+// Others are in shorter formulas only.
+const inFormulas = run.concepts.filter((each) => each.units !== null);
+
+lists.concepts = new List(inFormulas, CONCEPT_COLUMNS, { text: "", sort: "-units" }, (each, state) => {
   const text = `${each.name} ${each.category}`.toLowerCase();
   return termsOf(state).every((term) => text.includes(term));
 });
@@ -73,8 +76,8 @@ const conceptView = {
     const list = new List(naming, RANGE_COLUMNS, { sort: "-mcc" }, () => true);
     list.update();
     const facts = [
-      ["used by", `${count(concept.ranges, "range", "ranges")} of ${count(concept.units, "unit", "units")}`],
-      ["negated by", count(concept.negated, "range", "ranges")],
+      concept.ranges !== null && ["used by", `${count(concept.ranges, "range", "ranges")} of ${count(concept.units, "unit", "units")}`],
+      concept.negated !== null && ["negated by", count(concept.negated, "range", "ranges")],
       concept.images !== null && ["in", count(concept.images, "image", "images")],
       concept.coverage !== null && ["on", `${percent(concept.coverage)} of all pixels`],
     ].filter(Boolean);

@@ -86,8 +86,9 @@ function table(caption, list, open) {
     el(
       "th",
       { scope: "col", role: "columnheader", class: classes(column) },
-      column.title &&
-        el("button", { type: "button", title: column.about, onclick: () => list.sortBy(column) }, column.title),
+      column.title === null
+        ? el("span", { class: "unseen" }, "Picture")
+        : el("button", { type: "button", title: column.about, onclick: () => list.sortBy(column) }, column.title),
     ),
   );
   const body = el("tbody", { role: "rowgroup" });
@@ -114,7 +115,7 @@ function table(caption, list, open) {
     const [, minus, name] = /^(-?)(.*)$/.exec(list.state.sort);
     list.columns.forEach((column, at) => {
       const direction = column.name === name ? (minus ? "descending" : "ascending") : "none";
-      if (column.title) heads[at].setAttribute("aria-sort", direction);
+      if (column.title !== null) heads[at].setAttribute("aria-sort", direction);
     });
     element.setAttribute("aria-rowcount", list.shown.length + 1);
   };

@@ -15,13 +15,19 @@ function route() {
 }
 
 // Keeps the state of the list that is shown in the address, and in the links to lists.
+let writing = 0;
+
 function writeAddress() {
-  const { name } = route();
   for (const link of document.querySelectorAll("nav.views a")) {
     const list = lists[link.dataset.view];
     if (list) link.setAttribute("href", `#${link.dataset.view}${list.address}`);
   }
-  if (lists[name]) window.history.replaceState(null, "", `#${name}${lists[name].address}`);
+  // Browsers refuse to write an address at every step of a slider.
+  clearTimeout(writing);
+  writing = setTimeout(() => {
+    const { name } = route();
+    if (lists[name]) window.history.replaceState(null, "", `#${name}${lists[name].address}`);
+  }, 150);
 }
 
 function show() {

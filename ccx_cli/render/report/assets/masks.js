@@ -73,7 +73,7 @@ function drawMasks(canvas, shot, overlay, shownWidth, concept) {
   const masks = concept === null ? masksOf(shot) : masksOf({ ...shot, hits: null, row: null, labels: concept });
   const bright = masks.hits || masks.formula;
   if (bright) {
-    pen.fillStyle = overlay === "hits" ? "#000" : "rgb(24 24 24 / 68%)";
+    pen.fillStyle = overlay === "hits" ? "#000" : "rgb(24 24 24 / 60%)";
     pen.fill(runsOf(bright, 0, width, height, scale));
   }
   if (!masks.formula || (overlay === "hits" && concept === null)) return;

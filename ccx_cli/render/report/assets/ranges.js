@@ -5,7 +5,7 @@ const measure = (title, name, about, value, cell) =>
   ({ title, name, about, right: true, largest: true, value, cell });
 
 const RANGE_COLUMNS = [
-  pictured && { name: "picture", title: "", value: () => 0, cell: (row) => thumbnail(row, 84) },
+  pictured && { name: "picture", title: null, value: () => 0, cell: (row) => thumbnail(row, 84) },
   {
     name: "unit",
     title: "Unit",
@@ -169,7 +169,7 @@ function save(form) {
 
 const units = {
   render(view) {
-    const wall = el("ol", { class: "wall" });
+    const wall = el("ol", { class: "wall", role: "list" });
     const cards = feed(wall, card, bestOfUnits, () => noneOf(found));
     found.views.push(cards.start);
     view.append(el("h2", { class: "unseen", tabindex: -1 }, "Units"), wall, ...cards.after);

@@ -158,7 +158,7 @@ function verdict(row) {
       el(
         "details",
         { class: "stored" },
-        el("summary", null, "simplest within 1%"),
+        el("summary", null, "within 1% of the stored formula"),
         el("p", null, formulaElement(row.stored.formula, { links: true, kept: row.kept })),
         el(
           "p",
