@@ -21,6 +21,8 @@ _HALO = tuple(bytes.fromhex(HALO[1:]))
 # Pixels of a side from which a line has one of another color beside it.
 _HALO_FROM = 96
 _DIMMED = 0.4
+# Strength of a line that is wide in proportion to a small picture.
+_THIN = 0.7
 
 
 def read_picture(path: Path) -> Pixels:
@@ -85,7 +87,9 @@ def overlaid(
         width = line or max(1, round(min(shape) / 112))
         if min(shape) >= _HALO_FROM:
             shown[outline(~inside, width)] = _HALO
-        shown[_frame(shape, width) if inside.all() else outline(inside, width)] = FORMULA
+        edge = _frame(shape, width) if inside.all() else outline(inside, width)
+        strength = 1.0 if min(shape) >= _HALO_FROM else _THIN
+        shown[edge] = (1 - strength) * shown[edge] + strength * np.array(FORMULA, np.float32)
     return shown.round().astype(np.uint8)
 
 

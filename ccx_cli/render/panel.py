@@ -90,11 +90,8 @@ def rows_of(
 
 
 def _caption(found: UnitImages, index: int, image: int) -> str:
-    counts = found.counts[index]
-    both = int(counts.both[image])
-    union = int(counts.in_range[image] + counts.formula[image]) - both
     peak = float(found.maps[image].max())
-    return f"IoU {both / union if union else 0:.4f} · peak {peak:.4g}"
+    return f"IoU {found.counts[index].ious[image]:.4f} · peak {peak:.4g}"
 
 
 class UnitRows(NamedTuple):

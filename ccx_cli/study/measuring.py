@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -129,6 +130,31 @@ def measure_masking(
             lines.drop_torn_line()
             _mask(inputs, missing, lines, settings, device, batch_size, workers, progress)
     return _masking_of(lines)
+
+
+def stored_masking(
+    directory: Path,
+) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
+    """Read the label masking that is kept in a run's directory: the file with most ranges.
+
+    Returns the mean cosine by ``(unit, cluster)``, and a sentence for every line and file that
+    cannot be read and is passed over.
+    """
+    problems: list[str] = []
+
+    def read(path: Path) -> dict[tuple[int, int | None], float | None]:
+        lines = RecordLines(path, MaskingRecord)
+
+        def note(number: int, fault: str) -> None:
+            problems.append(str(lines.damaged_line(number, fault)))
+
+        try:
+            return {(one.unit, one.cluster): one.label_masking for one in lines.read(note)}
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}.")
+            return {}
+
+    return max(map(read, sorted(directory.glob("masking-*.jsonl"))), key=len, default={}), problems
 
 
 def masking_step(inputs: RunInputs, units: Sequence[int], settings: MeasureSettings) -> Step:

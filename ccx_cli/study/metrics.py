@@ -64,6 +64,13 @@ class ImageCounts:
             height * width,
         )
 
+    @property
+    def ious(self) -> NDArray[np.float64]:
+        """IoU of each image, ``(n_images,)``, 0 where there are neither hits nor formula."""
+        unions = np.maximum(self.in_range + self.formula - self.both, 1)
+        ious: NDArray[np.float64] = self.both / unions
+        return ious
+
 
 def measure(counts: ImageCounts) -> Metrics:
     """Compute all metrics that need no network."""

@@ -79,8 +79,7 @@ class UnitImages:
         """
         counts, record = self.counts[position], self.records[position]
         if show is Show.SAMPLE:
-            union = counts.in_range + counts.formula - counts.both
-            ious = counts.both / np.maximum(union, 1)
+            ious = counts.ious
             fitting = np.flatnonzero((counts.both > 0) & (ious > record.iou))
             generator = random.Random(f"{seed} {self.unit} {record.cluster}")
             sample = generator.sample(range(len(fitting)), min(top_k, len(fitting)))

@@ -15,15 +15,17 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
 
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.compare import CompareView
+from ccx_cli.tui.ink import ink, theme
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.runs import RunsView
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.units import UnitsView
-from ccx_cli.tui.view import CompareRun, HelpView, View, keys_of
+from ccx_cli.tui.view import LOW, CompareRun, HelpView, JumpView, View, keys_of
 
 # Seconds after which the first screen has been drawn.
 _IDLE = 0.5
@@ -36,18 +38,31 @@ class _Readers(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=True)
 
 
+class UnitCommands(Provider):
+    """Offers ``unit 197`` in the command palette."""
+
+    async def search(self, query: str) -> Hits:
+        """Yield the unit whose number is typed."""
+        number = query.strip().casefold().removeprefix("unit").strip()
+        if number.isdigit():
+            assert isinstance(self.app, CcxApp)
+            go = partial(self.app.go_to, int(number))
+            yield Hit(1, f"unit {number}", go, help="Show this unit")
+
+
 class CcxApp(App[None]):
     """Browses stored runs, and changes none."""
 
     TITLE = "ccx"
     CSS_PATH = "ccx.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = App.COMMANDS | {UnitCommands}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "question_mark", "help", "Help", key_display="?", tooltip="What is shown, and keys"
+            "question_mark", "help", "Help", key_display="?", tooltip="Keys, and what is shown"
         ),
+        Binding("colon", "jump", "Go to a unit", key_display=":", show=False),
         Binding("q", "quit", "Quit"),
         Binding(
             "ctrl+p",
@@ -64,9 +79,21 @@ class CcxApp(App[None]):
     def __init__(self, roots: Roots, start: Path | None = None, unit: int | None = None) -> None:
         super().__init__()
         self._roots, self._start, self._start_unit = roots, start, unit
+        self._last: OpenRun | None = None
+        for dark in (True, False):
+            self.register_theme(theme(dark=dark))
+        self.theme, ink.dark = "ccx-dark", True
+
+    def open_run(self, directory: Path) -> OpenRun:
+        """Read a run's lines, in a thread; the last one is kept."""
+        run = self._last
+        if run is None or run.run.directory != directory:
+            run = self._last = OpenRun(directory, self._roots)
+        run.read_again()
+        return run
 
     def on_mount(self) -> None:
-        self.push_screen(RunsView(self._roots.results, self._open_directory))
+        self.push_screen(RunsView(self._roots.results, self._open_directory, self.open_run))
         if self._start is not None:
             self.call_after_refresh(self._open_directory, self._start)
         self.set_timer(_IDLE, self._import_ahead)
@@ -99,11 +126,34 @@ class CcxApp(App[None]):
                 act = partial(self.run_action, key.action, key.node)
                 yield SystemCommand(key.description, f"Key {key.display}", act)
 
+    def action_jump(self) -> None:
+        self.push_screen(JumpView(), self.go_to)
+
+    def go_to(self, unit: int | None) -> None:
+        """Show a unit of the run on the screen."""
+        screen = self.screen
+        run = screen.run if isinstance(screen, View) else None
+        if run is None:
+            self.notify("Open a run first.", severity="warning")
+        elif unit is not None and unit not in run.run.units:
+            text = f"{run.run.name} has no lines of unit {unit}."
+            self.notify(text, severity="warning", markup=False)
+        elif unit is not None:
+            view = UnitView(run, unit, list(run.run.units), None)
+            if isinstance(screen, UnitView):
+                self.switch_screen(view)
+            else:
+                self.push_screen(view)
+
     def action_help(self) -> None:
         self.push_screen(HelpView(self.screen))
 
     def action_toggle_theme(self) -> None:
-        self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
+        ink.dark = not self.current_theme.dark
+        self.theme = "ccx-dark" if ink.dark else "ccx-light"
+        for screen in self.screen_stack:
+            if isinstance(screen, View):
+                screen.redraw()
 
     def action_save_svg(self) -> None:
         try:
@@ -118,16 +168,13 @@ class CcxApp(App[None]):
         screen = self.screen
         if isinstance(screen, View):
             screen.show_status(f"reading {directory.name} ...")
-            screen.read("open", lambda _: OpenRun(directory, self._roots), self._show_units)
+            screen.read("open", lambda _: self.open_run(directory), self._show_units)
 
     def _show_units(self, run: OpenRun) -> None:
         self.push_screen(UnitsView(run))
         unit, self._start_unit = self._start_unit, None
-        if unit is not None and unit not in run.run.units:
-            text = f"{run.run.name} has no lines of unit {unit}."
-            self.notify(text, severity="warning", markup=False)
-        elif unit is not None:
-            self.push_screen(UnitView(run, unit, list(run.run.units), None))
+        if unit is not None:
+            self.go_to(unit)
 
     @on(CompareRun)
     def _compare_run(self, asked: CompareRun) -> None:
@@ -149,4 +196,5 @@ class CcxApp(App[None]):
         def compare(runs: tuple[OpenRun, OpenRun]) -> None:
             self.switch_screen(CompareView(*runs))
 
-        self.push_screen(RunsView(self._roots.results, choose, compared=asked.directory))
+        results = self._roots.results
+        self.push_screen(RunsView(results, choose, self.open_run, compared=asked.directory))

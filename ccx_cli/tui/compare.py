@@ -12,17 +12,17 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally
-from ccx_cli.tui.lists import RunListView, matches
+from ccx_cli.tui.ink import ink
+from ccx_cli.tui.lists import RunListView
 from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.preview import Reader
 from ccx_cli.tui.record_text import (
-    BETTER,
     RANGE,
     UNIT,
     UNKNOWN,
-    WORSE,
-    decimals,
     formula_text,
     iou_of,
     range_mark,
@@ -39,8 +39,8 @@ def _difference(pair: RangePair) -> Text:
     if difference is None:
         return UNKNOWN
     if not difference:
-        return Text(decimals(0.0), style="dim")
-    return Text(f"{difference:+.4f}", BETTER if difference > 0 else WORSE)
+        return Text(design.iou(0.0), style="dim")
+    return Text(f"{difference:+.4f}", ink.good if difference > 0 else ink.bad)
 
 
 def _size(pair: RangePair) -> float | None:
@@ -51,11 +51,11 @@ def _num_ranges(pair: RangePair) -> int:
     return max(record.num_ranges for record in (pair.a, pair.b) if record is not None)
 
 
-def _formula(record: ExplanationRecord | None) -> Text:
-    return formula_text(None, "not in this run") if record is None else record_formula(record)
+def _formula(record: ExplanationRecord | None, run: OpenRun) -> Text:
+    return formula_text(None, "not in this run") if record is None else record_formula(record, run)
 
 
-def _side_columns(side: str) -> tuple[Column, Column]:
+def _side_columns(side: str, run: OpenRun) -> tuple[Column, Column]:
     """Return the columns of the IoU and the formula in one run, ``a`` or ``b``."""
 
     def record(pair: RangePair) -> ExplanationRecord | None:
@@ -69,7 +69,7 @@ def _side_columns(side: str) -> tuple[Column, Column]:
         Column(
             f"IoU {side.upper()}",
             f"iou_{side}",
-            lambda pair: decimals(iou_of(record(pair))),
+            lambda pair: design.iou(iou_of(record(pair))),
             7,
             lambda pair: iou_of(record(pair)),
             right=True,
@@ -79,7 +79,7 @@ def _side_columns(side: str) -> tuple[Column, Column]:
         Column(
             f"formula in {side.upper()}",
             f"formula_{side}",
-            lambda pair: _formula(record(pair)),
+            lambda pair: _formula(record(pair), run),
             12,
             formula,
             stretch=True,
@@ -87,25 +87,26 @@ def _side_columns(side: str) -> tuple[Column, Column]:
     )
 
 
-_IOU_A, _FORMULA_A = _side_columns("a")
-_IOU_B, _FORMULA_B = _side_columns("b")
-COLUMNS = (
-    UNIT,
-    replace(RANGE, show=lambda pair: range_mark(pair.cluster, _num_ranges(pair))),
-    _IOU_A,
-    _IOU_B,
-    Column("B - A", "difference", _difference, 8, lambda pair: pair.difference, right=True),
-    _FORMULA_A,
-    Column(
-        "",
-        "equal",
-        lambda pair: Text({True: "=", False: "≠"}.get(pair.equal, ""), style="dim"),
-        1,
-        lambda pair: pair.equal,
-    ),
-    _FORMULA_B,
-    Column("", "size", _difference, 0, _size, largest_first=True),
-)
+def columns(a: OpenRun, b: OpenRun) -> tuple[Column, ...]:
+    """List the columns; the last one is only sorted by."""
+    (iou_a, formula_a), (iou_b, formula_b) = _side_columns("a", a), _side_columns("b", b)
+    return (
+        UNIT,
+        replace(RANGE, show=lambda pair: range_mark(pair.cluster, _num_ranges(pair))),
+        iou_a,
+        iou_b,
+        Column("B - A", "difference", _difference, 8, lambda pair: pair.difference, right=True),
+        formula_a,
+        Column(
+            "",
+            "equal",
+            lambda pair: Text({True: "=", False: "≠"}.get(pair.equal, ""), style="dim"),
+            1,
+            lambda pair: pair.equal,
+        ),
+        formula_b,
+        Column("", "size", _difference, 0, _size, largest_first=True),
+    )
 
 
 class CompareView(RunListView):
@@ -117,16 +118,17 @@ class CompareView(RunListView):
         "`ccx compare runs A B --per range -f csv` writes these rows into a file."
     )
     SORT_KEYS = ("size", "unit", "iou_a", "iou_b", "difference", "formula_a", "formula_b")
-    FILTERS: ClassVar = {"text": "filter: unit or part of a formula"}
+    FILTER = "unit or part of a formula, difference>0 range:4"
     no_rows = "Neither run has a line."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "toggle_differing", "Differing", tooltip="All formulas, or the differing"),
-        Binding("a", "open('a')", "Open A", tooltip="Open the unit in run A"),
-        Binding("b", "open('b')", "Open B", tooltip="Open the unit in run B"),
+        Binding("d", "toggle_differing", "Differing", tooltip="All, or what differs"),
+        Binding("a", "open('a')", "Open A", tooltip="Open it in run A"),
+        Binding("b", "open('b')", "Open B", tooltip="Open it in run B"),
     ]
 
     def __init__(self, a: OpenRun, b: OpenRun) -> None:
-        super().__init__([a, b], COLUMNS)
+        super().__init__([a, b], columns(a, b))
+        self.run = a
         self._differing = False
 
     def _heading(self) -> Text:
@@ -147,12 +149,15 @@ class CompareView(RunListView):
         self.read("compare", lambda _: compare_runs(a, b), self.set_rows)
 
     def _passing(self, rows: Sequence[RangePair]) -> list[RangePair]:
-        return [
-            pair
-            for pair in rows
-            if not (self._differing and pair.equal)
-            and matches(self.typed["text"], "\n".join(_formulas(pair)), pair.unit)
-        ]
+        return [pair for pair in rows if not (self._differing and pair.equal)]
+
+    def _text(self, row: RangePair) -> str:
+        return "\n".join(_formulas(row))
+
+    def _reader(self, row: RangePair) -> Reader:
+        run, record = self.runs[row.a is None], row.a or row.b
+        assert record is not None
+        return lambda is_wanted: run.glance_at(record, is_wanted)
 
     def _summary(self, shown: Sequence[RangePair]) -> str:
         both = tally(self.all_rows or ())
@@ -168,13 +173,13 @@ class CompareView(RunListView):
         )
 
     def _show_details(self, row: RangePair | None) -> None:
-        for side in "ab":
+        for side, run in zip("ab", self.runs, strict=True):
             record: ExplanationRecord | None = getattr(row, side, None)
             text = Text.assemble((side.upper(), "bold"), "  ")
             if record is not None:
-                iou, ends = decimals(iou_of(record)), range_text(record.range)
+                iou, ends = design.iou(iou_of(record)), range_text(record.range)
                 text.append(f"IoU {iou}   {ends}   {record.hits:,} hits", "dim")
-            text.append("\n").append_text(_formula(record))
+            text.append("\n").append_text(_formula(record, run))
             self.update(f"#side-{side}", "" if row is None else text)
 
     def _open(self, row: RangePair) -> None:

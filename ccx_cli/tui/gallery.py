@@ -13,13 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from ccx_cli.tui.pictures import Drawn, Overlay, Picture, PictureList, legend
 from ccx_cli.tui.view import View, read_in_thread
 
 _MAX_FRAMES = 12
+# Cells of a side from which more pictures are better than larger ones.
+_LARGE = 40
 
 
 class Frame(Vertical):
@@ -80,8 +81,8 @@ class GridSize(NamedTuple):
 def fit_grid(width: int, height: int) -> GridSize:
     """Lay out square pictures, two cells wide for each line, with a caption under each.
 
-    Three to twelve that cover most of the area, each wide enough to be made out; fewer, or
-    narrower ones, where that is impossible.
+    At most twelve that cover most of the area, each wide enough to be made out; several narrower
+    ones where that is impossible.
     """
     sizes = [
         GridSize(rows, columns, min((width + 2) // columns - 2, 2 * (height // rows - 1)))
@@ -89,37 +90,25 @@ def fit_grid(width: int, height: int) -> GridSize:
         for columns in range(1, width // 4 + 1)
         if rows * columns <= _MAX_FRAMES
     ]
-    for min_side, min_count in ((20, 3), (16, 2), (8, 2)):
+    for min_side, min_count in ((28, 1), (16, 2), (8, 2)):
         fitting = [size for size in sizes if size.side >= min_side and size.page >= min_count]
         if fitting:
-            return max(fitting, key=lambda size: size.page * size.side**2)
+            return max(fitting, key=lambda size: size.page * min(size.side, _LARGE) ** 2)
     return GridSize(1, 1, max(min(width, 2 * (height - 1)), 2))
 
 
-class Gallery(Widget):
-    """A page of pictures, drawn in a thread; a new list or size cancels the drawing of the old."""
+class Gallery(Vertical):
+    """A page of pictures under a line that says which; a new list or size cancels the old one.
+
+    They are drawn in a thread.
+    """
 
     DEFAULT_CSS = """
     Gallery { height: 1fr; width: 1fr; }
+    Gallery > .about { height: auto; max-height: 3; }
+    Gallery > .about.-error { color: $text-warning; }
     Gallery > Grid { grid-gutter: 0 2; height: 1fr; }
     """
-
-    @dataclass
-    class Opened(Message):
-        """A picture was asked for alone."""
-
-        pictures: PictureList
-        position: int
-        overlay: Overlay
-
-    @dataclass
-    class PageShown(Message):
-        """Which pictures are shown, counted from 1; ``error`` says why one of them is not."""
-
-        first: int
-        last: int
-        total: int
-        error: str = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,16 +118,25 @@ class Gallery(Widget):
         self.overlay = Overlay.BOTH
 
     def compose(self) -> ComposeResult:
+        yield Static("", classes="about")
         yield Grid()
 
-    def show(self, pictures: PictureList | None) -> None:
-        """Show the first page of a list."""
+    def say(self, text: str | Text, *, is_error: bool = False) -> None:
+        """Put a text over the pictures."""
+        about = self.query_one(".about", Static)
+        about.update(Text(text) if isinstance(text, str) else text)
+        about.set_class(is_error, "-error")
+
+    def show(self, pictures: PictureList | None, otherwise: str = "") -> None:
+        """Show the first page of a list; without one, say something else."""
         self._pictures, self.first = pictures, 0
+        if pictures is None:
+            self.say(otherwise)
         self._draw()
 
-    def set_overlay(self, overlay: Overlay) -> None:
-        """Draw something else over the pictures."""
-        self.overlay = overlay
+    def follow_overlay(self) -> None:
+        """Draw over the pictures what follows."""
+        self.overlay = self.overlay.following
         self._draw()
 
     def turn(self, pages: int) -> None:
@@ -150,7 +148,7 @@ class Gallery(Widget):
             self._draw()
 
     async def on_resize(self, event: events.Resize) -> None:
-        size = fit_grid(event.size.width, event.size.height)
+        size = fit_grid(event.size.width, event.size.height - 1)
         if size == self._grid:
             return
         grid = self.query_one(Grid)
@@ -163,29 +161,44 @@ class Gallery(Widget):
         self._grid = size
         self._draw()
 
+    def drawn(
+        self, pictures: PictureList, first: int, is_wanted: Callable[[], bool]
+    ) -> list[Drawn]:
+        """Draw a page of pictures; a thread may do so for those that come next."""
+        size, last = self._grid, min(first + self._grid.page, len(pictures.images))
+        return [
+            pictures.draw(position, self.overlay, size.side, size.lines)
+            for position in range(first, last)
+            if is_wanted()
+        ]
+
     def _draw(self) -> None:
-        pictures, size, overlay, first = self._pictures, self._grid, self.overlay, self.first
-        if not size.page:
+        pictures, first = self._pictures, self.first
+        if not self._grid.page:
             return
         if pictures is None or not pictures.images:
             self._fill([])
-            self.post_message(self.PageShown(0, 0, 0))
+            if pictures is not None:
+                self.say(Text.assemble(pictures.title, ("  none", "dim")))
             return
-        last = min(first + size.page, len(pictures.images))
-
-        def draw_page(is_wanted: Callable[[], bool]) -> list[Drawn]:
-            return [
-                pictures.draw(position, overlay, size.side, size.lines)
-                for position in range(first, last)
-                if is_wanted()
-            ]
 
         def take(drawn: list[Drawn]) -> None:
             self._fill(drawn)
             error = next((each.error for each in drawn if each.error), "")
-            self.post_message(self.PageShown(first + 1, last, len(pictures.images), error))
+            last = f"-{first + len(drawn)}" if len(drawn) > 1 else ""
+            which = f"  {first + 1}{last} of {pictures.total:,}  "
+            title = Text.assemble(pictures.title, (which, "dim"))
+            if pictures.hits is not None:
+                title.append_text(legend(self.overlay))
+            self.say(error or title, is_error=bool(error))
 
-        read_in_thread(self, draw_page, take, lambda text: take([Drawn(None, "", text)]), "draw")
+        read_in_thread(
+            self,
+            lambda is_wanted: self.drawn(pictures, first, is_wanted),
+            take,
+            lambda text: take([Drawn(None, "", text)]),
+            "draw",
+        )
 
     def _fill(self, drawn: list[Drawn]) -> None:
         for position, frame in enumerate(self.query(Frame)):
@@ -197,17 +210,21 @@ class Gallery(Widget):
         self.enlarge(message.position)
 
     def enlarge(self, position: int = 0) -> None:
-        """Ask for a picture of the page alone."""
-        if self._pictures is not None and self.first + position < len(self._pictures.images):
-            self.post_message(self.Opened(self._pictures, self.first + position, self.overlay))
+        """Show a picture of the page alone."""
+        pictures = self._pictures
+        if pictures is not None and self.first + position < len(pictures.images):
+            self.app.push_screen(PictureView(pictures, self.first + position, self.overlay))
 
 
 class GalleryView(View):
-    """A screen with a gallery."""
+    """A screen with a gallery, which a narrow terminal shows in place of something else."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket", "page(1)", "More", key_display="]", tooltip="More images"),
+        Binding("i", "tab", "Images", tooltip="Room for the images"),
+        Binding("right_square_bracket", "page(1)", "More images", key_display="]", show=False),
         Binding("left_square_bracket", "page(-1)", "Previous images", key_display="[", show=False),
+        Binding("m", "masks", "What is drawn over images", show=False),
+        Binding("e", "enlarge", "Enlarge an image", show=False),
     ]
 
     @property
@@ -215,28 +232,27 @@ class GalleryView(View):
         """The images."""
         return self.query_one(Gallery)
 
-    def _usual_status(self) -> str | Text:
-        """Return what the last line says while nothing is wrong."""
-        return ""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what would change nothing visible."""
+        is_narrow = self.has_class("-narrow")
+        if action == "tab":
+            return is_narrow
+        if action in {"page", "masks", "enlarge"}:
+            return not is_narrow or self.has_class("-images")
+        return True
 
-    def _show_page(self, page: Gallery.PageShown) -> None:
-        """Say which images are shown."""
-        raise NotImplementedError
+    def on_resize(self) -> None:
+        self.refresh_bindings()
 
-    @on(Gallery.PageShown)
-    def _page_shown(self, message: Gallery.PageShown) -> None:
-        self._show_page(message)
-        if message.error:
-            self.show_error(message.error)
-        elif message.total and self.shows_error:
-            self.show_status(self._usual_status())
-
-    @on(Gallery.Opened)
-    def _enlarge(self, message: Gallery.Opened) -> None:
-        self.app.push_screen(PictureView(message.pictures, message.position, message.overlay))
+    def action_tab(self) -> None:
+        self.toggle_class("-images")
+        self.refresh_bindings()
 
     def action_page(self, pages: int) -> None:
         self.gallery.turn(pages)
+
+    def action_masks(self) -> None:
+        self.gallery.follow_overlay()
 
     def action_enlarge(self) -> None:
         self.gallery.enlarge()
@@ -287,5 +303,6 @@ class PictureView(ModalScreen[None]):
     def _take(self, drawn: Drawn) -> None:
         self.query_one(Picture).show(drawn.pixels)
         text = f"{self._position + 1} of {len(self._pictures.images)}   {drawn.caption}   "
-        about = Text(drawn.error) if drawn.error else legend(self._overlay)
+        is_concept = self._pictures.hits is None
+        about = Text(drawn.error) if drawn.error or is_concept else legend(self._overlay)
         self.query_one("#caption", Static).update(Text(text) + about)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rich.text import Text
 from textual.widget import Widget
 
+from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.tui.record_text import range_color, short_number
+from ccx_cli.tui.ink import ink
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
@@ -61,7 +62,7 @@ class Histogram(Widget):
         self,
         histogram: ActivationHistogram | None,
         records: Sequence[ExplanationRecord],
-        otherwise: str = "never fires",
+        otherwise: str = design.NEVER_FIRES,
     ) -> None:
         """Show a unit's; without a histogram the text ``otherwise``."""
         self._histogram, self._records, self._otherwise = histogram, records, otherwise
@@ -101,7 +102,7 @@ def draw_histogram(
         cluster, (lower, upper) = record.cluster, record.range
         first = histogram.column_of(lower, width)
         last = histogram.column_of(upper, width, above=True)
-        color = range_color(cluster, record.num_ranges)
+        color = ink.range(cluster, record.num_ranges)
         style = color if selected in {None, cluster} else f"dim {color}"
         styles[first : last + 1] = [style] * (last + 1 - first)
         for column, digit in enumerate(str(cluster), start=(first + last + 1) // 2):
@@ -115,7 +116,7 @@ def draw_histogram(
         text.append("\n")
     for digit, style in zip(numbers, styles, strict=True):
         text.append(digit, style)
-    low, high = short_number(histogram.low), short_number(histogram.high)
+    low, high = design.activation(histogram.low), design.activation(histogram.high)
     free = width - len(low) - len(high) - 2
     scale = f"tallest bar {int(counts.max()):,}, log scale"
     zeros = f", {histogram.zeros:,} zeros omitted" if histogram.zeros else ""

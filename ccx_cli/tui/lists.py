@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -13,9 +13,12 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
+from ccx_cli.runs.run import Run
+from ccx_cli.tui.filters import Filter
+from ccx_cli.tui.gallery import GalleryView
 from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.preview import Preview, Reader
 from ccx_cli.tui.table import Column, Table
-from ccx_cli.tui.view import View
 
 
 def sort_rows(
@@ -27,37 +30,30 @@ def sort_rows(
     return sorted(known, key=value, reverse=largest_first) + unknown
 
 
-def matches(typed: str, text: str, unit: int | None = None) -> bool:
-    """Tell whether a row passes what was typed: part of its text, or the number of its unit."""
-    typed = typed.strip().casefold()
-    if unit is not None and typed.isdigit():
-        return typed == str(unit)
-    return typed in text.casefold()
-
-
-class ListView(View):
-    """A table under boxes that filter it, over the details of the row under the cursor.
+class ListView(GalleryView):
+    """A table under a box that filters it, beside a preview of the row under the cursor.
 
     ``SORT_KEYS`` are the columns that s goes through; by the first one, the largest is first.
-    ``FILTERS`` says what each box shows while it is empty, ``no_rows`` what the table shows if
-    there is nothing to filter. Every ``REFRESH_SECONDS`` the stored files are looked at.
+    ``FILTER`` is an example of what to type; ``no_rows`` what the table shows if there is nothing
+    to filter. Every ``REFRESH_SECONDS`` the stored files are looked at.
     """
 
     SORT_KEYS: ClassVar[Sequence[str]] = ()
-    FILTERS: ClassVar[Mapping[str, str]] = {}
+    FILTER: ClassVar[str] = ""
     REFRESH_SECONDS: ClassVar[float] = 2.0
     no_rows: str = ""
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back", tooltip="Clear the filter, or back"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse the order", show=False, key_display="S"),
         Binding("x", "clear", "Clear the filter", show=False),
     ]
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, typed: str = "") -> None:
         super().__init__()
         self.columns, self.sort_key, self.largest_first = columns, self.SORT_KEYS[0], True
-        self.typed = dict.fromkeys(self.FILTERS, "")
+        self.typed = self.kept = typed
         self.all_rows: Sequence[Any] | None = None
 
     # What a list defines.
@@ -77,9 +73,13 @@ class ListView(View):
         """Read the rows again if the stored files have changed."""
         raise NotImplementedError
 
-    def _passing(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return the rows that pass the filters."""
+    def _text(self, row: Any) -> str:
+        """Return what the words of a filter are looked for in."""
         raise NotImplementedError
+
+    def _passing(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows to show of those that pass the filter."""
+        return rows
 
     def _summary(self, shown: Sequence[Any]) -> str:
         """Return the last line, empty to leave it as it is."""
@@ -88,12 +88,16 @@ class ListView(View):
     def _show_details(self, row: Any) -> None:
         """Write out the row under the cursor, ``None`` without rows."""
 
-    def _open(self, row: Any) -> None:
+    def _sentence(self, row: Any) -> Text | str:
+        """Return what the preview says of a row."""
+        return ""
+
+    def _reader(self, row: Any) -> Reader | None:
+        """Return what reads the preview of a row."""
         raise NotImplementedError
 
-    def _filter_widgets(self) -> Iterable[Widget]:
-        for name, placeholder in self.FILTERS.items():
-            yield Input(placeholder=placeholder, id=name, compact=True)
+    def _open(self, row: Any) -> None:
+        raise NotImplementedError
 
     def _detail_widgets(self) -> Iterable[Widget]:
         yield Static("", id="details")
@@ -102,9 +106,10 @@ class ListView(View):
 
     def compose(self) -> ComposeResult:
         yield Static(self._heading(), id="title")
-        with Horizontal(id="filters"):
-            yield from self._filter_widgets()
-        yield Table(self.columns, self._key_of, empty="reading ...")
+        yield Input(self.typed, placeholder=f"/ {self.FILTER}", id="filter", compact=True)
+        with Horizontal(id="panes"):
+            yield Table(self.columns, self._key_of, empty="reading ...")
+            yield Preview()
         yield from self._detail_widgets()
         yield Static("", id="notes")
         yield Static("", id="status")
@@ -113,6 +118,10 @@ class ListView(View):
     def on_mount(self) -> None:
         self._read_rows()
         self.set_interval(self.REFRESH_SECONDS, self._follow)
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self._show_preview)
 
     def set_rows(self, rows: Sequence[Any]) -> None:
         """Show other rows."""
@@ -130,18 +139,26 @@ class ListView(View):
             return
         value = self._column(self.sort_key).value
         assert value is not None
-        passing = self._passing(self.all_rows)
-        rows = sort_rows(passing, value, largest_first=self.largest_first)
+        wanted = Filter.read(self.typed, self.columns)
+        passing = [row for row in self.all_rows if wanted.passes(row, self._text(row))]
+        rows = sort_rows(self._passing(passing), value, largest_first=self.largest_first)
         self.table.show(
             rows,
             sorted_by=(self.sort_key, self.largest_first),
-            empty="Nothing passes the filter: x clears it." if self.all_rows else self.no_rows,
+            empty="Nothing passes the filter: Esc clears it." if self.all_rows else self.no_rows,
+            words=wanted.marked,
         )
         if not rows:
-            self._show_details(None)
+            self._show_row(None)
         summary = self._summary(rows)
-        if summary:
+        if wanted.problem:
+            self.show_error(wanted.problem)
+        elif summary:
             self.show_status(Text(summary, style="dim"))
+
+    def redraw(self) -> None:
+        """Write the rows again."""
+        self.show_rows()
 
     def _sort_by(self, key: str) -> None:
         """Sort by a column; by the one it is sorted by, in reverse."""
@@ -157,7 +174,21 @@ class ListView(View):
 
     @on(Table.Moved)
     def _row_moved(self, message: Table.Moved) -> None:
-        self._show_details(message.row)
+        if message.row is self.table.row:
+            self._show_row(message.row)
+
+    def _show_row(self, row: Any) -> None:
+        self._show_details(row)
+        self._show_preview()
+
+    def _show_preview(self) -> None:
+        table, preview = self.table, self.query_one(Preview)
+        if table.row is None:
+            preview.show("", None, None)
+            return
+        following = table.rows[table.cursor + 1 : table.cursor + 2]
+        ahead = self._reader(following[0]) if following else None
+        preview.show(self._sentence(table.row), self._reader(table.row), ahead)
 
     @on(Table.Opened)
     def _row_opened(self, message: Table.Opened) -> None:
@@ -169,8 +200,7 @@ class ListView(View):
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        assert event.input.id is not None
-        self.typed[event.input.id] = event.value
+        self.typed = event.value
         self.show_rows()
 
     @on(Input.Submitted)
@@ -178,12 +208,22 @@ class ListView(View):
         self.table.focus()
 
     def action_filter(self) -> None:
-        self.set_focus(self.query(Input).first())
+        self.query_one("#filter").focus()
 
     def action_clear(self) -> None:
-        for box in self.query(Input):
-            box.value = ""
+        self.query_one("#filter", Input).value = self.kept
         self.table.focus()
+
+    def action_leave(self) -> None:
+        """Clear the filter; without one, leave its box or the screen."""
+        if self.typed != self.kept:
+            self.action_clear()
+        else:
+            super().action_leave()
+
+    def action_tab(self) -> None:
+        super().action_tab()
+        self.call_after_refresh(self._show_preview)
 
     def action_sort(self) -> None:
         keys = self.SORT_KEYS
@@ -200,10 +240,16 @@ class ListView(View):
 class RunListView(ListView):
     """A list of what is in one or more runs, which may be growing."""
 
-    def __init__(self, runs: Sequence[OpenRun], columns: Sequence[Column]) -> None:
-        super().__init__(columns)
+    def __init__(
+        self, runs: Sequence[OpenRun], columns: Sequence[Column], *, typed: str = ""
+    ) -> None:
+        super().__init__(columns, typed=typed)
         self.runs = tuple(runs)
-        self._shown_runs = [each.run for each in runs]
+        self._shown = self._state()
+
+    def _state(self) -> list[tuple[Run, bool]]:
+        # Another screen over the same run may have read it again, or show it as it is stored.
+        return [(each.run, each.as_stored) for each in self.runs]
 
     def _follow(self, *, always: bool = False) -> None:
         def read(_: object) -> None:
@@ -211,13 +257,14 @@ class RunListView(ListView):
                 run.read_again(always=always)
 
         def show(_: object) -> None:
-            runs = [each.run for each in self.runs]
-            # Another screen over the same run may have read it again.
-            if always or any(a is not b for a, b in zip(runs, self._shown_runs, strict=True)):
-                self._shown_runs = runs
+            if always or self._state() != self._shown:
+                self._shown = self._state()
                 self._read_rows()
 
         self.read("again", read, show)
+
+    def on_screen_resume(self) -> None:
+        self._follow()
 
     def action_read_again(self) -> None:
         self._follow(always=True)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
+from rich.console import RenderableType
+
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
+from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.runs.findings import short_names, simplified
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.store.locks import is_being_written
 from ccx_cli.store.paths import Roots
 
 if TYPE_CHECKING:
     from ccx_cli.runs.inputs import RunInputs
+    from ccx_cli.tui.histogram import ActivationHistogram
     from ccx_cli.tui.pictures import PictureList
     from ccx_cli.tui.unit_data import UnitData
 
 T = TypeVar("T")
-_KEPT_UNITS = 4
+_KEPT_UNITS = 8
 # Units are only counted: to read the lines of all runs would take long.
 _UNIT = re.compile(rb'^\{"unit": ?(\d+)', re.MULTILINE)
 _Stamp = tuple[tuple[int, int], ...]
@@ -68,26 +73,69 @@ def _stamp(directory: Path) -> _Stamp:
     return tuple(stamp)
 
 
-def label_categories(inputs: RunInputs) -> dict[int, str]:
-    """Return the category of every label by its number."""
-    return {label.number: printable(label.category) for label in inputs.dataset.labels}
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The images of a row; of a range also its unit's activations, by its ``records``.
+
+    ``about`` is what is said of the row, where that is not known before it was read.
+    """
+
+    pictures: PictureList | None
+    histogram: ActivationHistogram | None = None
+    records: Sequence[ExplanationRecord] = ()
+    cluster: int | None = None
+    about: RenderableType | None = None
 
 
 class OpenRun:
-    """A run and what was read for it so far; threads may ask in parallel."""
+    """A run and what was read for it so far; threads may ask in parallel.
+
+    ``as_stored`` is whether people read the formulas as they are stored, rather than the simplest
+    ones that score nearly as high. ``shown`` are the explanations that they read, and ``stored``
+    those of the run, by unit and cluster; ``short`` gives the names that they read.
+    """
 
     def __init__(self, directory: Path, roots: Roots) -> None:
         self._roots = roots
         self._lock = RLock()
         self._inputs: RunInputs | None = None
         self._units: OrderedDict[int, UnitData] = OrderedDict()
+        self.as_stored = False
         self._read(directory, _stamp(directory))
 
     def _read(self, directory: Path, stamp: _Stamp) -> None:
         # The stamp is older than the files: what is added meanwhile is read next time.
         run = Run(directory, shown=True)
         assert run.units is not None  # read here, in a thread
+        self._hold(run.records)
+        self.short = short_names(names_of(self.stored.values()))
         self.run, self._stamp = run, stamp
+
+    def _hold(self, records: Iterable[ExplanationRecord]) -> None:
+        self.stored = {(record.unit, record.cluster): record for record in records}
+        self._simplest = {key: simplified(record) for key, record in self.stored.items()}
+
+    @property
+    def shown(self) -> Mapping[tuple[int, int | None], ExplanationRecord]:
+        """The explanations that people read, by unit and cluster."""
+        return self.stored if self.as_stored else self._simplest
+
+    def records_of(self, unit: int) -> list[ExplanationRecord]:
+        """Return a unit's explanations that people read, from the lowest range up."""
+        return [self.shown[record.unit, record.cluster] for record in self.run.units.get(unit, ())]
+
+    def learn(self) -> dict[int, str]:
+        """Return the category of every label; learn its short name, and what old lines lack."""
+
+        def read(inputs: RunInputs) -> dict[int, str]:
+            labels = inputs.dataset.labels
+            self.short = short_names([printable(label.name) for label in labels])
+            complete = inputs.against_chance()
+            if complete is not inputs:
+                self._hold(complete.run.records)
+            return {label.number: printable(label.category) for label in labels}
+
+        return self.with_inputs(read)
 
     def read_again(self, *, always: bool = False) -> None:
         """Read the lines again if the files have changed."""
@@ -111,12 +159,21 @@ class OpenRun:
                 self._inputs = RunInputs(self.run, self._roots)
             return work(self._inputs)
 
-    def pictures_of_concept(self, number: int) -> PictureList:
+    def glance_at_concept(self, number: int) -> Glance:
         """Choose images with a concept; raises ``CcxError`` without the concept index."""
         # Here, since numba takes long to import: see ``unit_data``.
         from ccx_cli.tui.unit_data import pictures_of_concept
 
-        return self.with_inputs(lambda inputs: pictures_of_concept(inputs, number))
+        return Glance(self.with_inputs(lambda inputs: pictures_of_concept(inputs, number)))
+
+    def glance_at(self, record: ExplanationRecord, is_wanted: Callable[[], bool]) -> Glance | None:
+        """Choose images for one range; ``None`` if it is not wanted any more, see ``read_unit``."""
+        data = self.read_unit(record.unit, is_wanted)
+        if data is None:
+            return None
+        cluster = record.cluster
+        pictures = data.pictures(cluster, "top", record.tree) if cluster in data.metrics else None
+        return Glance(pictures, data.histogram, data.images.records, cluster)
 
     def read_unit(self, unit: int, is_wanted: Callable[[], bool] = lambda: True) -> UnitData | None:
         """Read one unit's maps and count its pixels; ``None`` if it is not wanted any more.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,16 @@ from textual.widget import Widget
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
+from ccx_cli.printable import printable
 from ccx_cli.render.overlay import FORMULA, Mask, Pixels, blacked, overlaid, read_picture
 
-_BOX = Image.Resampling.BOX
+# The values of ``study.unit_images.Show``, in the order in which a key goes through them.
+SHOW = {
+    "top": "most active",
+    "sample": "sample above the IoU",
+    "misses": "hits without the formula",
+    "false-alarms": "formula without hits",
+}
 # Makes a widget whose attribute ``image`` takes a PIL image, where the terminal draws pictures.
 _graphics: list[Callable[[], Any]] = []
 
@@ -76,35 +84,46 @@ class Drawn:
 class PictureList:
     """Images of a dataset, by their positions in it, in the order in which to look at them.
 
-    ``hits`` and ``formula`` give an image's masks; ``None`` where there are none to draw.
+    ``title`` says which of ``total`` they are, ``caption`` what to write under one. ``hits`` and
+    ``formula`` give an image's masks; ``None`` where there are none to draw.
     """
 
+    title: Text
     dataset: BrodenDataset
     images: tuple[int, ...]
-    captions: tuple[str, ...]
+    total: int
+    caption: Callable[[int], str]
     hits: Callable[[int], Mask] | None
-    formula: Callable[[int], Mask] | None
+    formula: Callable[[int], Mask]
 
     def draw(self, position: int, overlay: Overlay, columns: int, lines: int) -> Drawn:
         """Draw the picture at a position of this list for so many cells, or say why not."""
-        caption = self.captions[position]
+        image = self.images[position]
+        name = printable(str(self.dataset.rows[image].image))
+        caption = f"{self.caption(image)}  {name}"
         try:
-            return Drawn(self._draw(self.images[position], overlay, columns, lines), caption)
+            return Drawn(self._draw(image, overlay, columns, lines), caption)
         except CcxError as error:
             return Drawn(None, f"not read: {caption}", str(error))
 
     def _draw(self, image: int, overlay: Overlay, columns: int, lines: int) -> Pixels:
-        small = read_picture(self.dataset.image_path(self.dataset.rows[image].image))
-        if not _graphics:
-            height, width = fitted(small.shape[:2], columns, lines)
-            small = np.asarray(Image.fromarray(small).resize((width, height), _BOX), dtype=np.uint8)
+        path = self.dataset.image_path(self.dataset.rows[image].image)
+        small = read_picture(path) if _graphics else _read_small(path, columns, lines)
         hits = None if self.hits is None or overlay is Overlay.FORMULA else self.hits(image)
-        formula = None if self.formula is None or overlay is Overlay.HITS else self.formula(image)
         if overlay is Overlay.NONE:
             return small
         if overlay is Overlay.BLACK:
             return small if hits is None else blacked(small, hits)
-        return overlaid(small, hits, formula)
+        return overlaid(small, hits, None if overlay is Overlay.HITS else self.formula(image))
+
+
+@lru_cache(maxsize=256)
+def _read_small(path: Path, columns: int, lines: int) -> Pixels:
+    """Read a picture at the size of so many cells, and keep it for the next time."""
+    picture = read_picture(path)
+    height, width = fitted(picture.shape[:2], columns, lines)
+    small = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.uint8)
 
 
 def legend(overlay: Overlay) -> Text:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ccx_cli import design
+from ccx_cli.formulas.formula import quoted
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
-from ccx_cli.study.run_comparison import RangePair
+from ccx_cli.runs.findings import by_surprise, kept_concepts, short_text
+from ccx_cli.tui.ink import ink
 from ccx_cli.tui.table import Column
 
-UNKNOWN = Text("-", style="dim")
-BETTER, WORSE, DOUBT = "#5cb343", "#e5534b", "#e0952f"
-# From cold to hot, distinct on dark and on light ground.
-_RANGES = ("#4c8dff", "#12a594", "#5cb343", "#e0952f", "#e5534b", "#b768d6")
+if TYPE_CHECKING:
+    from ccx_cli.study.run_comparison import RangePair
+    from ccx_cli.tui.open_run import OpenRun
+
+UNKNOWN = Text(design.MISSING, style="dim")
 _OPERATORS = re.compile(r"\b(AND NOT|AND|OR|NOT)\b|[()]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-
-
-def range_color(cluster: int, num_ranges: int) -> str:
-    """Color of a range by its number, the lowest cold and the highest hot."""
-    if num_ranges <= 1:
-        return _RANGES[4]
-    if num_ranges <= 5:
-        return _RANGES[round(cluster * 4 / (num_ranges - 1))]
-    return _RANGES[cluster % len(_RANGES)]
 
 
 def iou_of(record: ExplanationRecord | None) -> float | None:
@@ -50,55 +47,62 @@ def bound_text(record: ExplanationRecord) -> Text:
     if record.proven is True:
         return Text("proven", style="dim")
     gap = gap_of(record)
-    return Text("?", style="dim") if gap is None else Text(f"+{gap:.3f}", style=DOUBT)
+    return Text("?", style="dim") if gap is None else Text(f"+{gap:.3f}", style=ink.doubt)
 
 
 def decimals(value: float | None, digits: int = 4) -> str:
-    """Write an IoU or a share, ``-`` where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def short_number(value: float) -> str:
-    """Write an activation to three digits, large ones to their last whole one."""
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    """Write an IoU or a share."""
+    return design.MISSING if value is None else f"{value:.{digits}f}"
 
 
 def range_text(ends: Sequence[float | None] | None) -> str:
     """Write a range, its open ends as infinite."""
     if ends is None:
-        return "never fires"
+        return design.NEVER_FIRES
     lower, upper = ends
-    low = "-∞" if lower is None else short_number(lower)
-    return f"{low} … {'∞' if upper is None else short_number(upper)}"
+    low = f"{design.MINUS}∞" if lower is None else design.activation(lower)
+    return f"{low} … {'∞' if upper is None else design.activation(upper)}"
 
 
 def range_mark(cluster: int | None, num_ranges: int) -> Text:
     """Write a range's number after a mark in its color."""
     if cluster is None:
         return UNKNOWN
-    return Text.assemble(("■ ", range_color(cluster, num_ranges)), str(cluster))
+    return Text.assemble(("■ ", ink.range(cluster, num_ranges)), str(cluster))
 
 
-def formula_text(formula: str | None, otherwise: str = "no concept overlaps it") -> Text:
-    """Write a formula with its operators dimmed."""
+def formula_text(
+    formula: str | None,
+    otherwise: str = design.NO_FORMULA,
+    dimmed: Collection[str] = (),
+) -> Text:
+    """Write a formula with its operators dimmed, and the names that are to be ``dimmed``."""
     if formula is None:
         return Text(otherwise, style="dim italic")
     text = Text(formula)
-    quoted = [match.span() for match in _QUOTED.finditer(formula)]
+    quotes = [match.span() for match in _QUOTED.finditer(formula)]
     for match in _OPERATORS.finditer(formula):
-        if not any(start <= match.start() < stop for start, stop in quoted):
+        if not any(start <= match.start() < stop for start, stop in quotes):
+            text.stylize("dim", *match.span())
+    for name in dimmed:
+        for match in re.finditer(rf"(?<![\w-]){re.escape(quoted(name))}(?![\w-])", formula):
             text.stylize("dim", *match.span())
     return text
 
 
-def record_formula(record: ExplanationRecord) -> Text:
-    """Write a record's formula, or why it has none."""
-    if record.range is None:
-        return formula_text(None, "never fires")
-    return formula_text(record.formula)
+def record_formula(record: ExplanationRecord, run: OpenRun) -> Text:
+    """Write a record's formula as people read it, or why it has none.
+
+    Of a formula as stored, the concepts that add next to nothing are dimmed.
+    """
+    if record.formula is None:
+        return formula_text(None, *([design.NEVER_FIRES] if record.range is None else []))
+    kept = kept_concepts(record) if run.as_stored else record.names
+    faint = [run.short.get(name, name) for n, name in record.names.items() if n not in kept]
+    return formula_text(short_text(record.formula, run.short), dimmed=faint)
 
 
-def record_line(record: ExplanationRecord) -> Text:
+def record_line(record: ExplanationRecord, run: OpenRun) -> Text:
     """Write out a range and its formula, which a table cuts short."""
     if record.range is None:
         return Text(f"unit {record.unit} never fires", style="dim")
@@ -106,8 +110,29 @@ def record_line(record: ExplanationRecord) -> Text:
         (f"unit {record.unit}  ", "dim"),
         range_mark(record.cluster, record.num_ranges),
         (f"  {range_text(record.range)}   ", "dim"),
-        formula_text(record.formula),
+        record_formula(record, run),
     )
+
+
+def findings(records: Sequence[ExplanationRecord], run: OpenRun) -> Table:
+    """List units by their best range: how far its formula is from chance, and what it is."""
+    table = Table.grid("unit", design.TITLES["mcc"], "most surprising", padding=(0, 2, 0, 0))
+    table.show_header, table.header_style = True, "dim"
+    for column in table.columns:
+        column.no_wrap = True
+    for record in records:
+        mcc = design.mcc(known(record.mcc))
+        table.add_row(str(record.unit), mcc, record_formula(record, run))
+    return table
+
+
+def best_of_units(records: Iterable[ExplanationRecord]) -> list[ExplanationRecord]:
+    """Return of every unit the record of highest MCC, or IoU where no MCC is known."""
+    best: dict[int, ExplanationRecord] = {}
+    by_iou = sorted(records, key=lambda one: -(iou_of(one) or -1.0))
+    for record in by_surprise(by_iou):
+        best.setdefault(record.unit, record)
+    return list(best.values())
 
 
 def unit_and_range(row: ExplanationRecord | RangePair) -> tuple[int, int]:
@@ -115,13 +140,51 @@ def unit_and_range(row: ExplanationRecord | RangePair) -> tuple[int, int]:
     return row.unit, -1 if row.cluster is None else row.cluster
 
 
-UNIT = Column("unit", "unit", lambda r: str(r.unit), 5, unit_and_range, right=True)
-RANGE = Column(
-    "range", "cluster", lambda r: range_mark(r.cluster, r.num_ranges), 6, lambda r: r.cluster
+def known(value: float | UnsetType | None) -> float | None:
+    """Return a measure, ``None`` where a record of an older version lacks it."""
+    return None if value is UNSET else value
+
+
+def measure(
+    key: str, written: Callable[[float | None], str], width: int = 6, **more: Any
+) -> Column:
+    """Make the column of a measure of records, by its key."""
+
+    def value(record: ExplanationRecord) -> float | None:
+        return None if record.formula is None else known(getattr(record, key))
+
+    return Column(
+        design.TITLES[key],
+        key,
+        lambda record: written(value(record)),
+        width,
+        value,
+        right=True,
+        largest_first=True,
+        **more,
+    )
+
+
+UNIT = Column(
+    "unit",
+    "unit",
+    lambda record: str(record.unit),
+    5,
+    unit_and_range,
+    right=True,
+    found_by=lambda record: record.unit,
 )
-IOU = Column("IoU", "iou", lambda r: decimals(iou_of(r)), 6, iou_of, right=True, largest_first=True)
-BOUND = Column("bound", "gap", bound_text, 6, gap_of, right=True, largest_first=True)
-FORMULA = Column("formula", "formula", record_formula, 12, lambda r: r.formula, stretch=True)
+RANGE = Column(
+    "range",
+    "cluster",
+    lambda r: range_mark(r.cluster, r.num_ranges),
+    5,
+    lambda r: r.cluster,
+    gives_way=True,
+)
+MCC = measure("mcc", design.mcc)
+IOU = measure("iou", design.iou)
+LIFT = measure("lift", design.lift, min_table_width=90)
 HITS = Column(
     "hits",
     "hits",
@@ -132,18 +195,49 @@ HITS = Column(
     min_table_width=100,
     largest_first=True,
 )
-ENDS = Column("activation", "range", lambda r: range_text(r.range), 18, min_table_width=76)
+ENDS = Column("activation", "range", lambda r: range_text(r.range), 18, min_table_width=80)
+
+
+def bound_column(run: OpenRun) -> Column:
+    """Make the column of what is proven; it gives way where everything is."""
+
+    def stored(record: ExplanationRecord) -> ExplanationRecord:
+        return run.stored.get((record.unit, record.cluster), record)
+
+    return Column(
+        "bound",
+        "gap",
+        lambda record: bound_text(stored(record)),
+        6,
+        lambda record: gap_of(stored(record)),
+        right=True,
+        largest_first=True,
+        gives_way=True,
+    )
+
+
+def formula_column(run: OpenRun, width: int = 14) -> Column:
+    """Make the column of the formulas as people read them."""
+    return Column(
+        "formula",
+        "formula",
+        lambda record: record_formula(record, run),
+        width,
+        lambda record: record.formula,
+        stretch=True,
+    )
 
 
 def describe_range(
     record: ExplanationRecord,
+    run: OpenRun,
     shorter: str | None,
     metrics: Mapping[str, float | None] | None,
     waiting: str,
     *,
     with_meanings: bool,
-) -> Table:
-    """Describe one range in full.
+) -> Group:
+    """Describe one range, a ``record`` as stored, in full.
 
     ``shorter`` is the shortest equivalent formula if it is shorter; ``waiting`` is what to say
     until the metrics are known, ``with_meanings`` whether there is space to say what they are.
@@ -151,39 +245,44 @@ def describe_range(
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    table.add_row("as found", formula_text(record.formula))
-    if shorter is not None:
-        table.add_row("simplified", formula_text(shorter))
     if record.formula is not None:
         table.add_row("IoU", _iou_and_proof(record))
-        for step in record.by_length[:-1]:
-            length = f"{step.length} concept{'s' if step.length != 1 else ''}"
-            table.add_row(length, _scored(step.formula, step.iou))
+        for step in record.by_length or ():
+            table.add_row(
+                f"{step.length} concept{'s' if step.length != 1 else ''}",
+                _scored(step.formula, step.iou, run),
+            )
+        if not record.by_length:
+            table.add_row("as found", record_formula(record, run))
+        if shorter is not None:
+            table.add_row("simplified", formula_text(short_text(shorter, run.short)))
         for title, others in (("tied", record.tied), ("near", record.near)):
             for other in others or ():
-                table.add_row(title, _scored(other.formula, other.iou))
+                table.add_row(title, _scored(other.formula, other.iou, run))
+    measured = Table.grid(padding=(0, 2, 0, 0))
+    measured.add_column(style="dim", no_wrap=True)
+    measured.add_column(justify="right")
+    measured.add_column(style="dim")
     if metrics is None:
-        table.add_row("", Text(waiting, "dim italic"))
-        return table
+        measured.add_row(Text(waiting, "italic"))
     for metric in ALL_METRICS:
-        if metric.key in metrics and metric.key != "iou":
-            text = Text(metric.title, no_wrap=True, overflow="ellipsis")
-            if with_meanings:
-                text.append(f"  {metric.description}", "dim")
-            table.add_row(decimals(metrics[metric.key], metric.decimals), text)
-    return table
+        if metrics is not None and metric.key in metrics and metric.key != "iou":
+            value = decimals(metrics[metric.key], metric.decimals)
+            meaning = [metric.description] if with_meanings else []
+            measured.add_row(metric.title, value, *meaning)
+    return Group(table, measured)
 
 
-def _scored(formula: str, iou: float) -> Text:
-    return Text.assemble(decimals(iou), "  ", formula_text(formula))
+def _scored(formula: str, iou: float, run: OpenRun) -> Text:
+    return Text.assemble(decimals(iou), "  ", formula_text(short_text(formula, run.short)))
 
 
 def _iou_and_proof(record: ExplanationRecord) -> Text:
     text = Text.assemble((decimals(record.iou), "bold"))
     if record.proven is True:
-        text.append("   proven", BETTER)
+        text.append("   proven", ink.good)
     elif record.bound is not UNSET:
-        text.append(f"   not proven: bound {record.bound:.4f}", DOUBT)
+        text.append(f"   not proven: bound {record.bound:.4f}", ink.doubt)
     if record.search != "optimal":
         text.append(f"   {record.search} search", "dim")
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,10 +12,13 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.run import RunState
-from ccx_cli.tui.lists import ListView, matches
-from ccx_cli.tui.open_run import ListedRun, list_runs
-from ccx_cli.tui.record_text import DOUBT
+from ccx_cli.tui.ink import ink
+from ccx_cli.tui.lists import ListView
+from ccx_cli.tui.open_run import Glance, ListedRun, OpenRun, list_runs
+from ccx_cli.tui.preview import Reader
+from ccx_cli.tui.record_text import best_of_units, findings
 from ccx_cli.tui.table import Column
 from ccx_cli.tui.view import CompareRun
 
@@ -52,20 +56,29 @@ def _search(row: ListedRun) -> str:
 
 def _state(row: ListedRun) -> Text:
     if row.run.is_of_other_version:
-        return Text("of another version", DOUBT)
+        return Text("of another version", ink.doubt)
     state = row.run.header_state
-    return Text("" if state is RunState.FINISHED else str(state), DOUBT)
+    return Text("" if state is RunState.FINISHED else str(state), ink.doubt)
 
 
 COLUMNS = (
-    Column("network", "network", _network, 14, _network, stretch=True),
-    Column("layer", "layer", _about("layer"), 12, _about("layer")),
-    Column("images", "subset", _about("subset"), 8, _about("subset")),
-    Column("ranges", "ranges", _about("num_clusters"), 6, right=True),
-    Column("search", "search", _search, 8, _search, min_table_width=110),
+    Column("network", "network", _network, 12, _network, stretch=True),
+    Column("layer", "layer", _about("layer"), 11, _about("layer")),
+    Column("images", "subset", _about("subset"), 8, _about("subset"), gives_way=True),
+    Column(
+        "ranges",
+        "ranges",
+        _about("num_clusters"),
+        6,
+        lambda row: row.run.about.num_clusters,
+        right=True,
+        min_table_width=72,
+        gives_way=True,
+    ),
+    Column("search", "search", _search, 8, _search, min_table_width=84, gives_way=True),
     Column("units", "units", _units, 13, lambda row: row.units, right=True, largest_first=True),
-    Column("changed", "changed", _age, 12, lambda r: r.changed, right=True, largest_first=True),
-    Column("", "state", _state, 18, min_table_width=110),
+    Column("changed", "changed", _age, 11, lambda r: r.changed, right=True, largest_first=True),
+    Column("", "state", _state, 18, lambda r: _state(r).plain, min_table_width=110, gives_way=True),
 )
 
 
@@ -73,22 +86,28 @@ class RunsView(ListView):
     """Which run to open; of a run to compare with, the first one is left out."""
 
     HELP_TEXT = (
-        "Every run that ccx explain has stored, the newest first. A run that is being written, "
-        "that was interrupted or that is damaged is shown as far as it goes. `ccx info --all` "
-        "writes this list for programs."
+        "Every run that ccx explain has stored, the newest first; beside it, its most surprising "
+        "units, and images of the first. A run that is being written, that was interrupted or that "
+        "is damaged is shown as far as it goes. `ccx info --all` writes this list for programs."
     )
     SORT_KEYS = ("changed", "network", "layer", "subset", "units")
-    FILTERS: ClassVar = {"text": "filter: name, network, layer or images"}
+    FILTER = "name, network or layer, units>100 search:optimal"
     REFRESH_SECONDS = 3.0
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "Compare with ..."),
     ]
 
     def __init__(
-        self, results: Path, choose: Callable[[Path], None], *, compared: Path | None = None
+        self,
+        results: Path,
+        choose: Callable[[Path], None],
+        open_run: Callable[[Path], OpenRun],
+        *,
+        compared: Path | None = None,
     ) -> None:
         super().__init__(COLUMNS)
         self._results, self._choose, self._compared = results, choose, compared
+        self._open_run = open_run
         self._listed: dict[Path, ListedRun] = {}
         other = "" if compared is None else "another "
         self.no_rows = f"There is no {other}run here: make one with `ccx demo` or `ccx explain`."
@@ -106,8 +125,9 @@ class RunsView(ListView):
         if action == "compare":
             return self._compared is None
         if action == "leave":
-            return len(self.app.screen_stack) > 2 or isinstance(self.focused, Input)
-        return True
+            is_root = len(self.app.screen_stack) <= 2
+            return not is_root or isinstance(self.focused, Input) or bool(self.typed)
+        return super().check_action(action, parameters)
 
     def _read_rows(self) -> None:
         known = self._listed
@@ -118,9 +138,6 @@ class RunsView(ListView):
     def _take(self, listed: dict[Path, ListedRun]) -> None:
         self._listed = listed
         self.set_rows([row for path, row in listed.items() if path != self._compared])
-
-    def _passing(self, rows: Sequence[ListedRun]) -> list[ListedRun]:
-        return [row for row in rows if matches(self.typed["text"], self._text(row))]
 
     def _text(self, row: ListedRun) -> str:
         parts = (row.run.name, _network(row), _about("layer")(row), _about("subset")(row))
@@ -135,6 +152,15 @@ class RunsView(ListView):
         name = "" if row is None else row.run.name
         state = "" if row is None else _state(row)
         self.update("#details", Text.assemble((name, "bold"), "   ", state))
+
+    def _reader(self, row: ListedRun) -> Reader:
+        def read(is_wanted: Callable[[], bool]) -> Glance | None:
+            run = self._open_run(row.run.directory)
+            best = by_surprise(run.shown.values())
+            glance = run.glance_at(best[0], is_wanted) if best else Glance(None)
+            return glance and replace(glance, about=findings(best_of_units(best)[:5], run))
+
+        return read
 
     def _open(self, row: ListedRun) -> None:
         self._choose(row.run.directory)

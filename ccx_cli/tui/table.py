@@ -1,4 +1,8 @@
-"""A table that draws only the visible rows, so that thousands sort and filter at once."""
+"""A table that draws only the visible rows, so that thousands sort and filter at once.
+
+Textual's DataTable takes 0.2 s to be filled with 2,560 rows, at every letter of a filter, and has
+no columns that stretch or give way.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,9 @@ from textual.strip import Strip
 class Column:
     """One column of a table: ``show`` gives a row's cell, ``value`` what it is sorted by.
 
-    ``width`` is in cells, the least one if it stretches, 0 if it is only sorted by. It is left
-    out of tables narrower than ``min_table_width``.
+    ``width`` is in cells, the least one if it stretches, 0 if it is only sorted and filtered by. A
+    column is left out of tables narrower than ``min_table_width`` and, if it ``gives_way``, where
+    all rows have the same value. ``found_by`` is what a filter compares, by default the value.
     """
 
     title: str
@@ -34,6 +39,8 @@ class Column:
     stretch: bool = False
     min_table_width: int = 0
     largest_first: bool = False
+    gives_way: bool = False
+    found_by: Callable[[Any], Any] | None = None
 
 
 class Table(ScrollView, can_focus=True):
@@ -45,10 +52,11 @@ class Table(ScrollView, can_focus=True):
         overflow-x: hidden;
         background: $background;
         & > .table--titles { text-style: bold; color: $text-muted; background: $panel; }
-        & > .table--cursor { background: $primary 25%; }
+        & > .table--cursor { background: $panel; }
         & > .table--hover { background: $foreground 6%; }
-        & > .table--empty { color: $text-muted; text-style: italic; }
-        &:focus > .table--cursor { background: $primary 50%; text-style: bold; }
+        & > .table--empty { color: $foreground 70%; text-style: italic; }
+        & > .table--match { color: $text-warning; text-style: bold underline; }
+        &:focus > .table--cursor { background: $block-cursor-background; text-style: bold; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -56,6 +64,7 @@ class Table(ScrollView, can_focus=True):
         "table--cursor",
         "table--hover",
         "table--empty",
+        "table--match",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -102,6 +111,8 @@ class Table(ScrollView, can_focus=True):
         self._key_of = key_of
         self._sorted: tuple[str, bool] | None = None
         self._empty = empty
+        self._words: Sequence[str] = ()
+        self._same: set[str] = set()
         self.rows: Sequence[Any] = ()
 
     @property
@@ -116,15 +127,17 @@ class Table(ScrollView, can_focus=True):
         sorted_by: tuple[str, bool] | None = None,
         select: Hashable | None = None,
         empty: str | None = None,
+        words: Sequence[str] = (),
     ) -> None:
         """Show other rows; the cursor goes to the one with the key ``select``, or stays on its row.
 
         ``sorted_by`` is the column they are sorted by, and whether the largest is first; ``empty``
-        is what to say if there are none.
+        is what to say if there are none; ``words`` stand out wherever a text contains them.
         """
         if select is None and self.row is not None:
             select = self._key_of(self.row)
-        self.rows, self._sorted = rows, sorted_by
+        self.rows, self._sorted, self._words = rows, sorted_by, words
+        self._find_same()
         if empty is not None:
             self._empty = empty
         self.virtual_size = Size(0, len(rows) + 1)
@@ -137,7 +150,19 @@ class Table(ScrollView, can_focus=True):
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Show other columns of the same rows."""
         self._columns = tuple(columns)
+        self._find_same()
         self.refresh()
+
+    def _find_same(self) -> None:
+        """Find the columns that say the same, or nothing, in every row; of a single row, none."""
+        if len(self.rows) > 1:
+            self._same = {
+                column.key
+                for column in self._columns
+                if column.gives_way
+                and column.value is not None
+                and len({column.value(row) for row in self.rows} - {None}) < 2
+            }
 
     def watch_cursor(self) -> None:
         self.call_after_refresh(self._scroll_to_cursor)
@@ -208,7 +233,9 @@ class Table(ScrollView, can_focus=True):
         """Return the columns that fit, with their widths."""
         width = self.scrollable_content_region.width
         columns = [
-            column for column in self._columns if column.width and width >= column.min_table_width
+            column
+            for column in self._columns
+            if column.width and width >= column.min_table_width and column.key not in self._same
         ]
         spare = max(width - sum(column.width + 2 for column in columns) + 1, 0)
         extra = spare // max(sum(column.stretch for column in columns), 1)
@@ -232,7 +259,15 @@ class Table(ScrollView, can_focus=True):
         elif position == self.hovered:
             style += self.get_component_rich_style("table--hover")
         row = self.rows[position]
-        return self._line([column.show(row) for column, _ in columns], columns, style)
+        return self._line([self._cell(column, row) for column, _ in columns], columns, style)
+
+    def _cell(self, column: Column, row: Any) -> Text:
+        shown = column.show(row)
+        text = Text(shown) if isinstance(shown, str) else shown.copy()
+        if self._words and not column.right:
+            style = self.get_component_rich_style("table--match", partial=True)
+            text.highlight_words(self._words, style, case_sensitive=False)
+        return text
 
     def _title(self, column: Column) -> str:
         if self._sorted is None or self._sorted[0] != column.key:
@@ -244,7 +279,7 @@ class Table(ScrollView, can_focus=True):
     ) -> Strip:
         line = Text(" ")
         for cell, (column, width) in zip(cells, columns, strict=True):
-            text = Text(cell) if isinstance(cell, str) else cell.copy()
+            text = Text(cell) if isinstance(cell, str) else cell
             text.truncate(width, overflow="ellipsis")
             text.align("right" if column.right else "left", width)
             line.append_text(text).append("  ")

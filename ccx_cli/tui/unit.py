@@ -13,62 +13,58 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Footer, Static
 
+from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
+from ccx_cli.runs.findings import by_surprise, unit_sentence
 from ccx_cli.tui.formula_box import FormulaBox
 from ccx_cli.tui.gallery import Gallery, GalleryView
 from ccx_cli.tui.histogram import Histogram
+from ccx_cli.tui.ink import ink
 from ccx_cli.tui.open_run import OpenRun
-from ccx_cli.tui.pictures import legend
+from ccx_cli.tui.pictures import SHOW
 from ccx_cli.tui.record_text import (
-    BETTER,
-    BOUND,
     ENDS,
-    FORMULA,
     HITS,
     IOU,
+    MCC,
     RANGE,
     UNKNOWN,
-    WORSE,
-    decimals,
+    bound_column,
     describe_range,
+    formula_column,
     iou_of,
 )
 from ccx_cli.tui.table import Column, Table
+from ccx_cli.tui.view import LOW
 
 if TYPE_CHECKING:
     from ccx_cli.tui.unit_data import Trial, UnitData
 
 _DELAY = 0.1
 _TABS = {"range": "Range", "images": "Images"}
-# The values of ``study.unit_images.Show``, in the order in which w goes through them.
-SHOW = {
-    "sample": "sample above the IoU",
-    "top": "most active",
-    "misses": "hits without the formula",
-    "false-alarms": "formula without hits",
-}
 
 
-def columns(trial: Trial | None) -> list[Column]:
+def columns(run: OpenRun, trial: Trial | None) -> list[Column]:
     """List the columns; one more for a typed formula."""
-    found = [replace(RANGE, width=5), ENDS, HITS, IOU, BOUND, replace(FORMULA, width=14)]
+    found = [replace(RANGE, gives_way=False), ENDS, HITS, MCC, IOU, bound_column(run)]
     if trial is not None:
-        found.insert(-1, Column("yours", "yours", _trial_column(trial), 14, right=True))
-    return found
+        found.append(Column("yours", "yours", _trial_column(trial, run), 14, right=True))
+    return [*found, formula_column(run, 12)]
 
 
-def _trial_column(trial: Trial) -> Callable[[ExplanationRecord], Text]:
-    """Write the IoU of a typed formula, and how it compares."""
+def _trial_column(trial: Trial, run: OpenRun) -> Callable[[ExplanationRecord], Text]:
+    """Write the IoU of a typed formula, and how it compares with that of the best one."""
 
     def show(record: ExplanationRecord) -> Text:
-        typed, found = trial.ious.get(record.cluster), iou_of(record)
+        typed = trial.ious.get(record.cluster)
+        found = iou_of(run.stored.get((record.unit, record.cluster)))
         if typed is None:
             return UNKNOWN
-        text = Text(decimals(typed))
+        text = Text(design.iou(typed))
         if found is not None:
             difference = typed - found
-            style = BETTER if difference > 5e-5 else "dim" if difference > -5e-5 else WORSE
+            style = ink.good if difference > 5e-5 else "dim" if difference > -5e-5 else ink.bad
             text.append(f" {difference:+.4f}", style)
         return text
 
@@ -79,13 +75,13 @@ class UnitView(GalleryView):
     """One unit of a run."""
 
     HELP_TEXT = (
-        "The unit's activation ranges, from the lowest up, each with the formula that best "
-        "matches its hits of those searched. Below, for the range under the cursor: the histogram "
-        "of the activations, the formula as found and simplified, its metrics, and images, with "
-        "the hits bright or "
-        "outlined and the formula's pixels tinted. Type a formula to see its IoU with every "
-        "range; the right arrow accepts the name that is offered. Enter or a click enlarges an "
-        "image. `ccx metrics RUN --units N -f csv` writes the metrics into a file, "
+        "The unit's activation ranges, from the lowest up, each with its formula. Below, for the "
+        "range under the cursor: the histogram of the activations, the best formula of each "
+        "length, the metrics, and images: hits in true color, the rest dimmed, a line around the "
+        "formula's pixels. Formulas are the shortest of those within 1% of the best; v shows the "
+        "best, with what adds less dimmed. Type a formula to see its IoU with every range, and "
+        "where it holds; the right arrow accepts the name that is offered. "
+        "`ccx metrics RUN --units N -f csv` writes the metrics into a file, "
         "`ccx score FORMULA` scores a formula on all units.\n\n"
         + "\n".join(f"{metric.title}: {metric.description}" for metric in ALL_METRICS)
     )
@@ -93,35 +89,32 @@ class UnitView(GalleryView):
         Binding("n", "turn(1)", "Next", tooltip="Next unit of the list"),
         Binding("p", "turn(-1)", "Previous unit", show=False),
         Binding("f", "formula", "Formula", tooltip="Try a formula"),
-        Binding("i", "tab", "Images", tooltip="The images in place of the range, or back"),
-        Binding("w", "show", "Which", tooltip="Other images: sample, top, misses, false alarms"),
-        Binding("m", "masks", "Masks", tooltip="Draw both masks, one, or none over the images"),
-        Binding("enter", "enlarge", "Show an image alone", show=False),
+        Binding("w", "show", "Which", tooltip="Which images are shown"),
+        Binding("m", "masks", "Masks", tooltip="What is drawn over them"),
+        Binding("v", "stored", "Stored or simplest formulas", show=False),
+        Binding("enter", "enlarge", "Enlarge an image", show=False),
     ]
 
     def __init__(self, run: OpenRun, unit: int, order: list[int], cluster: int | None) -> None:
         super().__init__()
-        self.run = run
+        self.run: OpenRun = run
         self._unit, self._order, self._cluster = unit, order, cluster
-        self._records: list[ExplanationRecord] = []
         self._data: UnitData | None = None
         self._trial: Trial | None = None
         self._show = next(iter(SHOW))
         self._waiting = ""
-        self._tab = "range"
 
     def compose(self) -> ComposeResult:
         yield Static("", id="title")
-        yield Table(columns(None), lambda record: record.cluster, id="ranges")
+        yield Static("", id="sentence")
+        yield Table(columns(self.run, None), lambda record: record.cluster, id="ranges")
         yield Static("", id="tabs")
         with Horizontal(id="panes"):
             with Vertical(id="range-pane"):
                 yield Histogram()
                 with VerticalScroll(id="about-range", can_focus=True):
                     yield Static("", id="description")
-            with Vertical(id="images-pane"):
-                yield Static("", id="images-title")
-                yield Gallery()
+            yield Gallery()
         yield FormulaBox(self.run)
         yield Static("", id="status")
         yield Footer()
@@ -137,64 +130,67 @@ class UnitView(GalleryView):
         return self.query_one(Histogram)
 
     def on_mount(self) -> None:
-        self._show_tab("range")
+        self._show_tabs()
         self._show_unit()
         self.formula_box.read_names()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave out what would change nothing visible."""
-        narrow = self.has_class("-narrow")
-        if action == "tab":
-            return narrow
-        if action in {"masks", "page"}:
-            return not narrow or self._tab == "images"
-        return True
-
     def on_resize(self) -> None:
-        self.refresh_bindings()
+        super().on_resize()
+        self._show_title()
         self._describe()
+
+    def redraw(self) -> None:
+        """Write everything again."""
+        self._show_lines()
+        self.histogram.refresh()
 
     def _show_unit(self) -> None:
         """Show what the lines say, then read the rest."""
-        self._records = self.run.run.units.get(self._unit, [])
-        if self._cluster is None:
-            best = max(self._records, key=lambda record: record.iou, default=None)
-            self._cluster = None if best is None else best.cluster
         self._data = None
+        if self._cluster is None:
+            best = by_surprise(self.run.records_of(self._unit))
+            self._cluster = best[0].cluster if best else None
+        self._waiting = "reading the activations ..."
+        self._show_lines()
+        self.histogram.show(None, (), self._waiting)
+        self.gallery.show(None, "reading the images ...")
+        self.formula_box.set_unit(None)
+        records = self.run.records_of(self._unit)
+        self.formula_box.show_example(next((one.formula for one in records if one.formula), None))
+        unit = self._unit
+        self.set_timer(_DELAY, lambda: self._read_unit(unit))
+
+    def _show_lines(self) -> None:
+        """Show what the run's lines say of the unit."""
         self._show_title()
-        table = self.table
-        table.set_columns(columns(None))
+        table, records = self.table, self.run.records_of(self._unit)
+        table.set_columns(columns(self.run, self._trial))
         table.show(
-            [record for record in self._records if record.range is not None],
+            [record for record in records if record.range is not None],
             select=self._cluster,
             empty="This unit never fires: it has no range.",
         )
         table.styles.height = min(max(len(table.rows), 1), 7) + 1
-        self._waiting = "reading the activations ..."
-        self.histogram.show(None, (), self._waiting)
-        self.gallery.show(None)
-        self._show_images_title("reading the images ...")
-        self.formula_box.set_unit(None)
-        self.formula_box.show_example(
-            next((record.formula for record in self._records if record.formula), None)
-        )
         self._describe()
-        unit = self._unit
-        self.set_timer(_DELAY, lambda: self._read_unit(unit))
 
     def _show_title(self) -> None:
-        layer = self.run.run.about.layer or "?"
-        position = self._order.index(self._unit) + 1
+        run, unit = self.run, self._unit
+        position = self._order.index(unit) + 1 if unit in self._order else 0
         self.update(
             "#title",
             Text.assemble(
                 ("unit ", "dim"),
-                (str(self._unit), "bold"),
-                f"  {layer}",
+                (str(unit), "bold"),
+                f"  {run.run.about.layer or '?'}",
                 (f"  {position:,} of {len(self._order):,} in the list   ", "dim"),
-                (self.run.run.name, "dim"),
+                (run.run.name, "dim"),
             ),
         )
+        records = run.run.units.get(unit, [])
+        sentence = unit_sentence(unit, records, short=run.short)
+        if self.app.size.height < LOW:
+            sentence = f"{sentence.rstrip('.').partition(';')[0]}."
+        self.update("#sentence", Text(sentence))
 
     def _read_unit(self, unit: int) -> None:
         if unit == self._unit:
@@ -213,22 +209,27 @@ class UnitView(GalleryView):
         self.histogram.show(data.histogram, data.images.records)
         self.formula_box.set_unit(data)
         if not data.images.records:
-            self._show_images_title("no images: the unit never fires")
+            self.gallery.say("no images: the unit never fires")
         self._select_range(self.table.row)
-        self.show_status(self._usual_status())
+        self.show_status(Text("".join(self.run.run.notes[:1]), style="dim"))
+        self.read("ahead", self._read_neighbors, lambda _: None, show_error=lambda _: None)
+
+    def _read_neighbors(self, is_wanted: Callable[[], bool]) -> None:
+        """Read the next unit of the list and the one before, and draw their images."""
+        position = self._order.index(self._unit)
+        for step in (1, -1):
+            unit = self._order[(position + step) % len(self._order)]
+            best = by_surprise(self.run.records_of(unit))
+            glance = self.run.glance_at(best[0], is_wanted) if best else None
+            if glance is not None and glance.pictures is not None:
+                self.gallery.drawn(glance.pictures, 0, is_wanted)
 
     def _without_data(self, sentence: str) -> None:
         self._waiting = ""
         self.histogram.show(None, (), "no activations to show")
-        self._show_images_title("no images to show")
+        self.gallery.say("no images to show")
         self._describe()
         self.show_error(sentence)
-
-    def _show_images_title(self, text: str) -> None:
-        self.update("#images-title", Text(text, style="dim"))
-
-    def _usual_status(self) -> Text:
-        return Text("".join(self.run.run.notes[:1]), style="dim")
 
     @on(Table.Moved)
     def _move(self, message: Table.Moved) -> None:
@@ -243,35 +244,27 @@ class UnitView(GalleryView):
         self._choose_pictures()
 
     def _describe(self) -> None:
-        record: ExplanationRecord | None = self.table.row
-        if record is None:
+        shown: ExplanationRecord | None = self.table.row
+        if shown is None:
             self.update("#description", "")
             return
-        cluster, data = record.cluster, self._data
+        cluster, data = shown.cluster, self._data
         shorter = None if data is None else data.shorter.get(cluster)
         metrics = None if data is None else data.metrics.get(cluster)
         narrow = self.has_class("-narrow")  # there, the description is as wide as the screen
-        description = describe_range(record, shorter, metrics, self._waiting, with_meanings=narrow)
+        record = self.run.stored[shown.unit, cluster]
+        description = describe_range(
+            record, self.run, shorter, metrics, self._waiting, with_meanings=narrow
+        )
         self.query_one("#description", Static).update(description)
 
     def _choose_pictures(self) -> None:
-        data, cluster, show = self._data, self._cluster, self._show
-        if data is not None and cluster is not None and cluster in data.metrics:
-            self.read("pictures", lambda _: data.pictures(cluster, show), self.gallery.show)
-
-    def _show_page(self, page: Gallery.PageShown) -> None:
-        if self._data is None or not self._data.images.records:
-            return
-        which = f"{page.first}-{page.last} of {page.total}" if page.total else "none"
-        self.update(
-            "#images-title",
-            Text.assemble(
-                (f"range {self._cluster}: ", "dim"),
-                (SHOW[self._show], "bold"),
-                (f"  {which}  ", "dim"),
-                legend(self.gallery.overlay),
-            ),
-        )
+        data, cluster, show, row = self._data, self._cluster, self._show, self.table.row
+        if data is not None and cluster in data.metrics:
+            formula = row.tree if self._trial is None else self._trial.formula
+            self.read(
+                "pictures", lambda _: data.pictures(cluster, show, formula), self.gallery.show
+            )
 
     @on(Table.Opened)
     def _open(self) -> None:
@@ -279,21 +272,22 @@ class UnitView(GalleryView):
 
     @on(FormulaBox.Tried)
     def _show_trial(self, message: FormulaBox.Tried) -> None:
-        self._trial = message.trial
-        self.table.set_columns(columns(self._trial))
+        if message.trial != self._trial:
+            self._trial = message.trial
+            self.table.set_columns(columns(self.run, self._trial))
+            self._choose_pictures()
 
-    def _show_tab(self, name: str) -> None:
-        self._tab = name
+    def _show_tabs(self) -> None:
+        name = "images" if self.has_class("-images") else "range"
         tabs = Text(" ")
         for key, title in _TABS.items():
             tabs.append(f" {title} ", "bold reverse" if key == name else "dim").append(" ")
         self.update("#tabs", tabs.append("  i changes", "dim"))
-        self.set_class(name == "images", "-images")
-        self.refresh_bindings()
 
     @on(events.Click, "#tabs")
     def action_tab(self) -> None:
-        self._show_tab("images" if self._tab == "range" else "range")
+        super().action_tab()
+        self._show_tabs()
 
     def action_turn(self, units: int) -> None:
         position = (self._order.index(self._unit) + units) % len(self._order)
@@ -306,11 +300,14 @@ class UnitView(GalleryView):
     def action_show(self) -> None:
         every = list(SHOW)
         self._show = every[(every.index(self._show) + 1) % len(every)]
-        self._show_tab("images")
+        if not self.has_class("-images"):
+            self.action_tab()
         self._choose_pictures()
 
-    def action_masks(self) -> None:
-        self.gallery.set_overlay(self.gallery.overlay.following)
+    def action_stored(self) -> None:
+        self.run.as_stored = not self.run.as_stored
+        self._show_lines()
+        self._choose_pictures()
 
     def action_read_again(self) -> None:
         self.read("again", lambda _: self.run.read_again(always=True), lambda _: self._show_unit())

@@ -7,15 +7,15 @@ takes to start: ``open_run`` imports it in a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
+from rich.text import Text
 
+from ccx_cli import design
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.formulas.algebra import simplify
 from ccx_cli.formulas.formula import Concept, Formula, Operator, length_of, to_text
@@ -24,17 +24,17 @@ from ccx_cli.printable import printable
 from ccx_cli.probe.ranges import active_values
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
-from ccx_cli.records.lines import RecordLines
-from ccx_cli.records.metrics import MASKING, MaskingRecord
+from ccx_cli.records.metrics import MASKING
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.search.scoring import FormulaOnData, holds_on
 from ccx_cli.search.space import outside_space
 from ccx_cli.study.histogram import count_in_bars
+from ccx_cli.study.measuring import stored_masking
 from ccx_cli.study.metrics import measure
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit, mask_of
 from ccx_cli.tui.histogram import ActivationHistogram
-from ccx_cli.tui.pictures import PictureList
+from ccx_cli.tui.pictures import SHOW, PictureList
 
 MAX_PICTURES = 60
 _FINE_BINS = 2400
@@ -50,6 +50,7 @@ class Trial:
     """
 
     text: str
+    formula: Formula
     ious: dict[int | None, float]
     same_as: tuple[int | None, ...]
     unseen: tuple[str, ...]
@@ -83,6 +84,7 @@ class UnitData:
         is_better = any(ious[record.cluster] > record.iou for record in images.records)
         return Trial(
             printable(typed.text),
+            typed.formula,
             ious,
             tuple(
                 record.cluster
@@ -93,32 +95,43 @@ class UnitData:
             self.outside(typed.formula) if is_better else "",
         )
 
-    def pictures(self, cluster: int, show: str) -> PictureList:
-        """Choose images for one range; ``show`` is a value of ``study.unit_images.Show``."""
-        images = self.images
+    def pictures(
+        self, cluster: int | None, show: str, formula: Formula | None = None
+    ) -> PictureList:
+        """Choose images for one range; ``show`` is a value of ``study.unit_images.Show``.
+
+        They are chosen by the formula of the line; ``formula`` is drawn on them instead.
+        """
+        images, index = self.images, self.images.index
         position = [record.cluster for record in images.records].index(cluster)
-        counts = images.counts[position]
         chosen = images.choose(position, Show(show), MAX_PICTURES).tolist()
-        union = counts.in_range + counts.formula - counts.both
-        ious = counts.both / np.maximum(union, 1)
+        holds = images.holds[position] if formula is None else holds_on(formula, index)
+
+        def caption(image: int) -> str:
+            hits, inside = images.hit_mask(position, image), mask_of(holds, index, image)
+            union = int((hits | inside).sum())
+            return f"IoU {design.iou(int((hits & inside).sum()) / max(union, 1))}"
+
         return PictureList(
+            Text(SHOW[show], style="bold"),
             self.dataset,
             tuple(chosen),
-            tuple(f"IoU {ious[image]:.4f}  {_name(self.dataset, image)}" for image in chosen),
+            len(chosen),
+            caption,
             lambda image: images.hit_mask(position, image),
-            lambda image: images.formula_mask(position, image),
+            lambda image: mask_of(holds, index, image),
         )
 
 
 def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs) -> UnitData:
     """Read a unit's maps, count its pixels and measure its explanations."""
     images = look_at_unit(unit, records, inputs.index, inputs.activations)
-    masking = stored_masking(inputs.run.directory, unit)
+    masking, _ = stored_masking(inputs.run.directory)
     metrics = {}
     for record, counts in zip(images.records, images.counts, strict=True):
         metrics[record.cluster] = to_json(measure(counts))
-        if record.cluster in masking:
-            metrics[record.cluster][MASKING.key] = masking[record.cluster]
+        if (unit, record.cluster) in masking:
+            metrics[record.cluster][MASKING.key] = masking[unit, record.cluster]
     return UnitData(
         inputs.dataset,
         images,
@@ -161,20 +174,6 @@ def shorter_formula(record: ExplanationRecord) -> str | None:
     return to_text(shortest, record.names.__getitem__) if is_shorter else None
 
 
-def stored_masking(directory: Path, unit: int) -> dict[int | None, float | None]:
-    """Read the label masking that ``ccx metrics`` kept beside a run, by cluster.
-
-    A line that cannot be read is passed over: it is no reason not to show the rest.
-    """
-    found: dict[int | None, float | None] = {}
-    for path in sorted(directory.glob("masking-*.jsonl")):
-        with suppress(OSError):
-            for record in RecordLines(path, MaskingRecord).read(lambda *_: None):
-                if record.unit == unit:
-                    found[record.cluster] = record.label_masking
-    return found
-
-
 def pictures_of_concept(inputs: RunInputs, number: int) -> PictureList:
     """Choose the images that carry a concept on most pixels; the first ones win ties."""
     dataset, index = inputs.dataset, inputs.index
@@ -184,13 +183,11 @@ def pictures_of_concept(inputs: RunInputs, number: int) -> PictureList:
     images = chosen[pixels[chosen] > 0].tolist()
     size = index.mask_shape[0] * index.mask_shape[1]
     return PictureList(
+        Text("most of the concept", style="bold"),
         dataset,
         tuple(images),
-        tuple(f"{pixels[image] / size:4.0%}  {_name(dataset, image)}" for image in images),
+        int((pixels > 0).sum()),
+        lambda image: f"{pixels[image] / size:4.0%}",
         None,
         lambda image: mask_of(holds, index, image),
     )
-
-
-def _name(dataset: BrodenDataset, image: int) -> str:
-    return printable(str(dataset.rows[image].image))

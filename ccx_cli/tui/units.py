@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from msgspec import UNSET
 from rich.text import Text
-from textual import on
 from textual.binding import Binding, BindingType
-from textual.suggester import SuggestFromList
-from textual.widget import Widget
-from textual.widgets import Input, Select
 
-from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.runs.findings import short_text, unit_sentence
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.tui.concepts import ConceptsView
-from ccx_cli.tui.lists import RunListView, matches
-from ccx_cli.tui.open_run import OpenRun, label_categories
+from ccx_cli.tui.lists import RunListView
+from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.preview import Reader
 from ccx_cli.tui.record_text import (
-    BOUND,
-    FORMULA,
     HITS,
     IOU,
+    LIFT,
+    MCC,
     RANGE,
     UNIT,
     UNKNOWN,
-    iou_of,
+    best_of_units,
+    bound_column,
+    formula_column,
     record_line,
     unit_and_range,
 )
@@ -35,56 +35,26 @@ from ccx_cli.tui.table import Column
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.view import CompareRun
 
-CategoryOf = Callable[[ExplanationRecord], str]
 
-
-def columns(category_of: CategoryOf) -> tuple[Column, ...]:
+def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tuple[Column, ...]:
     """List the columns; ``category_of`` gives a formula's category, ``""`` where it is unknown."""
-
-    def show(record: ExplanationRecord) -> Text | str:
-        return category_of(record) or UNKNOWN
 
     def value(record: ExplanationRecord) -> str | None:
         return category_of(record) or None
 
-    category = Column("category", "category", show, 9, value)
-    formula, hits = replace(FORMULA, width=20), replace(HITS, min_table_width=90)
-    return UNIT, RANGE, IOU, BOUND, formula, category, hits
-
-
-def filter_records(
-    records: Iterable[ExplanationRecord],
-    category_of: CategoryOf,
-    *,
-    text: str = "",
-    concept: str = "",
-    category: str = "",
-    cluster: int | None = None,
-) -> list[ExplanationRecord]:
-    """Return the records that pass a filter; empty parts ask for nothing.
-
-    ``text`` is part of a formula, whatever its case, or a unit's number; ``concept`` is part of the
-    name of one concept in it; ``category`` is the formula's, which ``category_of`` gives.
-    """
-    concept = concept.strip().casefold()
-    return [
-        record
-        for record in records
-        if (cluster is None or record.cluster == cluster)
-        and matches(text, record.formula or "", record.unit)
-        and (not category or category_of(record) == category)
-        and (not concept or any(concept in name.casefold() for name in record.names.values()))
-    ]
-
-
-def best_of_units(records: Iterable[ExplanationRecord]) -> list[ExplanationRecord]:
-    """Return of every unit the record of the best formula."""
-    best: dict[int, ExplanationRecord] = {}
-    for record in records:
-        known = best.setdefault(record.unit, record)
-        if (iou_of(record) or -1.0) > (iou_of(known) or -1.0):
-            best[record.unit] = record
-    return list(best.values())
+    return (
+        UNIT,
+        RANGE,
+        MCC,
+        IOU,
+        LIFT,
+        bound_column(run),
+        formula_column(run, 20),
+        Column("category", "category", lambda r: value(r) or UNKNOWN, 9, value, gives_way=True),
+        HITS,
+        Column("length", "length", lambda r: str(r.length), 0, lambda r: r.length),
+        Column("concept", "concept", lambda _: "", 0, found_by=lambda r: r.names.values()),
+    )
 
 
 def categories_of(
@@ -100,31 +70,34 @@ def categories_of(
 
 
 class UnitsView(RunListView):
-    """All units of a run."""
+    """All units of a run, or the ranges that pass what was ``typed`` before."""
 
     HELP_TEXT = (
-        "Every unit, or every range of every unit, with the formula of highest IoU. The bound says "
-        "whether a formula is proven the best of all left chains, ((a op b) op c), of so many "
-        "of the run's concepts that begin with a positive one, or how much higher one could still "
-        "score. Type a unit's number or part of a formula into the filter; Tab moves on to the "
-        "concept, the category and the range; click a title to sort. `ccx metrics RUN -f csv` "
+        "Every unit, or every range of every unit, the most surprising first: MCC is the "
+        "correlation of hits and formula, lift the IoU by that of chance. Formulas are the "
+        "shortest of those within 1% of the best; v shows the best, with what adds less dimmed, "
+        "and whether it is proven. A filter takes words and comparisons, such as iou>0.1 mcc>0.2 "
+        "range:4 category:object concept:red; a number is a unit's. `ccx metrics RUN -f csv` "
         "writes these rows and their metrics into a file."
     )
-    SORT_KEYS = ("iou", "unit", "hits", "formula", "category", "gap")
-    FILTERS: ClassVar = {"text": "filter: unit or text", "concept": "concept"}
+    SORT_KEYS = ("mcc", "unit", "iou", "lift", "hits", "formula", "category", "gap")
+    FILTER = "197, face, iou>0.1 mcc>0.2 range:4 category:object"
     no_rows = "No unit is explained yet."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("b", "toggle_best", "All/best", tooltip="All ranges, or the best of each unit"),
-        Binding("o", "concepts", "Concepts", tooltip="Concepts that the formulas name"),
-        Binding("c", "compare", "Compare", tooltip="Compare with another run"),
+        Binding("b", "toggle_best", "All/best", tooltip="All ranges, or each best"),
+        Binding("o", "concepts", "Concepts", tooltip="Concepts of the formulas"),
+        Binding("c", "compare", "Compare with another run", show=False),
+        Binding("v", "stored", "Stored or simplest formulas", show=False),
     ]
 
-    def __init__(self, run: OpenRun) -> None:
-        super().__init__([run], columns(self._category))
-        self.run = run
-        self._best_only = True
+    def __init__(self, run: OpenRun, typed: str = "") -> None:
+        self.run: OpenRun = run
+        super().__init__([run], columns(run, self._category), typed=typed)
+        self._best_only = not typed
         self._categories: dict[tuple[int, int], str] | None = None
+        self._knows_mcc = True
         self._category_status = "reading the categories ..."
+        self._show_measures()
 
     def _category(self, record: ExplanationRecord) -> str:
         return (self._categories or {}).get(unit_and_range(record), "")
@@ -138,84 +111,80 @@ class UnitsView(RunListView):
     def _key_of(self, row: ExplanationRecord) -> Hashable:
         return unit_and_range(row)
 
-    def _filter_widgets(self) -> Iterable[Widget]:
-        yield from super()._filter_widgets()
-        yield Select([], prompt="category", id="category", compact=True)
-        yield Select([], prompt="range", id="cluster", compact=True)
+    def _show_measures(self) -> None:
+        """Sort by MCC as soon as that is known, unless another column was chosen."""
+        knows = any(record.mcc is not UNSET for record in self.run.stored.values())
+        if self.sort_key in {"mcc", "iou"} and knows != self._knows_mcc:
+            self.sort_key, self._knows_mcc = "mcc" if knows else "iou", knows
 
     def _read_rows(self) -> None:
-        records = list(self.run.run.records)
-        self._offer("#cluster", {record.cluster for record in records} - {None})
         self.show_notes(self.run.run.notes)
-        self.set_rows(records)
-        # First draw the rows.
-        self.call_after_refresh(self._read_names_and_categories, records)
+        self.set_rows(list(self.run.shown.values()))
 
-    def _read_names_and_categories(self, records: list[ExplanationRecord]) -> None:
-        self.read("names", lambda _: sorted(names_of(records).values()), self._suggest)
-        self.read(
+        def read(_: object) -> dict[tuple[int, int], str]:
+            category_of = self.run.learn()
+            return categories_of(self.run.shown.values(), category_of)
+
+        # First draw the rows.
+        self.call_after_refresh(
+            self.read,
             "categories",
-            lambda _: categories_of(records, self.run.with_inputs(label_categories)),
+            read,
             self._take_categories,
             show_error=self._without_categories,
         )
 
-    def _suggest(self, names: list[str]) -> None:
-        self.query_one("#concept", Input).suggester = SuggestFromList(names, case_sensitive=False)
-
-    def _offer(self, selector: str, values: set[Any]) -> None:
-        select: Select[Any] = self.query_one(selector, Select)
-        chosen = select.value
-        with self.prevent(Select.Changed):
-            select.set_options([(str(value), value) for value in sorted(values)])
-            if chosen in values:
-                select.value = chosen
-
     def _take_categories(self, categories: dict[tuple[int, int], str]) -> None:
         self._categories = categories
-        self._offer("#category", set(categories.values()) - {""})
-        self.show_rows()
+        self._show_measures()
+        self.set_rows(list(self.run.shown.values()))
 
     def _without_categories(self, sentence: str) -> None:
         self._category_status = f"Without categories: {sentence}"
         self.show_rows()
 
-    def _passing(self, rows: Sequence[ExplanationRecord]) -> list[ExplanationRecord]:
-        chosen = {str(each.id): each.value for each in self.query(Select)}
-        wanted: dict[str, Any] = {**self.typed}
-        wanted |= {name: value for name, value in chosen.items() if value is not Select.NULL}
-        passing = filter_records(rows, self._category, **wanted)
-        return best_of_units(passing) if self._best_only else passing
+    def _text(self, row: ExplanationRecord) -> str:
+        formula = row.formula or ""
+        return f"{formula}\n{short_text(formula, self.run.short)}\n{self._category(row)}"
+
+    def _passing(self, rows: Sequence[ExplanationRecord]) -> Sequence[ExplanationRecord]:
+        return best_of_units(rows) if self._best_only else rows
 
     def _summary(self, shown: Sequence[ExplanationRecord]) -> str:
         rows: Sequence[ExplanationRecord] = self.all_rows or ()
         total = len({row.unit for row in rows}) if self._best_only else len(rows)
         what = "units, the best range of each" if self._best_only else "ranges"
+        stored = "   formulas as stored" if self.run.as_stored else ""
         status = f"   {self._category_status}" if self._categories is None and rows else ""
-        return f"{len(shown):,} of {total:,} {what}{status}"
+        return f"{len(shown):,} of {total:,} {what}{stored}{status}"
 
     def _show_details(self, row: ExplanationRecord | None) -> None:
-        self.update("#details", "" if row is None else record_line(row))
+        self.update("#details", "" if row is None else record_line(row, self.run))
 
-    @on(Select.Changed)
-    def _choose(self) -> None:
-        self.show_rows()
+    def _sentence(self, row: ExplanationRecord) -> str:
+        records = self.run.run.units.get(row.unit, [])
+        return unit_sentence(row.unit, records, short=self.run.short)
+
+    def _reader(self, row: ExplanationRecord) -> Reader:
+        return lambda is_wanted: self.run.glance_at(row, is_wanted)
 
     def action_toggle_best(self) -> None:
         self._best_only = not self._best_only
         self.show_rows()
 
-    def action_clear(self) -> None:
-        for select in self.query(Select):
-            select.clear()
-        super().action_clear()
+    def action_stored(self) -> None:
+        self.run.as_stored = not self.run.as_stored
+        self._read_rows()
 
     def _open(self, row: ExplanationRecord) -> None:
         order = list(dict.fromkeys(each.unit for each in self.table.rows))
         self.app.push_screen(UnitView(self.run, row.unit, order, row.cluster))
 
     def action_concepts(self) -> None:
-        self.app.push_screen(ConceptsView(self.run))
+        def open_concept(name: str) -> None:
+            self.app.push_screen(UnitsView(self.run, f'concept="{name}" '))
+
+        self.app.push_screen(ConceptsView(self.run, open_concept))
 
     def action_compare(self) -> None:
         self.post_message(CompareRun(self.run.run.directory, self.run))

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from rich.table import Table as Grid
 from rich.text import Text
+from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from ccx_cli.errors import CcxError
@@ -24,6 +26,8 @@ from ccx_cli.tui.table import Table
 
 T = TypeVar("T")
 _PACKAGE = "ccx_cli."
+# Lines below which a terminal is low.
+LOW = 36
 
 
 @dataclass
@@ -80,6 +84,7 @@ class View(Screen[None]):
         Binding("r", "read_again", "Read again", show=False),
         Binding("y", "copy", "Copy the formula", show=False),
     ]
+    run: OpenRun | None = None
 
     def read(
         self,
@@ -135,6 +140,9 @@ class View(Screen[None]):
     def action_read_again(self) -> None:
         """Read again what the screen shows."""
 
+    def redraw(self) -> None:
+        """Write again what is on the screen, in other colors."""
+
     def action_copy(self) -> None:
         formula = self._formula_to_copy()
         if formula is None:
@@ -145,7 +153,7 @@ class View(Screen[None]):
 
 
 class HelpView(ModalScreen[None]):
-    """Over a screen: what it is about, and its keys."""
+    """Over a screen: its keys by what they are for, and what it is about."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "Back"),
@@ -157,15 +165,50 @@ class HelpView(ModalScreen[None]):
         self._keys = keys_of(screen)
 
     def compose(self) -> ComposeResult:
-        text = Text(self._text + "\n\n")
+        groups: dict[str, list[Key]] = {"This screen": [], "Everywhere": [], "Move": []}
         for key in self._keys:
-            text.append(f"{key.display:>12}", "bold").append(f"  {key.description}\n")
-        text.append(
-            "\nIn lists, a click moves the cursor, a second click opens, and a click on a title "
-            "sorts. Escape closes this."
+            group = {0: "This screen", 1: "Everywhere"}.get(_rank(key.node), "Move")
+            groups[group].append(key)
+        columns = [
+            _listed({"This screen": groups["This screen"]}),
+            _listed({name: groups[name] for name in ("Everywhere", "Move")}),
+        ]
+        keys = Grid.grid(expand=True)
+        keys.add_column(ratio=1)
+        keys.add_column(ratio=1)
+        keys.add_row(*columns)
+        mouse = (
+            "A click moves the cursor, a second click opens, and a click on a title sorts. Escape "
+            "closes this."
         )
         with VerticalScroll(id="help"):
-            yield Static(text)
+            yield Static(keys)
+            yield Static(f"{self._text}\n\n{mouse}", markup=False)
+
+
+def _listed(groups: dict[str, list[Key]]) -> Text:
+    text = Text()
+    for name, keys in groups.items():
+        if keys:
+            text.append(f"{name}\n", "bold underline")
+        for key in keys:
+            text.append(f"{key.display:>7}", "bold").append(f"  {key.description}\n")
+    return text
+
+
+class JumpView(ModalScreen[int | None]):
+    """A line to type the number of a unit in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Back")]
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="jump"):
+            yield Static(":")
+            yield Input(placeholder="number of a unit", type="integer", compact=True)
+
+    @on(Input.Submitted)
+    def _jump(self, event: Input.Submitted) -> None:
+        self.dismiss(int(event.value) if event.value.isdigit() else None)
 
 
 class Key(NamedTuple):
@@ -179,12 +222,8 @@ class Key(NamedTuple):
 
 def keys_of(screen: Screen[Any]) -> list[Key]:
     """List the keys of a screen, then the application's, then those of what has the focus."""
-
-    def rank(node: DOMNode) -> int:
-        return 0 if isinstance(node, Screen) else 1 if isinstance(node, App) else 2
-
     keys: dict[str, Key] = {}
-    for active in sorted(screen.active_bindings.values(), key=lambda each: rank(each.node)):
+    for active in sorted(screen.active_bindings.values(), key=lambda each: _rank(each.node)):
         binding = active.binding
         if not active.enabled or binding.action not in _own_actions(active.node):
             continue
@@ -194,6 +233,10 @@ def keys_of(screen: Screen[Any]) -> list[Key]:
         description = binding.tooltip or binding.description
         keys[binding.action] = Key(display, description, active.node, binding.action)
     return list(keys.values())
+
+
+def _rank(node: DOMNode) -> int:
+    return 0 if isinstance(node, Screen) else 1 if isinstance(node, App) else 2
 
 
 def _own_actions(node: DOMNode) -> set[str]:

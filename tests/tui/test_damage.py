@@ -52,7 +52,7 @@ def test_header_of_another_version_and_none_at_all(own_roots: Roots) -> None:
 
     async def scene() -> None:
         async with driven(own_roots, run) as seen:
-            await seen.until("another version of ccx (ccx-results 7)", "7 of 7 units", "color")
+            await seen.until("another version of ccx (ccx-results 7)", "7 of 7 units")
             await seen.press("escape")
             await seen.until("3 runs", "damaged", "of another version")
             table = seen.app.screen.query_one(Table)
@@ -120,7 +120,7 @@ def test_concepts_without_their_data_set_wait_for_nothing(own_roots: Roots) -> N
         async with driven(own_roots, run) as seen:
             await seen.until("Without categories")
             await seen.press("o")
-            await seen.until("There is no dataset in", "best IoU", "red-c", gone="...")
+            await seen.until("There is no dataset in", "best IoU", "red", gone="...")
 
     drive(scene())
 
@@ -134,7 +134,7 @@ def test_missing_caches_leave_the_lines(own_roots: Roots) -> None:
     async def scene() -> None:
         async with driven(own_roots, run, 2) as seen:
             await seen.until("The activations of golden-optimal are missing", "ccx cache build")
-            await seen.until("as found", "no activations to show", gone="reading")
+            await seen.until("proven", "no activations to show", gone="reading")
             await seen.press("f")
             await seen.type("red")
             await seen.until("waits for the unit")
@@ -150,10 +150,11 @@ def test_missing_images_are_captions(own_roots: Roots, golden_store: Path) -> No
     async def scene() -> None:
         async with driven(own_roots, own_roots.results / OPTIMAL, 2, size=(160, 44)) as seen:
             await seen.until("Activation coverage")
-            await seen.press("w")
-            await seen.until("most active", "not read: IoU", "is missing: restore the dataset")
+            await seen.until("not read: IoU", "is missing: restore the dataset")
             await seen.press("enter")
-            await seen.until("1 of ", "not read: IoU", "restore the dataset", gone="as found")
+            await seen.until(
+                "1 of ", "not read: IoU", "restore the dataset", gone="Activation coverage"
+            )
             await seen.press("escape", "m")
             await seen.until("restore the dataset")
 

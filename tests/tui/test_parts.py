@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from ccx_cli.formulas.algebra import equivalent
 from ccx_cli.formulas.formula import And, Concept, Not, Or, to_json, to_text
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.study.measuring import stored_masking
 from ccx_cli.tui import compare, concepts, runs, unit, units
-from ccx_cli.tui.concepts import concept_rows
+from ccx_cli.tui.filters import Filter
 from ccx_cli.tui.formula_box import completed, vocabulary
 from ccx_cli.tui.gallery import fit_grid
 from ccx_cli.tui.histogram import draw_histogram
 from ccx_cli.tui.lists import ListView, sort_rows
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import fitted, half_block_strips
-from ccx_cli.tui.record_text import range_text
+from ccx_cli.tui.record_text import best_of_units, formula_text, range_text
 from ccx_cli.tui.table import Column
-from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula, stored_masking
-from ccx_cli.tui.units import best_of_units, filter_records
+from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula
 
 NAMES = ["sky", "street-s", "ceiling fan", "door, glass", "skyscraper"]
 
@@ -47,6 +47,7 @@ def _record(unit: int, cluster: int, iou: float = 0.5, **other: Any) -> Explanat
         range=[float(cluster), float(cluster + 1)],
         hits=9,
         iou=iou,
+        mcc=iou / 2,
         length=2,
         search="optimal",
         visited=1,
@@ -109,7 +110,14 @@ def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
     line = '{{"unit": {}, "cluster": {}, "num_ranges": 2, "label_masking": {}}}'
     lines = [line.format(3, 1, 0.5), '{"unit": 3, "clu', '{"unit": 3, }', line.format(33, 0, 0.1)]
     (tmp_path / "masking-0.jsonl").write_text("\n".join([*lines, ""]))
-    assert stored_masking(tmp_path, 3) == {1: 0.5}
+    (tmp_path / "masking-1.jsonl").write_text("{\n")
+    found, problems = stored_masking(tmp_path)
+    assert found == {(3, 1): 0.5, (33, 0): 0.1}
+    assert [problem.partition(" is damaged")[0][-6:] for problem in problems] == [
+        "line 2",
+        "line 3",
+        "line 1",
+    ]
 
 
 @given(
@@ -166,56 +174,83 @@ def test_frames_fit_the_gallery(width: int, height: int) -> None:
     assert size.rows * (size.lines + 1) <= max(height, 2)
 
 
-def test_concepts_are_gathered_with_what_is_asked_and_excluded() -> None:
-    rows = concept_rows([_record(0, 0, 0.2), _record(0, 1, 0.4), _record(1, 0, 0.3)])
-    sky, sea = rows
-    assert (sky.name, sky.units, sky.ranges, sky.negated, sky.iou) == ("sky", 2, 3, 0, 0.4)
-    assert (sea.name, sea.units, sea.ranges, sea.negated, sea.iou) == ("sea", 0, 0, 3, None)
-    assert [record.iou for record in sky.records] == [0.4, 0.3, 0.2]
+def _columns(run: OpenRun) -> dict[type[ListView] | None, Sequence[Column]]:
+    trial = Trial("", Concept(1), {}, (), ())
+    return {
+        concepts.ConceptsView: concepts.columns({}, {}),
+        compare.CompareView: compare.columns(run, run),
+        runs.RunsView: runs.COLUMNS,
+        units.UnitsView: units.columns(run, lambda _: ""),
+        None: unit.columns(run, trial),
+    }
+
+
+def test_columns_fit_the_width_from_which_they_are_shown(run: OpenRun) -> None:
+    for shown in _columns(run).values():
+        for width in {71, 80, *(each.min_table_width for each in shown)} - set(range(71)):
+            fitting = [each for each in shown if each.width and each.min_table_width <= width]
+            assert 1 + sum(column.width + 2 for column in fitting) - 2 <= width
+
+
+def test_lists_sort_by_columns_that_have_a_value(run: OpenRun) -> None:
+    for view, shown in _columns(run).items():
+        if view is not None:
+            values = {column.key: column.value for column in shown}
+            assert view.SORT_KEYS
+            assert all(values[key] is not None for key in view.SORT_KEYS)
 
 
 @pytest.mark.parametrize(
-    ("shown", "narrowest"),
+    ("typed", "found"),
     [
-        (concepts.CONCEPT_COLUMNS, 39),
-        (concepts.columns(), 80),
-        (compare.COLUMNS[:-1], 80),
-        (runs.COLUMNS, 80),
-        (units.columns(lambda _: ""), 80),
-        (unit.columns(Trial("", {}, (), ())), 80),
+        ("", [0, 1, 2]),
+        ("SKY", [0, 1, 2]),
+        ("1", [1]),
+        ("iou>0.2", [1, 2]),
+        ("iou>=0.2 iou<0.5", [0, 1]),
+        ("iou:0.5", [2]),
+        ("mcc:0.1", [0]),
+        ("unit:0,2", [0, 2]),
+        ("range:4", []),
+        ("cat:object", [0, 2]),
+        ("category:object,part sky", [0, 1, 2]),
+        ("concept:se", [0, 1, 2]),
+        ("concept=se", []),
+        ('concept="sea"', [0, 1, 2]),
+        ('"sky and not"', [0, 1, 2]),
+        ("iou>", [0, 1, 2]),
+        ("sky ocean", []),
     ],
 )
-def test_columns_fit_the_width_from_which_they_are_shown(
-    shown: Sequence[Column], narrowest: int
-) -> None:
-    for width in {narrowest, *(each.min_table_width for each in shown)} - set(range(narrowest)):
-        fitting = [column for column in shown if column.min_table_width <= width]
-        assert 1 + sum(column.width + 2 for column in fitting) - 2 <= width
+def test_filters_take_words_and_comparisons(run: OpenRun, typed: str, found: list[int]) -> None:
+    def category(record: ExplanationRecord) -> str:
+        return "part" if record.unit == 1 else "object"
+
+    wanted = Filter.read(typed, units.columns(run, category))
+    records = [_record(0, 0, 0.2), _record(1, 1, 0.4), _record(2, 2, 0.5)]
+    passing = [each.unit for each in records if wanted.passes(each, each.formula or "")]
+    assert passing == found
+    assert not wanted.problem
 
 
-@pytest.mark.parametrize(
-    ("view", "columns"),
-    [
-        (runs.RunsView, runs.COLUMNS),
-        (units.UnitsView, units.columns(lambda _: "")),
-        (concepts.ConceptsView, concepts.columns()),
-        (compare.CompareView, compare.COLUMNS),
-    ],
-)
-def test_lists_sort_by_columns_that_have_a_value(
-    view: type[ListView], columns: Sequence[Column]
-) -> None:
-    values = {column.key: column.value for column in columns}
-    assert view.SORT_KEYS
-    assert all(values[key] is not None for key in view.SORT_KEYS)
+def test_filters_say_what_they_do_not_understand_and_mark_what_they_find(run: OpenRun) -> None:
+    columns = units.columns(run, lambda _: "")
+    assert "No column is called 'likeness': unit" in Filter.read("likeness>1 sky", columns).problem
+    assert "iou>0.1" in Filter.read("iou>high", columns).problem
+    assert Filter.read("Sky iou>0.1 concept:sea,5 7", columns).marked == ("sky", "sea")
+
+
+def test_operators_and_names_that_add_little_are_dimmed() -> None:
+    text = formula_text('sky AND NOT "sea AND air"', dimmed=["sky"])
+    assert [text.plain[span.start : span.end] for span in text.spans] == ["AND NOT", "sky"]
 
 
 @pytest.mark.parametrize(
     ("ends_of", "text"),
     [
-        ([0.012610, 67.69], "0.0126 … 67.7"),
-        ([353.4, 1205.2], "353 … 1205"),
-        ([-1e7, None], "-1e+07 … ∞"),
+        ([0.012610, 67.69], "0.01261 … 67.69"),
+        ([353.4, 1205.2], "353.4 … 1205"),
+        ([-1e7, None], "−1e+07 … ∞"),
         (None, "never fires"),
     ],
 )
@@ -231,16 +266,17 @@ def test_rows_without_a_value_come_last_whichever_is_first() -> None:
     assert sort_rows(rows, lambda row: row, largest_first=False) == [1, 3, None]
 
 
-def test_thousands_of_rows_are_filtered_and_sorted_at_once() -> None:
+def test_thousands_of_rows_are_filtered_and_sorted_at_once(run: OpenRun) -> None:
     draw = random.Random(0)
     records = [_record(unit, cluster, draw.random()) for unit in range(512) for cluster in range(5)]
+    columns = units.columns(run, lambda _: "object")
     began = time.thread_time()
-    passing = filter_records(records, lambda _: "object", text="SKY", category="object")
-    found = sort_rows(best_of_units(passing), lambda record: record.iou, largest_first=True)
+    wanted = Filter.read("SKY category:object mcc>0.0001", columns)
+    passing = [each for each in records if wanted.passes(each, each.formula or "")]
+    found = sort_rows(best_of_units(passing), lambda record: record.mcc, largest_first=True)
     assert time.thread_time() - began < 0.5
     assert len(found) == 512
     ious = [record.iou for record in found]
     assert ious == sorted(ious, reverse=True)
     for best in found[:20]:
         assert best.iou == max(record.iou for record in records if record.unit == best.unit)
-    assert found[0].tree == And(Concept(1), Not(Concept(2)))

@@ -26,11 +26,11 @@ SNAPSHOTS = Path(__file__).with_name("snapshots")
 @pytest.mark.parametrize(
     ("name", "size", "unit", "keys", "texts"),
     [
-        ("units-80x24", (80, 24), None, (), ("7 of 7 units", "color")),
-        ("units-120x30", (120, 30), None, ("b",), ("15 of 15 ranges", "color")),
-        ("unit-80x24", (80, 24), 2, (), ("Detection accuracy",)),
-        ("compare-120x30", (120, 30), None, ("c", "enter"), ("explained in both",)),
-        ("concepts-80x24", (80, 24), None, ("o",), ("16 of 16 concepts", "scene")),
+        ("units-80x24", (80, 24), None, (), ("7 of 7 units",)),
+        ("units-120x30", (120, 30), None, ("b",), ("15 of 15 ranges", "most active", "IoU 0.")),
+        ("unit-80x24", (80, 24), 2, (), ("Lift",)),
+        ("compare-120x30", (120, 30), None, ("c", "enter"), ("explained in both", "IoU 0.")),
+        ("concepts-80x24", (80, 24), None, ("o",), ("12 of 12 concepts", "scene")),
     ],
 )
 def test_screen_is_as_it_was(
@@ -45,12 +45,14 @@ def test_screen_is_as_it_was(
 
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, unit, size=size) as seen:
-            await seen.until("7 of 7 units" if unit is None else "as found")
+            await seen.until("7 of 7 units" if unit is None else "responds")
             for key in keys:
                 await seen.press(key)
                 if key == "c":
                     await seen.until("with which run?", "1 run.")
-            await seen.until(*texts, gone="...")
+            await seen.until(*texts, gone=" ...")
+            if name.startswith("units"):
+                await seen.until(gone="category  ")
             shown.extend(await seen.settled())
 
     drive(scene())

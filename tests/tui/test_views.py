@@ -17,6 +17,7 @@ from ccx_cli.tui.gallery import Gallery, PictureView
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import Picture
 from ccx_cli.tui.table import Table
+from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.unit_data import UnitData
 from ccx_cli.tui.units import UnitsView
 
@@ -72,8 +73,8 @@ def test_no_run_is_said_with_what_makes_one(tmp_path: Path) -> None:
 
 
 def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
-    records = list(run.run.records)
-    best = {u: max(r.iou for r in records if r.unit == u) for u in run.run.units}
+    records = list(run.shown.values())
+    best = {u: max(r.mcc or -1 for r in records if r.unit == u) for u in run.run.units}
     name = "red-c"
 
     async def scene() -> None:
@@ -91,55 +92,96 @@ def test_units_are_sorted_and_filtered(roots: Roots, run: OpenRun) -> None:
             shown = seen.app.screen.query_one(Table).rows
             fitting = [r for r in records if r.formula and name in r.formula]
             assert len(shown) == len(fitting) > 0
-            await seen.press("escape", "x")
+            await seen.press("escape")
             await seen.until("15 of 15 ranges")
+            assert isinstance(seen.app.focused, Table)
             await seen.press("slash")
             await seen.type("4")
             assert set(_units(seen)) == {4}
             await seen.press("enter")
             assert isinstance(seen.app.focused, Table)
-
-    drive(scene())
-
-
-def test_filters_are_chosen_by_keys_and_escape_goes_back_to_the_list(roots: Roots) -> None:
-    async def scene() -> None:
-        async with driven(roots, roots.results / OPTIMAL) as seen:
-            await seen.until("7 of 7 units", "object")
-            await seen.press("slash", "tab", "tab", "enter")
-            await seen.until("texture")
-            await seen.press("down", "down", "enter")
-            screen, table = _units_view(seen), seen.app.screen.query_one(Table)
-            await seen.until_so(lambda: len({screen._category(row) for row in table.rows}) == 1)
-            await seen.press("escape")
-            assert seen.app.focused is table
-            await seen.press("x")
-            await seen.until("7 of 7 units")
+            await seen.press("x", "slash", "escape")
+            assert isinstance(seen.app.focused, Table)
             await seen.press("escape")
             await seen.until("stored runs")
 
     drive(scene())
 
 
-def test_units_are_filtered_by_concept_category_and_range(roots: Roots) -> None:
+def test_a_filter_of_several_words_says_what_it_does_not_know(roots: Roots) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL) as seen:
             await seen.until("7 of 7 units", "object")
             screen = _units_view(seen)
-            table = screen.query_one(Table)
-            screen.query_one("#cluster").value = 1  # type: ignore[attr-defined]
-            await seen.until_so(lambda: {row.cluster for row in table.rows} == {1})
-            screen.query_one("#cluster").clear()  # type: ignore[attr-defined]
-            category = screen._category(table.rows[0])
-            assert category
-            screen.query_one("#category").value = category  # type: ignore[attr-defined]
-            await seen.until_so(lambda: {screen._category(row) for row in table.rows} == {category})
-            screen.query_one("#category").clear()  # type: ignore[attr-defined]
-            concept = list(table.rows[0].names.values())[-1]
-            screen.query_one("#concept", Input).value = concept
-            await seen.pilot.pause()
-            assert table.rows
-            assert all(any(concept in name for name in row.names.values()) for row in table.rows)
+            await seen.until_so(lambda: bool(screen._category(screen.table.rows[0])))
+            category = screen._category(screen.table.rows[0])
+            await seen.press("slash")
+            await seen.type(f"range:2 iou>0 category:{category}")
+            rows = screen.table.rows
+            assert rows
+            assert {row.cluster for row in rows} == {2}
+            assert {screen._category(row) for row in rows} == {category}
+            await seen.type(" likeness>1")
+            await seen.until("No column is called 'likeness': unit")
+
+    drive(scene())
+
+
+def test_the_formula_as_stored_is_shown_on_demand(roots: Roots, run: OpenRun) -> None:
+    key = next(key for key, record in run.shown.items() if record != run.stored[key])
+    short, stored = run.shown[key].formula, run.stored[key].formula
+
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, key[0], size=(140, 44)) as seen:
+            await seen.until(f"unit {key[0]}  layer4", "Activation coverage")
+            view = seen.app.screen.query_one(Table)
+            assert short in {row.formula for row in view.rows}
+            await seen.press("v")
+            assert stored in {row.formula for row in view.rows}
+            await seen.press("escape")
+            await seen.until("formulas as stored")
+            await seen.press("v")
+            await seen.until("7 of 7 units", gone="formulas as stored")
+
+    drive(scene())
+
+
+def test_a_unit_is_gone_to_by_its_number(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL) as seen:
+            await seen.until("7 of 7 units", "object")
+            await seen.press("colon", "4", "enter")
+            await seen.until("unit 4  layer4")
+            await seen.press("colon", "escape", "colon", "2", "enter")
+            await seen.until("unit 2  layer4")
+            await seen.press("ctrl+p")
+            await seen.until("Search for commands")
+            await seen.press(*"unit", "space", "5")
+            await seen.until("Show this unit")
+            await seen.press("enter")
+            await seen.until("unit 5  layer4")
+            await seen.press("colon", "9", "9", "enter")
+            await seen.until("has no lines of unit 99")
+            await seen.press("escape")
+            await seen.until("7 of 7 units")
+
+    drive(scene())
+
+
+def test_wide_lists_show_activations_and_images_beside_them(roots: Roots) -> None:
+    async def scene() -> None:
+        async with driven(roots, roots.results / OPTIMAL, size=(130, 40)) as seen:
+            await seen.until("7 of 7 units", "most active", "log scale")
+            await seen.until_so(lambda: _has_picture(seen), "a picture")
+            await seen.press("o")
+            await seen.until("concepts of", "most of the concept")
+            await seen.press("escape", "escape")
+            await seen.until("stored runs", "most surprising", "most active")
+            await seen.pilot.resize_terminal(80, 24)
+            await seen.until("i Images", gone="most active")
+            await seen.press("i")
+            await seen.until("most active")
+            await seen.until_so(lambda: _has_picture(seen), "a picture")
 
     drive(scene())
 
@@ -163,15 +205,15 @@ def test_mouse_moves_sorts_and_opens(roots: Roots) -> None:
 def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: OpenRun) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
-            await seen.until("unit 2  layer4", "Activation coverage", "as found", "█")
+            await seen.until("unit 2  layer4", "Activation coverage", "Unit 2 responds", "█")
             await seen.until_so(lambda: _has_picture(seen), "a picture")
-            best = max(run.run.units[2], key=lambda record: record.iou)
+            best = max(run.records_of(2), key=lambda record: record.mcc or -1)
             assert seen.app.screen.query_one(Table).row.cluster == best.cluster
             assert f"{best.iou:.4f}" in seen.text
             assert "proven" in seen.text
-            await seen.press("home")
-            await seen.until("range 0: ")
-            await seen.press("w")
+            await seen.press("home", "w")
+            await seen.until("sample above the IoU")
+            await seen.press("w", "w", "w")
             await seen.until("most active")
             await seen.press("m")
             await seen.until("▓ hits", gone="▢ formula")
@@ -187,7 +229,6 @@ def test_more_images_and_one_alone(roots: Roots) -> None:
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2, size=(140, 44)) as seen:
             await seen.until_so(lambda: _has_picture(seen), "a picture")
-            await seen.press("w")
             await seen.until("most active  1-")
             first = seen.app.screen.query_one(Gallery).first
             await seen.press("right_square_bracket")
@@ -231,6 +272,13 @@ def test_typed_formula_is_scored_on_every_range(roots: Roots, run: OpenRun) -> N
             await seen.until("The same pixels as the formula found for range 2", "+0.0000")
             await seen.press("escape", "y")
             assert seen.app.clipboard == formula
+            drawn = seen.app.screen.query_one(Gallery)._pictures
+            assert drawn is not None
+            screen = seen.app.screen
+            assert isinstance(screen, UnitView)
+            data = screen._data
+            assert data is not None
+            assert drawn.formula(0).sum() == data.images.formula_mask(2, 0).sum()
             await seen.press("f")
             seen.app.screen.query_one("#formula", Input).value = "red-d"
             await seen.until("No concept is called 'red-d'", "did you mean red-c")
@@ -268,13 +316,16 @@ def test_concepts_and_one_of_them(roots: Roots) -> None:
             await seen.press("slash")
             await seen.type("red")
             await seen.press("enter", "enter")
-            await seen.until("concept red-c", "most of it", "asked for in")
-            await seen.until_so(lambda: _has_picture(seen), "a picture")
-            await seen.press("m")
+            await seen.until('concept="red-c"', " ranges")
+            rows = seen.app.screen.query_one(Table).rows
+            assert rows
+            assert all("red-c" in row.names.values() for row in rows)
             await seen.press("enter")
             await seen.until("in the list", "layer4")
-            await seen.press("escape", "escape", "escape")
-            await seen.until("7 of 7 units")
+            await seen.press("escape")
+            await seen.until('concept="red-c"')
+            await seen.press("escape")
+            await seen.until("concepts of")
 
     drive(scene())
 
@@ -329,7 +380,7 @@ def test_runs_are_filtered_and_sorted(roots: Roots) -> None:
             await seen.type("beam")
             await seen.until("1 run.")
             assert [row.run.name for row in table.rows] == [BEAM]
-            await seen.press("escape", "x", "s", "s")
+            await seen.press("escape", "s", "s")
             await seen.until("2 runs", "layer▴")
 
     drive(scene())
@@ -340,7 +391,14 @@ def test_help_lists_the_keys_and_the_palette_the_commands(roots: Roots) -> None:
         async with driven(roots, roots.results / OPTIMAL) as seen:
             await seen.until("7 of 7 units")
             await seen.press("question_mark")
-            await seen.until("Concepts", "Compare", "Light or dark", "Save the screen as SVG")
+            await seen.until(
+                "Concepts",
+                "Compare",
+                "This screen",
+                "Move",
+                "Light or dark",
+                "Save the screen as SVG",
+            )
             await seen.press("escape", "ctrl+p")
             await seen.until("Search for commands", "Copy the formula")
             await seen.press(*"concepts")
@@ -380,7 +438,7 @@ def test_views_hold_at_any_size(roots: Roots, size: tuple[int, int]) -> None:
             if width == 80:
                 await seen.press("i")
                 await seen.until("m Masks", "q Quit")
-            await seen.until("sample above the IoU")
+            await seen.until("most active")
             await seen.until_so(lambda: _has_picture(seen), "a picture")
             await seen.press("escape")
             await seen.until("7 of 7 units", "formula")
@@ -402,9 +460,9 @@ def test_reading_never_holds_up_the_keys(roots: Roots, monkeypatch: pytest.Monke
     async def scene() -> None:
         async with driven(roots, roots.results / OPTIMAL, 2) as seen:
             await seen.until_so(begun.is_set, "the reading")
-            await seen.until("unit 2  layer4", "as found", "reading the activations")
+            await seen.until("unit 2  layer4", "IoU", "reading the activations")
             await seen.press("up")
-            await seen.until("reading the activations", "blue-c OR yellow-c")
+            await seen.until("reading the activations")
             await seen.press("escape", "s")
             await seen.until("7 of 7 units")
             await seen.press("enter")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.header import About
-from ccx_cli.records.lines import RecordLines
-from ccx_cli.records.metrics import MASKING, METRICS, MaskingRecord, Metrics
+from ccx_cli.records.metrics import MASKING, METRICS, Metrics
 from ccx_cli.render.report.studies import studies_of
 from ccx_cli.render.report.unit_part import concepts_named
 from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_sentence
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.references import references_of
+from ccx_cli.study.measuring import stored_masking
 from ccx_cli.study.summary import summarise_concepts
 
 _PATHS = ("model", "dataset", "segmentation", "activations", "weights")
@@ -42,13 +42,13 @@ def payload_of_run(
     besides the run's own notes.
     """
     run = inputs.run
-    notes = [*run.notes, *notes]
+    masking, problems = stored_masking(run.directory)
+    notes = [*run.notes, *notes, *problems]
     by_unit = {unit: run.units[unit] for unit in units}
     records = [record for own in by_unit.values() for record in own]
     short = short_names(_vocabulary(inputs, records))
     concepts, categories = _concepts(inputs, by_unit, short)
     studies = studies_of(run, inputs.roots, records)
-    masking = _label_masking(run.directory, notes)
     metrics_of = {**({MASKING: masking} if masking else {}), **studies.metrics}
     keys = [(record.unit, record.cluster) for record in records]
     payload: dict[str, Any] = {
@@ -160,23 +160,6 @@ def _frequencies(inputs: RunInputs) -> dict[int, tuple[int, float]]:
             index.concepts, index.images_with(), pixels / total, strict=True
         )
     }
-
-
-def _label_masking(directory: Path, notes: list[str]) -> dict[tuple[int, int | None], float | None]:
-    """Read the label masking that ``ccx metrics`` stored: the file with most ranges."""
-    found: dict[tuple[int, int | None], float | None] = {}
-    for path in sorted(directory.glob("masking-*.jsonl")):
-        try:
-            lines: dict[tuple[int, int | None], float | None] = {
-                (line.unit, line.cluster): line.label_masking
-                for line in RecordLines(path, MaskingRecord).read()
-            }
-        except (CcxError, OSError) as error:
-            notes.append(str(error))
-            continue
-        if len(lines) > len(found):
-            found = lines
-    return found
 
 
 def _measured(
