@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-
-from ccx_cli.cli.called import command_line
+from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.data import DemoOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions
-from ccx_cli.cli.reading import COLUMNS
+from ccx_cli.cli.reading import COLUMNS, SHOWN
 from ccx_cli.cli.render import show_report
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.runs.findings import by_surprise, simplified
 from ccx_cli.runs.job import JobSettings, prepare_job, session_of
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
-
-SHOWN = 12
 
 
 def demo(options: DemoOptions) -> None:
@@ -41,7 +37,5 @@ def demo(options: DemoOptions) -> None:
         progress.note(f"All {len(units)} units: {job.results.directory}")
         if options.open_report:
             show_report(job.results, options.places, inputs.workers, progress)
-        words = ["--model", "demo", "--subset", "demo", "--units", str(best[0].unit)]
-        if options.places.data_dir is not None:
-            words += ["--data-dir", str(options.places.data_dir)]
-        progress.note(f"Next: {shlex.join(['ccx', 'explain', *words, '--format', 'jsonl'])}")
+        report = next_command("render", job.results.directory, also="--html report.html")
+        progress.note(f"Next: {next_command('tui', job.results.directory)}, or {report}")

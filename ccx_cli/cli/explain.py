@@ -12,9 +12,11 @@ from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_metho
 from ccx_cli.cli.output import LAYER, Column
 from ccx_cli.cli.reading import (
     COLUMNS,
+    SHOWN,
     Place,
     as_read,
     common_untrained,
+    in_a_line,
     marking,
     tell_sentences,
     tolerance_of,
@@ -103,6 +105,8 @@ def explain(options: ExplainOptions) -> None:
         if writer.is_table:
             writer.shorten(gathered[0].dataset.labels)
             shown = as_read(records, tolerance, options.reading.sort)
+            shown = shown if options.everything else shown[:SHOWN]
+            writer.sentences(in_a_line(records, len(shown), options.reading.sort))
             replace(writer, columns=(*columns, *marking(common))).rest(shown)
             tell_sentences(records, tolerance, writer.names, progress)
         else:

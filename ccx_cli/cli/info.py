@@ -157,7 +157,7 @@ def _write_list(writer: Writer, records: list[Record], names: Mapping[str, str])
     )
     if common:
         said = ", ".join(f"{column.title} {distinct[column].pop()}" for column in common)
-        writer.headline(f"{'All' if len(records) > 1 else 'The run'}: {said}.")
+        writer.sentences(f"{'All' if len(records) > 1 else 'The run'}: {said}.")
     replace(writer, columns=columns).write(records)
 
 

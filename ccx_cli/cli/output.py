@@ -145,12 +145,6 @@ class Writer:
                     self._table(records)
             self.stream.flush()
 
-    def headline(self, text: str) -> None:
-        """Write what a person reads first; programs get records only."""
-        if self.form is Format.TABLE:
-            with reader_may_leave():
-                self.stream.write(printable_lines(text) + "\n")
-
     def write(self, records: Iterable[AnyRecord]) -> list[AnyRecord]:
         """Write records as they come, in whichever form, and return them."""
         written = []
@@ -160,11 +154,11 @@ class Writer:
         self.rest(written)
         return written
 
-    def sentences(self, heading: str, sentences: Iterable[str]) -> None:
-        """Write sentences for people, a line each, above a table."""
-        with reader_may_leave():
-            text = "\n".join([heading, *sentences])
-            self.stream.write(f"{printable_lines(text)}\n\n")
+    def sentences(self, *sentences: str) -> None:
+        """Write sentences for people, a line each, above a table; programs get records only."""
+        if self.is_table:
+            with reader_may_leave():
+                self.stream.write(printable_lines("\n".join(sentences)) + "\n")
 
     def _table(self, records: Sequence[Record | Stored]) -> None:
         columns = list(self.columns)

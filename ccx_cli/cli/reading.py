@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ccx_cli.cli.options import ReadingOptions, Sort
 from ccx_cli.cli.output import ACTIVATION, HITS, LIFT, MCC, RANGE, UNIT, Column
 from ccx_cli.cli.searching import parse_share
+from ccx_cli.design import TITLES, iou
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.findings import TOLERANCE, by_surprise, simplified, sort_key, unit_sentence
 from ccx_cli.study.specialisation import Defaults
 
+SHOWN = 12
 SHOWN_OTHERS = 5
 SENTENCES = 3
 
@@ -64,6 +66,21 @@ def as_read(
 ) -> list[ExplanationRecord]:
     """Return explanations in their simplest form, in the order that was asked for."""
     return sorted((simplified(each, tolerance) for each in records), key=sort_key(sort))
+
+
+def in_a_line(records: Sequence[ExplanationRecord], shown: int, sort: Sort) -> str:
+    """Sum explanations up, and say how many of them are ``shown`` of a sorted table."""
+    units = {(record.layer, record.unit) for record in records}
+    layers = {layer for layer, _ in units}
+    ious = [record.iou for record in records if record.formula is not None]
+    ranges = sum(record.range is not None for record in records)
+    said = f"{len(units):,} {'unit' if len(units) == 1 else 'units'} of {', '.join(sorted(layers))}"
+    said += f", {len(ious):,} of {ranges:,} ranges explained"
+    if ious:
+        said += f"; IoU {iou(sum(ious) / len(ious))} on average, {iou(max(ious))} at best"
+    if shown == len(records):
+        return f"{said}."
+    return f"{said}.\nThe first {shown:,} by {TITLES[sort]}; --all shows all."
 
 
 def common_untrained(records: Iterable[ExplanationRecord], defaults: Defaults | None) -> set[Place]:

@@ -122,7 +122,8 @@ def summary(options: SummaryOptions) -> None:
                 "What the units respond to"
                 if len(first) == len(rows)
                 else f"What the first {SENTENCES} of {len(rows):,} units respond to",
-                (unit_sentence(unit, stored[unit], tolerance, names) for unit in first),
+                *(unit_sentence(unit, stored[unit], tolerance, names) for unit in first),
+                "",
             )
             units = (*UNITS, COMMON) if any(row["common"] for row in rows) else UNITS
             sections = (Section("unit", "Units", units), *OTHERS)

@@ -50,7 +50,7 @@ def test_the_worked_example_of_the_readme(demo: CommandLine) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     row = next(line for line in readme.splitlines() if line.startswith("| 42 "))
     cells = [cell.strip(" `") for cell in row.strip("|").split("|")]
-    first = demo("explain", *DEMO, "--units", "42", "-q").out.splitlines()[3]
+    first = demo("explain", *DEMO, "--units", "42", "-q").out.splitlines()[4]
     assert cells == [cell.strip() for cell in first.strip("│").split("│")]
     found = demo("explain", *DEMO, "--units", "42", "-f", "jsonl", "-q").lines[-1]
     assert found["proven"]
@@ -77,14 +77,16 @@ def test_a_second_time_nothing_is_done_twice(demo: CommandLine) -> None:
     assert demo.file("results/*/explanations.jsonl").read_bytes() == before
 
 
-def test_the_next_command_works_as_it_is_told(demo: CommandLine) -> None:
+def test_the_next_command_works_as_it_is_told(
+    demo: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (told,) = [line for line in demo("demo").err.splitlines() if line.startswith("Next: ")]
-    program, *words = shlex.split(told.removeprefix("Next: "))
-    assert program == "ccx"
-    assert main(words) == 0
-    out, err = demo.capsys.readouterr()
-    assert len(out.splitlines()) == 5
-    assert "drawing" not in err
+    browse, report = map(shlex.split, told.removeprefix("Next: ").split(", or "))
+    assert browse == ["ccx", "tui", "--data-dir", str(demo.data)]
+    assert report[:4] == ["ccx", "render", "--html", "report.html"]
+    monkeypatch.chdir(tmp_path)
+    assert main([*report[1:], "--units", "42", "-q"]) == 0
+    assert (tmp_path / "report.html").exists()
 
 
 def test_a_file_gets_what_stdout_would(demo: CommandLine, tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_all_formats_tell_the_same(ccx: CommandLine) -> None:
         assert json.loads(row["range"]) == line["range"]
         assert json.loads(row["labels"]) == line["labels"]
     table = ccx.explain("--units", "1", "-q", "--simplest", "0", "--sort", "unit").out.splitlines()
-    assert len(table) == 3 + len(lines) + 1
-    for shown, line in zip(table[3:], lines, strict=False):
+    assert len(table) == 1 + 3 + len(lines) + 1
+    for shown, line in zip(table[4:], lines, strict=False):
         assert line["formula"].replace("-c", "").replace("-s", "") in shown
         assert f"{line['iou']:.4f}" in shown
         assert f"{line['mcc']:.3f}" in shown
@@ -82,7 +82,7 @@ def test_the_table_leads_with_what_is_most_surprising(ccx: CommandLine) -> None:
     lines = ccx.explain(*words, "-q", "-f", "jsonl").lines
 
     def column(number: int, *more: str) -> list[str]:
-        rows = ccx.explain(*words, "-q", *more).out.splitlines()[3:-1]
+        rows = ccx.explain(*words, "-q", "--all", *more).out.splitlines()[4:-1]
         return [row.split("│")[number].strip() for row in rows]
 
     mccs = [float(mcc) for mcc in column(5, "--simplest", "0")]
@@ -108,12 +108,27 @@ def test_the_end_says_what_the_units_respond_to(ccx: CommandLine) -> None:
     assert "Unit " not in ccx.explain("--units", "1-4", "-f", "jsonl").err
 
 
+def test_people_read_a_headline_and_the_twelve_best(ccx: CommandLine) -> None:
+    lines = ccx.explain("--units", "0-3", "-q", "-f", "jsonl").lines
+    found = [line["iou"] for line in lines if line["formula"]]
+    mean = f"IoU {sum(found) / len(found):.4f} on average, {max(found):.4f} at best."
+    headline = f"4 units of layer4, {len(found)} of {len(lines)} ranges explained; {mean}"
+    whole = ccx.explain("--units", "0-3", "-q", "--all").out.splitlines()
+    best = ccx.explain("--units", "0-3", "-q").out.splitlines()
+    assert whole[0] == best[0] == headline
+    assert best[1] == "The first 12 by MCC; --all shows all."
+    assert [line.split("│")[1:3] for line in best[5:-1]] == [
+        line.split("│")[1:3] for line in whole[4:16]
+    ]
+    assert len(whole) == 4 + len(lines) + 1
+
+
 def test_a_table_is_not_wrapped_where_there_is_no_terminal(
     ccx: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    out = ccx.explain("--units", "0-3", "-q").out
-    assert len({len(line) for line in out.splitlines()}) == 1
+    out = ccx.explain("--units", "0-3", "--all", "-q").out
+    assert len({len(line) for line in out.splitlines()[1:]}) == 1
     assert "\x1b" not in out
     assert "…" not in out
 

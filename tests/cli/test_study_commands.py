@@ -332,7 +332,7 @@ def test_what_is_common_in_the_untrained_network_is_marked(ccx: CommandLine, kep
     judged = of_kind(ccx("analyze", "--seed", "1", "-f", "jsonl", "--each").lines, "range")
     common = sum(row["specialisation"] == "unspecialised" for row in judged)
     assert common
-    assert ccx.explain("--units", "0-3", "-q").out.count(" common ") == common
+    assert ccx.explain("--units", "0-3", "--all", "-q").out.count(" common ") == common
     summary = ccx("summary", kept.name, "-q").out
     assert "untrained" in summary or " common " not in summary
 

@@ -9,6 +9,7 @@ from ccx_cli.cli.network_options import NetworkOptions, device_option, trust_opt
 from ccx_cli.cli.options import (
     DATA,
     NETWORK,
+    OUTPUT,
     RANGES,
     REQUIRED,
     RUNNING,
@@ -123,6 +124,7 @@ class ExplainOptions:
     search: SearchOptions
     vocabulary: VocabularyOptions
     naming: NamingOptions
+    everything: bool = option(False, "Show all ranges, not the 12 best.", "--all", panel=OUTPUT)
     reading: ReadingOptions
     out: OutputOptions
     messages: MessageOptions
