@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ccx_cli.records.explanation import names_of
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.render.report.studies import Studies, studies_of
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, keep, read_kept
@@ -26,7 +27,8 @@ UNITS = 10
 
 def _studies(results: Path) -> Studies:
     run = Run(results / "run")
-    return studies_of(run, Roots(*[results] * 5), list(run.records))
+    records = list(run.records)
+    return studies_of(run, Roots(*[results] * 5), records, names_of(records))
 
 
 def _lines(found: Studies, title: str) -> list[Any]:
@@ -77,7 +79,7 @@ def test_chance_is_told_by_range(tmp_path: Path) -> None:
         for cluster in range(3)
     ]
     text = "".join(json.dumps(each) + "\n" for each in nulls)
-    (tmp_path / "run" / "null-1.jsonl").write_text(text + "{\n")
+    (tmp_path / "run" / "null-1.jsonl").write_text(text)
     found = _studies(tmp_path)
     # The IoUs of unit 0 are 0, 0.11 and 0.22.
     assert _lines(found, "Chance") == [
@@ -88,6 +90,14 @@ def test_chance_is_told_by_range(tmp_path: Path) -> None:
     (by_chance, q_values) = found.metrics.values()
     assert by_chance[0, 1] == pytest.approx(0.05)
     assert [q_values[0, cluster] for cluster in range(3)] == pytest.approx([1, 0.075, 0.075])
+
+
+def test_a_damaged_null_is_told(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", units=1)
+    (tmp_path / "run" / "null-1.jsonl").write_text("{\n")
+    found = _studies(tmp_path)
+    assert "null-1.jsonl, line 1 is damaged" in found.notes[0]
+    assert not found.sections
 
 
 def test_importance_and_roles_are_kept_and_told(tmp_path: Path) -> None:

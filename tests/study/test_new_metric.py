@@ -49,7 +49,7 @@ for alternative in json_schema("metrics")["oneOf"]:
     assert alternative["properties"]["dice"]["description"].startswith("Twice")
 
 # A line from before the metric was added: shown without it, and measured again.
-inputs = SimpleNamespace(run=SimpleNamespace(directory=Path()))
+inputs = SimpleNamespace(kept=Path())
 lines = metrics_lines(inputs, MeasureSettings())
 line = {"unit": 3, "layer": "l", "cluster": 0, "num_clusters": 1, "num_ranges": 1}
 line |= {"range": [0.5, None], "hits": 2, "formula": "sky"}

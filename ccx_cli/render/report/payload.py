@@ -46,9 +46,11 @@ def payload_of_run(
     notes = [*run.notes, *notes, *problems]
     by_unit = {unit: run.units[unit] for unit in units}
     records = [record for own in by_unit.values() for record in own]
-    short = short_names(_vocabulary(inputs, records))
+    names = _vocabulary(inputs, records)
+    short = short_names(names)
     concepts, categories = _concepts(inputs, by_unit, short)
-    studies = studies_of(run, inputs.roots, records)
+    studies = studies_of(run, inputs.roots, records, names)
+    notes += studies.notes
     metrics_of = {**({MASKING: masking} if masking else {}), **studies.metrics}
     keys = [(record.unit, record.cluster) for record in records]
     payload: dict[str, Any] = {
@@ -180,9 +182,9 @@ def _simplest(record: ExplanationRecord) -> dict[str, Any] | None:
     return {key: known.get(key) for key in ("formula", "labels", "iou", "mcc", "lift")}
 
 
-def _vocabulary(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> list[str]:
-    """Return the names of the dataset's concepts; without it, those in formulas."""
+def _vocabulary(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> dict[int, str]:
+    """Return the names of the dataset's concepts by number; without it, those in formulas."""
     try:
-        return [label.name for label in inputs.dataset.labels]
+        return {label.number: printable(label.name) for label in inputs.dataset.labels}
     except CcxError:
-        return list(names_of(records).values())
+        return names_of(records)

@@ -8,22 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
 
 from ccx_cli import design
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import to_text
-from ccx_cli.records.explanation import ExplanationRecord, names_of
-from ccx_cli.records.metrics import AgainstNull, MetricName, NullRecord
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.metrics import AgainstNull, MetricName
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, read_kept
 from ccx_cli.runs.finding import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
-from ccx_cli.study.null import against_null, false_discovery_rates
+from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
-from ccx_cli.study.specialisation import Specialisation, count_specialisation, find_defaults
+from ccx_cli.study.specialisation import (
+    Specialisation,
+    count_specialisation,
+    untrained_defaults,
+)
 
 Key = tuple[int, int | None]
 SIGNIFICANT = 0.05
@@ -36,13 +39,15 @@ class Studies:
 
     ``sections`` are tables with a title, a sentence, a head and lines, whose cells are texts or
     ``{"formula": text}``. ``metrics`` are of single ranges, ``common`` the ranges whose formula is
-    a default one of the untrained network, ``roles`` what a unit does, in words.
+    a default one of the untrained network, ``roles`` what a unit does, in words;
+    ``notes`` say what cannot be read.
     """
 
     sections: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[MetricName, dict[Key, float | None]] = field(default_factory=dict)
     common: set[Key] = field(default_factory=set)
     roles: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, title: str, about: str, head: Sequence[str], lines: Sequence[Any]) -> None:
         """Add a section, unless it is empty."""
@@ -50,13 +55,18 @@ class Studies:
             self.sections.append({"title": title, "about": about, "head": head, "lines": lines})
 
 
-def studies_of(run: Run, roots: Roots, records: Sequence[ExplanationRecord]) -> Studies:
-    """Gather what was found of ``records`` of a run, from files beside it and other runs."""
+def studies_of(
+    run: Run, roots: Roots, records: Sequence[ExplanationRecord], names: Mapping[int, str]
+) -> Studies:
+    """Gather what was found of ``records`` of a run, from files beside it and other runs.
+
+    ``names`` are those of the concepts by label number.
+    """
     found = Studies()
     stored = [Run(each.directory, shown=True) for each in stored_runs(roots.results)]
     others = [other for other in stored if other.name != run.name]
     ranged = {(one.unit, one.cluster): one for one in records if one.range is not None}
-    _add_specialisation(found, run, others, ranged)
+    _add_specialisation(found, run, roots, ranged, names)
     _add_chance(found, run, ranged)
     _add_importance(found, run, ranged)
     _add_roles(found, run, ranged)
@@ -65,15 +75,16 @@ def studies_of(run: Run, roots: Roots, records: Sequence[ExplanationRecord]) -> 
 
 
 def _add_specialisation(
-    found: Studies, run: Run, others: Sequence[Run], ranged: Mapping[Key, ExplanationRecord]
+    found: Studies,
+    run: Run,
+    roots: Roots,
+    ranged: Mapping[Key, ExplanationRecord],
+    names: Mapping[int, str],
 ) -> None:
     """Judge the ranges by the run that ``ccx analyze`` made of the untrained network."""
-    made = (each for each in others if each.about.made_for == run.name)
-    untrained = next((each for each in made if each.about.weights_kind == "none"), None)
-    if untrained is None or not untrained.units:
+    defaults = untrained_defaults(run, roots.results)
+    if defaults is None:
         return
-    names = names_of(untrained.records)
-    defaults = find_defaults([one.tree for one in untrained.records], len(untrained.units))
     trees = {key: one.tree for key, one in ranged.items()}
     judged = {key: None if tree is None else defaults.judge(tree) for key, tree in trees.items()}
     found.common = {key for key, kind in judged.items() if kind is Specialisation.UNSPECIALISED}
@@ -100,7 +111,11 @@ def _add_specialisation(
         ("formula", "ranges, untrained", "ranges, trained"),
         [
             (
-                {"formula": to_text(each.formula, names.__getitem__)},
+                {
+                    "formula": to_text(
+                        each.formula, lambda number: names.get(number, f"label {number}")
+                    )
+                },
                 design.count(each.count),
                 design.count(trained[canonical_key(each.formula)]),
             )
@@ -110,21 +125,19 @@ def _add_specialisation(
 
 
 def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    """Compare with the null of most ranges that ``ccx metrics --null`` kept."""
-    kept = [read_kept(path, NullRecord) for path in sorted(run.directory.glob("null-*.jsonl"))]
-    null = {(one.unit, one.cluster): one.null_ious for one in max(kept, key=len, default=[])}
-    keys = [key for key in ranged if null.get(key)]
-    compared = [against_null(ranged[key].iou, null[key]) for key in keys]
-    q_values = false_discovery_rates([float(one.p_value or 0) for one in compared])
-    against = [replace(one, q_value=q) for one, q in zip(compared, q_values, strict=True)]
+    """Compare with the null that ``ccx metrics --null`` kept."""
+    try:
+        against = kept_against_null(run, ranged.values())
+    except CcxError as error:
+        found.notes.append(str(error))
+        return
     by_range: dict[int, list[AgainstNull]] = defaultdict(list)
-    for key, one in zip(keys, against, strict=True):
-        by_range[key[1] or 0].append(one)
-    rounds = len(null[keys[0]]) if keys else 0
+    for (_, cluster), one in against.items():
+        by_range[cluster or 0].append(one)
     found.add(
         "Chance",
-        f"Against the best formulas after {design.count(rounds)} permutations of the images, as "
-        "ccx metrics --null does; q is adjusted over the ranges here (false discovery rate).",
+        "Against the best formulas on permuted images, as ccx metrics --null does; q is adjusted "
+        "over the ranges here (false discovery rate).",
         ("range", "compared", f"q at most {SIGNIFICANT}", "mean IoU by chance"),
         [
             (
@@ -136,12 +149,12 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
             for number, own in sorted(by_range.items(), reverse=True)
         ],
     )
-    if keys:
-        for title, name, about in (
-            ("IoU by chance", "null_mean", "Mean IoU of the search on permuted images."),
-            ("q", "q_value", "Share of such permutations, adjusted over all ranges."),
-        ):
-            values = {key: getattr(one, name) for key, one in zip(keys, against, strict=True)}
+    for title, name, about in (
+        ("IoU by chance", "null_mean", "Mean IoU of the search on permuted images."),
+        ("q", "q_value", "Share of such permutations, adjusted over all ranges."),
+    ):
+        if against:
+            values = {key: getattr(one, name) for key, one in against.items()}
             found.metrics[MetricName(name, title, title, 4, about)] = values
 
 
