@@ -71,7 +71,8 @@ def explain(
     -------
     list of dict
         One explanation for each range, by unit and cluster, with the keys of ``ccx explain --format
-        jsonl``: ``unit``, ``cluster``, ``range``, ``hits``, ``formula``, ``iou``, ``proven``, ...
+        jsonl``: ``unit``, ``cluster``, ``range``, ``hits``, ``formula``, ``iou``, ``lift``,
+        ``mcc``, ``proven``, ...
 
     Raises
     ------
@@ -120,7 +121,8 @@ def score(
     -------
     list of dict
         One for each unit, formula and range, with the keys of ``ccx score --format jsonl``:
-        ``formula``, ``unit``, ``cluster``, ``range``, ``hits``, ``both``, ``total``, ``iou``, ...
+        ``formula``, ``unit``, ``cluster``, ``range``, ``hits``, ``both``, ``total``, ``iou``,
+        ``lift``, ``mcc``
 
     Raises
     ------

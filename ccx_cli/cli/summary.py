@@ -98,13 +98,9 @@ def summary(options: SummaryOptions) -> None:
         stored = opened.with_units(asked.records).against_chance().run.units
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
-        height, width = index.mask_shape
-        split = opened.run.about.split
-        images = sum(split in (None, row.split) for row in opened.dataset.rows)
-        searched = images * height * width
         found: list[UnitSummaryRecord] = []
         with progress.task("Summary", len(stored), unit="units") as task:
-            for one in summarise_units(stored, index, category_of, searched):
+            for one in summarise_units(stored, index, category_of):
                 found.append(one)
                 task.advance()
         concepts = summarise_concepts(stored, category_of)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -32,7 +33,6 @@ def summarise_unit(
     pixels: Mapping[Formula, NDArray[np.bool_]],
     totals: NDArray[np.int64],
     category_of: Mapping[int, str],
-    searched: int | None = None,
 ) -> UnitSummaryRecord:
     """Sum up one unit.
 
@@ -48,10 +48,7 @@ def summarise_unit(
         ``(n_sets,)`` int64, pixels of every label set.
     category_of
         Label number to category.
-    searched
-        The labeled pixels that were searched; None for all.
     """
-    pixels_searched = int(totals.sum()) if searched is None else searched
     formulas = [formula for record in records if (formula := record.tree)]
     names, best, lead = names_of(records), _best_of(records), lead_of(records)
     return UnitSummaryRecord(
@@ -65,9 +62,9 @@ def summarise_unit(
         cluster=None if best is None else best.cluster,
         formula=None if best is None else best.formula,
         iou=None if best is None else best.iou,
-        baseline=None if best is None else best.hits / pixels_searched,
+        baseline=None if best is None else _baseline(best),
         unbeaten=sum(
-            record.formula is not None and record.iou <= record.hits / pixels_searched
+            record.formula is not None and record.iou <= (_baseline(record) or 0.0)
             for record in records
         ),
         **{f"lead_{key}": getattr(lead, key, None) for key in _OF_LEAD},
@@ -77,6 +74,10 @@ def summarise_unit(
 def lead_of(records: Iterable[ExplanationRecord]) -> ExplanationRecord | None:
     """Return a unit's explanation with the largest MCC; ``None`` where none is known."""
     return next((each for each in by_surprise(records) if isinstance(each.mcc, float)), None)
+
+
+def _baseline(record: ExplanationRecord) -> float | None:
+    return None if record.baseline is UNSET else record.baseline
 
 
 def _best_of(records: Sequence[ExplanationRecord]) -> ExplanationRecord | None:
@@ -107,13 +108,12 @@ def summarise_units(
     units: Mapping[int, Sequence[ExplanationRecord]],
     index: ConceptIndex,
     category_of: Mapping[int, str],
-    searched: int | None = None,
 ) -> Iterator[UnitSummaryRecord]:
     """Sum up units, in order, as ``summarise_unit`` does."""
     for unit, records in units.items():
         found = [formula for record in records if (formula := record.tree) is not None]
         pixels = {formula: holds_on(formula, index) for formula in set(found)}
-        yield summarise_unit(unit, records, pixels, index.sets.totals, category_of, searched)
+        yield summarise_unit(unit, records, pixels, index.sets.totals, category_of)
 
 
 def summarise_concepts(

@@ -34,16 +34,25 @@ CATEGORIES = {RED: "color", BLUE: "color", DOG: "object", CAT: "object", LEG: "p
 TOTALS = np.array([4, 2, 1, 8], dtype=np.int64)
 
 
-def record(unit: int, cluster: int | None, labels: Any, iou: float = 0.0) -> ExplanationRecord:
+def record(
+    unit: int,
+    cluster: int | None,
+    labels: Any,
+    iou: float = 0.0,
+    lift: float | None = None,
+    mcc: float | None = None,
+) -> ExplanationRecord:
     text = None if labels is None else to_text(from_json(labels), lambda number: f"c{number}")
-    return explanation(unit, cluster, formula=text, labels=labels, iou=iou)
+    return explanation(
+        unit, cluster, formula=text, labels=labels, iou=iou, baseline=7 / 15, lift=lift, mcc=mcc
+    )
 
 
 UNITS = {
     0: [
         record(0, 0, ["OR", RED, BLUE], 0.02),
-        record(0, 1, ["AND", DOG, ["NOT", RED]], 0.5),
-        record(0, 2, ["OR", ["AND", DOG, LEG], CAT], 0.25),
+        record(0, 1, ["AND", DOG, ["NOT", RED]], 0.5, 1.5, 0.2),
+        record(0, 2, ["OR", ["AND", DOG, LEG], CAT], 0.25, 2.5, 0.3),
     ],
     1: [record(1, 0, ["AND", ["NOT", RED], DOG], 0.04), record(1, 1, None)],
     2: [record(2, None, None)],
@@ -72,10 +81,10 @@ def test_a_unit() -> None:
     pixels = dict(zip(formulas, (sets(0, 1), sets(1, 2), sets(0, 1, 2)), strict=True))
     found = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES)
     assert (found.ranges, found.explained) == (3, 3)
-    # 7 of 15 pixels are hits in every range; only one formula has an IoU above that.
+    # Only one formula has an IoU above the share of hits.
     assert (found.baseline, found.unbeaten) == (7 / 15, 2)
-    split = summarise_unit(0, UNITS[0], pixels, TOTALS, CATEGORIES, searched=70)
-    assert (split.baseline, split.unbeaten) == (0.1, 1)
+    assert (found.lead_cluster, found.lead_mcc, found.lead_lift) == (2, 0.3, 2.5)
+    assert (found.lead_formula, found.lead_iou) == (UNITS[0][2].formula, 0.25)
     assert found.category == "object"  # dog, dog, cat against red, blue and leg
     assert found.concepts == [f"c{number}" for number in (RED, BLUE, DOG, LEG, CAT)]
     assert found.polysemy == pytest.approx((5 / 7 + 1 / 7 + 4 / 7) / 3)
