@@ -140,16 +140,3 @@ def mask_of(holds: NDArray[np.bool_], index: ConceptIndex, image: int) -> NDArra
     table = index.local_sets[index.offsets[image] : index.offsets[image + 1]]
     mask: NDArray[np.bool_] = holds[table][index.maps[image]].reshape(index.mask_shape)
     return mask
-
-
-def images_with_most(
-    holds: NDArray[np.bool_], index: ConceptIndex, most: int
-) -> tuple[list[int], list[int]]:
-    """Return the images with most pixels whose label sets are among ``holds``, and how many.
-
-    The first image of the dataset wins ties.
-    """
-    pixels = index.pixels_by_image(holds)
-    chosen = np.argsort(-pixels, kind="stable")[:most]
-    images = chosen[pixels[chosen] > 0]
-    return images.tolist(), pixels[images].tolist()

@@ -167,6 +167,17 @@ def test_a_concept_shows_the_images_with_most_of_it(tmp_path: Path) -> None:
         assert part["shares"][image] == mask.mean()
 
 
+def test_a_concept_that_no_pixel_carries_has_no_part(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lines = (tmp_path / "run" / "explanations.jsonl").read_text().splitlines()
+    unknown = json.loads(lines[0]) | {"labels": 999, "formula": "unknown", "by_length": []}
+    lines[0] = json.dumps(unknown)
+    (tmp_path / "run" / "explanations.jsonl").write_text("\n".join(lines) + "\n")
+    page = _parsed(_write(with_pictures(run), tmp_path / "report.html").page)
+    assert "unknown" in {concept["name"] for concept in page.run["concepts"]}
+    assert "concept-999" not in _parts(page)
+
+
 def _holds(labels: Any, masks: dict[str, str]) -> NDArray[np.bool_]:
     """Evaluate a stored formula on the masks of its concepts."""
     if isinstance(labels, int):

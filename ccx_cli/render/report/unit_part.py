@@ -17,9 +17,10 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import Metrics
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.search.scoring import holds_on
+from ccx_cli.study.concept_statistics import images_of
 from ccx_cli.study.histogram import count_in_bars
 from ccx_cli.study.metrics import ImageCounts, measure
-from ccx_cli.study.unit_images import Show, images_with_most, look_at_unit, mask_of
+from ccx_cli.study.unit_images import Show, look_at_unit, mask_of
 
 BINS = 72
 
@@ -88,12 +89,13 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
 
 def concept_part(number: int, inputs: RunInputs, top_k: int) -> tuple[dict[str, Any], list[int]]:
     """Return the part of one concept, and the images that carry it on most pixels."""
-    images, pixels = images_with_most(holds_on(Concept(number), inputs.index), inputs.index, top_k)
+    position = int(np.searchsorted(inputs.index.concepts, number))
+    images, pixels = (found[:top_k].tolist() for found in images_of(inputs.index, position))
     size = inputs.index.mask_shape[0] * inputs.index.mask_shape[1]
     return {
         "names": _names(inputs, images),
         "images": images,
-        "shares": {image: int(count) / size for image, count in zip(images, pixels, strict=True)},
+        "shares": {image: count / size for image, count in zip(images, pixels, strict=True)},
         "concepts": _concept_masks(inputs, [(image, number) for image in images]),
     }, images
 

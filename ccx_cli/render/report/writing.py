@@ -172,9 +172,10 @@ def _write_parts(
             metrics |= {(part.unit, cluster): one for cluster, one in part.metrics.items()}
             task.advance()
     records = [record for unit in units for record in inputs.run.units[unit]]
-    numbers = {number for record in records for number in concepts_named(record)}
-    for number in sorted(numbers) if images else ():
-        write(f"concept-{number}", *concept_part(number, inputs, choice.top_k))
+    if images:
+        named = {number for record in records for number in concepts_named(record)}
+        for number in sorted(named & set(inputs.index.concepts.tolist())):
+            write(f"concept-{number}", *concept_part(number, inputs, choice.top_k))
     shown = sorted({image for some in images.values() for image in some})
     unread = _write_pictures(inputs, folder, shown, workers, notes)
     payload = payload_of_run(inputs, units, metrics, notes)
