@@ -25,7 +25,7 @@ const CONCEPT_COLUMNS = [
     ["images", "Images", "Images that contain it", whole, true],
     ["coverage", "Pixels", "Share of all pixels", percent, true],
   ].map(([key, title, about, text, wide]) => ({
-    ...measure(title, key, about, (each) => each[key], (each) => text(each[key])),
+    ...measure(title, key, about, (each) => each[key], text),
     wide,
   })),
   measure(
@@ -33,7 +33,7 @@ const CONCEPT_COLUMNS = [
     "iou",
     "Highest IoU of the formulas that contain it, not negated",
     (each) => each.iou,
-    (each) => (each.iou === null ? MISSING : measured(iouText(each.iou), each.iou, highestIou)),
+    (iou) => (iou === null ? MISSING : measured(iouText(iou), iou, highestIou)),
   ),
 ];
 

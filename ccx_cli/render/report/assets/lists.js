@@ -10,13 +10,13 @@ class List {
     Object.assign(this, { all, columns, fits, state, first: { ...state }, views: [], shown: all });
   }
 
-  // Takes a part of the state, or all of it as an address has it.
   set(changes) {
     Object.assign(this.state, changes);
     this.update();
     writeAddress();
   }
 
+  // Takes the state that an address has; what it lacks is as at first.
   read(text) {
     const given = Object.fromEntries(new URLSearchParams(text));
     for (const key of Object.keys(this.first)) this.state[key] = given[key] ?? this.first[key];
@@ -28,10 +28,16 @@ class List {
     return changed.length ? `?${new URLSearchParams(changed)}` : "";
   }
 
+  // The column that is sorted by, and whether in descending order.
+  get sorting() {
+    const descending = this.state.sort.startsWith("-");
+    const name = this.state.sort.slice(descending ? 1 : 0);
+    return { column: this.columns.find((each) => each.name === name) || this.columns[0], descending };
+  }
+
   update() {
-    const [, minus, name] = /^(-?)(.*)$/.exec(this.state.sort);
-    const column = this.columns.find((each) => each.name === name) || this.columns[0];
-    const ordered = sorted(this.all, column.value, Boolean(minus));
+    const { column, descending } = this.sorting;
+    const ordered = sorted(this.all, column.value, descending);
     this.shown = ordered.filter((row) => this.fits(row, this.state));
     for (const view of this.views) view();
   }
@@ -112,10 +118,10 @@ function table(caption, list, open) {
     );
   const rows = feed(body, row, () => list.shown, () => noneOf(list));
   const update = () => {
-    const [, minus, name] = /^(-?)(.*)$/.exec(list.state.sort);
-    list.columns.forEach((column, at) => {
-      const direction = column.name === name ? (minus ? "descending" : "ascending") : "none";
-      if (column.title !== null) heads[at].setAttribute("aria-sort", direction);
+    const { column, descending } = list.sorting;
+    const direction = descending ? "descending" : "ascending";
+    list.columns.forEach((each, at) => {
+      if (each.title !== null) heads[at].setAttribute("aria-sort", each === column ? direction : "none");
     });
     element.setAttribute("aria-rowcount", list.shown.length + 1);
   };
@@ -175,6 +181,7 @@ function filterForm(list, controls, ...rest) {
     for (const control of form.querySelectorAll("[name]")) {
       const value = list.state[control.name];
       if (control.type === "checkbox") control.checked = value === "1";
+      else if (control.name === "sort") control.value = wayOf(list.sorting.column);
       else if (control.value !== value) control.value = value;
     }
   };
@@ -183,6 +190,7 @@ function filterForm(list, controls, ...rest) {
   return form;
 }
 
+const wayOf = ({ name, largest }) => `${largest ? "-" : ""}${name}`;
 const valueOf = (control) => (control.type === "checkbox" ? (control.checked ? "1" : "") : control.value);
 
 function searchField(placeholder, id = null) {

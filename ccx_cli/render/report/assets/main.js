@@ -11,7 +11,7 @@ function route() {
   if (Object.hasOwn(VIEWS, name) && (number !== undefined) === (name === "unit" || name === "concept")) {
     return { name, number: number === undefined ? null : Number(number), state };
   }
-  return { name: "units", number: null, state: "" };
+  return { name: pictured ? "units" : "ranges", number: null, state: "" };
 }
 
 // Keeps the state of the list that is shown in the address, and in the links to lists.
@@ -152,7 +152,7 @@ function head() {
 window.history.scrollRestoration = "manual";
 setTheme(storedTheme());
 head();
-findBar.render(byId("find"));
+findBar(byId("find"));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   window.location.hash = "units";

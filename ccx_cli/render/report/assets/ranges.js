@@ -1,8 +1,8 @@
 // The first views: a summary and a filter, above a wall of units or the table of all ranges.
 
 const pictured = run.pictures.parts.length > 0;
-const measure = (title, name, about, value, cell) =>
-  ({ title, name, about, right: true, largest: true, value, cell });
+const measure = (title, name, about, value, text) =>
+  ({ title, name, about, right: true, largest: true, value, cell: (row) => text(value(row), row) });
 
 const RANGE_COLUMNS = [
   pictured && { name: "picture", title: null, value: () => 0, cell: (row) => thumbnail(row, 84) },
@@ -26,19 +26,13 @@ const RANGE_COLUMNS = [
     cell: rangeChip,
   },
   { name: "text", title: "Formula", value: (row) => row.shown.formula, cell: (row) => formulaOf(row) },
-  measure("MCC", "mcc", "Matthews correlation of hits and formula", (row) => row.shown.mcc, (row) =>
-    measured(mccText(row.shown.mcc), row.shown.mcc, highestMcc, proofText(row)),
+  measure("MCC", "mcc", "Matthews correlation of hits and formula", (row) => row.shown.mcc, (mcc, row) =>
+    measured(mccText(mcc), mcc, highestMcc, proofText(row)),
   ),
-  measure("IoU", "iou", "Intersection over union of hits and formula", (row) => row.shown.iou, (row) =>
-    iouText(row.shown.iou),
-  ),
-  measure("Lift", "lift", "IoU over that of a random mask of the formula's size", (row) => row.shown.lift, (row) =>
-    liftText(row.shown.lift),
-  ),
+  measure("IoU", "iou", "Intersection over union of hits and formula", (row) => row.shown.iou, iouText),
+  measure("Lift", "lift", "IoU over that of a random mask of the formula's size", (row) => row.shown.lift, liftText),
   {
-    ...measure("Hits", "hits", "Pixels whose activation is in the range, over all images", (row) => row.record.hits, (row) =>
-      whole(row.record.hits),
-    ),
+    ...measure("Hits", "hits", "Pixels whose activation is in the range, over all images", (row) => row.record.hits, whole),
     wide: true,
   },
   {
@@ -82,7 +76,15 @@ function proofText(row) {
 
 const RANGE_STATE = { text: "", least: "0", range: "", proof: "", common: "", stored: "", sort: "-mcc" };
 
-const found = new List(rows, RANGE_COLUMNS, { ...RANGE_STATE }, (row, state) => {
+class RangeList extends List {
+  // Which formula of a row is shown depends on the state.
+  update() {
+    for (const row of rows) row.shown = this.state.stored ? row.stored : row.simplest;
+    super.update();
+  }
+}
+
+const found = new RangeList(rows, RANGE_COLUMNS, { ...RANGE_STATE }, (row, state) => {
   const least = Number(state.least);
   return (
     (least === 0 || row.shown.mcc >= least) &&
@@ -113,54 +115,45 @@ function bestOfUnits() {
 // The units in the order of the list, to step from one to the next.
 const unitOrder = () => [...new Set(found.shown.map((row) => row.unit))];
 
-const findBar = {
-  render(view) {
-    const least = el("output", { class: "figure" });
-    const number = el("output", { class: "number", "aria-live": "polite" });
-    const limit = Math.max(0.01, Math.ceil(highestMcc * 100) / 100);
-    const slider = el("input", { type: "range", name: "least", min: 0, max: limit, step: 0.01 });
-    const sorts = found.columns.filter((each) => each.title).map(({ name, title, largest }) => [`${largest ? "-" : ""}${name}`, title]);
-    const proofs = [["", "all"], ["true", "proven"], ["false", "not proven"]];
-    const check = (name, text, title) => el("label", { class: "check", title }, el("input", { type: "checkbox", name }), text);
-    const form = filterForm(
-      found,
-      [
-        searchField("formula, concept, category or unit", "filter"),
-        el("label", null, el("span", null, "MCC at least ", least), slider),
-        select("Range", "range", [["", "all"], ...rangeNumbers.map((each) => [String(each), String(each)])]),
-        rows.some((row) => row.proven === false) && select("Proof", "proof", proofs),
-        select("Sort by", "sort", sorts),
-      ],
-      el(
-        "div",
-        { class: "result" },
-        number,
-        rows.some((row) => row.simplest !== row.stored) &&
-          check("stored", "stored formulas", "Not the simplest formula within 1%, but the stored optimum; parts that add less are dimmed"),
-        rows.some((row) => row.common) &&
-          check("common", "hide common ones", "Hide formulas that are common in the untrained network too"),
-        el("button", { type: "button", onclick: () => save("csv") }, "CSV"),
-        el("button", { type: "button", onclick: () => save("json") }, "JSON"),
-      ),
-    );
-    const update = () => {
-      least.textContent = Number(found.state.least).toFixed(2);
-      slider.setAttribute("aria-valuetext", least.textContent);
-      const units = new Set(found.shown.map((row) => row.unit)).size;
-      number.textContent = `${count(found.shown.length, "range", "ranges")} of ${count(units, "unit", "units")}`;
-    };
-    found.views.push(update);
-    view.append(tiles(), form);
-    update();
-  },
-};
-
-// Which formula of a row is shown depends on the state: it is set before rows are sorted.
-const updateFound = found.update.bind(found);
-found.update = () => {
-  for (const row of rows) row.shown = found.state.stored ? row.stored : row.simplest;
-  updateFound();
-};
+function findBar(view) {
+  const least = el("output", { class: "figure" });
+  const number = el("output", { class: "number", "aria-live": "polite" });
+  const limit = Math.max(0.01, Math.ceil(highestMcc * 100) / 100);
+  const slider = el("input", { type: "range", name: "least", min: 0, max: limit, step: 0.01 });
+  const sorts = found.columns.filter(({ title }) => title).map((each) => [wayOf(each), each.title]);
+  const proofs = [["", "all"], ["true", "proven"], ["false", "not proven"]];
+  const check = (name, text, title) => el("label", { class: "check", title }, el("input", { type: "checkbox", name }), text);
+  const form = filterForm(
+    found,
+    [
+      searchField("formula, concept, category or unit", "filter"),
+      el("label", null, el("span", null, "MCC at least ", least), slider),
+      select("Range", "range", [["", "all"], ...rangeNumbers.map((each) => [String(each), String(each)])]),
+      rows.some((row) => row.proven === false) && select("Proof", "proof", proofs),
+      select("Sort by", "sort", sorts),
+    ],
+    el(
+      "div",
+      { class: "result" },
+      number,
+      rows.some((row) => row.simplest !== row.stored) &&
+        check("stored", "stored formulas", "Not the simplest formula within 1%, but the stored optimum; parts that add less are dimmed"),
+      rows.some((row) => row.common) &&
+        check("common", "hide common ones", "Hide formulas that are common in the untrained network too"),
+      el("button", { type: "button", onclick: () => save("csv") }, "CSV"),
+      el("button", { type: "button", onclick: () => save("json") }, "JSON"),
+    ),
+  );
+  const update = () => {
+    least.textContent = Number(found.state.least).toFixed(2);
+    slider.setAttribute("aria-valuetext", least.textContent);
+    const units = new Set(found.shown.map((row) => row.unit)).size;
+    number.textContent = `${count(found.shown.length, "range", "ranges")} of ${count(units, "unit", "units")}`;
+  };
+  found.views.push(update);
+  view.append(tiles(), form);
+  update();
+}
 
 function save(form) {
   if (form === "json") download(`${run.name}.json`, "application/json", asJson());
@@ -182,7 +175,7 @@ function card(row) {
     el(
       "li",
       { title: run.sentences[row.unit] },
-      el("a", { class: "open", href: `#unit-${row.unit}`, "aria-label": label }, thumbnail(row, 190)),
+      el("a", { class: "open", href: `#unit-${row.unit}`, "aria-label": label }, pictured ? thumbnail(row, 190) : `Unit ${row.unit}`),
       el("p", { class: "line" }, el("strong", null, String(row.unit)), row.cluster !== null && rangeChip(row), measured(mccText(row.shown.mcc), row.shown.mcc, highestMcc, "MCC")),
       el("p", null, formulaOf(row)),
     ),

@@ -32,7 +32,8 @@ const unitView = {
     if (withParts.has(name) && !part) {
       view.append(el("p", { class: "note" }, `data/${name}.js is not beside this page.`));
     }
-    view.append(...[...own].reverse().map((row) => this.card(row, part)));
+    const ranged = own.filter((row) => row.cluster !== null);
+    view.append(...ranged.reverse().map((row) => this.card(row, part)));
     if (part && part.histogram) view.append(histogram(part.histogram, own));
     this.part = part;
     this.fill(view);
@@ -93,9 +94,6 @@ const unitView = {
 
   card(row, part) {
     const { record } = row;
-    if (row.cluster === null) {
-      return el("p", { class: "note" }, "This unit never fires on these images.");
-    }
     return el(
       "article",
       {
