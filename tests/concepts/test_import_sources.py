@@ -231,6 +231,13 @@ def test_a_split_of_any_name_is_one(split: str, tmp_path: Path) -> None:
     assert note == "Skipped the split test, which has no folders of labels (photographs: 2)."
 
 
+def test_splits_in_folders_of_labels_are_followed(tmp_path: Path) -> None:
+    for name in ("cat/train/1", "cat/test/1", "dog/train/1", "dog/test/1", "dog/big/images/1"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path)
+    assert [label.name for label in source.vocabulary] == ["cat-s", "dog-s"]
+
+
 def test_words_beside_a_split_do_not_make_it_a_label(tmp_path: Path) -> None:
     for name in ("training_set/cats/1", "test_set/cats/1", "val2017/cats/1"):
         save_photograph(tmp_path / f"sets/{name}.jpg")
@@ -275,6 +282,12 @@ def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:
         (("set/train/cat/1", "set/val/cat/1"), "in one folder, set"),
         (("images/1", "masks/1"), "The folder images in .* can hardly be a label"),
         (("train/Images/1", "train/cat/1"), "The folder Images in .* can hardly be a label"),
+        (("photos/1", "masks/1"), "The folder masks in .* can hardly be a label"),
+        (("cup/test/1", "cup/ground_truth/1", "pen/test/1"), "The folder ground_truth in"),
+        (
+            ("fold1/cat/1", "fold1/dog/1", "fold2/cat/1", "fold2/dog/1", "fold2/cow/1"),
+            r"fold1, fold2 of .* have the same folders in them \(cat, dog\)",
+        ),
         (
             ("train/train/cat/1", "train/train/dog/1", "test/test/cat/1", "test/test/dog/1"),
             "in one folder, test",

@@ -37,6 +37,10 @@ _BESIDE_SPLITS = {"set", "data", "dataset", "split", "seg", "images", "image", "
 _NO_CLASSES = {"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"}
 """Folders that hold photographs without labels, as in Tiny ImageNet's ``val/images``."""
 
+_MASKS = {"masks", "labels", "annotations", "segmentations", "segmentationclass", "gtfine"}
+_MASKS |= {"groundtruth", "ground_truth"}
+"""Folders that hold label PNGs, as MVTec's ``bottle/ground_truth``."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelFolder:
@@ -211,9 +215,23 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
                 f"folders in it ({inner[0]}, {inner[1]}), so it is not clear which are labels: "
                 "give a folder that contains those of the labels, or of the splits."
             )
+        within: dict[str, set[str]] = {parts[0]: set() for parts in own}
+        for parts in own:
+            within[parts[0]].update(parts[1:-1][:1])
+        shared = sorted(
+            each for each in set.intersection(*within.values()) if not _says_no_label(each)
+        )
+        if len(within) > 1 and len(shared) > 1:
+            raise UsageError(
+                f"The folders {', '.join(sorted(within)[:2])} of {root.joinpath(*parent)} have the "
+                f"same folders in them ({shared[0]}, {shared[1]}), so it is not clear which are "
+                "labels: give one of the first, or rename those in them."
+            )
     vocabulary = VocabularyBuilder()
     labels = {parts[depth] for parts in paths.values()}
-    unmeant = sorted(label for label in labels if label.lower() in _NO_CLASSES)
+    folders = {part for parts in paths.values() for part in parts[depth:-1]}
+    unmeant = sorted(each for each in labels if each.lower() in _NO_CLASSES)
+    unmeant += sorted(each for each in folders if each.lower() in _MASKS)
     if unmeant:
         raise UsageError(
             f"The folder {unmeant[0]} in {root} can hardly be a label: give the folder that "
@@ -243,6 +261,10 @@ def _split_of(folder: str) -> str | None:
     said = [_SPLITS[word] for word in words if word in _SPLITS]
     others = {word for word in words if word not in _SPLITS}
     return said[0] if len(said) == 1 and others <= _BESIDE_SPLITS else None
+
+
+def _says_no_label(folder: str) -> bool:
+    return _split_of(folder) is not None or folder.lower() in _NO_CLASSES
 
 
 def _leave_out_unlabelled_splits(

@@ -27,6 +27,7 @@ BRODEN_CATEGORIES = (COLOR, "object", "part", "material", SCENE, "texture")
 TRAIN, VAL = "train", "val"
 _SUFFIXES = {COLOR: "-c", SCENE: "-s"}
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN"}
+_OF_SYSTEMS |= {"lost+found", "System Volume Information"}
 """Folders that systems make in others; they hold thumbnails, forks and what was removed."""
 
 _JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
