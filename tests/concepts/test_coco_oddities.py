@@ -111,6 +111,10 @@ def test_regions_of_all_forms_are_the_same(segmentation: Any, tmp_path: Path) ->
         ([[value / 50 for value in BOX]], "from 0 to 1"),
         ([[value * 10 for value in BOX]], "out of the picture, which is 100 wide and 60 high"),
         ([[-value for value in BOX]], "out of the picture"),
+        (
+            [[30, 20, 30, 60, 50, 60, 50, 20]],
+            "its region is from 30, 20 to 50, 60, its bbox",
+        ),
         ({"counts": run_lengths(THING, "C"), "size": [HEIGHT, WIDTH]}, "its bbox from 20, 30 to"),
         ({"counts": [0, HEIGHT * WIDTH], "size": [HEIGHT, WIDTH]}, "its bbox from 20, 30 to"),
         ({"counts": [HEIGHT * WIDTH], "size": [HEIGHT, WIDTH]}, "its bbox from 20, 30 to"),

@@ -263,6 +263,9 @@ def test_a_label_png_may_be_called_as_the_photographs_file(tmp_path: Path) -> No
     folder = LabelFolder("object", tmp_path / "masks", {1: "cat"})
     (image,) = read_label_folders(tmp_path / "photos", [folder]).images
     assert (image.name, len(image.annotations)) == ("1", 1)
+    save_values(tmp_path / "masks/1.png", [[1, 0]])
+    with pytest.raises(UsageError, match=r"1\.jpg\.png and .*1\.png are both label PNGs of"):
+        read_label_folders(tmp_path / "photos", [folder])
 
 
 def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ _SMALLEST_BOX = 4.0
 _LEAST_IN_COMMON = 0.25
 """The IoU of a region's bounds and its ``bbox`` that is less than annotators disagree by."""
 
+_SAME = 0.9
+"""The IoU with the ``bbox`` of bounds with x and y swapped that says that they are."""
+
 _LEAST_INSIDE = 0.75
 """The share of the pixels of run lengths that lie in the ``bbox``, which was made of them."""
 
@@ -219,7 +222,9 @@ def _check_box(corners: NDArray[np.float64], box: Bounds) -> None:
         return
     bounds = (*corners.min(axis=0), *corners.max(axis=0)) if len(corners) else (0.0,) * 4
     boxes = ((x, y, x + width, y + height), box)
-    if max(_box_iou(bounds, each) for each in boxes) < _LEAST_IN_COMMON:
+    common = max(_box_iou(bounds, each) for each in boxes)
+    turned = _box_iou((bounds[1], bounds[0], bounds[3], bounds[2]), boxes[0])
+    if common < _LEAST_IN_COMMON or (turned > _SAME and common < _SAME / 2):
         raise ValueError(
             f"its region is from {bounds[0]:g}, {bounds[1]:g} to {bounds[2]:g}, {bounds[3]:g}, "
             f"its bbox from {x:g}, {y:g} to {x + width:g}, {y + height:g}"

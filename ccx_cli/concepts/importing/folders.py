@@ -102,6 +102,7 @@ def read_label_folders(
         colors = {packed(0, 0, 0): 0} if each.colors else {}
         for color, text in each.colors.items():
             colors[packed(*color)] = vocabulary.number(text, each.category) if text else 0
+        owners: dict[str, Path] = {}
         for path in files[each.folder]:
             name = name_in(each.folder, path).removesuffix(suffix)
             name = name if name in found else by_file.get(name, name + shared)
@@ -112,6 +113,11 @@ def read_label_folders(
                     "folder that contains it, say how the names of label PNGs end with `suffix`, "
                     "or remove the label PNG."
                 )
+            if name in owners:
+                raise UsageError(
+                    f"{owners[name]} and {path} are both label PNGs of {image.path}: remove one."
+                )
+            owners[name] = path
             annotation = LabelPng(each.category, path, numbers, colors=colors)
             found[name] = replace(image, annotations=(*image.annotations, annotation))
         if not each.colors:
