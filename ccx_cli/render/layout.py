@@ -14,9 +14,10 @@ from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_t
 
 _SIDE, _MARGIN, _GAP = 224, 20, 10
 _FORMULA, _NOTE, CAPTION = 16, 13, 12
-# In a paper: images of at most 1.1 inches; from 4.5 inches on, the words are beside them.
+# In a paper, images have at most 1.1 inches, and words are beside them where there is room: from
+# 4.5 inches on 3 tenths of the width is, and else 1.5 inches if images leave that.
 _PAPER_SIDE, _PAPER_GAP = 110, 4
-_WIDE, _WORDS = 450, 0.3
+_WIDE, _WORDS, _LEAST_WORDS = 450, 0.3, 149
 ABOVE_IMAGES = 3
 
 
@@ -63,9 +64,13 @@ class Layout:
             width = 2.0 * _MARGIN + max(3, top_k) * (_SIDE + _GAP) - _GAP
             return cls(style, top_k, width, _MARGIN, _GAP, 0.0, _SIDE)
         width = style.width * PER_INCH
-        beside = _WORDS * width if words and width >= _WIDE else 0
-        side = (width - (beside + _PAPER_GAP if beside else 0) + _PAPER_GAP) / top_k - _PAPER_GAP
-        return cls(style, top_k, width, 0, _PAPER_GAP, beside, min(side, _PAPER_SIDE))
+        side = min((width + _PAPER_GAP) / top_k - _PAPER_GAP, _PAPER_SIDE)
+        if words and width >= _WIDE:
+            side = min(side, (1 - _WORDS) * width / top_k - _PAPER_GAP)
+        beside = width - top_k * (side + _PAPER_GAP)
+        if not words or beside < _LEAST_WORDS:
+            beside = 0
+        return cls(style, top_k, width, 0, _PAPER_GAP, beside, side)
 
     @property
     def room(self) -> float:

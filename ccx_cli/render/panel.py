@@ -214,8 +214,9 @@ def _draw_shot(
     height, width = layout.size(shot.picture)
     if shot.picture is None:
         canvas.box(x + 0.5, y + 0.5, width - 1, height - 1, fill=SOFT.light, edge=CONTROL.light)
-        middle = x + width / 2, y + height / 2 - 8
-        canvas.text("cannot be read", *middle, layout.note, color=FAINT, align="center")
+        lines = wrapped("cannot be read", width, layout.note)
+        top = y + (height - len(lines) * line_height(layout.note)) / 2
+        canvas.text(lines, x + width / 2, top, layout.note, color=FAINT, align="center")
         return
     picture = fitted(shot.picture, round(layout.side * canvas.scale))
     line = round(_EDGE * PER_INCH * canvas.scale / 72) if layout.style.in_paper else None
