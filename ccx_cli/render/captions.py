@@ -126,10 +126,8 @@ def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: f
     space = "left chains"
     if run.identity.search.length is not UNSET:
         space = f"left chains of up to {run.identity.search.length} concepts"
-    scores = (
-        f"that no formula of the search space, {space}, scores higher than "
-        f"{'the best one' if shorter else 'the one given'}"
-    )
+    scores = f"that no formula of the search space, {space}, scores higher"
+    scores += " than that best one" if shorter else ""
     if proven:
         some = "every range" if proven == len(found) else f"{proven} of {len(found)} ranges"
         said.append(f"For {some} it is proven {scores}.")

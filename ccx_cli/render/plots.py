@@ -137,7 +137,7 @@ def plot_categories(
     axes.set_xlabel("share of the n concepts (those under NOT left out)")
     if shown:
         columns = min(len(shown), int(figure.get_figwidth()))
-        figure.legend(loc="outside lower center", ncols=columns, frameon=False, handlelength=1)
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False, borderpad=0.8)
     return figure
 
 

@@ -78,10 +78,9 @@ def test_it_is_said_what_is_proven(run: Run) -> None:
         return " ".join(proof_sentences(run, records, 0.01))
 
     space = "that no formula of the search space, left chains of up to 3 concepts, scores higher"
-    given = "than the one given."
-    assert said(True, True, True, True) == f"For every range it is proven {space} {given}"
+    assert said(True, True, True, True) == f"For every range it is proven {space}."
     assert said(True, False, True, False).startswith(f"For 2 of 4 ranges it is proven {space}")
-    assert said(False, False, False, False) == f"It is not proven {space} {given}"
+    assert said(False, False, False, False) == f"It is not proven {space}."
 
 
 def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
@@ -91,7 +90,7 @@ def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
         "Formulas are the shortest whose IoU is within 1\\% of the best one's (4 of 4 are shorter "
         "than it)."
     )
-    assert second.endswith("scores higher than the best one.")
+    assert second.endswith("scores higher than that best one.")
 
 
 def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> None:

@@ -1,16 +1,19 @@
-"""Makes the pictures of the documentation: ``python docs/make_pictures.py``.
+"""Makes the pictures of the documentation: ``python -m tools.pictures``.
 
-Explains the demo in a temporary directory, draws a panel, and takes screenshots of the report in
-Chromium and of the terminal interface. Needs Chromium on the path, and a few minutes.
+Explains the demo in a temporary directory, draws a panel and the page of a paper, and takes
+screenshots of the report in Chromium and of the terminal interface. Needs Chromium on the path,
+and a few minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +24,7 @@ from ccx_cli.runs.finding import find_run
 from ccx_cli.store.paths import resolve_roots
 from ccx_cli.tui.app import CcxApp
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 UNIT = 33
 CONCEPT = "57"
 THREE_RANGES = 1160  # of a panel, in pixels from its top
@@ -44,6 +47,23 @@ VIEWS = {
 }
 
 
+# Figures of a paper, the style of whose page is ICML's.
+FIGURES = (
+    ("--units", f"{UNIT},42", "--ranges", "3,4"),
+    ("--kind", "iou"),
+    ("--kind", "categories"),
+)
+PAGE = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0.45in 0.875in; font: 10pt/11pt "Liberation Serif", Times, serif; }}
+main {{ display: flex; gap: 0.25in; height: 7.55in; overflow: hidden; text-align: justify; }}
+section {{ width: 3.25in; }}
+figure {{ margin: 0 0 0.15in; }}
+figcaption {{ margin-top: 0.08in; font-size: 9pt; line-height: 10pt; }}
+img {{ display: block; }}
+p {{ margin: 0; }}
+</style><main><section>{0}<p>{3}</p></section><section>{1}{2}</section></main>"""
+
+
 def ccx(data: Path, *words: str) -> None:
     """Run a command on the demo's data directory."""
     if main([*words, "--data-dir", str(data)]) != 0:
@@ -58,6 +78,31 @@ def panel(data: Path, scratch: Path) -> None:
     with Image.open(drawn) as whole:
         whole.crop((0, 0, whole.width, THREE_RANGES)).save(drawn)
     store([drawn], "panel.jpg")
+
+
+def paper(data: Path, scratch: Path) -> None:
+    """Put figures at their final size on a page of two columns, with the methods paragraph."""
+    folder, parts = scratch / "paper", []
+    for number, words in enumerate(FIGURES, start=1):
+        where = ("--dir-images", str(folder), "--filename-figure", f"{number}.svg")
+        ccx(data, "render", "-q", *words, "--paper", "icml", *where, "-f", "jsonl")
+        caption = plain((folder / f"{number}.caption.tex").read_text(encoding="utf-8"))
+        caption = f"<figcaption>Figure {number}. {escape(caption)}</figcaption>"
+        parts.append(f'<figure><img src="{number}.svg">{caption}</figure>')
+    methods = scratch / "methods.txt"
+    ccx(data, "info", "--methods", "-o", str(methods))
+    text = methods.read_text(encoding="utf-8").partition("\n\n")[0]
+    page = folder / "page.html"
+    page.write_text(PAGE.format(*parts, escape(text)), encoding="utf-8")
+    shot = scratch / "paper.png"
+    screenshot(page.as_uri(), shot, 816, 812, "--force-device-scale-factor=1.5")
+    store([shot], "paper.jpg")
+
+
+def plain(latex: str) -> str:
+    """Return the text of a caption."""
+    inner = latex.strip().removeprefix("\\caption{").removesuffix("}")
+    return re.sub(r" \\cite\{[^}]*\}|[\\${}]", "", inner)
 
 
 def report(data: Path, scratch: Path) -> None:
@@ -135,6 +180,7 @@ def make() -> None:
         for study in ("analyze", "importance", "roles"):
             ccx(data, study, "-q", "-f", "jsonl", "-o", str(scratch / f"{study}.jsonl"))
         panel(data, scratch)
+        paper(data, scratch)
         report(data, scratch)
         asyncio.run(terminal(data, scratch))
     for picture in sorted(PICTURES.iterdir()):
