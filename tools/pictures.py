@@ -32,7 +32,7 @@ MOST_BYTES, WIDEST, GAP = 300_000, 1100, 12
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 DARK = "--blink-settings=preferredColorScheme=0"
 # The report's pictures: one or several views side by side, each with its width, height and flags.
-VIEWS = {
+VIEWS: dict[str, list[tuple[str, int, int, *tuple[str, ...]]]] = {
     "report-units": [("units", 1400, 930)],
     "report-unit": [(f"unit-{UNIT}", 1400, 930)],
     "report-ranges-dark": [("ranges", 1400, 930, DARK)],
@@ -110,7 +110,7 @@ def report(data: Path, scratch: Path) -> None:
     page = scratch / "report.html"
     ccx(data, "render", "-q", "--html", str(page), "-f", "jsonl")
     for name, views in VIEWS.items():
-        shots = []
+        shots: list[Path] = []
         for view, width, height, *flags in views:
             shots.append(scratch / f"{name}-{len(shots)}.png")
             screenshot(f"{page.as_uri()}#{view}", shots[-1], width, height, *flags)
@@ -135,8 +135,7 @@ def screenshot(address: str, shot: Path, width: int, height: int, *flags: str) -
         "--virtual-time-budget=4000",
         f"--screenshot={shot}",
     ]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([browser, *words, *flags, address], check=True, **silent)
+    subprocess.run([browser, *words, *flags, address], check=True, capture_output=True)
 
 
 async def terminal(data: Path, scratch: Path) -> None:
