@@ -96,7 +96,8 @@ def explain(options: ExplainOptions) -> None:
                 records += explained
             if writer.is_table:
                 defaults = untrained_defaults(Run(job.results.directory), inputs.roots.results)
-                common |= common_untrained(records, defaults)
+                own = [each for each in records if each.layer == inputs.choice.layer]
+                common |= common_untrained(own, defaults)
             of = f" of {inputs.choice.layer}" if len(gathered) > 1 else ""
             runs.append(
                 f"{len(units):,} of {job.activations.units:,} units{of} explained; "

@@ -71,8 +71,9 @@ def render(options: RenderOptions) -> None:
                 f"{run.name} has no explanations: make some with `ccx explain`."
             )
         units = chosen_of_run(options.units, options.seed, run.units, run.name)
-        inputs = RunInputs(run, roots, progress=progress)
-        shown = _of_ranges({unit: run.units[unit] for unit in units}, options.ranges)
+        inputs = RunInputs(run, roots, progress=progress).against_chance()
+        explained = inputs.run.units
+        shown = _of_ranges({unit: explained[unit] for unit in units}, options.ranges)
         if options.form is Form.LATEX:
             _write_table(inputs, shown, style, tolerance, options, progress)
             return

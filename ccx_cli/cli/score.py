@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -39,7 +39,7 @@ from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.runs.finding import find_run
-from ccx_cli.runs.findings import sort_key
+from ccx_cli.runs.findings import short_text, sort_key
 from ccx_cli.runs.job import settings_of, split_images
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
@@ -92,6 +92,7 @@ def score(options: ScoreOptions) -> None:
             settings = settings_of(stored)
             made = Made(settings.method, settings.by_hand, settings.split)
             inputs = _inputs_of(stored, options, progress)
+        writer.shorten(inputs.dataset.labels)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
         written = options.formulas if stored is None else options.formulas[1:]
         parsed = [parse_formula(text, vocabulary) for text in written]
@@ -111,7 +112,7 @@ def score(options: ScoreOptions) -> None:
         known = RangeCache(activations, made.method, progress, split=made.split)
         on_data = [FormulaOnData.of(formula, index, vocabulary.name) for formula in parsed]
         check_seen(on_data)
-        _tell_relations(on_data, vocabulary, progress)
+        _tell_relations(on_data, vocabulary, writer.names, progress)
         records: list[Record] = []
         try:
             with progress.task("Scores", len(chosen), unit="units") as task:
@@ -126,7 +127,7 @@ def score(options: ScoreOptions) -> None:
                     records += found.records(on_data, inputs.choice.layer, made.num_clusters)
                     if options.unit is not None and found.hits is not None:
                         _add_best(records, found.hits.per_set, on_data, index)
-                        _tell_better(records, on_data, progress)
+                        _tell_better(records, on_data, writer.names, progress)
                     task.advance()
         finally:
             known.save()
@@ -134,7 +135,6 @@ def score(options: ScoreOptions) -> None:
             records.sort(key=sort_key(options.sorting.sort))
         if options.unit is None:
             records = records[: options.top or None]
-        writer.shorten(inputs.dataset.labels)
         writer.write(records)
 
 
@@ -200,7 +200,10 @@ def _add_best(
 
 
 def _tell_better(
-    records: Sequence[Record], formulas: Sequence[FormulaOnData], progress: Progress
+    records: Sequence[Record],
+    formulas: Sequence[FormulaOnData],
+    names: Mapping[str, str],
+    progress: Progress,
 ) -> None:
     """Say why formulas score higher than the best one: the search does not try such."""
     length = OptimumSettings().length
@@ -214,22 +217,28 @@ def _tell_better(
         why = outside_space(each.formula, length, concepts, tuple(Operator))
         if ranges:
             progress.note(
-                f"{each.text} beats the best formula of range {', '.join(ranges)}: it is outside "
-                f"the searched space, left chains of up to {length} concepts that begin with a "
-                f"positive concept{f' ({why})' if why else ''}."
+                f"{short_text(each.text, names)} beats the best formula of range "
+                f"{', '.join(ranges)}: it is outside the searched space, left chains of up to "
+                f"{length} concepts that begin with a positive concept"
+                f"{f' ({why})' if why else ''}."
             )
 
 
 def _tell_relations(
-    formulas: Sequence[FormulaOnData], vocabulary: Vocabulary, progress: Progress
+    formulas: Sequence[FormulaOnData],
+    vocabulary: Vocabulary,
+    names: Mapping[str, str],
+    progress: Progress,
 ) -> None:
     """Say which formulas are shorter than written, equivalent, or the same on this data."""
     for each in formulas:
         shorter = simplify(each.formula)
         if length_of(shorter) < length_of(each.formula):
-            progress.note(f"{each.text} is, shorter, {to_text(shorter, vocabulary.name)}.")
+            texts = each.text, to_text(shorter, vocabulary.name)
+            progress.note(" is, shorter, ".join(short_text(text, names) for text in texts) + ".")
     for a, b in combinations(formulas, 2):
+        both = short_text(f"{a.text} and {b.text}", names)
         if equivalent(a.formula, b.formula):
-            progress.note(f"{a.text} and {b.text} are equivalent.")
+            progress.note(f"{both} are equivalent.")
         elif a.is_same_here(b.holds):
-            progress.note(f"{a.text} and {b.text} are the same here: they differ on no pixel.")
+            progress.note(f"{both} are the same here: they differ on no pixel.")

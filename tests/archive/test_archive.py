@@ -111,6 +111,23 @@ def test_every_study_is_read_and_not_made_again(archive: Unpacked) -> None:
         assert after[name].startswith(content) if again else after[name] == content, name
 
 
+def test_lines_get_lift_and_mcc_from_their_counts(archive: Unpacked) -> None:
+    """The same, to the last digit, as ``ccx metrics`` measures on the pixels."""
+
+    def lines(*words: str) -> list[dict[str, Any]]:
+        out = archive.prints(*words, *cases.LINES, *ON_DATA)
+        return [json.loads(line) for line in out.splitlines()]
+
+    measured = {(line["unit"], line["cluster"]): line for line in lines("metrics", cases.RUN)}
+    explained = [line for line in lines("explain", *cases.EXPLAIN["optimal"]) if line["formula"]]
+    assert explained
+    for line in explained:
+        of_pixels, best = measured[line["unit"], line["cluster"]], line["by_length"][-1]
+        for key in ("iou", "baseline", "lift", "mcc"):
+            assert line[key] == of_pixels[key]
+        assert (best["mcc"], best["labels"]) == (line["mcc"], line["labels"])
+
+
 def without_digests(files: dict[str, bytes]) -> dict[str, bytes]:
     """Leave out what is remembered of precomputed activations: it goes by inode."""
     return {name: kept for name, kept in files.items() if not name.endswith("given-files.json")}
