@@ -27,7 +27,9 @@ def formula_and_others(record: ExplanationRecord) -> str:
     lines = [f"= {other.formula}" for other in same]
     lines += [f"~ {other.formula} ({other.iou:.4f})" for other in record.near or ()]
     hidden = len(lines) - SHOWN_OTHERS + (record.more_near or 0)
-    if hidden > 0:
+    if record.near_complete is False:
+        lines[SHOWN_OTHERS:] = [f"and at least {max(0, hidden):,} more"]
+    elif hidden > 0:
         lines[SHOWN_OTHERS:] = [f"and {hidden:,} more"]
     return "\n".join([record.formula or "-", *lines])
 

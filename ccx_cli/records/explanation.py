@@ -101,6 +101,11 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
         ]
     ] = UNSET
     more_near: Maybe[Annotated[int, count("With --within: how many more there are.")]] = UNSET
+    near_complete: Maybe[
+        Annotated[
+            bool, doc("With --within: false where a limit ended the search for them; else absent.")
+        ]
+    ] = UNSET
     split: Maybe[
         Annotated[str, doc("With --split: the split of the dataset that was searched.")]
     ] = UNSET

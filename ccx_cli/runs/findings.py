@@ -78,6 +78,7 @@ def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> Expla
         mcc=level.mcc,
         **dict.fromkeys(_OF_OPTIMUM, UNSET),
         more_near=UNSET,
+        near_complete=UNSET,
     )
 
 

@@ -1,4 +1,4 @@
-"""Branch and bound over the chains of up to three concepts, for one range."""
+"""Branch and bound over the chains of up to three concepts, for one range, and its result."""
 
 from __future__ import annotations
 
@@ -45,13 +45,16 @@ class Reached:
     raised
         How often a better formula raised the threshold.
     nodes
-        Triples counted.
+        Triples counted, or prefixes of longer chains expanded.
+    bound
+        No formula that was left out by a limit has a larger IoU; 0 if none was.
     """
 
     formulas: tuple[Scored, ...]
     more: int
     raised: int
     nodes: int
+    bound: float = 0.0
 
 
 def best_of(counts: RangeCounts, length: int, floor: Scored | None) -> Reached:

@@ -109,9 +109,11 @@ class Explainer:
         names, best, pixels = self.names, answer.best, self.index.n_pixels
         more = {} if answer.proof is None else self._of_proof(answer.proof)
         if answer.near is not None:
-            formulas, unlisted = answer.near
-            more["near"] = [_listed(formula, names) for formula in formulas[:MAX_LISTED]]
-            more["more_near"] = unlisted + max(0, len(formulas) - MAX_LISTED)
+            near = answer.near
+            more["near"] = [_listed(formula, names) for formula in near.formulas[:MAX_LISTED]]
+            more["more_near"] = near.more + max(0, len(near.formulas) - MAX_LISTED)
+            if not near.complete:
+                more["near_complete"] = False
         before = [0.0, *(level.iou for level, _ in answer.levels)]
         found = None if best is None else Overlap(hits, best.both, best.total, pixels)
         return ExplanationRecord(

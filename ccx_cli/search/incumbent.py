@@ -111,24 +111,30 @@ def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
 
 
 @kernel
-def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
-    """Keep a formula that reaches the threshold; one that beats the best raises it."""
+def reaches(incumbent: Incumbent, hits: int, total: int) -> bool:
+    """Tell whether a formula reaches the threshold; one that beats the best raises it."""
     state = incumbent.state
     union = incumbent.in_range + total - hits
-    if state[RISING] == 1:
-        best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
-        ours, theirs = hits * best_union, state[BEST_HITS] * union
-        if ours < theirs:
-            return
-        if ours > theirs:
-            state[BEST_HITS], state[BEST_TOTAL], state[KEPT], state[LOST] = hits, total, 0, 0
-            state[RAISED] += 1
-            incumbent.threshold[IOU] = hits / union
-            incumbent.threshold[WEIGHT] = (
-                incumbent.threshold[IOU] * incumbent.in_range - incumbent.slack
-            )
-    elif hits / union < incumbent.threshold[IOU]:
+    if state[RISING] == 0:
+        return bool(hits / union >= incumbent.threshold[IOU])
+    best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
+    ours, theirs = hits * best_union, state[BEST_HITS] * union
+    if ours > theirs:
+        state[BEST_HITS], state[BEST_TOTAL], state[KEPT], state[LOST] = hits, total, 0, 0
+        state[RAISED] += 1
+        incumbent.threshold[IOU] = hits / union
+        incumbent.threshold[WEIGHT] = (
+            incumbent.threshold[IOU] * incumbent.in_range - incumbent.slack
+        )
+    return bool(ours >= theirs)
+
+
+@kernel
+def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
+    """Keep a formula that reaches the threshold; one that beats the best raises it."""
+    if not reaches(incumbent, hits, total):
         return
+    state = incumbent.state
     if state[KEPT] == len(incumbent.kept):
         state[LOST] += 1
         return

@@ -1,13 +1,15 @@
 """The best formula, proven: the optimum over left chains.
 
 For every length the best chain of at most that many concepts. Up to three concepts the branch and
-bound is always finished, so the answer is proven; longer chains are searched best-first
-(``ccx_cli.search.best_first``) until proven or until a limit, and then carry a bound.
+bound is always finished, so the answer is proven; longer chains
+(``ccx_cli.search.longer_chains``) are searched until proven or until a limit, and then carry a
+bound.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,12 +18,15 @@ from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.best_first import best_first_search
 from ccx_cli.search.branch_and_bound import Reached, all_reaching, best_of
 from ccx_cli.search.chains import Scored, distinct, reordered
 from ccx_cli.search.counts import DataCounts, RangeCounts
+from ccx_cli.search.longer_chains import best_chains, chains_reaching
 from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace, check_length, space_identity
-from ccx_cli.search.strategy import Answer, Proof
+from ccx_cli.search.strategy import Answer, Near, Proof
+
+BEAM_LIMIT = 15
+"""Width of the beam that chains of more than three concepts begin from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,7 @@ class OptimumSettings:
     length
         Maximum number of concepts in a formula.
     node_limit
-        Maximum number of chains to expand for each length above three. A search of a large
-        vocabulary stops earlier, after about 1 GB of chains.
+        Maximum number of chains to expand for each length above three.
     time_limit
         Maximum seconds for the lengths above three; ``None`` for no limit. With one, answers may
         differ between runs.
@@ -43,7 +47,7 @@ class OptimumSettings:
         Explanations offered; 1 for plain IoU.
     within
         Also find the other formulas whose IoU is at most this share below the best; ``None`` for
-        none. Up to three concepts only: the bounds for longer formulas are too weak to find all.
+        none. Above three concepts the limits hold for this search as well.
     """
 
     length: int = 3
@@ -62,14 +66,8 @@ class OptimumSettings:
             raise UsageError(
                 f"`length_penalty` {self.length_penalty:g} must be above 0 and at most 1."
             )
-        if self.within is not None:
-            if not 0 <= self.within < 1:
-                raise UsageError(f"`within` {self.within:g} must be 0 or more and below 1.")
-            if self.length > PROVEN_LENGTH:
-                raise UsageError(
-                    f"`within` works up to `length` {PROVEN_LENGTH}: the bounds for longer "
-                    "formulas are too weak to find all."
-                )
+        if self.within is not None and not 0 <= self.within < 1:
+            raise UsageError(f"`within` {self.within:g} must be 0 or more and below 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +154,10 @@ class OptimalStrategy:
         near, within = None, self.settings.within
         if within is not None and found.best is not None:
             threshold = found.best.iou * (1 - within)
-            formulas, more = near_optima(counts, self.settings.length, threshold)
+            bounds = [level.bound for level in found.levels]
+            near = near_optima(counts, self.settings, threshold, bounds)
             best = found.best.signature
-            near = tuple(each for each in formulas if each.signature != best), more
+            near = replace(near, formulas=tuple(f for f in near.formulas if f.signature != best))
         return Answer(found.best, levels, found.nodes, found, near)
 
 
@@ -183,50 +182,67 @@ def find_optimum(counts: RangeCounts, settings: OptimumSettings) -> Optimum:
         shorter = levels[-1]
         floor = shorter.best[0]
         if length > 2:
-            beam = beam_search(counts, BeamSettings(length)).best
+            width = BEAM_LIMIT if length > PROVEN_LENGTH else BeamSettings().beam_limit
+            beam = beam_search(counts, BeamSettings(length, width)).best
             floor = beam if beam is not None and beam.beats(floor, counts.in_range) else floor
         if length <= PROVEN_LENGTH:
             found = best_of(counts, length, floor)
-            bound = None
-            rounds += found.raised
         else:
-            left = settings.time_limit
-            if left is not None:
-                left = max(0.0, left - (time.monotonic() - started))
-            longer = best_first_search(counts, length, floor.iou, settings.node_limit, left)
-            found = Reached(tuple(distinct([floor, *longer.found])), 0, 0, longer.nodes)
-            bound = longer.bound
+            left = _seconds_left(settings, started)
+            bounds = [level.bound for level in levels]
+            found = best_chains(counts, length, floor, bounds, settings.node_limit, left)
+        rounds += found.raised
         nodes += found.nodes
-        levels.append(_level(counts, length, shorter, found, bound))
+        levels.append(_level(counts, length, shorter, found))
     return _conclude(counts, levels, settings.length_penalty, rounds, nodes)
 
 
-def near_optima(counts: RangeCounts, length: int, iou: float) -> tuple[tuple[Scored, ...], int]:
-    """Find all distinct chains of at most ``length`` concepts, three at most, that reach ``iou``.
+def near_optima(
+    counts: RangeCounts, settings: OptimumSettings, iou: float, bounds: Sequence[float]
+) -> Near:
+    """Find all distinct chains that reach an IoU.
 
-    Returns
-    -------
-    formulas
-        By descending IoU; of those that are the same on this data the shortest.
-    more
-        How many there were beyond what can be kept.
+    Parameters
+    ----------
+    counts
+        The range and what may explain it.
+    settings
+        Their length, and the limits for more than three concepts.
+    iou
+        What to reach.
+    bounds
+        For 1, 2, ... concepts: no chain of at most so many has a larger IoU.
     """
-    lengths = range(1, min(length, PROVEN_LENGTH) + 1)
-    reached = [all_reaching(counts, each, iou) for each in lengths]
+    started = time.monotonic()
+    reached = []
+    for length in range(1, settings.length + 1):
+        if length <= PROVEN_LENGTH:
+            reached.append(all_reaching(counts, length, iou))
+        else:
+            left = _seconds_left(settings, started)
+            reached.append(chains_reaching(counts, length, iou, bounds, settings.node_limit, left))
     formulas = distinct(formula for found in reached for formula in found.formulas)
-    return tuple(formulas), sum(found.more for found in reached)
+    return Near(
+        tuple(formulas),
+        sum(found.more for found in reached),
+        all(found.bound < iou for found in reached),
+    )
 
 
-def _level(
-    counts: RangeCounts, length: int, shorter: Level, found: Reached, bound: float | None
-) -> Level:
+def _seconds_left(settings: OptimumSettings, started: float) -> float | None:
+    if settings.time_limit is None:
+        return None
+    return max(0.0, settings.time_limit - (time.monotonic() - started))
+
+
+def _level(counts: RangeCounts, length: int, shorter: Level, found: Reached) -> Level:
     """Add what was found at one length to the best of the shorter ones, or replace them."""
     if found.formulas and found.formulas[0].beats(shorter.best[0], counts.in_range):
         best, more = found.formulas, found.more
     else:
         best, more = tuple(distinct([*shorter.best, *found.formulas])), shorter.more + found.more
     reached = best[0].iou
-    bound = reached if bound is None else max(bound, reached)
+    bound = max(found.bound, reached)
     return Level(length, best, bound, bound <= reached, more)
 
 

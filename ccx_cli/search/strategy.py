@@ -31,14 +31,33 @@ class Answer:
     proof
         What only a search that proves its answer knows.
     near
-        Other formulas within the tolerance asked for, best first, and how many more there are.
+        Other formulas within the tolerance asked for.
     """
 
     best: Scored | None
     levels: tuple[tuple[Scored, bool], ...]
     visited: int
     proof: Proof | None = None
-    near: tuple[tuple[Scored, ...], int] | None = None
+    near: Near | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Formulas that come close to the best.
+
+    Attributes
+    ----------
+    formulas
+        Distinct ones, by descending IoU; of those that are the same on this data the shortest.
+    more
+        How many there were beyond what can be kept.
+    complete
+        Whether there are no others: the search was not ended by a limit.
+    """
+
+    formulas: tuple[Scored, ...]
+    more: int
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

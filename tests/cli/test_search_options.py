@@ -104,11 +104,6 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         (("--within", "near"), "--within near is not a share below 1, such as 1% or 0.01."),
         (("--within", "100%"), "--within 100% is not a share below 1, such as 1% or 0.01."),
         (
-            ("--within", "1%", "--length", "4"),
-            "--within works up to --length 3: the bounds for longer formulas are too weak to "
-            "find all.",
-        ),
-        (
             ("--search", "beam", "--ties"),
             "--ties works only with --search optimal: add that, or leave it out.",
         ),

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
-from ccx_cli.search import best_first
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
@@ -37,7 +35,7 @@ UNLIMITED = 10**6
 
 
 @settings(max_examples=150)
-@given(small_ranges(), st.integers(1, 3))
+@given(small_ranges(most_concepts=7), st.integers(1, 5))
 def test_no_formula_beats_the_optimum_and_no_tie_is_missed(small: SmallRange, length: int) -> None:
     expected = best_by_length(small, length)
     found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings(length))
@@ -55,60 +53,45 @@ def test_no_formula_beats_the_optimum_and_no_tie_is_missed(small: SmallRange, le
     assert len({holds(tie.chain, small) for tie in found.ties}) == len(found.ties)
 
 
-@settings(max_examples=25)
-@given(small_ranges(most_concepts=6), st.integers(4, 5))
-def test_longer_chains_are_proven_too_where_the_search_may_finish(
-    small: SmallRange, length: int
+@settings(max_examples=60)
+@given(small_ranges(most_concepts=7), st.integers(4, 6), st.integers(0, 30), st.booleans())
+def test_the_bound_of_an_unfinished_search_holds(
+    small: SmallRange, length: int, nodes: int, timed: bool
 ) -> None:
     expected = best_by_length(small, length)
     assume(expected[-1][0] > 0)
-    found = find_optimum(
-        RangeCounts(small.counts, small.in_range), OptimumSettings(length, UNLIMITED)
-    )
-    assert found.best is not None
-    assert found.proven
-    assert [level.best[0].iou for level in found.levels] == [float(iou) for iou, _ in expected]
-
-
-@settings(max_examples=40)
-@given(small_ranges(most_concepts=6), st.integers(0, 3), st.sampled_from([0, 4, 3_000_000]))
-def test_the_bound_of_an_unfinished_search_holds(
-    small: SmallRange, nodes: int, remembered: int
-) -> None:
-    expected = best_by_length(small, 4)
-    assume(expected[-1][0] > 0)
-    with mock.patch.object(best_first, "MAX_REMEMBERED", remembered):
-        found = find_optimum(
-            RangeCounts(small.counts, small.in_range),
-            OptimumSettings(4, UNLIMITED if remembered < 5 else nodes),
-        )
+    ends = OptimumSettings(length, UNLIMITED if timed else nodes, 0.0 if timed else None)
+    found = find_optimum(RangeCounts(small.counts, small.in_range), ends)
     assert found.best is not None
     assert found.best.iou <= float(expected[-1][0]) <= found.bound
     assert found.bound <= 1
+    for level, (iou, _) in zip(found.levels, expected, strict=True):
+        assert level.best[0].iou <= float(iou) <= level.bound
     if found.proven:
         assert found.best.iou == float(expected[-1][0])
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(
-    small_ranges(),
+    small_ranges(most_concepts=7),
     st.data(),
     st.sets(st.sampled_from(tuple(Operator)), min_size=1).map(lambda some: tuple(sorted(some))),
+    st.integers(3, 5),
 )
 def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
-    small: SmallRange, data: st.DataObject, operators: tuple[Operator, ...]
+    small: SmallRange, data: st.DataObject, operators: tuple[Operator, ...], length: int
 ) -> None:
     assume(small.n_concepts)
     concepts = sorted(data.draw(st.sets(st.integers(0, small.n_concepts - 1), min_size=1)))
     mask = np.zeros(small.n_concepts, dtype=np.bool_)
     mask[concepts] = True
     space = SearchSpace(mask, operators)
-    expected = best_by_length(small, 3, concepts, operators)[-1][0]
-    found = find_optimum(RangeCounts(small.counts, small.in_range, space), OptimumSettings())
+    expected = best_by_length(small, length, concepts, operators)[-1][0]
+    found = find_optimum(RangeCounts(small.counts, small.in_range, space), OptimumSettings(length))
     assert (found.best.iou if found.best else 0.0) == float(expected)
     if found.best is not None:
         assert set(found.best.chain.concepts) <= set(concepts)
-    wide = beam_search(RangeCounts(small.counts, small.in_range, space), BeamSettings()).best
+    wide = beam_search(RangeCounts(small.counts, small.in_range, space), BeamSettings(length)).best
     assert (wide.iou if wide else 0.0) <= float(expected)
 
 
@@ -127,23 +110,41 @@ def test_a_length_penalty_changes_what_is_best(small: SmallRange, penalty: float
 
 
 @settings(max_examples=60)
-@given(small_ranges(most_concepts=5), st.floats(0, 0.5))
+@given(small_ranges(most_concepts=5), st.floats(0, 0.5), st.integers(3, 5))
 def test_near_optima_are_all_formulas_within_the_tolerance(
-    small: SmallRange, within: float
+    small: SmallRange, within: float, length: int
 ) -> None:
-    best = best_by_length(small, 3)[-1][0]
-    assume(best > 0)
-    threshold = float(best) * (1 - within)
+    counts = RangeCounts(small.counts, small.in_range)
+    settings = OptimumSettings(length, within=within)
+    best = find_optimum(counts, settings)
+    assume(best.best is not None)
+    threshold = float(best_by_length(small, length)[-1][0]) * (1 - within)
     expected = {
-        value
-        for length in (1, 2, 3)
-        for chain in all_chains(range(small.n_concepts), length)
+        value: shorter
+        for shorter in range(length, 0, -1)
+        for chain in all_chains(range(small.n_concepts), shorter)
         if float(small.iou(value := holds(chain, small))) >= threshold
     }
-    found, more = near_optima(RangeCounts(small.counts, small.in_range), 3, threshold)
-    assert more == 0
-    assert len(found) == len(expected)
-    assert {holds(formula.chain, small) for formula in found} == expected
+    bounds = [level.bound for level in best.levels]
+    near = near_optima(counts, settings, threshold, bounds)
+    assert near.complete
+    assert near.more == 0
+    assert len(near.formulas) == len(expected)
+    assert {holds(each.chain, small): len(each.chain) for each in near.formulas} == expected
+
+
+@settings(max_examples=40)
+@given(small_ranges(most_concepts=6), st.integers(0, 5))
+def test_near_optima_that_a_limit_cuts_short_say_so(small: SmallRange, nodes: int) -> None:
+    counts = RangeCounts(small.counts, small.in_range)
+    best = find_optimum(counts, OptimumSettings(4))
+    assume(best.best is not None)
+    threshold = best.score * 0.5
+    bounds = [level.bound for level in best.levels]
+    whole = near_optima(counts, OptimumSettings(4), threshold, bounds)
+    some = near_optima(counts, OptimumSettings(4, nodes), threshold, bounds)
+    assert {each.signature for each in some.formulas} <= {each.signature for each in whole.formulas}
+    assert not some.complete or len(some.formulas) == len(whole.formulas)
 
 
 def test_nothing_in_range_has_no_formula() -> None:

@@ -1,0 +1,258 @@
+"""Chains of more than three concepts for one range: all that reach a threshold, or the best.
+
+A chain is *strong* if every step, in the order in which it is written, has an effect of at least
+``e`` (``chain_walk``). Without a step of less, a chain of ``k`` concepts that reaches ``T`` is one
+of ``k - 1`` that reaches ``T - e``. So the chains that reach ``T`` are the strong ones, which a
+walk finds, and insertions into those of one concept less that come close.
+
+The larger ``e``, the fewer concepts can be part of a strong chain, and the more chains come close.
+With ``e = (T - G[k - 2]) / 2`` those that come close are all strong themselves. It is taken where
+it is more than ``T - G[k - 1]``; elsewhere no chain comes close, and all are strong.
+
+Weights have a grain: no set weighs less. A step that acts on nothing of positive weight (or, where
+it takes away, of negative weight) makes a chain worse by the grain at least, unless it does nothing
+at all; so where the best of ``k - 1`` concepts is not above ``T`` by that much, every effect counts
+from the grain up. Without this, what does nothing would make up most of an exact plateau.
+
+What comes close and holds on the pixels of a chain of ``k - 2`` concepts may be left out, although
+more can be made from it: its two steps act only where the inserted one does, so they add less than
+``e`` to at most ``G[k - 2]``, which is below ``T``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
+from threading import Timer
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.formulas.formula import Operator
+from ccx_cli.search import incumbent as inc
+from ccx_cli.search.branch_and_bound import CAPACITY, Reached
+from ccx_cli.search.chain_walk import NODE_LIMIT, NODES, walk_chains
+from ccx_cli.search.chains import Chain, Scored, distinct
+from ccx_cli.search.counts import RangeCounts
+from ccx_cli.search.insertion import insert_everywhere
+from ccx_cli.search.kept_chains import Kept, room_for
+from ccx_cli.search.merged_sets import Problem, among, whole_problem
+
+NEAR_CAPACITY = 4_000
+"""Chains that come close, at most; with more, the walk does without insertion."""
+INSERTED_LENGTH = 7
+"""Concepts up to which chains may be inserted into: their parts are numbered in bytes."""
+_EPSILON = float(np.finfo(np.float64).eps)
+
+
+def best_chains(
+    counts: RangeCounts,
+    length: int,
+    floor: Scored,
+    bounds: Sequence[float],
+    node_limit: int,
+    seconds: float | None,
+) -> Reached:
+    """Find the chains of ``length`` concepts that reach ``floor`` and that none beats.
+
+    Parameters
+    ----------
+    counts
+        The range and what may explain it.
+    length
+        Concepts, four or more.
+    floor
+        The best chain that is known, of at most ``length`` concepts.
+    bounds
+        For 1, 2, ... ``length - 1``: no chain of at most so many concepts has a larger IoU.
+    node_limit
+        Prefixes of chains expanded at most.
+    seconds
+        Time at most, or ``None``.
+    """
+    search = _Search(counts, length, floor.iou, bounds, node_limit)
+    incumbent = search.incumbent(floor.iou)
+    incumbent.state[[inc.BEST_HITS, inc.BEST_TOTAL, inc.RISING]] = floor.both, floor.total, 1
+    found = search.run(incumbent, seconds)
+    if found.formulas and found.formulas[0].beats(floor, counts.in_range):
+        return found
+    # A search that a limit ended may not have come to the floor itself.
+    return replace(found, formulas=tuple(distinct([floor, *found.formulas])))
+
+
+def chains_reaching(
+    counts: RangeCounts,
+    length: int,
+    iou: float,
+    bounds: Sequence[float],
+    node_limit: int,
+    seconds: float | None,
+) -> Reached:
+    """Find all chains of ``length`` concepts with at least this IoU; else as ``best_chains``."""
+    search = _Search(counts, length, iou, bounds, node_limit)
+    return search.run(search.incumbent(iou), seconds)
+
+
+class _Search:
+    """A search at one threshold. ``left`` bounds ``g`` of the chains that were left out."""
+
+    def __init__(
+        self,
+        counts: RangeCounts,
+        length: int,
+        tau: float,
+        bounds: Sequence[float],
+        node_limit: int,
+    ) -> None:
+        self.counts, self.length, self.tau = counts, length, tau
+        sets, n = counts.data.sets, counts.in_range
+        # A sum of n float64 weights errs by at most n units in its last place, and none is above
+        # the number of pixels; a bound adds up fewer than 8 * (length + 4) of them.
+        self.slack = 8 * (length + 4) * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
+        # With `hits <= B * (n + misses)` and `hits <= n`, `hits - tau * misses` is at most this.
+        most = [n * bound if bound <= tau else n * (1 - tau * (1 / bound - 1)) for bound in bounds]
+        self.limits = np.array([0.0, *most]) + self.slack
+        self.allowed = np.array([operator in counts.space.operators for operator in Operator])
+        self.effort = np.array([0, node_limit], dtype=np.int64)
+        self.left = -np.inf
+        self.whole = whole_problem(counts, tau)
+        self.parts = np.zeros(len(sets), dtype=np.uint8)
+
+    def incumbent(self, iou: float, weight: float | None = None) -> inc.Incumbent:
+        """Return the state of a search for what reaches an IoU, or else a weight."""
+        reached = iou * self.counts.in_range - self.slack if weight is None else weight
+        return inc.Incumbent(
+            self.counts.in_range,
+            np.zeros(inc.STATE, dtype=np.int64),
+            np.array([iou, reached]),
+            self.slack,
+            np.empty((0, 6), dtype=np.int64),
+        )
+
+    def run(self, incumbent: inc.Incumbent, seconds: float | None) -> Reached:
+        """Find all chains that reach the threshold."""
+        kept = room_for(CAPACITY, self.length, complete=False)
+        with self._until(seconds):
+            self._reach(incumbent, kept)
+        lost, raised, count = incumbent.state[[inc.LOST, inc.RAISED, inc.KEPT]].tolist()
+        formulas = distinct(self._formulas(kept, count))
+        nodes = int(self.effort[NODES])
+        bound = max(0.0, min(1.0, (self.left + self.slack) / self.counts.in_range))
+        return Reached(tuple(formulas), lost, raised, nodes, bound)
+
+    @contextmanager
+    def _until(self, seconds: float | None) -> Iterator[None]:
+        """End what runs inside after some time."""
+
+        def stop() -> None:
+            self.effort[NODE_LIMIT] = 0
+
+        timer = Timer(seconds or 0, stop)
+        if seconds == 0:
+            stop()
+        elif seconds is not None:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _reach(self, incumbent: inc.Incumbent, kept: Kept) -> None:
+        bar = float(incumbent.threshold[inc.WEIGHT])
+        length, limits = self.length, self.limits
+        effect = bar - limits[length - 1]
+        small = (bar - limits[length - 2]) / 2 - self.slack
+        if small > max(effect, self.slack) and length - 1 <= INSERTED_LENGTH:
+            near = self._near(length - 1, bar - small - self.slack)
+            if near is not None:
+                effect = small
+                self._insert(near, incumbent, kept)
+        self.left = max(self.left, self._walk(length, effect, incumbent, kept))
+
+    def _near(self, length: int, bar: float) -> NDArray[np.int64] | None:
+        """List all chains of ``length`` concepts whose ``g`` reaches ``bar``; ``None`` if many."""
+        incumbent = self.incumbent(0.0, bar)
+        kept = room_for(NEAR_CAPACITY, length, complete=True)
+        left = self._walk(length, bar - self.limits[length - 1], incumbent, kept)
+        if left > -np.inf:
+            return None
+        return np.unique(kept.chains[: incumbent.state[inc.KEPT]], axis=0)
+
+    def _insert(self, near: NDArray[np.int64], incumbent: inc.Incumbent, kept: Kept) -> None:
+        whole, concepts = self.whole, np.sort(near >> 2, axis=1)
+        inside = incumbent.threshold[inc.WEIGHT] - self.limits[self.length - 2]
+        for _, rows in groupby(np.lexsort(concepts.T), key=lambda row: tuple(concepts[row])):
+            insert_everywhere(
+                near[list(rows)],
+                self.counts.space.concepts,
+                self.allowed,
+                whole.sets,
+                whole.weights,
+                whole.weight,
+                whole.gain,
+                inside,
+                self.parts,
+                incumbent,
+                kept,
+            )
+
+    def _walk(self, length: int, effect: float, incumbent: inc.Incumbent, kept: Kept) -> float:
+        """Keep the strong chains; return what bounds ``g`` of those that were left out."""
+        bar = float(incumbent.threshold[inc.WEIGHT])
+        problem, grain = self.whole, 0.0
+        able = self._able(problem, length, bar, effect) & self.counts.space.mask
+        while not able.all() or problem is self.whole:
+            if not able.any():
+                return -np.inf
+            problem = among(problem, able, self.tau)
+            grain = float(np.abs(problem.weights).min()) - self.slack
+            if bar - self.limits[length - 1] > -grain:
+                effect = max(effect, grain)
+            able = self._able(problem, length, bar, effect)
+        return walk_chains(
+            length,
+            self.allowed,
+            problem.sets,
+            problem.weights,
+            problem.weight,
+            problem.gain,
+            self.limits[:length],
+            effect,
+            grain,
+            problem.concepts,
+            incumbent,
+            kept,
+            self.effort,
+        )
+
+    def _able(self, problem: Problem, length: int, bar: float, effect: float) -> NDArray[np.bool_]:
+        """Which concepts may be part of a strong chain, ``(n,)``.
+
+        A concept joined by AND is in a prefix of two concepts or more, and so is the first one if
+        AND or AND NOT follows. What AND NOT takes away is in a concept before it.
+        """
+        gain = problem.gain.diagonal()
+        able: NDArray[np.bool_]
+        inside = bar - self.limits[length - 2]
+        positive = (gain >= min(effect, inside)) & (gain >= bar - self.limits[length - 1])
+        able = positive & (self.allowed[Operator.OR] & (gain >= effect) | (gain >= inside))
+        if self.allowed[Operator.AND_NOT] and able.any():
+            lost = np.maximum(problem.gain - problem.weight, 0)
+            np.fill_diagonal(lost, 0)
+            lost = lost[able]
+            before = min(length - 1, len(lost))
+            able = able | (np.partition(lost, -before, axis=0)[-before:].sum(axis=0) >= effect)
+        return able
+
+    def _formulas(self, kept: Kept, count: int) -> Iterator[Scored]:
+        for row in range(count):
+            codes = [int(code) for code in kept.chains[row] if code >= 0]
+            chain = Chain(
+                tuple(code >> 2 for code in codes),
+                tuple(Operator(code & 3) for code in codes[1:]),
+            )
+            both, total = kept.counts[row].tolist()
+            iou = both / (self.counts.in_range + total - both)
+            yield Scored(chain, both, total, iou, int(kept.signatures[row]))
