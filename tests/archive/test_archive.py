@@ -159,13 +159,29 @@ def test_lines_come_out_the_same_from_stored_caches(archive: Unpacked, caches: s
     chosen = cases.EXPLAIN if caches == "data" else ("optimal", "split", "half", "npy")
     for name in chosen:
         out = archive.prints("explain", *cases.EXPLAIN[name], *cases.LINES, *roots)
-        assert without_newer_keys(out) == without_newer_keys(archive.expected(f"explain-{name}"))
+        expected = archive.expected(f"explain-{name}")
+        if name == "length-4":  # Then every search ended at its limit without a proof.
+            assert any(json.loads(line)["proven"] for line in out.splitlines())
+            out, expected = without_effort(out), without_effort(expected)
+        assert without_newer_keys(out) == without_newer_keys(expected)
     assert without_digests(archive.files(caches)) == without_digests(before)
     made = sorted((archive.root / "new/results").iterdir())
     assert len(made) >= len(chosen)
     for run in made:
         stored = archive.root / "data/results" / run.name
         assert identity(run) == identity(stored)
+
+
+def without_effort(lines: str) -> str:
+    """Leave out how far a search came."""
+    found = []
+    for record in map(json.loads, lines.splitlines()):
+        for key in ("proven", "bound", "gap", "nodes", "visited", "rounds"):
+            del record[key]
+        for level in record["by_length"]:
+            del level["proven"]
+        found.append(json.dumps(record))
+    return "\n".join(found)
 
 
 def identity(run: Path) -> Any:
