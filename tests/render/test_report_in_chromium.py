@@ -183,6 +183,13 @@ def test_sorting_by_iou_and_back(page: Page) -> None:
     assert _shown(page)[0][0] == "29"
 
 
+def test_all_rows_are_printed_with_their_pictures(page: Page) -> None:
+    assert len(_shown(page)) < 88
+    page.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert len(_shown(page)) == 88
+    assert page.run("document.querySelectorAll('#view-ranges canvas').length") == 87
+
+
 def test_a_unit_opens_with_its_images_and_back_leads_to_the_same_table(page: Page) -> None:
     page.write("#filter", "wheel")
     before = _shown(page)

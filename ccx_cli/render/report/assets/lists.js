@@ -2,6 +2,7 @@
 
 const CHUNK = 40;
 const lists = {};
+const feeds = [];
 
 class List {
   // columns: name, title, value(row) to sort by, cell(row), right, wide (only where there is room),
@@ -82,7 +83,7 @@ function feed(container, make, items, none) {
   new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && more(CHUNK), {
     rootMargin: "1200px",
   }).observe(end);
-  window.addEventListener("beforeprint", () => container.closest("[hidden]") || more(Infinity));
+  feeds.push(() => container.isConnected && !container.closest("[hidden]") && more(Infinity));
   start();
   return { start, after: [end, nothing] };
 }

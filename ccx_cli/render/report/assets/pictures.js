@@ -50,7 +50,9 @@ function whenNear(element, make) {
   return element;
 }
 
+// What is printed is made at once: the rows first, then their pictures.
 window.addEventListener("beforeprint", () => {
+  for (const finish of feeds) finish();
   for (const element of [...waiting.keys()]) {
     if (!element.isConnected) waiting.delete(element);
     else if (!element.closest("[hidden]")) arrive(element);
