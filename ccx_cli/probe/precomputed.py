@@ -18,6 +18,8 @@ from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 
 _MOST_BYTES = 512 << 20
+_MOST_STRETCHED = 2.0
+"""Maps differ from the images in height to width by less, unless an axis was taken for another."""
 
 
 def choose_precomputed(
@@ -92,7 +94,25 @@ def _axes(where: str, shape: tuple[int, ...], asked: Axes | None, dataset: Brode
             f"`axes` {asked} does not fit: {where} is {shape_text(shape)} and {there}, "
             f"so it is {fitting[0]}."
         )
+    if asked is None and len(shape) == 4:
+        _refuse_other_axes(where, shape, fitting[0], dataset)
     return asked or fitting[0]
+
+
+def _refuse_other_axes(
+    where: str, shape: tuple[int, ...], axes: Axes, dataset: BrodenDataset
+) -> None:
+    """Refuse maps of another shape than the images have: the units may be the last axis."""
+    _, height, width = maps_of(shape, axes)
+    rows, columns = dataset.mask_shape
+    stretched = height * columns / (width * rows)
+    channels_last = axes is Axes.IMAGES_FIRST and shape[1] == height != width
+    if channels_last or not 1 / _MOST_STRETCHED <= stretched <= _MOST_STRETCHED:
+        raise UsageError(
+            f"{where} is {shape_text(shape)}, maps of {height} x {width} for images of another "
+            "shape: if the units are its last axis, move that forward with numpy.moveaxis; if not, "
+            f"say so with `axes` {axes}."
+        )
 
 
 def import_activations(

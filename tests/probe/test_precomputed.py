@@ -567,6 +567,23 @@ def test_shapes_that_do_not_fit_the_images(
     assert str(caught.value) == sentence.format(path=path, subset=twelve.subset)
 
 
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [
+        ((N_IMAGES, 3, 3, 2), Axes.IMAGES_FIRST),
+        ((N_IMAGES, 3, 4, 64), Axes.IMAGES_FIRST),
+        ((5, N_IMAGES, 9, 1), Axes.UNITS_FIRST),
+    ],
+)
+def test_units_in_the_last_axis_are_not_taken_for_a_side(
+    shape: tuple[int, ...], first: Axes, twelve: BrodenDataset, tmp_path: Path
+) -> None:
+    path = save(tmp_path / "a.npy", np.ones(shape, np.float32))
+    with pytest.raises(UsageError, match=f"if the units are its last axis.*`axes` {first}"):
+        choose(path, twelve)
+    assert choose(path, twelve, first).axes is first
+
+
 def test_a_square_takes_the_axes_that_are_said(golden: BrodenDataset, tmp_path: Path) -> None:
     two = replace(golden, rows=golden.rows[:2])
     path = save(tmp_path / "a.npy", np.array([[1, 2], [3, 4]]))
