@@ -67,14 +67,19 @@ def blacked(picture: Pixels, hits: Mask) -> Pixels:
 
 
 def overlaid(
-    picture: Pixels, hits: Mask | None, formula: Mask | None = None, line: int | None = None
+    picture: Pixels,
+    hits: Mask | None,
+    formula: Mask | None = None,
+    line: int | None = None,
+    edge: tuple[int, ...] = FORMULA,
 ) -> Pixels:
     """Show the hits in true color, the rest dimmed, and the formula's pixels by their edge.
 
     For a ``(height, width, 3)`` uint8 picture of any size, as small as those of a terminal; masks
     of any size are resized to it, and a pixel that the hits cover in part is dimmed in part.
     Without ``hits`` nothing is dimmed. A picture on all of which the formula holds is framed.
-    ``line`` is the width of the edge in pixels, by default one that a screen shows well.
+    ``line`` is the width of the edge in pixels, by default one that a screen shows well, and
+    ``edge`` its color.
     """
     shape = picture.shape[:2]
     shown = picture.astype(np.float32)
@@ -87,9 +92,9 @@ def overlaid(
         width = line or max(1, round(min(shape) / 112))
         if min(shape) >= _HALO_FROM:
             shown[outline(~inside, width)] = _HALO
-        edge = _frame(shape, width) if inside.all() else outline(inside, width)
+        drawn = _frame(shape, width) if inside.all() else outline(inside, width)
         strength = 1.0 if min(shape) >= _HALO_FROM else _THIN
-        shown[edge] = (1 - strength) * shown[edge] + strength * np.array(FORMULA, np.float32)
+        shown[drawn] = (1 - strength) * shown[drawn] + strength * np.array(edge, np.float32)
     return shown.round().astype(np.uint8)
 
 

@@ -83,6 +83,8 @@ class CcxApp(App[None]):
         for dark in (True, False):
             self.register_theme(theme(dark=dark))
         self.theme, ink.dark = "ccx-dark", True
+        ink.few = self.no_color or self.console.color_system == "standard"
+        self.set_class(ink.few, "-few")
 
     def open_run(self, directory: Path) -> OpenRun:
         """Read a run's lines, in a thread; the last one is kept."""

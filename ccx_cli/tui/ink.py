@@ -6,12 +6,21 @@ from textual.theme import Theme
 
 from ccx_cli import design
 from ccx_cli.design import Tone
+from ccx_cli.render.overlay import FORMULA
 
 
 class _Ink:
-    """Styles of texts; set ``dark`` before they are written."""
+    """Styles of what is written and drawn; set ``dark``, and whether colors are ``few``, before.
 
-    dark = True
+    Few are 16 or none: pictures are black where others are dimmed, and edges white.
+    """
+
+    dark, few = True, False
+
+    @property
+    def edge(self) -> tuple[int, ...]:
+        """Color of the edge of a formula over a picture."""
+        return (255, 255, 255) if self.few else FORMULA
 
     def of(self, tone: Tone) -> str:
         """Return the color for the ground."""

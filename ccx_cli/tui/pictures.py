@@ -21,9 +21,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.design import FORMULA_EDGE
 from ccx_cli.errors import CcxError
 from ccx_cli.printable import printable
-from ccx_cli.render.overlay import FORMULA, Mask, Pixels, blacked, overlaid, read_picture
+from ccx_cli.render.overlay import Mask, Pixels, blacked, overlaid, read_picture
+from ccx_cli.tui.ink import ink
 
 # The values of ``study.unit_images.Show``, in the order in which a key goes through them.
 SHOW = {
@@ -112,9 +114,11 @@ class PictureList:
         hits = None if self.hits is None or overlay is Overlay.FORMULA else self.hits(image)
         if overlay is Overlay.NONE:
             return small
-        if overlay is Overlay.BLACK:
-            return small if hits is None else blacked(small, hits)
-        return overlaid(small, hits, None if overlay is Overlay.HITS else self.formula(image))
+        if overlay is Overlay.BLACK or (ink.few and hits is not None):
+            small, hits = small if hits is None else blacked(small, hits), None
+        if overlay in {Overlay.BLACK, Overlay.HITS}:
+            return overlaid(small, hits)
+        return overlaid(small, hits, self.formula(image), edge=ink.edge)
 
 
 @lru_cache(maxsize=256)
@@ -129,7 +133,8 @@ def _read_small(path: Path, columns: int, lines: int) -> Pixels:
 def legend(overlay: Overlay) -> Text:
     """Say what is drawn over the pictures."""
     hits = Text.assemble(("▓", "bold"), " hits")
-    formula = Text.assemble(("▢", "bold #{:02x}{:02x}{:02x}".format(*FORMULA)), " formula")
+    color = "" if ink.few else FORMULA_EDGE
+    formula = Text.assemble(("▢", f"bold {color}"), " formula")
     match overlay:
         case Overlay.BOTH:
             return Text("  ").join([hits, formula])
