@@ -45,6 +45,13 @@ VIEWS: dict[str, list[tuple[str, int, int, *tuple[str, ...]]]] = {
         (f"unit-{UNIT}", 390, 844),
     ],
 }
+# The terminal's: its columns and lines, the unit to open, and the keys to press.
+SCREENS = {
+    "tui-80x24": (80, 24, None, ("i",)),
+    "tui-120x35": (120, 35, None, ()),
+    "tui-200x55": (200, 55, UNIT, ()),
+}
+CELL = (12.2, 24.4)  # of a drawn terminal, in pixels
 
 
 # Figures of a paper, the style of whose page is ICML's.
@@ -139,16 +146,22 @@ def screenshot(address: str, shot: Path, width: int, height: int, *flags: str) -
 
 
 async def terminal(data: Path, scratch: Path) -> None:
-    """Draw the terminal interface's view of one unit."""
+    """Take screenshots of the terminal interface, dark and light."""
     roots = resolve_roots(data)
-    app = CcxApp(roots, find_run(roots.results, None).directory, UNIT)
-    async with app.run_test(size=(120, 42)) as pilot:
-        for _ in range(50):
-            await pilot.pause(0.1)
-        drawing = scratch / "tui.svg"
-        drawing.write_text(app.export_screenshot(title="ccx tui"), encoding="utf-8")
-    screenshot(drawing.as_uri(), scratch / "tui.png", 1000, 730)
-    store([scratch / "tui.png"], "tui.png")
+    run = find_run(roots.results, None).directory
+    for name, (columns, lines, unit, keys) in SCREENS.items():
+        app = CcxApp(roots, run, unit)
+        async with app.run_test(size=(columns, lines)) as pilot:
+            for theme, pressed in (("", keys), ("-light", ("t",))):
+                await pilot.pause(4)
+                await pilot.press(*pressed)
+                await pilot.pause(2)
+                drawing = scratch / f"{name}{theme}.svg"
+                drawing.write_text(app.export_screenshot(title="ccx tui"), encoding="utf-8")
+                width, height = round(columns * CELL[0]) + 18, round(lines * CELL[1]) + 50
+                shot = drawing.with_suffix(".png")
+                screenshot(drawing.as_uri(), shot, width, height)
+                store([shot], f"{name}{theme}.jpg")
 
 
 def store(shots: Sequence[Path], name: str) -> None:

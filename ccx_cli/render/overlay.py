@@ -90,10 +90,13 @@ def overlaid(
     if formula is not None:
         inside = _covered(formula, shape) >= 0.5
         width = line or max(1, round(min(shape) / 112))
+        around = outline(~inside, width)
+        strength, drawn = _THIN, around  # what is small stays visible
         if min(shape) >= _HALO_FROM:
-            shown[outline(~inside, width)] = _HALO
-        drawn = _frame(shape, width) if inside.all() else outline(inside, width)
-        strength = 1.0 if min(shape) >= _HALO_FROM else _THIN
+            shown[around] = _HALO
+            strength, drawn = 1.0, outline(inside, width)
+        if inside.all():
+            drawn = _frame(shape, width)
         shown[drawn] = (1 - strength) * shown[drawn] + strength * np.array(edge, np.float32)
     return shown.round().astype(np.uint8)
 

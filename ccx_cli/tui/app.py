@@ -82,9 +82,7 @@ class CcxApp(App[None]):
         self._last: OpenRun | None = None
         for dark in (True, False):
             self.register_theme(theme(dark=dark))
-        self.theme, ink.dark = "ccx-dark", True
-        ink.few = self.no_color or self.console.color_system == "standard"
-        self.set_class(ink.few, "-few")
+        self.theme, ink.dark, ink.few = "ccx-dark", True, False
 
     def open_run(self, directory: Path) -> OpenRun:
         """Read a run's lines, in a thread; the last one is kept."""
@@ -100,6 +98,8 @@ class CcxApp(App[None]):
             self.call_after_refresh(self._open_directory, self._start)
         self.set_timer(_IDLE, self._import_ahead)
         if not self.is_headless:
+            ink.few = self.no_color or self.console.color_system == "standard"
+            self.set_class(ink.few, "-few")
             self._end_by_signals()
             asyncio.get_running_loop().set_default_executor(_Readers())
 

@@ -11,7 +11,6 @@ from rich.text import Text
 from ccx_cli import design
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.records.studies import ConceptSummaryRecord
-from ccx_cli.study.summary import summarise_concepts
 from ccx_cli.tui.lists import RunListView
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.preview import Reader
@@ -125,8 +124,14 @@ class ConceptsView(RunListView):
 
     def _read_concepts(self, categories: Mapping[int, str]) -> None:
         units = {unit: self.run.records_of(unit) for unit in self.run.run.units}
-        category_of = defaultdict(str, categories)
-        self.read("rows", lambda _: summarise_concepts(units, category_of), self.set_rows)
+
+        def read(_: object) -> list[ConceptSummaryRecord]:
+            # Here, since numba takes long to import: see ``unit_data``.
+            from ccx_cli.study.summary import summarise_concepts
+
+            return summarise_concepts(units, defaultdict(str, categories))
+
+        self.read("rows", read, self.set_rows)
 
     def _take_categories(self, categories: dict[int, str]) -> None:
         self._read_concepts(categories)

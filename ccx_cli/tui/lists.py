@@ -123,6 +123,9 @@ class ListView(GalleryView):
         super().on_resize()
         self.call_after_refresh(self._show_preview)
 
+    def on_screen_resume(self) -> None:
+        self._show_preview()
+
     def set_rows(self, rows: Sequence[Any]) -> None:
         """Show other rows."""
         self.all_rows = rows
@@ -264,6 +267,7 @@ class RunListView(ListView):
         self.read("again", read, show)
 
     def on_screen_resume(self) -> None:
+        super().on_screen_resume()
         self._follow()
 
     def action_read_again(self) -> None:

@@ -52,6 +52,8 @@ class Preview(Vertical):
         line.set_class(not sentence, "-empty")
 
     def _read(self, read: Reader, ahead: Reader | None) -> None:
+        if not self.screen.is_current:
+            return
         gallery = self.query_one(Gallery)
 
         def prepare(is_wanted: Callable[[], bool]) -> None:
