@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ccx_cli.cli.commands.explain import ClusterOptions
 from ccx_cli.cli.diagnostics import answering
@@ -11,9 +12,9 @@ from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_metho
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Record, numbers
 from ccx_cli.cli.units import check_units, choose_units
-from ccx_cli.probe.activations import Activations
-from ccx_cli.probe.range_cache import RangeCache, ranges_cache, ranges_step
-from ccx_cli.probe.ranges import RangeMethod
+from ccx_cli.probe.activations import Activations, covers, open_activations
+from ccx_cli.probe.range_cache import RangeCache, known_ranges, ranges_cache, ranges_step
+from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import Progress
 from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.store.steps import Step
@@ -74,7 +75,13 @@ def _plan_ranges(plan: Plan, method: RangeMethod, wanted: UnitOptions, seed: int
             steps.append(Step("ranges", cache.directory, "units", None, None))
         else:
             units = choose_units(wanted, seed, count, inputs.choice.layer)
-            steps.append(ranges_step(cache, units, method.num_clusters))
+            step = ranges_step(cache, units, method.num_clusters)
+            if step.missing and covers(inputs.activations_cache, len(inputs.dataset.rows)):
+                opened = open_activations(inputs.dataset, inputs.activations_cache)
+                unit = next(unit for unit in units if unit not in known_ranges(cache))
+                find = partial(find_ranges, opened.unit(unit), method)
+                step = step.timed(find, side_by_side=inputs.workers)
+            steps.append(step)
     return steps or [Step("ranges", None, "units", None, None)]
 
 

@@ -12,6 +12,7 @@ from ccx_cli.cli.bars import BarProgress
 from ccx_cli.cli.options import MessageOptions, OutputOptions
 from ccx_cli.cli.output import Column, Writer, writing_to
 from ccx_cli.cli.stderr import BYTES, error_console, megabytes, tell
+from ccx_cli.design import duration
 from ccx_cli.progress import Progress as ProgressListener
 from ccx_cli.progress import SilentProgress, Task
 
@@ -64,11 +65,11 @@ class _PlainTask:
             return
         self._told = now
         speed = (self._done - done) / (now - since)
-        left = f"about {(self._total - self._done) / speed:,.0f} s left"
+        left = f"about {duration((self._total - self._done) / speed)} left"
         self._say(f"{megabytes(speed)} MB/s, {left}" if self._unit == BYTES else left)
 
     def finish(self) -> None:
-        self._say(f"{time.monotonic() - self._began:,.1f} s")
+        self._say(duration(time.monotonic() - self._began))
 
     def _say(self, ending: str) -> None:
         if self._unit == BYTES:

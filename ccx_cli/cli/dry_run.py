@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ccx_cli.cli.output import Column, Record, Writer
+from ccx_cli.design import duration
 from ccx_cli.progress import Progress
 from ccx_cli.store.steps import Step
+
+# What depends on a step before, which is not made yet.
+_LATER = "known later"
 
 
 def _record(step: Step) -> Record:
@@ -26,14 +30,14 @@ def _record(step: Step) -> Record:
 
 def _amount(record: Record) -> str:
     if record["total"] is None:
-        return "unknown"
+        return _LATER
     done = "" if record["state"] != "partly there" else f"{record['done']:,} of "
     return f"{done}{record['total']:,} {record['unit']}"
 
 
 def _size(record: Record) -> str:
     if not record["bytes"]:
-        return "-" if record["bytes"] == 0 else "unknown"
+        return "-" if record["bytes"] == 0 else _LATER
     return f"about {record['bytes'] / 1e6:,.1f} MB"
 
 
@@ -41,9 +45,7 @@ def _time(record: Record) -> str:
     if record["state"] == "there":
         return "-"
     seconds = record["seconds"]
-    if seconds is None:
-        return "unknown"
-    return f"about {seconds:,.0f} s" if seconds < 300 else f"about {seconds / 60:,.0f} min"
+    return _LATER if seconds is None else f"about {duration(seconds)}"
 
 
 PLAN_COLUMNS = (

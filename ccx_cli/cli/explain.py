@@ -32,13 +32,14 @@ from ccx_cli.runs.finding import call_run
 from ccx_cli.runs.job import (
     JobSettings,
     name_run,
+    plan_run,
     prepare_concepts,
     prepare_job,
     session_of,
     split_images,
 )
 from ccx_cli.runs.naming import check_name
-from ccx_cli.runs.preparing import Plan, plan_units, prepare_layers
+from ccx_cli.runs.preparing import Plan, prepare_layers
 from ccx_cli.runs.run import Run
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import untrained_defaults
@@ -146,7 +147,7 @@ def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> li
             run = name_run(inputs, settings, strategy)
         if count is not None:
             units = choose_units(options.units, options.run.seed, count, inputs.choice.layer)
-        steps.append(plan_units(inputs, run, units))
+        steps.append(plan_run(inputs, settings, run, units))
     return steps
 
 

@@ -8,6 +8,7 @@ from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import ImportanceOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import FORMULA, RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.probe.networks.class_names import class_names as names_of
@@ -46,7 +47,8 @@ def importance(options: ImportanceOptions) -> None:
         )
         if options.dry.dry_run:
             opened.network("importance")
-            steps = [opened.step(chosen), _plan_passes(opened, chosen, options.per)]
+            device = device_of(options.passes.device)
+            steps = [opened.step(chosen), _plan_passes(opened, chosen, options.per, device)]
             write_plan(writer, steps, progress)
             return
         writer.shorten(opened.dataset.labels)
@@ -72,8 +74,8 @@ def importance(options: ImportanceOptions) -> None:
         progress.note(f"Next: {roles} lists the classes that the units contribute to.")
 
 
-def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
-    """Say how often the rest of the network will see an image.
+def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per, device: str) -> Step:
+    """Say how often the rest of the network will see an image, and how long the whole takes.
 
     Per unit that is an upper bound: images in which a unit does not fire in the range are left out.
     """
@@ -86,4 +88,11 @@ def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per) -> Step:
     passes = len(ranges) if per is Per.UNIT else 2 * len(set(ranges))
     what = "at most, of the images" if per is Per.UNIT else "of the images"
     total = len(opened.dataset.rows) * (passes + 1)
-    return Step(f"forward passes {what}", None, "passes", total, size=0)
+    # It imports torch, which takes seconds.
+    from ccx_cli.probe.networks.layers import time_pass
+
+    seconds = None
+    if device == "cpu":
+        _, seconds_an_image = time_pass(opened.network("importance"))
+        seconds = total * seconds_an_image
+    return Step(f"forward passes {what}", None, "passes", total, size=0, seconds=seconds)

@@ -21,6 +21,7 @@ from ccx_cli.cli.output import (
     write_sections,
 )
 from ccx_cli.cli.places import roots_of
+from ccx_cli.design import duration
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.runs.finding import call_run, find_run, short_name, stored_runs
@@ -42,7 +43,7 @@ def _megabytes(record: Record) -> str:
 
 
 def _seconds(record: Record) -> str:
-    return "did not end" if record["seconds"] is None else f"{record['seconds']:,.1f} s"
+    return "did not end" if record["seconds"] is None else duration(record["seconds"])
 
 
 def _model(record: Record) -> str:

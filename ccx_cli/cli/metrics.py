@@ -35,10 +35,10 @@ from ccx_cli.study.measuring import (
     masking_step,
     measure_masking,
     measure_run,
-    metrics_lines,
+    metrics_step,
     summarise,
 )
-from ccx_cli.study.null import chance_of_run, null_lines
+from ccx_cli.study.null import chance_of_run, null_step
 
 CHANCE = {
     "null_mean": "null mean",
@@ -110,14 +110,12 @@ def metrics(options: MetricsOptions) -> None:
             opened = opened.with_units(opened.run.units, Path(scratch))
         if options.dry.dry_run:
             some = opened.with_units(asked.records)
-            lines = metrics_lines(opened, settings)
-            steps = [opened.step(chosen), lines.step("metrics", chosen)]
+            steps = [opened.step(chosen), metrics_step(opened, chosen, settings, workers)]
             if options.is_masking:
                 opened.network("label masking")
-                steps.append(masking_step(some, chosen, settings))
+                steps.append(masking_step(some, chosen, settings, passes.device, passes.batch_size))
             if options.null:
-                null = null_lines(opened, options.null, options.run.seed)
-                steps.append(null.step("null", chosen))
+                steps.append(null_step(opened, chosen, options.null, options.run.seed, workers))
             write_plan(writer, steps, progress)
             return
         device_of(passes.device)

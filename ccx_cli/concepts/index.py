@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, Label
+from ccx_cli.concepts.broden_csv import ImageRow
 from ccx_cli.concepts.fingerprints import FileCheck, labels_fingerprint, note_older
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.concepts.label_sets import (
@@ -49,6 +50,7 @@ BLOCK = 256
 _SETS = "sets"
 _SET_ARRAYS = ("indptr", "labels", "totals")
 _IN_PROCESS = 2 * BLOCK
+_TIMED = 4
 
 _Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
 
@@ -207,15 +209,20 @@ def is_whole(dataset: BrodenDataset, cache: ShardedCache) -> bool:
     return _SETS in cache and not missing_blocks(dataset, cache)
 
 
-def index_step(dataset: BrodenDataset, cache: ShardedCache) -> Step:
-    """Say how many images an index lacks, and about how many bytes they take."""
+def index_step(dataset: BrodenDataset, cache: ShardedCache, workers: int = 1) -> Step:
+    """Say how many images an index lacks, and about how many bytes and how long they take."""
     n_images = len(dataset.rows)
-    missing = _count_images(n_images, missing_blocks(dataset, cache))
+    blocks = missing_blocks(dataset, cache)
+    missing = _count_images(n_images, blocks)
     done = n_images - missing
     per_image = 2 * dataset.mask_shape[0] * dataset.mask_shape[1]
     if done:
         per_image = sum(shard.size for shard in cache.shards.values()) // done
-    return Step("concept index", cache.directory, "images", n_images, done, per_image * missing)
+    size = per_image * missing
+    step = Step("concept index", cache.directory, "images", n_images, done, size)
+    some = dataset.rows[blocks[0] : blocks[0] + _TIMED] if blocks else ()
+    processes = workers if missing > _IN_PROCESS else 1
+    return step.timed(lambda: _collapse(dataset, some), len(some), processes)
 
 
 def build_index(
@@ -287,7 +294,10 @@ def _shard_name(start: int) -> str:
 
 def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
     """Return maps, offsets and tables of a block of images, as its shard holds them."""
-    rows = dataset.rows[start : start + BLOCK]
+    return _collapse(dataset, dataset.rows[start : start + BLOCK])
+
+
+def _collapse(dataset: BrodenDataset, rows: Sequence[ImageRow]) -> _Block:
     maps = np.empty((len(rows), dataset.mask_shape[0] * dataset.mask_shape[1]), dtype=np.uint16)
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     tables = []

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.importing.writer import read_color_rule
-from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.index import ConceptIndex, is_whole
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.activations import Activations
+from ccx_cli.probe.activations import Activations, covers, open_activations
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.networks.description import PrecomputedActivations
 from ccx_cli.probe.range_cache import RangeCache
-from ccx_cli.probe.ranges import Range, RangeMethod
-from ccx_cli.progress import Progress
+from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES
-from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
+from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.counts import DataCounts, count_data
@@ -40,6 +40,7 @@ from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.locks import writing
+from ccx_cli.store.steps import Step
 from ccx_cli.threads import threads
 
 
@@ -258,20 +259,52 @@ def prepare_job(
     if ranges is None:
         ranges = RangeCache(activations, settings.method, progress, split=settings.split)
     return ExplainJob(
-        explainer=Explainer(
-            index,
-            concepts.counts,
-            choice.layer,
-            settings.num_clusters,
-            strategy,
-            inputs.device,
-            settings.ties,
-        ),
+        explainer=_explainer(inputs, settings, concepts),
         activations=activations,
         ranges=ranges,
         results=name_run(inputs, settings, strategy),
         about=about,
         split=concepts.split,
+    )
+
+
+def _explainer(inputs: Inputs, settings: JobSettings, concepts: Concepts) -> Explainer:
+    return Explainer(
+        concepts.index,
+        concepts.counts,
+        inputs.choice.layer,
+        settings.num_clusters,
+        settings.search(concepts.index),
+        inputs.device,
+        settings.ties,
+    )
+
+
+def plan_run(
+    inputs: Inputs, settings: JobSettings, run: Run | None, units: Sequence[int] | None
+) -> Step:
+    """Say which units of a run are missing, and where the caches are whole how long they take."""
+    step = plan_units(inputs, run, units)
+    cache = inputs.activations_cache
+    is_ready = is_whole(inputs.dataset, inputs.index_cache)
+    if not (step.missing and is_ready and covers(cache, len(inputs.dataset.rows))):
+        return step
+    assert run is not None
+    finished = run.lines.finished()
+    unit = next(unit for unit in units or () if unit not in finished)
+    concepts = prepare_concepts(inputs, settings.split, SilentProgress())
+    explainer = _explainer(inputs, settings, concepts)
+    activations = open_activations(inputs.dataset, cache)
+
+    maps = activations.unit(unit)
+    if concepts.split is not None:
+        maps = maps[concepts.split.images]
+    ranges = settings.by_hand or find_ranges(maps, settings.method)
+    middle = len(ranges) // 2
+    return step.timed(
+        lambda: explainer.explain(unit, maps, ranges[middle : middle + 1]),
+        1 / max(1, len(ranges)),
+        inputs.workers,
     )
 
 

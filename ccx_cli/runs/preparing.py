@@ -88,7 +88,7 @@ class Plan:
 def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bool = True) -> Plan:
     """Say what is missing of the concept index and the activations; the layers share a network."""
     first = layers[0]
-    steps = [index_step(first.dataset, first.index_cache)] if index else []
+    steps = [index_step(first.dataset, first.index_cache, first.workers)] if index else []
     if not activations:
         return Plan(tuple(steps))
     maps = [stored_maps(inputs.activations_cache) for inputs in layers]

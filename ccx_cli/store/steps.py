@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+_LONG = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,23 @@ class Step:
     def missing(self) -> int | None:
         """Pieces still to be made."""
         return None if self.total is None or self.done is None else self.total - self.done
+
+    def timed(self, piece: Callable[[], object], pieces: float = 1, side_by_side: int = 1) -> Step:
+        """Return the step with the time that it takes, as ``piece`` does now.
+
+        That is so many of the missing ``pieces``, of which some are made side by side. What is
+        short is timed a second time, without what is done only once.
+        """
+        if not self.missing:
+            return self
+        for _ in range(2):
+            began = time.perf_counter()
+            piece()
+            seconds = time.perf_counter() - began
+            if seconds > _LONG:
+                break
+        left = self.missing / pieces
+        return replace(self, seconds=seconds * left / max(1, min(side_by_side, left)))
 
     @property
     def state(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.design import duration
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
@@ -28,7 +29,7 @@ from ccx_cli.records.metrics import (
     StatisticRecord,
     StoredMetrics,
 )
-from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, holds
+from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, holds, unit_in_data
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
@@ -157,11 +158,41 @@ def stored_masking(
     return max(map(read, sorted(directory.glob("masking-*.jsonl"))), key=len, default={}), problems
 
 
-def masking_step(inputs: RunInputs, units: Sequence[int], settings: MeasureSettings) -> Step:
-    """Say how many formulas ``measure_masking`` still has to send through the network."""
+def metrics_step(
+    inputs: RunInputs, units: Sequence[int], settings: MeasureSettings, workers: int
+) -> Step:
+    """Say how many units ``measure_run`` still has to measure, and about how long it takes."""
+    lines = metrics_lines(inputs, settings)
+    step = lines.step("metrics", units)
+    if not step.missing:
+        return step
+    known = lines.finished()
+    unit = next(unit for unit in units if unit not in known)
+    index, read_maps = inputs.index, inputs.activations.unit
+
+    def measure_one() -> None:
+        found = unit_in_data(unit, inputs.run.units[unit], read_maps, index)
+        _measured(found, index, settings)
+
+    return step.timed(measure_one, side_by_side=workers)
+
+
+def masking_step(
+    inputs: RunInputs, units: Sequence[int], settings: MeasureSettings, device: str, batch_size: int
+) -> Step:
+    """Say how many formulas ``measure_masking`` still has to send through the network, how long."""
     lines = _masking_lines(inputs, settings)
     total, missing = _formulas(inputs, units, lines)
-    return Step("label masking", lines.path, "formulas", total, total - len(missing))
+    step = Step("label masking", lines.path, "formulas", total, total - len(missing))
+    if not missing:
+        return step
+    from ccx_cli.probe.networks.loading import load_network
+    from ccx_cli.study.masking import seconds_an_image
+
+    network = load_network(inputs.network("label masking", WITHOUT_MASKING), device)
+    index = inputs.index
+    images = sum(len(_images(holds(some[0], index), index, settings)) for some in missing)
+    return replace(step, seconds=2 * images * seconds_an_image(network, batch_size))
 
 
 def _formulas(
@@ -273,7 +304,7 @@ def _mask(
     seconds = seconds_an_image(network, batch_size) * 2 * len(order)
     progress.note(
         f"Label masking: {len(formulas):,} formulas on {len(order):,} images in all, about "
-        f"{_duration(seconds)}; --masking-images N takes fewer."
+        f"{duration(seconds)}; --masking-images N takes fewer."
     )
     with (
         threads(workers) as pool,
@@ -301,7 +332,3 @@ def _mask(
                 )
                 for record, mean in zip(wanted[position], means, strict=True)
             )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:,.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

@@ -30,6 +30,7 @@ from ccx_cli.runs.run import Run
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.locks import writing
+from ccx_cli.store.steps import Step
 from ccx_cli.study.measuring import kept_lines
 from ccx_cli.threads import map_in_order
 
@@ -162,6 +163,39 @@ def null_lines(inputs: RunInputs, rounds: int, seed: int) -> RecordLines[NullRec
     return kept_lines(inputs, "null", {"rounds": rounds, "seed": seed}, NullRecord)
 
 
+def null_step(
+    inputs: RunInputs, units: Sequence[int], rounds: int, seed: int, workers: int
+) -> Step:
+    """Say how many units have no null yet, and about how long theirs takes."""
+    lines = null_lines(inputs, rounds, seed)
+    step = lines.step("null", units)
+    if not step.missing:
+        return step
+    known = lines.finished()
+    unit = next(unit for unit in units if unit not in known)
+    search = _search_again(inputs, 1, seed)
+    return step.timed(lambda: search(unit), 1 / rounds, workers)
+
+
+def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Callable[[int], list[list[float]]]:
+    """Return what searches a unit's ranges on permuted images."""
+    index, activations = inputs.index, inputs.activations
+    data = count_data(index)
+    strategy = search_from_identity(inputs.run.search_identity, data.n_concepts)
+
+    def best_iou(counts: DataCounts, hits: NDArray[np.int32]) -> float:
+        best = strategy.answer(counts, hits).best
+        return 0.0 if best is None else best.iou
+
+    def work(unit: int) -> list[list[float]]:
+        ranges = inputs.ranges_of(unit)
+        if not ranges:
+            return []
+        return null_ious(activations.unit(unit), ranges, index, data, best_iou, rounds, seed)
+
+    return work
+
+
 def _null(
     inputs: RunInputs,
     units: Sequence[int],
@@ -175,21 +209,7 @@ def _null(
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
     if missing:
-        index, activations = inputs.index, inputs.activations
-        data = count_data(index)
-        strategy = search_from_identity(inputs.run.search_identity, data.n_concepts)
-
-        def best_iou(counts: DataCounts, hits: NDArray[np.int32]) -> float:
-            best = strategy.answer(counts, hits).best
-            return 0.0 if best is None else best.iou
-
-        def work(unit: int) -> list[list[float]]:
-            ranges = inputs.ranges_of(unit)
-            if not ranges:
-                return []
-            maps = activations.unit(unit)
-            return null_ious(maps, ranges, index, data, best_iou, rounds, seed)
-
+        work = _search_again(inputs, rounds, seed)
         with writing(inputs.kept, progress):
             lines.drop_torn_line()
             with progress.task(

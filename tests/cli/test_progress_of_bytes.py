@@ -52,4 +52,4 @@ def test_a_line_while_it_lasts(console: Console, monkeypatch: pytest.MonkeyPatch
         task.advance(1_000_000)
     first = shown(console).splitlines()[0]
     assert first.startswith("Fetching: 2.0 of 4.0 MB, ")
-    assert "MB/s, about 0 s left" in first
+    assert "MB/s, about 0.0 s left" in first

@@ -17,8 +17,8 @@ from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
-from ccx_cli.runs.job import JobSettings, name_run, settings_of
-from ccx_cli.runs.preparing import Inputs, plan_caches, plan_units
+from ccx_cli.runs.job import JobSettings, name_run, plan_run, settings_of
+from ccx_cli.runs.preparing import Inputs, plan_caches
 from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import LISTING, Strategy
@@ -146,9 +146,11 @@ def plan_like(stored: Run, inputs: Inputs) -> list[Step]:
     """Say what explaining like a run would make, and which units the run of that lacks."""
     plan = plan_caches([inputs])
     strategy = _strategy_like(stored, stored.about.concepts or 0)
-    run = name_run(inputs, settings_like(stored), strategy)
+    settings = settings_like(stored)
+    run = name_run(inputs, settings, strategy)
     (_, units) = plan.layers[0]
-    return [*plan.steps, plan_units(inputs, run, None if units is None else range(units))]
+    wanted = None if units is None else range(units)
+    return [*plan.steps, plan_run(inputs, settings, run, wanted)]
 
 
 def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
