@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ccx_cli.cli.commands.look import Form, Images, RenderOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions
+from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions, ReadingOptions, Sort
 from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
 from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.reading import tolerance_of
@@ -169,6 +169,8 @@ def _check_report(options: RenderOptions, out: Path) -> None:
         "--font": options.font is not None,
         "--dpi": options.dpi is not None,
         "--no-title": options.no_title,
+        "--simplest": options.reading.simplest != ReadingOptions().simplest,
+        "--sort": options.reading.sort is not Sort.MCC,
     }.items():
         if is_given:
             raise UsageError(f"{option} does not apply to a report: leave out it or --html.")

@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from ccx_cli.design import NEVER_FIRES, range_color
+from ccx_cli.design import CONTROL, NEVER_FIRES, range_color
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import FAINT, INK, PER_INCH, Canvas, line_height, wrapped
 from ccx_cli.render.style import SCREEN, Style
 from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_text
 from ccx_cli.study.histogram import count_in_bars
 
-OUTSIDE = "#c9c9c9"
 _BINS = 160
 _WIDTH, _MARGIN, _PLOT, _ROW_GAP = 760, 20, 260, 5
 
@@ -63,7 +62,7 @@ def draw_histogram(
     """Draw a unit's histogram, counts on a logarithmic scale."""
     bars = histogram_of(maps, records)
     colors = [color_of(record) for record in records]
-    fills = [colors[owner] if owner >= 0 else OUTSIDE for owner in bars.owners]
+    fills = [colors[owner] if owner >= 0 else CONTROL.light for owner in bars.owners]
     axes.bar(
         bars.edges[:-1],
         bars.counts,

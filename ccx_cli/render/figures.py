@@ -30,7 +30,7 @@ from ccx_cli.study.unit_images import look_at_unit
 # Every process opens the caches again, which pays only for several units.
 _UNITS_PER_PROCESS = 4
 # Of the height of a page, in inches: what is left for a panel's caption.
-_CAPTION = 1.5
+_CAPTION = 1.8
 
 
 @dataclass(frozen=True, slots=True)

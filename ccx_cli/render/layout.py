@@ -93,6 +93,11 @@ class Layout:
         return line_height(self.formula)
 
     @property
+    def never(self) -> float:
+        """Height of what is said of a unit without a range."""
+        return line_height(self.formula) + 2 * self.gap
+
+    @property
     def indent(self) -> float:
         """Space that the mark of a range takes."""
         return 1.2 * self.note
@@ -147,6 +152,7 @@ def pages_of(
             layout.height(record, layout.side, named=position == 0)
             for position, record in enumerate(ranged)
         )
+        own = own or layout.never
         if not pages or own > free:
             pages.append([])
             free = height * PER_INCH

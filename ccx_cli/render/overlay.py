@@ -14,8 +14,7 @@ from ccx_cli.errors import DamagedDataError, MissingInputError
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-# Far apart in lightness and, for color-blind readers too, in hue; rare in photographs.
-HITS = (255, 224, 0)
+# Rare in photographs; the line beside it shows on pixels of its own color.
 FORMULA = tuple(bytes.fromhex(FORMULA_EDGE[1:]))
 _HALO = tuple(bytes.fromhex(HALO[1:]))
 # Pixels of a side from which a line has one of another color beside it.

@@ -116,7 +116,7 @@ def draw_panel(network: str, units: Sequence[UnitRows], show: Show, layout: Layo
             blocks.append((height, name, row))
             name = ""
         if not rows:
-            blocks.append((line_height(layout.formula) + 2 * layout.gap, name, None))
+            blocks.append((layout.never, name, None))
     header = _header(network, units[0].found.unit, show, layout)
     above = 0 if in_paper else _LEGEND + _STRIP + _AXIS
     height = above + sum(each.height for each in header) + sum(block[0] for block in blocks)

@@ -56,8 +56,8 @@ def test_panels_of_chosen_units(ccx: CommandLine) -> None:
     ("kind", "count"),
     [
         (["distribution"], 3),
-        # Two pages, each with its caption.
-        (["panel", "--top-k", "2", "--paper", "icml"], 4),
+        # Three pages, each with its caption.
+        (["panel", "--top-k", "2", "--paper", "icml"], 6),
     ],
 )
 def test_workers_change_no_byte(
@@ -143,7 +143,7 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes(ccx: CommandLine) -> None:
 
 
 def test_a_paper_has_pages_of_units_and_their_captions(ccx: CommandLine) -> None:
-    given = ["--paper", "neurips", "--ranges", "3-4", "--top-k", "4"]
+    given = ["--paper", "neurips", "--ranges", "3-4", "--top-k", "6"]
     (line,) = _render(ccx, *given).lines
     assert (line["unit"], line["drawn"]) == (None, True)
     assert set(_figures(ccx)) == {"panel.pdf", "panel.caption.tex"}
@@ -202,7 +202,7 @@ def test_latex_to_files(ccx: CommandLine, tmp_path: Path) -> None:
         (["--ranges", "high"], "--ranges high is not a list of ranges such as 3,4"),
         (["--ranges", "3,7"], "--ranges 3,7: the chosen units have no range 7: name others."),
         (["--width", "text"], "--width text is that of a venue: name it with --paper"),
-        (["--html", "r.html", "--paper", "icml"], "--paper does not apply to a report"),
+        (["--format", "latex", "--width", "1in"], "--width 1in is not from 2in to 20in"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: list[str], sentence: str, ccx: CommandLine) -> None:

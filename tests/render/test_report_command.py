@@ -60,6 +60,8 @@ def test_a_folder_and_one_kind_of_images(
         (["--filename-figure", "x"], "--filename-figure does not apply to a report"),
         (["--file-type", "pdf"], "--file-type does not apply to a report"),
         (["--format", "latex"], "--format latex does not apply to a report"),
+        (["--ranges", "3"], "--ranges does not apply to a report"),
+        (["--paper", "icml"], "--paper does not apply to a report"),
     ],
 )
 def test_options_of_figures_are_refused(
