@@ -216,6 +216,7 @@ class FigureRecord(Record):
     path: Annotated[str, doc("The file.")]
     drawn: Annotated[bool, doc("Whether it was drawn now; false if it was there already.")]
     lacks: Annotated[list[str], doc("Sentences on what is missing in it.")]
+    caption: Annotated[str | None, doc("The file of its caption; null where it has none.")]
 
 
 class SchemaRecord(Record):
