@@ -101,7 +101,7 @@ class Writer:
 
     def shorten(self, labels: Iterable[Label]) -> None:
         """Write concepts in tables without suffix where no other label of the dataset is meant."""
-        self.names.update(short_names(label.name for label in labels))
+        self.names.update(short_names(labels))
 
     @property
     def is_table(self) -> bool:

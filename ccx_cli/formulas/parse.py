@@ -21,7 +21,8 @@ from ccx_cli.formulas.formula import KEYWORDS, And, Concept, Formula, Not, Or
 MAX_CHARACTERS = 10_000
 MAX_LEVELS = 200
 
-_SUFFIXES = ("-s", "-c")
+SUFFIXES = {"scene": "-s", "color": "-c"}
+"""What Broden's names of these categories end with."""
 _NUMBER = re.compile(r"#([0-9]{1,9})")
 _TOKEN = re.compile(
     r"""(?P<word>[^\s()|&~!,"'\\][^\s()|&~!,"\\]*)
@@ -119,9 +120,9 @@ class Vocabulary:
         )
 
 
-def without_suffix(name: str) -> str:
-    """Return a name without the suffix of its category, ``street`` for ``street-s``."""
-    for suffix in _SUFFIXES:
+def without_suffix(name: str, category: str | None = None) -> str:
+    """Return a name without the suffix of its category, if known: ``street`` for ``street-s``."""
+    for suffix in SUFFIXES.values() if category is None else filter(None, [SUFFIXES.get(category)]):
         if name.casefold().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return name

@@ -30,7 +30,7 @@ def readable(
     """
     short: dict[str, str] = {}
     with suppress(CcxError):
-        short = short_names([label.name for label in inputs.dataset.labels])
+        short = short_names(inputs.dataset.labels)
 
     def read(record: ExplanationRecord) -> ExplanationRecord:
         plain = simplified(record, tolerance)

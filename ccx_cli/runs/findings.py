@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.formulas.formula import concepts_of, from_json, renamed
 from ccx_cli.formulas.parse import without_suffix
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
@@ -97,18 +98,19 @@ def kept_concepts(record: ExplanationRecord, tolerance: float = TOLERANCE) -> fr
     return kept if kept <= own else own
 
 
-def short_names(names: Mapping[int, str] | Iterable[str]) -> dict[str, str]:
+def short_names(names: Mapping[int, str] | Iterable[str | Label]) -> dict[str, str]:
     """Return for each name what people read: without the suffix of its category, as ``red``.
 
-    ``names`` are the whole vocabulary of a dataset. A name keeps its suffix where another concept
-    has the rest as its name, or as its own rest, in whatever case.
+    ``names`` are the whole vocabulary of a dataset, best as labels, whose categories tell a suffix
+    from a name such as ``vitamin-c``. A name keeps its suffix where another concept has the rest
+    as its name, or as its own rest, in whatever case.
     """
-    every = list(names.values() if isinstance(names, Mapping) else names)
-    taken = Counter(
-        form for name in every for form in {name.casefold(), without_suffix(name).casefold()}
-    )
-    rests = {name: without_suffix(name) for name in every}
-    return {name: rest if taken[rest.casefold()] == 1 else name for name, rest in rests.items()}
+    rests = []
+    for each in names.values() if isinstance(names, Mapping) else names:
+        name, category = (each, None) if isinstance(each, str) else (each.name, each.category)
+        rests.append((name, without_suffix(name, category)))
+    taken = Counter(form for pair in rests for form in {text.casefold() for text in pair})
+    return {name: rest if taken[rest.casefold()] == 1 else name for name, rest in rests}
 
 
 def short_text(text: str, short: Mapping[str, str]) -> str:

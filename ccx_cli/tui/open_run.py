@@ -129,7 +129,7 @@ class OpenRun:
 
         def read(inputs: RunInputs) -> dict[int, str]:
             labels = inputs.dataset.labels
-            self.short = short_names([printable(label.name) for label in labels])
+            self.short = short_names(label._replace(name=printable(label.name)) for label in labels)
             complete = inputs.against_chance()
             if complete is not inputs:
                 self._hold(complete.run.records)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import UNSET
 
+from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
 from ccx_cli.runs.findings import (
     by_surprise,
@@ -98,6 +99,11 @@ def test_names_are_short_where_no_other_concept_is_meant() -> None:
     assert kept == {"sand", "sand-s", "street-s", "Street", "bath-s", "bath-c", "tree"}
     assert short_text('(red-c OR sand-s) AND NOT "not-c"', short) == '(red OR sand-s) AND NOT "not"'
     assert short_text("unknown-c", short) == "unknown-c"
+    labels = [
+        Label(number, name, category, (category,), 1, 0.5, ())
+        for number, (name, category) in enumerate([("vitamin-c", "object"), ("red-c", "color")], 1)
+    ]
+    assert short_names(labels) == {"vitamin-c": "vitamin-c", "red-c": "red"}
 
 
 def of_range(cluster: int, formula: str | None, lift: Any = 70.4, **other: Any) -> Any:

@@ -18,6 +18,7 @@ from ccx_cli.concepts.importing.coco_regions import InstanceRegions
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.formulas.parse import SUFFIXES
 
 SCENE = "scene"
 COLOR = "color"
@@ -25,7 +26,6 @@ BRODEN_CATEGORIES = (COLOR, "object", "part", "material", SCENE, "texture")
 """Broden's six, in its order; others may be made, and follow them."""
 
 TRAIN, VAL = "train", "val"
-_SUFFIXES = {COLOR: "-c", SCENE: "-s"}
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN"}
 _OF_SYSTEMS |= {"lost+found", "System Volume Information"}
 """Folders that systems make in others; they hold thumbnails, forks and what was removed."""
@@ -133,7 +133,7 @@ class VocabularyBuilder:
                 f"The concepts {known_as!r} and {given!r} differ only in the spaces around them: "
                 "rename one."
             )
-        suffix = _SUFFIXES.get(category, "")
+        suffix = SUFFIXES.get(category, "")
         name = name if name.endswith(suffix) else name + suffix
         known = self._labels.get(name)
         if known is None:

@@ -46,8 +46,7 @@ def payload_of_run(
     notes = [*run.notes, *notes, *problems]
     by_unit = {unit: run.units[unit] for unit in units}
     records = [record for own in by_unit.values() for record in own]
-    names = _vocabulary(inputs, records)
-    short = short_names(names)
+    names, short = _vocabulary(inputs, records)
     concepts, categories = _concepts(inputs, by_unit, short)
     studies = studies_of(run, inputs.roots, records, names)
     notes += studies.notes
@@ -182,9 +181,16 @@ def _simplest(record: ExplanationRecord) -> dict[str, Any] | None:
     return {key: known.get(key) for key in ("formula", "labels", "iou", "mcc", "lift")}
 
 
-def _vocabulary(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> dict[int, str]:
-    """Return the names of the dataset's concepts by number; without it, those in formulas."""
+def _vocabulary(
+    inputs: RunInputs, records: Sequence[ExplanationRecord]
+) -> tuple[dict[int, str], dict[str, str]]:
+    """Return the names of the dataset's concepts by number, and the short ones by name.
+
+    Without the dataset, those in formulas.
+    """
     try:
-        return {label.number: printable(label.name) for label in inputs.dataset.labels}
+        labels = [label._replace(name=printable(label.name)) for label in inputs.dataset.labels]
     except CcxError:
-        return names_of(records)
+        names = names_of(records)
+        return names, short_names(names)
+    return {label.number: label.name for label in labels}, short_names(labels)
