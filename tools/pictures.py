@@ -27,7 +27,7 @@ from ccx_cli.tui.app import CcxApp
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 UNIT = 33
 CONCEPT = "57"
-THREE_RANGES = 1160  # of a panel, in pixels from its top
+THREE_RANGES = 1178  # of a panel, in pixels from its top
 MOST_BYTES, WIDEST, GAP = 300_000, 1100, 12
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 DARK = "--blink-settings=preferredColorScheme=0"

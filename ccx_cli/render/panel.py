@@ -18,6 +18,7 @@ from ccx_cli.render.distribution import color_of, draw_histogram
 from ccx_cli.render.layout import ABOVE_IMAGES, CAPTION, Layout, Words
 from ccx_cli.render.overlay import Mask, Pixels, blacked, fitted, overlaid, read_picture
 from ccx_cli.render.wording import formula_text
+from ccx_cli.runs.findings import unit_sentence
 from ccx_cli.study.unit_images import Show, UnitImages
 
 _TITLE = 20
@@ -117,7 +118,7 @@ def draw_panel(network: str, units: Sequence[UnitRows], show: Show, layout: Layo
             name = ""
         if not rows:
             blocks.append((layout.never, name, None))
-    header = _header(network, units[0].found.unit, show, layout)
+    header = _header(network, units[0].found, show, layout)
     above = 0 if in_paper else _LEGEND + _STRIP + _AXIS
     height = above + sum(each.height for each in header) + sum(block[0] for block in blocks)
     whole = round(height + 2 * margin - layout.gap)
@@ -141,18 +142,20 @@ def _tallest(row: Row, layout: Layout) -> float:
     return max((layout.size(shot.picture)[0] for shot in row.shots), default=0)
 
 
-def _header(network: str, unit: int, show: Show, layout: Layout) -> list[Words]:
-    """Return the title of a panel."""
+def _header(network: str, found: UnitImages, show: Show, layout: Layout) -> list[Words]:
+    """Return the title of a panel, and a sentence on the unit where all its ranges are there."""
     if not layout.style.title:
         return []
     if layout.style.in_paper:
         lines = wrapped(network, layout.room, layout.note)
         return [Words([*lines, ""], layout.note, color=FAINT)]
     below = wrapped(f"{network} · images: {_SHOWN[show]}", layout.room, layout.note)
-    return [
-        Words(wrapped(f"Unit {unit}", layout.room, _TITLE, bold=True), _TITLE, bold=True),
-        Words(below, layout.note, color=FAINT),
-    ]
+    title = wrapped(f"Unit {found.unit}", layout.room, _TITLE, bold=True)
+    words = [Words(title, _TITLE, bold=True)]
+    if found.records and len(found.records) == found.records[0].num_ranges:
+        said = unit_sentence(found.unit, found.records, tolerance=0)
+        words.append(Words(wrapped(said, layout.room, layout.note), layout.note))
+    return [*words, Words(below, layout.note, color=FAINT)]
 
 
 def _draw_words(canvas: Canvas, words: Sequence[Words], x: float, y: float) -> float:
