@@ -156,17 +156,11 @@ PROVEN, NOT_PROVEN = "proven", "not proven"
 # What columns are called, by the JSON key of what they show.
 TITLES = {
     "unit": "unit",
-    "cluster": "range",
-    "range": "activation",
-    "formula": "formula",
     "iou": "IoU",
     "mcc": "MCC",
     "lift": "lift",
-    "baseline": "baseline",
     "hits": "hits",
     "length": "length",
-    "bound": "bound",
-    "q_value": "q",
 }
 
 
