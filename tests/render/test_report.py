@@ -136,17 +136,18 @@ def test_a_units_part_says_what_its_images_say(tmp_path: Path) -> None:
             assert found["shows"][show] == looked.choose(place, show, 2, 1).tolist()
         counts = looked.counts[place]
         union = counts.in_range + counts.formula - counts.both
-        shown = [int(image) for image in found["hits"]]
+        images = [int(image) for image in found["hits"]]
         assert counts.both[found["best"]] / union[found["best"]] == max(
-            counts.both[shown] / union[shown]
+            counts.both[images] / union[images]
         )
         for image, text in found["hits"].items():
             hits = _plain_mask(text, (14, 14))
             np.testing.assert_array_equal(hits, looked.hit_mask(place, int(image)))
-            formula = _holds(looked.records[place].labels, part["concepts"].get(image, {}))
+            shown = json.loads(page.scripts[f"image-{image}"])
+            formula = _holds(looked.records[place].labels, shown["concepts"])
             np.testing.assert_array_equal(formula, looked.formula_mask(place, int(image)))
             assert part["peaks"][image] == looked.maps[int(image)].max()
-            assert part["names"][image] == f"{image}.png"
+            assert shown["name"] == f"{image}.png"
     measured = page.run["measured"][2 * 3 + 1]
     told = {
         metric["key"]: value for metric, value in zip(page.run["metrics"], measured, strict=True)
@@ -162,7 +163,7 @@ def test_a_concept_shows_the_images_with_most_of_it(tmp_path: Path) -> None:
     pixels = inputs.index.pixels_by_image(holds_on(Concept(2), inputs.index))
     assert part["images"] == np.argsort(-pixels, kind="stable")[:3].tolist()
     for image in map(str, part["images"]):
-        mask = _holds(2, part["concepts"][image])
+        mask = _holds(2, json.loads(page.scripts[f"image-{image}"])["concepts"])
         assert mask.sum() == pixels[int(image)]
         assert part["shares"][image] == mask.mean()
 

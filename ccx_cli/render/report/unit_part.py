@@ -1,9 +1,9 @@
-"""What the report shows of one unit or concept beyond its lines: histogram, images, masks."""
+"""What the report shows of units, concepts and images beyond lines: histograms, masks."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,14 @@ BINS = 72
 class UnitPart:
     """One unit's part of the report: what the page's script reads when the unit is opened.
 
-    ``metrics`` are by the range's number, ``images`` the indices of the images it shows,
-    ascending.
+    ``metrics`` are by the range's number; ``concepts`` are the label numbers in the formulas of
+    every image that it shows, ascending.
     """
 
     unit: int
     content: dict[str, Any]
     metrics: dict[int | None, Metrics]
-    images: tuple[int, ...]
+    concepts: dict[int, set[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,13 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
         for index in range(len(found.records))
     ]
     by_range = [_images(kind for kind in kinds.values()) for kinds in chosen]
-    shown = _images(by_range)
-    wanted = {
-        (image, number)
-        for record, images in zip(found.records, by_range, strict=True)
-        for number in concepts_named(record)
-        for image in images
-    }
+    concepts: dict[int, set[int]] = {image: set() for image in _images(by_range)}
+    for record, images in zip(found.records, by_range, strict=True):
+        for image in images:
+            concepts[image].update(concepts_named(record))
     content = {
-        "names": _names(inputs, shown),
         "histogram": histogram(found.maps),
-        "peaks": {image: float(found.maps[image].max()) for image in shown},
+        "peaks": {image: float(found.maps[image].max()) for image in concepts},
         "ranges": [
             {
                 "cluster": record.cluster,
@@ -78,13 +74,12 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
                 zip(found.records, chosen, by_range, strict=True)
             )
         ],
-        "concepts": _concept_masks(inputs, sorted(wanted)),
     }
     metrics = {
         record.cluster: measure(counts)
         for record, counts in zip(found.records, found.counts, strict=True)
     }
-    return UnitPart(unit, content, metrics, tuple(shown))
+    return UnitPart(unit, content, metrics, concepts)
 
 
 def concept_part(number: int, inputs: RunInputs, top_k: int) -> tuple[dict[str, Any], list[int]]:
@@ -92,12 +87,24 @@ def concept_part(number: int, inputs: RunInputs, top_k: int) -> tuple[dict[str, 
     position = int(np.searchsorted(inputs.index.concepts, number))
     images, pixels = (found[:top_k].tolist() for found in images_of(inputs.index, position))
     size = inputs.index.mask_shape[0] * inputs.index.mask_shape[1]
-    return {
-        "names": _names(inputs, images),
-        "images": images,
-        "shares": {image: count / size for image, count in zip(images, pixels, strict=True)},
-        "concepts": _concept_masks(inputs, [(image, number) for image in images]),
-    }, images
+    shares = {image: count / size for image, count in zip(images, pixels, strict=True)}
+    return {"images": images, "shares": shares}, images
+
+
+def image_parts(
+    inputs: RunInputs, concepts: Mapping[int, Collection[int]]
+) -> dict[int, dict[str, Any]]:
+    """Return the parts of images: the name of each, and the pixels of some concepts."""
+    parts: dict[int, dict[str, Any]] = {
+        image: {"name": inputs.dataset.rows[image].image, "concepts": {}} for image in concepts
+    }
+    for number in sorted(set().union(*concepts.values())):
+        holds = holds_on(Concept(number), inputs.index)
+        for image in [image for image, numbers in concepts.items() if number in numbers]:
+            mask = mask_of(holds, inputs.index, image)
+            if mask.any():
+                parts[image]["concepts"][number] = mask_text(mask)
+    return parts
 
 
 def _best(counts: ImageCounts, images: Sequence[int]) -> int | None:
@@ -121,23 +128,6 @@ def concepts_named(record: ExplanationRecord) -> dict[int, str]:
         if level.labels is not UNSET:
             numbers = concepts_of(from_json(level.labels))
             found |= dict(zip(numbers, names_in(level.formula), strict=True))
-    return found
-
-
-def _names(inputs: RunInputs, images: Iterable[int]) -> dict[int, str]:
-    return {image: inputs.dataset.rows[image].image for image in images}
-
-
-def _concept_masks(
-    inputs: RunInputs, wanted: Sequence[tuple[int, int]]
-) -> dict[int, dict[int, str]]:
-    """Return the pixels of concepts by image and label number, without those that have none."""
-    holds = {n: holds_on(Concept(n), inputs.index) for n in {number for _, number in wanted}}
-    found: dict[int, dict[int, str]] = {}
-    for image, number in wanted:
-        mask = mask_of(holds[number], inputs.index, image)
-        if mask.any():
-            found.setdefault(image, {})[number] = mask_text(mask)
     return found
 
 

@@ -27,6 +27,7 @@ from ccx_cli.render.report.unit_part import (
     UnitPart,
     concept_part,
     concepts_named,
+    image_parts,
     unit_part,
 )
 from ccx_cli.runs.findings import by_surprise
@@ -159,25 +160,33 @@ def _write_parts(
     notes: list[str] = []
     metrics: dict[tuple[int, int | None], Metrics] = {}
     images: dict[str, Sequence[int]] = {}
+    concepts: dict[int, set[int]] = {}
 
-    def write(name: str, content: dict[str, Any], shown: Sequence[int]) -> None:
+    def write(name: str, content: dict[str, Any]) -> None:
         text = f"ccxPart({safe_json(name)},{safe_json(finite(content))});\n"
         (folder / "data" / f"{name}.js").write_text(text, encoding="ascii")
-        images[name] = shown
 
     visible = _with_maps(inputs, units, notes)
     with progress.task("Report", len(visible), unit="units") as task:
         for part in _parts(inputs, visible, choice, workers, notes):
-            write(f"unit-{part.unit}", part.content, part.images)
+            write(f"unit-{part.unit}", part.content)
+            images[f"unit-{part.unit}"] = list(part.concepts)
+            for image, numbers in part.concepts.items():
+                concepts.setdefault(image, set()).update(numbers)
             metrics |= {(part.unit, cluster): one for cluster, one in part.metrics.items()}
             task.advance()
     records = [record for unit in units for record in inputs.run.units[unit]]
     if images:
         named = {number for record in records for number in concepts_named(record)}
         for number in sorted(named & set(inputs.index.concepts.tolist())):
-            write(f"concept-{number}", *concept_part(number, inputs, choice.top_k))
-    shown = sorted({image for some in images.values() for image in some})
-    unread = _write_pictures(inputs, folder, shown, workers, notes)
+            content, shown = concept_part(number, inputs, choice.top_k)
+            write(f"concept-{number}", content)
+            images[f"concept-{number}"] = shown
+            for image in shown:
+                concepts.setdefault(image, set()).add(number)
+    for image, content in image_parts(inputs, concepts).items():
+        write(f"image-{image}", content)
+    unread = _write_pictures(inputs, folder, sorted(concepts), workers, notes)
     payload = payload_of_run(inputs, units, metrics, notes)
     # What the page shows first is embedded first.
     first = (f"unit-{record.unit}" for record in by_surprise(records))
@@ -260,13 +269,19 @@ def thumbnail(path: Path) -> bytes:
 
 
 def _inside(folder: Path, images: Mapping[str, Sequence[int]]) -> Iterator[str]:
-    """Yield the parts under ``folder`` as elements of the page, each before its pictures."""
+    """Yield the parts under ``folder`` as elements of the page, each before its images."""
+
+    def element(name: str) -> str:
+        text = (folder / "data" / f"{name}.js").read_text(encoding="ascii")
+        return data_element(
+            name, text.removeprefix(f"ccxPart({safe_json(name)},").removesuffix(");\n")
+        )
+
     seen: set[int] = set()
     for name, some in images.items():
-        text = (folder / "data" / f"{name}.js").read_text(encoding="ascii")
-        inner = text.removeprefix(f"ccxPart({safe_json(name)},").removesuffix(");\n")
-        yield data_element(name, inner)
+        yield element(name)
         for image in [image for image in some if image not in seen]:
+            yield element(f"image-{image}")
             path = folder / "images" / f"{image}.jpg"
             if path.exists():
                 picture = b64encode(path.read_bytes()).decode()

@@ -96,7 +96,7 @@ const conceptView = {
     );
     const part = await partOf(`concept-${number}`);
     if (!part) return;
-    const shots = part.images.map((image) => ({ part, image, labels: number }));
+    const shots = await Promise.all(part.images.map((image) => shotOf(image, { labels: number })));
     images.append(panels(shots, (shot) => `${percent(part.shares[shot.image])} of the image`, "No image contains it."));
   },
 };

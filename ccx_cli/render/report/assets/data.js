@@ -110,9 +110,9 @@ function dot(color) {
 
 const parts = new Map();
 
-// The part of a unit or concept, by its name; null without one.
+// The part of a unit, concept or image, by its name; null without one.
 function partOf(name) {
-  if (!withParts.has(name)) return Promise.resolve(null);
+  if (!withParts.has(name) && !name.startsWith("image-")) return Promise.resolve(null);
   if (!parts.has(name)) parts.set(name, run.parts === "beside" ? loaded(name) : inside(name));
   return parts.get(name);
 }

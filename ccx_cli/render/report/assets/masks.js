@@ -37,13 +37,12 @@ function holds(labels, masks, size) {
 }
 
 // The hits of a shot, and where its formula holds; null where it has none.
-function masksOf({ part, image, hits, row, labels }) {
+function masksOf({ concepts, hits, row, labels }) {
   const size = run.pictures.shape[0] * run.pictures.shape[1];
   const asked = row ? row.shown.labels : labels;
-  const own = part.concepts[image] || {};
   return {
     hits: hits ? maskOf(hits, size) : null,
-    formula: asked === null ? null : holds(asked, own, size),
+    formula: asked === null ? null : holds(asked, concepts, size),
   };
 }
 

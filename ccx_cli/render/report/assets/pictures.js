@@ -1,5 +1,5 @@
 // Pictures with the hits of a unit and the edge of a formula, small, large and in a row.
-// A shot is one: the part and image, its hits, and the row or the labels whose formula is shown.
+// A shot is one: an image, the pixels of its concepts, its hits, and the row or labels that it shows.
 
 const OVERLAYS = { both: "Overlay", original: "Original", hits: "Hits only" };
 const SMALL = 220;
@@ -8,15 +8,22 @@ const redraws = new WeakMap();
 let overlay = "both";
 
 const rangeOf = (part, row) => part && part.ranges.find((each) => each.cluster === row.cluster);
-const shotOf = (part, row, image) => ({ part, image, hits: rangeOf(part, row).hits[image], row });
+
+async function shotOf(image, more) {
+  const found = await partOf(`image-${image}`);
+  return { image, name: `image ${image}`, concepts: {}, ...found, ...more };
+}
+
+const shotOfRow = (part, row, image) =>
+  shotOf(image, { row, hits: rangeOf(part, row).hits[image], peak: part.peaks[image] });
 
 function shotsOf(part, row, kind) {
   const range = rangeOf(part, row);
-  return ((range && range.shows[kind]) || []).map((image) => shotOf(part, row, image));
+  return Promise.all(((range && range.shows[kind]) || []).map((image) => shotOfRow(part, row, image)));
 }
 
 function picture(shot, shownWidth, as = overlay) {
-  const name = shot.part.names[shot.image] || `image ${shot.image}`;
+  const { name } = shot;
   const canvas = el("canvas", { "aria-hidden": "true" });
   const image = el("img", { alt: name, width: 224, height: 224 });
   const stack = el("span", { class: "stack" }, image, canvas);
@@ -66,7 +73,7 @@ function thumbnail(row, shownWidth) {
     const part = await partOf(`unit-${row.unit}`);
     const range = rangeOf(part, row);
     if (!range || range.best === null) return;
-    frame.append(picture(shotOf(part, row, range.best), shownWidth, "both"));
+    frame.append(picture(await shotOfRow(part, row, range.best), shownWidth, "both"));
   });
 }
 
@@ -95,7 +102,7 @@ function panels(shots, caption, none) {
 function enlarge(shots, at, caption, as = overlay) {
   const dialog = byId("large");
   const shot = shots[at];
-  const { part, image, row } = shot;
+  const { name, row } = shot;
   const frame = el("div", { class: "frame" });
   const redraw = () => frame.replaceChildren(picture(shot, LARGE, as));
   const step = (by, text, key) =>
@@ -119,7 +126,7 @@ function enlarge(shots, at, caption, as = overlay) {
     frame,
     el("p", { class: "about" }, row ? [el("strong", null, `Unit ${row.unit}`), `, range ${row.cluster}: `, formulaOf(row)] : conceptName(shot.labels)),
     el("p", { class: "dim" }, facts),
-    el("p", { class: "dim" }, el("bdi", null, part.names[image])),
+    el("p", { class: "dim" }, el("bdi", null, name)),
     el(
       "div",
       { class: "toolbar" },
@@ -139,7 +146,7 @@ function enlarge(shots, at, caption, as = overlay) {
 function overlapFacts(shot) {
   const { hits, formula, both, iou } = overlapOf(shot);
   return (
-    `peak activation ${short(shot.part.peaks[shot.image])} · IoU ${iouText(iou)}: ${whole(both)} of ` +
+    `peak activation ${short(shot.peak)} · IoU ${iouText(iou)}: ${whole(both)} of ` +
     `${count(hits, "hit", "hits")} are on the formula's ${count(formula, "pixel", "pixels")}`
   );
 }

@@ -124,7 +124,10 @@ const unitView = {
     for (const shots of view.querySelectorAll(".shots")) {
       const { cluster } = shots.closest("article").dataset;
       const row = rowsByUnit.get(this.unit).find((each) => String(each.cluster) === cluster);
-      shots.replaceChildren(panels(shotsOf(this.part, row, this.show), shotCaption, nothing(this.show)));
+      const kind = this.show;
+      shotsOf(this.part, row, kind).then((found) => {
+        if (kind === this.show) shots.replaceChildren(panels(found, shotCaption, nothing(kind)));
+      });
     }
   },
 };
