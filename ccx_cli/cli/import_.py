@@ -205,7 +205,7 @@ def _tell(
 ) -> None:
     """Say what was made, where, and what comes next."""
     if summary.made_before:
-        progress.note("This import was made before from the same files: nothing to do.")
+        progress.note("This import was made before from the same files and options: nothing to do.")
     images = sum(summary.splits.values())
     splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
     progress.note(f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {target}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -161,6 +162,32 @@ def test_names_with_line_ends_and_quotes_are_read_in_csv(
     out = unused("concepts", "--subset", "photos", "--side", "16", "-f", "csv").out
     header, row = csv.reader(io.StringIO(out, newline=""), strict=True)
     assert dict(zip(header, row, strict=True))["concept"] == name
+
+
+def test_the_same_files_read_otherwise_are_another_import(
+    unused: CommandLine, tmp_path: Path
+) -> None:
+    save_photograph(tmp_path / "photos/1.jpg", 20, 20)
+    mask = save_values(tmp_path / "masks/1.png", np.repeat([[1, 1, 1, 2]], 20, axis=0).repeat(5, 1))
+    names = tmp_path / "names.txt"
+    names.write_text("cat\ndog\ncow\n")
+
+    def imported(*options: str) -> Ended:
+        paths = [str(tmp_path / "photos"), str(tmp_path / "masks"), "--names", str(names)]
+        return unused("import", "voc", *paths, *SMALL, *options)
+
+    assert imported("--first", "0").code == 0
+    assert "nothing to do" in imported("--first", "0").err
+    for options in (["--first", "1"], ["--first", "0", "--void", "1"]):
+        ended = imported(*options)
+        assert (ended.code, "already exists: set --force" in ended.err) == (2, True)
+    status = mask.stat()
+    assert imported("--first", "1", "--force").code == 0
+    assert "nothing to do" in imported("--first", "1").err
+    # Whoever writes a file can set its time back, but not when that was done.
+    mask.write_bytes(mask.read_bytes())
+    os.utime(mask, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert imported("--first", "1").code == 2
 
 
 def test_voc_leaves_its_outlines_and_photographs_without_labels(

@@ -80,7 +80,8 @@ class PreparedImport:
         if settings.colors:
             source, self.colors = source.with_colors()
         self.source = source.with_splits(settings.val_share, settings.seed)
-        self.prints = [_fingerprint(image) for image in self.source.images]
+        known: dict[int, str] = {}
+        self.prints = [_fingerprint(image, known) for image in self.source.images]
         parts = [
             VERSION,
             source.kind,
@@ -251,9 +252,22 @@ def _fit(name: str) -> str:
     return "/".join(part if part not in {"", ".", ".."} else "_" for part in parts)
 
 
-def _fingerprint(image: SourceImage) -> list[object]:
-    """Say which files a picture is made of, so that a changed one is read again."""
+def _fingerprint(image: SourceImage, known: dict[int, str]) -> list[object]:
+    """Say which files a picture is made of and how they are read: what changed is read again.
+
+    ``known`` has digests of what values mean, which many images share.
+    """
     found: list[object] = [list(pair) for pair in image.labels]
+    for annotation in image.annotations:
+        if isinstance(annotation, LabelPng):
+            for meant in (annotation.numbers, annotation.colors):
+                if id(meant) not in known:
+                    text = json.dumps(sorted(meant.items()))
+                    known[id(meant)] = sha256(text.encode()).hexdigest()
+                found.append(known[id(meant)])
+        else:
+            found.append([each.number for each in annotation.instances])
+        found.append(annotation.category)
     for path in (image.path, *(annotation.file for annotation in image.annotations)):
         try:
             status = path.stat()
@@ -261,7 +275,7 @@ def _fingerprint(image: SourceImage) -> list[object]:
             raise MissingInputError(f"{path} is missing: restore it.") from error
         # A file's name need not be text, a journal's is.
         name = str(path.absolute()).encode("utf-8", "backslashreplace").decode()
-        found.append([name, status.st_size, status.st_mtime_ns])
+        found.append([name, status.st_size, status.st_mtime_ns, status.st_ctime_ns])
     return found
 
 
