@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.widget import Widget
-from textual.widgets import Static
 
 from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
@@ -26,7 +23,6 @@ from ccx_cli.tui.record_text import (
     formula_text,
     iou_of,
     range_mark,
-    range_text,
     record_formula,
     unit_and_range,
 )
@@ -132,15 +128,11 @@ class CompareView(RunListView):
         self._differing = False
 
     def _heading(self) -> Text:
-        a, b = (each.run.name for each in self.runs)
+        a, b = (each.run.called for each in self.runs)
         return Text.assemble(("A ", "bold"), a, ("\nB ", "bold"), b)
 
     def _key_of(self, row: RangePair) -> Hashable:
         return unit_and_range(row)
-
-    def _detail_widgets(self) -> Iterable[Widget]:
-        sides = (VerticalScroll(Static("", id=f"side-{side}"), can_focus=False) for side in "ab")
-        yield Horizontal(*sides, id="sides")
 
     def _read_rows(self) -> None:
         a, b = (each.run for each in self.runs)
@@ -173,14 +165,12 @@ class CompareView(RunListView):
         )
 
     def _show_details(self, row: RangePair | None) -> None:
+        lines = []
         for side, run in zip("ab", self.runs, strict=True):
             record: ExplanationRecord | None = getattr(row, side, None)
-            text = Text.assemble((side.upper(), "bold"), "  ")
-            if record is not None:
-                iou, ends = design.iou(iou_of(record)), range_text(record.range)
-                text.append(f"IoU {iou}   {ends}   {record.hits:,} hits", "dim")
-            text.append("\n").append_text(_formula(record, run))
-            self.update(f"#side-{side}", "" if row is None else text)
+            iou = "" if record is None else f"IoU {design.iou(iou_of(record))}   "
+            lines.append(Text.assemble((f"{side.upper()}  ", "bold"), iou, _formula(record, run)))
+        self.update("#details", "" if row is None else Text("\n").join(lines))
 
     def _open(self, row: RangePair) -> None:
         self.action_open("a" if row.a is not None else "b")

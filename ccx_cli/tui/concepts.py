@@ -108,7 +108,7 @@ class ConceptsView(RunListView):
         self._images: dict[int, int] | None = None
 
     def _heading(self) -> Text:
-        return Text.assemble(("concepts of ", "dim"), (self.run.run.name, "bold"))
+        return Text.assemble(("concepts of ", "dim"), (self.run.run.called, "bold"))
 
     def _key_of(self, row: ConceptSummaryRecord) -> Hashable:
         return row.label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
 from ccx_cli.runs.run import Run
@@ -99,9 +98,6 @@ class ListView(GalleryView):
     def _open(self, row: Any) -> None:
         raise NotImplementedError
 
-    def _detail_widgets(self) -> Iterable[Widget]:
-        yield Static("", id="details")
-
     # What all lists do.
 
     def compose(self) -> ComposeResult:
@@ -110,7 +106,7 @@ class ListView(GalleryView):
         with Horizontal(id="panes"):
             yield Table(self.columns, self._key_of, empty="reading ...")
             yield Preview()
-        yield from self._detail_widgets()
+        yield Static("", id="details")
         yield Static("", id="notes")
         yield Static("", id="status")
         yield Footer()

@@ -92,7 +92,8 @@ class OpenRun:
 
     ``as_stored`` is whether people read the formulas as they are stored, rather than the simplest
     ones that score nearly as high. ``shown`` are the explanations that they read, and ``stored``
-    those of the run, by unit and cluster; ``short`` gives the names that they read.
+    those of the run, by unit and cluster; ``short`` gives the names that they read. ``common`` are
+    the ranges whose formula is also common in the untrained network, where that was explained.
     """
 
     def __init__(self, directory: Path, roots: Roots) -> None:
@@ -101,6 +102,7 @@ class OpenRun:
         self._inputs: RunInputs | None = None
         self._units: OrderedDict[int, UnitData] = OrderedDict()
         self.as_stored = False
+        self.common: set[tuple[int, int | None]] = set()
         self._read(directory, _stamp(directory))
 
     def _read(self, directory: Path, stamp: _Stamp) -> None:
@@ -125,7 +127,9 @@ class OpenRun:
         return [self.shown[record.unit, record.cluster] for record in self.run.units.get(unit, ())]
 
     def learn(self) -> dict[int, str]:
-        """Return the category of every label; learn its short name, and what old lines lack."""
+        """Return the category of every label; learn short names, measures and what is common."""
+        # Here, since numba takes long to import: see ``unit_data``.
+        from ccx_cli.study.specialisation import untrained_defaults
 
         def read(inputs: RunInputs) -> dict[int, str]:
             labels = inputs.dataset.labels
@@ -133,6 +137,12 @@ class OpenRun:
             complete = inputs.against_chance()
             if complete is not inputs:
                 self._hold(complete.run.records)
+            defaults = untrained_defaults(self.run, self._roots.results)
+            self.common = {
+                key
+                for key, record in self.stored.items()
+                if defaults is not None and record.tree is not None and defaults.has(record.tree)
+            }
             return {label.number: printable(label.category) for label in labels}
 
         return self.with_inputs(read)

@@ -62,8 +62,6 @@ class Overlay(StrEnum):
 
     BOTH = "both"
     HITS = "hits"
-    FORMULA = "formula"
-    BLACK = "black"
     NONE = "none"
 
     @property
@@ -111,14 +109,13 @@ class PictureList:
     def _draw(self, image: int, overlay: Overlay, columns: int, lines: int) -> Pixels:
         path = self.dataset.image_path(self.dataset.rows[image].image)
         small = read_picture(path) if _graphics else _read_small(path, columns, lines)
-        hits = None if self.hits is None or overlay is Overlay.FORMULA else self.hits(image)
         if overlay is Overlay.NONE:
             return small
-        if overlay is Overlay.BLACK or (ink.few and hits is not None):
-            small, hits = small if hits is None else blacked(small, hits), None
-        if overlay in {Overlay.BLACK, Overlay.HITS}:
-            return overlaid(small, hits)
-        return overlaid(small, hits, self.formula(image), edge=ink.edge)
+        hits = None if self.hits is None else self.hits(image)
+        if ink.few and hits is not None:
+            small, hits = blacked(small, hits), None
+        formula = self.formula(image) if overlay is Overlay.BOTH else None
+        return overlaid(small, hits, formula, edge=ink.edge)
 
 
 @lru_cache(maxsize=256)
@@ -132,20 +129,12 @@ def _read_small(path: Path, columns: int, lines: int) -> Pixels:
 
 def legend(overlay: Overlay) -> Text:
     """Say what is drawn over the pictures."""
-    hits = Text.assemble(("▓", "bold"), " hits")
-    color = "" if ink.few else FORMULA_EDGE
-    formula = Text.assemble(("▢", f"bold {color}"), " formula")
-    match overlay:
-        case Overlay.BOTH:
-            return Text("  ").join([hits, formula])
-        case Overlay.HITS:
-            return hits
-        case Overlay.FORMULA:
-            return formula
-        case Overlay.BLACK:
-            return Text("black: no hits", style="dim")
-        case Overlay.NONE:
-            return Text("the images alone", style="dim")
+    if overlay is Overlay.NONE:
+        return Text("the images alone", style="dim")
+    text = Text.assemble(("▓", "bold"), " hits")
+    if overlay is Overlay.BOTH:
+        text.append("  ▢", f"bold {'' if ink.few else FORMULA_EDGE}").append(" formula")
+    return text
 
 
 def fitted(shape: tuple[int, ...], columns: int, lines: int) -> tuple[int, int]:

@@ -231,7 +231,6 @@ def formula_column(run: OpenRun, width: int = 14) -> Column:
 def describe_range(
     record: ExplanationRecord,
     run: OpenRun,
-    shorter: str | None,
     metrics: Mapping[str, float | None] | None,
     waiting: str,
     *,
@@ -239,8 +238,8 @@ def describe_range(
 ) -> Group:
     """Describe one range, a ``record`` as stored, in full.
 
-    ``shorter`` is the shortest equivalent formula if it is shorter; ``waiting`` is what to say
-    until the metrics are known, ``with_meanings`` whether there is space to say what they are.
+    ``waiting`` is what to say until the metrics are known, ``with_meanings`` whether there is space
+    to say what they are.
     """
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -254,8 +253,6 @@ def describe_range(
             )
         if not record.by_length:
             table.add_row("as found", record_formula(record, run))
-        if shorter is not None:
-            table.add_row("simplified", formula_text(short_text(shorter, run.short)))
         for title, others in (("tied", record.tied), ("near", record.near)):
             for other in others or ():
                 table.add_row(title, _scored(other.formula, other.iou, run))

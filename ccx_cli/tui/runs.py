@@ -12,6 +12,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from ccx_cli import design
 from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.run import RunState
 from ccx_cli.tui.ink import ink
@@ -43,11 +44,7 @@ def _age(row: ListedRun) -> str:
     if not row.changed:
         return "?"
     age = max(time.time() - row.changed, 0)
-    for seconds, unit in ((86400, "day"), (3600, "h"), (60, "min")):
-        if age >= seconds:
-            count = int(age // seconds)
-            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
-    return "just now"
+    return f"{design.duration(age)} ago" if age >= 120 else "just now"
 
 
 def _search(row: ListedRun) -> str:
@@ -140,8 +137,9 @@ class RunsView(ListView):
         self.set_rows([row for path, row in listed.items() if path != self._compared])
 
     def _text(self, row: ListedRun) -> str:
-        parts = (row.run.name, _network(row), _about("layer")(row), _about("subset")(row))
-        return " ".join(parts)
+        run = row.run
+        parts = (run.name, run.called, run.naming.note or "", _network(row))
+        return " ".join((*parts, _about("layer")(row), _about("subset")(row)))
 
     def _summary(self, shown: Sequence[ListedRun]) -> str:
         count = "1 run" if len(shown) == 1 else f"{len(shown):,} runs"
@@ -149,9 +147,10 @@ class RunsView(ListView):
         return f"{count}. Enter {enter}, ? helps." if shown else f"{count}."
 
     def _show_details(self, row: ListedRun | None) -> None:
-        name = "" if row is None else row.run.name
-        state = "" if row is None else _state(row)
-        self.update("#details", Text.assemble((name, "bold"), "   ", state))
+        if row is not None:
+            note = f"   {row.run.naming.note}" if row.run.naming.note else ""
+            about = Text.assemble((row.run.called, "bold"), note, "   ", _state(row))
+            self.update("#details", about)
 
     def _reader(self, row: ListedRun) -> Reader:
         def read(is_wanted: Callable[[], bool]) -> Glance | None:

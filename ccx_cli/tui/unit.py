@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ccx_cli.tui.unit_data import Trial, UnitData
 
 _DELAY = 0.1
-_TABS = {"range": "Range", "images": "Images"}
 
 
 def columns(run: OpenRun, trial: Trial | None) -> list[Column]:
@@ -108,7 +107,6 @@ class UnitView(GalleryView):
         yield Static("", id="title")
         yield Static("", id="sentence")
         yield Table(columns(self.run, None), lambda record: record.cluster, id="ranges")
-        yield Static("", id="tabs")
         with Horizontal(id="panes"):
             with Vertical(id="range-pane"):
                 yield Histogram()
@@ -130,7 +128,6 @@ class UnitView(GalleryView):
         return self.query_one(Histogram)
 
     def on_mount(self) -> None:
-        self._show_tabs()
         self._show_unit()
         self.formula_box.read_names()
 
@@ -183,7 +180,7 @@ class UnitView(GalleryView):
                 (str(unit), "bold"),
                 f"  {run.run.about.layer or '?'}",
                 (f"  {position:,} of {len(self._order):,} in the list   ", "dim"),
-                (run.run.name, "dim"),
+                (run.run.called, "dim"),
             ),
         )
         records = run.run.units.get(unit, [])
@@ -249,13 +246,10 @@ class UnitView(GalleryView):
             self.update("#description", "")
             return
         cluster, data = shown.cluster, self._data
-        shorter = None if data is None else data.shorter.get(cluster)
         metrics = None if data is None else data.metrics.get(cluster)
         narrow = self.has_class("-narrow")  # there, the description is as wide as the screen
         record = self.run.stored[shown.unit, cluster]
-        description = describe_range(
-            record, self.run, shorter, metrics, self._waiting, with_meanings=narrow
-        )
+        description = describe_range(record, self.run, metrics, self._waiting, with_meanings=narrow)
         self.query_one("#description", Static).update(description)
 
     def _choose_pictures(self) -> None:
@@ -276,18 +270,6 @@ class UnitView(GalleryView):
             self._trial = message.trial
             self.table.set_columns(columns(self.run, self._trial))
             self._choose_pictures()
-
-    def _show_tabs(self) -> None:
-        name = "images" if self.has_class("-images") else "range"
-        tabs = Text(" ")
-        for key, title in _TABS.items():
-            tabs.append(f" {title} ", "bold reverse" if key == name else "dim").append(" ")
-        self.update("#tabs", tabs.append("  i changes", "dim"))
-
-    @on(events.Click, "#tabs")
-    def action_tab(self) -> None:
-        super().action_tab()
-        self._show_tabs()
 
     def action_turn(self, units: int) -> None:
         position = (self._order.index(self._unit) + units) % len(self._order)

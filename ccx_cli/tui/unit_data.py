@@ -17,8 +17,7 @@ from rich.text import Text
 
 from ccx_cli import design
 from ccx_cli.concepts.broden import BrodenDataset
-from ccx_cli.formulas.algebra import simplify
-from ccx_cli.formulas.formula import Concept, Formula, Operator, length_of, to_text
+from ccx_cli.formulas.formula import Concept, Formula, Operator
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
 from ccx_cli.probe.ranges import active_values
@@ -61,16 +60,14 @@ class Trial:
 class UnitData:
     """What the screen of a unit shows besides its lines; all by cluster.
 
-    ``metrics`` has those that were stored beside the run as well; ``shorter`` the shortest
-    equivalent formula if it is shorter than the one found. ``outside`` says why a formula is none
-    of those that the run searched.
+    ``metrics`` has those that were stored beside the run as well; ``outside`` says why a formula
+    is none of those that the run searched.
     """
 
     dataset: BrodenDataset
     images: UnitImages
     histogram: ActivationHistogram | None
     metrics: dict[int | None, dict[str, float | None]]
-    shorter: dict[int | None, str | None]
     outside: Callable[[Formula], str] = lambda _: ""
 
     def try_formula(self, text: str, vocabulary: Vocabulary) -> Trial:
@@ -137,7 +134,6 @@ def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs
         images,
         count_activations(images.maps),
         metrics,
-        {record.cluster: shorter_formula(record) for record in images.records},
         _outside(inputs),
     )
 
@@ -162,16 +158,6 @@ def count_activations(maps: NDArray[np.float32]) -> ActivationHistogram | None:
     cumulative = np.concatenate([[0], np.cumsum(counts)])
     zeros = maps.size - values.size
     return ActivationHistogram(float(edges[0]), float(edges[-1]), cumulative, zeros)
-
-
-def shorter_formula(record: ExplanationRecord) -> str | None:
-    """Write the shortest formula equivalent to a record's, ``None`` unless it is shorter."""
-    formula = record.tree
-    if formula is None:
-        return None
-    shortest = simplify(formula)
-    is_shorter = length_of(shortest) < length_of(formula)
-    return to_text(shortest, record.names.__getitem__) if is_shorter else None
 
 
 def pictures_of_concept(inputs: RunInputs, number: int) -> PictureList:

@@ -42,6 +42,9 @@ def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tu
     def value(record: ExplanationRecord) -> str | None:
         return category_of(record) or None
 
+    def common(record: ExplanationRecord) -> str:
+        return "common" if (record.unit, record.cluster) in run.common else ""
+
     return (
         UNIT,
         RANGE,
@@ -51,6 +54,7 @@ def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tu
         bound_column(run),
         formula_column(run, 20),
         Column("category", "category", lambda r: value(r) or UNKNOWN, 9, value, gives_way=True),
+        Column("untrained", "untrained", common, 9, common, gives_way=True),
         HITS,
         Column("length", "length", lambda r: str(r.length), 0, lambda r: r.length),
         Column("concept", "concept", lambda _: "", 0, found_by=lambda r: r.names.values()),
@@ -76,7 +80,8 @@ class UnitsView(RunListView):
         "Every unit, or every range of every unit, the most surprising first: MCC is the "
         "correlation of hits and formula, lift the IoU by that of chance. Formulas are the "
         "shortest of those within 1% of the best; v shows the best, with what adds less dimmed, "
-        "and whether it is proven. A filter takes words and comparisons, such as iou>0.1 mcc>0.2 "
+        "and whether it is proven. Those that are common in the untrained network too, where "
+        "`ccx analyze` explained that, are marked; u folds them. A filter takes words and comparisons, such as iou>0.1 mcc>0.2 "
         "range:4 category:object concept:red; a number is a unit's. `ccx metrics RUN -f csv` "
         "writes these rows and their metrics into a file."
     )
@@ -87,13 +92,14 @@ class UnitsView(RunListView):
         Binding("b", "toggle_best", "All/best", tooltip="All ranges, or each best"),
         Binding("o", "concepts", "Concepts", tooltip="Concepts of the formulas"),
         Binding("c", "compare", "Compare with another run", show=False),
+        Binding("u", "fold", "Fold what untrained ones have", show=False),
         Binding("v", "stored", "Stored or simplest formulas", show=False),
     ]
 
     def __init__(self, run: OpenRun, typed: str = "") -> None:
         self.run: OpenRun = run
         super().__init__([run], columns(run, self._category), typed=typed)
-        self._best_only = not typed
+        self._best_only, self._folded = not typed, False
         self._categories: dict[tuple[int, int], str] | None = None
         self._knows_mcc = True
         self._category_status = "reading the categories ..."
@@ -105,7 +111,7 @@ class UnitsView(RunListView):
     def _heading(self) -> Text:
         about = self.run.run.about
         parts = [str(part or "?") for part in (about.model, about.layer, about.subset)]
-        name = self.run.run.name
+        name = self.run.run.called
         return Text.assemble(("units ", "dim"), ("  ".join(parts), "bold"), (f"  {name}", "dim"))
 
     def _key_of(self, row: ExplanationRecord) -> Hashable:
@@ -148,6 +154,8 @@ class UnitsView(RunListView):
         return f"{formula}\n{short_text(formula, self.run.short)}\n{self._category(row)}"
 
     def _passing(self, rows: Sequence[ExplanationRecord]) -> Sequence[ExplanationRecord]:
+        if self._folded:
+            rows = [row for row in rows if (row.unit, row.cluster) not in self.run.common]
         return best_of_units(rows) if self._best_only else rows
 
     def _summary(self, shown: Sequence[ExplanationRecord]) -> str:
@@ -156,7 +164,8 @@ class UnitsView(RunListView):
         what = "units, the best range of each" if self._best_only else "ranges"
         stored = "   formulas as stored" if self.run.as_stored else ""
         status = f"   {self._category_status}" if self._categories is None and rows else ""
-        return f"{len(shown):,} of {total:,} {what}{stored}{status}"
+        folded = f"   {len(self.run.common):,} common ones folded" if self._folded else ""
+        return f"{len(shown):,} of {total:,} {what}{stored}{folded}{status}"
 
     def _show_details(self, row: ExplanationRecord | None) -> None:
         self.update("#details", "" if row is None else record_line(row, self.run))
@@ -170,6 +179,10 @@ class UnitsView(RunListView):
 
     def action_toggle_best(self) -> None:
         self._best_only = not self._best_only
+        self.show_rows()
+
+    def action_fold(self) -> None:
+        self._folded = not self._folded
         self.show_rows()
 
     def action_stored(self) -> None:

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccx_cli.formulas.algebra import equivalent
-from ccx_cli.formulas.formula import And, Concept, Not, Or, to_json, to_text
+from ccx_cli.formulas.formula import Concept
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.measuring import stored_masking
 from ccx_cli.tui import compare, concepts, runs, unit, units
@@ -27,7 +26,7 @@ from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import fitted, half_block_strips
 from ccx_cli.tui.record_text import best_of_units, formula_text, range_text
 from ccx_cli.tui.table import Column
-from ccx_cli.tui.unit_data import Trial, count_activations, shorter_formula
+from ccx_cli.tui.unit_data import Trial, count_activations
 
 NAMES = ["sky", "street-s", "ceiling fan", "door, glass", "skyscraper"]
 
@@ -94,16 +93,6 @@ def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
 def test_unit_is_kept_and_not_read_if_it_is_not_wanted(run: OpenRun) -> None:
     assert run.read_unit(2, lambda: False) is None
     assert run.read_unit(2) is run.read_unit(2)
-
-
-def test_shorter_formula_is_equivalent_and_none_if_there_is_none() -> None:
-    long = Or(And(Concept(1), Concept(2)), And(Concept(1), Not(Concept(2))))
-    names = {1: "sky", 2: "sea"}
-    record = _record(0, 0, formula=to_text(long, names.__getitem__), labels=to_json(long))
-    assert shorter_formula(record) == "sky"
-    assert equivalent(long, Concept(1))
-    assert shorter_formula(_record(0, 0)) is None
-    assert shorter_formula(_record(0, 0, formula=None, labels=None)) is None
 
 
 def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
