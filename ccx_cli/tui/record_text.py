@@ -192,7 +192,7 @@ HITS = Column(
     11,
     lambda r: r.hits,
     right=True,
-    min_table_width=100,
+    min_table_width=104,
     largest_first=True,
 )
 ENDS = Column("activation", "range", lambda r: range_text(r.range), 18, min_table_width=80)

@@ -207,6 +207,7 @@ class UnitView(GalleryView):
         self.formula_box.set_unit(data)
         if not data.images.records:
             self.gallery.say("no images: the unit never fires")
+        self._show_lines()  # what was learned of old lines meanwhile
         self._select_range(self.table.row)
         self.show_status(Text("".join(self.run.run.notes[:1]), style="dim"))
         self.read("ahead", self._read_neighbors, lambda _: None, show_error=lambda _: None)

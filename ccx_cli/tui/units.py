@@ -54,7 +54,7 @@ def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tu
         bound_column(run),
         formula_column(run, 20),
         Column("category", "category", lambda r: value(r) or UNKNOWN, 9, value, gives_way=True),
-        Column("untrained", "untrained", common, 9, common, gives_way=True),
+        Column("untrained", "untrained", common, 9, common, min_table_width=84, gives_way=True),
         HITS,
         Column("length", "length", lambda r: str(r.length), 0, lambda r: r.length),
         Column("concept", "concept", lambda _: "", 0, found_by=lambda r: r.names.values()),
@@ -81,9 +81,9 @@ class UnitsView(RunListView):
         "correlation of hits and formula, lift the IoU by that of chance. Formulas are the "
         "shortest of those within 1% of the best; v shows the best, with what adds less dimmed, "
         "and whether it is proven. Those that are common in the untrained network too, where "
-        "`ccx analyze` explained that, are marked; u folds them. A filter takes words and comparisons, such as iou>0.1 mcc>0.2 "
-        "range:4 category:object concept:red; a number is a unit's. `ccx metrics RUN -f csv` "
-        "writes these rows and their metrics into a file."
+        "`ccx analyze` explained that, are marked; u folds them. A filter takes words and "
+        "comparisons, such as iou>0.1 mcc>0.2 range:4 category:object concept:red; a number is a "
+        "unit's. `ccx metrics RUN -f csv` writes these rows and their metrics into a file."
     )
     SORT_KEYS = ("mcc", "unit", "iou", "lift", "hits", "formula", "category", "gap")
     FILTER = "197, face, iou>0.1 mcc>0.2 range:4 category:object"

@@ -229,6 +229,13 @@ def test_filters_say_what_they_do_not_understand_and_mark_what_they_find(run: Op
     assert Filter.read("Sky iou>0.1 concept:sea,5 7", columns).marked == ("sky", "sea")
 
 
+def test_what_the_untrained_network_has_too_is_marked_and_found(run: OpenRun) -> None:
+    run.common = {(0, 0)}
+    columns = units.columns(run, lambda _: "")
+    wanted = Filter.read("untrained:common", columns)
+    assert [wanted.passes(_record(0, cluster), "") for cluster in (0, 1)] == [True, False]
+
+
 def test_operators_and_names_that_add_little_are_dimmed() -> None:
     text = formula_text('sky AND NOT "sea AND air"', dimmed=["sky"])
     assert [text.plain[span.start : span.end] for span in text.spans] == ["AND NOT", "sky"]
