@@ -104,7 +104,8 @@ def test_every_study_is_read_and_not_made_again(archive: Unpacked) -> None:
         else:
             assert without_newer_keys(out) == without_newer_keys(archive.expected(name)), name
     after = archive.files()
-    assert after.keys() == before.keys()
+    # Older versions did not keep what `ccx roles` finds.
+    assert after.keys() - before.keys() == {n for n in after if "/roles-" in n}
     for name, content in before.items():
         # Lines that lack a metric which was added later are measured again, behind the others.
         again = "/metrics-" in name
