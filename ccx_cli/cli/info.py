@@ -57,11 +57,11 @@ def _last(record: Record) -> str:
 # Of these, the list of all runs has those in which runs differ, and says the others above it.
 MADE_OF = (
     Column("network", "model", show=_model),
-    Column("weights", "pretrained"),
+    Column("weights", "pretrained", whole=True),
     Column("layer", "layer"),
-    Column("images", "subset"),
+    Column("images", "subset", whole=True),
     Column("ranges", "num_clusters", right=True),
-    Column("search", "search"),
+    Column("search", "search", whole=True),
     Column("length", "length", right=True),
     Column("state", "state"),
 )
@@ -153,12 +153,12 @@ def _write_list(writer: Writer, records: list[Record], names: Mapping[str, str])
         Column("run", "run", style="bold", whole=True, show=lambda each: names[each["run"]]),
         *(column for column in MADE_OF if column not in common),
         Column("units", "finished", right=True, show=_units),
-        Column("last worked on", "last", whole=True, show=_last),
+        Column("last worked on", "last", whole=True, show=_last, spare=True),
         *([Column("note", "note", spare=True)] if any(each["note"] for each in records) else []),
     )
     if common:
         said = ", ".join(f"{column.title} {distinct[column].pop()}" for column in common)
-        writer.sentences(f"{'All' if len(records) > 1 else 'The run'}: {said}.")
+        writer.sentences(f"{'All runs' if len(records) > 1 else 'The run'}: {said}.")
     replace(writer, columns=columns).write(records)
 
 

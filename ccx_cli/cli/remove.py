@@ -16,6 +16,7 @@ from ccx_cli.cli.commands.data import (
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
+from ccx_cli.cli.stderr import megabytes
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
 from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
@@ -93,12 +94,11 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
                 f"{each.directory} cannot be told to be ccx's, so ccx does not remove it: remove "
                 "it yourself if it is not needed."
             )
-        counts = (path.stat().st_size for path in files if path.is_file())
-        sizes.append(round(sum(counts) / 1e6, 1))
+        sizes.append(sum(path.stat().st_size for path in files if path.is_file()))
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if not options.yes:
             listed = ", ".join(
-                f"{each.directory} ({size:,.1f} MB)"
+                f"{each.directory} ({_size(size)})"
                 for each, size in zip(chosen, sizes, strict=True)
             )
             needed = _needed(chosen, options)
@@ -112,11 +112,16 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
                     (each.locked / f".{each.lock}.lock").unlink()
                     each.locked.rmdir()
             name, directory = each.name, str(each.directory)
-            records.append({"name": name, "directory": directory, "megabytes": size})
+            record = {"name": name, "directory": directory, "megabytes": round(size / 1e6, 1)}
+            records.append(record)
             if each.directory.exists():
                 progress.note(f"{each.directory} holds files that are not ccx's: they stay.")
-            writer.line(records[-1])
+            writer.line(record)
         writer.rest(records)
+
+
+def _size(count: int) -> str:
+    return f"{megabytes(count)} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
 
 
 def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str:

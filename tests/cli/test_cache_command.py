@@ -160,9 +160,9 @@ class TestClear:
         there = [*ccx.files("segmentations/*"), *ccx.files("activations/*")]
         ended = ccx("cache", "clear")
         assert (ended.code, ended.out) == (2, "")
-        sizes = [sum(p.stat().st_size for p in path.rglob("*.h5")) / 1e6 for path in there]
+        sizes = [sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) for path in there]
         listed = ", ".join(
-            f"{path} ({size:.1f} MB)" for path, size in zip(there, sizes, strict=True)
+            f"{path} ({size / 1e3:.0f} kB)" for path, size in zip(there, sizes, strict=True)
         )
         assert ended.err.startswith(f"Error: This would remove {listed}, which the run ")
         assert all(path.is_dir() for path in there)

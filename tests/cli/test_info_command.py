@@ -145,7 +145,7 @@ def test_all_runs_are_listed_those_last_worked_on_first(ccx: CommandLine, kept: 
     assert (second["run"], second["finished"], second["num_clusters"]) == (kept.name, 4, 5)
     assert (first["length"], first["search"], first["finished"]) == (1, "optimal", 1)
     table = ccx("info", "--all").out
-    assert table.startswith("All: network demo, weights none, layer layer4, images tiny, search")
+    assert table.startswith("All runs: network demo, weights none, layer layer4, images tiny, ")
     assert len(table.splitlines()) == 1 + 3 + 2 + 1
     assert f" {kept.name[-10:]} " in table
 
