@@ -91,8 +91,8 @@ def table_caption(
     )
     if has_q_values:
         measures += (
-            "; $q$ is the share of permutations of the images whose best formula reaches the IoU, "
-            "adjusted over all ranges (false discovery rate)"
+            "; $q$ is, for the best formula of a range, the share of permutations of the images "
+            "whose best formula reaches its IoU, adjusted over all ranges (false discovery rate)"
         )
     ranged = [record for record in records if record.range is not None]
     proof = proof_sentences(run, ranged, tolerance)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -9,19 +12,23 @@ from hypothesis import strategies as st
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.runs.run import Run
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.study.null import (
     against_null,
     false_discovery_rates,
+    kept_against_null,
     null_ious,
     permutation,
 )
 from ccx_cli.threads import map_in_order
 
 if TYPE_CHECKING:
+    from tests.explanations import explanation
     from tests.golden_data import GoldenNetwork
 else:
+    from explanations import explanation
     from golden_data import GoldenNetwork
 
 
@@ -81,3 +88,21 @@ def test_adjusted_values_keep_the_order_and_exceed_none(p_values: list[float]) -
         expected = min(c for c, other in zip(candidates, p_values, strict=True) if other >= p)
         assert q == pytest.approx(min(1.0, expected))
         assert p <= q + 1e-12
+
+
+def test_explanations_are_compared_with_the_null_kept_of_most_ranges(tmp_path: Path) -> None:
+    run = cast(Run, SimpleNamespace(directory=tmp_path))
+    records = [explanation(3, cluster, iou=0.2) for cluster in range(3)]
+    assert kept_against_null(run, records) == {}
+    for name, clusters, iou in (("a", 1, 0.9), ("b", 2, 0.1)):
+        lines = [
+            {"unit": 3, "cluster": cluster, "num_ranges": 3, "null_ious": [iou] * 9}
+            for cluster in range(clusters)
+        ]
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (tmp_path / f"null-{name}.jsonl").write_text(text)
+    found = kept_against_null(run, records)
+    assert {key: (one.p_value, one.q_value) for key, one in found.items()} == {
+        (3, 0): (0.1, 0.1),
+        (3, 1): (0.1, 0.1),
+    }
