@@ -51,7 +51,12 @@ from ccx_cli.store.steps import Step
 from ccx_cli.threads import map_in_order
 
 # What keys of the activations' identity stand for.
-_MEANT = {"fingerprint": "images", "images": "number of images", "source": "network's code"}
+_MEANT = {
+    "fingerprint": "images",
+    "images": "number of images",
+    "source": "network's code",
+    "imports": "network's code",
+}
 
 
 class RunInputs:
@@ -225,9 +230,11 @@ class RunInputs:
         was = self.run.identity.activations
         identity = activations_identity(self.dataset, self.choice, self._images_now())
         now = json.loads(json.dumps(identity))
+        if "imports" not in was:
+            now.pop("imports", None)  # Older versions did not look at what the code imports.
         changed = [key for key in sorted({*was, *now}) if was.get(key) != now.get(key)]
         if changed:
-            raise self._changed([_MEANT.get(key, key) for key in changed])
+            raise self._changed(list(dict.fromkeys(_MEANT.get(key, key) for key in changed)))
 
     def _said(self, key: str) -> str:
         value = getattr(self.run.about, key)

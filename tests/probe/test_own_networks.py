@@ -12,7 +12,7 @@ from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
 from ccx_cli.probe.networks.made_networks import build_own, state_sha256
-from ccx_cli.probe.networks.own_networks import read_arguments, short_name
+from ccx_cli.probe.networks.own_networks import imported_sha256, read_arguments, short_name
 
 SOURCE = '''
 import torch
@@ -183,6 +183,35 @@ def test_a_changed_file_is_read_again(nets: Path) -> None:
     nets.write_text(SOURCE.replace("weight, 0.5", "weight, 0.75"))
     assert choice.weights_sha256() != before
     assert float(load_network(choice).module.state_dict()["0.weight"][0, 0]) == 0.75
+
+
+def test_what_the_code_imports_counts(
+    nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identity() -> dict[str, object]:
+        return choose(f"{nets}:ready").identity()
+
+    before = identity()
+    (nets.parent / "unrelated.py").write_text("import beside\n")
+    assert identity() == before
+    beside = nets.parent / "beside.py"
+    beside.write_text(beside.read_text() + "# more\n")
+    after = identity()
+    assert {key for key in before if before[key] != after[key]} == {"imports"}
+    alone = tmp_path / "alone.py"
+    alone.write_text("import torch\n")
+    assert imported_sha256(f"{alone}:make") is None
+    alone.write_text("import torch\ndef")
+    assert imported_sha256(f"{alone}:make") is None
+
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "ownpackage"
+    package.mkdir()
+    for name, text in (("__init__", ""), ("nets", "from . import parts\n"), ("parts", "")):
+        (package / f"{name}.py").write_text(text)
+    first = imported_sha256("ownpackage.nets:make")
+    (package / "parts.py").write_text("a = 1\n")
+    assert imported_sha256("ownpackage.nets:make") != first is not None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64, torch.bool])

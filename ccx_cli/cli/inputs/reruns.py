@@ -98,11 +98,12 @@ def _differences(
     named = {
         "fingerprint": f"The images in {inputs.dataset.directory} {since}.",
         "source": f"The code of {stored.about.model} {since}.",
+        "imports": f"Code that {stored.about.model} imports {since}.",
     }
     for key in sorted({*was, *now}):
         before, after = was.get(key), now.get(key)
-        if before == after:
-            continue
+        if before == after or (key == "imports" and before is None):
+            continue  # Older versions did not look at what the code imports.
         if key in ("weights", GIVEN):
             what = stored.about.weights or stored.about.model
             if stored.about.given is not None:

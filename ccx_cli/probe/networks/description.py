@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.networks.own_networks import is_own, short_name, source_sha256
+from ccx_cli.probe.networks.own_networks import (
+    imported_sha256,
+    is_own,
+    short_name,
+    source_sha256,
+)
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
 from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
@@ -234,6 +239,9 @@ class NetworkDescription:
             found["input_size"] = list(self.resized)
         if self.is_own:
             found["source"] = source_sha256(self.model)
+            imported = imported_sha256(self.model)
+            if imported is not None:
+                found["imports"] = imported
         if self.is_own or self.model_args:
             found["model_args"] = list(self.model_args)
         if self.precision != SINGLE:

@@ -9,15 +9,18 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from modulefinder import ModuleFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.store.digests import file_digest
 
 _NAME_LENGTH = 60
 OF_TIMM = "timm:"
@@ -89,6 +92,31 @@ def source_sha256(model: str) -> str:
         raise MissingInputError(
             f"`model` {model}: the file {path} cannot be read ({error.strerror}): check the path."
         ) from error
+
+
+def imported_sha256(model: str) -> str | None:
+    """Return the SHA-256 of the modules beside a factory's file that it imports, None without any.
+
+    Nothing is run. Installed packages do not count.
+    """
+    location = model.rpartition(":")[0]
+    if location.endswith(".py"):
+        path = Path(location)
+        root = path.parent
+    else:
+        path = Path(_import_module(model, location).__file__ or "")
+        root = path.parents[location.count(".") + (path.name == "__init__.py")]
+    if {"site-packages", "dist-packages"} & {*root.parts}:
+        return None
+    finder = ModuleFinder(path=[str(root)])
+    with suppress(Exception):  # What cannot be parsed is said when it is imported.
+        finder.run_script(str(path)) if location.endswith(".py") else finder.import_hook(location)
+    files = {getattr(each, "__file__", None) for each in finder.modules.values()}
+    digests = [
+        (os.path.relpath(file, root), file_digest(Path(file)))
+        for file in sorted(filter(None, files - {str(path)}))
+    ]
+    return hashlib.sha256(repr(digests).encode()).hexdigest() if digests else None
 
 
 def find_factory(model: str) -> Callable[..., Any]:
