@@ -179,6 +179,8 @@ def make_figures(
     existing = existing_figures(
         [(each.path, each.digest) for each in figures], dir_images, force=force
     )
+    if drawing.style.in_paper:
+        existing = {path for path in existing if _caption_file(path).exists()}
     missing = [each for each in figures if each.path not in existing]
     if missing and drawing.kind.of_one_unit:
         # In this process first: missing inputs show before others are started.

@@ -152,6 +152,9 @@ def test_a_paper_has_pages_of_units_and_their_captions(ccx: CommandLine) -> None
     caption = (ccx.data / "figures/panel.caption.tex").read_text()
     assert caption.startswith("\\caption{Units 0, 1, 2 and 3 of the layer ")
     assert not _render(ccx, *given).lines[0]["drawn"]
+    (ccx.data / "figures/panel.caption.tex").unlink()
+    assert _render(ccx, *given).lines[0]["drawn"]
+    assert (ccx.data / "figures/panel.caption.tex").read_text() == caption
     one = _render(ccx, *given, "--units", "1", "--filename-figure", "{unit}.svg")
     assert [line["unit"] for line in one.lines] == [1]
     assert "Unit 1</text>" in (ccx.data / "figures/1.svg").read_text()
