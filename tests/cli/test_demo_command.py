@@ -111,7 +111,7 @@ def test_the_report_is_written_and_opened_where_there_is_a_display(
     assert ended.code == 0
     assert page.as_uri() in ended.err
     assert opened == []
-    assert b'id="part-47"' in page.read_bytes()
+    assert b'id="unit-47"' in page.read_bytes()
     monkeypatch.setenv("DISPLAY", ":0")
     assert "No browser" not in demo("demo", "--open-report").err
     assert opened == [page.as_uri()]
