@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord, names_of
-from ccx_cli.runs.findings import short_names, simplified
+from ccx_cli.runs.findings import short_names, simplified, unit_sentence
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.store.locks import is_being_written
 from ccx_cli.store.paths import Roots
@@ -122,9 +122,14 @@ class OpenRun:
         """The explanations that people read, by unit and cluster."""
         return self.stored if self.as_stored else self._simplest
 
-    def records_of(self, unit: int) -> list[ExplanationRecord]:
-        """Return a unit's explanations that people read, from the lowest range up."""
-        return [self.shown[record.unit, record.cluster] for record in self.run.units.get(unit, ())]
+    def records_of(self, unit: int, *, as_stored: bool = False) -> list[ExplanationRecord]:
+        """Return a unit's explanations, from the lowest range up, as people read them."""
+        source = self.stored if as_stored else self.shown
+        return [source[record.unit, record.cluster] for record in self.run.units.get(unit, ())]
+
+    def sentence_on(self, unit: int) -> str:
+        """Say what a unit responds to."""
+        return unit_sentence(unit, self.records_of(unit, as_stored=True), short=self.short)
 
     def learn(self) -> dict[int, str]:
         """Return the category of every label; learn short names, measures and what is common."""

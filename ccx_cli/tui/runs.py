@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from ccx_cli import design
-from ccx_cli.runs.findings import by_surprise
+from ccx_cli.errors import CcxError
 from ccx_cli.runs.run import RunState
 from ccx_cli.tui.ink import ink
 from ccx_cli.tui.lists import ListView
@@ -155,9 +156,11 @@ class RunsView(ListView):
     def _reader(self, row: ListedRun) -> Reader:
         def read(is_wanted: Callable[[], bool]) -> Glance | None:
             run = self._open_run(row.run.directory)
-            best = by_surprise(run.shown.values())
+            with suppress(CcxError):  # without its data, what is known of an old run has to do
+                run.learn()
+            best = best_of_units(run.shown.values())
             glance = run.glance_at(best[0], is_wanted) if best else Glance(None)
-            return glance and replace(glance, about=findings(best_of_units(best)[:5], run))
+            return glance and replace(glance, about=findings(best[:5], run))
 
         return read
 

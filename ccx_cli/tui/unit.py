@@ -16,7 +16,6 @@ from textual.widgets import Footer, Static
 from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
-from ccx_cli.runs.findings import by_surprise, unit_sentence
 from ccx_cli.tui.formula_box import FormulaBox
 from ccx_cli.tui.gallery import Gallery, GalleryView
 from ccx_cli.tui.histogram import Histogram
@@ -30,6 +29,7 @@ from ccx_cli.tui.record_text import (
     MCC,
     RANGE,
     UNKNOWN,
+    best_of_units,
     bound_column,
     describe_range,
     formula_column,
@@ -145,7 +145,7 @@ class UnitView(GalleryView):
         """Show what the lines say, then read the rest."""
         self._data = None
         if self._cluster is None:
-            best = by_surprise(self.run.records_of(self._unit))
+            best = best_of_units(self.run.records_of(self._unit))
             self._cluster = best[0].cluster if best else None
         self._waiting = "reading the activations ..."
         self._show_lines()
@@ -183,8 +183,7 @@ class UnitView(GalleryView):
                 (run.run.called, "dim"),
             ),
         )
-        records = run.run.units.get(unit, [])
-        sentence = unit_sentence(unit, records, short=run.short)
+        sentence = run.sentence_on(unit)
         if self.app.size.height < LOW:
             sentence = f"{sentence.rstrip('.').partition(';')[0]}."
         self.update("#sentence", Text(sentence))
@@ -217,7 +216,7 @@ class UnitView(GalleryView):
         position = self._order.index(self._unit)
         for step in (1, -1):
             unit = self._order[(position + step) % len(self._order)]
-            best = by_surprise(self.run.records_of(unit))
+            best = best_of_units(self.run.records_of(unit))
             glance = self.run.glance_at(best[0], is_wanted) if best else None
             if glance is not None and glance.pictures is not None:
                 self.gallery.drawn(glance.pictures, 0, is_wanted)

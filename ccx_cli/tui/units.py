@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.findings import short_text, unit_sentence
+from ccx_cli.runs.findings import short_text
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.tui.concepts import ConceptsView
 from ccx_cli.tui.lists import RunListView
@@ -171,8 +171,7 @@ class UnitsView(RunListView):
         self.update("#details", "" if row is None else record_line(row, self.run))
 
     def _sentence(self, row: ExplanationRecord) -> str:
-        records = self.run.run.units.get(row.unit, [])
-        return unit_sentence(row.unit, records, short=self.run.short)
+        return self.run.sentence_on(row.unit)
 
     def _reader(self, row: ExplanationRecord) -> Reader:
         return lambda is_wanted: self.run.glance_at(row, is_wanted)
