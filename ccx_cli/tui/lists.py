@@ -207,7 +207,7 @@ class ListView(GalleryView):
         self.table.focus()
 
     def action_filter(self) -> None:
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))
 
     def action_clear(self) -> None:
         self.query_one("#filter", Input).value = self.kept
