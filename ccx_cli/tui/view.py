@@ -113,11 +113,6 @@ class View(Screen[None]):
         self.show_status(text)
         self.query_one("#status", Static).add_class("-error")
 
-    @property
-    def shows_error(self) -> bool:
-        """Whether the last line says what could not be read."""
-        return self.query_one("#status", Static).has_class("-error")
-
     def warn(self, text: str) -> None:
         """Show a warning for a few seconds."""
         self.notify(text, severity="warning", markup=False)
