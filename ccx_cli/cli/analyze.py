@@ -208,7 +208,7 @@ def _last_trained(results: Path) -> Run | None:
 def _explained(stored: Run, inputs: Inputs, progress: Progress) -> Run:
     """Explain all units of the untrained network like a run, or read what is stored of it."""
     job = prepare_job(inputs, settings_like(stored), progress)
-    progress.note(f"The untrained run is {job.results.directory.name}.")
+    progress.note(f"The untrained run is {job.results.called}.")
     units = range(job.activations.units)
     for _ in job.explain(units, inputs.workers, session_of(inputs, command_line()), progress):
         pass

@@ -90,7 +90,7 @@ def open_asked(
     roots = roots_of(places)
     if piped.run_of_records is None:
         stored = find_run_of(lines, stored_runs(roots.results))
-        progress.note(f"The explanations are those of {stored.directory.name}.")
+        progress.note(f"The explanations are those of {stored.called}.")
     else:
         stored = find_run(roots.results, piped.run_of_records)
     opened = open_inputs(stored, roots, trusted=trusted, progress=progress)

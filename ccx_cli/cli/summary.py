@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from msgspec.structs import replace
 
+from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import SummaryOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import (
@@ -114,7 +116,15 @@ def summary(options: SummaryOptions) -> None:
             rows = [_row(one, stored[one.unit], tolerance, names, defaults) for one in found]
             rows.sort(key=sort_key(options.reading.sort))
             first = [row["unit"] for row in rows[:SENTENCES]]
+            about = opened.run.about
+            network = PurePath(about.model or "?").name
+            network += f" ({about.weights_kind})" if about.weights_kind else ""
+            ranges = sum(one.explained for one in found)
             writer.sentences(
+                f"{about.layer} of {network} on {about.subset}: {len(found):,} "
+                f"{'unit' if len(found) == 1 else 'units'}, {ranges:,} ranges explained.",
+                *_findings(found),
+                "",
                 "What the units respond to"
                 if len(first) == len(rows)
                 else f"What the first {SENTENCES} of {len(rows):,} units respond to",
@@ -127,19 +137,24 @@ def summary(options: SummaryOptions) -> None:
             write_sections(writer, sections, [*rows, *concepts, *categories])
         else:
             writer.write([*found, *concepts, *categories])
-        if options.piped.run_name is None:
-            progress.note(f"The last run: {opened.run.directory.name}.")
-        explained, unbeaten = (
-            sum(getattr(one, key) for one in found) for key in ("explained", "unbeaten")
+            for finding in _findings(found):
+                progress.note(finding)
+        progress.note(f"Next: {next_command('tui', opened.run.directory)}")
+
+
+def _findings(units: Sequence[UnitSummaryRecord]) -> Iterator[str]:
+    """Say in a sentence each what is found of all units together."""
+    explained, unbeaten = (
+        sum(getattr(one, key) for one in units) for key in ("explained", "unbeaten")
+    )
+    if unbeaten:
+        yield (
+            f"{unbeaten:,} of {explained:,} formulas do not beat the baseline: their IoU is at "
+            "most that of a formula that all labeled pixels satisfy."
         )
-        if unbeaten:
-            progress.note(
-                f"{unbeaten:,} of {explained:,} formulas do not beat the baseline: their IoU is at "
-                "most that of a formula that all labeled pixels satisfy."
-            )
-        dead = sum(one.ranges == 0 for one in found)
-        if dead:
-            progress.note(f"{dead:,} of {len(found):,} units have no range: they never fire.")
+    dead = sum(one.ranges == 0 for one in units)
+    if dead:
+        yield f"{dead:,} of {len(units):,} units have no range: they never fire."
 
 
 def _row(
