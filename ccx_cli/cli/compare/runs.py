@@ -9,7 +9,6 @@ from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.places import roots_of
-from ccx_cli.cli.stored import labels_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.finding import find_run, short_name, stored_runs
@@ -57,10 +56,13 @@ def runs(options: CompareRunsOptions) -> None:
     with answering(options.out, options.messages, COLUMNS[options.per]) as (progress, writer):
         roots = roots_of(options.places)
         left, right = (find_run(roots.results, name).strict() for name in (options.a, options.b))
-        writer.shorten(labels_of(left, roots))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)
         if options.per is Per.RANGE:
+            # It imports what reads datasets, which tallies do without.
+            from ccx_cli.cli.stored import labels_of
+
+            writer.shorten(labels_of(left, roots))
             writer.write(map(_pair_record, pairs))
         else:
             writer.write(_tally_records(pairs, options.per))
