@@ -95,12 +95,21 @@ def without_newer_keys(lines: str) -> list[str]:
     return found
 
 
+NEAR = {"zeroed", "share", "share_at_random", "drop"}
+
+
 def test_every_study_is_read_and_not_made_again(archive: Unpacked) -> None:
     before = archive.files()
     for name, words in cases.STUDIES.items():
         out = archive.prints(*words, *cases.LINES, *ON_DATA)
         if name == "roles":  # It multiplies matrices.
             assert cases.rounded(out) == cases.rounded(archive.expected(name))
+        elif name.startswith("importance"):
+            # It runs the network: a value next to 0 is in the lowest range on one machine only.
+            lines, wanted = cases.rounded(out), cases.rounded(archive.expected(name))
+            for line, stored in zip(lines, wanted, strict=True):
+                near = {key: pytest.approx(stored[key], abs=0.02) for key in stored.keys() & NEAR}
+                assert line == stored | near
         else:
             assert without_newer_keys(out) == without_newer_keys(archive.expected(name)), name
     after = archive.files()
