@@ -53,7 +53,7 @@ def importance(options: ImportanceOptions) -> None:
             return
         writer.shorten(opened.dataset.labels)
         names = names_of(opened.network("importance"), options.classes.class_names)
-        # It imports torch, which takes seconds and which a dry run does without.
+        # It imports torch, which takes seconds.
         from ccx_cli.study.importance import importance_of_run
 
         found = importance_of_run(

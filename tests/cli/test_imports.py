@@ -97,7 +97,7 @@ SLOW_RESULT_COMMANDS = {
     "score ball --model demo --pretrained none --subset tiny --unit 0": COUNTED,
     "explain --model demo --pretrained none --subset tiny --units 0": COUNTED,
     "rerun": COUNTED,
-    "importance --dry-run": COUNTED,
+    "metrics --dry-run": COUNTED,
 }
 
 
