@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from ccx_cli.cli.main import main
-from ccx_cli.runs.finding import find_run
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.store.paths import resolve_roots
 from ccx_cli.tui.app import CcxApp
 

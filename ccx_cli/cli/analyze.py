@@ -24,9 +24,9 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import names_of
 from ccx_cli.records.fields import Record
 from ccx_cli.records.studies import DefaultRecord, SpecialisedRangeRecord
-from ccx_cli.runs.finding import find_run, stored_runs
 from ccx_cli.runs.inputs import open_inputs
 from ccx_cli.runs.job import prepare_job, session_of
+from ccx_cli.runs.lookup import find_run, stored_runs
 from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.steps import Step

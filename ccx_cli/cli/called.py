@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ccx_cli.cli.given import given_words, is_called_with
 from ccx_cli.cli.settings.levels import current, options_from_outside
-from ccx_cli.runs.finding import find_run, short_name, stored_runs
+from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.run import Run
 
 _PLACES = {"--data-dir": "data_dir", "--root-results": "root_results"}

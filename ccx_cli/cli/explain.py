@@ -28,7 +28,6 @@ from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.finding import call_run
 from ccx_cli.runs.job import (
     JobSettings,
     name_run,
@@ -38,6 +37,7 @@ from ccx_cli.runs.job import (
     session_of,
     split_images,
 )
+from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
 from ccx_cli.runs.preparing import Plan, prepare_layers
 from ccx_cli.runs.run import Run

@@ -20,7 +20,7 @@ from ccx_cli.cli.stderr import megabytes
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
 from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
-from ccx_cli.runs.finding import find_run, short_name, stored_runs
+from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.removing import run_files, runs_from
 from ccx_cli.store.atomic import remove_files
 from ccx_cli.store.locks import is_being_written, writing

@@ -25,9 +25,9 @@ from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import check_report_path, write_report
 from ccx_cli.render.style import Style, style_of
 from ccx_cli.render.wording import Units, readable
-from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.findings import sort_key
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.methods import run_references
 from ccx_cli.runs.run import Run
 from ccx_cli.study.null import kept_against_null

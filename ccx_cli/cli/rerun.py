@@ -35,8 +35,8 @@ from ccx_cli.cli.units import chosen_of_run, parse_units
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
-from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.job import ExplainJob, prepare_job, session_of, settings_of
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run
 from ccx_cli.search.older_lines import FormulaSizes

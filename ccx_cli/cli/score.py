@@ -38,9 +38,9 @@ from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
-from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.findings import short_text, sort_key
 from ccx_cli.runs.job import settings_of, split_images
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
 from ccx_cli.search.chains import sets_in

@@ -14,8 +14,8 @@ from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import MetricsRecord
-from ccx_cli.runs.finding import find_run, stored_runs
 from ccx_cli.runs.inputs import RunInputs, open_inputs
+from ccx_cli.runs.lookup import find_run, stored_runs
 from ccx_cli.runs.piped import chosen_records, find_run_of, read_lines
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots

@@ -11,7 +11,7 @@ import typer
 from ccx_cli.cli.commands.look import TuiOptions
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
-from ccx_cli.runs.finding import find_run
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.tui.app import CcxApp
 from ccx_cli.tui.pictures import find_graphics
 

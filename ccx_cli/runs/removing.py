@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ccx_cli.runs.finding import digest_of
+from ccx_cli.runs.lookup import digest_of
 from ccx_cli.runs.naming import NAMING
 from ccx_cli.runs.run import DAMAGED_HEADER, HEADER, LINES, Run
 from ccx_cli.store.digests import json_digest

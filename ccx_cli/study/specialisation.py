@@ -19,7 +19,7 @@ from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, left_of
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.studies import SpecialisationRecord
-from ccx_cli.runs.finding import stored_runs
+from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.search.strategy import LISTING
 

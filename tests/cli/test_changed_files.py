@@ -17,7 +17,7 @@ from PIL import Image
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.runs import preparing
-from ccx_cli.runs.finding import find_run
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.store.paths import resolve_roots
 from ccx_cli.tui.open_run import OpenRun
 

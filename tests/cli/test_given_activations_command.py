@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ccx_cli.cli.main import main
-from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:

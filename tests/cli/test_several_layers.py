@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.runs.finding import find_run
 from ccx_cli.runs.inputs import open_inputs
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:

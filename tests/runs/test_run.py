@@ -16,7 +16,7 @@ from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.lines import json_line
-from ccx_cli.runs.finding import find_run
+from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.run import (
     DAMAGED_HEADER,
     HEADER,

@@ -11,7 +11,7 @@ from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
-from ccx_cli.runs.finding import find_run, short_name, stored_runs
+from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally

@@ -320,7 +320,7 @@ def caches(ctx: typer.Context) -> Offered:
 
 def _runs(ctx: typer.Context) -> Iterator[Run]:
     """Yield the stored runs whose headers say what they are about."""
-    from ccx_cli.runs.finding import stored_runs  # slow to import
+    from ccx_cli.runs.lookup import stored_runs  # slow to import
 
     for run in islice(stored_runs(roots_of(ctx).results), _MOST_HEADERS):
         if run.about.model is not None:
@@ -339,7 +339,7 @@ def _named_run(ctx: typer.Context) -> Path | None:
     formulas = ctx.params.get("formulas") or ()
     if not formulas and not {"run_name", "a"} & ctx.params.keys():
         return None
-    from ccx_cli.runs.finding import find_run  # slow to import
+    from ccx_cli.runs.lookup import find_run  # slow to import
 
     name = ctx.params.get("run_name") or ctx.params.get("a")
     results = roots_of(ctx).results

@@ -17,7 +17,7 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import AgainstNull, MetricName
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, read_kept
-from ccx_cli.runs.finding import stored_runs
+from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.null import kept_against_null
