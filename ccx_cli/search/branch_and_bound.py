@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from ccx_cli.search import branch_and_bound_kernel as kernel
 from ccx_cli.search import incumbent as inc
 from ccx_cli.search.chains import Chain, Scored, distinct
 from ccx_cli.search.counts import DataCounts, RangeCounts, joined_signatures, set_signatures
+from ccx_cli.search.objectives import BY_IOU, Measure, Objective, chord_of, spans, weight_to_reach
 from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace
 
 CAPACITY = 50_000
@@ -57,16 +60,31 @@ class Reached:
     bound: float = 0.0
 
 
-def best_of(counts: RangeCounts, length: int, floor: Scored | None) -> Reached:
+def best_of(
+    counts: RangeCounts, length: int, floor: Scored | None, objective: Objective = BY_IOU
+) -> Reached:
     """Find the chains of ``length`` concepts that reach ``floor`` and that none beats."""
-    start = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
-    reached = _search(counts, length, *start, rising=True)
+    if objective != BY_IOU:
+        measure = objective.on(counts)
+        reached = _search_spans(counts, length, measure, floor, None)
+        good = [formula for formula in reached.formulas if measure.exact(formula) > 0]
+        best = max((measure.exact(formula) for formula in good), default=None)
+        return replace(reached, formulas=tuple(f for f in good if measure.exact(f) == best))
+    best = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
+    reached = _search(counts, length, *best, rising=True)
     return replace(reached, formulas=tuple(f for f in reached.formulas if f.both))
 
 
-def all_reaching(counts: RangeCounts, length: int, iou: float) -> Reached:
-    """Find all chains of ``length`` concepts with at least this IoU."""
-    return _search(counts, length, 0, 0, iou, rising=False)
+def all_reaching(
+    counts: RangeCounts, length: int, score: float, objective: Objective = BY_IOU
+) -> Reached:
+    """Find all chains of ``length`` concepts with at least this score."""
+    if objective == BY_IOU:
+        return _search(counts, length, 0, 0, score, rising=False)
+    measure = objective.on(counts)
+    reached = _search_spans(counts, length, measure, None, score)
+    kept = tuple(f for f in reached.formulas if measure.score(f.both, f.total) >= score)
+    return replace(reached, formulas=kept)
 
 
 def _search(
@@ -74,20 +92,65 @@ def _search(
 ) -> Reached:
     if counts.in_range == 0:
         return Reached((), 0, 0, 0)
-    data, sets = counts.data, counts.data.sets
-    # A sum of n float64 terms errs by at most n units in its last place; the sums of a bound
-    # have fewer terms than there are label sets, none above the number of pixels.
-    slack = 8 * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
-    state = np.zeros(inc.STATE, dtype=np.int64)
-    state[[inc.BEST_HITS, inc.BEST_TOTAL, inc.RISING]] = both, total, rising
+    slack = _slack(counts)
     incumbent = inc.Incumbent(
         counts.in_range,
-        state,
+        np.zeros(inc.STATE, dtype=np.int64),
         np.array([iou, iou * counts.in_range - slack]),
         slack,
         np.empty((CAPACITY, 6), dtype=np.int64),
     )
-    members = counts.space.concepts
+    incumbent.state[[inc.BEST_HITS, inc.BEST_TOTAL, inc.RISING]] = both, total, rising
+    _walk(counts, length, iou, incumbent)
+    return _reached(counts, incumbent, Scored.order)
+
+
+def _search_spans(
+    counts: RangeCounts, length: int, measure: Measure, floor: Scored | None, fixed: float | None
+) -> Reached:
+    """Find what beats or equals ``floor``, or all that reach ``fixed``, size by size."""
+    if not measure.is_defined:
+        return Reached((), 0, 0, 0)
+    goal, threshold = measure.goal, np.zeros(2)
+    if fixed is not None:
+        threshold[inc.SCORE] = fixed
+    elif floor is not None:
+        threshold[inc.SCORE] = max(0.0, measure.score(floor.both, floor.total))
+    incumbent = inc.Incumbent(
+        counts.in_range,
+        np.zeros(inc.STATE, dtype=np.int64),
+        threshold,
+        0.0,
+        np.empty((CAPACITY, 6), dtype=np.int64),
+        goal,
+    )
+    incumbent.state[inc.RISING] = fixed is None
+    if length < PROVEN_LENGTH:
+        _walk(counts, length, 0.0, incumbent)
+    else:
+        size = 0 if floor is None else floor.total
+        for start, stop in spans(goal, float(threshold[inc.SCORE]), size):
+            span = chord_of(goal, float(threshold[inc.SCORE]), start, stop)
+            if span is None:
+                continue
+            slack = _slack(counts) * (1 + span.misses)
+            threshold[inc.WEIGHT] = weight_to_reach(goal, span, float(threshold[inc.SCORE])) - slack
+            _walk(counts, length, span.misses, incumbent._replace(slack=slack, span=span))
+    return _reached(counts, incumbent, measure.order)
+
+
+def _slack(counts: RangeCounts) -> float:
+    """How far a bound may be off: a sum of n float64 terms errs by n units in its last place.
+
+    The sums have fewer terms than there are label sets, none above the number of pixels.
+    """
+    sets = counts.data.sets
+    return 8 * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
+
+
+def _walk(counts: RangeCounts, length: int, misses: float, incumbent: inc.Incumbent) -> None:
+    """Search all chains of a length, with ``misses`` for the weight of a pixel out of range."""
+    data, sets, members = counts.data, counts.data.sets, counts.space.concepts
     if length < PROVEN_LENGTH:
         none = np.empty((0, 0))
         tables = inc.Pairs(counts.pairs, data.totals, none, none)
@@ -95,23 +158,30 @@ def _search(
             kernel.search_singles(members, tables, incumbent)
         else:
             kernel.search_pairs(members, _allowed(counts.space), tables, incumbent)
-    else:
-        gain = kernel.positive_pairs(
-            sets.indptr, sets.labels, counts.hits, sets.totals, iou, data.n_concepts
-        )
-        weight = counts.pairs - iou * (data.totals - counts.pairs)
-        tables = inc.Pairs(counts.pairs, data.totals, weight, gain)
-        order = np.argsort(-gain.diagonal()[members], kind="stable")
-        label_sets = inc.Sets(
-            sets.indptr,
-            sets.labels,
-            data.postings.indptr,
-            data.postings.sets,
-            counts.hits,
-            sets.totals,
-        )
-        kernel.search_triples(members[order], _allowed(counts.space), label_sets, tables, incumbent)
-    formulas = distinct(_formula(counts, row) for row in incumbent.kept[: state[inc.KEPT]])
+        return
+    gain = kernel.positive_pairs(
+        sets.indptr, sets.labels, counts.hits, sets.totals, misses, data.n_concepts
+    )
+    weight = counts.pairs - misses * (data.totals - counts.pairs)
+    tables = inc.Pairs(counts.pairs, data.totals, weight, gain)
+    order = np.argsort(-gain.diagonal()[members], kind="stable")
+    label_sets = inc.Sets(
+        sets.indptr,
+        sets.labels,
+        data.postings.indptr,
+        data.postings.sets,
+        counts.hits,
+        sets.totals,
+    )
+    kernel.search_triples(members[order], _allowed(counts.space), label_sets, tables, incumbent)
+
+
+def _reached(
+    counts: RangeCounts, incumbent: inc.Incumbent, order: Callable[[Scored], Any]
+) -> Reached:
+    state = incumbent.state
+    rows = incumbent.kept[: state[inc.KEPT]]
+    formulas = distinct((_formula(counts, row) for row in rows), order)
     lost, raised, triples = state[[inc.LOST, inc.RAISED, inc.TRIPLES]].tolist()
     return Reached(tuple(formulas), lost, raised, triples)
 

@@ -140,6 +140,8 @@ def _search_or_or(
 ) -> None:
     """Search ``a OR b OR c``: at most ``g(a OR b) + p(c)``, and ``g(a) + p(b) + p(c)``."""
     g, p, threshold = pairs.weight, pairs.gain, incumbent.threshold
+    t, low, high = pairs.totals, incumbent.span.low, incumbent.span.high
+    members = members[np.array([t[c, c] <= high for c in members])]
     n = len(members)
     for i in range(n):
         a = members[i]
@@ -148,10 +150,15 @@ def _search_or_or(
             if g[a, a] + 2 * p[b, b] < threshold[WEIGHT]:
                 break
             either = g[a, a] + g[b, b] - g[a, b]
+            size = t[a, a] + t[b, b] - t[a, b]
+            if size > high:
+                continue
             for k in range(j + 1, n):
                 c = members[k]
                 if either + p[c, c] < threshold[WEIGHT]:
                     break
+                if size + t[c, c] < low:
+                    continue
                 most = min(p[a, b], min(p[a, c], p[b, c]))
                 if either + g[c, c] - g[a, c] - g[b, c] + most >= threshold[WEIGHT]:
                     count_and_keep(incumbent, OR_OR, a, b, c, sets, pairs)
@@ -168,6 +175,7 @@ def _search_and(
 ) -> None:
     """Search ``a AND b AND c`` and ``(a AND b) AND NOT c``: both at most ``p(a AND b)``."""
     g, p, threshold = pairs.weight, pairs.gain, incumbent.threshold
+    t, low, high = pairs.totals, incumbent.span.low, incumbent.span.high
     n = len(members)
     for i in range(n):
         a = members[i]
@@ -175,7 +183,7 @@ def _search_and(
             break
         for j in range(i + 1, n):
             b = members[j]
-            if p[a, b] < threshold[WEIGHT]:
+            if p[a, b] < threshold[WEIGHT] or t[a, b] < low:
                 continue
             both, loss = g[a, b], p[a, b] - g[a, b]
             for k in range(n):
@@ -185,7 +193,8 @@ def _search_and(
                 if with_and and k > j and min(p[a, c], p[b, c]) >= threshold[WEIGHT]:
                     count_and_keep(incumbent, AND_AND, a, b, c, sets, pairs)
                 least = min(loss, min(p[a, c] - g[a, c], p[b, c] - g[b, c]))
-                if with_not and both + least >= threshold[WEIGHT]:
+                left = t[a, b] - min(t[a, c], t[b, c])
+                if with_not and both + least >= threshold[WEIGHT] and left <= high:
                     count_and_keep(incumbent, AND_NOT, a, b, c, sets, pairs)
 
 
@@ -195,24 +204,28 @@ def _search_and_or(
 ) -> None:
     """Search ``(a AND b) OR c``: at most ``g(c) + p(a AND b)``."""
     g, p, threshold = pairs.weight, pairs.gain, incumbent.threshold
+    t, low, high = pairs.totals, incumbent.span.low, incumbent.span.high
     n = len(members)
     alone = np.empty(n)
     for i in range(n):
         alone[i] = g[members[i], members[i]]
     order = np.argsort(-alone)
+    order = order[np.array([t[members[i], members[i]] <= high for i in order])]
     for i in range(n):
         a = members[i]
         for j in range(i + 1, n):
             b = members[j]
-            if pairs.totals[a, b] == 0:
+            if t[a, b] == 0 or t[a, b] > high:
                 continue
             loss = p[a, b] - g[a, b]
-            for k in range(n):
+            for k in range(len(order)):
                 if order[k] == i or order[k] == j:
                     continue
                 c = members[order[k]]
                 if g[c, c] + p[a, b] < threshold[WEIGHT]:
                     break
+                if t[a, b] + t[c, c] < low:
+                    continue
                 least = min(loss, min(p[a, c] - g[a, c], p[b, c] - g[b, c]))
                 if g[a, b] + g[c, c] + least >= threshold[WEIGHT]:
                     count_and_keep(incumbent, AND_OR, a, b, c, sets, pairs)
@@ -224,12 +237,15 @@ def _search_or_and(
 ) -> None:
     """Search ``(a OR b) AND c``: at most ``p(c)``, and ``g(a AND c) + p(b AND c)``."""
     g, p, threshold = pairs.weight, pairs.gain, incumbent.threshold
+    t, low, high = pairs.totals, incumbent.span.low, incumbent.span.high
     n = len(members)
     within = np.empty(n)
     for k in range(n):
         c = members[k]
         if p[c, c] < threshold[WEIGHT]:
             break
+        if t[c, c] < low:
+            continue
         for i in range(n):
             within[i] = p[members[i], c]
         order = np.argsort(-within)
@@ -237,12 +253,16 @@ def _search_or_and(
             if order[i] == k:
                 continue
             a = members[order[i]]
+            if t[a, c] > high:
+                continue
             for j in range(i + 1, n):
                 if order[j] == k:
                     continue
                 b = members[order[j]]
                 if g[a, c] + p[b, c] < threshold[WEIGHT]:
                     break
+                if t[a, c] + t[b, c] < low:
+                    continue
                 least = min(p[a, b] - g[a, b], min(p[a, c] - g[a, c], p[b, c] - g[b, c]))
                 if g[a, c] + g[b, c] + least >= threshold[WEIGHT]:
                     count_and_keep(incumbent, OR_AND, a, b, c, sets, pairs)
@@ -262,6 +282,7 @@ def _search_not(
     Leaving ``b`` out of ``a`` gains at most ``n(a AND b)`` over ``a OR c``, or over ``a``.
     """
     g, p, threshold = pairs.weight, pairs.gain, incumbent.threshold
+    t, low, high = pairs.totals, incumbent.span.low, incumbent.span.high
     n = len(members)
     loss = np.empty(n)
     for i in range(n):
@@ -288,7 +309,7 @@ def _search_not(
         if with_or:
             for k in range(n):
                 c = members[k]
-                if k == i:
+                if k == i or t[c, c] > high or t[a, a] + t[c, c] < low:
                     continue
                 either = g[a, a] + g[c, c] - g[a, c]
                 for j in range(n):
@@ -300,10 +321,11 @@ def _search_not(
                     most = min(p[a, b], min(p[a, c], p[b, c]))
                     if (
                         either - g[a, b] + most >= threshold[WEIGHT]
+                        and t[a, a] - t[a, b] <= high
                         and g[c, c] + p[a, a] - p[a, b] + incumbent.slack >= threshold[WEIGHT]
                     ):
                         count_and_keep(incumbent, NOT_OR, a, b, c, sets, pairs)
-        if with_not and p[a, a] >= threshold[WEIGHT]:
+        if with_not and p[a, a] >= threshold[WEIGHT] and t[a, a] >= low:
             for j in range(n):
                 if g[a, a] + 2 * loss[order[j]] < threshold[WEIGHT] or order[j] == i:
                     break
@@ -314,7 +336,10 @@ def _search_not(
                         break
                     c = members[order[k]]
                     most = min(p[a, b], min(p[a, c], p[b, c]))
-                    if rest - g[a, c] + most >= threshold[WEIGHT]:
+                    if (
+                        rest - g[a, c] + most >= threshold[WEIGHT]
+                        and t[a, a] - t[a, b] - t[a, c] <= high
+                    ):
                         count_and_keep(incumbent, NOT_NOT, a, b, c, sets, pairs)
 
 
@@ -324,6 +349,7 @@ def _search_or_not(
 ) -> None:
     """Search ``(a OR b) AND NOT c``: at most ``g(a AND NOT c) + p(b)``, and ``p(a OR b)``."""
     g, p, threshold = pairs.weight, pairs.gain, incumbent.threshold
+    t, low, high = pairs.totals, incumbent.span.low, incumbent.span.high
     n = len(members)
     best_rest = np.empty(n)
     most_lost = np.zeros(n)
@@ -345,6 +371,7 @@ def _search_or_not(
             if (
                 best_rest[j] + p[a, a] < threshold[WEIGHT]
                 or p[a, a] + p[b, b] - p[a, b] + incumbent.slack < threshold[WEIGHT]
+                or t[a, a] + t[b, b] - t[a, b] < low
                 or either + most_lost[i] + most_lost[j] < threshold[WEIGHT]
             ):
                 continue
@@ -352,6 +379,8 @@ def _search_or_not(
                 if k == i or k == j:
                     continue
                 c = members[k]
+                if t[a, a] - t[a, c] > high or t[b, b] - t[b, c] > high:
+                    continue
                 most = min(p[a, b], min(p[a, c], p[b, c]))
                 if either - g[a, c] - g[b, c] + most >= threshold[WEIGHT]:
                     count_and_keep(incumbent, OR_NOT, a, b, c, sets, pairs)

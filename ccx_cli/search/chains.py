@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,10 +91,12 @@ class Scored:
         return -self.iou, len(self.chain), self.chain.concepts, self.chain.operators
 
 
-def distinct(formulas: Iterable[Scored]) -> list[Scored]:
-    """Keep the first, by ``Scored.order``, of those that are the same on this data; sorted."""
+def distinct(
+    formulas: Iterable[Scored], order: Callable[[Scored], Any] = Scored.order
+) -> list[Scored]:
+    """Keep the first, by ``order``, of those that are the same on this data; sorted."""
     kept: dict[tuple[int, int, int], Scored] = {}
-    for formula in sorted(formulas, key=Scored.order):
+    for formula in sorted(formulas, key=order):
         kept.setdefault((formula.signature, formula.total, formula.both), formula)
     return list(kept.values())
 
@@ -185,8 +188,8 @@ def extended_rows(parent: Chain, rows: Counts, chain: Chain, counts: RangeCounts
     return rows.joined(chain.operators[-1], counts.rows(concept), both)
 
 
-def iou_of(chain: Chain, counts: RangeCounts) -> float:
-    """IoU of any chain; of one or two concepts from the tables."""
+def pixels_of(chain: Chain, counts: RangeCounts) -> tuple[int, int]:
+    """Count the pixels of any chain in range, and all; of one or two concepts from the tables."""
     if len(chain) <= 2:
         a, b = chain.concepts[0], chain.concepts[-1]
         operator = chain.operators[0] if chain.operators else Operator.AND
@@ -198,13 +201,19 @@ def iou_of(chain: Chain, counts: RangeCounts) -> float:
         holds = sets_in(chain, counts.data)
         both = int(counts.hits[holds].sum(dtype=np.int64))
         total = int(counts.data.sets.totals[holds].sum())
-    union = counts.in_range + total - both
-    return both / union if union else 0.0
+    return both, total
 
 
-def reordered(formula: Scored, counts: RangeCounts) -> Scored:
-    """Write a formula's chain ``in_best_order``."""
-    chain = in_best_order(formula.chain, lambda prefix: iou_of(prefix, counts))
+def reordered(
+    formula: Scored, counts: RangeCounts, score: Callable[[int, int], float] | None = None
+) -> Scored:
+    """Write a formula's chain ``in_best_order``, by a score of pixels in range and all; by IoU."""
+
+    def iou(both: int, total: int) -> float:
+        union = counts.in_range + total - both
+        return both / union if union else 0.0
+
+    chain = in_best_order(formula.chain, lambda prefix: (score or iou)(*pixels_of(prefix, counts)))
     return replace(formula, chain=chain)
 
 
@@ -213,14 +222,14 @@ def in_best_order(chain: Chain, score_of: Callable[[Chain], float]) -> Chain:
 
     ``(a AND NOT b) AND c`` and ``(a AND c) AND NOT b`` are one formula. Studies ask for its left
     part, so that is made to mean something: the chain is written so that its longest proper prefix
-    has the largest IoU, then the next shorter one, and so on; ties break to lower label numbers.
+    scores best, then the next shorter one, and so on; ties break to lower label numbers.
 
     Parameters
     ----------
     chain
         Any left chain of distinct concepts.
     score_of
-        Gives the IoU of a chain on the data; asked for prefixes only, once for each.
+        Gives the score of a chain on the data; asked for prefixes only, once for each.
     """
     known: dict[tuple[tuple[int, ...], int], tuple[_Key, Chain] | None] = {}
 

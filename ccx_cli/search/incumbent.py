@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.search import objectives
+from ccx_cli.search.objectives import EVERYWHERE, ROOM, Goal, Span, score_of, weight_to_reach
 
 # The chains of three concepts, up to the order in which they are written.
 OR_OR = 0  # a OR b OR c
@@ -58,7 +60,7 @@ class Pairs(NamedTuple):
 BEST_HITS, BEST_TOTAL, KEPT, TRIPLES, LOST, RISING, RAISED = range(7)
 STATE = 7
 # Entries of ``Incumbent.threshold``.
-IOU, WEIGHT = 0, 1
+SCORE, WEIGHT = 0, 1
 
 
 class Incumbent(NamedTuple):
@@ -72,12 +74,15 @@ class Incumbent(NamedTuple):
         ``(STATE,)`` int64: hits and total of the best formula, formulas kept, triples counted,
         formulas that did not fit, 1 if the threshold rises with the best, how often it rose.
     threshold
-        ``(2,)`` float64: the IoU to reach, and the weight ``g`` to reach: that IoU times ``|N|``,
-        less the rounding.
+        ``(2,)`` float64: the score to reach, and the weight ``g`` to reach: for IoU that times
+        ``|N|``, less the rounding.
     slack
         The rounding.
     kept
         ``(capacity, 6)`` int64, rows ``[form, a, b, c, hits, total]``.
+    goal, span
+        The objective, and which sizes of formulas to keep, unless it is IoU. Scores of other
+        objectives are rounded: what is kept may fall short of the best by ``ROOM``.
     """
 
     in_range: int
@@ -85,6 +90,8 @@ class Incumbent(NamedTuple):
     threshold: NDArray[np.float64]
     slack: float
     kept: NDArray[np.int64]
+    goal: Goal = Goal(objectives.IOU, 0.0, 0.0, 0.0)
+    span: Span = EVERYWHERE
 
 
 @kernel
@@ -111,20 +118,38 @@ def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
 
 
 @kernel
+def _reaches_goal(incumbent: Incumbent, hits: int, total: int) -> bool:
+    """Tell whether a formula of the span reaches the threshold; a better one raises it."""
+    state, threshold, goal, span = (
+        incumbent.state, incumbent.threshold, incumbent.goal, incumbent.span,
+    )  # fmt: skip
+    score = score_of(goal, float(hits), float(total))
+    if state[RISING] == 1 and score > threshold[SCORE] * (1.0 + ROOM):
+        threshold[SCORE] = score
+        threshold[WEIGHT] = weight_to_reach(goal, span, score) - incumbent.slack
+        state[KEPT], state[LOST] = 0, 0
+        state[RAISED] += 1
+    inside = span.start <= total and total < span.stop
+    return bool(inside and score >= threshold[SCORE] * (1.0 - ROOM))
+
+
+@kernel
 def reaches(incumbent: Incumbent, hits: int, total: int) -> bool:
     """Tell whether a formula reaches the threshold; one that beats the best raises it."""
+    if incumbent.goal.kind != objectives.IOU:
+        return _reaches_goal(incumbent, hits, total)
     state = incumbent.state
     union = incumbent.in_range + total - hits
     if state[RISING] == 0:
-        return bool(hits / union >= incumbent.threshold[IOU])
+        return bool(hits / union >= incumbent.threshold[SCORE])
     best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
     ours, theirs = hits * best_union, state[BEST_HITS] * union
     if ours > theirs:
         state[BEST_HITS], state[BEST_TOTAL], state[KEPT], state[LOST] = hits, total, 0, 0
         state[RAISED] += 1
-        incumbent.threshold[IOU] = hits / union
+        incumbent.threshold[SCORE] = hits / union
         incumbent.threshold[WEIGHT] = (
-            incumbent.threshold[IOU] * incumbent.in_range - incumbent.slack
+            incumbent.threshold[SCORE] * incumbent.in_range - incumbent.slack
         )
     return bool(ours >= theirs)
 

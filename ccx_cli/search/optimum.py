@@ -22,6 +22,7 @@ from ccx_cli.search.branch_and_bound import Reached, all_reaching, best_of
 from ccx_cli.search.chains import Scored, distinct, reordered
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.longer_chains import best_chains, chains_reaching
+from ccx_cli.search.objectives import BY_IOU, MCC, Measure, Objective
 from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace, check_length, space_identity
 from ccx_cli.search.strategy import Answer, Near, Proof
 
@@ -43,10 +44,14 @@ class OptimumSettings:
         Maximum seconds for the lengths above three; ``None`` for no limit. With one, answers may
         differ between runs.
     length_penalty
-        A chain of ``n`` concepts scores ``IoU * length_penalty ** (n - 1)``, as Compositional
-        Explanations offered; 1 for plain IoU.
+        A chain of ``n`` concepts scores its IoU times ``length_penalty ** (n - 1)``, as
+        Compositional Explanations offered; 1 for plain IoU.
+    objective
+        What to score by instead of IoU, as ``Objective.parse`` reads it. Up to three concepts only.
+    min_coverage
+        By Matthews correlation (``mcc``) formulas with a smaller share of the hits score 0.
     within
-        Also find the other formulas whose IoU is at most this share below the best; ``None`` for
+        Also find the other formulas whose score is at most this share below the best; ``None`` for
         none. Above three concepts the limits hold for this search as well.
     """
 
@@ -54,6 +59,8 @@ class OptimumSettings:
     node_limit: int = 100_000
     time_limit: float | None = None
     length_penalty: float = 1.0
+    objective: str = "iou"
+    min_coverage: float = 0.01
     within: float | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +75,18 @@ class OptimumSettings:
             )
         if self.within is not None and not 0 <= self.within < 1:
             raise UsageError(f"`within` {self.within:g} must be 0 or more and below 1.")
+        if not 0 <= self.min_coverage < 1:
+            raise UsageError(f"`min_coverage` {self.min_coverage:g} must be 0 or more and below 1.")
+        if self.scored_by != BY_IOU and self.length > PROVEN_LENGTH:
+            raise UsageError(
+                f"`objective` {self.objective} works up to `length` {PROVEN_LENGTH}: longer "
+                "formulas are searched by iou only."
+            )
+
+    @property
+    def scored_by(self) -> Objective:
+        """The objective."""
+        return Objective.parse(self.objective, self.min_coverage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +98,12 @@ class Level:
     length
         The limit.
     best
-        Distinct chains of the largest IoU, first the one to report: the shortest, then the one of
+        Distinct chains of the largest score, first the one to report: the shortest, then the one of
         lowest label numbers. Above three concepts only those that were found.
     bound
-        No chain of at most this length has a larger IoU than this.
+        No chain of at most this length has a larger score than this.
     proven
-        Whether that is the IoU of ``best``.
+        Whether that is the score of ``best``.
     more
         How many more equally good ones there were than could be kept.
     """
@@ -142,6 +161,11 @@ class OptimalStrategy:
             identity |= {"node_limit": settings.node_limit, "time_limit": settings.time_limit}
         if settings.length_penalty != 1:
             identity["length_penalty"] = settings.length_penalty
+        objective = settings.scored_by
+        if objective != BY_IOU:
+            identity["objective"] = str(objective)
+        if objective.kind == MCC:
+            identity["min_coverage"] = settings.min_coverage
         if settings.within is not None:
             identity["within"] = settings.within
         return identity
@@ -153,54 +177,52 @@ class OptimalStrategy:
         levels = tuple((level.best[0], level.proven) for level in found.levels)
         near, within = None, self.settings.within
         if within is not None and found.best is not None:
-            threshold = found.best.iou * (1 - within)
+            objective = self.settings.scored_by
+            best_score = objective.on(counts).score(found.best.both, found.best.total)
+            threshold = best_score * (1 - within)
             bounds = [level.bound for level in found.levels]
             near = near_optima(counts, self.settings, threshold, bounds)
             best = found.best.signature
             near = replace(near, formulas=tuple(f for f in near.formulas if f.signature != best))
-        return Answer(found.best, levels, found.nodes, found, near)
+        shortest = found.levels[0].length if found.levels else 1
+        return Answer(found.best, levels, found.nodes, found, near, shortest)
 
 
 def find_optimum(counts: RangeCounts, settings: OptimumSettings) -> Optimum:
-    """Find the left chain of largest IoU, with a proof."""
-    first = best_of(counts, 1, None)
-    if not first.formulas:
-        return Optimum(
-            score=0.0,
-            bound=0.0,
-            rounds=0,
-            nodes=0,
-            ties=(),
-            more_ties=0,
-            best=None,
-            levels=(),
-        )
-    levels = [Level(1, first.formulas, first.formulas[0].iou, True, first.more)]
+    """Find the left chain of largest score, with a proof; none that scores 0 or less."""
+    objective = settings.scored_by
+    measure = objective.on(counts)
+    levels: list[Level] = []
     rounds, nodes = 0, 0
     started = time.monotonic()
-    for length in range(2, settings.length + 1):
-        shorter = levels[-1]
-        floor = shorter.best[0]
+    for length in range(1, settings.length + 1):
+        shorter = levels[-1] if levels else None
+        floor = shorter and shorter.best[0]
         if length > 2:
             width = BEAM_LIMIT if length > PROVEN_LENGTH else BeamSettings().beam_limit
             beam = beam_search(counts, BeamSettings(length, width)).best
-            floor = beam if beam is not None and beam.beats(floor, counts.in_range) else floor
+            known = [formula for formula in (floor, beam) if formula is not None]
+            floor = max(known, key=measure.exact, default=None)
         if length <= PROVEN_LENGTH:
-            found = best_of(counts, length, floor)
+            found = best_of(counts, length, floor, objective)
         else:
+            assert floor is not None
             left = _seconds_left(settings, started)
             bounds = [level.bound for level in levels]
             found = best_chains(counts, length, floor, bounds, settings.node_limit, left)
-        rounds += found.raised
+        rounds += found.raised if length > 1 else 0
         nodes += found.nodes
-        levels.append(_level(counts, length, shorter, found))
-    return _conclude(counts, levels, settings.length_penalty, rounds, nodes)
+        if shorter is not None or found.formulas:
+            levels.append(_level(measure, length, shorter, found))
+        elif objective == BY_IOU:
+            break  # No concept meets the range, so no formula does.
+    return _conclude(counts, measure, levels, settings.length_penalty, rounds, nodes)
 
 
 def near_optima(
-    counts: RangeCounts, settings: OptimumSettings, iou: float, bounds: Sequence[float]
+    counts: RangeCounts, settings: OptimumSettings, score: float, bounds: Sequence[float]
 ) -> Near:
-    """Find all distinct chains that reach an IoU.
+    """Find all distinct chains that reach a score.
 
     Parameters
     ----------
@@ -208,24 +230,27 @@ def near_optima(
         The range and what may explain it.
     settings
         Their length, and the limits for more than three concepts.
-    iou
+    score
         What to reach.
     bounds
-        For 1, 2, ... concepts: no chain of at most so many has a larger IoU.
+        For 1, 2, ... concepts: no chain of at most so many has a larger score.
     """
     started = time.monotonic()
     reached = []
     for length in range(1, settings.length + 1):
         if length <= PROVEN_LENGTH:
-            reached.append(all_reaching(counts, length, iou))
+            reached.append(all_reaching(counts, length, score, settings.scored_by))
         else:
             left = _seconds_left(settings, started)
-            reached.append(chains_reaching(counts, length, iou, bounds, settings.node_limit, left))
-    formulas = distinct(formula for found in reached for formula in found.formulas)
+            reached.append(
+                chains_reaching(counts, length, score, bounds, settings.node_limit, left)
+            )
+    order = settings.scored_by.on(counts).order
+    formulas = distinct((formula for found in reached for formula in found.formulas), order)
     return Near(
         tuple(formulas),
         sum(found.more for found in reached),
-        all(found.bound < iou for found in reached),
+        all(found.bound < score for found in reached),
     )
 
 
@@ -235,32 +260,45 @@ def _seconds_left(settings: OptimumSettings, started: float) -> float | None:
     return max(0.0, settings.time_limit - (time.monotonic() - started))
 
 
-def _level(counts: RangeCounts, length: int, shorter: Level, found: Reached) -> Level:
+def _level(measure: Measure, length: int, shorter: Level | None, found: Reached) -> Level:
     """Add what was found at one length to the best of the shorter ones, or replace them."""
-    if found.formulas and found.formulas[0].beats(shorter.best[0], counts.in_range):
+    if shorter is None or (
+        found.formulas and measure.exact(found.formulas[0]) > measure.exact(shorter.best[0])
+    ):
         best, more = found.formulas, found.more
     else:
-        best, more = tuple(distinct([*shorter.best, *found.formulas])), shorter.more + found.more
-    reached = best[0].iou
+        both = (*shorter.best, *found.formulas)
+        best, more = tuple(distinct(both, measure.order)), shorter.more + found.more
+    reached = measure.score(best[0].both, best[0].total)
     bound = max(found.bound, reached)
     return Level(length, best, bound, bound <= reached, more)
 
 
 def _conclude(
-    counts: RangeCounts, levels: list[Level], penalty: float, rounds: int, nodes: int
+    counts: RangeCounts,
+    measure: Measure,
+    levels: list[Level],
+    penalty: float,
+    rounds: int,
+    nodes: int,
 ) -> Optimum:
     """Choose the length that scores best, and write every best chain in its best order."""
+    if not levels:
+        return Optimum(
+            score=0.0, bound=0.0, rounds=0, nodes=nodes, ties=(), more_ties=0, best=None, levels=()
+        )
     ordered = [
-        replace(level, best=(reordered(level.best[0], counts), *level.best[1:])) for level in levels
+        replace(level, best=(reordered(level.best[0], counts, measure.score), *level.best[1:]))
+        for level in levels
     ]
 
     def score(formula: Scored) -> float:
-        return formula.iou * penalty ** (len(formula.chain) - 1)
+        return measure.score(formula.both, formula.total) * penalty ** (len(formula.chain) - 1)
 
     best = max((level.best[0] for level in ordered), key=score)
     reached = score(best)
     equal = [level for level in levels if score(level.best[0]) == reached]
-    others = distinct(formula for level in equal for formula in level.best)
+    others = distinct((formula for level in equal for formula in level.best), measure.order)
     # A level that is not proven leaves room only for formulas of exactly its length.
     left = [level.bound * penalty ** (level.length - 1) for level in levels if not level.proven]
     return Optimum(

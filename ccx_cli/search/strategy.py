@@ -32,6 +32,8 @@ class Answer:
         What only a search that proves its answer knows.
     near
         Other formulas within the tolerance asked for.
+    shortest
+        Concepts of the first of ``levels``: with fewer, no formula scores above 0.
     """
 
     best: Scored | None
@@ -39,6 +41,7 @@ class Answer:
     visited: int
     proof: Proof | None = None
     near: Near | None = None
+    shortest: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Near:
     Attributes
     ----------
     formulas
-        Distinct ones, by descending IoU; of those that are the same on this data the shortest.
+        Distinct ones, by descending score; of those that are the same on this data the shortest.
     more
         How many there were beyond what can be kept.
     complete
@@ -67,7 +70,7 @@ class Proof:
     Attributes
     ----------
     score
-        IoU times the length penalty.
+        What was maximized, IoU by default, times the length penalty.
     bound
         No formula that was asked for scores more.
     rounds

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from ccx_cli.errors import UsageError
+from ccx_cli.formulas.formula import Operator
+from ccx_cli.search.counts import RangeCounts
+from ccx_cli.search.objectives import (
+    MCC,
+    Goal,
+    Objective,
+    chord_of,
+    level,
+    score_of,
+    spans,
+    weight_to_reach,
+)
+from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
+from ccx_cli.search.overlap import Overlap
+from ccx_cli.search.space import SearchSpace
+
+if TYPE_CHECKING:
+    from tests.search.brute_force import SmallRange, all_chains, holds, small_ranges
+else:
+    from brute_force import SmallRange, all_chains, holds, small_ranges
+
+OBJECTIVES = ["iou", "mcc", "f-beta:1", "f-beta:2", "f-beta:0.5", "f-beta:0.1", "f-beta:100"]
+objectives = st.sampled_from(OBJECTIVES)
+
+
+def pixels_of(small: SmallRange, value: tuple[bool, ...]) -> tuple[int, int]:
+    """Pixels in range, and all, of a formula."""
+    pairs = zip(small.hits, small.totals, value, strict=True)
+    both, total = zip(*((h, t) if inside else (0, 0) for h, t, inside in pairs), strict=True)
+    return sum(both), sum(total)
+
+
+COVERAGE = 0.1
+
+
+def scored(objective: str, small: SmallRange, value: tuple[bool, ...]) -> Fraction:
+    """Score a formula in whole numbers; of MCC the square, signed."""
+    both, total = pixels_of(small, value)
+    n, pixels = sum(small.hits), sum(small.totals)
+    if objective == "iou":
+        return Fraction(both, n + total - both) if n + total - both else Fraction(0)
+    if objective == "mcc":
+        if both < Fraction(1, 10) * n:
+            return Fraction(0)
+        a, b, c, d = both, total - both, n - both, pixels - total - n + both
+        spread = (a + b) * (a + c) * (d + b) * (d + c)
+        gain = a * d - b * c
+        return Fraction(gain * abs(gain), spread) if spread else Fraction(0)
+    square = Fraction(objective.partition(":")[2]) ** 2
+    below = square * n + total
+    return (1 + square) * both / below if below else Fraction(0)
+
+
+def best_by_length(
+    objective: str,
+    small: SmallRange,
+    length: int,
+    operators: tuple[Operator, ...] = tuple(Operator),
+) -> list[tuple[Fraction, int]]:
+    """Largest score of at most 1, 2, ... concepts, and how many distinct formulas reach it."""
+    values: set[tuple[bool, ...]] = set()
+    found = []
+    for each in range(1, length + 1):
+        chains = all_chains(range(small.n_concepts), each, operators)
+        values |= {holds(chain, small) for chain in chains}
+        scores = [scored(objective, small, value) for value in values]
+        best = max(scores, default=Fraction(0))
+        found.append((best, scores.count(best)))
+    return found
+
+
+@settings(max_examples=150)
+@given(small_ranges(most_concepts=6), objectives, st.integers(1, 3))
+def test_no_formula_beats_the_optimum_and_no_tie_is_missed(
+    small: SmallRange, objective: str, length: int
+) -> None:
+    expected = best_by_length(objective, small, length)
+    counts = RangeCounts(small.counts, small.in_range)
+    found = find_optimum(
+        counts, OptimumSettings(length, objective=objective, min_coverage=COVERAGE)
+    )
+    assert found.proven
+    reached = [(best, ties) for best, ties in expected if best > 0]
+    if not reached:
+        assert found.best is None
+        return
+    assert found.best is not None
+    assert [found.length for found in found.levels] == list(range(1, length + 1))[-len(reached) :]
+    for one, (best, ties) in zip(found.levels, reached, strict=True):
+        assert scored(objective, small, holds(one.best[0].chain, small)) == best
+        assert len(one.best) == ties
+    assert len(found.ties) == expected[-1][1]
+    assert len({holds(tie.chain, small) for tie in found.ties}) == len(found.ties)
+    root = math.sqrt(expected[-1][0]) if objective == "mcc" else float(expected[-1][0])
+    assert found.score == pytest.approx(root, rel=1e-14)
+
+
+@settings(max_examples=40)
+@given(
+    small_ranges(most_concepts=5),
+    objectives,
+    st.sets(st.sampled_from(tuple(Operator)), min_size=1).map(lambda some: tuple(sorted(some))),
+)
+def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
+    small: SmallRange, objective: str, operators: tuple[Operator, ...]
+) -> None:
+    expected = best_by_length(objective, small, 3, operators)[-1][0]
+    assume(expected > 0)
+    space = SearchSpace(np.ones(small.n_concepts, dtype=np.bool_), operators)
+    counts = RangeCounts(small.counts, small.in_range, space)
+    best = find_optimum(counts, OptimumSettings(objective=objective, min_coverage=COVERAGE)).best
+    assert best is not None
+    assert scored(objective, small, holds(best.chain, small)) == expected
+
+
+@settings(max_examples=40)
+@given(small_ranges(most_concepts=5), objectives, st.floats(0, 0.5))
+def test_near_optima_are_all_formulas_within_the_tolerance(
+    small: SmallRange, objective: str, within: float
+) -> None:
+    counts = RangeCounts(small.counts, small.in_range)
+    best = find_optimum(counts, OptimumSettings(objective=objective, min_coverage=COVERAGE)).best
+    assume(best is not None)
+    assert best is not None
+    asked = Objective.parse(objective, COVERAGE)
+    measure = asked.on(counts)
+    threshold = measure.score(best.both, best.total) * (1 - within)
+    values = {
+        holds(chain, small)
+        for length in (1, 2, 3)
+        for chain in all_chains(range(small.n_concepts), length)
+    }
+    wanted = OptimumSettings(objective=objective, min_coverage=COVERAGE)
+    near = near_optima(counts, wanted, threshold, ())
+    assert near.complete
+    assert near.more == 0
+    assert {holds(each.chain, small) for each in near.formulas} == {
+        value for value in values if measure.score(*pixels_of(small, value)) >= threshold
+    }
+    scores = [measure.score(each.both, each.total) for each in near.formulas]
+    assert scores == sorted(scores, reverse=True)
+
+
+@given(
+    st.integers(2, 300_000_000).flatmap(
+        lambda pixels: st.tuples(
+            st.just(pixels), st.integers(1, pixels - 1), st.integers(1, pixels - 1), st.floats(0, 1)
+        )
+    ),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_a_formula_that_reaches_a_score_reaches_the_bound_of_its_span(
+    sizes: tuple[int, int, int, float], known: float, least: float
+) -> None:
+    pixels, in_range, total, share = sizes
+    fewest, most = max(0, total + in_range - pixels), min(total, in_range)
+    both = fewest + round(share * (most - fewest))
+    goal = Goal(MCC, float(in_range), float(pixels), 1.0)
+    score = score_of(goal, both, total)
+    assert score == pytest.approx(Overlap(in_range, both, total, pixels).mcc, abs=1e-12)
+    assume(score > 0)
+    assert level(goal, score, total) == pytest.approx(both, rel=1e-9, abs=1e-6)
+    known, reached = score * known * least, score * known
+    size = pixels * share
+    (span,) = [(start, stop) for start, stop in spans(goal, known, size) if start <= total < stop]
+    found = chord_of(goal, reached, *span)
+    assert found is not None
+    weight = both - found.misses * (total - both)
+    for bar in (reached, score):
+        assert weight >= weight_to_reach(goal, found, bar) - 1e-7 * (1 + found.misses)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "IOU", "f-beta", "f-beta:", "f-beta:0", "f-beta:-1", "f-beta:101", "f-beta:1e0", "f1"],
+)
+def test_what_is_no_objective_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="must be iou, f-beta:B"):
+        OptimumSettings(objective=text)
+
+
+@pytest.mark.parametrize("text", OBJECTIVES)
+def test_an_objective_is_written_as_it_is_read(text: str) -> None:
+    assert str(Objective.parse(text)) == text
+
+
+def test_other_objectives_stop_at_three_concepts() -> None:
+    with pytest.raises(UsageError, match="works up to `length` 3"):
+        OptimumSettings(4, objective="mcc")
