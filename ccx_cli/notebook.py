@@ -36,6 +36,8 @@ def explain(
     search: str = "optimal",
     length: int = 3,
     beam_limit: int = 5,
+    objective: str = "iou",
+    min_coverage: float = 0.01,
     units: Sequence[int] | None = None,
     layer: str = "",
     workers: int | None = None,
@@ -60,6 +62,9 @@ def explain(
         Ranges ``(lower, upper)`` to use for every unit instead; both ends are excluded.
     search, length, beam_limit
         ``optimal`` proves its answer up to length 3; ``beam`` is the published method.
+    objective, min_coverage
+        What ``optimal`` maximizes up to length 3: ``iou``, ``f-beta:2`` or any other beta, or
+        ``mcc``, over formulas that cover at least this share of the hits.
     units
         Which ones; all by default.
     layer
@@ -82,7 +87,15 @@ def explain(
     given = _Given(
         activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
     )
-    strategy = make_search(search, {"length": length, "beam_limit": beam_limit})
+    if objective != "iou" and search == "beam":
+        raise UsageError(f"objective {objective} works only with search optimal.")
+    parameters = {
+        "length": length,
+        "beam_limit": beam_limit,
+        "objective": objective,
+        "min_coverage": min_coverage,
+    }
+    strategy = make_search(search, parameters)
     index = given.index
     explainer = Explainer(index, count_data(index), layer, given.num_clusters, strategy)
 

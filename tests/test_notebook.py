@@ -75,6 +75,15 @@ def test_the_golden_set_from_arrays_is_the_golden_set_from_files(
             break
 
 
+def test_arrays_are_explained_by_other_objectives() -> None:
+    activations, masks = scene()
+    given: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"], "ranges": [(1, np.inf)]}
+    for found in ccx_cli.explain(activations, objective="mcc", **given):
+        assert found["score"] == pytest.approx(found["mcc"])
+    with pytest.raises(UsageError, match="objective mcc works only with search optimal"):
+        ccx_cli.explain(activations, objective="mcc", search="beam", **given)
+
+
 def test_typed_formulas_score_as_what_was_found() -> None:
     activations, masks = scene()
     given: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"], "ranges": [(1, np.inf)]}

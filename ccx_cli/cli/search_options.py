@@ -26,12 +26,20 @@ class SearchOptions:
     search: Search = option(Search.OPTIMAL, " ".join(f"{each}: {each.summary}." for each in Search))
     length: int = option(3, "Most concepts in a formula.", rare=False)
     beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
-    length_penalty: float = option(1.0, "Factor on the IoU for each concept after the first.")
+    objective: str = option(
+        "iou",
+        "What to maximize; other than iou up to length 3.",
+        complete=completing.one_of("iou", "f-beta:2", "f-beta:0.5", "mcc"),
+    )
+    min_coverage: str | None = option(
+        None, "With mcc: least share of the hits that a formula covers; 1% if not given."
+    )
+    length_penalty: float = option(1.0, "Factor on the score for each concept after the first.")
     node_limit: int = option(100_000, "Maximum number of chains to expand for each length above 3.")
     time_limit: float | None = option(None, "Maximum seconds for each range above length 3.")
     ties: bool = option(False, "List the formulas that score the same.")
     within: str | None = option(
-        None, "List other formulas with an IoU within this share of the best, such as 1%."
+        None, "List other formulas that score within this share of the best, such as 1%."
     )
 
 

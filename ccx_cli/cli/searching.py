@@ -41,6 +41,12 @@ def strategy_of(
             _check_belongs(field.name, name)
     if search.within is not None:
         given["within"] = parse_share("--within", search.within)
+    if given.pop("min_coverage") is not None:
+        if search.objective != "mcc":
+            raise UsageError(
+                "--min-coverage works only with --objective mcc: add that, or leave it out."
+            )
+        given["min_coverage"] = parse_share("--min-coverage", search.min_coverage or "")
     return make_search(name, given, space)
 
 

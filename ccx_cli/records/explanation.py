@@ -35,11 +35,14 @@ class BestOfLength(Record):
     length: Annotated[int, doc("Maximum number of concepts.", ge=1)]
     formula: FormulaText
     iou: Iou
-    adds: Annotated[float, doc("IoU minus that of the length before.")]
+    adds: Annotated[float, doc("IoU, or its score, minus that of the length before.")]
     proven: Annotated[bool, doc("Whether no formula of the space, of this length, scores higher.")]
     lift: Maybe[Lift] = UNSET
     mcc: Maybe[Mcc] = UNSET
     labels: Maybe[Tree] = UNSET
+    score: Maybe[
+        Annotated[float, count("With another --objective than iou: what it maximizes.")]
+    ] = UNSET
 
 
 class ListedFormula(Record):
@@ -71,7 +74,12 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     by_length: Annotated[
         list[BestOfLength], doc("The best formula of at most 1, 2, ... concepts.")
     ] = msgspec.field(default_factory=list)
-    score: Maybe[Annotated[float, count("Optimum only: IoU times the length penalty.")]] = UNSET
+    objective: Maybe[
+        Annotated[str, doc("With another --objective than iou: what the search maximized.")]
+    ] = UNSET
+    score: Maybe[
+        Annotated[float, count("Optimum only: the objective, IoU by default, times the penalty.")]
+    ] = UNSET
     proven: Maybe[
         Annotated[bool, doc("Optimum only: whether no formula of the space scores higher.")]
     ] = UNSET
@@ -97,7 +105,7 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     near: Maybe[
         Annotated[
             list[ListedFormula],
-            doc("With --within: other formulas whose IoU is that near, best first."),
+            doc("With --within: other formulas that score that near, best first."),
         ]
     ] = UNSET
     more_near: Maybe[Annotated[int, count("With --within: how many more there are.")]] = UNSET

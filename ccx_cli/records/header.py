@@ -147,6 +147,8 @@ class SearchIdentity(Record):
     node_limit: int | UnsetType = UNSET
     time_limit: float | UnsetType | None = UNSET
     length_penalty: float | UnsetType = UNSET
+    objective: str | UnsetType = UNSET
+    min_coverage: float | UnsetType = UNSET
     within: float | UnsetType = UNSET
     ties: bool | UnsetType = UNSET
 

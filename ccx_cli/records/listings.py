@@ -266,6 +266,10 @@ class InfoSearch(Record):
     length_penalty: Annotated[
         float | None, doc("Factor for every concept after the first; null for 1.")
     ]
+    objective: Annotated[str | None, doc("What was maximized; null for IoU.")]
+    min_coverage: Annotated[
+        float | None, doc("Least share of the hits that a formula covers; null for none.")
+    ]
     within: Annotated[float | None, doc("Largest relative distance of the listed formulas.")]
     ties: Annotated[bool, doc("Whether formulas that score the same are listed.")]
     concepts: Annotated[NonNegative | None, doc("Concepts that could be used.")]

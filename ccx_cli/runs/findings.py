@@ -46,12 +46,16 @@ def by_surprise(records: Iterable[R]) -> list[R]:
 def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:
     """Return the shortest best formula whose IoU is within ``tolerance`` of the explanation's.
 
-    ``tolerance`` is a share of the explanation's IoU, 0 for the explanation's formula itself. Only
+    By another objective than IoU, whose score. ``tolerance`` is a share of the explanation's, 0 for
+    the explanation's formula itself. Only
     the best formulas of each length compete; ``None`` without a formula, or where the lengths were
     not stored.
     """
-    for level in record.by_length:
-        if level.iou >= (1 - tolerance) * record.iou and level.length <= record.length:
+    levels = [level for level in record.by_length if level.length <= record.length]
+    scores = [level.iou if level.score is UNSET else level.score for level in levels]
+    for level, score in zip(levels, scores, strict=True):
+        best = record.iou if level.score is UNSET else scores[-1]
+        if score >= (1 - tolerance) * best:
             return level
     return None
 

@@ -266,10 +266,23 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
         )
     over = "those images" if run.about.split else "the whole dataset"
     yield f"For each range we searched for {wanted} whose pixels over {over} have the"
-    yield "largest intersection over union (IoU) with its hits, the pixels in range,"
+    yield _largest(search.objective)
+    if search.min_coverage not in (UNSET, 0):
+        yield f"among those that cover at least a share of {search.min_coverage:g} of the hits,"
     if search.length_penalty not in (UNSET, 1):
         yield f"times {search.length_penalty:g} for every concept after the first,"
     yield from _how(run, cite)
+
+
+def _largest(objective: str | UnsetType) -> str:
+    """Say what was maximized."""
+    hits = "its hits, the pixels in range,"
+    if objective == "mcc":
+        return f"largest Matthews correlation coefficient (MCC) with {hits}"
+    if objective is not UNSET:
+        beta = objective.partition(":")[2]
+        return f"largest F-beta score (beta {beta}) as a prediction of {hits}"
+    return f"largest intersection over union (IoU) with {hits}"
 
 
 def _how(run: Run, cite: Cite) -> Iterator[str]:

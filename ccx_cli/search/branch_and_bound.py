@@ -70,8 +70,8 @@ def best_of(
         good = [formula for formula in reached.formulas if measure.exact(formula) > 0]
         best = max((measure.exact(formula) for formula in good), default=None)
         return replace(reached, formulas=tuple(f for f in good if measure.exact(f) == best))
-    best = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
-    reached = _search(counts, length, *best, rising=True)
+    start = (0, 0, 0.0) if floor is None else (floor.both, floor.total, floor.iou)
+    reached = _search(counts, length, *start, rising=True)
     return replace(reached, formulas=tuple(f for f in reached.formulas if f.both))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -114,7 +115,8 @@ class Explainer:
             more["more_near"] = near.more + max(0, len(near.formulas) - MAX_LISTED)
             if not near.complete:
                 more["near_complete"] = False
-        before = [0.0, *(level.iou for level, _ in answer.levels)]
+        scores = answer.level_scores or [level.iou for level, _ in answer.levels]
+        before = [0.0, *scores]
         found = None if best is None else Overlap(hits, best.both, best.total, pixels)
         return ExplanationRecord(
             unit=unit,
@@ -135,22 +137,24 @@ class Explainer:
             labels=None if best is None else names.tree(best),
             by_length=[
                 BestOfLength(
-                    length=length,
+                    length=answer.shortest + place,
                     formula=names.text(level),
                     iou=level.iou,
-                    adds=level.iou - before[length - 1],
+                    adds=scores[place] - before[place],
                     proven=proven,
                     lift=(overlap := Overlap(hits, level.both, level.total, pixels)).lift,
                     mcc=overlap.mcc,
                     labels=names.tree(level),
+                    score=scores[place] if answer.level_scores else UNSET,
                 )
-                for length, (level, proven) in enumerate(answer.levels, start=1)
+                for place, (level, proven) in enumerate(answer.levels)
             ],
             **more,
         )
 
     def _of_proof(self, proof: Proof) -> dict[str, Any]:
         found: dict[str, Any] = {
+            **({} if proof.objective is None else {"objective": proof.objective}),
             "score": proof.score,
             "proven": proof.proven,
             "bound": proof.bound,

@@ -123,7 +123,7 @@ def _reaches_goal(incumbent: Incumbent, hits: int, total: int) -> bool:
     state, threshold, goal, span = (
         incumbent.state, incumbent.threshold, incumbent.goal, incumbent.span,
     )  # fmt: skip
-    score = score_of(goal, float(hits), float(total))
+    score = score_of(goal, hits, total)
     if state[RISING] == 1 and score > threshold[SCORE] * (1.0 + ROOM):
         threshold[SCORE] = score
         threshold[WEIGHT] = weight_to_reach(goal, span, score) - incumbent.slack

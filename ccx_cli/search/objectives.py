@@ -80,7 +80,7 @@ EVERYWHERE = Span(-math.inf, math.inf, 0.0, math.inf, 0.0)
 
 
 @kernel
-def score_of(goal: Goal, hits: float, total: float) -> float:
+def score_of(goal: Goal, hits: int, total: int) -> float:
     """Score a formula of ``total`` pixels, ``hits`` of them in range."""
     if hits < goal.least:
         return 0.0
@@ -91,7 +91,9 @@ def score_of(goal: Goal, hits: float, total: float) -> float:
     spread = total * (goal.pixels - total) * goal.in_range * (goal.pixels - goal.in_range)
     if spread <= 0.0:
         return 0.0
-    return float((goal.pixels * hits - total * goal.in_range) / np.sqrt(spread))
+    # In whole numbers, as the two products may be nearly the same: below 2^62 each.
+    gain = np.int64(goal.pixels) * hits - np.int64(goal.in_range) * total
+    return float(gain / np.sqrt(spread))
 
 
 @kernel

@@ -100,6 +100,8 @@ class Level:
     best
         Distinct chains of the largest score, first the one to report: the shortest, then the one of
         lowest label numbers. Above three concepts only those that were found.
+    score
+        Theirs, without a length penalty.
     bound
         No chain of at most this length has a larger score than this.
     proven
@@ -110,6 +112,7 @@ class Level:
 
     length: int
     best: tuple[Scored, ...]
+    score: float
     bound: float
     proven: bool
     more: int
@@ -185,7 +188,10 @@ class OptimalStrategy:
             best = found.best.signature
             near = replace(near, formulas=tuple(f for f in near.formulas if f.signature != best))
         shortest = found.levels[0].length if found.levels else 1
-        return Answer(found.best, levels, found.nodes, found, near, shortest)
+        scores = tuple(level.score for level in found.levels)
+        if found.objective is None:
+            scores = ()
+        return Answer(found.best, levels, found.nodes, found, near, shortest, scores)
 
 
 def find_optimum(counts: RangeCounts, settings: OptimumSettings) -> Optimum:
@@ -197,7 +203,7 @@ def find_optimum(counts: RangeCounts, settings: OptimumSettings) -> Optimum:
     started = time.monotonic()
     for length in range(1, settings.length + 1):
         shorter = levels[-1] if levels else None
-        floor = shorter and shorter.best[0]
+        floor = None if shorter is None else shorter.best[0]
         if length > 2:
             width = BEAM_LIMIT if length > PROVEN_LENGTH else BeamSettings().beam_limit
             beam = beam_search(counts, BeamSettings(length, width)).best
@@ -271,7 +277,7 @@ def _level(measure: Measure, length: int, shorter: Level | None, found: Reached)
         best, more = tuple(distinct(both, measure.order)), shorter.more + found.more
     reached = measure.score(best[0].both, best[0].total)
     bound = max(found.bound, reached)
-    return Level(length, best, bound, bound <= reached, more)
+    return Level(length, best, reached, bound, bound <= reached, more)
 
 
 def _conclude(
@@ -317,4 +323,5 @@ def _conclude(
         more_ties=equal[-1].more,
         rounds=rounds,
         nodes=nodes,
+        objective=None if measure.objective == BY_IOU else str(measure.objective),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -34,6 +34,8 @@ class Answer:
         Other formulas within the tolerance asked for.
     shortest
         Concepts of the first of ``levels``: with fewer, no formula scores above 0.
+    level_scores
+        What each of ``levels`` scores; empty where that is its IoU.
     """
 
     best: Scored | None
@@ -42,6 +44,7 @@ class Answer:
     proof: Proof | None = None
     near: Near | None = None
     shortest: int = 1
+    level_scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Proof:
         Distinct formulas (different pixels) that score the same, ``best`` first.
     more_ties
         How many more there were than could be kept.
+    objective
+        What was maximized; ``None`` for IoU.
     """
 
     score: float
@@ -89,6 +94,7 @@ class Proof:
     nodes: int
     ties: tuple[Scored, ...]
     more_ties: int
+    objective: str | None = field(default=None, kw_only=True)
 
     @property
     def proven(self) -> bool:

@@ -54,6 +54,26 @@ def test_near_formulas_stay_within_the_tolerance(ccx: CommandLine) -> None:
     assert "~ " in table
 
 
+def test_another_objective_finds_what_scores_best_by_it(ccx: CommandLine) -> None:
+    by_iou = ccx.explain(*ONE).lines
+    lines = ccx.explain(*ONE, "--objective", "mcc", "--min-coverage", "0").lines
+    for line, theirs in zip(lines, by_iou, strict=True):
+        assert line["objective"] == "mcc"
+        assert "objective" not in theirs
+        assert line["proven"] is True
+        assert line["score"] == line["bound"] == pytest.approx(line["mcc"])
+        assert line["score"] >= theirs["mcc"] - 1e-12
+        assert line["iou"] <= theirs["iou"]
+        assert line["by_length"][-1]["score"] == line["score"]
+        assert sum(level["adds"] for level in line["by_length"]) == pytest.approx(line["score"])
+    said = ccx("info", "--methods").out
+    assert "largest Matthews correlation coefficient (MCC)" in said
+    assert "cover" not in said
+    near = ccx.explain(*ONE, "--objective", "f-beta:2", "--within", "20%").lines
+    assert {line["objective"] for line in near} == {"f-beta:2"}
+    assert any(line["near"] for line in near)
+
+
 def test_a_longer_search_says_what_is_left(ccx: CommandLine) -> None:
     ended = ccx.explain("--units", "1", "--format", "jsonl", "--length", "5", "--node-limit", "0")
     lines = ended.lines
@@ -100,6 +120,23 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         (
             ("--length-penalty", "2"),
             "--length-penalty 2 must be above 0 and at most 1.",
+        ),
+        (
+            ("--objective", "f1"),
+            "--objective f1 must be iou, f-beta:B (such as f-beta:2) or mcc, with B from 0.1 to "
+            "100 and at most three decimals.",
+        ),
+        (
+            ("--objective", "mcc", "--length", "4"),
+            "--objective mcc works up to --length 3: longer formulas are searched by iou only.",
+        ),
+        (
+            ("--min-coverage", "2%"),
+            "--min-coverage works only with --objective mcc: add that, or leave it out.",
+        ),
+        (
+            ("--search", "beam", "--objective", "mcc"),
+            "--objective works only with --search optimal: add that, or leave it out.",
         ),
         (("--within", "near"), "--within near is not a share below 1, such as 1% or 0.01."),
         (("--within", "100%"), "--within 100% is not a share below 1, such as 1% or 0.01."),

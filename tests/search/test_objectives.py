@@ -170,7 +170,7 @@ def test_a_formula_that_reaches_a_score_reaches_the_bound_of_its_span(
     both = fewest + round(share * (most - fewest))
     goal = Goal(MCC, float(in_range), float(pixels), 1.0)
     score = score_of(goal, both, total)
-    assert score == pytest.approx(Overlap(in_range, both, total, pixels).mcc, abs=1e-12)
+    assert score == pytest.approx(Overlap(in_range, both, total, pixels).mcc, rel=1e-13)
     assume(score > 0)
     assert level(goal, score, total) == pytest.approx(both, rel=1e-9, abs=1e-6)
     known, reached = score * known * least, score * known

@@ -32,6 +32,8 @@ def stored(identity: Any) -> Any:
         BeamStrategy(BeamSettings(4, 7)),
         OptimalStrategy(OptimumSettings(3)),
         OptimalStrategy(OptimumSettings(2, length_penalty=0.9, within=0.01)),
+        OptimalStrategy(OptimumSettings(objective="f-beta:2.5")),
+        OptimalStrategy(OptimumSettings(objective="mcc", min_coverage=0.05)),
         OptimalStrategy(OptimumSettings(5, 20, 1.5)),
         OptimalStrategy(OptimumSettings(5, 20, None, 0.5)),
     ],
