@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from ccx_cli.records.fields import (
     Amount,
+    Maybe,
     NonNegative,
     RangeEnds,
     Record,
@@ -266,14 +267,14 @@ class InfoSearch(Record):
     length_penalty: Annotated[
         float | None, doc("Factor for every concept after the first; null for 1.")
     ]
-    objective: Annotated[str | None, doc("What was maximized; null for IoU.")]
-    min_coverage: Annotated[
-        float | None, doc("Least share of the hits that a formula covers; null for none.")
-    ]
     within: Annotated[float | None, doc("Largest relative distance of the listed formulas.")]
     ties: Annotated[bool, doc("Whether formulas that score the same are listed.")]
     concepts: Annotated[NonNegative | None, doc("Concepts that could be used.")]
     operators: Annotated[list[str], doc("Operators that could be used.")]
+    objective: Maybe[Annotated[str, doc("What was maximized, unless it was IoU.")]] = UNSET
+    min_coverage: Maybe[
+        Annotated[float, doc("With mcc: least share of the hits that a formula covers.")]
+    ] = UNSET
 
 
 class InfoUnits(Record):

@@ -120,7 +120,11 @@ def _search(run: Run) -> Json:
     search = to_json(run.identity.search)
     space = space_of(run)
     return {
-        **{key: search.get(key) for key in InfoSearch.__struct_fields__},
+        **{
+            key: search.get(key)
+            for key in InfoSearch.__struct_fields__
+            if key in search or key not in ("objective", "min_coverage")
+        },
         "ties": bool(search.get("ties")),
         "concepts": run.about.concepts if space is None else len(space.concepts),
         "operators": [
