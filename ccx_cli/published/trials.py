@@ -41,8 +41,13 @@ def needs_shapes(names: Iterable[str]) -> bool:
 def compared_search(
     name: str, settings: BeamSettings, index: ConceptIndex, data: DataCounts, shapes: Shapes | None
 ) -> Compared:
-    """Make one of ``COMPARED``; ``shapes`` may be ``None`` where ``needs_shapes`` says no."""
+    """Make one of ``COMPARED``; ``shapes`` may be ``None`` where ``needs_shapes`` says no.
+
+    ``beam:15`` is a beam of that width, whatever the settings say.
+    """
+    name, _, width = name.partition(":")
     if name in tuple(Search):
+        settings = replace(settings, beam_limit=int(width)) if width else settings
         search = make_search(name, asdict(settings))
         singles = data.n_concepts if name == Search.BEAM else 0
 
@@ -112,6 +117,9 @@ def summarise(trials: Sequence[HeuristicOnRangeRecord]) -> list[HeuristicRecord]
     for name, own in of_search.items():
         visited = [trial.visited for trial in own]
         seconds = [trial.seconds for trial in own]
+        most = [largest[trial.unit, trial.cluster] for trial in own]
+        lost = [1 - trial.iou / best for trial, best in zip(own, most, strict=True) if best]
+        missed = [share for share in lost if share > 0]
         rows.append(
             HeuristicRecord(
                 heuristic=name,
@@ -121,7 +129,10 @@ def summarise(trials: Sequence[HeuristicOnRangeRecord]) -> list[HeuristicRecord]
                 seconds_mean=float(np.mean(seconds)),
                 seconds_deviation=float(np.std(seconds)),
                 iou_mean=float(np.mean([trial.iou for trial in own])),
-                best_in=sum(trial.iou == largest[trial.unit, trial.cluster] for trial in own),
+                best_in=len(own) - len(missed),
+                missed=len(missed) / len(own),
+                lost_mean=float(np.mean(missed)) if missed else None,
+                lost_max=max(missed, default=None),
             )
         )
     return rows

@@ -97,6 +97,11 @@ class HeuristicRecord(Record):
     seconds_deviation: Annotated[float, doc("Its standard deviation.")]
     iou_mean: Annotated[float, doc("Mean IoU.")]
     best_in: Annotated[int, count("Ranges where no other search found a larger IoU.")]
+    missed: Annotated[float, doc("Share of the ranges where another search found a larger IoU.")]
+    lost_mean: Annotated[
+        float | None, doc("Mean share of that IoU which is lost there; null where none is.")
+    ]
+    lost_max: Annotated[float | None, doc("The largest share that is lost.")]
 
 
 class HeuristicOnRangeRecord(Record):

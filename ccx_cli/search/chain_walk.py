@@ -16,12 +16,17 @@ Let ``G[k]`` bound ``g`` of all chains of at most ``k`` concepts, and ``X`` be a
   ask for larger ones.
 - *Drop a prefix.* With nothing in place of ``X``, ``F`` is a chain of at most ``r`` concepts, or
   empty, and it loses no more than ``p(X)``: ``p(X) >= T - G[r]``.
+- *The main concept* ``m`` has the largest ``p``. If it is joined by OR after ``X``, only
+  ``X \ m`` counts of ``X``, and only what a step does outside ``m``; if not, ``F`` gains no more
+  over ``X`` than the ``r`` largest ``p`` of the others. Where one concept is most of what can be
+  explained, every chain needs it, and this leaves few prefixes without it.
 - *What can follow.* Without an AND among what follows, ``F`` adds to ``X`` parts of the concepts
   joined by OR, and takes from it parts of those joined by AND NOT: each counts ``p(c \ X)`` or
   ``n(X & c)`` at most, and the last one exactly ``g(c \ X)`` or ``-g(X & c)``, as nothing undoes
-  it. With an ``AND c``, what is left of ``X`` is in ``X & c``, and the rest of ``F`` is in the
-  concepts joined by OR: at most ``p(X & c)`` and the ``r - 1`` largest ``p``, or ``G[r]``; if it is
-  the one step to come, exactly ``g(X & c)``. Before the rows of ``X = Y op d`` are made, they are
+  it; if ``m`` is among those joined by OR, as if it were joined first. With an ``AND c``, what is
+  left of ``X`` is in ``X & c``, and the rest of ``F`` is in the concepts joined by OR: at most
+  ``p(X & c)`` and the ``r - 1`` largest ``p``, or ``G[r]``; if it is the one step to come, exactly
+  ``g(X & c)``. Before the rows of ``X = Y op d`` are made, they are
   bounded from those of ``Y`` and of ``d``; of the triple ``Y & d & c`` only bounds are known.
 
 The rows ``g(X & c)``, ``p(X & c)`` for all ``c`` make the last step exact. They are one pass over
@@ -106,7 +111,12 @@ def walk_chains(
     bounds = np.empty((length, 3 * n))
     following = np.zeros(length, dtype=np.int64)
     n_children = np.zeros(length, dtype=np.int64)
-    n_children[0] = _first(length, weight, gain, limits, threshold[WEIGHT], children[0], bounds[0])
+    rest = np.zeros(length)
+    for k in range(1, length):
+        rest[k] = rest[k - 1] + (gain[k, k] if allowed[OR] and k < n else 0.0)
+    n_children[0] = _first(
+        length, allowed, weight, gain, limits, rest, threshold[WEIGHT], children[0], bounds[0]
+    )
     depth = 0
     while True:
         position = following[depth]
@@ -170,6 +180,7 @@ def walk_chains(
                 effects,
                 chain,
                 used,
+                rest,
                 threshold[WEIGHT],
                 children[depth + 1],
                 bounds[depth + 1],
@@ -188,9 +199,11 @@ def walk_chains(
 @kernel
 def _first(
     length: int,
+    allowed: NDArray[np.bool_],
     weight: NDArray[np.float64],
     gain: NDArray[np.float64],
     limits: NDArray[np.float64],
+    rest: NDArray[np.float64],
     threshold: float,
     children: NDArray[np.int64],
     bounds: NDArray[np.float64],
@@ -202,8 +215,12 @@ def _first(
         most += gain[c, c]
     found = 0
     for c in range(len(gain)):
-        bound = max(weight[c, c] + most, gain[c, c] + beside)
-        bound = min(bound, gain[c, c] + limits[length - 1])
+        own = gain[c, c]
+        bound = max(weight[c, c] + most, own + beside)
+        bound = min(bound, own + limits[length - 1])
+        if c > 0:
+            with_main = own - gain[c, 0] + limits[length - 1] if allowed[OR] else -np.inf
+            bound = min(bound, max(with_main, own + rest[length - 1]))
         if bound >= threshold:
             children[found], bounds[found] = 4 * c, bound
             found += 1
@@ -374,6 +391,7 @@ def _children(
     effects: NDArray[np.float64],
     chain: NDArray[np.int64],
     used: NDArray[np.bool_],
+    rest: NDArray[np.float64],
     threshold: float,
     children: NDArray[np.int64],
     bounds: NDArray[np.float64],
@@ -382,6 +400,8 @@ def _children(
     to_come = length - depth - 2
     g, p = own[depth, G], own[depth, P]
     n = p - g
+    n_main = rows[depth, 0, P] - rows[depth, 0, G]
+    off, n_off = p - rows[depth, 0, P], n - n_main
     top = np.empty(to_come + 1)
     smallest = np.sort(effects[1 : depth + 1])
     found = 0
@@ -390,6 +410,7 @@ def _children(
             continue
         g_met, p_met = rows[depth, c, G], rows[depth, c, P]
         n_met = p_met - g_met
+        off_c = gain[c, c] - gain[c, 0]
         for operator in range(3):
             if not allowed[operator] or not _in_order(depth, chain[depth], c, operator):
                 continue
@@ -411,6 +432,22 @@ def _children(
                 child_g, child_p = g - g_met, p - p_met
             if acts < grain or effect < least or child_p + limits[to_come] < threshold:
                 continue
+            child_off = np.inf
+            if used[0] or c == 0:
+                if child_p + rest[to_come] < threshold:
+                    continue
+            else:
+                if operator == OR:
+                    child_off, off_effect = off + off_c, off_c
+                elif operator == AND:
+                    child_off, off_effect = min(off, off_c), n_off
+                else:
+                    n_off_c = off_c - weight[c, c] + weight[c, 0]
+                    child_off, off_effect = off, min(n_off, n_off_c)
+                if child_p + rest[to_come] < threshold:
+                    effect = min(effect, off_effect)
+                    if not allowed[OR] or effect < least or child_off + limits[to_come] < threshold:
+                        continue
             # The s smallest effects together.
             lost, pending, reached = 0.0, True, True
             for s in range(len(smallest) + 1):
@@ -434,6 +471,7 @@ def _children(
                 g_met,
                 p_met,
                 p,
+                child_off,
                 allowed,
                 weight,
                 gain,
@@ -462,6 +500,7 @@ def _bound(
     g_met: float,
     p_met: float,
     p_above: float,
+    off: float,
     allowed: NDArray[np.bool_],
     weight: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -479,6 +518,9 @@ def _bound(
     n, n_met, p_c = p - g, p_met - g_met, gain[c, c]
     others = to_come - 1
     top[:] = 0.0
+    top_with_main = np.zeros(to_come + 1)
+    has_main = not used[0] and allowed[OR]
+    g_main = -np.inf
     joined, joined_count = 0.0, 0
     best_last, best_and, best_inside = -np.inf, -np.inf, -np.inf
     first, largest, second = -1, -np.inf, -np.inf
@@ -515,7 +557,10 @@ def _bound(
             outside = 0.0
         if not allowed[NOT]:
             cut = 0.0
-        if allowed[OR] and (others > 0 or outside >= least):
+        if d == 0 and has_main:
+            g_main = min(g_or, outside)
+            outside = 0.0
+        elif allowed[OR] and (others > 0 or outside >= least):
             best_last = max(best_last, min(g_or, outside))
         if allowed[NOT] and (others > 0 or cut >= least):
             best_last = max(best_last, min(g_not, cut))
@@ -525,18 +570,36 @@ def _bound(
             best_and = max(best_and, min(g_and, inside))
             best_inside = max(best_inside, inside)
         if others > 0:
-            if allowed[OR] and joined_count < others:
+            if allowed[OR] and joined_count < others and not (d == 0 and has_main):
                 joined += p_d
                 joined_count += 1
-            value, place = max(outside, cut), others - 1
-            if value > top[place]:
-                while place > 0 and top[place - 1] < value:
-                    top[place] = top[place - 1]
-                    place -= 1
-                top[place] = value
-    bound = g + best_last
+            _enter(top, others, max(outside, cut))
+            if has_main and d > 0:
+                off_d, n_main = p_d - gain[d, 0], gain[d, 0] - weight[d, 0]
+                with_main = min(outside, off_d)
+                if allowed[NOT]:
+                    with_main = max(with_main, cut + n_main)
+                _enter(top_with_main, others, with_main)
+    bound, with_main = g + best_last, g + g_main
     for place in range(others):
         bound += top[place]
+        with_main += top_with_main[place]
+    bound = max(bound, with_main)
     if others == 0:
         return float(max(bound, best_and))
-    return float(max(bound, best_inside + min(joined, limits[to_come])))
+    bound = max(bound, best_inside + min(joined, limits[to_come]))
+    if has_main:
+        bound = max(bound, min(best_inside, off) + limits[to_come])
+    return float(bound)
+
+
+@kernel
+def _enter(top: NDArray[np.float64], count: int, value: float) -> None:
+    """Put a value among the ``count`` largest, which are in descending order."""
+    place = count - 1
+    if value <= top[place]:
+        return
+    while place > 0 and top[place - 1] < value:
+        top[place] = top[place - 1]
+        place -= 1
+    top[place] = value

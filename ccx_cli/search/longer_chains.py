@@ -40,6 +40,8 @@ from ccx_cli.search.insertion import insert_everywhere
 from ccx_cli.search.kept_chains import Kept, room_for
 from ccx_cli.search.merged_sets import Problem, among, whole_problem
 
+WORTH_MERGING = 0.8
+"""Share of the concepts below which the sets are merged again."""
 NEAR_CAPACITY = 4_000
 """Chains that come close, at most; with more, the walk does without insertion."""
 INSERTED_LENGTH = 7
@@ -117,7 +119,7 @@ class _Search:
         self.allowed = np.array([operator in counts.space.operators for operator in Operator])
         self.effort = np.array([0, node_limit], dtype=np.int64)
         self.left = -np.inf
-        self.whole = whole_problem(counts, tau)
+        self.whole = self.merged = whole_problem(counts, tau)
         self.parts = np.zeros(len(sets), dtype=np.uint8)
 
     def incumbent(self, iou: float, weight: float | None = None) -> inc.Incumbent:
@@ -164,12 +166,22 @@ class _Search:
         length, limits = self.length, self.limits
         effect = bar - limits[length - 1]
         small = (bar - limits[length - 2]) / 2 - self.slack
+        near = None
         if small > max(effect, self.slack) and length - 1 <= INSERTED_LENGTH:
-            near = self._near(length - 1, bar - small - self.slack)
-            if near is not None:
-                effect = small
-                self._insert(near, incumbent, kept)
+            close = bar - small - self.slack
+            self._merge((length, bar, small), (length - 1, close, small))
+            near = self._near(length - 1, close)
+        if near is None:
+            self._merge((length, bar, effect))
+        else:
+            effect = small
+            self._insert(near, incumbent, kept)
         self.left = max(self.left, self._walk(length, effect, incumbent, kept))
+
+    def _merge(self, *walks: tuple[int, float, float]) -> None:
+        """Leave only concepts that these walks may need: length, threshold and effect of each."""
+        able = np.any([self._able(self.whole, *walk) for walk in walks], axis=0)
+        self.merged = among(self.whole, able & self.counts.space.mask, self.tau)
 
     def _near(self, length: int, bar: float) -> NDArray[np.int64] | None:
         """List all chains of ``length`` concepts whose ``g`` reaches ``bar``; ``None`` if many."""
@@ -201,16 +213,17 @@ class _Search:
     def _walk(self, length: int, effect: float, incumbent: inc.Incumbent, kept: Kept) -> float:
         """Keep the strong chains; return what bounds ``g`` of those that were left out."""
         bar = float(incumbent.threshold[inc.WEIGHT])
-        problem, grain = self.whole, 0.0
-        able = self._able(problem, length, bar, effect) & self.counts.space.mask
-        while not able.all() or problem is self.whole:
-            if not able.any():
-                return -np.inf
-            problem = among(problem, able, self.tau)
-            grain = float(np.abs(problem.weights).min()) - self.slack
+        problem = self.merged
+        while True:
+            grain = float(np.abs(problem.weights).min(initial=np.inf)) - self.slack
             if bar - self.limits[length - 1] > -grain:
                 effect = max(effect, grain)
             able = self._able(problem, length, bar, effect)
+            if not able.any():
+                return -np.inf
+            if able.sum() > WORTH_MERGING * len(able):
+                break
+            problem = among(problem, able, self.tau)
         return walk_chains(
             length,
             self.allowed,

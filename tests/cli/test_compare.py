@@ -26,6 +26,9 @@ KEYS = [
     "seconds_deviation",
     "iou_mean",
     "best_in",
+    "missed",
+    "lost_mean",
+    "lost_max",
 ]
 
 
@@ -76,6 +79,9 @@ def found_in(lines: list[dict[str, Any]]) -> dict[tuple[int, int], tuple[str, fl
 
 
 def test_units_are_drawn_as_published(ccx: CommandLine) -> None:
+    wide = ccx(*HEURISTICS, "--units", "1", "-q", "--heuristic", "beam:1,optimal").out
+    assert "beam:1" in wide
+    assert "by (mean, most)" in wide
     given = ["--heuristic", "beam", "--each", "-f", "jsonl", "--quantile", "0.3"]
     drawn = ccx(*HEURISTICS, *given, "--random-units", "4", "--seed", "7").lines
     explained = ccx.explain("--random-units", "4", "--seed", "7", "-f", "jsonl").lines
@@ -125,6 +131,10 @@ def test_a_plot(ccx: CommandLine, tmp_path: Path) -> None:
     [
         (["--heuristic", "mmseh"], "--heuristic mmseh is not known, did you mean mmesh?"),
         (["--heuristic", "xyz"], "there are mmesh, cfh, areas, none, beam, optimal."),
+        (
+            ["--heuristic", "beam:x"],
+            "--heuristic beam:x is not known: a width stands as in beam:15.",
+        ),
         (["--heuristic", ","], "--heuristic is empty"),
         (["--length", "0"], "--length 0 must be 1 or more."),
         (["--beam-limit", "0"], "--beam-limit 0 must be 1 or more."),

@@ -89,8 +89,9 @@ def test_means_and_deviations() -> None:
         trial(2, "none", 2.0, 100, 0.0),
     ]
     mmesh, none = summarise(trials)
-    assert astuple(none) == ("none", 3, 100, 0, 2, 0, 0.25, 3)
+    assert astuple(none) == ("none", 3, 100, 0, 2, 0, 0.25, 3, 0, None, None)
     assert (mmesh.heuristic, mmesh.ranges, mmesh.best_in) == ("mmesh", 3, 2)
+    assert (mmesh.missed, mmesh.lost_mean, mmesh.lost_max) == (1 / 3, 0.5, 0.5)
     assert mmesh.iou_mean == pytest.approx(0.5 / 3)
     visited = (mmesh.visited_mean, mmesh.visited_deviation)
     assert visited == pytest.approx((20, 10 * np.sqrt(2 / 3)))

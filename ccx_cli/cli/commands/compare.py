@@ -90,7 +90,8 @@ class CompareHeuristicsOptions:
 
     mmesh, cfh and areas order the candidates of a beam by estimates and stop
     early; none visits them all. beam is the same search without estimates, as
-    in ccx explain; optimal proves its formula.
+    in ccx explain (beam:15 for another width than --beam-limit); optimal proves
+    its formula. A search misses a range where another one finds a larger IoU.
 
     A formula of two or more concepts counts as visited if its exact IoU is
     computed; for optimal, triples count. Times are those of ccx, without the
@@ -100,6 +101,7 @@ class CompareHeuristicsOptions:
 
       ccx compare heuristics --model demo --subset demo
       ccx compare heuristics --heuristic mmesh,none --plot searches.png
+      ccx compare heuristics --heuristic beam,beam:15,optimal --length 5
     """
 
     panel: ClassVar[str] = "Search"

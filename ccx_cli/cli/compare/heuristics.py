@@ -27,6 +27,7 @@ from ccx_cli.render.study_plots import plot_trials
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.beam import BeamSettings
 from ccx_cli.search.counts import count_data
+from ccx_cli.search.registry import Search
 
 
 def _mean_and_deviation(key: str, decimals: int) -> Callable[[HeuristicRecord], str]:
@@ -44,6 +45,15 @@ COLUMNS = (
     Column("seconds", "seconds_mean", right=True, show=_mean_and_deviation("seconds", 4)),
     Column("IoU", "iou_mean", right=True),
     Column("best in", "best_in", right=True),
+    Column("misses", "missed", right=True, show=lambda record: f"{record.missed:.1%}"),
+    Column(
+        "by (mean, most)",
+        "lost_mean",
+        right=True,
+        show=lambda record: (
+            "-" if record.lost_mean is None else f"{record.lost_mean:.1%}, {record.lost_max:.1%}"
+        ),
+    ),
 )
 EACH_COLUMNS = (
     UNIT,
@@ -107,10 +117,13 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
 
 
 def parse_searches(text: str) -> list[str]:
-    """Read ``mmesh,none`` as names of searches, without repetitions."""
+    """Read ``mmesh,beam:15`` as names of searches, without repetitions."""
     names = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
     for name in names:
-        if name not in COMPARED:
+        known, _, width = name.partition(":")
+        if width and (known != Search.BEAM or not width.isdecimal() or int(width) < 1):
+            raise UsageError(f"--heuristic {name} is not known: a width stands as in beam:15.")
+        if known not in COMPARED:
             near = suggestion(name, COMPARED) or f": there are {', '.join(COMPARED)}."
             raise UsageError(f"--heuristic {name} is not known{near}")
     if not names:
