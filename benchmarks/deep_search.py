@@ -1,7 +1,7 @@
 """What proofs of four and five concepts cost at the size of ADE20K.
 
-``python -m benchmarks.deep_search OUT --length 4`` searches the units of :mod:`benchmarks.units`, on
-the dataset and the index that it keeps in ``OUT``. Times are processor seconds of one thread.
+``python -m benchmarks.deep_search OUT --length 4`` searches the units of :mod:`benchmarks.units`,
+on the dataset and the index that it keeps in ``OUT``. Times are processor seconds of one thread.
 """
 
 from __future__ import annotations

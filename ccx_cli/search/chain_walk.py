@@ -518,7 +518,10 @@ def _bound(
     n, n_met, p_c = p - g, p_met - g_met, gain[c, c]
     others = to_come - 1
     top[:] = 0.0
-    top_with_main = np.zeros(to_come + 1)
+    # Where the main concept is joined last, what is outside of it counts; where another step is
+    # last, that one counts exactly, and the others may also cut into the main concept.
+    top_outside, top_with_main = np.zeros(to_come + 1), np.zeros(to_come + 1)
+    last_with_main = -np.inf
     has_main = not used[0] and allowed[OR]
     g_main = -np.inf
     joined, joined_count = 0.0, 0
@@ -576,17 +579,24 @@ def _bound(
             _enter(top, others, max(outside, cut))
             if has_main and d > 0:
                 off_d, n_main = p_d - gain[d, 0], gain[d, 0] - weight[d, 0]
-                with_main = min(outside, off_d)
+                added = min(outside, off_d)
+                removed = cut + n_main if allowed[NOT] else 0.0
+                _enter(top_outside, others, max(added, cut))
+                _enter(top_with_main, others, max(added, removed))
+                last_with_main = max(last_with_main, min(added, g_d - weight[d, 0] + cut))
                 if allowed[NOT]:
-                    with_main = max(with_main, cut + n_main)
-                _enter(top_with_main, others, with_main)
-    bound, with_main = g + best_last, g + g_main
+                    last_with_main = max(last_with_main, min(removed, cut - weight[d, 0]))
+    bound, main_last = g + best_last, g + g_main
     for place in range(others):
         bound += top[place]
-        with_main += top_with_main[place]
-    bound = max(bound, with_main)
+        main_last += top_outside[place]
+    bound = max(bound, main_last)
     if others == 0:
         return float(max(bound, best_and))
+    main_before = g + g_main + last_with_main
+    for place in range(others - 1):
+        main_before += top_with_main[place]
+    bound = max(bound, main_before)
     bound = max(bound, best_inside + min(joined, limits[to_come]))
     if has_main:
         bound = max(bound, min(best_inside, off) + limits[to_come])

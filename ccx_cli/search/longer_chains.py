@@ -197,7 +197,7 @@ class _Search:
         inside = incumbent.threshold[inc.WEIGHT] - self.limits[self.length - 2]
         for _, rows in groupby(np.lexsort(concepts.T), key=lambda row: tuple(concepts[row])):
             insert_everywhere(
-                near[list(rows)],
+                np.array([order for row in rows for order in _orders(near[row])]),
                 self.counts.space.concepts,
                 self.allowed,
                 whole.sets,
@@ -269,3 +269,22 @@ class _Search:
             both, total = kept.counts[row].tolist()
             iou = both / (self.counts.in_range + total - both)
             yield Scored(chain, both, total, iou, int(kept.signatures[row]))
+
+
+def _orders(chain: NDArray[np.int64]) -> list[tuple[int, ...]]:
+    """Write a chain in all orders of the steps that commute: each has other places to insert at."""
+    found = [tuple(chain.tolist())]
+    for order in found:
+        for place in range(1, len(order)):
+            before, step = order[place - 1], order[place]
+            joined, operator = before & 3, step & 3
+            if place == 1:
+                if operator == Operator.AND_NOT:
+                    continue
+                before, step = before + operator, step - operator
+            elif (joined == Operator.OR) != (operator == Operator.OR):
+                continue
+            swapped = (*order[: place - 1], step, before, *order[place + 1 :])
+            if swapped not in found:
+                found.append(swapped)
+    return found

@@ -147,6 +147,18 @@ def test_near_optima_that_a_limit_cuts_short_say_so(small: SmallRange, nodes: in
     assert not some.complete or len(some.formulas) == len(whole.formulas)
 
 
+def test_what_is_inserted_may_come_before_steps_that_commute() -> None:
+    # (3 OR 6) AND 0 AND 2 AND NOT 4 ties with the best four: 6 adds a set that weighs nothing.
+    labels = "02 023 02346 0236 024 0246 026 03 0346 036 06 136 2 23 234 235 236 3 36"
+    small = SmallRange(
+        tuple(frozenset(map(int, each)) for each in labels.split()),
+        (2, 4, 9, 8, 3, 8, 11, 10, 3, 3, 8, 6, 3, 2, 2, 3, 2, 6, 9),
+        (0, 3, 0, 3, 0, 0, 3, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0),
+    )
+    found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings(5))
+    assert [len(level.best) for level in found.levels] == [1, 1, 1, 1, 2]
+
+
 def test_nothing_in_range_has_no_formula() -> None:
     small = SmallRange((frozenset({0}), frozenset({1})), (3, 4), (0, 0))
     found = find_optimum(RangeCounts(small.counts, small.in_range), OptimumSettings())

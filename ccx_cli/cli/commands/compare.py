@@ -94,8 +94,8 @@ class CompareHeuristicsOptions:
     its formula. A search misses a range where another one finds a larger IoU.
 
     A formula of two or more concepts counts as visited if its exact IoU is
-    computed; for optimal, triples count. Times are those of ccx, without the
-    time for hits and shapes.
+    computed; for optimal, triples count. Times are processor times of ccx, without
+    those for hits and shapes.
 
     [bold]Examples[/bold]
 
