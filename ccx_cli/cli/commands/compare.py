@@ -94,8 +94,7 @@ class CompareHeuristicsOptions:
     its formula. A search misses a range where another one finds a larger IoU.
 
     A formula of two or more concepts counts as visited if its exact IoU is
-    computed; for optimal, triples count. Times are processor times of ccx, without
-    those for hits and shapes.
+    computed. Times are processor times, without those for hits and shapes.
 
     [bold]Examples[/bold]
 
