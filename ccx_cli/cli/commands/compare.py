@@ -99,8 +99,7 @@ class CompareHeuristicsOptions:
     [bold]Examples[/bold]
 
       ccx compare heuristics --model demo --subset demo
-      ccx compare heuristics --heuristic mmesh,none --plot searches.png
-      ccx compare heuristics --heuristic beam,beam:15,optimal --length 5
+      ccx compare heuristics --heuristic beam,beam:15,optimal --plot all.png
     """
 
     panel: ClassVar[str] = "Search"
