@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.cli import cache
+from ccx_cli.cli import cache, running
 from ccx_cli.cli.main import main
 
 if TYPE_CHECKING:
@@ -307,11 +308,12 @@ def test_names_that_are_no_text_come_out(encoding: str, ccx: CommandLine, tmp_pa
 def test_an_interrupt_that_an_import_turned_into_an_error(
     unused: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pressed = threading.Event()
+    monkeypatch.setattr(running, "interrupted", pressed)
+
     def fail(_places: object) -> None:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as error:
-            raise ImportError("initialization failed") from error
+        pressed.set()
+        raise ImportError("initialization failed")
 
     monkeypatch.setattr(cache, "_caches", fail)
     ended = unused("cache", "list")
