@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import Meta
 
 from ccx_cli.records.fields import (
     Amount,
-    Maybe,
     NonNegative,
     RangeEnds,
     Record,
@@ -17,7 +16,7 @@ from ccx_cli.records.fields import (
     doc,
     share,
 )
-from ccx_cli.records.header import InfoNetwork
+from ccx_cli.records.header import InfoNetwork, InfoSearch
 
 
 class CacheRecord(Record):
@@ -252,29 +251,6 @@ class InfoRanges(Record):
         NonNegative | None, doc("Number of initializations of scikit-learn's k-means.")
     ]
     by_hand: Annotated[list[RangeEnds] | None, doc("Ranges that were set by hand.")]
-
-
-class InfoSearch(Record):
-    """How formulas were searched."""
-
-    name: Annotated[str | None, doc("Name of the search.")]
-    length: Annotated[NonNegative | None, doc("Maximum number of concepts in a formula.")]
-    beam_limit: Annotated[NonNegative | None, doc("Formulas kept at each step of a beam search.")]
-    node_limit: Annotated[
-        NonNegative | None, doc("Maximum number of formulas expanded beyond length 3.")
-    ]
-    time_limit: Annotated[float | None, doc("Maximum number of seconds beyond length 3.")]
-    length_penalty: Annotated[
-        float | None, doc("Factor for every concept after the first; null for 1.")
-    ]
-    within: Annotated[float | None, doc("Largest relative distance of the listed formulas.")]
-    ties: Annotated[bool, doc("Whether formulas that score the same are listed.")]
-    concepts: Annotated[NonNegative | None, doc("Concepts that could be used.")]
-    operators: Annotated[list[str], doc("Operators that could be used.")]
-    objective: Maybe[Annotated[str, doc("What was maximized, unless it was IoU.")]] = UNSET
-    min_coverage: Maybe[
-        Annotated[float, doc("With mcc: least share of the hits that a formula covers.")]
-    ] = UNSET
 
 
 class InfoUnits(Record):

@@ -14,8 +14,8 @@ from msgspec import UNSET
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.records.fields import Json, to_json
-from ccx_cli.records.header import InfoNetwork, Session
-from ccx_cli.records.listings import InfoSearch, InfoSession
+from ccx_cli.records.header import InfoNetwork, InfoSearch, Session
+from ccx_cli.records.listings import InfoSession
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.space import SearchSpace
