@@ -15,7 +15,7 @@ _REPORT = "report.html"
 _GENERATOR = b'<meta name="generator" content="ccx">'
 _FILE = re.compile(
     rf"{re.escape(LINES)}|{re.escape(DAMAGED_HEADER)}|{re.escape(NAMING)}|{_REPORT}"
-    r"|[a-z_]+-[0-9a-f]{8}\.jsonl|\.lock|\..+\.part"
+    r"|(importance|masking|metrics|null|roles)-[0-9a-f]{8}\.jsonl|\.lock|\..+\.part"
 )
 
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 # What ccx calls the files of a shard, and what a killed writer leaves.
 _SHARD_FILE = re.compile(r".+\.[0-9a-f]{12}\.h5")
-_OTHER_FILE = re.compile(r"manifest\.json|\.lock|\..+\.part")
+_LEFT_FILE = re.compile(r"\.lock|\..+\.part")
+_KINDS = {"ccx-activations", "ccx-concept-index", "ccx-ranges", "ccx-shapes"}
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -265,23 +266,32 @@ def is_cache(directory: Path) -> bool:
     as ccx names them, and no file that is not.
     """
     try:
-        return read_manifest(directory).kind.startswith("ccx-")
+        return read_manifest(directory).kind in _KINDS
     except MissingInputError:
         return False
     except (DamagedDataError, OSError):
         files = [path.name for path in directory.rglob("*") if not path.is_dir()]
-        shards = list(filter(_SHARD_FILE.fullmatch, files))
-        others = [name for name in files if _OTHER_FILE.fullmatch(name)]
-        return bool(shards) and len(shards) + len(others) == len(files)
+        return any(map(_SHARD_FILE.fullmatch, files)) and all(map(_is_named_so, files))
 
 
 def cache_files(directory: Path) -> list[Path]:
-    """Return the files of a cache that are ccx's."""
+    """Return the files of a cache that are ccx's, those of caches inside it first."""
+    inside = [
+        path
+        for path in sorted(directory.glob("*/"))
+        if is_cache(path) or all(_LEFT_FILE.fullmatch(each.name) for each in path.iterdir())
+    ]
     return [
         path
-        for path in sorted(directory.rglob("*"))
-        if _SHARD_FILE.fullmatch(path.name) or _OTHER_FILE.fullmatch(path.name)
+        for folder in (*inside, directory)
+        for path in sorted(folder.iterdir())
+        if _is_named_so(path.name)
     ]
+
+
+def _is_named_so(name: str) -> bool:
+    """Tell whether a file in a cache is named as ccx names them."""
+    return name == MANIFEST or bool(_SHARD_FILE.fullmatch(name) or _LEFT_FILE.fullmatch(name))
 
 
 def remove_cache(directory: Path, progress: Progress) -> None:

@@ -224,6 +224,26 @@ class TestClear:
             there = sorted(path.name for path in root.rglob("*") if path.is_file())
             assert there == sorted(["app.h5", "manifest.json"] * len(manifests))
 
+    def test_a_manifest_that_only_looks_like_ccxs(self, ccx: CommandLine) -> None:
+        theirs = ccx.data / "activations" / "theirs"
+        theirs.mkdir()
+        manifest = {"format": "ccx-notes", "version": 1, "made_from": {}, "rebuild": ""}
+        (theirs / "manifest.json").write_text(json.dumps(manifest | {"shards": {}}))
+        assert len(ccx("cache", "clear", "--yes", "-f", "jsonl").lines) == 2
+        assert [path.name for path in theirs.iterdir()] == ["manifest.json"]
+
+    def test_a_folder_of_another_in_a_cache_stays(self, ccx: CommandLine) -> None:
+        cache = ccx.file("activations/*")
+        names = ["manifest.json", ".lock", "mine.0123456789ab.h5"]
+        (cache / "notes").mkdir()
+        for name in names:
+            (cache / "notes" / name).write_text("{}")
+        (cache / "notes" / "mine.txt").write_text("work")
+        ended = ccx("cache", "clear", "--yes", cache.name)
+        assert "holds files that are not ccx's: they stay." in ended.err
+        left = {path.name for path in cache.rglob("*") if path.is_file()}
+        assert left == {*names, "mine.txt"}
+
     def test_a_file_of_another_in_a_cache_stays(self, ccx: CommandLine) -> None:
         cache = ccx.file("segmentations/*")
         (cache / "notes").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,22 +105,22 @@ def test_a_header_cannot_name_a_command_of_the_system(
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("module", ["ccx_test_nets", "ccx_test_package.nets"])
 def test_a_module_of_the_same_name_elsewhere_is_another(
-    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     from ccx_cli.probe.networks.trust import is_trusted, trust
 
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "theirs").mkdir()
-    name = "ccx_test_nets"
     for folder in ("mine", "theirs"):
-        (tmp_path / folder / f"{name}.py").write_text("def make(): ...\n")
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+        path = tmp_path / folder / f"{module.replace('.', '/')}.py"
+        path.parent.mkdir(parents=True)
+        path.write_text("def make(): ...\n")
+    monkeypatch.setattr("sys.path", [*sys.path])
     monkeypatch.chdir(tmp_path / "mine")
-    trust(f"{name}:make")
-    assert is_trusted(f"{name}:make")
-    monkeypatch.setattr(
-        "sys.path", [each for each in __import__("sys").path if each != str(tmp_path / "mine")]
-    )
+    trust(f"{module}:make")
+    assert is_trusted(f"{module}:make")
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each != str(tmp_path / "mine")])
+    # Another process would not have imported the package.
+    monkeypatch.delitem(sys.modules, module.partition(".")[0], raising=False)
     monkeypatch.chdir(tmp_path / "theirs")
-    assert not is_trusted(f"{name}:make")
+    assert not is_trusted(f"{module}:make")

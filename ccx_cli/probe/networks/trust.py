@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,10 +72,15 @@ def _describe(model: str) -> _Trusted:
 
 
 def _package(location: str) -> str | None:
-    """Return where the outermost package of a module is, without importing it."""
+    """Return where the outermost package of a module is, without importing it.
+
+    A package without an ``__init__.py`` may be in several places.
+    """
     look_in(str(Path.cwd()))
     spec = importlib.util.find_spec(location.partition(".")[0])
-    return None if spec is None else spec.origin
+    if spec is None:
+        return None
+    return spec.origin or os.pathsep.join(spec.submodule_search_locations or ())
 
 
 def _read() -> dict[str, _Trusted]:
