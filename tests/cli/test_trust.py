@@ -124,3 +124,20 @@ def test_a_module_of_the_same_name_elsewhere_is_another(
     monkeypatch.delitem(sys.modules, module.partition(".")[0], raising=False)
     monkeypatch.chdir(tmp_path / "theirs")
     assert not is_trusted(f"{module}:make")
+
+
+def test_a_settings_file_that_only_lies_there_runs_no_code(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs.py").write_text("raise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    settings = tmp_path / "ccx.toml"
+    settings.write_text('model = "theirs.py:make"\n')
+    refused = fresh("layers")
+    assert refused.code == 2
+    assert "ccx.toml, model names code that was not run here before" in refused.err
+    assert "cannot be imported" in fresh("layers", "--config", str(settings)).err
+    settings.write_text("trust = true\n")
+    refused = fresh("metrics")
+    assert refused.code == 2
+    assert "ccx.toml, trust cannot say what you trust" in refused.err

@@ -18,6 +18,7 @@ from ccx_cli.cli.network_options import (
 )
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.cli.settings.levels import found_in
 from ccx_cli.concepts.broden import BrodenDataset, read_dataset
 from ccx_cli.concepts.datasets import (
     DEMO_SUBSET,
@@ -36,7 +37,7 @@ from ccx_cli.probe.array_files import split_name
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.torchvision_models import default_layer
-from ccx_cli.probe.networks.trust import trust
+from ccx_cli.probe.networks.trust import is_trusted, trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress, SilentProgress
@@ -250,8 +251,17 @@ def _blocks(choice: NetworkDescription, device: str) -> list[str]:
 def network_of(
     roots: Roots, network: NetworkOptions, run: RunOptions, *, layer: str | None
 ) -> NetworkDescription:
-    """Resolve the options that name a network; ``layer`` replaces theirs."""
+    """Resolve the options that name a network; ``layer`` replaces theirs.
+
+    UsageError if a ``ccx.toml`` that only lies there names code that was not run before.
+    """
     choice = choose_network(roots.models, network.request(run.seed, layer))
+    origin = found_in("model")
+    if origin is not None and not is_trusted(choice.model):
+        raise UsageError(
+            f"{origin} names code that was not run here before, {choice.model}: read it, then "
+            "name it once with --model."
+        )
     trust(choice.model)
     return choice
 

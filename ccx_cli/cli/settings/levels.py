@@ -64,6 +64,11 @@ class Origin:
     key: str | None = None
     value: Any = None
 
+    @property
+    def is_only_found(self) -> bool:
+        """Whether it is a file that lies in the working directory and that nobody named."""
+        return self.source is Source.PROJECT and not chosen_file()[1]
+
     def __str__(self) -> str:
         """Write it as errors name it: ``ccx.toml, explain.num-clusters``."""
         return ", ".join(part for part in (self.where, self.key) if part)
@@ -114,6 +119,10 @@ class SettledContext(typer.Context):
             elif source in self._files:
                 found = _in_file(option, source, self._files[source], path)
             if found is not None:
+                if option.name == "trust" and found[1].is_only_found:
+                    raise UsageError(
+                        f"{found[1]} cannot say what you trust: leave it out, and add --trust."
+                    )
                 return found
             if source is preset_at and option.name in given:
                 return given[option.name], Origin(Source.PRESET, f"preset {preset}")
@@ -250,6 +259,13 @@ def current() -> SettledContext:
     context = _current.get()
     assert context is not None
     return context
+
+
+def found_in(name: str) -> Origin | None:
+    """Return where a file that nobody named sets an option of the running command."""
+    context = _current.get()
+    origin = None if context is None else context.origins.get(name)
+    return origin if origin is not None and origin.is_only_found else None
 
 
 def options_from_outside() -> tuple[list[str], list[str]]:
