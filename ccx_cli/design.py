@@ -139,6 +139,11 @@ def activation(value: float) -> str:
     return f"{value:{form}}".replace("-", MINUS)
 
 
+def size_text(count: float) -> str:
+    """Write a number of bytes in megabytes, and one below them in kilobytes."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
+
+
 def duration(seconds: float | None) -> str:
     """Write a time in the largest unit of which there are at least two, to two digits."""
     if seconds is None:

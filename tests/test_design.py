@@ -136,6 +136,8 @@ def test_css_has_every_tone_for_light_and_dark() -> None:
         (design.share(0.0), "0.0%"),
         (design.activation(-12.0512), "−12.05"),
         (design.activation(12_345.6), "12,346"),
+        (design.size_text(999), "1 kB"),
+        (design.size_text(43_400_000), "43.4 MB"),
         (design.duration(0.42), "0.4 s"),
         (design.duration(119), "119 s"),
         (design.duration(7_000), "117 min"),

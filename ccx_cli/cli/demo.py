@@ -8,10 +8,10 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions
-from ccx_cli.cli.reading import COLUMNS, SHOWN
+from ccx_cli.cli.reading import COLUMNS, SHOWN, as_read
 from ccx_cli.cli.render import show_report
 from ccx_cli.probe.ranges import RangeMethod
-from ccx_cli.runs.findings import by_surprise, simplified
+from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.job import JobSettings, prepare_job, session_of
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
@@ -27,13 +27,14 @@ def demo(options: DemoOptions) -> None:
         job = prepare_job(inputs, settings, progress)
         units = list(range(job.activations.units))
         session = session_of(inputs, command_line())
+        in_order = as_read if writer.is_table else by_surprise
         of_units = [
-            by_surprise(explained)[0]
+            in_order(explained)[0]
             for explained in job.explain(units, inputs.workers, session, progress)
         ]
         best = by_surprise(of_units)[:SHOWN]
         writer.shorten(inputs.dataset.labels)
-        writer.write(map(simplified, best) if writer.is_table else best)
+        writer.write(best)
         progress.note(f"All {len(units)} units: {job.results.directory}")
         if options.open_report:
             show_report(job.results, options.places, inputs.workers, progress)

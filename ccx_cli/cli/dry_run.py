@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ccx_cli.cli.output import Column, Record, Writer
-from ccx_cli.design import duration
+from ccx_cli.design import duration, size_text
 from ccx_cli.progress import Progress
 from ccx_cli.store.steps import Step
 
@@ -38,7 +38,7 @@ def _amount(record: Record) -> str:
 def _size(record: Record) -> str:
     if not record["bytes"]:
         return "-" if record["bytes"] == 0 else _LATER
-    return f"about {record['bytes'] / 1e6:,.1f} MB"
+    return f"about {size_text(record['bytes'])}"
 
 
 def _time(record: Record) -> str:

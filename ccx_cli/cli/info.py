@@ -21,7 +21,7 @@ from ccx_cli.cli.output import (
     write_sections,
 )
 from ccx_cli.cli.places import roots_of
-from ccx_cli.design import duration
+from ccx_cli.design import duration, size_text
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.runs.lookup import call_run, find_run, short_name, stored_runs
@@ -38,8 +38,8 @@ def _units(record: Record) -> str:
     return f"{record['finished']:,}" + ("" if of is None else f" of {of:,}")
 
 
-def _megabytes(record: Record) -> str:
-    return "-" if record["bytes"] is None else f"{record['bytes'] / 1e6:,.1f} MB"
+def _size(record: Record) -> str:
+    return "-" if record["bytes"] is None else size_text(record["bytes"])
 
 
 def _seconds(record: Record) -> str:
@@ -84,7 +84,7 @@ SECTIONS = (
         (
             Column("cache", "cache"),
             Column("state", "state"),
-            Column("size", "bytes", right=True, show=_megabytes),
+            Column("size", "bytes", right=True, show=_size),
             Column("directory", "directory"),
         ),
     ),

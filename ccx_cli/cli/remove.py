@@ -16,9 +16,9 @@ from ccx_cli.cli.commands.data import (
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
-from ccx_cli.cli.stderr import megabytes
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
+from ccx_cli.design import size_text
 from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.removing import run_files, runs_from
@@ -98,7 +98,7 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if not options.yes:
             listed = ", ".join(
-                f"{each.directory} ({_size(size)})"
+                f"{each.directory} ({size_text(size)})"
                 for each, size in zip(chosen, sizes, strict=True)
             )
             needed = _needed(chosen, options)
@@ -118,10 +118,6 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
                 progress.note(f"{each.directory} holds files that are not ccx's: they stay.")
             writer.line(record)
         writer.rest(records)
-
-
-def _size(count: int) -> str:
-    return f"{megabytes(count)} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
 
 
 def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str:

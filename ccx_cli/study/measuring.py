@@ -215,7 +215,7 @@ def _formulas(
 def summarise(
     records: Sequence[MetricsRecord], metrics: Sequence[MetricName]
 ) -> list[StatisticRecord]:
-    """Mean and standard deviation of every metric, per cluster and in total."""
+    """Mean and standard deviation of every metric, per range and in total."""
     clusters = sorted({record.cluster for record in records if record.cluster is not None})
     rows: list[StatisticRecord] = []
     for cluster in [*clusters, None]:

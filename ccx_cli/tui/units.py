@@ -92,7 +92,7 @@ class UnitsView(RunListView):
         Binding("b", "toggle_best", "All/best", tooltip="All ranges, or each best"),
         Binding("o", "concepts", "Concepts", tooltip="Concepts of the formulas"),
         Binding("c", "compare", "Compare with another run", show=False),
-        Binding("u", "fold", "Fold what untrained ones have", show=False),
+        Binding("u", "fold", "Fold the common ones", show=False),
         Binding("v", "stored", "Stored or simplest formulas", show=False),
     ]
 
@@ -161,7 +161,8 @@ class UnitsView(RunListView):
     def _summary(self, shown: Sequence[ExplanationRecord]) -> str:
         rows: Sequence[ExplanationRecord] = self.all_rows or ()
         total = len({row.unit for row in rows}) if self._best_only else len(rows)
-        what = "units, the best range of each" if self._best_only else "ranges"
+        best = "best" if len(shown) == total else "best such"
+        what = f"units, the {best} range of each" if self._best_only else "ranges"
         stored = "   formulas as stored" if self.run.as_stored else ""
         status = f"   {self._category_status}" if self._categories is None and rows else ""
         folded = f"   {len(self.run.common):,} common ones folded" if self._folded else ""

@@ -46,6 +46,13 @@ def test_the_best_range_of_the_best_units(demo: CommandLine) -> None:
     assert mccs[0] == max(record["mcc"] for record in every)
 
 
+def test_the_table_is_sorted_by_the_mcc_that_it_shows(demo: CommandLine) -> None:
+    rows = [line for line in demo("demo", "-q").out.splitlines() if line.startswith("│")]
+    mccs = [float(row.split("│")[5]) for row in rows]
+    assert len(mccs) == 12
+    assert mccs == sorted(mccs, reverse=True)
+
+
 def test_the_worked_example_of_the_readme(demo: CommandLine) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     row = next(line for line in readme.splitlines() if line.startswith("| 42 "))

@@ -70,6 +70,7 @@ def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
             "The formula ends after 'AND' at character 5, where a concept, NOT or \"(\" is "
             "expected.",
         ),
+        (("red", "or", "blue"), 'Put a formula in quotes: "red or blue".'),
         (
             ("unicorn", "--unit", "1"),
             "No pixel carries unicorn: write formulas of concepts that some pixel of the images "

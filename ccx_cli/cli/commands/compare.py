@@ -40,7 +40,7 @@ HEURISTIC_UNITS = 100
 
 @dataclass(frozen=True, slots=True)
 class DrawnUnitOptions:
-    """Which units, drawn at random by default."""
+    """Which units, a random sample by default."""
 
     panel: ClassVar[str] = NETWORK
     units: str | None = option(
@@ -74,7 +74,7 @@ THRESHOLD_UNITS = 50
 
 @dataclass(frozen=True, slots=True)
 class FewUnitOptions(DrawnUnitOptions):
-    """Which units, fewer drawn at random by default."""
+    """Which units, a smaller random sample by default."""
 
     random_units: int | None = option(
         None,

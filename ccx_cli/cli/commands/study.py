@@ -38,8 +38,8 @@ class Per(StrEnum):
 class MetricsOptions:
     """Measure stored explanations.
 
-    For every unit and range, then mean and standard deviation per cluster and in
-    total.
+    For every unit and range; then their mean and standard deviation, per range
+    and in total.
 
     They are the IoU; the share of the activation that the formula covers, and of
     the formula that the activation covers; the shares of their images in which
@@ -65,7 +65,7 @@ class MetricsOptions:
     )
     masking_images: int | None = option(
         None,
-        "Images for each formula, drawn at random, for label masking (0: all).",
+        "Randomly sampled images per formula for label masking (0: all).",
         min=0,
         shown=f"{_MASKED_IMAGES} with --label-masking",
     )
