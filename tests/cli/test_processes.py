@@ -212,6 +212,11 @@ def _read_all(screen: IO[bytes]) -> str:
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def table_of(shown: str) -> list[str]:
+    """Return the lines of the table in what is shown."""
+    return [line for line in shown.splitlines() if line[:1] in set("┏┃┡│└")]
+
+
 @pytest.mark.slow
 class TestTerminals:
     def test_bars_with_counts_and_the_time_left(self, fresh: CommandLine) -> None:
@@ -224,12 +229,11 @@ class TestTerminals:
         assert re.search(r"━ 4/4 units  ?\d:\d\d:\d\d ETA \d:\d\d:\d\d", plain)
         assert "…" not in plain
         assert COLOR.search(shown)
-        table = plain[plain.index("┏") :]
-        # The bars have ended, and their line with them, where the table begins.
-        assert plain[: plain.index("┏")].endswith("\r\n\x1b[?25h")
-        assert "ETA" not in table
-        assert max(len(line) for line in table.splitlines()[:-3]) <= 80
-        assert "4 of 48 units explained" in table
+        # The bars have ended, and their line with them, where the headline begins.
+        *_, answer = plain.split("\r\n\x1b[?25h")
+        assert answer.startswith("4 units of layer4, 20 of 20 ranges explained")
+        assert "ETA" not in answer
+        assert max(len(line) for line in table_of(answer)) <= 80
 
     def test_stdout_gets_all_data_while_bars_move(self, ccx: CommandLine, tmp_path: Path) -> None:
         with (tmp_path / "lines").open("w") as file:
@@ -251,12 +255,12 @@ class TestTerminals:
         def header(columns: int) -> list[str]:
             given = ["explain", *ON_TINY, "--units", "0-3", "-q"]
             _, shown = on_terminal(ccx.data, *given, columns=columns)
-            lines = COLOR.sub("", shown).splitlines()
+            lines = table_of(COLOR.sub("", shown))
             assert len({len(line) for line in lines}) == 1
             assert len(lines[0]) <= columns
             return lines[1].strip("┃ ").replace(" ", "").split("┃")
 
-        needed = ["unit", "range", "activation", "formula", "IoU"]
+        needed = ["unit", "range", "formula", "MCC", "lift", "IoU"]
         assert header(80) == needed
         assert {*needed, "hits"} < set(header(200))
 

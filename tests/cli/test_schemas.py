@@ -206,6 +206,9 @@ SCHEMA_OF = {
     "cache list": "cache",
     "cache verify": "cache",
     "demo": "explain",
+    "remove cache": "cache-clear",
+    "remove dataset": "cache-clear",
+    "remove run": "cache-clear",
     "rerun": "explain",
 }
 
