@@ -95,7 +95,7 @@ def score(options: ScoreOptions) -> None:
         writer.shorten(inputs.dataset.labels)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
         written = options.formulas if stored is None else options.formulas[1:]
-        if {"OR", "AND", "NOT"} & {*map(str.upper, written)}:
+        if len(written) > 1 and {"OR", "AND", "NOT"} & {*map(str.upper, written)}:
             raise UsageError(f'Put a formula in quotes: "{" ".join(written)}".')
         parsed = [parse_formula(text, vocabulary) for text in written]
         activations = prepare_activations(inputs, progress)

@@ -142,7 +142,7 @@ def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None
         ("wall 64 128 264\nsky 0 0 1\n", "names the color 64 128 264, which is above 255"),
         ("id,name\n1,wall,x\n2,sky\n", "row '1,wall,x' that does not fit its header"),
         ("item { id: 1 }\n", "an item \\(line 1\\)"),
-        ('{"1": "wall", "1": "sky"}', "a key is there twice"),
+        ('{"1": "wall", "1": "sky"}', 'the key "1" is there twice'),
         ("names:\n", "of no form"),
         ("index,value,name\n0,11,wall\n1,12,sky\n", r"several columns of numbers \(index, value"),
         ('"1","wall"\n', "of no form"),

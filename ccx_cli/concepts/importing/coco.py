@@ -17,6 +17,7 @@ from ccx_cli.concepts.importing.coco_regions import (
     parse_size,
 )
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
+from ccx_cli.concepts.importing.names_file import each_key_once
 from ccx_cli.concepts.importing.sources import (
     Annotation,
     Source,
@@ -81,7 +82,7 @@ def read_coco(
 def _load(path: Path) -> dict[str, Any]:
     try:
         # Of bytes, json finds out the encoding.
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=each_key_once)
     except OSError as error:
         raise MissingInputError(
             f"{path} cannot be read: give the JSON file of annotations."

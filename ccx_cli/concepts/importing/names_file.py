@@ -346,7 +346,7 @@ def _parse_items(text: str) -> list[_Entry]:
 def _parse_json(text: str) -> list[_Entry]:
     """Read JSON: names by number, numbers or colors by name, names, or records of both."""
     try:
-        content = json.loads(text, object_pairs_hook=_once)
+        content = json.loads(text, object_pairs_hook=each_key_once)
         if isinstance(content, dict):
             wrapped = (content.get(key) for key in _JSON_WRAPPERS)
             content = next((each for each in wrapped if isinstance(each, dict | list)), content)
@@ -401,10 +401,13 @@ def _json_number(value: object) -> int | None:
     return int(value) if _INTEGER.fullmatch(str(value).strip()) else None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object, for ``object_pairs_hook``; ValueError if a key is there twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the key "{twice}" is there twice')
     return found
 
 
