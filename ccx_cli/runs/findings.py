@@ -209,4 +209,4 @@ def _lift(record: ExplanationRecord) -> float:
 def _worth(record: ExplanationRecord) -> str:
     lift = record.lift
     times = f", {lift:,.{0 if lift >= 10 else 1}f} times chance" if isinstance(lift, float) else ""
-    return f" (IoU {record.iou:.2g}{times})"
+    return f" (IoU {record.iou:#.2g}{times})"

@@ -174,6 +174,6 @@ def test_a_unit_is_summed_up_in_a_sentence(records: list[Any], sentence: str) ->
 
 def test_a_sentence_has_the_simplest_formula_and_short_names() -> None:
     records = [explanation(5, formula=None, labels=None), road(unit=5, cluster=1)]
-    assert "to road OR car (IoU 0.6, 2.5 times chance)." in unit_sentence(5, records)
+    assert "to road OR car (IoU 0.60, 2.5 times chance)." in unit_sentence(5, records)
     short = {"street-s": "street"}
-    assert "AND street (IoU 0.6, 3.5 times" in unit_sentence(5, records, 0, short)
+    assert "AND street (IoU 0.60, 3.5 times" in unit_sentence(5, records, 0, short)
