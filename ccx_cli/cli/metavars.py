@@ -28,6 +28,8 @@ _OF_OPTIONS = {
     "quantile": "SHARE",
     "seed": "SEED",
     "sha256": "DIGEST",
+    "simplest": "SHARE",
+    "sort": "COLUMN",
     "time_limit": "SECONDS",
     "timeout": "SECONDS",
     "within": "SHARE",

@@ -42,7 +42,7 @@ from ccx_cli.study.null import chance_of_run, null_step
 
 CHANCE = {
     "null_mean": "null mean",
-    "null_percentile_95": "null 95 %",
+    "null_percentile_95": "null 95%",
     "p_value": "p",
     "q_value": "q",
 }
@@ -78,7 +78,7 @@ def metrics(options: MetricsOptions) -> None:
     settings = MeasureSettings(options.bootstrap, options.run.seed, options.images_to_mask)
     columns = [column for column in COLUMNS if column.key != MASKING.key]
     if options.bootstrap:
-        columns.insert(3, Column("95 % interval", "iou_interval"))
+        columns.insert(3, Column("95% interval", "iou_interval"))
     slow = [column for column in COLUMNS if column.key == MASKING.key and options.is_masking]
     if options.null:
         slow += [Column(title, key, right=True) for key, title in CHANCE.items()]

@@ -213,7 +213,10 @@ def _null(
         with writing(inputs.kept, progress):
             lines.drop_torn_line()
             with progress.task(
-                f"Null, {rounds:,} rounds", len(units), done=len(units) - len(missing), unit="units"
+                f"Null, {rounds:,} permutations",
+                len(units),
+                done=len(units) - len(missing),
+                unit="units",
             ) as task:
                 every = map_in_order(work, missing, workers)
                 for unit, found in zip(missing, every, strict=True):
