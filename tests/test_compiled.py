@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,15 @@ def test_kernels_work_where_none_can_be_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert compiled.cache_directory() is None
     monkeypatch.setattr(compiled._config, "CACHE_DIR", "")
     assert compiled.kernel(lambda x: x + 1)(1) == 2
+
+
+def test_coverage_leaves_out_every_module_with_kernels() -> None:
+    """What is instrumented cannot be compiled."""
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    with_kernels = [
+        path.relative_to(root).as_posix()
+        for path in sorted((root / "ccx_cli").rglob("*.py"))
+        if "\n@kernel\n" in path.read_text(encoding="utf-8")
+    ]
+    assert project["tool"]["slipcover"]["omit"] == with_kernels

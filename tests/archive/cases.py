@@ -141,7 +141,9 @@ _PROGRESS = re.compile(
 def unpack(directory: Path) -> None:
     """Unpack the archive."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(directory, filter="data")
+        # Python before 3.11.4 has no filters.
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(directory, **safely)  # type: ignore[arg-type]
 
 
 def transcript(spoilt: Spoilt, ended: Mapping[str, tuple[int, str, str]], root: Path) -> str:
