@@ -106,9 +106,9 @@ def explain(options: ExplainOptions) -> None:
             )
         if writer.is_table:
             writer.shorten(gathered[0].dataset.labels)
-            shown = as_read(records, tolerance, options.reading.sort)
-            shown = shown if options.everything else shown[:SHOWN]
-            writer.sentences(in_a_line(records, len(shown), options.reading.sort))
+            read = as_read(records, tolerance, options.reading.sort)
+            shown = read if options.everything else read[:SHOWN]
+            writer.sentences(in_a_line(read, len(shown), options.reading.sort))
             replace(writer, columns=(*columns, *marking(common))).rest(shown)
             tell_sentences(records, tolerance, writer.names, progress)
         else:
