@@ -92,9 +92,14 @@ def chains_reaching(
     node_limit: int,
     seconds: float | None,
 ) -> Reached:
-    """Find all chains of ``length`` concepts with at least this IoU; else as ``best_chains``."""
+    """Find the chains of ``length`` concepts with at least this IoU; else as ``best_chains``.
+
+    Where more than ``NEAR_CAPACITY`` come close, a few may be missing, so any may have been left
+    out.
+    """
     search = _Search(counts, length, iou, bounds, node_limit)
-    return search.run(search.incumbent(iou), seconds)
+    found = search.run(search.incumbent(iou), seconds)
+    return replace(found, bound=1.0) if search.is_crowded else found
 
 
 class _Search:
@@ -119,6 +124,7 @@ class _Search:
         self.allowed = np.array([operator in counts.space.operators for operator in Operator])
         self.effort = np.array([0, node_limit], dtype=np.int64)
         self.left = -np.inf
+        self.is_crowded = False
         self.whole = self.merged = whole_problem(counts, tau)
         self.parts = np.zeros(len(sets), dtype=np.uint8)
 
@@ -171,6 +177,7 @@ class _Search:
             close = bar - small - self.slack
             self._merge((length, bar, small), (length - 1, close, small))
             near = self._near(length - 1, close)
+            self.is_crowded = near is None
         if near is None:
             self._merge((length, bar, effect))
         else:
