@@ -39,18 +39,10 @@ _REQUIRED = ("index.csv", "label.csv", "category.csv")
 class FetchOptions:
     """How to get files.
 
-    Attributes
-    ----------
-    mirrors
-        Web folders to try before the published host.
-    local
-        A file, or a directory of files under their published names, to take instead.
-    sha256
-        What the file's must be, in hexadecimal.
-    force
-        Get it even where it is here.
-    is_complete
-        Called with a directory that ccx did not unpack.
+    ``mirrors`` are web folders to try before the published host; ``local`` is a file, or a
+    directory of files under their published names, to take instead; ``sha256`` is what the file's
+    must be. ``force`` gets it even where it is here. ``is_complete`` is called with a directory
+    that ccx did not unpack.
     """
 
     mirrors: Sequence[str] = ()
@@ -70,14 +62,9 @@ def fetch(
 ) -> DownloadStatus:
     """Get a source to where it belongs, or check that it is there already.
 
-    Raises
-    ------
-    CcxError
-        If no host gives it, or there is no room for it.
-    MissingInputError
-        If the local file is not there.
-    DamagedDataError
-        If what is here, or what every host gives, is not what was published.
+    CcxError if no host gives it or there is no room for it, MissingInputError if the local file is
+    not there, DamagedDataError if what is here, or what every host gives, is not what was
+    published.
     """
     if is_imported(source.target(roots)):
         raise UsageError(

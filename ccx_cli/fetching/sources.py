@@ -17,19 +17,11 @@ _DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One published file.
+    """One published file, such as ``broden224`` or ``places365/resnet18``.
 
-    Attributes
-    ----------
-    name
-        Such as ``broden224`` or ``places365/resnet18``.
-    root, location
-        The root that it belongs under, ``datasets`` or ``models``, and where in it: a file, or the
-        directory that an archive unpacks to.
-    url
-        Where it is published; the last part is the name of the file.
-    about_bytes
-        Its approximate size as published; ``None`` where it is not stated.
+    It belongs under the ``root`` ``datasets`` or ``models``; ``location`` is where in it: a file,
+    or the directory that an archive unpacks to. The last part of ``url`` is the name of the file;
+    ``about_bytes`` its approximate size, if that is stated.
     """
 
     name: str

@@ -59,19 +59,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 class DownloadStatus:
     """A source, and what is here of it.
 
-    Attributes
-    ----------
-    state
-        ``here``, ``partial``, ``missing``, ``fetched`` (just now), ``whole`` (just verified) or
-        ``damaged``.
-    path
-        Where it is, or belongs.
-    size
-        Bytes here: unpacked ones of an archive; ``None`` if nobody counted.
-    sha256, url
-        Of the published file, once known, and where it came from.
-    fault
-        What is wrong with it.
+    ``state`` is ``here``, ``partial``, ``missing``, ``fetched`` (just now), ``whole`` (just
+    verified) or ``damaged``, with a ``fault``; ``path`` where it is, or belongs; ``size`` the bytes
+    here, unpacked ones of an archive, if anyone counted. ``sha256`` and ``url`` are the published
+    file's.
     """
 
     source: Source
@@ -118,12 +109,8 @@ def verify(
     """Compare what is at ``path`` with its receipt; what has none gets one.
 
     Of an unpacked archive every file is read where ``whole``, else only their sizes are compared.
-    ``is_complete`` is called with a directory that ccx did not unpack.
-
-    Raises
-    ------
-    DamagedDataError
-        If it is not what it was, or not what ``sha256`` says of the published file.
+    ``is_complete`` is called with a directory that ccx did not unpack. DamagedDataError if it is
+    not what it was, or not what ``sha256`` says of the published file.
     """
     receipt = Receipt.read(receipt_path(source, path))
     if source.is_archive:

@@ -51,22 +51,12 @@ class _RetryableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to wait for a host, and how often to try again.
+    """How long to wait for a host, and how often to try again; all times are in seconds.
 
-    Attributes
-    ----------
-    timeout
-        Seconds to wait for a connection, and for bytes.
-    slowest
-        Bytes per second, averaged over ``timeout``, below which a host counts as stalled.
-    retries
-        Further tries after one that gained next to nothing.
-    first_delay, longest_delay
-        Seconds before the first retry, doubled for each that follows, and their maximum.
-    sleep
-        Waits for that many seconds.
-    jitter
-        Random number in [0, 1): a delay is between half and all of its length.
+    ``timeout`` is for a connection, and for bytes; a host that sends less than ``slowest`` bytes
+    per second, averaged over that time, counts as stalled. ``retries`` are further tries after one
+    that gained next to nothing, ``first_delay`` is before the first, doubled for each that follows.
+    A delay is between half and all of its length, by ``jitter``, a random number in [0, 1).
     """
 
     timeout: float = 30.0
@@ -131,12 +121,7 @@ def download(
     The part stays there after an error or an interrupt, with a file beside it that holds the host's
     ETag or Last-Modified: a later call requests only the rest, and starts over where the host has
     another file by then. ``check_room`` is called with the number of bytes to come before they are
-    requested, and raises if there is no room.
-
-    Raises
-    ------
-    HostFailedError
-        If the host does not give the file.
+    requested, and raises if there is no room. HostFailedError if the host does not give the file.
     """
     failures, most = 0, _length(part)
     while True:

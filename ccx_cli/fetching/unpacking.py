@@ -75,15 +75,9 @@ def unpack(
 
     It unpacks into a directory beside, which replaces ``directory`` once everything is there; what
     a killed run left is removed first. Returns how many files came out, and their bytes.
-
-    Raises
-    ------
-    ArchiveError
-        If it is damaged, has paths outside its directory, holds anything but files and
-        directories, exceeds the limits, or lacks a file that is ``required``. Nothing is left of it
-        then.
-    CcxError
-        If there is no room for it.
+    ArchiveError, and nothing is left of it, if it is damaged, has paths outside its directory,
+    holds anything but files and directories, exceeds the limits, or lacks a ``required`` file;
+    CcxError if there is no room.
     """
     limits = limits or Limits()
     beside = directory.with_name(f".{directory.name}.unpacking")

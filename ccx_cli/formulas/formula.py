@@ -114,13 +114,7 @@ def to_json(formula: Formula) -> Any:
 
 
 def from_json(value: Any) -> Formula:
-    """Read what ``to_json`` wrote.
-
-    Raises
-    ------
-    ValueError
-        If ``value`` is not a formula.
-    """
+    """Read what ``to_json`` wrote; ValueError if ``value`` is not a formula."""
     match value:
         case bool():
             raise ValueError(f"{value!r} is not a formula")

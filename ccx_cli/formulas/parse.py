@@ -39,14 +39,9 @@ _OPERATOR = "AND, OR, AND NOT or the end is expected"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names of concepts and their label numbers.
+    """The names of concepts by label number, as ``label.csv`` has them.
 
-    Attributes
-    ----------
-    names
-        Label number to name, as ``label.csv`` has it.
-    of
-        What they are the concepts of, for errors, where that is not the whole dataset.
+    ``of`` is what they are the concepts of, for errors, where that is not the whole dataset.
     """
 
     names: Mapping[int, str]
@@ -56,12 +51,8 @@ class Vocabulary:
         """Return the label number of the concept that ``name`` means.
 
         The name as it is comes first, then ``#12`` for label number 12, then the name whatever its
-        case, then without the suffix of its category, ``street`` for ``street-s``.
-
-        Raises
-        ------
-        UsageError
-            If no concept is called so, or more than one; ``where`` follows the name in it.
+        case, then without the suffix of its category, ``street`` for ``street-s``. UsageError, in
+        which ``where`` follows the name, if no concept is called so, or more than one.
         """
         folded = name.casefold()
         if not (numbers := self._exact.get(name, ())):
@@ -81,13 +72,7 @@ class Vocabulary:
         raise UsageError(f"No concept{self.of} is called {_shown(name)}{where}{self._mend(name)}")
 
     def name(self, number: int) -> str:
-        """Return the name of the concept with a label number.
-
-        Raises
-        ------
-        UsageError
-            If no concept has this number.
-        """
+        """Return the name of the concept with a label number; UsageError if there is none."""
         if number not in self.names:
             raise _no_such_number(number, "")
         return self.names[number]
@@ -129,24 +114,10 @@ def without_suffix(name: str, category: str | None = None) -> str:
 
 
 def parse_formula(text: str, vocabulary: Vocabulary) -> Formula:
-    """Read a formula.
+    """Read a formula that ``to_text`` wrote, as the same tree, or that somebody typed.
 
-    Parameters
-    ----------
-    text
-        What ``to_text`` wrote, or what somebody typed: 10,000 characters at most, 200 levels deep
-        at most, counting parentheses and operators.
-    vocabulary
-        The names there are.
-
-    Returns
-    -------
-    The tree; for what ``to_text`` wrote, the tree it was given.
-
-    Raises
-    ------
-    UsageError
-        Says where the text is no formula and what was expected there.
+    It has 10,000 characters and 200 levels at most, counting parentheses and operators. UsageError
+    says where the text is no formula and what was expected there.
     """
     if len(text) > MAX_CHARACTERS:
         raise UsageError(

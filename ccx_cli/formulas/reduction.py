@@ -32,14 +32,8 @@ def pruned(formula: Formula) -> Formula:
 def two_level_terms(holds: NDArray[np.bool_]) -> list[Term]:
     """Return few and short terms that together hold where the function does (espresso).
 
-    Parameters
-    ----------
-    holds
-        ``(2 ** n,)`` bool, in the order of ``truth.points``; no constant.
-
-    Returns
-    -------
-    Terms over concepts 0 to ``n - 1``, in a fixed order.
+    ``holds`` is ``(2 ** n,)`` bool, in the order of ``truth.points``, and no constant. The terms
+    are over concepts 0 to ``n - 1``, in a fixed order.
     """
     # A compiled extension that most commands do without.
     from pyeda.boolalg.expr import Complement, exprvar

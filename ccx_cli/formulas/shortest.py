@@ -25,14 +25,7 @@ MAX_CONCEPTS = 4
 def concepts_needed(n_concepts: int) -> NDArray[np.uint8]:
     """Count the concepts, with repetitions, in the shortest formula of every truth table.
 
-    Parameters
-    ----------
-    n_concepts
-        1 to 4.
-
-    Returns
-    -------
-    ``(2 ** 2 ** n_concepts,)`` uint8, 0 for the two constants.
+    Returns ``(2 ** 2 ** n_concepts,)`` uint8, 0 for the two constants.
     """
     n_points = 1 << n_concepts
     full = (1 << n_points) - 1
@@ -68,14 +61,7 @@ def shortest(table: int, n_concepts: int) -> Formula:
 
     Among the formulas with the fewest concepts it is one with the fewest ``NOT``; then one that
     reads as a chain, ``(b OR c) AND NOT a``; then one whose concepts, read from the left, come
-    first.
-
-    Parameters
-    ----------
-    table
-        No constant.
-    n_concepts
-        1 to 4.
+    first. The table is no constant.
     """
     return _candidates(table, n_concepts)[0].formula
 

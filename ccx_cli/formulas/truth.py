@@ -14,18 +14,9 @@ MAX_TABLE_CONCEPTS = 12
 
 
 def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """Evaluate a formula over label sets, or over pixels.
+    """Evaluate a formula where ``carries`` tells of a label number where that concept is.
 
-    Parameters
-    ----------
-    formula
-        Any formula.
-    carries
-        Gives, for a label number, a boolean array: where that concept is.
-
-    Returns
-    -------
-    Where the formula holds, of the same shape.
+    That is over label sets or over pixels: the result has the shape of what ``carries`` returns.
     """
     match formula:
         case Concept(number):
@@ -39,12 +30,9 @@ def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> N
 
 
 def points(n_concepts: int) -> NDArray[np.bool_]:
-    """Return the label sets that ``n_concepts`` concepts can make.
+    """Return the label sets of some concepts, ``(n_concepts, 2 ** n_concepts)`` bool.
 
-    Returns
-    -------
-    ``(n_concepts, 2 ** n_concepts)`` bool: concept ``i`` is there where bit ``i`` of the point's
-    number is set.
+    Concept ``i`` is there where bit ``i`` of the point's number is set.
     """
     numbers = np.arange(1 << n_concepts)
     return (numbers >> np.arange(n_concepts)[:, None] & 1).astype(np.bool_)
@@ -61,12 +49,8 @@ def holds(formula: Formula, among: Sequence[int]) -> NDArray[np.bool_]:
 class TruthTable:
     """Where a formula holds, over the concepts that make a difference to it.
 
-    Attributes
-    ----------
-    numbers
-        Their label numbers, ascending; none for a constant.
-    holds
-        ``(2 ** len(numbers),)`` bool, in the order of ``points``.
+    ``numbers`` are their label numbers, ascending, none for a constant; ``holds`` is
+    ``(2 ** len(numbers),)`` bool, in the order of ``points``.
     """
 
     numbers: tuple[int, ...]

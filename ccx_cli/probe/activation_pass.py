@@ -48,27 +48,11 @@ def build_activations(
 ) -> None:
     """Run the images that the caches lack through the network once; finished shards are kept.
 
-    Images go through in the same batches whichever layers and shards are missing, so that what is
-    stored does not depend on that.
-
-    Parameters
-    ----------
-    wanted
-        Network and layer, and its cache from ``activations_cache``; the choices differ in nothing
-        but the layer.
-    device
-        A torch device.
-    batch_size
-        Images per forward pass.
-    workers
-        Threads that decode images.
-
-    Raises
-    ------
-    UsageError
-        If a layer is not there or gives no maps; nothing was run then.
-    MissingInputError, DamagedDataError
-        For an image or a weights file that is not there or not readable.
+    ``wanted`` are descriptions that differ in nothing but the layer, each with its cache from
+    ``activations_cache``. Images go through in the same batches whichever layers and shards are
+    missing, so that what is stored does not depend on that. UsageError, before anything is run, if
+    a layer is not there or gives no maps; MissingInputError or DamagedDataError for an image or
+    weights that are not there or not readable.
     """
     progress = progress or SilentProgress()
     n_images = len(dataset.rows)
@@ -97,10 +81,9 @@ def build_activations(
 def measure_pass(
     choices: Sequence[NetworkDescription],
 ) -> tuple[list[tuple[int, int, int]], float]:
-    """Run blank images through a network, to see what its activations will take.
+    """Run blank images through a network, whose weights may be missing, to see what it will take.
 
-    Its weights may be missing: random ones have the same shapes. Returns units, height and width of
-    the maps of each choice's layer, and the seconds per image on the CPU.
+    Returns units, height and width of each choice's maps, and seconds per image on the CPU.
     """
     first = choices[0]
     if not first.is_own and first.model != DEMO:

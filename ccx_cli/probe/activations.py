@@ -140,10 +140,7 @@ def shard_name(start: int, stop: int) -> str:
 
 
 def missing_spans(cache: ShardedCache, n_images: int, block: int) -> list[tuple[int, int]]:
-    """Return the spans of ``block`` images that a cache lacks; hold the directory's lock.
-
-    Shards of other spans, which another version wrote, are dropped.
-    """
+    """Return the spans of ``block`` images that a cache lacks, and drop shards of other spans."""
     spans = [(start, min(start + block, n_images)) for start in range(0, n_images, block)]
     stale = set(cache.shards) - {shard_name(*span) for span in spans}
     if stale:

@@ -28,14 +28,8 @@ _PREFERRED_AXES = (4, 2)
 class ArrayFile:
     """An array of real numbers in a file that is open, of two or four axes, none of them empty.
 
-    Attributes
-    ----------
-    name
-        The dataset in an HDF5 file; ``None`` for ``.npy``.
-    chunks
-        The shape of an HDF5 dataset's chunks, ``None`` where it is stored contiguously.
-    values
-        What reads a part of the array when it is indexed with slices.
+    ``name`` is the dataset in an HDF5 file, ``chunks`` the shape of its chunks, if it has any;
+    ``values`` reads the part that it is indexed with.
     """
 
     path: Path
@@ -79,14 +73,9 @@ def split_name(text: str) -> tuple[Path, str | None]:
 def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
     """Open the array of a ``.npy`` file or a dataset of an HDF5 file.
 
-    ``name`` is ``None`` for the only dataset of four axes, or of two where none has four.
-
-    Raises
-    ------
-    DamagedDataError
-        If the file is not whole, or holds something else than real numbers in two or four axes.
-    UsageError
-        If there is no dataset of that name, or several to choose from.
+    Without a ``name``, the only dataset of four axes, or of two where none has four.
+    DamagedDataError if the file is not whole or holds no such array, UsageError if there is no
+    dataset of that name, or several to choose from.
     """
     if path.suffix.lower() == NPY:
         yield _checked(path, None, _read_npy_header(path), None)

@@ -30,14 +30,9 @@ from ccx_cli.probe.upsampling import axis_weights
 class Hits:
     """Pixels in range.
 
-    Attributes
-    ----------
-    per_set
-        ``(n_ranges, n_sets)`` int32, by distinct label set of the dataset.
-    per_local
-        ``(n_ranges, n_local)`` int32, by row of the images' tables, or ``None`` if not asked for.
-    totals
-        ``(n_ranges,)`` int64, all pixels in range.
+    ``per_set`` is ``(n_ranges, n_sets)`` int32, by distinct label set of the dataset; ``per_local``
+    ``(n_ranges, n_local)`` int32, by row of the images' tables, or ``None`` if not asked for;
+    ``totals`` ``(n_ranges,)`` int64, all pixels in range.
     """
 
     per_set: NDArray[np.int32]
@@ -48,13 +43,9 @@ class Hits:
 class Intervals(NamedTuple):
     """The line of activations, cut at the ends of the ranges.
 
-    Attributes
-    ----------
-    edges
-        ``(n_edges,)`` float32, ascending: interval ``i`` holds what exceeds exactly ``i`` edges.
-    first, last
-        ``(n_ranges,)`` int64: range ``r`` is the intervals ``first[r]`` to ``last[r]``, both
-        included; none if ``first[r] > last[r]``.
+    ``edges`` are ``(n_edges,)`` float32, ascending: interval ``i`` holds what exceeds exactly ``i``
+    of them. Range ``r`` is the intervals ``first[r]`` to ``last[r]``, ``(n_ranges,)`` int64, both
+    included; none if ``first[r] > last[r]``.
     """
 
     edges: NDArray[np.float32]
@@ -92,23 +83,10 @@ def count_hits(
 ) -> Hits:
     """Count the pixels in each range by label set, the same on every device.
 
-    Parameters
-    ----------
-    maps
-        ``(n_images, height, width)`` float32, one unit's activations.
-    ranges
-        Any open intervals.
-    index
-        The dataset, whose mask grid the maps are upsampled to.
-    per_image
-        Keep the counts per image as well, for metrics.
-    device
-        ``cpu`` for the compiled kernel, else a torch device for the torch one.
-
-    Raises
-    ------
-    CcxError
-        If a label set has more pixels than 32 bits count.
+    ``maps`` are one unit's activations, ``(n_images, height, width)`` float32, upsampled to the
+    mask grid of ``index``; ranges are any open intervals. The compiled kernel counts on ``cpu``,
+    torch on another device; ``per_image`` keeps the counts by image as well. CcxError if a label
+    set has more pixels than 32 bits count.
     """
     largest = int(index.sets.totals.max(initial=0))
     if largest > np.iinfo(np.int32).max:

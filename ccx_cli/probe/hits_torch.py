@@ -20,10 +20,7 @@ def count_local(
     index: ConceptIndex,
     device: str,
 ) -> NDArray[np.int32]:
-    """Count pixels in range by row of the images' tables, ``(n_ranges, n_local)`` int32.
-
-    Images go through in blocks of bounded size.
-    """
+    """Count pixels in range by row of the images' tables, ``(n_ranges, n_local)`` int32."""
     height, width = index.mask_shape
     n_intervals = len(edges) + 1
     rows, columns = axis_weights(maps.shape[1], height), axis_weights(maps.shape[2], width)

@@ -27,31 +27,13 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 def read_image(
     path: Path, side: int | tuple[int, int], mean: Sequence[float], std: Sequence[float]
 ) -> NDArray[np.float32]:
-    """Read an image, in the size and the normalization that a network takes.
+    """Read an image as ``(rgb / 255 - mean) / std``, ``(3, height, width)`` float32.
 
-    The pixels are taken as they are stored: an orientation in the image's metadata is not applied,
-    as the labels of a dataset are stored the same way.
-
-    Parameters
-    ----------
-    path : Path
-        The file, of any format and color mode that Pillow reads.
-    side : int or tuple of int
-        Height and width of the result, in pixels, one number for both; an image of another
-        size is resized bilinearly, whatever its proportions.
-    mean, std : sequence of float
-        Mean and standard deviation per color channel, for values in [0, 1].
-
-    Returns
-    -------
-    ndarray of float32, shape (3, height, width)
-        ``(rgb / 255 - mean) / std``.
-
-    Raises
-    ------
-    MissingInputError, DamagedDataError
-        If there is no such file, or it is not an image, is truncated, or has more than
-        ``MAX_PIXELS`` pixels.
+    ``side`` are height and width of the result, one number for both; an image of another size is
+    resized bilinearly, whatever its proportions. Pixels are taken as they are stored: an
+    orientation in the metadata is not applied, as the labels are stored the same way.
+    MissingInputError or DamagedDataError if there is no such file, it is no whole image, or has
+    more than ``MAX_PIXELS`` pixels.
     """
     try:
         with Image.open(path) as image:

@@ -59,13 +59,7 @@ class Intervention:
 
         ``images`` are ``(n_images, 3, height, width)`` float32, normalized. ``change`` takes the
         layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units, h, w)``.
-
-        Raises
-        ------
-        UsageError
-            If the network does not return one score per class.
-        CcxError
-            If a score is NaN.
+        UsageError if the network does not return one score per class, CcxError if one is NaN.
         """
         n_images = len(images)
         images = images.to(self._network.device)

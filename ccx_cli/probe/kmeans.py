@@ -14,24 +14,13 @@ _TOLERANCE = 1e-6
 
 
 def exact_kmeans(values: NDArray[np.float32], k: int) -> list[tuple[float, float]]:
-    """Cluster ``values`` into ``k`` clusters of least inertia.
+    """Cluster ``values`` into ``k`` clusters of least inertia; return their ends, the lowest first.
 
     Dynamic programming over the sorted distinct values (Wang and Song, "Ckmeans.1d.dp", The R
-    Journal 3/2, 2011), divide and conquer over the split positions: O(k n log n). The result
-    depends on no seed. Where sums in float64 could lose the inertia, as beside an outlier of 10^9,
-    they are made again with twice the digits.
-
-    Parameters
-    ----------
-    values
-        ``(n_values,)``.
-    k
-        Clusters; fewer where there are fewer distinct values.
-
-    Returns
-    -------
-    list of (smallest, largest)
-        Each cluster's ends, from the lowest cluster up.
+    Journal 3/2, 2011), divide and conquer over the split positions: O(k n log n). There are fewer
+    clusters where there are fewer distinct values. The result depends on no seed. Where sums in
+    float64 could lose the inertia, as beside an outlier of 10^9, they are made again with twice the
+    digits.
     """
     found, multiplicities = np.unique(values, return_counts=True)
     distinct, counts = found.astype(np.float64), multiplicities.astype(np.float64)

@@ -35,25 +35,11 @@ def choose_precomputed(
 ) -> PrecomputedActivations:
     """Look at the shape of the activations in a file, and read its digest.
 
-    Parameters
-    ----------
-    path, name
-        The file, and the dataset in it if one is named, from ``split_name``.
-    axes
-        What comes first; ``None`` for what the number of images says.
-    layer
-        Name of the units' layer; ``None`` for the dataset's, or the file's without its ending.
-    dataset
-        Its rows are the images, in their order.
-    memory, progress, remember
-        As for ``known_digest``.
-
-    Raises
-    ------
-    UsageError
-        If the array is not as many images as the dataset has.
-    DamagedDataError
-        If the file holds no activations.
+    ``path`` and ``name`` are from ``split_name``; ``axes`` ``None`` is what the number of images
+    says, ``layer`` ``None`` the name of the array, or of the file without its ending. The images
+    are the rows of the dataset, in their order; ``memory`` and what follows is ``known_digest``'s.
+    UsageError if the array is not as many images as the dataset has, DamagedDataError if it is none
+    of activations.
     """
     with open_array(path, name) as array:
         found = _axes(array.where, array.shape, axes, dataset)
@@ -120,14 +106,8 @@ def import_activations(
 ) -> None:
     """Copy the images that the cache lacks from the file, as float32; finished shards are kept.
 
-    Raises
-    ------
-    MissingInputError
-        If the file is not there any more.
-    DamagedDataError
-        If a value is not finite, or the file cannot be read.
-    CcxError
-        If it changes meanwhile.
+    MissingInputError if the file is not there any more, DamagedDataError if it cannot be read or a
+    value is not finite, CcxError if it changes meanwhile.
     """
     n_images = len(dataset.rows)
     if covers(cache, n_images):

@@ -50,16 +50,9 @@ MOST_STARTS = 1000
 class RangeMethod:
     """How a unit's ranges are found.
 
-    Attributes
-    ----------
-    num_clusters
-        1 for the top quantile, more for that many clusters.
-    quantile
-        Share of the activations above the threshold (``num_clusters = 1``).
-    kmeans
-        ``exact`` for the optimum, ``sklearn`` for what the published program used.
-    n_init
-        scikit-learn's starts.
+    ``num_clusters`` is 1 for the range above the threshold that a share ``quantile`` of the
+    activations exceeds, more for that many clusters: of ``kmeans`` ``exact``, the optimum, or
+    ``sklearn``, what the published program used, with ``n_init`` starts.
     """
 
     num_clusters: int = 5
@@ -97,11 +90,10 @@ class RangeMethod:
 
 
 def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:
-    """Find a unit's ranges, from the lowest up.
+    """Find a unit's ranges in its maps, ``(n_images, height, width)`` float32, the lowest first.
 
-    ``maps`` are the unit's activations, ``(n_images, height, width)`` float32. There are
-    ``num_clusters`` ranges, or as many as there are distinct values to cluster; none for a
-    unit whose activations are all zero.
+    There are fewer than ``num_clusters`` where there are fewer values to cluster; none for a unit
+    whose activations are all zero.
     """
     if method.num_clusters == 1:
         if not maps.any():

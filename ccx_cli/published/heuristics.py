@@ -60,15 +60,7 @@ _CODES = {Heuristic.MMESH: _MMESH, Heuristic.CFH: _CFH, Heuristic.AREAS: _AREAS}
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of an operator, image by image.
-
-    Attributes
-    ----------
-    shapes
-        Area, box and largest rectangle of its mask.
-    in_range
-        ``(n_images,)`` int32, its pixels in range.
-    """
+    """One side of an operator: shapes of its mask, pixels in range, ``(n_images,)`` int32."""
 
     shapes: MaskShapes
     in_range: NDArray[np.int32]
@@ -78,12 +70,8 @@ class Side:
 class RangeByImage:
     """A range's pixels, image by image.
 
-    Attributes
-    ----------
-    in_range
-        ``(n_images,)`` int32, all of them.
-    of_concepts
-        ``(n_rows,)`` int32, those of each concept in each image, in the rows of ``Shapes``.
+    ``in_range`` are all, ``(n_images,)`` int32, ``of_concepts`` those of each concept in each
+    image, ``(n_rows,)`` int32, in the rows of ``Shapes``.
     """
 
     in_range: NDArray[np.int32]

@@ -35,16 +35,10 @@ _KEYS = ("local_boxes", "indptr", "labels", "areas", "boxes", "rectangles")
 class MaskShapes:
     """One mask, image by image.
 
-    Attributes
-    ----------
-    areas
-        ``(n_images,)`` int32, pixels.
-    boxes
-        ``(n_images, 4)`` int16, ``(top, left, bottom, right)`` of the smallest box around them,
-        bottom and right excluded; all zero where the mask is empty.
-    rectangles
-        ``(n_images, 4)`` int16, likewise, of a largest rectangle that lies in the mask; all zero
-        too where rectangles were not asked for.
+    ``areas`` are pixels, ``(n_images,)`` int32; ``boxes`` ``(top, left, bottom, right)`` of the
+    smallest box around them, ``(n_images, 4)`` int16, bottom and right excluded, all zero where the
+    mask is empty; ``rectangles`` likewise of a largest rectangle that lies in the mask, all zero
+    too where rectangles were not asked for.
     """
 
     areas: NDArray[np.int32]
@@ -60,19 +54,11 @@ class MaskShapes:
 class Shapes:
     """Every concept in every image that carries it, and none where it does not.
 
-    Attributes
-    ----------
-    indptr
-        ``(n_images + 1,)`` int64: image ``x`` has the rows ``indptr[x]`` to ``indptr[x + 1]``.
-    concepts
-        ``(n_rows,)`` uint16, positions in the concept index, ascending within an image.
-    areas, boxes, rectangles
-        ``(n_rows,)`` int32 and twice ``(n_rows, 4)`` int16, as in ``MaskShapes``.
-    scene_like
-        ``(n_concepts,)`` bool: concepts that are, in every image, absent or the whole image.
-    local_boxes
-        ``(n_local, 4)`` int16: boxes of the rows of the images' tables, of which the box of any
-        formula is made.
+    Image ``x`` has the rows ``indptr[x]`` to ``indptr[x + 1]``. Of each row ``concepts`` is the
+    position in the concept index, ascending within an image, the rest is as in ``MaskShapes``.
+    ``scene_like``, ``(n_concepts,)`` bool, are concepts that are, in every image, absent or the
+    whole image; ``local_boxes``, ``(n_local, 4)`` int16, the boxes of the rows of the images'
+    tables, of which the box of any formula is made.
     """
 
     indptr: NDArray[np.int64]

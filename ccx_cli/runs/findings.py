@@ -46,8 +46,7 @@ def by_surprise(records: Iterable[R]) -> list[R]:
 def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:
     """Return the shortest best formula whose IoU is within ``tolerance`` of the explanation's.
 
-    By another objective than IoU, whose score. ``tolerance`` is a share of the explanation's, 0 for
-    the explanation's formula itself. Only
+    By another objective than IoU, whose score. ``tolerance`` is a share of the explanation's. Only
     the best formulas of each length compete; ``None`` without a formula, or where the lengths were
     not stored.
     """
@@ -130,24 +129,13 @@ def unit_sentence(
 ) -> str:
     """Say in a sentence what a unit responds to, by rule.
 
-    Parameters
-    ----------
-    unit
-        Its number.
-    records
-        Its explanations, from the lowest range up.
-    tolerance
-        Formulas are the ``simplest`` within it.
-    short
-        What names are written as, from ``short_names``; as they are by default.
-
-    Returns
-    -------
-    What the unit responds to is the formula of the largest MCC in the upper half of its ranges;
-    most strongly, that of its highest range, and where the two are one, more weakly, that of the
-    next range below. The lowest range is where the unit is least active if it has negative
-    activations; else it responds weakly there, which is said if its MCC is larger. No
-    formula is named that does not beat chance, nor one of the last two below twice that.
+    ``records`` are its explanations, from the lowest range up; their formulas are the ``simplest``
+    within ``tolerance``, written with the names of ``short``. What the unit responds to is the
+    formula of the largest MCC in the upper half of its ranges; most strongly, that of its highest
+    range, and where the two are one, more weakly, that of the next range below. The lowest range is
+    where the unit is least active if it has negative activations; else it responds weakly there,
+    which is said if its MCC is larger. No formula is named that does not beat chance, nor one of
+    the last two below twice that.
     """
     ranged = [simplified(record, tolerance) for record in records if record.range is not None]
     if not ranged:

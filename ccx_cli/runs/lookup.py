@@ -53,10 +53,7 @@ def find_run(results: Path, name: str | None) -> Run:
 def call_run(run: Run, name: str | None, note: str | None) -> Run:
     """Keep what a run is called, and a note on it, from now on; ``None`` changes neither.
 
-    Raises
-    ------
-    UsageError
-        If the name is none, or stands for another run already.
+    UsageError if the name is none, or stands for another run already.
     """
     if name is None and note is None:
         return run

@@ -122,12 +122,8 @@ def chosen_records(
     """Return the records that the lines name, by unit, in cluster order, and what they are of.
 
     Formulas that are not the stored ones are the user's own, evaluated on the same ranges and
-    measured into ``scratch``; without it they are refused.
-
-    Raises
-    ------
-    UsageError
-        If a line is not of the run, or its formula has a concept that the dataset does not have.
+    measured into ``scratch``; without it they are refused. UsageError if a line is not of the run,
+    or its formula has a concept that the dataset does not have.
     """
     run = inputs.run
     stray = _stray(lines, run.units, with_own=scratch is not None)

@@ -19,17 +19,9 @@ DEMO_MARKER = "ccx-demo.json"
 class Roots:
     """The directories ccx reads from and writes to.
 
-    Attributes
-    ----------
-    datasets
-        Datasets in Broden's layout: ``broden1_224`` and ``broden1_227``, and others in
-        ``NAME/broden1_SIDE``.
-    segmentations
-        Concept indexes.
-    activations
-        Activations and the ranges computed from them.
-    results
-        Stored explanations, a directory a run.
+    ``datasets`` are in Broden's layout: ``broden1_224`` and ``broden1_227``, and others in
+    ``NAME/broden1_SIDE``; ``segmentations`` are concept indexes, ``activations`` those and the
+    ranges found in them, ``results`` stored explanations, a directory a run.
     """
 
     datasets: Path

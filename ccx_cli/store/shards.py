@@ -59,17 +59,9 @@ class _Manifest(msgspec.Struct):
 class ShardedCache:
     """A directory of HDF5 shards.
 
-    Attributes
-    ----------
-    kind, version
-        The format's name, such as ``ccx-concept-index``, and its version.
-    made_from
-        Everything the content depends on (JSON values). A cache made from anything else is
-        another cache, in another directory.
-    rebuild
-        The command line that makes the cache, for the error that it is damaged.
-    shards
-        By name, what is there.
+    ``kind`` and ``version`` are the format's, such as ``ccx-concept-index``; ``made_from`` is
+    everything the content depends on (JSON values), as a cache made from anything else is another
+    cache, in another directory. ``rebuild`` is the command line that makes the cache, for errors.
     """
 
     directory: Path
@@ -227,10 +219,7 @@ def open_hdf5(path: Path, locking: bool | None = None) -> h5py.File:
 def read_manifest(directory: Path) -> ShardedCache:
     """Open the cache in ``directory`` as its manifest describes it.
 
-    Raises
-    ------
-    MissingInputError, DamagedDataError
-        If there is no manifest, or it is not one.
+    MissingInputError or DamagedDataError if there is no manifest, or it is not one.
     """
     path = directory / MANIFEST
     try:

@@ -85,25 +85,12 @@ def implications(
     least_images: int = 1,
     categories: Collection[str] | None = None,
 ) -> list[ImplicationRecord]:
-    """Find concepts whose pixels are another's.
+    """Find concepts whose pixels are another's, those in many images first, then rarer conclusions.
 
-    Conclusions that hold on every pixel of the dataset are left out: everything implies them.
-
-    Parameters
-    ----------
-    index, data
-        The dataset.
-    least_share
-        Share of the premise's pixels that must carry the conclusion, above 0 and up to 1.
-    least_images
-        Images that must have the premise: what is in few implies much by accident.
-    categories
-        The premise must be of one of them; ``None`` for any.
-
-    Returns
-    -------
-    list of ImplicationRecord
-        Those of premises in many images first, then those whose conclusion is rarer.
+    ``least_share`` of the premise's pixels, above 0 and up to 1, must carry the conclusion. The
+    premise must be in ``least_images``, as what is in few implies much by accident, and of one of
+    the ``categories``, ``None`` for any. Conclusions that hold on every pixel of the dataset are
+    left out.
     """
     labels = index.labels
     totals = np.diagonal(data.totals)

@@ -33,19 +33,9 @@ def cluster_importance(
     """Ablate the selected units in their range of each number, and compare predictions.
 
     The published definition (La Rosa et al., NeurIPS 2023), with ranges numbered from the lowest.
-
-    Parameters
-    ----------
-    network
-        From ``load_network``.
-    batches
-        Images, ``(n, 3, side, side)`` float32, normalized.
-    ranges
-        By selected unit, from the lowest up.
-    seed
-        Of the randomly sampled activations that are ablated for comparison.
-    progress, n_images
-        Progress by batch, and the total number of images.
+    ``batches`` are images, ``(n, 3, side, side)`` float32, normalized, ``n_images`` in all;
+    ``ranges`` are by selected unit, from the lowest up; ``seed`` is of the randomly sampled
+    activations that are ablated for comparison.
     """
     intervention = Intervention(network)
     units = torch.tensor(sorted(ranges))

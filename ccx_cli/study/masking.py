@@ -24,14 +24,9 @@ from ccx_cli.study.unit_images import mask_of
 class MaskedFormula:
     """A formula and the units' ranges that it explains.
 
-    Attributes
-    ----------
-    holds
-        ``(n_sets,)`` bool, the label sets on which it holds.
-    images
-        Indices of the images that contain it, those to look at.
-    ranges
-        ``(unit, range)`` of every explanation with this formula.
+    ``holds`` is ``(n_sets,)`` bool, the label sets on which it holds; ``images`` are indices of
+    those that contain it, to look at; ``ranges`` are ``(unit, range)`` of every explanation with
+    it.
     """
 
     holds: NDArray[np.bool_]
@@ -67,30 +62,13 @@ def masking_similarity(
 ) -> Iterator[tuple[int, list[float | None]]]:
     """Compare the units' activations before and after masking.
 
-    Parameters
-    ----------
-    network
-        From ``load_network``.
-    formulas
-        Each goes through the network once, for all units that it explains.
-    images
-        ``(formula, image, pixels)`` in the order of ``formulas``: index of the formula, of the
-        image, and the image itself, ``(3, side, side)`` float32, normalized.
-    index
-        The dataset.
-    batch_size
-        Images per forward pass; formulas share passes.
-    seed
-        Of the noise.
-
-    Yields
-    ------
-    formula
-        Its index, once all its images are done.
-    similarities
-        For each of its ranges the mean cosine, over the images, of the unit's map before and
-        after, both restricted to the positions in range before; an image where either is zero
-        counts 0. ``None`` without images.
+    Each formula goes through the network once, for all units that it explains. ``images`` are
+    ``(formula, image, pixels)`` in the order of ``formulas``: index of the formula, of the image,
+    and the image itself, ``(3, side, side)`` float32, normalized; formulas share forward passes.
+    ``seed`` is of the noise. Yields the index of each formula, once all its images are done, and
+    for each of its ranges the mean cosine, over the images, of the unit's map before and after,
+    both restricted to the positions in range before; an image where either is zero counts 0.
+    ``None`` without images.
     """
     sums = [np.zeros(len(formula.ranges)) for formula in formulas]
     left = [len(formula.images) for formula in formulas]

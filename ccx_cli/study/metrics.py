@@ -22,18 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageCounts:
-    """Pixels of N, of F and of both, image by image; each ``(n_images,)`` int64.
+    """Pixels in range, of the formula and of both, image by image; each ``(n_images,)`` int64.
 
-    Attributes
-    ----------
-    in_range
-        ``|N|``.
-    formula
-        ``|F|``.
-    both
-        ``|N & F|``.
-    pixels
-        Pixels of the mask grid.
+    ``pixels`` are those of the mask grid.
     """
 
     in_range: NDArray[np.int64]
@@ -45,16 +36,9 @@ class ImageCounts:
     def of_labels(
         cls, per_local: NDArray[np.int32], holds: NDArray[np.bool_], index: ConceptIndex
     ) -> ImageCounts:
-        """Count from hits by label set.
+        """Count from hits by row of the images' tables, ``(n_local,)`` int32.
 
-        Parameters
-        ----------
-        per_local
-            ``(n_local,)`` int32, hits by row of the images' tables.
-        holds
-            ``(n_sets,)`` bool, the label sets on which the formula holds.
-        index
-            The dataset.
+        ``holds`` is ``(n_sets,)`` bool, the label sets on which the formula holds.
         """
         height, width = index.mask_shape
         return cls(

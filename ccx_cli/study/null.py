@@ -51,24 +51,10 @@ def null_ious(
     rounds: int,
     seed: int,
 ) -> list[list[float]]:
-    """Best IoU of every round, for every range of one unit.
+    """Return the best IoU of every round, for every range of one unit.
 
-    Parameters
-    ----------
-    maps
-        ``(n_images, height, width)`` float32, the unit's activations.
-    ranges
-        Its ranges.
-    index, data
-        The dataset.
-    best_iou
-        Searches one range's hits by label set.
-    rounds, seed
-        Number of permutations, and their seed.
-
-    Returns
-    -------
-    A list of ``rounds`` IoUs for each range.
+    ``maps`` are the unit's activations, ``(n_images, height, width)`` float32; ``best_iou``
+    searches one range's hits by label set; ``rounds`` is the number of permutations.
     """
     found: list[list[float]] = [[] for _ in ranges]
     for number in range(rounds):

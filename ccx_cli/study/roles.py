@@ -30,12 +30,8 @@ MOST_CLASSES = 3
 def head_weights(network: Network) -> NDArray[np.float32]:
     """Weights of the linear head over the layer's units, ``(n_classes, n_units)`` float32.
 
-    The head is the last module with weights: a linear layer, or a 1x1 convolution.
-
-    Raises
-    ------
-    UsageError
-        If its inputs are not the layer's units.
+    The head is the last module with weights: a linear layer, or a 1x1 convolution. UsageError if
+    its inputs are not the layer's units.
     """
     heads = [
         module for module in network.module.modules() if isinstance(module, nn.Linear | nn.Conv2d)
@@ -52,12 +48,7 @@ def head_weights(network: Network) -> NDArray[np.float32]:
 
 
 def true_classes(dataset: BrodenDataset, names: Sequence[str]) -> NDArray[np.int64]:
-    """True class of every image, by the name of one of its whole-image labels; -1 if none fits.
-
-    Returns
-    -------
-    ``(n_images,)`` int64.
-    """
+    """True class of every image, ``(n_images,)``, by a whole-image label; -1 if none fits."""
     numbers = {plain_name(name): number for number, name in enumerate(names)}
     truth = np.full(len(dataset.rows), -1, dtype=np.int64)
     for position, row in enumerate(dataset.rows):
@@ -89,20 +80,11 @@ def role_of(
     predicted: NDArray[np.int64],
     names: Sequence[str] = (),
 ) -> RoleRecord:
-    """Say what one unit does.
+    """Say what one unit does, whose highest range is ``explained``.
 
-    Parameters
-    ----------
-    explained
-        The explanation of its highest range.
-    maps
-        ``(n_images, height, width)`` float32, its activations.
-    weights
-        From ``head_weights``.
-    truth, predicted
-        ``(n_images,)`` int64 classes; a true one of -1 is not known.
-    names
-        Of the classes.
+    ``maps`` are its activations, ``(n_images, height, width)`` float32; ``weights`` from
+    ``head_weights``; ``truth`` and ``predicted`` the classes, ``(n_images,)`` int64, a true one of
+    -1 being unknown, and ``names`` theirs.
     """
     top = Range.from_json(explained.range or [None, None])
     inside = (maps > np.float64(top.lower)) & (maps < np.float64(top.upper))

@@ -76,18 +76,9 @@ class Defaults:
 def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults:
     """Find what explanations look like without training.
 
-    Parameters
-    ----------
-    untrained
-        The untrained network's formulas by unit and cluster; ``None`` for a range without one.
-    n_units
-        Its units: a fifth of them, rounded up, is how many default formulas and pairs there are
-        at most.
-
-    Returns
-    -------
-    Defaults
-        Logically equivalent formulas count as one; ties go to what comes first.
+    ``untrained`` are the untrained network's formulas by unit and cluster. A fifth of its units,
+    rounded up, is how many default formulas and pairs there are at most. Logically equivalent
+    formulas count as one; ties go to what comes first.
     """
     most = -(-n_units // 5)
     explained = [formula for formula in untrained if formula is not None]

@@ -34,20 +34,10 @@ def summarise_unit(
     totals: NDArray[np.int64],
     category_of: Mapping[int, str],
 ) -> UnitSummaryRecord:
-    """Sum up one unit.
+    """Sum up one unit, from its explanations in cluster order.
 
-    Parameters
-    ----------
-    unit
-        Its number.
-    records
-        Its explanations, in cluster order.
-    pixels
-        Where each of its formulas holds, ``(n_sets,)`` bool.
-    totals
-        ``(n_sets,)`` int64, pixels of every label set.
-    category_of
-        Label number to category.
+    ``pixels`` tells where each of their formulas holds, ``(n_sets,)`` bool; ``totals`` are the
+    pixels of every label set, ``(n_sets,)`` int64; ``category_of`` is by label number.
     """
     formulas = [formula for record in records if (formula := record.tree)]
     names, best, lead = names_of(records), _best_of(records), lead_of(records)
@@ -86,14 +76,10 @@ def _best_of(records: Sequence[ExplanationRecord]) -> ExplanationRecord | None:
 
 
 def mean_distance(pixels: Sequence[NDArray[np.bool_]], totals: NDArray[np.int64]) -> float | None:
-    """Mean Jaccard distance over all pairs; ``None`` for fewer than two.
+    """Mean Jaccard distance over all pairs of formulas; ``None`` for fewer than two.
 
-    Parameters
-    ----------
-    pixels
-        ``(n_sets,)`` bool each, the label sets of a formula. Two empty ones have distance 0.
-    totals
-        ``(n_sets,)`` int64, pixels of every label set.
+    ``pixels`` are the label sets of each, ``(n_sets,)`` bool; two empty ones have distance 0.
+    ``totals`` are the pixels of every label set, ``(n_sets,)`` int64.
     """
     sizes = [int(totals[one].sum()) for one in pixels]
     distances = []

@@ -40,15 +40,11 @@ def side_of(quantile: float) -> Literal["high", "low"]:
 def threshold_ranges(
     maps: NDArray[np.float32], quantiles: Sequence[float] = QUANTILES
 ) -> tuple[Range, ...]:
-    """Return the range of every quantile; none for a unit that never fires.
+    """Return the range of every quantile of one unit's ``maps``; none for a unit that never fires.
 
-    Parameters
-    ----------
-    maps
-        ``(n_images, height, width)`` float32, one unit's activations.
-    quantiles
-        Shares of its non-zero activations above the threshold ``t``: the range is ``(t, inf)`` up
-        to 0.5 and ``(1e-6, t)`` beyond, which is empty where ``t`` is not above ``1e-6``.
+    Quantiles are shares of its non-zero activations above the threshold ``t``: the range is
+    ``(t, inf)`` up to 0.5 and ``(1e-6, t)`` beyond, which is empty where ``t`` is not above
+    ``1e-6``.
     """
     values = maps[maps != 0]
     if not values.size:
@@ -116,11 +112,8 @@ def share_categories(
 ) -> list[Json]:
     """Share out the positive concepts of all units' formulas, a row a quantile.
 
-    Returns
-    -------
-    list of dict
-        The values of a ``ThresholdRecord``, and ``CATEGORY_share`` for each of ``categories``:
-        ``None`` where there are no concepts.
+    Each has the values of a ``ThresholdRecord``, and ``CATEGORY_share`` for each of ``categories``:
+    ``None`` where there are no concepts.
     """
     rows = []
     for quantile in sorted({each.quantile for each in explanations}):

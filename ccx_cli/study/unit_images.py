@@ -33,22 +33,10 @@ class Show(StrEnum):
 class UnitImages:
     """One unit's maps, and the pixels of its ranges and formulas image by image.
 
-    Attributes
-    ----------
-    unit
-        Its number.
-    maps
-        ``(n_images, height, width)`` float32, its activations.
-    records
-        Its explanations that have a range, in cluster order.
-    holds
-        ``(n_sets,)`` bool for each record, the label sets on which its formula holds.
-    counts
-        Pixels in range, in the formula and in both, for each record.
-    per_set
-        ``(n_sets,)`` int32 for each record, pixels in range by label set.
-    index
-        The labeled images.
+    ``maps`` are ``(n_images, height, width)`` float32, ``records`` the explanations that have a
+    range, in cluster order. For each of these, ``holds`` are the label sets on which its formula
+    holds, ``(n_sets,)`` bool, ``counts`` pixels in range, in the formula and in both, ``per_set``
+    pixels in range by label set, ``(n_sets,)`` int32.
     """
 
     unit: int
@@ -122,13 +110,7 @@ def look_at_unit(
 def in_range(
     values: NDArray[np.float32], record: ExplanationRecord, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Pixels, after upsampling to ``shape``, that are in a record's range.
-
-    Parameters
-    ----------
-    values
-        ``(height, width)`` float32, a unit's map of one image.
-    """
+    """Pixels of a map, ``(height, width)``, upsampled to ``shape``, that are in range."""
     lower, upper = record.range or (None, None)
     pixels = upsample(values, shape).astype(np.float64)
     above = pixels > (-np.inf if lower is None else lower)

@@ -61,14 +61,8 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
 
     ``models_root`` is the folder of published weights, in ``places365/`` and ``imagenet/``. Unless
     the request gives size, mean and standard deviation, timm is asked for those of its networks,
-    which imports torch.
-
-    Raises
-    ------
-    UsageError
-        If the parts of the request contradict one another.
-    MissingInputError
-        If the file of the weights is not there.
+    which imports torch. UsageError if the parts of the request contradict one another,
+    MissingInputError if the file of the weights is not there.
     """
     model, words = request.model, request.model_args
     own, from_timm = is_own(model), is_timm(model)

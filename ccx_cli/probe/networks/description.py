@@ -43,32 +43,17 @@ class SaidBy(Enum):
 class NetworkRequest:
     """A network that is asked for; None stands for what the network itself says.
 
-    Attributes
-    ----------
-    model
-        One of ``MODELS``, ``timm:NAME``, or ``file.py:factory`` or ``package.module:factory``: a
-        callable that returns a ``torch.nn.Module``.
-    pretrained
-        One of ``PRETRAINED``; None for ``demo`` for the demo network, ``own`` for a factory or
-        a file of weights that nobody published, else ``places365``.
-    layer
-        Dotted path of the module whose output channels are the units; None for the default layer
-        of the model, which networks of timm and of factories do not have.
-    weights
-        A file to use in place of the published one.
-    seed
-        Seed of the random weights of an untrained network, or of a factory.
-    model_args
-        Arguments of a factory, or of ``timm.create_model``, as ``key=value``.
-    input_size
-        Height and width of the input, in pixels.
-    mean, std
-        Mean and standard deviation that an image in [0, 1] is normalized with, per color channel.
-    precision
-        Number type of the forward pass: ``single``, ``float16`` or ``bfloat16``.
-    said_by
-        Who says ``pretrained``: the user, the header of a run, or there a version of ccx that
-        assumed it of any file of weights.
+    ``model`` is one of ``MODELS``, ``timm:NAME``, or a factory: ``file.py:factory`` or
+    ``package.module:factory``, a callable that returns a ``torch.nn.Module``. ``pretrained`` is one
+    of ``PRETRAINED``, by default ``demo`` for the demo network, ``own`` for a factory or a file of
+    weights that nobody published, else ``places365``. ``layer`` is the dotted path of the module
+    whose output channels are the units; networks of timm and of factories have no default.
+    ``weights`` is a file in place of the published one, ``seed`` of the random weights of an
+    untrained network, or of a factory, and ``model_args`` are ``key=value`` for a factory or
+    ``timm.create_model``. ``input_size`` is height and width in pixels; ``mean`` and ``std``
+    normalize an image in [0, 1] by color channel; ``precision`` is ``single``, ``float16`` or
+    ``bfloat16``. ``said_by`` is who says ``pretrained``: the user, the header of a run, or there a
+    version of ccx that assumed it of any file of weights.
     """
 
     model: str
@@ -124,18 +109,12 @@ def _channels(values: Sequence[float] | None) -> Channels:
 class NetworkDescription:
     """A network that was asked for, resolved by ``choose_network`` without loading anything.
 
-    Attributes
-    ----------
-    model, pretrained, layer, weights, seed, mean, std, model_args, precision, said_by
-        As in ``NetworkRequest``: the path of a factory's file is absolute; ``weights`` is None for
-        ``none``, ``demo`` and what a factory or timm gives.
-    input_side
-        Height and width of the images of the dataset that is made for the network, in pixels.
-    num_classes
-        Outputs of the classifier; a file of weights with another number of them overrules it.
-        0 for a network of timm or a factory, which has its own number.
-    resized
-        Height and width that the images are resized to, where that is not ``input_side``.
+    Fields are as in ``NetworkRequest``, but the path of a factory's file is absolute, and
+    ``weights`` is None for ``none``, ``demo`` and what a factory or timm gives. ``input_side`` is
+    height and width of the images of the dataset that is made for the network, ``resized`` those
+    that the images are resized to, where that is something else. ``num_classes`` are the outputs of
+    the classifier, which a file of weights overrules; 0 for a network of timm or a factory, which
+    has its own number.
     """
 
     model: str
@@ -262,15 +241,9 @@ class NetworkDescription:
     def weights_sha256(self) -> str:
         """Return the SHA-256 of the file of the weights, or ``seed:<n>`` for untrained ones.
 
-        For a factory without a file, and for what timm published, it is that of the state dict,
-        for which the network is built. A file is read once a process.
-
-        Raises
-        ------
-        MissingInputError, DamagedDataError
-            If the file is not there any more, or cannot be read.
-        CcxError
-            If the factory fails.
+        For a factory without a file, and for what timm published, it is that of the state dict, for
+        which the network is built. MissingInputError or DamagedDataError if the file is not there
+        any more or cannot be read, CcxError if the factory fails.
         """
         if self.gives_weights:
             # Builds the network, for which it loads torch.
@@ -305,19 +278,10 @@ class Axes(StrEnum):
 class PrecomputedActivations:
     """Activations that the user brings in a file, in place of a network.
 
-    Attributes
-    ----------
-    path
-        The ``.npy`` or HDF5 file; it need not be there any more once it is imported.
-    array
-        The dataset in an HDF5 file; None for ``.npy``.
-    sha256
-        Of the file.
-    layer
-        What the units' layer is called in records.
-    stamp, maps
-        The stamp of the file that has the digest, and the units, height and width in it; None where
-        the file was not looked at.
+    ``path`` is a ``.npy`` or HDF5 file, which need not be there once it is imported, ``array`` the
+    dataset in an HDF5 file, ``layer`` what the units' layer is called in records. ``stamp`` is that
+    of the file that has the digest, ``maps`` units, height and width in it; None where nobody
+    looked.
     """
 
     path: Path

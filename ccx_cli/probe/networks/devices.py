@@ -48,12 +48,10 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 @contextmanager
 def computing(precision: str, device: torch.device) -> Iterator[None]:
-    """Run forward passes on ``device`` without gradients, in ``precision``.
+    """Run forward passes without gradients, in ``precision``; what a network prints goes to stderr.
 
-    What a network of the user prints goes to stderr: stdout is for data.
-
-    ``single`` is float32 throughout: a GPU's convolutions, which by default round to the 10 bits
-    of TF32, are kept from it. In ``float16`` or ``bfloat16``, torch's autocast takes the operations
+    ``single`` is float32 throughout: a GPU's convolutions, which by default round to the 10 bits of
+    TF32, are kept from it. In ``float16`` or ``bfloat16``, torch's autocast takes the operations
     that stand it, such as convolutions and matrix products, to that type.
     """
     with ExitStack() as contexts:

@@ -96,14 +96,12 @@ _MANY = 3
 def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[str]:
     """Return the names of a network's main blocks, in their order.
 
-    A block is a module that has maps of more than one pixel and layers with weights inside. The
-    main blocks are the blocks among the children of one module: of the outermost one that has at
-    least three (of several as far out, the first), else of the first that has two. Where one alone
-    of them is a sequence that has three blocks itself, they replace it. They are
-    ``layer1`` to ``layer4`` of a resnet, the stages of a convnext, the encoder layers of a vision
-    transformer. In a plain chain of layers, such as alexnet or vgg, where no module has two, they
-    are the layers after which the size of the maps changes, and the last one.
-
+    A block is a module with weights inside whose maps have more than one pixel. The main blocks are
+    the blocks among the children of one module: of the outermost that has three or more (of several
+    as far out, the first), else of the first that has two. One alone of them that is a sequence of
+    three or more blocks is replaced by these. They are ``layer1`` to ``layer4`` of a resnet, the
+    stages of a convnext, the encoder layers of a vision transformer. In a plain chain of layers,
+    such as vgg, they are the layers after which the size of the maps changes, and the last one.
     ``maps`` are height and width of the maps of the layers that can be explained, as they run.
     """
     large = {name: shape for name, shape in maps.items() if shape != (1, 1)}

@@ -21,17 +21,10 @@ _MOST_LEADING = 8
 class Layout:
     """Where in a layer's output the units and the pixels of their maps are.
 
-    Attributes
-    ----------
-    kind
-        ``MAPS`` for ``(images, units, h, w)``, ``CHANNELS_LAST`` for ``(images, h, w, units)``,
-        ``TOKENS`` for ``(images, tokens, units)``, ``VECTOR`` for ``(images, units)``.
-    units
-        How many.
-    map_shape
-        Height and width of a unit's map.
-    leading
-        Tokens before those of the grid: class and register tokens, which are not part of it.
+    ``kind`` is ``MAPS`` for ``(images, units, h, w)``, ``CHANNELS_LAST`` for
+    ``(images, h, w, units)``, ``TOKENS`` for ``(images, tokens, units)``, ``VECTOR`` for
+    ``(images, units)``. ``leading`` are the tokens before those of the grid: class and register
+    tokens.
     """
 
     kind: str
@@ -74,15 +67,8 @@ def layout_of(
 ) -> Layout | None:
     """Return how the output of a layer is laid out; None where there are no maps in it.
 
-    Parameters
-    ----------
-    shape
-        Of the output for one image.
-    size
-        Height and width of the image, in pixels.
-    other
-        Shape of the output for an image of another size, if the network takes one: the axis of
-        the units is the one that stays.
+    ``shape`` is that of the output for one image of ``size``, height and width; ``other`` that for
+    an image of another size, if the network takes one: the axis of the units is the one that stays.
     """
     if not shape or shape[0] != 1 or 0 in shape:
         return None

@@ -25,21 +25,11 @@ from ccx_cli.progress import Progress
 class Network:
     """A loaded network, ready to be probed at one layer.
 
-    Attributes
-    ----------
-    module : torch.nn.Module
-        The network, in evaluation mode, on ``device``, without gradients.
-    weights_sha256 : str
-        SHA-256 of the weights' file, ``seed:<n>`` for an untrained network, or the SHA-256 of the
-        state dict that a factory gave.
-    units : int
-        Channels of the layer's output.
-    map_shape : tuple of int
-        Height and width of a unit's map, for inputs of ``choice.input_size``.
-    layer_calls : int
-        How often one forward pass runs the layer (a ReLU may be shared); its last output counts.
-    layout : Layout or None
-        Where in the layer's output the units are; None for ``(images, units, height, width)``.
+    ``module`` is in evaluation mode, on ``device``, without gradients. ``weights_sha256`` is that
+    of the weights' file or of the state dict that a factory gave, or ``seed:<n>``. ``map_shape`` is
+    height and width of a unit's map, for inputs of ``choice.input_size``; ``layer_calls`` how often
+    one forward pass runs the layer (a ReLU may be shared), whose last output counts; ``layout``
+    where in that the units are, None for ``(images, units, height, width)``.
     """
 
     choice: NetworkDescription
@@ -89,31 +79,13 @@ def load_network(choice: NetworkDescription, device: str = "cpu") -> Network:
 def load_networks(
     choices: Sequence[NetworkDescription], device: str = "cpu", progress: Progress | None = None
 ) -> list[Network]:
-    """Build one network that was chosen with several layers, and try each of them.
+    """Build one network that was chosen with several layers, and try each; all share the module.
 
-    Parameters
-    ----------
-    choices : sequence of NetworkDescription
-        From ``choose_network``; they differ in nothing but the layer.
-    device : str
-        ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
-    progress : Progress, optional
-        Told where in a file the weights were.
-
-    Returns
-    -------
-    list of Network
-        One a choice, all with the same module.
-
-    Raises
-    ------
-    UsageError
-        If the device is not there or cannot compute in the precision, or a layer is not there,
-        or gives no maps.
-    MissingInputError, DamagedDataError
-        If the file of the weights is not there, cannot be read or does not fit the model.
-    CcxError
-        If a layer's output is not finite, or the network cannot take an image.
+    ``choices`` differ in nothing but the layer; ``device`` is ``cpu``, ``cuda``, ``cuda:N`` or
+    ``auto``. UsageError if the device is not there or cannot compute in the precision, or a layer
+    is not there or gives no maps; MissingInputError or DamagedDataError if the file of the weights
+    is not there, cannot be read or does not fit; CcxError if an output is not finite, or the
+    network cannot take an image.
     """
     torch_device = resolve_device(device)
     check_precision(choices[0].precision, torch_device)
@@ -145,22 +117,10 @@ def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
 def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
     """Return the activations of several layers of one network, in one forward pass.
 
-    Parameters
-    ----------
-    networks : sequence of Network
-        From one call of ``load_networks``.
-    images : torch.Tensor, float32, shape (n_images, 3, height, width)
-        Normalized images, on any device.
-
-    Returns
-    -------
-    list of torch.Tensor, float32, shape (n_images, units, height, width)
-        One a layer, on the CPU, contiguous.
-
-    Raises
-    ------
-    CcxError
-        If a value is NaN or infinite, or the forward pass fails.
+    ``images`` are ``(n_images, 3, height, width)`` float32, normalized, on any device; the result,
+    one for each of the networks of one ``load_networks``, is ``(n_images, units, height, width)``
+    float32, on the CPU, contiguous. CcxError if a value is NaN or infinite, or the forward pass
+    fails.
     """
     first = networks[0]
     by_layer = {network.choice.layer: network for network in networks}

@@ -20,16 +20,9 @@ from ccx_cli.probe.networks.timm_networks import is_timm, timm_configuration, ti
 def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
     """Call the factory with ``key=value`` words, seeded; what it prints goes to stderr.
 
-    The state of torch's random numbers is restored.
-
-    Raises
-    ------
-    MissingInputError, DamagedDataError
-        If its file or module is not there, or cannot be imported.
-    UsageError
-        If there is no such callable, or it returns no network.
-    CcxError
-        If it raises.
+    The state of torch's random numbers is restored. MissingInputError or DamagedDataError if its
+    file or module is not there or cannot be imported, UsageError if there is no such callable or it
+    returns no network, CcxError if it raises.
     """
     arguments = read_arguments(words)
     with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
@@ -88,15 +81,8 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
     """Build a network of timm, its random numbers seeded; what it prints goes to stderr.
 
     Where ``published``, timm gets the weights that it published, from its own cache or the network.
-
-    Raises
-    ------
-    UsageError
-        If timm is not installed, has no such network, or none of its weights were published.
-    MissingInputError
-        If the published weights cannot be got.
-    CcxError
-        If timm does not take the arguments.
+    UsageError if timm is not installed or has no such network or weights, MissingInputError if the
+    weights cannot be got, CcxError if timm does not take the arguments.
     """
     configuration = timm_configuration(model)
     if published and not configuration.has_weights:

@@ -95,10 +95,7 @@ def source_sha256(model: str) -> str:
 
 
 def imported_sha256(model: str) -> str | None:
-    """Return the SHA-256 of the modules beside a factory's file that it imports, None without any.
-
-    Nothing is run. Installed packages do not count.
-    """
+    """Return the SHA-256 of the modules beside a factory's file that it imports, None if none."""
     location = model.rpartition(":")[0]
     if location.endswith(".py"):
         path = Path(location)

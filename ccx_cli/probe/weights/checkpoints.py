@@ -38,13 +38,8 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     Reads safetensors (by its suffix), torch's zip archives by ``torch.load(weights_only=True)`` and
     its older files by ``read_legacy``: a plain state dict, one kept under a key such as
     ``state_dict``, or (older files only) a whole pickled network. The keys become ``todays_name``.
-
-    Raises
-    ------
-    MissingInputError
-        If there is no such file.
-    DamagedDataError
-        If it is not a checkpoint, is truncated, or holds objects other than weights.
+    MissingInputError if there is no such file; DamagedDataError if it is no checkpoint, is
+    truncated, or holds objects other than weights.
     """
     content: Any = _read(path)
     if not isinstance(content, Mapping):
@@ -125,11 +120,7 @@ def under_prefix(
     """Return the tensors of ``module`` where all are under one prefix, and that prefix, or ``""``.
 
     So Lightning keeps a network that is an attribute, with what else its training has beside it.
-
-    Raises
-    ------
-    DamagedDataError
-        If there is a whole set of them under several.
+    DamagedDataError if there is a whole set of them under several.
     """
     own = [todays_name(each) for each in module.state_dict() if not _is_count(each)]
     if not own or not state.keys().isdisjoint(own):
@@ -159,9 +150,8 @@ def under_prefix(
 def num_outputs(module: nn.Module, state: Mapping[str, torch.Tensor], num_classes: int) -> int:
     """Return how many classes the classifier in ``state`` tells apart.
 
-    Where the only tensors of another shape than in ``module`` (built for ``num_classes``) are
-    those of its classifier, longer or shorter in their first axis, it is their length. Otherwise
-    it is ``num_classes``, and ``load_into`` names what does not fit.
+    If no tensors differ in shape from those of ``module``, built for ``num_classes``, but its
+    classifier's, in their first axis, it is that length; otherwise ``num_classes``.
     """
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     other = {
