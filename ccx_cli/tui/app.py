@@ -25,7 +25,16 @@ from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.runs import RunsView
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.units import UnitsView
-from ccx_cli.tui.view import LOW, CompareRun, HelpView, JumpView, View, keys_of
+from ccx_cli.tui.view import (
+    LOW,
+    CompareRun,
+    HelpView,
+    JumpView,
+    LeaveLast,
+    View,
+    keys_of,
+    read_in_thread,
+)
 
 # Seconds after which the first screen has been drawn.
 _IDLE = 0.5
@@ -93,9 +102,13 @@ class CcxApp(App[None]):
         return run
 
     def on_mount(self) -> None:
-        self.push_screen(RunsView(self._roots.results, self._open_directory, self.open_run))
-        if self._start is not None:
-            self.call_after_refresh(self._open_directory, self._start)
+        if self._start is None:
+            self.show_runs()
+        else:
+            open_run = partial(self.open_run, self._start)
+            read_in_thread(
+                self, lambda _: open_run(), self._show_units, self._show_runs_instead, "open"
+            )
         self.set_timer(_IDLE, self._import_ahead)
         if not self.is_headless:
             ink.few = self.no_color or self.console.color_system == "standard"
@@ -165,6 +178,18 @@ class CcxApp(App[None]):
         else:
             self.notify(path, title="Saved", markup=False)
 
+    def show_runs(self) -> None:
+        """Show the list of runs below all other screens."""
+        view = RunsView(self._roots.results, self._open_directory, self.open_run)
+        if isinstance(self.screen, View):
+            self.switch_screen(view)
+        else:
+            self.push_screen(view)
+
+    def _show_runs_instead(self, error: str) -> None:
+        self.show_runs()
+        self.notify(error, severity="error", markup=False)
+
     def _open_directory(self, directory: Path) -> None:
         """Read a run's lines, then show its units."""
         screen = self.screen
@@ -177,6 +202,10 @@ class CcxApp(App[None]):
         unit, self._start_unit = self._start_unit, None
         if unit is not None:
             self.go_to(unit)
+
+    @on(LeaveLast)
+    def _leave_last(self) -> None:
+        self.show_runs()
 
     @on(CompareRun)
     def _compare_run(self, asked: CompareRun) -> None:

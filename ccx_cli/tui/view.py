@@ -38,8 +38,12 @@ class CompareRun(Message):
     run: OpenRun | None
 
 
+class LeaveLast(Message):
+    """Asks to go back from the only screen."""
+
+
 def read_in_thread(
-    widget: Widget,
+    widget: Widget | App[Any],
     work: Callable[[Callable[[], bool]], T],
     show: Callable[[T], None],
     show_error: Callable[[str], None],
@@ -131,6 +135,8 @@ class View(Screen[None]):
             self.table.focus()
         elif len(self.app.screen_stack) > 2:
             self.app.pop_screen()
+        else:
+            self.post_message(LeaveLast())
 
     def action_read_again(self) -> None:
         """Read again what the screen shows."""
