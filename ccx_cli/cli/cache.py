@@ -66,7 +66,7 @@ def verify(options: CacheVerifyOptions) -> None:
 
 def clear(options: CacheClearOptions) -> None:
     """Remove caches; results are kept."""
-    there = {directory.name: directory for directory in _caches(options.removal.places)}
+    there = {directory.name: directory for directory in _caches(options.places)}
     if options.older and options.caches:
         raise UsageError("--older and names of caches are mutually exclusive.")
     if options.older:
@@ -79,13 +79,13 @@ def clear(options: CacheClearOptions) -> None:
             raise MissingInputError(f"There is no cache {name}{near}")
         chosen.append(directory)
     if not chosen:
-        with reporting(options.removal.messages) as progress:
+        with reporting(options.messages) as progress:
             none = "There are no caches of ccx 0.1." if options.older else None
-            progress.note(none or _none_there(options.removal.places))
+            progress.note(none or _none_there(options.places))
         return
     remove(
         [Removable(path, partial(cache_files, path), path) for path in chosen],
-        options.removal,
+        options,
     )
 
 

@@ -89,9 +89,9 @@ def concepts(options: ConceptsOptions) -> None:
     asked = [option for option, given in modes.items() if given]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} are mutually exclusive.")
-    if options.search and asked:
+    if options.text and asked:
         raise UsageError(
-            f"WORD ({' '.join(options.search)}) and {asked[0]} are mutually exclusive: WORD "
+            f"WORD ({' '.join(options.text)}) and {asked[0]} are mutually exclusive: WORD "
             "searches the list of concepts."
         )
     columns: tuple[Column, ...] = LISTED
@@ -153,7 +153,7 @@ def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
 
 def _list_concepts(opened: _Opened) -> list[ConceptRecord]:
     """List the concepts with one of the words in their name."""
-    words = opened.options.search or []
+    words = opened.options.text or []
     labels = opened.index.labels
     matching = {
         concept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ccx_cli.cli.commands.data import FetchCommandOptions
+from ccx_cli.cli.commands.data import FetchOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.published import (
     fetched,
@@ -19,7 +19,7 @@ from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import Column, Record
 from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.fetching.downloads import FetchOptions
+from ccx_cli.fetching import downloads
 from ccx_cli.fetching.status import DownloadStatus
 from ccx_cli.fetching.transfer import RetryPolicy
 
@@ -44,10 +44,10 @@ COLUMNS = (
 )
 
 
-def fetch(options: FetchCommandOptions) -> None:
+def fetch(options: FetchOptions) -> None:
     """Download the published data and weights: resumed, verified, from any mirror."""
     local = options.local
-    if not (options.names or options.list_only or options.verify):
+    if not (options.sources or options.list_only or options.verify):
         raise UsageError(
             "There is nothing to fetch: try `ccx fetch broden224 places365/resnet18`, or see "
             "`ccx fetch --list`."
@@ -61,11 +61,11 @@ def fetch(options: FetchCommandOptions) -> None:
     if local is not None:
         local = local.expanduser()
     is_file = local is not None and local.is_file()
-    sources = sources_named(options.names or [], roots, local.name if local and is_file else None)
+    sources = sources_named(options.sources or [], roots, local.name if local and is_file else None)
     if len(sources) > 1 and (is_file or sha256):
         option = f"--from {local}" if is_file else "--sha256"
         raise UsageError(f"{option} is for one file, but {len(sources)} are named: name one.")
-    fetching = FetchOptions(
+    fetching = downloads.FetchOptions(
         mirrors=mirrors_of(options.mirror or ()),
         local=local,
         sha256=sha256,
@@ -92,7 +92,7 @@ def fetch(options: FetchCommandOptions) -> None:
             progress.note(_plan(records, fetching))
         elif done := [record["name"] for record in records if record["state"] == "fetched"]:
             progress.note(f"Next: {_next_command(done)}")
-    _end(records, failures, len(sources), verify=options.verify, named=bool(options.names))
+    _end(records, failures, len(sources), verify=options.verify, named=bool(options.sources))
 
 
 def _end(
@@ -136,7 +136,7 @@ def _record(status: DownloadStatus) -> Record:
     }
 
 
-def _plan(records: Sequence[Record], options: FetchOptions) -> str:
+def _plan(records: Sequence[Record], options: downloads.FetchOptions) -> str:
     """Say how much would be fetched, and from where."""
     left = sum(record["about_bytes"] or 0 for record in records)
     where = (

@@ -162,7 +162,7 @@ def _read_folders(
 def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOptions) -> None:
     """Read a source, write the dataset, say what it is; ``folder`` names it by default."""
     settings = ImportSettings(
-        check_subset(options.subset if options.subset is not None else subset_of(folder)),
+        check_subset(options.own_name if options.own_name is not None else subset_of(folder)),
         parse_size(options.side, "--side"),
         options.fit,
         options.colors,

@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import NETWORK, option
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.description import (
@@ -35,13 +34,7 @@ class Precision(StrEnum):
 
 def device_option() -> Any:
     """Declare ``--device``."""
-    return option(
-        "cpu",
-        "cpu, cuda, cuda:N, or auto.",
-        panel=NETWORK,
-        rare=False,
-        complete=completing.devices,
-    )
+    return option("cpu", "cpu, cuda, cuda:N, or auto.", panel=NETWORK, rare=False)
 
 
 def trust_option() -> Any:
@@ -61,24 +54,16 @@ class NetworkOptions:
     panel: ClassVar[str] = NETWORK
     rare: ClassVar[bool] = True
     model: str = option(
-        "resnet18",
-        "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY.",
-        rare=False,
-        complete=completing.models,
+        "resnet18", "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY.", rare=False
     )
     model_arg: list[str] | None = option(
-        None,
-        "An argument of your own factory, or of timm's; repeat it for more.",
-        metavar="KEY=VALUE",
-        shown=False,
-        complete=completing.model_arguments,
+        None, "An argument of your own factory, or of timm's; repeat it for more.", shown=False
     )
     pretrained: str | None = option(
         None,
         "places365, imagenet, timm, demo, own, none.",
         rare=False,
         shown="places365; own for --weights or a factory, demo for demo",
-        complete=completing.pretrained,
     )
     weights: Path | None = option(None, "Weights: .pth, .pt, .tar or .safetensors.", rare=False)
     layers: list[str] | None = option(
@@ -86,31 +71,25 @@ class NetworkOptions:
         "Layer (see `ccx layers`), or all-blocks.",
         "--layer",
         rare=False,
-        metavar="LAYER",
         shown="the last convolutional block, vit: encoder block",
-        complete=completing.layers,
     )
     input_size: str | None = option(
         None,
         "Side of the input images, or height x width such as 224x160.",
-        metavar="PIXELS",
         shown="what the network was trained on",
     )
     mean: str | None = option(
         None,
         "Mean of each color channel, for values in 0 to 1.",
-        metavar="R,G,B",
         shown="ImageNet's; 0.5 for untrained networks",
     )
     std: str | None = option(
-        None, "Standard deviation of each color channel.", metavar="R,G,B", shown="as for --mean"
+        None, "Standard deviation of each color channel.", shown="as for --mean"
     )
     activations: str | None = option(
         None,
         "Precomputed activations instead of a network: .npy, .hdf5, or FILE.h5:DATASET.",
-        metavar="FILE",
         shown=False,
-        complete=completing.files,
     )
     activations_axes: Axes | None = option(
         None,
@@ -243,7 +222,6 @@ class ClassOptions:
     class_names: Path | None = option(
         None,
         "Names of the classes, one a line.",
-        metavar="FILE",
         shown="known for the demo and ImageNet",
         panel=NETWORK,
         rare=True,

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.errors import UsageError
 
 DIRECTORIES = "Directories"
@@ -48,8 +47,8 @@ def option(default: Any, help_text: str, *names: str, rare: bool | None = None, 
     """Declare an option of a class of options; ``how`` it looks and completes is as in Typer.
 
     ``panel``, ``shown`` and ``complete`` stand for ``rich_help_panel``, ``show_default`` and
-    ``autocompletion``. ``--help`` leaves out what is ``rare``, which ``--help-all`` shows; where an
-    option does not say so, its class may, by a ``ClassVar`` of that name.
+    ``autocompletion``, which ``COMPLETERS`` has for most. ``--help`` leaves out what is ``rare``,
+    which ``--help-all`` shows; where an option does not say so, its class may, by a ``ClassVar``.
     """
     return _declared(typer.Option, default, help_text, names, how, rare)
 
@@ -74,7 +73,7 @@ def _declared(
 
 
 def _root(name: str, what: str) -> Any:
-    return option(None, what, shown=f"{name} under --data-dir", complete=completing.directories)
+    return option(None, what, shown=f"{name} under --data-dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,7 @@ class PlaceOptions:
     panel: ClassVar[str] = DIRECTORIES
     rare: ClassVar[bool] = True
     data_dir: Path | None = option(
-        None,
-        "Directory of all data that ccx keeps.",
-        shown="the user's data directory",
-        complete=completing.directories,
+        None, "Directory of all data that ccx keeps.", shown="the user's data directory"
     )
     root_datasets: Path | None = _root("datasets", "Labeled datasets.")
     root_models: Path | None = _root("models", "Published weights.")
@@ -110,11 +106,7 @@ class DataOptions:
     """Which images."""
 
     panel: ClassVar[str] = DATA
-    subset: str = option(
-        "ade20k",
-        "Images whose path contains this name, all, or demo.",
-        complete=completing.subsets,
-    )
+    subset: str = option("ade20k", "Images whose path contains this name, all, or demo.")
     fetch: bool = option(
         False, "Download the published dataset and weights if they are missing.", rare=True
     )
@@ -128,12 +120,7 @@ class UnitOptions:
     """Which units."""
 
     panel: ClassVar[str] = NETWORK
-    units: str | None = option(
-        None,
-        "Units by number, such as 1,5,10-20.",
-        shown="all",
-        complete=completing.run_units,
-    )
+    units: str | None = option(None, "Units by number, such as 1,5,10-20.", shown="all")
     random_units: int = option(0, "Number of randomly sampled units (0: all).", min=0, shown=False)
 
 
@@ -190,9 +177,7 @@ class ReadingOptions(SortOptions):
     """How tables show explanations."""
 
     simplest: str = option(
-        "1%",
-        "Show in tables the shortest formula this near the best IoU (0: the best).",
-        rare=True,
+        "1%", "Show in tables the shortest formula this near the best IoU (0: the best).", rare=True
     )
 
 
@@ -208,9 +193,7 @@ class FormOptions:
         "-f",
         shown="by the ending of --output, else table",
     )
-    output: str = option(
-        "-", "Output file (-: stdout).", "--output", "-o", complete=completing.files
-    )
+    output: str = option("-", "Output file (-: stdout).", "--output", "-o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,16 +220,42 @@ class DryRunOptions:
     dry_run: bool = option(False, "Show what would be made; write nothing.", panel=RUNNING)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """What commands take, after their own options, that only read and write."""
+
+    out: OutputOptions
+    messages: MessageOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """The same, for commands that compute."""
+
+    out: OutputOptions
+    messages: MessageOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedOptions:
+    """The same, for commands that say beforehand what they will do."""
+
+    out: OutputOptions
+    messages: MessageOptions
+    dry: DryRunOptions
+    run: RunOptions
+    places: PlaceOptions
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOptions:
     """Which run."""
 
     run_name: str | None = argument(
-        None,
-        "Stored run: name, beginning of the name, or directory.",
-        metavar="RUN",
-        shown="the last one",
-        complete=completing.runs,
+        None, "Stored run: name, beginning of the name, or directory.", shown="the last one"
     )
 
 
@@ -267,14 +276,11 @@ class PipedOptions(StoredOptions):
         "Stored run: name, its beginning, or directory; -: JSON Lines from stdin.",
         metavar="RUN|-",
         shown="the last one",
-        complete=completing.runs,
     )
     run_of_records: str | None = option(
         None,
         "With -: run that the explanations are from.",
         "--run",
-        metavar="RUN",
         rare=True,
         shown="the last one that holds them",
-        complete=completing.runs,
     )

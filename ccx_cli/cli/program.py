@@ -15,7 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
-from ccx_cli.cli.commands import PANELS, Command, Group
+from ccx_cli.cli.commands import PANELS, Group, job_of, options_of
+from ccx_cli.cli.completing.values import COMPLETERS
 from ccx_cli.cli.metavars import name_values
 from ccx_cli.cli.options import DIRECTORIES, OUTPUT
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
@@ -70,31 +71,26 @@ def ccx(
 @cache
 def program() -> TyperGroup:
     """Return the command that all others are under."""
-    entries = {
-        name: (panel, entry) for panel, inside in PANELS.items() for name, entry in inside.items()
-    }
-    return _make_group("ccx", ccx, ccx.__doc__, entries)
+    entries = {name: entry for inside in PANELS.values() for name, entry in inside.items()}
+    return _make_group((), ccx, ccx.__doc__, entries)
 
 
 class _Commands(Mapping[str, Any]):
-    """Commands by name: looking one up imports its options and makes it.
+    """The commands of a group by name: looking one up imports its options and makes it."""
 
-    The entries are the panel that shows each command, and where it is declared.
-    """
-
-    def __init__(self, entries: Mapping[str, tuple[str | None, Command | Group]]) -> None:
+    def __init__(self, path: tuple[str, ...], entries: Mapping[str, str | Group]) -> None:
+        self._path = path
         self._entries = entries
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            panel, entry = self._entries[name]
+            entry, path = self._entries[name], (*self._path, name)
             if isinstance(entry, Group):
-                within = {name: (None, inner) for name, inner in entry.commands.items()}
-                made: Any = _make_group(name, lambda: None, entry.help, within)
+                made: Any = _make_group(path, lambda: None, entry.help, entry.commands)
             else:
-                made = _make_command(name, entry)
-            made.rich_help_panel = panel
+                made = _make_command(path)
+            made.rich_help_panel = self._panel(name)
             self._made[name] = made
         return self._made[name]
 
@@ -104,11 +100,19 @@ class _Commands(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def _panel(self, name: str) -> str | None:
+        within = (panel for panel, inside in PANELS.items() if name in inside)
+        return None if self._path else next(within)
+
     def summaries(self) -> dict[str, Any]:
         """Return commands that only say what they are, for lists of them."""
         return {
-            name: TyperCommand(name, help=entry.summary, rich_help_panel=panel)
-            for name, (panel, entry) in self._entries.items()
+            name: TyperCommand(
+                name,
+                help=entry.help.partition("\n")[0] if isinstance(entry, Group) else entry,
+                rich_help_panel=self._panel(name),
+            )
+            for name, entry in self._entries.items()
         }
 
 
@@ -190,23 +194,23 @@ def _app(**named: Any) -> typer.Typer:
 
 
 def _make_group(
-    name: str,
+    path: tuple[str, ...],
     callback: Callable[..., None],
     help_text: str | None,
-    entries: Mapping[str, tuple[str | None, Command | Group]],
+    entries: Mapping[str, str | Group],
 ) -> TyperGroup:
-    app = _app(name=name, cls=_LazyGroup, no_args_is_help=True)
+    app = _app(name=path[-1] if path else "ccx", cls=_LazyGroup, no_args_is_help=True)
     app.callback(help=help_text)(callback)
     group: Any = typer.main.get_command(app)
-    group.commands = _Commands(entries)
+    group.commands = _Commands(path, entries)
     _show_help_option(group)
     return group  # type: ignore[no-any-return]
 
 
-def _make_command(name: str, entry: Command) -> Any:
+def _make_command(path: tuple[str, ...]) -> Any:
     app = _app()
-    options = _find("ccx_cli.cli.commands.", entry.options)
-    app.command(name, cls=_BriefCommand)(_callback(options, entry.job))
+    options = _find("ccx_cli.cli.commands.", options_of(path))
+    app.command(path[-1], cls=_BriefCommand)(_callback(options, job_of(path)))
     command: Any = typer.main.get_command(app)
     command.context_class = SettledContext
     command.rare = frozenset({*_rare(options), "config"})
@@ -270,9 +274,11 @@ def _callback(options: type[Any], job: str) -> Callable[..., None]:
 
 @cache
 def _fields(options: Any) -> list[tuple[Field[Any], Any]]:
-    """Return the fields of a class with their types."""
+    """Return the fields of a class with their types; groups that it inherits come last."""
     hints = get_type_hints(options)
-    return [(field, hints[field.name]) for field in fields(options)]
+    found = [(field, hints[field.name]) for field in fields(options)]
+    own = options.__annotations__
+    return sorted(found, key=lambda each: is_dataclass(each[1]) and each[0].name not in own)
 
 
 def _parameters(options: Any) -> Iterator[inspect.Parameter]:
@@ -303,6 +309,7 @@ def _rare(options: Any) -> Iterator[str]:
 def _declared(options: Any, field: Field[Any], kind: Any) -> Any:
     """Add what goes without saying: the panel of the class, and that flags have no --no-FLAG."""
     declared = copy(field.metadata["typer"])
+    declared.autocompletion = declared.autocompletion or COMPLETERS.get(field.name)
     if isinstance(declared, OptionInfo):
         declared.rich_help_panel = declared.rich_help_panel or getattr(options, "panel", None)
         if kind is bool and declared.default is ...:

@@ -50,22 +50,22 @@ class Removable:
 
 def run(options: RemoveRunOptions) -> None:
     """Remove stored runs, and the studies kept beside them."""
-    results = roots_of(options.removal.places).results
+    results = roots_of(options.places).results
     chosen = []
-    for name in options.names:
+    for name in options.runs:
         found = find_run(results, name)
         if is_being_written(found.directory):
             raise CcxError(f"{found.directory} is being written: wait, or stop the ccx that does.")
         directory = found.directory
         chosen.append(Removable(directory, partial(run_files, found), directory))
-    remove(chosen, options.removal)
+    remove(chosen, options)
 
 
 def dataset(options: RemoveDatasetOptions) -> None:
     """Remove datasets that ccx imported, made or downloaded."""
-    datasets = roots_of(options.removal.places).datasets
+    datasets = roots_of(options.places).datasets
     chosen = []
-    for name in options.names:
+    for name in options.datasets:
         inside = sorted(path for path in (datasets / name).glob("broden1_*") if side_of(path))
         if not inside and side_of(Path(name)):
             inside = [path for path in (datasets / name, Path(name)) if path.is_dir()][:1]
@@ -75,7 +75,7 @@ def dataset(options: RemoveDatasetOptions) -> None:
         chosen += [
             Removable(path, partial(dataset_files, path), path.parent, path.name) for path in inside
         ]
-    remove(chosen, options.removal)
+    remove(chosen, options)
 
 
 def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import RANGES, Kmeans, option
 from ccx_cli.search.registry import Search
 
@@ -26,11 +25,7 @@ class SearchOptions:
     search: Search = option(Search.OPTIMAL, " ".join(f"{each}: {each.summary}." for each in Search))
     length: int = option(3, "Most concepts in a formula.", rare=False)
     beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.")
-    objective: str = option(
-        "iou",
-        "What to maximize; other than iou up to length 3.",
-        complete=completing.one_of("iou", "f-beta:2", "f-beta:0.5", "mcc"),
-    )
+    objective: str = option("iou", "What to maximize; other than iou up to length 3.")
     min_coverage: str | None = option(
         None, "With mcc: least share of the hits that a formula covers; 1% if not given."
     )
@@ -50,22 +45,12 @@ class VocabularyOptions:
     panel: ClassVar[str] = VOCABULARY
     rare: ClassVar[bool] = True
     categories: str | None = option(
-        None,
-        "Use only concepts of these categories, such as object,part.",
-        complete=completing.several_categories,
+        None, "Use only concepts of these categories, such as object,part."
     )
-    concepts: str | None = option(
-        None, "Use only these concepts, by name.", complete=completing.several_concepts
-    )
-    exclude: str | None = option(
-        None, "Exclude these concepts, by name.", complete=completing.several_concepts
-    )
+    concepts: str | None = option(None, "Use only these concepts, by name.")
+    exclude: str | None = option(None, "Exclude these concepts, by name.")
     min_frequency: int = option(0, "Minimum number of images of a concept.", min=0)
-    operators: str = option(
-        "or,and,not",
-        "Operators to use: or,and,not.",
-        complete=completing.several_of("or", "and", "not"),
-    )
+    operators: str = option("or,and,not", "Operators to use: or,and,not.")
 
 
 class Preset(StrEnum):

@@ -7,19 +7,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     REQUIRED,
     DataOptions,
-    MessageOptions,
-    OutputOptions,
-    PlaceOptions,
+    ListOptions,
     RangeOptions,
-    RunOptions,
     UnitOptions,
+    WorkOptions,
     argument,
     option,
 )
@@ -43,9 +40,7 @@ class DrawnUnitOptions:
     """Which units, a random sample by default."""
 
     panel: ClassVar[str] = NETWORK
-    units: str | None = option(
-        None, "Units by number, such as 1,5,10-20.", complete=completing.run_units
-    )
+    units: str | None = option(None, "Units by number, such as 1,5,10-20.")
     random_units: int | None = option(
         None,
         "Number of randomly sampled units (0: all).",
@@ -85,7 +80,7 @@ class FewUnitOptions(DrawnUnitOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareHeuristicsOptions:
+class CompareHeuristicsOptions(WorkOptions):
     """Compare the published search heuristics: formulas visited, and time.
 
     mmesh, cfh and areas order the candidates of a beam by estimates and stop
@@ -114,14 +109,10 @@ class CompareHeuristicsOptions:
     plot: Path | None = option(
         None, "Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT
     )
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareThresholdsOptions:
+class CompareThresholdsOptions(WorkOptions):
     """Compare what formulas are made of at eleven thresholds.
 
     For quantiles 0.005 to 0.5 of a unit's non-zero activations, the range above
@@ -143,14 +134,10 @@ class CompareThresholdsOptions:
     vocabulary: VocabularyOptions
     each: bool = option(False, "List the formula of every unit too.")
     plot: Path | None = option(None, "Draw the shares to a .png, .svg or .pdf file.")
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareRunsOptions:
+class CompareRunsOptions(ListOptions):
     """Compare the explanations of two stored runs, range by range.
 
     Ranges are matched by unit and cluster. Formulas are equal if they are
@@ -163,14 +150,6 @@ class CompareRunsOptions:
       ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
     """
 
-    a: str = argument(
-        REQUIRED,
-        "Stored run: name, beginning of the name, or directory.",
-        metavar="A",
-        complete=completing.runs,
-    )
-    b: str = argument(REQUIRED, "Another stored run.", metavar="B", complete=completing.runs)
+    a: str = argument(REQUIRED, "Stored run: name, beginning of the name, or directory.")
+    b: str = argument(REQUIRED, "Another stored run.")
     per: Per = option(Per.UNIT, "Summarize units, clusters or the run, or list ranges.")
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions

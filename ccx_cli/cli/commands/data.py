@@ -7,19 +7,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DATA,
     REQUIRED,
     RUNNING,
     DataOptions,
-    DryRunOptions,
     FormOptions,
+    ListOptions,
     MessageOptions,
-    OutputOptions,
     PlaceOptions,
-    RunOptions,
+    PlannedOptions,
+    WorkOptions,
     argument,
     option,
 )
@@ -40,7 +39,7 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
+class DemoOptions(WorkOptions):
     """Explain a small built-in network on built-in images, in under a minute, offline.
 
     Makes the images and their labels, runs the network, clusters its
@@ -55,14 +54,10 @@ class DemoOptions:
     """
 
     open_report: bool = option(False, "Write a report and open it in a browser.")
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchCommandOptions:
+class FetchOptions:
     """Download the published data and weights: resumed, verified, from any mirror.
 
     Partial downloads are kept: the same command continues after an interrupt or
@@ -77,12 +72,10 @@ class FetchCommandOptions:
       ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
     """
 
-    names: list[str] | None = argument(
+    sources: list[str] | None = argument(
         None,
         "broden224, broden227, places365/MODEL, imagenet/MODEL, or all but imagenet: all.",
-        metavar="NAME",
         shown=False,
-        complete=completing.sources,
     )
     list_only: bool = option(False, "List what is here and what is missing.", "--list")
     verify: bool = option(False, "Verify every file that is here; fetch nothing.")
@@ -115,7 +108,7 @@ class FetchCommandOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConceptsOptions:
+class ConceptsOptions(ListOptions):
     """Browse the concepts of a dataset.
 
     For each: the images that have it, its share of all pixels (coverage) and of
@@ -132,30 +125,12 @@ class ConceptsOptions:
     """
 
     panel: ClassVar[str] = _SHOW
-    search: list[str] | None = argument(
-        None,
-        "Words to search for in names and synonyms.",
-        metavar="WORD",
-        complete=completing.concepts,
-    )
-    category: list[str] | None = option(
-        None,
-        "List only concepts of this category; repeatable.",
-        complete=completing.categories,
-    )
+    text: list[str] | None = argument(None, "Words to search for in names and synonyms.")
+    category: list[str] | None = option(None, "List only concepts of this category; repeatable.")
     together_with: str | None = option(
-        None,
-        "List the concepts that share images and pixels with this one.",
-        "--with",
-        metavar="CONCEPT",
-        complete=completing.concepts,
+        None, "List the concepts that share images and pixels with this one.", "--with"
     )
-    images: str | None = option(
-        None,
-        "List the images that contain this concept.",
-        metavar="CONCEPT",
-        complete=completing.concepts,
-    )
+    images: str | None = option(None, "List the images that contain this concept.")
     implications: bool = option(
         False, "List the concepts all of whose pixels have another concept."
     )
@@ -164,10 +139,7 @@ class ConceptsOptions:
     sort: Order = option(Order.IMAGES, "Order of the list of concepts.", rare=True)
     top: int = option(0, "Maximum number of rows (0: all).", min=0, shown=False)
     subset: str = option(
-        "ade20k",
-        "Images whose path contains this name, all, or demo.",
-        panel=DATA,
-        complete=completing.subsets,
+        "ade20k", "Images whose path contains this name, all, or demo.", panel=DATA
     )
     side: int | None = option(
         None,
@@ -180,13 +152,10 @@ class ConceptsOptions:
     workers: int = option(
         0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
     )
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheBuildOptions:
+class CacheBuildOptions(PlannedOptions):
     """Build the concept index and the activations, and replace damaged files.
 
     With several layers (repeat --layer, or all-blocks), the network runs once
@@ -203,15 +172,10 @@ class CacheBuildOptions:
     data: DataOptions
     network: NetworkOptions
     no_activations: bool = option(False, "Build only the concept index.")
-    out: OutputOptions
-    messages: MessageOptions
-    dry: DryRunOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheListOptions:
+class CacheListOptions(ListOptions):
     """List the caches.
 
     What they hold, how large they are, and whether their files are there.
@@ -222,13 +186,9 @@ class CacheListOptions:
       ccx cache list --format json | jq '.[] | select(.megabytes > 1000) | .name'
     """
 
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheVerifyOptions:
+class CacheVerifyOptions(ListOptions):
     """Read every cache completely and verify its digests.
 
     The exit code is 4 if one is damaged, and the message says how to rebuild
@@ -240,23 +200,16 @@ class CacheVerifyOptions:
       ccx cache verify --data-dir /data/ccx --format csv
     """
 
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemovalOptions:
+class RemovalOptions(ListOptions):
     """Whether, and how what is removed is said."""
 
     yes: bool = option(False, "Remove them; without, only say what would go.", "--yes", "-y")
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveRunOptions:
+class RemoveRunOptions(RemovalOptions):
     """Remove stored runs, and the studies kept beside them.
 
     Without --yes, only says what would go, how large it is, and which other runs
@@ -268,17 +221,11 @@ class RemoveRunOptions:
       ccx remove run first-try demo-none --yes
     """
 
-    names: list[str] = argument(
-        REQUIRED,
-        "Stored runs: name, beginning of the name, or directory.",
-        metavar="RUN",
-        complete=completing.runs,
-    )
-    removal: RemovalOptions
+    runs: list[str] = argument(REQUIRED, "Stored runs: name, beginning of the name, or directory.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveDatasetOptions:
+class RemoveDatasetOptions(RemovalOptions):
     """Remove datasets that ccx imported, made or downloaded.
 
     Without --yes, only says what would go, how large it is, and which runs need
@@ -291,17 +238,11 @@ class RemoveDatasetOptions:
       ccx remove dataset broden1_224 --yes
     """
 
-    names: list[str] = argument(
-        REQUIRED,
-        "Names of datasets, or broden1_SIDE.",
-        metavar="DATASET",
-        complete=completing.datasets,
-    )
-    removal: RemovalOptions
+    datasets: list[str] = argument(REQUIRED, "Names of datasets, or broden1_SIDE.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheClearOptions:
+class CacheClearOptions(RemovalOptions):
     """Remove caches; results are kept.
 
     Without --yes, only says what would go, how large it is, and which runs need
@@ -314,12 +255,8 @@ class CacheClearOptions:
       ccx cache clear --older --yes
     """
 
-    caches: list[str] | None = argument(
-        None,
-        "Names or directories of caches.",
-        metavar="CACHE",
-        shown="all",
-        complete=completing.caches,
-    )
+    caches: list[str] | None = argument(None, "Names or directories of caches.", shown="all")
     older: bool = option(False, "Only caches of ccx 0.1, which told files apart by size alone.")
-    removal: RemovalOptions
+
+
+RemoveCacheOptions = CacheClearOptions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import NetworkOptions, device_option, trust_option
 from ccx_cli.cli.options import (
     DATA,
@@ -14,17 +13,15 @@ from ccx_cli.cli.options import (
     REQUIRED,
     RUNNING,
     DataOptions,
-    DryRunOptions,
-    MessageOptions,
+    ListOptions,
     NamingOptions,
-    OutputOptions,
-    PlaceOptions,
+    PlannedOptions,
     RangeOptions,
     ReadingOptions,
-    RunOptions,
     SortOptions,
     StoredOptions,
     UnitOptions,
+    WorkOptions,
     argument,
     option,
 )
@@ -32,7 +29,7 @@ from ccx_cli.cli.search_options import PresetOptions, SearchOptions, VocabularyO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayersOptions:
+class LayersOptions(WorkOptions):
     """List the layers of a network that can be explained.
 
     The network runs on a blank image. The kind says how a layer's output becomes
@@ -52,14 +49,10 @@ class LayersOptions:
     """
 
     network: NetworkOptions
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterOptions:
+class ClusterOptions(PlannedOptions):
     """Find the activation ranges of each unit.
 
     Shows for each range how many of the unit's activations lie strictly inside
@@ -77,15 +70,10 @@ class ClusterOptions:
     units: UnitOptions
     preset: PresetOptions
     ranges: RangeOptions
-    out: OutputOptions
-    messages: MessageOptions
-    dry: DryRunOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainOptions:
+class ExplainOptions(PlannedOptions):
     """Find the formula of concepts that best matches where each unit fires.
 
     Missing inputs (concept index, activations, ranges) are made and kept. Every
@@ -112,7 +100,6 @@ class ExplainOptions:
         "Search only the train or val images, and score on the others too.",
         panel=DATA,
         rare=True,
-        complete=completing.one_of("train", "val"),
     )
     network: NetworkOptions
     units: UnitOptions
@@ -126,15 +113,10 @@ class ExplainOptions:
     naming: NamingOptions
     everything: bool = option(False, "Show all ranges, not the 12 best.", "--all", panel=OUTPUT)
     reading: ReadingOptions
-    out: OutputOptions
-    messages: MessageOptions
-    dry: DryRunOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreOptions:
+class ScoreOptions(WorkOptions):
     """Score formulas that you write.
 
     After RUN, on what that run was made from; else on what the options name. With
@@ -152,18 +134,9 @@ class ScoreOptions:
     """
 
     formulas: list[str] = argument(
-        REQUIRED,
-        'Such as "(water OR river) AND NOT blue"; quotes around special names.',
-        metavar="[RUN] FORMULA",
-        complete=completing.run_or_formula,
+        REQUIRED, 'Such as "(water OR river) AND NOT blue"; quotes around special names.'
     )
-    unit: int | None = option(
-        None,
-        "One unit, beside its best formulas.",
-        min=0,
-        metavar="UNIT",
-        complete=completing.one_unit,
-    )
+    unit: int | None = option(None, "One unit, beside its best formulas.", min=0)
     top: int = option(20, "Maximum number of ranges (0: all).", min=0)
     data: DataOptions
     network: NetworkOptions
@@ -172,14 +145,10 @@ class ScoreOptions:
     preset: PresetOptions
     ranges: RangeOptions
     sorting: SortOptions
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RerunOptions:
+class RerunOptions(ListOptions):
     """Run a stored run again, exactly as its header describes it.
 
     Finished units are not computed twice: an interrupted run is completed. In
@@ -201,10 +170,7 @@ class RerunOptions:
     )
     changed: bool = option(False, "Accept changed inputs; the result is another run.")
     units: str | None = option(
-        None,
-        "Units to run again, such as 1,5,10-20.",
-        shown="those the run asked for",
-        complete=completing.run_units,
+        None, "Units to run again, such as 1,5,10-20.", shown="those the run asked for"
     )
     trust: bool = trust_option()
     device: str = device_option()
@@ -214,6 +180,3 @@ class RerunOptions:
     workers: int = option(
         0, "Number of processes or threads (0: one per core).", min=0, panel=RUNNING
     )
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions

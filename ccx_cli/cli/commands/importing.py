@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.options import (
     DATA,
     OUTPUT,
@@ -46,8 +45,11 @@ class ImportOptions:
     """How a dataset is made, whatever it is made from."""
 
     panel: ClassVar[str] = DATA
-    subset: str | None = option(
-        None, "Name of the dataset, for --subset of other commands.", shown="the folder's name"
+    own_name: str | None = option(
+        None,
+        "Name of the dataset, for --subset of other commands.",
+        "--subset",
+        shown="the folder's name",
     )
     side: str = option(
         "224",
@@ -107,9 +109,7 @@ class ImportFolderOptions:
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Path = argument(
-        REQUIRED, "Folder of photographs.", complete=completing.directories
-    )
+    photographs: Path = argument(REQUIRED, "Folder of photographs.")
     labels: list[str] | None = option(
         None, "Folder of label PNGs at the photographs' paths; repeatable."
     )
@@ -137,14 +137,9 @@ class ImportCocoOptions:
 
     panel: ClassVar[str] = DATA
     annotations: Path = argument(REQUIRED, "JSON file of instances or panoptic segments.")
-    photographs: Path = argument(
-        REQUIRED, "Folder of the photographs.", complete=completing.directories
-    )
+    photographs: Path = argument(REQUIRED, "Folder of the photographs.")
     panoptic: Path | None = option(
-        None,
-        "Folder of panoptic PNGs.",
-        complete=completing.directories,
-        shown="named like the JSON, beside it",
+        None, "Folder of panoptic PNGs.", shown="named like the JSON, beside it"
     )
     category: str = _category()
     no_crowds: bool = option(False, "Skip regions of many instances at once (iscrowd).")
@@ -164,11 +159,7 @@ class ImportAde20kOptions:
       ccx import ade20k ADE20K_2021_17_01/images/ADE/validation --subset ade-val
     """
 
-    root: Path = argument(
-        REQUIRED,
-        "Folder of the full dataset, or any folder in it.",
-        complete=completing.directories,
-    )
+    root: Path = argument(REQUIRED, "Folder of the full dataset, or any folder in it.")
     common: ImportOptions
 
 
@@ -186,15 +177,8 @@ class ImportVocOptions:
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Path = argument(
-        REQUIRED, "Folder of photographs (JPEGImages).", complete=completing.directories
-    )
-    label_maps: Path = argument(
-        REQUIRED,
-        "Folder of index PNGs (SegmentationClass).",
-        metavar="LABELS",
-        complete=completing.directories,
-    )
+    photographs: Path = argument(REQUIRED, "Folder of photographs (JPEGImages).")
+    label_maps: Path = argument(REQUIRED, "Folder of index PNGs (SegmentationClass).")
     names: Path = option(REQUIRED, "File of names.")
     category: str = _category()
     void: list[int] | None = _void()
@@ -216,10 +200,6 @@ class ImportImagefolderOptions:
       ccx import imagefolder textures --category texture --colors
     """
 
-    root: Path = argument(
-        REQUIRED,
-        "Folder with a folder of photographs for each label.",
-        complete=completing.directories,
-    )
+    root: Path = argument(REQUIRED, "Folder with a folder of photographs for each label.")
     category: str = option("scene", "Category of the labels.", panel=DATA)
     common: ImportOptions

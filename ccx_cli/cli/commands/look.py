@@ -9,12 +9,13 @@ from typing import ClassVar
 
 import typer
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.completing.shells import Shell
+from ccx_cli.cli.completing.values import one_of
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     RUNNING,
+    ListOptions,
     MessageOptions,
     NamingOptions,
     OutputOptions,
@@ -78,13 +79,9 @@ class TuiOptions:
     run_name: str | None = argument(
         None,
         "Stored run: name, beginning of the name, or directory.",
-        metavar="RUN",
         shown="the list of all; with --unit the last one",
-        complete=completing.runs,
     )
-    unit: int | None = option(
-        None, "Unit to show first.", min=0, metavar="UNIT", complete=completing.one_unit
-    )
+    unit: int | None = option(None, "Unit to show first.", min=0)
     places: PlaceOptions
 
 
@@ -114,36 +111,23 @@ class RenderOptions:
     panel: ClassVar[str] = _PICTURES
     which: StoredOptions
     kind: Kind = option(
-        Kind.PANEL,
-        "panel, published or distribution: of a unit; categories or iou: of all units.",
-        metavar="KIND",
+        Kind.PANEL, "panel, published or distribution: of a unit; categories or iou: of all units."
     )
     show: Images | None = option(
         None,
         "top (most active), sample, misses or false-alarms.",
-        metavar="IMAGES",
         shown="top; sample for published; all in a report",
     )
     top_k: int = option(5, "Number of images per range.", min=1, max=50)
     html: Path | None = option(
-        None,
-        "Write a report instead: one file if OUT ends in .html, else a folder.",
-        metavar="OUT",
-        shown=False,
-        complete=completing.files,
+        None, "Write a report instead: one file if OUT ends in .html, else a folder.", shown=False
     )
     dir_images: Path | None = option(
-        None,
-        "Directory of the figures.",
-        metavar="DIR",
-        rare=True,
-        shown="ccx-RUN here",
-        complete=completing.directories,
+        None, "Directory of the figures.", rare=True, shown="ccx-RUN here"
     )
     filename_figure: str | None = option(
         None,
         "Pattern of file names with {unit}, {k}, {show} and {kind}.",
-        metavar="NAME",
         rare=True,
         shown="unit_{unit}_c_{k} and more, {kind} in print",
     )
@@ -155,16 +139,10 @@ class RenderOptions:
     )
     units: UnitOptions
     ranges: str | None = option(None, "Ranges by number, such as 3,4.", shown="all", panel=NETWORK)
-    paper: Venue | None = option(
-        None,
-        "Set for print: neurips, icml, cvpr or iclr.",
-        metavar="VENUE",
-        panel=_PAPER,
-    )
+    paper: Venue | None = option(None, "Set for print: neurips, icml, cvpr or iclr.", panel=_PAPER)
     width: str | None = option(
         None,
         "Width in print: column or text of the venue, or a length such as 5.5in.",
-        metavar="WIDTH",
         shown="column with --paper",
         panel=_PAPER,
         rare=True,
@@ -187,25 +165,15 @@ class RenderOptions:
         "Format of the list of files (latex: a table of the explanations instead).",
         "--format",
         "-f",
-        metavar="FORM",
         panel=OUTPUT,
     )
-    output: str = option(
-        "-",
-        "File of the list (-: stdout).",
-        "--output",
-        "-o",
-        panel=OUTPUT,
-        complete=completing.files,
-    )
+    output: str = option("-", "File of the list (-: stdout).", "--output", "-o", panel=OUTPUT)
     bib: Path | None = option(
         None,
         "With --format latex: file for the BibTeX of the methods.",
-        metavar="FILE",
         panel=OUTPUT,
         rare=True,
         shown="as comments of the table",
-        complete=completing.files,
     )
     reading: ReadingOptions
     force: bool = option(False, "Overwrite files.", panel=OUTPUT, rare=True)
@@ -218,7 +186,7 @@ class RenderOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InfoOptions:
+class InfoOptions(ListOptions):
     """Show what a stored run is and how it was made.
 
     Network, dataset, ranges, search, units, sessions, digests, and whether its
@@ -242,9 +210,6 @@ class InfoOptions:
     )
     latex: bool = option(False, "Write the paragraph for LaTeX.", panel=OUTPUT)
     bibtex: bool = option(False, "Write the references for BibTeX.", panel=OUTPUT)
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,16 +229,15 @@ class SchemaOptions:
     name: str | None = argument(
         None,
         "Name of a schema; `ccx schema` without one lists them all.",
-        metavar="NAME",
         shown="list them",
-        complete=completing.one_of(*SCHEMA_NAMES),
+        complete=one_of(*SCHEMA_NAMES),
     )
     out: OutputOptions
     messages: MessageOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigOptions:
+class ConfigOptions(ListOptions):
     """Show the values of options and where they are set.
 
     An option's value comes from its flag, else its variable, such as
@@ -294,10 +258,7 @@ class ConfigOptions:
 
     panel: ClassVar[str] = OUTPUT
     words: list[str] | None = argument(
-        None,
-        "Command; after --, options to resolve it with.",
-        metavar="COMMAND",
-        shown="all commands",
+        None, "Command; after --, options to resolve it with.", shown="all commands"
     )
     everything: bool = option(False, "Show the defaults too.", "--all")
     path: bool = option(
@@ -306,12 +267,8 @@ class ConfigOptions:
         "--path",
         is_eager=True,  # The files are not read for it: one of them may have to be mended.
         callback=_show_path,
-        metavar="",
         panel=OUTPUT,
     )
-    out: OutputOptions
-    messages: MessageOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,8 +288,5 @@ class CompletionOptions:
 
     shell: Shell | None = argument(None, "Shell whose script to print.")
     into: Path | None = option(
-        None,
-        "Write the scripts of all shells there, under the file names they expect.",
-        metavar="DIRECTORY",
-        complete=completing.directories,
+        None, "Write the scripts of all shells there, under the file names they expect."
     )

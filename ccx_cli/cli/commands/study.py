@@ -6,20 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ccx_cli.cli.completing import values as completing
 from ccx_cli.cli.network_options import ClassOptions, PassOptions
 from ccx_cli.cli.options import (
     OUTPUT,
-    DryRunOptions,
-    MessageOptions,
-    OutputOptions,
     PipedOptions,
-    PlaceOptions,
+    PlannedOptions,
     ReadingOptions,
-    RunOptions,
     SortOptions,
     StoredOptions,
     UnitOptions,
+    WorkOptions,
     option,
 )
 
@@ -35,7 +31,7 @@ class Per(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsOptions:
+class MetricsOptions(PlannedOptions):
     """Measure stored explanations.
 
     For every unit and range; then their mean and standard deviation, per range
@@ -70,25 +66,14 @@ class MetricsOptions:
         shown=f"{_MASKED_IMAGES} with --label-masking",
     )
     bootstrap: int = option(
-        0,
-        "Resamples for 95% intervals of the IoU (0: none).",
-        min=0,
-        max=_MOST_ROUNDS,
+        0, "Resamples for 95% intervals of the IoU (0: none).", min=0, max=_MOST_ROUNDS
     )
     null: int = option(
-        0,
-        "Permutations of the images, for p-values (0: none).",
-        min=0,
-        max=_MOST_ROUNDS,
+        0, "Permutations of the images, for p-values (0: none).", min=0, max=_MOST_ROUNDS
     )
     units: UnitOptions
     passes: PassOptions
     sorting: SortOptions
-    out: OutputOptions
-    messages: MessageOptions
-    dry: DryRunOptions
-    run: RunOptions
-    places: PlaceOptions
 
     @property
     def is_masking(self) -> bool:
@@ -102,7 +87,7 @@ class MetricsOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportanceOptions:
+class ImportanceOptions(PlannedOptions):
     """Ablate the activations in a range and measure how predictions change.
 
     To ablate is to set to zero. Per cluster: the ranges of that number, 0 the
@@ -121,15 +106,10 @@ class ImportanceOptions:
     classes: ClassOptions
     units: UnitOptions
     passes: PassOptions
-    out: OutputOptions
-    messages: MessageOptions
-    dry: DryRunOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyzeOptions:
+class AnalyzeOptions(PlannedOptions):
     """Compare the units with those of an untrained network.
 
     The most common formulas of the untrained network, as many as a fifth of its
@@ -147,24 +127,15 @@ class AnalyzeOptions:
 
     which: StoredOptions
     against: str | None = option(
-        None,
-        "Stored run of an untrained network.",
-        metavar="RUN",
-        complete=completing.runs,
-        shown="one like RUN, made if need be",
+        None, "Stored run of an untrained network.", shown="one like RUN, made if need be"
     )
     each: bool = option(False, "List every range.", panel=OUTPUT)
     units: UnitOptions
     passes: PassOptions
-    out: OutputOptions
-    messages: MessageOptions
-    dry: DryRunOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SummaryOptions:
+class SummaryOptions(WorkOptions):
     """Summarize a stored run: units, concepts, categories.
 
     For every unit: the ranges explained, the category of most concepts, and how
@@ -186,14 +157,10 @@ class SummaryOptions:
     )
     units: UnitOptions
     reading: ReadingOptions
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolesOptions:
+class RolesOptions(WorkOptions):
     """List the classes that each unit contributes to, and accuracy against IoU.
 
     For a layer right before a linear head: the classes that each unit
@@ -210,12 +177,6 @@ class RolesOptions:
 
     stored: StoredOptions
     classes: ClassOptions
-    plot: Path | None = option(
-        None, "Plot accuracy against IoU: .png, .svg or .pdf.", metavar="FILE", panel=OUTPUT
-    )
+    plot: Path | None = option(None, "Plot accuracy against IoU: .png, .svg or .pdf.", panel=OUTPUT)
     units: UnitOptions
     passes: PassOptions
-    out: OutputOptions
-    messages: MessageOptions
-    run: RunOptions
-    places: PlaceOptions

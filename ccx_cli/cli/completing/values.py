@@ -15,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from importlib.util import find_spec
@@ -172,7 +172,7 @@ def sources(ctx: typer.Context) -> Offered:
     """Offer what ``ccx fetch`` gets."""
     from ccx_cli.probe.networks.published_weights import PLACES365  # slow to import
 
-    taken = set(ctx.params.get("names") or ())
+    taken = set(ctx.params.get("sources") or ())
     known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]
     known += [f"imagenet/{model}" for model in MODELS if model != DEMO]
     return [(name, "") for name in known if name not in taken]
@@ -394,3 +394,46 @@ def _named_rows(ctx: typer.Context, table: str) -> list[dict[str, str]]:
         return []
     with (dataset / table).open(encoding="utf-8-sig", newline="") as text:
         return [row for row in csv.DictReader(text) if row.get("name")]
+
+
+COMPLETERS: Mapping[str, Callable[..., Offered]] = {
+    "a": runs,
+    "activations": files,
+    "against": runs,
+    "b": runs,
+    "caches": caches,
+    "category": categories,
+    "categories": several_categories,
+    "concepts": several_concepts,
+    "data_dir": directories,
+    "datasets": datasets,
+    "device": devices,
+    "dir_images": directories,
+    "exclude": several_concepts,
+    "formulas": run_or_formula,
+    "images": concepts,
+    "into": directories,
+    "label_maps": directories,
+    "layers": layers,
+    "model": models,
+    "model_arg": model_arguments,
+    "objective": one_of("iou", "f-beta:2", "f-beta:0.5", "mcc"),
+    "operators": several_of("or", "and", "not"),
+    "output": files,
+    "panoptic": directories,
+    "photographs": directories,
+    "pretrained": pretrained,
+    "root": directories,
+    "run_name": runs,
+    "run_of_records": runs,
+    "runs": runs,
+    "sources": sources,
+    "split": one_of("train", "val"),
+    "subset": subsets,
+    "text": concepts,
+    "together_with": concepts,
+    "unit": one_unit,
+    "units": run_units,
+    **{f"root_{name}": directories for name in ROOT_NAMES},
+}
+"""By the name of an option or argument; those that commands mean differently name their own."""

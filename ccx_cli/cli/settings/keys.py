@@ -17,7 +17,7 @@ VARIABLE_PREFIX = "CCX_"
 # Set once for a process, or only meant when typed.
 _NOT_SETTABLE = {"help", "help_all", "version", "config", "name", "note"}
 # Their names are other commands' too, where they mean what is there, not what is made.
-_NAMED_ALIKE = {("import", "subset")}
+_NAMED_ALIKE = {("import", "own_name")}
 # `mirrors` also holds for the commands that fetch on their way, without such an option.
 _OTHER_KEYS = {"mirror": "mirrors"}
 
