@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import App, SystemCommand
@@ -36,6 +36,7 @@ from ccx_cli.tui.view import (
     read_in_thread,
 )
 
+T = TypeVar("T")
 # Seconds after which the first screen has been drawn.
 _IDLE = 0.5
 
@@ -68,19 +69,10 @@ class CcxApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "question_mark", "help", "Help", key_display="?", tooltip="Keys, and what is shown"
-        ),
+        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("colon", "jump", "Go to a unit", key_display=":", show=False),
         Binding("q", "quit", "Quit"),
-        Binding(
-            "ctrl+p",
-            "command_palette",
-            "Commands",
-            show=False,
-            priority=True,
-            tooltip="All commands",
-        ),
+        Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True),
         Binding("t", "toggle_theme", "Light or dark", show=False),
         Binding("ctrl+s", "save_svg", "Save the screen as SVG", show=False),
     ]
@@ -145,7 +137,6 @@ class CcxApp(App[None]):
         self.push_screen(JumpView(), self.go_to)
 
     def go_to(self, unit: int | None) -> None:
-        """Show a unit of the run on the screen."""
         screen = self.screen
         run = screen.run if isinstance(screen, View) else None
         if run is None:
@@ -192,10 +183,7 @@ class CcxApp(App[None]):
 
     def _open_directory(self, directory: Path) -> None:
         """Read a run's lines, then show its units."""
-        screen = self.screen
-        if isinstance(screen, View):
-            screen.show_status(f"reading {directory.name} ...")
-            screen.read("open", lambda _: self.open_run(directory), self._show_units)
+        self._read(directory, lambda: self.open_run(directory), self._show_units)
 
     def _show_units(self, run: OpenRun) -> None:
         self.push_screen(UnitsView(run))
@@ -212,20 +200,21 @@ class CcxApp(App[None]):
         """Choose a run to compare with, read what is not read yet, and compare."""
 
         def choose(directory: Path) -> None:
-            screen = self.screen
-            assert isinstance(screen, View)
-            screen.show_status(f"reading {directory.name} ...")
-            screen.read(
-                "open",
-                lambda _: (
+            self._read(
+                directory,
+                lambda: (
                     asked.run or OpenRun(asked.directory, self._roots),
                     OpenRun(directory, self._roots),
                 ),
-                compare,
+                lambda runs: self.switch_screen(CompareView(*runs)),
             )
-
-        def compare(runs: tuple[OpenRun, OpenRun]) -> None:
-            self.switch_screen(CompareView(*runs))
 
         results = self._roots.results
         self.push_screen(RunsView(results, choose, self.open_run, compared=asked.directory))
+
+    def _read(self, directory: Path, work: Callable[[], T], show: Callable[[T], object]) -> None:
+        """Read a run in a thread, and say so."""
+        screen = self.screen
+        if isinstance(screen, View):
+            screen.show_status(f"reading {directory.name} ...")
+            screen.read("open", lambda _: work(), show)

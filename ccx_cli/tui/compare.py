@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -19,14 +19,13 @@ from ccx_cli.tui.preview import Reader
 from ccx_cli.tui.record_text import (
     RANGE,
     UNIT,
-    UNKNOWN,
     formula_text,
     iou_of,
     range_mark,
     record_formula,
     unit_and_range,
 )
-from ccx_cli.tui.table import Column
+from ccx_cli.tui.table import UNKNOWN, Column, numbers
 from ccx_cli.tui.unit import UnitView
 
 
@@ -43,8 +42,9 @@ def _size(pair: RangePair) -> float | None:
     return None if pair.difference is None else abs(pair.difference)
 
 
-def _num_ranges(pair: RangePair) -> int:
-    return max(record.num_ranges for record in (pair.a, pair.b) if record is not None)
+def _range_mark(pair: RangePair) -> Text:
+    num_ranges = max(record.num_ranges for record in (pair.a, pair.b) if record is not None)
+    return range_mark(pair.cluster, num_ranges)
 
 
 def _formula(record: ExplanationRecord | None, run: OpenRun) -> Text:
@@ -54,30 +54,24 @@ def _formula(record: ExplanationRecord | None, run: OpenRun) -> Text:
 def _side_columns(side: str, run: OpenRun) -> tuple[Column, Column]:
     """Return the columns of the IoU and the formula in one run, ``a`` or ``b``."""
 
-    def record(pair: RangePair) -> ExplanationRecord | None:
-        found: ExplanationRecord | None = getattr(pair, side)
-        return found
-
-    def formula(pair: RangePair) -> str | None:
-        return getattr(record(pair), "formula", None)
+    def record(pair: RangePair) -> Any:
+        return getattr(pair, side)
 
     return (
-        Column(
+        numbers(
             f"IoU {side.upper()}",
             f"iou_{side}",
-            lambda pair: design.iou(iou_of(record(pair))),
+            design.iou,
             7,
             lambda pair: iou_of(record(pair)),
-            right=True,
             min_table_width=100,
-            largest_first=True,
         ),
         Column(
             f"formula in {side.upper()}",
             f"formula_{side}",
             lambda pair: _formula(record(pair), run),
             12,
-            formula,
+            lambda pair: getattr(record(pair), "formula", None),
             stretch=True,
         ),
     )
@@ -88,7 +82,7 @@ def columns(a: OpenRun, b: OpenRun) -> tuple[Column, ...]:
     (iou_a, formula_a), (iou_b, formula_b) = _side_columns("a", a), _side_columns("b", b)
     return (
         UNIT,
-        replace(RANGE, show=lambda pair: range_mark(pair.cluster, _num_ranges(pair))),
+        replace(RANGE, show=_range_mark),
         iou_a,
         iou_b,
         Column("B - A", "difference", _difference, 8, lambda pair: pair.difference, right=True),
@@ -116,6 +110,7 @@ class CompareView(RunListView):
     SORT_KEYS = ("size", "unit", "iou_a", "iou_b", "difference", "formula_a", "formula_b")
     FILTER = "unit or part of a formula, difference>0 range:4"
     no_rows = "Neither run has a line."
+    key_of = staticmethod(unit_and_range)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "toggle_differing", "Differing", tooltip="All, or what differs"),
         Binding("a", "open('a')", "Open A", tooltip="Open it in run A"),
@@ -130,9 +125,6 @@ class CompareView(RunListView):
     def _heading(self) -> Text:
         a, b = (each.run.called for each in self.runs)
         return Text.assemble(("A ", "bold"), a, ("\nB ", "bold"), b)
-
-    def _key_of(self, row: RangePair) -> Hashable:
-        return unit_and_range(row)
 
     def _read_rows(self) -> None:
         a, b = (each.run for each in self.runs)

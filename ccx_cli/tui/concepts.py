@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -14,37 +15,16 @@ from ccx_cli.records.studies import ConceptSummaryRecord
 from ccx_cli.tui.lists import RunListView
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.preview import Reader
-from ccx_cli.tui.record_text import UNKNOWN
-from ccx_cli.tui.table import Column
+from ccx_cli.tui.table import UNKNOWN, Column, numbers, texts
 
 if TYPE_CHECKING:
     from ccx_cli.runs.inputs import RunInputs
 
 
-def _count(key: str, width: int, min_table_width: int = 0) -> Column:
-    def value(row: ConceptSummaryRecord) -> int:
-        count: int = getattr(row, key)
-        return count
-
-    return Column(
-        key,
-        key,
-        lambda row: design.count(value(row)),
-        width,
-        value,
-        right=True,
-        min_table_width=min_table_width,
-        largest_first=True,
-    )
-
-
 def columns(
     short: Mapping[str, str], images: Mapping[int, int] | None, waiting: Text = UNKNOWN
 ) -> tuple[Column, ...]:
-    """List the columns: names as ``short`` has them, and the ``images`` by label number.
-
-    ``waiting`` stands for the number of images while that is not known.
-    """
+    """List the columns: names as ``short`` has them, and the ``images`` by label number."""
 
     def name(row: ConceptSummaryRecord) -> str:
         return short.get(row.concept, row.concept)
@@ -52,33 +32,17 @@ def columns(
     def count(row: ConceptSummaryRecord) -> int | None:
         return None if images is None else images.get(row.label, 0)
 
-    def shown(row: ConceptSummaryRecord) -> Text | str:
-        number = count(row)
+    def shown(number: int | None) -> Text | str:
         return waiting if number is None else design.count(number)
 
     return (
         Column("concept", "name", name, 14, lambda r: name(r).casefold(), stretch=True),
-        Column(
-            "category",
-            "category",
-            lambda r: r.category or UNKNOWN,
-            9,
-            lambda r: r.category or None,
-            gives_way=True,
-        ),
-        _count("units", 6),
-        _count("ranges", 7),
-        _count("negated", 8, 74),
-        Column(
-            "best IoU",
-            "iou",
-            lambda r: design.iou(r.iou),
-            9,
-            lambda r: r.iou,
-            right=True,
-            largest_first=True,
-        ),
-        Column("images", "images", shown, 8, count, right=True, largest_first=True),
+        texts("category", "category", lambda r: r.category or None, 9, gives_way=True),
+        numbers("units", "units", design.count, 6),
+        numbers("ranges", "ranges", design.count, 7),
+        numbers("negated", "negated", design.count, 8, min_table_width=74),
+        numbers("best IoU", "iou", design.iou, 9),
+        numbers("images", "images", shown, 8, count),
     )
 
 
@@ -100,6 +64,7 @@ class ConceptsView(RunListView):
     SORT_KEYS = ("units", "ranges", "negated", "iou", "images", "name", "category")
     FILTER = "concept or category, units>2 images>100"
     no_rows = "No formula names a concept."
+    key_of = attrgetter("label")
 
     def __init__(self, run: OpenRun, open_concept: Callable[[str], None]) -> None:
         super().__init__([run], columns(run.short, None, Text("...", style="dim")))
@@ -110,17 +75,10 @@ class ConceptsView(RunListView):
     def _heading(self) -> Text:
         return Text.assemble(("concepts of ", "dim"), (self.run.run.called, "bold"))
 
-    def _key_of(self, row: ConceptSummaryRecord) -> Hashable:
-        return row.label
-
     def _read_rows(self) -> None:
         self._read_concepts({})
-        self.read(
-            "categories",
-            lambda _: self.run.learn(),
-            self._take_categories,
-            show_error=self._without_images,
-        )
+        learn = self.run.learn
+        self.read("categories", lambda _: learn(), self._take_categories, self._without_images)
 
     def _read_concepts(self, categories: Mapping[int, str]) -> None:
         units = {unit: self.run.records_of(unit) for unit in self.run.run.units}
@@ -137,11 +95,12 @@ class ConceptsView(RunListView):
         self._read_concepts(categories)
         if self._images is None:
             self.show_status(Text("counting the images that contain each ...", style="dim"))
+        run = self.run
         self.read(
             "images",
-            lambda _: self.run.with_inputs(images_with_concepts),
+            lambda _: run.with_inputs(images_with_concepts),
             self._take_images,
-            show_error=self._without_images,
+            self._without_images,
         )
 
     def _take_images(self, images: dict[int, int]) -> None:

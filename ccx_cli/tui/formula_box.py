@@ -75,18 +75,6 @@ def vocabulary(inputs: RunInputs) -> Vocabulary:
 class FormulaBox(Vertical):
     """One line to type in and one that says what the formula is."""
 
-    DEFAULT_CSS = """
-    FormulaBox { height: auto; }
-    FormulaBox > #verdict {
-        height: auto;
-        max-height: 3;
-        display: none;
-        padding: 0 1;
-        color: $text-muted;
-    }
-    FormulaBox > #verdict.-error { color: $text-warning; }
-    """
-
     @dataclass
     class Tried(Message):
         """A formula was scored; ``None`` if there is none any more."""
@@ -105,7 +93,6 @@ class FormulaBox(Vertical):
 
     @property
     def box(self) -> Input:
-        """The line to type in."""
         return self.query_one("#formula", Input)
 
     def set_unit(self, unit: UnitData | None) -> None:
@@ -119,7 +106,6 @@ class FormulaBox(Vertical):
         self.box.placeholder = f"f: try a formula{example}"
 
     def read_names(self) -> None:
-        """Read the names to complete."""
         read_in_thread(
             self,
             lambda _: self._run.with_inputs(concept_names),

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from ccx_cli.tui.pictures import Drawn, Overlay, Picture, PictureList, legend
+from ccx_cli.tui.pictures import Drawn, Overlay, Picture, PictureList, following, legend
 from ccx_cli.tui.view import View, read_in_thread
 
 _MAX_FRAMES = 12
@@ -25,12 +25,6 @@ _LARGE = 40
 
 class Frame(Vertical):
     """A picture and its caption; a click enlarges it."""
-
-    DEFAULT_CSS = """
-    Frame { height: auto; width: 1fr; }
-    Frame > .caption { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-    Frame:hover > .caption { color: $text; background: $foreground 8%; }
-    """
 
     @dataclass
     class Clicked(Message):
@@ -49,19 +43,17 @@ class Frame(Vertical):
         yield Static("", classes="caption")
 
     def show(self, drawn: Drawn) -> None:
-        """Show a picture."""
         for picture in self.query(Picture):
             picture.show(drawn.pixels)
         for caption in self.query(".caption").results(Static):
             caption.update(Text(drawn.caption))
 
     def on_click(self) -> None:
-        """Ask for the picture alone."""
         self.post_message(self.Clicked(self._position))
 
 
 class GridSize(NamedTuple):
-    """How square pictures are laid out: each ``side`` cells wide and half as many lines high."""
+    """How square pictures are laid out: ``side`` cells wide, ``lines`` high without a caption."""
 
     rows: int
     columns: int
@@ -69,21 +61,15 @@ class GridSize(NamedTuple):
 
     @property
     def page(self) -> int:
-        """Pictures on a page."""
         return self.rows * self.columns
 
     @property
     def lines(self) -> int:
-        """Lines of a picture, without its caption."""
         return (self.side + 1) // 2
 
 
 def fit_grid(width: int, height: int) -> GridSize:
-    """Lay out square pictures, two cells wide for each line, with a caption under each.
-
-    At most twelve that cover most of the area, each wide enough to be made out; several narrower
-    ones where that is impossible.
-    """
+    """Lay out square pictures, two cells wide for each line, with a caption under each."""
     sizes = [
         GridSize(rows, columns, min((width + 2) // columns - 2, 2 * (height // rows - 1)))
         for rows in range(1, height // 3 + 1)
@@ -98,17 +84,7 @@ def fit_grid(width: int, height: int) -> GridSize:
 
 
 class Gallery(Vertical):
-    """A page of pictures under a line that says which; a new list or size cancels the old one.
-
-    They are drawn in a thread.
-    """
-
-    DEFAULT_CSS = """
-    Gallery { height: 1fr; width: 1fr; }
-    Gallery > .about { height: auto; max-height: 3; }
-    Gallery > .about.-error { color: $text-warning; }
-    Gallery > Grid { grid-gutter: 0 2; height: 1fr; }
-    """
+    """A page of pictures under a line that says which; a new list or size cancels the old one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +98,6 @@ class Gallery(Vertical):
         yield Grid()
 
     def say(self, text: str | Text, *, is_error: bool = False) -> None:
-        """Put a text over the pictures."""
         about = self.query_one(".about", Static)
         about.update(Text(text) if isinstance(text, str) else text)
         about.set_class(is_error, "-error")
@@ -135,8 +110,7 @@ class Gallery(Vertical):
         self._draw()
 
     def follow_overlay(self) -> None:
-        """Draw over the pictures what follows."""
-        self.overlay = self.overlay.following
+        self.overlay = following(self.overlay, Overlay)
         self._draw()
 
     def turn(self, pages: int) -> None:
@@ -210,7 +184,6 @@ class Gallery(Vertical):
         self.enlarge(message.position)
 
     def enlarge(self, position: int = 0) -> None:
-        """Show a picture of the page alone."""
         pictures = self._pictures
         if pictures is not None and self.first + position < len(pictures.images):
             self.app.push_screen(PictureView(pictures, self.first + position, self.overlay))
@@ -229,7 +202,6 @@ class GalleryView(View):
 
     @property
     def gallery(self) -> Gallery:
-        """The images."""
         return self.query_one(Gallery)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -286,7 +258,7 @@ class PictureView(ModalScreen[None]):
         self._draw()
 
     def action_masks(self) -> None:
-        self._overlay = self._overlay.following
+        self._overlay = following(self._overlay, Overlay)
         self._draw()
 
     def _draw(self) -> None:

@@ -47,10 +47,6 @@ class ActivationHistogram:
 class Histogram(Widget):
     """Bars, an axis under them, and the number of every range under its middle."""
 
-    DEFAULT_CSS = """
-    Histogram { height: 9; width: 1fr; }
-    """
-
     def __init__(self) -> None:
         super().__init__()
         self._histogram: ActivationHistogram | None = None
@@ -69,7 +65,6 @@ class Histogram(Widget):
         self.refresh()
 
     def select(self, cluster: int | None) -> None:
-        """Make one range stand out."""
         self._selected = cluster
         self.refresh()
 
@@ -87,10 +82,7 @@ def draw_histogram(
     width: int,
     height: int,
 ) -> Text:
-    """Draw bars ``height - 2`` lines high, the axis and its labels; sizes are in cells.
-
-    The ranges of ``records`` give the colors; the cluster ``selected`` stands out.
-    """
+    """Draw bars ``height - 2`` lines high, the axis and its labels; sizes are in cells."""
     counts = histogram.columns(width)
     bars = height - 2
     tallest = math.log1p(float(counts.max()))

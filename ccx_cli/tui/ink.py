@@ -42,7 +42,6 @@ class _Ink:
         return self.of(design.DOUBT)
 
     def range(self, cluster: int, num_ranges: int) -> str:
-        """Color of a range by its number."""
         return self.of(design.range_color(cluster, num_ranges))
 
 

@@ -34,13 +34,15 @@ class ListView(GalleryView):
 
     ``SORT_KEYS`` are the columns that s goes through; by the first one, the largest is first.
     ``FILTER`` is an example of what to type; ``no_rows`` what the table shows if there is nothing
-    to filter. Every ``REFRESH_SECONDS`` the stored files are looked at.
+    to filter. Every ``REFRESH_SECONDS`` the stored files are looked at. ``key_of`` gives what tells
+    a row from the others, also after it was read again.
     """
 
     SORT_KEYS: ClassVar[Sequence[str]] = ()
     FILTER: ClassVar[str] = ""
     REFRESH_SECONDS: ClassVar[float] = 2.0
     no_rows: str = ""
+    key_of: Callable[[Any], Hashable]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", tooltip="Clear the filter, or back"),
         Binding("slash", "filter", "Filter", key_display="/"),
@@ -58,10 +60,6 @@ class ListView(GalleryView):
     # What a list defines.
 
     def _heading(self) -> Text:
-        raise NotImplementedError
-
-    def _key_of(self, row: Any) -> Hashable:
-        """Return what tells a row from the others, also after it was read again."""
         raise NotImplementedError
 
     def _read_rows(self) -> None:
@@ -104,7 +102,7 @@ class ListView(GalleryView):
         yield Static(self._heading(), id="title")
         yield Input(self.typed, placeholder=f"/ {self.FILTER}", id="filter", compact=True)
         with Horizontal(id="panes"):
-            yield Table(self.columns, self._key_of, empty="reading ...")
+            yield Table(self.columns, self.key_of)
             yield Preview()
         yield Static("", id="details")
         yield Static("", id="notes")
@@ -123,7 +121,6 @@ class ListView(GalleryView):
         self._show_preview()
 
     def set_rows(self, rows: Sequence[Any]) -> None:
-        """Show other rows."""
         self.all_rows = rows
         self.show_rows()
 
@@ -133,11 +130,9 @@ class ListView(GalleryView):
         self.query_one("#notes").display = bool(notes)
 
     def show_rows(self) -> None:
-        """Filter, sort and show the rows."""
-        if self.all_rows is None:
-            return
         value = self._column(self.sort_key).value
-        assert value is not None
+        if self.all_rows is None or value is None:
+            return
         wanted = Filter.read(self.typed, self.columns)
         passing = [row for row in self.all_rows if wanted.passes(row, self._text(row))]
         rows = sort_rows(self._passing(passing), value, largest_first=self.largest_first)
@@ -156,7 +151,6 @@ class ListView(GalleryView):
             self.show_status(Text(summary, style="dim"))
 
     def redraw(self) -> None:
-        """Write the rows again."""
         self.show_rows()
 
     def _sort_by(self, key: str) -> None:

@@ -128,7 +128,6 @@ class OpenRun:
         return [source[record.unit, record.cluster] for record in self.run.units.get(unit, ())]
 
     def sentence_on(self, unit: int) -> str:
-        """Say what a unit responds to."""
         return unit_sentence(unit, self.records_of(unit, as_stored=True), short=self.short)
 
     def learn(self) -> dict[int, str]:
@@ -191,11 +190,7 @@ class OpenRun:
         return Glance(pictures, data.histogram, data.images.records, cluster)
 
     def read_unit(self, unit: int, is_wanted: Callable[[], bool] = lambda: True) -> UnitData | None:
-        """Read one unit's maps and count its pixels; ``None`` if it is not wanted any more.
-
-        Raises ``CcxError`` if the dataset, the concept index or the activations are not
-        there.
-        """
+        """Read one unit's maps and count its pixels; ``None`` if it is not wanted any more."""
         # Here, since numba takes long to import: see ``unit_data``.
         from ccx_cli.tui.unit_data import read_unit
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,7 @@ from ccx_cli.printable import printable
 from ccx_cli.render.overlay import Mask, Pixels, blacked, overlaid, read_picture
 from ccx_cli.tui.ink import ink
 
+T = TypeVar("T")
 # The values of ``study.unit_images.Show``, in the order in which a key goes through them.
 SHOW = {
     "top": "most active",
@@ -64,11 +65,11 @@ class Overlay(StrEnum):
     HITS = "hits"
     NONE = "none"
 
-    @property
-    def following(self) -> Overlay:
-        """The next one, the first after the last."""
-        every = list(Overlay)
-        return every[(every.index(self) + 1) % len(every)]
+
+def following(one: T, every: Iterable[T]) -> T:
+    """Return what comes after one of several, the first after the last."""
+    ordered = list(every)
+    return ordered[(ordered.index(one) + 1) % len(ordered)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +139,7 @@ def legend(overlay: Overlay) -> Text:
 
 
 def fitted(shape: tuple[int, ...], columns: int, lines: int) -> tuple[int, int]:
-    """Return the size at which a picture fills so many cells, undistorted, two pixels a cell.
-
-    Sizes are ``(height, width)`` in pixels; a cell is twice as high as wide.
-    """
+    """Return the size at which a picture fills so many cells, undistorted, two pixels a cell."""
     scale = min(columns / shape[1], 2 * lines / shape[0])
     height = max(round(shape[0] * scale) // 2 * 2, 2)
     return height, max(round(shape[1] * scale), 1)
@@ -163,11 +161,6 @@ def _style(r: int, g: int, b: int, below_r: int, below_g: int, below_b: int) -> 
 
 class Picture(Widget):
     """One picture, as large as its cells allow: real, or in half blocks."""
-
-    DEFAULT_CSS = """
-    Picture { width: 1fr; height: 1fr; }
-    Picture > * { width: 1fr; height: 1fr; }
-    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 from rich.console import Group
+from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,13 +19,12 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
 from ccx_cli.runs.findings import by_surprise, kept_concepts, short_text
 from ccx_cli.tui.ink import ink
-from ccx_cli.tui.table import Column
+from ccx_cli.tui.table import UNKNOWN, Column, numbers, texts
 
 if TYPE_CHECKING:
     from ccx_cli.study.run_comparison import RangePair
     from ccx_cli.tui.open_run import OpenRun
 
-UNKNOWN = Text(design.MISSING, style="dim")
 _OPERATORS = re.compile(r"\b(AND NOT|AND|OR|NOT)\b|[()]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -48,11 +49,6 @@ def bound_text(record: ExplanationRecord) -> Text:
         return Text("proven", style="dim")
     gap = gap_of(record)
     return Text("?", style="dim") if gap is None else Text(f"+{gap:.3f}", style=ink.doubt)
-
-
-def decimals(value: float | None, digits: int = 4) -> str:
-    """Write an IoU or a share."""
-    return design.MISSING if value is None else f"{value:.{digits}f}"
 
 
 def range_text(ends: Sequence[float | None] | None) -> str:
@@ -91,10 +87,7 @@ def formula_text(
 
 
 def record_formula(record: ExplanationRecord, run: OpenRun) -> Text:
-    """Write a record's formula as people read it, or why it has none.
-
-    Of a formula as stored, the concepts that add next to nothing are dimmed.
-    """
+    """Write a record's formula as people read it, or why it has none."""
     if record.formula is None:
         return formula_text(None, *([design.NEVER_FIRES] if record.range is None else []))
     kept = kept_concepts(record) if run.as_stored else record.names
@@ -153,48 +146,18 @@ def measure(
     def value(record: ExplanationRecord) -> float | None:
         return None if record.formula is None else known(getattr(record, key))
 
-    return Column(
-        design.TITLES[key],
-        key,
-        lambda record: written(value(record)),
-        width,
-        value,
-        right=True,
-        largest_first=True,
-        **more,
-    )
+    return numbers(design.TITLES[key], key, written, width, value, **more)
 
 
 UNIT = Column(
-    "unit",
-    "unit",
-    lambda record: str(record.unit),
-    5,
-    unit_and_range,
-    right=True,
-    found_by=lambda record: record.unit,
+    "unit", "unit", lambda r: str(r.unit), 5, unit_and_range, right=True, found_by=lambda r: r.unit
 )
-RANGE = Column(
-    "range",
-    "cluster",
-    lambda r: range_mark(r.cluster, r.num_ranges),
-    5,
-    lambda r: r.cluster,
-    gives_way=True,
-)
+_range = numbers("range", "cluster", str, 5, right=False, largest_first=False, gives_way=True)
+RANGE = replace(_range, show=lambda r: range_mark(r.cluster, r.num_ranges))
 MCC = measure("mcc", design.mcc)
 IOU = measure("iou", design.iou)
 LIFT = measure("lift", design.lift, min_table_width=90)
-HITS = Column(
-    "hits",
-    "hits",
-    lambda r: f"{r.hits:,}",
-    11,
-    lambda r: r.hits,
-    right=True,
-    min_table_width=104,
-    largest_first=True,
-)
+HITS = numbers("hits", "hits", design.count, 11, min_table_width=104)
 ENDS = Column("activation", "range", lambda r: range_text(r.range), 18, min_table_width=80)
 
 
@@ -204,28 +167,14 @@ def bound_column(run: OpenRun) -> Column:
     def stored(record: ExplanationRecord) -> ExplanationRecord:
         return run.stored.get((record.unit, record.cluster), record)
 
-    return Column(
-        "bound",
-        "gap",
-        lambda record: bound_text(stored(record)),
-        6,
-        lambda record: gap_of(stored(record)),
-        right=True,
-        largest_first=True,
-        gives_way=True,
-    )
+    gap = numbers("bound", "gap", str, 6, lambda record: gap_of(stored(record)), gives_way=True)
+    return replace(gap, show=lambda record: bound_text(stored(record)))
 
 
 def formula_column(run: OpenRun, width: int = 14) -> Column:
     """Make the column of the formulas as people read them."""
-    return Column(
-        "formula",
-        "formula",
-        lambda record: record_formula(record, run),
-        width,
-        lambda record: record.formula,
-        stretch=True,
-    )
+    column = texts("formula", "formula", lambda record: record.formula, width, stretch=True)
+    return replace(column, show=lambda record: record_formula(record, run))
 
 
 def describe_range(
@@ -241,41 +190,39 @@ def describe_range(
     ``waiting`` is what to say until the metrics are known, ``with_meanings`` whether there is space
     to say what they are.
     """
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    table = Table.grid(TableColumn(style="dim", no_wrap=True), "", padding=(0, 2, 0, 0))
     if record.formula is not None:
         table.add_row("IoU", _iou_and_proof(record))
-        for step in record.by_length or ():
-            table.add_row(
-                f"{step.length} concept{'s' if step.length != 1 else ''}",
-                _scored(step.formula, step.iou, run),
-            )
         if not record.by_length:
             table.add_row("as found", record_formula(record, run))
-        for title, others in (("tied", record.tied), ("near", record.near)):
-            for other in others or ():
-                table.add_row(title, _scored(other.formula, other.iou, run))
-    measured = Table.grid(padding=(0, 2, 0, 0))
-    measured.add_column(style="dim", no_wrap=True)
-    measured.add_column(justify="right")
-    measured.add_column(style="dim")
+        shorter = record.by_length or ()
+        scored: list[tuple[str, Any]] = [
+            *((f"{one.length} concept{'s' * (one.length != 1)}", one) for one in shorter),
+            *(("tied", one) for one in record.tied or ()),
+            *(("near", one) for one in record.near or ()),
+        ]
+        for name, one in scored:
+            formula = formula_text(short_text(one.formula, run.short))
+            table.add_row(name, Text.assemble(design.iou(one.iou), "  ", formula))
+    measured = Table.grid(
+        TableColumn(style="dim", no_wrap=True),
+        TableColumn(justify="right"),
+        TableColumn(style="dim"),
+        padding=(0, 2, 0, 0),
+    )
     if metrics is None:
         measured.add_row(Text(waiting, "italic"))
     for metric in ALL_METRICS:
         if metrics is not None and metric.key in metrics and metric.key != "iou":
-            value = decimals(metrics[metric.key], metric.decimals)
+            number = metrics[metric.key]
+            written = design.MISSING if number is None else f"{number:.{metric.decimals}f}"
             meaning = [metric.description] if with_meanings else []
-            measured.add_row(metric.title, value, *meaning)
+            measured.add_row(metric.title, written, *meaning)
     return Group(table, measured)
 
 
-def _scored(formula: str, iou: float, run: OpenRun) -> Text:
-    return Text.assemble(decimals(iou), "  ", formula_text(short_text(formula, run.short)))
-
-
 def _iou_and_proof(record: ExplanationRecord) -> Text:
-    text = Text.assemble((decimals(record.iou), "bold"))
+    text = Text.assemble((design.iou(record.iou), "bold"))
     if record.proven is True:
         text.append("   proven", ink.good)
     elif record.bound is not UNSET:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from ccx_cli.tui.lists import ListView
 from ccx_cli.tui.open_run import Glance, ListedRun, OpenRun, list_runs
 from ccx_cli.tui.preview import Reader
 from ccx_cli.tui.record_text import best_of_units, findings
-from ccx_cli.tui.table import Column
+from ccx_cli.tui.table import Column, numbers, texts
 from ccx_cli.tui.view import CompareRun
 
 
@@ -41,10 +42,10 @@ def _units(row: ListedRun) -> str:
     return f"{row.units:,}" if total is None else f"{row.units:,} of {total:,}"
 
 
-def _age(row: ListedRun) -> str:
-    if not row.changed:
+def _age(changed: float) -> str:
+    if not changed:
         return "?"
-    age = max(time.time() - row.changed, 0)
+    age = max(time.time() - changed, 0)
     return f"{design.duration(age)} ago" if age >= 120 else "just now"
 
 
@@ -60,22 +61,22 @@ def _state(row: ListedRun) -> Text:
 
 
 COLUMNS = (
-    Column("network", "network", _network, 12, _network, stretch=True),
-    Column("layer", "layer", _about("layer"), 11, _about("layer")),
-    Column("images", "subset", _about("subset"), 8, _about("subset"), gives_way=True),
-    Column(
+    texts("network", "network", _network, 12, stretch=True),
+    texts("layer", "layer", _about("layer"), 11),
+    texts("images", "subset", _about("subset"), 8, gives_way=True),
+    numbers(
         "ranges",
         "ranges",
-        _about("num_clusters"),
+        lambda ranges: str(ranges or "?"),
         6,
         lambda row: row.run.about.num_clusters,
-        right=True,
+        largest_first=False,
         min_table_width=72,
         gives_way=True,
     ),
-    Column("search", "search", _search, 8, _search, min_table_width=84, gives_way=True),
+    texts("search", "search", _search, 8, min_table_width=84, gives_way=True),
     Column("units", "units", _units, 13, lambda row: row.units, right=True, largest_first=True),
-    Column("changed", "changed", _age, 11, lambda r: r.changed, right=True, largest_first=True),
+    numbers("changed", "changed", _age, 11),
     Column("", "state", _state, 18, lambda r: _state(r).plain, min_table_width=110, gives_way=True),
 )
 
@@ -91,6 +92,7 @@ class RunsView(ListView):
     SORT_KEYS = ("changed", "network", "layer", "subset", "units")
     FILTER = "name, network or layer, units>100 search:optimal"
     REFRESH_SECONDS = 3.0
+    key_of = attrgetter("run.directory")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "Compare with ..."),
     ]
@@ -114,9 +116,6 @@ class RunsView(ListView):
         if self._compared is not None:
             return Text.assemble("Compare ", (self._compared.name, "bold"), " with which run?")
         return Text.assemble(("ccx", "bold"), "  stored runs  ", (str(self._results), "dim"))
-
-    def _key_of(self, row: ListedRun) -> Hashable:
-        return row.run.directory
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave out what cannot be done here."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from rich.style import Style
@@ -19,6 +20,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from ccx_cli import design
+
+UNKNOWN = Text(design.MISSING, style="dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +48,28 @@ class Column:
     found_by: Callable[[Any], Any] | None = None
 
 
+def texts(title: str, key: str, value: Callable[[Any], Any], width: int, **more: Any) -> Column:
+    """Make a column whose cells are what it is sorted by, or a dash."""
+    return Column(title, key, lambda row: value(row) or UNKNOWN, width, value, **more)
+
+
+def numbers(
+    title: str,
+    key: str,
+    written: Callable[[Any], Text | str],
+    width: int,
+    value: Callable[[Any], Any] | None = None,
+    **more: Any,
+) -> Column:
+    """Make a column of numbers, by default the attribute ``key`` of rows, the largest first."""
+    get = value or attrgetter(key)
+    more = {"right": True, "largest_first": True, **more}
+    return Column(title, key, lambda row: written(get(row)), width, get, **more)
+
+
 class Table(ScrollView, can_focus=True):
     """Rows under a line of titles; arrows and the mouse move, Enter or a second click opens."""
 
-    DEFAULT_CSS = """
-    Table {
-        height: 1fr;
-        overflow-x: hidden;
-        background: $background;
-        & > .table--titles { text-style: bold; color: $text-muted; background: $panel; }
-        & > .table--cursor { background: $panel; }
-        & > .table--hover { background: $foreground 6%; }
-        & > .table--empty { color: $foreground 70%; text-style: italic; }
-        & > .table--match { color: $text-warning; text-style: bold underline; }
-        &:focus > .table--cursor { background: $block-cursor-background; text-style: bold; }
-    }
-    """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--titles",
         "table--cursor",
@@ -71,8 +82,8 @@ class Table(ScrollView, can_focus=True):
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "jump(0)", "First", show=False),
-        Binding("end,G", "jump(-1)", "Last", show=False),
+        Binding("home,g", "move(-1_000_000)", "First", show=False),
+        Binding("end,G", "move(1_000_000)", "Last", show=False),
         Binding("enter", "open", "Open", show=False),
     ]
 
@@ -102,15 +113,12 @@ class Table(ScrollView, can_focus=True):
         self,
         columns: Sequence[Column],
         key_of: Callable[[Any], Hashable],
-        *,
-        empty: str = "",
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
-        self._columns = tuple(columns)
-        self._key_of = key_of
+        self._columns, self._key_of = tuple(columns), key_of
         self._sorted: tuple[str, bool] | None = None
-        self._empty = empty
+        self._empty = "reading ..."
         self._words: Sequence[str] = ()
         self._same: set[str] = set()
         self.rows: Sequence[Any] = ()
@@ -124,9 +132,9 @@ class Table(ScrollView, can_focus=True):
         self,
         rows: Sequence[Any],
         *,
+        empty: str,
         sorted_by: tuple[str, bool] | None = None,
         select: Hashable | None = None,
-        empty: str | None = None,
         words: Sequence[str] = (),
     ) -> None:
         """Show other rows; the cursor goes to the one with the key ``select``, or stays on its row.
@@ -136,10 +144,8 @@ class Table(ScrollView, can_focus=True):
         """
         if select is None and self.row is not None:
             select = self._key_of(self.row)
-        self.rows, self._sorted, self._words = rows, sorted_by, words
+        self.rows, self._sorted, self._words, self._empty = rows, sorted_by, words, empty
         self._find_same()
-        if empty is not None:
-            self._empty = empty
         self.virtual_size = Size(0, len(rows) + 1)
         cursor = next((n for n, row in enumerate(rows) if self._key_of(row) == select), 0)
         if cursor == self.cursor:
@@ -148,7 +154,6 @@ class Table(ScrollView, can_focus=True):
         self.refresh()
 
     def set_columns(self, columns: Sequence[Column]) -> None:
-        """Show other columns of the same rows."""
         self._columns = tuple(columns)
         self._find_same()
         self.refresh()
@@ -173,12 +178,9 @@ class Table(ScrollView, can_focus=True):
             self.post_message(self.Moved(self.row))
 
     def _scroll_to_cursor(self) -> None:
-        visible = max(self.size.height - 1, 1)
-        top = int(self.scroll_offset.y)
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + visible:
-            self.scroll_to(y=self.cursor - visible + 1, animate=False, immediate=True)
+        last = self.cursor - max(self.size.height - 1, 1) + 1
+        y = min(max(int(self.scroll_offset.y), last), self.cursor)
+        self.scroll_to(y=y, animate=False, immediate=True)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._scroll_to_cursor)
@@ -188,10 +190,6 @@ class Table(ScrollView, can_focus=True):
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * max(self.size.height - 2, 1))
-
-    def action_jump(self, position: int) -> None:
-        """Move the cursor to the first row, or, for -1, to the last."""
-        self.action_move(-len(self.rows) if position == 0 else len(self.rows))
 
     def action_open(self) -> None:
         if self.row is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -21,21 +22,20 @@ from ccx_cli.tui.gallery import Gallery, GalleryView
 from ccx_cli.tui.histogram import Histogram
 from ccx_cli.tui.ink import ink
 from ccx_cli.tui.open_run import OpenRun
-from ccx_cli.tui.pictures import SHOW
+from ccx_cli.tui.pictures import SHOW, following
 from ccx_cli.tui.record_text import (
     ENDS,
     HITS,
     IOU,
     MCC,
     RANGE,
-    UNKNOWN,
     best_of_units,
     bound_column,
     describe_range,
     formula_column,
     iou_of,
 )
-from ccx_cli.tui.table import Column, Table
+from ccx_cli.tui.table import UNKNOWN, Column, Table
 from ccx_cli.tui.view import LOW
 
 if TYPE_CHECKING:
@@ -45,29 +45,24 @@ _DELAY = 0.1
 
 
 def columns(run: OpenRun, trial: Trial | None) -> list[Column]:
-    """List the columns; one more for a typed formula."""
+    """List the columns; one more for a typed formula, which compares its IoU with the best one."""
     found = [replace(RANGE, gives_way=False), ENDS, HITS, MCC, IOU, bound_column(run)]
-    if trial is not None:
-        found.append(Column("yours", "yours", _trial_column(trial, run), 14, right=True))
-    return [*found, formula_column(run, 12)]
-
-
-def _trial_column(trial: Trial, run: OpenRun) -> Callable[[ExplanationRecord], Text]:
-    """Write the IoU of a typed formula, and how it compares with that of the best one."""
 
     def show(record: ExplanationRecord) -> Text:
-        typed = trial.ious.get(record.cluster)
-        found = iou_of(run.stored.get((record.unit, record.cluster)))
+        typed = None if trial is None else trial.ious.get(record.cluster)
+        best = iou_of(run.stored.get((record.unit, record.cluster)))
         if typed is None:
             return UNKNOWN
         text = Text(design.iou(typed))
-        if found is not None:
-            difference = typed - found
+        if best is not None:
+            difference = typed - best
             style = ink.good if difference > 5e-5 else "dim" if difference > -5e-5 else ink.bad
             text.append(f" {difference:+.4f}", style)
         return text
 
-    return show
+    if trial is not None:
+        found.append(Column("yours", "yours", show, 14, right=True))
+    return [*found, formula_column(run, 12)]
 
 
 class UnitView(GalleryView):
@@ -119,12 +114,10 @@ class UnitView(GalleryView):
 
     @property
     def formula_box(self) -> FormulaBox:
-        """Where a formula is typed."""
         return self.query_one(FormulaBox)
 
     @property
     def histogram(self) -> Histogram:
-        """The activations."""
         return self.query_one(Histogram)
 
     def on_mount(self) -> None:
@@ -137,7 +130,6 @@ class UnitView(GalleryView):
         self._describe()
 
     def redraw(self) -> None:
-        """Write everything again."""
         self._show_lines()
         self.histogram.refresh()
 
@@ -158,7 +150,6 @@ class UnitView(GalleryView):
         self.set_timer(_DELAY, lambda: self._read_unit(unit))
 
     def _show_lines(self) -> None:
-        """Show what the run's lines say of the unit."""
         self._show_title()
         table, records = self.table, self.run.records_of(self._unit)
         table.set_columns(columns(self.run, self._trial))
@@ -189,13 +180,10 @@ class UnitView(GalleryView):
         self.update("#sentence", Text(sentence))
 
     def _read_unit(self, unit: int) -> None:
+        run = self.run
         if unit == self._unit:
-            self.read(
-                "unit",
-                lambda is_wanted: self.run.read_unit(unit, is_wanted),
-                self._take,
-                show_error=self._without_data,
-            )
+            read = partial(run.read_unit, unit)
+            self.read("unit", read, self._take, self._without_data)
 
     def _take(self, data: UnitData | None) -> None:
         if data is None or data.images.unit != self._unit:
@@ -209,7 +197,7 @@ class UnitView(GalleryView):
         self._show_lines()  # what was learned of old lines meanwhile
         self._select_range(self.table.row)
         self.show_status(Text("".join(self.run.run.notes[:1]), style="dim"))
-        self.read("ahead", self._read_neighbors, lambda _: None, show_error=lambda _: None)
+        self.read("ahead", self._read_neighbors, lambda _: None, lambda _: None)
 
     def _read_neighbors(self, is_wanted: Callable[[], bool]) -> None:
         """Read the next unit of the list and the one before, and draw their images."""
@@ -280,8 +268,7 @@ class UnitView(GalleryView):
         self.set_focus(self.formula_box.box)
 
     def action_show(self) -> None:
-        every = list(SHOW)
-        self._show = every[(every.index(self._show) + 1) % len(every)]
+        self._show = following(self._show, SHOW)
         if not self.has_class("-images"):
             self.action_tab()
         self._choose_pictures()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from msgspec import UNSET
@@ -24,14 +24,13 @@ from ccx_cli.tui.record_text import (
     MCC,
     RANGE,
     UNIT,
-    UNKNOWN,
     best_of_units,
     bound_column,
     formula_column,
     record_line,
     unit_and_range,
 )
-from ccx_cli.tui.table import Column
+from ccx_cli.tui.table import Column, texts
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.view import CompareRun
 
@@ -53,7 +52,7 @@ def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tu
         LIFT,
         bound_column(run),
         formula_column(run, 20),
-        Column("category", "category", lambda r: value(r) or UNKNOWN, 9, value, gives_way=True),
+        texts("category", "category", value, 9, gives_way=True),
         Column("untrained", "untrained", common, 9, common, min_table_width=84, gives_way=True),
         HITS,
         Column("length", "length", lambda r: str(r.length), 0, lambda r: r.length),
@@ -88,6 +87,7 @@ class UnitsView(RunListView):
     SORT_KEYS = ("mcc", "unit", "iou", "lift", "hits", "formula", "category", "gap")
     FILTER = "197, face, iou>0.1 mcc>0.2 range:4 category:object"
     no_rows = "No unit is explained yet."
+    key_of = staticmethod(unit_and_range)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("b", "toggle_best", "All/best", tooltip="All ranges, or each best"),
         Binding("o", "concepts", "Concepts", tooltip="Concepts of the formulas"),
@@ -114,9 +114,6 @@ class UnitsView(RunListView):
         name = self.run.run.called
         return Text.assemble(("units ", "dim"), ("  ".join(parts), "bold"), (f"  {name}", "dim"))
 
-    def _key_of(self, row: ExplanationRecord) -> Hashable:
-        return unit_and_range(row)
-
     def _show_measures(self) -> None:
         """Sort by MCC as soon as that is known, unless another column was chosen."""
         knows = any(record.mcc is not UNSET for record in self.run.stored.values())
@@ -132,13 +129,8 @@ class UnitsView(RunListView):
             return categories_of(self.run.shown.values(), category_of)
 
         # First draw the rows.
-        self.call_after_refresh(
-            self.read,
-            "categories",
-            read,
-            self._take_categories,
-            show_error=self._without_categories,
-        )
+        take, show_error = self._take_categories, self._without_categories
+        self.call_after_refresh(self.read, "categories", read, take, show_error)
 
     def _take_categories(self, categories: dict[tuple[int, int], str]) -> None:
         self._categories = categories

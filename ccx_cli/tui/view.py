@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from rich.table import Column as GridColumn
 from rich.table import Table as Grid
 from rich.text import Text
 from textual import on
@@ -26,6 +27,7 @@ from ccx_cli.tui.table import Table
 
 T = TypeVar("T")
 _PACKAGE = "ccx_cli."
+_GROUPS = ("This screen", "Everywhere", "Move")
 # Lines below which a terminal is low.
 LOW = 36
 
@@ -45,7 +47,7 @@ class LeaveLast(Message):
 def read_in_thread(
     widget: Widget | App[Any],
     work: Callable[[Callable[[], bool]], T],
-    show: Callable[[T], None],
+    show: Callable[[T], object],
     show_error: Callable[[str], None],
     group: str,
 ) -> None:
@@ -94,8 +96,7 @@ class View(Screen[None]):
         self,
         group: str,
         work: Callable[[Callable[[], bool]], T],
-        show: Callable[[T], None],
-        *,
+        show: Callable[[T], object],
         show_error: Callable[[str], None] | None = None,
     ) -> None:
         """Read in a thread; see ``read_in_thread``."""
@@ -118,7 +119,6 @@ class View(Screen[None]):
         self.query_one("#status", Static).add_class("-error")
 
     def warn(self, text: str) -> None:
-        """Show a warning for a few seconds."""
         self.notify(text, severity="warning", markup=False)
 
     @property
@@ -166,18 +166,8 @@ class HelpView(ModalScreen[None]):
         self._keys = keys_of(screen)
 
     def compose(self) -> ComposeResult:
-        groups: dict[str, list[Key]] = {"This screen": [], "Everywhere": [], "Move": []}
-        for key in self._keys:
-            group = {0: "This screen", 1: "Everywhere"}.get(_rank(key.node), "Move")
-            groups[group].append(key)
-        columns = [
-            _listed({"This screen": groups["This screen"]}),
-            _listed({name: groups[name] for name in ("Everywhere", "Move")}),
-        ]
-        keys = Grid.grid(expand=True)
-        keys.add_column(ratio=1)
-        keys.add_column(ratio=1)
-        keys.add_row(*columns)
+        keys = Grid.grid(GridColumn(ratio=1), GridColumn(ratio=1), expand=True)
+        keys.add_row(self._listed("This screen"), self._listed("Everywhere", "Move"))
         mouse = (
             "A click moves the cursor, a second click opens, and a click on a title sorts. Escape "
             "closes this."
@@ -186,15 +176,15 @@ class HelpView(ModalScreen[None]):
             yield Static(keys)
             yield Static(f"{self._text}\n\n{mouse}", markup=False)
 
-
-def _listed(groups: dict[str, list[Key]]) -> Text:
-    text = Text()
-    for name, keys in groups.items():
-        if keys:
-            text.append(f"{name}\n", "bold underline")
-        for key in keys:
-            text.append(f"{key.display:>7}", "bold").append(f"  {key.description}\n")
-    return text
+    def _listed(self, *groups: str) -> Text:
+        text = Text()
+        for name in groups:
+            keys = [key for key in self._keys if _GROUPS[_rank(key.node)] == name]
+            if keys:
+                text.append(f"{name}\n", "bold underline")
+            for key in keys:
+                text.append(f"{key.display:>7}", "bold").append(f"  {key.description}\n")
+        return text
 
 
 class JumpView(ModalScreen[int | None]):
