@@ -8,17 +8,17 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
 from rich.text import Text
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperOption
 
 from ccx_cli.cli.metavars import usage
 from ccx_cli.cli.program import program
-from ccx_cli.cli.settings.keys import is_settable, key_of, variable_of
+from ccx_cli.cli.settings.keys import commands_under, is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text
 
 INDEX = "README.md"
@@ -32,7 +32,7 @@ def pages() -> dict[str, str]:
     root: Any = program()
     found = {}
     panels: dict[str, list[str]] = {}
-    for path, command in _commands(root, ()):
+    for path, command in commands_under(root):
         name = "-".join(path) + ".md"
         found[name] = _page(path, command)
         line = f"- [`ccx {' '.join(path)}`]({name}): {_first_sentence(command)}"
@@ -52,16 +52,6 @@ def write_pages(directory: Path) -> None:
     for path in directory.glob("*.md"):
         if path.name not in written:
             path.unlink()
-
-
-def _commands(group: Any, above: Sequence[str]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, command in group.commands.items():
-        if command.hidden:
-            continue
-        if isinstance(command, TyperGroup):
-            yield from _commands(command, (*above, name))
-        else:
-            yield (*above, name), command
 
 
 def _page(path: Sequence[str], command: Any) -> str:

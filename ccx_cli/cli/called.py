@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ccx_cli.cli.given import given_words, is_called_with
-from ccx_cli.cli.settings.levels import current, options_from_outside
+from ccx_cli.cli.settings.levels import current, is_typed, words_in_full
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.run import Run
 
@@ -26,7 +25,7 @@ def next_command(command: str, *directories: Path, also: str = "") -> str:
         words += [short_name(Run(directory), runs) for directory in directories]
     words += also.split()
     for option, name in _PLACES.items():
-        if is_called_with(option):
+        if is_typed(option):
             words += [option, str(current().params[name])]
     return shlex.join(words)
 
@@ -36,11 +35,4 @@ def command_line() -> str:
 
     So it means the same wherever and whenever it is run again.
     """
-    words = list(given_words())
-    names, options = options_from_outside()
-    if options:
-        place = 0
-        for name in names:
-            place = words.index(name, place) + 1
-        words[place:place] = options
-    return shlex.join(["ccx", *words])
+    return shlex.join(["ccx", *words_in_full()])

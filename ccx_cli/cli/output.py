@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ccx_cli.cli.given import is_format_given
 from ccx_cli.cli.options import Format, OutputOptions
+from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.stdout import reader_may_leave
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.errors import CcxError, UsageError
@@ -229,14 +229,14 @@ _FORMS[".parquet"] = Format.PARQUET
 
 def _form(options: OutputOptions) -> Format:
     """Return the form that the file's ending says, or ``--format``; refuse two that differ."""
-    suffix = Path(options.output).suffix
+    suffix, is_given = Path(options.output).suffix, is_typed("--format")
     form = _FORMS.get(suffix.lower(), options.format)
-    if suffix and suffix.lower() not in _FORMS and form is Format.TABLE and not is_format_given():
+    if suffix and suffix.lower() not in _FORMS and form is Format.TABLE and not is_given:
         raise UsageError(
             f"--output {options.output} ends in no form that ccx writes: end it in .csv, .json, "
             ".jsonl or .parquet, in .txt for a table, or add --format."
         )
-    if form is options.format or not is_format_given():
+    if form is options.format or not is_given:
         return form
     if form is not Format.TABLE:
         raise UsageError(

@@ -9,11 +9,10 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
-from ccx_cli.cli.given import remember
 from ccx_cli.cli.interrupts import interrupted
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.program import program
-from ccx_cli.cli.settings.levels import forget, is_given, refused, with_origins
+from ccx_cli.cli.settings.levels import begin, is_given, refused, with_origins
 from ccx_cli.cli.stderr import say, say_error
 from ccx_cli.cli.stdout import ReaderLeftError
 from ccx_cli.errors import CcxError, ExitCode
@@ -27,8 +26,7 @@ _NO_MEMORY = re.compile(r"failed to map segment|[Cc]annot allocate memory|can't 
 
 def run_command(given: list[str]) -> int:
     """Run a command line and return its exit code; every error ends here, in one sentence."""
-    remember(given)
-    forget()
+    begin(given)
     try:
         code = program()(given, prog_name="ccx", standalone_mode=False)
     except KeyboardInterrupt:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ccx_cli.cli.commands.explain import ScoreOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.given import is_called_with
 from ccx_cli.cli.inputs.gathering import gather, range_method
 from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of
 from ccx_cli.cli.network_options import OF_A_NETWORK, PassOptions
@@ -29,6 +28,7 @@ from ccx_cli.cli.output import (
     Record,
 )
 from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
@@ -156,7 +156,7 @@ class Made:
 
 def _named_run(options: ScoreOptions) -> Run | None:
     """Find the run that the first word names, unless options say what to score on."""
-    if len(options.formulas) == 1 or any(map(is_called_with, _OF_INPUTS)):
+    if len(options.formulas) == 1 or any(map(is_typed, _OF_INPUTS)):
         return None
     try:
         return find_run(roots_of(options.places).results, options.formulas[0])
@@ -167,7 +167,7 @@ def _named_run(options: ScoreOptions) -> Run | None:
 def _inputs_of(stored: Run, options: ScoreOptions, progress: Progress) -> Inputs:
     """Resolve what a run was made from; what changed since is refused."""
     size = options.network.batch_size
-    if not is_called_with(_BATCH_SIZE):
+    if not is_typed(_BATCH_SIZE):
         size = batch_size_of(stored.header)
     passes = PassOptions(options.network.device, size, options.trust)
     workers = options.run.workers or available_cores()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ccx_cli.cli.given import is_called_with
 from ccx_cli.cli.inputs.published import fetch_missing, missing_dataset, missing_weights
 from ccx_cli.cli.network_options import (
     ALL_BLOCKS,
@@ -18,7 +17,7 @@ from ccx_cli.cli.network_options import (
 )
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.places import available_cores, roots_of
-from ccx_cli.cli.settings.levels import found_in
+from ccx_cli.cli.settings.levels import found_in, is_typed
 from ccx_cli.concepts.broden import BrodenDataset, read_dataset
 from ccx_cli.concepts.datasets import (
     DEMO_SUBSET,
@@ -164,7 +163,7 @@ def _check_activations(network: NetworkOptions) -> None:
             )
         return
     for option in OF_A_NETWORK:
-        if is_called_with(option):
+        if is_typed(option):
             raise UsageError(
                 f"--activations {network.activations} needs no network: leave {option} out, or "
                 "--activations."

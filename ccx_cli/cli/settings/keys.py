@@ -15,9 +15,7 @@ from ccx_cli.errors import UsageError, suggestion
 
 VARIABLE_PREFIX = "CCX_"
 # Set once for a process, or only meant when typed.
-_NOT_SETTABLE = {"help", "help_all", "version", "config", "name", "note"}
-# Their names are other commands' too, where they mean what is there, not what is made.
-_NAMED_ALIKE = {("import", "own_name")}
+_NOT_SETTABLE = {"help", "help_all", "version", "config", "name", "note", "own_name"}
 # `mirrors` also holds for the commands that fetch on their way, without such an option.
 _OTHER_KEYS = {"mirror": "mirrors"}
 
@@ -25,11 +23,6 @@ _OTHER_KEYS = {"mirror": "mirrors"}
 def is_settable(parameter: Any) -> bool:
     """Tell the options that may be set by a file or a variable."""
     return isinstance(parameter, TyperOption) and parameter.name not in _NOT_SETTABLE
-
-
-def is_named_alike(option: TyperOption, path: Sequence[str]) -> bool:
-    """Tell an option that shares only its name with others: its own table alone sets it."""
-    return bool(path) and (path[0], option.name) in _NAMED_ALIKE
 
 
 def long_name(option: TyperOption) -> str:
@@ -48,13 +41,19 @@ def variable_of(option: TyperOption) -> str:
     return VARIABLE_PREFIX + key_of(option).replace("-", "_").upper()
 
 
+def commands_under(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield a command with the path to it, or all that are under a group."""
+    if isinstance(command, TyperGroup):
+        for name, inner in command.commands.items():
+            yield from commands_under(inner, *path, name)
+    else:
+        yield path, command
+
+
 def options_under(command: Any) -> Iterator[TyperOption]:
     """Yield the options that may be set of a command, or of all of a group's."""
-    if isinstance(command, TyperGroup):
-        for inner in command.commands.values():
-            yield from options_under(inner)
-    else:
-        yield from (option for option in command.params if is_settable(option))
+    for _, each in commands_under(command):
+        yield from filter(is_settable, each.params)
 
 
 def check_keys(file: ConfigFile, root: Any, path: Sequence[str] | None = None) -> None:
@@ -97,37 +96,31 @@ def read_value(option: TyperOption, value: Any, where: str, file: Path) -> Any:
     """
     kind: Any = option.type_descriptor.annotation
     if get_origin(kind) is list or option.multiple:
-        element = (get_args(kind) or (str,))[0]
+        kind = (get_args(kind) or (str,))[0]
         items = value if isinstance(value, list) else [value]
-        return [_typed(element, item, where, file, "a list, each of it ") for item in items]
+        return [_typed(kind, item, where, file, "a list, each of it ") for item in items]
     return _typed(kind, value, where, file)
 
 
 def _typed(kind: Any, value: Any, where: str, file: Path, which: str = "") -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is bool:
-        fits, name = isinstance(value, bool), "true or false"
-    elif kind is int:
-        fits, name = isinstance(value, int) and is_number, "a whole number"
-    elif kind is float:
-        fits, name = is_number, "a number"
-    elif isinstance(kind, type) and issubclass(kind, Enum):
+    def is_a(base: type) -> bool:
+        return isinstance(kind, type) and issubclass(kind, base)
+
+    given: Any = bool if isinstance(value, bool) else type(value)
+    fits = given in (str, int, float)
+    if is_a(Enum):
         names = [str(member.value) for member in kind]
         fits, name = value in names, " or ".join(f'"{name}"' for name in names)
+    elif kind in (bool, int):
+        fits, name = given is kind, "true or false" if kind is bool else "a whole number"
+    elif kind is float:
+        fits, name = given in (int, float), "a number"
     else:
-        fits, name = isinstance(value, str) or is_number, "text in quotes"
-        if fits:
-            value = str(value)
-            if isinstance(kind, type) and issubclass(kind, Path):
-                value = str(file.parent / Path(value).expanduser())
+        name = "text in quotes"
     if not fits:
-        raise UsageError(f"{where} must be {which}{name}, not {_written(value)}.")
-    return value
-
-
-def _written(value: Any) -> str:
-    """Write a value as TOML does; JSON writes most the same."""
-    if isinstance(value, dict):
-        return "a table"
-    is_json = isinstance(value, bool | str | list)
-    return json.dumps(value, ensure_ascii=False, default=str) if is_json else str(value)
+        is_json = given in (bool, str, list)
+        written = json.dumps(value, ensure_ascii=False, default=str) if is_json else str(value)
+        raise UsageError(f"{where} must be {which}{name}, not {written}.")
+    if name != "text in quotes":
+        return value
+    return str(file.parent / Path(value).expanduser()) if is_a(Path) else str(value)

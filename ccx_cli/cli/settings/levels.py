@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +21,6 @@ from ccx_cli.cli.search_options import PRESETS
 from ccx_cli.cli.settings.keys import (
     VARIABLE_PREFIX,
     check_keys,
-    is_named_alike,
     is_settable,
     key_of,
     long_name,
@@ -34,8 +32,9 @@ from ccx_cli.config import ConfigFile, project_file, read_file, user_file
 from ccx_cli.errors import CcxError, UsageError
 
 CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
-MIRRORS = "mirrors"
+_MIRRORS = "mirrors"
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
+_words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 _chosen: ContextVar[Path | None] = ContextVar("chosen", default=None)
 _current: ContextVar[SettledContext | None] = ContextVar("current", default=None)
 
@@ -81,7 +80,11 @@ class SettledContext(typer.Context):
         super().__init__(*arguments, **named)
         self.origins: dict[str, Origin] = {}
         self._files: dict[Source, ConfigFile] | None = None
+
+    def invoke(self, callback: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Run the command, whose options are those that hold from now on."""
         _current.set(self)
+        return super().invoke(callback, *arguments, **named)
 
     def lookup_default(self, name: str, call: bool = True) -> Any:
         """Find what an option is set to outside the command line, ``None`` if nowhere.
@@ -115,7 +118,7 @@ class SettledContext(typer.Context):
         for source in Source:
             found = None
             if source is Source.VARIABLE:
-                found = _in_environment(option, path)
+                found = _in_environment(option)
             elif source in self._files:
                 found = _in_file(option, source, self._files[source], path)
             if found is not None:
@@ -128,18 +131,26 @@ class SettledContext(typer.Context):
                 return given[option.name], Origin(Source.PRESET, f"preset {preset}")
         return None
 
+    def origin_of(self, option: Any) -> Origin:
+        """Return where an option's value came from, once it has one."""
+        source = self.get_parameter_source(option.name)
+        if source is not None and source.name == "COMMANDLINE":
+            return Origin(Source.FLAG)
+        return self.origins.get(option.name, Origin(Source.DEFAULT))
+
+
+def begin(words: Sequence[str]) -> None:
+    """Begin a command line with these words: nothing is chosen yet."""
+    _words.set(tuple(words))
+    _chosen.set(None)
+    _current.set(None)
+
 
 def choose_file(path: Path | None) -> Path | None:
     """Take what ``--config`` names in place of the project's file."""
     if path is not None:
         _chosen.set(path)
     return path
-
-
-def forget() -> None:
-    """Begin a command line: nothing is chosen yet."""
-    _chosen.set(None)
-    _current.set(None)
 
 
 def chosen_file() -> tuple[Path, bool]:
@@ -164,11 +175,11 @@ def mirrors_set() -> list[str]:
     if words:
         return words
     for file in read_files().values():
-        value = file.content.get(MIRRORS)
+        value = file.content.get(_MIRRORS)
         if value is not None:
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise UsageError(
-                    f'{file.path}: {MIRRORS} must be a list such as ["https://example.org/ccx"].'
+                    f'{file.path}: {_MIRRORS} must be a list such as ["https://example.org/ccx"].'
                 )
             return list(value)
     return []
@@ -176,17 +187,13 @@ def mirrors_set() -> list[str]:
 
 def path_of(context: Any) -> list[str]:
     """Return the names that lead to a context's command: ``["cache", "build"]``."""
-    names: list[str] = []
-    while context.parent is not None:
-        names.insert(0, str(context.info_name))
-        context = context.parent
-    return names
+    return context.command_path.split()[1:]  # type: ignore[no-any-return]
 
 
-def _in_environment(option: TyperOption, path: Sequence[str]) -> tuple[Any, Origin] | None:
+def _in_environment(option: TyperOption) -> tuple[Any, Origin] | None:
     variable = variable_of(option)
     text = os.environ.get(variable)
-    if not text or is_named_alike(option, path):
+    if not text:
         return None
     value = option.split_envvar_value(text) if option.multiple else text
     return value, Origin(Source.VARIABLE, variable, value=text)
@@ -200,7 +207,7 @@ def _in_file(
     for name in path:
         inner = tables[-1].get(name)
         tables.append(inner if isinstance(inner, dict) else {})
-    for depth in range(len(path), 0 if is_named_alike(option, path) else -1, -1):
+    for depth in range(len(path), -1, -1):
         value = tables[depth].get(key_of(option))
         if value is not None and not isinstance(value, dict):
             key = ".".join([*path[:depth], key_of(option)])
@@ -211,12 +218,11 @@ def _in_file(
 
 def refused(error: Any) -> str | None:
     """Say that an option refused what a file or a variable says, ``None`` if neither did."""
-    context, option = getattr(error, "ctx", None), getattr(error, "param", None)
-    if not isinstance(context, SettledContext) or option is None:
+    option = getattr(error, "param", None)
+    origins = getattr(getattr(error, "ctx", None), "origins", {})
+    if option is None or option.name not in origins:
         return None
-    origin = context.origins.get(option.name)
-    if origin is None:
-        return None
+    origin = origins[option.name]
     return f"{origin} is {origin.value}, which {option.opts[0]} refuses: {error.message}"
 
 
@@ -236,24 +242,6 @@ def with_origins(sentence: str) -> str:
     return f"{sentence} ({'; '.join(origins)}.)" if origins else sentence
 
 
-@contextmanager
-def aside() -> Iterator[None]:
-    """Look at other commands' options without taking them for those that hold."""
-    token = _current.set(_current.get())
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-def origin_of(context: Any, option: TyperOption) -> Origin:
-    """Return where an option's value came from, once a context has it."""
-    source = context.get_parameter_source(option.name)
-    if source is not None and source.name == "COMMANDLINE":
-        return Origin(Source.FLAG)
-    return context.origins.get(option.name, Origin(Source.DEFAULT))  # type: ignore[no-any-return]
-
-
 def current() -> SettledContext:
     """Return the context of the command that runs."""
     context = _current.get()
@@ -268,21 +256,33 @@ def found_in(name: str) -> Origin | None:
     return origin if origin is not None and origin.is_only_found else None
 
 
-def options_from_outside() -> tuple[list[str], list[str]]:
-    """Return the running command's names, and as options what files and variables set of it."""
+def is_typed(name: str) -> bool:
+    """Tell whether the command line itself names an option, such as ``--model``."""
     context = _current.get()
-    if context is None:
-        return [], []
-    words: list[str] = []
+    return context is not None and any(
+        name in each.opts and context.origin_of(each).source is Source.FLAG
+        for each in context.command.params
+    )
+
+
+def words_in_full() -> list[str]:
+    """Return the command line's words, with what files and variables set of it spelled out."""
+    context, words = current(), list(_words.get())
+    set_outside: list[str] = []
     for option in options_under(context.command):
         if option.name in context.origins:
             value = context.params.get(option.name)
             if isinstance(value, bool):
-                words += [long_name(option)] if value else []
+                set_outside += [long_name(option)] if value else []
             else:
                 for each in value if isinstance(value, list | tuple) else [value]:
-                    words += [long_name(option), str(each)]
-    return path_of(context), words
+                    set_outside += [long_name(option), str(each)]
+    if set_outside:
+        place = 0
+        for name in path_of(context):
+            place = words.index(name, place) + 1
+        words[place:place] = set_outside
+    return words
 
 
 def is_given(flag: str) -> bool:
