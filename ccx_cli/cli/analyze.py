@@ -13,7 +13,6 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
 from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Section, numbers, write_sections
-from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.stored import labels_of
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.concepts.fingerprints import is_by_size
@@ -73,7 +72,7 @@ SECTIONS = (
 def analyze(options: AnalyzeOptions) -> None:
     """Compare the units with those of an untrained network."""
     with answering(options.out, options.messages) as (progress, writer):
-        roots = roots_of(options.places)
+        roots = options.places.roots
         last = _last_trained(roots.results) if options.which.run_name is None else None
         found_run = last or find_run(roots.results, options.which.run_name)
         stored = found_run.strict()

@@ -11,7 +11,6 @@ from ccx_cli.cli.commands.data import CacheClearOptions, CacheListOptions, Cache
 from ccx_cli.cli.diagnostics import answering, reporting
 from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Column, Record
-from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.remove import Removable, remove
 from ccx_cli.concepts.fingerprints import BY_SIZE, is_by_size
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
@@ -90,7 +89,7 @@ def clear(options: CacheClearOptions) -> None:
 
 
 def _caches(places: PlaceOptions) -> list[Path]:
-    roots = roots_of(places)
+    roots = places.roots
     return [
         path.parent
         for root in (roots.segmentations, roots.activations)
@@ -100,7 +99,7 @@ def _caches(places: PlaceOptions) -> list[Path]:
 
 
 def _none_there(places: PlaceOptions) -> str:
-    roots = roots_of(places)
+    roots = places.roots
     return f"There are no caches in {roots.segmentations} or {roots.activations}."
 
 
@@ -118,7 +117,7 @@ def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> d
             continue
         if manifest.parent == directory:
             holds = cache.kind.removeprefix("ccx-").replace("-", " ")
-            rebuild = rebuilt_here(cache.rebuild, roots_of(places))
+            rebuild = rebuilt_here(cache.rebuild, places.roots)
         if whole:
             faults += [
                 f"{place / shard.file} {fault}"

@@ -15,17 +15,12 @@ def build(options: CacheBuildOptions) -> None:
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if options.dry.dry_run:
             plan = plan_inputs(
-                options.places,
-                options.data,
-                options.network,
-                options.run,
+                options,
                 activations=not options.no_activations,
             )
             write_plan(writer, plan.steps, progress)
             return
-        gathered = gather_layers(
-            options.places, options.data, options.network, options.run, progress
-        )
+        gathered = gather_layers(options, progress)
         drop_damaged(gathered, progress)
         index = prepare_index(gathered[0], progress)
         made = [gathered[0].index_cache.directory]

@@ -34,15 +34,11 @@ def cluster(options: ClusterOptions) -> None:
     columns = (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS
     with answering(options.out, options.messages, columns) as (progress, writer):
         if options.dry.dry_run:
-            plan = plan_inputs(
-                options.places, options.data, options.network, options.run, index=False
-            )
+            plan = plan_inputs(options, index=False)
             ranges = _plan_ranges(plan, method, options.units, options.run.seed)
             write_plan(writer, [*plan.steps, *ranges], progress)
             return
-        gathered = gather_layers(
-            options.places, options.data, options.network, options.run, progress
-        )
+        gathered = gather_layers(options, progress)
         layers = prepare_layers(gathered, progress)
         chosen = [
             choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)

@@ -11,7 +11,6 @@ from ccx_cli.cli.commands.data import ConceptsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import open_dataset
 from ccx_cli.cli.output import Column
-from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
@@ -132,13 +131,13 @@ class _Opened:
 
 def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
     """Open a dataset and its index, which is made where it is missing."""
-    roots = roots_of(options.places)
+    roots = options.places.roots
     dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
     # Whatever network needs the index next makes it anew; this command does too.
     cache = index_cache(dataset, roots.segmentations, "", FileCheck(progress=progress))
     cleared = str(cache.directory.absolute())
     cache.rebuild = shlex.join(["ccx", "cache", "clear", "--yes", cleared])
-    workers = options.workers or available_cores()
+    workers = options.parallel.cores
     build_index(dataset, cache, workers=workers, progress=progress)
     index = load_index(dataset, cache)
     for category in options.category or ():

@@ -15,7 +15,6 @@ from ccx_cli.cli.commands.look import ConfigOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Column, Record, Section, write_sections
-from ccx_cli.cli.places import roots_of
 from ccx_cli.cli.settings.keys import (
     VARIABLE_PREFIX,
     check_keys,
@@ -105,7 +104,7 @@ def _files_and_places(places: PlaceOptions) -> Iterator[Record]:
         }
     context = current()
     origins = {option.name: context.origin_of(option) for option in options_under(context.command)}
-    roots = roots_of(places)
+    roots = places.roots
     for name in ROOT_NAMES:
         option = f"root_{name}" if getattr(places, f"root_{name}") is not None else "data_dir"
         path = getattr(roots, name)

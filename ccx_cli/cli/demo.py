@@ -5,7 +5,7 @@ from __future__ import annotations
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.data import DemoOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.gathering import gather
+from ccx_cli.cli.inputs.gathering import InputOptions, gather
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import DataOptions
 from ccx_cli.cli.reading import COLUMNS, SHOWN, as_read
@@ -22,7 +22,7 @@ def demo(options: DemoOptions) -> None:
     title = title if options.out.output == "-" else ""
     with answering(options.out, options.messages, COLUMNS, title=title) as (progress, writer):
         data, network = DataOptions(subset="demo"), NetworkOptions(model="demo")
-        inputs = gather(options.places, data, network, options.run, progress)
+        inputs = gather(InputOptions(options.places, data, network, options.run), progress)
         settings = JobSettings(RangeMethod(), lambda _: OptimalStrategy(OptimumSettings()))
         job = prepare_job(inputs, settings, progress)
         units = list(range(job.activations.units))

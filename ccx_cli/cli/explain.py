@@ -69,12 +69,10 @@ def explain(options: ExplainOptions) -> None:
         columns = (LAYER, *columns)
     with answering(options.out, options.messages, columns) as (progress, writer):
         if options.dry.dry_run:
-            plan = plan_inputs(options.places, options.data, options.network, options.run)
+            plan = plan_inputs(options)
             write_plan(writer, [*plan.steps, *_plan_runs(plan, settings, options)], progress)
             return
-        gathered = gather_layers(
-            options.places, options.data, options.network, options.run, progress
-        )
+        gathered = gather_layers(options, progress)
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         chosen = [
             choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)

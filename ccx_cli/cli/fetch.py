@@ -17,7 +17,6 @@ from ccx_cli.cli.inputs.published import (
 )
 from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import Column, Record
-from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching import downloads
 from ccx_cli.fetching.status import DownloadStatus
@@ -57,7 +56,7 @@ def fetch(options: FetchOptions) -> None:
     sha256 = None if options.sha256 is None else options.sha256.lower()
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError(f"--sha256 {sha256} is not 64 hexadecimal digits.")
-    roots = roots_of(options.places)
+    roots = options.places.roots
     if local is not None:
         local = local.expanduser()
     is_file = local is not None and local.is_file()

@@ -21,7 +21,6 @@ from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.options import OutputOptions, PlaceOptions
 from ccx_cli.cli.output import Column, Record, numbers
-from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.concepts.importing.ade20k import read_ade20k
 from ccx_cli.concepts.importing.coco import read_coco
 from ccx_cli.concepts.importing.folders import (
@@ -172,7 +171,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
     )
     out = OutputOptions(options.out.format, options.out.output, options.force)
     with answering(out, options.messages, COLUMNS) as (progress, writer):
-        datasets = roots_of(options.places).datasets
+        datasets = options.places.roots.datasets
         # Another dataset is refused at once, another import once it is known what this one is.
         target = check_free_directory(datasets, settings, force=True)
         source = read(progress)
@@ -188,7 +187,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
             datasets,
             settings,
             force=options.force,
-            workers=options.workers or available_cores(),
+            workers=options.parallel.cores,
             progress=progress,
         )
         records: list[Record] = [to_json(category) for category in summary.categories]

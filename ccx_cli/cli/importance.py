@@ -42,9 +42,7 @@ def importance(options: ImportanceOptions) -> None:
     """Ablate the activations in a range and measure how predictions change."""
     columns: Sequence[Column] = PER_CLUSTER if options.per is Per.CLUSTER else PER_UNIT
     with answering(options.out, options.messages, columns) as (progress, writer):
-        opened, chosen, workers = open_stored(
-            options.stored, options.units, options.run, options.places, options.passes.trust
-        )
+        opened, chosen = open_stored(options, options.stored, options.passes.trust)
         if options.dry.dry_run:
             opened.network("importance")
             device = device_of(options.passes.device)
@@ -64,7 +62,7 @@ def importance(options: ImportanceOptions) -> None:
             seed=options.run.seed,
             device=options.passes.device,
             batch_size=options.passes.batch_size,
-            workers=workers,
+            workers=options.run.cores,
             progress=progress,
         )
         writer.write(map(to_json, found))

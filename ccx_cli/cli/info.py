@@ -20,7 +20,6 @@ from ccx_cli.cli.output import (
     write_document,
     write_sections,
 )
-from ccx_cli.cli.places import roots_of
 from ccx_cli.design import duration, size_text
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
@@ -102,7 +101,7 @@ SECTIONS = (
 
 def info(options: InfoOptions) -> None:
     """Show what a stored run is and how it was made."""
-    roots = roots_of(options.places)
+    roots = options.places.roots
     asked = {"--methods": options.methods or options.latex, "--bibtex": options.bibtex}
     documents = [name for name, is_given in asked.items() if is_given]
     _check(options, documents)

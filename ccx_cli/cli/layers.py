@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from ccx_cli.cli.commands.explain import LayersOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.gathering import default_or_none, network_of
+from ccx_cli.cli.inputs.gathering import network_of
 from ccx_cli.cli.network_options import ALL_BLOCKS
 from ccx_cli.cli.output import Column
-from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.layers import Layer, list_layers
 from ccx_cli.probe.networks.own_networks import is_own
-from ccx_cli.probe.networks.torchvision_models import DEMO
+from ccx_cli.probe.networks.torchvision_models import DEMO, default_layer
 
 
 def _product(key: str) -> Column:
@@ -47,11 +47,13 @@ def layers(options: LayersOptions) -> None:
             "leave --activations out."
         )
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
-        default = default_or_none(network.model)
+        default = None
+        with suppress(UsageError):  # Not every network has one.
+            default = default_layer(network.model)
         unnamed = not (network.pretrained or network.weights or network.model == DEMO)
         if unnamed and not is_own(network.model):
             network = replace(network, pretrained="none")  # Weights do not change the shapes.
-        choice = network_of(roots_of(options.places), network, options.run, layer="")
+        choice = network_of(options.places.roots, network, options.run, layer="")
         found = list_layers(choice, network.device)
         asked = network.distinct_layers
         for within in asked:

@@ -87,16 +87,8 @@ def metrics(options: MetricsOptions) -> None:
         TemporaryDirectory(prefix="ccx-") as scratch,
     ):
         passes = options.passes
-        asked = open_asked(
-            options.piped,
-            options.units,
-            options.run,
-            options.places,
-            progress,
-            passes.trust,
-            Path(scratch),
-        )
-        opened, chosen, workers = asked.opened, asked.units, asked.workers
+        asked = open_asked(options, progress, passes.trust, Path(scratch))
+        opened, chosen, workers = asked.opened, asked.units, options.run.cores
         directory = opened.run.directory
         unkept = "they are of your own formulas" if opened.kept != directory else ""
         if unkept and options.null:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import typer
 
 from ccx_cli.errors import UsageError
+from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 DIRECTORIES = "Directories"
 NETWORK = "Network"
@@ -91,6 +93,12 @@ class PlaceOptions:
     root_activations: Path | None = _root("activations", "Activations, ranges.")
     root_results: Path | None = _root("results", "Explanations.")
 
+    @property
+    def roots(self) -> Roots:
+        """The five roots."""
+        roots = {name: getattr(self, f"root_{name}") for name in ROOT_NAMES}
+        return resolve_roots(self.data_dir, **roots)
+
     def given(self) -> dict[str, str]:
         """Return the absolute paths that are given, by option, but for that of the results."""
         paths = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -141,12 +149,25 @@ class RangeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How to run."""
+class WorkerOptions:
+    """How much to do at once."""
 
     panel: ClassVar[str] = RUNNING
-    seed: int = option(0, "Seed of untrained networks and of random units.", rare=True)
     workers: int = option(0, "Number of processes or threads (0: one per core).", min=0, rare=True)
+
+    @property
+    def cores(self) -> int:
+        """The number of workers, resolved."""
+        if hasattr(os, "sched_getaffinity"):
+            return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions(WorkerOptions):
+    """How to run."""
+
+    seed: int = option(0, "Seed of untrained networks and of random units.", rare=True)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:

@@ -15,7 +15,6 @@ from ccx_cli.cli.commands.data import (
 )
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import Column, Record
-from ccx_cli.cli.places import roots_of
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
 from ccx_cli.design import size_text
@@ -50,7 +49,7 @@ class Removable:
 
 def run(options: RemoveRunOptions) -> None:
     """Remove stored runs, and the studies kept beside them."""
-    results = roots_of(options.places).results
+    results = options.places.roots.results
     chosen = []
     for name in options.runs:
         found = find_run(results, name)
@@ -63,7 +62,7 @@ def run(options: RemoveRunOptions) -> None:
 
 def dataset(options: RemoveDatasetOptions) -> None:
     """Remove datasets that ccx imported, made or downloaded."""
-    datasets = roots_of(options.places).datasets
+    datasets = options.places.roots.datasets
     chosen = []
     for name in options.datasets:
         inside = sorted(path for path in (datasets / name).glob("broden1_*") if side_of(path))
@@ -122,7 +121,7 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
 
 def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str:
     """Say which runs that stay need what goes."""
-    runs = stored_runs(roots_of(options.places).results)
+    runs = stored_runs(options.places.roots.results)
     going = {each.directory.absolute() for each in chosen}
     needing = {
         run.directory: run

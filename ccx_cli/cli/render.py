@@ -13,7 +13,6 @@ from ccx_cli.cli.commands.look import Form, Images, RenderOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions, ReadingOptions, Sort
 from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
-from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.reading import tolerance_of
 from ccx_cli.cli.units import chosen_of_run, parse_ranges
 from ccx_cli.errors import MissingInputError, UsageError
@@ -62,7 +61,7 @@ def render(options: RenderOptions) -> None:
     tolerance = tolerance_of(options.reading)
     stem, file_type = _name_and_type(options.filename_figure, options.file_type, style)
     with reporting(options.messages) as progress:
-        roots = roots_of(options.places)
+        roots = options.places.roots
         run = Run(find_run(roots.results, options.which.run_name).directory, shown=True)
         for note in run.notes:
             progress.note(note)
@@ -140,7 +139,7 @@ def _draw(
         directory,
         stem,
         force=options.force,
-        workers=options.workers or available_cores(),
+        workers=options.parallel.cores,
         progress=progress,
     ):
         for problem in figure.problems:
@@ -191,7 +190,7 @@ def _make_report(
         out,
         units=units,
         choice=Choice(shows, options.top_k, options.seed),
-        workers=options.workers or available_cores(),
+        workers=options.parallel.cores,
         progress=progress,
         force=options.force,
     )
@@ -208,7 +207,7 @@ def _make_report(
 def show_report(stored: Run, places: PlaceOptions, workers: int, progress: Progress) -> None:
     """Write a run's report beside its lines and open it; without a display, print its address."""
     run = Run(stored.directory, shown=True)
-    inputs = RunInputs(run, roots_of(places), progress=progress)
+    inputs = RunInputs(run, places.roots, progress=progress)
     written = write_report(
         inputs,
         stored.directory / REPORT,

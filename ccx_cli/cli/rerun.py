@@ -28,7 +28,6 @@ from ccx_cli.cli.output import (
     numbers,
     write_sections,
 )
-from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.reading import COLUMNS as EXPLAINED
 from ccx_cli.cli.reading import as_read
 from ccx_cli.cli.units import chosen_of_run, parse_units
@@ -74,15 +73,13 @@ def rerun(options: RerunOptions) -> None:
         raise UsageError("--without-caches needs --check: add it.")
     columns = () if options.check else EXPLAINED
     with answering(options.out, options.messages, columns) as (progress, writer):
-        roots = roots_of(options.places)
+        roots = options.places.roots
         run = find_run(roots.results, options.stored.run_name)
         before = run.strict()
         passes = PassOptions(
             options.device, options.batch_size or batch_size_of(run.header), options.trust
         )
-        inputs = inputs_of(
-            run, roots, options.places, passes, options.workers or available_cores(), progress
-        )
+        inputs = inputs_of(run, roots, options.places, passes, options.parallel.cores, progress)
         writer.shorten(inputs.dataset.labels)
         changes = changes_since(before, inputs)
         if changes and not options.changed:

@@ -36,9 +36,7 @@ def roles(options: RolesOptions) -> None:
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
-        opened, chosen, workers = open_stored(
-            options.stored, options.units, options.run, options.places, options.passes.trust
-        )
+        opened, chosen = open_stored(options, options.stored, options.passes.trust)
         writer.shorten(opened.dataset.labels)
         choice = opened.network("`ccx roles`")
         names = names_of(choice, options.classes.class_names)
@@ -57,7 +55,7 @@ def roles(options: RolesOptions) -> None:
                 "of this network with --class-names."
             )
         n_images = len(opened.dataset.rows)
-        with threads(workers) as pool:
+        with threads(options.run.cores) as pool:
             batches = image_batches(
                 opened.dataset, choice, range(n_images), options.passes.batch_size, pool
             )

@@ -27,7 +27,6 @@ from ccx_cli.cli.output import (
     Column,
     Record,
 )
-from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
@@ -87,7 +86,7 @@ def score(options: ScoreOptions) -> None:
         stored = _named_run(options)
         if stored is None:
             made = Made(range_method(options.ranges))
-            inputs = gather(options.places, options.data, options.network, options.run, progress)
+            inputs = gather(options, progress)
         else:
             settings = settings_of(stored)
             made = Made(settings.method, settings.by_hand, settings.split)
@@ -159,7 +158,7 @@ def _named_run(options: ScoreOptions) -> Run | None:
     if len(options.formulas) == 1 or any(map(is_typed, _OF_INPUTS)):
         return None
     try:
-        return find_run(roots_of(options.places).results, options.formulas[0])
+        return find_run(options.places.roots.results, options.formulas[0])
     except MissingInputError:
         return None
 
@@ -170,8 +169,8 @@ def _inputs_of(stored: Run, options: ScoreOptions, progress: Progress) -> Inputs
     if not is_typed(_BATCH_SIZE):
         size = batch_size_of(stored.header)
     passes = PassOptions(options.network.device, size, options.trust)
-    workers = options.run.workers or available_cores()
-    roots = roots_of(options.places)
+    workers = options.run.cores
+    roots = options.places.roots
     inputs = inputs_of(stored, roots, options.places, passes, workers, progress)
     changes = changes_since(stored, inputs)
     if changes:

@@ -6,8 +6,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccx_cli.cli.options import PipedOptions, PlaceOptions, RunOptions, StoredOptions, UnitOptions
-from ccx_cli.cli.places import available_cores, roots_of
+from ccx_cli.cli.commands.study import (
+    ImportanceOptions,
+    MetricsOptions,
+    RolesOptions,
+    SummaryOptions,
+)
+from ccx_cli.cli.options import StoredOptions
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.errors import CcxError, UsageError
@@ -22,17 +27,15 @@ from ccx_cli.store.paths import Roots
 
 
 def open_stored(
+    options: SummaryOptions | MetricsOptions | ImportanceOptions | RolesOptions,
     stored: StoredOptions,
-    units: UnitOptions,
-    run: RunOptions,
-    places: PlaceOptions,
     trusted: bool = False,
-) -> tuple[RunInputs, list[int], int]:
-    """Open the run that the options name; return it, its chosen units, and threads to use."""
-    roots = roots_of(places)
+) -> tuple[RunInputs, list[int]]:
+    """Open the run that the options name; return it, and which of its units are chosen."""
+    roots = options.places.roots
     opened = open_inputs(find_run(roots.results, stored.run_name), roots, trusted=trusted)
-    chosen = chosen_of_run(units, run.seed, opened.run.units, opened.run.directory.name)
-    return opened, chosen, run.workers or available_cores()
+    run = opened.run
+    return opened, chosen_of_run(options.units, options.run.seed, run.units, run.directory.name)
 
 
 def labels_of(run: Run, roots: Roots) -> tuple[Label, ...]:
@@ -52,7 +55,6 @@ class Asked:
 
     opened: RunInputs
     units: list[int]
-    workers: int
     records: dict[int, list[ExplanationRecord]]
 
     def has(self, record: MetricsRecord) -> bool:
@@ -62,10 +64,7 @@ class Asked:
 
 
 def open_asked(
-    piped: PipedOptions,
-    units: UnitOptions,
-    run: RunOptions,
-    places: PlaceOptions,
+    options: SummaryOptions | MetricsOptions,
     progress: Progress,
     trusted: bool = False,
     scratch: Path | None = None,
@@ -75,11 +74,12 @@ def open_asked(
     What is measured of formulas on stdin that are the user's own is kept in ``scratch``; without
     it, they are refused.
     """
+    piped, units = options.piped, options.units
     if piped.run_name != STDIN:
         if piped.run_of_records is not None:
             raise UsageError("--run needs - in place of RUN: it names the run of the records.")
-        opened, chosen, workers = open_stored(piped, units, run, places, trusted)
-        return Asked(opened, chosen, workers, {unit: opened.run.units[unit] for unit in chosen})
+        opened, chosen = open_stored(options, piped, trusted)
+        return Asked(opened, chosen, {unit: opened.run.units[unit] for unit in chosen})
     if units.units is not None or units.random_units:
         raise UsageError("- and --units or --random-units are mutually exclusive.")
     if sys.stdin.isatty():
@@ -87,7 +87,7 @@ def open_asked(
             "- reads explanations from a pipe, but stdin is a terminal: pipe JSON Lines into it."
         )
     lines = read_lines(sys.stdin.buffer)
-    roots = roots_of(places)
+    roots = options.places.roots
     if piped.run_of_records is None:
         stored = find_run_of(lines, stored_runs(roots.results))
         progress.note(f"The explanations are those of {stored.called}.")
@@ -95,4 +95,4 @@ def open_asked(
         stored = find_run(roots.results, piped.run_of_records)
     opened = open_inputs(stored, roots, trusted=trusted, progress=progress)
     opened, records = chosen_records(lines, opened, scratch)
-    return Asked(opened, list(records), run.workers or available_cores(), records)
+    return Asked(opened, list(records), records)

@@ -95,7 +95,7 @@ OTHERS = (
 def summary(options: SummaryOptions) -> None:
     """Summarize a stored run: units, concepts, categories."""
     with answering(options.out, options.messages) as (progress, writer):
-        asked = open_asked(options.piped, options.units, options.run, options.places, progress)
+        asked = open_asked(options, progress)
         opened, tolerance = asked.opened, tolerance_of(options.reading)
         stored = opened.with_units(asked.records).against_chance().run.units
         index = opened.index

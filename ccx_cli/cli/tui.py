@@ -9,7 +9,6 @@ import threading
 import typer
 
 from ccx_cli.cli.commands.look import TuiOptions
-from ccx_cli.cli.places import roots_of
 from ccx_cli.errors import UsageError
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.tui.app import CcxApp
@@ -28,7 +27,7 @@ def tui(options: TuiOptions) -> None:
             "`ccx tui` needs a terminal that can move the cursor, and TERM says that this one "
             "cannot: use `ccx summary`."
         )
-    roots = roots_of(options.places)
+    roots = options.places.roots
     asked = options.run_name is not None or options.unit is not None
     start = find_run(roots.results, options.run_name).directory if asked else None
     find_graphics()

@@ -11,13 +11,13 @@ from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DATA,
     REQUIRED,
-    RUNNING,
     DataOptions,
     FormOptions,
     ListOptions,
     MessageOptions,
     PlaceOptions,
     PlannedOptions,
+    WorkerOptions,
     WorkOptions,
     argument,
     option,
@@ -149,9 +149,7 @@ class ConceptsOptions(ListOptions):
         panel=DATA,
         rare=True,
     )
-    workers: int = option(
-        0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
-    )
+    parallel: WorkerOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

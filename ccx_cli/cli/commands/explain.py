@@ -11,7 +11,6 @@ from ccx_cli.cli.options import (
     OUTPUT,
     RANGES,
     REQUIRED,
-    RUNNING,
     DataOptions,
     ListOptions,
     NamingOptions,
@@ -21,6 +20,7 @@ from ccx_cli.cli.options import (
     SortOptions,
     StoredOptions,
     UnitOptions,
+    WorkerOptions,
     WorkOptions,
     argument,
     option,
@@ -177,6 +177,4 @@ class RerunOptions(ListOptions):
     batch_size: int | None = option(
         None, "Images per forward pass.", min=1, shown="that of the run", panel=NETWORK
     )
-    workers: int = option(
-        0, "Number of processes or threads (0: one per core).", min=0, panel=RUNNING
-    )
+    parallel: WorkerOptions

@@ -14,6 +14,7 @@ from ccx_cli.cli.options import (
     FormOptions,
     MessageOptions,
     PlaceOptions,
+    WorkerOptions,
     argument,
     option,
 )
@@ -74,9 +75,7 @@ class ImportOptions:
         shown="as the source says",
     )
     seed: int = option(0, "Seed of that choice.", panel=RUNNING, rare=True)
-    workers: int = option(
-        0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
-    )
+    parallel: WorkerOptions
     dry_run: bool = option(
         False, "Read the annotations and say what would be written.", panel=RUNNING
     )

@@ -23,6 +23,7 @@ from ccx_cli.cli.options import (
     ReadingOptions,
     StoredOptions,
     UnitOptions,
+    WorkerOptions,
     argument,
     option,
 )
@@ -179,9 +180,7 @@ class RenderOptions:
     force: bool = option(False, "Overwrite files.", panel=OUTPUT, rare=True)
     messages: MessageOptions
     seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING, rare=True)
-    workers: int = option(
-        0, "Number of processes (0: one per core).", min=0, panel=RUNNING, rare=True
-    )
+    parallel: WorkerOptions
     places: PlaceOptions
 
 

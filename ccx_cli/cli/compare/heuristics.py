@@ -75,7 +75,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
         check_plot(options.plot, options.out.force)
     columns = EACH_COLUMNS if options.each else COLUMNS
     with answering(options.out, options.messages, columns) as (progress, writer):
-        inputs = gather(options.places, options.data, options.network, options.run, progress)
+        inputs = gather(options, progress)
         writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, HEURISTIC_UNITS)

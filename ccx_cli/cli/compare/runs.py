@@ -8,7 +8,6 @@ from itertools import groupby
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
-from ccx_cli.cli.places import roots_of
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
@@ -54,7 +53,7 @@ COLUMNS = {
 def runs(options: CompareRunsOptions) -> None:
     """Compare the explanations of two stored runs, range by range."""
     with answering(options.out, options.messages, COLUMNS[options.per]) as (progress, writer):
-        roots = roots_of(options.places)
+        roots = options.places.roots
         left, right = (find_run(roots.results, name).strict() for name in (options.a, options.b))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)

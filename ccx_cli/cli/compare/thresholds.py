@@ -64,7 +64,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
     with answering(options.out, options.messages) as (progress, writer):
-        inputs = gather(options.places, options.data, options.network, options.run, progress)
+        inputs = gather(options, progress)
         writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, THRESHOLD_UNITS)

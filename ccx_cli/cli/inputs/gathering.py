@@ -5,8 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from ccx_cli.cli.commands.compare import CompareHeuristicsOptions, CompareThresholdsOptions
+from ccx_cli.cli.commands.data import CacheBuildOptions
+from ccx_cli.cli.commands.explain import ClusterOptions, ExplainOptions, ScoreOptions
 from ccx_cli.cli.inputs.published import fetch_missing, missing_dataset, missing_weights
 from ccx_cli.cli.network_options import (
     ALL_BLOCKS,
@@ -16,7 +20,6 @@ from ccx_cli.cli.network_options import (
     parse_size,
 )
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
-from ccx_cli.cli.places import available_cores, roots_of
 from ccx_cli.cli.settings.levels import found_in, is_typed
 from ccx_cli.concepts.broden import BrodenDataset, read_dataset
 from ccx_cli.concepts.datasets import (
@@ -34,8 +37,7 @@ from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.array_files import split_name
 from ccx_cli.probe.networks.catalog import choose_network
-from ccx_cli.probe.networks.description import NetworkDescription
-from ccx_cli.probe.networks.torchvision_models import default_layer
+from ccx_cli.probe.networks.description import ActivationSource, NetworkDescription
 from ccx_cli.probe.networks.trust import is_trusted, trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod
@@ -47,61 +49,56 @@ from ccx_cli.store.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """Something that inputs cannot be read without, and what makes it."""
+class InputOptions:
+    """The options that say what to explain, as several commands have them."""
 
-    step: Step
-    make: Callable[[Progress], object]
+    places: PlaceOptions
+    data: DataOptions
+    network: NetworkOptions
+    run: RunOptions
 
 
-def gather(
-    places: PlaceOptions,
-    data: DataOptions,
-    network: NetworkOptions,
-    run: RunOptions,
-    progress: Progress,
-) -> Inputs:
+Options = (
+    InputOptions
+    | ScoreOptions
+    | CacheBuildOptions
+    | ClusterOptions
+    | ExplainOptions
+    | CompareHeuristicsOptions
+    | CompareThresholdsOptions
+)
+Missing = tuple[Step, Callable[[Progress], object]]
+"""Something that inputs cannot be read without, and what makes it."""
+
+
+def gather(options: Options, progress: Progress) -> Inputs:
     """Resolve the options to the inputs of one layer; several are refused."""
-    _ = network.layer
-    (inputs,) = gather_layers(places, data, network, run, progress)
+    _ = options.network.layer
+    (inputs,) = gather_layers(options, progress)
     return inputs
 
 
-def gather_layers(
-    places: PlaceOptions,
-    data: DataOptions,
-    network: NetworkOptions,
-    run: RunOptions,
-    progress: Progress,
-) -> list[Inputs]:
+def gather_layers(options: Options, progress: Progress) -> list[Inputs]:
     """Resolve the options to inputs, one for each distinct layer, and make those missing."""
-    _check_activations(network)
+    _check_activations(options.network)
     # All of them are known before the first is made: a wrong option shows before a download.
-    for missing in list(missing_inputs(roots_of(places), data, network, run)):
-        missing.make(progress)
-    return _read_inputs(places, data, network, run, progress)
+    for _, make in list(_missing_inputs(options)):
+        make(progress)
+    return _read_inputs(options, progress)
 
 
-def plan_inputs(
-    places: PlaceOptions,
-    data: DataOptions,
-    network: NetworkOptions,
-    run: RunOptions,
-    *,
-    index: bool = True,
-    activations: bool = True,
-) -> Plan:
+def plan_inputs(options: Options, *, index: bool = True, activations: bool = True) -> Plan:
     """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing."""
-    _check_activations(network)
-    roots = roots_of(places)
-    steps = [missing.step for missing in missing_inputs(roots, data, network, run)]
+    _check_activations(options.network)
+    roots = options.places.roots
+    steps = [step for step, _ in _missing_inputs(options)]
     if steps:
         if index:
             steps.append(Step("concept index", roots.segmentations, "images", None, None))
         if activations:
             steps.append(Step("activations", roots.activations, "images", None, None))
         return Plan(tuple(steps))
-    layers = _read_inputs(places, data, network, run, SilentProgress(), remember=False)
+    layers = _read_inputs(options, SilentProgress(), remember=False)
     dataset, choice = layers[0].dataset, layers[0].choice
     n_images = len(dataset.rows)
     steps.append(Step("dataset", dataset.directory, "images", n_images, n_images))
@@ -111,13 +108,13 @@ def plan_inputs(
     return replace(plan, steps=(*steps, *plan.steps))
 
 
-def missing_inputs(
-    roots: Roots, data: DataOptions, network: NetworkOptions, run: RunOptions
-) -> Iterator[Missing]:
+def _missing_inputs(options: Options) -> Iterator[Missing]:
     """Yield what has to be fetched, or drawn, before the inputs can be read."""
-    if not data.fetch and data.subset != DEMO_SUBSET:
+    roots, network, run = options.places.roots, options.network, options.run
+    subset, fetch = options.data.subset, options.data.fetch
+    if not fetch and subset != DEMO_SUBSET:
         return
-    found = find_datasets(roots.datasets, data.subset)
+    found = find_datasets(roots.datasets, subset)
     if network.activations is not None:
         side = _precomputed_side(network.input_size)
         if side is None and found:
@@ -125,32 +122,28 @@ def missing_inputs(
         side = side or USUAL_SIDE
     else:
         device_of(network.device)
-        weights = missing_weights(roots, network, run.seed) if data.fetch else None
+        weights = missing_weights(roots, network, run.seed) if fetch else None
         if weights is not None:
             yield _to_fetch(weights, roots)
             network = replace(network, pretrained="none")
         side = network_of(roots, network, run, layer=_any_layer(network)).input_side
-    if data.subset == DEMO_SUBSET:
+    if subset == DEMO_SUBSET:
         directory = own_directory(roots.datasets, DEMO_SUBSET, side)
         if not directory.exists():
-            yield Missing(
-                Step("demo dataset", directory, "images", DEMO_COUNT),
-                lambda progress: open_dataset(roots.datasets, DEMO_SUBSET, side, progress),
-            )
+            step = Step("demo dataset", directory, "images", DEMO_COUNT)
+            yield step, partial(open_dataset, roots.datasets, DEMO_SUBSET, side)
         return
     if any(is_own(path, roots.datasets) for path in found.values()):
         return
     dataset = missing_dataset(roots, side)
     if dataset is not None:
-        _refuse_mistyped_demo(data.subset)
+        _refuse_mistyped_demo(subset)
         yield _to_fetch(dataset, roots)
 
 
 def _to_fetch(source: Source, roots: Roots) -> Missing:
-    return Missing(
-        Step(f"fetch {source.name}", source.target(roots), "file", 1, 0, source.about_bytes),
-        lambda progress: fetch_missing(source, roots, progress),
-    )
+    step = Step(f"fetch {source.name}", source.target(roots), "file", 1, 0, source.about_bytes)
+    return step, partial(fetch_missing, source, roots)
 
 
 def _check_activations(network: NetworkOptions) -> None:
@@ -176,20 +169,17 @@ def _check_activations(network: NetworkOptions) -> None:
         )
 
 
-def _read_inputs(
-    places: PlaceOptions,
-    data: DataOptions,
-    network: NetworkOptions,
-    run: RunOptions,
-    progress: Progress,
-    *,
-    remember: bool = True,
-) -> list[Inputs]:
+def _read_inputs(options: Options, progress: Progress, *, remember: bool = True) -> list[Inputs]:
     """Read inputs that are all there; ``remember`` the digests of files."""
-    roots = roots_of(places)
-    device = device_of(network.device)
-    workers = run.workers or available_cores()
+    places, data, network, run = options.places, options.data, options.network, options.run
+    roots, device = places.roots, device_of(network.device)
     check = FileCheck(data.by_size, remember, progress)
+
+    def inputs(resolved: NetworkOptions, choice: ActivationSource, seed: int) -> Inputs:
+        rebuild = rebuild_command(places, data, resolved, seed)
+        size = network.batch_size
+        return Inputs(roots, dataset, choice, device, size, run.cores, rebuild, check)
+
     if network.activations is not None:
         side = _precomputed_side(network.input_size)
         dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
@@ -201,8 +191,7 @@ def _read_inputs(
         resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
         if side is None and side_of(dataset.directory) != USUAL_SIDE:
             resolved = replace(resolved, input_size=str(side_of(dataset.directory)))
-        rebuild = rebuild_command(places, data, resolved, seed=0)
-        return [Inputs(roots, dataset, given, device, network.batch_size, workers, rebuild, check)]
+        return [inputs(resolved, given, seed=0)]
     choice = network_of(roots, network, run, layer=_any_layer(network))
     side = _network_side(roots.datasets, data.subset, choice, chosen=network.input_size is not None)
     dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
@@ -219,13 +208,8 @@ def _read_inputs(
     names: list[str] = []
     for layer in network.distinct_layers or [choice.layer]:
         names += _blocks(choice, device) if layer == ALL_BLOCKS else [layer]
-    inputs = []
-    for each in (replace(choice, layer=name) for name in dict.fromkeys(names)):
-        rebuild = rebuild_command(places, data, network.resolved(each), run.seed)
-        inputs.append(
-            Inputs(roots, dataset, each, device, network.batch_size, workers, rebuild, check)
-        )
-    return inputs
+    layers = [replace(choice, layer=name) for name in dict.fromkeys(names)]
+    return [inputs(network.resolved(each), each, run.seed) for each in layers]
 
 
 def _any_layer(network: NetworkOptions) -> str | None:
@@ -263,14 +247,6 @@ def network_of(
         )
     trust(choice.model)
     return choice
-
-
-def default_or_none(model: str) -> str | None:
-    """Return the default layer of a network, if it has one."""
-    try:
-        return default_layer(model)
-    except UsageError:
-        return None
 
 
 def _network_side(

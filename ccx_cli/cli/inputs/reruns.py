@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.cli.inputs.gathering import gather, open_dataset, rebuild_command
+from ccx_cli.cli.inputs.gathering import InputOptions, gather, open_dataset, rebuild_command
 from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.datasets import DEMO_SUBSET, side_of
@@ -130,7 +130,7 @@ def untrained_inputs(
     if choice.resized is None and side_of(opened.dataset.directory) != choice.input_side:
         # The size that the run was given is not that of the images, which would be taken.
         network = replace(network, input_size=str(choice.input_side))
-    return gather(_places_of(opened, places), data, network, run, progress)
+    return gather(InputOptions(_places_of(opened, places), data, network, run), progress)
 
 
 def settings_like(stored: Run) -> JobSettings:
