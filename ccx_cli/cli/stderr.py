@@ -9,8 +9,6 @@ from rich.text import Text
 
 from ccx_cli.printable import printable, printable_lines
 
-BYTES = "bytes"
-
 
 def error_console(no_color: bool = False) -> Console:
     """Return a console on stderr; ``NO_COLOR`` and ``TERM=dumb`` are Rich's to respect."""
@@ -31,8 +29,3 @@ def say(text: str) -> None:
 def tell(console: Console, text: str) -> None:
     """Write lines without markup, and without what a terminal would obey."""
     console.print(Text(printable_lines(text)))
-
-
-def megabytes(count: float) -> str:
-    """Write a number of bytes in megabytes."""
-    return f"{count / 1e6:,.1f}"

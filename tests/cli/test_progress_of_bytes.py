@@ -7,8 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ccx_cli.cli.bars import BarProgress
-from ccx_cli.cli.diagnostics import _PlainProgress
+from ccx_cli.cli.diagnostics import BarProgress, _PlainProgress
 
 
 @pytest.fixture
