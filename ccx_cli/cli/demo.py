@@ -13,7 +13,6 @@ from ccx_cli.cli.render import show_report
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.runs.findings import by_surprise
 from ccx_cli.runs.job import JobSettings, prepare_job, session_of
-from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
 
 def demo(options: DemoOptions) -> None:
@@ -23,7 +22,7 @@ def demo(options: DemoOptions) -> None:
     with answering(options.out, options.messages, COLUMNS, title=title) as (progress, writer):
         data, network = DataOptions(subset="demo"), NetworkOptions(model="demo")
         inputs = gather(InputOptions(options.places, data, network, options.run), progress)
-        settings = JobSettings(RangeMethod(), lambda _: OptimalStrategy(OptimumSettings()))
+        settings = JobSettings(RangeMethod())
         job = prepare_job(inputs, settings, progress)
         units = list(range(job.activations.units))
         session = session_of(inputs, command_line())

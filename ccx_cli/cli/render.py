@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ccx_cli.cli.commands.look import Form, Images, RenderOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions, ReadingOptions, Sort
+from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions
 from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
 from ccx_cli.cli.reading import tolerance_of
+from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.units import chosen_of_run, parse_ranges
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.progress import Progress
@@ -33,6 +34,10 @@ from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.unit_images import Show
 
 REPORT = "report.html"
+_NOT_OF_A_REPORT = (
+    *("--kind", "--dir-images", "--filename-figure", "--file-type", "--ranges", "--paper"),
+    *("--width", "--font", "--dpi", "--no-title", "--simplest", "--sort"),
+)
 
 
 def _state(record: Record) -> str:
@@ -76,30 +81,41 @@ def render(options: RenderOptions) -> None:
         if options.form is Form.LATEX:
             _write_table(inputs, shown, style, tolerance, options, progress)
             return
-        directory = options.dir_images or Path(f"ccx-{run.name}")
-        if options.html is not None:
-            rows = _make_report(inputs, units, options, options.html, progress)
-        else:
-            show = options.show or (Images.SAMPLE if options.kind is Kind.PUBLISHED else Images.TOP)
-            drawing = Drawing(
-                options.kind,
-                Show(show.value),
-                options.top_k,
-                options.seed,
-                file_type,
-                tolerance,
-                style,
-            )
-            rows = _draw(inputs, shown, options, drawing, directory, stem, progress)
         out = OutputOptions(Format(options.form.value), options.output, options.force)
         with writing_to(out, COLUMNS, no_color=options.messages.no_color) as writer:
-            records = writer.write(rows)
-        if options.html is None:
-            kept = sum(not record["drawn"] for record in records)
-            progress.note(
-                f"{len(records):,} {'figure' if len(records) == 1 else 'figures'} in {directory}"
-                + (f", {kept:,} of them from before (--force redraws them)." if kept else ".")
+            if options.html is not None:
+                shows = tuple(Show) if options.show is None else (Show(options.show.value),)
+                written = write_report(
+                    inputs,
+                    options.html,
+                    units=units,
+                    choice=Choice(shows, options.top_k, options.seed),
+                    workers=options.parallel.cores,
+                    progress=progress,
+                    force=options.force,
+                )
+                writer.write([_row(None, "report", written.page, written.problems)])
+                return
+            directory = options.dir_images or Path(f"ccx-{run.name}")
+            default = Images.SAMPLE if options.kind is Kind.PUBLISHED else Images.TOP
+            show = Show((options.show or default).value)
+            drawing = Drawing(
+                options.kind, show, options.top_k, options.seed, file_type, tolerance, style
             )
+            figures = _draw(inputs, shown, options, drawing, directory, stem, progress)
+            records = writer.write(figures)
+        kept = sum(not record["drawn"] for record in records)
+        progress.note(
+            f"{len(records):,} {'figure' if len(records) == 1 else 'figures'} in {directory}"
+            + (f", {kept:,} of them from before (--force redraws them)." if kept else ".")
+        )
+
+
+def _row(
+    unit: int | None, kind: str, path: Path, lacks: Sequence[str], drawn: bool = True
+) -> Record:
+    said = {"unit": unit, "kind": kind, "path": str(path), "drawn": drawn, "lacks": list(lacks)}
+    return {**said, "caption": None}
 
 
 def _of_ranges(units: Units, chosen: str | None) -> Units:
@@ -144,64 +160,17 @@ def _draw(
     ):
         for problem in figure.problems:
             progress.note(problem)
-        yield {
-            "unit": figure.unit,
-            "kind": options.kind.value,
-            "path": str(figure.path),
-            "drawn": figure.drawn,
-            "lacks": list(figure.problems),
-            "caption": None if figure.caption is None else str(figure.caption),
-        }
+        row = _row(figure.unit, options.kind.value, figure.path, figure.problems, figure.drawn)
+        yield row | {"caption": None if figure.caption is None else str(figure.caption)}
 
 
 def _check_report(options: RenderOptions, out: Path) -> None:
     """Refuse options that do not apply to a report, and a path that is taken."""
-    for option, is_given in {
-        "--kind": options.kind is not Kind.PANEL,
-        "--format latex": options.form is Form.LATEX,
-        "--dir-images": options.dir_images is not None,
-        "--filename-figure": options.filename_figure is not None,
-        "--file-type": options.file_type is not None,
-        "--ranges": options.ranges is not None,
-        "--paper": options.paper is not None,
-        "--width": options.width is not None,
-        "--font": options.font is not None,
-        "--dpi": options.dpi is not None,
-        "--no-title": options.no_title,
-        "--simplest": options.reading.simplest != ReadingOptions().simplest,
-        "--sort": options.reading.sort is not Sort.MCC,
-    }.items():
-        if is_given:
-            raise UsageError(f"{option} does not apply to a report: leave out it or --html.")
+    wrong = [name for name in _NOT_OF_A_REPORT if is_typed(name)]
+    wrong += ["--format latex"] if options.form is Form.LATEX else []
+    if wrong:
+        raise UsageError(f"{wrong[0]} does not apply to a report: leave out it or --html.")
     check_report_path(out, options.force)
-
-
-def _make_report(
-    inputs: RunInputs,
-    units: Sequence[int],
-    options: RenderOptions,
-    out: Path,
-    progress: Progress,
-) -> Iterator[Record]:
-    """Write the report and yield the row that lists it."""
-    shows = tuple(Show) if options.show is None else (Show(options.show.value),)
-    written = write_report(
-        inputs,
-        out,
-        units=units,
-        choice=Choice(shows, options.top_k, options.seed),
-        workers=options.parallel.cores,
-        progress=progress,
-        force=options.force,
-    )
-    yield {
-        "unit": None,
-        "kind": "report",
-        "path": str(written.page),
-        "drawn": True,
-        "lacks": list(written.problems),
-        "caption": None,
-    }
 
 
 def show_report(stored: Run, places: PlaceOptions, workers: int, progress: Progress) -> None:
@@ -217,15 +186,12 @@ def show_report(stored: Run, places: PlaceOptions, workers: int, progress: Progr
         force=True,
     )
     page = written.page.absolute().as_uri()
-    if not (_has_display() and webbrowser.open(page)):
+    # Without a display, a browser would run in this terminal.
+    has_display = sys.platform in {"darwin", "win32"} or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    )
+    if not (has_display and webbrowser.open(page)):
         progress.note(f"No browser could be opened here: {page}")
-
-
-def _has_display() -> bool:
-    """Return whether a browser could open a window, rather than run in this terminal."""
-    if sys.platform in {"darwin", "win32"}:
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
 def _write_table(

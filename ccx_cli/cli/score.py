@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -35,10 +34,9 @@ from ccx_cli.formulas.algebra import equivalent, simplify
 from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
-from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.progress import Progress
 from ccx_cli.runs.findings import short_text, sort_key
-from ccx_cli.runs.job import settings_of, split_images
+from ccx_cli.runs.job import JobSettings, settings_of, split_images
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
@@ -85,11 +83,10 @@ def score(options: ScoreOptions) -> None:
     with answering(options.out, options.messages, columns) as (progress, writer):
         stored = _named_run(options)
         if stored is None:
-            made = Made(range_method(options.ranges))
+            made = JobSettings(range_method(options.ranges))
             inputs = gather(options, progress)
         else:
-            settings = settings_of(stored)
-            made = Made(settings.method, settings.by_hand, settings.split)
+            made = settings_of(stored)
             inputs = _inputs_of(stored, options, progress)
         writer.shorten(inputs.dataset.labels)
         vocabulary = Vocabulary({label.number: label.name for label in inputs.dataset.labels})
@@ -137,20 +134,6 @@ def score(options: ScoreOptions) -> None:
         if options.unit is None:
             records = records[: options.top or None]
         writer.write(records)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """How the ranges are made that formulas are scored on, and of which images."""
-
-    method: RangeMethod
-    by_hand: tuple[Range, ...] | None = None
-    split: str | None = None
-
-    @property
-    def num_clusters(self) -> int:
-        """Ranges of each unit, at most."""
-        return self.method.num_clusters if self.by_hand is None else len(self.by_hand)
 
 
 def _named_run(options: ScoreOptions) -> Run | None:

@@ -36,6 +36,7 @@ from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.older_lines import FormulaSizes
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.search.strategy import Strategy
@@ -193,7 +194,7 @@ class JobSettings:
     """
 
     method: RangeMethod
-    search: Callable[[ConceptIndex], Strategy]
+    search: Callable[[ConceptIndex], Strategy] = lambda _: OptimalStrategy(OptimumSettings())
     by_hand: tuple[Range, ...] | None = None
     ties: bool = False
     split: str | None = None
