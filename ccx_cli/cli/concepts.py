@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 
 from ccx_cli.cli.commands.data import ConceptsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import open_dataset
-from ccx_cli.cli.output import Column
+from ccx_cli.cli.output import LIFT, Column, numbers
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
@@ -22,9 +20,8 @@ from ccx_cli.records.listings import (
     ConceptImageRecord,
     ConceptPairRecord,
     ConceptRecord,
-    ImplicationRecord,
 )
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import count_data
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,
     cooccurrences,
@@ -33,36 +30,32 @@ from ccx_cli.study.concept_statistics import (
     is_of,
 )
 
-
-def _number(title: str, key: str, *, spare: bool = False, decimals: int = 4) -> Column:
-    return Column(title, key, right=True, spare=spare, decimals=decimals)
-
-
 _CONCEPT = Column("concept", "concept", style="bold")
 _CATEGORY = Column("category", "category")
+_IMAGES = Column("images", "images", right=True)
+_PIXELS = Column("pixels", "pixels", right=True, spare=True)
 LISTED = (
-    _number("number", "number", spare=True),
+    Column("number", "number", right=True, spare=True),
     _CONCEPT,
     _CATEGORY,
-    _number("images", "images"),
-    _number("of images", "image_share"),
-    _number("coverage", "coverage"),
-    _number("where present", "coverage_where_present"),
+    _IMAGES,
+    Column("of images", "image_share", right=True),
+    Column("coverage", "coverage", right=True),
+    Column("where present", "coverage_where_present", right=True),
 )
 IMPLIED = (
     Column("pixels of", "premise", style="bold"),
     Column("are of", "conclusion", style="bold"),
-    _number("share", "share"),
-    _number("by chance", "coverage"),
-    _number("images", "images"),
-    _number("pixels", "pixels", spare=True),
+    Column("share", "share", right=True),
+    Column("by chance", "coverage", right=True),
+    _IMAGES,
+    _PIXELS,
     Column("and back", "mutual"),
 )
 SHOWN = (
     Column("image", "image", style="bold"),
     Column("split", "split"),
-    _number("share", "share"),
-    _number("pixels", "pixels"),
+    *numbers("share", "pixels"),
 )
 
 
@@ -70,11 +63,11 @@ def _together_columns(name: str) -> tuple[Column, ...]:
     return (
         _CONCEPT,
         _CATEGORY,
-        _number("images with both", "images"),
-        _number("Jaccard", "jaccard"),
-        _number(f"of {name} is this", "share"),
-        _number(f"of this is {name}", "share_of_other"),
-        _number("lift", "lift", decimals=1),
+        Column("images with both", "images", right=True),
+        Column("Jaccard", "jaccard", right=True),
+        Column(f"of {name} is this", "share", right=True),
+        Column(f"of this is {name}", "share_of_other", right=True),
+        LIFT,
     )
 
 
@@ -94,42 +87,20 @@ def concepts(options: ConceptsOptions) -> None:
             "searches the list of concepts."
         )
     columns: tuple[Column, ...] = LISTED
-    list_records: Callable[[_Opened], Sequence[Record]] = _list_concepts
     if options.images:
-        columns, list_records = SHOWN, partial(_list_images, name=options.images)
+        columns = SHOWN
     elif options.together_with:
         columns = _together_columns(options.together_with)
-        list_records = partial(_list_together, name=options.together_with)
     elif options.implications:
-        columns, list_records = IMPLIED, _list_implications
+        columns = IMPLIED
     with answering(options.out, options.messages, columns) as (progress, writer):
-        records = list_records(_open_concepts(options, progress))
+        records = _records(options, *_open(options, progress))
         shown = writer.write(records[: options.top or None])
         if len(shown) < len(records):
             progress.note(f"{len(shown):,} of {len(records):,} rows: --top 0 shows all.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A dataset with its index and its counts."""
-
-    dataset: BrodenDataset
-    index: ConceptIndex
-    data: DataCounts
-    options: ConceptsOptions
-
-    def index_of(self, name: str) -> int:
-        """Return the index of the concept with this name."""
-        number = Vocabulary(self.index.names).number(name)
-        return [int(each) for each in self.index.concepts].index(number)
-
-    def is_wanted(self, number: int, images: int) -> bool:
-        """Tell whether a concept, which so many images have, is of the wanted categories."""
-        label = next(label for label in self.index.labels if label.number == number)
-        return images >= self.options.min_images and is_of(label, self.options.category)
-
-
-def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
+def _open(options: ConceptsOptions, progress: Progress) -> tuple[BrodenDataset, ConceptIndex]:
     """Open a dataset and its index, which is made where it is missing."""
     roots = options.places.roots
     dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
@@ -137,9 +108,7 @@ def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
     cache = index_cache(dataset, roots.segmentations, "", FileCheck(progress=progress))
     cleared = str(cache.directory.absolute())
     cache.rebuild = shlex.join(["ccx", "cache", "clear", "--yes", cleared])
-    workers = options.parallel.cores
-    build_index(dataset, cache, workers=workers, progress=progress)
-    index = load_index(dataset, cache)
+    build_index(dataset, cache, workers=options.parallel.cores, progress=progress)
     for category in options.category or ():
         if category not in dataset.categories:
             known = ", ".join(dataset.categories)
@@ -147,78 +116,79 @@ def _open_concepts(options: ConceptsOptions, progress: Progress) -> _Opened:
             raise UsageError(
                 f"--category {category} is not a category of {dataset.name} ({known}){near or '.'}"
             )
-    return _Opened(dataset, index, count_data(index), options)
+    return dataset, load_index(dataset, cache)
 
 
-def _list_concepts(opened: _Opened) -> list[ConceptRecord]:
-    """List the concepts with one of the words in their name."""
-    words = opened.options.text or []
-    labels = opened.index.labels
-    matching = {
-        concept
-        for concept, label in enumerate(labels)
-        if not words
-        or any(
-            word.casefold() in name.casefold()
-            for word in words
-            for name in (label.name, *label.synonyms)
+def _records(
+    options: ConceptsOptions, dataset: BrodenDataset, index: ConceptIndex
+) -> Sequence[Record]:
+    """Return what is asked for: images, concepts beside one, implications, or concepts."""
+
+    def index_of(name: str) -> int:
+        number = Vocabulary(index.names).number(name)
+        return [int(each) for each in index.concepts].index(number)
+
+    if options.images:
+        return _images(dataset, index, index_of(options.images))
+    data = count_data(index)
+    if options.implications:
+        return implications(
+            index,
+            data,
+            least_share=options.min_share,
+            least_images=options.min_images,
+            categories=options.category,
         )
-    }
-    if not matching:
-        near = suggestion(words[0], [label.name for label in labels])
-        raise UsageError(
-            f"No concept of {opened.dataset.subset} has {' or '.join(map(repr, words))} in its "
-            f"name{near or '.'}"
-        )
+    labels = {label.number: label for label in index.labels}
+    found: list[ConceptRecord] | list[ConceptPairRecord] = concept_frequencies(index, data)
+    if options.together_with:
+        found = cooccurrences(index, data, index_of(options.together_with))
+    elif options.text:
+        named = _named(options.text, dataset, index)
+        found = [each for each in concept_frequencies(index, data) if each.number in named]
     records = [
         each
-        for position, each in enumerate(concept_frequencies(opened.index, opened.data))
-        if position in matching and opened.is_wanted(each.number, each.images)
+        for each in found
+        if each.images >= options.min_images and is_of(labels[each.number], options.category)
     ]
-    order = opened.options.sort
-    if order == "name":
-        return sorted(records, key=lambda record: record.concept.casefold())
-    if order == "number":
+    if options.together_with or options.sort == "number":
         return records
-    return sorted(records, key=lambda record: (-getattr(record, order), record.number))
+    if options.sort == "name":
+        return sorted(records, key=lambda record: record.concept.casefold())
+    return sorted(records, key=lambda record: (-getattr(record, options.sort), record.number))
 
 
-def _list_together(opened: _Opened, name: str) -> list[ConceptPairRecord]:
-    """List the concepts that share images with the one called ``name``."""
-    return [
-        each
-        for each in cooccurrences(opened.index, opened.data, opened.index_of(name))
-        if opened.is_wanted(each.number, each.images)
-    ]
+def _named(words: list[str], dataset: BrodenDataset, index: ConceptIndex) -> set[int]:
+    """Return the numbers of the concepts with one of the words in their name."""
+    found = {
+        label.number
+        for label in index.labels
+        for name in (label.name, *label.synonyms)
+        if any(word.casefold() in name.casefold() for word in words)
+    }
+    if not found:
+        near = suggestion(words[0], [label.name for label in index.labels])
+        raise UsageError(
+            f"No concept of {dataset.subset} has {' or '.join(map(repr, words))} in its "
+            f"name{near or '.'}"
+        )
+    return found
 
 
-def _list_implications(opened: _Opened) -> list[ImplicationRecord]:
-    """List the implications whose premise is of one of the categories."""
-    options = opened.options
-    return implications(
-        opened.index,
-        opened.data,
-        least_share=options.min_share,
-        least_images=options.min_images,
-        categories=options.category,
-    )
-
-
-def _list_images(opened: _Opened, name: str) -> list[ConceptImageRecord]:
-    """List the images with the concept called ``name``, the most of it first."""
-    concept = opened.index_of(name)
-    size = opened.index.mask_shape[0] * opened.index.mask_shape[1]
-    images, pixels = images_of(opened.index, concept)
+def _images(dataset: BrodenDataset, index: ConceptIndex, concept: int) -> list[ConceptImageRecord]:
+    """List the images with a concept, the most of it first."""
+    size = index.mask_shape[0] * index.mask_shape[1]
+    images, pixels = images_of(index, concept)
     return [
         ConceptImageRecord(
             image=row.image,
             split=row.split,
             share=count / size,
             pixels=count,
-            concept=opened.index.labels[concept].name,
-            path=str(opened.dataset.image_path(row.image)),
+            concept=index.labels[concept].name,
+            path=str(dataset.image_path(row.image)),
         )
         for row, count in zip(
-            (opened.dataset.rows[image] for image in images), pixels.tolist(), strict=True
+            (dataset.rows[image] for image in images), pixels.tolist(), strict=True
         )
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from ccx_cli.cli.commands.importing import (
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.option_names import with_options
-from ccx_cli.cli.options import OutputOptions, PlaceOptions
-from ccx_cli.cli.output import Column, Record, numbers
+from ccx_cli.cli.options import OutputOptions
+from ccx_cli.cli.output import Column, numbers
 from ccx_cli.concepts.importing.ade20k import read_ade20k
 from ccx_cli.concepts.importing.coco import read_coco
 from ccx_cli.concepts.importing.folders import (
@@ -28,7 +28,7 @@ from ccx_cli.concepts.importing.folders import (
     read_image_folders,
     read_label_folders,
 )
-from ccx_cli.concepts.importing.names_file import Names, read_names
+from ccx_cli.concepts.importing.names_file import read_names
 from ccx_cli.concepts.importing.settings import (
     ImportSettings,
     check_category,
@@ -44,12 +44,11 @@ from ccx_cli.concepts.importing.writer import (
 )
 from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
-from ccx_cli.records.fields import to_json
 
 COLUMNS = (
     Column("category", "category", style="bold"),
     *numbers("concepts", "images", "coverage"),
-    Column("commonest", "commonest", show=lambda record: ", ".join(record["commonest"])),
+    Column("commonest", "commonest", show=lambda record: ", ".join(record.commonest)),
 )
 
 
@@ -72,13 +71,9 @@ def coco(options: ImportCocoOptions) -> None:
 
     def read(progress: Progress) -> Source:
         progress.note(f"Reading {options.annotations}.")
-        return read_coco(
-            options.annotations,
-            options.photographs,
-            options.panoptic,
-            category=check_category(options.category),
-            crowds=not options.no_crowds,
-        )
+        category, crowds = check_category(options.category), not options.no_crowds
+        where = options.annotations, options.photographs, options.panoptic
+        return read_coco(*where, category=category, crowds=crowds)
 
     _import(read, options.photographs, options.common)
 
@@ -90,21 +85,17 @@ def ade20k(options: ImportAde20kOptions) -> None:
 
 def voc(options: ImportVocOptions) -> None:
     """Import index PNGs like those of Pascal VOC: the palette's index is the label."""
-
-    def read(_: Progress) -> Source:
-        folders = [(options.category, options.label_maps, options.names)]
-        return _read_folders(options, folders, "voc")
-
-    _import(read, Path("voc"), options.common)
+    folders = [(options.category, options.label_maps, options.names)]
+    _import(lambda _: _read_folders(options, folders, "voc"), Path("voc"), options.common)
 
 
 def imagefolder(options: ImportImagefolderOptions) -> None:
     """Import photographs sorted into folders, which label whole photographs."""
-    _import(
-        lambda _: read_image_folders(options.root, check_category(options.category)),
-        options.root,
-        options.common,
-    )
+
+    def read(_: Progress) -> Source:
+        return read_image_folders(options.root, check_category(options.category))
+
+    _import(read, options.root, options.common)
 
 
 def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[str, Path, Path]]:
@@ -137,21 +128,13 @@ def _read_folders(
     kind: str,
 ) -> Source:
     """Read the names files, each once, say in which form, and pair photographs with label PNGs."""
-    read: dict[Path, Names] = {}
+    files = dict.fromkeys(file for _, _, file in folders)
+    read = {file: read_names(file, options.first) for file in files}
     labelled = []
-    for category, label_pngs, file in folders:
-        if file not in read:
-            read[file] = read_names(file, options.first)
-        names = read[file]
+    for category, pngs, file in folders:
+        category, names = check_category(category), read[file]
         labelled.append(
-            LabelFolder(
-                check_category(category),
-                label_pngs,
-                names.numbers,
-                names.colors,
-                file,
-                names.counted,
-            )
+            LabelFolder(category, pngs, names.numbers, names.colors, file, names.counted)
         )
     void = options.void or None
     source = read_label_folders(options.photographs, labelled, void, kind, options.suffix)
@@ -182,46 +165,34 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
             there = f"{target} already contains this import: nothing would be written."
             progress.note(there if made else _plan(source, settings, target))
             return
+        workers = options.parallel.cores
         summary = write_broden(
-            source,
-            datasets,
-            settings,
-            force=options.force,
-            workers=options.parallel.cores,
-            progress=progress,
+            source, datasets, settings, force=options.force, workers=workers, progress=progress
         )
-        records: list[Record] = [to_json(category) for category in summary.categories]
-        writer.write(records)
-        _tell(summary, settings, target, options.places, progress)
+        writer.write(summary.categories)
+        for sentence in _sentences(summary, target):
+            progress.note(sentence)
+        words = ["ccx", "concepts", "--subset", settings.subset]
+        words += [] if settings.side == 224 else ["--side", str(settings.side)]
+        for option in ("data_dir", "root_datasets"):
+            if (given := getattr(options.places, option)) is not None:
+                words += [f"--{option.replace('_', '-')}", str(given)]
+        progress.note(f"Next: {shlex.join(words)}")
 
 
-def _tell(
-    summary: ImportSummary,
-    settings: ImportSettings,
-    target: Path,
-    places: PlaceOptions,
-    progress: Progress,
-) -> None:
-    """Say what was made, where, and what comes next."""
+def _sentences(summary: ImportSummary, target: Path) -> Iterator[str]:
+    """Say what was made, and where."""
     if summary.made_before:
-        progress.note("This import was made before from the same files and options: nothing to do.")
+        yield "This import was made before from the same files and options: nothing to do."
     images = sum(summary.splits.values())
     splits = ", ".join(f"{count:,} {split}" for split, count in summary.splits.items())
-    progress.note(f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {target}.")
+    yield f"{images:,} images ({splits}) with {summary.concepts:,} concepts in {target}."
     if summary.unused:
         total = summary.unused + summary.concepts
-        progress.note(f"Skipped {summary.unused:,} of {total:,} concepts, which no pixel has.")
+        yield f"Skipped {summary.unused:,} of {total:,} concepts, which no pixel has."
     if summary.unlabelled:
-        progress.note(f"{summary.unlabelled:,} of {images:,} images have no label on any pixel.")
-    for note in summary.notes:
-        progress.note(with_options(note))
-    words = ["ccx", "concepts", "--subset", settings.subset]
-    words += [] if settings.side == 224 else ["--side", str(settings.side)]
-    if places.root_datasets is not None:
-        words += ["--root-datasets", str(places.root_datasets)]
-    elif places.data_dir is not None:
-        words += ["--data-dir", str(places.data_dir)]
-    progress.note(f"Next: {shlex.join(words)}")
+        yield f"{summary.unlabelled:,} of {images:,} images have no label on any pixel."
+    yield from map(with_options, summary.notes)
 
 
 def _plan(source: Source, settings: ImportSettings, target: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -33,10 +33,10 @@ from ccx_cli.cli.reading import as_read
 from ccx_cli.cli.units import chosen_of_run, parse_units
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.job import ExplainJob, prepare_job, session_of, settings_of
 from ccx_cli.runs.lookup import find_run
-from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.store.paths import Roots
@@ -90,77 +90,69 @@ def rerun(options: RerunOptions) -> None:
             progress.note(sentence)
         if before.identity.search.time_limit not in (None, UNSET):
             progress.note("It was searched with --time-limit, so lines may differ.")
-        if options.check:
-            with _elsewhere(roots, options.without_caches) as temporary:
-                inputs = replace(inputs, roots=temporary)
-                _check(before, inputs, changes, options.units, writer, progress)
-        else:
-            _again(before, run.directory, inputs, changes, options.units, writer, progress)
+        with _elsewhere(roots, options) as place:
+            inputs = replace(inputs, roots=place)
+            job = prepare_job(inputs, settings_of(before), progress)
+            if not changes and job.results.key != before.raw_header().get("identity"):
+                raise UsageError(
+                    f"{before.name} was made by a version of ccx that read its inputs otherwise, "
+                    "so it cannot be run again exactly: run `ccx explain` with the command that "
+                    f"`ccx info {before.name}` shows."
+                )
+            chosen = _choose(options, before, job, progress)
+            stored = set(job.results.lines.finished())
+            session = session_of(inputs, command_line())
+            explained = job.explain(chosen, inputs.workers, session, progress)
+            if options.check:
+                _check(before, job, chosen, explained, writer, progress)
+                return
+            records = chain.from_iterable(explained)
+            writer.write(as_read(records) if writer.is_table else records)
+        progress.note(
+            f"{len(chosen):,} of {job.activations.units:,} units, {len(set(chosen) - stored):,} of "
+            f"them found now; stored in {job.results.directory}"
+        )
+        check = next_command("rerun", job.results.directory, also="--check")
+        progress.note(f"Next: {next_command('tui', job.results.directory)}, or {check}")
 
 
 @contextmanager
-def _elsewhere(roots: Roots, without_caches: bool) -> Iterator[Roots]:
-    """Yield roots with results, and caches if so asked, in a temporary place."""
+def _elsewhere(roots: Roots, options: RerunOptions) -> Iterator[Roots]:
+    """Yield the roots; to check, with results, and caches if so asked, in a temporary place."""
+    moved = ["results"] if options.check else []
+    moved += ["segmentations", "activations"] if options.without_caches else []
     with TemporaryDirectory(prefix="ccx-check-") as name:
-        place = Path(name)
-        there = replace(roots, results=place / "results")
-        if without_caches:
-            caches = {name: place / name for name in ("segmentations", "activations")}
-            there = replace(there, **caches)
-        yield there
+        yield replace(roots, **{each: Path(name) / each for each in moved})
 
 
-def _again(
-    before: Run,
-    directory: Path,
-    inputs: Inputs,
-    changes: list[str],
-    units: str | None,
-    writer: Writer,
-    progress: Progress,
-) -> None:
-    job = _prepared(before, inputs, changes, progress)
-    available = job.activations.units
-    chosen = sorted(before.units)
-    asked = Run(directory).asked_units
-    if units is not None:
-        chosen = parse_units(units, available, job.explainer.layer)
-    elif asked is not None:
-        chosen = asked
-    else:
+def _choose(options: RerunOptions, before: Run, job: ExplainJob, progress: Progress) -> list[int]:
+    """Return the units that are asked for, by default those that the run was."""
+    if options.check:
+        return chosen_of_run(UnitOptions(options.units), 0, before.units, before.name)
+    if options.units is not None:
+        return parse_units(options.units, job.activations.units, job.explainer.layer)
+    asked = Run(before.directory).asked_units
+    if asked is None:
+        asked = sorted(before.units)
         progress.note(
             f"The header of {before.name}, of an older version, does not say which units were "
-            f"asked for: the {len(chosen):,} that are stored are taken."
+            f"asked for: the {len(asked):,} that are stored are taken."
         )
-    stored = set(job.results.lines.finished())
-    session = session_of(inputs, command_line())
-    explained = chain.from_iterable(job.explain(chosen, inputs.workers, session, progress))
-    writer.write(as_read(explained) if writer.is_table else explained)
-    found = len(set(chosen) - stored)
-    progress.note(
-        f"{len(chosen):,} of {available:,} units, {found:,} of them found now; stored in "
-        f"{job.results.directory}"
-    )
-    check = next_command("rerun", job.results.directory, also="--check")
-    progress.note(f"Next: {next_command('tui', job.results.directory)}, or {check}")
+    return asked
 
 
 def _check(
     before: Run,
-    inputs: Inputs,
-    changes: list[str],
-    units: str | None,
+    job: ExplainJob,
+    chosen: list[int],
+    explained: Iterable[list[ExplanationRecord]],
     writer: Writer,
     progress: Progress,
 ) -> None:
-    chosen = chosen_of_run(UnitOptions(units), 0, before.units, before.name)
-    job = _prepared(before, inputs, changes, progress)
+    """Compare the lines that are found now with those that are stored."""
     lines, sizes = 0, FormulaSizes(job.explainer.index)
-    session = session_of(inputs, command_line())
     records: list[Record] = []
-    for unit, found in zip(
-        chosen, job.explain(chosen, inputs.workers, session, progress), strict=True
-    ):
+    for unit, found in zip(chosen, explained, strict=True):
         lines += len(before.units[unit])
         stored = sizes.completed(before.units[unit])
         records += differences(*(list(map(to_json, side)) for side in (stored, found)))
@@ -202,14 +194,3 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
                 }
             )
     return rows
-
-
-def _prepared(before: Run, inputs: Inputs, changes: list[str], progress: Progress) -> ExplainJob:
-    job = prepare_job(inputs, settings_of(before), progress)
-    if not changes and job.results.key != before.raw_header().get("identity"):
-        raise UsageError(
-            f"{before.name} was made by a version of ccx that read its inputs otherwise, so it "
-            "cannot be run again exactly: run `ccx explain` with the command that "
-            f"`ccx info {before.name}` shows."
-        )
-    return job
