@@ -84,18 +84,12 @@ def explain(
     UsageError
         If an array has another shape or kind, or a number is out of bounds.
     """
-    given = _Given(
-        activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
-    )
+    method = RangeMethod(num_clusters, quantile)
+    given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
     if objective != "iou" and search == "beam":
         raise UsageError(f"objective {objective} works only with search optimal.")
-    parameters = {
-        "length": length,
-        "beam_limit": beam_limit,
-        "objective": objective,
-        "min_coverage": min_coverage,
-    }
-    strategy = make_search(search, parameters)
+    bounds = {"length": length, "beam_limit": beam_limit, "min_coverage": min_coverage}
+    strategy = make_search(search, {**bounds, "objective": objective})
     index = given.index
     explainer = Explainer(index, count_data(index), layer, given.num_clusters, strategy)
 
@@ -143,9 +137,8 @@ def score(
         If an array has another shape or kind, a number is out of bounds, or a text is not a formula
         of concepts that some pixel carries.
     """
-    given = _Given(
-        activations, masks, label_maps, names, num_clusters, quantile, ranges, units, workers
-    )
+    method = RangeMethod(num_clusters, quantile)
+    given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
     texts = [formulas] if isinstance(formulas, str) else formulas
     numbered = names if isinstance(names, Mapping) else dict(enumerate(names, start=1))
     vocabulary = Vocabulary(numbered)
@@ -157,22 +150,20 @@ def score(
 
 
 class _Given:
-    """The arguments of a call, checked."""
+    """The arguments that ``explain`` and ``score`` share, checked."""
 
     def __init__(
         self,
         activations: ArrayLike,
-        masks: ArrayLike | None,
-        label_maps: ArrayLike | None,
+        labels: tuple[ArrayLike | None, ArrayLike | None],
         names: Sequence[str] | Mapping[int, str],
-        num_clusters: int,
-        quantile: float,
+        method: RangeMethod,
         ranges: Sequence[tuple[float, float]] | None,
         units: Sequence[int] | None,
         workers: int | None,
     ) -> None:
         self.maps = _maps(activations)
-        self.index = _index(masks, label_maps, names)
+        self.index = _index(*labels, names)
         n_units, n_images = self.maps.shape[:2]
         if self.index.n_images != n_images:
             raise UsageError(
@@ -180,10 +171,10 @@ class _Given:
             )
         if workers is not None and workers < 1:
             raise UsageError(f"workers must be 1 or more, not {workers}.")
-        self._method = RangeMethod(num_clusters, quantile)
+        self._method = method
         self._by_hand = None if ranges is None else _ranges(ranges)
-        self.num_clusters = num_clusters if self._by_hand is None else len(self._by_hand)
-        self.units = _chosen(units, n_units)
+        self.num_clusters = method.num_clusters if self._by_hand is None else len(self._by_hand)
+        self.units = range(n_units) if units is None else _chosen(units, n_units)
         self.workers = workers or os.cpu_count() or 1
 
     def ranges(self, _: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
@@ -205,7 +196,7 @@ def _maps(activations: ArrayLike) -> NDArray[np.float32]:
     return maps if maps.ndim == 4 else maps[:, :, None, None]
 
 
-def _array(name: str, given: ArrayLike) -> NDArray[Any]:
+def _array(name: str, given: ArrayLike | None) -> NDArray[Any]:
     try:
         return np.asarray(given)
     # What cannot be an array: lists of unequal lengths, tensors on a GPU or with a gradient.
@@ -240,9 +231,7 @@ def _index(
     for number in names:
         if not _is_whole(number):
             raise UsageError(f"names has the key {number!r}, which is not a whole number.")
-    return index_of_label_maps(
-        _array("label_maps", label_maps if label_maps is not None else ()), names
-    )
+    return index_of_label_maps(_array("label_maps", label_maps), names)
 
 
 def _is_whole(number: Any) -> bool:
@@ -253,15 +242,12 @@ def _is_whole(number: Any) -> bool:
     return True
 
 
-def _chosen(units: Sequence[int] | None, count: int) -> Sequence[int]:
-    if units is None:
-        return range(count)
-    chosen = []
-    for unit in np.atleast_1d(np.asarray(units, dtype=object)).tolist():
+def _chosen(units: Sequence[int], count: int) -> list[int]:
+    chosen = np.atleast_1d(np.asarray(units, dtype=object)).tolist()
+    for unit in chosen:
         if not _is_whole(unit) or not 0 <= unit < count:
             raise UsageError(f"Unit {unit} is not one of the {count} there are.")
-        chosen.append(int(unit))
-    return chosen
+    return list(map(int, chosen))
 
 
 def _ranges(ranges: Sequence[tuple[float, float]]) -> tuple[Range, ...]:
