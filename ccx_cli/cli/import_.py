@@ -107,13 +107,18 @@ def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[st
             raise UsageError(f"--labels {text} must be CATEGORY=FOLDER, such as object=masks.")
         folders.append((category, Path(folder)))
     categories = {category for category, _ in folders}
-    files: dict[str, Path] = {}
+    of_all: dict[str, Path] = {}
+    own: dict[str, Path] = {}
     for text in names:
-        category, equals, own = text.partition("=")
-        if equals and category in categories:
-            files[category] = Path(own)
-        else:
-            files |= dict.fromkeys(categories.difference(files), Path(text))
+        category, equals, file = text.partition("=")
+        named = equals and category in categories
+        known = own.setdefault(category, Path(file)) if named else of_all.setdefault("", Path(text))
+        if known != Path(file if named else text):
+            raise UsageError(
+                f"--names gives two files, {known} and {file if named else text}, for the same "
+                "labels: give one for each category, as CATEGORY=FILE."
+            )
+    files = dict.fromkeys(categories, of_all[""]) | own if of_all else own
     for category, path in folders:
         if category not in files:
             raise UsageError(

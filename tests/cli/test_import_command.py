@@ -232,6 +232,7 @@ def test_folders_become_scenes_or_another_category(unused: CommandLine, tmp_path
         (["--labels", "ih=masks"], 2, "'ih' cannot name a category"),
         (["--void", "1"], 0, ""),
         (["--names", "object=none.txt"], 3, "none.txt cannot be read"),
+        (["--names", "none.txt"], 2, "names.txt and none.txt, for the same labels: give one"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(

@@ -453,7 +453,7 @@ IMPORTS = [
     Wrong(
         "import coco a.json . --root-datasets new -q",
         4,
-        "a.json is not JSON ({library}): restore it.",
+        "a.json is not JSON from line 1, column 2 on: correct or restore it.",
         file("a.json", b"{"),
     ),
     Wrong(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.importing.coco import read_coco
-from ccx_cli.errors import CcxError, DamagedDataError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 
 if TYPE_CHECKING:
     from tests.imported_sets import save_photograph
@@ -101,7 +103,8 @@ def test_regions_of_all_forms_are_the_same(segmentation: Any, tmp_path: Path) ->
         ([[*BOX, 7]], "x and y in turn"),
         ([[[20, 30, 2], [60, 30, 2], [60, 50, 2]]], "x and y in turn"),
         ([[[20, 30], [60]]], "x and y in turn"),
-        ([{"x": 3, "y": 4}], "neither whole numbers nor text"),
+        ([{"x": 3, "y": 4}], "an object of x, y; polygons are lists of x and y in turn"),
+        ([[{"x": 3, "y": 4}, {"x": 5, "y": 6}]], "'x': 3.* is not a list of x and y in turn"),
         (["abc"], "x and y in turn"),
         ("abc", "no list of polygons"),
         ([[10**400, 0, 1, 1, 2, 2]], "x and y in turn"),
@@ -124,9 +127,10 @@ def test_regions_of_all_forms_are_the_same(segmentation: Any, tmp_path: Path) ->
         ({"counts": run_lengths(THING), "size": [10**9, 10**9]}, "no size of a picture"),
         ({"counts": run_lengths(THING), "size": [True, 1]}, "no number of pixels"),
         ({"counts": [1.5, 2]}, "neither whole numbers nor text"),
-        ({"counts": [10**30]}, "too large|not those of"),
+        ({"counts": [10**30]}, "not those of"),
+        ({"counts": [2**63 - 1, 2**63 - 1, HEIGHT * WIDTH + 2]}, "not those of"),
         ({"counts": "b'abc'"}, "character"),
-        ({"size": [HEIGHT, WIDTH]}, "neither whole numbers nor text"),
+        ({"size": [HEIGHT, WIDTH]}, "an object of size; polygons"),
     ],
 )
 def test_regions_that_mean_something_else_are_refused(
@@ -211,6 +215,16 @@ def test_photographs_are_found_by_the_end_of_their_path(
     np.testing.assert_array_equal(found[file]["thing"], THING)
 
 
+@pytest.mark.parametrize("name", ["A 1.JPG", "a%201.jpg", "a_1.png", "u/a 1.jpg?size=9", "a 1"])
+def test_names_that_are_almost_those_of_photographs_are_said(name: str, tmp_path: Path) -> None:
+    there = f"such as {re.escape(repr(name))} \\(there is .*/a 1.jpg\\)"
+    with pytest.raises(MissingInputError, match=f"None of the .*, {there}: give their folder, or"):
+        read(tmp_path, content(images=images(name)), ("a 1.jpg",))
+    read(tmp_path, content(images=images(name, "2.jpg"), annotations=boxes(1, 2)), ("2.jpg",))
+    source = read_coco(tmp_path / "a.json", tmp_path / "photos")
+    assert re.search(f"^Skipped 1 of 2 annotated photographs, .*{there}\\.$", source.notes[0])
+
+
 def test_each_of_two_photographs_of_one_name_has_its_own_labels(tmp_path: Path) -> None:
     small = {"image_id": 2, "category_id": 1, "segmentation": [[0, 0, 10, 0, 10, 10, 0, 10]]}
     written = content(images=images("x/a/1.jpg", "x/b/1.jpg"), annotations=[*boxes(1), small])
@@ -241,6 +255,38 @@ def test_ids_and_boxes_may_be_written_otherwise(ids: dict[str, Any], tmp_path: P
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_json_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path) -> None:
     assert list(read(tmp_path, content(), encoding=encoding)) == ["1.jpg"]
+
+
+@pytest.mark.parametrize("name", ["background", "_Background_", "other", "void"])
+def test_a_category_that_means_no_label_is_none_as_in_names_files(
+    name: str, tmp_path: Path
+) -> None:
+    categories = [{"id": 0, "name": name}, {"id": 1, "name": "thing"}]
+    whole = {"image_id": 1, "category_id": 0, "segmentation": [[0, 0, 100, 0, 100, 60, 0, 60]]}
+    written = content(categories=categories, annotations=[*boxes(1), whole])
+    (masks,) = read(tmp_path, written).values()
+    assert list(masks) == ["thing"]
+    np.testing.assert_array_equal(masks["thing"], THING)
+    source = read_coco(tmp_path / "a.json", tmp_path / "photos")
+    assert source.notes == (f"Categories that mean no label are left out: {name}.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (gzip.compress(b"{}")[:-4], "is compressed: unpack it"),
+        ('{"é": 1}'.encode("latin-1"), "is not UTF-8 text at byte 3: save it as UTF-8"),
+        (b'{"a":' * 100_000, "is nested too deeply"),
+        (b'{"images": [{"id": ' + b"1" * 5000 + b"}]}", "has a number of thousands of digits"),
+        (b'{"images": [],\n}', "is not JSON from line 2, column 1 on"),
+    ],
+)
+def test_what_no_json_parser_reads_is_said_in_words(
+    text: bytes, fault: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.json").write_bytes(text)
+    with pytest.raises(DamagedDataError, match=rf"a\.json {fault}"):
+        read_coco(tmp_path / "a.json", tmp_path)
 
 
 def test_two_categories_of_one_name_are_one_concept(tmp_path: Path) -> None:

@@ -102,7 +102,10 @@ def test_what_is_missing_or_other_is_told(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"a\.json cannot be read"):
         read_ade20k(tmp_path)
     (tmp_path / "a.json").write_text('{"annotation": {"object": [{}]}}')
-    with pytest.raises(DamagedDataError, match=r"a\.json is not an ADE20K annotation .*name_ndx"):
+    with pytest.raises(DamagedDataError, match=r"a\.json is not an ADE20K annotation, .*name_ndx"):
+        read_ade20k(tmp_path)
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(DamagedDataError, match=r"a\.json is nested too deeply"):
         read_ade20k(tmp_path)
     (tmp_path / "a.json").write_text('{"annotation": {"object": []}}')
     with pytest.raises(MissingInputError, match=r"a\.jpg is missing"):

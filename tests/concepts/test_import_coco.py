@@ -153,7 +153,7 @@ def test_what_is_not_listed_is_told(annotation: dict[str, Any], fault: str, tmp_
     [
         ("{", "is not JSON"),
         ("[]", "is not a COCO JSON file"),
-        ('{"images": [], "images": []}', 'the key "images" is there twice'),
+        ('{"images": [], "images": []}', 'has the key "images" twice'),
         ('{"images": []}', "categories must be a list of objects"),
         ('{"images": [3], "categories": [], "annotations": []}', "images must be a list"),
     ],

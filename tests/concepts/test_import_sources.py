@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,7 @@ def test_the_first_value_can_be_said(tmp_path: Path) -> None:
         ("1 car\nbus\n", "line 2, 'bus', of another form"),
         ('{"one": "car"}', "'one' is not a number"),
         ('{"1": ["car"]}', '\\["car"\\] is not a name'),
-        ("{", "not a JSON object"),
+        ("{", "not JSON from line 1, column 2 on"),
     ],
 )
 def test_names_files_that_are_none_are_refused(text: str, fault: str, tmp_path: Path) -> None:
@@ -188,8 +189,24 @@ def test_a_value_without_a_name_is_told_with_its_mends(tmp_path: Path) -> None:
 def test_a_label_map_without_a_photograph_is_told(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/1.jpg")
     save_values(tmp_path / "masks/2.png", [[1]])
-    with pytest.raises(MissingInputError, match=r"2\.png has no photograph 2 in"):
-        read_label_folders(tmp_path / "photos", [LabelFolder("object", tmp_path / "masks", NAMES)])
+    folders = [LabelFolder("object", tmp_path / "masks", NAMES)]
+    with pytest.raises(MissingInputError, match=r"2\.png has no photograph 2 in .*photos: give"):
+        read_label_folders(tmp_path / "photos", folders)
+    (tmp_path / "masks/2.png").rename(tmp_path / "masks/CAFE 2.png")
+    save_photograph(tmp_path / "photos/cafe_2.jpg")
+    with pytest.raises(MissingInputError, match=r"CAFE 2 in .* \(there is .*cafe_2\.jpg\): give"):
+        read_label_folders(tmp_path / "photos", folders)
+
+
+def test_an_ending_may_be_written_in_either_unicode_form(tmp_path: Path) -> None:
+    save_photograph(tmp_path / "photos/1.ppm")
+    composed = unicodedata.normalize("NFC", "_é")
+    decomposed = unicodedata.normalize("NFD", composed)
+    for ending, given in ((composed, decomposed), (decomposed, composed)):
+        save_values(tmp_path / f"{given}/1{ending}.png", [[1]])
+        folder = LabelFolder("object", tmp_path / given, NAMES)
+        (image,) = read_label_folders(tmp_path / "photos", [folder], suffix=given).images
+        assert len(image.annotations) == 1
 
 
 @pytest.mark.parametrize("folder", ["empty", "absent"])
@@ -238,6 +255,24 @@ def test_splits_in_folders_of_labels_are_followed(tmp_path: Path) -> None:
     assert [label.name for label in source.vocabulary] == ["cat-s", "dog-s"]
 
 
+def test_splits_in_all_folders_of_labels_are_splits(tmp_path: Path) -> None:
+    for name in ("cat/train/1", "cat/test/1", "dog/train/1", "dog/val/1"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path)
+    assert [image.split for image in source.images] == ["test", "train", "train", "val"]
+    assert not source.notes
+
+
+def test_folders_in_those_of_labels_are_said(tmp_path: Path) -> None:
+    for name in ("a/abbey/1", "a/alley/1", "b/bar/1"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    source = read_image_folders(tmp_path)
+    assert [label.name for label in source.vocabulary] == ["a-s", "b-s"]
+    assert source.notes == (
+        "The folders in those of the labels, such as a/abbey, were not taken as labels.",
+    )
+
+
 def test_words_beside_a_split_do_not_make_it_a_label(tmp_path: Path) -> None:
     for name in ("training_set/cats/1", "test_set/cats/1", "val2017/cats/1"):
         save_photograph(tmp_path / f"sets/{name}.jpg")
@@ -255,6 +290,11 @@ def test_a_folder_without_photographs_is_told(tmp_path: Path) -> None:
     for name in ("dog", ".git", "@eaDir"):
         (tmp_path / name).mkdir()
     assert read_image_folders(tmp_path).notes == ("Skipped folders without photographs: dog.",)
+    (tmp_path / "cat").rename(tmp_path / "train")
+    (tmp_path / "train/cow").mkdir()
+    (tmp_path / "train/1.jpg").rename(tmp_path / "train/cow/1.jpg")
+    (tmp_path / "dog").rename(tmp_path / "val")
+    assert read_image_folders(tmp_path).notes == ("Skipped folders without photographs: val.",)
 
 
 def test_a_label_png_may_be_called_as_the_photographs_file(tmp_path: Path) -> None:
@@ -280,7 +320,10 @@ def test_a_split_of_images_alone_has_no_labels(tmp_path: Path) -> None:
     ("names", "fault"),
     [
         (("train/cat/1", "val/cat/1", "extra/cat/1"), "beside others"),
+        (("train/cat/1", "holdout/cat/1"), r"splits \(train\) beside others \(holdout\)"),
+        (("trainval/cat/1", "test/cat/1"), r"splits \(test\) beside others \(trainval\)"),
         (("train/1", "val/1"), "without folders of labels"),
+        (("cat/1", "cat/gt/1", "dog/1"), "The folder gt in"),
         (("images/cat/1", "images/dog/1"), "in one folder, images"),
         (("set/train/cat/1", "set/val/cat/1"), "in one folder, set"),
         (("images/1", "masks/1"), "The folder images in .* can hardly be a label"),
@@ -332,6 +375,30 @@ def test_label_pngs_are_not_taken_for_photographs(tmp_path: Path) -> None:
         save_values(tmp_path / f"cat/{number}_mask.png", [[0, 1]])
     with pytest.raises(UsageError, match=r"1_mask\.png looks like a label PNG"):
         read_image_folders(tmp_path)
+
+
+def test_label_pngs_beside_photographs_that_are_pngs_are_not_taken_for_such(tmp_path: Path) -> None:
+    for name in ("benign/a (1)", "benign/a (2)", "normal/b (1)"):
+        save_photograph(tmp_path / f"{name}.png")
+    save_photograph(tmp_path / "normal/a_2.png")
+    for name in ("benign/a (1)_mask", "benign/a (2)_mask", "benign/a (2)_mask_1"):
+        save_values(tmp_path / f"{name}.png", [[0, 1]])
+    with pytest.raises(
+        UsageError, match=r"a \(1\)_mask\.png looks like a label PNG beside its .*\)\.png"
+    ):
+        read_image_folders(tmp_path)
+    for path in tmp_path.glob("benign/*_mask*"):
+        save_photograph(path)
+    assert len(read_image_folders(tmp_path).images) == 7
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    for name in ("cat/1", "dog/2"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    (tmp_path / "cat/x").symlink_to("../dog")
+    (tmp_path / "dog/y").symlink_to("../cat")
+    source = read_image_folders(tmp_path)
+    assert [image.name for image in source.images] == ["cat/1", "cat/x/2", "dog/2", "dog/y/1"]
 
 
 def test_a_photograph_in_no_folder_is_told(tmp_path: Path) -> None:

@@ -298,8 +298,10 @@ def test_labels_of_half_the_size_are_taken(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/a.jpg", 40, 60)
     save_values(tmp_path / "masks/a.png", np.ones((20, 30)))
     folders = [LabelFolder("object", tmp_path / "masks", OBJECTS)]
-    written(read_label_folders(tmp_path / "photos", folders), tmp_path / "data")
+    made = written(read_label_folders(tmp_path / "photos", folders), tmp_path / "data")
     assert index_pixels(tmp_path / "data", "set") == {"car": MASK * MASK}
+    (note,) = made.notes
+    assert re.search(r"were scaled .* in 1 of 1 images, .*a\.jpg \(20x30 for 40x60 pixels\)", note)
 
 
 def test_photographs_without_any_label_make_no_data_set(tmp_path: Path) -> None:

@@ -33,6 +33,20 @@ def test_a_quote_in_a_pbtxt_name_is_kept(tmp_path: Path) -> None:
     assert named(read(tmp_path, r"item { id: 1 name: 'baker\'s' }")) == {1: "baker's"}
 
 
+def test_a_color_may_begin_all_lines(tmp_path: Path) -> None:
+    assert read(tmp_path, "#ff0000 wall\n#00ff00 sky\n").colors == {
+        (255, 0, 0): "wall",
+        (0, 255, 0): "sky",
+    }
+    header = "class_name,class_color\nwall,#ff0000\n"
+    assert read(tmp_path, header).colors == {(255, 0, 0): "wall"}
+
+
+def test_names_that_are_no_concepts_or_one_are_said(tmp_path: Path) -> None:
+    form = read(tmp_path, "0 background\n1 wall\n2 other\n3 wall\n").form
+    assert form.endswith("; no label: background, other; one concept of several lines: wall.")
+
+
 def named(names: Names) -> dict[int, str]:
     return {number: name for number, name in names.numbers.items() if name}
 
@@ -142,7 +156,20 @@ def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None
         ("wall 64 128 264\nsky 0 0 1\n", "names the color 64 128 264, which is above 255"),
         ("id,name\n1,wall,x\n2,sky\n", "row '1,wall,x' that does not fit its header"),
         ("item { id: 1 }\n", "an item \\(line 1\\)"),
-        ('{"1": "wall", "1": "sky"}', 'the key "1" is there twice'),
+        ('{"1": "wall", "1": "sky"}', 'has the key "1" twice'),
+        ("{1: 'wall'}", "is not JSON from line 1, column 2 on.* or write lines as `1 car`"),
+        ("[1] wall\n[2] sky\n", "is not JSON from line 1, column 5 on"),
+        (f'{{"wall": {"1" * 5000}}}', "has a number of thousands of digits"),
+        ('["wall", {"id": 2, "name": "sky"}]', "has no value for 'wall', unlike others"),
+        ("#1 wall\n#2 sky\n", "line 1, '#1 wall', of no form"),
+        ("1 wall 64 128 64\n2 sky\n", "line 2, '2 sky', of another form"),
+        ("1,wall,stuff\n2,sky,stuff\n", "has several columns, as in 'wall,stuff'"),
+        ("n01,wall\nn02,sky\n", "has several columns, as in 'n01,wall'"),
+        ("wall 0xff0000\nsky 0x00ff00\n", "has a number in each name"),
+        ("ff0000 wall\n00ff00 sky\n", "has a number in each name"),
+        ("wall 128 0 0 255\n", "has a number after each name, as in 'wall 128'"),
+        ("item { id: 1 id: 2 name: 'a' }", "an item \\(line 1\\)"),
+        ("1 wall\0\n2 sky\n", "has NUL characters"),
         ("names:\n", "of no form"),
         ("index,value,name\n0,11,wall\n1,12,sky\n", r"several columns of numbers \(index, value"),
         ('"1","wall"\n', "of no form"),
@@ -154,7 +181,7 @@ def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None
         ("name id\ntraffic light 1\nsky 2\n", "begins with the header 'name id'"),
         ('id,name\n1,"wall\n2,sky\n', "has a quoted cell that goes on in the next line"),
         (f"id,name\n1,{'x' * 200_000}\n", "is no table"),
-        ("[" * 100_000, "is not a JSON object"),
+        ("[" * 100_000, "is nested too deeply"),
         ("wall,building,sky\n", "has all names, 'wall,building,sky', in one line"),
     ],
 )

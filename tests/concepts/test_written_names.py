@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ NAMES = [
     "'",
     "#1",
     "=1+1",
-    "\ufeffx",
+    "x",
 ]
 
 
@@ -64,9 +65,10 @@ def test_any_text_comes_back_composed_and_without_spaces_around(
     tmp_path: Path, names: list[str]
 ) -> None:
     composed = [unicodedata.normalize("NFC", name) for name in names]
-    expected = [name.strip() for name in composed]
+    expected = [re.sub("[\xad\u200b\u2060\ufeff]", "", name).strip() for name in composed]
     assume(all(name and "\0" not in name for name in expected))
-    assume(len(set(expected)) == len(set(composed)))
+    spaced = {re.sub(r"[^\S\r\n]+", " ", name) for name in expected}
+    assume(len(spaced) == len(set(composed)))
     assert write_and_read(tmp_path, names) == list(dict.fromkeys(expected))
 
 
@@ -86,11 +88,12 @@ def test_what_is_no_text_is_no_name(name: str) -> None:
         VocabularyBuilder().number(name, "object")
 
 
-def test_names_that_differ_in_spaces_only_are_refused() -> None:
+@pytest.mark.parametrize("other", ["a cat ", "a  cat", "a\xa0cat", "a cat\u200b", "\ufeffa cat"])
+def test_names_that_differ_in_what_nobody_sees_are_refused(other: str) -> None:
     vocabulary = VocabularyBuilder()
-    vocabulary.number("cat", "object")
-    with pytest.raises(UsageError, match="'cat' and 'cat ' differ only in the spaces"):
-        vocabulary.number("cat ", "object")
+    vocabulary.number("a cat", "object")
+    with pytest.raises(UsageError, match="'a cat' and "):
+        vocabulary.number(other, "object")
 
 
 @pytest.mark.parametrize("name", ["a\rb", 'a"b', "a,b", "a\nb", " a b "])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
     SCENE,
@@ -105,15 +105,18 @@ def _read_json(path: Path, names: _Names) -> str:
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     try:
-        annotation = json.loads(text)["annotation"]
+        annotation = parse_json(text)["annotation"]
         for record in annotation["object"]:
             names.add(record)
         scene = annotation.get("scene")
         scene = [scene] if isinstance(scene, str) else scene
         words = [str(word).strip() for word in (scene if isinstance(scene, list) else ())]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except JsonError as error:
+        raise DamagedDataError(f"{path} {error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DamagedDataError(
-            f"{path} is not an ADE20K annotation ({type(error).__name__}: {error}): restore it."
+            f"{path} is not an ADE20K annotation, with a list annotation.object of records that "
+            "have a name, name_ndx and parts: restore it."
         ) from error
     words = [word for word in words if word]
     return words[-1] if words else path.parent.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,13 +15,15 @@ from ccx_cli.concepts.importing.coco_regions import (
     parse_region,
     parse_size,
 )
+from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
-from ccx_cli.concepts.importing.names_file import each_key_once
+from ccx_cli.concepts.importing.names_file import means_nothing
 from ccx_cli.concepts.importing.sources import (
     Annotation,
     Source,
     SourceImage,
     VocabularyBuilder,
+    loosely,
     name_in,
     walk_files,
 )
@@ -61,14 +62,14 @@ def read_coco(
     sourced = coco.with_photographs(labelled, photographs)
     if not sourced:
         raise MissingInputError(
-            f"None of the photographs that {annotations} annotates is in {photographs}: give "
-            "their folder."
+            f"None of the photographs that {annotations} annotates is in {photographs}"
+            f"{coco.missing}: give their folder, or make the names the same."
         )
     notes = coco.notes
     if len(sourced) < len(labelled):
         notes.append(
             f"Skipped {len(labelled) - len(sourced):,} of {len(labelled):,} annotated "
-            f"photographs, which are not in {photographs}."
+            f"photographs, which are not in {photographs}{coco.missing}."
         )
     without = len(coco.images) - len(labelled)
     if without:
@@ -81,14 +82,13 @@ def read_coco(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        # Of bytes, json finds out the encoding.
-        content = json.loads(path.read_bytes(), object_pairs_hook=each_key_once)
+        content = parse_json(path.read_bytes())
     except OSError as error:
         raise MissingInputError(
             f"{path} cannot be read: give the JSON file of annotations."
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise DamagedDataError(f"{path} is not JSON ({error}): restore it.") from error
+    except JsonError as error:
+        raise DamagedDataError(f"{path} {error}.") from error
     if not isinstance(content, dict):
         raise DamagedDataError(f"{path} is not a COCO JSON file: give one of annotations.")
     return content
@@ -100,6 +100,9 @@ class _Coco:
     def __init__(self, file: Path, content: Json, category: str, crowds: bool) -> None:
         self.vocabulary = VocabularyBuilder()
         self.notes: list[str] = []
+        self.missing = ""
+        """The name of a photograph that is missing, at best one that is almost there."""
+
         self._file = file
         self._content = content
         self._category = category
@@ -159,7 +162,7 @@ class _Coco:
             if image not in shapes:
                 shapes[image] = self._shape(image)
             segmentation = record.get("segmentation")
-            if segmentation and (self._crowds or not _is_crowd(record)):
+            if segmentation and number and (self._crowds or not _is_crowd(record)):
                 try:
                     region = parse_region(segmentation, *shapes[image])
                 except ValueError as error:
@@ -184,8 +187,12 @@ class _Coco:
         for image, record in self.images.items():
             by_url = not record.get("file_name") and "coco_url" in record
             key = "coco_url" if by_url else "file_name"
-            path = files.find(self._text(record, key, f"image {image}"))
+            name = self._text(record, key, f"image {image}")
+            path = files.find(name)
             if path is None:
+                near = files.near(name)
+                if image in labelled and (near or not self.missing):
+                    self.missing = f", such as {name!r}" + (f" (there is {near})" if near else "")
                 continue
             owner = owners.setdefault(path, image)
             if owner != image and not labelled.keys().isdisjoint((owner, image)):
@@ -207,10 +214,15 @@ class _Coco:
             if known != name:
                 fault = f"{name!r} and {known!r} differ only in spaces or in their Unicode form"
                 raise self._damaged(where, fault, "give them one name, or two")
-            if list(names.values()).count(name) == 2:
-                self.notes.append(f"Two categories are called {name}: they are one concept.")
-            number = self.vocabulary.number(name, self._category)
+            number = 0
+            if not means_nothing(name):
+                number = self.vocabulary.number(name, self._category)
+                if list(names.values()).count(name) == 2:
+                    self.notes.append(f"Two categories are called {name}: they are one concept.")
             self._numbers[self._id(record, "id", where)] = number
+        nothing = sorted({name for name in names.values() if means_nothing(name)})
+        if nothing:
+            self.notes.append(f"Categories that mean no label are left out: {', '.join(nothing)}.")
 
     def _list(
         self, key: str, content: Json | None = None, inside: str = ""
@@ -225,7 +237,7 @@ class _Coco:
             )
         for index, record in enumerate(records):
             where = f"{key}[{index}]" + (f" of {inside}" if inside else "")
-            yield (f"{where} (id {record['id']})" if "id" in record else where), record
+            yield (f"{where} (id {record['id']!s:.40})" if "id" in record else where), record
 
     def _add(self, known: dict[str, Any], where: str, record: Json, value: object) -> None:
         """Add a record by its id, which it may share only with a record that says the same."""
@@ -238,7 +250,7 @@ class _Coco:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if type(value) not in {int, str} or not str(value).strip():
-            raise self._damaged(where, f"its {key} is {value!r}", "give it a number or a text")
+            raise self._damaged(where, f"its {key} is {value!r:.40}", "give it a number or a text")
         return str(value).strip()
 
     def _find(self, listed: Mapping[str, object], record: Json, what: str, where: str) -> str:
@@ -247,7 +259,7 @@ class _Coco:
         if key not in listed:
             raise self._damaged(
                 where,
-                f"the file does not list its {what} {key}",
+                f"the file does not list its {what} {key:.40}",
                 "restore it, or remove this record",
             )
         return key
@@ -277,10 +289,12 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self._exact: dict[str, Path] = {}
         self._composed: dict[str, Path] = {}
+        self._loose: dict[str, Path] = {}
         for path in sorted(walk_files(folder)):
             name = path.relative_to(folder).as_posix()
             self._exact[name] = path
             self._composed.setdefault(unicodedata.normalize("NFC", name), path)
+            self._loose.setdefault(loosely(name), path)
 
     def find(self, name: str) -> Path | None:
         """Return the file of a name, or of the most of its end that a file here is called.
@@ -293,6 +307,10 @@ class _Files:
         parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         return next((self._composed[end] for end in ends if end in self._composed), None)
+
+    def near(self, name: str) -> Path | None:
+        """Return a file whose name differs in case, blanks, ``%20`` or the ending only."""
+        return self._loose.get(loosely(name.replace("\\", "/")))
 
 
 def _is_crowd(record: Json) -> bool:

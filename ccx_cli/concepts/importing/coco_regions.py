@@ -133,7 +133,12 @@ def parse_region(segmentation: Any, height: int, width: int) -> Region:
 
 
 def _parse_runs(record: dict[str, Any]) -> Runs:
-    counts, size = record.get("counts"), record.get("size")
+    if "counts" not in record:
+        raise ValueError(
+            f"it has an object of {', '.join(record)[:60] or 'nothing'}; polygons are lists of x "
+            "and y in turn, and run lengths an object with counts"
+        )
+    counts, size = record["counts"], record.get("size")
     if isinstance(counts, list) and all(type(run) is int for run in counts):
         counts = tuple(counts)
     elif not isinstance(counts, str):
@@ -153,7 +158,7 @@ def _parse_points(polygon: object) -> NDArray[np.float64]:
     if points.ndim == 1 and len(points) % 2 == 0:
         points = points.reshape(-1, 2)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError("a polygon is not a list of x and y in turn, nor of pairs of them")
+        raise ValueError(f"{polygon!s:.60} is not a list of x and y in turn, nor of pairs of them")
     if not np.isfinite(points).all():
         raise ValueError("a coordinate of a polygon is not a finite number")
     return points
@@ -289,11 +294,10 @@ def fill_runs(counts: Sequence[int], height: int, width: int) -> NDArray[np.bool
 
     They count the pixels outside, inside, outside ... in turn, down the columns from the left.
     """
-    runs = np.asarray(counts, dtype=np.int64).reshape(-1)
-    if (runs < 0).any() or runs.sum() != height * width:
+    if min(counts, default=0) < 0 or sum(counts) != height * width:
         raise ValueError(f"the run lengths are not those of {height}x{width} pixels")
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(width, height).T
+    inside = np.arange(len(counts)) % 2 == 1
+    return np.repeat(inside, np.asarray(counts, dtype=np.int64)).reshape(width, height).T
 
 
 def fill_polygon(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:

@@ -49,6 +49,9 @@ class ConvertedImage:
     labelled: dict[str, int]
     """For each category the pixels with any label of it."""
 
+    scaled: str = ""
+    """The sizes of its labels and of the photograph, where they differ."""
+
 
 def convert(
     images: Path, settings: ImportSettings, colors: Sequence[int], stem: str, source: SourceImage
@@ -72,6 +75,7 @@ def convert(
                 f"({photograph.turn}): save it without the EXIF, the way up of its photograph."
             )
     maps: dict[str, list[NDArray[np.uint16]]] = {}
+    scaled = ""
     for annotation, numbers in found:
         (height, width), (full_height, full_width) = numbers.shape, photograph.size
         if not same_shape(numbers.shape, photograph.size):
@@ -79,6 +83,8 @@ def convert(
                 f"{annotation.file} labels {height}x{width} pixels but {source.path} has "
                 f"{full_height}x{full_width}: give it labels of the same shape."
             )
+        if numbers.shape != photograph.size:
+            scaled = f"{height}x{width} for {full_height}x{full_width}"
         box = window(numbers.shape, settings.size, settings.fit)
         maps.setdefault(annotation.category, []).append(sample(numbers, settings.mask_size, box))
     if colors:
@@ -108,6 +114,7 @@ def convert(
         pixels,
         dict(sorted(together.items())),
         labelled,
+        scaled,
     )
 
 

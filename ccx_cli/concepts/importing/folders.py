@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ccx_cli.concepts.importing.sources import (
     find_files,
     find_photographs,
     is_shown,
+    loosely,
     name_in,
 )
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
@@ -38,7 +40,7 @@ _NO_CLASSES = {"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"}
 """Folders that hold photographs without labels, as in Tiny ImageNet's ``val/images``."""
 
 _MASKS = {"masks", "labels", "annotations", "segmentations", "segmentationclass", "gtfine"}
-_MASKS |= {"groundtruth", "ground_truth"}
+_MASKS |= {"groundtruth", "ground_truth", "gt", "trimaps", "labelids"}
 """Folders that hold label PNGs, as MVTec's ``bottle/ground_truth``."""
 
 
@@ -73,6 +75,7 @@ def read_label_folders(
     a name. Only PNGs whose names end in ``suffix`` are label PNGs; a photograph's name lacks it.
     """
     vocabulary = VocabularyBuilder()
+    suffix = unicodedata.normalize("NFC", suffix)
     files = {each.folder: _find_label_pngs(each.folder, suffix) for each in folders}
     found = _find_photographs(photographs, files)
     total = len(found)
@@ -108,10 +111,12 @@ def read_label_folders(
             name = name if name in found else by_file.get(name, name + shared)
             image = found.get(name)
             if image is None:
+                near = (each.path for each in found.values() if loosely(each.name) == loosely(name))
+                there = next((f" (there is {each})" for each in near), "")
                 raise MissingInputError(
-                    f"The label PNG {path} has no photograph {name} in {photographs}: give the "
-                    "folder that contains it, say how the names of label PNGs end with `suffix`, "
-                    "or remove the label PNG."
+                    f"The label PNG {path} has no photograph {name} in {photographs}{there}: give "
+                    "the folder that contains it, say how the names of label PNGs end with "
+                    "`suffix`, or remove the label PNG."
                 )
             if name in owners:
                 raise UsageError(
@@ -154,7 +159,9 @@ def _refuse_doubtful_counts(
 
 def _find_label_pngs(folder: Path, suffix: str) -> list[Path]:
     found = [
-        path for path in find_files(folder, {".png"}, "label PNGs") if path.stem.endswith(suffix)
+        path
+        for path in find_files(folder, {".png"}, "label PNGs")
+        if name_in(folder, path).endswith(suffix)
     ]
     if not found:
         raise MissingInputError(
@@ -191,7 +198,8 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
 
     Where all folders at the top are called train, val, test or the like, the labels are the
     folders in those, and the top ones say the split; one without folders of labels, as of a test
-    set, is skipped with a note. Folders below the labels' are followed.
+    set, is skipped with a note. Folders below the labels' are followed, and say the split where
+    all are called so.
     """
     paths = {path: path.relative_to(root).parts for path in find_photographs(root)}
     tops = {parts[0] for parts in paths.values() if len(parts) > 1}
@@ -201,7 +209,10 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
     if splits and len(splits) == len(tops):
         depth = 1
         paths, notes = _leave_out_unlabelled_splits(root, paths, splits)
-    elif len(set(splits.values())) > 1:
+    elif len(set(splits.values())) > 1 or any(
+        parts[0] in splits and len(parts) > 2 and parts[1].lower() not in _NO_CLASSES
+        for parts in paths.values()
+    ):
         other = min(tops.difference(splits))
         raise UsageError(
             f"{root} has folders of splits ({', '.join(sorted(splits))}) beside others ({other}), "
@@ -233,6 +244,16 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
                 f"same folders in them ({shared[0]}, {shared[1]}), so it is not clear which are "
                 "labels: give one of the first, or rename those in them."
             )
+    below = {
+        f"{parts[depth]}/{parts[depth + 1]}"
+        for parts in paths.values()
+        if len(parts) > depth + 2 and not _says_no_label(parts[depth + 1])
+    }
+    if below:
+        notes.append(
+            f"The folders in those of the labels, such as {min(below)}, were not taken as labels."
+        )
+    in_labels = all(len(parts) > 2 and _split_of(parts[1]) for parts in paths.values())
     vocabulary = VocabularyBuilder()
     labels = {parts[depth] for parts in paths.values()}
     folders = {part for parts in paths.values() for part in parts[depth:-1]}
@@ -243,9 +264,9 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
             f"The folder {unmeant[0]} in {root} can hardly be a label: give the folder that "
             "contains those of the labels, or import label PNGs with `ccx import folder`."
         )
-    parents = {root.joinpath(*parts[:depth]) for parts in paths.values()}
+    parents = {root, *(root.joinpath(*parts[:depth]) for parts in paths.values())}
     found = (path for parent in parents for path in parent.iterdir() if is_shown(path))
-    empty = sorted({path.name for path in found if path.is_dir()} - labels)
+    empty = sorted({path.name for path in found if path.is_dir()} - labels - tops)
     if empty:
         notes.append(f"Skipped folders without photographs: {', '.join(empty)}.")
     numbers = {label: vocabulary.number(label, category) for label in sorted(labels)}
@@ -253,7 +274,7 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
         SourceImage(
             name_in(root, path),
             path,
-            splits[parts[0]] if depth else "",
+            _split_of(parts[0] if depth else parts[1]) or "" if depth or in_labels else "",
             ((category, numbers[parts[depth]]),),
         )
         for path, parts in paths.items()

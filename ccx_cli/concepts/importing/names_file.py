@@ -10,12 +10,14 @@ import codecs
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from ccx_cli.concepts.broden_csv import LARGEST_LABEL
+from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 Color = tuple[int, int, int]
@@ -36,7 +38,7 @@ _NUMBER_COLUMNS += ["classid", "labelid", "classindex", "pixelvalue", "trainid"]
 _NAME_COLUMNS = ["name", "names", "classname", "labelname", "categoryname"]
 _EITHER_COLUMNS = ["class", "classes", "label", "labels", "category", "categories", "object"]
 _COLOR_COLUMNS = (("r", "g", "b"), ("red", "green", "blue"))
-_ONE_COLOR_COLUMN = ["color", "colour", "rgb", "colorrgb"]
+_ONE_COLOR_COLUMN = ["color", "colour", "rgb", "colorrgb", "hex", "classcolor", "labelcolor"]
 _JSON_WRAPPERS = ("id2label", "label2id", "names", "categories", "classes", "labels")
 _HEADERS = {*_NUMBER_COLUMNS, *_NAME_COLUMNS, *_EITHER_COLUMNS}
 
@@ -58,9 +60,12 @@ _LINES: dict[str, re.Pattern[str]] = {
     "a name and a number": re.compile(rf"(?P<name>.+?){_TO_NUMBER}{_NUMBER}"),
     "a name alone": re.compile(r"(?P<name>[^:=]+)"),
 }
+_WITH_NUMBER = re.compile(r"^\d|\s\d+$|\b(?:0x)?[0-9a-fA-F]{6}\b")
 _LONGEST = 1000
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>[^"']+)(?P=quote)""")
-_NO_NAME = re.compile(r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$""")
+_NO_NAME = re.compile(
+    r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$|(?:\s\d{1,3}\b){3}$"""
+)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _INTEGER = re.compile(r"-?\d{1,9}")
 _NUMERIC = re.compile(r"-?\d+(?:\.\d+)?%?")
@@ -104,7 +109,13 @@ def read_names(path: Path, first: int | None = None) -> Names:
     except OSError as error:
         raise MissingInputError(f"The names file {path} cannot be read: give another.") from error
     except UnicodeDecodeError as error:
-        raise DamagedDataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+        raise DamagedDataError(
+            f"{path} is not UTF-8 text at byte {error.start + 1}: save it as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise DamagedDataError(
+            f"{path} has NUL characters, as UTF-16 without a byte order mark has: save it as UTF-8."
+        )
     try:
         form, entries = _parse(text)
         if not entries:
@@ -115,13 +126,30 @@ def read_names(path: Path, first: int | None = None) -> Names:
             entries = [entry._replace(number=n) for n, entry in enumerate(entries, start)]
             form += f", numbered from {start} ({entries[0].name} is {start}): `first` changes that"
             counted = first is None and start == 1
+        _refuse_gaps(entries)
         numbers = _index((entry.number, entry.name) for entry in entries)
         colors = _index((entry.color, entry.name) for entry in entries)
     except csv.Error as error:
         raise DamagedDataError(f"{path} is no table ({error}): correct it.") from error
     except ValueError as error:
         raise DamagedDataError(f"{path} {error}.") from error
+    form += _describe_names([entry.name for entry in entries])
     return Names(numbers, colors, f"{path} was read as {form}.", counted)
+
+
+def _refuse_gaps(entries: Iterable[_Entry]) -> None:
+    bare = next((each for each in entries if each.number is None and each.color is None), None)
+    if bare is not None:
+        raise ValueError(f"has no value for {bare.name!r}, unlike others: add it")
+
+
+def _describe_names(names: Sequence[str]) -> str:
+    """Say which names are no concepts, and which are one."""
+    nothing = sorted({name for name in names if means_nothing(name)})
+    concepts = Counter(name for name in names if not means_nothing(name))
+    shared = [name for name, count in concepts.items() if count > 1]
+    text = f"; no label: {', '.join(nothing)}" if nothing else ""
+    return text + (f"; one concept of several lines: {', '.join(shared)}" if shared else "")
 
 
 def means_nothing(name: str) -> bool:
@@ -176,7 +204,7 @@ def _first_number(names: Sequence[str], first: int | None) -> int:
         return 0
     if _FIRST_IN_DOUBT.search(plain[0]):
         raise ValueError(f"begins with {names[0]!r}, which may be 0 or 1: {number_them}")
-    if len(names) > 1 and all(re.search(r"^\d|\s\d+$", name) for name in names):
+    if len(names) > 1 and all(_WITH_NUMBER.search(name) for name in names):
         raise ValueError(f"has a number in each name, such as {names[0]!r}: {number_them}")
     return 1
 
@@ -188,7 +216,9 @@ def _parse(text: str) -> tuple[str, list[_Entry]]:
     if re.match(r"(?:\s*#.*\n)*\s*item\s*\{", text):
         return "items of a pbtxt file", _parse_items(text)
     numbered = enumerate(map(str.strip, text.splitlines()), start=1)
-    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+    written = [(number, line) for number, line in numbered if line]
+    # `#800000 cat` is no comment where all lines begin so.
+    lines = [each for each in written if not each[1].startswith("#")] or written
     if not lines:
         return "", []
     table = _parse_table([line for _, line in lines])
@@ -200,7 +230,7 @@ def _parse(text: str) -> tuple[str, list[_Entry]]:
     for form, pattern in _LINES.items():
         entries = _parse_lines([line for _, line in lines], pattern)
         if len(entries) == len(lines):
-            _refuse_counts([entry.name for entry in entries])
+            _refuse_columns(entries)
             return f"lines of {form}", entries
         furthest = max(furthest, len(entries))
     number, line = lines[furthest]
@@ -231,10 +261,16 @@ def _parse_lines(lines: Sequence[str], pattern: re.Pattern[str]) -> list[_Entry]
     return entries
 
 
-def _refuse_counts(names: Sequence[str]) -> None:
-    """Refuse names that each end in a number, but for which they are different."""
+def _refuse_columns(entries: Sequence[_Entry]) -> None:
+    """Refuse names that each have a cell more, or a number at the end but for which they differ."""
+    names = [entry.name for entry in entries]
+    if len(names) > 1 and all(re.search(r"[,;]\S", name) for name in names):
+        raise ValueError(
+            f"has several columns, as in {names[0]!r}: name them in a header, such as `id,name`"
+        )
     parts = [re.fullmatch(r"(.+?)\s+\d+", name) for name in names]
-    if len(names) > 1 and len({part[1] for part in parts if part}) == len(names):
+    numbered = len(names) == 1 and entries[0].number is not None
+    if not numbered and len({part[1] for part in parts if part}) == len(names):
         raise ValueError(
             f"has a number after each name, as in {names[0]!r}: name its columns in a header, such "
             "as `id,name,count`"
@@ -277,6 +313,8 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
     if len(header) < 2 or len(at) < len(header):
         return None
     cells = [row for row in rows[1:] if len(row) == len(header)]
+    if not cells:
+        return None
 
     def choose(columns: Iterable[str], fits: Callable[[str], bool]) -> int | None:
         there = (at[column] for column in columns if column in at)
@@ -326,13 +364,14 @@ def _parse_items(text: str) -> list[_Entry]:
     end = 0
     while end < len(text):
         item = _ITEM.match(text, end)
-        found = _FIELD.finditer(item["content"]) if item else ()
+        found = list(_FIELD.finditer(item["content"])) if item else []
         fields = {
             each["key"]: re.sub(r"\\(.)", r"\1", each["text"] or "") or each["bare"]
             for each in found
         }
         name = fields.get("display_name") or fields.get("name")
-        if item is None or not name or not str(fields.get("id", "")).isdecimal():
+        known = name and str(fields.get("id", "")).isdecimal() and len(fields) == len(found)
+        if item is None or not name or not known:
             line = text.count("\n", 0, end) + 1
             raise ValueError(
                 f"has an item (line {line}) that is not of the form "
@@ -346,14 +385,16 @@ def _parse_items(text: str) -> list[_Entry]:
 def _parse_json(text: str) -> list[_Entry]:
     """Read JSON: names by number, numbers or colors by name, names, or records of both."""
     try:
-        content = json.loads(text, object_pairs_hook=each_key_once)
+        content = parse_json(text)
         if isinstance(content, dict):
             wrapped = (content.get(key) for key in _JSON_WRAPPERS)
             content = next((each for each in wrapped if isinstance(each, dict | list)), content)
         if isinstance(content, list):
             return [_parse_record(each) for each in content]
         return [_parse_pair(key, value) for key, value in content.items()]
-    except (ValueError, RecursionError) as error:
+    except JsonError as error:
+        raise ValueError(f"begins as JSON does, but {error}, or write lines as `1 car`") from error
+    except ValueError as error:
         raise ValueError(
             f"is not a JSON object of numbers and names ({error}): correct it"
         ) from error
@@ -399,16 +440,6 @@ def _json_number(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     return int(value) if _INTEGER.fullmatch(str(value).strip()) else None
-
-
-def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object, for ``object_pairs_hook``; ValueError if a key is there twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the key "{twice}" is there twice')
-    return found
 
 
 def _text(name: object) -> str:

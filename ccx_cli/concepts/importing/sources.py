@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -30,10 +32,13 @@ _OF_SYSTEMS = {"__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECY
 _OF_SYSTEMS |= {"lost+found", "System Volume Information"}
 """Folders that systems make in others; they hold thumbnails, forks and what was removed."""
 
+_NO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+
 _JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
 _PICTURES = {
     *_JPEGS,
-    *(".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"),
+    *(".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".tga", ".webp"),
+    *(".jp2", ".jxl", ".avif", ".heic", ".heif"),
 }
 """Some of them may not be readable here, which is said rather than that they are left out."""
 
@@ -114,24 +119,25 @@ class VocabularyBuilder:
         """Return the number of a concept, given to it now if it is new.
 
         Scenes get Broden's suffix ``-s`` and colors ``-c``, so that a street as a scene is
-        not the street in it. Letters are composed, and spaces around a name dropped.
+        not the street in it. Letters are composed; spaces around a name and letters without a width
+        are dropped.
 
         Raises
         ------
         UsageError
-            If a name is no text, or differs from an earlier one in the spaces around it only.
+            If a name is no text, or differs from an earlier one in such letters or in spaces only.
         """
-        name = unicodedata.normalize("NFC", name)
-        given, name = name, name.strip()
+        given = unicodedata.normalize("NFC", name)
+        name = given.translate(_NO_WIDTH).strip()
         if not name or "\0" in name or any("\ud800" <= each <= "\udfff" for each in name):
             raise UsageError(
                 f"{given!r} cannot be the name of a concept of the category {category}: rename it."
             )
-        known_as = self._given.setdefault(name, given)
+        known_as = self._given.setdefault(re.sub(r"[^\S\r\n]+", " ", name), given)
         if known_as != given:
             raise UsageError(
-                f"The concepts {known_as!r} and {given!r} differ only in the spaces around them: "
-                "rename one."
+                f"The concepts {known_as!r} and {given!r} differ only in spaces or letters without "
+                "a width: rename one."
             )
         suffix = SUFFIXES.get(category, "")
         name = name if name.endswith(suffix) else name + suffix
@@ -176,9 +182,10 @@ def walk_files(folder: Path) -> Iterator[Path]:
         ) from error
 
     for directory, folders, files in os.walk(folder, onerror=fail, followlinks=True):
-        # Links to a folder that they are in have no end.
+        # Links to a folder that they are in, or were followed from, have no end.
         above = Path(directory).resolve()
         above_all = {above, *above.parents}
+        above_all |= {each.resolve() for each in Path(directory).parents}
         folders[:] = [
             name
             for name in folders
@@ -234,25 +241,42 @@ def find_photographs(
 
 
 def _refuse_masks(found: Sequence[Path]) -> None:
+    """Refuse PNGs of which half or more are gray and called as a photograph beside them."""
+    by_stem = {path.with_suffix(""): path for path in found}
+    by_stem |= {path.with_suffix(""): path for path in found if path.suffix.lower() != ".png"}
+
+    def photograph(png: Path) -> Path | None:
+        stem = png.stem
+        names = (
+            png.with_name(stem[:end]) for end in range(len(stem), 0, -1) if _ends_at(stem, end)
+        )
+        return next((by_stem[each] for each in names if by_stem.get(each, png) != png), None)
+
     pngs = [path for path in found if path.suffix.lower() == ".png"]
-    others = {(path.parent, path.stem) for path in found if path.suffix.lower() != ".png"}
+    pairs = [(png, beside) for png in pngs if (beside := photograph(png)) is not None]
+    alone = set(pngs).difference(*pairs)
+    if pairs and len(pairs) >= len(alone):
+        png, beside = pairs[0]
+        if _is_gray(png) and not (beside.suffix.lower() == ".png" and _is_gray(beside)):
+            raise UsageError(
+                f"{png} looks like a label PNG beside its photograph {beside}: move the label PNGs "
+                "to a folder of their own, and give them with `labels`."
+            )
 
-    def photograph(png: Path) -> str | None:
-        stems = (png.stem[:end] for end in range(len(png.stem), 0, -1) if _ends_at(png.stem, end))
-        return next((stem for stem in stems if (png.parent, stem) in others), None)
 
-    if pngs and all(photograph(png) is not None for png in pngs):
-        with reading(pngs[0]), Image.open(pngs[0]) as picture:
-            if picture.mode in {"1", "L", "P"} or picture.mode.startswith("I"):
-                raise UsageError(
-                    f"{pngs[0]} looks like a label PNG beside its photograph "
-                    f"{photograph(pngs[0])}: move the label PNGs to a folder of their own, and "
-                    "give them with `labels`."
-                )
+def _is_gray(path: Path) -> bool:
+    with reading(path), Image.open(path) as picture:
+        return picture.mode in {"1", "L", "P"} or picture.mode.startswith("I")
 
 
 def _ends_at(stem: str, end: int) -> bool:
     return end == len(stem) or stem[end] in "_-."
+
+
+def loosely(name: str) -> str:
+    """Return what names of files share that differ in case, blanks, ``%20`` or the ending only."""
+    stem = PurePosixPath(unquote(unicodedata.normalize("NFC", name))).stem
+    return re.sub(r"[\s_+]+", "", stem).casefold()
 
 
 def name_in(folder: Path, path: Path) -> str:

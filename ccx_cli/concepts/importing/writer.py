@@ -335,6 +335,13 @@ def _write_tables(
         raise UsageError(f"None of the photographs has a label: {why}")
     notes = [f"{note[0].upper()}{note[1:]}" for note in notes]
     notes += [note for number, note in source.doubts if (ANY, number) not in tally.frequency]
+    scaled = [pair for pair in zip(source.images, converted, strict=True) if pair[1].scaled]
+    if scaled:
+        image, first = scaled[0]
+        notes.append(
+            f"Labels of another size than their photograph were scaled to it in {len(scaled):,} of "
+            f"{len(converted):,} images, such as {image.path} ({first.scaled} pixels)."
+        )
     there = [category for category in source.categories if images[category]]
     sizes = (*settings.size, *settings.mask_size)
     rows = [
