@@ -157,7 +157,7 @@ def _walk(counts: RangeCounts, length: int, misses: float, incumbent: inc.Incumb
         if length == 1:
             kernel.search_singles(members, tables, incumbent)
         else:
-            kernel.search_pairs(members, _allowed(counts.space), tables, incumbent)
+            kernel.search_pairs(members, allowed_forms(counts.space), tables, incumbent)
         return
     gain = kernel.positive_pairs(
         sets.indptr, sets.labels, counts.hits, sets.totals, misses, data.n_concepts
@@ -173,7 +173,9 @@ def _walk(counts: RangeCounts, length: int, misses: float, incumbent: inc.Incumb
         counts.hits,
         sets.totals,
     )
-    kernel.search_triples(members[order], _allowed(counts.space), label_sets, tables, incumbent)
+    kernel.search_triples(
+        members[order], allowed_forms(counts.space), label_sets, tables, incumbent
+    )
 
 
 def _reached(
@@ -186,7 +188,8 @@ def _reached(
     return Reached(tuple(formulas), lost, raised, triples)
 
 
-def _allowed(space: SearchSpace) -> NDArray[np.bool_]:
+def allowed_forms(space: SearchSpace) -> NDArray[np.bool_]:
+    """Say which forms of up to three concepts a space has, ``(N_FORMS,)``."""
     allowed = np.zeros(inc.N_FORMS, dtype=np.bool_)
     for form, operators in _OPERATORS.items():
         allowed[form] = set(operators) <= set(space.operators)

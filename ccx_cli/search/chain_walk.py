@@ -43,7 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
-from ccx_cli.search.incumbent import LOST, RISING, WEIGHT, Incumbent
+from ccx_cli.search.incumbent import LOST, RISING, WEIGHT, WITH_BEST, Incumbent
 from ccx_cli.search.kept_chains import AND, NOT, OR, Kept, keep_chain
 from ccx_cli.search.merged_sets import MergedSets
 
@@ -148,7 +148,7 @@ def walk_chains(
             effects[depth] = _extend(
                 depth, c, code & 3, sets, weights, weight, gain, rows, holds, own, counts, met
             )
-        if depth + 2 == length or state[RISING] == 1:
+        if depth + 2 == length or state[RISING] == WITH_BEST:
             _keep_extensions(
                 depth,
                 length,

@@ -59,6 +59,8 @@ class Pairs(NamedTuple):
 # Entries of ``Incumbent.state``.
 BEST_HITS, BEST_TOTAL, KEPT, TRIPLES, LOST, RISING, RAISED = range(7)
 STATE = 7
+# Values of ``RISING``: the threshold stays, rises with the best, or is the largest weight so far.
+FIXED, WITH_BEST, WITH_WEIGHT = range(3)
 # Entries of ``Incumbent.threshold``.
 SCORE, WEIGHT = 0, 1
 
@@ -72,7 +74,7 @@ class Incumbent(NamedTuple):
         ``|N|``, pixels.
     state
         ``(STATE,)`` int64: hits and total of the best formula, formulas kept, triples counted,
-        formulas that did not fit, 1 if the threshold rises with the best, how often it rose.
+        formulas that did not fit, whether the threshold rises, how often it rose.
     threshold
         ``(2,)`` float64: the score to reach, and the weight ``g`` to reach: for IoU that times
         ``|N|``, less the rounding.
@@ -135,12 +137,19 @@ def _reaches_goal(incumbent: Incumbent, hits: int, total: int) -> bool:
 
 @kernel
 def reaches(incumbent: Incumbent, hits: int, total: int) -> bool:
-    """Tell whether a formula reaches the threshold; one that beats the best raises it."""
+    """Tell whether a formula reaches the threshold; one that beats the best raises it.
+
+    Where the threshold is the largest weight so far, nothing is kept.
+    """
     if incumbent.goal.kind != objectives.IOU:
         return _reaches_goal(incumbent, hits, total)
     state = incumbent.state
+    if state[RISING] == WITH_WEIGHT:
+        weight = hits - incumbent.threshold[SCORE] * (total - hits)
+        incumbent.threshold[WEIGHT] = max(incumbent.threshold[WEIGHT], weight)
+        return False
     union = incumbent.in_range + total - hits
-    if state[RISING] == 0:
+    if state[RISING] == FIXED:
         return bool(hits / union >= incumbent.threshold[SCORE])
     best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
     ours, theirs = hits * best_union, state[BEST_HITS] * union

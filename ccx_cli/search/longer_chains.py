@@ -38,7 +38,9 @@ from ccx_cli.search.chains import Chain, Scored, distinct
 from ccx_cli.search.counts import RangeCounts
 from ccx_cli.search.insertion import insert_everywhere
 from ccx_cli.search.kept_chains import Kept, room_for
+from ccx_cli.search.largest_weights import largest_weights
 from ccx_cli.search.merged_sets import Problem, among, whole_problem
+from ccx_cli.search.space import PROVEN_LENGTH
 
 WORTH_MERGING = 0.8
 """Share of the concepts below which the sets are merged again."""
@@ -92,18 +94,13 @@ def chains_reaching(
     node_limit: int,
     seconds: float | None,
 ) -> Reached:
-    """Find the chains of ``length`` concepts with at least this IoU; else as ``best_chains``.
-
-    Where more than ``NEAR_CAPACITY`` come close, a few may be missing, so any may have been left
-    out.
-    """
+    """Find the chains of ``length`` concepts with at least this IoU; else as ``best_chains``."""
     search = _Search(counts, length, iou, bounds, node_limit)
-    found = search.run(search.incumbent(iou), seconds)
-    return replace(found, bound=1.0) if search.is_crowded else found
+    return search.run(search.incumbent(iou), seconds)
 
 
 class _Search:
-    """A search at one threshold. ``left`` bounds ``g`` of the chains that were left out."""
+    """A search at one threshold."""
 
     def __init__(
         self,
@@ -118,15 +115,17 @@ class _Search:
         # A sum of n float64 weights errs by at most n units in its last place, and none is above
         # the number of pixels; a bound adds up fewer than 8 * (length + 4) of them.
         self.slack = 8 * (length + 4) * _EPSILON * (len(sets) + 64) * float(sets.totals.sum())
+        self.allowed = np.array([operator in counts.space.operators for operator in Operator])
+        self.node_limit = node_limit
+        self.effort = np.array([0, node_limit // 2], dtype=np.int64)
+        self.is_over = False
+        self.whole = self.merged = whole_problem(counts, tau)
+        self.parts = np.zeros(len(sets), dtype=np.uint8)
         # With `hits <= B * (n + misses)` and `hits <= n`, `hits - tau * misses` is at most this.
         most = [n * bound if bound <= tau else n * (1 - tau * (1 / bound - 1)) for bound in bounds]
         self.limits = np.array([0.0, *most]) + self.slack
-        self.allowed = np.array([operator in counts.space.operators for operator in Operator])
-        self.effort = np.array([0, node_limit], dtype=np.int64)
-        self.left = -np.inf
-        self.is_crowded = False
-        self.whole = self.merged = whole_problem(counts, tau)
-        self.parts = np.zeros(len(sets), dtype=np.uint8)
+        found = largest_weights(counts, self.whole, tau, self.slack)
+        self.limits[: PROVEN_LENGTH + 1] = np.minimum(self.limits[: PROVEN_LENGTH + 1], found)
 
     def incumbent(self, iou: float, weight: float | None = None) -> inc.Incumbent:
         """Return the state of a search for what reaches an IoU, or else a weight."""
@@ -143,11 +142,12 @@ class _Search:
         """Find all chains that reach the threshold."""
         kept = room_for(CAPACITY, self.length, complete=False)
         with self._until(seconds):
-            self._reach(incumbent, kept)
+            self._tighten(incumbent)
+            left = self._reach(self.length, incumbent, kept)
         lost, raised, count = incumbent.state[[inc.LOST, inc.RAISED, inc.KEPT]].tolist()
         formulas = distinct(self._formulas(kept, count))
         nodes = int(self.effort[NODES])
-        bound = max(0.0, min(1.0, (self.left + self.slack) / self.counts.in_range))
+        bound = max(0.0, min(1.0, (left + self.slack) / self.counts.in_range))
         return Reached(tuple(formulas), lost, raised, nodes, bound)
 
     @contextmanager
@@ -155,6 +155,7 @@ class _Search:
         """End what runs inside after some time."""
 
         def stop() -> None:
+            self.is_over = True
             self.effort[NODE_LIMIT] = 0
 
         timer = Timer(seconds or 0, stop)
@@ -167,9 +168,30 @@ class _Search:
         finally:
             timer.cancel()
 
-    def _reach(self, incumbent: inc.Incumbent, kept: Kept) -> None:
+    def _tighten(self, incumbent: inc.Incumbent) -> None:
+        """Bound ``g`` of chains of four concepts and more, but fewer than are searched for.
+
+        Only chains in the upper half between the shorter ones and the threshold are looked for: if
+        there is none, that is the bound. This takes half of the nodes at most.
+        """
         bar = float(incumbent.threshold[inc.WEIGHT])
-        length, limits = self.length, self.limits
+        kept = room_for(0, self.length, complete=False)
+        for length in range(PROVEN_LENGTH + 1, self.length):
+            middle = (self.limits[length - 1] + bar) / 2
+            if self.limits[length] > middle > self.limits[length - 1]:
+                rising = self.incumbent(self.tau, middle)
+                rising.state[inc.RISING] = inc.WITH_WEIGHT
+                left = self._reach(length, rising, kept)
+                most = max(float(rising.threshold[inc.WEIGHT]), left) + self.slack
+                self.limits[length] = min(self.limits[length], most)
+        self.effort = np.array([self.effort[NODES], self.node_limit])
+        if self.is_over:
+            self.effort[NODE_LIMIT] = 0
+
+    def _reach(self, length: int, incumbent: inc.Incumbent, kept: Kept) -> float:
+        """Keep all chains that reach the threshold; return what bounds those that were left out."""
+        bar = float(incumbent.threshold[inc.WEIGHT])
+        limits = self.limits
         effect = bar - limits[length - 1]
         small = (bar - limits[length - 2]) / 2 - self.slack
         near = None
@@ -177,13 +199,12 @@ class _Search:
             close = bar - small - self.slack
             self._merge((length, bar, small), (length - 1, close, small))
             near = self._near(length - 1, close)
-            self.is_crowded = near is None
         if near is None:
             self._merge((length, bar, effect))
         else:
             effect = small
-            self._insert(near, incumbent, kept)
-        self.left = max(self.left, self._walk(length, effect, incumbent, kept))
+            self._insert(length, near, incumbent, kept)
+        return self._walk(length, effect, incumbent, kept)
 
     def _merge(self, *walks: tuple[int, float, float]) -> None:
         """Leave only concepts that these walks may need: length, threshold and effect of each."""
@@ -195,13 +216,17 @@ class _Search:
         incumbent = self.incumbent(0.0, bar)
         kept = room_for(NEAR_CAPACITY, length, complete=True)
         left = self._walk(length, bar - self.limits[length - 1], incumbent, kept)
-        if left > -np.inf:
+        # The walk goes on after a chain that does not fit until its next node, if there is one.
+        if left > -np.inf or incumbent.state[inc.LOST]:
             return None
         return np.unique(kept.chains[: incumbent.state[inc.KEPT]], axis=0)
 
-    def _insert(self, near: NDArray[np.int64], incumbent: inc.Incumbent, kept: Kept) -> None:
+    def _insert(
+        self, length: int, near: NDArray[np.int64], incumbent: inc.Incumbent, kept: Kept
+    ) -> None:
+        """Put another concept into chains that come close."""
         whole, concepts = self.whole, np.sort(near >> 2, axis=1)
-        inside = incumbent.threshold[inc.WEIGHT] - self.limits[self.length - 2]
+        inside = incumbent.threshold[inc.WEIGHT] - self.limits[length - 2]
         for _, rows in groupby(np.lexsort(concepts.T), key=lambda row: tuple(concepts[row])):
             insert_everywhere(
                 np.array([order for row in rows for order in _orders(near[row])]),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.search import longer_chains
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum, near_optima
@@ -131,6 +134,29 @@ def test_near_optima_are_all_formulas_within_the_tolerance(
     assert near.more == 0
     assert len(near.formulas) == len(expected)
     assert {holds(each.chain, small): len(each.chain) for each in near.formulas} == expected
+
+
+@settings(max_examples=60)
+@given(
+    small_ranges(most_concepts=6),
+    st.floats(0, 0.9),
+    st.integers(4, 5),
+    st.sampled_from([0, 1, 3]),
+)
+def test_no_formula_is_missed_where_too_many_chains_come_close_to_be_listed(
+    small: SmallRange, within: float, length: int, capacity: int
+) -> None:
+    counts, settings = RangeCounts(small.counts, small.in_range), OptimumSettings(length)
+    best = find_optimum(counts, settings)
+    assume(best.best is not None)
+    bounds = [level.bound for level in best.levels]
+    threshold = best.score * (1 - within)
+    roomy = near_optima(counts, settings, threshold, bounds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(longer_chains, "NEAR_CAPACITY", capacity)
+        assert find_optimum(counts, settings) == replace(best, nodes=ANY)
+        assert near_optima(counts, settings, threshold, bounds) == roomy
+    assert roomy.complete
 
 
 @settings(max_examples=40)
