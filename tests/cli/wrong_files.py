@@ -481,7 +481,8 @@ IMPORTS = [
     Wrong(
         "import coco a.json . --root-datasets new -q",
         3,
-        "None of the photographs that a.json annotates is in .: give their folder.",
+        "None of the photographs that a.json annotates is in ., such as '../a.jpg': give their "
+        "folder, or make the names the same.",
         file(
             "a.json",
             COCO.replace(b"a.jpg", b"../a.jpg"),
@@ -530,8 +531,9 @@ IMPORTS = [
     Wrong(
         "import imagefolder . --root-datasets new -q",
         3,
-        ". contains no photographs (.avif, .bmp, .gif, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, "
-        ".mpo, .png, .ppm, .tif, .tiff, .webp): give another folder.",
+        ". contains no photographs (.avif, .bmp, .gif, .heic, .heif, .jfif, .jp2, .jpe, .jpeg, "
+        ".jpg, .jxl, .mpo, .pbm, .pgm, .png, .pnm, .ppm, .tga, .tif, .tiff, .webp): give another "
+        "folder.",
     ),
     Wrong(
         "import imagefolder nowhere --root-datasets new -q",
