@@ -19,6 +19,7 @@ from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.names_file import means_nothing
 from ccx_cli.concepts.importing.sources import (
+    PICTURES,
     Annotation,
     Source,
     SourceImage,
@@ -294,7 +295,8 @@ class _Files:
             name = path.relative_to(folder).as_posix()
             self._exact[name] = path
             self._composed.setdefault(unicodedata.normalize("NFC", name), path)
-            self._loose.setdefault(loosely(name), path)
+            if path.suffix.lower() in PICTURES:
+                self._loose.setdefault(loosely(name), path)
 
     def find(self, name: str) -> Path | None:
         """Return the file of a name, or of the most of its end that a file here is called.
@@ -309,7 +311,7 @@ class _Files:
         return next((self._composed[end] for end in ends if end in self._composed), None)
 
     def near(self, name: str) -> Path | None:
-        """Return a file whose name differs in case, blanks, ``%20`` or the ending only."""
+        """Return a picture whose name differs in case, blanks, ``%20`` or the ending only."""
         return self._loose.get(loosely(name.replace("\\", "/")))
 
 

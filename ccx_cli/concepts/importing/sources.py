@@ -35,7 +35,7 @@ _OF_SYSTEMS |= {"lost+found", "System Volume Information"}
 _NO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 
 _JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
-_PICTURES = {
+PICTURES = {
     *_JPEGS,
     *(".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".tga", ".webp"),
     *(".jp2", ".jxl", ".avif", ".heic", ".heif"),
@@ -197,7 +197,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
                 continue
             if path.is_file():
                 yield path
-            elif path.is_symlink() and path.suffix.lower() in {"", *_PICTURES}:
+            elif path.is_symlink() and path.suffix.lower() in {"", *PICTURES}:
                 raise MissingInputError(
                     f"{path} links to {path.readlink()}, which is missing: correct or remove it."
                 )
@@ -226,7 +226,7 @@ def find_photographs(
     inner = [path.relative_to(root) for path in inner if path != root and path.is_relative_to(root)]
     found = [
         path
-        for path in find_files(folder, _PICTURES, "photographs")
+        for path in find_files(folder, PICTURES, "photographs")
         if path not in label_pngs
         and not any(path.relative_to(folder).is_relative_to(each) for each in inner)
     ]
