@@ -49,6 +49,7 @@ _OF_NAMES = {
     "run_name": "RUN",
     "run_of_records": "RUN",
     "runs": "RUN",
+    "schema": "NAME",
     "seed": "SEED",
     "sha256": "DIGEST",
     "show": "IMAGES",

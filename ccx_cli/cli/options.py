@@ -46,11 +46,10 @@ REQUIRED = MISSING
 
 
 def option(default: Any, help_text: str, *names: str, rare: bool | None = None, **how: Any) -> Any:
-    """Declare an option of a class of options; ``how`` it looks and completes is as in Typer.
+    """Declare an option of a class of options; ``how`` it looks is as in Typer.
 
-    ``panel``, ``shown`` and ``complete`` stand for ``rich_help_panel``, ``show_default`` and
-    ``autocompletion``, which ``COMPLETERS`` has for most. ``--help`` leaves out what is ``rare``,
-    which ``--help-all`` shows; where an option does not say so, its class may, by a ``ClassVar``.
+    ``panel`` and ``shown`` stand for ``rich_help_panel`` and ``show_default``. ``--help`` leaves
+    out what is ``rare``; where an option does not say so, its class may, by a ``ClassVar``.
     """
     return _declared(typer.Option, default, help_text, names, how, rare)
 
@@ -68,7 +67,7 @@ def _declared(
     how: dict[str, Any],
     rare: bool | None = None,
 ) -> Any:
-    short = {"panel": "rich_help_panel", "shown": "show_default", "complete": "autocompletion"}
+    short = {"panel": "rich_help_panel", "shown": "show_default"}
     named = {short.get(name, name): value for name, value in how.items()}
     declared = kind(*names, help=help_text, **named)
     return field(default=default, metadata={"typer": declared, "rare": rare})

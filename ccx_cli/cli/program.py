@@ -16,7 +16,6 @@ from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
 from ccx_cli.cli.commands import PANELS, Group, job_of, options_of
-from ccx_cli.cli.completing.values import COMPLETERS
 from ccx_cli.cli.metavars import name_values
 from ccx_cli.cli.options import DIRECTORIES, OUTPUT
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
@@ -309,7 +308,6 @@ def _rare(options: Any) -> Iterator[str]:
 def _declared(options: Any, field: Field[Any], kind: Any) -> Any:
     """Add what goes without saying: the panel of the class, and that flags have no --no-FLAG."""
     declared = copy(field.metadata["typer"])
-    declared.autocompletion = declared.autocompletion or COMPLETERS.get(field.name)
     if isinstance(declared, OptionInfo):
         declared.rich_help_panel = declared.rich_help_panel or getattr(options, "panel", None)
         if kind is bool and declared.default is ...:

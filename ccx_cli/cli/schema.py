@@ -20,17 +20,17 @@ COLUMNS = (
 
 def schema(options: SchemaOptions) -> None:
     """Print the JSON Schema of a command's records."""
-    if options.name is None:
+    if options.schema is None:
         with writing_to(options.out, COLUMNS, no_color=options.messages.no_color) as writer:
             writer.write(
                 SchemaRecord(schema=name, version=one.version, of=one.of, describes=one.description)
                 for name, one in SCHEMAS.items()
             )
         return
-    if options.name not in SCHEMA_NAMES:
-        near = suggestion(options.name, SCHEMA_NAMES) or ": `ccx schema` lists them."
-        raise UsageError(f"There is no schema {options.name}{near}")
-    write_document(options.out, schema_text(options.name))
+    if options.schema not in SCHEMA_NAMES:
+        near = suggestion(options.schema, SCHEMA_NAMES) or ": `ccx schema` lists them."
+        raise UsageError(f"There is no schema {options.schema}{near}")
+    write_document(options.out, schema_text(options.schema))
 
 
 def schema_text(name: str) -> str:

@@ -10,7 +10,6 @@ from typing import ClassVar
 import typer
 
 from ccx_cli.cli.completing.shells import Shell
-from ccx_cli.cli.completing.values import one_of
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
@@ -225,11 +224,10 @@ class SchemaOptions:
       ccx schema metrics -o metrics.schema.json
     """
 
-    name: str | None = argument(
+    schema: str | None = argument(
         None,
         "Name of a schema; `ccx schema` without one lists them all.",
         shown="list them",
-        complete=one_of(*SCHEMA_NAMES),
     )
     out: OutputOptions
     messages: MessageOptions

@@ -10,13 +10,14 @@ from typing import Any
 
 import typer
 
-from ccx_cli.cli.completing.values import Kind, Offered
+from ccx_cli.cli.completing.values import COMPLETERS, Kind
 
+Answer = list[tuple[str, str]]
 _MARKUP = re.compile(r"\[/?[a-z ]+\]")
 _HELP_LENGTH = 60
 
 
-def offers(command: Any, words: Sequence[str], incomplete: str) -> tuple[Kind, Offered]:
+def offers(command: Any, words: Sequence[str], incomplete: str) -> tuple[Kind, Answer]:
     """Find what may follow ``words``, in place of ``incomplete``, and what it means.
 
     The words are whole and without quotes, after the program's name; so are those offered.
@@ -100,15 +101,20 @@ def _options(
             yield opt, _short(option.help or "")
 
 
-def _values(parameter: Any, context: typer.Context, incomplete: str) -> tuple[Kind, Offered]:
+def _values(parameter: Any, context: typer.Context, incomplete: str) -> tuple[Kind, Answer]:
     """Find the values of an option or argument, by its completer or its type."""
-    found = [
-        (item.value, item.help or "") for item in parameter.shell_complete(context, incomplete)
-    ]
-    kind = next((meaning for _, meaning in found if isinstance(meaning, Kind)), Kind.WORDS)
-    if not found and parameter.type_descriptor.annotation is Path:
-        kind = Kind.FILES
-    return kind, [(word, _short(said)) for word, said in found if not isinstance(said, Kind)]
+    completer = COMPLETERS.get(parameter.name)
+    if completer is None:
+        kind = Kind.FILES if parameter.type_descriptor.annotation is Path else Kind.WORDS
+        return kind, [(each.value, "") for each in parameter.shell_complete(context, incomplete)]
+    kind, found = Kind.WORDS, []
+    for each in completer(context, incomplete):
+        word, meaning = (each, "") if isinstance(each, str) else each
+        if isinstance(meaning, Kind):
+            kind = meaning
+        elif word.startswith(incomplete):
+            found.append((word, _short(meaning)))
+    return kind, found
 
 
 def _short(text: str) -> str:
