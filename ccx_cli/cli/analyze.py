@@ -32,10 +32,6 @@ from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import Defaults, count_specialisation, find_defaults
 
 
-def _cluster(record: dict[str, Any]) -> str:
-    return "all" if record["cluster"] is None else str(record["cluster"])
-
-
 def _shared(key: str) -> Callable[[dict[str, Any]], str]:
     """Show a count with its share."""
 
@@ -60,7 +56,7 @@ SECTIONS = (
         "cluster",
         "Specialisation",
         (
-            Column("range", "cluster", right=True, show=_cluster),
+            Column("range", "cluster", right=True, absent="all"),
             *numbers("ranges", "explanations"),
             Column("unspecialised", "unspecialised", right=True, show=_shared("unspecialised")),
             Column("weakly", "weakly_specialised", right=True, show=_shared("weakly_specialised")),

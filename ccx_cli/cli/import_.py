@@ -48,7 +48,7 @@ from ccx_cli.progress import Progress
 COLUMNS = (
     Column("category", "category", style="bold"),
     *numbers("concepts", "images", "coverage"),
-    Column("commonest", "commonest", show=lambda record: ", ".join(record.commonest)),
+    Column("commonest", "commonest"),
 )
 
 

@@ -37,25 +37,13 @@ def _units(record: Record) -> str:
     return f"{record['finished']:,}" + ("" if of is None else f" of {of:,}")
 
 
-def _size(record: Record) -> str:
-    return "-" if record["bytes"] is None else size_text(record["bytes"])
-
-
-def _seconds(record: Record) -> str:
-    return "did not end" if record["seconds"] is None else duration(record["seconds"])
-
-
-def _model(record: Record) -> str:
-    return PurePath(record["model"] or "?").name
-
-
-def _last(record: Record) -> str:
-    return (record["last"] or "?")[:16].replace("T", " ")
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")
 
 
 # Of these, the list of all runs has those in which runs differ, and says the others above it.
 MADE_OF = (
-    Column("network", "model", show=_model),
+    Column("network", "model", form=lambda path: PurePath(path).name, absent="?"),
     Column("weights", "pretrained", whole=True),
     Column("layer", "layer"),
     Column("images", "subset", whole=True),
@@ -71,7 +59,7 @@ SECTIONS = (
         "Sessions",
         (
             Column("started", "started", whole=True),
-            Column("took", "seconds", right=True, show=_seconds),
+            Column("took", "seconds", right=True, form=duration, absent="did not end"),
             Column("units", "units", right=True),
             Column("ccx", "ccx"),
             Column("command", "command"),
@@ -83,7 +71,7 @@ SECTIONS = (
         (
             Column("cache", "cache"),
             Column("state", "state"),
-            Column("size", "bytes", right=True, show=_size),
+            Column("size", "bytes", right=True, form=size_text),
             Column("directory", "directory"),
         ),
     ),
@@ -152,7 +140,7 @@ def _write_list(writer: Writer, records: list[Record], names: Mapping[str, str])
         Column("run", "run", style="bold", whole=True, show=lambda each: names[each["run"]]),
         *(column for column in MADE_OF if column not in common),
         Column("units", "finished", right=True, show=_units),
-        Column("last worked on", "last", whole=True, show=_last, spare=True),
+        Column("last worked on", "last", whole=True, form=_minute, absent="?", spare=True),
         *([Column("note", "note", spare=True)] if any(each["note"] for each in records) else []),
     )
     if common:

@@ -15,13 +15,7 @@ from ccx_cli.probe.networks.layers import Layer, list_layers
 from ccx_cli.probe.networks.own_networks import is_own
 from ccx_cli.probe.networks.torchvision_models import DEMO, default_layer
 
-
-def _product(key: str) -> Column:
-    return Column(
-        key, key, show=lambda record: " x ".join(map(str, record[key])), right=True, whole=True
-    )
-
-
+_SHAPE = Column("", "", form=lambda shape: " x ".join(map(str, shape)), right=True, whole=True)
 COLUMNS = (
     Column(
         "layer",
@@ -31,10 +25,10 @@ COLUMNS = (
     ),
     Column("type", "type", style="dim", spare=True),
     Column("kind", "kind"),
-    Column("block", "block", show=lambda record: "yes" if record["block"] else ""),
+    Column("block", "block", form=lambda is_block: "yes" if is_block else ""),
     Column("units", "units", right=True),
-    _product("map"),
-    _product("output"),
+    replace(_SHAPE, title="map", key="map"),
+    replace(_SHAPE, title="output", key="output"),
 )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -38,10 +39,11 @@ AnyRecord = TypeVar("AnyRecord", bound=Record | Stored)
 class Column:
     """A column of a table: its title, the record's key, and how it looks.
 
-    ``show`` writes the cell from the whole record where its value alone does not say enough. A
-    ``whole`` column, as one of numbers, is never wrapped; ``spare`` ones are left out, the last
-    first, where a terminal is too narrow for all. One with formulas is ``named``: their concepts
-    are written with the writer's names.
+    Numbers have so many ``decimals``, or a ``form`` of ``format``; a function as ``form`` writes
+    any value. Null is ``absent``. ``show`` writes the cell from the whole record. A ``whole``
+    column, as one of numbers, is never wrapped; ``spare`` ones are left out, the last first, where
+    a terminal is too narrow for all. The concepts of a ``named`` one are written with the writer's
+    names.
     """
 
     title: str
@@ -49,6 +51,8 @@ class Column:
     style: str = ""
     right: bool = False
     decimals: int = 4
+    form: str | Callable[[Any], str] = ""
+    absent: str = "-"
     show: Callable[[Any], str] | None = None
     whole: bool = False
     spare: bool = False
@@ -56,16 +60,16 @@ class Column:
 
     def text(self, record: Record | Stored, names: Mapping[str, str]) -> str:
         """Write the record's cell, with the names that people read."""
-        text = self._text(record)
-        return short_text(text, names) if self.named else text
-
-    def _text(self, record: Record | Stored) -> str:
+        get = partial(getattr, record) if isinstance(record, Stored) else record.get
+        value = get(self.key, None)
         if self.show is not None:
-            return self.show(record)
-        if isinstance(record, Stored):
-            value = getattr(record, self.key, None)
-            return cell(None if value is UNSET else value, self.decimals)
-        return cell(record.get(self.key), self.decimals)
+            text = self.show(record)
+        elif value is None or value is UNSET:
+            text = self.absent
+        else:
+            form = self.form or f",.{self.decimals}f"
+            text = cell(value, form) if isinstance(form, str) else form(value)
+        return short_text(text, names) if self.named else text
 
 
 # The columns of many tables; that of the layer where a table is of several.
@@ -347,7 +351,7 @@ def write_document(options: OutputOptions, text: str) -> None:
         writer.stream.flush()
 
 
-def cell(value: Any, decimals: int = 4) -> str:
+def cell(value: Any, form: str = ",.4f") -> str:
     """Write a value for a table: an open end as infinity, nothing as a dash."""
     match value:
         case None:
@@ -357,9 +361,11 @@ def cell(value: Any, decimals: int = 4) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:,.{decimals}f}"
-        case [lower, upper]:
+            return format(value, form)
+        case [None | float() | int() as lower, None | float() | int() as upper]:
             return f"{_end(lower, '-inf')} .. {_end(upper, 'inf')}"
+        case list():
+            return printable(", ".join(map(str, value)))
         case _:
             return printable(str(value))
 

@@ -53,7 +53,7 @@ SECTIONS = (
             Column("found now", "formula_now", style="bold", named=True),
             IOU,
             Column("IoU now", "iou_now", right=True),
-            Column("differs in", "differs", show=lambda record: ", ".join(record["differs"])),
+            Column("differs in", "differs"),
         ),
     ),
     Section(

@@ -45,7 +45,7 @@ COLUMNS = (
     Column("seconds", "seconds_mean", right=True, show=_mean_and_deviation("seconds", 4)),
     Column("IoU", "iou_mean", right=True),
     Column("best in", "best_in", right=True),
-    Column("misses", "missed", right=True, show=lambda record: f"{record.missed:.1%}"),
+    Column("misses", "missed", right=True, form=".1%"),
     Column(
         "by (mean, most)",
         "lost_mean",

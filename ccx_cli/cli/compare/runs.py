@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import groupby
 
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
@@ -18,24 +17,16 @@ from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, t
 MOST_SPANS = 5
 
 
-def _or_all(key: str) -> Callable[[Record], str]:
-    return lambda record: "all" if record[key] is None else str(record[key])
-
-
-def _signed(key: str) -> Callable[[Record], str]:
-    return lambda record: "-" if record[key] is None else f"{record[key]:+.4f}"
-
-
 _TALLY = (
     *numbers("ranges", "equal", "better", "worse"),
-    Column("mean ΔIoU", "mean_difference", right=True, show=_signed("mean_difference")),
+    Column("mean ΔIoU", "mean_difference", right=True, form="+.4f"),
     Column("only A", "only_a", right=True),
     Column("only B", "only_b", right=True),
     Column("neither", "neither", right=True, spare=True),
 )
 COLUMNS = {
-    Per.UNIT: (Column("unit", "unit", right=True, show=_or_all("unit")), *_TALLY),
-    Per.CLUSTER: (Column("range", "cluster", right=True, show=_or_all("cluster")), *_TALLY),
+    Per.UNIT: (Column("unit", "unit", right=True, absent="all"), *_TALLY),
+    Per.CLUSTER: (Column("range", "cluster", right=True, absent="all"), *_TALLY),
     Per.RUN: _TALLY,
     Per.RANGE: (
         UNIT,
@@ -45,7 +36,7 @@ COLUMNS = {
         Column("equal", "equal", spare=True),
         Column("IoU A", "iou_a", right=True),
         Column("IoU B", "iou_b", right=True),
-        Column("ΔIoU", "difference", right=True, show=_signed("difference")),
+        Column("ΔIoU", "difference", right=True, form="+.4f"),
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ccx_cli.cli.commands.compare import THRESHOLD_UNITS, CompareThresholdsOptions
 from ccx_cli.cli.diagnostics import answering
@@ -33,20 +33,12 @@ from ccx_cli.study.thresholds import explain_thresholds, share_categories
 SHARES, EXPLANATION = "threshold", "explanation"
 
 
-def _quantile(record: Record) -> str:
-    return f"{record['quantile']:g}"
-
-
-def _percent(key: str) -> Callable[[Record], str]:
-    return lambda record: "-" if record[key] is None else f"{record[key]:.1%}"
-
-
 EACH = Section(
     EXPLANATION,
     "Explanations",
     (
         UNIT,
-        Column("quantile", "quantile", right=True, show=_quantile),
+        Column("quantile", "quantile", right=True, form="g"),
         ACTIVATION,
         FORMULA,
         IOU,
@@ -102,15 +94,13 @@ def _section(categories: Sequence[str]) -> Section:
         SHARES,
         "Share of each category among positive concepts",
         (
-            Column("quantile", "quantile", right=True, show=_quantile),
+            Column("quantile", "quantile", right=True, form="g"),
             Column("range", "side", show=_side),
             Column("units", "explained", right=True, show=_explained, spare=True),
             Column("IoU", "iou_mean", right=True, spare=True),
             Column("concepts", "concepts", right=True, spare=True),
             *(
-                Column(
-                    category, f"{category}_share", right=True, show=_percent(f"{category}_share")
-                )
+                Column(category, f"{category}_share", right=True, form=".1%")
                 for category in categories
             ),
         ),
