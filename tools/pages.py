@@ -18,7 +18,7 @@ from typer.core import TyperArgument, TyperOption
 
 from ccx_cli.cli.metavars import usage
 from ccx_cli.cli.program import program
-from ccx_cli.cli.settings.keys import commands_under, is_settable, key_of, variable_of
+from ccx_cli.cli.settings.keys import choices_of, commands_under, is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text
 
 INDEX = "README.md"
@@ -128,8 +128,8 @@ def _row(name: str, kind: str, default: str, text: str | None) -> str:
 def _kind(parameter: Any) -> str:
     annotation = parameter.type_descriptor.annotation
     element = (get_args(annotation) or (annotation,))[0]
-    if isinstance(element, type) and issubclass(element, Enum):
-        return " ".join(f"`{member.value}`" for member in element)
+    if choices := choices_of(annotation):
+        return " ".join(f"`{each}`" for each in choices)
     kind = _TYPES.get(element, "text")
     bounds = (("at least", parameter.min), ("at most", parameter.max))
     return " ".join([kind, *(f"{word} {bound}" for word, bound in bounds if bound is not None)])

@@ -40,7 +40,7 @@ PER_UNIT = (
 
 def importance(options: ImportanceOptions) -> None:
     """Ablate the activations in a range and measure how predictions change."""
-    columns: Sequence[Column] = PER_CLUSTER if options.per is Per.CLUSTER else PER_UNIT
+    columns: Sequence[Column] = PER_CLUSTER if options.per == "cluster" else PER_UNIT
     with answering(options.out, options.messages, columns) as (progress, writer):
         opened, chosen = open_stored(options, options.stored, options.passes.trust)
         if options.dry.dry_run:
@@ -57,7 +57,7 @@ def importance(options: ImportanceOptions) -> None:
         found = importance_of_run(
             opened,
             chosen,
-            per_unit=options.per is Per.UNIT,
+            per_unit=options.per == "unit",
             class_names=names or (),
             seed=options.run.seed,
             device=options.passes.device,
@@ -66,7 +66,7 @@ def importance(options: ImportanceOptions) -> None:
             progress=progress,
         )
         writer.write(map(to_json, found))
-        kept = RANGE_IMPORTANCE if options.per is Per.UNIT else IMPORTANCE
+        kept = RANGE_IMPORTANCE if options.per == "unit" else IMPORTANCE
         keep(opened.run.directory / kept, found, progress)
         roles = next_command("roles", opened.run.directory)
         progress.note(f"Next: {roles} lists the classes that the units contribute to.")
@@ -83,8 +83,8 @@ def _plan_passes(opened: RunInputs, units: Sequence[int], per: Per, device: str)
         for record in opened.run.units[unit]
         if record.range is not None
     ]
-    passes = len(ranges) if per is Per.UNIT else 2 * len(set(ranges))
-    what = "at most, of the images" if per is Per.UNIT else "of the images"
+    passes = len(ranges) if per == "unit" else 2 * len(set(ranges))
+    what = "at most, of the images" if per == "unit" else "of the images"
     total = len(opened.dataset.rows) * (passes + 1)
     # It imports torch, which takes seconds.
     from ccx_cli.probe.networks.layers import time_pass

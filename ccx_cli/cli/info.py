@@ -9,7 +9,6 @@ from typing import Any
 
 from ccx_cli.cli.commands.look import InfoOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.options import Format
 from ccx_cli.cli.output import (
     Column,
     Record,
@@ -126,7 +125,7 @@ def _check(options: InfoOptions, documents: list[str]) -> None:
     form = options.out.format
     if len(documents) > 1:
         raise UsageError(f"{' and '.join(documents)} are mutually exclusive.")
-    if documents and form is not Format.TABLE:
+    if documents and form != "table":
         raise UsageError(f"{documents[0]} writes text, not {form}: remove --format.")
 
 
@@ -155,9 +154,9 @@ def _shown(run: Run) -> Run:
 
 def _write(writer: Writer, record: Record) -> None:
     match writer.form:
-        case Format.TABLE:
+        case "table":
             write_sections(writer, SECTIONS, list(_rows(record)))
-        case Format.CSV | Format.PARQUET:
+        case "csv" | "parquet":
             writer.rest([dict(_flat(record))])
         case _:
             writer.write([record])

@@ -15,7 +15,6 @@ from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
-from ccx_cli.cli.options import Format
 from ccx_cli.cli.output import Column
 from ccx_cli.cli.stored import open_asked
 from ccx_cli.errors import UsageError
@@ -120,7 +119,7 @@ def metrics(options: MetricsOptions) -> None:
             if asked.has(record)
         ]
         shown = list(METRICS)
-        if slow and writer.form is Format.TABLE:
+        if slow and writer.form == "table":
             # What is there is read while the rest takes its time.
             statistics = summarise(records, shown)
             dataclasses.replace(writer, columns=columns).rest([*records, *statistics])

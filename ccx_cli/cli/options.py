@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import MISSING, dataclass, field, fields
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import typer
 
@@ -24,21 +23,12 @@ LARGEST_SEED = 2**63 - 1
 """All sources of random numbers take seeds up to this, and none below 0."""
 
 
-class Format(StrEnum):
-    """How data is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
+Format = Literal["table", "json", "jsonl", "csv", "parquet"]
+"""How data is written to stdout."""
 
 
-class Kmeans(StrEnum):
-    """How activations are clustered."""
-
-    EXACT = "exact"
-    SKLEARN = "sklearn"
+Kmeans = Literal["exact", "sklearn"]
+"""How activations are clustered."""
 
 
 REQUIRED = MISSING
@@ -141,9 +131,7 @@ class RangeOptions:
     quantile: float = option(
         0.005, "Share of activations in the one range of --num-clusters 1.", rare=True
     )
-    kmeans: Kmeans = option(
-        Kmeans.EXACT, "Exact k-means, or scikit-learn's, for more ranges than one."
-    )
+    kmeans: Kmeans = option("exact", "Exact k-means, or scikit-learn's, for more ranges than one.")
     n_init: int = option(10, "Number of starts of scikit-learn's k-means.")
 
 
@@ -173,15 +161,8 @@ class RunOptions(WorkerOptions):
             raise UsageError(f"--seed {self.seed} must be 0 to {LARGEST_SEED:,}.")
 
 
-class Sort(StrEnum):
-    """By what tables of explanations are sorted: measures from the largest down."""
-
-    MCC = "mcc"
-    LIFT = "lift"
-    IOU = "iou"
-    HITS = "hits"
-    LENGTH = "length"
-    UNIT = "unit"
+Sort = Literal["mcc", "lift", "iou", "hits", "length", "unit"]
+"""By what tables of explanations are sorted: measures from the largest down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +170,7 @@ class SortOptions:
     """How rows are sorted."""
 
     panel: ClassVar[str] = OUTPUT
-    sort: Sort = option(Sort.MCC, "Order of the rows of a table.", rare=True)
+    sort: Sort = option("mcc", "Order of the rows of a table.", rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +188,7 @@ class FormOptions:
 
     panel: ClassVar[str] = OUTPUT
     format: Format = option(
-        Format.TABLE,
+        "table",
         "Format: table, json, jsonl, csv or parquet.",
         "--format",
         "-f",

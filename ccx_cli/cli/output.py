@@ -110,7 +110,7 @@ class Writer:
     @property
     def is_table(self) -> bool:
         """Whether people read what it writes, not programs."""
-        return self.form is Format.TABLE
+        return self.form == "table"
 
     @property
     def stream(self) -> TextIO:
@@ -119,7 +119,7 @@ class Writer:
 
     def line(self, record: Record | Stored) -> None:
         """Write a record at once if the form has one a line, so that a pipe need not wait."""
-        if self.form is Format.JSONL:
+        if self.form == "jsonl":
             with reader_may_leave():
                 text = json.dumps(_plain(record), ensure_ascii=False)
                 self.stream.write(escaped(text) + "\n")
@@ -130,22 +130,22 @@ class Writer:
         content = [] if self.is_table else list(map(_plain, records))
         with reader_may_leave():
             match self.form:
-                case Format.JSONL:
+                case "jsonl":
                     pass
-                case Format.JSON:
+                case "json":
                     text = json.dumps(content, ensure_ascii=False, indent=1)
                     self.stream.write(escaped(text) + "\n")
-                case Format.CSV:
+                case "csv":
                     text = _csv(content, [column.key for column in self.columns])
                     # A program must get what there is; a terminal would obey it.
                     self.stream.write(printable_lines(text) if self.stream.isatty() else text)
-                case Format.PARQUET:
+                case "parquet":
                     # It needs pyarrow, which is optional.
                     from ccx_cli.cli.parquet import parquet_bytes
 
                     keys = [column.key for column in self.columns]
                     self.stream.buffer.write(parquet_bytes(content, keys))
-                case Format.TABLE:
+                case "table":
                     self._table(records)
             self.stream.flush()
 
@@ -227,22 +227,27 @@ def write_sections(
 
 # Stdout may be a file that the shell opened, whose name would be a file to overwrite.
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1")
-_FORMS = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".txt": Format.TABLE}
-_FORMS[".parquet"] = Format.PARQUET
+_FORMS: Mapping[str, Format] = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "table",
+}
 
 
 def _form(options: OutputOptions) -> Format:
     """Return the form that the file's ending says, or ``--format``; refuse two that differ."""
     suffix, is_given = Path(options.output).suffix, is_typed("--format")
     form = _FORMS.get(suffix.lower(), options.format)
-    if suffix and suffix.lower() not in _FORMS and form is Format.TABLE and not is_given:
+    if suffix and suffix.lower() not in _FORMS and form == "table" and not is_given:
         raise UsageError(
             f"--output {options.output} ends in no form that ccx writes: end it in .csv, .json, "
             ".jsonl or .parquet, in .txt for a table, or add --format."
         )
     if form is options.format or not is_given:
         return form
-    if form is not Format.TABLE:
+    if form != "table":
         raise UsageError(
             f"--format {options.format} and --output {options.output} differ: leave --format out, "
             "or name a file with another ending."
@@ -273,7 +278,7 @@ def writing_to(
         If it cannot be written.
     """
     form = form or _form(options)
-    if form is Format.PARQUET:
+    if form == "parquet":
         _check_parquet(options.output)
     if options.output in _STDOUT:
         sys.stdout.write("")  # An error before long work, where stdout is closed.
@@ -346,7 +351,7 @@ def write_document(options: OutputOptions, text: str) -> None:
     UsageError, CcxError
         As ``writing_to`` does.
     """
-    with writing_to(options, (), form=Format.TABLE) as writer, reader_may_leave():
+    with writing_to(options, (), form="table") as writer, reader_may_leave():
         writer.stream.write(text.rstrip("\n") + "\n")
         writer.stream.flush()
 

@@ -64,7 +64,7 @@ def tolerance_of(reading: ReadingOptions) -> float:
 
 
 def as_read(
-    records: Iterable[ExplanationRecord], tolerance: float = TOLERANCE, sort: Sort = Sort.MCC
+    records: Iterable[ExplanationRecord], tolerance: float = TOLERANCE, sort: Sort = "mcc"
 ) -> list[ExplanationRecord]:
     """Return explanations in their simplest form, in the order that was asked for."""
     return sorted((simplified(each, tolerance) for each in records), key=sort_key(sort))

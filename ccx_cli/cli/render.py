@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ccx_cli.cli.commands.look import Form, Images, RenderOptions
+from ccx_cli.cli.commands.look import RenderOptions
 from ccx_cli.cli.diagnostics import reporting
-from ccx_cli.cli.options import Format, OutputOptions, PlaceOptions
+from ccx_cli.cli.options import OutputOptions, PlaceOptions
 from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
 from ccx_cli.cli.reading import tolerance_of
 from ccx_cli.cli.settings.levels import is_typed
@@ -58,7 +58,7 @@ def render(options: RenderOptions) -> None:
     """Draw figures, a report or a table of a stored run."""
     if options.html is not None:
         _check_report(options, options.html)
-    if options.bib is not None and options.form is not Form.LATEX:
+    if options.bib is not None and options.form != "latex":
         raise UsageError("--bib needs --format latex: add it.")
     style = style_of(
         options.paper, options.width, options.font, options.dpi, title=not options.no_title
@@ -78,13 +78,13 @@ def render(options: RenderOptions) -> None:
         inputs = RunInputs(run, roots, progress=progress).against_chance()
         explained = inputs.run.units
         shown = _of_ranges({unit: explained[unit] for unit in units}, options.ranges)
-        if options.form is Form.LATEX:
+        if options.form == "latex":
             _write_table(inputs, shown, style, tolerance, options, progress)
             return
-        out = OutputOptions(Format(options.form.value), options.output, options.force)
+        out = OutputOptions(options.form, options.output, options.force)
         with writing_to(out, COLUMNS, no_color=options.messages.no_color) as writer:
             if options.html is not None:
-                shows = tuple(Show) if options.show is None else (Show(options.show.value),)
+                shows = tuple(Show) if options.show is None else (Show(options.show),)
                 written = write_report(
                     inputs,
                     options.html,
@@ -97,8 +97,8 @@ def render(options: RenderOptions) -> None:
                 writer.write([_row(None, "report", written.page, written.problems)])
                 return
             directory = options.dir_images or Path(f"ccx-{run.name}")
-            default = Images.SAMPLE if options.kind is Kind.PUBLISHED else Images.TOP
-            show = Show((options.show or default).value)
+            default = "sample" if options.kind is Kind.PUBLISHED else "top"
+            show = Show(options.show or default)
             drawing = Drawing(
                 options.kind, show, options.top_k, options.seed, file_type, tolerance, style
             )
@@ -167,7 +167,7 @@ def _draw(
 def _check_report(options: RenderOptions, out: Path) -> None:
     """Refuse options that do not apply to a report, and a path that is taken."""
     wrong = [name for name in _NOT_OF_A_REPORT if is_typed(name)]
-    wrong += ["--format latex"] if options.form is Form.LATEX else []
+    wrong += ["--format latex"] if options.form == "latex" else []
     if wrong:
         raise UsageError(f"{wrong[0]} does not apply to a report: leave out it or --html.")
     check_report_path(out, options.force)
@@ -203,7 +203,7 @@ def _write_table(
     progress: Progress,
 ) -> None:
     """Write the LaTeX table, and the BibTeX as comments of it or to a file of its own."""
-    out = OutputOptions(Format.TABLE, options.output, options.force)
+    out = OutputOptions("table", options.output, options.force)
     run = inputs.run
     against = kept_against_null(run, run.records)
     keys = [(record.unit, record.cluster) for own in units.values() for record in own]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from ccx_cli.cli.options import RANGES, Kmeans, option
+from ccx_cli.cli.options import RANGES, option
 from ccx_cli.search.registry import Search
 
 SEARCH = "Search"
@@ -53,26 +52,22 @@ class VocabularyOptions:
     operators: str = option("or,and,not", "Operators to use: or,and,not.")
 
 
-class Preset(StrEnum):
-    """A published method."""
-
-    NETDISSECT = "netdissect"
-    COMPEXP = "compexp"
-    CCE = "cce"
+Preset = Literal["netdissect", "compexp", "cce"]
+"""A published method."""
 
 
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
-    Preset.NETDISSECT: {"num_clusters": 1, "quantile": 0.005, "length": 1},
-    Preset.COMPEXP: {
+    "netdissect": {"num_clusters": 1, "quantile": 0.005, "length": 1},
+    "compexp": {
         "num_clusters": 1,
         "quantile": 0.005,
         "search": Search.BEAM,
         "length": 3,
         "beam_limit": 5,
     },
-    Preset.CCE: {
+    "cce": {
         "num_clusters": 5,
-        "kmeans": Kmeans.SKLEARN,
+        "kmeans": "sklearn",
         "n_init": 10,
         "search": Search.BEAM,
         "length": 3,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
@@ -22,14 +21,8 @@ from ccx_cli.cli.options import (
 )
 from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
 
-
-class Per(StrEnum):
-    """What has a row of its own."""
-
-    UNIT = "unit"
-    CLUSTER = "cluster"
-    RANGE = "range"
-    RUN = "run"
+Per = Literal["unit", "cluster", "range", "run"]
+"""What has a row of its own."""
 
 
 HEURISTIC_UNITS = 100
@@ -152,4 +145,4 @@ class CompareRunsOptions(ListOptions):
 
     a: str = argument(REQUIRED, "Stored run: name, beginning of the name, or directory.")
     b: str = argument(REQUIRED, "Another stored run.")
-    per: Per = option(Per.UNIT, "Summarize units, clusters or the run, or list ranges.")
+    per: Per = option("unit", "Summarize units, clusters or the run, or list ranges.")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
@@ -29,13 +28,8 @@ _HOSTS = "Hosts"
 _SHOW = "What to show"
 
 
-class Order(StrEnum):
-    """By what concepts are ordered."""
-
-    IMAGES = "images"
-    COVERAGE = "coverage"
-    NAME = "name"
-    NUMBER = "number"
+Order = Literal["images", "coverage", "name", "number"]
+"""By what concepts are ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +130,7 @@ class ConceptsOptions(ListOptions):
     )
     min_share: float = option(1.0, "Minimum share of an implication.", min=0.01, max=1, rare=True)
     min_images: int = option(1, "Minimum number of images of a concept.", min=1)
-    sort: Order = option(Order.IMAGES, "Order of the list of concepts.", rare=True)
+    sort: Order = option("images", "Order of the list of concepts.", rare=True)
     top: int = option(0, "Maximum number of rows (0: all).", min=0, shown=False)
     subset: str = option(
         "ade20k", "Images whose path contains this name, all, or demo.", panel=DATA

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import typer
 
@@ -36,24 +35,12 @@ SCHEMA_NAMES = tuple(SCHEMAS)
 _PICTURES, _PAPER = "Pictures", "In a paper"
 
 
-class Images(StrEnum):
-    """Which images of a range are shown."""
-
-    SAMPLE = "sample"
-    TOP = "top"
-    MISSES = "misses"
-    FALSE_ALARMS = "false-alarms"
+Images = Literal["sample", "top", "misses", "false-alarms"]
+"""Which images of a range are shown."""
 
 
-class Form(StrEnum):
-    """How data is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-    LATEX = "latex"
+Form = Literal["table", "json", "jsonl", "csv", "parquet", "latex"]
+"""How data is written to stdout."""
 
 
 def _show_path(wanted: bool) -> None:
@@ -161,7 +148,7 @@ class RenderOptions:
     )
     no_title: bool = option(False, "Leave out the title, as --paper does.", panel=_PAPER, rare=True)
     form: Form = option(
-        Form.TABLE,
+        "table",
         "Format of the list of files (latex: a table of the explanations instead).",
         "--format",
         "-f",

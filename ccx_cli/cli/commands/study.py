@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from ccx_cli.cli.network_options import ClassOptions, PassOptions
 from ccx_cli.cli.options import (
@@ -23,11 +23,8 @@ _MOST_ROUNDS = 1_000_000
 _MASKED_IMAGES = 20
 
 
-class Per(StrEnum):
-    """What is set to zero at a time."""
-
-    CLUSTER = "cluster"
-    UNIT = "unit"
+Per = Literal["cluster", "unit"]
+"""What is set to zero at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +99,7 @@ class ImportanceOptions(PlannedOptions):
     """
 
     stored: StoredOptions
-    per: Per = option(Per.CLUSTER, "Ablate all units' ranges of one number, or one unit's range.")
+    per: Per = option("cluster", "Ablate all units' ranges of one number, or one unit's range.")
     classes: ClassOptions
     units: UnitOptions
     passes: PassOptions

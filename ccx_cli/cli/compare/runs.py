@@ -25,10 +25,10 @@ _TALLY = (
     Column("neither", "neither", right=True, spare=True),
 )
 COLUMNS = {
-    Per.UNIT: (Column("unit", "unit", right=True, absent="all"), *_TALLY),
-    Per.CLUSTER: (Column("range", "cluster", right=True, absent="all"), *_TALLY),
-    Per.RUN: _TALLY,
-    Per.RANGE: (
+    "unit": (Column("unit", "unit", right=True, absent="all"), *_TALLY),
+    "cluster": (Column("range", "cluster", right=True, absent="all"), *_TALLY),
+    "run": _TALLY,
+    "range": (
         UNIT,
         RANGE,
         Column("formula in A", "formula_a", style="bold", named=True),
@@ -48,7 +48,7 @@ def runs(options: CompareRunsOptions) -> None:
         left, right = (find_run(roots.results, name).strict() for name in (options.a, options.b))
         _tell_differences(left, right, progress)
         pairs = compare_runs(left, right)
-        if options.per is Per.RANGE:
+        if options.per == "range":
             # It imports what reads datasets, which tallies do without.
             from ccx_cli.cli.stored import labels_of
 
@@ -84,12 +84,12 @@ def _tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
         return -1 if pair.cluster is None else pair.cluster
 
     records: list[Record] = []
-    if per is not Per.RUN:
-        key = unit if per is Per.UNIT else cluster
+    if per != "run":
+        key = unit if per == "unit" else cluster
         for number, group in groupby(sorted(pairs, key=key), key):
             if number >= 0:
-                records.append({per.value: number, **to_json(tally(list(group)))})
-        return [*records, {per.value: None, **to_json(tally(pairs))}]
+                records.append({per: number, **to_json(tally(list(group)))})
+        return [*records, {per: None, **to_json(tally(pairs))}]
     return [to_json(tally(pairs))]
 
 

@@ -321,7 +321,7 @@ def _refuse_mistyped_demo(subset: str) -> None:
 
 def range_method(options: RangeOptions) -> RangeMethod:
     """Resolve how ranges are found."""
-    return RangeMethod(options.num_clusters, options.quantile, options.kmeans.value, options.n_init)
+    return RangeMethod(options.num_clusters, options.quantile, options.kmeans, options.n_init)
 
 
 def rebuild_command(

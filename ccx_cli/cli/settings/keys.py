@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from typer.core import TyperGroup, TyperOption
 
@@ -54,6 +54,13 @@ def options_under(command: Any) -> Iterator[TyperOption]:
     """Yield the options that may be set of a command, or of all of a group's."""
     for _, each in commands_under(command):
         yield from filter(is_settable, each.params)
+
+
+def choices_of(kind: Any) -> list[str]:
+    """Return the values of a type that lists them."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    return list(get_args(kind)) if get_origin(kind) is Literal else []
 
 
 def check_keys(file: ConfigFile, root: Any, path: Sequence[str] | None = None) -> None:
@@ -108,8 +115,8 @@ def _typed(kind: Any, value: Any, where: str, file: Path, which: str = "") -> An
 
     given: Any = bool if isinstance(value, bool) else type(value)
     fits = given in (str, int, float)
-    if is_a(Enum):
-        names = [str(member.value) for member in kind]
+    names = choices_of(kind)
+    if names:
         fits, name = value in names, " or ".join(f'"{name}"' for name in names)
     elif kind in (bool, int):
         fits, name = given is kind, "true or false" if kind is bool else "a whole number"
