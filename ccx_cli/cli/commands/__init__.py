@@ -139,9 +139,9 @@ _JOBS = {
     "import": "import_",
     "cache build": "cache_build:build",
     "cache list": "cache:list_caches",
-    "compare heuristics": "compare.heuristics:heuristics",
+    "compare heuristics": "compare.searches:heuristics",
     "compare runs": "compare.runs:runs",
-    "compare thresholds": "compare.thresholds:thresholds",
+    "compare thresholds": "compare.searches:thresholds",
     "remove cache": "cache:clear",
 }
 
