@@ -35,13 +35,13 @@ REQUIRED = MISSING
 """In place of a default: without a value, the command is refused."""
 
 
-def option(default: Any, help_text: str, *names: str, rare: bool | None = None, **how: Any) -> Any:
+def option(default: Any, help_text: str, *names: str, **how: Any) -> Any:
     """Declare an option of a class of options; ``how`` it looks is as in Typer.
 
     ``panel`` and ``shown`` stand for ``rich_help_panel`` and ``show_default``. ``--help`` leaves
     out what is ``rare``; where an option does not say so, its class may, by a ``ClassVar``.
     """
-    return _declared(typer.Option, default, help_text, names, how, rare)
+    return _declared(typer.Option, default, help_text, names, how)
 
 
 def argument(default: Any, help_text: str, **how: Any) -> Any:
@@ -50,17 +50,13 @@ def argument(default: Any, help_text: str, **how: Any) -> Any:
 
 
 def _declared(
-    kind: Any,
-    default: Any,
-    help_text: str,
-    names: tuple[str, ...],
-    how: dict[str, Any],
-    rare: bool | None = None,
+    kind: Any, default: Any, help_text: str, names: tuple[str, ...], how: dict[str, Any]
 ) -> Any:
     short = {"panel": "rich_help_panel", "shown": "show_default"}
-    named = {short.get(name, name): value for name, value in how.items()}
+    named = {short.get(name, name): value for name, value in how.items() if name != "rare"}
     declared = kind(*names, help=help_text, **named)
-    return field(default=default, metadata={"typer": declared, "rare": rare})
+    rare = {"rare": how["rare"]} if "rare" in how else {}
+    return field(default=default, metadata={"typer": declared, **rare})
 
 
 def _root(name: str, what: str) -> Any:

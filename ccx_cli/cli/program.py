@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,25 +17,18 @@ from typer.models import OptionInfo
 
 from ccx_cli.cli.commands import PANELS, Group, job_of, options_of
 from ccx_cli.cli.metavars import name_values
-from ccx_cli.cli.options import DIRECTORIES, OUTPUT
+from ccx_cli.cli.options import DIRECTORIES, OUTPUT, option
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
 from ccx_cli.cli.stdout import print_text, reader_may_leave
 from ccx_cli.version import __version__
 
 _HELP_NAMES = ["-h", "--help"]
 
-_ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        callback=choose_file,
-        is_eager=True,
-        envvar=CONFIG_VARIABLE,
-        show_envvar=False,
-        help="Settings file instead of ./ccx.toml; `ccx config` shows the settings.",
-    ),
-]
+
+def _config_option(**how: Any) -> Any:
+    text = "Settings file instead of ./ccx.toml; `ccx config` shows the settings."
+    how |= {"callback": choose_file, "is_eager": True, "metavar": "FILE"}
+    return option(None, text, "--config", envvar=CONFIG_VARIABLE, show_envvar=False, **how)
 
 
 def _show_version(wanted: bool) -> None:
@@ -44,15 +37,15 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def ccx(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, metavar="", help="Show the version."
-        ),
-    ] = False,
-    config: _ConfigOption = None,
-) -> None:
+def _show_all_help(ctx: typer.Context, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        with reader_may_leave():
+            TyperCommand.format_help(ctx.command, ctx, ctx.make_formatter())  # type: ignore[arg-type]
+        raise typer.Exit
+
+
+@dataclass(frozen=True, slots=True)
+class _ProgramOptions:
     """Tell what the neurons of an image classifier respond to.
 
     For every unit of a layer and every range of its activation, ccx finds
@@ -66,12 +59,31 @@ def ccx(
       ccx explain --help
     """
 
+    version: bool = option(
+        False, "Show the version.", "--version", callback=_show_version, is_eager=True, metavar=""
+    )
+    config: Path | None = _config_option()
+
+
+@dataclass(frozen=True, slots=True)
+class _EveryOptions:
+    """What every command has."""
+
+    help_all: bool = option(
+        False,
+        "Show every option, and more help.",
+        callback=_show_all_help,
+        is_eager=True,
+        panel=OUTPUT,
+    )
+    config: Path | None = _config_option(panel=DIRECTORIES, rare=True)
+
 
 @cache
 def program() -> TyperGroup:
     """Return the command that all others are under."""
     entries = {name: entry for inside in PANELS.values() for name, entry in inside.items()}
-    return _make_group((), ccx, ccx.__doc__, entries)
+    return _make_group((), entries, _callback(_ProgramOptions), _ProgramOptions.__doc__)
 
 
 class _Commands(Mapping[str, Any]):
@@ -86,7 +98,7 @@ class _Commands(Mapping[str, Any]):
         if name not in self._made:
             entry, path = self._entries[name], (*self._path, name)
             if isinstance(entry, Group):
-                made: Any = _make_group(path, lambda: None, entry.help, entry.commands)
+                made: Any = _make_group(path, entry.commands, lambda: None, entry.help)
             else:
                 made = _make_command(path)
             made.rich_help_panel = self._panel(name)
@@ -122,26 +134,18 @@ class _BriefCommand(TyperCommand):
     ``rare`` options are left to ``--help-all``.
     """
 
-    rare: frozenset[str] = frozenset()
+    rare: Collection[str] = ()
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         brief: Any = TyperCommand(self.name, rich_markup_mode="rich", add_help_option=False)
-        text, examples = _split_help(self)
-        brief.help = "\n\n".join([*text[:2], *examples])
+        paragraphs = inspect.cleandoc(self.help or "").split("\n\n")
+        examples = next(n for n, each in enumerate(paragraphs) if "Examples" in each)
+        brief.help = "\n\n".join([*paragraphs[: min(2, examples)], *paragraphs[examples:]])
         brief.params = [
             _briefly(each) for each in self.get_params(ctx) if each.name not in self.rare
         ]
         brief.format_help(ctx, formatter)
-
-
-def _split_help(command: Any) -> tuple[list[str], list[str]]:
-    """Return the paragraphs of a command's help before its examples, and from there on."""
-    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
-    end = next(
-        (place for place, each in enumerate(paragraphs) if "Examples" in each), len(paragraphs)
-    )
-    return paragraphs[:end], paragraphs[end:]
 
 
 def _briefly(parameter: Any) -> Any:
@@ -158,13 +162,6 @@ def _briefly(parameter: Any) -> Any:
             shown.help += f" [dim]\\[default: {default}][/dim]"
     shown.show_default = False
     return shown
-
-
-def _show_all_help(ctx: typer.Context, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        with reader_may_leave():
-            TyperCommand.format_help(ctx.command, ctx, ctx.make_formatter())  # type: ignore[arg-type]
-        raise typer.Exit
 
 
 class _LazyGroup(TyperGroup):
@@ -194,9 +191,9 @@ def _app(**named: Any) -> typer.Typer:
 
 def _make_group(
     path: tuple[str, ...],
+    entries: Mapping[str, str | Group],
     callback: Callable[..., None],
     help_text: str | None,
-    entries: Mapping[str, str | Group],
 ) -> TyperGroup:
     app = _app(name=path[-1] if path else "ccx", cls=_LazyGroup, no_args_is_help=True)
     app.callback(help=help_text)(callback)
@@ -209,22 +206,17 @@ def _make_group(
 def _make_command(path: tuple[str, ...]) -> Any:
     app = _app()
     options = _find("ccx_cli.cli.commands.", options_of(path))
-    app.command(path[-1], cls=_BriefCommand)(_callback(options, job_of(path)))
+    app.command(path[-1], cls=_BriefCommand)(_callback(options, _EveryOptions, job=job_of(path)))
     command: Any = typer.main.get_command(app)
     command.context_class = SettledContext
-    command.rare = frozenset({*_rare(options), "config"})
-    command.params.append(_own_config(program()))
+    command.rare = {
+        field.name
+        for within, field, _ in (*_leaves(options), *_leaves(_EveryOptions))
+        if field.metadata.get("rare", getattr(within, "rare", False))
+    }
     name_values(command)
     _show_help_option(command)
     return command
-
-
-def _own_config(root: Any) -> Any:
-    """Return ``--config`` for a command: it may stand before or after the command's name."""
-    option = copy(next(option for option in root.params if option.name == "config"))
-    option.expose_value = False
-    option.rich_help_panel = DIRECTORIES
-    return option
 
 
 def _show_help_option(command: Any) -> None:
@@ -235,37 +227,21 @@ def _show_help_option(command: Any) -> None:
         option.rich_help_panel = OUTPUT
 
 
-_HELP_ALL = inspect.Parameter(
-    "help_all",
-    inspect.Parameter.KEYWORD_ONLY,
-    default=False,
-    annotation=Annotated[
-        bool,
-        typer.Option(
-            "--help-all",
-            callback=_show_all_help,
-            is_eager=True,
-            rich_help_panel=OUTPUT,
-            help="Show every option, and more help.",
-        ),
-    ],
-)
-
-
 def _find(package: str, name: str) -> Any:
     """Import what a table names as ``module:attribute``."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(package + module), attribute)
 
 
-def _callback(options: type[Any], job: str) -> Callable[..., None]:
-    """Return what Typer makes a command of: its parameters are the options of a class."""
+def _callback(*options: Any, job: str | None = None) -> Callable[..., None]:
+    """Return what Typer makes a command of: its parameters are the options of classes."""
 
     def callback(**values: Any) -> None:
-        _find("ccx_cli.cli.", job)(_gather(options, values))
+        if job is not None:
+            _find("ccx_cli.cli.", job)(_gather(options[0], values))
 
-    parameters = [*_parameters(options), _HELP_ALL]
-    callback.__doc__ = options.__doc__
+    parameters = [_parameter(*leaf) for each in options for leaf in _leaves(each)]
+    callback.__doc__ = options[0].__doc__
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {each.name: each.annotation for each in parameters}
     return callback
@@ -280,39 +256,28 @@ def _fields(options: Any) -> list[tuple[Field[Any], Any]]:
     return sorted(found, key=lambda each: is_dataclass(each[1]) and each[0].name not in own)
 
 
-def _parameters(options: Any) -> Iterator[inspect.Parameter]:
-    """Yield the options of a class and of the groups among its fields, in their order."""
+def _leaves(options: Any) -> Iterator[tuple[Any, Field[Any], Any]]:
+    """Yield the options of a class and of the groups among its fields: class, field and type."""
     for field, annotation in _fields(options):
         if is_dataclass(annotation):
-            yield from _parameters(annotation)
+            yield from _leaves(annotation)
         else:
-            yield inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.default is MISSING else field.default,
-                annotation=Annotated[annotation, _declared(options, field, annotation)],
-            )
+            yield options, field, annotation
 
 
-def _rare(options: Any) -> Iterator[str]:
-    """Yield the names of the options of a class that only ``--help-all`` shows."""
-    for field, annotation in _fields(options):
-        if is_dataclass(annotation):
-            yield from _rare(annotation)
-        else:
-            rare = field.metadata["rare"]
-            if getattr(options, "rare", False) if rare is None else rare:
-                yield field.name
-
-
-def _declared(options: Any, field: Field[Any], kind: Any) -> Any:
-    """Add what goes without saying: the panel of the class, and that flags have no --no-FLAG."""
+def _parameter(options: Any, field: Field[Any], kind: Any) -> inspect.Parameter:
+    """Return an option as a parameter, with its class's panel; flags have no --no-FLAG."""
     declared = copy(field.metadata["typer"])
     if isinstance(declared, OptionInfo):
         declared.rich_help_panel = declared.rich_help_panel or getattr(options, "panel", None)
         if kind is bool and declared.default is ...:
             declared.param_decls = (f"--{field.name.replace('_', '-')}",)
-    return declared
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if field.default is MISSING else field.default,
+        annotation=Annotated[kind, declared],
+    )
 
 
 def _gather(options: Any, values: Mapping[str, Any]) -> Any:
