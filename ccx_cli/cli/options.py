@@ -114,9 +114,7 @@ class UnitOptions:
 
     panel: ClassVar[str] = NETWORK
     units: str | None = option(None, "Units by number, such as 1,5,10-20.", shown="all")
-    random_units: int | None = option(
-        None, "Number of randomly sampled units (0: all).", min=0, shown=False
-    )
+    random_units: int = option(0, "Number of randomly sampled units (0: all).", min=0, shown=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,12 @@ def check_units(options: UnitOptions) -> None:
         _unit_spans(options.units)
 
 
-def choose_units(
-    options: UnitOptions, seed: int, available: int, layer: str, default: int = 0
-) -> list[int]:
-    """Resolve ``--units`` and ``--random-units`` to unit numbers, ascending.
-
-    Without either, ``default`` are sampled, or all if there are fewer.
-    """
+def choose_units(options: UnitOptions, seed: int, available: int, layer: str) -> list[int]:
+    """Resolve ``--units`` and ``--random-units`` to unit numbers, ascending."""
     check_units(options)
     if options.units is not None:
         return parse_units(options.units, available, layer)
-    wanted = options.random_units
-    count = min(default, available) if wanted is None else wanted
-    return _sampled(count, seed, range(available), layer)
+    return _sampled(options.random_units, seed, range(available), layer)
 
 
 def chosen_of_run(
@@ -48,7 +41,7 @@ def chosen_of_run(
                     "first."
                 )
         return wanted
-    return _sampled(options.random_units or 0, seed, stored, f"the run {run}")
+    return _sampled(options.random_units, seed, stored, f"the run {run}")
 
 
 def _sampled(count: int, seed: int, units: Sequence[int], where: str) -> list[int]:

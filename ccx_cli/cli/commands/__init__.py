@@ -139,9 +139,9 @@ _JOBS = {
     "import": "import_",
     "cache build": "cache_build:build",
     "cache list": "cache:list_caches",
-    "compare heuristics": "compare.searches:heuristics",
+    "compare heuristics": "compare.heuristics:heuristics",
     "compare runs": "compare.runs:runs",
-    "compare thresholds": "compare.searches:thresholds",
+    "compare thresholds": "compare.thresholds:thresholds",
     "remove cache": "cache:clear",
 }
 

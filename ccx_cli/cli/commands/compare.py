@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
+    NETWORK,
     OUTPUT,
     REQUIRED,
     DataOptions,
@@ -24,27 +25,27 @@ Per = Literal["unit", "cluster", "range", "run"]
 """What has a row of its own."""
 
 
-HEURISTIC_UNITS, THRESHOLD_UNITS = 100, 50
-
-
-def _drawn(count: int) -> Any:
-    shown = f"{count}, or all if there are fewer"
-    return option(None, "Number of randomly sampled units (0: all).", min=0, shown=shown)
+HEURISTIC_UNITS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnUnitOptions(UnitOptions):
+class DrawnUnitOptions:
     """Which units, a random sample by default."""
 
+    panel: ClassVar[str] = NETWORK
     units: str | None = option(None, "Units by number, such as 1,5,10-20.")
-    random_units: int | None = _drawn(HEURISTIC_UNITS)
+    random_units: int | None = option(
+        None,
+        "Number of randomly sampled units (0: all).",
+        min=0,
+        shown=f"{HEURISTIC_UNITS}, or all if there are fewer",
+    )
 
-
-@dataclass(frozen=True, slots=True)
-class FewUnitOptions(DrawnUnitOptions):
-    """Which units, a smaller random sample by default."""
-
-    random_units: int | None = _drawn(THRESHOLD_UNITS)
+    def among(self, available: int, default: int) -> UnitOptions:
+        """Resolve the default number of units for a layer of so many."""
+        if self.units is None and self.random_units is None:
+            return UnitOptions(None, min(default, available))
+        return UnitOptions(self.units, self.random_units or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,21 @@ class TopRangeOptions(RangeOptions):
 
     num_clusters: int = option(
         1, "Number of ranges per unit (1: the top quantile, more: k-means clusters)."
+    )
+
+
+THRESHOLD_UNITS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FewUnitOptions(DrawnUnitOptions):
+    """Which units, a smaller random sample by default."""
+
+    random_units: int | None = option(
+        None,
+        "Number of randomly sampled units (0: all).",
+        min=0,
+        shown=f"{THRESHOLD_UNITS}, or all if there are fewer",
     )
 
 
