@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,8 @@ from numba.core.caching import FunctionCache
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 from platformdirs import user_cache_path
+
+_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,8 +51,9 @@ def cache_directory() -> Path | None:
     for directory in _candidates():
         with suppress(OSError):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            is_own = directory.stat().st_uid in (os.getuid(), 0)
-            if is_own and os.access(directory, os.W_OK | os.X_OK):
+            status = directory.stat()
+            is_private = status.st_uid in (os.getuid(), 0) and not status.st_mode & _OF_OTHERS
+            if is_private and os.access(directory, os.W_OK | os.X_OK):
                 return directory
     return None
 
@@ -100,6 +104,9 @@ class _KernelCache(_FunctionCache):  # type: ignore[misc]
 
 
 _config: Any = numba.config
+# numba takes settings, and with them where kernels are, from a file in the working directory.
+_config._config_fname = os.devnull
+_config.reload_config()
 _config.DISABLE_JIT = 0  # Python has no fused multiply-add, and would take hours for the rest.
 if not _config.CACHE_DIR:
     _config.CACHE_DIR = str(cache_directory() or "")

@@ -68,6 +68,33 @@ def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(tmp_path:
     assert found == ["101\n", "120\n"]
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777])
+def test_a_directory_that_others_may_write_to_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    from ccx_cli import compiled
+
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    shared.chmod(mode)
+    (tmp_path / "link").symlink_to(shared)
+    candidates = [shared, tmp_path / "link", own]
+    monkeypatch.setattr(compiled, "_candidates", lambda: iter(candidates))
+    assert compiled.cache_directory() == own
+
+
+def test_a_file_in_the_working_directory_does_not_say_where_kernels_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("yaml")
+    (tmp_path / ".numba_config.yaml").write_text("cache_dir: theirs\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    assert run(XDG_CACHE_HOME=str(tmp_path / "cache")) == RIGHT
+    assert indexes(tmp_path / "cache")
+    assert not (tmp_path / "theirs").exists()
+
+
 def test_without_a_writable_home_the_next_directory_serves(tmp_path: Path) -> None:
     # A file in a directory's place cannot be written into, not by root either.
     taken = tmp_path / "file"

@@ -18,11 +18,11 @@ from ccx_cli.cli.output import Column, Record
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
 from ccx_cli.design import size_text
-from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
+from ccx_cli.errors import MissingInputError, UsageError, suggestion
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.removing import run_files, runs_from
 from ccx_cli.store.atomic import remove_files
-from ccx_cli.store.locks import is_being_written, writing
+from ccx_cli.store.locks import writing
 
 _SHOWN = 3
 COLUMNS = (
@@ -53,8 +53,6 @@ def run(options: RemoveRunOptions) -> None:
     chosen = []
     for name in options.runs:
         found = find_run(results, name)
-        if is_being_written(found.directory):
-            raise CcxError(f"{found.directory} is being written: wait, or stop the ccx that does.")
         directory = found.directory
         chosen.append(Removable(directory, partial(run_files, found), directory))
     remove(chosen, options)
@@ -103,9 +101,11 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
             needed = _needed(chosen, options)
             raise UsageError(f"This would remove {listed}{needed}: add --yes to do so.")
         records: list[Record] = []
-        for each, size in zip(chosen, sizes, strict=True):
-            with writing(each.locked, progress, each.lock):
-                remove_files(each.directory, each.files())
+        with ExitStack() as locks:
+            # What a process makes it is about to read: nothing goes before all may.
+            for each in chosen:
+                locks.enter_context(writing(each.locked, progress, each.lock, wait=False))
+            ...
             if each.lock and not each.directory.exists():
                 with suppress(OSError):
                     (each.locked / f".{each.lock}.lock").unlink()

@@ -125,8 +125,8 @@ class RunInputs:
             request = NetworkRequest.from_header(about, self.roots.models)
         except ValueError as error:
             raise self._unsaid("network") from error
-        if not (self.trusted or is_trusted(request.model)):
-            raise self._untrusted(request.model)
+        if not (self.trusted or is_trusted(request.model, request.model_args)):
+            raise self._untrusted(request.model, request.model_args)
         return choose_network(self.roots.models, request)
 
     def ranges_of(self, unit: int) -> list[Range]:
@@ -291,7 +291,7 @@ class RunInputs:
             f"`{clear}`; `{self._rebuild}` makes it again."
         )
 
-    def _untrusted(self, model: str) -> CcxError:
+    def _untrusted(self, model: str, arguments: Sequence[str]) -> CcxError:
         was = self.run.identity.activations.get("source")
         file = Path(model.rpartition(":")[0])
         if was and file.suffix == ".py" and file.is_file() and file_digest(file) != was:
@@ -300,8 +300,8 @@ class RunInputs:
                 "it, then run it with `trust`."
             )
         return UsageError(
-            f"The header of {self.run.name} names code that was not run here before, {model}: "
-            "read it, then run it with `trust`."
+            f"The header of {self.run.name} names code that was not run here before, "
+            f"{shlex.join([model, *arguments])}: read it, then run it with `trust`."
         )
 
     def _changed(self, what: Sequence[str]) -> DamagedDataError:
@@ -324,7 +324,8 @@ def open_inputs(
     run = run.strict(*needed)
     inputs = RunInputs(run, roots, exact=True, trusted=trusted, progress=progress)
     dataset = inputs.dataset
-    if trusted or is_trusted(inputs.run.about.model or ""):
+    about = inputs.run.about
+    if trusted or is_trusted(about.model or "", about.model_args or ()):
         _ = inputs.choice
     known = {label.number for label in dataset.labels}
     for record in inputs.run.records:

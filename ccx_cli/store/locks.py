@@ -17,16 +17,22 @@ _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def writing(directory: Path, progress: Progress, file: str = "") -> Iterator[None]:
+def writing(
+    directory: Path, progress: Progress, file: str = "", *, wait: bool = True
+) -> Iterator[None]:
     """Hold the only right to write in ``directory``; waits for another process that has it.
 
     With ``file``, the right to write that one file there. The operating system frees the lock of
-    a process that dies, so none is ever left behind.
+    a process that dies, so none is ever left behind. CcxError, without ``wait``, if another has it.
     """
     lock = FileLock(directory / (f".{file}.lock" if file else ".lock"))
     try:
         _acquire(lock, directory, timeout=0)
     except Timeout:
+        if not wait:
+            raise CcxError(
+                f"{directory / file} is being written: wait, or stop the ccx that does."
+            ) from None
         progress.note(f"Waiting for another ccx that writes in {directory / file}.")
         _acquire(lock, directory)
     try:

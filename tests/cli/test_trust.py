@@ -79,6 +79,20 @@ def test_code_of_someone_elses_run_is_refused_until_it_is_trusted(
     assert mark.exists()
 
 
+def test_arguments_that_were_never_given_are_refused_until_they_are_trusted(
+    fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = explained(fresh, tmp_path, monkeypatch)
+    header = fresh.file("results/*/header.json")
+    content = json.loads(header.read_text())
+    content["about"]["model_args"] = ["width=5"]
+    header.write_text(json.dumps(content))
+    ended = fresh("importance", "-q")
+    assert ended.code == 2
+    assert "nets.py:make width=5: read it" in ended.err
+    assert not mark.exists()
+
+
 def test_code_that_changed_since_is_refused(
     fresh: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,13 +131,16 @@ def test_a_module_of_the_same_name_elsewhere_is_another(
         path.write_text("def make(): ...\n")
     monkeypatch.setattr("sys.path", [*sys.path])
     monkeypatch.chdir(tmp_path / "mine")
-    trust(f"{module}:make")
-    assert is_trusted(f"{module}:make")
+    trust(f"{module}:make", ())
+    assert is_trusted(f"{module}:make", ())
+    assert not is_trusted(f"{module}:make", ("file=other.pth",))
     monkeypatch.setattr("sys.path", [each for each in sys.path if each != str(tmp_path / "mine")])
     # Another process would not have imported the package.
     monkeypatch.delitem(sys.modules, module.partition(".")[0], raising=False)
     monkeypatch.chdir(tmp_path / "theirs")
-    assert not is_trusted(f"{module}:make")
+    before = list(sys.path)
+    assert not is_trusted(f"{module}:make", ())
+    assert sys.path == before
 
 
 def test_a_settings_file_that_only_lies_there_runs_no_code(
@@ -137,6 +154,10 @@ def test_a_settings_file_that_only_lies_there_runs_no_code(
     assert refused.code == 2
     assert "ccx.toml, model names code that was not run here before" in refused.err
     assert "cannot be imported" in fresh("layers", "--config", str(settings)).err
+    (tmp_path / "mine.py").write_text("raise SystemExit(9)\n")
+    settings.write_text('model-arg = ["file=theirs.pth"]\n')
+    refused = fresh("layers", "--model", "mine.py:make")
+    assert "ccx.toml, model-arg names code that was not run here before" in refused.err
     settings.write_text("trust = true\n")
     refused = fresh("metrics")
     assert refused.code == 2

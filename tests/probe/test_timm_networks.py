@@ -78,6 +78,11 @@ def test_a_file_of_weights_with_a_head_of_any_length(tmp_path: Path) -> None:
         assert torch.equal(tensor, module.state_dict()[name])
 
 
+def test_weights_that_no_cache_would_be_named_by_are_refused() -> None:
+    with pytest.raises(UsageError, match="checkpoint_path would let timm load weights"):
+        build_timm(SMALL, ("checkpoint_path=other.pth",), 0, published=False)
+
+
 def test_arguments_go_to_timm() -> None:
     choice = choose(words=("img_size=96",))
     network = load_network(

@@ -239,13 +239,14 @@ def network_of(
     UsageError if a ``ccx.toml`` that only lies there names code that was not run before.
     """
     choice = choose_network(roots.models, network.request(run.seed, layer))
-    origin = found_in("model")
-    if origin is not None and not is_trusted(choice.model):
+    origin = found_in("model") or found_in("model_arg")
+    if origin is not None and not is_trusted(choice.model, choice.model_args):
+        call = shlex.join([choice.model, *choice.model_args])
         raise UsageError(
-            f"{origin} names code that was not run here before, {choice.model}: read it, then "
-            "name it once with --model."
+            f"{origin} names code that was not run here before, {call}: read it, then name it "
+            "once with --model and --model-arg."
         )
-    trust(choice.model)
+    trust(choice.model, choice.model_args)
     return choice
 
 

@@ -16,6 +16,8 @@ from ccx_cli.errors import CcxError, MissingInputError, UsageError
 from ccx_cli.probe.networks.own_networks import OF_TIMM, find_factory, raised, read_arguments
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_configuration, timm_module
 
+_LOADING = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
+
 
 def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
     """Call the factory with ``key=value`` words, seeded; what it prints goes to stderr.
@@ -81,8 +83,8 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
     """Build a network of timm, its random numbers seeded; what it prints goes to stderr.
 
     Where ``published``, timm gets the weights that it published, from its own cache or the network.
-    UsageError if timm is not installed or has no such network or weights, MissingInputError if the
-    weights cannot be got, CcxError if timm does not take the arguments.
+    UsageError if timm is not installed, has no such network or weights, or is told to load others,
+    MissingInputError if they cannot be got, CcxError if timm does not take the arguments.
     """
     configuration = timm_configuration(model)
     if published and not configuration.has_weights:
@@ -91,6 +93,11 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
             "or give a file with `weights`."
         )
     arguments = read_arguments(words)
+    for name in _LOADING & arguments.keys():
+        raise UsageError(
+            f"`model_args` {name} would let timm load weights that ccx does not know: give their "
+            "file with `weights`."
+        )
     create: Any = timm_module(model).create_model
     name = model.removeprefix(OF_TIMM)
     with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):

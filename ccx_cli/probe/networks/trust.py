@@ -1,7 +1,8 @@
 """Which factories of networks may be run because a stored run names them.
 
 A run may come from anyone, and the factory that its header names is code. It is run only if the
-user named the same factory before, on this machine, and its file is the same still, or says so.
+user named the same factory with the same arguments before, on this machine, and its file is the
+same still, or says so.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,25 +34,29 @@ class _Trusted(msgspec.Struct):
     package: str | None = None
 
 
-def trust(model: str) -> None:
+def trust(model: str, arguments: Sequence[str]) -> None:
     """Remember a factory that the user named, where the user's configuration can be written."""
     if not is_own(model):
         return
     with suppress(OSError, ImportError, ValueError, AttributeError):
         found = _describe(model)
         known = _read()
-        if known.get(model) != found:
-            known[model] = found
+        call = shlex.join([model, *arguments])
+        if known.get(call) != found:
+            known[call] = found
             path = user_config_path("ccx") / FILE
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(msgspec.to_builtins(known), indent=1) + "\n")
 
 
-def is_trusted(model: str) -> bool:
-    """Return whether a network may be made without asking; imports nothing that ``model`` names."""
+def is_trusted(model: str, arguments: Sequence[str]) -> bool:
+    """Return whether a network may be made without asking; imports nothing that ``model`` names.
+
+    Its arguments may name files to load, or other code, as those of ``torch.hub:load`` do.
+    """
     if not is_own(model):
         return True
-    known = _read().get(model)
+    known = _read().get(shlex.join([model, *arguments]))
     if known is None:
         return False
     location = model.rpartition(":")[0]
@@ -76,11 +84,16 @@ def _package(location: str) -> str | None:
 
     A package without an ``__init__.py`` may be in several places.
     """
-    look_in(str(Path.cwd()))
-    spec = importlib.util.find_spec(location.partition(".")[0])
-    if spec is None:
-        return None
-    return spec.origin or os.pathsep.join(spec.submodule_search_locations or ())
+    path = sys.path
+    # Only to look: of a module that is not trusted, nothing beside it may be imported later.
+    sys.path = [*path, str(Path.cwd())]
+    try:
+        spec = importlib.util.find_spec(location.partition(".")[0])
+        if spec is None:
+            return None
+        return spec.origin or os.pathsep.join(spec.submodule_search_locations or ())
+    finally:
+        sys.path = path
 
 
 def _read() -> dict[str, _Trusted]:
