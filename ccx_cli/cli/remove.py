@@ -82,7 +82,10 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
     ------
     UsageError
         Without ``--yes``, or where nothing of a directory can be told to be ccx's.
+    CcxError
+        If another process writes one of them; none is removed then.
     """
+    chosen = list({each.directory.resolve(): each for each in chosen}.values())
     sizes = []
     for each in chosen:
         files = each.files()
@@ -101,11 +104,12 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
             needed = _needed(chosen, options)
             raise UsageError(f"This would remove {listed}{needed}: add --yes to do so.")
         records: list[Record] = []
-        with ExitStack() as locks:
-            # What a process makes it is about to read: nothing goes before all may.
-            for each in chosen:
-                locks.enter_context(writing(each.locked, progress, each.lock, wait=False))
-            ...
+        for each in chosen:
+            with writing(each.locked, progress, each.lock, wait=False):
+                pass  # Whoever writes it is about to read it: nothing goes unless all may.
+        for each, size in zip(chosen, sizes, strict=True):
+            with writing(each.locked, progress, each.lock, wait=False):
+                remove_files(each.directory, each.files())
             if each.lock and not each.directory.exists():
                 with suppress(OSError):
                     (each.locked / f".{each.lock}.lock").unlink()

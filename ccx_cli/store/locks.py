@@ -31,7 +31,7 @@ def writing(
     except Timeout:
         if not wait:
             raise CcxError(
-                f"{directory / file} is being written: wait, or stop the ccx that does."
+                f"{directory / file} is being written: wait for the ccx that does, or stop it."
             ) from None
         progress.note(f"Waiting for another ccx that writes in {directory / file}.")
         _acquire(lock, directory)

@@ -176,6 +176,66 @@ def test_two_at_once_do_not_harm_each_other(fresh: CommandLine, all_units: str) 
     assert sum(session["units"] for session in header["sessions"]) == 48
 
 
+HELD_NETWORK = """
+from pathlib import Path
+from torch import nn
+
+class First(nn.Conv2d):
+    def forward(self, images):
+        if len(images) > 1 and Path({free!r}).exists():
+            open({started!r}, "w").close()
+            open({free!r}).read()
+        return super().forward(images)
+
+def make():
+    return nn.Sequential(First(3, 4, 5, 4), nn.ReLU())
+"""
+
+
+@pytest.mark.slow
+def test_caches_are_cleared_before_or_after_they_are_made(
+    fresh: CommandLine, tmp_path: Path
+) -> None:
+    started, free = tmp_path / "started", tmp_path / "free"
+    os.mkfifo(started)
+    net = tmp_path / "nets.py"
+    net.write_text(HELD_NETWORK.format(started=str(started), free=str(free)))
+    words = ["--model", f"{net}:make", "--layer", "1", "--subset", "tiny"]
+    explain = ["explain", *words, "--length", "1", "-f", "jsonl"]
+    whole = fresh(*explain).out
+    fresh.file("activations/*/images-*.h5").unlink()
+    os.mkfifo(free)
+    maker = start(fresh.data, "cache", "build", *words)
+    started.read_text()
+    cache = fresh.file("activations/*")
+    refused = f"Error: {cache} is being written: wait for the ccx that does, or stop it.\n"
+    assert fresh("cache", "clear", "--yes", "-q") == Ended(1, "", refused)
+    fresh.file("results/*/explanations.jsonl").unlink()
+    waiting = start(fresh.data, *explain)
+    assert waiting.stderr is not None
+    assert f"Waiting for another ccx that writes in {cache}.\n" in iter(waiting.stderr.readline, "")
+    assert fresh("cache", "clear", "--yes", "-q") == Ended(1, "", refused)
+    with free.open("w"):
+        free.unlink()
+    assert finish(maker).code == 0
+    ended = finish(waiting)
+    assert (ended.code, ended.out) == (0, whole)
+    assert fresh("cache", "verify", "-q").code == 0
+    assert len(fresh("cache", "clear", "--yes", "-f", "jsonl").lines) == 2
+
+    # Of the activations there is nothing yet to be cleared, and the index is made after them.
+    fresh("cache", "build", "--subset", "tiny", "--no-activations", "-q")
+    os.mkfifo(free)
+    maker = start(fresh.data, *explain[:-3], "2", "-f", "csv")
+    started.read_text()
+    assert fresh("cache", "clear", "--yes", "-q").code == 0
+    with free.open("w"):
+        free.unlink()
+    ended = finish(maker)
+    assert ended.code == 0, ended.err
+    assert fresh("cache", "verify", "-q").code == 0
+
+
 def on_terminal(
     data: Path, *arguments: str, columns: int = 100, stdout: int | None = None, **variables: str
 ) -> tuple[Ended, str]:

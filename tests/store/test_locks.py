@@ -89,6 +89,14 @@ def test_an_error_frees_the_lock(tmp_path: Path) -> None:
     assert progress.notes == []
 
 
+def test_who_does_not_wait_is_told_who_writes(tmp_path: Path) -> None:
+    progress = HeardProgress()
+    told = pytest.raises(CcxError, match="is being written: wait for the ccx that does")
+    with holder(tmp_path), told, writing(tmp_path, progress, wait=False):
+        pass
+    assert progress.notes == []
+
+
 def test_a_directory_is_removed_once_its_writer_has_ended(tmp_path: Path) -> None:
     directory = tmp_path / "cache"
     directory.mkdir()
