@@ -92,19 +92,18 @@ def _two_product(a: float, b: float) -> tuple[float, float]:
 def _fill_sums(
     distinct: NDArray[np.float64],
     counts: NDArray[np.float64],
-    center: float,
-    middle: int,
     sums: NDArray[np.float64],
 ) -> None:
-    """Fill ``sums`` outward from ``middle``: weight, and first and second moment in two parts."""
+    """Fill ``sums`` outward from zero: weight, and first and second moment in two parts."""
     n = len(distinct)
+    middle = np.searchsorted(distinct, 0.0)
     for side in range(2):
         position = middle
         while position < n if side == 0 else position > 0:
             index = position if side == 0 else position - 1
             sign = 1.0 if side == 0 else -1.0
             target = position + 1 if side == 0 else position - 1
-            value = distinct[index] - center
+            value = distinct[index]
             count = sign * counts[index]
             sums[0, target] = sums[0, position] + count
             high, low = _two_product(count, value)
@@ -145,14 +144,13 @@ def _optimal_starts(
     Values are centered first, so that the running sums keep their digits. ``splits[c, e]`` is where
     cluster ``c`` starts if clusters ``0..c`` share the values ``0..e`` best; it never decreases
     with ``e``, so that each half of an interval searches only its own side of the middle's. With
-    ``precise``, sums run outward from the median, so that an outlier is in none but its own, and
-    carry twice the digits.
+    ``precise``, sums run outward from zero, so that none holds a value larger than its own, and
+    carry twice the digits: no difference of two float32 is lost in them.
     """
     n = len(distinct)
     sums = np.zeros((5, n + 1))
     if precise:
-        middle = n // 2
-        _fill_sums(distinct, counts, distinct[middle], middle, sums)
+        _fill_sums(distinct, counts, sums)
     else:
         center = (distinct * counts).sum() / counts.sum()
         for i in range(n):

@@ -140,6 +140,8 @@ def unit_sentence(
     ranged = [simplified(record, tolerance) for record in records if record.range is not None]
     if not ranged:
         return f"Unit {unit} never fires."
+    if not any(record.hits for record in ranged):
+        return f"Unit {unit} has no pixels strictly inside its ranges."
     if not any(record.formula for record in ranged):
         return f"Unit {unit} responds to no labeled concept."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +12,9 @@ from filelock import FileLock, Timeout
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress
 
-# Where flock does not exist at all (ENOSYS), filelock uses files that mark the owner instead.
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP}
+# Where flock does not exist at all (ENOSYS), filelock uses files that mark the owner instead and
+# warns; older versions raise NotImplementedError.
+warnings.filterwarnings("ignore", "flock not supported")
 
 
 @contextmanager
@@ -49,12 +50,14 @@ def _acquire(lock: FileLock, directory: Path, timeout: float = -1) -> None:
             lock.acquire(timeout=timeout)
         except FileNotFoundError:
             continue
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
+        except Timeout:
+            raise
+        except (OSError, NotImplementedError) as error:
+            if getattr(error, "filename", None) is not None:
+                raise  # It could not be opened.
+            why = getattr(error, "strerror", None) or error
             raise CcxError(
-                f"{directory} cannot be locked ({error.strerror}): its file system has no locks: "
-                "use a directory on another."
+                f"{directory} cannot be locked ({why}): use a directory on another file system."
             ) from error
         if Path(lock.lock_file).exists():
             return
@@ -71,5 +74,5 @@ def is_being_written(directory: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:
+    except (OSError, NotImplementedError):
         return False

@@ -131,6 +131,14 @@ def test_inertia_is_the_sum_of_squares_to_the_means() -> None:
     assert inertia(column([1, 3, 10]), [(1, 3), (10, 10)]) == 2
 
 
+def test_values_far_below_the_median_keep_their_digits() -> None:
+    values = column([1e-43, 1e-32, 1e-26, 1e-12, 7e9, 2e28, 4e29, 5e29])
+    assert exact_kmeans(values, 6)[:2] == [
+        (float(values[0]), float(values[2])),
+        (float(values[3]), float(values[3])),
+    ]
+
+
 def exact_inertia(values: list[Fraction]) -> Fraction:
     mean = sum(values, Fraction()) / len(values)
     return sum(((value - mean) ** 2 for value in values), Fraction())

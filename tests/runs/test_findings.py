@@ -122,6 +122,7 @@ WORTH = "(IoU 0.19, 70 times chance)"
     [
         ([explanation(197, None)], "never fires."),
         ([of_range(0, None)], "responds to no labeled concept."),
+        ([of_range(0, None, hits=0)], "has no pixels strictly inside its ranges."),
         ([of_range(0, "sky", 0.9)], "responds to no labeled concept more than by chance."),
         ([of_range(0, "face", range=[1.5, None])], f"responds to face {WORTH}."),
         ([of_range(0, "face", range=[0.25, 1.5])], f"is between 0.25 and 1.5 on face {WORTH}."),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import subprocess
 import sys
@@ -120,15 +121,22 @@ def test_a_directory_that_is_removed_while_it_is_waited_for_is_made_again(tmp_pa
             assert (directory / ".lock").exists()
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(each, "No locks") for each in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)),
+        NotImplementedError("No locks"),
+    ],
+)
 def test_a_file_system_without_locks_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def flock(_file: object, _operation: int) -> None:
-        raise OSError(number, "No locks here")
+        raise error
 
     monkeypatch.setattr("fcntl.flock", flock)
-    with pytest.raises(CcxError, match="cannot be locked"), writing(tmp_path, HeardProgress()):
+    told = re.escape(f"{tmp_path} cannot be locked (No locks): use a directory on another file")
+    with pytest.raises(CcxError, match=told), writing(tmp_path, HeardProgress()):
         pass
 
 
