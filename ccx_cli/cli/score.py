@@ -200,9 +200,10 @@ def _tell_better(
         concepts = set(concepts_of(each.formula))
         why = outside_space(each.formula, length, concepts, tuple(Operator))
         if ranges:
+            of = "range" if len(ranges) == 1 else "ranges"
             progress.note(
-                f"{short_text(each.text, names)} beats the best formula of "
-                f"{'range' if len(ranges) == 1 else 'ranges'} {', '.join(ranges)}: it is outside the searched space, left chains of up to "
+                f"{short_text(each.text, names)} beats the best formula of {of} "
+                f"{', '.join(ranges)}: it is outside the searched space, left chains of up to "
                 f"{length} concepts that begin with a positive concept"
                 f"{f' ({why})' if why else ''}."
             )
