@@ -12,8 +12,8 @@ from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.activations import covers, images_per_shard, missing_spans, shard_name
 from ccx_cli.probe.array_files import ArrayFile, open_array, shape_text
 from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
-from ccx_cli.probe.weights.known_digests import changed_meanwhile, known_digest, stamp_of
 from ccx_cli.progress import Progress
+from ccx_cli.store.known_files import changed_meanwhile, digest_file, stamp_of
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 
@@ -37,14 +37,14 @@ def choose_precomputed(
 
     ``path`` and ``name`` are from ``split_name``; ``axes`` ``None`` is what the number of images
     says, ``layer`` ``None`` the name of the array, or of the file without its ending. The images
-    are the rows of the dataset, in their order; ``memory`` and what follows is ``known_digest``'s.
+    are the rows of the dataset, in their order; ``memory`` and what follows is ``digest_file``'s.
     UsageError if the array is not as many images as the dataset has, DamagedDataError if it is none
     of activations.
     """
     with open_array(path, name) as array:
         found = _axes(array.where, array.shape, axes, dataset)
         name, maps = array.name, maps_of(array.shape, found)
-    sha256, stamp = known_digest(path, memory, progress, remember=remember)
+    sha256, stamp = digest_file(path, memory, progress, remember=remember)
     own_name = path.stem if name is None else name.replace("/", ".")
     return PrecomputedActivations(path, name, found, sha256, layer or own_name, stamp, maps)
 

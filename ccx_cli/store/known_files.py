@@ -13,20 +13,21 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 from platformdirs import user_cache_path
 
 from ccx_cli.errors import CcxError, DamagedDataError
-from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.progress import Progress, SilentProgress, Task
 from ccx_cli.store.atomic import replacing
+from ccx_cli.store.digests import file_digest
 from ccx_cli.threads import map_in_order
 
 _VERSION = b"ccx-known-files 1"
-_CHUNK = 1 << 20
 _BATCH = 64
 _FEW = 1000
 _THREADS = 8
@@ -35,7 +36,7 @@ _SAVE_EVERY = 60.0
 _SETTLED_NS = 2_000_000_000
 # Size in bytes, when contents and anything else last changed, inode. No program can set the third.
 _STAMP = struct.Struct("<QqqQ")
-_KNOWN = msgspec.msgpack.Decoder(dict[str, bytes])
+_PACKED = msgspec.msgpack.Decoder(dict[str, bytes])
 
 
 def look_at(directory: Path, names: Iterable[str]) -> dict[str, bytes]:
@@ -57,7 +58,7 @@ def look_at(directory: Path, names: Iterable[str]) -> dict[str, bytes]:
                     stamps[before + entry.name] = _stamp(entry.stat())
         # A file system may know a file under a name that its listing spells otherwise.
         for name in (before + file for file in files if before + file not in stamps):
-            stamps[name] = _stamp_by_name(directory / name)
+            stamps[name] = stamp_of(directory / name)
     return stamps
 
 
@@ -83,14 +84,8 @@ def digest_files(
     """
     began = time.time_ns()
     stamps = look_at(directory, names)
-    file = f"{hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:16]}.bin"
-    places = [above / "known-files" / file for above in (user_cache_path("ccx"), memory)]
-    found: dict[str, bytes] = {}
-    for known in map(_read, reversed(places)):
-        for name, entry in known.items():
-            stamp = stamps.get(name)
-            if stamp is not None and entry.startswith(stamp):
-                found[name] = entry[len(stamp) :]
+    places = _places(directory, memory)
+    found = _known(places, stamps)
     missing = sorted(stamps.keys() - found.keys())
     if not missing:
         return [found[name] for name in names]
@@ -108,7 +103,7 @@ def digest_files(
             for batch, digests in zip(batches, map_in_order(read, batches, _THREADS), strict=True):
                 for name, digest in zip(batch, digests, strict=True):
                     found[name], stamp = digest, stamps[name]
-                    if began - max(_STAMP.unpack(stamp)[1:3]) > _SETTLED_NS:
+                    if _is_settled(stamp, began):
                         new[name] = stamp + digest
                 task.advance(len(batch))
                 if remember and time.monotonic() - saved > _SAVE_EVERY:
@@ -120,12 +115,65 @@ def digest_files(
     return [found[name] for name in names]
 
 
+def digest_file(
+    path: Path, memory: Path, progress: Progress, *, remember: bool = True
+) -> tuple[str, bytes]:
+    """Return a file's SHA-256, in hexadecimal, and its stamp, as ``digest_files`` does of many."""
+    began, name, stamp = time.time_ns(), path.name, stamp_of(path)
+    places = _places(path.parent, memory)
+    digest = _known(places, {name: stamp}).get(name)
+    if digest is None:
+        with progress.task(f"Checking {name}", size_of(stamp), unit="bytes") as task:
+            digest = _digest(path, task)
+        if remember and _is_settled(stamp, began):
+            _add(places, {name: stamp + digest})
+    return digest.hex(), stamp
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256; a file that nobody touches is read once a process."""
+    stamp = stamp_of(path)
+    return _read_once(path, stamp) if _is_settled(stamp, time.time_ns()) else file_digest(path)
+
+
+@lru_cache(maxsize=64)
+def _read_once(path: Path, _stamp: bytes) -> str:
+    return file_digest(path)
+
+
+def _is_settled(stamp: bytes, now: int) -> bool:
+    """Tell whether a stamp would be another if the file were written again."""
+    return now - max(_STAMP.unpack(stamp)[1:3]) > _SETTLED_NS
+
+
+def changed_meanwhile(path: Path) -> CcxError:
+    """Return the error about a file that somebody writes to while it is read."""
+    return CcxError(f"{path} changed while it was read: run the command again once it is written.")
+
+
+def _places(directory: Path, memory: Path) -> list[Path]:
+    file = f"{hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:16]}.bin"
+    return [above / "known-files" / file for above in (user_cache_path("ccx"), memory)]
+
+
+def _known(places: Sequence[Path], stamps: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the digests that are remembered of files with these stamps."""
+    found: dict[str, bytes] = {}
+    for known in map(_read, reversed(places)):
+        for name, entry in known.items():
+            stamp = stamps.get(name)
+            if stamp is not None and entry.startswith(stamp):
+                found[name] = entry[len(stamp) :]
+    return found
+
+
 def _stamp(status: os.stat_result) -> bytes:
     inode = status.st_ino & 0xFFFF_FFFF_FFFF_FFFF
     return _STAMP.pack(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
 
 
-def _stamp_by_name(path: Path) -> bytes:
+def stamp_of(path: Path) -> bytes:
+    """Return a file's stamp; FileNotFoundError, with the path, for what is not a file."""
     with suppress(OSError):
         status = path.stat()
         if stat.S_ISREG(status.st_mode):
@@ -133,21 +181,18 @@ def _stamp_by_name(path: Path) -> bytes:
     raise FileNotFoundError(str(path))
 
 
-def _digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
+def _digest(path: Path, task: Task | None = None) -> bytes:
     try:
-        with path.open("rb", buffering=0) as file:
-            before = _stamp(os.fstat(file.fileno()))
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-            changed = _stamp(os.fstat(file.fileno())) != before
+        before = _stamp(path.stat())
+        digest = file_digest(path, task)
+        changed = _stamp(path.stat()) != before
     except OSError as error:
         raise DamagedDataError(
             f"{path} cannot be read ({error.strerror}): check its permissions."
         ) from error
     if changed:
-        raise CcxError(f"{path} changed while it was read: run the command again.")
-    return digest.digest()
+        raise changed_meanwhile(path)
+    return bytes.fromhex(digest)
 
 
 def _read(path: Path) -> dict[str, bytes]:
@@ -156,7 +201,7 @@ def _read(path: Path) -> dict[str, bytes]:
         content = path.read_bytes()
         packed = memoryview(content)[32:]
         if hashlib.sha256(_VERSION + packed).digest() == content[:32]:
-            return _KNOWN.decode(packed)
+            return _PACKED.decode(packed)
     return {}
 
 

@@ -21,10 +21,10 @@ from ccx_cli.probe.activations import Activations, activations_cache, open_activ
 from ccx_cli.probe.array_files import ArrayFile, open_array, split_name
 from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
 from ccx_cli.probe.precomputed import choose_precomputed, import_activations
-from ccx_cli.probe.weights import known_digests as known_digests
-from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.header import About
+from ccx_cli.store import known_files
+from ccx_cli.store.known_files import digest_file
 
 if TYPE_CHECKING:
     from tests.heard_progress import HeardProgress
@@ -44,7 +44,7 @@ def twelve(golden: BrodenDataset) -> BrodenDataset:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take files for old that were just written."""
-    monkeypatch.setattr(known_digests, "_SETTLED_NS", -1)
+    monkeypatch.setattr(known_files, "_SETTLED_NS", -1)
 
 
 def save(path: Path, values: np.ndarray, **options: Any) -> Path:
@@ -284,12 +284,12 @@ def test_the_layer_is_named_after_the_dataset_or_the_file(
 def test_a_digest_is_remembered_until_the_file_is_touched(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npy", MAPS)
     heard = [HeardProgress() for _ in range(3)]
-    digest, stamp = known_digest(path, tmp_path / "kept", heard[0])
-    assert known_digest(path, tmp_path / "kept", heard[1]) == (digest, stamp)
+    digest, stamp = digest_file(path, tmp_path / "kept", heard[0])
+    assert digest_file(path, tmp_path / "kept", heard[1]) == (digest, stamp)
     times = path.stat()
     save(path, MAPS + 1)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    changed, _ = known_digest(path, tmp_path / "kept", heard[2])
+    changed, _ = digest_file(path, tmp_path / "kept", heard[2])
     assert changed != digest
     assert [len(each.tasks) for each in heard] == [1, 0, 1]
     (task,) = heard[0].tasks
@@ -302,19 +302,8 @@ def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npy", MAPS)
     heard = HeardProgress()
     for _ in range(2):
-        known_digest(path, tmp_path, heard)
+        digest_file(path, tmp_path, heard)
     assert len(heard.tasks) == 2
-
-
-@pytest.mark.usefixtures("settled")
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "ccx-given-files", "version": 2}'])
-def test_what_is_remembered_may_be_damaged(tmp_path: Path, text: str) -> None:
-    path = save(tmp_path / "a.npy", MAPS)
-    (tmp_path / known_digests.NAME).write_text(text)
-    heard = HeardProgress()
-    for _ in range(2):
-        known_digest(path, tmp_path, heard)
-    assert len(heard.tasks) == 1
 
 
 def open_any(text: str) -> None:

@@ -13,7 +13,6 @@ from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.datasets import DEMO_SUBSET, side_of
 from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
-from ccx_cli.probe.weights.known_digests import known_digest
 from ccx_cli.progress import Progress
 from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
@@ -22,6 +21,7 @@ from ccx_cli.runs.preparing import Inputs, plan_caches
 from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import LISTING, Strategy
+from ccx_cli.store.known_files import digest_file
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
 
@@ -41,7 +41,7 @@ def inputs_of(
     opened = open_inputs(run, roots, trusted=passes.trust, progress=progress)
     about, choice = opened.run.about, opened.choice
     if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
-        sha256, stamp = known_digest(choice.path, roots.activations, progress)
+        sha256, stamp = digest_file(choice.path, roots.activations, progress)
         choice = replace(choice, sha256=sha256, stamp=stamp)
     asked: NetworkRequest | PrecomputedActivations
     if isinstance(choice, PrecomputedActivations):

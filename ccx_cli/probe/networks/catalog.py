@@ -20,7 +20,7 @@ from ccx_cli.probe.networks.torchvision_models import (
     default_layer,
     own_preprocessing,
 )
-from ccx_cli.probe.weights.known_digests import file_sha256
+from ccx_cli.store.known_files import file_sha256
 
 PRETRAINED = ("places365", "imagenet", "none", "demo", "own", "timm")
 

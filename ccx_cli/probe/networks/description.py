@@ -23,8 +23,8 @@ from ccx_cli.probe.networks.own_networks import (
 )
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
 from ccx_cli.probe.networks.torchvision_models import Channels
-from ccx_cli.probe.weights.known_digests import Stamp, file_sha256
 from ccx_cli.records.header import About, weights_text
+from ccx_cli.store.known_files import file_sha256
 
 SINGLE = "single"
 GIVEN = "given"
@@ -289,7 +289,7 @@ class PrecomputedActivations:
     axes: Axes
     sha256: str
     layer: str
-    stamp: Stamp | None = field(default=None, compare=False)
+    stamp: bytes | None = field(default=None, compare=False)
     maps: tuple[int, int, int] | None = field(default=None, compare=False)
 
     @property
