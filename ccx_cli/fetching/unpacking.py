@@ -9,7 +9,6 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -21,25 +20,17 @@ LISTING = ".ccx-files.tsv"
 """Names every unpacked file with its SHA-256 and size, in the unpacked directory."""
 
 _CHUNK = 1 << 20
+# What an honest archive stays under: entries, unpacked bytes, and beyond some of these how many
+# there are for each byte of the archive.
+_MOST_FILES = 3_000_000
+_MOST_BYTES = 100_000_000_000
+_SMALL = 50_000_000
+_MOST_RATIO = 50
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|\\|[\0-\x1f]|(^|/)\.\.?(/|$)")
 
 
 class ArchiveError(Exception):
     """An archive that is damaged, or not one to unpack; the text is what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an honest archive stays under.
-
-    ``total`` unpacked bytes, ``files`` entries, and ``ratio`` unpacked bytes per byte of the
-    archive once there are more than ``small`` of them.
-    """
-
-    total: int = 100_000_000_000
-    ratio: int = 50
-    small: int = 50_000_000
-    files: int = 3_000_000
 
 
 class ListedFile(NamedTuple):
@@ -65,11 +56,7 @@ def write_listing(directory: Path, files: Iterable[ListedFile]) -> None:
 
 
 def unpack(
-    archive: Path,
-    directory: Path,
-    required: Sequence[str],
-    progress: Progress,
-    limits: Limits | None = None,
+    archive: Path, directory: Path, required: Sequence[str], progress: Progress
 ) -> tuple[int, int]:
     """Unpack ``archive``, which holds one directory called as ``directory`` is, into its place.
 
@@ -79,12 +66,11 @@ def unpack(
     holds anything but files and directories, exceeds the limits, or lacks a ``required`` file;
     CcxError if there is no room.
     """
-    limits = limits or Limits()
     beside = directory.with_name(f".{directory.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         with _open(archive) as zipped:
-            members = _checked(zipped, archive, directory.name, required, limits)
+            members = _checked(zipped, archive, directory.name, required)
             size = sum(member.file_size for member in members)
             free = shutil.disk_usage(_existing(directory)).free
             if size > free:
@@ -113,14 +99,14 @@ def _open(archive: Path) -> zipfile.ZipFile:
 
 
 def _checked(
-    zipped: zipfile.ZipFile, archive: Path, name: str, required: Sequence[str], limits: Limits
+    zipped: zipfile.ZipFile, archive: Path, name: str, required: Sequence[str]
 ) -> list[zipfile.ZipInfo]:
     """Return the files to unpack, all of them under ``name/``."""
     members = zipped.infolist()
-    if len(members) > limits.files:
-        raise ArchiveError(f"holds {len(members):,} entries, more than {limits.files:,}")
+    if len(members) > _MOST_FILES:
+        raise ArchiveError(f"holds {len(members):,} entries, more than {_MOST_FILES:,}")
     total, packed = sum(member.file_size for member in members), archive.stat().st_size
-    if total > limits.total or total > max(limits.small, limits.ratio * packed):
+    if total > _MOST_BYTES or total > max(_SMALL, _MOST_RATIO * packed):
         raise ArchiveError(f"would grow from {packed:,} to {total:,} bytes")
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, concepts_of, length_of
+from ccx_cli.formulas.formula import (
+    And,
+    Concept,
+    Formula,
+    Not,
+    Or,
+    concepts_of,
+    length_of,
+    renumbered,
+)
 from ccx_cli.formulas.reduction import factored, pruned, two_level_terms
 from ccx_cli.formulas.shortest import MAX_CONCEPTS, concepts_needed, shortest
 from ccx_cli.formulas.truth import (
@@ -54,12 +61,12 @@ def simplify(formula: Formula) -> Formula:
     if len(table.numbers) <= MAX_CONCEPTS:
         if concepts_needed(len(table.numbers))[table.number] == length:
             return tidy
-        return _renumbered(shortest(table.number, len(table.numbers)), table.numbers)
+        return renumbered(shortest(table.number, len(table.numbers)), table.numbers.__getitem__)
     candidates = [tidy, _shortened(tidy)]
     if len(table.numbers) <= _MAX_ESPRESSO_CONCEPTS:
         for complement in (False, True):
             two_level = factored(two_level_terms(table.holds ^ complement))
-            short = _shortened(_renumbered(two_level, table.numbers))
+            short = _shortened(renumbered(two_level, table.numbers.__getitem__))
             candidates.append(_without_double_not(Not(short)) if complement else short)
     return min(candidates, key=length_of)
 
@@ -89,16 +96,6 @@ def _by_parts(formula: Formula, max_concepts: int) -> Formula:
             return Not(_by_parts(operand, max_concepts))
         case Concept():
             return formula
-
-
-def _renumbered(formula: Formula, numbers: Sequence[int]) -> Formula:
-    match formula:
-        case Concept(position):
-            return Concept(numbers[position])
-        case Not(operand):
-            return Not(_renumbered(operand, numbers))
-        case And(left, right) | Or(left, right):
-            return type(formula)(_renumbered(left, numbers), _renumbered(right, numbers))
 
 
 def _without_double_not(formula: Formula) -> Formula:

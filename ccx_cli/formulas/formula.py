@@ -146,6 +146,17 @@ def _operand_text(formula: Formula, name_of: Callable[[int], str]) -> str:
     return text if isinstance(formula, Concept | Not) else f"({text})"
 
 
+def renumbered(formula: Formula, number_of: Callable[[int], int]) -> Formula:
+    """Write other label numbers into a formula."""
+    match formula:
+        case Concept(number):
+            return Concept(number_of(number))
+        case Not(operand):
+            return Not(renumbered(operand, number_of))
+        case And(left, right) | Or(left, right):
+            return type(formula)(renumbered(left, number_of), renumbered(right, number_of))
+
+
 def left_of(formula: Formula) -> Formula | None:
     """Return the left side of a formula's last operator, ``None`` where nothing is joined."""
     match formula:
@@ -155,26 +166,17 @@ def left_of(formula: Formula) -> Formula | None:
             return None
 
 
-def positive_concepts(formula: Formula) -> Iterator[int]:
-    """Yield the label numbers that a formula asks for, not those it excludes, left to right."""
-    yield from _signed(formula, positive=True)
-
-
-def negated_concepts(formula: Formula) -> Iterator[int]:
-    """Yield the label numbers that a formula excludes: those under a NOT, left to right."""
-    yield from _signed(formula, positive=False)
-
-
-def _signed(formula: Formula, *, positive: bool) -> Iterator[int]:
+def positive_concepts(formula: Formula, *, positive: bool = True) -> Iterator[int]:
+    """Yield the label numbers that a formula asks for, or else those it excludes, left to right."""
     match formula:
         case Concept(number):
             if positive:
                 yield number
         case Not(operand):
-            yield from _signed(operand, positive=not positive)
+            yield from positive_concepts(operand, positive=not positive)
         case And(left, right) | Or(left, right):
-            yield from _signed(left, positive=positive)
-            yield from _signed(right, positive=positive)
+            yield from positive_concepts(left, positive=positive)
+            yield from positive_concepts(right, positive=positive)
 
 
 def names_in(text: str) -> list[str]:

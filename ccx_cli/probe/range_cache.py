@@ -6,7 +6,6 @@ One shard, ``ranges``: ``count`` ``(n_units,)`` int16, -1 for a unit not done ye
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from errno import EACCES, EPERM, EROFS
 from threading import Lock
@@ -20,7 +19,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.store.steps import Step
-from ccx_cli.threads import threads
+from ccx_cli.threads import map_in_order
 
 KIND = "ccx-ranges"
 VERSION = 1
@@ -105,19 +104,13 @@ class RangeCache:
     def of_units(
         self, units: Sequence[int], workers: int
     ) -> Iterator[tuple[int, NDArray[np.float32], tuple[Range, ...]]]:
-        """Yield units with their maps and ranges, in order, found side by side in threads."""
+        """Return units with their maps and ranges, in order, found side by side in threads."""
 
         def find(unit: int) -> tuple[int, NDArray[np.float32], tuple[Range, ...]]:
             maps = self._activations.unit(unit)
             return unit, maps, self.of(unit, maps)
 
-        with threads(workers) as pool:
-            ahead = deque(pool.submit(find, unit) for unit in units[: 2 * workers])
-            for unit in units[2 * workers :]:
-                yield ahead.popleft().result()
-                ahead.append(pool.submit(find, unit))
-            while ahead:
-                yield ahead.popleft().result()
+        return map_in_order(find, units, workers)
 
     def save(self) -> None:
         """Add what this process found to the file, beside what others have."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import BLOCK, ConceptIndex
+from ccx_cli.probe.activations import shard_name
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.published.shapes_kernel import Boxes, box_local_rows, shape_mask
 from ccx_cli.store.locks import writing
@@ -126,11 +127,11 @@ def build_shapes(
     """Measure, in threads, the images that the cache lacks; finished shards are kept."""
     progress = progress or SilentProgress()
     spans = _spans(index.n_images)
-    if all(_shard_name(span) in cache for span in spans):
+    if all(shard_name(*span) in cache for span in spans):
         return
     with writing(cache.directory, progress):
         cache.refresh()
-        missing = [span for span in spans if _shard_name(span) not in cache]
+        missing = [span for span in spans if shard_name(*span) not in cache]
         n_missing = sum(stop - start for start, stop in missing)
         done = index.n_images - n_missing
         with (
@@ -140,7 +141,7 @@ def build_shapes(
             futures = {pool.submit(_measure_block, index, span): span for span in missing}
             for future in as_completed(futures):
                 start, stop = futures.pop(future)
-                with cache.write(_shard_name((start, stop))) as file:
+                with cache.write(shard_name(start, stop)) as file:
                     for key, values in zip(_KEYS, future.result(), strict=True):
                         file[key] = values
                 task.advance(stop - start)
@@ -150,17 +151,13 @@ def load_shapes(index: ConceptIndex, cache: ShardedCache) -> Shapes:
     """Read all shapes into memory, verifying every shard."""
     parts = []
     for span in _spans(index.n_images):
-        with cache.read(_shard_name(span)) as file:
+        with cache.read(shard_name(*span)) as file:
             parts.append(tuple(file[key][()] for key in _KEYS))
     return _join(index, parts)
 
 
 def _spans(n_images: int) -> list[tuple[int, int]]:
     return [(start, min(start + BLOCK, n_images)) for start in range(0, n_images, BLOCK)]
-
-
-def _shard_name(span: tuple[int, int]) -> str:
-    return f"images-{span[0]:06d}-{span[1]:06d}"
 
 
 def _measure(

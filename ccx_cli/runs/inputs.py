@@ -342,41 +342,25 @@ def open_inputs(
 def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> BrodenDataset:
     """Read the dataset of a run: under the root of datasets, or where its header says it was.
 
-    Where there are different ones in both directories, as soon as two were imported, it is the one
-    with the run's images; if neither has them, or one is a copy of the other, the one
-    under the root.
+    Where there is one in both, it is the one with the run's images; if neither or both have them,
+    the one under the root.
     """
     here = None
     with suppress(UsageError):
         here = find_datasets(roots.datasets, subset).get(side)
     if here is None:
         return read_dataset(was, subset)
-    if not was.exists() or was.samefile(here):
-        return read_dataset(here, subset)
-    there, found = _dataset(was, subset), _dataset(here, subset)
-    if there is None or (found is not None and found.rows == there.rows):
-        return found or read_dataset(here, subset)
-    memory = roots.activations
-    if _has_images(found, run, memory) or not _has_images(there, run, memory):
-        return found or read_dataset(here, subset)
-    return there
+    if was.exists() and not was.samefile(here):
+        fits = [_has_images(directory, subset, run, roots) for directory in (here, was)]
+        here = was if fits == [False, True] else here
+    return read_dataset(here, subset)
 
 
-def _dataset(directory: Path, subset: str) -> BrodenDataset | None:
-    try:
-        return read_dataset(directory, subset)
-    except CcxError:
-        return None
-
-
-def _has_images(dataset: BrodenDataset | None, run: Run, memory: Path) -> bool:
-    if dataset is None:
-        return False
-    try:
-        was = run.identity.images_fingerprint
-        return images_fingerprint(dataset, memory, FileCheck(is_by_size(was))) == was
-    except CcxError:
-        return False
+def _has_images(directory: Path, subset: str, run: Run, roots: Roots) -> bool:
+    with suppress(CcxError):
+        was, dataset = run.identity.images_fingerprint, read_dataset(directory, subset)
+        return images_fingerprint(dataset, roots.activations, FileCheck(is_by_size(was))) == was
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ccx_cli.formulas.algebra import canonical_key
-from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
+from ccx_cli.formulas.formula import renumbered
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.studies import ComparedRunRecord
@@ -132,14 +132,4 @@ def _iou(record: ExplanationRecord | None) -> float | None:
 def _key(record: ExplanationRecord | None, numbers: Mapping[int, int]) -> Hashable | None:
     """Return what equivalent formulas of two runs share; ``None`` without a formula."""
     formula = None if record is None else record.tree
-    return None if formula is None else canonical_key(_renumbered(formula, numbers))
-
-
-def _renumbered(formula: Formula, numbers: Mapping[int, int]) -> Formula:
-    match formula:
-        case Concept(number):
-            return Concept(numbers[number])
-        case Not(operand):
-            return Not(_renumbered(operand, numbers))
-        case And(left, right) | Or(left, right):
-            return type(formula)(_renumbered(left, numbers), _renumbered(right, numbers))
+    return None if formula is None else canonical_key(renumbered(formula, numbers.__getitem__))

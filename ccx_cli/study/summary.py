@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
-from ccx_cli.formulas.formula import Formula, concepts_of, negated_concepts, positive_concepts
+from ccx_cli.formulas.formula import Formula, concepts_of, positive_concepts
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.studies import (
     CategorySummaryRecord,
@@ -116,7 +116,7 @@ def summarise_concepts(
                 continue
             for number in set(positive_concepts(formula)):
                 asking[number].append(record)
-            for number in set(negated_concepts(formula)):
+            for number in set(positive_concepts(formula, positive=False)):
                 excluding[number] += 1
     found = [
         ConceptSummaryRecord(

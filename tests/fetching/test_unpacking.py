@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.errors import CcxError
-from ccx_cli.fetching.unpacking import LISTING, ArchiveError, Limits, unpack
+from ccx_cli.fetching import unpacking
+from ccx_cli.fetching.unpacking import LISTING, ArchiveError, unpack
 from ccx_cli.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -31,17 +32,17 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "datasets" / "set"
 
 
-def unpack_bytes(content: bytes, target: Path, limits: Limits | None = None) -> tuple[int, int]:
+def unpack_bytes(content: bytes, target: Path) -> tuple[int, int]:
     archive = target.parent.parent / "set.zip"
     archive.write_bytes(content)
-    return unpack(archive, target, REQUIRED, SilentProgress(), limits)
+    return unpack(archive, target, REQUIRED, SilentProgress())
 
 
-def refusal(content: bytes, target: Path, limits: Limits | None = None) -> str:
+def refusal(content: bytes, target: Path) -> str:
     """What is said of an archive of which nothing may be left."""
     before = sorted(target.parent.rglob("*"))
     with pytest.raises(ArchiveError) as caught:
-        unpack_bytes(content, target, limits)
+        unpack_bytes(content, target)
     assert sorted(target.parent.rglob("*")) == before
     outside = {path.name for path in target.parent.parent.iterdir()}
     assert outside <= {"set.zip", "datasets"}
@@ -118,13 +119,15 @@ def test_what_lies_beside_the_directory_is_left_out(target: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["set"]
 
 
-def test_bombs(target: Path) -> None:
+def test_bombs(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zeros = zipped(FILES | {"zeros": bytes(60_000_000)}, "set")
     assert "would grow from" in refusal(zeros, target)
-    few = Limits(files=3)
-    assert refusal(zipped(FILES, "set"), target, few) == "holds 4 entries, more than 3"
-    assert "would grow" in refusal(zipped(FILES, "set"), target, Limits(total=260))
-    unpack_bytes(zeros, target, Limits(ratio=2000))
+    monkeypatch.setattr(unpacking, "_MOST_RATIO", 2000)
+    unpack_bytes(zeros, target)
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 260)
+    assert "would grow" in refusal(zipped(FILES, "set"), target)
+    monkeypatch.setattr(unpacking, "_MOST_FILES", 3)
+    assert refusal(zipped(FILES, "set"), target) == "holds 4 entries, more than 3"
 
 
 def test_a_size_that_lies_gives_no_more_than_it_says(target: Path) -> None:
@@ -196,11 +199,13 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(target: Path, tmp_path: P
     assert list(elsewhere.iterdir()) == []
 
 
-def test_no_room_for_it(target: Path) -> None:
+def test_no_room_for_it(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 10**14)
+    monkeypatch.setattr(unpacking, "_SMALL", 10**14)
     many = zipped(FILES | {f"{number}": bytes(257) for number in range(2000)}, "set")
     claiming = many.replace(struct.pack("<L", 257), struct.pack("<L", 0xFFFF_FFF0))
     with pytest.raises(
         CcxError, match=r"make room, or choose another directory with `root_datasets`"
     ):
-        unpack_bytes(claiming, target, Limits(total=10**14, small=10**14))
+        unpack_bytes(claiming, target)
     assert list(target.parent.rglob("*")) == []

@@ -22,7 +22,6 @@ from ccx_cli.formulas.formula import (
     left_of,
     length_of,
     names_in,
-    negated_concepts,
     positive_concepts,
     to_json,
     to_text,
@@ -156,7 +155,7 @@ def test_parts_of_a_formula(tree: Any, left: Any, positive: list[int], negated: 
     formula = from_json(tree)
     assert left_of(formula) == (None if left is None else from_json(left))
     assert list(positive_concepts(formula)) == positive
-    assert list(negated_concepts(formula)) == negated
+    assert list(positive_concepts(formula, positive=False)) == negated
 
 
 @given(st.lists(st.text(min_size=1), min_size=3, max_size=3))
