@@ -61,10 +61,7 @@ class Source:
         return next((path for path in (target, beside_folders) if path.is_file()), None)
 
     def hosts(self, mirrors: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the addresses to try, host by host, mirrors first.
-
-        A mirror may hold the published file by its name, or under its published path.
-        """
+        """Return the addresses to try, those of mirrors by file name or published path first."""
         path = urlsplit(self.url).path.lstrip("/")
         mirrored = [
             tuple(dict.fromkeys(f"{mirror.rstrip('/')}/{end}" for end in (self.file_name, path)))

@@ -37,11 +37,7 @@ class HostFailedError(Exception):
 
 
 class _RetryableError(Exception):
-    """A failure that may pass.
-
-    ``retry_after``: seconds that the host asks to wait; ``restart``: the bytes that have arrived
-    are useless.
-    """
+    """A failure that may pass; with ``restart``, the bytes that have arrived are useless."""
 
     def __init__(self, reason: str, *, retry_after: float = 0.0, restart: bool = False) -> None:
         super().__init__(reason)
@@ -225,11 +221,7 @@ def _chunks(response: Any, retry: RetryPolicy) -> Iterator[bytes]:
 
 
 def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
-    """Request an address and return the open response, of status 2xx.
-
-    Redirects and the proxies of the environment are followed. ``timeout`` is in seconds, for the
-    connection and for every read.
-    """
+    """Request an address, following redirects and proxies; return the response, of status 2xx."""
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
         return urllib.request.build_opener(_Redirects).open(request, timeout=timeout)

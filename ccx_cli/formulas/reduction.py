@@ -17,10 +17,7 @@ Term = frozenset[tuple[int, bool]]
 
 
 def pruned(formula: Formula) -> Formula:
-    """Leave out, from the outside in, every operand that makes no difference to the whole.
-
-    ``formula`` must not be constant.
-    """
+    """Leave out, from the outside in, what makes no difference to a formula that is no constant."""
     diagram = DecisionDiagram()
     while True:
         shorter = _pruned(formula, diagram, ALWAYS)

@@ -81,10 +81,7 @@ def build_activations(
 def measure_pass(
     choices: Sequence[NetworkDescription],
 ) -> tuple[list[tuple[int, int, int]], float]:
-    """Run blank images through a network, whose weights may be missing, to see what it will take.
-
-    Returns units, height and width of each choice's maps, and seconds per image on the CPU.
-    """
+    """Run blank images through a network; return the shape of each layer's maps, and seconds."""
     first = choices[0]
     if not first.is_own and first.model != DEMO:
         first = replace(first, pretrained="none", weights=None, num_classes=_OUTPUTS)

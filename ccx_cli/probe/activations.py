@@ -60,10 +60,7 @@ def activations_cache(
     rebuild: str,
     check: FileCheck | None = None,
 ) -> ShardedCache:
-    """Name the cache of a layer's activations on a dataset, and read what is there of it.
-
-    ``check`` says how the photographs are known, by their contents where it is left out.
-    """
+    """Name the cache of a layer's activations on a dataset, and read what is there of it."""
     fingerprint = images_fingerprint(dataset, activations, check or FileCheck())
     made_from = activations_identity(dataset, source, fingerprint)
     title = GIVEN if isinstance(source, PrecomputedActivations) else source.title
@@ -88,10 +85,7 @@ def activations_identity(
 
 
 def open_activations(dataset: BrodenDataset, cache: ShardedCache) -> Activations:
-    """Open a complete cache; shards are verified as they are first read.
-
-    MissingInputError if it is not whole, as after a build that was cut off.
-    """
+    """Open a complete cache, whose shards are verified as they are read; else MissingInputError."""
     if not covers(cache, len(dataset.rows)):
         raise cache.unfinished()
     maps = stored_maps(cache)

@@ -29,10 +29,7 @@ TOGETHER = 3
 
 
 def axis_of(weights: AxisWeights) -> Axis:
-    """Return weights as the kernel takes them, with the starts of the tiles and their end.
-
-    Tiles end where the cells change, as far as that leaves none longer than ``TILE``.
-    """
+    """Return weights as the kernel takes them, and where tiles up to ``TILE`` start and end."""
     n_out = len(weights.i0)
     changes = np.diff(weights.i0) + np.diff(weights.i1)
     ends = np.append(np.flatnonzero(changes) + 1, n_out)

@@ -67,10 +67,7 @@ def image_batches(
     batch_size: int,
     pool: ThreadPoolExecutor,
 ) -> Iterator[torch.Tensor]:
-    """Decode images, by their positions in the dataset, one batch ahead of the network.
-
-    Each is ``(n_images, 3, height, width)`` float32, normalized.
-    """
+    """Yield images by position, ``(n, 3, height, width)`` float32, decoded one batch ahead."""
 
     def load(position: int) -> NDArray[np.float32]:
         path = dataset.image_path(dataset.rows[position].image)

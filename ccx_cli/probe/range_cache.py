@@ -63,10 +63,7 @@ def known_ranges(cache: ShardedCache) -> dict[int, tuple[Range, ...]]:
 
 
 class RangeCache:
-    """Ranges of a layer's units, found once; threads may ask side by side.
-
-    With ``split``, only those images' activations count, and ``of`` is given only those.
-    """
+    """Ranges of a layer's units, on the images of ``split``, found once for all threads."""
 
     def __init__(
         self,

@@ -90,11 +90,7 @@ class RangeMethod:
 
 
 def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:
-    """Find a unit's ranges in its maps, ``(n_images, height, width)`` float32, the lowest first.
-
-    There are fewer than ``num_clusters`` where there are fewer values to cluster; none for a unit
-    whose activations are all zero.
-    """
+    """Find a unit's ranges, at most ``num_clusters``, the lowest first; none if all are zero."""
     if method.num_clusters == 1:
         if not maps.any():
             return ()

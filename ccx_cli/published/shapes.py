@@ -95,10 +95,7 @@ def measure_mask(
     *,
     rectangles: bool = True,
 ) -> MaskShapes:
-    """Measure the exact mask of a formula, given its label sets, ``(n_sets,)`` bool.
-
-    Only the largest rectangles take a pass over the pixels.
-    """
+    """Measure the exact mask of a formula, given its label sets, ``(n_sets,)`` bool."""
     return _measure(index, shapes.local_boxes, holds, rectangles)
 
 

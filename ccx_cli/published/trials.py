@@ -41,10 +41,7 @@ def needs_shapes(names: Iterable[str]) -> bool:
 def compared_search(
     name: str, settings: BeamSettings, index: ConceptIndex, data: DataCounts, shapes: Shapes | None
 ) -> Compared:
-    """Make one of ``COMPARED``; ``shapes`` may be ``None`` where ``needs_shapes`` says no.
-
-    ``beam:15`` is a beam of that width, whatever the settings say.
-    """
+    """Make one of ``COMPARED``, ``beam:15`` with that width; shapes only if ``needs_shapes``."""
     name, _, width = name.partition(":")
     if name in tuple(Search):
         settings = replace(settings, beam_limit=int(width)) if width else settings

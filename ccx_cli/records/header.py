@@ -80,10 +80,7 @@ class About(Record):
 
     @property
     def weights_kind(self) -> str | None:
-        """Which weights they are: ``pretrained``, or ``own`` where nobody said so.
-
-        Older versions called a file given without ``pretrained`` ``places365``.
-        """
+        """Which weights they are; older versions called a file of one's own ``places365``."""
         words = (self.rebuild or "--weights").split()
         unsaid = self.assumed or ("--weights" in words and "--pretrained" not in words)
         given = self.pretrained == "places365" and self.weights is not None

@@ -32,11 +32,7 @@ def read_kept(path: Path, kind: type[R]) -> list[R]:
 
 
 def keep(path: Path, records: Sequence[Record], progress: Progress) -> None:
-    """Write an answer, by unit and range, to a file beside a run.
-
-    Of what is kept there, ranges that are not in the answer stay. Where nothing can be written,
-    as in a run of someone else, the answer is not kept, and a note says so.
-    """
+    """Write an answer beside a run; ranges that are not in it stay, where it cannot: a note."""
     if not records:
         return
     try:

@@ -24,10 +24,7 @@ R = TypeVar("R")
 
 
 def sort_key(name: str) -> Callable[[Any], tuple[bool, Any]]:
-    """Return the key that sorts records by a column: what is not known last.
-
-    Measures go from the largest down; numbers of units and ranges, lengths and texts go up.
-    """
+    """Return the key that sorts records by a column, measures downward, the unknown last."""
 
     def key(record: Any) -> tuple[bool, Any]:
         value = record.get(name) if isinstance(record, dict) else getattr(record, name)
@@ -87,11 +84,7 @@ def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> Expla
 
 
 def kept_concepts(record: ExplanationRecord, tolerance: float = TOLERANCE) -> frozenset[int]:
-    """Return the label numbers in a formula that are in its ``simplest`` form too.
-
-    The others add less than ``tolerance``, and may be dimmed. All are kept where the simplest form
-    is made of other concepts.
-    """
+    """Return the labels that are in the ``simplest`` formula too; all where that has others."""
     if record.tree is None:
         return frozenset()
     own, level = frozenset(concepts_of(record.tree)), simplest(record, tolerance)

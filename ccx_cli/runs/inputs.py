@@ -62,8 +62,8 @@ _MEANT = {
 class RunInputs:
     """What a run was made from, each opened when it is first asked for.
 
-    It is looked for under ``roots``, then where the header says it was. Whatever is gone raises
-    ``MissingInputError``, whatever is not what the run was made from ``DamagedDataError``.
+    It is looked for under ``roots``, then where the header says it was. MissingInputError for what
+    is gone, DamagedDataError for what is something else.
     """
 
     def __init__(
@@ -139,10 +139,7 @@ class RunInputs:
         return Step("stored run", self.run.directory, "units", len(units), len(units))
 
     def network(self, needed_by: str, mend: str = "") -> NetworkDescription:
-        """Return the network, for work that ``needed_by`` names and that cannot do without.
-
-        ``mend`` ends the sentence that refuses it, such as in which option leaves the work out.
-        """
+        """Return the network, which ``needed_by`` cannot do without; ``mend`` ends the refusal."""
         choice = self.choice
         if isinstance(choice, PrecomputedActivations):
             raise UsageError(
@@ -178,11 +175,7 @@ class RunInputs:
         return self.index.of_images(split_images(self.dataset, split)[0])
 
     def against_chance(self) -> RunInputs:
-        """Return the same inputs with lift and MCC in all of the run's records.
-
-        Those of an older version get them from the concept index; they stay as they are where that
-        cannot be opened.
-        """
+        """Return the same inputs with lift and MCC in all records, if the index can be opened."""
         if all(map(is_complete, self.run.records)):
             return self
         try:
@@ -270,10 +263,7 @@ class RunInputs:
         return self._as_it_was(printable(str(self.run.about.rebuild)))
 
     def _as_it_was(self, rebuild: str) -> str:
-        """Return the command that makes a cache of the run anew, also one of an older version.
-
-        Where the dataset was copied with the run, it is for where they are now.
-        """
+        """Return the command that makes a cache anew, for where the dataset is now."""
         with suppress(CcxError):
             if self.dataset.directory.is_relative_to(self.roots.datasets):
                 rebuild = rebuilt_here(rebuild, self.roots)
@@ -315,11 +305,7 @@ class RunInputs:
 def open_inputs(
     run: Run, roots: Roots, *, trusted: bool = False, progress: Progress | None = None
 ) -> RunInputs:
-    """Open a stored run to be studied: finished units only, of inputs that did not change.
-
-    The factory of a network that the header names is imported only if it is ``trusted``, or was
-    named by the user before.
-    """
+    """Open a stored run to be studied: finished units only, of inputs that did not change."""
     needed = ("dataset", "weights", "segmentation", "activations", "rebuild")
     run = run.strict(*needed)
     inputs = RunInputs(run, roots, exact=True, trusted=trusted, progress=progress)
@@ -340,11 +326,7 @@ def open_inputs(
 
 
 def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> BrodenDataset:
-    """Read the dataset of a run: under the root of datasets, or where its header says it was.
-
-    Where there is one in both, it is the one with the run's images; if neither or both have them,
-    the one under the root.
-    """
+    """Read the run's dataset, under the root or where it was, whichever has the run's images."""
     here = None
     with suppress(UsageError):
         here = find_datasets(roots.datasets, subset).get(side)
@@ -367,8 +349,7 @@ def _has_images(directory: Path, subset: str, run: Run, roots: Roots) -> bool:
 class UnitInData:
     """One unit's explanations on the dataset.
 
-    ``records`` are those with a range, or the one of a unit without; ``formulas`` says of each on
-    which label sets it holds, ``(n_sets,)`` bool.
+    ``formulas`` says of each record with a range where it holds, ``(n_sets,)`` bool.
     """
 
     unit: int

@@ -47,11 +47,7 @@ from ccx_cli.threads import threads
 
 @dataclass(frozen=True)
 class Split:
-    """Images to search, and others to see whether what was found holds there too.
-
-    ``name`` marks the searched ones in the dataset; ``images`` and ``held_out`` are indices, and
-    ``elsewhere`` is the concept index of the latter.
-    """
+    """Images marked ``name`` to search, and others, indexed ``elsewhere``, to score on as well."""
 
     name: str
     images: NDArray[np.int64]
@@ -63,8 +59,8 @@ class Split:
 class ExplainJob:
     """Explanations of a layer's units, stored as they are found.
 
-    ``ranges`` are found and kept, or the same for every unit; ``about`` is what the header says of
-    the run. With a ``split`` the explainer's index is of the searched images only.
+    ``about`` is the header's; with a ``split`` the explainer's index is of the searched images
+    only.
     """
 
     explainer: Explainer
@@ -77,11 +73,7 @@ class ExplainJob:
     def explain(
         self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
     ) -> Generator[list[ExplanationRecord], None, None]:
-        """Yield every unit's records in the order of ``units``, finding what is not stored yet.
-
-        Each of the ``workers`` holds one unit's maps and counts, and kernels run side by side;
-        ``session`` is what the header says of this process.
-        """
+        """Yield every unit's records in the order of ``units``, finding what is not stored yet."""
         stored = self.results.lines.finished()
         if all(unit in stored for unit in units) and self.results.has_header():
             sizes = FormulaSizes(self.explainer.index)
@@ -230,10 +222,7 @@ def prepare_job(
     progress: Progress,
     concepts: Concepts | None = None,
 ) -> ExplainJob:
-    """Make what is missing, and name the run.
-
-    ``concepts`` are those of the same dataset and split, where they are known already.
-    """
+    """Make what is missing, and name the run; ``concepts`` may be known from another layer."""
     # The network first: a layer that is not there shows at once, and the index takes minutes.
     activations = prepare_activations(inputs, progress)
     concepts = concepts or prepare_concepts(inputs, settings.split, progress)
@@ -335,10 +324,7 @@ def name_run(inputs: Inputs, settings: JobSettings, strategy: Strategy) -> Run:
 
 
 def session_of(inputs: Inputs, command: str) -> dict[str, Any]:
-    """Return what a run's header says of a process: how it was called, and by which versions.
-
-    Batch size and threads change the last digits of activations in some networks.
-    """
+    """Return what a run's header says of a process: how it was called, and by which versions."""
     torch = sys.modules.get("torch")  # Not loaded where all caches are there.
     return {
         "command": command,

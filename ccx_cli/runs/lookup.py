@@ -22,10 +22,7 @@ def stored_runs(results: Path) -> list[Run]:
 
 
 def find_run(results: Path, name: str | None) -> Run:
-    """Find a stored run: the last one, or by directory, by name, or by the beginning of one.
-
-    Its names are that of its directory, the digest at the end of that, and what its user calls it.
-    """
+    """Find a stored run: the last one, or by directory, digest or name, or the beginning of one."""
     runs = stored_runs(results)
     if name is None:
         if not runs:
@@ -51,10 +48,7 @@ def find_run(results: Path, name: str | None) -> Run:
 
 
 def call_run(run: Run, name: str | None, note: str | None) -> Run:
-    """Keep what a run is called, and a note on it, from now on; ``None`` changes neither.
-
-    UsageError if the name is none, or stands for another run already.
-    """
+    """Keep a name and a note of a run; UsageError if the name is none, or another run's."""
     if name is None and note is None:
         return run
     if name:

@@ -84,10 +84,7 @@ def read_lines(text: Iterable[str | bytes]) -> list[PipedLine]:
 
 
 def find_run_of(lines: Sequence[PipedLine], runs: Iterable[Run]) -> Run:
-    """Return the first of ``runs`` that holds all the records; what they lack is not compared.
-
-    If none does, it is the first whose ranges they are, with formulas of the user's own.
-    """
+    """Return the first of ``runs`` that holds all the records, else the first with their ranges."""
     first, *others = [line for line in lines if line.record.layer] or lines[:1]
     layer = first.record.layer
     for line in others:

@@ -46,10 +46,7 @@ from ccx_cli.store.steps import Step
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a command works on; ``rebuild`` is the command that makes the caches anew.
-
-    ``check`` says how labels and photographs are known.
-    """
+    """What a command works on; ``rebuild`` is the command that makes the caches anew."""
 
     roots: Roots
     dataset: BrodenDataset
@@ -75,11 +72,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps left before a command can begin its own, in their order.
-
-    ``layers`` are the inputs of each layer with its number of units, where that is known; none
-    where a dataset or weights are missing.
-    """
+    """The steps left before a command's own; inputs and number of units by layer, if known."""
 
     steps: tuple[Step, ...]
     layers: tuple[tuple[Inputs, int | None], ...] = ()
@@ -183,10 +176,7 @@ def _refuse_changed(cache: ShardedCache, now: str, what: str, progress: Progress
 
 
 def drop_damaged(layers: Sequence[Inputs], progress: Progress) -> None:
-    """Remove the shards that are not what their manifest says, also those of ranges.
-
-    The inputs differ only in the layer.
-    """
+    """Remove the shards that are not what their manifest says, also those of ranges."""
     for cache in (layers[0].index_cache, *(inputs.activations_cache for inputs in layers)):
         _drop_damaged(cache, progress)
         for manifest in sorted(cache.directory.glob(f"*/{MANIFEST}")):

@@ -345,10 +345,7 @@ class Run:
         return other
 
     def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:
-        """Add a session to the header, which is made if there is none; hold the lock.
-
-        One that cannot be read is kept beside the new one as ``header.damaged.json``.
-        """
+        """Add a session to the header, keeping one that cannot be read beside it; hold the lock."""
         path = self.directory / HEADER
         if not self.has_header() and path.exists():
             path.replace(self.directory / DAMAGED_HEADER)

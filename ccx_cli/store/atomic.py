@@ -91,10 +91,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_files(directory: Path, files: Iterable[Path]) -> None:
-    """Remove files under a directory, in their order, then what directories there are empty.
-
-    What a link leads to outside of the directory stays.
-    """
+    """Remove files under a directory, then what folders are empty; nothing that a link leads to."""
     inside = directory.resolve()
     for path in files:
         if path.resolve().is_relative_to(inside) and not path.is_dir():
@@ -131,10 +128,7 @@ def _remove_left_over(path: Path) -> None:
 
 
 def _try_lock(opened: IO[bytes]) -> bool | None:
-    """Lock an open file until it is closed.
-
-    Returns whether nobody else holds it; None where the file system has no locks.
-    """
+    """Lock an open file; return whether nobody else holds it, None where there are no locks."""
     if sys.platform == "win32":
         return None
     try:

@@ -32,10 +32,7 @@ class Roots:
 
 
 def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
-    """Resolve each root: the path given, else its name under ``data_dir``.
-
-    ``data_dir`` is the user's data directory by default (XDG on Linux).
-    """
+    """Resolve each root: the path given, else its name under ``data_dir``, or the user's."""
     base = data_dir if data_dir is not None else user_data_path("ccx")
     return Roots(**{name: roots.get(name) or base / name for name in ROOT_NAMES})
 

@@ -73,10 +73,7 @@ class ShardedCache:
     _verified: set[str] = field(default_factory=set)
 
     def refresh(self) -> None:
-        """Read the manifest again: another process may have written.
-
-        DamagedDataError if it cannot be read or is of another format, version or origin.
-        """
+        """Read the manifest again; DamagedDataError if it is not one of this cache."""
         path = self.directory / MANIFEST
         if not path.exists():
             self.shards = {}
@@ -129,10 +126,7 @@ class ShardedCache:
 
     @contextmanager
     def read(self, name: str) -> Iterator[h5py.File]:
-        """Open shard ``name``, checking its size and digest the first time.
-
-        DamagedDataError if the file is gone or is not the one the manifest names.
-        """
+        """Open shard ``name``; DamagedDataError if it is not the file that the manifest names."""
         shard = self.shards[name]
         if name not in self._verified:
             if fault := self.fault(name):
@@ -217,10 +211,7 @@ def open_hdf5(path: Path, locking: bool | None = None) -> h5py.File:
 
 
 def read_manifest(directory: Path) -> ShardedCache:
-    """Open the cache in ``directory`` as its manifest describes it.
-
-    MissingInputError or DamagedDataError if there is no manifest, or it is not one.
-    """
+    """Open a cache by its manifest; MissingInputError or DamagedDataError if that is none."""
     path = directory / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

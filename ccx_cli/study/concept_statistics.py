@@ -45,10 +45,7 @@ def concept_frequencies(index: ConceptIndex, data: DataCounts) -> list[ConceptRe
 
 
 def cooccurrences(index: ConceptIndex, data: DataCounts, concept: int) -> list[ConceptPairRecord]:
-    """Return the concepts that share an image with one, by Jaccard index from the highest.
-
-    ``concept`` is its position in the index.
-    """
+    """Return the concepts that share an image with the one at a position, by Jaccard index."""
     together = _images_together(index, data, concept)
     totals = np.diagonal(data.totals)
     n_pixels = index.n_images * index.mask_shape[0] * index.mask_shape[1]

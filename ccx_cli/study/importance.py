@@ -92,11 +92,7 @@ def unit_importance(
     progress: Progress | None = None,
     n_images: int = 0,
 ) -> list[RangeImportanceRecord]:
-    """Ablate one unit in one range at a time.
-
-    Parameters are those of ``cluster_importance``; ``versions`` ranges go through the rest of the
-    network at once. Formulas are ``None``.
-    """
+    """Ablate one unit in one range, ``versions`` of them at a time; formulas are ``None``."""
     intervention = Intervention(network)
     jobs = [(unit, k, r) for unit in sorted(ranges) for k, r in enumerate(ranges[unit])]
     tallies = [_Tally() for _ in jobs]

@@ -43,10 +43,7 @@ def images_with(holds: NDArray[np.bool_], index: ConceptIndex) -> NDArray[np.int
 def noisy_mask(
     holds: NDArray[np.bool_], index: ConceptIndex, image: int, seed: int
 ) -> NDArray[np.float32]:
-    """One image's mask on the mask grid, ``(height, width)`` float32: 1 in the formula, else noise.
-
-    The noise is uniform in [0, 1), seeded by the image, the same for every formula.
-    """
+    """One image's mask: 1 in the formula, else noise in [0, 1), seeded by the image."""
     noise = np.random.default_rng([seed, image]).random(index.mask_shape, dtype=np.float32)
     return np.where(mask_of(holds, index, image), np.float32(1), noise)
 

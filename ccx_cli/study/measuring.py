@@ -66,10 +66,7 @@ def measure_run(
     workers: int,
     progress: Progress,
 ) -> Iterator[list[MetricsRecord]]:
-    """Yield the metrics of every unit, in order; what was measured before is read.
-
-    Label masking is ``measure_masking``'s.
-    """
+    """Yield the pixel metrics of every unit, in order; what was measured before is read."""
     lines = metrics_lines(inputs, settings)
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
@@ -120,10 +117,7 @@ def measure_masking(
     workers: int,
     progress: Progress,
 ) -> dict[tuple[int, int | None], float | None]:
-    """Measure label masking: every distinct formula goes through the network once.
-
-    Returns the mean cosine by ``(unit, cluster)``, which is stored formula by formula.
-    """
+    """Return label masking by ``(unit, cluster)``; each formula goes through the network once."""
     lines = _masking_lines(inputs, settings)
     _, missing = _formulas(inputs, units, lines)
     if missing:
@@ -136,11 +130,7 @@ def measure_masking(
 def stored_masking(
     directory: Path,
 ) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
-    """Read the label masking that is kept in a run's directory: the file with most ranges.
-
-    Returns the mean cosine by ``(unit, cluster)``, and a sentence for every line and file that
-    cannot be read and is passed over.
-    """
+    """Read the fullest file of label masking, by ``(unit, cluster)``, and say what is damaged."""
     problems: list[str] = []
 
     def read(path: Path) -> dict[tuple[int, int | None], float | None]:

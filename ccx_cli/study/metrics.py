@@ -36,10 +36,7 @@ class ImageCounts:
     def of_labels(
         cls, per_local: NDArray[np.int32], holds: NDArray[np.bool_], index: ConceptIndex
     ) -> ImageCounts:
-        """Count from hits by row of the images' tables, ``(n_local,)`` int32.
-
-        ``holds`` is ``(n_sets,)`` bool, the label sets on which the formula holds.
-        """
+        """Count from hits ``(n_local,)`` and the label sets where the formula holds."""
         height, width = index.mask_shape
         return cls(
             index.per_image(per_local),

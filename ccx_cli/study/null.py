@@ -95,10 +95,7 @@ def chance_of_run(
     progress: Progress,
     records: Mapping[int, Sequence[ExplanationRecord]] | None = None,
 ) -> dict[tuple[int, int | None], AgainstNull]:
-    """Compare stored explanations with the null: all of the units', or those in ``records``.
-
-    Returns the comparison by ``(unit, cluster)``; q-values are adjusted over all of these.
-    """
+    """Compare explanations with the null, by ``(unit, cluster)``, with q-values over all."""
     if inputs.run.about.split:
         raise UsageError(
             f"{inputs.run.name} was searched on one split: --null needs a run on all images."
@@ -116,10 +113,7 @@ def chance_of_run(
 def kept_against_null(
     run: Run, records: Iterable[ExplanationRecord]
 ) -> dict[tuple[int, int | None], AgainstNull]:
-    """Compare explanations with the null that was kept of most ranges, as far as there is one.
-
-    Q-values are adjusted over all ranges that are compared.
-    """
+    """Compare explanations with the null that was kept of most ranges, as far as there is one."""
     null: dict[tuple[int, int | None], list[float]] = {}
     for path in sorted(run.directory.glob("null-*.jsonl")):
         lines = RecordLines(path, NullRecord).read()

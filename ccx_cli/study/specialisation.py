@@ -125,11 +125,7 @@ def _how(run: Run) -> Any:
 def count_specialisation(
     judged: Sequence[tuple[int, Specialisation | None]],
 ) -> list[SpecialisationRecord]:
-    """Count by cluster, then in total.
-
-    ``judged`` has for every trained range its cluster and what training made of it, ``None`` for a
-    range without a formula.
-    """
+    """Count what training made of ranges, ``None`` without a formula, by cluster, then in total."""
     clusters = sorted({cluster for cluster, _ in judged})
     rows = []
     for wanted in [*clusters, None]:

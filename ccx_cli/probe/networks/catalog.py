@@ -201,10 +201,7 @@ def _usual_weights(model: str, weights: Path | None) -> str:
 
 
 def published_as(model: str, weights: Path) -> tuple[str, str] | None:
-    """Return which weights a file is by its digest, whatever it is called: kind and file name.
-
-    The names of published files end in the first digits of their SHA-256.
-    """
+    """Return which weights a file is by its digest, whatever it is called: kind and file name."""
     if not weights.is_file():
         return None
     from torchvision.models import get_model_weights  # slow to import

@@ -42,10 +42,7 @@ def class_name(number: int, names: Sequence[str]) -> str | int:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as datasets and classifiers share it: lower case, one kind of gap, no suffix.
-
-    Broden calls a scene ``living_room-s``, Places365 ``/l/living_room``.
-    """
+    """Return a name as all share it: ``attic`` of Broden's ``attic-s`` and Places' ``/a/attic``."""
     return re.sub(r"[\s/_-]+", " ", name.lower().removesuffix("-s")).strip()
 
 

@@ -21,11 +21,7 @@ from ccx_cli.probe.networks.loading import blank_images, hearing, run_blank
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that can be explained: its dotted path and the name of its class.
-
-    ``shape`` is that of its output for one image, and ``is_block`` whether it is one of the
-    network's ``main_blocks``.
-    """
+    """A layer that can be explained: dotted path, class, and shape of the output for one image."""
 
     name: str
     type: str
@@ -74,10 +70,7 @@ def layers_of(module: nn.Module, choice: NetworkDescription, device: torch.devic
 
 
 def _shapes(module: nn.Module, run: Callable[[], None]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all outputs that are tensors of numbers, in the order they were made.
-
-    Of a layer that runs several times, the last output counts.
-    """
+    """Return the shapes of all outputs that are tensors of numbers; of each layer, of the last."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def keep(name: str, output: Any) -> None:

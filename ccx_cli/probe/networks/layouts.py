@@ -45,10 +45,9 @@ class Layout:
         return output
 
     def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
-        """Return what the layer's output would be with other maps; the inverse of ``maps``.
+        """Return the layer's output with other maps, ``(versions * images, units, h, w)``.
 
-        ``maps`` is ``(versions * images, units, h, w)``, version by version; class tokens are taken
-        from ``plain``, the layer's own output for the images.
+        Class tokens are taken from ``plain``, the layer's own output for the images.
         """
         match self.kind:
             case "maps, units last":

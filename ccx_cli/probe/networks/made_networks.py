@@ -58,10 +58,7 @@ def untrained_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
 
 
 def state_sha256(module: nn.Module, model: str) -> str:
-    """Return the SHA-256 over the names, types, shapes and bytes of a network's state dict.
-
-    UsageError if its tensors have no bytes yet, as those of lazy layers.
-    """
+    """Return the SHA-256 of a network's state dict; UsageError if its tensors have no bytes yet."""
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         if not isinstance(value, torch.Tensor):

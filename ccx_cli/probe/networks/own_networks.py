@@ -60,10 +60,7 @@ def short_name(model: str) -> str:
 
 
 def read_arguments(words: Sequence[str]) -> dict[str, Any]:
-    """Read ``key=value`` words as arguments of a factory.
-
-    A value is a Python literal (``3``, ``False``, ``[1, 2]``) or, being none, a string.
-    """
+    """Read ``key=value`` words as arguments of a factory: Python literals, or else strings."""
     arguments: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")

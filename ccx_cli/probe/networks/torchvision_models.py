@@ -106,10 +106,7 @@ _IMAGENET_HALF = {"efficientnet_v2_l"}
 
 
 def default_layer(model: str) -> str:
-    """Return the path of the last convolutional, or encoder, block of ``model``.
-
-    UsageError if it is timm's or a factory's, which have none.
-    """
+    """Return a model's last convolutional, or encoder, block; UsageError if ccx knows none."""
     for family, layer in DEFAULT_LAYERS.items():
         if model.startswith(family) and ":" not in model:
             return layer
@@ -129,11 +126,7 @@ class Preprocessing:
 
 
 def own_preprocessing(model: str, pretrained: str, file: str | None, side: int) -> Preprocessing:
-    """Return the preprocessing of a network that ccx knows, or a factory's.
-
-    ``file`` is the name of the file of the weights, if there is one; ``side`` the height and width
-    of the input, but for some of ImageNet's weights.
-    """
+    """Return the preprocessing of a network that ccx knows, or a factory's."""
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if pretrained == "none" or (pretrained == "imagenet" and model in _IMAGENET_HALF):
         mean = std = HALF

@@ -80,10 +80,7 @@ def _describe(model: str) -> _Trusted:
 
 
 def _package(location: str) -> str | None:
-    """Return where the outermost package of a module is, without importing it.
-
-    A package without an ``__init__.py`` may be in several places.
-    """
+    """Return where the outermost package of a module is, in several places if need be."""
     path = sys.path
     # Only to look: of a module that is not trusted, nothing beside it may be imported later.
     sys.path = [*path, str(Path.cwd())]

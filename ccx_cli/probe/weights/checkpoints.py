@@ -118,8 +118,7 @@ def under_prefix(
 ) -> tuple[Mapping[str, torch.Tensor], str]:
     """Return the tensors of ``module`` where all are under one prefix, and that prefix, or ``""``.
 
-    So Lightning keeps a network that is an attribute, with what else its training has beside it.
-    DamagedDataError if there is a whole set of them under several.
+    So Lightning keeps a network. DamagedDataError if there is a whole set of them under several.
     """
     own = [todays_name(each) for each in module.state_dict() if not _is_count(each)]
     if not own or not state.keys().isdisjoint(own):
@@ -166,11 +165,7 @@ def num_outputs(module: nn.Module, state: Mapping[str, torch.Tensor], num_classe
 
 
 def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str) -> None:
-    """Copy the weights of ``state`` into ``module``; every parameter must be there and fit.
-
-    Counts of training batches may be missing, as older files have none. DamagedDataError, which
-    names ``path`` and ``model``, if tensors are missing, unexpected or of another shape.
-    """
+    """Copy ``state`` into ``module``; DamagedDataError unless every parameter is there and fits."""
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     # A network of the user's own may have names that are renamed in files.
     renamed = {todays_name(name): name for name in own}
