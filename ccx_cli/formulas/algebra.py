@@ -54,48 +54,23 @@ def simplify(formula: Formula) -> Formula:
     if len(numbers) == length:
         return tidy
     if len(numbers) > MAX_TABLE_CONCEPTS:
-        return _simplified_long(tidy)
+        is_short = length <= _MAX_PRUNED_LENGTH and is_constant(formula) is None
+        return pruned(tidy) if is_short else tidy
     table = TruthTable.of(tidy)
+    number_of = table.numbers.__getitem__
     if not table.numbers:
         return formula
     if len(table.numbers) <= MAX_CONCEPTS:
         if concepts_needed(len(table.numbers))[table.number] == length:
             return tidy
-        return renumbered(shortest(table.number, len(table.numbers)), table.numbers.__getitem__)
-    candidates = [tidy, _shortened(tidy)]
+        return renumbered(shortest(table.number, len(table.numbers)), number_of)
+    candidates = [tidy, pruned(tidy)]
     if len(table.numbers) <= _MAX_ESPRESSO_CONCEPTS:
         for complement in (False, True):
             two_level = factored(two_level_terms(table.holds ^ complement))
-            short = _shortened(renumbered(two_level, table.numbers.__getitem__))
+            short = renumbered(two_level, number_of)
             candidates.append(_without_double_not(Not(short)) if complement else short)
     return min(candidates, key=length_of)
-
-
-def _shortened(formula: Formula) -> Formula:
-    """Prune a formula of up to twelve concepts, then take the shortest of its small parts."""
-    return _by_parts(pruned(formula), MAX_CONCEPTS)
-
-
-def _simplified_long(formula: Formula) -> Formula:
-    """Shorten a formula with too many concepts for a table."""
-    if length_of(formula) <= _MAX_PRUNED_LENGTH:
-        if is_constant(formula) is not None:
-            return formula
-        formula = pruned(formula)
-    return _by_parts(formula, MAX_TABLE_CONCEPTS)
-
-
-def _by_parts(formula: Formula, max_concepts: int) -> Formula:
-    """Simplify the largest parts that have at most ``max_concepts`` different concepts."""
-    if len(set(concepts_of(formula))) <= max_concepts:
-        return simplify(formula)
-    match formula:
-        case And(left, right) | Or(left, right):
-            return type(formula)(_by_parts(left, max_concepts), _by_parts(right, max_concepts))
-        case Not(operand):
-            return Not(_by_parts(operand, max_concepts))
-        case Concept():
-            return formula
 
 
 def _without_double_not(formula: Formula) -> Formula:

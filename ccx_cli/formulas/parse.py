@@ -32,7 +32,7 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _SYMBOLS = {"|": "OR", "||": "OR", "&": "AND", "&&": "AND", "~": "NOT", "!": "NOT"}
-_PRECEDENCE = {"OR": 1, "AND": 2, "NOT": 3}
+_PRECEDENCE = {"OR": 1, "AND": 2}
 _OPERAND = 'a concept, NOT or "(" is expected'
 _OPERATOR = "AND, OR, AND NOT or the end is expected"
 
@@ -123,19 +123,12 @@ def parse_formula(text: str, vocabulary: Vocabulary) -> Formula:
         raise UsageError(
             f"The formula has {len(text):,} characters, more than {MAX_CHARACTERS:,}: shorten it."
         )
-    tree = _Tree(vocabulary)
-    last: _Token | None = None
-    for token in _joined(_tokens(text)):
-        tree.take(token)
-        last = token
-    if last is None:
-        raise UsageError('The formula is empty: write one such as "(water OR river) AND NOT blue".')
-    return tree.finished(last)
+    return _Reader(_joined(_tokens(text)), vocabulary).whole()
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """``kind`` is a key of ``_PRECEDENCE``, a parenthesis, ``word`` or ``name``."""
+    """``kind`` is an operator, a parenthesis, ``word`` or ``name``."""
 
     kind: str
     text: str
@@ -145,70 +138,78 @@ class _Token:
         return f"{_shown(self.text)} at character {self.character:,}"
 
 
-class _Tree:
-    """Builds a tree from tokens by precedence, without recursion; knows each operand's depth."""
+class _Reader:
+    """Reads tokens by precedence, each formula with its depth."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, tokens: Iterator[_Token], vocabulary: Vocabulary) -> None:
+        self._tokens = tokens
         self._vocabulary = vocabulary
-        self._operands: list[tuple[Formula, int]] = []
-        self._pending: list[_Token] = []
+        self._last: _Token | None = None
+        self._token = next(tokens, None)
         self._levels = 0
-        self._complete = False
 
-    def finished(self, last: _Token) -> Formula:
-        if not self._complete:
-            raise UsageError(f"The formula ends after {last}, where {_OPERAND}.")
-        self._reduce(0)
-        if self._pending:
-            raise UsageError(f'The formula never closes {self._pending[-1]}: add a ")".')
-        return self._operands[0][0]
+    def whole(self) -> Formula:
+        if self._token is None:
+            raise UsageError(
+                'The formula is empty: write one such as "(water OR river) AND NOT blue".'
+            )
+        formula, _ = self._chain()
+        if self._token is None:
+            return formula
+        if self._token.kind == ")":
+            raise UsageError(
+                f'The formula has {self._token} without a "(" before it: leave it out.'
+            )
+        raise UsageError(f"The formula has {self._token}, where {_OPERATOR}.")
 
-    def take(self, token: _Token) -> None:
-        if self._complete:
-            self._take_after_operand(token)
-        elif token.kind == "name":
+    def _chain(self, least: int = 1) -> tuple[Formula, int]:
+        """Read operands that are joined by operators of at least this precedence."""
+        formula, depth = self._operand()
+        while (token := self._token) and _PRECEDENCE.get(token.kind, 0) >= least:
+            self._advance()
+            right, right_depth = self._chain(_PRECEDENCE[token.kind] + 1)
+            depth = _deeper(max(depth, right_depth), token)
+            formula = And(formula, right) if token.kind == "AND" else Or(formula, right)
+        return formula, depth
+
+    def _operand(self) -> tuple[Formula, int]:
+        token = self._token
+        if token is None:
+            raise UsageError(f"The formula ends after {self._last}, where {_OPERAND}.")
+        if token.kind == "name":
             where = f" (character {token.character:,} of the formula)"
             number = self._vocabulary.number(token.text, where)
-            self._operands.append((Concept(number), 0))
-            self._complete = True
-        elif token.kind in {"NOT", "("}:
-            self._levels += 1
-            if self._levels > MAX_LEVELS:
-                raise _too_deep(token)
-            self._pending.append(token)
-        else:
+            self._advance()
+            return Concept(number), 0
+        if token.kind not in {"NOT", "("}:
             raise UsageError(f"The formula has {token}, where {_OPERAND}.")
-
-    def _take_after_operand(self, token: _Token) -> None:
-        if token.kind in {"AND", "OR"}:
-            self._reduce(_PRECEDENCE[token.kind])
-            self._pending.append(token)
-            self._complete = False
-        elif token.kind == ")":
-            self._reduce(0)
-            if not self._pending:
-                raise UsageError(f'The formula has {token} without a "(" before it: leave it out.')
-            self._pending.pop()
-            self._levels -= 1
+        self._levels = _deeper(self._levels, token)
+        self._advance()
+        if token.kind == "NOT":
+            formula, depth = self._operand()
+            formula, depth = Not(formula), _deeper(depth, token)
         else:
-            raise UsageError(f"The formula has {token}, where {_OPERATOR}.")
+            formula, depth = self._chain()
+            if self._token is None:
+                raise UsageError(f'The formula never closes {token}: add a ")".')
+            if self._token.kind != ")":
+                raise UsageError(f"The formula has {self._token}, where {_OPERATOR}.")
+            self._advance()
+        self._levels -= 1
+        return formula, depth
 
-    def _reduce(self, precedence: int) -> None:
-        """Apply the operators that bind as close as ``precedence`` or closer, up to a "("."""
-        while self._pending and _PRECEDENCE.get(self._pending[-1].kind, -1) >= precedence:
-            token = self._pending.pop()
-            right, depth = self._operands.pop()
-            built: Formula
-            if token.kind == "NOT":
-                self._levels -= 1
-                built = Not(right)
-            else:
-                left, left_depth = self._operands.pop()
-                depth = max(depth, left_depth)
-                built = And(left, right) if token.kind == "AND" else Or(left, right)
-            if depth == MAX_LEVELS:
-                raise _too_deep(token)
-            self._operands.append((built, depth + 1))
+    def _advance(self) -> None:
+        self._last, self._token = self._token, next(self._tokens, None)
+
+
+def _deeper(levels: int, token: _Token) -> int:
+    """Count one more level; UsageError if that is too deep."""
+    if levels == MAX_LEVELS:
+        raise UsageError(
+            f"The formula is more than {MAX_LEVELS} levels deep, see {token}: use fewer "
+            "parentheses or operators."
+        )
+    return levels + 1
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -248,13 +249,6 @@ def _stray(character: str, position: int) -> UsageError:
     return UsageError(
         f"The formula has {_shown(character)} at character {position:,} outside quotes: put the "
         "name that it belongs to in double quotes."
-    )
-
-
-def _too_deep(token: _Token) -> UsageError:
-    return UsageError(
-        f"The formula is more than {MAX_LEVELS} levels deep, see {token}: use fewer parentheses or "
-        "operators."
     )
 
 

@@ -158,14 +158,18 @@ class ComparedRangeRecord(Record):
     range_b: Annotated[RangeEnds | None, doc("The range in B.")]
 
 
+Quantile = Annotated[float, doc("Quantile of the non-zero activations.")]
+ThresholdSide = Annotated[
+    Literal["high", "low"], doc("Whether the range is above or below the threshold.")
+]
+
+
 class ThresholdRecord(Record):
     """The categories at one threshold."""
 
     kind: Annotated[Literal["threshold"], doc("One threshold.")]
-    quantile: Annotated[float, doc("Quantile of the non-zero activations.")]
-    side: Annotated[
-        Literal["high", "low"], doc("Whether the range is above or below the threshold.")
-    ]
+    quantile: Quantile
+    side: ThresholdSide
     units: Annotated[int, count("Units.")]
     explained: Annotated[int, count("Units with a formula.")]
     iou_mean: Annotated[float | None, doc("Mean IoU.")]
@@ -177,10 +181,8 @@ class ThresholdExplanationRecord(Record):
 
     kind: Annotated[Literal["explanation"], doc("One unit at one threshold.")]
     unit: UnitNumber
-    quantile: Annotated[float, doc("Quantile of the non-zero activations.")]
-    side: Annotated[
-        Literal["high", "low"], doc("Whether the range is above or below the threshold.")
-    ]
+    quantile: Quantile
+    side: ThresholdSide
     range: RangeOrNone
     hits: Hits
     formula: FormulaOrNone

@@ -133,12 +133,13 @@ def digest_file(
 def file_sha256(path: Path) -> str:
     """Return a file's SHA-256; a file that nobody touches is read once a process."""
     stamp = stamp_of(path)
-    return _read_once(path, stamp) if _is_settled(stamp, time.time_ns()) else file_digest(path)
+    settled = _is_settled(stamp, time.time_ns())
+    return (_read_once(path, stamp) if settled else _digest(path)).hex()
 
 
 @lru_cache(maxsize=64)
-def _read_once(path: Path, _stamp: bytes) -> str:
-    return file_digest(path)
+def _read_once(path: Path, _stamp: bytes) -> bytes:
+    return _digest(path)
 
 
 def _is_settled(stamp: bytes, now: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -73,7 +74,8 @@ def masking_similarity(
         if count == 0:
             yield position, [None] * len(formulas[position].ranges)
 
-    def flush(batch: list[tuple[int, int, torch.Tensor]]) -> Iterator[int]:
+    remaining = iter(images)
+    while batch := list(islice(remaining, batch_size)):
         plain = torch.stack([pixels for _, _, pixels in batch])
         masks = torch.from_numpy(
             np.stack(
@@ -89,22 +91,12 @@ def masking_similarity(
         both = layer_activations(network, torch.cat([plain, plain * resized])).numpy()
         before, after = both[: len(batch)], both[len(batch) :]
         for row, (position, _, _) in enumerate(batch):
-            for column, (unit, found) in enumerate(formulas[position].ranges):
+            formula = formulas[position]
+            for column, (unit, found) in enumerate(formula.ranges):
                 sums[position][column] += _cosine(before[row, unit], after[row, unit], found)
             left[position] -= 1
             if left[position] == 0:
-                yield position
-
-    batch: list[tuple[int, int, torch.Tensor]] = []
-    for item in images:
-        batch.append(item)
-        if len(batch) == batch_size:
-            for position in flush(batch):
-                yield position, _means(sums[position], formulas[position])
-            batch = []
-    if batch:
-        for position in flush(batch):
-            yield position, _means(sums[position], formulas[position])
+                yield position, [float(each) / len(formula.images) for each in sums[position]]
 
 
 def seconds_an_image(network: Network, batch_size: int) -> float:
@@ -115,10 +107,6 @@ def seconds_an_image(network: Network, batch_size: int) -> float:
     began = time.perf_counter()
     layer_activations(network, blank)
     return (time.perf_counter() - began) / batch_size
-
-
-def _means(sums: NDArray[np.float64], formula: MaskedFormula) -> list[float | None]:
-    return [float(total) / len(formula.images) for total in sums]
 
 
 def _cosine(before: NDArray[np.float32], after: NDArray[np.float32], found: Range) -> float:

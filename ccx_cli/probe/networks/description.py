@@ -14,7 +14,7 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.errors import MissingInputError
 from ccx_cli.probe.networks.own_networks import (
     imported_sha256,
     is_own,
@@ -261,10 +261,6 @@ class NetworkDescription:
         except FileNotFoundError as error:
             mend = "reinstall ccx-cli" if self.weights is None else "check `weights`"
             raise MissingInputError(f"There are no weights at {path}: {mend}.") from error
-        except OSError as error:
-            raise DamagedDataError(
-                f"{path} cannot be read ({error.strerror}): check its permissions."
-            ) from error
 
 
 class Axes(StrEnum):
