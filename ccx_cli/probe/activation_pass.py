@@ -11,21 +11,11 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
-from ccx_cli.probe.activations import (
-    covers,
-    images_per_shard,
-    missing_spans,
-    shard_name,
-)
+from ccx_cli.probe.activations import covers, images_per_shard, missing_spans, shard_name
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.layers import time_pass
-from ccx_cli.probe.networks.loading import (
-    Network,
-    layers_activations,
-    load_network,
-    load_networks,
-)
+from ccx_cli.probe.networks.loading import Network, layers_activations, load_network, load_networks
 from ccx_cli.probe.networks.torchvision_models import DEMO
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing

@@ -7,15 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from ccx_cli.records.fields import (
-    Amount,
-    NonNegative,
-    RangeEnds,
-    Record,
-    count,
-    doc,
-    share,
-)
+from ccx_cli.records.fields import Amount, NonNegative, RangeEnds, Record, count, doc, share
 from ccx_cli.records.header import InfoNetwork, InfoSearch
 
 

@@ -14,11 +14,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, concepts_of, positive_concepts
 from ccx_cli.records.explanation import ExplanationRecord, names_of
-from ccx_cli.records.studies import (
-    CategorySummaryRecord,
-    ConceptSummaryRecord,
-    UnitSummaryRecord,
-)
+from ccx_cli.records.studies import CategorySummaryRecord, ConceptSummaryRecord, UnitSummaryRecord
 from ccx_cli.runs.findings import by_surprise
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.categories import dominant_category

@@ -13,19 +13,9 @@ from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription, SaidBy
-from ccx_cli.probe.networks.made_networks import (
-    build_own,
-    build_timm,
-    state_sha256,
-    untrained_own,
-)
+from ccx_cli.probe.networks.made_networks import build_own, build_timm, state_sha256, untrained_own
 from ccx_cli.probe.networks.torchvision_models import DEMO
-from ccx_cli.probe.weights.checkpoints import (
-    load_into,
-    load_state,
-    num_outputs,
-    under_prefix,
-)
+from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs, under_prefix
 from ccx_cli.progress import Progress, SilentProgress
 
 

@@ -15,12 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccx_cli.errors import MissingInputError
-from ccx_cli.probe.networks.own_networks import (
-    imported_sha256,
-    is_own,
-    short_name,
-    source_sha256,
-)
+from ccx_cli.probe.networks.own_networks import imported_sha256, is_own, short_name, source_sha256
 from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
 from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.records.header import About, weights_text
