@@ -145,7 +145,9 @@ def train(
                 chosen = order[batch * _BATCH : (batch + 1) * _BATCH]
                 inputs, targets = _prepare(data, chosen)
                 maps = network.features(inputs)
-                scene_loss = functional.cross_entropy(network.classify(maps), data.classes[chosen])
+                scene_loss = functional.cross_entropy(
+                    network.fc(network.avgpool(maps).flatten(1)), data.classes[chosen]
+                )
                 lesson_loss, excess = _grade(maps, targets, rarity)
                 loss = scene_loss + _LESSON_WEIGHT * lesson_loss + _EXCESS_PENALTY * excess
                 optimizer.zero_grad()

@@ -70,14 +70,10 @@ class Shapes:
     scene_like: NDArray[np.bool_]
     local_boxes: Boxes
 
-    def rows_of(self, concept: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows of one concept, and their images."""
-        rows = np.flatnonzero(self.concepts == concept)
-        return rows, np.searchsorted(self.indptr, rows, side="right") - 1
-
     def of(self, concept: int) -> MaskShapes:
         """Shapes of one concept in all images."""
-        rows, images = self.rows_of(concept)
+        rows = np.flatnonzero(self.concepts == concept)
+        images = np.searchsorted(self.indptr, rows, side="right") - 1
         n_images = len(self.indptr) - 1
         areas = np.zeros(n_images, dtype=np.int32)
         boxes = np.zeros((n_images, 4), dtype=np.int16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -67,22 +67,39 @@ def measure_run(
     progress: Progress,
 ) -> Iterator[list[MetricsRecord]]:
     """Yield the pixel metrics of every unit, in order; what was measured before is read."""
-    lines = metrics_lines(inputs, settings)
+
+    def find(missing: Sequence[int]) -> Iterator[list[MetricsRecord]]:
+        index = inputs.index
+        for found in each_unit(inputs, missing, workers):
+            yield _measured(found, index, settings)
+
+    yield from kept_or_found(
+        inputs, metrics_lines(inputs, settings), units, find, "Metrics", progress
+    )
+
+
+def kept_or_found(
+    inputs: RunInputs,
+    lines: RecordLines[R],
+    units: Sequence[int],
+    find: Callable[[Sequence[int]], Iterator[list[R]]],
+    title: str,
+    progress: Progress,
+) -> Iterator[list[R]]:
+    """Yield every unit's lines, in order; what ``find`` yields of missing units is kept."""
     known = lines.finished()
     missing = [unit for unit in units if unit not in known]
     if not missing:
         yield from (known[unit] for unit in units)
         return
-    index = inputs.index
     with writing(inputs.kept, progress):
         lines.drop_torn_line()
         done = len(units) - len(missing)
-        with progress.task("Metrics", len(units), done=done, unit="units") as task:
-            found = each_unit(inputs, missing, workers)
+        with progress.task(title, len(units), done=done, unit="units") as task:
+            found = find(missing)
             for unit in units:
                 if unit not in known:
-                    measured = next(found)
-                    known[unit] = _measured(measured, index, settings)
+                    known[unit] = next(found)
                     lines.append(known[unit])
                     task.advance()
                 yield known[unit]

@@ -11,7 +11,7 @@ Society B 57/1, 1995).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -29,9 +29,8 @@ from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
 from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.registry import search_from_identity
-from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_lines
+from ccx_cli.study.measuring import kept_lines, kept_or_found
 from ccx_cli.threads import map_in_order
 
 BestIou = Callable[[DataCounts, NDArray[np.int32]], float]
@@ -185,29 +184,15 @@ def _null(
     progress: Progress,
 ) -> dict[tuple[int, int | None], list[float]]:
     """Read the null's IoUs, and find those that are missing."""
-    lines = null_lines(inputs, rounds, seed)
-    known = lines.finished()
-    missing = [unit for unit in units if unit not in known]
-    if missing:
-        work = _search_again(inputs, rounds, seed)
-        with writing(inputs.kept, progress):
-            lines.drop_torn_line()
-            with progress.task(
-                f"Null, {rounds:,} permutations",
-                len(units),
-                done=len(units) - len(missing),
-                unit="units",
-            ) as task:
-                every = map_in_order(work, missing, workers)
-                for unit, found in zip(missing, every, strict=True):
-                    lines.append(
-                        NullRecord(
-                            unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious
-                        )
-                        for cluster, ious in enumerate(found)
-                    )
-                    task.advance()
-        known = lines.finished()
-    return {
-        (unit, record.cluster): record.null_ious for unit in units for record in known.get(unit, [])
-    }
+
+    def find(missing: Sequence[int]) -> Iterator[list[NullRecord]]:
+        every = map_in_order(_search_again(inputs, rounds, seed), missing, workers)
+        for unit, found in zip(missing, every, strict=True):
+            yield [
+                NullRecord(unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious)
+                for cluster, ious in enumerate(found)
+            ]
+
+    lines, title = null_lines(inputs, rounds, seed), f"Null, {rounds:,} permutations"
+    every = kept_or_found(inputs, lines, units, find, title, progress)
+    return {(line.unit, line.cluster): line.null_ious for of_unit in every for line in of_unit}

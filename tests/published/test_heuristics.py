@@ -167,7 +167,8 @@ def test_one_pass_estimates_every_extension(pixels: LabelledPixels, seed: int, n
 
 
 def side_of(concept: int, shapes: Shapes, counts: RangeByImage) -> Side:
-    rows, images = shapes.rows_of(concept)
+    rows = np.flatnonzero(shapes.concepts == concept)
+    images = np.searchsorted(shapes.indptr, rows, side="right") - 1
     in_range = np.zeros(len(counts.in_range), dtype=np.int32)
     in_range[images] = counts.of_concepts[rows]
     return Side(shapes.of(concept), in_range)

@@ -56,6 +56,11 @@ IMAGENET_STEMS: dict[str, tuple[str, ...]] = {
 }
 
 
+def is_imagenet_file(name: str, stem: str) -> bool:
+    """Tell whether a file is called as torchvision calls its ImageNet weights of this stem."""
+    return re.fullmatch(re.escape(stem) + r"-[0-9a-f]{8,}\.pth", name) is not None
+
+
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:
     """Resolve a request for a network, looking up the file of its weights.
 
@@ -162,8 +167,7 @@ def _imagenet_file(models_root: Path, model: str) -> Path:
     for folder in folders:
         names = sorted(path.name for path in folder.iterdir() if path.is_file())
         for stem in IMAGENET_STEMS.get(model, (model,)):
-            published = re.compile(re.escape(stem) + r"-[0-9a-f]{8,}\.pth")
-            found = [name for name in names if published.fullmatch(name)]
+            found = [name for name in names if is_imagenet_file(name, stem)]
             if len(found) > 1:
                 raise UsageError(
                     f"{folder} has {len(found)} sets of ImageNet weights for {model}, "

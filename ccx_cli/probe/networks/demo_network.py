@@ -40,14 +40,10 @@ class DemoNetwork(nn.Module):
         maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(images))))
         return maps
 
-    def classify(self, maps: Tensor) -> Tensor:
-        """Return the scores ``(n, num_classes)`` of the classes for the maps of ``layer4``."""
-        scores: Tensor = self.fc(torch.flatten(self.avgpool(maps), 1))
-        return scores
-
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores of the classes, of shape ``(n, num_classes)``."""
-        return self.classify(self.features(images))
+        scores: Tensor = self.fc(torch.flatten(self.avgpool(self.features(images)), 1))
+        return scores
 
 
 def _block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
-from ccx_cli.probe.networks.catalog import IMAGENET_STEMS, PLACES365_FILES
+from ccx_cli.probe.networks.catalog import IMAGENET_STEMS, PLACES365_FILES, is_imagenet_file
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
 from ccx_cli.store.paths import Roots
 
@@ -65,7 +63,7 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
         source
         for stem in IMAGENET_STEMS.get(model, (model,))
         for source in published
-        if re.fullmatch(re.escape(stem) + r"-[0-9a-f]{8,}\.pth", source.file_name)
+        if is_imagenet_file(source.file_name, stem)
     ]
     if not found_by_name:
         raise UsageError(
@@ -79,20 +77,18 @@ def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> S
 
 def imagenet_here(roots: Roots) -> list[Source]:
     """Return the ImageNet weights that are here; imports torchvision only if there are some."""
-    sources = []
-    for model in MODELS:
-        if model == DEMO:
-            continue
-        stems = IMAGENET_STEMS.get(model, (model,))
-        folders = (roots.models / "imagenet", roots.models)
-        if any(
-            re.fullmatch(re.escape(stem) + r"-[0-9a-f]{8,}\.pth", path.name)
-            for stem in stems
-            for folder in folders
-            for path in folder.glob(f"{stem}-*.pth")
-        ):
-            sources.append(imagenet_source(model, roots))
-    return sources
+    folders = (roots.models / "imagenet", roots.models)
+    names = [path.name for folder in folders for path in folder.glob("*.pth")]
+    return [
+        imagenet_source(model, roots)
+        for model in MODELS
+        if model != DEMO
+        and any(
+            is_imagenet_file(name, stem)
+            for stem in IMAGENET_STEMS.get(model, (model,))
+            for name in names
+        )
+    ]
 
 
 def _rounded(mebibytes: float | None) -> int | None:
