@@ -68,9 +68,7 @@ def build_activations(
             _run_pass(dataset, group, batch_size, workers, progress)
 
 
-def measure_pass(
-    choices: Sequence[NetworkDescription],
-) -> tuple[list[tuple[int, int, int]], float]:
+def measure_pass(choices: Sequence[NetworkDescription]) -> tuple[list[tuple[int, int, int]], float]:
     """Run blank images through a network; return the shape of each layer's maps, and seconds."""
     first = choices[0]
     if not first.is_own and first.model != DEMO:

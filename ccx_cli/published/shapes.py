@@ -85,11 +85,7 @@ class Shapes:
 
 
 def measure_mask(
-    index: ConceptIndex,
-    shapes: Shapes,
-    holds: NDArray[np.bool_],
-    *,
-    rectangles: bool = True,
+    index: ConceptIndex, shapes: Shapes, holds: NDArray[np.bool_], *, rectangles: bool = True
 ) -> MaskShapes:
     """Measure the exact mask of a formula, given its label sets, ``(n_sets,)`` bool."""
     return _measure(index, shapes.local_boxes, holds, rectangles)
@@ -111,11 +107,7 @@ def shapes_cache(index_cache: ShardedCache) -> ShardedCache:
 
 
 def build_shapes(
-    index: ConceptIndex,
-    cache: ShardedCache,
-    *,
-    workers: int = 1,
-    progress: Progress | None = None,
+    index: ConceptIndex, cache: ShardedCache, *, workers: int = 1, progress: Progress | None = None
 ) -> None:
     """Measure, in threads, the images that the cache lacks; finished shards are kept."""
     progress = progress or SilentProgress()

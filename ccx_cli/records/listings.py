@@ -22,8 +22,7 @@ class CacheRecord(Record):
     rebuild: Annotated[str, doc("The command that makes it again.")]
     directory: Annotated[str, doc("Where it is.")]
     files_by: Annotated[
-        str | None,
-        doc("How it tells labels and images apart: contents, or size (older caches)."),
+        str | None, doc("How it tells labels and images apart: contents, or size (older caches).")
     ]
 
 

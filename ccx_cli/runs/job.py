@@ -217,10 +217,7 @@ def settings_of(stored: Run) -> JobSettings:
 
 
 def prepare_job(
-    inputs: Inputs,
-    settings: JobSettings,
-    progress: Progress,
-    concepts: Concepts | None = None,
+    inputs: Inputs, settings: JobSettings, progress: Progress, concepts: Concepts | None = None
 ) -> ExplainJob:
     """Make what is missing, and name the run; ``concepts`` may be known from another layer."""
     # The network first: a layer that is not there shows at once, and the index takes minutes.

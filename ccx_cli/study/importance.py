@@ -205,12 +205,7 @@ def importance_of_run(
                 network, batches, ranges, seed=seed, progress=progress, n_images=n_images
             )
         found = unit_importance(
-            network,
-            batches,
-            ranges,
-            class_names=class_names,
-            progress=progress,
-            n_images=n_images,
+            network, batches, ranges, class_names=class_names, progress=progress, n_images=n_images
         )
     return [
         replace(each, formula=inputs.run.units[each.unit][each.cluster].formula) for each in found

@@ -144,9 +144,7 @@ def measure_masking(
     return _masking_of(lines)
 
 
-def stored_masking(
-    directory: Path,
-) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
+def stored_masking(directory: Path) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
     """Read the fullest file of label masking, by ``(unit, cluster)``, and say what is damaged."""
     problems: list[str] = []
 
@@ -313,10 +311,7 @@ def _mask(
         f"Label masking: {len(formulas):,} formulas on {len(order):,} images in all, about "
         f"{duration(seconds)}; --masking-images N takes fewer."
     )
-    with (
-        threads(workers) as pool,
-        progress.task("Label masking", len(order)) as task,
-    ):
+    with threads(workers) as pool, progress.task("Label masking", len(order)) as task:
         batches = image_batches(
             inputs.dataset, choice, [image for _, image in order], batch_size, pool
         )

@@ -105,11 +105,7 @@ def _build(choice: NetworkDescription, num_classes: int) -> nn.Module:
     if choice.model in {"googlenet", "inception_v3"}:
         # Their ImageNet weights expect inputs in [-1, 1], which `transform_input` makes of ours.
         is_published = choice.pretrained == "imagenet"
-        options = {
-            "aux_logits": False,
-            "init_weights": False,
-            "transform_input": is_published,
-        }
+        options = {"aux_logits": False, "init_weights": False, "transform_input": is_published}
     module: nn.Module = models.get_model(
         choice.model, weights=None, num_classes=num_classes, **options
     )
