@@ -326,22 +326,34 @@ def open_inputs(
 
 
 def _read_dataset(run: Run, subset: str, was: Path, side: int, roots: Roots) -> BrodenDataset:
-    """Read the run's dataset, under the root or where it was, whichever has the run's images."""
+    """Read the run's dataset, under the root or where it was, whichever has the run's images.
+
+    Of a dataset and its copy, it is the one under the root, also where that has changed.
+    """
     here = None
     with suppress(UsageError):
         here = find_datasets(roots.datasets, subset).get(side)
     if here is None:
         return read_dataset(was, subset)
     if was.exists() and not was.samefile(here):
-        fits = [_has_images(directory, subset, run, roots) for directory in (here, was)]
-        here = was if fits == [False, True] else here
+        there, found = _dataset(was, subset), _dataset(here, subset)
+        is_other = there is not None and (found is None or found.rows != there.rows)
+        if is_other and _has_images(there, run, roots) and not _has_images(found, run, roots):
+            return read_dataset(was, subset)
     return read_dataset(here, subset)
 
 
-def _has_images(directory: Path, subset: str, run: Run, roots: Roots) -> bool:
+def _dataset(directory: Path, subset: str) -> BrodenDataset | None:
     with suppress(CcxError):
-        was, dataset = run.identity.images_fingerprint, read_dataset(directory, subset)
-        return images_fingerprint(dataset, roots.activations, FileCheck(is_by_size(was))) == was
+        return read_dataset(directory, subset)
+    return None
+
+
+def _has_images(dataset: BrodenDataset | None, run: Run, roots: Roots) -> bool:
+    was = run.identity.images_fingerprint
+    with suppress(CcxError):
+        check = FileCheck(is_by_size(was))
+        return dataset is not None and images_fingerprint(dataset, roots.activations, check) == was
     return False
 
 
