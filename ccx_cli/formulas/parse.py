@@ -149,7 +149,8 @@ class _Reader:
         self._levels = 0
 
     def whole(self) -> Formula:
-        if self._token is None:
+        first = self._token
+        if first is None:
             raise UsageError(
                 'The formula is empty: write one such as "(water OR river) AND NOT blue".'
             )

@@ -144,7 +144,8 @@ def _read_once(path: Path, _stamp: bytes) -> bytes:
 
 def _is_settled(stamp: bytes, now: int) -> bool:
     """Tell whether a stamp would be another if the file were written again."""
-    return now - max(_STAMP.unpack(stamp)[1:3]) > _SETTLED_NS
+    touched: int = max(_STAMP.unpack(stamp)[1:3])
+    return now - touched > _SETTLED_NS
 
 
 def changed_meanwhile(path: Path) -> CcxError:

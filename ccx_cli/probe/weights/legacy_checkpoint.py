@@ -78,7 +78,7 @@ class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
     def get_extension(self, code: int) -> None:
         raise RefusedError(f"the extension code {code}")
 
-    def persistent_load(self, identifier: object) -> object:
+    def persistent_load(self, identifier: Any) -> object:
         match identifier:
             case ("module", type() as module, _, _):  # its source file and source are ignored
                 return module
