@@ -40,9 +40,7 @@ class BestOfLength(Record):
     lift: Maybe[Lift] = UNSET
     mcc: Maybe[Mcc] = UNSET
     labels: Maybe[Tree] = UNSET
-    score: Maybe[
-        Annotated[float, count("With another --objective than iou: what it maximizes.")]
-    ] = UNSET
+    score: Maybe[Annotated[float, count("With another --objective: what it maximizes.")]] = UNSET
 
 
 class ListedFormula(Record):
@@ -74,12 +72,8 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     by_length: Annotated[
         list[BestOfLength], doc("The best formula of at most 1, 2, ... concepts.")
     ] = msgspec.field(default_factory=list)
-    objective: Maybe[
-        Annotated[str, doc("With another --objective than iou: what the search maximized.")]
-    ] = UNSET
-    score: Maybe[
-        Annotated[float, count("Optimum only: the objective, IoU by default, times the penalty.")]
-    ] = UNSET
+    objective: Maybe[Annotated[str, doc("With another --objective than iou: its name.")]] = UNSET
+    score: Maybe[Annotated[float, count("Optimum only: the objective times the penalty.")]] = UNSET
     proven: Maybe[
         Annotated[bool, doc("Optimum only: whether no formula of the space scores higher.")]
     ] = UNSET
@@ -87,40 +81,26 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
         Annotated[float, count("Optimum only: no formula of the space scores higher than this.")]
     ] = UNSET
     gap: Maybe[Annotated[float, doc("Optimum only: the bound minus the score.")]] = UNSET
-    rounds: Maybe[Annotated[int, count("Optimum only: how often a better formula was found.")]] = (
-        UNSET
-    )
-    nodes: Maybe[
-        Annotated[int, count("Optimum only: triples counted and longer formulas expanded.")]
-    ] = UNSET
-    ties: Maybe[
-        Annotated[int, count("Optimum only: distinct formulas that score the same, this included.")]
-    ] = UNSET
+    rounds: Maybe[Annotated[int, count("Optimum only: better formulas found on the way.")]] = UNSET
+    nodes: Maybe[Annotated[int, count("Optimum only: triples counted, formulas expanded.")]] = UNSET
+    ties: Maybe[Annotated[int, count("Optimum only: distinct formulas of the same score.")]] = UNSET
     tied: Maybe[
-        Annotated[
-            list[ListedFormula],
-            doc("With --ties: the formulas that score the same, this one first."),
-        ]
+        Annotated[list[ListedFormula], doc("With --ties: formulas of the same score, this first.")]
     ] = UNSET
     near: Maybe[
         Annotated[
-            list[ListedFormula],
-            doc("With --within: other formulas that score that near, best first."),
+            list[ListedFormula], doc("With --within: others that score that near, best first.")
         ]
     ] = UNSET
     more_near: Maybe[Annotated[int, count("With --within: how many more there are.")]] = UNSET
     near_complete: Maybe[
-        Annotated[
-            bool, doc("With --within: false where a limit ended the search for them; else absent.")
-        ]
+        Annotated[bool, doc("With --within: false if a limit ended their search; else absent.")]
     ] = UNSET
-    split: Maybe[
-        Annotated[str, doc("With --split: the split of the dataset that was searched.")]
-    ] = UNSET
+    split: Maybe[Annotated[str, doc("With --split: the split of the dataset searched.")]] = UNSET
     held_out_iou: Maybe[
         Annotated[
             Proportion | None,
-            doc("With --split: IoU on the other images; null without a formula or pixels."),
+            doc("With --split: IoU on the others; null without formula or pixels."),
         ]
     ] = UNSET
 

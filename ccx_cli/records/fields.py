@@ -53,18 +53,14 @@ ClusterOrNone = Annotated[
 NumClusters = Annotated[int, doc("Ranges asked for.", ge=1)]
 NumRanges = Annotated[int, count("Ranges the unit has.")]
 Ends = Annotated[list[float | None], Meta(min_length=2, max_length=2)]
-RangeEnds = Annotated[
-    Ends, doc("Lower and upper end of the range, both excluded; null for an open end.")
-]
+RangeEnds = Annotated[Ends, doc("Lower and upper end of the range, both excluded; null for open.")]
 RangeOrNone = Annotated[
     Ends | None,
     doc("Ends of the range, both excluded, null for open; null for a unit that never fires."),
 ]
 Hits = Annotated[int, count("Pixels whose activation is in the range, over all searched images.")]
 FormulaText = Annotated[str, doc("The formula as text.")]
-FormulaOrNone = Annotated[
-    str | None, doc("The formula as text; null if no concept meets the range.")
-]
+FormulaOrNone = Annotated[str | None, doc("The formula; null if no concept meets the range.")]
 Tree = Annotated[
     Any, doc("The formula as a tree of label numbers.", extra_json_schema={"$ref": "#/$defs/tree"})
 ]

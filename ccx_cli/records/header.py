@@ -156,21 +156,15 @@ class InfoSearch(Record):
     name: Annotated[str | None, doc("Name of the search.")]
     length: Annotated[NonNegative | None, doc("Maximum number of concepts in a formula.")]
     beam_limit: Annotated[NonNegative | None, doc("Formulas kept at each step of a beam search.")]
-    node_limit: Annotated[
-        NonNegative | None, doc("Maximum number of formulas expanded beyond length 3.")
-    ]
+    node_limit: Annotated[NonNegative | None, doc("Most formulas expanded beyond length 3.")]
     time_limit: Annotated[float | None, doc("Maximum number of seconds beyond length 3.")]
-    length_penalty: Annotated[
-        float | None, doc("Factor for every concept after the first; null for 1.")
-    ]
+    length_penalty: Annotated[float | None, doc("Factor for concepts after the first; null for 1.")]
     within: Annotated[float | None, doc("Largest relative distance of the listed formulas.")]
     ties: Annotated[bool, doc("Whether formulas that score the same are listed.")]
     concepts: Annotated[NonNegative | None, doc("Concepts that could be used.")]
     operators: Annotated[list[str], doc("Operators that could be used.")]
     objective: Maybe[Annotated[str, doc("What was maximized, unless it was IoU.")]] = UNSET
-    min_coverage: Maybe[
-        Annotated[float, doc("With mcc: least share of the hits that a formula covers.")]
-    ] = UNSET
+    min_coverage: Maybe[Annotated[float, doc("With mcc: least share of hits to cover.")]] = UNSET
 
 
 class Identity(Record):

@@ -21,9 +21,7 @@ class CacheRecord(Record):
     state: Annotated[str, doc("there, or whole if verified; else what is damaged.")]
     rebuild: Annotated[str, doc("The command that makes it again.")]
     directory: Annotated[str, doc("Where it is.")]
-    files_by: Annotated[
-        str | None, doc("How it tells labels and images apart: contents, or size (older caches).")
-    ]
+    files_by: Annotated[str | None, doc("How it tells files apart: contents, or size (older).")]
 
 
 class RemovedRecord(Record):
@@ -59,12 +57,8 @@ class ConceptPairRecord(Record):
     images: Annotated[int, count("Images with both.")]
     both: Annotated[int, count("Pixels with both.")]
     jaccard: Annotated[float, share("Pixels with both over pixels with either.")]
-    share: Annotated[
-        float, share("Of the pixels of the concept asked for, the share that has this.")
-    ]
-    share_of_other: Annotated[
-        float, share("Of the pixels of this, the share that has the one asked for.")
-    ]
+    share: Annotated[float, share("Share of the pixels of the concept asked for that have this.")]
+    share_of_other: Annotated[float, share("Share of its pixels that have the concept asked for.")]
     lift: Annotated[float, doc("Pixels with both over those expected by chance.")]
 
 
@@ -134,16 +128,10 @@ class StepRecord(Record):
     step: Annotated[str, doc("What is made or read.")]
     state: Annotated[Literal["there", "partly there", "to do", "unknown"], doc("How far it is.")]
     unit: Annotated[str, doc("What its pieces are called.")]
-    total: Annotated[NonNegative | None, doc("Pieces in all; null where it is not known yet.")]
-    done: Annotated[
-        NonNegative | None, doc("Pieces that are there; null where it is not known yet.")
-    ]
-    bytes: Annotated[
-        Amount | None, doc("Bytes still to be written or fetched; null where it is not known yet.")
-    ]
-    seconds: Annotated[
-        Amount | None, doc("Seconds it is expected to take; null where it is not known yet.")
-    ]
+    total: Annotated[NonNegative | None, doc("Pieces in all; null where not known yet.")]
+    done: Annotated[NonNegative | None, doc("Pieces that are there; null where not known yet.")]
+    bytes: Annotated[Amount | None, doc("Bytes still to write or fetch; null where not known yet.")]
+    seconds: Annotated[Amount | None, doc("Expected seconds; null where not known yet.")]
     path: Annotated[str | None, doc("Where it is or will be; null if nothing is stored.")]
 
 
@@ -155,9 +143,7 @@ class DownloadRecord(Record):
         Literal["missing", "partial", "here", "fetched", "whole", "damaged"],
         doc("How far it is here."),
     ]
-    bytes: Annotated[
-        NonNegative | None, doc("Its size here, or of the part that is here; null if nothing is.")
-    ]
+    bytes: Annotated[NonNegative | None, doc("Size of what is here of it; null if nothing is.")]
     about_bytes: Annotated[NonNegative | None, doc("Its published size, roughly.")]
     sha256: Annotated[str | None, doc("Its SHA-256, where that is recorded.")]
     licence: Annotated[str, doc("License.")]
@@ -181,18 +167,14 @@ class LayerRecord(Record):
 
     layer: Annotated[str, doc("The layer's dotted path: what --layer takes.")]
     type: Annotated[str, doc("The name of the module's class.")]
-    kind: Annotated[
-        Literal["maps", "maps, units last", "tokens", "vector"], doc("What the output is.")
-    ]
+    kind: Annotated[Literal["maps", "maps, units last", "tokens", "vector"], doc("What it gives.")]
     units: Annotated[int, count("Number of units.")]
     map: Annotated[
         list[Annotated[int, Meta(ge=1)]],
         doc("Height and width of a unit's map.", min_length=2, max_length=2),
     ]
     output: Annotated[list[Annotated[int, Meta(ge=1)]], doc("Shape of the output for one image.")]
-    block: Annotated[
-        bool, doc("Whether it is one of the network's main blocks: --layer all-blocks.")
-    ]
+    block: Annotated[bool, doc("Whether it is a main block of the network: --layer all-blocks.")]
     default: Annotated[bool, doc("Whether it is the default of --layer.")]
 
 
@@ -238,9 +220,7 @@ class InfoRanges(Record):
     num_clusters: Annotated[NonNegative | None, doc("Ranges asked for.")]
     quantile: Annotated[float | None, doc("Share in the top range.")]
     kmeans: Annotated[str | None, doc("How activations were clustered.")]
-    n_init: Annotated[
-        NonNegative | None, doc("Number of initializations of scikit-learn's k-means.")
-    ]
+    n_init: Annotated[NonNegative | None, doc("Number of starts of scikit-learn's k-means.")]
     by_hand: Annotated[list[RangeEnds] | None, doc("Ranges that were set by hand.")]
 
 
@@ -274,9 +254,7 @@ class InfoSession(Record):
     asked: Annotated[str | None, doc("Units it was asked for, as --units takes them.")]
     workers: Annotated[NonNegative | None, doc("Processes or threads.")]
     device: Annotated[str | None, doc("Where the network ran.")]
-    batch_size: Annotated[
-        NonNegative | None, doc("Images per forward pass; null in older headers.")
-    ]
+    batch_size: Annotated[NonNegative | None, doc("Images a forward pass; null in older headers.")]
     threads: Annotated[NonNegative | None, doc("Threads of torch; null where no network ran.")]
     versions: Annotated[dict[str, str | None], doc("Versions by package.")]
     platform: Annotated[str | None, doc("The system.")]

@@ -98,9 +98,7 @@ class HeuristicRecord(Record):
     iou_mean: Annotated[float, doc("Mean IoU.")]
     best_in: Annotated[int, count("Ranges where no other search found a larger IoU.")]
     missed: Annotated[float, doc("Share of the ranges where another search found a larger IoU.")]
-    lost_mean: Annotated[
-        float | None, doc("Mean share of that IoU which is lost there; null where none is.")
-    ]
+    lost_mean: Annotated[float | None, doc("Mean share of that IoU lost there; null without any.")]
     lost_max: Annotated[float | None, doc("The largest share that is lost.")]
 
 
@@ -159,9 +157,7 @@ class ComparedRangeRecord(Record):
 
 
 Quantile = Annotated[float, doc("Quantile of the non-zero activations.")]
-ThresholdSide = Annotated[
-    Literal["high", "low"], doc("Whether the range is above or below the threshold.")
-]
+ThresholdSide = Annotated[Literal["high", "low"], doc("Whether above or below the threshold.")]
 
 
 class ThresholdRecord(Record):
@@ -197,9 +193,7 @@ class ClusterImportanceRecord(Record):
     cluster: Cluster
     images: Annotated[int, count("Number of images.")]
     changed: Annotated[int, count("Images whose predicted class changes.")]
-    changed_at_random: Annotated[
-        int, count("The same with as many randomly sampled activations ablated.")
-    ]
+    changed_at_random: Annotated[int, count("The same with as many random activations ablated.")]
     zeroed: Annotated[float, share("Share of the units' activations that are ablated.")]
     share: Annotated[float, share("Share of the images whose predicted class changes.")]
     share_at_random: Annotated[float, share("The same with randomly sampled activations ablated.")]
@@ -288,9 +282,7 @@ class ScoreRecord(Record):
     lift: Lift
     mcc: Mcc
     best_formula: Maybe[FormulaOrNone] = UNSET
-    best_iou: Maybe[Annotated[float, share("IoU of the best formula of the searched space.")]] = (
-        UNSET
-    )
+    best_iou: Maybe[Annotated[float, share("IoU of the best formula of the space.")]] = UNSET
     same_here: Maybe[Annotated[bool, doc("Whether the two differ on no pixel.")]] = UNSET
 
 
@@ -341,8 +333,6 @@ class CategorySummaryRecord(Record):
     kind: Annotated[Literal["category"], doc("One category.")]
     category: Annotated[str, doc("Its name.")]
     threshold: Annotated[float, share("IoU above which a unit counts.")]
-    units: Annotated[
-        int, count("Units whose best formula is above the threshold and mostly of this category.")
-    ]
+    units: Annotated[int, count("Units whose best formula beats it, mostly of this category.")]
     share: Annotated[float | None, doc("Share of the units.")]
     formulas: Annotated[int, count("Distinct formulas among those.")]
