@@ -14,6 +14,7 @@ from torch import nn
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.layouts import MAPS, Layout
 from ccx_cli.probe.networks.loading import Network
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -66,7 +67,7 @@ def golden_classifier(name: str) -> Network:
         module.load_state_dict({key: torch.from_numpy(weights[key]) for key in weights})
     mean, std = (_HALF, _HALF) if name == "none" else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     choice = NetworkDescription("golden", name, "layer4", None, 0, 224, mean, std, 365)
-    return Network(choice, module, torch.device("cpu"), "golden", 24, (7, 7))
+    return Network(choice, module, torch.device("cpu"), "golden", Layout(MAPS, 24, (7, 7)))
 
 
 @contextmanager

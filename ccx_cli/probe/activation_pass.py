@@ -92,10 +92,10 @@ class _Filling:
                 "initialize them with torch's random numbers, which ccx seeds, or give them with "
                 "`weights`."
             )
-        block = images_per_shard(network.units, network.map_shape)
-        height, width = network.map_shape
+        units, (height, width) = network.layout.units, network.layout.map_shape
+        block = images_per_shard(units, (height, width))
         self.network = network
-        self.shard_bytes = 4 * network.units * min(block, n_images) * height * width
+        self.shard_bytes = 4 * units * min(block, n_images) * height * width
         self.missing = missing_spans(cache, n_images, block)
         self._cache = cache
         self._maps: NDArray[np.float32] | None = None
@@ -110,8 +110,8 @@ class _Filling:
         while self.missing and self.missing[0][0] < stop:
             first, last = self.missing[0]
             if self._maps is None:
-                network = self.network
-                self._maps = np.empty((network.units, last - first, *network.map_shape), np.float32)
+                layout = self.network.layout
+                self._maps = np.empty((layout.units, last - first, *layout.map_shape), np.float32)
             lower, upper = max(first, start), min(last, stop)
             kept = maps[lower - start : upper - start]
             self._maps[:, lower - first : upper - first] = kept.swapaxes(0, 1)

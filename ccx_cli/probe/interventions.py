@@ -61,15 +61,15 @@ class Intervention:
         layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units, h, w)``.
         UsageError if the network does not return one score per class, CcxError if one is NaN.
         """
-        n_images = len(images)
+        n_images, layout = len(images), self._network.layout
         images = images.to(self._network.device)
         if not self._splits:
             images = images.repeat(versions, 1, 1, 1)
 
         def replace(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
             plain = output if self._splits else output[:n_images]
-            maps = change(self._network.maps(plain)).flatten(0, 1)
-            return self._network.output(maps, plain)
+            maps = change(layout.maps(plain)).flatten(0, 1)
+            return layout.output(maps, plain)
 
         with accepting(self._network.choice, images):
             answer = self._run(images, replace)

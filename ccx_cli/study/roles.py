@@ -38,7 +38,7 @@ def head_weights(network: Network) -> NDArray[np.float32]:
     ]
     weight = heads[-1].weight if heads else torch.zeros(0, 0)
     flat = weight.detach().flatten(2) if weight.ndim == 4 else weight.detach()[:, :, None]
-    if flat.shape[1:] != (network.units, 1):
+    if flat.shape[1:] != (network.layout.units, 1):
         raise UsageError(
             f"{network.choice.model} has no linear head right after {network.choice.layer}: name "
             "the last layer before the head with --layer when you explain."

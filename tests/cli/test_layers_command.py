@@ -31,7 +31,7 @@ def test_every_listed_layer_is_what_loading_finds(unused: CommandLine) -> None:
     for line in ended.lines[:: len(names) // 5]:
         choice = choose_network(Path("x"), NetworkRequest(SMALL[1], "none", line["layer"]))
         network = load_network(choice)
-        assert [network.units, *network.map_shape] == [line["units"], *line["map"]]
+        assert [network.layout.units, *network.layout.map_shape] == [line["units"], *line["map"]]
     assert ended.lines[-1]["kind"] == "vector"
     assert ended.lines[-1]["output"] == [1, 365]
 

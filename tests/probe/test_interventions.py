@@ -36,7 +36,7 @@ def test_changes_reach_the_answer_whatever_the_layout(model: str, layer: str) ->
     scores = Intervention(network).scores(images, change, 2)
     with torch.inference_mode():
         expected = network.module(images)
-    assert seen == [torch.Size((2, network.units, *network.map_shape))]
+    assert seen == [torch.Size((2, network.layout.units, *network.layout.map_shape))]
     torch.testing.assert_close(scores[0], expected, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(scores[1], expected, atol=1e-1)
 

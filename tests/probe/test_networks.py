@@ -69,7 +69,7 @@ def test_activations_are_those_of_a_whole_forward_pass(
     network = load_network(untrained("resnet18", layer))
     images = noise(2, 224)
     got = layer_activations(network, images)
-    assert (network.units, network.map_shape) == (units, map_shape)
+    assert (network.layout.units, network.layout.map_shape) == (units, map_shape)
     assert got.shape == (2, units, *map_shape)
     assert got.dtype == torch.float32
     assert got.is_contiguous()
@@ -86,7 +86,7 @@ def test_the_forward_pass_ends_at_the_layer() -> None:
 
 def test_alexnet_takes_227_pixels() -> None:
     network = load_network(untrained("alexnet"))
-    assert (network.units, network.map_shape) == (256, (6, 6))
+    assert (network.layout.units, network.layout.map_shape) == (256, (6, 6))
     assert layer_activations(network, noise(1, 227)).shape == (1, 256, 6, 6)
 
 
@@ -125,12 +125,12 @@ def test_layers_without_maps_are_refused(model: str, layer: str, said: str) -> N
 )
 def test_transformers_have_maps_too(model: str, layer: str | None) -> None:
     network = load_network(untrained(model, layer))
-    assert (network.units, network.map_shape) == (768, (7, 7))
+    assert (network.layout.units, network.layout.map_shape) == (768, (7, 7))
 
 
 def test_a_vector_is_one_pixel_a_unit() -> None:
     network = load_network(untrained("shufflenet_v2_x0_5", "fc"))
-    assert (network.units, network.map_shape) == (365, (1, 1))
+    assert (network.layout.units, network.layout.map_shape) == (365, (1, 1))
     images = noise(2, 224)
     expected = by_hand(network.module, "fc", images)
     assert torch.equal(layer_activations(network, images)[:, :, 0, 0], expected)
@@ -217,7 +217,7 @@ def test_the_demo_network_loads() -> None:
     network = load_network(choice)
     images = noise(2, choice.input_side)
     got = layer_activations(network, images)
-    assert got.shape == (2, network.units, *network.map_shape)
+    assert got.shape == (2, network.layout.units, *network.layout.map_shape)
     with torch.inference_mode():
         assert network.module(images).shape == (2, choice.num_classes)
 
@@ -271,7 +271,7 @@ def test_real_weights_recognise_photographs() -> None:
         Path("nowhere"), NetworkRequest("squeezenet1_0", "imagenet", "features.12", weights=weights)
     )
     network = load_network(choice)
-    assert (network.units, network.map_shape) == (512, (13, 13))
+    assert (network.layout.units, network.layout.map_shape) == (512, (13, 13))
     folder = REAL / "dataset/broden1_224/images/msrc"
     for group, shown in SHOWN.items():
         files = sorted(folder.glob(f"{group}_*.jpg"))[:8]

@@ -139,7 +139,7 @@ def test_the_factory_makes_the_network(nets: Path, capsys: pytest.CaptureFixture
     assert (choice.pretrained, choice.weights, choice.num_classes) == ("own", None, 0)
     assert choice.describe() == "nets.ready (own), 0"
     network = load_network(choice)
-    assert (network.units, network.map_shape) == (7, (55, 55))
+    assert (network.layout.units, network.layout.map_shape) == (7, (55, 55))
     assert float(network.module.state_dict()["0.bias"][0]) == 0.25
     assert not network.module.training
     out, err = capsys.readouterr()
@@ -157,9 +157,9 @@ def test_a_module_is_found_in_the_working_folder(
     monkeypatch.chdir(nets.parent)
     monkeypatch.setattr(sys, "path", list(sys.path))
     network = load_network(choose("some_package_of_ours.kinds:trained"))
-    assert network.units == 2
+    assert network.layout.units == 2
     library = load_network(choose("torchvision.models:squeezenet1_1", layer="features"))
-    assert library.units == 512
+    assert library.layout.units == 512
 
 
 def test_weights_are_known_by_their_bytes(nets: Path) -> None:

@@ -60,7 +60,7 @@ def test_inputs_of_any_size(size: tuple[int, int], tmp_path: Path) -> None:
         NetworkRequest("resnet18", "none", "layer2", input_size=size, mean=mean, std=std),
     )
     network = load_network(choice)
-    assert network.map_shape == (size[0] // 8, size[1] // 8)
+    assert network.layout.map_shape == (size[0] // 8, size[1] // 8)
     pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
     path = tmp_path / "image.png"
     Image.fromarray(pixels).save(path)
@@ -69,7 +69,7 @@ def test_inputs_of_any_size(size: tuple[int, int], tmp_path: Path) -> None:
     expected = (np.asarray(resized) / 255 - [0.1, 0.2, 0.3]) / [1.0, 2.0, 4.0]
     np.testing.assert_allclose(image, expected.transpose(2, 0, 1), atol=1e-6)
     got = layer_activations(network, torch.from_numpy(image[None]))
-    assert got.shape == (1, 128, *network.map_shape)
+    assert got.shape == (1, 128, *network.layout.map_shape)
 
 
 def test_a_network_for_one_size_only_says_so(tmp_path: Path) -> None:

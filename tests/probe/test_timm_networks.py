@@ -54,9 +54,9 @@ def test_tokens_are_laid_on_their_grid_without_the_class_token() -> None:
     )
     with torch.inference_mode():
         network.module(images)
-    assert outputs[0].shape == (2, 101, network.units)
+    assert outputs[0].shape == (2, 101, network.layout.units)
     torch.testing.assert_close(found.flatten(2).transpose(1, 2), outputs[0][:, 1:])
-    assert network.map_shape == (10, 10)
+    assert network.layout.map_shape == (10, 10)
 
 
 def test_random_weights_depend_on_the_seed_alone() -> None:
@@ -93,7 +93,7 @@ def test_arguments_go_to_timm() -> None:
             ),
         )
     )
-    assert network.map_shape == (6, 6)
+    assert network.layout.map_shape == (6, 6)
     assert choice.input_size == (96, 96)
     assert choose(words=("img_size=(96, 160)",)).input_size == (96, 160)
     fixed, one_block = "timm:vit_tiny_patch16_224", ("depth=1",)

@@ -9,6 +9,7 @@ from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.probe.interventions import Intervention
+from ccx_cli.probe.networks.layouts import MAPS, Layout
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.study.importance import cluster_importance, unit_importance
@@ -100,7 +101,7 @@ def test_a_path_around_the_layer_is_no_obstacle() -> None:
             "layer": "layer",
         }
     )
-    network = Network(choice, module, torch.device("cpu"), "x", 4, (112, 112))
+    network = Network(choice, module, torch.device("cpu"), "x", Layout(MAPS, 4, (112, 112)))
     images = torch.rand(3, 3, 224, 224)
     scores = Intervention(network).scores(
         images, lambda output: torch.stack([output, output * 0]), 2

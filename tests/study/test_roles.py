@@ -10,6 +10,7 @@ import torch
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.networks.class_names import class_names, plain_name
+from ccx_cli.probe.networks.layouts import MAPS, Layout
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.render.study_plots import plot_roles
 from ccx_cli.study.roles import (
@@ -51,10 +52,12 @@ def test_the_head_right_after_the_layer() -> None:
     )
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 7, 1))
     assert head_weights(
-        Network(network.choice, module, torch.device("cpu"), "x", 4, (7, 7))
+        Network(network.choice, module, torch.device("cpu"), "x", Layout(MAPS, 4, (7, 7)))
     ).shape == (7, 4)
     with pytest.raises(UsageError, match="has no linear head right after layer4"):
-        head_weights(Network(network.choice, module, torch.device("cpu"), "x", 9, (7, 7)))
+        head_weights(
+            Network(network.choice, module, torch.device("cpu"), "x", Layout(MAPS, 9, (7, 7)))
+        )
 
 
 def test_true_classes_are_found_by_name(golden: BrodenDataset) -> None:

@@ -16,7 +16,7 @@ from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
-from ccx_cli.probe.networks.layouts import MAPS, Layout, layout_of
+from ccx_cli.probe.networks.layouts import Layout, layout_of
 from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.progress import Progress
 
@@ -26,28 +26,17 @@ class Network:
     """A loaded network, ready to be probed at one layer.
 
     ``module`` is in evaluation mode, on ``device``, without gradients. ``weights_sha256`` is that
-    of the weights' file or of the state dict that a factory gave, or ``seed:<n>``. ``map_shape`` is
-    height and width of a unit's map, for inputs of ``choice.input_size``; ``layer_calls`` how often
-    one forward pass runs the layer (a ReLU may be shared), whose last output counts; ``layout``
-    where in that the units are, None for ``(images, units, height, width)``.
+    of the weights' file or of the state dict that a factory gave, or ``seed:<n>``. ``layout`` tells
+    where in the layer's output for ``choice.input_size`` the units are; of several
+    ``layer_calls`` in a forward pass, as of a shared ReLU, the last output counts.
     """
 
     choice: NetworkDescription
     module: nn.Module
     device: torch.device
     weights_sha256: str
-    units: int
-    map_shape: tuple[int, int]
+    layout: Layout
     layer_calls: int = 1
-    layout: Layout | None = None
-
-    def maps(self, output: torch.Tensor) -> torch.Tensor:
-        """Return the layer's output as ``(images, units, h, w)``."""
-        return output if self.layout is None else self.layout.maps(output)
-
-    def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
-        """Return other maps as the layer's output, as ``Layout.output`` does."""
-        return maps if self.layout is None else self.layout.output(maps, plain)
 
 
 class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
@@ -87,26 +76,14 @@ def load_networks(
     is not there, cannot be read or does not fit; CcxError if an output is not finite, or the
     network cannot take an image.
     """
-    torch_device = resolve_device(device)
-    check_precision(choices[0].precision, torch_device)
-    module, identity = load_module(choices[0], torch_device, progress)
+    where = resolve_device(device)
+    check_precision(choices[0].precision, where)
+    module, identity = load_module(choices[0], where, progress)
     layers = [_find_layer(module, choice) for choice in choices]
-    networks = []
-    for choice, layer in zip(choices, layers, strict=True):
-        layout, calls = _try_layer(module, layer, choice, torch_device)
-        networks.append(
-            Network(
-                choice=choice,
-                module=module,
-                device=torch_device,
-                weights_sha256=identity,
-                units=layout.units,
-                map_shape=layout.map_shape,
-                layer_calls=calls,
-                layout=None if layout.kind == MAPS else layout,
-            )
-        )
-    return networks
+    return [
+        Network(choice, module, where, identity, *_try_layer(module, layer, choice, where))
+        for choice, layer in zip(choices, layers, strict=True)
+    ]
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
@@ -129,7 +106,7 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
 
     def keep(layer: str, output: torch.Tensor) -> None:
         network = by_layer[layer]
-        maps = network.maps(_finite(output, network.choice))
+        maps = network.layout.maps(_finite(output, network.choice))
         # A copy: what comes after the layer may change it in place.
         outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
         left[layer] -= 1
