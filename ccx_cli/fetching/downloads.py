@@ -60,12 +60,7 @@ class _WrongFileError(Exception):
 def fetch(
     source: Source, roots: Roots, options: FetchOptions, progress: Progress
 ) -> DownloadStatus:
-    """Get a source to where it belongs, or check that it is there already.
-
-    CcxError if no host gives it or there is no room for it, MissingInputError if the local file is
-    not there, DamagedDataError if what is here, or what every host gives, is not what was
-    published.
-    """
+    """Get a source to where it belongs, or check that it is there already, and right."""
     if is_imported(source.target(roots)):
         raise UsageError(
             f"{source.target(roots)} contains an import of an older version of ccx, which `ccx "

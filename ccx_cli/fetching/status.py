@@ -109,8 +109,7 @@ def verify(
     """Compare what is at ``path`` with its receipt; what has none gets one.
 
     Of an unpacked archive every file is read where ``whole``, else only their sizes are compared.
-    ``is_complete`` is called with a directory that ccx did not unpack. DamagedDataError if it is
-    not what it was, or not what ``sha256`` says of the published file.
+    DamagedDataError if it is not what it was, or not what ``sha256`` says of the published file.
     """
     receipt = Receipt.read(receipt_path(source, path))
     if source.is_archive:

@@ -62,9 +62,7 @@ def unpack(
 
     It unpacks into a directory beside, which replaces ``directory`` once everything is there; what
     a killed run left is removed first. Returns how many files came out, and their bytes.
-    ArchiveError, and nothing is left of it, if it is damaged, has paths outside its directory,
-    holds anything but files and directories, exceeds the limits, or lacks a ``required`` file;
-    CcxError if there is no room.
+    ArchiveError, and nothing is left of it, if it is damaged, unsafe, or lacks a ``required`` file.
     """
     beside = directory.with_name(f".{directory.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)

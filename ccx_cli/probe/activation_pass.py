@@ -38,11 +38,9 @@ def build_activations(
 ) -> None:
     """Run the images that the caches lack through the network once; finished shards are kept.
 
-    ``wanted`` are descriptions that differ in nothing but the layer, each with its cache from
-    ``activations_cache``. Images go through in the same batches whichever layers and shards are
-    missing, so that what is stored does not depend on that. UsageError, before anything is run, if
-    a layer is not there or gives no maps; MissingInputError or DamagedDataError for an image or
-    weights that are not there or not readable.
+    ``wanted`` differ in nothing but the layer, each with its cache from ``activations_cache``.
+    Images go through in the same batches whichever layers and shards are missing, so that what is
+    stored does not depend on that. UsageError, before anything is run, if a layer gives no maps.
     """
     progress = progress or SilentProgress()
     n_images = len(dataset.rows)

@@ -74,8 +74,7 @@ def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
     """Open the array of a ``.npy`` file or a dataset of an HDF5 file.
 
     Without a ``name``, the only dataset of four axes, or of two where none has four.
-    DamagedDataError if the file is not whole or holds no such array, UsageError if there is no
-    dataset of that name, or several to choose from.
+    DamagedDataError if there is no array of activations, UsageError if there are several.
     """
     if path.suffix.lower() == NPY:
         yield _checked(path, None, _read_npy_header(path), None)

@@ -85,8 +85,7 @@ def count_hits(
 
     ``maps`` are one unit's activations, ``(n_images, height, width)`` float32, upsampled to the
     mask grid of ``index``; ranges are any open intervals. The compiled kernel counts on ``cpu``,
-    torch on another device; ``per_image`` keeps the counts by image as well. CcxError if a label
-    set has more pixels than 32 bits count.
+    torch on another device; ``per_image`` keeps the counts by image as well.
     """
     largest = int(index.sets.totals.max(initial=0))
     if largest > np.iinfo(np.int32).max:
@@ -117,15 +116,8 @@ def _count_on_cpu(
     per_set = np.zeros((len(index.sets), n_ranges), dtype=np.int32)
     per_local = np.zeros((len(index.local_sets) if per_image else 0, n_ranges), dtype=np.int32)
     count_intervals(
-        np.ascontiguousarray(maps, dtype=np.float32),
-        axis_of(rows),
-        axis_of(columns),
-        *cut,
-        index.maps.reshape(-1),
-        index.offsets,
-        index.local_sets,
-        index.max_local,
-        per_set,
-        per_local,
-    )
+        np.ascontiguousarray(maps, dtype=np.float32), axis_of(rows), axis_of(columns), *cut,
+        index.maps.reshape(-1), index.offsets, index.local_sets, index.max_local,
+        per_set, per_local,
+    )  # fmt: skip
     return np.ascontiguousarray(per_set.T), np.ascontiguousarray(per_local.T)

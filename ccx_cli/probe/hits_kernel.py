@@ -72,7 +72,11 @@ def count_intervals(
     stride, step = np.uint64(max_local), np.uint32(max_local)
     padded = np.full(len(edges) + TOGETHER, np.float32(np.inf), dtype=np.float32)
     padded[: len(edges)] = edges
-    in_range_below = _in_range_below(n_intervals, first, last)
+    # How many of the intervals below each are in some range.
+    in_range_below = np.zeros(n_intervals + 1, dtype=np.int64)
+    for r in range(len(first)):
+        in_range_below[first[r] + 1 : last[r] + 2] = 1
+    in_range_below = in_range_below.cumsum()
     n_across = len(column_tiles) - 1
     low = np.empty((n_in, n_across), dtype=np.float32)
     high = np.empty((n_in, n_across), dtype=np.float32)
@@ -138,21 +142,6 @@ def count_intervals(
                 counts, sums, hit, n_local, stride, first, last, np.uint64(offsets[image]),
                 local_sets, per_set, per_local,
             )  # fmt: skip
-
-
-@kernel
-def _in_range_below(
-    n_intervals: int, first: NDArray[np.int64], last: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Count the intervals below each that some range holds, ``(n_intervals + 1,)``."""
-    below = np.zeros(n_intervals + 1, dtype=np.int64)
-    for interval in range(n_intervals):
-        held = 0
-        for r in range(len(first)):
-            if first[r] <= interval <= last[r]:
-                held = 1
-        below[interval + 1] = below[interval] + held
-    return below
 
 
 @kernel

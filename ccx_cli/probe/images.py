@@ -29,11 +29,10 @@ def read_image(
 ) -> NDArray[np.float32]:
     """Read an image as ``(rgb / 255 - mean) / std``, ``(3, height, width)`` float32.
 
-    ``side`` are height and width of the result, one number for both; an image of another size is
-    resized bilinearly, whatever its proportions. Pixels are taken as they are stored: an
-    orientation in the metadata is not applied, as the labels are stored the same way.
-    MissingInputError or DamagedDataError if there is no such file, it is no whole image, or has
-    more than ``MAX_PIXELS`` pixels.
+    An image of another size is resized bilinearly, whatever its proportions. Pixels are taken as
+    they are stored: an orientation in the metadata is not applied, as the labels are stored the
+    same way. MissingInputError or DamagedDataError unless it is there, whole, and of ``MAX_PIXELS``
+    at most.
     """
     try:
         with Image.open(path) as image:

@@ -37,9 +37,7 @@ def choose_precomputed(
 
     ``path`` and ``name`` are from ``split_name``; ``axes`` ``None`` is what the number of images
     says, ``layer`` ``None`` the name of the array, or of the file without its ending. The images
-    are the rows of the dataset, in their order; ``memory`` and what follows is ``digest_file``'s.
-    UsageError if the array is not as many images as the dataset has, DamagedDataError if it is none
-    of activations.
+    are the rows of the dataset, in their order. UsageError if there are others than these.
     """
     with open_array(path, name) as array:
         found = _axes(array.where, array.shape, axes, dataset)

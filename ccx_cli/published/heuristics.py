@@ -82,18 +82,11 @@ def range_by_image(
     index: ConceptIndex, shapes: Shapes, per_local: NDArray[np.int32]
 ) -> RangeByImage:
     """Count a range's hits by image and by concept in it, from those by row of their tables."""
-    return RangeByImage(
-        *_count_range_by_image(
-            per_local,
-            index.offsets,
-            index.local_sets,
-            index.sets.indptr,
-            index.sets.labels,
-            shapes.indptr,
-            shapes.concepts,
-            len(index.concepts),
-        )
-    )
+    found = _count_range_by_image(
+        per_local, index.offsets, index.local_sets, index.sets.indptr, index.sets.labels,
+        shapes.indptr, shapes.concepts, len(index.concepts),
+    )  # fmt: skip
+    return RangeByImage(*found)
 
 
 def estimate_extensions(
@@ -167,18 +160,9 @@ def _sum_extensions(
             other_area, other_hit = int(other_areas[row]), int(other_hits[row])
             for operator in range(3):
                 i, m = _in_image(
-                    heuristic,
-                    operator,
-                    scene[concept],
-                    pixels,
-                    n,
-                    area,
-                    hit,
-                    other_area,
-                    other_hit,
-                    boxed,
-                    solid,
-                )
+                    heuristic, operator, scene[concept], pixels, n, area, hit, other_area,
+                    other_hit, boxed, solid,
+                )  # fmt: skip
                 both[operator, concept] += i
                 masks[operator, concept] += m
     for operator in range(3):

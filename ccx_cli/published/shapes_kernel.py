@@ -115,9 +115,8 @@ def shape_mask(
 ) -> tuple[NDArray[np.int32], Boxes, Boxes]:
     """Measure one mask in every image: areas ``(n_images,)``, boxes, rectangles ``(n_images, 4)``.
 
-    ``inside``, ``(n_local,)``, tells which rows of the images' tables are in the mask;
-    ``local_boxes`` are from ``box_local_rows``. Without rectangles, these stay zero and no pixel is
-    looked at.
+    ``inside``, ``(n_local,)``, tells which rows of the images' tables are in the mask. Without
+    rectangles, these stay zero and no pixel is looked at.
     """
     n_images = maps.shape[0]
     areas = np.zeros(n_images, dtype=np.int32)
@@ -138,13 +137,7 @@ def shape_mask(
                 rectangles[image] = box
             else:
                 find_largest_rectangle(
-                    inside[offsets[image] : offsets[image + 1]],
-                    maps[image],
-                    width,
-                    box,
-                    heights,
-                    starts,
-                    levels,
-                    rectangles[image],
-                )
+                    inside[offsets[image] : offsets[image + 1]], maps[image], width, box, heights,
+                    starts, levels, rectangles[image],
+                )  # fmt: skip
     return areas, boxes, rectangles

@@ -18,17 +18,9 @@ from ccx_cli.records.fields import Ends, Json, Maybe, NonNegative, Record, doc
 FORMAT = "ccx-results"
 VERSION = 1
 PACKAGES = (
-    "numpy",
-    "scipy",
-    "numba",
-    "h5py",
-    "pillow",
-    "torch",
-    "torchvision",
-    "scikit-learn",
-    "pyeda",
+    "numpy", "scipy", "numba", "h5py", "pillow", "torch", "torchvision", "scikit-learn", "pyeda",
     "timm",
-)
+)  # fmt: skip
 """Whose versions a session records, where they are installed."""
 
 R = TypeVar("R", bound=Record)

@@ -22,8 +22,7 @@ _FILE = re.compile(
 def run_files(run: Run) -> list[Path]:
     """Return the files of a run that are ccx's, the header last; none if it cannot be told.
 
-    Its name ends with the digest of what its header says; of one that is damaged or renamed, all
-    files must be named as ccx names them.
+    Of one that is damaged or renamed, all files must be named as ccx names them.
     """
     there = [path for path in sorted(run.directory.iterdir()) if not path.is_dir()]
     own = [path for path in there if _FILE.fullmatch(path.name) and _is_own(path)]

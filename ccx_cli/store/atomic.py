@@ -69,8 +69,7 @@ def move_into_place(beside: Path, path: Path) -> None:
 def move_directory_into_place(beside: Path, directory: Path) -> None:
     """Rename ``beside`` to ``directory`` once all its bytes are on disk; what was there is removed.
 
-    Both must be in the same file system. A reader finds the old directory, for an instant none,
-    then the new one. Where ``directory`` is a link, the link is replaced.
+    A reader finds the old directory, for an instant none, then the new one. A link is replaced.
     """
     os.sync()  # Cheaper than an fsync of each file.
     old = directory.with_name(f".{directory.name}.old")

@@ -78,9 +78,7 @@ def digest_files(
 ) -> list[bytes]:
     """Return the SHA-256 of each file; one whose stamp is known already is not opened.
 
-    New digests are stored if ``remember``: in the directory ``memory`` where the user's caches
-    cannot be written. FileNotFoundError if one is not there or is no file, DamagedDataError or
-    CcxError if one cannot be read or changes meanwhile.
+    New digests are kept if ``remember``: in ``memory`` where the user's caches cannot be written.
     """
     began = time.time_ns()
     stamps = look_at(directory, names)

@@ -23,12 +23,7 @@ from ccx_cli.study.unit_images import mask_of
 
 @dataclass(frozen=True, slots=True)
 class MaskedFormula:
-    """A formula and the units' ranges that it explains.
-
-    ``holds`` is ``(n_sets,)`` bool, the label sets on which it holds; ``images`` are indices of
-    those that contain it, to look at; ``ranges`` are ``(unit, range)`` of every explanation with
-    it.
-    """
+    """Label sets on which a formula holds, images that contain it, and ranges that it explains."""
 
     holds: NDArray[np.bool_]
     images: NDArray[np.int64]

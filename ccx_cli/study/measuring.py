@@ -47,12 +47,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class MeasureSettings:
-    """What to measure.
-
-    ``bootstrap`` are the rounds of the interval of the IoU, 0 for none; ``masking_images`` are
-    those to mask at most for a formula, a seeded sample, 0 for all; ``seed`` is of both and of the
-    noise.
-    """
+    """What to measure: bootstrap rounds, and most images to mask a formula in, 0 for all."""
 
     bootstrap: int = 0
     seed: int = 0

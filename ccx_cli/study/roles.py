@@ -82,9 +82,8 @@ def role_of(
 ) -> RoleRecord:
     """Say what one unit does, whose highest range is ``explained``.
 
-    ``maps`` are its activations, ``(n_images, height, width)`` float32; ``weights`` from
-    ``head_weights``; ``truth`` and ``predicted`` the classes, ``(n_images,)`` int64, a true one of
-    -1 being unknown, and ``names`` theirs.
+    ``maps`` are its activations, ``(n_images, height, width)`` float32; ``truth`` and ``predicted``
+    are classes, ``(n_images,)`` int64, a true one of -1 being unknown.
     """
     top = Range.from_json(explained.range or [None, None])
     inside = (maps > np.float64(top.lower)) & (maps < np.float64(top.upper))

@@ -15,11 +15,10 @@ from ccx_cli.runs.run import Run
 
 @dataclass(frozen=True, slots=True)
 class RangePair:
-    """A range of one number in two runs.
+    """A range of one number in two runs, each ``None`` where it is not there.
 
-    ``cluster`` is ``None`` for a unit without ranges in either; ``a`` and ``b`` are its record in
-    each run, ``None`` where it is not there; ``equal`` says whether the formulas are logically
-    equivalent, ``None`` unless there are two.
+    ``cluster`` is ``None`` for a unit without ranges in either; ``equal`` says whether the formulas
+    are logically equivalent, ``None`` unless there are two.
     """
 
     unit: int

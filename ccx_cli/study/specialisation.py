@@ -95,10 +95,9 @@ def find_defaults(untrained: Sequence[Formula | None], n_units: int) -> Defaults
 
 
 def untrained_defaults(run: Run, results: Path) -> Defaults | None:
-    """Return the defaults of the untrained counterpart that ``ccx analyze`` made of a run.
+    """Return the defaults of the untrained counterpart that ``ccx analyze`` made of a run, if any.
 
-    It is looked for under the results root, made for this run or for another like it: of the same
-    network, layer, labels, ranges and search. ``None`` where there is none.
+    It was made for this run or for another like it: of the same network, layer, labels and search.
     """
     about = run.about
     alike = [

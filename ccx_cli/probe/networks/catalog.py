@@ -62,12 +62,11 @@ def is_imagenet_file(name: str, stem: str) -> bool:
 
 
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:
-    """Resolve a request for a network, looking up the file of its weights.
+    """Resolve a request for a network, looking up the file of its weights in ``models_root``.
 
-    ``models_root`` is the folder of published weights, in ``places365/`` and ``imagenet/``. Unless
-    the request gives size, mean and standard deviation, timm is asked for those of its networks,
-    which imports torch. UsageError if the parts of the request contradict one another,
-    MissingInputError if the file of the weights is not there.
+    Unless the request gives size, mean and standard deviation, timm is asked for those of its
+    networks, which imports torch. UsageError if the parts of the request contradict one another,
+    MissingInputError if the weights are not there.
     """
     model, words = request.model, request.model_args
     own, from_timm = is_own(model), is_timm(model)

@@ -39,16 +39,12 @@ class NetworkRequest:
     """A network that is asked for; None stands for what the network itself says.
 
     ``model`` is one of ``MODELS``, ``timm:NAME``, or a factory: ``file.py:factory`` or
-    ``package.module:factory``, a callable that returns a ``torch.nn.Module``. ``pretrained`` is one
-    of ``PRETRAINED``, by default ``demo`` for the demo network, ``own`` for a factory or a file of
-    weights that nobody published, else ``places365``. ``layer`` is the dotted path of the module
-    whose output channels are the units; networks of timm and of factories have no default.
-    ``weights`` is a file in place of the published one, ``seed`` of the random weights of an
-    untrained network, or of a factory, and ``model_args`` are ``key=value`` for a factory or
-    ``timm.create_model``. ``input_size`` is height and width in pixels; ``mean`` and ``std``
-    normalize an image in [0, 1] by color channel; ``precision`` is ``single``, ``float16`` or
-    ``bfloat16``. ``said_by`` is who says ``pretrained``: the user, the header of a run, or there a
-    version of ccx that assumed it of any file of weights.
+    ``package.module:factory``. ``pretrained`` is one of ``PRETRAINED``, by default ``demo`` for the
+    demo network, ``own`` for a factory or a file of weights that nobody published, else
+    ``places365``. ``layer`` is the dotted path of the module whose output channels are the units.
+    ``seed`` is of the random weights of an untrained network, or of a factory; ``model_args`` are
+    ``key=value`` for a factory or ``timm.create_model``. ``said_by`` is who says ``pretrained``:
+    the user, the header of a run, or there a version of ccx that assumed it of any file of weights.
     """
 
     model: str
@@ -104,12 +100,11 @@ def _channels(values: Sequence[float] | None) -> Channels:
 class NetworkDescription:
     """A network that was asked for, resolved by ``choose_network`` without loading anything.
 
-    Fields are as in ``NetworkRequest``, but the path of a factory's file is absolute, and
-    ``weights`` is None for ``none``, ``demo`` and what a factory or timm gives. ``input_side`` is
-    height and width of the images of the dataset that is made for the network, ``resized`` those
-    that the images are resized to, where that is something else. ``num_classes`` are the outputs of
-    the classifier, which a file of weights overrules; 0 for a network of timm or a factory, which
-    has its own number.
+    The path of a factory's file is absolute; ``weights`` is None for ``none``, ``demo`` and what a
+    factory or timm gives. ``input_side`` is height and width of the images of the dataset that is
+    made for the network, ``resized`` those that the images are resized to, where that is something
+    else. ``num_classes`` are the outputs of the classifier, which a file of weights overrules; 0
+    for a network of timm or a factory, which has its own number.
     """
 
     model: str
@@ -237,8 +232,7 @@ class NetworkDescription:
         """Return the SHA-256 of the file of the weights, or ``seed:<n>`` for untrained ones.
 
         For a factory without a file, and for what timm published, it is that of the state dict, for
-        which the network is built. MissingInputError or DamagedDataError if the file is not there
-        any more or cannot be read, CcxError if the factory fails.
+        which the network is built.
         """
         if self.gives_weights:
             # Builds the network, for which it loads torch.

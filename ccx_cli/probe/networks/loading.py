@@ -71,10 +71,9 @@ def load_networks(
     """Build one network that was chosen with several layers, and try each; all share the module.
 
     ``choices`` differ in nothing but the layer; ``device`` is ``cpu``, ``cuda``, ``cuda:N`` or
-    ``auto``. UsageError if the device is not there or cannot compute in the precision, or a layer
-    is not there or gives no maps; MissingInputError or DamagedDataError if the file of the weights
-    is not there, cannot be read or does not fit; CcxError if an output is not finite, or the
-    network cannot take an image.
+    ``auto``. UsageError if the device cannot compute in the precision or a layer gives no maps,
+    DamagedDataError if the weights do not fit, CcxError if an output is not finite, or the network
+    cannot take an image.
     """
     where = resolve_device(device)
     check_precision(choices[0].precision, where)
@@ -95,9 +94,8 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
     """Return the activations of several layers of one network, in one forward pass.
 
     ``images`` are ``(n_images, 3, height, width)`` float32, normalized, on any device; the result,
-    one for each of the networks of one ``load_networks``, is ``(n_images, units, height, width)``
-    float32, on the CPU, contiguous. CcxError if a value is NaN or infinite, or the forward pass
-    fails.
+    one for each network, is ``(n_images, units, height, width)`` float32, on the CPU, contiguous.
+    CcxError if a value is NaN or infinite, or the forward pass fails.
     """
     first = networks[0]
     by_layer = {network.choice.layer: network for network in networks}

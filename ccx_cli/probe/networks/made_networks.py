@@ -22,8 +22,7 @@ _LOADING = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
 def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
     """Call the factory with ``key=value`` words, seeded; what it prints goes to stderr.
 
-    The state of torch's random numbers is restored. MissingInputError or DamagedDataError if its
-    file or module is not there or cannot be imported, UsageError if there is no such callable or it
+    The state of torch's random numbers is restored. UsageError if there is no such callable or it
     returns no network, CcxError if it raises.
     """
     arguments = read_arguments(words)
@@ -80,8 +79,6 @@ def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) 
     """Build a network of timm, its random numbers seeded; what it prints goes to stderr.
 
     Where ``published``, timm gets the weights that it published, from its own cache or the network.
-    UsageError if timm is not installed, has no such network or weights, or is told to load others,
-    MissingInputError if they cannot be got, CcxError if timm does not take the arguments.
     """
     configuration = timm_configuration(model)
     if published and not configuration.has_weights:

@@ -9,16 +9,8 @@ from ccx_cli.errors import UsageError
 
 DEMO = "demo"
 DEMO_CLASSES = (
-    "street",
-    "village",
-    "meadow",
-    "lake",
-    "beach",
-    "mountain",
-    "forest",
-    "harbor",
-    "market",
-)
+    "street", "village", "meadow", "lake", "beach", "mountain", "forest", "harbor", "market",
+)  # fmt: skip
 """The kinds of scene that the demo network tells apart, in the order of its outputs."""
 
 # fmt: off
@@ -76,21 +68,11 @@ HALF: Channels = (0.5, 0.5, 0.5)
 
 # What torchvision's own transforms say of its ImageNet weights, where that is not 224 pixels.
 _IMAGENET_SIDES = {
-    "efficientnet_b1": 240,
-    "efficientnet_b2": 288,
-    "efficientnet_b3": 300,
-    "efficientnet_b4": 380,
-    "efficientnet_b5": 456,
-    "efficientnet_b6": 528,
-    "efficientnet_b7": 600,
-    "efficientnet_v2_l": 480,
-    "efficientnet_v2_m": 480,
-    "efficientnet_v2_s": 384,
-    "inception_v3": 299,
-    "swin_v2_b": 256,
-    "swin_v2_s": 256,
-    "swin_v2_t": 256,
-}
+    "efficientnet_b1": 240, "efficientnet_b2": 288, "efficientnet_b3": 300, "efficientnet_b4": 380,
+    "efficientnet_b5": 456, "efficientnet_b6": 528, "efficientnet_b7": 600,
+    "efficientnet_v2_l": 480, "efficientnet_v2_m": 480, "efficientnet_v2_s": 384,
+    "inception_v3": 299, "swin_v2_b": 256, "swin_v2_s": 256, "swin_v2_t": 256,
+}  # fmt: skip
 # The same for weights of which the file's name decides.
 _FILE_SIDES = dict.fromkeys([f"regnet_y_{size}gf_swag" for size in (16, 32, 128)], 384)
 _IMAGENET_HALF = {"efficientnet_v2_l"}

@@ -32,13 +32,12 @@ _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read the named tensors of a checkpoint, onto the CPU.
+    """Read the named tensors of a checkpoint, onto the CPU, by ``todays_name``.
 
     Reads safetensors (by its suffix), torch's zip archives by ``torch.load(weights_only=True)`` and
     its older files by ``read_legacy``: a plain state dict, one kept under a key such as
-    ``state_dict``, or (older files only) a whole pickled network. The keys become ``todays_name``.
-    MissingInputError if there is no such file; DamagedDataError if it is no checkpoint, is
-    truncated, or holds objects other than weights.
+    ``state_dict``, or (older files only) a whole pickled network. DamagedDataError for anything
+    else.
     """
     content: Any = _read(path)
     if not isinstance(content, Mapping):
@@ -293,23 +292,15 @@ _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])(?=\.|$)")
 # The dissection project's VGG-16 has the names of the Caffe model that its weights came from;
 # torchvision numbers the layers, ReLUs, poolings and dropouts among them.
 _CAFFE_VGG16 = {
-    "features.conv1_1": "features.0",
-    "features.conv1_2": "features.2",
-    "features.conv2_1": "features.5",
-    "features.conv2_2": "features.7",
-    "features.conv3_1": "features.10",
-    "features.conv3_2": "features.12",
-    "features.conv3_3": "features.14",
-    "features.conv4_1": "features.17",
-    "features.conv4_2": "features.19",
-    "features.conv4_3": "features.21",
-    "features.conv5_1": "features.24",
-    "features.conv5_2": "features.26",
-    "features.conv5_3": "features.28",
-    "classifier.fc6": "classifier.0",
-    "classifier.fc7": "classifier.3",
-    "classifier.fc8a": "classifier.6",
-}
+    "features.conv1_1": "features.0", "features.conv1_2": "features.2",
+    "features.conv2_1": "features.5", "features.conv2_2": "features.7",
+    "features.conv3_1": "features.10", "features.conv3_2": "features.12",
+    "features.conv3_3": "features.14", "features.conv4_1": "features.17",
+    "features.conv4_2": "features.19", "features.conv4_3": "features.21",
+    "features.conv5_1": "features.24", "features.conv5_2": "features.26",
+    "features.conv5_3": "features.28", "classifier.fc6": "classifier.0",
+    "classifier.fc7": "classifier.3", "classifier.fc8a": "classifier.6",
+}  # fmt: skip
 
 
 def todays_name(name: str) -> str:

@@ -71,6 +71,8 @@ class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{'builtins' if module == '__builtin__' else module}.{name}"
+        if self._known and full.startswith(_MODULES):
+            return _Record
         if full not in self._known:
             raise RefusedError(full)
         return self._known[full]
@@ -161,45 +163,26 @@ def _tensor(storage: Any, offset: int, shape: Any, strides: Any, *_: object) -> 
     return tensor
 
 
+# A module of any class stands for its weights, and is none of its own.
+_MODULES = ("torch.nn.modules.", "torchvision.models.")
+
 # What training scripts keep beside the weights: their options, the best accuracy.
 BESIDE_WEIGHTS = (
-    "argparse.Namespace",
-    "pathlib.Path",
-    "pathlib.PosixPath",
-    "pathlib.PurePosixPath",
-    "pathlib.WindowsPath",
-    "pathlib._local.PosixPath",
-    "pathlib._local.WindowsPath",
-    "numpy.dtype",
+    "argparse.Namespace", "pathlib.Path", "pathlib.PosixPath", "pathlib.PurePosixPath",
+    "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath", "numpy.dtype",
     *(f"numpy.dtypes.{kind}DType" for kind in ("Float16", "Float32", "Float64", "Int64", "Bool")),
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-)
-
-# fmt: off
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+)  # fmt: skip
 _NUMBERS = (
     "Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool",
-)
-_MODULES = (
-    "torch.nn.backends.thnn._get_thnn_function_backend",  # in every module of torch 0.x
-    *(f"torch.nn.modules.{name}" for name in (
-        "activation.ReLU", "batchnorm.BatchNorm2d", "container.Sequential", "conv.Conv2d",
-        "dropout.Dropout", "linear.Linear", "pooling.AdaptiveAvgPool2d", "pooling.AvgPool2d",
-        "pooling.MaxPool2d",
-    )),
-    "torch.nn.parallel.data_parallel.DataParallel",
-    *(f"torchvision.models.{name}" for name in (
-        "alexnet.AlexNet", "densenet.DenseNet", "densenet._DenseBlock", "densenet._DenseLayer",
-        "densenet._Transition", "resnet.BasicBlock", "resnet.Bottleneck", "resnet.ResNet",
-        "vgg.VGG",
-    )),
-)
-# fmt: on
+)  # fmt: skip
 
 # What a pickle may name; a storage's class stands for the type of its numbers.
 _KNOWN: dict[str, Any] = {
     **dict.fromkeys(BESIDE_WEIGHTS, Ignored),
-    **dict.fromkeys(_MODULES, _Record),
+    # What every module of torch 0.x had under `_backend`.
+    "torch.nn.backends.thnn._get_thnn_function_backend": _Record,
+    "torch.nn.parallel.data_parallel.DataParallel": _Record,
     **{f"torch.{kind}Storage": getattr(torch, f"{kind}Storage")._dtype for kind in _NUMBERS},
     **{f"torch.cuda.{kind}Storage": getattr(torch, f"{kind}Storage")._dtype for kind in _NUMBERS},
     "_codecs.encode": Ignored,  # of the bytes of a number of NumPy
