@@ -8,6 +8,7 @@ pair, one for light and one for dark grounds, since none has enough contrast on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -216,3 +217,8 @@ _CONES_TO_RGB = (
     (-1.2684380046, 2.6097574011, -0.3413193965),
     (-0.0041960863, -0.7034186147, 1.7076147010),
 )
+
+
+def listed(words: Sequence[str]) -> str:
+    """List words in a sentence: ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -70,7 +70,8 @@ def unpack(
         with _open(archive) as zipped:
             members = _checked(zipped, archive, directory.name, required)
             size = sum(member.file_size for member in members)
-            free = shutil.disk_usage(_existing(directory)).free
+            there = next(above for above in directory.absolute().parents if above.exists())
+            free = shutil.disk_usage(there).free
             if size > free:
                 raise CcxError(
                     f"{directory} needs {size:,} bytes and {free:,} are free: make room, or "
@@ -148,7 +149,3 @@ def _read(packed: IO[bytes], name: str) -> bytes:
         return packed.read(_CHUNK)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
         raise ArchiveError(f"is damaged at {name!r}") from error
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in path.absolute().parents if parent.exists())

@@ -98,10 +98,6 @@ class _Filling:
         self._cache = cache
         self._maps: NDArray[np.float32] | None = None
 
-    def misses_any(self, start: int, stop: int) -> bool:
-        """Return whether a missing shard holds any of the images ``start`` to before ``stop``."""
-        return any(first < stop and start < last for first, last in self.missing)
-
     def take(self, start: int, maps: NDArray[np.float32]) -> None:
         """Keep what is missing of ``(n_images, units, h, w)``; the first image is at ``start``."""
         stop = start + len(maps)
@@ -165,7 +161,11 @@ def _run_pass(
         batches = image_batches(dataset, choice, positions, batch_size, pool)
         for start, images in zip(starts, batches, strict=True):
             stop = start + len(images)
-            asked = [filling for filling in fillings if filling.misses_any(start, stop)]
+            asked = [
+                filling
+                for filling in fillings
+                if any(first < stop and start < last for first, last in filling.missing)
+            ]
             outputs = layers_activations([filling.network for filling in asked], images)
             for filling, output in zip(asked, outputs, strict=True):
                 filling.take(start, output.numpy())

@@ -37,14 +37,17 @@ def read_image(
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise _too_large(path)
+                raise Image.DecompressionBombError
             rgb = _to_rgb(image)
     except FileNotFoundError as error:
         raise MissingInputError(
             f"The image {path} is not there: get the dataset again with `ccx fetch`."
         ) from error
     except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        raise DamagedDataError(
+            f"The image {path} says that it has more than {MAX_PIXELS:,} pixels: replace it by a "
+            "smaller one."
+        ) from error
     # Pillow's decoders end in any of these on a file that is cut short or garbled.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise DamagedDataError(
@@ -55,8 +58,8 @@ def read_image(
     if rgb.size != (width, height):
         rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(rgb, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
-    normalized = (pixels - _per_channel(mean)) / _per_channel(std)
-    return np.ascontiguousarray(normalized)
+    center, scale = (np.array(each, np.float32).reshape(3, 1, 1) for each in (mean, std))
+    return np.ascontiguousarray((pixels - center) / scale)
 
 
 def image_batches(
@@ -87,14 +90,3 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         gray = np.asarray(image).astype(np.int64) // 257
         image = Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8))
     return image.convert("RGB")
-
-
-def _too_large(path: Path) -> DamagedDataError:
-    return DamagedDataError(
-        f"The image {path} says that it has more than {MAX_PIXELS:,} pixels: replace it by a "
-        "smaller one."
-    )
-
-
-def _per_channel(values: Sequence[float]) -> NDArray[np.float32]:
-    return np.array(values, dtype=np.float32).reshape(3, 1, 1)

@@ -1,9 +1,4 @@
-"""The table of metrics, and the records that hold them.
-
-To add a metric, add a field to ``Metrics`` here and its value to ``measure`` in
-``ccx_cli/study/metrics.py``: the lines of ``ccx metrics``, its table, its JSON Schema, the report
-and the terminal interface have it then.
-"""
+"""The table of metrics, and the records that hold them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from ccx_cli.concepts.color_rules import (
     HELD_OUT,
     LEVELS,
 )
+from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.provenance import space_of
@@ -122,7 +123,7 @@ def _method(run: Run, cite: Cite) -> str:
     chain = list(_METHODS)
     method = chain.index(method_of(run.identity))
     own, *older = (f"{_METHODS[each]} {cite(each)}" for each in chain[method:])
-    return f"{own}, which builds on {_listed(older)}," if older else own
+    return f"{own}, which builds on {listed(older)}," if older else own
 
 
 def data_text(run: Run, cite: Cite, quote: Quote) -> str:
@@ -262,7 +263,7 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
     else:
         wanted = (
             f"the formula of at most {length} concepts{limited} joined from left to right by "
-            f"{_listed(operators)}"
+            f"{listed(operators)}"
         )
     over = "those images" if run.about.split else "the whole dataset"
     yield f"For each range we searched for {wanted} whose pixels over {over} have the"
@@ -338,10 +339,6 @@ def _program(run: Run, quote: Quote) -> str:
     device = f" on {last.device}" if last.device not in (None, "cpu") else ""
     listed = f" ({quote(', '.join(versions))})" if versions else ""
     return f"All of this was computed{device} with {program}{listed}."
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _latex(text: str) -> str:

@@ -45,9 +45,7 @@ def summarise_unit(
         category=dominant_category(formulas, category_of),
         polysemy=mean_distance([pixels[formula] for formula in formulas], totals),
         concepts=[names[n] for n in dict.fromkeys(chain(*map(concepts_of, formulas)))],
-        cluster=None if best is None else best.cluster,
-        formula=None if best is None else best.formula,
-        iou=None if best is None else best.iou,
+        **{key: getattr(best, key, None) for key in ("cluster", "formula", "iou")},
         baseline=None if best is None else _baseline(best),
         unbeaten=sum(
             record.formula is not None and record.iou <= (_baseline(record) or 0.0)

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from ccx_cli.design import listed
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.own_networks import is_own, read_arguments, resolve_own
@@ -151,7 +152,7 @@ def weights_file(
 def _places365_file(models_root: Path, model: str) -> Path:
     if model not in PLACES365_FILES:
         raise UsageError(
-            f"Places365 weights were published for {_listed(sorted(PLACES365_FILES))}, not for "
+            f"Places365 weights were published for {listed(sorted(PLACES365_FILES))}, not for "
             f"{model}: take `pretrained` imagenet or none, or give a file with `weights`."
         )
     name = PLACES365_FILES[model]
@@ -170,7 +171,7 @@ def _imagenet_file(models_root: Path, model: str) -> Path:
             if len(found) > 1:
                 raise UsageError(
                     f"{folder} has {len(found)} sets of ImageNet weights for {model}, "
-                    f"{_listed(found)}: say which with `weights`."
+                    f"{listed(found)}: say which with `weights`."
                 )
             if found:
                 return folder / found[0]
@@ -183,10 +184,6 @@ def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInput
         f"`ccx fetch {pretrained}/{model}`, give a file with `weights`, or try `ccx demo`, which "
         "needs none."
     )
-
-
-def _listed(words: list[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _usual_weights(model: str, weights: Path | None) -> str:

@@ -1,8 +1,6 @@
-"""A network described once: what a request for it says, and what it is when that is resolved.
+"""A network described once, or precomputed activations: what is asked for, and what that is.
 
-Headers, cache keys, rebuild lines and texts about a network all derive from these classes, or from
-their counterpart for precomputed activations. Help, shell completion and the planning of a run read
-them, so this module imports neither torch nor NumPy.
+Headers, cache keys, rebuild lines and texts derive from it; it imports neither torch nor NumPy.
 """
 
 from __future__ import annotations

@@ -116,8 +116,11 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
 
 
 def _blocks_among(children: Mapping[str, nn.Module], large: Mapping[str, object]) -> list[str]:
+    """Return the names of the children that have large maps, and weights inside."""
     return [
-        name for name, child in children.items() if name in large and _has_weights_inside(child)
+        name
+        for name, child in children.items()
+        if name in large and any(True for part in child.children() for _ in part.parameters())
     ]
 
 
@@ -135,7 +138,3 @@ def _opened(
         return blocks
     position = blocks.index(whole)
     return [*blocks[:position], *inside, *blocks[position + 1 :]]
-
-
-def _has_weights_inside(module: nn.Module) -> bool:
-    return any(True for child in module.children() for _ in child.parameters())
