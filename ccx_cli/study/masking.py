@@ -30,12 +30,6 @@ class MaskedFormula:
     ranges: tuple[tuple[int, Range], ...]
 
 
-def images_with(holds: NDArray[np.bool_], index: ConceptIndex) -> NDArray[np.int64]:
-    """Indices of the images in which a formula holds somewhere, ascending."""
-    here = holds[index.local_sets]
-    return np.flatnonzero(np.add.reduceat(here, index.offsets[:-1]))
-
-
 def noisy_mask(
     holds: NDArray[np.bool_], index: ConceptIndex, image: int, seed: int
 ) -> NDArray[np.float32]:

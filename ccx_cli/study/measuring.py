@@ -186,6 +186,7 @@ def masking_step(
     step = Step("label masking", lines.path, "formulas", total, total - len(missing))
     if not missing:
         return step
+    # Here and below: torch takes seconds to import, and metrics of pixels do without.
     from ccx_cli.probe.networks.loading import load_network
     from ccx_cli.study.masking import seconds_an_image
 
@@ -256,10 +257,7 @@ def _masking_of(lines: RecordLines[MaskingRecord]) -> dict[tuple[int, int | None
 def _images(
     where: NDArray[np.bool_], index: ConceptIndex, settings: MeasureSettings
 ) -> NDArray[np.int64]:
-    # Here and below: torch takes seconds to import, and metrics of pixels do without.
-    from ccx_cli.study.masking import images_with
-
-    images = images_with(where, index)
+    images = np.flatnonzero(index.pixels_by_image(where))
     if settings.masking_images and len(images) > settings.masking_images:
         random = np.random.default_rng(settings.seed)
         images = np.sort(random.choice(images, settings.masking_images, replace=False))

@@ -12,7 +12,7 @@ from ccx_cli.probe.images import read_image
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.scoring import holds_on
-from ccx_cli.study.masking import MaskedFormula, images_with, masking_similarity, noisy_mask
+from ccx_cli.study.masking import MaskedFormula, masking_similarity, noisy_mask
 
 if TYPE_CHECKING:
     from tests.golden_classifier import golden_classifier
@@ -43,7 +43,11 @@ def test_recorded_similarities_lie_within_three_standard_errors(
         found = explained[entry["unit"], entry["num_clusters"], entry["cluster"]]
         holds = holds_on(found.formula, golden_index)
         formulas.append(
-            MaskedFormula(holds, images_with(holds, golden_index), ((found.unit, found.range),))
+            MaskedFormula(
+                holds,
+                np.flatnonzero(golden_index.pixels_by_image(holds)),
+                ((found.unit, found.range),),
+            )
         )
     choice = network.choice
     pictures = [
