@@ -58,7 +58,7 @@ def cluster(options: ClusterOptions) -> None:
                 )
         writer.rest(records)
         kept = " and ".join(str(activations.cache.directory) for activations in layers)
-        progress.note(f"The ranges are kept in {kept}")
+        progress.note(f"Ranges are kept in {kept}")
         progress.note("Next: ccx explain with the same options finds their formulas.")
 
 

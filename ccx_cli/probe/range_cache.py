@@ -24,6 +24,7 @@ from ccx_cli.threads import map_in_order
 KIND = "ccx-ranges"
 VERSION = 1
 _SHARD = "ranges"
+_READ_ONLY = (EACCES, EPERM, EROFS)
 
 
 def ranges_cache(
@@ -83,7 +84,7 @@ class RangeCache:
             with writing(self._cache.directory, progress):
                 self._known = known_ranges(self._cache)
         except OSError as error:
-            if error.errno not in (EACCES, EPERM, EROFS):
+            if error.errno not in _READ_ONLY:
                 raise
             # A directory that is read-only is not being written either.
             self._known = known_ranges(self._cache)
@@ -110,11 +111,22 @@ class RangeCache:
         return map_in_order(find, units, workers)
 
     def save(self) -> None:
-        """Add what this process found to the file, beside what others have."""
+        """Add what this process found to the file, beside what others have.
+
+        A note says so where it is read-only: the ranges are found again when they are needed.
+        """
         with self._lock:
             new, self._new = self._new, {}
         if not new:
             return
+        try:
+            self._write(new)
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                raise
+            self._progress.note(f"New ranges are not kept: {error.filename}: {error.strerror}.")
+
+    def _write(self, new: dict[int, tuple[Range, ...]]) -> None:
         with writing(self._cache.directory, self._progress):
             merged = known_ranges(self._cache) | new
             count = np.full(self._activations.units, -1, dtype=np.int16)

@@ -154,8 +154,10 @@ def test_a_read_only_directory(ccx: CommandLine, undisturbed: str, tmp_path: Pat
             ["cache", "verify"],
             ["score", "ball", *ON_TINY, "--unit", "1"],
             ["render", "--units", "0", "--dir-images", str(tmp_path / "pictures")],
+            ["score", "ball", *ON_TINY, "--unit", "40"],
         ):
             assert on_frozen(*command, "-q").code == 0, command
+        assert "New ranges are not kept: " in on_frozen("cluster", *ON_TINY, "--units", "41").err
         for command in (["explain", *ON_TINY, "--units", "5"], ["cache", "clear", "--yes"]):
             ended = on_frozen(*command, "-q")
             assert ended.code == 1

@@ -118,7 +118,7 @@ def test_nothing_is_overwritten_without_force(unused: CommandLine, photos: Path)
             save_photograph(photos / "photos/1.jpg", 20, 30, 77)
         ended = imported(unused, photos, *other)
         assert (ended.code, ended.out) == (2, "")
-        assert "already exists: set --force to overwrite it" in ended.err
+        assert "another version of ccx: set --force to overwrite it" in ended.err
     assert unused.file("datasets/*/*/index.csv").stat().st_mtime_ns == before
     assert imported(unused, photos, "--force").code == 0
     assert unused.file("datasets/*/*/index.csv").stat().st_mtime_ns > before
@@ -180,7 +180,7 @@ def test_the_same_files_read_otherwise_are_another_import(
     assert "nothing to do" in imported("--first", "0").err
     for options in (["--first", "1"], ["--first", "0", "--void", "1"]):
         ended = imported(*options)
-        assert (ended.code, "already exists: set --force" in ended.err) == (2, True)
+        assert (ended.code, "another version of ccx: set --force" in ended.err) == (2, True)
     status = mask.stat()
     assert imported("--first", "1", "--force").code == 0
     assert "nothing to do" in imported("--first", "1").err

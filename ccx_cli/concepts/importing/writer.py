@@ -138,8 +138,9 @@ def check_free_directory(datasets: Path, settings: ImportSettings, *, force: boo
             )
         if not force:
             raise UsageError(
-                f"{target} already exists: set `force` to overwrite it, or choose another name "
-                "with `subset`."
+                f"{target} already exists, imported from other files, with other options or by "
+                "another version of ccx: set `force` to overwrite it, or choose another name with "
+                "`subset`."
             )
     return target
 
