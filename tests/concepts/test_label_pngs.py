@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from ccx_cli.concepts.importing.folders import LabelFolder, read_label_folders
-from ccx_cli.concepts.importing.label_pngs import read_samples
+from ccx_cli.concepts.importing.label_pngs import describe_palettes, read_samples
 from ccx_cli.concepts.importing.sources import Source
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 
@@ -169,6 +169,14 @@ def test_palettes_that_differ_are_said(tmp_path: Path) -> None:
     (note,) = paired(tmp_path, NAMES).notes
     assert "The index 1 has the color 1 7 9 in" in note
     assert "50 60 70 in" in note
+
+
+def test_a_palette_that_is_black_at_another_index_than_0_is_said(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.array([[0, 1, 2]], dtype=np.uint8))
+    picture.putpalette([128, 0, 0, 0, 128, 0, 0, 0, 0])
+    picture.save(tmp_path / "1.png")
+    (note,) = describe_palettes([tmp_path / "1.png"])
+    assert note.startswith(f"The index 2 is black in {tmp_path / '1.png'}, and 0 is 128 0 0: ")
 
 
 def palette_of(picture: Image.Image) -> list[list[int]]:

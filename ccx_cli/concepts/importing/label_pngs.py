@@ -274,7 +274,10 @@ def refuse_colors(paths: Sequence[Path]) -> None:
 
 
 def describe_palettes(paths: Sequence[Path]) -> list[str]:
-    """Say where two palettes of some label PNGs have another color at an index that both use."""
+    """Say where palettes of some label PNGs suit their colors better than their indices.
+
+    Two of them have another color at an index that both use, or black is not at 0.
+    """
     seen: dict[int, tuple[list[int], Path]] = {}
     for path in paths[:: len(paths) // _COMPARED + 1]:
         png = read_samples(path)
@@ -282,6 +285,11 @@ def describe_palettes(paths: Sequence[Path]) -> list[str]:
             break
         for index in np.flatnonzero(np.bincount(png.samples.ravel())).tolist():
             color = png.palette[index].tolist()
+            if index and not any(color) and png.palette[0].any():
+                return [
+                    f"The index {index} is black in {path}, and 0 is {color_text(png.palette[0])}: "
+                    "the indices were taken for the values."
+                ]
             other, where = seen.setdefault(index, (color, path))
             if color != other:
                 return [
