@@ -14,10 +14,7 @@ MAX_TABLE_CONCEPTS = 12
 
 
 def evaluate(formula: Formula, carries: Callable[[int], NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """Evaluate a formula where ``carries`` tells of a label number where that concept is.
-
-    That is over label sets or over pixels: the result has the shape of what ``carries`` returns.
-    """
+    """Evaluate a formula over label sets or pixels; ``carries`` tells where a concept is."""
     match formula:
         case Concept(number):
             return carries(number)

@@ -175,11 +175,7 @@ def _find_blocks(
     in_range_below: NDArray[np.int64],
     blocks: NDArray[np.int64],
 ) -> int:
-    """List the runs of tiles that may have a pixel in range, and return how many there are.
-
-    ``blocks`` has the first column of each, the one after its last, and the edges that are neither
-    exceeded everywhere in it nor nowhere, from and to.
-    """
+    """List runs of tiles that may have hits: first column, end, and edges to compare, from, to."""
     n_blocks = 0
     for tile in range(len(tiles) - 1):
         least, most = low[top, tile], high[top, tile]

@@ -54,8 +54,5 @@ def count_local(
 
 
 def _blend(a: torch.Tensor, w0: torch.Tensor, b: torch.Tensor, w1: torch.Tensor) -> torch.Tensor:
-    """``a * w0 + b * w1`` as a fused multiply-add: products of float32 are exact in float64.
-
-    Rounding twice differs from rounding once in about one value of 2**29, by its last bit.
-    """
+    """``a * w0 + b * w1`` as a fused multiply-add, but for the last bit of one value in 2**29."""
     return (a.double() * w0.double() + (b * w1).double()).float()

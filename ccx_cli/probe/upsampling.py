@@ -39,10 +39,7 @@ def upsample(maps: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.fl
 
 
 def _along(values: NDArray[np.float32], axis: AxisWeights) -> NDArray[np.float32]:
-    """Upsample the last axis: ``b * w1`` rounded, the rest in one rounding.
-
-    By way of float64, which about once in 2**29 values rounds twice and moves the last bit.
-    """
+    """Upsample the last axis, fused, but for the last bit of about one value in 2**29."""
     second = values[..., axis.i1] * axis.w1
     fused = values[..., axis.i0].astype(np.float64) * axis.w0.astype(np.float64) + second
     return fused.astype(np.float32)

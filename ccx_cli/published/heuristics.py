@@ -132,9 +132,6 @@ def _sum_extensions(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sum ``I`` and ``M`` over the images, ``(3, n_concepts)`` each.
 
-    ``left`` and ``right`` are areas, pixels in range, boxes and rectangles: of a formula by image,
-    and of the concepts by row of ``Shapes``.
-
     Where a concept is absent, which is nearly everywhere, both depend on the left side only: these
     are summed once, and put right in the images that carry the concept.
     """

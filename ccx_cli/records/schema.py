@@ -35,11 +35,11 @@ _TREE_DEFINITION: Json = {
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What the records of the commands ``of`` are.
+    """What the records of the commands ``of`` are: one of the structures.
 
-    A record has one of the structures; ``needs`` gives for a key the keys that are there if it is;
-    every change that could break a reader raises ``version``. Without a description, it is that of
-    the structure.
+    ``needs`` gives for a key the keys that are there if it is; every change that could break a
+    reader raises ``version``. The description is that of the first structure, if nothing is
+    ``said``.
     """
 
     of: str

@@ -42,11 +42,7 @@ class Common:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What explanations look like without training.
-
-    ``formulas`` are the default ones, most common first; ``pairs`` the default left sub-formulas,
-    in the order of the formulas they come from.
-    """
+    """Default formulas and left sub-formulas of an untrained network, most common first."""
 
     formulas: tuple[Common, ...]
     pairs: tuple[Common, ...]

@@ -56,14 +56,13 @@ class UnitImages:
         return mask_of(self.holds[position], self.index, image)
 
     def choose(self, position: int, show: Show, top_k: int, seed: int = 0) -> NDArray[np.int64]:
-        """Choose at most ``top_k`` images to look at for ``records[position]``.
+        """Choose at most ``top_k`` images to look at for ``records[position]``; of ties, the first.
 
         ``sample`` takes a seeded sample of the images that contain the formula, in which the unit
-        is in range and whose own IoU is above the explanation's, as published, and puts them in
-        the order of their IoU. ``top`` takes, for the highest range, the images of highest
-        activation, for any other those with most pixels in range; ``misses`` those with most pixels
-        in range that the formula lacks; ``false-alarms`` those with most pixels of the formula that
-        are not in range. The first image of the dataset wins ties.
+        is in range and whose own IoU is above the explanation's, as published, by their IoU.
+        ``top`` takes, for the highest range, the images of highest activation, for any other those
+        with most hits; ``misses`` those with most hits that the formula lacks; ``false-alarms``
+        those with most pixels of the formula that are no hits.
         """
         counts, record = self.counts[position], self.records[position]
         if show is Show.SAMPLE:

@@ -16,10 +16,9 @@ PLACES_FILE = "categories_places365.txt"
 def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ...] | None:
     """Return the names of the classes by number, ``None`` where nothing says them.
 
-    The demo's scenes and ImageNet's classes are known; those of Places365 are read from
-    ``categories_places365.txt`` beside the weights, where it is. The file that is ``given`` has a
-    name a line, in the order of the classes; a number after it is left out, and so is the first
-    letter's folder of Places365 (``/a/airfield 0``).
+    Those of Places365 are read from ``categories_places365.txt`` beside the weights, if it is
+    there. The file that is ``given`` has a name a line, in the order of the classes; a number after
+    it and Places365's folder before it are left out (``/a/airfield 0``).
     """
     if given is not None:
         return _read(given)

@@ -19,9 +19,9 @@ LAYER4_UNITS = 48
 class DemoNetwork(nn.Module):
     """A classifier of the demo scenes, in the order of ``DEMO_CLASSES``.
 
-    Input of shape ``(n, 3, height, width)``, normalized with ImageNet's mean and standard
-    deviation; 224 or 227 pixels a side. Four blocks of convolutions, the last of which gives maps
-    of ``(n, 48, height / 8, width / 8)`` after its ReLU; their means over the map decide the class.
+    Input of shape ``(n, 3, height, width)`` with ImageNet's mean and standard deviation; four
+    blocks, the last of which gives maps of ``(n, 48, height / 8, width / 8)``; their means decide
+    the class.
     """
 
     def __init__(self, num_classes: int = len(DEMO_CLASSES)) -> None:

@@ -45,10 +45,7 @@ class Layout:
         return output
 
     def output(self, maps: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
-        """Return the layer's output with other maps, ``(versions * images, units, h, w)``.
-
-        Class tokens are taken from ``plain``, the layer's own output for the images.
-        """
+        """Return the layer's output with other maps, class tokens from its ``plain`` output."""
         match self.kind:
             case "maps, units last":
                 return maps.permute(0, 2, 3, 1)

@@ -246,11 +246,7 @@ def _more_than_weights(path: Path, name: str) -> DamagedDataError:
 
 
 def _versions(module: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Return the versions of the layers that ``state`` was saved from, by module path.
-
-    torch keeps them as an attribute of the state dict; safetensors have none. mnasnet refuses to
-    load without its own, so an unknown version of the network as a whole is taken to be today's.
-    """
+    """Return the versions of the layers in ``state``, and today's of the network if it has none."""
     versions = dict(getattr(state, "_metadata", {}))
     if "version" not in versions.get("", {}):
         versions[""] = {"version": module._version}
