@@ -99,7 +99,18 @@ def chance_of_run(
         raise UsageError(
             f"{inputs.run.name} was searched on one split: --null needs a run on all images."
         )
-    null = _null(inputs, units, rounds, seed, workers, progress)
+
+    def find(missing: Sequence[int]) -> Iterator[list[NullRecord]]:
+        every = map_in_order(_search_again(inputs, rounds, seed), missing, workers)
+        for unit, found in zip(missing, every, strict=True):
+            yield [
+                NullRecord(unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious)
+                for cluster, ious in enumerate(found)
+            ]
+
+    lines, title = null_lines(inputs, rounds, seed), f"Null, {rounds:,} permutations"
+    every = kept_or_found(inputs, lines, units, find, title, progress)
+    null = {(line.unit, line.cluster): line.null_ious for of_unit in every for line in of_unit}
     compared = {}
     for unit in units:
         for record in (records or inputs.run.units)[unit]:
@@ -173,26 +184,3 @@ def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Callable[[int], 
         return null_ious(activations.unit(unit), ranges, index, data, best_iou, rounds, seed)
 
     return work
-
-
-def _null(
-    inputs: RunInputs,
-    units: Sequence[int],
-    rounds: int,
-    seed: int,
-    workers: int,
-    progress: Progress,
-) -> dict[tuple[int, int | None], list[float]]:
-    """Read the null's IoUs, and find those that are missing."""
-
-    def find(missing: Sequence[int]) -> Iterator[list[NullRecord]]:
-        every = map_in_order(_search_again(inputs, rounds, seed), missing, workers)
-        for unit, found in zip(missing, every, strict=True):
-            yield [
-                NullRecord(unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious)
-                for cluster, ious in enumerate(found)
-            ]
-
-    lines, title = null_lines(inputs, rounds, seed), f"Null, {rounds:,} permutations"
-    every = kept_or_found(inputs, lines, units, find, title, progress)
-    return {(line.unit, line.cluster): line.null_ious for of_unit in every for line in of_unit}
