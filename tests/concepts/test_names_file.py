@@ -42,6 +42,12 @@ def test_a_color_may_begin_all_lines(tmp_path: Path) -> None:
     assert read(tmp_path, header).colors == {(255, 0, 0): "wall"}
 
 
+def test_a_first_value_that_is_not_used_is_said(tmp_path: Path) -> None:
+    names = read(tmp_path, "1 wall\n2 sky\n", first=0)
+    assert named(names) == {1: "wall", 2: "sky"}
+    assert names.form.endswith("whose values are its own: `first` is not used.")
+
+
 def test_names_that_are_no_concepts_or_one_are_said(tmp_path: Path) -> None:
     form = read(tmp_path, "0 background\n1 wall\n2 other\n3 wall\n").form
     assert form.endswith("; no label: background, other; one concept of several lines: wall.")
@@ -168,6 +174,9 @@ def test_numbers_and_colors_are_read_together(text: str, tmp_path: Path) -> None
         ("wall 0xff0000\nsky 0x00ff00\n", "has a number in each name"),
         ("ff0000 wall\n00ff00 sky\n", "has a number in each name"),
         ("wall 128 0 0 255\n", "has a number after each name, as in 'wall 128'"),
+        ("wall (1)\nsky (2)\n", "has a number in each name, such as 'wall .1.'"),
+        ("1 wall 20%\n2 sky 30%\n", "has a number after each name, as in 'wall 20%'"),
+        ("wall:1 sky:2\n", "line 1, 'wall:1 sky:2', of no form"),
         ("item { id: 1 id: 2 name: 'a' }", "an item \\(line 1\\)"),
         ("1 wall\0\n2 sky\n", "has NUL characters"),
         ("names:\n", "of no form"),

@@ -60,11 +60,11 @@ _LINES: dict[str, re.Pattern[str]] = {
     "a name and a number": re.compile(rf"(?P<name>.+?){_TO_NUMBER}{_NUMBER}"),
     "a name alone": re.compile(r"(?P<name>[^:=]+)"),
 }
-_WITH_NUMBER = re.compile(r"^\d|\s\d+$|\b(?:0x)?[0-9a-fA-F]{6}\b")
+_WITH_NUMBER = re.compile(r"^\d|[\s(]\d+\)?$|\b(?:0x)?[0-9a-fA-F]{6}\b")
 _LONGEST = 1000
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>[^"']+)(?P=quote)""")
 _NO_NAME = re.compile(
-    r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$|(?:\s\d{1,3}\b){3}$"""
+    r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$|(?:\s\d{1,3}\b){3}$|[:=]\d+\s"""
 )
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _INTEGER = re.compile(r"-?\d{1,9}")
@@ -126,6 +126,8 @@ def read_names(path: Path, first: int | None = None) -> Names:
             entries = [entry._replace(number=n) for n, entry in enumerate(entries, start)]
             form += f", numbered from {start} ({entries[0].name} is {start}): `first` changes that"
             counted = first is None and start == 1
+        elif first is not None:
+            form += ", whose values are its own: `first` is not used"
         _refuse_gaps(entries)
         numbers = _index((entry.number, entry.name) for entry in entries)
         colors = _index((entry.color, entry.name) for entry in entries)
@@ -268,12 +270,12 @@ def _refuse_columns(entries: Sequence[_Entry]) -> None:
         raise ValueError(
             f"has several columns, as in {names[0]!r}: name them in a header, such as `id,name`"
         )
-    parts = [re.fullmatch(r"(.+?)\s+\d+", name) for name in names]
+    parts = [re.fullmatch(r"(.+?)\s+\d+%?", name) for name in names]
     numbered = len(names) == 1 and entries[0].number is not None
     if not numbered and len({part[1] for part in parts if part}) == len(names):
         raise ValueError(
-            f"has a number after each name, as in {names[0]!r}: name its columns in a header, such "
-            "as `id,name,count`"
+            f"has a number after each name, as in {names[0]!r}: write it first if it is the value, "
+            "else name the columns in a header, such as `id,name,count`"
         )
 
 
