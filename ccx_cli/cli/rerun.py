@@ -14,8 +14,7 @@ from msgspec import UNSET
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import RerunOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of
-from ccx_cli.cli.network_options import PassOptions
+from ccx_cli.cli.inputs.reruns import changes_since, inputs_of
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import (
     IOU,
@@ -76,10 +75,10 @@ def rerun(options: RerunOptions) -> None:
         roots = options.places.roots
         run = find_run(roots.results, options.stored.run_name)
         before = run.strict()
-        passes = PassOptions(
-            options.device, options.batch_size or batch_size_of(run.header), options.trust
+        device, size, workers = options.device, options.batch_size, options.parallel.cores
+        inputs = inputs_of(
+            run, options.places, device, size, workers, progress, trusted=options.trust
         )
-        inputs = inputs_of(run, roots, options.places, passes, options.parallel.cores, progress)
         writer.shorten(inputs.dataset.labels)
         changes = changes_since(before, inputs)
         if changes and not options.changed:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ccx_cli.cli.commands.explain import ScoreOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
-from ccx_cli.cli.inputs.reruns import batch_size_of, changes_since, inputs_of
-from ccx_cli.cli.network_options import OF_A_NETWORK, PassOptions
+from ccx_cli.cli.inputs.reruns import changes_since, inputs_of
+from ccx_cli.cli.network_options import OF_A_NETWORK
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import (
     ACTIVATION,
@@ -148,13 +148,17 @@ def _named_run(options: ScoreOptions) -> Run | None:
 
 def _inputs_of(stored: Run, options: ScoreOptions, progress: Progress) -> Inputs:
     """Resolve what a run was made from; what changed since is refused."""
-    size = options.network.batch_size
-    if not is_typed(_BATCH_SIZE):
-        size = batch_size_of(stored.header)
-    passes = PassOptions(options.network.device, size, options.trust)
-    workers = options.run.cores
-    roots = options.places.roots
-    inputs = inputs_of(stored, roots, options.places, passes, workers, progress)
+    network = options.network
+    size = network.batch_size if is_typed(_BATCH_SIZE) else None
+    inputs = inputs_of(
+        stored,
+        options.places,
+        network.device,
+        size,
+        options.run.cores,
+        progress,
+        trusted=options.trust,
+    )
     changes = changes_since(stored, inputs)
     if changes:
         raise DamagedDataError(

@@ -14,7 +14,6 @@ from ccx_cli.concepts.datasets import DEMO_SUBSET, side_of
 from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
 from ccx_cli.progress import Progress
-from ccx_cli.records.header import Header
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.job import JobSettings, name_run, plan_run, settings_of
 from ccx_cli.runs.preparing import Inputs, plan_caches
@@ -22,7 +21,6 @@ from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import LISTING, Strategy
 from ccx_cli.store.known_files import digest_file
-from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
 
 _SHOWN = 12
@@ -30,44 +28,41 @@ _SHOWN = 12
 
 def inputs_of(
     run: Run,
-    roots: Roots,
     places: PlaceOptions,
-    passes: PassOptions,
+    device: str,
+    batch_size: int | None,
     workers: int,
     progress: Progress,
+    *,
+    trusted: bool,
 ) -> Inputs:
-    """Resolve the dataset and the network that a run's header names."""
-    _draw_demo(run, roots, progress)
-    opened = open_inputs(run, roots, trusted=passes.trust, progress=progress)
+    """Resolve the dataset and the network that a run's header names.
+
+    The batch size is by default that of the first session that says one: it made what the rest
+    found.
+    """
+    roots, about = places.roots, run.about
+    if about.subset == DEMO_SUBSET and about.dataset and not Path(about.dataset).exists():
+        side = side_of(Path(about.dataset))
+        if side is not None:
+            open_dataset(roots.datasets, DEMO_SUBSET, side, progress)
+    opened = open_inputs(run, roots, trusted=trusted, progress=progress)
     about, choice = opened.run.about, opened.choice
-    if isinstance(choice, PrecomputedActivations) and choice.path.is_file():
-        sha256, stamp = digest_file(choice.path, roots.activations, progress)
-        choice = replace(choice, sha256=sha256, stamp=stamp)
-    asked: NetworkRequest | PrecomputedActivations
     if isinstance(choice, PrecomputedActivations):
-        asked = choice
+        if choice.path.is_file():
+            sha256, stamp = digest_file(choice.path, roots.activations, progress)
+            choice = replace(choice, sha256=sha256, stamp=stamp)
+        network = NetworkOptions.of(choice)
     else:
-        asked = NetworkRequest.from_header(about, roots.models)
-    places = _places_of(opened, places)
+        network = NetworkOptions.of(NetworkRequest.from_header(about, roots.models))
     data = DataOptions(about.subset or "", by_size=opened.by_size)
-    rebuild = rebuild_command(places, data, NetworkOptions.of(asked), about.seed or 0)
-    device = device_of(passes.device)
-    return Inputs(
-        roots,
-        opened.dataset,
-        choice,
-        device,
-        passes.batch_size,
-        workers,
-        rebuild,
-        FileCheck(opened.by_size, progress=progress),
-    )
-
-
-def batch_size_of(header: Header) -> int:
-    """Return the batch size of the first session that says one: it made what the rest found."""
-    said = (session.batch_size for session in header.sessions)
-    return next((size for size in said if size is not None), PassOptions().batch_size)
+    rebuild = rebuild_command(_places_of(opened, places), data, network, about.seed or 0)
+    said = (session.batch_size for session in run.header.sessions)
+    first = next((size for size in said if size is not None), PassOptions().batch_size)
+    check = FileCheck(opened.by_size, progress=progress)
+    size = batch_size or first
+    resolved = device_of(device)
+    return Inputs(roots, opened.dataset, choice, resolved, size, workers, rebuild, check)
 
 
 def changes_since(stored: Run, inputs: Inputs) -> list[str]:
@@ -79,16 +74,6 @@ def changes_since(stored: Run, inputs: Inputs) -> list[str]:
         )
     was, now = stored.identity.activations, inputs.activations_cache.made_from
     return sentences + list(_differences(was, now, stored, inputs))
-
-
-def _draw_demo(run: Run, roots: Roots, progress: Progress) -> None:
-    """Draw the demo set where it is neither under the root nor where it was."""
-    was = run.about.dataset
-    if run.about.subset != DEMO_SUBSET or was is None or Path(was).exists():
-        return
-    side = side_of(Path(was))
-    if side is not None:
-        open_dataset(roots.datasets, DEMO_SUBSET, side, progress)
 
 
 def _differences(
