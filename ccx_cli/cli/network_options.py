@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ccx_cli.cli.options import NETWORK, option
+from ccx_cli.cli.options import NETWORK, flag, option
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.description import (
     SINGLE,
@@ -34,17 +34,17 @@ class Precision(StrEnum):
 
 def device_option() -> Any:
     """Declare ``--device``."""
-    return option("cpu", "cpu, cuda, cuda:N, or auto.", panel=NETWORK, rare=False)
+    return option("cpu, cuda, cuda:N, or auto.", "cpu", panel=NETWORK, rare=False)
 
 
 def trust_option() -> Any:
     """Declare ``--trust``."""
     what = "Run the network code that the run names, if you did not name it before."
-    return option(False, what, "--trust", panel=NETWORK, rare=True)
+    return flag(what, "--trust", panel=NETWORK, rare=True)
 
 
 def _batch_size() -> Any:
-    return option(32, "Images per forward pass.", min=1, panel=NETWORK, rare=True)
+    return option("Images per forward pass.", 32, min=1, panel=NETWORK, rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,53 +54,46 @@ class NetworkOptions:
     panel: ClassVar[str] = NETWORK
     rare: ClassVar[bool] = True
     model: str = option(
-        "resnet18", "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY.", rare=False
+        "Torchvision name, demo, timm:NAME, or your FILE.py:FACTORY.", "resnet18", rare=False
     )
     model_arg: list[str] | None = option(
-        None, "An argument of your own factory, or of timm's; repeat it for more.", shown=False
+        "An argument of your own factory, or of timm's; repeat it for more.", shown=False
     )
     pretrained: str | None = option(
-        None,
         "places365, imagenet, timm, demo, own, none.",
         rare=False,
         shown="places365; own for --weights or a factory, demo for demo",
     )
-    weights: Path | None = option(None, "Weights: .pth, .pt, .tar or .safetensors.", rare=False)
+    weights: Path | None = option("Weights: .pth, .pt, .tar or .safetensors.", rare=False)
     layers: list[str] | None = option(
-        None,
         "Layer (see `ccx layers`), or all-blocks.",
+        None,
         "--layer",
         rare=False,
         shown="the last convolutional block, vit: encoder block",
     )
     input_size: str | None = option(
-        None,
         "Side of the input images, or height x width such as 224x160.",
         shown="what the network was trained on",
     )
     mean: str | None = option(
-        None,
         "Mean of each color channel, for values in 0 to 1.",
         shown="ImageNet's; 0.5 for untrained networks",
     )
-    std: str | None = option(
-        None, "Standard deviation of each color channel.", shown="as for --mean"
-    )
+    std: str | None = option("Standard deviation of each color channel.", shown="as for --mean")
     activations: str | None = option(
-        None,
         "Precomputed activations instead of a network: .npy, .hdf5, or FILE.h5:DATASET.",
         shown=False,
     )
     activations_axes: Axes | None = option(
-        None,
         "What comes first in that file: units-first or images-first.",
         shown="what the number of images says",
     )
     device: str = device_option()
     batch_size: int = _batch_size()
     precision: Precision = option(
-        Precision.SINGLE,
         "Number type of the forward pass (half: float16 on a GPU, bfloat16 on the CPU).",
+        Precision.SINGLE,
     )
 
     @property
@@ -220,7 +213,6 @@ class ClassOptions:
     """What classes are called."""
 
     class_names: Path | None = option(
-        None,
         "Names of the classes, one a line.",
         shown="known for the demo and ImageNet",
         panel=NETWORK,

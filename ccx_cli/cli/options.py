@@ -35,22 +35,27 @@ REQUIRED = MISSING
 """In place of a default: without a value, the command is refused."""
 
 
-def option(default: Any, help_text: str, *names: str, **how: Any) -> Any:
+def option(help_text: str, default: Any = None, *names: str, **how: Any) -> Any:
     """Declare an option of a class of options; ``how`` it looks is as in Typer.
 
     ``panel`` and ``shown`` stand for ``rich_help_panel`` and ``show_default``. ``--help`` leaves
     out what is ``rare``; where an option does not say so, its class may, by a ``ClassVar``.
     """
-    return _declared(typer.Option, default, help_text, names, how)
+    return _declared(typer.Option, help_text, default, names, how)
 
 
-def argument(default: Any, help_text: str, **how: Any) -> Any:
+def flag(help_text: str, *names: str, **how: Any) -> Any:
+    """Declare an option without a value."""
+    return _declared(typer.Option, help_text, False, names, how)
+
+
+def argument(help_text: str, default: Any = REQUIRED, **how: Any) -> Any:
     """Declare an argument of a class of options, as ``option`` does an option."""
-    return _declared(typer.Argument, default, help_text, (), how)
+    return _declared(typer.Argument, help_text, default, (), how)
 
 
 def _declared(
-    kind: Any, default: Any, help_text: str, names: tuple[str, ...], how: dict[str, Any]
+    kind: Any, help_text: str, default: Any, names: tuple[str, ...], how: dict[str, Any]
 ) -> Any:
     short = {"panel": "rich_help_panel", "shown": "show_default"}
     named = {short.get(name, name): value for name, value in how.items() if name != "rare"}
@@ -60,7 +65,7 @@ def _declared(
 
 
 def _root(name: str, what: str) -> Any:
-    return option(None, what, shown=f"{name} under --data-dir")
+    return option(what, shown=f"{name} under --data-dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class PlaceOptions:
     panel: ClassVar[str] = DIRECTORIES
     rare: ClassVar[bool] = True
     data_dir: Path | None = option(
-        None, "Directory of all data that ccx keeps.", shown="the user's data directory"
+        "Directory of all data that ccx keeps.", shown="the user's data directory"
     )
     root_datasets: Path | None = _root("datasets", "Labeled datasets.")
     root_models: Path | None = _root("models", "Published weights.")
@@ -99,12 +104,10 @@ class DataOptions:
     """Which images."""
 
     panel: ClassVar[str] = DATA
-    subset: str = option("ade20k", "Images whose path contains this name, all, or demo.")
-    fetch: bool = option(
-        False, "Download the published dataset and weights if they are missing.", rare=True
-    )
-    by_size: bool = option(
-        False, "Tell files apart by size alone, to use caches and runs of ccx 0.1.", hidden=True
+    subset: str = option("Images whose path contains this name, all, or demo.", "ade20k")
+    fetch: bool = flag("Download the published dataset and weights if they are missing.", rare=True)
+    by_size: bool = flag(
+        "Tell files apart by size alone, to use caches and runs of ccx 0.1.", hidden=True
     )
 
 
@@ -113,8 +116,8 @@ class UnitOptions:
     """Which units."""
 
     panel: ClassVar[str] = NETWORK
-    units: str | None = option(None, "Units by number, such as 1,5,10-20.", shown="all")
-    random_units: int = option(0, "Number of randomly sampled units (0: all).", min=0, shown=False)
+    units: str | None = option("Units by number, such as 1,5,10-20.", shown="all")
+    random_units: int = option("Number of randomly sampled units (0: all).", 0, min=0, shown=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +126,12 @@ class RangeOptions:
 
     panel: ClassVar[str] = RANGES
     rare: ClassVar[bool] = True
-    num_clusters: int = option(5, "Number of ranges per unit.", rare=False)
+    num_clusters: int = option("Number of ranges per unit.", 5, rare=False)
     quantile: float = option(
-        0.005, "Share of activations in the one range of --num-clusters 1.", rare=True
+        "Share of activations in the one range of --num-clusters 1.", 0.005, rare=True
     )
-    kmeans: Kmeans = option("exact", "Exact k-means, or scikit-learn's, for more ranges than one.")
-    n_init: int = option(10, "Number of starts of scikit-learn's k-means.")
+    kmeans: Kmeans = option("Exact k-means, or scikit-learn's, for more ranges than one.", "exact")
+    n_init: int = option("Number of starts of scikit-learn's k-means.", 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class WorkerOptions:
     """How much to do at once."""
 
     panel: ClassVar[str] = RUNNING
-    workers: int = option(0, "Number of processes or threads (0: one per core).", min=0, rare=True)
+    workers: int = option("Number of processes or threads (0: one per core).", 0, min=0, rare=True)
 
     @property
     def cores(self) -> int:
@@ -150,7 +153,7 @@ class WorkerOptions:
 class RunOptions(WorkerOptions):
     """How to run."""
 
-    seed: int = option(0, "Seed of untrained networks and of random units.", rare=True)
+    seed: int = option("Seed of untrained networks and of random units.", 0, rare=True)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -166,7 +169,7 @@ class SortOptions:
     """How rows are sorted."""
 
     panel: ClassVar[str] = OUTPUT
-    sort: Sort = option("mcc", "Order of the rows of a table.", rare=True)
+    sort: Sort = option("Order of the rows of a table.", "mcc", rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ class ReadingOptions(SortOptions):
     """How tables show explanations."""
 
     simplest: str = option(
-        "1%", "Show in tables the shortest formula this near the best IoU (0: the best).", rare=True
+        "Show in tables the shortest formula this near the best IoU (0: the best).", "1%", rare=True
     )
 
 
@@ -184,20 +187,20 @@ class FormOptions:
 
     panel: ClassVar[str] = OUTPUT
     format: Format = option(
-        "table",
         "Format: table, json, jsonl, csv or parquet.",
+        "table",
         "--format",
         "-f",
         shown="by the ending of --output, else table",
     )
-    output: str = option("-", "Output file (-: stdout).", "--output", "-o")
+    output: str = option("Output file (-: stdout).", "-", "--output", "-o")
 
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions(FormOptions):
     """The same, for commands that only write."""
 
-    force: bool = option(False, "Overwrite the output file.", panel=OUTPUT, rare=True)
+    force: bool = flag("Overwrite the output file.", panel=OUTPUT, rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +208,16 @@ class MessageOptions:
     """Which messages appear on stderr, and how."""
 
     panel: ClassVar[str] = OUTPUT
-    quiet: bool = option(False, "Hide progress and notes.", "--quiet", "-q", rare=True)
-    no_color: bool = option(False, "Disable colors.", rare=True)
-    debug: bool = option(False, "Show the traceback of an error.", rare=True)
+    quiet: bool = flag("Hide progress and notes.", "--quiet", "-q", rare=True)
+    no_color: bool = flag("Disable colors.", rare=True)
+    debug: bool = flag("Show the traceback of an error.", rare=True)
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunOptions:
     """Whether only to show the plan."""
 
-    dry_run: bool = option(False, "Show what would be made; write nothing.", panel=RUNNING)
+    dry_run: bool = flag("Show what would be made; write nothing.", panel=RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +255,7 @@ class StoredOptions:
     """Which run."""
 
     run_name: str | None = argument(
-        None, "Stored run: name, beginning of the name, or directory.", shown="the last one"
+        "Stored run: name, beginning of the name, or directory.", None, shown="the last one"
     )
 
 
@@ -260,8 +263,8 @@ class StoredOptions:
 class NamingOptions:
     """What a run is called."""
 
-    name: str | None = option(None, "What to call the run: a name for RUN.", panel=OUTPUT)
-    note: str | None = option(None, "What to note about the run.", panel=OUTPUT, rare=True)
+    name: str | None = option("What to call the run: a name for RUN.", panel=OUTPUT)
+    note: str | None = option("What to note about the run.", panel=OUTPUT, rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,14 +272,14 @@ class PipedOptions(StoredOptions):
     """Which run, or which records of it."""
 
     run_name: str | None = argument(
-        None,
         "Stored run: name, its beginning, or directory; -: JSON Lines from stdin.",
+        None,
         metavar="RUN|-",
         shown="the last one",
     )
     run_of_records: str | None = option(
-        None,
         "With -: run that the explanations are from.",
+        None,
         "--run",
         rare=True,
         shown="the last one that holds them",

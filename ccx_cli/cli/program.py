@@ -17,7 +17,7 @@ from typer.models import OptionInfo
 
 from ccx_cli.cli.commands import PANELS, Group, job_of, options_of
 from ccx_cli.cli.metavars import name_values
-from ccx_cli.cli.options import DIRECTORIES, OUTPUT, option
+from ccx_cli.cli.options import DIRECTORIES, OUTPUT, flag, option
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
 from ccx_cli.cli.stdout import print_text, reader_may_leave
 from ccx_cli.version import __version__
@@ -28,7 +28,7 @@ _HELP_NAMES = ["-h", "--help"]
 def _config_option(**how: Any) -> Any:
     text = "Settings file instead of ./ccx.toml; `ccx config` shows the settings."
     how |= {"callback": choose_file, "is_eager": True, "metavar": "FILE"}
-    return option(None, text, "--config", envvar=CONFIG_VARIABLE, show_envvar=False, **how)
+    return option(text, None, "--config", envvar=CONFIG_VARIABLE, show_envvar=False, **how)
 
 
 def _show_version(wanted: bool) -> None:
@@ -59,8 +59,8 @@ class _ProgramOptions:
       ccx explain --help
     """
 
-    version: bool = option(
-        False, "Show the version.", "--version", callback=_show_version, is_eager=True, metavar=""
+    version: bool = flag(
+        "Show the version.", "--version", callback=_show_version, is_eager=True, metavar=""
     )
     config: Path | None = _config_option()
 
@@ -69,12 +69,8 @@ class _ProgramOptions:
 class _EveryOptions:
     """What every command has."""
 
-    help_all: bool = option(
-        False,
-        "Show every option, and more help.",
-        callback=_show_all_help,
-        is_eager=True,
-        panel=OUTPUT,
+    help_all: bool = flag(
+        "Show every option, and more help.", callback=_show_all_help, is_eager=True, panel=OUTPUT
     )
     config: Path | None = _config_option(panel=DIRECTORIES, rare=True)
 

@@ -10,13 +10,13 @@ from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
-    REQUIRED,
     DataOptions,
     ListOptions,
     RangeOptions,
     UnitOptions,
     WorkOptions,
     argument,
+    flag,
     option,
 )
 from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
@@ -33,9 +33,8 @@ class DrawnUnitOptions:
     """Which units, a random sample by default."""
 
     panel: ClassVar[str] = NETWORK
-    units: str | None = option(None, "Units by number, such as 1,5,10-20.")
+    units: str | None = option("Units by number, such as 1,5,10-20.")
     random_units: int | None = option(
-        None,
         "Number of randomly sampled units (0: all).",
         min=0,
         shown=f"{HEURISTIC_UNITS}, or all if there are fewer",
@@ -53,7 +52,7 @@ class TopRangeOptions(RangeOptions):
     """Which ranges, the top one by default."""
 
     num_clusters: int = option(
-        1, "Number of ranges per unit (1: the top quantile, more: k-means clusters)."
+        "Number of ranges per unit (1: the top quantile, more: k-means clusters).", 1
     )
 
 
@@ -65,7 +64,6 @@ class FewUnitOptions(DrawnUnitOptions):
     """Which units, a smaller random sample by default."""
 
     random_units: int | None = option(
-        None,
         "Number of randomly sampled units (0: all).",
         min=0,
         shown=f"{THRESHOLD_UNITS}, or all if there are fewer",
@@ -91,17 +89,15 @@ class CompareHeuristicsOptions(WorkOptions):
     """
 
     panel: ClassVar[str] = "Search"
-    heuristic: str = option("mmesh,cfh,areas,none,beam,optimal", "Searches to compare.")
-    length: int = option(3, "Most concepts in a formula.")
-    beam_limit: int = option(5, "Number of formulas that the beam keeps at each step.", rare=True)
+    heuristic: str = option("Searches to compare.", "mmesh,cfh,areas,none,beam,optimal")
+    length: int = option("Most concepts in a formula.", 3)
+    beam_limit: int = option("Number of formulas that the beam keeps at each step.", 5, rare=True)
     data: DataOptions
     network: NetworkOptions
     units: DrawnUnitOptions
     ranges: TopRangeOptions
-    each: bool = option(False, "List every search of every range.", panel=OUTPUT)
-    plot: Path | None = option(
-        None, "Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT
-    )
+    each: bool = flag("List every search of every range.", panel=OUTPUT)
+    plot: Path | None = option("Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +121,8 @@ class CompareThresholdsOptions(WorkOptions):
     units: FewUnitOptions
     search: SearchOptions
     vocabulary: VocabularyOptions
-    each: bool = option(False, "List the formula of every unit too.")
-    plot: Path | None = option(None, "Draw the shares to a .png, .svg or .pdf file.")
+    each: bool = flag("List the formula of every unit too.")
+    plot: Path | None = option("Draw the shares to a .png, .svg or .pdf file.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +139,6 @@ class CompareRunsOptions(ListOptions):
       ccx compare runs resnet18-places365 resnet18-imagenet --per range -f csv
     """
 
-    a: str = argument(REQUIRED, "Stored run: name, beginning of the name, or directory.")
-    b: str = argument(REQUIRED, "Another stored run.")
-    per: Per = option("unit", "Summarize units, clusters or the run, or list ranges.")
+    a: str = argument("Stored run: name, beginning of the name, or directory.")
+    b: str = argument("Another stored run.")
+    per: Per = option("Summarize units, clusters or the run, or list ranges.", "unit")

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DATA,
-    REQUIRED,
     DataOptions,
     FormOptions,
     ListOptions,
@@ -19,6 +18,7 @@ from ccx_cli.cli.options import (
     WorkerOptions,
     WorkOptions,
     argument,
+    flag,
     option,
 )
 
@@ -47,7 +47,7 @@ class DemoOptions(WorkOptions):
       ccx demo --format jsonl | jq .formula
     """
 
-    open_report: bool = option(False, "Write a report and open it in a browser.")
+    open_report: bool = flag("Write a report and open it in a browser.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,34 +67,33 @@ class FetchOptions:
     """
 
     sources: list[str] | None = argument(
-        None,
         "broden224, broden227, places365/MODEL, imagenet/MODEL, or all but imagenet: all.",
+        None,
         shown=False,
     )
-    list_only: bool = option(False, "List what is here and what is missing.", "--list")
-    verify: bool = option(False, "Verify every file that is here; fetch nothing.")
-    dry_run: bool = option(False, "Show what would be fetched, and its size.")
-    force: bool = option(False, "Fetch again what is here; overwrite the output file.")
+    list_only: bool = flag("List what is here and what is missing.", "--list")
+    verify: bool = flag("Verify every file that is here; fetch nothing.")
+    dry_run: bool = flag("Show what would be fetched, and its size.")
+    force: bool = flag("Fetch again what is here; overwrite the output file.")
     local: Path | None = option(
-        None,
         "Local file to use instead, or folder of files with their published names.",
+        None,
         "--from",
         panel=_HOSTS,
     )
     mirror: list[str] | None = option(
-        None,
         "Web folder to try first, of files by name or published path; repeatable.",
         shown="CCX_MIRRORS",
         panel=_HOSTS,
     )
     sha256: str | None = option(
-        None, "Required SHA-256 of the file.", "--sha256", panel=_HOSTS, rare=True
+        "Required SHA-256 of the file.", None, "--sha256", panel=_HOSTS, rare=True
     )
     retries: int = option(
-        4, "Number of retries before a host counts as failed.", min=0, panel=_HOSTS, rare=True
+        "Number of retries before a host counts as failed.", 4, min=0, panel=_HOSTS, rare=True
     )
     timeout: float = option(
-        30.0, "Seconds to wait for a connection, and for data.", min=0.1, panel=_HOSTS, rare=True
+        "Seconds to wait for a connection, and for data.", 30.0, min=0.1, panel=_HOSTS, rare=True
     )
     out: FormOptions
     messages: MessageOptions
@@ -119,24 +118,21 @@ class ConceptsOptions(ListOptions):
     """
 
     panel: ClassVar[str] = _SHOW
-    text: list[str] | None = argument(None, "Words to search for in names and synonyms.")
-    category: list[str] | None = option(None, "List only concepts of this category; repeatable.")
+    text: list[str] | None = argument("Words to search for in names and synonyms.", None)
+    category: list[str] | None = option("List only concepts of this category; repeatable.")
     together_with: str | None = option(
-        None, "List the concepts that share images and pixels with this one.", "--with"
+        "List the concepts that share images and pixels with this one.", None, "--with"
     )
-    images: str | None = option(None, "List the images that contain this concept.")
-    implications: bool = option(
-        False, "List the concepts all of whose pixels have another concept."
-    )
-    min_share: float = option(1.0, "Minimum share of an implication.", min=0.01, max=1, rare=True)
-    min_images: int = option(1, "Minimum number of images of a concept.", min=1)
-    sort: Order = option("images", "Order of the list of concepts.", rare=True)
-    top: int = option(0, "Maximum number of rows (0: all).", min=0, shown=False)
+    images: str | None = option("List the images that contain this concept.")
+    implications: bool = flag("List the concepts all of whose pixels have another concept.")
+    min_share: float = option("Minimum share of an implication.", 1.0, min=0.01, max=1, rare=True)
+    min_images: int = option("Minimum number of images of a concept.", 1, min=1)
+    sort: Order = option("Order of the list of concepts.", "images", rare=True)
+    top: int = option("Maximum number of rows (0: all).", 0, min=0, shown=False)
     subset: str = option(
-        "ade20k", "Images whose path contains this name, all, or demo.", panel=DATA
+        "Images whose path contains this name, all, or demo.", "ade20k", panel=DATA
     )
     side: int | None = option(
-        None,
         "Side of the dataset, broden1_SIDE.",
         min=1,
         shown="224, or the only one",
@@ -163,7 +159,7 @@ class CacheBuildOptions(PlannedOptions):
 
     data: DataOptions
     network: NetworkOptions
-    no_activations: bool = option(False, "Build only the concept index.")
+    no_activations: bool = flag("Build only the concept index.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +193,7 @@ class CacheVerifyOptions(ListOptions):
 class RemovalOptions(ListOptions):
     """Whether, and how what is removed is said."""
 
-    yes: bool = option(False, "Remove them; without, only say what would go.", "--yes", "-y")
+    yes: bool = flag("Remove them; without, only say what would go.", "--yes", "-y")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +209,7 @@ class RemoveRunOptions(RemovalOptions):
       ccx remove run first-try demo-none --yes
     """
 
-    runs: list[str] = argument(REQUIRED, "Stored runs: name, beginning of the name, or directory.")
+    runs: list[str] = argument("Stored runs: name, beginning of the name, or directory.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +226,7 @@ class RemoveDatasetOptions(RemovalOptions):
       ccx remove dataset broden1_224 --yes
     """
 
-    datasets: list[str] = argument(REQUIRED, "Names of datasets, or broden1_SIDE.")
+    datasets: list[str] = argument("Names of datasets, or broden1_SIDE.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +243,8 @@ class CacheClearOptions(RemovalOptions):
       ccx cache clear --older --yes
     """
 
-    caches: list[str] | None = argument(None, "Names or directories of caches.", shown="all")
-    older: bool = option(False, "Only caches of ccx 0.1, which told files apart by size alone.")
+    caches: list[str] | None = argument("Names or directories of caches.", None, shown="all")
+    older: bool = flag("Only caches of ccx 0.1, which told files apart by size alone.")
 
 
 RemoveCacheOptions = CacheClearOptions

@@ -10,7 +10,6 @@ from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     RANGES,
-    REQUIRED,
     DataOptions,
     ListOptions,
     NamingOptions,
@@ -23,6 +22,7 @@ from ccx_cli.cli.options import (
     WorkerOptions,
     WorkOptions,
     argument,
+    flag,
     option,
 )
 from ccx_cli.cli.search_options import PresetOptions, SearchOptions, VocabularyOptions
@@ -96,22 +96,19 @@ class ExplainOptions(PlannedOptions):
 
     data: DataOptions
     split: str | None = option(
-        None,
-        "Search only the train or val images, and score on the others too.",
-        panel=DATA,
-        rare=True,
+        "Search only the train or val images, and score on the others too.", panel=DATA, rare=True
     )
     network: NetworkOptions
     units: UnitOptions
     preset: PresetOptions
     ranges: RangeOptions
     by_hand: str | None = option(
-        None, "Explicit ranges instead, such as 0:1.5,1.5:inf.", "--ranges", panel=RANGES, rare=True
+        "Explicit ranges instead, such as 0:1.5,1.5:inf.", None, "--ranges", panel=RANGES, rare=True
     )
     search: SearchOptions
     vocabulary: VocabularyOptions
     naming: NamingOptions
-    everything: bool = option(False, "Show all ranges, not the 12 best.", "--all", panel=OUTPUT)
+    everything: bool = flag("Show all ranges, not the 12 best.", "--all", panel=OUTPUT)
     reading: ReadingOptions
 
 
@@ -134,10 +131,10 @@ class ScoreOptions(WorkOptions):
     """
 
     formulas: list[str] = argument(
-        REQUIRED, 'Such as "(water OR river) AND NOT blue"; quotes around special names.'
+        'Such as "(water OR river) AND NOT blue"; quotes around special names.'
     )
-    unit: int | None = option(None, "One unit, beside its best formulas.", min=0)
-    top: int = option(20, "Maximum number of ranges (0: all).", min=0)
+    unit: int | None = option("One unit, beside its best formulas.", min=0)
+    top: int = option("Maximum number of ranges (0: all).", 20, min=0)
     data: DataOptions
     network: NetworkOptions
     trust: bool = trust_option()
@@ -164,17 +161,17 @@ class RerunOptions(ListOptions):
     """
 
     stored: StoredOptions
-    check: bool = option(False, "Recompute its lines elsewhere and compare them.")
-    without_caches: bool = option(
-        False, "With --check: rebuild the concept index, activations and ranges too."
+    check: bool = flag("Recompute its lines elsewhere and compare them.")
+    without_caches: bool = flag(
+        "With --check: rebuild the concept index, activations and ranges too."
     )
-    changed: bool = option(False, "Accept changed inputs; the result is another run.")
+    changed: bool = flag("Accept changed inputs; the result is another run.")
     units: str | None = option(
-        None, "Units to run again, such as 1,5,10-20.", shown="those the run asked for"
+        "Units to run again, such as 1,5,10-20.", shown="those the run asked for"
     )
     trust: bool = trust_option()
     device: str = device_option()
     batch_size: int | None = option(
-        None, "Images per forward pass.", min=1, shown="that of the run", panel=NETWORK
+        "Images per forward pass.", min=1, shown="that of the run", panel=NETWORK
     )
     parallel: WorkerOptions

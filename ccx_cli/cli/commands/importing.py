@@ -16,28 +16,29 @@ from ccx_cli.cli.options import (
     PlaceOptions,
     WorkerOptions,
     argument,
+    flag,
     option,
 )
 from ccx_cli.concepts.importing.settings import Fit, LabelOrientation
 
 
 def _category() -> Any:
-    return option("object", "Category of the concepts.")
+    return option("Category of the concepts.", "object")
 
 
 def _first() -> Any:
     what = "Value of the first name, in a names file without numbers."
-    return option(None, what, min=-1, shown="1, or 0 if it is background", rare=True)
+    return option(what, min=-1, shown="1, or 0 if it is background", rare=True)
 
 
 def _suffix() -> Any:
     what = "How the names of label PNGs end, such as _gtFine_labelIds."
-    return option("", what, shown="nothing", rare=True)
+    return option(what, "", shown="nothing", rare=True)
 
 
 def _void() -> Any:
     return option(
-        None, "Value without a label; repeatable.", shown="255, where it has no name", rare=True
+        "Value without a label; repeatable.", shown="255, where it has no name", rare=True
     )
 
 
@@ -47,41 +48,35 @@ class ImportOptions:
 
     panel: ClassVar[str] = DATA
     own_name: str | None = option(
-        None,
         "Name of the dataset, for --subset of other commands.",
+        None,
         "--subset",
         shown="the folder's name",
     )
     side: str = option(
-        "224",
         "Side of the images, or height x width such as 96x160: the network's input.",
+        "224",
         metavar="SIDE",
     )
     fit: Fit = option(
-        Fit.CROP,
         "Crop the center of each photograph, or stretch the whole, to that shape.",
+        Fit.CROP,
         rare=True,
     )
-    colors: bool = option(False, "Name every pixel's color, one of eleven.")
+    colors: bool = flag("Name every pixel's color, one of eleven.")
     label_orientation: LabelOrientation | None = option(
-        None,
         "Which way up the labels of a photograph are that its EXIF turns.",
         shown="as its shape says",
         rare=True,
     )
     val_share: float | None = option(
-        None,
         "Share of the photographs to mark val instead of train, at random.",
         shown="as the source says",
     )
-    seed: int = option(0, "Seed of that choice.", panel=RUNNING, rare=True)
+    seed: int = option("Seed of that choice.", 0, panel=RUNNING, rare=True)
     parallel: WorkerOptions
-    dry_run: bool = option(
-        False, "Read the annotations and say what would be written.", panel=RUNNING
-    )
-    force: bool = option(
-        False, "Overwrite an earlier import, and the output file.", panel=OUTPUT, rare=True
-    )
+    dry_run: bool = flag("Read the annotations and say what would be written.", panel=RUNNING)
+    force: bool = flag("Overwrite an earlier import, and the output file.", panel=OUTPUT, rare=True)
     out: FormOptions
     messages: MessageOptions
     places: PlaceOptions
@@ -108,12 +103,10 @@ class ImportFolderOptions:
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Path = argument(REQUIRED, "Folder of photographs.")
-    labels: list[str] | None = option(
-        None, "Folder of label PNGs at the photographs' paths; repeatable."
-    )
+    photographs: Path = argument("Folder of photographs.")
+    labels: list[str] | None = option("Folder of label PNGs at the photographs' paths; repeatable.")
     names: list[str] | None = option(
-        None, "File of names, or CATEGORY=FILE for one category; repeatable."
+        "File of names, or CATEGORY=FILE for one category; repeatable."
     )
     void: list[int] | None = _void()
     first: int | None = _first()
@@ -135,13 +128,13 @@ class ImportCocoOptions:
     """
 
     panel: ClassVar[str] = DATA
-    annotations: Path = argument(REQUIRED, "JSON file of instances or panoptic segments.")
-    photographs: Path = argument(REQUIRED, "Folder of the photographs.")
+    annotations: Path = argument("JSON file of instances or panoptic segments.")
+    photographs: Path = argument("Folder of the photographs.")
     panoptic: Path | None = option(
-        None, "Folder of panoptic PNGs.", shown="named like the JSON, beside it"
+        "Folder of panoptic PNGs.", shown="named like the JSON, beside it"
     )
     category: str = _category()
-    no_crowds: bool = option(False, "Skip regions of many instances at once (iscrowd).")
+    no_crowds: bool = flag("Skip regions of many instances at once (iscrowd).")
     common: ImportOptions
 
 
@@ -158,7 +151,7 @@ class ImportAde20kOptions:
       ccx import ade20k ADE20K_2021_17_01/images/ADE/validation --subset ade-val
     """
 
-    root: Path = argument(REQUIRED, "Folder of the full dataset, or any folder in it.")
+    root: Path = argument("Folder of the full dataset, or any folder in it.")
     common: ImportOptions
 
 
@@ -176,9 +169,9 @@ class ImportVocOptions:
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Path = argument(REQUIRED, "Folder of photographs (JPEGImages).")
-    label_maps: Path = argument(REQUIRED, "Folder of index PNGs (SegmentationClass).")
-    names: Path = option(REQUIRED, "File of names.")
+    photographs: Path = argument("Folder of photographs (JPEGImages).")
+    label_maps: Path = argument("Folder of index PNGs (SegmentationClass).")
+    names: Path = option("File of names.", REQUIRED)
     category: str = _category()
     void: list[int] | None = _void()
     first: int | None = _first()
@@ -199,6 +192,6 @@ class ImportImagefolderOptions:
       ccx import imagefolder textures --category texture --colors
     """
 
-    root: Path = argument(REQUIRED, "Folder with a folder of photographs for each label.")
-    category: str = option("scene", "Category of the labels.", panel=DATA)
+    root: Path = argument("Folder with a folder of photographs for each label.")
+    category: str = option("Category of the labels.", "scene", panel=DATA)
     common: ImportOptions

@@ -23,6 +23,7 @@ from ccx_cli.cli.options import (
     UnitOptions,
     WorkerOptions,
     argument,
+    flag,
     option,
 )
 from ccx_cli.cli.stdout import print_text
@@ -64,11 +65,11 @@ class TuiOptions:
     """
 
     run_name: str | None = argument(
-        None,
         "Stored run: name, beginning of the name, or directory.",
+        None,
         shown="the list of all; with --unit the last one",
     )
-    unit: int | None = option(None, "Unit to show first.", min=0)
+    unit: int | None = option("Unit to show first.", min=0)
     places: PlaceOptions
 
 
@@ -98,47 +99,40 @@ class RenderOptions:
     panel: ClassVar[str] = _PICTURES
     which: StoredOptions
     kind: Kind = option(
-        Kind.PANEL, "panel, published or distribution: of a unit; categories or iou: of all units."
+        "panel, published or distribution: of a unit; categories or iou: of all units.", Kind.PANEL
     )
     show: Images | None = option(
-        None,
         "top (most active), sample, misses or false-alarms.",
         shown="top; sample for published; all in a report",
     )
-    top_k: int = option(5, "Number of images per range.", min=1, max=50)
+    top_k: int = option("Number of images per range.", 5, min=1, max=50)
     html: Path | None = option(
-        None, "Write a report instead: one file if OUT ends in .html, else a folder.", shown=False
+        "Write a report instead: one file if OUT ends in .html, else a folder.", shown=False
     )
-    dir_images: Path | None = option(
-        None, "Directory of the figures.", rare=True, shown="ccx-RUN here"
-    )
+    dir_images: Path | None = option("Directory of the figures.", rare=True, shown="ccx-RUN here")
     filename_figure: str | None = option(
-        None,
         "Pattern of file names with {unit}, {k}, {show} and {kind}.",
         rare=True,
         shown="unit_{unit}_c_{k} and more, {kind} in print",
     )
     file_type: FileType | None = option(
-        None,
         "Format of the figures.",
         shown="as --filename-figure ends, else png, pdf in print",
         rare=True,
     )
     units: UnitOptions
-    ranges: str | None = option(None, "Ranges by number, such as 3,4.", shown="all", panel=NETWORK)
-    paper: Venue | None = option(None, "Set for print: neurips, icml, cvpr or iclr.", panel=_PAPER)
+    ranges: str | None = option("Ranges by number, such as 3,4.", shown="all", panel=NETWORK)
+    paper: Venue | None = option("Set for print: neurips, icml, cvpr or iclr.", panel=_PAPER)
     width: str | None = option(
-        None,
         "Width in print: column or text of the venue, or a length such as 5.5in.",
         shown="column with --paper",
         panel=_PAPER,
         rare=True,
     )
     font: Font | None = option(
-        None, "Typeface.", shown="serif with --paper, else sans", panel=_PAPER, rare=True
+        "Typeface.", shown="serif with --paper, else sans", panel=_PAPER, rare=True
     )
     dpi: int | None = option(
-        None,
         "Dots per inch of images.",
         min=50,
         max=1200,
@@ -146,26 +140,25 @@ class RenderOptions:
         panel=_PAPER,
         rare=True,
     )
-    no_title: bool = option(False, "Leave out the title, as --paper does.", panel=_PAPER, rare=True)
+    no_title: bool = flag("Leave out the title, as --paper does.", panel=_PAPER, rare=True)
     form: Form = option(
-        "table",
         "Format of the list of files (latex: a table of the explanations instead).",
+        "table",
         "--format",
         "-f",
         panel=OUTPUT,
     )
-    output: str = option("-", "File of the list (-: stdout).", "--output", "-o", panel=OUTPUT)
+    output: str = option("File of the list (-: stdout).", "-", "--output", "-o", panel=OUTPUT)
     bib: Path | None = option(
-        None,
         "With --format latex: file for the BibTeX of the methods.",
         panel=OUTPUT,
         rare=True,
         shown="as comments of the table",
     )
     reading: ReadingOptions
-    force: bool = option(False, "Overwrite files.", panel=OUTPUT, rare=True)
+    force: bool = flag("Overwrite files.", panel=OUTPUT, rare=True)
     messages: MessageOptions
-    seed: int = option(0, "Seed of the random images and units.", min=0, panel=RUNNING, rare=True)
+    seed: int = option("Seed of the random images and units.", 0, min=0, panel=RUNNING, rare=True)
     parallel: WorkerOptions
     places: PlaceOptions
 
@@ -188,13 +181,11 @@ class InfoOptions(ListOptions):
     """
 
     stored: StoredOptions
-    everything: bool = option(False, "List all runs.", "--all")
+    everything: bool = flag("List all runs.", "--all")
     naming: NamingOptions
-    methods: bool = option(
-        False, "Write a methods paragraph with its references instead.", panel=OUTPUT
-    )
-    latex: bool = option(False, "Write the paragraph for LaTeX.", panel=OUTPUT)
-    bibtex: bool = option(False, "Write the references for BibTeX.", panel=OUTPUT)
+    methods: bool = flag("Write a methods paragraph with its references instead.", panel=OUTPUT)
+    latex: bool = flag("Write the paragraph for LaTeX.", panel=OUTPUT)
+    bibtex: bool = flag("Write the references for BibTeX.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,9 +203,7 @@ class SchemaOptions:
     """
 
     schema: str | None = argument(
-        None,
-        "Name of a schema; `ccx schema` without one lists them all.",
-        shown="list them",
+        "Name of a schema; `ccx schema` without one lists them all.", None, shown="list them"
     )
     out: OutputOptions
     messages: MessageOptions
@@ -242,11 +231,10 @@ class ConfigOptions(ListOptions):
 
     panel: ClassVar[str] = OUTPUT
     words: list[str] | None = argument(
-        None, "Command; after --, options to resolve it with.", shown="all commands"
+        "Command; after --, options to resolve it with.", None, shown="all commands"
     )
-    everything: bool = option(False, "Show the defaults too.", "--all")
-    path: bool = option(
-        False,
+    everything: bool = flag("Show the defaults too.", "--all")
+    path: bool = flag(
         "Print only the path of the user's settings file.",
         "--path",
         is_eager=True,  # The files are not read for it: one of them may have to be mended.
@@ -270,7 +258,7 @@ class CompletionOptions:
       ccx completion --into completions
     """
 
-    shell: Shell | None = argument(None, "Shell whose script to print.")
+    shell: Shell | None = argument("Shell whose script to print.", None)
     into: Path | None = option(
-        None, "Write the scripts of all shells there, under the file names they expect."
+        "Write the scripts of all shells there, under the file names they expect."
     )

@@ -16,6 +16,7 @@ from ccx_cli.cli.options import (
     StoredOptions,
     UnitOptions,
     WorkOptions,
+    flag,
     option,
 )
 
@@ -52,21 +53,20 @@ class MetricsOptions(PlannedOptions):
     """
 
     piped: PipedOptions
-    label_masking: bool = option(False, "Measure label masking, which runs the network.")
-    no_label_masking: bool = option(
-        False, "Leave label masking out, whatever else asks for it.", hidden=True
+    label_masking: bool = flag("Measure label masking, which runs the network.")
+    no_label_masking: bool = flag(
+        "Leave label masking out, whatever else asks for it.", hidden=True
     )
     masking_images: int | None = option(
-        None,
         "Randomly sampled images per formula for label masking (0: all).",
         min=0,
         shown=f"{_MASKED_IMAGES} with --label-masking",
     )
     bootstrap: int = option(
-        0, "Resamples for 95% intervals of the IoU (0: none).", min=0, max=_MOST_ROUNDS
+        "Resamples for 95% intervals of the IoU (0: none).", 0, min=0, max=_MOST_ROUNDS
     )
     null: int = option(
-        0, "Permutations of the images, for p-values (0: none).", min=0, max=_MOST_ROUNDS
+        "Permutations of the images, for p-values (0: none).", 0, min=0, max=_MOST_ROUNDS
     )
     units: UnitOptions
     passes: PassOptions
@@ -99,7 +99,7 @@ class ImportanceOptions(PlannedOptions):
     """
 
     stored: StoredOptions
-    per: Per = option("cluster", "Ablate all units' ranges of one number, or one unit's range.")
+    per: Per = option("Ablate all units' ranges of one number, or one unit's range.", "cluster")
     classes: ClassOptions
     units: UnitOptions
     passes: PassOptions
@@ -124,9 +124,9 @@ class AnalyzeOptions(PlannedOptions):
 
     which: StoredOptions
     against: str | None = option(
-        None, "Stored run of an untrained network.", shown="one like RUN, made if need be"
+        "Stored run of an untrained network.", shown="one like RUN, made if need be"
     )
-    each: bool = option(False, "List every range.", panel=OUTPUT)
+    each: bool = flag("List every range.", panel=OUTPUT)
     units: UnitOptions
     passes: PassOptions
 
@@ -150,7 +150,7 @@ class SummaryOptions(WorkOptions):
 
     piped: PipedOptions
     threshold: float = option(
-        0.04, "IoU above which a unit counts in its category.", min=0.0, max=1.0
+        "IoU above which a unit counts in its category.", 0.04, min=0.0, max=1.0
     )
     units: UnitOptions
     reading: ReadingOptions
@@ -174,6 +174,6 @@ class RolesOptions(WorkOptions):
 
     stored: StoredOptions
     classes: ClassOptions
-    plot: Path | None = option(None, "Plot accuracy against IoU: .png, .svg or .pdf.", panel=OUTPUT)
+    plot: Path | None = option("Plot accuracy against IoU: .png, .svg or .pdf.", panel=OUTPUT)
     units: UnitOptions
     passes: PassOptions
