@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 from ccx_cli.cli.called import command_line, next_command
@@ -69,8 +68,11 @@ def analyze(options: AnalyzeOptions) -> None:
     """Compare the units with those of an untrained network."""
     with answering(options.out, options.messages) as (progress, writer):
         roots = options.places.roots
-        last = _last_trained(roots.results) if options.which.run_name is None else None
-        found_run = last or find_run(roots.results, options.which.run_name)
+        found_run = None
+        if options.which.run_name is None:  # The untrained ones are made after theirs.
+            runs = stored_runs(roots.results)
+            found_run = next((run for run in runs if run.about.pretrained != "none"), None)
+        found_run = found_run or find_run(roots.results, options.which.run_name)
         stored = found_run.strict()
         writer.shorten(labels_of(stored, roots))
         chosen = chosen_of_run(options.units, options.run.seed, stored.units, stored.name)
@@ -172,32 +174,25 @@ def default_records(
 ) -> list[DefaultRecord]:
     """Return the rows of the default formulas and pairs, and how many trained ranges have them."""
     explained = [each for each in trained if each is not None]
-    whole = Counter(map(canonical_key, explained))
-    left = Counter(canonical_key(part) for part in map(left_of, explained) if part is not None)
-    formula: Literal["default formula"] = "default formula"
-    pair: Literal["default pair"] = "default pair"
-    return [
-        DefaultRecord(
-            kind=kind,
-            formula=to_text(one.formula, lambda number: names[number]),
-            labels=to_json(one.formula),
-            untrained=one.count,
-            trained=counts[canonical_key(one.formula)],
-        )
-        for kind, common, counts in (
-            (formula, defaults.formulas, whole),
-            (pair, defaults.pairs, left),
-        )
-        for one in common
-    ]
-
-
-def _last_trained(results: Path) -> Run | None:
-    """Find the trained run last worked on: the untrained ones are made after theirs."""
-    for run in stored_runs(results):
-        if run.about.pretrained != "none":
-            return run
-    return None
+    parts = filter(None, map(left_of, explained))
+    kinds: tuple[tuple[Literal["default formula", "default pair"], Any, Any], ...] = (
+        ("default formula", defaults.formulas, explained),
+        ("default pair", defaults.pairs, parts),
+    )
+    records = []
+    for kind, common, trees in kinds:
+        counts = Counter(map(canonical_key, trees))
+        records += [
+            DefaultRecord(
+                kind=kind,
+                formula=to_text(one.formula, lambda number: names[number]),
+                labels=to_json(one.formula),
+                untrained=one.count,
+                trained=counts[canonical_key(one.formula)],
+            )
+            for one in common
+        ]
+    return records
 
 
 def _explained(stored: Run, inputs: Inputs, progress: Progress) -> Run:

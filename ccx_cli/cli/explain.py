@@ -74,11 +74,10 @@ def explain(options: ExplainOptions) -> None:
             return
         gathered = gather_layers(options, progress)
         # The network first: a layer that is not there shows at once, and the index takes minutes.
+        layers = zip(gathered, prepare_layers(gathered, progress), strict=True)
         chosen = [
             choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
-            for inputs, activations in zip(
-                gathered, prepare_layers(gathered, progress), strict=True
-            )
+            for inputs, activations in layers
         ]
         concepts = prepare_concepts(gathered[0], options.split, progress)
         records: list[ExplanationRecord] = []
@@ -128,21 +127,19 @@ def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> li
     if not plan.layers:
         return [Step("explanations", None, "units", None, None)]
     first = plan.layers[0][0]
-    images = None
-    if settings.split is not None:
-        images = split_images(first.dataset, settings.split)[0]
     strategy = None
     if options.vocabulary == VocabularyOptions():
         strategy = strategy_of(options.search, options.vocabulary, None)
     elif is_whole(first.dataset, first.index_cache):
         # A vocabulary is known only once the index is made.
         index = load_index(first.dataset, first.index_cache)
-        strategy = settings.search(index if images is None else index.of_images(images))
+        if settings.split is not None:
+            index = index.of_images(split_images(first.dataset, settings.split)[0])
+        strategy = settings.search(index)
     steps = []
     for inputs, count in plan.layers:
-        run = units = None
-        if strategy is not None:
-            run = name_run(inputs, settings, strategy)
+        run = None if strategy is None else name_run(inputs, settings, strategy)
+        units = None
         if count is not None:
             units = choose_units(options.units, options.run.seed, count, inputs.choice.layer)
         steps.append(plan_run(inputs, settings, run, units))

@@ -45,7 +45,6 @@ COLUMNS = (
 
 def fetch(options: FetchOptions) -> None:
     """Download the published data and weights: resumed, verified, from any mirror."""
-    local = options.local
     if not (options.sources or options.list_only or options.verify):
         raise UsageError(
             "There is nothing to fetch: try `ccx fetch broden224 places365/resnet18`, or see "
@@ -57,12 +56,11 @@ def fetch(options: FetchOptions) -> None:
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError(f"--sha256 {sha256} is not 64 hexadecimal digits.")
     roots = options.places.roots
-    if local is not None:
-        local = local.expanduser()
-    is_file = local is not None and local.is_file()
-    sources = sources_named(options.sources or [], roots, local.name if local and is_file else None)
-    if len(sources) > 1 and (is_file or sha256):
-        option = f"--from {local}" if is_file else "--sha256"
+    local = None if options.local is None else options.local.expanduser()
+    file = local if local is not None and local.is_file() else None
+    sources = sources_named(options.sources or [], roots, file.name if file else None)
+    if len(sources) > 1 and (file or sha256):
+        option = f"--from {file}" if file else "--sha256"
         raise UsageError(f"{option} is for one file, but {len(sources)} are named: name one.")
     fetching = downloads.FetchOptions(
         mirrors=mirrors_of(options.mirror or ()),
@@ -91,16 +89,11 @@ def fetch(options: FetchOptions) -> None:
             progress.note(_plan(records, fetching))
         elif done := [record["name"] for record in records if record["state"] == "fetched"]:
             progress.note(f"Next: {_next_command(done)}")
-    _end(records, failures, len(sources), verify=options.verify, named=bool(options.sources))
+    _end(records, failures, len(sources), options)
 
 
 def _end(
-    records: Sequence[Record],
-    failures: Sequence[CcxError],
-    asked: int,
-    *,
-    verify: bool,
-    named: bool,
+    records: Sequence[Record], failures: Sequence[CcxError], asked: int, options: FetchOptions
 ) -> None:
     """Raise what went wrong, once the rest has been written."""
     if len(failures) == 1:
@@ -109,12 +102,14 @@ def _end(
         raise type(failures[0])(
             f"{len(failures)} of {asked} could not be fetched, the first because: {failures[0]}"
         )
+    if not options.verify:
+        return
     damaged = [record for record in records if record["state"] == "damaged"]
-    if verify and damaged:
+    if damaged:
         more = f" ({len(damaged) - 1} more are damaged)" if len(damaged) > 1 else ""
         raise DamagedDataError(f"{damaged[0]['fault'].removesuffix('.')}{more}.")
     absent = [record["name"] for record in records if record["state"] in {"missing", "partial"}]
-    if verify and named and absent:
+    if options.sources and absent:
         raise MissingInputError(
             f"{' and '.join(absent)} not here: get them with `ccx fetch {' '.join(absent)}`."
         )
@@ -138,11 +133,8 @@ def _record(status: DownloadStatus) -> Record:
 def _plan(records: Sequence[Record], options: downloads.FetchOptions) -> str:
     """Say how much would be fetched, and from where."""
     left = sum(record["about_bytes"] or 0 for record in records)
-    where = (
-        str(options.local)
-        if options.local
-        else ", ".join([*options.mirrors, "the published hosts"])
-    )
+    hosts = ", ".join([*options.mirrors, "the published hosts"])
+    where = str(options.local) if options.local else hosts
     return f"{len(records):,} to fetch, about {left / _MEGABYTE:,.0f} MB, from {where}."
 
 

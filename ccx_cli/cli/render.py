@@ -122,7 +122,7 @@ def _of_ranges(units: Units, chosen: str | None) -> Units:
     """Keep the explanations of the ranges that ``--ranges`` names, and the units that have any."""
     if chosen is None:
         return units
-    numbers = set(parse_ranges(chosen))
+    numbers = parse_ranges(chosen)
     kept = {
         unit: own
         for unit, records in units.items()

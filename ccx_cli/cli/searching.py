@@ -52,17 +52,15 @@ def strategy_of(
 
 def _check_belongs(option: str, name: Search) -> None:
     """Refuse an option that only other searches have."""
+    proves = option in _PROOF
     having = [
-        each
-        for each in Search
-        if (each.load().proves if option in _PROOF else option in each.parameters)
+        each for each in Search if (each.load().proves if proves else option in each.parameters)
     ]
-    if name in having or option in _EFFORT:
-        return
-    raise UsageError(
-        f"--{option.replace('_', '-')} works only with --search {' or '.join(having)}: add that, "
-        "or leave it out."
-    )
+    if name not in having and option not in _EFFORT:
+        raise UsageError(
+            f"--{option.replace('_', '-')} works only with --search {' or '.join(having)}: add "
+            "that, or leave it out."
+        )
 
 
 def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSpace | None:

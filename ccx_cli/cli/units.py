@@ -15,7 +15,7 @@ def check_units(options: UnitOptions) -> None:
     if options.units is not None and options.random_units:
         raise UsageError("--units and --random-units are mutually exclusive.")
     if options.units is not None:
-        _unit_spans(options.units)
+        _spans(options.units)
 
 
 def choose_units(options: UnitOptions, seed: int, available: int, layer: str) -> list[int]:
@@ -34,12 +34,10 @@ def chosen_of_run(
     stored = sorted(finished)
     if options.units is not None:
         wanted = parse_units(options.units, max(stored, default=0) + 1, f"the run {run}")
-        for unit in wanted:
-            if unit not in finished:
-                raise UsageError(
-                    f"--units {options.units}: unit {unit} is not in the run {run}; explain it "
-                    "first."
-                )
+        for unit in sorted(set(wanted).difference(finished)):
+            raise UsageError(
+                f"--units {options.units}: unit {unit} is not in the run {run}; explain it first."
+            )
         return wanted
     return _sampled(options.random_units, seed, stored, f"the run {run}")
 
@@ -54,7 +52,7 @@ def _sampled(count: int, seed: int, units: Sequence[int], where: str) -> list[in
 def parse_units(text: str, available: int, layer: str) -> list[int]:
     """Read ``1,5,10-20`` as unit numbers, ascending and distinct."""
     units: set[int] = set()
-    for first, last in _unit_spans(text):
+    for first, last in _spans(text):
         if last >= available:
             raise UsageError(
                 f"--units {text} goes past the end of {layer}, which has the units 0 to "
@@ -64,17 +62,13 @@ def parse_units(text: str, available: int, layer: str) -> list[int]:
     return sorted(units)
 
 
-def parse_ranges(text: str) -> list[int]:
-    """Read ``3,4`` as numbers of ranges, ascending and distinct."""
+def parse_ranges(text: str) -> set[int]:
+    """Read ``3,4`` as numbers of ranges."""
     spans = _spans(text, "ranges", "3,4")
-    return sorted({number for first, last in spans for number in range(first, last + 1)})
+    return {number for first, last in spans for number in range(first, last + 1)}
 
 
-def _unit_spans(text: str) -> list[tuple[int, int]]:
-    return _spans(text, "units", "1,5,10-20")
-
-
-def _spans(text: str, what: str, example: str) -> list[tuple[int, int]]:
+def _spans(text: str, what: str = "units", example: str = "1,5,10-20") -> list[tuple[int, int]]:
     spans = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part, re.ASCII)

@@ -74,10 +74,8 @@ def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> Source 
 def missing_dataset(roots: Roots, side: int) -> Source | None:
     """Return the dataset for images of ``side`` pixels, where it is missing."""
     directory = roots.datasets / f"broden1_{side}"
-    if directory.exists() and not is_imported(directory):
-        return None
-    (source,) = sources_named([f"broden{side}"], roots)
-    return source
+    is_there = directory.exists() and not is_imported(directory)
+    return None if is_there else sources_named([f"broden{side}"], roots)[0]
 
 
 def fetch_missing(source: Source, roots: Roots, progress: Progress) -> None:
