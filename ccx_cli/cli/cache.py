@@ -82,10 +82,7 @@ def clear(options: CacheClearOptions) -> None:
             none = "There are no caches of ccx 0.1." if options.older else None
             progress.note(none or _none_there(options.places))
         return
-    remove(
-        [Removable(path, partial(cache_files, path), path) for path in chosen],
-        options,
-    )
+    remove([Removable(path, partial(cache_files, path), path) for path in chosen], options)
 
 
 def _caches(places: PlaceOptions) -> list[Path]:

@@ -14,10 +14,7 @@ def build(options: CacheBuildOptions) -> None:
     """Build the concept index and the activations, and replace damaged files."""
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if options.dry.dry_run:
-            plan = plan_inputs(
-                options,
-                activations=not options.no_activations,
-            )
+            plan = plan_inputs(options, activations=not options.no_activations)
             write_plan(writer, plan.steps, progress)
             return
         gathered = gather_layers(options, progress)

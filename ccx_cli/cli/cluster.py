@@ -19,12 +19,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.store.steps import Step
 
-COLUMNS = (
-    UNIT,
-    RANGE,
-    ACTIVATION,
-    *numbers("values", "share"),
-)
+COLUMNS = (UNIT, RANGE, ACTIVATION, *numbers("values", "share"))
 
 
 def cluster(options: ClusterOptions) -> None:

@@ -23,11 +23,7 @@ from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import Column, numbers
 from ccx_cli.concepts.importing.ade20k import read_ade20k
 from ccx_cli.concepts.importing.coco import read_coco
-from ccx_cli.concepts.importing.folders import (
-    LabelFolder,
-    read_image_folders,
-    read_label_folders,
-)
+from ccx_cli.concepts.importing.folders import LabelFolder, read_image_folders, read_label_folders
 from ccx_cli.concepts.importing.names_file import read_names
 from ccx_cli.concepts.importing.settings import (
     ImportSettings,

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ccx_cli.cli.commands.data import (
-    RemovalOptions,
-    RemoveDatasetOptions,
-    RemoveRunOptions,
-)
+from ccx_cli.cli.commands.data import RemovalOptions, RemoveDatasetOptions, RemoveRunOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import Column, Record
 from ccx_cli.concepts.dataset_files import dataset_files

@@ -58,10 +58,7 @@ SECTIONS = (
     Section(
         CHECK,
         "",
-        (
-            Column("run", "run", style="bold"),
-            *numbers("units", "lines", "equal", "different"),
-        ),
+        (Column("run", "run", style="bold"), *numbers("units", "lines", "equal", "different")),
     ),
 )
 

@@ -162,10 +162,7 @@ def chosen_file() -> tuple[Path, bool]:
 def read_files() -> dict[Source, ConfigFile]:
     """Read the files there are, the project's first."""
     path, named = chosen_file()
-    found = {
-        Source.PROJECT: read_file(path, required=named),
-        Source.USER: read_file(user_file()),
-    }
+    found = {Source.PROJECT: read_file(path, required=named), Source.USER: read_file(user_file())}
     return {source: file for source, file in found.items() if file is not None}
 
 
