@@ -206,9 +206,7 @@ def _array(name: str, given: ArrayLike | None) -> NDArray[Any]:
 
 
 def _index(
-    masks: ArrayLike | None,
-    label_maps: ArrayLike | None,
-    names: Sequence[str] | Mapping[int, str],
+    masks: ArrayLike | None, label_maps: ArrayLike | None, names: Sequence[str] | Mapping[int, str]
 ) -> ConceptIndex:
     """Index the labels, in whichever form they are given."""
     if (masks is None) == (label_maps is None):

@@ -45,9 +45,7 @@ _COMMON = (Column("untrained", "untrained", right=True), Column("trained", "trai
 # On a terminal, what is asked for first stands last.
 SECTIONS = (
     Section(
-        "range",
-        "Ranges",
-        (UNIT, RANGE, FORMULA, IOU, Column("specialisation", "specialisation")),
+        "range", "Ranges", (UNIT, RANGE, FORMULA, IOU, Column("specialisation", "specialisation"))
     ),
     Section("default pair", "Default pairs", (FORMULA, *_COMMON)),
     Section("default formula", "Default formulas", (FORMULA, *_COMMON)),

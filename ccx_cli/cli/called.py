@@ -15,8 +15,7 @@ _PLACES = {"--data-dir": "data_dir", "--root-results": "root_results"}
 def next_command(command: str, *directories: Path, also: str = "") -> str:
     """Return a command about stored runs that may be typed next, with the options ``also``.
 
-    The last run needs no name, others have their shortest; where the runs are is said again if it
-    was on this command line.
+    The last run needs no name; where the runs are is said again if it was on this command line.
     """
     results = directories[0].parent
     words = ["ccx", *command.split()]
@@ -31,8 +30,5 @@ def next_command(command: str, *directories: Path, also: str = "") -> str:
 
 
 def command_line() -> str:
-    """Return the command line as a shell reads it, with what files and variables set spelled out.
-
-    So it means the same wherever and whenever it is run again.
-    """
+    """Return the command line as a shell reads it, with what files and variables set in full."""
     return shlex.join(["ccx", *words_in_full()])

@@ -16,11 +16,7 @@ from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import Record
-from ccx_cli.records.listings import (
-    ConceptImageRecord,
-    ConceptPairRecord,
-    ConceptRecord,
-)
+from ccx_cli.records.listings import ConceptImageRecord, ConceptPairRecord, ConceptRecord
 from ccx_cli.search.counts import count_data
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,

@@ -77,11 +77,7 @@ SECTIONS = (
     Section(
         STUDY,
         "Studies kept beside it",
-        (
-            Column("study", "study"),
-            *numbers("units", "lines"),
-            Column("file", "file"),
-        ),
+        (Column("study", "study"), *numbers("units", "lines"), Column("file", "file")),
     ),
 )
 

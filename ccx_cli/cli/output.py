@@ -91,10 +91,7 @@ def numbers(*keys: str) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes records in the form that was asked for, to ``file`` or, without one, to stdout.
-
-    ``names`` are what tables call concepts, by their names in the dataset.
-    """
+    """Writes records to ``file``, else to stdout; ``names`` are what tables call concepts."""
 
     file: TextIO | None
     form: Format
@@ -266,16 +263,8 @@ def writing_to(
 ) -> Iterator[Writer]:
     """Open what ``-o`` names; a file is replaced only with ``--force``, and only once all is in.
 
-    The form is that of the file's ending or of ``--format``, if not ``form``.
-
-    A device or a pipe, such as ``/dev/null`` or a shell's ``>(jq)``, is written into.
-
-    Raises
-    ------
-    UsageError
-        If the file is there already, or has no place to be.
-    CcxError
-        If it cannot be written.
+    The form is that of the file's ending or of ``--format``, if not ``form``. A device or a pipe,
+    such as ``/dev/null`` or a shell's ``>(jq)``, is written into.
     """
     form = form or _form(options)
     if form == "parquet":
@@ -323,13 +312,7 @@ def check_plot(path: Path, force: bool) -> None:
 
 
 def check_free(path: Path, force: bool, option: str = "--output") -> None:
-    """Refuse to overwrite a file without ``--force``, or one that could not be written in the end.
-
-    Raises
-    ------
-    UsageError
-        If there is something at ``path``, or nothing can be.
-    """
+    """Refuse to overwrite a file without ``--force``, or one that could not be written."""
     if path.is_dir():
         raise UsageError(f"{option} {path} is a directory: name a file.")
     if is_stream(path):
@@ -344,13 +327,7 @@ def check_free(path: Path, force: bool, option: str = "--output") -> None:
 
 
 def write_document(options: OutputOptions, text: str) -> None:
-    """Write text that is no records to what ``-o`` names.
-
-    Raises
-    ------
-    UsageError, CcxError
-        As ``writing_to`` does.
-    """
+    """Write text that is no records to what ``-o`` names."""
     with writing_to(options, (), form="table") as writer, reader_may_leave():
         writer.stream.write(text.rstrip("\n") + "\n")
         writer.stream.flush()

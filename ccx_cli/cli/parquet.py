@@ -18,9 +18,7 @@ LABELS = "labels"
 def parquet_bytes(records: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> bytes:
     """Write records as one Parquet file; ``keys`` are its columns where there are none.
 
-    Every key is a column, null where a record lacks it; lists and objects are Parquet's own. A
-    formula's tree, whose parts are of several types, is its JSON as text, as is every other column
-    of several types.
+    Lists and objects are Parquet's own; a formula's tree, and any column of several types, is JSON.
     """
     names = list(dict.fromkeys(key for record in records for key in record)) or list(keys)
     columns = {name: _column(name, [record.get(name) for record in records]) for name in names}

@@ -72,15 +72,7 @@ def dataset(options: RemoveDatasetOptions) -> None:
 
 
 def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
-    """Remove what is ccx's of each, or say what that would be, and what else needs it.
-
-    Raises
-    ------
-    UsageError
-        Without ``--yes``, or where nothing of a directory can be told to be ccx's.
-    CcxError
-        If another process writes one of them; none is removed then.
-    """
+    """Remove what is ccx's of each; without ``--yes``, say what that is, and what else needs it."""
     chosen = list({each.directory.resolve(): each for each in chosen}.values())
     sizes = []
     for each in chosen:

@@ -36,14 +36,7 @@ SHARES, EXPLANATION = "threshold", "explanation"
 EACH = Section(
     EXPLANATION,
     "Explanations",
-    (
-        UNIT,
-        Column("quantile", "quantile", right=True, form="g"),
-        ACTIVATION,
-        FORMULA,
-        IOU,
-        HITS,
-    ),
+    (UNIT, Column("quantile", "quantile", right=True, form="g"), ACTIVATION, FORMULA, IOU, HITS),
 )
 
 

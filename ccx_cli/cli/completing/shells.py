@@ -122,11 +122,7 @@ def script(shell: Shell) -> str:
 
 @dataclass(slots=True)
 class Word:
-    """A word of a command line as a shell reads it.
-
-    It is without its quotes; one that is still open at its end is ``quote``. ``begins`` is where
-    the part of ``text`` begins that readline takes for the word.
-    """
+    """A word without its quotes, but for an open one; readline takes it from ``begins`` on."""
 
     text: str = ""
     quote: str = ""

@@ -53,8 +53,7 @@ _BETWEEN_NAMES = re.compile(r"[()|&~!]\s*|(?<![^\s()])(?:AND|OR|NOT)\s+", re.IGN
 class Kind(StrEnum):
     """What the shell does with the words that are offered; a completer has it in place of help.
 
-    After a word of ``WORDS`` there is a space, after one of ``OPEN`` more may follow at once;
-    ``FILES`` and ``DIRECTORIES`` are the shell's own to offer.
+    After a word of ``OPEN`` more may follow at once; ``FILES`` are the shell's own to offer.
     """
 
     WORDS = "words"

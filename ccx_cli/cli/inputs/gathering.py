@@ -234,10 +234,7 @@ def _blocks(choice: NetworkDescription, device: str) -> list[str]:
 def network_of(
     roots: Roots, network: NetworkOptions, run: RunOptions, *, layer: str | None
 ) -> NetworkDescription:
-    """Resolve the options that name a network; ``layer`` replaces theirs.
-
-    UsageError if a ``ccx.toml`` that only lies there names code that was not run before.
-    """
+    """Resolve the network; a ``ccx.toml`` that only lies there may name no code not run before."""
     choice = choose_network(roots.models, network.request(run.seed, layer))
     origin = found_in("model") or found_in("model_arg")
     if origin is not None and not is_trusted(choice.model, choice.model_args):
@@ -298,10 +295,7 @@ def _size_of(dataset: BrodenDataset) -> str:
 def open_dataset(
     datasets: Path, subset: str, side: int | None, progress: Progress, parameter: str = "side"
 ) -> BrodenDataset:
-    """Find and read a dataset; the demo set is drawn first where it is missing.
-
-    ``parameter`` is what ``side`` is called in errors.
-    """
+    """Find and read a dataset, ``side`` being ``parameter`` in errors; draw the demo if missing."""
     if subset == DEMO_SUBSET:
         directory = own_directory(datasets, DEMO_SUBSET, side or USUAL_SIDE)
         if not directory.exists():

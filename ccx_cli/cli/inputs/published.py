@@ -30,10 +30,7 @@ PUBLISHED = {source.name: source for source in (*BRODEN, *PLACES365)}
 
 
 def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = None) -> list[Source]:
-    """Return the sources of names such as ``broden224`` or ``imagenet/vgg11``, each once.
-
-    Of several sets of weights, that called ``file_name`` is taken, else one that is here.
-    """
+    """Return the sources of names, each once; of several, that in ``file_name``, else one here."""
     sources: dict[str, Source] = {}
     for name in names:
         if name == ALL:

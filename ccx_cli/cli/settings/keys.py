@@ -64,10 +64,9 @@ def choices_of(kind: Any) -> list[str]:
 
 
 def check_keys(file: ConfigFile, root: Any, path: Sequence[str] | None = None) -> None:
-    """Refuse keys and tables that no command has; the nearest known one is named.
+    """Refuse keys and tables that no command under ``root`` has; the nearest known one is named.
 
-    ``root`` is the group of all commands. With the ``path`` of names that leads to a command, no
-    other commands' tables are looked into.
+    With the ``path`` to a command, no other commands' tables are looked into.
     """
 
     def check(table: Mapping[str, Any], command: Any, above: list[str]) -> None:
@@ -96,10 +95,9 @@ def check_keys(file: ConfigFile, root: Any, path: Sequence[str] | None = None) -
 
 
 def read_value(option: TyperOption, value: Any, where: str, file: Path) -> Any:
-    """Check a key's value against its option's type, before the option itself looks at it.
+    """Refuse a value of another type than the option's, where the sentence names ``where``.
 
-    A path is taken from the file's own directory. Of another type, the value is refused; ``where``
-    names the key in the sentence.
+    A path is taken from the file's own directory.
     """
     kind: Any = option.type_descriptor.annotation
     if get_origin(kind) is list or option.multiple:

@@ -52,11 +52,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value comes from, and as it is written there.
-
-    ``where`` is the variable, the file or the preset, and ``key`` that in the file; ``None`` for
-    flags and defaults.
-    """
+    """Where a value comes from: variable, file or preset, the key in a file, what is written."""
 
     source: Source
     where: str | None = None
@@ -87,10 +83,7 @@ class SettledContext(typer.Context):
         return super().invoke(callback, *arguments, **named)
 
     def lookup_default(self, name: str, call: bool = True) -> Any:
-        """Find what an option is set to outside the command line, ``None`` if nowhere.
-
-        Without ``call`` only help asks, which tells what holds without any settings.
-        """
+        """Find what is set outside the command line; for help, which does not ``call``, nothing."""
         option = next((each for each in self.command.params if each.name == name), None)
         if not call or not isinstance(option, TyperOption) or not is_settable(option):
             return None
