@@ -152,6 +152,5 @@ def _files_by(directory: Path) -> str | None:
 
 
 def _megabytes(directory: Path) -> float:
-    """Size of a cache's shards, in millions of bytes."""
     sizes = (path.stat().st_size for path in directory.rglob("*.h5") if path.is_file())
     return round(sum(sizes) / 1e6, 1)

@@ -58,7 +58,6 @@ def cluster(options: ClusterOptions) -> None:
 
 
 def _plan_ranges(plan: Plan, method: RangeMethod, wanted: UnitOptions, seed: int) -> list[Step]:
-    """Say for each layer which units have no ranges yet."""
     steps = []
     for inputs, count in plan.layers:
         cache = ranges_cache(inputs.activations_cache, method)

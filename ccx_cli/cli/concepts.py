@@ -97,7 +97,6 @@ def concepts(options: ConceptsOptions) -> None:
 
 
 def _open(options: ConceptsOptions, progress: Progress) -> tuple[BrodenDataset, ConceptIndex]:
-    """Open a dataset and its index, which is made where it is missing."""
     roots = options.places.roots
     dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
     # Whatever network needs the index next makes it anew; this command does too.
@@ -172,7 +171,6 @@ def _named(words: list[str], dataset: BrodenDataset, index: ConceptIndex) -> set
 
 
 def _images(dataset: BrodenDataset, index: ConceptIndex, concept: int) -> list[ConceptImageRecord]:
-    """List the images with a concept, the most of it first."""
     size = index.mask_shape[0] * index.mask_shape[1]
     images, pixels = images_of(index, concept)
     return [

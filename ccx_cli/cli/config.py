@@ -93,7 +93,6 @@ def config(options: ConfigOptions) -> None:
 
 
 def _files_and_places(places: PlaceOptions) -> Iterator[Record]:
-    """Yield the files of settings and the directories, there or not."""
     read = read_files()
     for source, path in ((Source.PROJECT, chosen_file()[0]), (Source.USER, user_file())):
         yield {
@@ -148,7 +147,6 @@ def _command_settings(words: Sequence[str]) -> Iterator[Record]:
 
 
 def _unknown_variables() -> Iterator[str]:
-    """Yield a sentence for every variable of ours that no option has."""
     known = {variable_of(option) for option in options_under(_root())} | {CONFIG_VARIABLE}
     for name in sorted(os.environ):
         if name.startswith(VARIABLE_PREFIX) and name not in known:

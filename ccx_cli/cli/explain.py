@@ -123,7 +123,6 @@ def explain(options: ExplainOptions) -> None:
 
 
 def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> list[Step]:
-    """Say for each layer which run it continues, and which units that lacks."""
     if not plan.layers:
         return [Step("explanations", None, "units", None, None)]
     first = plan.layers[0][0]

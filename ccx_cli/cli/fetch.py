@@ -95,7 +95,6 @@ def fetch(options: FetchOptions) -> None:
 def _end(
     records: Sequence[Record], failures: Sequence[CcxError], asked: int, options: FetchOptions
 ) -> None:
-    """Raise what went wrong, once the rest has been written."""
     if len(failures) == 1:
         raise failures[0]
     if failures:
@@ -131,7 +130,6 @@ def _record(status: DownloadStatus) -> Record:
 
 
 def _plan(records: Sequence[Record], options: downloads.FetchOptions) -> str:
-    """Say how much would be fetched, and from where."""
     left = sum(record["about_bytes"] or 0 for record in records)
     hosts = ", ".join([*options.mirrors, "the published hosts"])
     where = str(options.local) if options.local else hosts

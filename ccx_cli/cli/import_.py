@@ -182,7 +182,6 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
 
 
 def _sentences(summary: ImportSummary, target: Path) -> Iterator[str]:
-    """Say what was made, and where."""
     if summary.made_before:
         yield "This import was made before from the same files and options: nothing to do."
     images = sum(summary.splits.values())
@@ -197,7 +196,6 @@ def _sentences(summary: ImportSummary, target: Path) -> Iterator[str]:
 
 
 def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
-    """Say how much a run would write, and where."""
     named = [
         f"{sum(category in label.categories for label in source.vocabulary):,} {category}"
         for category in source.categories

@@ -67,8 +67,6 @@ class _ProgramOptions:
 
 @dataclass(frozen=True, slots=True)
 class _EveryOptions:
-    """What every command has."""
-
     help_all: bool = flag(
         "Show every option, and more help.", callback=_show_all_help, is_eager=True, panel=OUTPUT
     )

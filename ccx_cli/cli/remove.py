@@ -112,7 +112,6 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
 
 
 def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str:
-    """Say which runs that stay need what goes."""
     runs = stored_runs(options.places.roots.results)
     going = {each.directory.absolute() for each in chosen}
     needing = {

@@ -144,7 +144,6 @@ def _draw(
     stem: str | None,
     progress: Progress,
 ) -> Iterator[Record]:
-    """Draw figures and yield the row that lists each."""
     # Matplotlib takes long to import: the report and the table do without.
     from ccx_cli.render.figures import make_figures
 

@@ -145,7 +145,6 @@ def _check(
     writer: Writer,
     progress: Progress,
 ) -> None:
-    """Compare the lines that are found now with those that are stored."""
     lines, sizes = 0, FormulaSizes(job.explainer.index)
     records: list[Record] = []
     for unit, found in zip(chosen, explained, strict=True):

@@ -105,7 +105,6 @@ def _parsed(module: str) -> ast.Module:
 
 
 def _model_arguments(ctx: typer.Context, incomplete: str) -> Offered:
-    """Offer the arguments that the factory of ``--model`` takes."""
     module, _, factory = _model(ctx).rpartition(":")
     for node in _parsed(module).body:
         if isinstance(node, ast.FunctionDef) and node.name == factory:
@@ -119,7 +118,6 @@ def _model(ctx: typer.Context) -> str:
 
 
 def _pretrained(ctx: typer.Context, _: str) -> Offered:
-    """Offer the weights that the network may have."""
     model, found = _model(ctx), [("places365", "scenes"), ("imagenet", "objects")]
     found.append(("own", "those of --weights"))
     if model.startswith(OF_TIMM):
@@ -132,7 +130,6 @@ def _pretrained(ctx: typer.Context, _: str) -> Offered:
 
 
 def _sources(ctx: typer.Context, _: str) -> Offered:
-    """Offer what ``ccx fetch`` gets."""
     from ccx_cli.probe.networks.published_weights import PLACES365  # slow to import
 
     known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]
@@ -216,7 +213,6 @@ def _datasets(ctx: typer.Context, _: str) -> Offered:
 
 
 def _concepts(ctx: typer.Context, _: str = "") -> list[tuple[str, str]]:
-    """Offer the names of the dataset's concepts."""
     return [
         (row["name"], re.split(r"[(;]", row.get("category") or "")[0])
         for row in _named_rows(ctx, "label.csv")
@@ -244,18 +240,15 @@ def _formula(ctx: typer.Context, incomplete: str) -> Offered:
 
 
 def _run_or_formula(ctx: typer.Context, incomplete: str) -> Offered:
-    """Offer runs for the first word, and what a formula goes on with."""
     is_first = not ctx.params.get("formulas")
     return [*(_run_names(ctx, incomplete) if is_first else []), *_formula(ctx, incomplete)]
 
 
 def _categories(ctx: typer.Context, _: str = "") -> Offered:
-    """Offer the dataset's categories of concepts."""
     return [row["name"] for row in _named_rows(ctx, "category.csv")]
 
 
 def _caches(ctx: typer.Context, _: str) -> Offered:
-    """Offer the caches by name."""
     roots, taken = _roots(ctx), set(ctx.params.get("caches") or ())
     return [
         (path.parent.name, root.name)
@@ -266,7 +259,6 @@ def _caches(ctx: typer.Context, _: str) -> Offered:
 
 
 def _schemas(_: typer.Context, _incomplete: str) -> Offered:
-    """Offer the schemas by name."""
     from ccx_cli.records.schema import SCHEMAS  # slow to import
 
     return SCHEMAS
@@ -318,7 +310,6 @@ def _units(ctx: typer.Context) -> list[int]:
 
 
 def _dataset(ctx: typer.Context) -> Path | None:
-    """Find the dataset that the command line is about."""
     with suppress(Exception):
         run = _named_run(ctx)
         if run is not None:
@@ -330,7 +321,6 @@ def _dataset(ctx: typer.Context) -> Path | None:
 
 
 def _named_rows(ctx: typer.Context, table: str) -> list[dict[str, str]]:
-    """Read the rows with a name of one of the dataset's tables."""
     dataset = _dataset(ctx)
     if dataset is None:
         return []

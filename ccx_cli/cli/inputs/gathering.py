@@ -109,7 +109,6 @@ def plan_inputs(options: Options, *, index: bool = True, activations: bool = Tru
 
 
 def _missing_inputs(options: Options) -> Iterator[Missing]:
-    """Yield what has to be fetched, or drawn, before the inputs can be read."""
     roots, network, run = options.places.roots, options.network, options.run
     subset, fetch = options.data.subset, options.data.fetch
     if not fetch and subset != DEMO_SUBSET:
