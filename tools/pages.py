@@ -16,7 +16,7 @@ from typing import Any, get_args
 from rich.text import Text
 from typer.core import TyperArgument, TyperOption
 
-from ccx_cli.cli.metavars import usage
+from ccx_cli.cli.option_names import usage
 from ccx_cli.cli.program import program
 from ccx_cli.cli.settings.keys import choices_of, commands_under, is_settable, key_of, variable_of
 from ccx_cli.store.atomic import write_text

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
 from ccx_cli.cli.commands import PANELS, Group, job_of, options_of
-from ccx_cli.cli.metavars import name_values
+from ccx_cli.cli.option_names import name_values
 from ccx_cli.cli.options import DIRECTORIES, OUTPUT, flag, option
 from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
 from ccx_cli.cli.stdout import print_text, reader_may_leave
