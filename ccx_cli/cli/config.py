@@ -82,14 +82,24 @@ SECTIONS = (
 
 def config(options: ConfigOptions) -> None:
     """Show the values of options and where they are set."""
+    root = _root()
+    known = {variable_of(option) for option in options_under(root)} | {CONFIG_VARIABLE}
     with answering(options.out, options.messages) as (progress, writer):
-        settings = (
-            _command_settings(options.words) if options.words else _all_settings(options.everything)
-        )
-        records = [*_files_and_places(options.places), *settings]
+        records = list(_files_and_places(options.places))
+        if options.words:
+            records += _command_settings(options.words)
+        else:
+            for file in read_files().values():
+                check_keys(file, root)
+            found = (each for path, _ in commands_under(root) for each in _settings(root, path, ()))
+            records += (
+                each for each in found if options.everything or each["source"] != Source.DEFAULT
+            )
         write_sections(writer, SECTIONS, records)
-        for sentence in _unknown_variables():
-            progress.note(sentence)
+        for name in sorted(os.environ):
+            if name.startswith(VARIABLE_PREFIX) and name not in known:
+                near = suggestion(name, known) or "."
+                progress.note(f"{name} is the variable of no option{near}")
 
 
 def _files_and_places(places: PlaceOptions) -> Iterator[Record]:
@@ -118,17 +128,6 @@ def _files_and_places(places: PlaceOptions) -> Iterator[Record]:
         }
 
 
-def _all_settings(defaults: bool) -> Iterator[Record]:
-    """Check all tables, and yield what is set of all commands; ``defaults`` too where wanted."""
-    root = _root()
-    for file in read_files().values():
-        check_keys(file, root)
-    for path, _ in commands_under(root):
-        for record in _settings(root, path, ()):
-            if defaults or record["source"] != Source.DEFAULT:
-                yield record
-
-
 def _command_settings(words: Sequence[str]) -> Iterator[Record]:
     """Yield all options of one command, named by the words up to the first that is an option."""
     options = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
@@ -144,13 +143,6 @@ def _command_settings(words: Sequence[str]) -> Iterator[Record]:
         raise UsageError(f"{' '.join(path)} is {' or '.join(fitting)}: write one of them.")
     for each in fitting:
         yield from _settings(root, each.split(), words[options:])
-
-
-def _unknown_variables() -> Iterator[str]:
-    known = {variable_of(option) for option in options_under(_root())} | {CONFIG_VARIABLE}
-    for name in sorted(os.environ):
-        if name.startswith(VARIABLE_PREFIX) and name not in known:
-            yield f"{name} is the variable of no option{suggestion(name, known) or '.'}"
 
 
 def _root() -> Any:

@@ -86,7 +86,11 @@ def fetch(options: FetchOptions) -> None:
         if records or not failures:
             writer.rest(records)
         if options.dry_run:
-            progress.note(_plan(records, fetching))
+            left = sum(record["about_bytes"] or 0 for record in records) / _MEGABYTE
+            hosts = ", ".join([*fetching.mirrors, "the published hosts"])
+            progress.note(
+                f"{len(records):,} to fetch, about {left:,.0f} MB, from {local or hosts}."
+            )
         elif done := [record["name"] for record in records if record["state"] == "fetched"]:
             progress.note(f"Next: {_next_command(done)}")
     _end(records, failures, len(sources), options)
@@ -127,13 +131,6 @@ def _record(status: DownloadStatus) -> Record:
         "url": status.url or source.url,
         "fault": status.fault,
     }
-
-
-def _plan(records: Sequence[Record], options: downloads.FetchOptions) -> str:
-    left = sum(record["about_bytes"] or 0 for record in records)
-    hosts = ", ".join([*options.mirrors, "the published hosts"])
-    where = str(options.local) if options.local else hosts
-    return f"{len(records):,} to fetch, about {left / _MEGABYTE:,.0f} MB, from {where}."
 
 
 def _next_command(fetched: Sequence[str]) -> str:

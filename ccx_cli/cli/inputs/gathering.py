@@ -194,14 +194,18 @@ def _read_inputs(options: Options, progress: Progress, *, remember: bool = True)
     choice = network_of(roots, network, run, layer=_any_layer(network))
     side = _network_side(roots.datasets, data.subset, choice, chosen=network.input_size is not None)
     dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
+    sizes = {(row.height, row.width) for row in dataset.rows}
     if side is None:
-        network = replace(network, input_size=_size_of(dataset))
+        usual = side_of(dataset.directory)
+        height, width = next(iter(sizes)) if len(sizes) == 1 else (usual, usual)
+        size = str(height) if height == width else f"{height}x{width}"
+        network = replace(network, input_size=size)
         choice = network_of(roots, network, run, layer=_any_layer(network))
         progress.note(
             f"The input size is {network.input_size}, that of the images in {dataset.directory}: "
             "choose another with --input-size."
         )
-    if any((row.height, row.width) != choice.input_size for row in dataset.rows):
+    if sizes - {choice.input_size}:
         height, width = choice.input_size
         progress.note(f"The images of {dataset.directory} are resized to {height} x {width}.")
     names: list[str] = []
@@ -281,14 +285,6 @@ def _precomputed_side(size: str | None) -> int | None:
             "another, so give one side."
         )
     return height
-
-
-def _size_of(dataset: BrodenDataset) -> str:
-    """Return the size of a dataset's images as ``--input-size`` has it."""
-    sizes = {(row.height, row.width) for row in dataset.rows}
-    side = side_of(dataset.directory)
-    height, width = sizes.pop() if len(sizes) == 1 else (side, side)
-    return str(height) if height == width else f"{height}x{width}"
 
 
 def open_dataset(

@@ -109,9 +109,10 @@ class SettledContext(typer.Context):
         given = PRESETS.get(preset, {})  # What is completed may name no preset.
         preset_at = self.origins.get("preset", Origin(Source.FLAG)).source
         for source in Source:
-            found = None
-            if source is Source.VARIABLE:
-                found = _in_environment(option)
+            found: tuple[Any, Origin] | None = None
+            if source is Source.VARIABLE and (text := os.environ.get(variable_of(option))):
+                value = option.split_envvar_value(text) if option.multiple else text
+                found = value, Origin(source, variable_of(option), value=text)
             elif source in self._files:
                 found = _in_file(option, source, self._files[source], path)
             if found is not None:
@@ -178,15 +179,6 @@ def mirrors_set() -> list[str]:
 def path_of(context: Any) -> list[str]:
     """Return the names that lead to a context's command: ``["cache", "build"]``."""
     return context.command_path.split()[1:]  # type: ignore[no-any-return]
-
-
-def _in_environment(option: TyperOption) -> tuple[Any, Origin] | None:
-    variable = variable_of(option)
-    text = os.environ.get(variable)
-    if not text:
-        return None
-    value = option.split_envvar_value(text) if option.multiple else text
-    return value, Origin(Source.VARIABLE, variable, value=text)
 
 
 def _in_file(
