@@ -103,6 +103,7 @@ def _none_there(places: PlaceOptions) -> str:
 def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> dict[str, Any]:
     """Describe a cache and the range caches inside it; ``whole`` checks every digest."""
     files = list(directory.rglob("*.h5"))
+    size = sum(path.stat().st_size for path in files if path.is_file())
     holds, rebuild = "?", shlex.join(["ccx", "cache", "clear", "--yes", str(directory)])
     faults = []
     for manifest in (directory / MANIFEST, *sorted(directory.glob(f"*/{MANIFEST}"))):
@@ -125,7 +126,7 @@ def describe(directory: Path, places: PlaceOptions, *, whole: bool = False) -> d
         "name": directory.name,
         "holds": holds,
         "files": len(files),
-        "megabytes": _megabytes(directory),
+        "megabytes": round(size / 1e6, 1),
         "state": "; ".join(faults) or ("whole" if whole else "there"),
         "rebuild": rebuild,
         "directory": str(directory),
@@ -149,8 +150,3 @@ def _files_by(directory: Path) -> str | None:
     if fingerprint is None:
         return None
     return SIZE if is_by_size(fingerprint) else "contents"
-
-
-def _megabytes(directory: Path) -> float:
-    sizes = (path.stat().st_size for path in directory.rglob("*.h5") if path.is_file())
-    return round(sum(sizes) / 1e6, 1)

@@ -87,7 +87,14 @@ def info(options: InfoOptions) -> None:
     roots = options.places.roots
     asked = {"--methods": options.methods or options.latex, "--bibtex": options.bibtex}
     documents = [name for name, is_given in asked.items() if is_given]
-    _check(options, documents)
+    named = [name for name in ("name", "note") if getattr(options.naming, name) is not None]
+    exclusive = [*documents, *(f"--{name}" for name in named[:1])]
+    if options.everything:
+        exclusive = ["--all", *exclusive, *filter(None, [options.stored.run_name])]
+    if len(exclusive) > 1:
+        raise UsageError(f"{' and '.join(exclusive[:2])} are mutually exclusive.")
+    if documents and options.out.format != "table":
+        raise UsageError(f"{documents[0]} writes text, not {options.out.format}: remove --format.")
     if documents:
         run = _shown(find_run(roots.results, options.stored.run_name))
         text = methods_latex(run) if options.latex else methods_text(run)
@@ -109,20 +116,6 @@ def info(options: InfoOptions) -> None:
         _write(writer, record)
         for note in record["notes"]:
             progress.note(note)
-
-
-def _check(options: InfoOptions, documents: list[str]) -> None:
-    named = [name for name in ("name", "note") if getattr(options.naming, name) is not None]
-    about_one = [*documents, *(f"--{name}" for name in named), options.stored.run_name]
-    if options.everything and about_one[0] is not None:
-        raise UsageError(f"--all and {about_one[0]} are mutually exclusive.")
-    if documents and named:
-        raise UsageError(f"{documents[0]} and --{named[0]} are mutually exclusive.")
-    form = options.out.format
-    if len(documents) > 1:
-        raise UsageError(f"{' and '.join(documents)} are mutually exclusive.")
-    if documents and form != "table":
-        raise UsageError(f"{documents[0]} writes text, not {form}: remove --format.")
 
 
 def _write_list(writer: Writer, records: list[Record], names: Mapping[str, str]) -> None:

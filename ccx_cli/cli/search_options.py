@@ -9,17 +9,12 @@ from typing import Any, ClassVar, Literal
 from ccx_cli.cli.options import RANGES, flag, option
 from ccx_cli.search.registry import Search
 
-SEARCH = "Search"
-
-
-VOCABULARY = "Vocabulary"
-
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """How formulas are searched."""
 
-    panel: ClassVar[str] = SEARCH
+    panel: ClassVar[str] = "Search"
     rare: ClassVar[bool] = True
     search: Search = option(" ".join(f"{each}: {each.summary}." for each in Search), Search.OPTIMAL)
     length: int = option("Most concepts in a formula.", 3, rare=False)
@@ -41,7 +36,7 @@ class SearchOptions:
 class VocabularyOptions:
     """What formulas are made of."""
 
-    panel: ClassVar[str] = VOCABULARY
+    panel: ClassVar[str] = "Vocabulary"
     rare: ClassVar[bool] = True
     categories: str | None = option("Use only concepts of these categories, such as object,part.")
     concepts: str | None = option("Use only these concepts, by name.")

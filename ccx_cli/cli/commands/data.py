@@ -23,11 +23,6 @@ from ccx_cli.cli.options import (
 )
 
 _HOSTS = "Hosts"
-
-
-_SHOW = "What to show"
-
-
 Order = Literal["images", "coverage", "name", "number"]
 """By what concepts are ordered."""
 
@@ -117,7 +112,7 @@ class ConceptsOptions(ListOptions):
       ccx concepts --subset demo --images wheel -f jsonl
     """
 
-    panel: ClassVar[str] = _SHOW
+    panel: ClassVar[str] = "What to show"
     text: list[str] | None = argument("Words to search for in names and synonyms.", None)
     category: list[str] | None = option("List only concepts of this category; repeatable.")
     together_with: str | None = option(

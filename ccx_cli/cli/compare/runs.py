@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
@@ -76,21 +74,15 @@ def _pair_record(pair: RangePair) -> Record:
 
 def _tally_records(pairs: list[RangePair], per: Per) -> list[Record]:
     """Return a row for every unit or cluster, and one for all, whose number is None."""
-
-    def unit(pair: RangePair) -> int:
-        return pair.unit
-
-    def cluster(pair: RangePair) -> int:
-        return -1 if pair.cluster is None else pair.cluster
-
-    records: list[Record] = []
-    if per != "run":
-        key = unit if per == "unit" else cluster
-        for number, group in groupby(sorted(pairs, key=key), key):
-            if number >= 0:
-                records.append({per: number, **to_json(tally(list(group)))})
-        return [*records, {per: None, **to_json(tally(pairs))}]
-    return [to_json(tally(pairs))]
+    if per == "run":
+        return [to_json(tally(pairs))]
+    groups: dict[int, list[RangePair]] = {}
+    for pair in pairs:
+        number = pair.unit if per == "unit" else pair.cluster
+        if number is not None:
+            groups.setdefault(number, []).append(pair)
+    rows = [*sorted(groups.items()), (None, pairs)]
+    return [{per: number, **to_json(tally(own))} for number, own in rows]
 
 
 def _tell_differences(a: Run, b: Run, progress: Progress) -> None:
