@@ -9,7 +9,7 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
-from ccx_cli.cli.entry import interrupted
+from ccx_cli.cli.interrupts import interrupted
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.program import program
 from ccx_cli.cli.settings.levels import begin, is_given, refused, with_origins
