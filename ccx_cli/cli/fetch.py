@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ccx_cli.cli.commands.data import FetchOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.published import (
-    fetched,
-    inspected,
-    is_whole_dataset,
-    mirrors_of,
-    sources_named,
-    verified,
-)
+from ccx_cli.cli.inputs.published import PUBLISHED, is_whole_dataset, mirrors_of, sources_named
+from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import Column, Record
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching import downloads
-from ccx_cli.fetching.status import DownloadStatus
+from ccx_cli.fetching.sources import Source
+from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.fetching.transfer import RetryPolicy
+from ccx_cli.probe.networks.published_weights import imagenet_here
+from ccx_cli.progress import Progress
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEGABYTE = 1e6
@@ -74,15 +72,19 @@ def fetch(options: FetchOptions) -> None:
     with answering(out, options.messages, COLUMNS) as (progress, writer):
         records: list[Record] = []
         failures: list[CcxError] = []
-        if options.list_only or options.dry_run:
-            statuses = inspected(sources, roots, missing_only=options.dry_run and not options.force)
-        elif options.verify:
-            statuses = verified(sources, roots, sha256, progress)
-        else:
-            statuses = fetched(sources, roots, fetching, failures, progress)
-        for status in statuses:
-            records.append(_record(status))
-            writer.line(records[-1])
+        for source in sources or [*PUBLISHED.values(), *imagenet_here(roots)]:
+            try:
+                status = _status(source, options, fetching, progress)
+            except CcxError as error:
+                if options.list_only or options.dry_run or options.verify:
+                    raise
+                failures.append(error)  # One that cannot be fetched stops no other.
+                if len(sources) > 1:
+                    progress.note(with_options(str(error)))
+                continue
+            if status is not None:
+                records.append(_record(status))
+                writer.line(records[-1])
         if records or not failures:
             writer.rest(records)
         if options.dry_run:
@@ -94,6 +96,26 @@ def fetch(options: FetchOptions) -> None:
         elif done := [record["name"] for record in records if record["state"] == "fetched"]:
             progress.note(f"Next: {_next_command(done)}")
     _end(records, failures, len(sources), options)
+
+
+def _status(
+    source: Source, options: FetchOptions, fetching: downloads.FetchOptions, progress: Progress
+) -> DownloadStatus | None:
+    """Look at a source, read it whole, or get it; ``None`` where nobody asked to be told of it."""
+    roots = options.places.roots
+    if not (options.list_only or options.dry_run or options.verify):
+        return downloads.fetch(source, roots, fetching, progress)
+    found = inspect(source, roots)
+    if options.dry_run and not options.force and found.state == "here":
+        return None
+    path = source.found(roots) if options.verify else None
+    if path is not None:
+        complete = fetching.is_complete
+        try:
+            return verify(source, path, progress, sha256=fetching.sha256, is_complete=complete)
+        except DamagedDataError as error:
+            return replace(found, state="damaged", fault=str(error))
+    return None if options.verify and not options.sources else found
 
 
 def _end(

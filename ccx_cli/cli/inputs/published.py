@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from ccx_cli.cli.network_options import NetworkOptions
-from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.settings.levels import mirrors_set
 from ccx_cli.concepts.broden import read_dataset
-from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
-from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.own_networks import is_own
-from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_here, imagenet_source
+from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_source
 from ccx_cli.probe.networks.timm_networks import is_timm
 from ccx_cli.progress import Progress
 from ccx_cli.store.paths import Roots, is_imported
@@ -79,53 +76,6 @@ def fetch_missing(source: Source, roots: Roots, progress: Progress) -> None:
     """Get a source from the mirrors that are set, or from where it is published."""
     status = fetch(source, roots, FetchOptions(mirrors=mirrors_of(())), progress)
     progress.note(f"{source.name} is in {status.path}")
-
-
-def inspected(
-    sources: Sequence[Source], roots: Roots, *, missing_only: bool
-) -> Iterator[DownloadStatus]:
-    """Say what is here, of everything known where no sources are given."""
-    for source in sources or _all_known(roots):
-        status = inspect(source, roots)
-        if not (missing_only and status.state == "here"):
-            yield status
-
-
-def verified(
-    sources: Sequence[Source], roots: Roots, sha256: str | None, progress: Progress
-) -> Iterator[DownloadStatus]:
-    """Read what is here whole; also yields the sources that are asked for but missing."""
-    for source in sources or _all_known(roots):
-        path = source.found(roots)
-        if path is not None:
-            try:
-                yield verify(source, path, progress, sha256=sha256, is_complete=is_whole_dataset)
-            except DamagedDataError as error:
-                yield replace(inspect(source, roots), state="damaged", fault=str(error))
-        elif sources:
-            yield inspect(source, roots)
-
-
-def fetched(
-    sources: Sequence[Source],
-    roots: Roots,
-    options: FetchOptions,
-    failures: list[CcxError],
-    progress: Progress,
-) -> Iterator[DownloadStatus]:
-    """Get one after the other; one that fails, and is added to ``failures``, stops no other."""
-    for source in sources:
-        try:
-            yield fetch(source, roots, options, progress)
-        except CcxError as error:
-            failures.append(error)
-            if len(sources) > 1:
-                progress.note(with_options(str(error)))
-
-
-def _all_known(roots: Roots) -> list[Source]:
-    """Everything published, and of ImageNet's weights those that are here."""
-    return [*PUBLISHED.values(), *imagenet_here(roots)]
 
 
 def is_whole_dataset(directory: Path) -> bool:
