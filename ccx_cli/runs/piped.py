@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.formulas.formula import to_json as formula_to_json
 from ccx_cli.formulas.parse import Vocabulary
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import (
     ClusterOrNone,
     FormulaOrNone,
@@ -184,8 +184,11 @@ def _stray(
     }
     for line in lines:
         there = stored.get(line.key)
-        if there is not None and with_own and there["range"] and line.content.get("formula"):
-            there.pop("formula")
+        formula = line.record.formula
+        if there and with_own and there["range"] and formula and formula != there["formula"]:
+            # The rest of what `ccx score` says in a line is of its formula.
+            there = {key: there[key] for key in ExplainedRange.__struct_fields__}
+            del there["formula"]
         if not _agrees(there, line.content):
             return line
     return None

@@ -106,6 +106,17 @@ def test_formulas_of_ones_own_are_measured_on_the_ranges_of_a_run(
     assert row["formula"] != own["formula"]
 
 
+def test_what_score_writes_is_measured(
+    piped: Piped, ccx: CommandLine, stored: list[dict[str, Any]]
+) -> None:
+    range_ = (stored[0]["unit"], stored[0]["cluster"])
+    words = ["score", "NOT ball", *ON_TINY, "--units", str(range_[0]), "-f", "jsonl"]
+    scored = [line for line in ccx(*words).lines if (line["unit"], line["cluster"]) == range_]
+    measured, *_ = piped(written(scored), *METRICS[:1], "-", "-f", "jsonl").lines
+    assert measured["formula"] == "NOT ball"
+    assert [measured[key] for key in ("iou", "hits")] == [scored[0][key] for key in ("iou", "hits")]
+
+
 def test_what_ones_own_formulas_do_not_go_with_is_refused(
     piped: Piped, stored: list[dict[str, Any]]
 ) -> None:
