@@ -84,7 +84,14 @@ def score(options: ScoreOptions) -> None:
         stored = _named_run(options)
         if stored is None:
             made = JobSettings(range_method(options.ranges))
-            inputs = gather(options, progress)
+            try:
+                inputs = gather(options, progress)
+            except MissingInputError as error:
+                if not _may_name_run(options):
+                    raise
+                raise MissingInputError(
+                    f"There is no run {options.formulas[0]}, and without one: {error}"
+                ) from error
         else:
             made = settings_of(stored)
             inputs = _inputs_of(stored, options, progress)
@@ -136,9 +143,13 @@ def score(options: ScoreOptions) -> None:
         writer.write(records)
 
 
+def _may_name_run(options: ScoreOptions) -> bool:
+    return len(options.formulas) > 1 and not any(map(is_typed, _OF_INPUTS))
+
+
 def _named_run(options: ScoreOptions) -> Run | None:
     """Find the run that the first word names, unless options say what to score on."""
-    if len(options.formulas) == 1 or any(map(is_typed, _OF_INPUTS)):
+    if not _may_name_run(options):
         return None
     try:
         return find_run(options.places.roots.results, options.formulas[0])

@@ -133,6 +133,13 @@ def test_options_say_otherwise_what_to_score_on(ccx: CommandLine) -> None:
     assert ended.code == 3  # The dataset that is taken without options is not there.
 
 
+def test_a_run_that_is_not_there_is_named(unused: CommandLine) -> None:
+    ended = unused("score", "frist", "red")
+    assert ended.code == 3
+    assert ended.err.startswith("Error: There is no run frist, and without one: The places365")
+    assert "There is no run" not in unused("score", "red").err
+
+
 def test_a_run_of_changed_images_is_refused(fresh: CommandLine) -> None:
     assert fresh.explain("--units", "1", "-q").code == 0
     image = fresh.file("datasets/*/images/tiny/*0.png")
