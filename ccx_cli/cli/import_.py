@@ -50,7 +50,7 @@ COLUMNS = (
 
 def folder(options: ImportFolderOptions) -> None:
     """Import a folder of photographs, and a folder of label PNGs for each category."""
-    if not options.labels and not options.common.colors:
+    if not options.labels and (options.names or not options.common.colors):
         raise UsageError(
             "There are no labels: add --labels CATEGORY=FOLDER, or --colors to name colors only."
         )

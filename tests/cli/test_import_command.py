@@ -263,6 +263,8 @@ def test_labels_without_names_are_refused(unused: CommandLine, photos: Path) -> 
     assert (ended.code, "add --names object=FILE" in ended.err) == (2, True)
     ended = unused("import", "folder", str(photos / "photos"))
     assert (ended.code, "--colors" in ended.err) == (2, True)
+    ended = unused("import", "folder", str(photos / "photos"), "--colors", "--names", "a.txt")
+    assert (ended.code, "add --labels CATEGORY=FOLDER" in ended.err) == (2, True)
 
 
 def test_an_interrupted_import_goes_on(tmp_path: Path) -> None:
