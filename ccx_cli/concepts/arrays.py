@@ -14,20 +14,10 @@ from ccx_cli.errors import UsageError
 
 
 def index_of_label_maps(label_maps: ArrayLike, names: Mapping[int, str]) -> ConceptIndex:
-    """Index label maps.
+    """Index label maps; ``names`` are by label number, 0 is no label.
 
-    Parameters
-    ----------
-    label_maps
-        ``(n_images, height, width)`` or ``(n_images, n_layers, height, width)`` whole numbers, 0
-        for no label.
-    names
-        Label number to name.
-
-    Raises
-    ------
-    UsageError
-        If the array is of another shape or kind, or holds a number without a name.
+    ``label_maps`` are ``(n_images, height, width)`` or ``(n_images, n_layers, height, width)``
+    whole numbers. Raises ``UsageError`` if they are not, or a number has no name.
     """
     given = maps = np.asarray(label_maps)
     if maps.ndim == 3:
@@ -47,19 +37,10 @@ def index_of_label_maps(label_maps: ArrayLike, names: Mapping[int, str]) -> Conc
 
 
 def index_of_masks(masks: ArrayLike, names: Sequence[str]) -> ConceptIndex:
-    """Index boolean masks, which may overlap.
+    """Index ``(n_concepts, n_images, height, width)`` boolean masks, which may overlap.
 
-    Parameters
-    ----------
-    masks
-        ``(n_concepts, n_images, height, width)`` bool; concept ``i`` gets label number ``i + 1``.
-    names
-        Its ``n_concepts`` names.
-
-    Raises
-    ------
-    UsageError
-        If the array is of another shape or kind, or the names are not as many.
+    Concept ``i`` gets label number ``i + 1``. Raises ``UsageError`` if the array is of another
+    shape or kind, or there are not as many names.
     """
     stacked = np.asarray(masks)
     if stacked.ndim != 4 or 0 in stacked.shape[1:] or stacked.dtype != np.bool_:

@@ -27,23 +27,18 @@ __all__ = ["BrodenDataset", "ImageRow", "Label", "read_broden", "read_dataset"]
 
 @dataclass(frozen=True)
 class BrodenDataset:
-    """The images of one subset and the labels they may carry."""
+    """The images of one subset, at least one, and the labels they may carry, by ascending number.
+
+    ``directory`` holds the CSVs and ``images/``. Every label's own category is one of
+    ``categories``; ``mask_shape`` is the (height, width) of all label PNGs.
+    """
 
     directory: Path
-    """``.../broden1_224`` or the like, which holds the CSVs and ``images/``."""
-
     subset: str
     labels: tuple[Label, ...]
-    """By ascending number."""
-
     categories: tuple[str, ...]
-    """As ``category.csv`` lists them; every label's own category is one of them."""
-
     rows: tuple[ImageRow, ...]
-    """In the order of the index, at least one."""
-
     mask_shape: tuple[int, int]
-    """(height, width) in pixels of every row's label PNGs."""
 
     @property
     def name(self) -> str:
@@ -69,20 +64,12 @@ class BrodenDataset:
         return bytes(number in numbers for number in range(LARGEST_LABEL + 1))
 
     def segmentation_fingerprint(self) -> str:
-        """Return the SHA-256 of the labels, the rows and the byte sizes of the label PNGs.
-
-        Older versions knew labels by it: see ``fingerprints``. Raises ``MissingInputError`` for a
-        label PNG that is not there.
-        """
+        """Return the digest by which older versions knew labels: see ``fingerprints``."""
         sizes = self._sizes(layer for row in self.rows for layer in row.layers)
         return _digest("segmentation 1", self.labels, *self.label_rows(), sizes)
 
     def images_fingerprint(self) -> str:
-        """Return the SHA-256 of the photographs' names and byte sizes.
-
-        Older versions knew images by it: see ``fingerprints``. Raises ``MissingInputError`` for a
-        photograph that is not there.
-        """
+        """Return the digest by which older versions knew images."""
         names = [row.image for row in self.rows]
         return _digest("images 1", names, self._sizes(names))
 
@@ -98,7 +85,6 @@ class BrodenDataset:
         return MissingInputError(f"{error} is missing: {repair_hint(self.directory)}.")
 
     def _sizes(self, names: Iterable[str]) -> list[int]:
-        """Return the byte sizes of files under ``images/``."""
         names = list(names)
         try:
             stamps = look_at(self.directory / "images", names)
@@ -113,24 +99,11 @@ def read_broden(datasets: Path, subset: str, side: int = USUAL_SIDE) -> BrodenDa
 
 
 def read_dataset(directory: Path, subset: str) -> BrodenDataset:
-    """Read the CSVs of a dataset and keep the images of one subset.
+    """Read the CSVs of a dataset, but no picture, and keep the images of one subset.
 
-    Label PNGs and photographs are not looked at.
-
-    Parameters
-    ----------
-    subset : str
-        Keeps the rows of ``index.csv`` whose image path contains it, ``all`` keeps every row.
-        Where ``index_<subset>.csv`` exists, all rows of that file are taken instead.
-
-    Raises
-    ------
-    UsageError
-        If the subset leaves no images.
-    MissingInputError
-        If the dataset or one of its CSVs is not there.
-    DamagedDataError
-        If a CSV is not what the layout says; names the file and the line.
+    Those are the rows of ``index.csv`` whose image path contains it, ``all`` for every row, or all
+    rows of ``index_<subset>.csv`` where that exists. Raises ``UsageError`` if none is left,
+    ``MissingInputError`` if a CSV is not there, ``DamagedDataError`` with the line of a wrong one.
     """
     try:
         files = {path.name for path in directory.iterdir()}

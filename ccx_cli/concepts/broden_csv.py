@@ -16,9 +16,8 @@ from ccx_cli.concepts.datasets import BRODEN_SIDES, DEMO_SUBSET, own_names, side
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.store.paths import DEMO_MARKER, is_imported
 
+# The largest number that a label PNG can hold, red + 256 * green.
 LARGEST_LABEL = 0xFFFF
-"""The largest number that a label PNG can hold (``red + 256 * green``)."""
-
 _LARGEST_SIDE = 0xFFFF
 _MOST_PIXELS = 89_478_485
 _MOST_IMAGES = 0xFFFFFFFF
@@ -30,24 +29,18 @@ _SUBSET_INDEX = re.compile(r"index_(.+)\.csv", re.DOTALL)
 
 
 class Label(NamedTuple):
-    """One concept: a row of ``label.csv``."""
+    """One concept: a row of ``label.csv``, whose ``number`` from 1 to 65535 its pixels hold.
+
+    Of ``categories``, all that it occurs in, ``category`` has its largest coverage; ``frequency``
+    are the images of Broden with it, ``coverage`` the sum of the shares of their pixels.
+    """
 
     number: int
-    """What its pixels hold, 1 to 65535."""
-
     name: str
     category: str
-    """Its own category: where its coverage is largest."""
-
     categories: tuple[str, ...]
-    """All categories it occurs in, as ``label.csv`` lists them."""
-
     frequency: int
-    """Images with this label, in the whole of Broden."""
-
     coverage: float
-    """Sum over those images of the share of pixels that carry it."""
-
     synonyms: tuple[str, ...]
 
 
@@ -178,11 +171,8 @@ def read_rows(
     """
     kept = _select(directory, subset, files)
     columns = kept[0].columns
-    category_columns = [
-        index
-        for column, index in columns.items()
-        if column in categories and column not in _IMAGE_COLUMNS
-    ]
+    own = set(categories).difference(_IMAGE_COLUMNS)
+    category_columns = [index for column, index in columns.items() if column in own]
     size_columns = [columns[column] for column in _SIZE_COLUMNS]
     sizes: dict[tuple[str, ...], tuple[int, int, int, int]] = {}
     seen: dict[str, int] = {}
@@ -264,18 +254,13 @@ def _split_cells(
 
 
 def _is_outside(path: str) -> bool:
-    """Return whether a path leaves ``images/``, or cannot be one."""
     if path[0] in "/\\" or path[1:2] == ":" or "\0" in path:
         return True
-    # Nearly no path has dots to look at closer.
-    return ".." in path and ".." in path.replace("\\", "/").split("/")
+    return ".." in path.replace("\\", "/").split("/")
 
 
 def _read_table(path: Path, required: tuple[str, ...], what: str = "") -> list[_Row]:
-    """Read all rows of a CSV but blank ones; with ``what`` named, at least one.
-
-    The ``required`` columns may be in any order and among any others.
-    """
+    """Read all rows of a CSV but blank ones; with ``what`` named, at least one."""
     try:
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
@@ -320,7 +305,6 @@ def _damaged_line(path: Path, line: int, fault: str) -> DamagedDataError:
 
 
 def _shown(text: str) -> str:
-    """Return a cell in quotes, its beginning if it is long."""
     return repr(text if len(text) <= 60 else f"{text[:59]}\N{HORIZONTAL ELLIPSIS}")
 
 

@@ -103,7 +103,6 @@ def write_tables(
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV in UTF-8 with plain line ends."""
     lines = []
     for row in (header, *rows):
         text = StringIO()

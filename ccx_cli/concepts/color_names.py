@@ -11,19 +11,8 @@ from PIL import Image
 
 from ccx_cli.concepts.color_rules import LEVELS
 
-COLOR_NAMES = (
-    "black",
-    "blue",
-    "brown",
-    "grey",
-    "green",
-    "orange",
-    "pink",
-    "purple",
-    "red",
-    "white",
-    "yellow",
-)
+_TERMS = "black blue brown grey green orange pink purple red white yellow"
+COLOR_NAMES = tuple(_TERMS.split())
 """The eleven basic color terms (Berlin and Kay 1969), in the order of their label numbers."""
 
 COLOR_TABLE = Path(__file__).with_name("color_names.png")

@@ -10,6 +10,7 @@ import json
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.store.paths import IMPORT_MARKER, is_imported
@@ -41,11 +42,12 @@ def is_own(directory: Path, datasets: Path) -> bool:
     return directory.parent != datasets or is_imported(directory)
 
 
-def imported_name(directory: Path) -> str | None:
-    """Return the name of the import in a directory, ``None`` if there is none."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((directory / IMPORT_MARKER).read_text(encoding="utf-8"))["subset"])
-    return None
+def read_marker(path: Path) -> dict[str, Any]:
+    """Read what an import or the demo says of itself, empty where there is neither."""
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def own_names(datasets: Path) -> list[str]:
@@ -68,11 +70,7 @@ def find_datasets(datasets: Path, subset: str) -> dict[int, Path]:
 
     Those called so; else those with a folder or list of images called so; else all in Broden's
     place, as a part of their images' paths may be called so. The demo is found by name only.
-
-    Raises
-    ------
-    UsageError
-        If datasets of one side, or an import and Broden, have it.
+    Raises ``UsageError`` if datasets of one side, or an import and Broden, have it.
     """
     flat = _sides_in(datasets)
     named = _sides_in(datasets / subset) if NAME.fullmatch(subset) else {}
@@ -98,12 +96,8 @@ def find_dataset(
 ) -> Path:
     """Return the directory of a dataset; without a side, of 224 pixels or the only one there is.
 
-    Raises
-    ------
-    UsageError
-        If there are several sides, none of them usual, or as ``find_datasets`` does.
-    MissingInputError
-        If there is none, or only of other sides: says which, for ``parameter`` to name.
+    Raises ``UsageError`` if there are several sides, none of them usual, or as ``find_datasets``
+    does, ``MissingInputError`` if there is none, or only of other sides.
     """
     found = find_datasets(datasets, subset)
     if side is None and len(found) == 1:
@@ -146,7 +140,7 @@ def check_free_name(datasets: Path, name: str, side: int) -> Path:
     Raises ``UsageError`` if the name is that of a subset that is there, or its folder is not ccx's.
     """
     for there, path in _sides_in(datasets).items():
-        if imported_name(path) == name:
+        if read_marker(path / IMPORT_MARKER).get("subset") == name:
             if there == side:
                 return path
         elif has_subset(path, name):
@@ -166,7 +160,6 @@ def check_free_name(datasets: Path, name: str, side: int) -> Path:
 
 
 def _sides_in(folder: Path) -> dict[int, Path]:
-    """Return the datasets in a folder by side, ascending."""
     found = {}
     with suppress(OSError):
         found = {side: path for path in folder.glob("broden1_*") if (side := side_of(path))}

@@ -30,7 +30,7 @@ from ccx_cli.concepts.broden_tables import (
     write_layers,
     write_tables,
 )
-from ccx_cli.concepts.datasets import DEMO_SUBSET
+from ccx_cli.concepts.datasets import DEMO_SUBSET, read_marker
 from ccx_cli.concepts.demo_colors import name_demo_colors
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
@@ -65,12 +65,10 @@ class Surface(NamedTuple):
 
 @dataclass(frozen=True)
 class Rendering:
-    """A picture and its labels.
+    """A picture, ``(side, side, 3)``, and its labels.
 
-    ``image`` has shape ``(side, side, 3)``, dtype uint8. The masks have shape
-    ``(side // 2, side // 2)``, dtype uint16, and hold label numbers, 0 for none: cell ``(y, x)``
-    covers the image's pixels ``2y, 2y + 1`` and ``2x, 2x + 1``. ``parts`` has a mask of parts
-    and one of their details.
+    The masks are ``(side // 2, side // 2)`` and hold label numbers, 0 for none; ``parts`` has a
+    mask of parts and one of their details.
     """
 
     image: NDArray[np.uint8]
@@ -102,8 +100,8 @@ def write_demo_dataset(datasets: Path, side: int = 224, progress: Progress | Non
     datasets.mkdir(parents=True, exist_ok=True)
     with naming(target), FileLock(datasets / f".broden1_{side}.lock"):
         if target.exists():
-            found = _read_marker(target)
-            if found is None:
+            found = read_marker(target / DEMO_MARKER)
+            if not found:
                 raise UsageError(
                     f"{target} holds another dataset: give the demo a directory of its own"
                     " with `datasets`."
@@ -127,24 +125,16 @@ def demo_scenes(side: int = 224) -> Iterator[DemoScene]:
     """Yield the packaged scenes, one kind after the other."""
     with _packaged() as archive:
         contents = _read_contents(archive)
-    surfaces = [Surface(*each) for each in contents["surfaces"]]
-    for number, about in enumerate(contents["scenes"]):
-        with _packaged() as archive, archive.open(f"{side}/{number:06d}.webp") as file:
-            layers = Image.open(file)
-            layers.load()
-        rendering = render_scene(
-            layers.convert("RGB"),
-            np.asarray(layers.getchannel("A")),
-            surfaces,
-            about["tint"],
-            about["noise_seed"],
-        )
-        yield DemoScene(rendering, about["scene"], about["texture"], about["split"])
+        surfaces = [Surface(*each) for each in contents["surfaces"]]
+        for number, about in enumerate(contents["scenes"]):
+            with archive.open(f"{side}/{number:06d}.webp") as file, Image.open(file) as layers:
+                painted, ids = layers.convert("RGB"), np.asarray(layers.getchannel("A"))
+            rendering = render_scene(painted, ids, surfaces, about["tint"], about["noise_seed"])
+            yield DemoScene(rendering, about["scene"], about["texture"], about["split"])
 
 
 @contextmanager
 def _packaged() -> Iterator[ZipFile]:
-    """Open the packaged scenes."""
     try:
         with ZipFile(DEMO_SCENES) as archive:
             yield archive
@@ -205,13 +195,6 @@ def _noise(side: int, seed: int) -> NDArray[np.float32]:
     return np.asarray(0.9 * (fine - 0.5) + 1.1 * (smooth - 0.5), dtype=np.float32)
 
 
-def _read_marker(target: Path) -> object:
-    try:
-        return json.loads((target / DEMO_MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
 def _write_files(root: Path, side: int, progress: Progress) -> None:
     images = root / "images"
     (images / DEMO_SUBSET).mkdir(parents=True)
@@ -223,10 +206,8 @@ def _write_files(root: Path, side: int, progress: Progress) -> None:
         for number, scene in enumerate(demo_scenes(side)):
             rows.append(_write_scene(images, f"{DEMO_SUBSET}/{number:06d}", scene, tally))
             task.advance()
-    written = [
-        WrittenLabel(number, name, (category,))
-        for number, (category, name) in enumerate(labels, start=1)
-    ]
+    numbered = enumerate(labels, start=1)
+    written = [WrittenLabel(number, name, (category,)) for number, (category, name) in numbered]
     write_tables(root, categories, written, tally, rows)
     (root / DEMO_MARKER).write_text(json.dumps(_FORMAT) + "\n", encoding="utf-8")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
@@ -20,9 +20,8 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.known_files import digest_files
 from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest
 
+# What makes the caches of runs of older versions again, added to their command.
 BY_SIZE = "--by-size"
-"""What makes the caches of runs of older versions again, added to their command."""
-
 _CONTENTS = "contents:"
 _LENGTH = 64  # as long as those of older versions; 220 bits are enough
 
@@ -47,14 +46,8 @@ def is_by_size(fingerprint: object) -> bool:
 def labels_fingerprint(dataset: BrodenDataset, memory: Path, check: FileCheck) -> str:
     """Return the fingerprint of the labels, the rows and the label PNGs.
 
-    ``memory`` is where digests of files are remembered, as for ``digest_files``.
-
-    Raises
-    ------
-    MissingInputError
-        If a label PNG is not there.
-    DamagedDataError
-        If one cannot be read.
+    ``memory`` is where digests of files are remembered, as for ``digest_files``. Raises
+    ``MissingInputError`` or ``DamagedDataError`` if a label PNG is missing or cannot be read.
     """
     if check.by_size:
         return dataset.segmentation_fingerprint()
@@ -99,20 +92,17 @@ def note_older(cache: ShardedCache, progress: Progress) -> None:
 def _older_than(cache: ShardedCache) -> list[Path]:
     """Return the caches of the same inputs whose files were known by name and size."""
     title = cache.directory.name.rpartition("-")[0]
+    inputs = json.loads(json.dumps(cache.made_from))
     found = []
     for manifest in sorted(cache.directory.parent.glob(f"*/{MANIFEST}")):
         if manifest.parent.name.rpartition("-")[0] != title:
             continue
-        try:
-            other = read_manifest(manifest.parent)
-        except (CcxError, OSError):
-            continue
-        same = _without_fingerprint(other.made_from) == _without_fingerprint(cache.made_from)
-        if same and is_by_size(other.made_from.get("fingerprint")):
-            found.append(manifest.parent)
+        with suppress(CcxError, OSError):
+            other = dict(read_manifest(manifest.parent).made_from)
+            fingerprint = other.pop("fingerprint", None)
+            if is_by_size(fingerprint) and inputs == {
+                **other,
+                "fingerprint": inputs["fingerprint"],
+            }:
+                found.append(manifest.parent)
     return found
-
-
-def _without_fingerprint(made_from: Mapping[str, Any]) -> Any:
-    kept = {key: value for key, value in made_from.items() if key != "fingerprint"}
-    return json.loads(json.dumps(kept))

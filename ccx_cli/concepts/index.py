@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, Label
-from ccx_cli.concepts.broden_csv import ImageRow
 from ccx_cli.concepts.fingerprints import FileCheck, labels_fingerprint, note_older
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.concepts.label_sets import (
@@ -57,32 +56,31 @@ _Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
 
 @dataclass(frozen=True)
 class ConceptIndex:
-    """A labeled image set, collapsed."""
+    """A labeled image set, collapsed.
+
+    Attributes
+    ----------
+    concepts, labels
+        ``(n_concepts,)``, ascending: the label numbers that some pixel carries, and what
+        ``label.csv`` says of them. Everywhere else a concept is its index in this array.
+    sets
+        The distinct label sets; their ``labels`` are indices in ``concepts``.
+    local_sets, local_totals
+        ``(n_local,)``: the images' tables one after another, each row's index in ``sets`` and its
+        pixels. An image's begins at its entry of ``offsets``, ``(n_images + 1,)``.
+    maps
+        ``(n_images, height * width)``, ``mask_shape`` each: the row of every pixel in its image's
+        table.
+    """
 
     concepts: NDArray[np.uint16]
-    """``(n_concepts,)``, ascending: the label numbers that some pixel carries. Everywhere else a
-    concept is its index in this array."""
-
     sets: LabelSets
-    """The distinct label sets; their ``labels`` are indices in ``concepts``."""
-
     local_sets: NDArray[np.int32]
-    """``(n_local,)``: the images' tables one after another, each row's index in ``sets``."""
-
     local_totals: NDArray[np.int32]
-    """``(n_local,)``: pixels of each row."""
-
     offsets: NDArray[np.int64]
-    """``(n_images + 1,)``: where each image's table starts."""
-
     maps: NDArray[np.uint8] | NDArray[np.uint16]
-    """``(n_images, height * width)``: each pixel's row in its image's table."""
-
     mask_shape: tuple[int, int]
-    """``(height, width)`` of the mask grid."""
-
     labels: tuple[Label, ...]
-    """Names and categories, in the order of ``concepts``."""
 
     @property
     def n_images(self) -> int:
@@ -179,10 +177,7 @@ class ConceptIndex:
 def index_cache(
     dataset: BrodenDataset, segmentations: Path, rebuild: str, check: FileCheck | None = None
 ) -> ShardedCache:
-    """Name the cache of the concept index of ``dataset``, and read what is there of it.
-
-    ``check`` says how the label PNGs are known, by their contents where it is left out.
-    """
+    """Name the cache of the concept index of ``dataset``, and read what is there of it."""
     height, width = dataset.mask_shape
     made_from = {
         "dataset": dataset.name,
@@ -220,9 +215,9 @@ def index_step(dataset: BrodenDataset, cache: ShardedCache, workers: int = 1) ->
         per_image = sum(shard.size for shard in cache.shards.values()) // done
     size = per_image * missing
     step = Step("concept index", cache.directory, "images", n_images, done, size)
-    some = dataset.rows[blocks[0] : blocks[0] + _TIMED] if blocks else ()
+    some = min(_TIMED, missing)
     processes = workers if missing > _IN_PROCESS else 1
-    return step.timed(lambda: _collapse(dataset, some), len(some), processes)
+    return step.timed(lambda: _collapse(dataset, blocks[0], some), some, processes)
 
 
 def build_index(
@@ -232,10 +227,7 @@ def build_index(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Make what an index, from ``index_cache``, still lacks; finished shards are kept.
-
-    ``workers`` processes decode the label PNGs; small sets are decoded in this one.
-    """
+    """Make what an index, from ``index_cache``, still lacks; finished shards are kept."""
     progress = progress or SilentProgress()
     if is_whole(dataset, cache):
         return
@@ -246,7 +238,14 @@ def build_index(
         if missing:
             _build_blocks(dataset, cache, missing, workers, progress)
         if _SETS not in cache:
-            _build_sets(dataset, cache)
+            tables = []
+            for start in _starts(dataset):
+                with cache.read(_shard_name(start)) as file:
+                    tables.append(_read_sets(file))
+            sets, local_sets = merge_tables(concatenate(tables))
+            with cache.write(_SETS) as file:
+                _write_sets(file, sets)
+                file["local_sets"] = local_sets
 
 
 def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
@@ -284,7 +283,6 @@ def _count_images(n_images: int, blocks: Sequence[int]) -> int:
 
 
 def _starts(dataset: BrodenDataset) -> range:
-    """Return the index of the first image of each block."""
     return range(0, len(dataset.rows), BLOCK)
 
 
@@ -292,12 +290,9 @@ def _shard_name(start: int) -> str:
     return f"images-{start // BLOCK:05d}"
 
 
-def _collapse_block(dataset: BrodenDataset, start: int) -> _Block:
-    """Return maps, offsets and tables of a block of images, as its shard holds them."""
-    return _collapse(dataset, dataset.rows[start : start + BLOCK])
-
-
-def _collapse(dataset: BrodenDataset, rows: Sequence[ImageRow]) -> _Block:
+def _collapse(dataset: BrodenDataset, start: int, n_images: int | None = None) -> _Block:
+    """Return maps, offsets and tables of some images, by default a block, as shards hold them."""
+    rows = dataset.rows[start : start + (n_images or BLOCK)]
     maps = np.empty((len(rows), dataset.mask_shape[0] * dataset.mask_shape[1]), dtype=np.uint16)
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     tables = []
@@ -325,7 +320,7 @@ def _build_blocks(
     n_images = len(dataset.rows)
     n_missing = _count_images(n_images, missing)
     processes = workers if n_missing > _IN_PROCESS else 1
-    collapse = partial(_collapse_block, dataset)
+    collapse = partial(_collapse, dataset)
     with progress.task("Concept index", n_images, done=n_images - n_missing) as task:
         for start, (maps, offsets, table) in in_processes(collapse, missing, processes):
             narrow = int(np.diff(offsets).max()) <= 256
@@ -334,17 +329,6 @@ def _build_blocks(
                 file["offsets"] = offsets
                 _write_sets(file, table)
             task.advance(len(maps))
-
-
-def _build_sets(dataset: BrodenDataset, cache: ShardedCache) -> None:
-    tables = []
-    for start in _starts(dataset):
-        with cache.read(_shard_name(start)) as file:
-            tables.append(_read_sets(file))
-    sets, local_sets = merge_tables(concatenate(tables))
-    with cache.write(_SETS) as file:
-        _write_sets(file, sets)
-        file["local_sets"] = local_sets
 
 
 def _write_sets(file: h5py.File, sets: LabelSets) -> None:

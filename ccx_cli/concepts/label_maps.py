@@ -21,20 +21,10 @@ _BIT_DEPTH = 24
 
 
 def read_label_maps(dataset: BrodenDataset, row: ImageRow) -> NDArray[np.uint16]:
-    """Read the label PNGs of an image of a dataset.
+    """Read the label PNGs of an image: numbers (layers, mask_height, mask_width), 0 for none.
 
-    Returns
-    -------
-    NDArray[np.uint16]
-        Label numbers ``red + 256 * green``, 0 for none, (layers, mask_height, mask_width).
-
-    Raises
-    ------
-    MissingInputError
-        If a label PNG is not there.
-    DamagedDataError
-        If a label PNG is damaged, of another kind or size, or holds a number that ``label.csv``
-        does not have.
+    Raises ``MissingInputError`` if one is not there, ``DamagedDataError`` if one is damaged, of
+    another kind or size, or holds a number that ``label.csv`` does not have.
     """
     maps = [_read_label_map(dataset, row, layer) for layer in row.layers]
     if not maps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,12 @@ _SEGMENTATION = "_seg"
 _SPLITS = {"training": TRAIN, "train": TRAIN, "validation": VAL, "val": VAL}
 
 
-@dataclass
 class _Names:
     """What the JSONs say of the name indices: full names, and how many objects have each."""
 
-    full: dict[int, str] = field(default_factory=dict)
-    counts: dict[str, Counter[int]] = field(
-        default_factory=lambda: {OBJECT: Counter(), PART: Counter()}
-    )
+    def __init__(self) -> None:
+        self.full: dict[int, str] = {}
+        self.counts: dict[str, Counter[int]] = {OBJECT: Counter(), PART: Counter()}
 
     def add(self, record: Mapping[str, Any]) -> None:
         index, name = int(record["name_ndx"]), str(record["name"]).strip()
@@ -109,8 +106,8 @@ def _read_json(path: Path, names: _Names) -> str:
         for record in annotation["object"]:
             names.add(record)
         scene = annotation.get("scene")
-        scene = [scene] if isinstance(scene, str) else scene
-        words = [str(word).strip() for word in (scene if isinstance(scene, list) else ())]
+        given = [scene] if isinstance(scene, str) else scene if isinstance(scene, list) else []
+        words = [*filter(None, (str(word).strip() for word in given))]
     except JsonError as error:
         raise DamagedDataError(f"{path} {error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -118,7 +115,6 @@ def _read_json(path: Path, names: _Names) -> str:
             f"{path} is not an ADE20K annotation, with a list annotation.object of records that "
             "have a name, name_ndx and parts: restore it."
         ) from error
-    words = [word for word in words if word]
     return words[-1] if words else path.parent.name
 
 

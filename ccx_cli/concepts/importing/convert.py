@@ -15,7 +15,6 @@ from ccx_cli.concepts.broden_tables import count_labels, write_layers
 from ccx_cli.concepts.color_names import name_colors, shrink
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.pictures import (
-    Photograph,
     pack_layers,
     read_photograph,
     read_png_orientation,
@@ -32,22 +31,17 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True, slots=True)
 class ConvertedImage:
-    """What was written of one photograph."""
+    """What was written of one photograph: its path ``image``, and its labels by category.
+
+    ``cells`` are those of the index, ``pixels`` those of each label, and ``labelled`` those with
+    any label; ``together`` are the pixels of each label in all categories at once.
+    """
 
     image: str
-    """Its path under ``images/``."""
-
     cells: dict[str, str]
-    """The index's cell of each category it has labels in."""
-
     pixels: dict[str, dict[int, int]]
-    """For each category the pixels of each of its labels."""
-
     together: dict[int, int]
-    """The pixels of each label, in all categories at once."""
-
     labelled: dict[str, int]
-    """For each category the pixels with any label of it."""
 
     scaled: str = ""
     """The sizes of its labels and of the photograph, where they differ."""
@@ -91,7 +85,12 @@ def convert(
         named = name_colors(shrink(photograph.pixels, settings.mask_size))
         maps.setdefault(COLOR, []).append(np.array(colors, dtype=np.uint16)[named])
     (images / stem).parent.mkdir(parents=True, exist_ok=True)
-    image = _write_photograph(images, stem, photograph)
+    name = f"{stem}{'.png' if photograph.lossless else '.jpg'}"
+    if photograph.kept is not None:
+        (images / name).write_bytes(photograph.kept)
+    else:
+        # A PNG has no quality to lose.
+        Image.fromarray(photograph.pixels).save(images / name, quality=_JPEG_QUALITY)
     cells: dict[str, list[str]] = {}
     pixels: dict[str, dict[int, int]] = {}
     labelled: dict[str, int] = {}
@@ -103,28 +102,16 @@ def convert(
         pixels.setdefault(category, {})[number] = together[number] = labelled[category] = size
     for category, layers in layers_of.items():
         # A PNG is the dominant layer where there is also a label of the whole.
-        names = write_layers(images, stem, category, layers)
-        if names:
-            cells[category] = [*names, *cells.get(category, [])]
+        files = write_layers(images, stem, category, layers)
+        if files:
+            cells[category] = [*files, *cells.get(category, [])]
             pixels[category] = count_labels(layers) | pixels.get(category, {})
             labelled.setdefault(category, int(np.any(layers, axis=0).sum()))
     return ConvertedImage(
-        image,
+        name,
         {category: ";".join(own) for category, own in cells.items()},
         pixels,
         dict(sorted(together.items())),
         labelled,
         scaled,
     )
-
-
-def _write_photograph(images: Path, stem: str, photograph: Photograph) -> str:
-    """Write the photograph without losing more of it than must be; return its name."""
-    name = f"{stem}{'.png' if photograph.lossless else '.jpg'}"
-    if photograph.kept is not None:
-        (images / name).write_bytes(photograph.kept)
-    elif photograph.lossless:
-        Image.fromarray(photograph.pixels).save(images / name)
-    else:
-        Image.fromarray(photograph.pixels).save(images / name, quality=_JPEG_QUALITY)
-    return name

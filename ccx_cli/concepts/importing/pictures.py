@@ -24,6 +24,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _SIDEWAYS = {5, 6, 7, 8}
+# What brings stored pixels upright, by the orientation in the EXIF.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,35 +34,28 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings stored pixels upright, by the orientation in the EXIF."""
-
 _BACK = {**_TURNS, 6: _TURNS[8], 8: _TURNS[6]}
 _LOSSLESS = {"PNG", "BMP", "PPM", "GIF"}
+# One of them is in each PNG that notes an orientation.
 _ORIENTATION_MARKS = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
-"""One of them is in each PNG that notes an orientation."""
-
+# A JPEG is decoded at no less than this many times the size that is wanted.
 _SHARPER = 2
-"""A JPEG is decoded at no less than this many times the size that is wanted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photograph:
-    """A photograph at the size of the dataset."""
+    """A photograph at the size of the dataset, ``pixels`` ``(height, width, 3)``.
+
+    ``size`` is the (height, width) of the file's picture, the way up that its label maps have, and
+    ``turn`` the orientation in its EXIF, 1 to 8. ``lossless`` tells whether the file keeps every
+    pixel and was not resized; ``kept`` are its bytes, where it is a JPEG of this size already.
+    """
 
     pixels: NDArray[np.uint8]
-    """``(height, width, 3)``."""
-
     size: tuple[int, int]
-    """(height, width) of the file's picture, the way up that its label maps have."""
-
     lossless: bool
-    """Whether it came from a file that keeps every pixel, and was not resized."""
-
     turn: int
-    """The orientation in the EXIF, 1 to 8."""
-
     kept: bytes | None
-    """The file's own bytes, where it is a JPEG of this size already."""
 
 
 def read_photograph(
@@ -76,60 +70,46 @@ def read_photograph(
     ``Fit.CROP`` resizes (Lanczos) the largest part of that shape in the middle, which is how most
     networks see photographs; ``Fit.STRETCH`` resizes all of it. The orientation in the EXIF is
     followed, unless the labels lie as the pixels are stored: their shape says so, or
-    ``label_orientation`` where the shape does not tell. ``wanted`` and ``label_shape`` are
-    (height, width) in pixels.
-
-    Raises
-    ------
-    UsageError
-        If nothing says how the labels of a turned photograph lie.
+    ``label_orientation`` where the shape does not tell, and ``UsageError`` is raised where nothing
+    does. ``wanted`` and ``label_shape`` are (height, width) in pixels.
     """
-    try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith(("I", "F")):
-                raise DamagedDataError(
-                    f"{path} has more than 8 bits per color: save it as an 8-bit image."
-                )
-            turn = _read_orientation(picture)
-            width, height = picture.size
-            is_tiff = False
-            if isinstance(picture, TiffImagePlugin.TiffImageFile):
-                # Pillow turns TIFFs itself: the pixels when it loads them, the size before that.
-                is_tiff = True
-                # Without a name, the file is not mapped: Pillow maps it in the turned size.
-                picture.filename = ""
-                if picture.tag_v2.get(ExifTags.Base.Orientation) in _SIDEWAYS:
-                    width, height = height, width
-            shown = (width, height) if turn in _SIDEWAYS else (height, width)
-            as_labels: LabelOrientation | None = LabelOrientation.SHOWN
-            if turn != 1 and label_shape is not None:
-                as_labels = _orient_labels(label_shape, (height, width), shown) or label_orientation
-            if as_labels is None:
-                raise UsageError(
-                    f"{path} is turned by its EXIF (orientation {turn}), and its shape does not "
-                    "tell whether its labels are: set `label_orientation` to shown if they lie as "
-                    "viewers show it, else to stored."
-                )
-            size = shown if as_labels is LabelOrientation.SHOWN else (height, width)
-            exact = size == wanted
-            kept = path.read_bytes() if exact and turn == 1 and _is_plain_jpeg(picture) else None
-            lossless = exact and picture.format in _LOSSLESS
-            # Large JPEGs decode several times faster at a fraction of their size.
-            shorter = min(width, height)
-            scale = max(1.0, shorter / (max(wanted) * _SHARPER))
-            picture.draft("RGB", (round(width / scale), round(height / scale)))
-            colored = picture.convert("RGB")
-            steps = _BACK if is_tiff else _TURNS
-            if turn != 1 and (as_labels is LabelOrientation.SHOWN) is not is_tiff:
-                colored = colored.transpose(steps[turn])
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path} is missing: restore the photograph.") from error
-    except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
-    except _UNREADABLE as error:
-        raise DamagedDataError(
-            f"{path} cannot be read as an image ({error}): restore or remove it."
-        ) from error
+    with reading(path), Image.open(path) as picture:
+        if picture.mode.startswith(("I", "F")):
+            raise DamagedDataError(
+                f"{path} has more than 8 bits per color: save it as an 8-bit image."
+            )
+        turn = _read_orientation(picture)
+        width, height = picture.size
+        is_tiff = False
+        if isinstance(picture, TiffImagePlugin.TiffImageFile):
+            # Pillow turns TIFFs itself: the pixels when it loads them, the size before that.
+            is_tiff = True
+            # Without a name, the file is not mapped: Pillow maps it in the turned size.
+            picture.filename = ""
+            if picture.tag_v2.get(ExifTags.Base.Orientation) in _SIDEWAYS:
+                width, height = height, width
+        shown = (width, height) if turn in _SIDEWAYS else (height, width)
+        as_labels: LabelOrientation | None = LabelOrientation.SHOWN
+        if turn != 1 and label_shape is not None:
+            as_labels = _orient_labels(label_shape, (height, width), shown) or label_orientation
+        if as_labels is None:
+            raise UsageError(
+                f"{path} is turned by its EXIF (orientation {turn}), and its shape does not "
+                "tell whether its labels are: set `label_orientation` to shown if they lie as "
+                "viewers show it, else to stored."
+            )
+        size = shown if as_labels is LabelOrientation.SHOWN else (height, width)
+        exact = size == wanted
+        is_plain = picture.format == "JPEG" and picture.mode in {"RGB", "L"}
+        kept = path.read_bytes() if exact and turn == 1 and is_plain else None
+        lossless = exact and picture.format in _LOSSLESS
+        # Large JPEGs decode several times faster at a fraction of their size.
+        scale = max(1.0, min(width, height) / (max(wanted) * _SHARPER))
+        picture.draft("RGB", (round(width / scale), round(height / scale)))
+        colored = picture.convert("RGB")
+        steps = _BACK if is_tiff else _TURNS
+        if turn != 1 and (as_labels is LabelOrientation.SHOWN) is not is_tiff:
+            colored = colored.transpose(steps[turn])
     if (colored.height, colored.width) != wanted:
         box = window((colored.height, colored.width), wanted, fit)
         colored = colored.resize(wanted[::-1], Image.Resampling.LANCZOS, box=box)
@@ -170,17 +150,10 @@ def read_png_orientation(path: Path) -> int:
             return _read_orientation(picture)
 
 
-def _is_plain_jpeg(picture: Image.Image) -> bool:
-    return picture.format == "JPEG" and picture.mode in {"RGB", "L"}
-
-
 def window(
     size: tuple[int, int], wanted: tuple[int, int], fit: Fit
 ) -> tuple[float, float, float, float]:
-    """Return (left, top, right, bottom) of the part of a picture that is kept.
-
-    It has (height, width) ``size``; of those that it is brought to only the shape matters.
-    """
+    """Return (left, top, right, bottom) of the part of a picture that is kept."""
     height, width = size
     if fit is Fit.STRETCH:
         return 0.0, 0.0, float(width), float(height)
@@ -196,10 +169,7 @@ def window(
 def sample(
     numbers: NDArray[np.uint16], wanted: tuple[int, int], box: tuple[float, float, float, float]
 ) -> NDArray[np.uint16]:
-    """Bring the part of a label map in a ``window`` to a (height, width).
-
-    Each pixel takes the value at its center.
-    """
+    """Bring the part of a label map in a ``window`` to a (height, width)."""
     left, top, right, bottom = box
     down, across = ((np.arange(side) + 0.5) / side for side in wanted)
     rows = (top + down * (bottom - top)).astype(np.intp)
@@ -240,13 +210,11 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingInputError(f"{path} is missing: restore it.") from error
     except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise DamagedDataError(
+            f"{path} has more than {most:,} pixels: shrink or remove it."
+        ) from error
     except _UNREADABLE as error:
         raise DamagedDataError(
             f"{path} cannot be read as an image ({error}): restore or remove it."
         ) from error
-
-
-def _too_large(path: Path) -> DamagedDataError:
-    most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-    return DamagedDataError(f"{path} has more than {most:,} pixels: shrink or remove it.")

@@ -18,23 +18,20 @@ _RESERVED = {"all", DEMO_SUBSET}
 
 
 class Fit(StrEnum):
-    """What becomes of a photograph of another shape than the dataset's, which is usually square."""
+    """What becomes of a photograph of another shape than the dataset's, which is usually square.
+
+    ``CROP`` keeps its largest part of that shape, in its middle; ``STRETCH`` squeezes all of it.
+    """
 
     CROP = "crop"
-    """Its largest part of that shape, in its middle, is kept."""
-
     STRETCH = "stretch"
-    """All of it is squeezed into that shape."""
 
 
 class LabelOrientation(StrEnum):
-    """Which way up the labels of a photograph are that its EXIF turns."""
+    """How the labels of a photograph lie that its EXIF turns: as viewers show it, or as stored."""
 
     SHOWN = "shown"
-    """As viewers show it: turned as the EXIF says."""
-
     STORED = "stored"
-    """As its pixels are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,8 @@ class ImportSettings:
 
     ``subset`` is the name of the dataset, and of its folder under ``images/``,
     ``size`` their (height, width) in pixels, and ``val_share`` the share of them to choose at
-    random for validation, ``None`` for what the source says.
+    random for validation, ``None`` for what the source says. ``label_orientation`` is how labels
+    lie where a turned photograph's shape does not tell; ``None`` refuses it.
     """
 
     subset: str
@@ -53,7 +51,6 @@ class ImportSettings:
     val_share: float | None = None
     seed: int = 0
     label_orientation: LabelOrientation | None = None
-    """How labels lie where a turned photograph's shape does not tell; ``None`` refuses it."""
 
     @property
     def side(self) -> int:

@@ -27,7 +27,7 @@ import numpy as np
 from ccx_cli.concepts.broden_csv import read_categories, read_labels, read_rows
 from ccx_cli.concepts.broden_tables import ANY, Tally, WrittenLabel, write_tables
 from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
-from ccx_cli.concepts.datasets import check_free_name
+from ccx_cli.concepts.datasets import check_free_name, read_marker
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
@@ -53,26 +53,27 @@ _UNFIT = re.compile(r"[;\\\x00-\x1f\x7f]")
 
 
 class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was made: photographs by split, and the concepts that some pixel carries."""
+    """What was made: photographs by split, and the concepts that some pixel carries.
+
+    Concepts of the source that are ``unused`` are left out; ``unlabelled`` photographs are not.
+    ``made_before`` tells that the same import had made it already and nothing was written;
+    ``notes`` are sentences about labels that may be meant otherwise.
+    """
 
     splits: Mapping[str, int]
     concepts: int
     unused: int
-    """Concepts of the source that no pixel carries: they are left out."""
-
     unlabelled: int
-    """Photographs without any label."""
-
     categories: list[ImportedCategoryRecord]
     made_before: bool = False
-    """Whether the same import had made it already, and nothing was written."""
-
     notes: tuple[str, ...] = ()
-    """Sentences about labels that may be meant otherwise."""
 
 
 class PreparedImport:
-    """A source as the settings want it, and the digests of what a dataset of it depends on."""
+    """A source as the settings want it, and the digests of what a dataset of it depends on.
+
+    ``identity`` is of what all pictures depend on, ``made_from`` of all that the dataset does.
+    """
 
     def __init__(self, source: Source, settings: ImportSettings) -> None:
         self.settings = settings
@@ -94,19 +95,16 @@ class PreparedImport:
         if settings.label_orientation is not None:
             parts.append(settings.label_orientation)
         self.identity = sha256(json.dumps(parts).encode()).hexdigest()
-        """Digest of what all pictures depend on."""
-
         pairs = zip(self.source.images, self.prints, strict=True)
         images = [(image.name, image.split, print_) for image, print_ in pairs]
         self.made_from = sha256(json.dumps([self.identity, images]).encode()).hexdigest()
-        """Digest of all that the dataset depends on."""
 
     def find_made(self, datasets: Path, force: bool) -> ImportSummary | None:
         """Return what the same import, of the same files, has made before; ``None`` to go ahead."""
         if not force:
             directory = check_free_name(datasets, self.settings.subset, self.settings.side)
-            with suppress(OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
-                marker = json.loads((directory / IMPORT_MARKER).read_text(encoding="utf-8"))
+            marker = read_marker(directory / IMPORT_MARKER)
+            with suppress(KeyError, TypeError, msgspec.ValidationError):
                 if marker["made_from"] == self.made_from:
                     summary = {**marker["summary"], "made_before": True}
                     return msgspec.convert(summary, ImportSummary)
@@ -116,11 +114,8 @@ class PreparedImport:
 
 def read_color_rule(directory: Path) -> str | None:
     """Return how an import named the colors of a dataset; ``None`` where no import did."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        marker = json.loads((directory / IMPORT_MARKER).read_text(encoding="utf-8"))
-        if marker["colors"]:
-            return str(marker.get("color_rule", COLOR_BOXES))
-    return None
+    marker = read_marker(directory / IMPORT_MARKER)
+    return str(marker.get("color_rule", COLOR_BOXES)) if marker.get("colors") else None
 
 
 def check_free_directory(datasets: Path, settings: ImportSettings, *, force: bool) -> Path:
@@ -170,21 +165,11 @@ def write_broden(
         if made is not None:
             return made
         beside = target.with_name(f".{target.name}.partial")
-        _take_over(datasets / beside.name, beside, prepared.identity)
         converted = _convert_all(prepared, beside, workers, progress)
         summary = _write_tables(beside, prepared, converted)
         (beside / JOURNAL).unlink()
         move_directory_into_place(beside, target)
     return summary
-
-
-def _take_over(old: Path, beside: Path, identity: str) -> None:
-    """Go on with what a run of an older version has begun in ``old``."""
-    with suppress(OSError, ValueError):
-        with (old / JOURNAL).open("rb") as journal:
-            begun = json.loads(journal.readline())
-        if begun == {"identity": identity} and not beside.exists():
-            old.rename(beside)
 
 
 def _convert_all(
@@ -254,10 +239,7 @@ def _fit(name: str) -> str:
 
 
 def _fingerprint(image: SourceImage, known: dict[int, str]) -> list[object]:
-    """Say which files a picture is made of and how they are read: what changed is read again.
-
-    ``known`` has digests of what values mean, which many images share.
-    """
+    """Say which files a picture is made of and how they are read: what changed is read again."""
     found: list[object] = [list(pair) for pair in image.labels]
     for annotation in image.annotations:
         if isinstance(annotation, LabelPng):
@@ -355,17 +337,14 @@ def _write_tables(
     for category in there:
         own = [label for label in labels if category in label.categories]
         own.sort(key=lambda label: (-tally.frequency[category, label.number], label.number))
-        coverage = labelled[category] / (size * len(converted))
-        commonest = [label.name for label in own[:_COMMONEST]]
-        categories.append(
-            ImportedCategoryRecord(
-                category=category,
-                concepts=len(own),
-                images=images[category],
-                coverage=coverage,
-                commonest=commonest,
-            )
+        record = ImportedCategoryRecord(
+            category=category,
+            concepts=len(own),
+            images=images[category],
+            coverage=labelled[category] / (size * len(converted)),
+            commonest=[label.name for label in own[:_COMMONEST]],
         )
+        categories.append(record)
     summary = ImportSummary(
         splits=dict(sorted(Counter(image.split for image in source.images).items())),
         concepts=len(labels),
