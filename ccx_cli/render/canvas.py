@@ -6,11 +6,11 @@ Lengths are in pixels of a screen, 100 to the inch, whatever the resolution of t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
@@ -36,6 +36,20 @@ _FAMILIES = {
 }
 _SPACING = {Font.SANS: 1.35, Font.SERIF: 1.2}
 _LARGEST = 65_000
+
+
+class Words(NamedTuple):
+    """Lines of text of one size."""
+
+    lines: Sequence[str]
+    size: float
+    bold: bool = False
+    color: str = INK
+
+    @property
+    def height(self) -> float:
+        """Height of all lines."""
+        return len(self.lines) * line_height(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,13 @@ class Canvas:
                 va="top",
                 parse_math=False,
             )
+
+    def words(self, words: Iterable[Words], x: float, y: float) -> float:
+        """Write texts below each other, and return where they end."""
+        for each in words:
+            self.text(each.lines, x, y, each.size, bold=each.bold, color=each.color)
+            y += each.height
+        return y
 
     def picture(self, pixels: Pixels, x: float, y: float, width: float, height: float) -> None:
         """Show pixels in a box, moved to a whole pixel: otherwise a row would be lost."""
@@ -164,22 +185,22 @@ def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list
         if line:
             lines.append(line)
         while text_width(word, size, bold=bold) > width and len(word) > 1:
-            head = _longest(word, width, size, bold)
-            lines.append(word[:head])
-            word = word[head:]
+            heads = (word[:length] for length in range(len(word) - 1, 1, -1))
+            fitting = (head for head in heads if text_width(head, size, bold=bold) <= width)
+            head = next(fitting, word[:1])
+            lines.append(head)
+            word = word.removeprefix(head)
         line = word
     return [*lines, line] if line or not lines else lines
 
 
 def shortened(text: str, width: float, size: float) -> str:
     """Return a text, its middle replaced by an ellipsis where it exceeds ``width``."""
-    if text_width(text, size) <= width:
-        return text
-    for kept in range(len(text) - 1, 1, -1):
-        shorter = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
-        if text_width(shorter, size) <= width:
-            return shorter
-    return "…"
+    shorter = (
+        f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+        for kept in range(len(text) - 1, 1, -1)
+    )
+    return next((each for each in (text, *shorter) if text_width(each, size) <= width), "…")
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
@@ -246,11 +267,3 @@ def same_everywhere(how: Style = SCREEN) -> Iterator[None]:
 
 def _points(pixels: float) -> float:
     return pixels * 72 / PER_INCH
-
-
-def _longest(word: str, width: float, size: float, bold: bool) -> int:
-    """Return how many leading characters of a word fit."""
-    for length in range(len(word) - 1, 1, -1):
-        if text_width(word[:length], size, bold=bold) <= width:
-            return length
-    return 1

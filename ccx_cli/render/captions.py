@@ -59,10 +59,7 @@ _MOST_NAMED = 12
 
 
 def caption_of(run: Run, shown: Mapping[int, Sequence[ExplanationRecord]], drawing: Drawing) -> str:
-    r"""Return the caption of a figure for LaTeX, as ``\caption{...}``.
-
-    ``shown`` are the explanations that it shows, with the formulas that it names.
-    """
+    r"""Return the caption of a figure for LaTeX, as ``\caption{...}``."""
     records = [record for own in shown.values() for record in own if record.range is not None]
     units = _units(list(shown))
     chance = _CHANCE if any(record.mcc is not UNSET for record in records) else ""

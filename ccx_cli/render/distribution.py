@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.design import CONTROL, NEVER_FIRES, range_color
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.render.canvas import FAINT, INK, PER_INCH, Canvas, line_height, wrapped
+from ccx_cli.render.canvas import FAINT, INK, PER_INCH, Canvas, Words, line_height, wrapped
 from ccx_cli.render.style import SCREEN, Style
 from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_text
 from ccx_cli.study.histogram import count_in_bars
@@ -37,10 +37,7 @@ class Histogram:
 
 
 def histogram_of(maps: NDArray[np.float32], records: Sequence[ExplanationRecord]) -> Histogram:
-    """Count activations, ``(n_images, height, width)`` float32, in bars of equal width.
-
-    Values that are not finite are left out.
-    """
+    """Count activations, ``(n_images, height, width)`` float32, in bars of equal width."""
     values = maps[np.isfinite(maps)]
     counts, edges = count_in_bars(values, _BINS)
     values = values.astype(np.float64)
@@ -102,21 +99,18 @@ def plot_distribution(
     text, small = (points * PER_INCH / 72 for points in (style.text, style.small))
     room, indent = width - 2 * margin, 1.2 * small
     heading = wrapped(title, room, text, bold=True) if style.title else []
-    listed = [
-        (
-            color_of(record),
-            wrapped(_said_of(record, style), room - indent, small),
-            wrapped(formula_text(record), room - indent, text, bold=True),
-        )
-        for record in reversed(records)
-    ]
+    listed = []
+    for record in reversed(records):
+        parts = [f"range {record.cluster}", range_text(record), worth_text(record)]
+        parts += [] if style.in_paper else [proof_text(record)]
+        said = wrapped(" · ".join(filter(None, parts)), room - indent, small)
+        formula = wrapped(formula_text(record), room - indent, text, bold=True)
+        words = [Words(said, small, color=FAINT), Words(formula, text, bold=True)]
+        listed.append((color_of(record), words))
     top = margin + len(heading) * line_height(text) + 0.5 * text
     plot = min(_PLOT, _PLOT * width / _WIDTH)
     below = top + plot + 4.2 * text
-    rows = sum(
-        len(said) * line_height(small) + len(lines) * line_height(text) + _ROW_GAP
-        for _, said, lines in listed
-    )
+    rows = sum(sum(each.height for each in words) + _ROW_GAP for _, words in listed)
     height = below + (rows or line_height(text)) + margin
     canvas = Canvas.of_size(width, round(height), style.dots(PER_INCH))
     canvas.text(heading, margin, margin, text, bold=True)
@@ -128,15 +122,7 @@ def plot_distribution(
     if not listed:
         never = f"This unit has no range: it {NEVER_FIRES}."
         canvas.text(never, margin, below, text, color=FAINT)
-    for color, said, lines in listed:
+    for color, words in listed:
         canvas.mark(margin, below, small, color)
-        canvas.text(said, margin + indent, below, small, color=FAINT)
-        below += len(said) * line_height(small)
-        canvas.text(lines, margin + indent, below, text, bold=True)
-        below += len(lines) * line_height(text) + _ROW_GAP
+        below = canvas.words(words, margin + indent, below) + _ROW_GAP
     return canvas.figure
-
-
-def _said_of(record: ExplanationRecord, style: Style) -> str:
-    said = [f"range {record.cluster}", range_text(record), worth_text(record)]
-    return " · ".join(filter(None, [*said, "" if style.in_paper else proof_text(record)]))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -58,10 +59,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What the figures show, of which images, and how they are set.
-
-    ``show`` is that of ``UnitImages.choose``, ``tolerance`` that of ``simplified``.
-    """
+    """What the figures show, of which images, and how they are set."""
 
     kind: Kind
     show: Show
@@ -141,16 +139,6 @@ def fingerprint(**shown: Any) -> str:
     return f"ccx-{hashlib.sha256(content.encode()).hexdigest()[:24]}"
 
 
-def is_same_figure(path: Path, digest: str, *, whole: bool) -> bool:
-    """Return whether a file is a figure of this digest, and ``whole`` if that is asked."""
-    try:
-        return description(digest, whole=True).encode() in (content := path.read_bytes()) or (
-            not whole and digest.encode() in content
-        )
-    except OSError:
-        return False
-
-
 def description(digest: str, *, whole: bool) -> str:
     """Return what the metadata of a figure's file says of it."""
     return f"{digest} {'whole' if whole else 'with gaps'}"
@@ -171,9 +159,12 @@ def existing_figures(
         return set()
     existing = set()
     for path, digest in figures:
-        if is_same_figure(path, digest, whole=True):
+        content = b""
+        with suppress(OSError):
+            content = path.read_bytes()
+        if description(digest, whole=True).encode() in content:
             existing.add(path)
-        elif path.exists() and not is_same_figure(path, digest, whole=False):
+        elif path.exists() and digest.encode() not in content:
             raise UsageError(
                 f"{path} exists and shows something else: overwrite it with `force`, or name "
                 "another `dir_images`."

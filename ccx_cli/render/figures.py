@@ -18,7 +18,7 @@ from ccx_cli.render.captions import caption_of
 from ccx_cli.render.distribution import plot_distribution
 from ccx_cli.render.figure_files import Drawing, Kind, existing_figures, figure_names
 from ccx_cli.render.layout import Layout, pages_of
-from ccx_cli.render.panel import UnitRows, draw_panel, draw_published, rows_of
+from ccx_cli.render.panel import draw_panel, draw_published, rows_of
 from ccx_cli.render.plots import categories_of, plot_categories, plot_ious
 from ccx_cli.render.wording import Units, network_text, readable
 from ccx_cli.runs.inputs import RunInputs
@@ -61,18 +61,23 @@ def _draw(inputs: RunInputs, drawing: Drawing, wanted: _Wanted) -> list[str]:
     style, problems = drawing.style, list[str]()
     as_found = drawing.kind in {Kind.PUBLISHED, Kind.IOU}
     units = wanted.units if as_found else readable(inputs, wanted.units, drawing.tolerance)
+    network = network_text(inputs.run.header)
+    records = [record for own in units.values() for record in own]
+    title = f"{network} ({len(units):,} unit{'s' * (len(units) != 1)})"
     with same_everywhere(style):
         match drawing.kind:
             case Kind.PANEL | Kind.PUBLISHED:
                 figure, problems = _draw_images(inputs, drawing, units)
             case Kind.DISTRIBUTION:
-                ((unit, records),) = units.items()
-                title = f"Unit {unit} of {network_text(inputs.run.header)}"
+                (unit,) = units
                 ranged = [record for record in records if record.range is not None]
                 maps = inputs.activations.unit(unit)
-                figure = plot_distribution(title, maps, ranged, style)
-            case _:
-                figure = _plot_whole(inputs, drawing, units)
+                figure = plot_distribution(f"Unit {unit} of {network}", maps, ranged, style)
+            case Kind.CATEGORIES:
+                category_of, names = categories_of(inputs, records), inputs.dataset.categories
+                figure = plot_categories(title, records, category_of, names, style)
+            case Kind.IOU:
+                figure = plot_ious(title, records, style)
         whole = not problems
         write_figure(figure, wanted.path, drawing.file_type, wanted.digest, whole=whole)
     if style.in_paper:
@@ -88,23 +93,14 @@ def _draw_images(inputs: RunInputs, drawing: Drawing, units: Units) -> tuple[Fig
     for unit, records in units.items():
         found = look_at_unit(unit, records, inputs.index, inputs.activations)
         rows, lacks = rows_of(found, paths, drawing.show, drawing.top_k, drawing.seed)
-        shown.append(UnitRows(found, rows))
+        shown.append((found, rows))
         problems += lacks
     if drawing.kind is Kind.PUBLISHED:
         layout = Layout.of(drawing.style, drawing.top_k, words=False)
-        return draw_published(shown[0].rows, layout), problems
+        return draw_published(shown[0][1], layout), problems
     layout = Layout.of(drawing.style, drawing.top_k)
     network = network_text(inputs.run.header)
     return draw_panel(network, shown, drawing.show, layout), list(dict.fromkeys(problems))
-
-
-def _plot_whole(inputs: RunInputs, drawing: Drawing, units: Units) -> Figure:
-    records = [record for own in units.values() for record in own]
-    title = f"{network_text(inputs.run.header)} ({len(units):,} unit{'s' * (len(units) != 1)})"
-    if drawing.kind is Kind.IOU:
-        return plot_ious(title, records, drawing.style)
-    category_of, names = categories_of(inputs, records), inputs.dataset.categories
-    return plot_categories(title, records, category_of, names, drawing.style)
 
 
 def _caption_file(path: Path) -> Path:
@@ -112,7 +108,6 @@ def _caption_file(path: Path) -> Path:
 
 
 def _draw_anew(run: Path, roots: Roots, drawing: Drawing, wanted: _Wanted) -> list[str]:
-    """Draw a figure in any process."""
     return _draw(_opened(run, roots), drawing, wanted)
 
 

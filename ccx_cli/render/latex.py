@@ -39,19 +39,11 @@ def latex_table(
     q_values: Mapping[Key, float | UnsetType | None],
     width: float | None = None,
 ) -> str:
-    r"""Write explanations as a ``tabularx``, or an ``xltabular`` if they exceed a page.
+    """Write explanations as a ``tabularx``, or an ``xltabular`` if they exceed a page.
 
-    Parameters
-    ----------
-    caption
-        What it says above, in LaTeX.
-    records
-        A row each, in this order; those of a unit follow each other.
-    q_values
-        By unit and number of the range, for a column if there are any.
-    width
-        Of the text in inches, whose ``\linewidth`` the table fills; a narrow one has no ends of
-        ranges.
+    The ``caption`` is LaTeX, and those of a unit follow each other. ``q_values`` are by unit and
+    number of the range, for a column if there are any; ``width`` is that of the text in inches: a
+    narrow table has no ends of ranges.
     """
     wide = width is None or width >= _WIDE
     titles = ["Unit", "Range", *(["Activation"] if wide else []), "Formula", "IoU", "MCC", "Lift"]
@@ -110,7 +102,10 @@ def _rows(
         if record.range is None:
             activation, number, formula = _NONE, _NONE, rf"\emph{{{design.NEVER_FIRES}}}"
         else:
-            activation, number = _range(*record.range), str(record.cluster)
+            lower, upper = record.range
+            low = r"-\infty" if lower is None else _number(lower)
+            high = r"\infty" if upper is None else _number(upper)
+            activation, number = f"$({low}, {high})$", str(record.cluster)
             formula = _typeset(record.tree, record.names) if record.tree else _NONE
         measures = [
             _cell(record.iou if record.formula else None, design.iou),
@@ -126,14 +121,6 @@ def _cell(value: float | UnsetType | None, write: Callable[[float], str]) -> str
     if value is UNSET or value is None:
         return _NONE
     return write(value).replace(design.MINUS, "$-$").replace(design.TIMES, r"$\times$")
-
-
-def _range(lower: float | None, upper: float | None) -> str:
-    ends = (
-        r"-\infty" if lower is None else _number(lower),
-        r"\infty" if upper is None else _number(upper),
-    )
-    return f"$({ends[0]}, {ends[1]})$"
 
 
 def _number(value: float) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.render.canvas import FAINT, INK, PER_INCH, line_height, wrapped
+from ccx_cli.render.canvas import FAINT, PER_INCH, Words, line_height, wrapped
 from ccx_cli.render.overlay import Pixels
 from ccx_cli.render.style import Style
 from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_text
@@ -21,32 +20,13 @@ _WIDE, _WORDS, _LEAST_WORDS = 450, 0.3, 149
 ABOVE_IMAGES = 3
 
 
-class Words(NamedTuple):
-    """Lines of text of one size."""
-
-    lines: Sequence[str]
-    size: float
-    bold: bool = False
-    color: str = INK
-
-    @property
-    def height(self) -> float:
-        """Height of all lines."""
-        return len(self.lines) * line_height(self.size)
-
-
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things stand in a panel of ``top_k`` images a range.
+    """Where things stand in a panel of ``top_k`` images a range, whose longer ``side`` is given.
 
-    Attributes
-    ----------
-    width, room, margin, gap
-        Of the whole, of what is inside the margin, around it, and between images.
-    beside
-        Width of the words left of the images, 0 where they stand above.
-    side
-        Longer side of an image.
+    ``width``, ``room``, ``margin`` and ``gap`` are of the whole, of what is inside the margin,
+    around it, and between images; ``beside`` is that of the words left of the images, 0 where they
+    stand above.
     """
 
     style: Style
@@ -88,11 +68,6 @@ class Layout:
         return self.style.small * PER_INCH / 72 if self.style.in_paper else _NOTE
 
     @property
-    def heading(self) -> float:
-        """Height of a unit's name above its ranges."""
-        return line_height(self.formula)
-
-    @property
     def never(self) -> float:
         """Height of what is said of a unit without a range."""
         return line_height(self.formula) + 2 * self.gap
@@ -124,7 +99,7 @@ class Layout:
 
         Its images are ``tallest``; a ``named`` one stands under the name of its unit.
         """
-        words = sum(each.height for each in self.words(record)) + self.heading * named
+        words = sum(each.height for each in self.words(record)) + line_height(self.formula) * named
         if self.beside:
             return max(words, tallest) + 1.5 * self.gap
         under = 0 if self.style.in_paper or not tallest else line_height(CAPTION) + 4

@@ -95,7 +95,8 @@ def overlaid(
             shown[around] = _HALO
             strength, drawn = 1.0, outline(inside, width)
         if inside.all():
-            drawn = _frame(shape, width)
+            drawn = np.ones(shape, np.bool_)
+            drawn[width:-width, width:-width] = False
         shown[drawn] = (1 - strength) * shown[drawn] + strength * np.array(edge, np.float32)
     return shown.round().astype(np.uint8)
 
@@ -104,12 +105,6 @@ def _covered(mask: Mask, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return how much of each pixel of a picture of this shape a mask covers."""
     cells = Image.fromarray(mask.astype(np.uint8) * 255).resize(shape[::-1], Image.Resampling.BOX)
     return np.asarray(cells, dtype=np.float32) / np.float32(255)
-
-
-def _frame(shape: tuple[int, int], width: int) -> Mask:
-    frame = np.ones(shape, np.bool_)
-    frame[width:-width, width:-width] = False
-    return frame
 
 
 def outline(mask: Mask, width: int = 1) -> Mask:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from ccx_cli.design import CONTROL, FORMULA_EDGE, NEVER_FIRES, SOFT
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.render.canvas import FAINT, PER_INCH, Canvas, line_height, shortened, wrapped
+from ccx_cli.render.canvas import FAINT, PER_INCH, Canvas, Words, line_height, shortened, wrapped
 from ccx_cli.render.distribution import color_of, draw_histogram
-from ccx_cli.render.layout import ABOVE_IMAGES, CAPTION, Layout, Words
+from ccx_cli.render.layout import ABOVE_IMAGES, CAPTION, Layout
 from ccx_cli.render.overlay import Mask, Pixels, blacked, fitted, overlaid, read_picture
 from ccx_cli.render.wording import formula_text
 from ccx_cli.runs.findings import unit_sentence
@@ -40,10 +40,7 @@ _NONE = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One image of a row, ``picture`` ``None`` if it cannot be read.
-
-    ``hits`` and ``formula`` are masks on the mask grid.
-    """
+    """One image of a row, ``picture`` ``None`` if it cannot be read."""
 
     picture: Pixels | None
     hits: Mask
@@ -62,48 +59,34 @@ class Row:
 def rows_of(
     found: UnitImages, paths: Sequence[Path], show: Show, top_k: int, seed: int
 ) -> tuple[list[Row], list[str]]:
-    """Choose and read the images of every range of a unit, the highest range first.
+    """Choose and read the images of every range of a unit, the highest range first."""
+    problems: list[str] = []
 
-    Returns a row for each range, and a sentence for every image that cannot be read. See
-    ``UnitImages.choose`` for which images.
-    """
-    problems: dict[int, str] = {}
-    pictures: dict[int, Pixels | None] = {}
+    @cache
+    def picture(image: int) -> Pixels | None:
+        try:
+            return read_picture(paths[image])
+        except (MissingInputError, DamagedDataError) as error:
+            problems.append(str(error))
+            return None
+
+    def shot(index: int, image: int) -> Shot:
+        iou, peak = found.counts[index].ious[image], float(found.maps[image].max())
+        caption = f"IoU {iou:.4f} · peak {peak:.4g}"
+        hits, formula = found.hit_mask(index, image), found.formula_mask(index, image)
+        return Shot(picture(image), hits, formula, caption)
+
     rows = []
     for index in reversed(range(len(found.records))):
-        shots = []
-        for image in found.choose(index, show, top_k, seed).tolist():
-            if image not in pictures:
-                try:
-                    pictures[image] = read_picture(paths[image])
-                except (MissingInputError, DamagedDataError) as error:
-                    pictures[image], problems[image] = None, str(error)
-            shots.append(
-                Shot(
-                    pictures[image],
-                    found.hit_mask(index, image),
-                    found.formula_mask(index, image),
-                    _caption(found, index, image),
-                )
-            )
-        rows.append(Row(found.records[index], tuple(shots)))
-    return rows, list(problems.values())
+        images = found.choose(index, show, top_k, seed).tolist()
+        rows.append(Row(found.records[index], tuple(shot(index, image) for image in images)))
+    return rows, problems
 
 
-def _caption(found: UnitImages, index: int, image: int) -> str:
-    peak = float(found.maps[image].max())
-    return f"IoU {found.counts[index].ious[image]:.4f} · peak {peak:.4g}"
-
-
-class UnitRows(NamedTuple):
-    """A unit, and a row for each of its ranges that is shown."""
-
-    found: UnitImages
-    rows: Sequence[Row]
-
-
-def draw_panel(network: str, units: Sequence[UnitRows], show: Show, layout: Layout) -> Figure:
-    """Draw units' ranges, each with its formula and images.
+def draw_panel(
+    network: str, units: Sequence[tuple[UnitImages, Sequence[Row]]], show: Show, layout: Layout
+) -> Figure:
+    """Draw units' ranges, a row each, with its formula and images.
 
     In a paper that is all, and the caption says the rest; on a screen there is one unit, below its
     activations.
@@ -118,14 +101,14 @@ def draw_panel(network: str, units: Sequence[UnitRows], show: Show, layout: Layo
             name = ""
         if not rows:
             blocks.append((layout.never, name, None))
-    header = _header(network, units[0].found, show, layout)
+    header = _header(network, units[0][0], show, layout)
     above = 0 if in_paper else _LEGEND + _STRIP + _AXIS
     height = above + sum(each.height for each in header) + sum(block[0] for block in blocks)
     whole = round(height + 2 * margin - layout.gap)
     canvas = Canvas.of_size(layout.width, whole, layout.style.dots(PER_INCH))
-    y = _draw_words(canvas, header, margin, margin)
+    y = canvas.words(header, margin, margin)
     if not in_paper:
-        _draw_above(canvas, units[0].found, y + 8, layout)
+        _draw_above(canvas, units[0][0], y + 8, layout)
     y += above
     for height, name, shown in blocks:
         if shown is None:
@@ -138,7 +121,6 @@ def draw_panel(network: str, units: Sequence[UnitRows], show: Show, layout: Layo
 
 
 def _tallest(row: Row, layout: Layout) -> float:
-    """Return the height of a range's images, 0 without any."""
     return max((layout.size(shot.picture)[0] for shot in row.shots), default=0)
 
 
@@ -156,14 +138,6 @@ def _header(network: str, found: UnitImages, show: Show, layout: Layout) -> list
         said = unit_sentence(found.unit, found.records, tolerance=0)
         words.append(Words(wrapped(said, layout.room, layout.note), layout.note))
     return [*words, Words(below, layout.note, color=FAINT)]
-
-
-def _draw_words(canvas: Canvas, words: Sequence[Words], x: float, y: float) -> float:
-    """Write texts below each other, and return where they end."""
-    for each in words:
-        canvas.text(each.lines, x, y, each.size, bold=each.bold, color=each.color)
-        y += each.height
-    return y
 
 
 def _draw_above(canvas: Canvas, found: UnitImages, y: float, layout: Layout) -> None:
@@ -188,10 +162,10 @@ def _draw_row(canvas: Canvas, row: Row, name: str, y: float, show: Show, layout:
     top = y
     if name:
         canvas.text(name, left, y, layout.formula, bold=True)
-        y += layout.heading
+        y += line_height(layout.formula)
     canvas.mark(left, y, mark, color_of(record))
-    _draw_words(canvas, words[:1], left + layout.indent, y)
-    below = _draw_words(canvas, words[1:], left, y + words[0].height)
+    canvas.words(words[:1], left + layout.indent, y)
+    below = canvas.words(words[1:], left, y + words[0].height)
     x, y = (
         (left + layout.beside + layout.gap, top) if layout.beside else (left, below + ABOVE_IMAGES)
     )
@@ -233,10 +207,10 @@ def draw_published(rows: Sequence[Row], layout: Layout) -> Figure:
     """Draw a row per range, titled with its formula; everything outside the hits is black."""
     size, note, gap, margin = layout.formula, layout.note, layout.gap, layout.margin
     room = layout.top_k * (layout.side + gap) - gap
-    headers = [wrapped(formula_text(row.record), room, size) for row in rows]
+    headers = [Words(wrapped(formula_text(row.record), room, size), size) for row in rows]
     heights = [
-        len(lines) * line_height(size) + 4 + (_tallest(row, layout) or line_height(note)) + 2 * gap
-        for row, lines in zip(rows, headers, strict=True)
+        words.height + 4 + (_tallest(row, layout) or line_height(note)) + 2 * gap
+        for row, words in zip(rows, headers, strict=True)
     ]
     width = layout.width if layout.style.in_paper else 2 * margin + room
     height = round(2 * margin + (sum(heights) or 30) - gap)
@@ -245,9 +219,9 @@ def draw_published(rows: Sequence[Row], layout: Layout) -> Figure:
     if not rows:
         canvas.text("no range", margin, margin, size)
     y = margin
-    for row, lines, own in zip(rows, headers, heights, strict=True):
-        canvas.text(lines, canvas.width / 2, y, size, align="center")
-        below = y + len(lines) * line_height(size) + 4
+    for row, words, own in zip(rows, headers, heights, strict=True):
+        canvas.text(words.lines, canvas.width / 2, y, size, align="center")
+        below = y + words.height + 4
         if not row.shots:
             canvas.text("no image", canvas.width / 2, below, note, color=FAINT, align="center")
         for index, shot in enumerate(row.shots):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib import rcParams
@@ -37,10 +38,7 @@ def by_range(records: Sequence[ExplanationRecord]) -> dict[int, list[Explanation
 
 
 def plot_ious(title: str, records: Sequence[ExplanationRecord], style: Style = SCREEN) -> Figure:
-    """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median.
-
-    See ``draw_dots`` for where the dots stand.
-    """
+    """Draw the IoUs of every range: a dot per explanation, the interquartile range, the median."""
     groups = by_range(records)
     figure, axes = _figure(title, list(groups), style)
     axes.set_xlabel("IoU (line: median, box: interquartile range)")
@@ -105,11 +103,7 @@ def plot_categories(
     names: Sequence[str],
     style: Style = SCREEN,
 ) -> Figure:
-    """Draw the shares of categories among the concepts in the formulas of every range.
-
-    ``category_of`` maps label numbers to categories; ``names`` are the categories in the order
-    to show them.
-    """
+    """Draw the shares of categories among the concepts in the formulas of every range."""
     groups = by_range(records)
     figure, axes = _figure(title, list(groups), style)
     counts = [
@@ -142,7 +136,6 @@ def plot_categories(
 
 
 def _figure(title: str, numbers: Sequence[int], style: Style) -> tuple[Figure, Axes]:
-    """Return a figure with a row for every range."""
     rows = max(len(numbers), 1)
     width = 8 if style.width is None else style.width
     height = 0.85 + _PAPER_ROW * rows if style.in_paper else 1.9 + _ROW * rows
@@ -152,14 +145,19 @@ def _figure(title: str, numbers: Sequence[int], style: Style) -> tuple[Figure, A
     axes = figure.add_subplot()
     if style.title:
         axes.set_title(title, loc="left", color=INK, wrap=True, parse_math=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color=LINE.light, lw=0.5)
-    axes.set_axisbelow(True)
+    tidy(axes, "x")
     axes.set_yticks(range(len(numbers)), [f"range {number}" for number in numbers])
     axes.set_ylim(-0.6, rows - 0.4)
     if not numbers:
         axes.annotate("no formula", (0.5, 0.5), xycoords="axes fraction", ha="center", color=FAINT)
     return figure, axes
+
+
+def tidy(axes: Axes, grid: Literal["both", "x", "y"]) -> None:
+    """Leave out the frame above and right, and draw a grid behind what is plotted."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color=LINE.light, lw=0.5)
+    axes.set_axisbelow(True)
 
 
 def _annotate_row(axes: Axes, row: int, text: str) -> None:

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from ccx_cli.design import ACCENT, LINE, category_color
+from ccx_cli.design import ACCENT, category_color
 from ccx_cli.records.fields import Json
 from ccx_cli.records.studies import HeuristicOnRangeRecord
 from ccx_cli.render.canvas import INK, same_everywhere
-from ccx_cli.render.plots import draw_dots
+from ccx_cli.render.plots import draw_dots, tidy
 from ccx_cli.store.atomic import replacing
 
 _DPI = 150
@@ -32,19 +31,13 @@ def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
         figure.savefig(beside, format=path.suffix.lower().removeprefix("."))
 
 
-def _tidy(axes: Axes, grid: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color=LINE.light, lw=0.5)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
-
-
 def plot_roles(
     ious: Sequence[float], accuracies: Sequence[float], r: float | None, title: str, path: Path
 ) -> None:
     """Draw accuracy against IoU, a point a unit."""
     with _figure(path, 5.2, 4.2) as figure:
         axes = figure.add_subplot()
-        _tidy(axes, "both")
+        tidy(axes, "both")
         size = min(22, 3000 / len(ious))
         axes.scatter(ious, accuracies, s=size, alpha=0.7, color=ACCENT.light, edgecolors="none")
         axes.set_xlabel("IoU of the top range's explanation")
@@ -69,7 +62,7 @@ def plot_shares(rows: Sequence[Json], categories: Sequence[str], title: str, pat
         panels = figure.subplots(1, 2, sharey=True)
         for axes, side, caption in zip(panels, ("high", "low"), captions, strict=True):
             own = [row for row in rows if row["side"] == side]
-            _tidy(axes, "y")
+            tidy(axes, "y")
             for index, category in enumerate(categories):
                 shares = [row[f"{category}_share"] for row in own]
                 axes.plot(
@@ -108,20 +101,12 @@ def plot_trials(trials: Sequence[HeuristicOnRangeRecord], title: str, path: Path
         right.set_xlim(min(seconds) / 1.5, 3 * max(seconds))
         right.set_xlabel("seconds per range (line: mean)")
         for axes in (left, right):
-            _tidy(axes, "x")
+            tidy(axes, "x")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         for axes, values, form in ((left, visited, "{:,.0f}"), (right, seconds, "{:.2g}")):
-            rows = [
-                np.array(
-                    [
-                        value
-                        for value, trial in zip(values, trials, strict=True)
-                        if trial.heuristic == name
-                    ]
-                )
-                for name in names
-            ]
+            of = np.array([trial.heuristic for trial in trials])
+            rows = [np.array(values)[of == name] for name in names]
             draw_dots(figure, axes, rows, [ACCENT.light] * len(rows))
             for row, own in enumerate(rows):
                 mean = float(own.mean())

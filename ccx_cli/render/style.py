@@ -42,18 +42,9 @@ _NARROWEST, _WIDEST = 2.0, 20.0
 class Style:
     """How a figure is set.
 
-    Attributes
-    ----------
-    width
-        Its width in a paper in inches; ``None`` for a figure as wide as its content on a screen.
-    height
-        The height of the paper's text in inches.
-    font
-        The typeface.
-    dpi
-        Dots per inch of photographs, and of a PNG; ``None`` for as many as there are to see.
-    title
-        Whether it has a title; in a paper, the caption says the same.
+    ``width`` is that in a paper in inches, ``None`` for as wide as the content is on a screen, and
+    ``height`` that of the paper's text; ``dpi`` are the dots per inch of photographs, and of a PNG,
+    ``None`` for as many as there are to see. A ``title`` says what the caption of a paper does.
     """
 
     width: float | None = None

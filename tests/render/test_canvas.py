@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ccx_cli.errors import CcxError
+from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.render.canvas import (
     Canvas,
     same_everywhere,
@@ -15,7 +15,7 @@ from ccx_cli.render.canvas import (
     wrapped,
     write_figure,
 )
-from ccx_cli.render.figure_files import FileType, fingerprint, is_same_figure
+from ccx_cli.render.figure_files import FileType, existing_figures, fingerprint
 from ccx_cli.render.style import Font, Style
 
 FORMULA = " OR ".join(f"concept_{number}-s" for number in range(30))
@@ -83,14 +83,18 @@ def test_the_same_figure_gives_the_same_bytes(
 @pytest.mark.parametrize("kind", list(FileType))
 def test_a_file_is_known_by_what_it_shows(kind: FileType, tmp_path: Path) -> None:
     path, digest = tmp_path / "a", fingerprint(shown=1)
-    assert not is_same_figure(path, digest, whole=False)
+
+    def existing() -> set[Path]:
+        return existing_figures([(path, digest)], tmp_path, force=False)
+
+    assert existing() == set()
     with same_everywhere():
         write_figure(_figure().figure, path, kind, digest, whole=False)
-        assert is_same_figure(path, digest, whole=False)
-        assert not is_same_figure(path, digest, whole=True)
+        assert existing() == set()
         write_figure(_figure().figure, path, kind, digest)
-    assert is_same_figure(path, digest, whole=True)
-    assert not is_same_figure(path, fingerprint(shown=2), whole=False)
+    assert existing() == {path}
+    with pytest.raises(UsageError, match="shows something else"):
+        existing_figures([(path, fingerprint(shown=2))], tmp_path, force=False)
 
 
 def test_the_users_settings_change_nothing(tmp_path: Path) -> None:

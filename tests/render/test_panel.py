@@ -16,7 +16,7 @@ from ccx_cli.probe.activations import Activations
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import same_everywhere
 from ccx_cli.render.layout import Layout, pages_of
-from ccx_cli.render.panel import Row, UnitRows, draw_panel, draw_published, rows_of
+from ccx_cli.render.panel import Row, draw_panel, draw_published, rows_of
 from ccx_cli.render.style import SCREEN, Font, Style
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit
 
@@ -77,7 +77,7 @@ def paths(tmp_path: Path) -> list[Path]:
 
 
 def _panel(found: UnitImages, rows: list[Row], top_k: int = 3, style: Style = SCREEN) -> Figure:
-    return draw_panel("net", [UnitRows(found, rows)], Show.TOP, Layout.of(style, top_k))
+    return draw_panel("net", [(found, rows)], Show.TOP, Layout.of(style, top_k))
 
 
 def _texts(figure: Figure) -> list[str]:
@@ -207,7 +207,7 @@ def test_a_panel_in_a_paper_has_its_width_and_legible_text(
     style = Style(width=width, font=font, title=False)
     with same_everywhere(style):
         layout = Layout.of(style, 3)
-        units = [UnitRows(found, _rows(found, paths))] * 2
+        units = [(found, _rows(found, paths))] * 2
         figure = draw_panel("net", units, Show.TOP, layout)
         figure.canvas.draw()
         boxes = [text.get_window_extent() for text in figure.axes[0].texts]
@@ -231,7 +231,7 @@ def test_units_fill_the_pages_of_a_paper(found: UnitImages, paths: list[Path]) -
         pages = pages_of(units, layout, 14)
         rows = _rows(found, paths)
         for page in pages:
-            drawn = draw_panel("net", [UnitRows(found, rows)] * len(page), Show.TOP, layout)
+            drawn = draw_panel("net", [(found, rows)] * len(page), Show.TOP, layout)
             assert drawn.get_figheight() <= 14
     assert [unit for page in pages for unit in page] == list(range(5))
     assert 1 < len(pages) < 5

@@ -13,20 +13,8 @@ from typing import Any
 
 from ccx_cli.design import css_variables
 
-_SCRIPTS = (
-    "text.js",
-    "data.js",
-    "formulas.js",
-    "masks.js",
-    "pictures.js",
-    "lists.js",
-    "ranges.js",
-    "unit.js",
-    "concepts.js",
-    "studies.js",
-    "made.js",
-    "main.js",
-)
+# In the order in which they are joined.
+_SCRIPTS = "text data formulas masks pictures lists ranges unit concepts studies made main"
 _PARTS = "<!-- parts -->"
 
 
@@ -51,41 +39,30 @@ def document(
     instead.
     """
     style = f"\n:root {{\n{css_variables()}\n}}\n{_asset('report.css')}"
-    script = _script()
+    body = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS.split())
+    script = f'\n(() => {{\n"use strict";\n{body}\n}})();\n'
+    # The page's own script and style, and no network.
+    beside = " 'self' file:" if in_folder else ""
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}{beside}; style-src {_hash(style)}; "
+        f"img-src data:{beside}; base-uri 'none'; form-action 'none'"
+    )
     filled = {
         "title": escape(title),
-        "policy": _policy(style, script, in_folder),
+        "policy": policy,
         "style": style,
         "data": safe_json(payload),
         "script": script,
     }
     before, after = _asset("report.html").split(_PARTS)
-    yield _fill(before, filled)
+    # In one pass, so that no value is taken for a template.
+    yield re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], before)
     yield from parts
     yield after
 
 
-def _fill(template: str, filled: dict[str, str]) -> str:
-    """Fill the fields of a template in one pass, so that no value is taken for a template."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], template)
-
-
-def _policy(style: str, script: str, in_folder: bool) -> str:
-    """Return a policy that allows the page's own script and style, and no network."""
-    beside = " 'self' file:" if in_folder else ""
-    return (
-        f"default-src 'none'; script-src {_hash(script)}{beside}; style-src {_hash(style)}; "
-        f"img-src data:{beside}; base-uri 'none'; form-action 'none'"
-    )
-
-
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-def _script() -> str:
-    body = "\n".join(_asset(name) for name in _SCRIPTS)
-    return f'\n(() => {{\n"use strict";\n{body}\n}})();\n'
 
 
 def _asset(name: str) -> str:

@@ -27,7 +27,6 @@ from ccx_cli.study.measuring import stored_masking
 from ccx_cli.study.summary import summarise_concepts
 
 _PATHS = ("model", "dataset", "segmentation", "activations", "weights")
-_OF_THIS_MACHINE = ("rebuild",)
 
 
 def payload_of_run(
@@ -59,8 +58,8 @@ def payload_of_run(
         "sessions": [{**_present(each), **each.versions} for each in run.sessions],
         "notes": notes,
         "references": [
-            {"text": reference.text, "bibtex": reference.bibtex}
-            for reference in references_of(run.about, run.identity)
+            {"text": one.text, "bibtex": one.bibtex}
+            for one in references_of(run.about, run.identity)
         ],
         "categories": categories,
         "concepts": concepts,
@@ -99,7 +98,8 @@ def _present(record: Record) -> dict[str, Any]:
 
 def _about(about: About) -> dict[str, Any]:
     """Keep what others can use: names of caches, not the directories of this machine."""
-    kept = {key: value for key, value in _present(about).items() if key not in _OF_THIS_MACHINE}
+    kept = _present(about)
+    kept.pop("rebuild", None)
     kept["pretrained"] = about.weights_kind
     for key in _PATHS:
         if isinstance(kept.get(key), str):
@@ -149,18 +149,11 @@ def _frequencies(inputs: RunInputs) -> dict[int, tuple[int, float]]:
     except CcxError:
         return {}
     sets = index.sets
-    pixels = np.bincount(
-        sets.labels,
-        weights=np.repeat(sets.totals, sets.lengths()).astype(np.float64),
-        minlength=len(index.concepts),
-    )
-    total = float(index.n_images * index.mask_shape[0] * index.mask_shape[1])
-    return {
-        int(number): (int(images), float(share))
-        for number, images, share in zip(
-            index.concepts, index.images_with(), pixels / total, strict=True
-        )
-    }
+    weights = np.repeat(sets.totals, sets.lengths()).astype(np.float64)
+    pixels = np.bincount(sets.labels, weights, minlength=len(index.concepts))
+    shares = pixels / float(index.n_images * index.mask_shape[0] * index.mask_shape[1])
+    counts = zip(index.images_with().tolist(), shares.tolist(), strict=True)
+    return dict(zip(index.concepts.tolist(), counts, strict=True))
 
 
 def _measured(
@@ -184,10 +177,7 @@ def _simplest(record: ExplanationRecord) -> dict[str, Any] | None:
 def _vocabulary(
     inputs: RunInputs, records: Sequence[ExplanationRecord]
 ) -> tuple[dict[int, str], dict[str, str]]:
-    """Return the names of the dataset's concepts by number, and the short ones by name.
-
-    Without the dataset, those in formulas.
-    """
+    """Return the names of the dataset's concepts by number, and the short ones by name."""
     try:
         labels = [label._replace(name=printable(label.name)) for label in inputs.dataset.labels]
     except CcxError:

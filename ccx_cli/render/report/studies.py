@@ -58,10 +58,7 @@ class Studies:
 def studies_of(
     run: Run, roots: Roots, records: Sequence[ExplanationRecord], names: Mapping[int, str]
 ) -> Studies:
-    """Gather what was found of ``records`` of a run, from files beside it and other runs.
-
-    ``names`` are those of the concepts by label number.
-    """
+    """Gather what was found of ``records`` of a run, from files beside it and other runs."""
     found = Studies()
     stored = [Run(each.directory, shown=True) for each in stored_runs(roots.results)]
     others = [other for other in stored if other.name != run.name]
@@ -81,7 +78,6 @@ def _add_specialisation(
     ranged: Mapping[Key, ExplanationRecord],
     names: Mapping[int, str],
 ) -> None:
-    """Judge the ranges by the run that ``ccx analyze`` made of the untrained network."""
     defaults = untrained_defaults(run, roots.results)
     if defaults is None:
         return
@@ -125,7 +121,6 @@ def _add_specialisation(
 
 
 def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    """Compare with the null that ``ccx metrics --null`` kept."""
     try:
         against = kept_against_null(run, ranged.values())
     except CcxError as error:
@@ -159,7 +154,6 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
 
 
 def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    """Show what ``ccx importance`` found."""
     found.add(
         "Importance",
         "Images whose predicted class changes when the activations of the measured units are set "
@@ -203,7 +197,6 @@ def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
 
 
 def _add_roles(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    """Show what ``ccx roles`` found."""
     units = {unit for unit, _ in ranged}
     roles = [one for one in read_kept(run.directory / ROLES, RoleRecord) if one.unit in units]
     found.roles = {
@@ -233,7 +226,6 @@ def _add_roles(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]
 def _add_comparisons(
     found: Studies, run: Run, others: Sequence[Run], records: Sequence[ExplanationRecord]
 ) -> None:
-    """Compare with the other stored runs on the same activations and labels."""
     units = {record.unit for record in records}
     ours = run.with_units({unit: run.units[unit] for unit in units})
     lines = []

@@ -59,29 +59,23 @@ def is_one_file(html: Path) -> bool:
 
 def check_report_path(html: Path, force: bool) -> None:
     """Raise ``UsageError`` where no report can be written, or where other files would be lost."""
+    fault, is_there = "", html.exists()
     if is_one_file(html):
         if html.is_dir():
-            raise UsageError(
-                f"`html` {html} is a directory: name a file, or a directory without .html."
-            )
-        if html.exists() and not force:
-            raise UsageError(f"{html} exists: overwrite it with `force`.")
-        return
-    if html.suffix.lower() in _NO_FOLDER:
-        raise UsageError(
-            f"`html` {html} is neither an .html file nor a directory: end the name in .html."
-        )
-    if html.exists() and not html.is_dir():
-        raise UsageError(f"`html` {html} is a file: end the name in .html, or name a directory.")
-    if html.is_dir() and any(html.iterdir()):
+            fault = "is a directory: name a file, or a directory without .html"
+    elif html.suffix.lower() in _NO_FOLDER:
+        fault = "is neither an .html file nor a directory: end the name in .html"
+    elif is_there and not html.is_dir():
+        fault = "is a file: end the name in .html, or name a directory"
+    elif is_there:
         others = _files_in(html) - _listed_in(html)
+        is_there = any(html.iterdir())
         if others:
-            raise UsageError(
-                f"`html` {html} contains other files than a report ({min(others)}): name a new "
-                "directory."
-            )
-        if not force:
-            raise UsageError(f"{html} exists: overwrite it with `force`.")
+            fault = f"contains other files than a report ({min(others)}): name a new directory"
+    if fault:
+        raise UsageError(f"`html` {html} {fault}.")
+    if is_there and not force:
+        raise UsageError(f"{html} exists: overwrite it with `force`.")
 
 
 def write_report(
@@ -112,7 +106,7 @@ def write_report(
         payload, images = _write_parts(inputs, folder, units, choice, workers, progress)
         payload["parts"] = "inside" if one_file else "beside"
         if one_file:
-            with replacing(html) as page, page.open("w", encoding="utf-8") as text:
+            with replacing(html) as beside, beside.open("w", encoding="utf-8") as text:
                 text.writelines(
                     document(inputs.run.name, payload, _inside(folder, images), in_folder=False)
                 )
@@ -134,15 +128,11 @@ def write_report(
             f"{html} has {size / 1e6:,.0f} MB: as a directory, {html.with_suffix('')}, it "
             "opens faster."
         )
-    written = WrittenReport(
-        html if one_file else html / PAGE,
-        size,
-        tuple(payload["notes"][len(inputs.run.notes) :]),
-    )
-    for problem in written.problems:
+    page, problems = html if one_file else html / PAGE, payload["notes"][len(inputs.run.notes) :]
+    for problem in problems:
         progress.note(problem)
-    progress.note(f"{written.page} ({size / 1e6:,.1f} MB): open it in a browser.")
-    return written
+    progress.note(f"{page} ({size / 1e6:,.1f} MB): open it in a browser.")
+    return WrittenReport(page, size, tuple(problems))
 
 
 def _write_parts(
@@ -153,10 +143,7 @@ def _write_parts(
     workers: int,
     progress: Progress,
 ) -> tuple[dict[str, Any], dict[str, Sequence[int]]]:
-    """Write units, concepts and pictures under ``folder``.
-
-    Returns the payload of the page, and the images of every part.
-    """
+    """Write units, concepts and pictures under ``folder``."""
     notes: list[str] = []
     metrics: dict[tuple[int, int | None], Metrics] = {}
     images: dict[str, Sequence[int]] = {}
@@ -236,24 +223,21 @@ def _write_pictures(
     inputs: RunInputs, folder: Path, images: Sequence[int], workers: int, notes: list[str]
 ) -> list[int]:
     """Write thumbnails and return the images that cannot be read."""
+    failed: dict[int, CcxError] = {}
 
-    def work(image: int) -> CcxError | None:
+    def work(image: int) -> None:
         try:
             picture = thumbnail(inputs.dataset.image_path(inputs.dataset.rows[image].image))
         except CcxError as error:
-            return error
-        (folder / "images" / f"{image}.jpg").write_bytes(picture)
-        return None
+            failed[image] = error
+        else:
+            (folder / "images" / f"{image}.jpg").write_bytes(picture)
 
     with ThreadPoolExecutor(workers) as pool:
-        failed = {
-            image: error
-            for image, error in zip(images, pool.map(work, images), strict=True)
-            if error is not None
-        }
+        list(pool.map(work, images))
     if failed:
-        notes.append(f"{len(failed):,} pictures cannot be read: {next(iter(failed.values()))}")
-    return list(failed)
+        notes.append(f"{len(failed):,} pictures cannot be read: {failed[min(failed)]}")
+    return sorted(failed)
 
 
 def thumbnail(path: Path) -> bytes:
