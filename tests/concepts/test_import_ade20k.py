@@ -75,6 +75,15 @@ def test_names_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
     assert names == ["crane", "crane, bird", f"{tmp_path.name}-s"]
 
 
+def test_photographs_without_a_segmentation_are_counted(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        annotate(tmp_path, name, [thing(CAR, "car")], ["street"])
+    paint(tmp_path / "a_seg.png", [[CAR]])
+    source = read_ade20k(tmp_path)
+    assert [image.name for image in source.images] == ["a"]
+    assert source.notes == ("Skipped 1 of 2 photographs, which have no *_seg.png.",)
+
+
 def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
     annotate(tmp_path, "a", [thing(CAR, "car")], ["street"], encoding="utf-8-sig")
     paint(tmp_path / "a_seg.png", [[CAR]])

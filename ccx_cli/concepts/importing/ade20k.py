@@ -65,7 +65,8 @@ def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
     """
     progress = progress or SilentProgress()
     ending = f"{_SEGMENTATION}.png"
-    segmented = sorted(path for path in walk_files(root) if path.name.endswith(ending))
+    files = sorted(walk_files(root))
+    segmented = [path for path in files if path.name.endswith(ending)]
     if not segmented:
         raise MissingInputError(
             f"{root} contains no ADE20K annotations (*_seg.png): give the folder of the full "
@@ -84,7 +85,11 @@ def read_ade20k(root: Path, progress: Progress | None = None) -> Source:
         scene: vocabulary.number(scene, SCENE) for scene in sorted(set(scenes.values()))
     }
     images = [_image(root, stem, numbers, scene_numbers[scene]) for stem, scene in scenes.items()]
-    return Source("ade20k", vocabulary.labels(), tuple(sorted(images, key=lambda each: each.name)))
+    images.sort(key=lambda each: each.name)
+    total = sum(path.suffix == ".jpg" for path in files)
+    skipped = total - len(images)
+    notes = [f"Skipped {skipped:,} of {total:,} photographs, which have no *{ending}."]
+    return Source("ade20k", vocabulary.labels(), tuple(images), tuple(notes if skipped > 0 else ()))
 
 
 def _read_json(path: Path, names: _Names) -> str:
