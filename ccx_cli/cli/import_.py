@@ -130,15 +130,15 @@ def _read_folders(
 ) -> Source:
     """Read the names files, each once, say in which form, and pair photographs with label PNGs."""
     files = dict.fromkeys(file for _, _, file in folders)
-    read = {file: read_names(file, options.first) for file in files}
+    read = {file: read_names(file, options.pngs.first) for file in files}
     labelled = []
     for category, pngs, file in folders:
         category, names = check_category(category), read[file]
         labelled.append(
             LabelFolder(category, pngs, names.numbers, names.colors, file, names.counted)
         )
-    void = options.void or None
-    source = read_label_folders(options.photographs, labelled, void, kind, options.suffix)
+    void = options.pngs.void or None
+    source = read_label_folders(options.photographs, labelled, void, kind, options.pngs.suffix)
     return replace(source, notes=(*(names.form for names in read.values()), *source.notes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ccx_cli.cli.options import (
     DATA,
@@ -22,23 +22,22 @@ from ccx_cli.cli.options import (
 from ccx_cli.concepts.importing.settings import Fit, LabelOrientation
 
 
-def _category() -> Any:
-    return option("Category of the concepts.", "object")
+@dataclass(frozen=True, slots=True)
+class LabelPngOptions:
+    """How label PNGs are read."""
 
-
-def _first() -> Any:
-    what = "Value of the first name, in a names file without numbers."
-    return option(what, min=-1, shown="1, or 0 if it is background", rare=True)
-
-
-def _suffix() -> Any:
-    what = "How the names of label PNGs end, such as _gtFine_labelIds."
-    return option(what, "", shown="nothing", rare=True)
-
-
-def _void() -> Any:
-    return option(
-        "Value without a label; repeatable.", shown="255, where it has no name", rare=True
+    panel: ClassVar[str] = DATA
+    rare: ClassVar[bool] = True
+    void: list[int] | None = option(
+        "Value without a label; repeatable.", shown="255, where it has no name"
+    )
+    first: int | None = option(
+        "Value of the first name, in a names file without numbers.",
+        min=-1,
+        shown="1, or 0 if it is background",
+    )
+    suffix: str = option(
+        "How the names of label PNGs end, such as _gtFine_labelIds.", "", shown="nothing"
     )
 
 
@@ -108,9 +107,7 @@ class ImportFolderOptions:
     names: list[str] | None = option(
         "File of names, or CATEGORY=FILE for one category; repeatable."
     )
-    void: list[int] | None = _void()
-    first: int | None = _first()
-    suffix: str = _suffix()
+    pngs: LabelPngOptions
     common: ImportOptions
 
 
@@ -133,7 +130,7 @@ class ImportCocoOptions:
     panoptic: Path | None = option(
         "Folder of panoptic PNGs.", shown="named like the JSON, beside it"
     )
-    category: str = _category()
+    category: str = option("Category of the concepts.", "object")
     no_crowds: bool = flag("Skip regions of many instances at once (iscrowd).")
     common: ImportOptions
 
@@ -172,10 +169,8 @@ class ImportVocOptions:
     photographs: Path = argument("Folder of photographs (JPEGImages).")
     label_maps: Path = argument("Folder of index PNGs (SegmentationClass).")
     names: Path = option("File of names.", REQUIRED)
-    category: str = _category()
-    void: list[int] | None = _void()
-    first: int | None = _first()
-    suffix: str = _suffix()
+    category: str = option("Category of the concepts.", "object")
+    pngs: LabelPngOptions
     common: ImportOptions
 
 
