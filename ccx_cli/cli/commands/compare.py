@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
@@ -25,7 +25,12 @@ Per = Literal["unit", "cluster", "range", "run"]
 """What has a row of its own."""
 
 
-HEURISTIC_UNITS = 100
+HEURISTIC_UNITS, THRESHOLD_UNITS = 100, 50
+
+
+def _drawn(count: int) -> Any:
+    shown = f"{count}, or all if there are fewer"
+    return option("Number of randomly sampled units (0: all).", min=0, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,7 @@ class DrawnUnitOptions:
 
     panel: ClassVar[str] = NETWORK
     units: str | None = option("Units by number, such as 1,5,10-20.")
-    random_units: int | None = option(
-        "Number of randomly sampled units (0: all).",
-        min=0,
-        shown=f"{HEURISTIC_UNITS}, or all if there are fewer",
-    )
+    random_units: int | None = _drawn(HEURISTIC_UNITS)
 
     def among(self, available: int, default: int) -> UnitOptions:
         """Resolve the default number of units for a layer of so many."""
@@ -56,18 +57,11 @@ class TopRangeOptions(RangeOptions):
     )
 
 
-THRESHOLD_UNITS = 50
-
-
 @dataclass(frozen=True, slots=True)
 class FewUnitOptions(DrawnUnitOptions):
     """Which units, a smaller random sample by default."""
 
-    random_units: int | None = option(
-        "Number of randomly sampled units (0: all).",
-        min=0,
-        shown=f"{THRESHOLD_UNITS}, or all if there are fewer",
-    )
+    random_units: int | None = _drawn(THRESHOLD_UNITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
