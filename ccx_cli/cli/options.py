@@ -24,9 +24,6 @@ LARGEST_SEED = 2**63 - 1
 
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
-"""How data is written to stdout."""
-
-
 Kmeans = Literal["exact", "sklearn"]
 """How activations are clustered."""
 

@@ -46,7 +46,6 @@ class VocabularyOptions:
 
 
 Preset = Literal["netdissect", "compexp", "cce"]
-"""A published method."""
 
 
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {

@@ -22,7 +22,6 @@ from ccx_cli.cli.options import (
 from ccx_cli.cli.search_options import SearchOptions, VocabularyOptions
 
 Per = Literal["unit", "cluster", "range", "run"]
-"""What has a row of its own."""
 
 
 HEURISTIC_UNITS, THRESHOLD_UNITS = 100, 50

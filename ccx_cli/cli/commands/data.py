@@ -24,7 +24,6 @@ from ccx_cli.cli.options import (
 
 _HOSTS = "Hosts"
 Order = Literal["images", "coverage", "name", "number"]
-"""By what concepts are ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

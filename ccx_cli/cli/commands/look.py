@@ -37,9 +37,6 @@ _PICTURES, _PAPER = "Pictures", "In a paper"
 
 
 Images = Literal["sample", "top", "misses", "false-alarms"]
-"""Which images of a range are shown."""
-
-
 Form = Literal["table", "json", "jsonl", "csv", "parquet", "latex"]
 """How data is written to stdout."""
 

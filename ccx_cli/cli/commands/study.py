@@ -25,7 +25,6 @@ _MASKED_IMAGES = 20
 
 
 Per = Literal["cluster", "unit"]
-"""What is set to zero at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
