@@ -242,7 +242,7 @@ def _form(options: OutputOptions) -> Format:
             f"--output {options.output} ends in no form that ccx writes: end it in .csv, .json, "
             ".jsonl or .parquet, in .txt for a table, or add --format."
         )
-    if form is options.format or not is_given:
+    if form == options.format or not is_given:
         return form
     if form != "table":
         raise UsageError(
