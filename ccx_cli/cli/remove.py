@@ -14,11 +14,11 @@ from ccx_cli.cli.output import Column, Record
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
 from ccx_cli.design import size_text
-from ccx_cli.errors import MissingInputError, UsageError, suggestion
+from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.removing import run_files, runs_from
 from ccx_cli.store.atomic import remove_files
-from ccx_cli.store.locks import writing
+from ccx_cli.store.locks import is_being_written, writing
 
 _SHOWN = 3
 COLUMNS = (
@@ -92,9 +92,17 @@ def remove(chosen: Sequence[Removable], options: RemovalOptions) -> None:
             needed = _needed(chosen, options)
             raise UsageError(f"This would remove {listed}{needed}: add --yes to do so.")
         records: list[Record] = []
+        runs = stored_runs(options.places.roots.results)
+        # Whoever writes one is about to read it: nothing goes unless all may.
         for each in chosen:
             with writing(each.locked, progress, each.lock, wait=False):
-                pass  # Whoever writes it is about to read it: nothing goes unless all may.
+                pass
+            for run in runs_from(runs, each.directory):
+                if is_being_written(run.directory):
+                    raise CcxError(
+                        f"{each.directory} is being read for {run.directory}: wait for the ccx "
+                        "that does, or stop it."
+                    )
         for each, size in zip(chosen, sizes, strict=True):
             with writing(each.locked, progress, each.lock, wait=False):
                 remove_files(each.directory, each.files())

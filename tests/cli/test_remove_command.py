@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 
 from ccx_cli.fetching.unpacking import ListedFile, write_listing
+from ccx_cli.progress import SilentProgress
 from ccx_cli.store.digests import file_digest
+from ccx_cli.store.locks import writing
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
@@ -86,6 +89,17 @@ def test_what_needs_it_is_said(ccx: CommandLine, kept: Path) -> None:
     gone = ccx("remove", "cache", "--yes", "-f", "jsonl").lines
     assert len(gone) == 2
     assert not ccx.files("*/*/manifest.json")
+
+
+def test_what_is_being_read_stays(ccx: CommandLine, kept: Path) -> None:
+    there = ccx.files("*/*/manifest.json")
+    with writing(kept, SilentProgress()):
+        for words in (["cache"], ["run", kept.name]):
+            ended = ccx("remove", *words, "--yes")
+            assert (ended.code, ended.out) == (1, "")
+            assert re.search(r"is being (read for \S+|written): wait for the ccx that", ended.err)
+    assert ccx.files("*/*/manifest.json") == there
+    assert ccx("remove", "cache", "--yes").code == 0
 
 
 def test_an_import_goes_and_what_is_beside_it_stays(unused: CommandLine, photos: Path) -> None:
