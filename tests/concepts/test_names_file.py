@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ccx_cli.concepts.importing.names_file import Color, Names, read_names
+from ccx_cli.concepts.importing.names_cells import Color
+from ccx_cli.concepts.importing.names_file import Names, read_names
 from ccx_cli.errors import DamagedDataError
 
 WANTED = {1: "wall", 2: "building", 3: "sky"}

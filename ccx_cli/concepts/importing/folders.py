@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ccx_cli.concepts.importing.label_pngs import LabelPng, describe_palettes, packed, refuse_colors
-from ccx_cli.concepts.importing.names_file import Color
+from ccx_cli.concepts.importing.names_cells import Color
 from ccx_cli.concepts.importing.sources import (
     SCENE,
     TRAIN,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccx_cli.concepts.importing.names_file import color_text
+from ccx_cli.concepts.importing.names_cells import color_text
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.concepts.label_maps import is_whole_png
 from ccx_cli.errors import DamagedDataError

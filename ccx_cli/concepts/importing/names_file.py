@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import codecs
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ccx_cli.concepts.broden_csv import LARGEST_LABEL
-from ccx_cli.concepts.importing.json_text import JsonError, parse_json
+from ccx_cli.concepts.importing.names_cells import (
+    EITHER_COLUMNS,
+    HEX,
+    INTEGER,
+    NAME_COLUMNS,
+    NUMBER_COLUMNS,
+    ONE_COLOR_COLUMN,
+    Color,
+    Entry,
+    color_text,
+    column,
+    is_color,
+    parse_color,
+)
+from ccx_cli.concepts.importing.names_json import parse_json_names
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
-Color = tuple[int, int, int]
 _Key = TypeVar("_Key", int, Color)
 
 _BACKGROUND = {"background", "bg"}
@@ -33,19 +45,12 @@ _FIRST_IN_DOUBT = re.compile(r"\b(background|bg|unlabell?ed|void|ignored?)\b")
 _ANYWHERE = {"other", "unknown"}
 """What means nothing, and may be at the end of a list that counts from 1."""
 
-_NUMBER_COLUMNS = ["id", "idx", "index", "value", "number", "num", "code"]
-_NUMBER_COLUMNS += ["classid", "labelid", "classindex", "pixelvalue", "trainid"]
-_NAME_COLUMNS = ["name", "names", "classname", "labelname", "categoryname"]
-_EITHER_COLUMNS = ["class", "classes", "label", "labels", "category", "categories", "object"]
 _COLOR_COLUMNS = (("r", "g", "b"), ("red", "green", "blue"))
-_ONE_COLOR_COLUMN = ["color", "colour", "rgb", "colorrgb", "hex", "classcolor", "labelcolor"]
-_JSON_WRAPPERS = ("id2label", "label2id", "names", "categories", "classes", "labels")
-_HEADERS = {*_NUMBER_COLUMNS, *_NAME_COLUMNS, *_EITHER_COLUMNS}
+_HEADERS = {*NUMBER_COLUMNS, *NAME_COLUMNS, *EITHER_COLUMNS}
 
 _NUMBER = r"(?P<number>-?\d{1,9})"
-_HEX = r"#[0-9a-fA-F]{6}"
 _RGB = r"\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3}(?:\s*[,;]\s*|\s+)\d{1,3}"
-_COLOR = rf"(?P<color>{_HEX}|{_RGB}|\({_RGB}\)|\[{_RGB}\])"
+_COLOR = rf"(?P<color>{HEX}|{_RGB}|\({_RGB}\)|\[{_RGB}\])"
 _TO_NAME = r"(?:\s*(?:[,;:=\t]|->|=>)\s*|\s*[.)]\s+|\s+-\s+|\s+)"
 _TO_NUMBER = r"\s*(?:[,;:=\t]|->|=>)\s*"
 _BESIDE = r"(?:\s*[,;:=]\s*|\s+)"
@@ -67,7 +72,6 @@ _NO_NAME = re.compile(
     r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$|(?:\s\d{1,3}\b){3}$|[:=]\d+\s"""
 )
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_INTEGER = re.compile(r"-?\d{1,9}")
 _NUMERIC = re.compile(r"-?\d+(?:\.\d+)?%?")
 _ITEM = re.compile(
     r"item\s*\{(?P<content>(?:[^{}\"']|\"(?:\\.|[^\\\"])*\"|'(?:\\.|[^\\'])*')*)\}\s*"
@@ -75,12 +79,6 @@ _ITEM = re.compile(
 _FIELD = re.compile(
     r"\b(?P<key>\w+)\s*:\s*(?:(?P<quote>[\"'])(?P<text>(?:\\.|[^\\])*?)(?P=quote)|(?P<bare>[^\s,;]+))"
 )
-
-
-class _Entry(NamedTuple):
-    name: str
-    number: int | None = None
-    color: Color | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ def read_names(path: Path, first: int | None = None) -> Names:
     return Names(numbers, colors, f"{path} was read as {form}.", counted)
 
 
-def _refuse_gaps(entries: Iterable[_Entry]) -> None:
+def _refuse_gaps(entries: Iterable[Entry]) -> None:
     bare = next((each for each in entries if each.number is None and each.color is None), None)
     if bare is not None:
         raise ValueError(f"has no value for {bare.name!r}, unlike others: add it")
@@ -179,11 +177,6 @@ def _index(pairs: Iterable[tuple[_Key | None, str]]) -> dict[_Key, str]:
     return found
 
 
-def color_text(color: Iterable[int]) -> str:
-    """Return a color as it is written in names files, ``128 0 0``."""
-    return " ".join(map(str, color))
-
-
 def _first_number(names: Sequence[str], first: int | None) -> int:
     """Return the number of the first of names that have none, else raise where it is in doubt."""
     if first is not None:
@@ -211,10 +204,10 @@ def _first_number(names: Sequence[str], first: int | None) -> int:
     return 1
 
 
-def _parse(text: str) -> tuple[str, list[_Entry]]:
+def _parse(text: str) -> tuple[str, list[Entry]]:
     """Return the form of a names file, in words, and its entries; ``ValueError`` says why not."""
     if text.lstrip().startswith(("{", "[")):
-        return "JSON", _parse_json(text)
+        return "JSON", parse_json_names(text)
     if re.match(r"(?:\s*#.*\n)*\s*item\s*\{", text):
         return "items of a pbtxt file", _parse_items(text)
     numbered = enumerate(map(str.strip, text.splitlines()), start=1)
@@ -248,7 +241,7 @@ def _parse(text: str) -> tuple[str, list[_Entry]]:
     )
 
 
-def _parse_lines(lines: Sequence[str], pattern: re.Pattern[str]) -> list[_Entry]:
+def _parse_lines(lines: Sequence[str], pattern: re.Pattern[str]) -> list[Entry]:
     """Return what the first lines say in a form, up to one that does not fit it."""
     entries = []
     for line in lines:
@@ -258,12 +251,12 @@ def _parse_lines(lines: Sequence[str], pattern: re.Pattern[str]) -> list[_Entry]
             break
         groups = match.groupdict()
         number = None if groups.get("number") is None else int(groups["number"])
-        color = None if groups.get("color") is None else _color(groups["color"])
-        entries.append(_Entry(name, number, color))
+        color = None if groups.get("color") is None else parse_color(groups["color"])
+        entries.append(Entry(name, number, color))
     return entries
 
 
-def _refuse_columns(entries: Sequence[_Entry]) -> None:
+def _refuse_columns(entries: Sequence[Entry]) -> None:
     """Refuse names that each have a cell more, or a number at the end but for which they differ."""
     names = [entry.name for entry in entries]
     if len(names) > 1 and all(re.search(r"[,;]\S", name) for name in names):
@@ -293,14 +286,7 @@ def _clean(text: str, alone: bool = False) -> str | None:
     return None if alone and re.match(r"\d+\s*[.)]", text) else text
 
 
-def _color(text: str) -> Color:
-    if text.startswith("#"):
-        text = " ".join(map(str, bytes.fromhex(text[1:])))
-    red, green, blue = (int(part) for part in re.findall(r"\d+", text))
-    return red, green, blue
-
-
-def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
+def _parse_table(lines: Sequence[str]) -> list[Entry] | None:
     """Read a table whose first line names its columns; ``None`` for what is none."""
     delimiter = next((each for each in "\t;," if each in lines[0]), None)
     if delimiter == "\t":
@@ -310,7 +296,7 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
         rows = [line.split(None, len(lines[0].split()) - 1) for line in lines]
     else:
         rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=delimiter)]
-    header = [_column(cell) for cell in rows[0]]
+    header = [column(cell) for cell in rows[0]]
     at = {column: index for index, column in reversed(list(enumerate(header)))}
     if len(header) < 2 or len(at) < len(header):
         return None
@@ -322,19 +308,19 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
         there = (at[column] for column in columns if column in at)
         return next((c for c in there if all(fits(row[c]) for row in cells)), None)
 
-    numbers = {tuple(row[at[c]] for row in cells): c for c in _NUMBER_COLUMNS if c in at}
+    numbers = {tuple(row[at[c]] for row in cells): c for c in NUMBER_COLUMNS if c in at}
     if len(numbers) > 1:
         raise ValueError(
             f"has several columns of numbers ({', '.join(numbers.values())}): leave that of the "
             "label PNGs"
         )
-    number = choose([*_NUMBER_COLUMNS, *_EITHER_COLUMNS], lambda c: bool(_INTEGER.fullmatch(c)))
-    name = choose([*_NAME_COLUMNS, *_EITHER_COLUMNS], lambda c: not _INTEGER.fullmatch(c))
+    number = choose([*NUMBER_COLUMNS, *EITHER_COLUMNS], lambda c: bool(INTEGER.fullmatch(c)))
+    name = choose([*NAME_COLUMNS, *EITHER_COLUMNS], lambda c: not INTEGER.fullmatch(c))
     three = next(
         ([at[c] for c in color] for color in _COLOR_COLUMNS if at.keys() >= {*color}), None
     )
-    one = next((at[c] for c in _ONE_COLOR_COLUMN if c in at), None)
-    if one is not None and not any(_is_color(row[one]) for row in cells):
+    one = next((at[c] for c in ONE_COLOR_COLUMN if c in at), None)
+    if one is not None and not any(is_color(row[one]) for row in cells):
         one = None  # Colors in words.
     if name is None or (number is None and three is None and one is None):
         return None
@@ -343,23 +329,14 @@ def _parse_table(lines: Sequence[str]) -> list[_Entry] | None:
     entries = []
     for line, row in zip(lines[1:], rows[1:], strict=True):
         color = " ".join(row[c] for c in three or ([] if one is None else [one]) if c < len(row))
-        if len(row) != len(header) or not row[name] or (color and not _is_color(color)):
+        if len(row) != len(header) or not row[name] or (color and not is_color(color)):
             raise ValueError(f"has a row {line!r} that does not fit its header: correct it")
         value = None if number is None else int(row[number])
-        entries.append(_Entry(row[name], value, _color(color) if color else None))
+        entries.append(Entry(row[name], value, parse_color(color) if color else None))
     return entries
 
 
-def _column(text: str) -> str:
-    return re.sub(r"[\W_]", "", text).casefold()
-
-
-def _is_color(text: str) -> bool:
-    three = len(re.findall(r"\d+", text)) == 3 and not re.search(r"[^\d\s,;()\[\]]", text)
-    return three or re.fullmatch(_HEX, text) is not None
-
-
-def _parse_items(text: str) -> list[_Entry]:
+def _parse_items(text: str) -> list[Entry]:
     """Read a pbtxt file: ``item { id: 3 name: 'sky' }``; ``display_name`` goes before ``name``."""
     text = re.sub(r"(?m)^\s*#.*$", "", text).strip()
     entries = []
@@ -379,79 +356,6 @@ def _parse_items(text: str) -> list[_Entry]:
                 f"has an item (line {line}) that is not of the form "
                 "`item { id: 1 name: 'cat' }`: correct it"
             )
-        entries.append(_Entry(name, int(fields["id"])))
+        entries.append(Entry(name, int(fields["id"])))
         end = item.end()
     return entries
-
-
-def _parse_json(text: str) -> list[_Entry]:
-    """Read JSON: names by number, numbers or colors by name, names, or records of both."""
-    try:
-        content = parse_json(text)
-        if isinstance(content, dict):
-            wrapped = (content.get(key) for key in _JSON_WRAPPERS)
-            content = next((each for each in wrapped if isinstance(each, dict | list)), content)
-        if isinstance(content, list):
-            return [_parse_record(each) for each in content]
-        return [_parse_pair(key, value) for key, value in content.items()]
-    except JsonError as error:
-        raise ValueError(f"begins as JSON does, but {error}, or write lines as `1 car`") from error
-    except ValueError as error:
-        raise ValueError(
-            f"is not a JSON object of numbers and names ({error}): correct it"
-        ) from error
-
-
-def _parse_pair(key: str, value: object) -> _Entry:
-    """Read a pair of a JSON object: a number and a name, or a name and what it has."""
-    if _INTEGER.fullmatch(key.strip()):
-        if isinstance(value, dict):
-            return _parse_record({"id": int(key), **value})
-        return _Entry(_text(value), int(key))
-    if isinstance(value, dict):
-        return _parse_record({"name": key, **value})
-    if isinstance(value, list) or (isinstance(value, str) and _is_color(value)):
-        return _Entry(_text(key), None, _json_color(value))
-    number = _json_number(value)
-    if number is None:
-        raise ValueError(f"{key!r} is not a number")
-    return _Entry(_text(key), number)
-
-
-def _parse_record(record: object) -> _Entry:
-    """Read an element of a JSON list: a name, or a record such as one of COCO's categories."""
-    if not isinstance(record, dict):
-        return _Entry(_text(record))
-    fields = {_column(key): value for key, value in record.items() if value is not None}
-    if "title" in fields and "color" in fields:
-        # Supervisely's; its ids are those of a database.
-        return _Entry(_text(fields["title"]), None, _json_color(fields["color"]))
-    numbers = {_json_number(fields[key]): key for key in _NUMBER_COLUMNS if key in fields}
-    if len(numbers) > 1:
-        raise ValueError(f"{json.dumps(record)} has several numbers: leave that of the label PNGs")
-    number = next(iter(numbers), None)
-    color = next((fields[key] for key in _ONE_COLOR_COLUMN if key in fields), None)
-    if number is None and (numbers or not color):
-        raise ValueError(f"{json.dumps(record)} has no id")
-    names = (fields[key] for key in [*_NAME_COLUMNS, *_EITHER_COLUMNS] if key in fields)
-    return _Entry(_text(next(names, None)), number, None if not color else _json_color(color))
-
-
-def _json_number(value: object) -> int | None:
-    """Return a whole number, which may be written as text; ``None`` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    return int(value) if _INTEGER.fullmatch(str(value).strip()) else None
-
-
-def _text(name: object) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"{json.dumps(name)} is not a name")
-    return name.strip()
-
-
-def _json_color(value: object) -> Color:
-    text = value if isinstance(value, str) else json.dumps(value)
-    if not isinstance(value, list | str) or not _is_color(text):
-        raise ValueError(f"{text} is not a color of three numbers")
-    return _color(text)
