@@ -60,7 +60,7 @@ RANGES = (Tone("#405adc", "#8a9bfe"), Tone("#913060", "#f0b4b4"), Tone("#471000"
 FORMULA_EDGE = "#ff2fa8"
 HALO = "#141414"
 
-MISSING, MINUS, TIMES = "–", "−", "×"
+MISSING, MINUS, TIMES, INFINITE = "–", "−", "×", "∞"
 
 
 def category_color(category: str) -> Tone:
@@ -105,14 +105,24 @@ def css_variables() -> str:
     return "\n".join([*lines, f"  --formula-edge: {FORMULA_EDGE};", f"  --halo: {HALO};"])
 
 
+def number(value: float | None, decimals: int = 4, sign: str = "") -> str:
+    """Write a number to some decimals; with ``+`` as its sign, also that of a positive one."""
+    return MISSING if value is None else f"{value:{sign},.{decimals}f}".replace("-", MINUS)
+
+
+def difference(value: float | None, decimals: int = 4) -> str:
+    """Write by how much one measure is larger than another."""
+    return number(value, decimals, "+")
+
+
 def iou(value: float | None) -> str:
     """Write an IoU to 4 decimals, as the papers do: rival formulas often differ in the fourth."""
-    return MISSING if value is None else f"{value:.4f}"
+    return number(value)
 
 
 def mcc(value: float | None) -> str:
     """Write an MCC to 3 decimals: it ranks units, whose differences are larger than a formula's."""
-    return MISSING if value is None else f"{value:.3f}".replace("-", MINUS)
+    return number(value, 3)
 
 
 def lift(value: float | None) -> str:
@@ -136,8 +146,23 @@ def share(value: float | None) -> str:
 
 def activation(value: float) -> str:
     """Write an activation to 4 digits: neighboring ranges then end in numbers that differ."""
-    form = ",.0f" if 1e4 <= abs(value) < 1e6 else ".4g"
+    form = ",.0f" if 9_999.5 <= abs(value) < 1e6 else ".4g"
     return f"{value:{form}}".replace("-", MINUS)
+
+
+def ends(values: Sequence[float | None] | None) -> str:
+    """Write the ends of a range, which are outside it; open ones as infinite."""
+    if values is None:
+        return MISSING
+    lower, upper = values
+    low = f"{MINUS}{INFINITE}" if lower is None else activation(lower)
+    return f"{low} … {INFINITE if upper is None else activation(upper)}"
+
+
+def measure(key: str, value: float | None, decimals: int = 4) -> str:
+    """Write a measure as its JSON key asks for, or to some decimals."""
+    form = {"mcc": mcc, "lift": lift}.get(key)
+    return number(value, decimals) if form is None else form(value)
 
 
 def size_text(count: float) -> str:

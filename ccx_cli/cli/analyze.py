@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
+from ccx_cli import design
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import answering
@@ -36,7 +37,7 @@ def _shared(key: str) -> Callable[[dict[str, Any]], str]:
 
     def show(record: dict[str, Any]) -> str:
         share = record[f"{key}_share"]
-        return "-" if share is None else f"{record[key]:,} ({share:.1%})"
+        return design.MISSING if share is None else f"{record[key]:,} ({design.share(share)})"
 
     return show
 

@@ -33,6 +33,7 @@ from ccx_cli.cli.settings.levels import (
     read_files,
 )
 from ccx_cli.config import user_file
+from ccx_cli.design import MISSING
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.store.paths import ROOT_NAMES
 
@@ -43,14 +44,14 @@ def _value(record: Record) -> str:
     """Show a value as the command line has it; one that is not set by what it comes to."""
     value = record["value"]
     if value is None:
-        return f"({record['meaning']})" if record["meaning"] else "-"
+        return f"({record['meaning']})" if record["meaning"] else MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _where(record: Record) -> str:
-    return ", ".join(part for part in (record["where"], record["key"]) if part) or "-"
+    return ", ".join(part for part in (record["where"], record["key"]) if part) or MISSING
 
 
 _SOURCE = Column("from", "source")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ccx_cli.cli.output import Column, Record, Writer
-from ccx_cli.design import duration, size_text
+from ccx_cli.design import MISSING, duration, size_text
 from ccx_cli.progress import Progress
 from ccx_cli.store.steps import Step
 
@@ -37,13 +37,13 @@ def _amount(record: Record) -> str:
 
 def _size(record: Record) -> str:
     if not record["bytes"]:
-        return "-" if record["bytes"] == 0 else _LATER
+        return MISSING if record["bytes"] == 0 else _LATER
     return f"about {size_text(record['bytes'])}"
 
 
 def _time(record: Record) -> str:
     if record["state"] == "there":
-        return "-"
+        return MISSING
     seconds = record["seconds"]
     return _LATER if seconds is None else f"about {duration(seconds)}"
 

@@ -11,6 +11,7 @@ from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import FORMULA, RANGE, UNIT, Column, Record, numbers
 from ccx_cli.cli.stored import open_stored
+from ccx_cli.design import MISSING
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, keep
@@ -19,7 +20,9 @@ from ccx_cli.store.steps import Step
 
 
 def _classes(record: Record) -> str:
-    return ", ".join(f"{each['class']} ({each['drop']:.3f})" for each in record["classes"]) or "-"
+    return (
+        ", ".join(f"{each['class']} ({each['drop']:.3f})" for each in record["classes"]) or MISSING
+    )
 
 
 PER_CLUSTER = (

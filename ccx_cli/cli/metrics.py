@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
+from ccx_cli import design
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
@@ -47,13 +49,23 @@ CHANCE = {
 }
 
 
-def _which(record: MetricsRecord | StatisticRecord) -> str:
-    return record.statistic if isinstance(record, StatisticRecord) else str(record.unit)
+Measured = MetricsRecord | StatisticRecord
 
 
-def _cluster(record: MetricsRecord | StatisticRecord) -> str:
-    total = "all" if isinstance(record, StatisticRecord) else "-"
+def _which(record: Measured) -> str:
+    if isinstance(record, StatisticRecord):
+        return {"deviation": "standard deviation"}.get(record.statistic, record.statistic)
+    return str(record.unit)
+
+
+def _cluster(record: Measured) -> str:
+    total = "all" if isinstance(record, StatisticRecord) else design.MISSING
     return total if record.cluster is None else str(record.cluster)
+
+
+def _interval(record: Measured) -> str:
+    interval = getattr(record, "iou_interval", UNSET)
+    return " … ".join(map(design.iou, interval)) if interval else design.MISSING
 
 
 COLUMNS = (
@@ -64,7 +76,6 @@ COLUMNS = (
             each.short,
             each.key,
             right=True,
-            decimals=each.decimals,
             spare="size" in each.key or each.key == "baseline",
         )
         for each in ALL_METRICS
@@ -77,7 +88,7 @@ def metrics(options: MetricsOptions) -> None:
     settings = MeasureSettings(options.bootstrap, options.run.seed, options.images_to_mask)
     columns = [column for column in COLUMNS if column.key != MASKING.key]
     if options.bootstrap:
-        columns.insert(3, Column("95% interval", "iou_interval"))
+        columns.insert(3, Column("95% interval", "iou_interval", show=_interval, whole=True))
     slow = [column for column in COLUMNS if column.key == MASKING.key and options.is_masking]
     if options.null:
         slow += [Column(title, key, right=True) for key, title in CHANCE.items()]
@@ -119,10 +130,13 @@ def metrics(options: MetricsOptions) -> None:
             if asked.has(record)
         ]
         shown = list(METRICS)
-        if slow and writer.form == "table":
+        if writer.is_table:
+            records.sort(key=sort_key(options.sorting.sort))
+            writer.sentences("Metrics of the stored formulas.")
+        if slow and writer.is_table:
             # What is there is read while the rest takes its time.
-            statistics = summarise(records, shown)
-            dataclasses.replace(writer, columns=columns).rest([*records, *statistics])
+            first = dataclasses.replace(writer, columns=columns)
+            first.rest([*records, *summarise(records, shown)])
             writer = dataclasses.replace(writer, columns=[*columns[:3], *slow])
         if options.is_masking:
             masked = measure_masking(
@@ -148,10 +162,9 @@ def metrics(options: MetricsOptions) -> None:
                 replace(record, **to_json(chance.get((record.unit, record.cluster), nothing)))
                 for record in records
             ]
-        statistics = summarise(records, shown)
-        if writer.is_table:
-            records.sort(key=sort_key(options.sorting.sort))
-        writer.write([*records, *statistics])
+        # Of a null there are no statistics.
+        is_of_null = writer.is_table and options.null and not options.is_masking
+        writer.write([*records, *(() if is_of_null else summarise(records, shown))])
         if unkept:
             progress.note(f"The metrics are not kept: {unkept}.")
             return

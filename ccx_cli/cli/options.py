@@ -174,7 +174,7 @@ class ReadingOptions(SortOptions):
     """How tables show explanations."""
 
     simplest: str = option(
-        "Show in tables the shortest formula this near the best IoU (0: the best).", "1%", rare=True
+        "Show in tables the shortest formula this near the best (0: the best).", "1%", rare=True
     )
 
 

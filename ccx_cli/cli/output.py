@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ccx_cli import design
 from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.stdout import reader_may_leave
@@ -39,11 +40,11 @@ AnyRecord = TypeVar("AnyRecord", bound=Record | Stored)
 class Column:
     """A column of a table: its title, the record's key, and how it looks.
 
-    Numbers have so many ``decimals``, or a ``form`` of ``format``; a function as ``form`` writes
-    any value. Null is ``absent``. ``show`` writes the cell from the whole record. A ``whole``
-    column, as one of numbers, is never wrapped; ``spare`` ones are left out, the last first, where
-    a terminal is too narrow for all. The concepts of a ``named`` one are written with the writer's
-    names.
+    Numbers have so many ``decimals``, if not the form that ``design`` gives to what the key
+    measures; ``form`` writes any value in another one. Null is ``absent``. ``show`` writes the cell
+    from the whole record. A ``whole`` column, as one of numbers, is never wrapped; ``spare`` ones
+    are left out, the last first, where a terminal is too narrow for all. The concepts of a
+    ``named`` one are written with the writer's names.
     """
 
     title: str
@@ -51,8 +52,8 @@ class Column:
     style: str = ""
     right: bool = False
     decimals: int = 4
-    form: str | Callable[[Any], str] = ""
-    absent: str = "-"
+    form: Callable[[Any], str] | None = None
+    absent: str = design.MISSING
     show: Callable[[Any], str] | None = None
     whole: bool = False
     spare: bool = False
@@ -60,16 +61,19 @@ class Column:
 
     def text(self, record: Record | Stored, names: Mapping[str, str]) -> str:
         """Write the record's cell, with the names that people read."""
+        text = self._text(record)
+        return short_text(text, names) if self.named else text
+
+    def _text(self, record: Record | Stored) -> str:
         get = partial(getattr, record) if isinstance(record, Stored) else record.get
         value = get(self.key, None)
         if self.show is not None:
-            text = self.show(record)
-        elif value is None or value is UNSET:
-            text = self.absent
-        else:
-            form = self.form or f",.{self.decimals}f"
-            text = cell(value, form) if isinstance(form, str) else form(value)
-        return short_text(text, names) if self.named else text
+            return self.show(record)
+        if value is None or value is UNSET:
+            return self.absent
+        if self.form is not None:
+            return self.form(value)
+        return cell(value, self.key, self.decimals)
 
 
 # The columns of many tables; that of the layer where a table is of several.
@@ -79,8 +83,8 @@ RANGE = Column("range", "cluster", right=True)
 ACTIVATION = Column("activation", "range", style="dim", whole=True)
 FORMULA = Column("formula", "formula", style="bold", named=True)
 IOU = Column("IoU", "iou", right=True)
-LIFT = Column("lift", "lift", right=True, decimals=1)
-MCC = Column("MCC", "mcc", right=True, decimals=3)
+LIFT = Column("lift", "lift", right=True)
+MCC = Column("MCC", "mcc", right=True)
 HITS = Column("hits", "hits", right=True)
 
 
@@ -333,27 +337,23 @@ def write_document(options: OutputOptions, text: str) -> None:
         writer.stream.flush()
 
 
-def cell(value: Any, form: str = ",.4f") -> str:
-    """Write a value for a table: an open end as infinity, nothing as a dash."""
+def cell(value: Any, key: str = "", decimals: int = 4) -> str:
+    """Write the value of a record's key for a table, nothing as a dash."""
     match value:
         case None:
-            return "-"
+            return design.MISSING
         case bool():
             return "yes" if value else "no"
         case int():
-            return f"{value:,}"
+            return design.count(value)
         case float():
-            return format(value, form)
-        case [None | float() | int() as lower, None | float() | int() as upper]:
-            return f"{_end(lower, '-inf')} .. {_end(upper, 'inf')}"
+            return design.measure(key, value, decimals)
+        case [None | float() | int(), None | float() | int()]:
+            return design.ends(value)
         case list():
             return printable(", ".join(map(str, value)))
         case _:
             return printable(str(value))
-
-
-def _end(value: float | None, infinite: str) -> str:
-    return infinite if value is None else f"{value:.4g}"
 
 
 def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from msgspec import UNSET
+
 from ccx_cli.cli.options import ReadingOptions, Sort
 from ccx_cli.cli.output import ACTIVATION, HITS, LIFT, MCC, RANGE, UNIT, Column
 from ccx_cli.cli.searching import parse_share
-from ccx_cli.design import TITLES, iou
+from ccx_cli.design import MISSING, TITLES, iou
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.findings import TOLERANCE, by_surprise, simplified, sort_key, unit_sentence
@@ -25,19 +27,20 @@ def formula_and_others(record: ExplanationRecord) -> str:
     """Show the formula, below it the first ones that score the same (=) or nearly so (~)."""
     same = [other for other in record.tied or () if other.formula != record.formula]
     lines = [f"= {other.formula}" for other in same]
-    lines += [f"~ {other.formula} ({other.iou:.4f})" for other in record.near or ()]
+    lines += [f"~ {other.formula} ({iou(other.iou)})" for other in record.near or ()]
     hidden = len(lines) - SHOWN_OTHERS + (record.more_near or 0)
     if record.near_complete is False:
         lines[SHOWN_OTHERS:] = [f"and at least {max(0, hidden):,} more"]
     elif hidden > 0:
         lines[SHOWN_OTHERS:] = [f"and {hidden:,} more"]
-    return "\n".join([record.formula or "-", *lines])
+    return "\n".join([record.formula or MISSING, *lines])
 
 
 def iou_and_bound(record: ExplanationRecord) -> str:
     """Show the IoU, and the bound that is left where nothing is proven yet."""
-    left = f" (at most {record.bound:.4f})" if record.proven is False else ""
-    return f"{record.iou:.4f}{left}"
+    if record.proven is not False or record.bound is UNSET:
+        return iou(record.iou)
+    return f"{iou(record.iou)} (at most {iou(record.bound)})"
 
 
 def what_each_adds(record: ExplanationRecord) -> str:

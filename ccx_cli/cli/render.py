@@ -96,7 +96,7 @@ def render(options: RenderOptions) -> None:
                 )
                 writer.write([_row(None, "report", written.page, written.problems)])
                 return
-            directory = options.dir_images or Path(f"ccx-{run.name}")
+            directory = options.dir_images or Path(f"ccx-{run.called}")
             default = "sample" if options.kind is Kind.PUBLISHED else "top"
             show = Show(options.show or default)
             drawing = Drawing(

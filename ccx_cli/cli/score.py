@@ -25,17 +25,19 @@ from ccx_cli.cli.output import (
     UNIT,
     Column,
     Record,
+    Writer,
 )
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.design import MISSING, iou
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.formulas.algebra import equivalent, simplify
 from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.progress import Progress
-from ccx_cli.runs.findings import short_text, sort_key
+from ccx_cli.runs.findings import first_within, short_text, sort_key
 from ccx_cli.runs.job import JobSettings, settings_of, split_images
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
@@ -59,8 +61,8 @@ RANKED = (
 )
 BESIDE = (
     *RANKED[:-1],
-    Column("best formula", "best_formula", named=True),
-    Column("best IoU", "best_iou", right=True),
+    Column("simplest formula", "best_formula", named=True, show=lambda each: each["simplest"]),
+    Column("its IoU", "best_iou", right=True, show=lambda each: iou(each["simplest_iou"])),
     RANKED[-1],
 )
 
@@ -131,7 +133,7 @@ def score(options: ScoreOptions) -> None:
                 ):
                     records += found.records(on_data, inputs.choice.layer, made.num_clusters)
                     if options.unit is not None and found.hits is not None:
-                        _add_best(records, found.hits.per_set, on_data, index)
+                        _add_best(records, found.hits.per_set, on_data, index, writer)
                         _tell_better(records, on_data, writer.names, progress)
                     task.advance()
         finally:
@@ -183,12 +185,15 @@ def _add_best(
     hits: NDArray[np.int32],
     formulas: Sequence[FormulaOnData],
     index: ConceptIndex,
+    writer: Writer,
 ) -> None:
-    """Put the best formula of each range beside what was written for it."""
+    """Put the best formula of each range beside what was written; people read the simplest."""
     counts = count_data(index)
     names = ConceptNames(index.concepts, index.name_of)
     for cluster, in_range in enumerate(hits):
-        best = find_optimum(RangeCounts(counts, in_range), OptimumSettings()).best
+        found = find_optimum(RangeCounts(counts, in_range), OptimumSettings())
+        best, levels = found.best, [level.best[0] for level in found.levels]
+        near = first_within([level.iou for level in levels], levels[-1].iou) if levels else None
         written = [record for record in records if record["cluster"] == cluster]
         for record, formula in zip(written, formulas, strict=True):
             record["best_formula"] = None if best is None else names.text(best)
@@ -196,6 +201,10 @@ def _add_best(
             record["same_here"] = best is not None and formula.is_same_here(
                 sets_in(best.chain, counts)
             )
+            if writer.is_table:
+                simplest = None if near is None else levels[near]
+                record["simplest"] = MISSING if simplest is None else names.text(simplest)
+                record["simplest_iou"] = None if simplest is None else simplest.iou
 
 
 def _tell_better(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import PurePath
 
 from msgspec.structs import replace
@@ -23,13 +24,15 @@ from ccx_cli.cli.output import (
     numbers,
     write_sections,
 )
-from ccx_cli.cli.reading import common_untrained, place_of, tolerance_of
+from ccx_cli.cli.reading import Place, common_untrained, place_of, tolerance_of
 from ccx_cli.cli.stored import open_asked
+from ccx_cli.design import MISSING, share
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.studies import UnitSummaryRecord
 from ccx_cli.runs.findings import simplified, sort_key, unit_sentence
-from ccx_cli.study.specialisation import Defaults, untrained_defaults
+from ccx_cli.study.categories import dominant_category
+from ccx_cli.study.specialisation import untrained_defaults
 from ccx_cli.study.summary import (
     lead_of,
     summarise_categories,
@@ -42,13 +45,12 @@ LEADING = ("cluster", "formula", "iou", "lift", "mcc", "hits", "length")
 
 
 def _explained(record: Record) -> str:
-    return f"{record['explained']} of {record['ranges']}" if record["ranges"] else "-"
+    return f"{record['explained']} of {record['ranges']}" if record["ranges"] else MISSING
 
 
 def _listed(record: Record) -> str:
-    return (
-        f"{len(record['concepts'])}: {', '.join(record['concepts'])}" if record["concepts"] else "-"
-    )
+    found = record["concepts"]
+    return f"{len(found)}: {', '.join(found)}" if found else MISSING
 
 
 def _common(record: Record) -> str:
@@ -85,7 +87,8 @@ OTHERS = (
         (
             Column("category", "category"),
             Column("threshold", "threshold", right=True, decimals=2),
-            *numbers("units", "share"),
+            Column("units", "units", right=True),
+            Column("share", "share", right=True, show=lambda row: share(row["share"])),
             Column("distinct formulas", "formulas", right=True),
         ),
     ),
@@ -98,31 +101,40 @@ def summary(options: SummaryOptions) -> None:
         asked = open_asked(options, progress)
         opened, tolerance = asked.opened, tolerance_of(options.reading)
         stored = opened.with_units(asked.records).against_chance().run.units
+        told = stored
+        if writer.is_table:
+            told = {
+                unit: [simplified(record, tolerance) for record in records]
+                for unit, records in stored.items()
+            }
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
         found: list[UnitSummaryRecord] = []
         with progress.task("Summary", len(stored), unit="units") as task:
-            for one in summarise_units(stored, index, category_of):
+            for one in summarise_units(told, index, category_of):
                 found.append(one)
                 task.advance()
-        concepts = summarise_concepts(stored, category_of)
+        concepts = summarise_concepts(told, category_of)
         categories = summarise_categories(
-            stored, opened.dataset.categories, category_of, options.threshold
+            told, opened.dataset.categories, category_of, options.threshold
         )
         if writer.is_table:
             writer.shorten(opened.dataset.labels)
             names = writer.names
             defaults = untrained_defaults(opened.run, opened.roots.results)
-            rows = [_row(one, stored[one.unit], tolerance, names, defaults) for one in found]
+            common = common_untrained(chain(*stored.values()), defaults)
+            rows = [_row(one, told[one.unit], names, common, category_of) for one in found]
             rows.sort(key=sort_key(options.reading.sort))
             first = [row["unit"] for row in rows[:SENTENCES]]
             about = opened.run.about
             network = PurePath(about.model or "?").name
             network += f" ({about.weights_kind})" if about.weights_kind else ""
             ranges = sum(one.explained for one in found)
+            of = f"of {about.units:,} " if about.units is not None else ""
             writer.sentences(
-                f"{about.layer} of {network} on {about.subset}: {len(found):,} "
-                f"{'unit' if len(found) == 1 else 'units'}, {ranges:,} ranges explained.",
+                f"{about.layer} of {network} on {about.subset}: {len(found):,} {of}"
+                f"{'unit' if (about.units or len(found)) == 1 else 'units'}, {ranges:,} ranges "
+                "explained.",
                 *_findings(found),
                 "",
                 "What the units respond to"
@@ -160,15 +172,16 @@ def _findings(units: Sequence[UnitSummaryRecord]) -> Iterator[str]:
 def _row(
     unit: UnitSummaryRecord,
     records: Sequence[ExplanationRecord],
-    tolerance: float,
     names: Mapping[str, str],
-    defaults: Defaults | None,
+    common: Collection[Place],
+    category_of: Mapping[int, str],
 ) -> Record:
-    """Return a unit's row: with its leading explanation, as people read it."""
+    """Return a unit's row: with its leading explanation of ``records``, and that one's category."""
     row = to_json(unit) | {"concepts": [names[name] for name in unit.concepts], "common": False}
-    lead = lead_of(simplified(record, tolerance) for record in records)
+    lead = lead_of(records)
     if lead is None:
-        return row | dict.fromkeys(LEADING)
+        return row | dict.fromkeys((*LEADING, "category"))
     row |= {key: getattr(lead, key) for key in LEADING}
-    row["common"] = place_of(lead) in common_untrained(records, defaults)
+    row["category"] = dominant_category([lead.tree] if lead.tree else [], category_of)
+    row["common"] = place_of(lead) in common
     return row

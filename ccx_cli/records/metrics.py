@@ -22,9 +22,9 @@ from ccx_cli.records.fields import (
 )
 
 
-def metric(title: str, short: str, description: str, decimals: int = 4) -> Meta:
+def metric(title: str, short: str, description: str) -> Meta:
     """Describe a metric: its title, its title in narrow tables, and what it is."""
-    return Meta(description=description, title=title, extra={"short": short, "decimals": decimals})
+    return Meta(description=description, title=title, extra={"short": short})
 
 
 class Metrics(Record):
@@ -44,7 +44,7 @@ class Metrics(Record):
     ]
     lift: Annotated[
         float | None,
-        metric("Lift", "lift", "IoU over that of a random mask of the formula's size.", 1),
+        metric("Lift", "lift", "IoU over that of a random mask of the formula's size."),
     ]
     mcc: Annotated[
         float | None,
@@ -53,7 +53,6 @@ class Metrics(Record):
             "MCC",
             "Matthews correlation of the formula's pixels and the hits; 0 if either has no pixel "
             "or all.",
-            3,
         ),
     ]
     activation_coverage: Annotated[
@@ -137,20 +136,16 @@ class MetricName:
     key: str
     title: str
     short: str
-    decimals: int
     description: str
 
 
 def _names(kind: type[Record]) -> tuple[MetricName, ...]:
-    names = []
-    for key, hint in get_type_hints(kind, include_extras=True).items():
-        for part in (hint, *getattr(hint, "__args__", ())):
-            for meta in getattr(part, "__metadata__", ()):
-                extra = meta.extra
-                names.append(
-                    MetricName(key, meta.title, extra["short"], extra["decimals"], meta.description)
-                )
-    return tuple(names)
+    return tuple(
+        MetricName(key, meta.title, meta.extra["short"], meta.description)
+        for key, hint in get_type_hints(kind, include_extras=True).items()
+        for part in (hint, *getattr(hint, "__args__", ()))
+        for meta in getattr(part, "__metadata__", ())
+    )
 
 
 METRICS = _names(Metrics)

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from ccx_cli.design import CONTROL, NEVER_FIRES, range_color
+from ccx_cli.design import CONTROL, NEVER_FIRES, ends, number, range_color
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import FAINT, INK, PER_INCH, Canvas, Words, line_height, wrapped
 from ccx_cli.render.style import SCREEN, Style
-from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_text
+from ccx_cli.render.wording import formula_text, proof_text, worth_text
 from ccx_cli.study.histogram import count_in_bars
 
 _BINS = 160
@@ -73,7 +73,7 @@ def draw_histogram(
     axes.set_ylim(0.7, max(2.0, 1.6 * float(bars.counts.max(initial=0))))
     axes.set_xlim(bars.edges[0], bars.edges[-1])
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 0)))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(colors=FAINT, which="both")
     axes.tick_params(axis="y", which="minor", length=0)
@@ -101,7 +101,8 @@ def plot_distribution(
     heading = wrapped(title, room, text, bold=True) if style.title else []
     listed = []
     for record in reversed(records):
-        parts = [f"range {record.cluster}", range_text(record), worth_text(record)]
+        activation = f"activation {ends(record.range)}"
+        parts = [f"range {record.cluster}", activation, worth_text(record)]
         parts += [] if style.in_paper else [proof_text(record)]
         said = wrapped(" · ".join(filter(None, parts)), room - indent, small)
         formula = wrapped(formula_text(record), room - indent, text, bold=True)

@@ -97,9 +97,9 @@ def figure_names(
     """Name the file of every group of units that a figure shows.
 
     ``filename_figure`` is a name without ending, with fields ``{unit}``, ``{k}``, ``{show}`` and
-    ``{kind}``; ``None`` means that of the kind. Figures of several units are numbered where there
-    is more than one. Raises ``UsageError`` if it has another field, names a directory, or gives
-    several figures one name.
+    ``{kind}``; ``None`` means that of the kind, also for the page of a paper that has one unit.
+    Figures of several units are numbered where there is more than one figure. Raises
+    ``UsageError`` if it has another field, names a directory, or gives several figures one name.
     """
     shared = drawing.units_share(filename_figure)
     default = "{kind}" if shared else drawing.kind.stem
@@ -125,10 +125,11 @@ def figure_names(
     names = []
     for number, units in enumerate(groups, start=1):
         unit, records = next(iter(units.items()))
-        filled = stem
+        alone = filename_figure is None and drawing.kind.of_one_unit and len(units) == 1
+        filled = drawing.kind.stem if alone else stem
         for field, value in (known | {"unit": unit, "k": records[0].num_clusters}).items():
             filled = filled.replace(f"{{{field}}}", str(value))
-        page = f"-{number}" if shared and len(groups) > 1 else ""
+        page = f"-{number}" if shared and len(groups) > 1 and not alone else ""
         names.append(f"{filled}{page}.{drawing.file_type}")
     return names
 

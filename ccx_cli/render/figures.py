@@ -59,7 +59,7 @@ class _Wanted(NamedTuple):
 def _draw(inputs: RunInputs, drawing: Drawing, wanted: _Wanted) -> list[str]:
     """Draw and write a figure and its caption; return a sentence for everything that it lacks."""
     style, problems = drawing.style, list[str]()
-    as_found = drawing.kind in {Kind.PUBLISHED, Kind.IOU}
+    as_found = drawing.kind is Kind.PUBLISHED
     units = wanted.units if as_found else readable(inputs, wanted.units, drawing.tolerance)
     network = network_text(inputs.run.header)
     records = [record for own in units.values() for record in own]

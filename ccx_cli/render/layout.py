@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ccx_cli.design import ends
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import FAINT, PER_INCH, Words, line_height, wrapped
 from ccx_cli.render.overlay import Pixels
 from ccx_cli.render.style import Style
-from ccx_cli.render.wording import formula_text, proof_text, range_text, worth_text
+from ccx_cli.render.wording import formula_text, proof_text, worth_text
 
 _SIDE, _MARGIN, _GAP = 224, 20, 10
 _FORMULA, _NOTE, CAPTION = 16, 13, 12
@@ -79,10 +80,9 @@ class Layout:
 
     def words(self, record: ExplanationRecord) -> list[Words]:
         """Return what is said of a range, first what stands beside its mark."""
-        said = [f"range {record.cluster}", range_text(record), worth_text(record)]
-        if self.style.in_paper:
-            said[1] = said[1].removeprefix("activation ")
-        else:
+        activation = "" if self.style.in_paper else "activation "
+        said = [f"range {record.cluster}", activation + ends(record.range), worth_text(record)]
+        if not self.style.in_paper:
             said.append(proof_text(record))
         below = [said.pop()] if self.beside else []
         room = self.beside or self.room

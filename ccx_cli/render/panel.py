@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ccx_cli.design import CONTROL, FORMULA_EDGE, NEVER_FIRES, SOFT
+from ccx_cli.design import CONTROL, FORMULA_EDGE, NEVER_FIRES, SOFT, activation, iou
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import FAINT, PER_INCH, Canvas, Words, line_height, shortened, wrapped
@@ -71,8 +71,8 @@ def rows_of(
             return None
 
     def shot(index: int, image: int) -> Shot:
-        iou, peak = found.counts[index].ious[image], float(found.maps[image].max())
-        caption = f"IoU {iou:.4f} · peak {peak:.4g}"
+        peak = activation(float(found.maps[image].max()))
+        caption = f"IoU {iou(found.counts[index].ious[image])} · peak {peak}"
         hits, formula = found.hit_mask(index, image), found.formula_mask(index, image)
         return Shot(picture(image), hits, formula, caption)
 

@@ -10,7 +10,6 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ccx_cli import design
-from ccx_cli.design import activation
 from ccx_cli.errors import CcxError
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.header import Header, weights_text
@@ -46,16 +45,6 @@ def readable(
 def formula_text(record: ExplanationRecord) -> str:
     """Return the formula, or a sentence that there is none."""
     return record.formula or design.NO_FORMULA
-
-
-def range_text(record: ExplanationRecord) -> str:
-    """Return the ends of the range, both excluded, in words."""
-    lower, upper = record.range or (None, None)
-    if upper is None:
-        return "any activation" if lower is None else f"activation above {activation(lower)}"
-    if lower is None:
-        return f"activation below {activation(upper)}"
-    return f"activation {activation(lower)} to {activation(upper)}"
 
 
 def worth_text(record: ExplanationRecord) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from ccx_cli import design
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.formulas.formula import concepts_of, from_json, renamed
 from ccx_cli.formulas.parse import without_suffix
@@ -41,19 +42,23 @@ def by_surprise(records: Iterable[R]) -> list[R]:
 
 
 def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:
-    """Return the shortest best formula whose IoU is within ``tolerance`` of the explanation's.
+    """Return the shortest best formula whose objective is within ``tolerance`` of the best.
 
-    By another objective than IoU, whose score. ``tolerance`` is a share of the explanation's. Only
-    the best formulas of each length compete; ``None`` without a formula, or where the lengths were
-    not stored.
+    The objective is IoU where the search had no other. ``tolerance`` is a share of the best.
+    Only the best formulas of each length compete; ``None``
+    without a formula, or where the lengths were not stored.
     """
     levels = [level for level in record.by_length if level.length <= record.length]
     scores = [level.iou if level.score is UNSET else level.score for level in levels]
-    for level, score in zip(levels, scores, strict=True):
-        best = record.iou if level.score is UNSET else scores[-1]
-        if score >= (1 - tolerance) * best:
-            return level
-    return None
+    by_iou = all(level.score is UNSET for level in levels)
+    position = first_within(scores, record.iou if by_iou else scores[-1], tolerance)
+    return None if position is None else levels[position]
+
+
+def first_within(scores: Sequence[float], best: float, tolerance: float = TOLERANCE) -> int | None:
+    """Return the position of the first score within a share of the best."""
+    near = (n for n, score in enumerate(scores) if score >= (1 - tolerance) * best)
+    return next(near, None)
 
 
 def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> ExplanationRecord:
@@ -178,8 +183,8 @@ def _does(record: ExplanationRecord) -> str:
     lower, upper = record.range or (None, None)
     if upper is None:
         return "responds to"
-    ends = "up to" if lower is None else f"between {lower:.4g} and"
-    return f"is {ends} {upper:.4g} on"
+    ends = "up to" if lower is None else f"between {design.activation(lower)} and"
+    return f"is {ends} {design.activation(upper)} on"
 
 
 def _lift(record: ExplanationRecord) -> float:
@@ -191,5 +196,7 @@ def _lift(record: ExplanationRecord) -> float:
 
 def _worth(record: ExplanationRecord) -> str:
     lift = record.lift
-    times = f", {lift:,.{0 if lift >= 10 else 1}f} times chance" if isinstance(lift, float) else ""
+    times = ""
+    if isinstance(lift, float):
+        times = f", {design.lift(lift).removesuffix(design.TIMES)} times chance"
     return f" (IoU {record.iou:#.2g}{times})"

@@ -23,6 +23,7 @@ from ccx_cli.tui.record_text import (
     iou_of,
     range_mark,
     record_formula,
+    spellings,
     unit_and_range,
 )
 from ccx_cli.tui.table import UNKNOWN, Column, numbers
@@ -35,7 +36,7 @@ def _difference(pair: RangePair) -> Text:
         return UNKNOWN
     if not difference:
         return Text(design.iou(0.0), style="dim")
-    return Text(f"{difference:+.4f}", ink.good if difference > 0 else ink.bad)
+    return Text(design.difference(difference), ink.good if difference > 0 else ink.bad)
 
 
 def _size(pair: RangePair) -> float | None:
@@ -67,7 +68,7 @@ def _side_columns(side: str, run: OpenRun) -> tuple[Column, Column]:
             min_table_width=100,
         ),
         Column(
-            f"formula in {side.upper()}",
+            f"stored in {side.upper()}",
             f"formula_{side}",
             lambda pair: _formula(record(pair), run),
             12,
@@ -136,7 +137,8 @@ class CompareView(RunListView):
         return [pair for pair in rows if not (self._differing and pair.equal)]
 
     def _text(self, row: RangePair) -> str:
-        return "\n".join(_formulas(row))
+        run = self.runs[0]
+        return "\n".join(each for text in _formulas(row) for each in spellings(text, run))
 
     def _reader(self, row: RangePair) -> Reader:
         run, record = self.runs[row.a is None], row.a or row.b
@@ -145,7 +147,7 @@ class CompareView(RunListView):
 
     def _summary(self, shown: Sequence[RangePair]) -> str:
         both = tally(self.all_rows or ())
-        mean = "-" if both.mean_difference is None else f"{both.mean_difference:+.4f}"
+        mean = design.difference(both.mean_difference)
         only = "".join(
             f", {count:,} only in {side}"
             for side, count in (("A", both.only_a), ("B", both.only_b))

@@ -36,7 +36,15 @@ def columns(
         return waiting if number is None else design.count(number)
 
     return (
-        Column("concept", "name", name, 14, lambda r: name(r).casefold(), stretch=True),
+        Column(
+            "concept",
+            "name",
+            name,
+            14,
+            lambda r: name(r).casefold(),
+            stretch=True,
+            found_by=lambda r: (r.concept, name(r)),
+        ),
         texts("category", "category", lambda r: r.category or None, 9, gives_way=True),
         numbers("units", "units", design.count, 6),
         numbers("ranges", "ranges", design.count, 7),

@@ -19,6 +19,7 @@ from textual.widgets import Input, Static
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.printable import printable
+from ccx_cli.runs.findings import short_text
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.view import read_in_thread
 
@@ -108,7 +109,9 @@ class FormulaBox(Vertical):
     def read_names(self) -> None:
         read_in_thread(
             self,
-            lambda _: self._run.with_inputs(concept_names),
+            lambda _: [
+                self._run.short.get(name, name) for name in self._run.with_inputs(concept_names)
+            ],
             self._take_names,
             lambda _: None,
             "names",
@@ -152,7 +155,8 @@ class FormulaBox(Vertical):
             self._show_verdict(f"The same pixels as the formula found for range {ranges}.")
         else:
             outside = f"; the run did not try it: {trial.outside}" if trial.outside else ""
-            self._show_verdict(Text.assemble("Scored as ", (trial.text, "bold"), outside))
+            shown = short_text(trial.text, self._run.short)
+            self._show_verdict(Text.assemble("Scored as ", (shown, "bold"), outside))
         self.post_message(self.Tried(trial))
 
     def _show_error(self, sentence: str) -> None:

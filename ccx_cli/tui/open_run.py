@@ -100,7 +100,7 @@ class OpenRun:
         self._roots = roots
         self._lock = RLock()
         self._inputs: RunInputs | None = None
-        self._units: OrderedDict[int, UnitData] = OrderedDict()
+        self._units: OrderedDict[tuple[object, ...], UnitData] = OrderedDict()
         self.as_stored = False
         self.common: set[tuple[int, int | None]] = set()
         self._read(directory, _stamp(directory))
@@ -197,18 +197,18 @@ class OpenRun:
         def read(inputs: RunInputs) -> UnitData | None:
             if not is_wanted():
                 return None
-            records = self.run.units.get(unit, [])
-            known = self._units.get(unit)
-            ranged = sum(record.range is not None for record in records)
-            if known is None or len(known.images.records) != ranged:
+            records = self.records_of(unit)
+            key = unit, *(record.formula for record in records)
+            known = self._units.get(key)
+            if known is None:
                 if unit >= inputs.activations.units:
                     raise DamagedDataError(
                         f"{self.run.name} has lines of unit {unit}, but its activations have "
                         f"{inputs.activations.units:,} units: run `ccx explain` again."
                     )
                 known = read_unit(unit, records, inputs)
-            self._units[unit] = known
-            self._units.move_to_end(unit)
+            self._units[key] = known
+            self._units.move_to_end(key)
             while len(self._units) > _KEPT_UNITS:
                 self._units.popitem(last=False)
             return known

@@ -48,16 +48,7 @@ def bound_text(record: ExplanationRecord) -> Text:
     if record.proven is True:
         return Text("proven", style="dim")
     gap = gap_of(record)
-    return Text("?", style="dim") if gap is None else Text(f"+{gap:.3f}", style=ink.doubt)
-
-
-def range_text(ends: Sequence[float | None] | None) -> str:
-    """Write a range, its open ends as infinite."""
-    if ends is None:
-        return design.NEVER_FIRES
-    lower, upper = ends
-    low = f"{design.MINUS}∞" if lower is None else design.activation(lower)
-    return f"{low} … {'∞' if upper is None else design.activation(upper)}"
+    return UNKNOWN if gap is None else Text(design.difference(gap, 3), style=ink.doubt)
 
 
 def range_mark(cluster: int | None, num_ranges: int) -> Text:
@@ -102,7 +93,7 @@ def record_line(record: ExplanationRecord, run: OpenRun) -> Text:
     return Text.assemble(
         (f"unit {record.unit}  ", "dim"),
         range_mark(record.cluster, record.num_ranges),
-        (f"  {range_text(record.range)}   ", "dim"),
+        (f"  {design.ends(record.range)}   ", "dim"),
         record_formula(record, run),
     )
 
@@ -158,23 +149,23 @@ MCC = measure("mcc", design.mcc)
 IOU = measure("iou", design.iou)
 LIFT = measure("lift", design.lift, min_table_width=90)
 HITS = numbers("hits", "hits", design.count, 11, min_table_width=104)
-ENDS = Column("activation", "range", lambda r: range_text(r.range), 18, min_table_width=80)
-
-
-def bound_column(run: OpenRun) -> Column:
-    """Make the column of what is proven; it gives way where everything is."""
-
-    def stored(record: ExplanationRecord) -> ExplanationRecord:
-        return run.stored.get((record.unit, record.cluster), record)
-
-    gap = numbers("bound", "gap", str, 6, lambda record: gap_of(stored(record)), gives_way=True)
-    return replace(gap, show=lambda record: bound_text(stored(record)))
+ENDS = Column("activation", "range", lambda r: design.ends(r.range), 18, min_table_width=80)
+BOUND = replace(numbers("bound", "gap", str, 6, gap_of, gives_way=True), show=bound_text)
 
 
 def formula_column(run: OpenRun, width: int = 14) -> Column:
     """Make the column of the formulas as people read them."""
     column = texts("formula", "formula", lambda record: record.formula, width, stretch=True)
-    return replace(column, show=lambda record: record_formula(record, run))
+    return replace(
+        column,
+        show=lambda record: record_formula(record, run),
+        found_by=lambda record: spellings(record.formula or "", run),
+    )
+
+
+def spellings(text: str, run: OpenRun) -> tuple[str, str]:
+    """Return a formula or a name as it is stored and as people read it."""
+    return text, short_text(text, run.short)
 
 
 def describe_range(
@@ -185,14 +176,15 @@ def describe_range(
     *,
     with_meanings: bool,
 ) -> Group:
-    """Describe one range, a ``record`` as stored, in full.
+    """Describe one range in full, its formula as people read it.
 
     ``waiting`` is what to say until the metrics are known, ``with_meanings`` whether there is space
     to say what they are.
     """
+    stored = run.stored[record.unit, record.cluster]
     table = Table.grid(TableColumn(style="dim", no_wrap=True), "", padding=(0, 2, 0, 0))
     if record.formula is not None:
-        table.add_row("IoU", _iou_and_proof(record))
+        table.add_row("IoU", Text.assemble((design.iou(record.iou), "bold"), _proof(record)))
         if not record.by_length:
             table.add_row("as found", record_formula(record, run))
         shorter = record.by_length or ()
@@ -203,7 +195,10 @@ def describe_range(
         ]
         for name, one in scored:
             formula = formula_text(short_text(one.formula, run.short))
-            table.add_row(name, Text.assemble(design.iou(one.iou), "  ", formula))
+            proof = Text()
+            if stored.formula != record.formula and getattr(one, "length", 0) == stored.length:
+                name, proof = "stored", _proof(stored)
+            table.add_row(name, Text.assemble(design.iou(one.iou), "  ", formula, proof))
     measured = Table.grid(
         TableColumn(style="dim", no_wrap=True),
         TableColumn(justify="right"),
@@ -214,19 +209,19 @@ def describe_range(
         measured.add_row(Text(waiting, "italic"))
     for metric in ALL_METRICS:
         if metrics is not None and metric.key in metrics and metric.key != "iou":
-            number = metrics[metric.key]
-            written = design.MISSING if number is None else f"{number:.{metric.decimals}f}"
+            written = design.measure(metric.key, metrics[metric.key])
             meaning = [metric.description] if with_meanings else []
             measured.add_row(metric.title, written, *meaning)
     return Group(table, measured)
 
 
-def _iou_and_proof(record: ExplanationRecord) -> Text:
-    text = Text.assemble((design.iou(record.iou), "bold"))
+def _proof(record: ExplanationRecord) -> Text:
+    """Say by which search a formula was found, and whether it is proven."""
+    text = Text()
     if record.proven is True:
         text.append("   proven", ink.good)
     elif record.bound is not UNSET:
-        text.append(f"   not proven: bound {record.bound:.4f}", ink.doubt)
+        text.append(f"   not proven: bound {design.iou(record.bound)}", ink.doubt)
     if record.search != "optimal":
         text.append(f"   {record.search} search", "dim")
     return text

@@ -17,6 +17,7 @@ from textual.widgets import Footer, Static
 from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
+from ccx_cli.runs.findings import short_text
 from ccx_cli.tui.formula_box import FormulaBox
 from ccx_cli.tui.gallery import Gallery, GalleryView
 from ccx_cli.tui.histogram import Histogram
@@ -24,13 +25,13 @@ from ccx_cli.tui.ink import ink
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import SHOW, following
 from ccx_cli.tui.record_text import (
+    BOUND,
     ENDS,
     HITS,
     IOU,
     MCC,
     RANGE,
     best_of_units,
-    bound_column,
     describe_range,
     formula_column,
     iou_of,
@@ -45,19 +46,19 @@ _DELAY = 0.1
 
 
 def columns(run: OpenRun, trial: Trial | None) -> list[Column]:
-    """List the columns; one more for a typed formula, which compares its IoU with the best one."""
-    found = [replace(RANGE, gives_way=False), ENDS, HITS, MCC, IOU, bound_column(run)]
+    """List the columns; one more for a typed formula, which compares its IoU with the one shown."""
+    found = [replace(RANGE, gives_way=False), ENDS, HITS, MCC, IOU, BOUND]
 
     def show(record: ExplanationRecord) -> Text:
         typed = None if trial is None else trial.ious.get(record.cluster)
-        best = iou_of(run.stored.get((record.unit, record.cluster)))
+        shown = iou_of(record)
         if typed is None:
             return UNKNOWN
         text = Text(design.iou(typed))
-        if best is not None:
-            difference = typed - best
+        if shown is not None:
+            difference = typed - shown
             style = ink.good if difference > 5e-5 else "dim" if difference > -5e-5 else ink.bad
-            text.append(f" {difference:+.4f}", style)
+            text.append(f" {design.difference(difference)}", style)
         return text
 
     if trial is not None:
@@ -145,7 +146,8 @@ class UnitView(GalleryView):
         self.gallery.show(None, "reading the images ...")
         self.formula_box.set_unit(None)
         records = self.run.records_of(self._unit)
-        self.formula_box.show_example(next((one.formula for one in records if one.formula), None))
+        example = next((one.formula for one in records if one.formula), None)
+        self.formula_box.show_example(example and short_text(example, self.run.short))
         unit = self._unit
         self.set_timer(_DELAY, lambda: self._read_unit(unit))
 
@@ -236,8 +238,7 @@ class UnitView(GalleryView):
         cluster, data = shown.cluster, self._data
         metrics = None if data is None else data.metrics.get(cluster)
         narrow = self.has_class("-narrow")  # there, the description is as wide as the screen
-        record = self.run.stored[shown.unit, cluster]
-        description = describe_range(record, self.run, metrics, self._waiting, with_meanings=narrow)
+        description = describe_range(shown, self.run, metrics, self._waiting, with_meanings=narrow)
         self.query_one("#description", Static).update(description)
 
     def _choose_pictures(self) -> None:
@@ -275,8 +276,7 @@ class UnitView(GalleryView):
 
     def action_stored(self) -> None:
         self.run.as_stored = not self.run.as_stored
-        self._show_lines()
-        self._choose_pictures()
+        self._show_unit()
 
     def action_read_again(self) -> None:
         self.read("again", lambda _: self.run.read_again(always=True), lambda _: self._show_unit())

@@ -60,8 +60,8 @@ class Trial:
 class UnitData:
     """What the screen of a unit shows besides its lines; all by cluster.
 
-    ``metrics`` has those that were stored beside the run as well; ``outside`` says why a formula
-    is none of those that the run searched.
+    ``metrics`` has label masking where that is known, which is that of the stored formula;
+    ``outside`` says why a formula is none of those that the run searched.
     """
 
     dataset: BrodenDataset
@@ -124,11 +124,13 @@ def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs
     """Read a unit's maps, count its pixels and measure its explanations."""
     images = look_at_unit(unit, records, inputs.index, inputs.activations)
     masking, _ = stored_masking(inputs.run.directory)
+    stored = {(unit, each.cluster): each.formula for each in inputs.run.units.get(unit, ())}
     metrics = {}
     for record, counts in zip(images.records, images.counts, strict=True):
         metrics[record.cluster] = to_json(measure(counts))
-        if (unit, record.cluster) in masking:
-            metrics[record.cluster][MASKING.key] = masking[unit, record.cluster]
+        key = unit, record.cluster
+        if key in masking and record.formula == stored.get(key):
+            metrics[record.cluster][MASKING.key] = masking[key]
     return UnitData(
         inputs.dataset,
         images,

@@ -11,13 +11,13 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.findings import short_text
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.tui.concepts import ConceptsView
 from ccx_cli.tui.lists import RunListView
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.preview import Reader
 from ccx_cli.tui.record_text import (
+    BOUND,
     HITS,
     IOU,
     LIFT,
@@ -25,9 +25,9 @@ from ccx_cli.tui.record_text import (
     RANGE,
     UNIT,
     best_of_units,
-    bound_column,
     formula_column,
     record_line,
+    spellings,
     unit_and_range,
 )
 from ccx_cli.tui.table import Column, texts
@@ -44,19 +44,23 @@ def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tu
     def common(record: ExplanationRecord) -> str:
         return "common" if (record.unit, record.cluster) in run.common else ""
 
+    def concepts(record: ExplanationRecord) -> list[str]:
+        names = record.names.values()
+        return [each for name in names for each in (name, run.short.get(name, name))]
+
     return (
         UNIT,
         RANGE,
         MCC,
         IOU,
         LIFT,
-        bound_column(run),
+        BOUND,
         formula_column(run, 20),
         texts("category", "category", value, 9, gives_way=True),
         Column("untrained", "untrained", common, 9, common, min_table_width=84, gives_way=True),
         HITS,
         Column("length", "length", lambda r: str(r.length), 0, lambda r: r.length),
-        Column("concept", "concept", lambda _: "", 0, found_by=lambda r: r.names.values()),
+        Column("concept", "concept", lambda _: "", 0, found_by=concepts),
     )
 
 
@@ -142,8 +146,7 @@ class UnitsView(RunListView):
         self.show_rows()
 
     def _text(self, row: ExplanationRecord) -> str:
-        formula = row.formula or ""
-        return f"{formula}\n{short_text(formula, self.run.short)}\n{self._category(row)}"
+        return "\n".join((*spellings(row.formula or "", self.run), self._category(row)))
 
     def _passing(self, rows: Sequence[ExplanationRecord]) -> Sequence[ExplanationRecord]:
         if self._folded:

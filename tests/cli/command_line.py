@@ -58,6 +58,12 @@ class CommandLine:
         return found
 
 
+def cells(table: str) -> list[list[str]]:
+    """Read the rows of the tables that were printed, without their titles."""
+    rows = [line.split("│")[1:-1] for line in table.splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
 def environment(data: Path, **variables: str) -> dict[str, str]:
     """This process's environment, with a data directory and no terminal settings."""
     kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.command_line import CommandLine
+    from tests.cli.command_line import CommandLine, cells
 else:
-    from command_line import CommandLine
+    from command_line import CommandLine, cells
 
 QUIET = ("-q", "--format", "jsonl")
 
@@ -110,6 +111,22 @@ def test_the_null_counts_the_search(ccx: CommandLine) -> None:
     assert all(len(line["null_ious"]) == 4 for line in stored)
     again = ccx("metrics", "--no-label-masking", "--null", "4", "--units", "1", *QUIET).lines
     assert again == lines
+
+
+def test_the_tables_of_a_null_have_one_order(ccx: CommandLine) -> None:
+    words = ("--null", "3", "--bootstrap", "5", "--units", "0-1", "-q")
+    out = ccx("metrics", *words).out
+    assert out.startswith("Metrics of the stored formulas.\n")
+    rows = cells(out)
+    wide = [row for row in rows if len(row) > 10]
+    narrow = [row for row in rows if len(row) < 10]
+    assert [row[:2] for row in narrow] == [row[:2] for row in wide if row[0].isdigit()]
+    assert all(any(cell != "–" for cell in row[3:]) for row in rows)
+    assert {row[0] for row in wide} == {"0", "1", "mean", "standard deviation"}
+    assert all(len(end) == 6 for row in narrow for end in row[2:])
+    intervals = [row[3] for row in wide if row[3] != "–"]
+    assert intervals
+    assert all(re.fullmatch(r"0\.\d{4} … 0\.\d{4}", each) for each in intervals)
 
 
 def test_a_run_on_one_split_is_scored_on_the_other(ccx: CommandLine) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.command_line import ON_TINY, CommandLine
+    from tests.cli.command_line import ON_TINY, CommandLine, cells
 else:
-    from command_line import ON_TINY, CommandLine
+    from command_line import ON_TINY, CommandLine, cells
 
 
 def test_a_found_formula_scores_what_was_found(ccx: CommandLine) -> None:
@@ -55,11 +55,14 @@ def test_a_formula_that_beats_the_best_is_outside_the_space(ccx: CommandLine) ->
     assert ended.err.count(" beats ") == 1
 
 
-def test_the_table_puts_the_best_formula_beside(ccx: CommandLine) -> None:
-    ended = ccx("score", "red", *ON_TINY, "--unit", "1", "-q")
-    assert ended.code == 0
-    assert "best formula" in ended.out
-    assert ended.err == ""
+def test_the_table_puts_the_formula_beside_that_people_read(ccx: CommandLine) -> None:
+    ended = ccx("score", "red", *ON_TINY, "--unit", "1", "-q", "--sort", "unit")
+    assert (ended.code, ended.err) == (0, "")
+    assert "simplest formula" in ended.out
+    read = cells(ccx.explain("--units", "1", "-q", "--all", "--sort", "unit").out)
+    assert [row[7:9] for row in cells(ended.out)] == [[row[3], row[6]] for row in read]
+    stored = cells(ccx.explain("--units", "1", "-q", "--sort", "unit", "--simplest", "0").out)
+    assert stored != read
 
 
 @pytest.mark.parametrize(

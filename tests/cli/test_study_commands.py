@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ccx_cli.formulas.formula import names_in
+from ccx_cli.render.report.payload import payload_of_run
+from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.run import Run
+from ccx_cli.store.paths import resolve_roots
+from ccx_cli.tui.open_run import OpenRun
+
 if TYPE_CHECKING:
-    from tests.cli.command_line import ON_TINY, CommandLine
+    from tests.cli.command_line import ON_TINY, CommandLine, cells
 else:
-    from command_line import ON_TINY, CommandLine
+    from command_line import ON_TINY, CommandLine, cells
 
 THRESHOLDS = ["compare", "thresholds", *ON_TINY]
 LEAD = ("cluster", "formula", "iou", "lift", "mcc")
+SECTIONS = (("Units ", "Concepts "), ("Concepts ", "Units above"))
 QUANTILES = [0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995]
 
 
@@ -193,7 +201,7 @@ def test_compare_runs_of_beam_and_optimum(ccx: CommandLine, kept: Path) -> None:
     assert {"unit": None, **of_run} == everything
     table = ccx(*words, "-q").out
     assert table.splitlines()[3].split()[1] == "0"
-    assert " - " in table.splitlines()[3]
+    assert " – " in table.splitlines()[3]
 
 
 def test_compare_runs_of_different_networks_says_so(ccx: CommandLine, kept: Path) -> None:
@@ -313,7 +321,7 @@ def mcc_of(line: dict[str, Any]) -> float:
 
 def test_the_table_of_summary_begins_with_sentences(ccx: CommandLine, kept: Path) -> None:
     out = ccx("summary", kept.name, "-q").out.splitlines()
-    assert out[0].startswith("layer4 of demo (none) on tiny: 4 units, ")
+    assert out[0].startswith("layer4 of demo (none) on tiny: 4 of 48 units, ")
     start = out.index("What the units respond to")
     assert out[start - 1] == ""
     assert all("do not beat the baseline" in line for line in out[1 : start - 1])
@@ -323,11 +331,41 @@ def test_the_table_of_summary_begins_with_sentences(ccx: CommandLine, kept: Path
     assert out[6].strip() == "Units"
     table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out[10:14]]
     assert [line.split()[1] for line in out[1:5]] == [row[0] for row in table]
-    mccs = [float(row[3]) for row in table if row[3] != "-"]
+    mccs = [float(row[3]) for row in table if row[3] != "–"]
     assert mccs == sorted(mccs, reverse=True)
     assert not any("-c" in row[2] for row in table)
     by_unit = ccx("summary", kept.name, "-q", "--sort", "unit").out.splitlines()[start:]
     assert [line.split()[1] for line in by_unit[1:5]] == ["0", "1", "2", "3"]
+
+
+def test_the_tables_of_summary_are_of_what_explain_shows(ccx: CommandLine, kept: Path) -> None:
+    read = cells(ccx.explain("--units", "0-3", "-q", "--all").out)
+    numbers = {tuple(row[n] for n in (0, 1, 3, 4, 5, 6)) for row in read}
+    out = ccx("summary", kept.name, "-q").out
+    units, concepts = (cells(out.partition(start)[2].partition(end)[0]) for start, end in SECTIONS)
+    assert {tuple(row[:6]) for row in units} <= numbers
+    names = [names_in(formula) for *_, formula, _, _, _ in (row[:7] for row in read)]
+    best = {
+        name: max(row[6] for row, own in zip(read, names, strict=True) if name in own)
+        for name in {name for own in names for name in own}
+    }
+    assert best.keys() == {row[0] for row in concepts}
+    for name, _, _, _, negated, iou in concepts:
+        assert iou == best[name] or int(negated)
+
+
+def test_a_unit_has_one_sentence_everywhere(ccx: CommandLine, kept: Path) -> None:
+    out = ccx("summary", kept.name, "-q").out
+    said = {line.split()[1]: line for line in out.splitlines() if line.startswith("Unit ")}
+    for line in ccx.explain("--units", "0-3").err.splitlines():
+        assert not line.startswith("Unit ") or line == said[line.split()[1]]
+    roots = resolve_roots(ccx.data)
+    run = OpenRun(kept, roots)
+    run.learn()
+    inputs = RunInputs(Run(kept), roots).against_chance()
+    sentences = payload_of_run(inputs, range(4), {}, [])["sentences"]
+    for unit in range(4):
+        assert said[str(unit)] == run.sentence_on(unit) == sentences[unit]
 
 
 def test_what_is_common_in_the_untrained_network_is_marked(ccx: CommandLine, kept: Path) -> None:
@@ -363,4 +401,4 @@ def test_dead_units_and_empty_ranges_are_said(ccx: CommandLine, kept: Path) -> N
     everything = of_kind(analysed.lines, "cluster")[-1]
     assert everything["ranges"] > everything["explanations"] == 0
     assert everything["unspecialised_share"] is everything["weakly_specialised_share"] is None
-    assert "-" in ccx("analyze", kept.name, "--seed", "1", "--units", "1", "-q").out
+    assert "–" in ccx("analyze", kept.name, "--seed", "1", "--units", "1", "-q").out

@@ -51,8 +51,11 @@ def _groups(kind: Kind) -> list[dict[int, list[ExplanationRecord]]]:
 def test_panels_of_a_paper_are_numbered_by_page() -> None:
     drawing = replace(_drawing(), style=Style(width=3.25))
     assert figure_names(None, drawing, [UNITS]) == ["panel.png"]
-    pages = [{3: UNITS[3]}, {12: UNITS[12]}]
-    assert figure_names(None, drawing, pages) == ["panel-1.png", "panel-2.png"]
+    both, pages = [UNITS, UNITS], [{3: UNITS[3]}, {12: UNITS[12]}]
+    assert figure_names(None, drawing, both) == ["panel-1.png", "panel-2.png"]
+    alone = ["unit_3_c_5_misses.png", "unit_12_c_5_misses.png"]
+    assert figure_names(None, drawing, pages) == alone
+    assert figure_names(None, drawing, pages[:1]) == alone[:1]
     assert figure_names("fig {show}", drawing, pages) == ["fig misses-1.png", "fig misses-2.png"]
     assert not drawing.units_share("{unit}")
     assert figure_names("{unit}", drawing, pages) == ["3.png", "12.png"]

@@ -121,7 +121,7 @@ def test_panel_shows_what_there_is_and_says_what_is_not(
     texts = _texts(figure)
     assert len(_pictures(figure)) == 5
     assert texts.count("one AND NOT two") == 3
-    assert "range 2 · activation above 1.2 · IoU 0.1000 · proven over the search space" in texts
+    assert "range 2 · activation 1.2 … ∞ · IoU 0.1000 · proven over the search space" in texts
     assert "only 2 such image" in " ".join(texts)
     assert "No image has hits." in texts
     # The strip with the distribution.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image, ImageStat
 
+from ccx_cli import design
 from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import write_report
 from ccx_cli.study.unit_images import Show
@@ -167,6 +169,43 @@ def test_the_simplest_formula_is_shown_and_the_stored_one_on_demand(page: Page) 
     assert page.texts(f"{formula} .less") == ["sand", "sky"]
 
 
+def test_the_facts_are_of_the_formulas_that_are_shown(page: Page) -> None:
+    run = json.loads(page.run("document.getElementById('run').textContent"))
+    stored = [each for each in run["records"] if each["formula"] is not None]
+    shown = [
+        simple or each
+        for each, simple in zip(run["records"], run["simplest"], strict=True)
+        if each["formula"] is not None
+    ]
+    assert shown != stored
+    for records in (shown, stored):
+        ious = [each["iou"] for each in records]
+        facts = page.texts("#find .tiles dd")
+        best = design.mcc(max(each["mcc"] for each in records))
+        assert facts[2].startswith(best)
+        assert facts[3] == f"{design.iou(median(ious))}\nhighest {design.iou(max(ious))}"
+        page.click("#find [name=stored]")
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "values"),
+    [
+        ("iouText", design.iou, [0, 0.65684, None]),
+        ("mccText", design.mcc, [-0.0123, 0.8444]),
+        ("liftText", design.lift, [0.66, 9.96, 42.7, 1234.6]),
+        ("percent", design.share, [0.1234, 0.0001, 0]),
+        ("short", design.activation, [0, -12.0512, 316, 9_999.7, 12_345.6, -7.25e6, 6.892e-5]),
+        ("rangeText", design.ends, [[None, -1.5], [0.012610, 67.69], [1e7, None], None]),
+    ],
+)
+def test_numbers_are_written_as_everywhere(
+    page: Page, name: str, write: Callable[[Any], str], values: list[Any]
+) -> None:
+    source = (files("ccx_cli.render.report") / "assets/text.js").read_text(encoding="utf-8")
+    found = page.run(f"(() => {{ {source}; return {json.dumps(values)}.map({name}); }})()")
+    assert found == [write(value) for value in values]
+
+
 def test_sorting_by_iou_and_back(page: Page) -> None:
     head = "#view-ranges th.c-iou"
     page.click(f"{head} button")
@@ -211,6 +250,12 @@ def test_a_unit_opens_with_its_images_and_back_leads_to_the_same_table(page: Pag
 def test_a_link_to_a_unit_opens_it_and_an_unknown_one_says_so(page: Page, reports: Path) -> None:
     page.open(reports / "report.html", "#unit-12")
     page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+    place = page.text("#view-unit .steps .dim")
+    page.open(reports / "report.html", "#units")
+    order = page.texts("#view-units li strong")
+    page.run("location.hash = 'unit-12'")
+    page.until(f"document.querySelectorAll('{CARDS}').length === 3")
+    assert place == f"{order.index('12') + 1} of 30"
     page.run("location.hash = 'unit-7'")
     page.until("document.querySelector('#view-unit').innerText.includes('never fires')")
     page.run("location.hash = 'unit-99'")

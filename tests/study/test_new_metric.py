@@ -15,7 +15,7 @@ import ccx_cli
 FIELD = """
     dice: Annotated[
         float | None,
-        metric("Dice", "Dice", "Twice the hits in the formula over hits plus its pixels.", 3),
+        metric("Dice", "Dice", "Twice the hits in the formula over hits plus its pixels."),
     ]
 
 
@@ -39,7 +39,7 @@ from ccx_cli.records.schema import json_schema
 from ccx_cli.study.measuring import MeasureSettings, metrics_lines
 from ccx_cli.study.metrics import ImageCounts, measure
 
-assert METRICS[-1].key == "dice" and METRICS[-1].decimals == 3
+assert METRICS[-1].key == "dice" and METRICS[-1].title == "Dice"
 two, one = np.array([2]), np.array([1])
 record = to_json(measure(ImageCounts(in_range=two, formula=one, both=one, pixels=3)))
 assert record["dice"] == 2 / 3, record

@@ -24,7 +24,7 @@ from ccx_cli.tui.histogram import draw_histogram
 from ccx_cli.tui.lists import ListView, sort_rows
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import fitted, half_block_strips
-from ccx_cli.tui.record_text import best_of_units, formula_text, range_text
+from ccx_cli.tui.record_text import best_of_units, formula_text
 from ccx_cli.tui.table import Column
 from ccx_cli.tui.unit_data import Trial, count_activations
 
@@ -75,6 +75,7 @@ def test_last_name_is_completed(text: str, whole: str | None) -> None:
 
 
 def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
+    run.as_stored = True
     data = run.read_unit(2)
     assert data is not None
     for record in run.run.units[2]:
@@ -93,6 +94,34 @@ def test_trial_scores_as_the_run_does(run: OpenRun) -> None:
 def test_unit_is_kept_and_not_read_if_it_is_not_wanted(run: OpenRun) -> None:
     assert run.read_unit(2, lambda: False) is None
     assert run.read_unit(2) is run.read_unit(2)
+
+
+def test_metrics_are_of_the_formula_that_is_shown(run: OpenRun) -> None:
+    shown = []
+    for run.as_stored in (False, True):
+        data = run.read_unit(2)
+        assert data is not None
+        shown.append(run.records_of(2))
+        for record in shown[-1]:
+            assert data.metrics[record.cluster]["iou"] == pytest.approx(record.iou)
+    assert shown[0] != shown[1]
+
+
+def test_both_spellings_of_a_name_are_found(run: OpenRun) -> None:
+    run.learn()
+    table = units.columns(run, lambda _: "")
+    rows = run.shown.values()
+    for long, short in run.short.items():
+        found = [
+            [row for row in rows if Filter.read(f'concept="{name}"', table).passes(row, "")]
+            for name in (long, short)
+        ]
+        assert found[0] == found[1]
+        formulas = [
+            [row for row in rows if Filter.read(f'formula:"{name} OR"', table).passes(row, "")]
+            for name in (long, short)
+        ]
+        assert formulas[0] == formulas[1]
 
 
 def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
@@ -239,21 +268,6 @@ def test_what_the_untrained_network_has_too_is_marked_and_found(run: OpenRun) ->
 def test_operators_and_names_that_add_little_are_dimmed() -> None:
     text = formula_text('sky AND NOT "sea AND air"', dimmed=["sky"])
     assert [text.plain[span.start : span.end] for span in text.spans] == ["AND NOT", "sky"]
-
-
-@pytest.mark.parametrize(
-    ("ends_of", "text"),
-    [
-        ([0.012610, 67.69], "0.01261 … 67.69"),
-        ([353.4, 1205.2], "353.4 … 1205"),
-        ([-1e7, None], "−1e+07 … ∞"),
-        (None, "never fires"),
-    ],
-)
-def test_ranges_are_written_without_exponents_where_people_would(
-    ends_of: list[float | None] | None, text: str
-) -> None:
-    assert range_text(ends_of) == text
 
 
 def test_rows_without_a_value_come_last_whichever_is_first() -> None:

@@ -121,8 +121,9 @@ class ScoreOptions(WorkOptions):
     units and ranges of the layer, best first: which unit detects it best?
 
     The best formula is the best left chain of up to three concepts, which a
-    formula of another form may beat. Formulas that are equivalent, or that differ
-    on no pixel of this dataset, are reported.
+    formula of another form may beat; a table has the shortest within 1% of it.
+    Formulas that are equivalent, or that differ on no pixel of this dataset, are
+    reported.
 
     [bold]Examples[/bold]
 

@@ -172,7 +172,7 @@ class InfoOptions(ListOptions):
 
       ccx info
       ccx info --all
-      ccx info demo-demo --name first-try --note "five ranges"
+      ccx info demo-demo --name first-try
       ccx info first-try --methods
       ccx info first-try --bibtex -o references.bib
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ccx_cli import design
 from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
@@ -33,7 +34,7 @@ from ccx_cli.search.registry import Search
 def _mean_and_deviation(key: str, decimals: int) -> Callable[[HeuristicRecord], str]:
     def show(record: HeuristicRecord) -> str:
         mean, deviation = (getattr(record, f"{key}_{each}") for each in ("mean", "deviation"))
-        return f"{mean:,.{decimals}f} ± {deviation:,.{decimals}f}"
+        return " ± ".join(design.number(each, decimals) for each in (mean, deviation))
 
     return show
 
@@ -45,13 +46,15 @@ COLUMNS = (
     Column("seconds", "seconds_mean", right=True, show=_mean_and_deviation("seconds", 4)),
     Column("IoU", "iou_mean", right=True),
     Column("best in", "best_in", right=True),
-    Column("misses", "missed", right=True, form=".1%"),
+    Column("misses", "missed", right=True, form=design.share),
     Column(
         "by (mean, most)",
         "lost_mean",
         right=True,
         show=lambda record: (
-            "-" if record.lost_mean is None else f"{record.lost_mean:.1%}, {record.lost_max:.1%}"
+            design.MISSING
+            if record.lost_mean is None
+            else f"{design.share(record.lost_mean)}, {design.share(record.lost_max)}"
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ccx_cli import design
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
@@ -17,7 +18,7 @@ MOST_SPANS = 5
 
 _TALLY = (
     *numbers("ranges", "equal", "better", "worse"),
-    Column("mean ΔIoU", "mean_difference", right=True, form="+.4f"),
+    Column("mean ΔIoU", "mean_difference", right=True, form=design.difference),
     Column("only A", "only_a", right=True),
     Column("only B", "only_b", right=True),
     Column("neither", "neither", right=True, spare=True),
@@ -29,12 +30,12 @@ COLUMNS = {
     "range": (
         UNIT,
         RANGE,
-        Column("formula in A", "formula_a", style="bold", named=True),
-        Column("formula in B", "formula_b", style="bold", named=True),
+        Column("stored formula in A", "formula_a", style="bold", named=True),
+        Column("stored formula in B", "formula_b", style="bold", named=True),
         Column("equal", "equal", spare=True),
         Column("IoU A", "iou_a", right=True),
         Column("IoU B", "iou_b", right=True),
-        Column("ΔIoU", "difference", right=True, form="+.4f"),
+        Column("ΔIoU", "difference", right=True, form=design.difference),
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ccx_cli import design
 from ccx_cli.cli.commands.compare import THRESHOLD_UNITS, CompareThresholdsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather
@@ -36,7 +37,14 @@ SHARES, EXPLANATION = "threshold", "explanation"
 EACH = Section(
     EXPLANATION,
     "Explanations",
-    (UNIT, Column("quantile", "quantile", right=True, form="g"), ACTIVATION, FORMULA, IOU, HITS),
+    (
+        UNIT,
+        Column("quantile", "quantile", right=True, form="{:g}".format),
+        ACTIVATION,
+        FORMULA,
+        IOU,
+        HITS,
+    ),
 )
 
 
@@ -87,13 +95,13 @@ def _section(categories: Sequence[str]) -> Section:
         SHARES,
         "Share of each category among positive concepts",
         (
-            Column("quantile", "quantile", right=True, form="g"),
+            Column("quantile", "quantile", right=True, form="{:g}".format),
             Column("range", "side", show=_side),
             Column("units", "explained", right=True, show=_explained, spare=True),
             Column("IoU", "iou_mean", right=True, spare=True),
             Column("concepts", "concepts", right=True, spare=True),
             *(
-                Column(category, f"{category}_share", right=True, form=".1%")
+                Column(category, f"{category}_share", right=True, form=design.share)
                 for category in categories
             ),
         ),

@@ -53,6 +53,7 @@ def payload_of_run(
     keys = [(record.unit, record.cluster) for record in records]
     payload: dict[str, Any] = {
         "name": run.name,
+        "called": run.called,
         "about": _about(run.about),
         "identity": _present(run.identity),
         "sessions": [{**_present(each), **each.versions} for each in run.sessions],
@@ -112,7 +113,10 @@ def _concepts(
     units: Mapping[int, list[ExplanationRecord]],
     short: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Describe every concept that a formula names, and its category where that is known."""
+    """Describe every concept that a formula names, and its category where that is known.
+
+    Units and ranges are those whose formula names it in its simplest form.
+    """
     records = [record for own in units.values() for record in own]
     names = {number: name for each in records for number, name in concepts_named(each).items()}
     category_of = dict.fromkeys(names, "")
@@ -121,7 +125,8 @@ def _concepts(
         category_of |= {label.number: printable(label.category) for label in inputs.dataset.labels}
         categories = tuple(printable(category) for category in inputs.dataset.categories)
     frequencies = _frequencies(inputs)
-    summaries = {one.label: one for one in summarise_concepts(units, category_of)}
+    simplest = {unit: [simplified(each) for each in own] for unit, own in units.items()}
+    summaries = {one.label: one for one in summarise_concepts(simplest, category_of)}
     described = [
         {
             "number": number,

@@ -150,7 +150,7 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
     ):
         if against:
             values = {key: getattr(one, name) for key, one in against.items()}
-            found.metrics[MetricName(name, title, title, 4, about)] = values
+            found.metrics[MetricName(name, title, title, about)] = values
 
 
 def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
@@ -184,15 +184,15 @@ def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
                 {"formula": each.formula},
                 design.count(each.images),
                 _with_share(each.changed, each.changed / each.images if each.images else None),
-                design.iou(each.drop).replace("-", design.MINUS),
-                ", ".join(f"{one.class_} ({one.drop:.3f})" for one in each.classes),
+                design.number(each.drop),
+                ", ".join(f"{one.class_} ({design.number(one.drop, 3)})" for one in each.classes),
             )
             for each in sorted(ablated, key=lambda each: -each.changed)
         ],
     )
     if ablated:
         about = "Mean drop of the predicted class's probability when the unit is zero in the range."
-        name = MetricName("drop", "Drop when ablated", "drop", 4, about)
+        name = MetricName("drop", "Drop when ablated", "drop", about)
         found.metrics[name] = {(each.unit, each.cluster): each.drop for each in ablated}
 
 
@@ -200,7 +200,9 @@ def _add_roles(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]
     units = {unit for unit, _ in ranged}
     roles = [one for one in read_kept(run.directory / ROLES, RoleRecord) if one.unit in units]
     found.roles = {
-        one.unit: ", ".join(f"{each.class_} ({each.contribution:.2f})" for each in one.classes)
+        one.unit: ", ".join(
+            f"{each.class_} ({design.number(each.contribution, 2)})" for each in one.classes
+        )
         for one in roles
         if one.classes
     }
@@ -241,7 +243,7 @@ def _add_comparisons(
         except CcxError:
             continue
         if all_of.ranges:
-            mean = f"{all_of.mean_difference or 0:+.4f}".replace("-", design.MINUS)
+            mean = design.difference(all_of.mean_difference or 0)
             counts = (all_of.ranges, all_of.equal, all_of.better, all_of.worse)
             differ = "; ".join(differences(run, other)) or "nothing"
             lines.append((other.called, differ, *map(design.count, counts), mean))

@@ -108,12 +108,12 @@ def write_report(
         if one_file:
             with replacing(html) as beside, beside.open("w", encoding="utf-8") as text:
                 text.writelines(
-                    document(inputs.run.name, payload, _inside(folder, images), in_folder=False)
+                    document(inputs.run.called, payload, _inside(folder, images), in_folder=False)
                 )
             size = html.stat().st_size
         else:
             with (folder / PAGE).open("w", encoding="utf-8") as text:
-                text.writelines(document(inputs.run.name, payload, (), in_folder=True))
+                text.writelines(document(inputs.run.called, payload, (), in_folder=True))
             files = [*sorted(_files_in(folder)), LIST]
             (folder / LIST).write_text(json.dumps(files, indent=0) + "\n", encoding="utf-8")
             size = sum((folder / name).stat().st_size for name in files)

@@ -1,4 +1,4 @@
-// The concepts that formulas name, and the ranges whose formulas name one of them.
+// The concepts that formulas in their simplest form name, and the ranges whose formulas name one.
 
 const CONCEPT_COLUMNS = [
   {
@@ -37,7 +37,7 @@ const CONCEPT_COLUMNS = [
   ),
 ];
 
-// Others are in shorter formulas only.
+// Others are in shorter formulas only, or in stored ones.
 const inFormulas = run.concepts.filter((each) => each.units !== null);
 
 lists.concepts = new List(inFormulas, CONCEPT_COLUMNS, { text: "", sort: "-units" }, (each, state) => {
@@ -71,8 +71,8 @@ const conceptView = {
       return;
     }
     const naming = rows
-      .filter((row) => [...row.asked, ...row.excluded].includes(number))
-      .map((row) => ({ ...row, shown: row.stored }));
+      .map((row) => ({ ...row, shown: row.simplest }))
+      .filter(({ shown }) => [...shown.asked, ...shown.excluded].includes(number));
     const list = new List(naming, RANGE_COLUMNS, { sort: "-mcc" }, () => true);
     list.update();
     const facts = [

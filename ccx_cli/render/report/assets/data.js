@@ -10,10 +10,10 @@ for (const row of rows) {
   rowsByUnit.get(row.unit).push(row);
 }
 const allUnits = [...rowsByUnit.keys()];
-const explained = rows.filter((row) => row.iou !== null);
+const explained = rows.filter((row) => row.record.formula !== null);
 const highest = (value) => explained.reduce((most, row) => Math.max(most, value(row) || 0), 0);
-const highestIou = highest((row) => row.iou);
-const highestMcc = highest((row) => row.record.mcc);
+const highestIou = highest((row) => row.shown.iou);
+const highestMcc = highest((row) => row.shown.mcc);
 const rangeNumbers = [...new Set(rows.map((row) => row.cluster))]
   .filter((number) => number !== null)
   .sort((a, b) => a - b);
@@ -22,7 +22,6 @@ const withoutFile = new Set(run.pictures.missing);
 
 // A row has the explanation as it is stored, and its simplest form; ``shown`` is one of the two.
 function rowOf(record, index) {
-  const { asked, excluded } = conceptsIn(record.labels);
   const measured = run.measured[index];
   const stored = formOf(record, record);
   const simplest = run.simplest[index] ? formOf(record, run.simplest[index]) : stored;
@@ -34,14 +33,9 @@ function rowOf(record, index) {
     stored,
     simplest,
     shown: simplest,
-    formula: record.formula,
-    iou: stored.iou,
     kept: new Set(run.kept[index]),
     common: run.common[index],
     proven: typeof record.proven === "boolean" ? record.proven : null,
-    asked,
-    excluded,
-    category: dominant(asked),
     metrics: Object.fromEntries(
       run.metrics.map(({ key }, at) => [key, measured ? measured[at] : null]),
     ),
@@ -59,6 +53,9 @@ function formOf({ unit }, { formula, labels, iou, mcc, lift }) {
     iou: formula === null ? null : iou,
     mcc,
     lift,
+    asked,
+    excluded,
+    category: dominant(asked),
     searched: texts.join(" ").toLowerCase(),
     words: new Set((formula || "").toLowerCase().split(/[\s()"]+/)),
   };

@@ -39,7 +39,7 @@ function wordElement(word, links, kept) {
 
 function formulaOf(row, links = false) {
   if (row.cluster === null) return el("span", { class: "dim" }, "never fires");
-  if (row.formula === null) return el("span", { class: "dim" }, "no concept meets this range");
+  if (row.shown.formula === null) return el("span", { class: "dim" }, "no concept meets this range");
   return [
     formulaElement(row.shown.formula, { links, kept: row.shown === row.stored ? row.kept : null }),
     row.common &&

@@ -154,7 +154,7 @@ function noneOf(list) {
   return el(
     "p",
     { class: "note" },
-    "Nothing matches the filter. ",
+    list.address ? "Nothing matches the filter. " : "There is nothing to list.",
     list.address && el("button", { type: "button", onclick: clear }, "Clear the filter"),
   );
 }

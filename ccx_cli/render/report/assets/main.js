@@ -55,7 +55,7 @@ function show() {
   window.scrollTo(0, number === null ? scrolled.get(address) || 0 : 0);
   const heading = view.querySelector("h2");
   if (!first && heading) heading.focus({ preventScroll: true });
-  document.title = number === null ? run.name : `${name} ${number} · ${run.name}`;
+  document.title = number === null ? run.called : `${name} ${number} · ${run.called}`;
 }
 
 function key(event) {
@@ -131,6 +131,7 @@ function head() {
       el("bdi", null, model),
       el("span", { class: "dim" }, " · "),
       el("bdi", null, layer),
+      ...(run.called === run.name ? [] : [el("span", { class: "dim" }, " · "), el("bdi", null, run.called)]),
     );
   }
   const search = run.identity.search;

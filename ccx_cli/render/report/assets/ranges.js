@@ -48,8 +48,8 @@ const RANGE_COLUMNS = [
     title: "Category",
     about: "Category of most concepts in the formula, those under NOT aside",
     wide: true,
-    value: (row) => (row.formula === null ? null : categoryName(row.category)),
-    cell: (row) => (row.formula === null ? MISSING : categoryLabel(row.category)),
+    value: ({ shown }) => (shown.formula === null ? null : categoryName(shown.category)),
+    cell: ({ shown }) => (shown.formula === null ? MISSING : categoryLabel(shown.category)),
   },
 ].filter(Boolean);
 
@@ -59,8 +59,8 @@ function measured(text, value, limit, title = null) {
 }
 
 // With a length penalty, the bound limits the score and not the IoU.
-function boundText({ record, iou }) {
-  return record.score === iou ? `bound ${iouText(record.bound)}` : "a better formula may exist";
+function boundText({ record }) {
+  return record.score === record.iou ? `bound ${iouText(record.bound)}` : "a better formula may exist";
 }
 
 function proofText(row) {
@@ -151,8 +151,10 @@ function findBar(view) {
     number.textContent = `${count(found.shown.length, "range", "ranges")} of ${count(units, "unit", "units")}`;
   };
   found.views.push(update);
-  view.append(tiles(), form);
-  update();
+  const facts = el("dl", { class: "tiles" });
+  found.views.push(() => facts.replaceChildren(...tiles()));
+  view.append(facts, form);
+  found.update();
 }
 
 function save(form) {
@@ -192,29 +194,27 @@ const ranges = {
   },
 };
 
+// Of all rows, with the formulas that they show.
 function tiles() {
   const proofs = explained.filter((row) => row.proven !== null);
   const dead = allUnits.filter((unit) => rowsByUnit.get(unit)[0].cluster === null).length;
-  const asked = new Set(explained.flatMap((row) => row.asked)).size;
-  const best = explained.reduce((a, b) => (a === null || b.record.mcc > a.record.mcc ? b : a), null);
+  const asked = new Set(explained.flatMap((row) => row.shown.asked)).size;
+  const ious = explained.map((row) => row.shown.iou);
+  const best = explained.reduce((a, b) => (a === null || b.shown.mcc > a.shown.mcc ? b : a), null);
   const total = run.about.units;
-  return el(
-    "dl",
-    { class: "tiles" },
+  return [
     tile("Units", whole(allUnits.length), [
       typeof total === "number" && `of ${whole(total)} in the layer`,
       dead > 0 && `${whole(dead)} never ${dead === 1 ? "fires" : "fire"}`,
     ]),
     tile("Ranges explained", whole(explained.length), [`${count(asked, "concept", "concepts")}`]),
-    highestMcc > 0 && tile("Highest MCC", mccText(best.record.mcc), [`unit ${best.unit}, range ${best.cluster}`]),
-    tile("Median IoU", iouText(median(explained.map((row) => row.iou))), [
-      best && `highest ${iouText(highestIou)}`,
-    ]),
+    highestMcc > 0 && tile("Highest MCC", mccText(best.shown.mcc), [`unit ${best.unit}, range ${best.cluster}`]),
+    tile("Median IoU", iouText(median(ious)), [best && `highest ${iouText(Math.max(...ious))}`]),
     proofs.length > 0 &&
       tile("Proven", percent(proofs.filter((row) => row.proven).length / proofs.length), [
-        `of ${count(proofs.length, "formula", "formulas")}`,
+        `of ${count(proofs.length, "stored formula", "stored formulas")}`,
       ]),
-  );
+  ].filter(Boolean);
 }
 
 function tile(name, value, more) {

@@ -122,7 +122,7 @@ function iouPlot() {
   const drawn = highestFirst.map((number, at) => {
     const own = explained.filter((row) => row.cluster === number);
     const base = (at + 1) * (tall + gap);
-    const ious = own.map((row) => row.iou);
+    const ious = own.map((row) => row.simplest.iou);
     const counts = new Array(bins).fill(0);
     for (const iou of ious) counts[Math.min(bins - 1, Math.floor((iou / limit) * bins))] += 1;
     const most = Math.max(...counts, 1);
@@ -179,7 +179,7 @@ function categoryPlot() {
   const drawn = [...rangeNumbers].reverse().map((range, at) => {
     const counts = new Map(categories.map((category) => [category, 0]));
     for (const row of explained.filter((each) => each.cluster === range)) {
-      for (const number of row.asked) {
+      for (const number of row.simplest.asked) {
         const { category } = conceptByNumber.get(number);
         counts.set(category, counts.get(category) + 1);
       }

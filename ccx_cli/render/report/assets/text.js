@@ -27,7 +27,7 @@ function filled(element, attributes, children) {
 // Numbers are written as ccx_cli/design.py writes them.
 const MISSING = "–";
 const written = (write) => (value) =>
-  typeof value === "number" ? write(value).replace("-", "−") : MISSING;
+  typeof value === "number" ? write(value).replaceAll("-", "−") : MISSING;
 const whole = written((value) => value.toLocaleString("en"));
 const iouText = written((value) => value.toFixed(4));
 const mccText = written((value) => value.toFixed(3));
@@ -39,11 +39,15 @@ const percent = written((value) =>
 );
 const short = written((value) => {
   const size = Math.abs(value);
-  return size >= 1e4 || (value && size < 1e-4) ? value.toExponential(1) : String(+value.toPrecision(4));
+  if (size >= 9999.5 && size < 1e6) return whole(Math.round(value));
+  if (value && (size < 1e-4 || size >= 1e6)) {
+    const [, digits, sign, power] = /(.*)e(.)(.*)/.exec(value.toExponential(3));
+    return `${+digits}e${sign}${power.padStart(2, "0")}`;
+  }
+  return String(+value.toPrecision(4));
 });
 const METRIC_TEXTS = { mcc: mccText, lift: liftText };
-const metricText = ({ key, decimals }, value) =>
-  (METRIC_TEXTS[key] || written((number) => number.toFixed(decimals)))(value);
+const metricText = ({ key }, value) => (METRIC_TEXTS[key] || iouText)(value);
 
 function rangeText(range) {
   if (!range) return MISSING;

@@ -114,7 +114,7 @@ const unitView = {
         el("h3", null, formulaOf(row, true)),
       ),
       part && el("div", { class: "shots" }),
-      row.iou !== null && verdict(row),
+      row.shown.iou !== null && verdict(row),
       el("div", { class: "columns" }, growth(row), metricList(row), others(record)),
     );
   },
@@ -189,7 +189,7 @@ function growth({ record }) {
           el("span", { class: "figure" }, iouText(level.iou)),
           meter(level.iou, highest),
           at > 0 && level.formula === levels[at - 1].formula
-            ? el("span", { class: "dim" }, `no higher IoU with ${level.length}`)
+            ? el("span", { class: "dim" }, `nothing better with ${level.length}`)
             : linked(level.formula),
         ),
       ),
