@@ -72,9 +72,9 @@ def render(options: RenderOptions) -> None:
             progress.note(note)
         if not run.units:
             raise MissingInputError(
-                f"{run.name} has no explanations: make some with `ccx explain`."
+                f"{run.called} has no explanations: make some with `ccx explain`."
             )
-        units = chosen_of_run(options.units, options.seed, run.units, run.name)
+        units = chosen_of_run(options.units, options.seed, run.units, run.called)
         inputs = RunInputs(run, roots, progress=progress).against_chance()
         explained = inputs.run.units
         shown = _of_ranges({unit: explained[unit] for unit in units}, options.ranges)

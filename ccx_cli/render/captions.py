@@ -115,9 +115,10 @@ def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: f
     shorter = sum(one.formula != shown.formula for one, shown in zip(best, found, strict=True))
     said = []
     if shorter:
+        score = "IoU" if all(record.objective is UNSET for record in records) else "score"
         said.append(
-            f"Formulas are the shortest whose IoU is within {100 * tolerance:g}% of the best one's "
-            f"({shorter} of {len(found)} are shorter than it)."
+            f"Formulas are the shortest whose {score} is within {100 * tolerance:g}% of the best "
+            f"one's ({shorter} of {len(found)} are shorter than it)."
         )
     proven = sum(one.proven is True for one in best)
     space = "left chains"

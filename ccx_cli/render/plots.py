@@ -184,6 +184,6 @@ def categories_of(inputs: RunInputs, records: Sequence[ExplanationRecord]) -> di
         if number not in category_of:
             raise DamagedDataError(
                 f"{dataset.directory} has no label {number} ({name}), which a formula of "
-                f"{inputs.run.name} names: restore the dataset that the run was made from."
+                f"{inputs.run.called} names: restore the dataset that the run was made from."
             )
     return category_of

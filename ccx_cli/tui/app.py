@@ -142,7 +142,7 @@ class CcxApp(App[None]):
         if run is None:
             self.notify("Open a run first.", severity="warning")
         elif unit is not None and unit not in run.run.units:
-            text = f"{run.run.name} has no lines of unit {unit}."
+            text = f"{run.run.called} has no lines of unit {unit}."
             self.notify(text, severity="warning", markup=False)
         elif unit is not None:
             view = UnitView(run, unit, list(run.run.units), None)

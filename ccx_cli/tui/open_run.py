@@ -203,7 +203,7 @@ class OpenRun:
             if known is None:
                 if unit >= inputs.activations.units:
                     raise DamagedDataError(
-                        f"{self.run.name} has lines of unit {unit}, but its activations have "
+                        f"{self.run.called} has lines of unit {unit}, but its activations have "
                         f"{inputs.activations.units:,} units: run `ccx explain` again."
                     )
                 known = read_unit(unit, records, inputs)

@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from ccx_cli import design
 from ccx_cli.errors import CcxError
-from ccx_cli.runs.run import RunState
+from ccx_cli.runs.run import Run, RunState
 from ccx_cli.tui.ink import ink
 from ccx_cli.tui.lists import ListView
 from ccx_cli.tui.open_run import Glance, ListedRun, OpenRun, list_runs
@@ -35,6 +35,10 @@ def _network(row: ListedRun) -> str:
     own = about.own_weights
     weights = about.weights_kind if own is None else f"weights {Path(own).name}"
     return _about("model")(row) + (f" ({weights})" if weights else "")
+
+
+def _name(row: ListedRun) -> str:
+    return row.run.naming.name or ""
 
 
 def _units(row: ListedRun) -> str:
@@ -61,9 +65,10 @@ def _state(row: ListedRun) -> Text:
 
 
 COLUMNS = (
+    texts("name", "name", _name, 10, gives_way=True),
     texts("network", "network", _network, 12, stretch=True),
     texts("layer", "layer", _about("layer"), 11),
-    texts("images", "subset", _about("subset"), 8, gives_way=True),
+    texts("images", "subset", _about("subset"), 8, min_table_width=78, gives_way=True),
     numbers(
         "ranges",
         "ranges",
@@ -71,10 +76,10 @@ COLUMNS = (
         6,
         lambda row: row.run.about.num_clusters,
         largest_first=False,
-        min_table_width=72,
+        min_table_width=88,
         gives_way=True,
     ),
-    texts("search", "search", _search, 8, min_table_width=84, gives_way=True),
+    texts("search", "search", _search, 8, min_table_width=116, gives_way=True),
     Column("units", "units", _units, 13, lambda row: row.units, right=True, largest_first=True),
     numbers("changed", "changed", _age, 11),
     Column("", "state", _state, 18, lambda r: _state(r).plain, min_table_width=110, gives_way=True),
@@ -114,7 +119,8 @@ class RunsView(ListView):
 
     def _heading(self) -> Text:
         if self._compared is not None:
-            return Text.assemble("Compare ", (self._compared.name, "bold"), " with which run?")
+            called = Run(self._compared, shown=True).called
+            return Text.assemble("Compare ", (called, "bold"), " with which run?")
         return Text.assemble(("ccx", "bold"), "  stored runs  ", (str(self._results), "dim"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

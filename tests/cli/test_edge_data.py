@@ -77,7 +77,7 @@ def test_units_that_never_fire(black: CommandLine) -> None:
 
     unit = str(dead[0]["unit"])
     finished = black.file("results/*/explanations.jsonl").read_bytes()
-    assert " - " in black.explain(*layer, "--units", unit, "-q").out
+    assert " – " in black.explain(*layer, "--units", unit, "-q").out
     assert black.file("results/*/explanations.jsonl").read_bytes() == finished
 
 
