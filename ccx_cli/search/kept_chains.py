@@ -100,6 +100,17 @@ def keep_chain(
 
 
 @kernel
+def in_order(depth: int, last: int, c: int, operator: int) -> bool:
+    """Tell whether a step after ``last`` is written as steps that commute are."""
+    if depth == 0:
+        return operator == NOT or c > last >> 2
+    before = last & 3
+    if operator == before:
+        return c > last >> 2
+    return not (before == NOT and operator == AND)
+
+
+@kernel
 def _sort_runs(chain: NDArray[np.int64], length: int) -> None:
     """Order steps that commute: ANDs before AND NOTs, then by concept."""
     for end in range(length, 1, -1):

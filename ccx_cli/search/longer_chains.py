@@ -5,6 +5,9 @@ A chain is *strong* if every step, in the order in which it is written, has an e
 of ``k - 1`` that reaches ``T - e``. So the chains that reach ``T`` are the strong ones, which a
 walk finds, and insertions into those of one concept less that come close.
 
+``G[k]``, the largest weight of at most ``k`` concepts at this threshold, is found as well: up to
+three by ``largest_weights``, then by the search itself, which takes it for the threshold.
+
 The larger ``e``, the fewer concepts can be part of a strong chain, and the more chains come close.
 With ``e = (T - G[k - 2]) / 2`` those that come close are all strong themselves. It is taken where
 it is more than ``T - G[k - 1]``; elsewhere no chain comes close, and all are strong.
@@ -42,8 +45,8 @@ from ccx_cli.search.largest_weights import largest_weights
 from ccx_cli.search.merged_sets import Problem, among, whole_problem
 from ccx_cli.search.space import PROVEN_LENGTH
 
-WORTH_MERGING = 0.8
-"""Share of the concepts below which the sets are merged again."""
+WORTH_MERGING, MANY_SETS, WORTH_MERGING_MANY = 0.8, 100_000, 0.5
+"""Share of the concepts below which the sets are merged again, few and many."""
 NEAR_CAPACITY = 4_000
 """Chains that come close, at most; with more, the walk does without insertion."""
 INSERTED_LENGTH = 7
@@ -253,7 +256,8 @@ class _Search:
             able = self._able(problem, length, bar, effect)
             if not able.any():
                 return -np.inf
-            if able.sum() > WORTH_MERGING * len(able):
+            many = len(problem.weights) > MANY_SETS
+            if able.sum() > (WORTH_MERGING_MANY if many else WORTH_MERGING) * len(able):
                 break
             problem = among(problem, able, self.tau)
         return walk_chains(

@@ -169,17 +169,19 @@ def _merged(
         if position[label] >= 0:
             entries += 1
     out_labels = np.empty(entries, dtype=np.uint16)
-    size = 1 << 12
-    capacity = 1 << 11
+    n = len(hits)
+    size = 1
+    while size < 2 * n:
+        size *= 2
     table = np.full(size, -1, dtype=np.int32)
-    keys = np.empty(capacity, dtype=np.uint64)
-    starts = np.empty(capacity + 1, dtype=np.int64)
-    out_hits = np.empty(capacity, dtype=np.int64)
-    out_totals = np.empty(capacity, dtype=np.int64)
-    out_signatures = np.empty(capacity, dtype=np.uint64)
+    keys = np.empty(n, dtype=np.uint64)
+    starts = np.empty(n + 1, dtype=np.int64)
+    out_hits = np.empty(n, dtype=np.int64)
+    out_totals = np.empty(n, dtype=np.int64)
+    out_signatures = np.empty(n, dtype=np.uint64)
     starts[0] = 0
     found = 0
-    for row in range(len(hits)):
+    for row in range(n):
         end = starts[found]
         key = np.uint64(0)
         for entry in range(indptr[row], indptr[row + 1]):
@@ -207,20 +209,6 @@ def _merged(
         out_hits[found], out_totals[found] = hits[row], totals[row]
         out_signatures[found] = signatures[row]
         found += 1
-        if found == capacity:
-            capacity *= 2
-            size *= 2
-            keys = np.append(keys, np.empty(found, dtype=np.uint64))
-            starts = np.append(starts, np.empty(found, dtype=np.int64))
-            out_hits = np.append(out_hits, np.empty(found, dtype=np.int64))
-            out_totals = np.append(out_totals, np.empty(found, dtype=np.int64))
-            out_signatures = np.append(out_signatures, np.empty(found, dtype=np.uint64))
-            table = np.full(size, -1, dtype=np.int32)
-            for each in range(found):
-                slot = np.int64(keys[each] & np.uint64(size - 1))
-                while table[slot] >= 0:
-                    slot = (slot + 1) & (size - 1)
-                table[slot] = each
     return (
         starts[: found + 1].copy(),
         out_labels[: starts[found]].copy(),

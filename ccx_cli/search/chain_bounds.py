@@ -1,0 +1,353 @@
+r"""What a walk over chains of any length leaves out, by bounds: compiled.
+
+Every label set has a weight; ``g(F)`` is their sum over the sets on which ``F`` holds, ``p(F)``
+that of the positive ones and ``n(F) = p(F) - g(F)``. The weights may be those of any objective: a
+chain is asked to reach ``g(F) >= T``, and only ``incumbent.reaches`` knows what that stands for.
+
+Let ``G[k]`` bound ``g`` of all chains of at most ``k`` concepts, and ``X`` be a prefix of a chain
+``F`` of ``L`` concepts that reaches ``T``, with ``r`` concepts to come.
+
+- *Drop a step.* Without one of its steps ``F`` is a chain of ``L - 1`` concepts, so at most
+  ``G[L - 1]``, and it differs only where that step acted, since every operator is monotone in its
+  left operand. So ``X OR c`` needs ``p(c \ X) >= T - G[L - 1]``, ``X AND NOT c`` needs
+  ``n(X & c)`` as large and ``X AND c`` needs ``n(X \ c)``: the *effects* of the steps. Without
+  ``s`` steps, the last one dropped first, it is at most ``G[L - s]``: the sum of any ``s`` effects
+  is at least ``T - G[L - s]``. A caller that covers chains with a small effect in another way may
+  ask for larger ones.
+- *Drop a prefix.* With nothing in place of ``X``, ``F`` is a chain of at most ``r`` concepts, or
+  empty, and it loses no more than ``p(X)``: ``p(X) >= T - G[r]``.
+- *The main concept* ``m`` has the largest ``p``. If it is joined by OR after ``X``, only
+  ``X \ m`` counts of ``X``, and only what a step does outside ``m``; if not, ``F`` gains no more
+  over ``X`` than the ``r`` largest ``p`` of the others. Where one concept is most of what can be
+  explained, every chain needs it, and this leaves few prefixes without it.
+- *What can follow.* Without an AND among what follows, ``F`` adds to ``X`` parts of the concepts
+  joined by OR, and takes from it parts of those joined by AND NOT: each counts ``p(c \ X)`` or
+  ``n(X & c)`` at most, and the last one exactly ``g(c \ X)`` or ``-g(X & c)``, as nothing undoes
+  it; if ``m`` is among those joined by OR, as if it were joined first. What is joined by OR counts
+  no more than ``g(c \ X)`` and what the ``r - 1`` other steps may take out of ``c`` (``cuts``).
+- *After an AND.* With an ``AND c`` among what follows, what is left of ``X`` is in ``X & c`` and
+  counts ``p(X & c)`` at most, or ``g(X & c)`` and what the others may take out of ``c``; if it is
+  the one step to come, exactly ``g(X & c)``. The rest of ``F`` is a chain itself
+  (``cuts.after_and``), and at most the ``r - 1`` largest ``p``. The steps before count their
+  effect inside of ``c`` only. A second AND leaves what is in both.
+
+Before the rows of ``X = Y op d`` are made, they are bounded from those of ``Y`` and of ``d``; of
+the triple ``Y & d & c`` only bounds are known.
+
+The rows ``g(X & c)``, ``p(X & c)`` for all ``c`` make the last step exact. They are one pass over
+the sets of the last concept, as the rows of ``X OR d`` and ``X AND NOT d`` are sums of those of
+``X``, ``d`` and ``X & d``.
+
+Steps that commute are taken in one order only: within a run of ORs by position, within a run of
+AND and AND NOT first the ANDs, each by position; the first concept belongs to the run that follows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.compiled import kernel
+from ccx_cli.search.cuts import after_and, cut_without, enter, find_cuts
+from ccx_cli.search.kept_chains import AND, NOT, OR, in_order
+
+# What a node knows of itself.
+G, P = 0, 1
+
+
+@kernel
+def first_concepts(
+    length: int,
+    allowed: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    rest: NDArray[np.float64],
+    threshold: float,
+    children: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+) -> int:
+    """List the concepts that a chain may begin with, by descending bound."""
+    most, beside = 0.0, 0.0
+    for c in range(min(len(gain), length - 1)):
+        beside = most
+        most += gain[c, c]
+    found = 0
+    for c in range(len(gain)):
+        own = gain[c, c]
+        bound = max(weight[c, c] + most, own + beside)
+        bound = min(bound, own + limits[length - 1])
+        if c > 0:
+            with_main = own - gain[c, 0] + limits[length - 1] if allowed[OR] else -np.inf
+            bound = min(bound, max(with_main, own + rest[length - 1]))
+        if bound >= threshold:
+            children[found], bounds[found] = 4 * c, bound
+            found += 1
+    _sort(children, bounds, found)
+    return found
+
+
+@kernel
+def _sort(children: NDArray[np.int64], bounds: NDArray[np.float64], count: int) -> None:
+    order = np.argsort(-bounds[:count], kind="mergesort")
+    children[:count], bounds[:count] = children[:count][order], bounds[:count][order]
+
+
+@kernel
+def next_steps(
+    depth: int,
+    length: int,
+    allowed: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    partners: NDArray[np.int32],
+    pairs: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    least: float,
+    grain: float,
+    rows: NDArray[np.float64],
+    own: NDArray[np.float64],
+    effects: NDArray[np.float64],
+    chain: NDArray[np.int64],
+    used: NDArray[np.bool_],
+    rest: NDArray[np.float64],
+    threshold: float,
+    children: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+) -> int:
+    """List the prefixes of one more concept that may lead to the threshold, by descending bound."""
+    to_come = length - depth - 2
+    g, p = own[depth, G], own[depth, P]
+    n = p - g
+    n_main = rows[depth, 0, P] - rows[depth, 0, G]
+    off, n_off = p - rows[depth, 0, P], n - n_main
+    top = np.empty(to_come + 1)
+    cuts = np.empty((len(gain), 3))
+    find_cuts(to_come - 1, used, partners, weight, gain, cuts)
+    smallest = np.sort(effects[1 : depth + 1])
+    found = 0
+    for c in range(len(gain)):
+        if used[c]:
+            continue
+        g_met, p_met = rows[depth, c, G], rows[depth, c, P]
+        n_met = p_met - g_met
+        off_c = gain[c, c] - gain[c, 0]
+        for operator in range(3):
+            if not allowed[operator] or not in_order(depth, chain[depth], c, operator):
+                continue
+            if operator == OR:
+                effect = gain[c, c] - p_met
+                acts = 2 * effect - (weight[c, c] - g_met)
+                if depth == 0 and p - p_met < least:
+                    continue
+                child_g, child_p = g + weight[c, c] - g_met, p + effect
+            elif operator == AND:
+                effect = n - n_met
+                acts = effect + p - p_met
+                if depth == 0 and gain[c, c] - weight[c, c] - n_met < least:
+                    continue
+                child_g, child_p = g_met, p_met
+            else:
+                effect = n_met
+                acts = n_met + p_met
+                child_g, child_p = g - g_met, p - p_met
+            if acts < grain or effect < least or child_p + limits[to_come] < threshold:
+                continue
+            child_off = np.inf
+            if used[0] or c == 0:
+                if child_p + rest[to_come] < threshold:
+                    continue
+            else:
+                if operator == OR:
+                    child_off, off_effect = off + off_c, off_c
+                elif operator == AND:
+                    child_off, off_effect = min(off, off_c), n_off
+                else:
+                    n_off_c = off_c - weight[c, c] + weight[c, 0]
+                    child_off, off_effect = off, min(n_off, n_off_c)
+                if child_p + rest[to_come] < threshold:
+                    effect = min(effect, off_effect)
+                    if not allowed[OR] or effect < least or child_off + limits[to_come] < threshold:
+                        continue
+            # The s smallest effects together.
+            lost, pending, reached = 0.0, True, True
+            for s in range(len(smallest) + 1):
+                if pending and (s == len(smallest) or effect <= smallest[s]):
+                    lost += effect
+                    pending = False
+                else:
+                    lost += smallest[s if pending else s - 1]
+                if lost + limits[length - s - 1] < threshold:
+                    reached = False
+                    break
+            if not reached:
+                continue
+            used[c] = True
+            bound = _bound(
+                to_come,
+                c,
+                operator,
+                child_g,
+                child_p,
+                g_met,
+                p_met,
+                p,
+                child_off,
+                allowed,
+                weight,
+                gain,
+                pairs,
+                cuts,
+                limits,
+                least,
+                rows[depth],
+                used,
+                top,
+            )
+            used[c] = False
+            bound = min(bound, child_p + limits[to_come])
+            if bound >= threshold:
+                children[found], bounds[found] = 4 * c + operator, bound
+                found += 1
+    _sort(children, bounds, found)
+    return found
+
+
+@kernel
+def _bound(
+    to_come: int,
+    c: int,
+    operator: int,
+    g: float,
+    p: float,
+    g_met: float,
+    p_met: float,
+    p_above: float,
+    off: float,
+    allowed: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    pairs: NDArray[np.float64],
+    cuts: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    least: float,
+    rows: NDArray[np.float64],
+    used: NDArray[np.bool_],
+    top: NDArray[np.float64],
+) -> float:
+    """Bound the chains that begin with ``Y = X operator c``, of which ``g`` and ``p`` are given.
+
+    ``g_met`` and ``p_met`` are those of ``X & c``, ``p_above`` that of ``X``, whose ``rows`` these
+    are. ``pairs`` and ``cuts`` are those of ``largest_pairs`` and ``find_cuts``. ``top`` is space
+    for ``to_come`` values.
+    """
+    n, n_met, p_c = p - g, p_met - g_met, gain[c, c]
+    others = to_come - 1
+    top[:] = 0.0
+    # Where the main concept is joined last, what is outside of it counts; where another step is
+    # last, that one counts exactly, and the others may also cut into the main concept.
+    top_outside, top_with_main = np.zeros(to_come + 1), np.zeros(to_come + 1)
+    last_with_main = -np.inf
+    has_main = not used[0] and allowed[OR]
+    g_main = -np.inf
+    joined, joined_count = 0.0, 0
+    best_last, best_and, inside_twice = -np.inf, -np.inf, np.full(2, -np.inf)
+    first, largest, second = -1, -np.inf, -np.inf
+    for d in range(len(gain)):
+        if used[d]:
+            continue
+        if first < 0:
+            first, largest = d, gain[d, d]
+        elif second < 0:
+            second = gain[d, d]
+        if allowed[OR] and joined_count < others and not (d == 0 and has_main):
+            joined += gain[d, d]
+            joined_count += 1
+        if second >= 0 and joined_count >= others:
+            break
+    for d in range(len(gain)):
+        if used[d]:
+            continue
+        p_d, g_d = gain[d, d], weight[d, d]
+        p_x, g_x = rows[d, P], rows[d, G]
+        p_y, g_y = gain[c, d], weight[c, d]
+        n_x, n_y = p_x - g_x, p_y - g_y
+        # The triple X & c & d: its p from least to most, its n from 0 to most.
+        p_most, n_most = min(p_x, min(p_y, p_met)), min(n_x, min(n_y, n_met))
+        p_least = max(0.0, max(p_x + p_y - p_d, max(p_x + p_met - p_above, p_y + p_met - p_c)))
+        # ``acts`` is what the step of c can do on d.
+        if operator == OR:
+            outside, lost, acts = p_d - p_x - p_y + p_most, min(n_x + n_y, n), p_y - p_least
+            g_or, g_not = g_d - g_x - g_y + p_most, p_most - g_x - g_y
+            g_and, inside = g_x + g_y - p_least + n_most, p_x + p_y - p_least
+        elif operator == AND:
+            outside, lost, acts = p_d - p_least, n_most, n_x
+            g_or, g_not = g_d + n_most, n_most
+            g_and, inside = p_most, p_most
+        else:
+            outside, lost, acts = p_d - p_x + p_most, min(n_x, n), n_most
+            g_or, g_not = g_d - g_x + p_most, p_most - g_x
+            g_and, inside = g_x + n_most, p_x - p_least
+        inside = min(inside, min(p, p_d))
+        if not allowed[OR]:
+            outside = 0.0
+        cut = lost if allowed[NOT] else 0.0
+        taken = cut_without(cuts[d], others, n_y)
+        if d == 0 and has_main:
+            g_main = min(g_or, outside)
+            outside = 0.0
+        elif allowed[OR] and (others > 0 or outside >= least):
+            best_last = max(best_last, min(g_or, outside))
+        if allowed[NOT] and (others > 0 or cut >= least):
+            best_last = max(best_last, min(g_not, cut))
+        # After an AND NOT, an AND comes only once something is joined by OR.
+        other = second if d == first else largest
+        if (
+            allowed[AND]
+            and acts >= least
+            and (operator != NOT or (others > 0 and allowed[OR] and other >= least))
+        ):
+            if others == 0:
+                best_and = max(best_and, min(g_and, inside))
+            else:
+                enter(inside_twice, 2, inside)
+                inside = min(inside, g_and + taken)
+                is_first = operator != NOT
+                most = after_and(inside, p_d, to_come, is_first, pairs[d], limits)
+                best_and = max(best_and, min(most, inside + joined))
+                if has_main and d > 0:
+                    inside = min(inside, off)
+                    most = after_and(inside, p_d, to_come, is_first, pairs[d], limits)
+                    best_and = max(best_and, most)
+        if others > 0:
+            outside = min(outside, g_or + taken)
+            enter(top, others, max(outside, cut))
+            if has_main and d > 0:
+                off_d, n_main = p_d - gain[d, 0], gain[d, 0] - weight[d, 0]
+                added = min(outside, off_d)
+                removed = cut + n_main if allowed[NOT] else 0.0
+                enter(top_outside, others, max(added, cut))
+                enter(top_with_main, others, max(added, removed))
+                last_with_main = max(last_with_main, min(added, g_d - weight[d, 0] + lost))
+                if allowed[NOT]:
+                    last_with_main = max(last_with_main, min(removed, cut - weight[d, 0]))
+    bound, main_last = g + best_last, g + g_main
+    for place in range(others):
+        bound += top[place]
+        main_last += top_outside[place]
+    bound = max(max(bound, main_last), best_and)
+    if others == 0:
+        return float(bound)
+    main_before = g + g_main + last_with_main
+    for place in range(others - 1):
+        main_before += top_with_main[place]
+    bound = max(bound, main_before)
+    # Two ANDs leave what is in both concepts.
+    inside = inside_twice[1]
+    if others > 1:
+        most = min(joined, limits[to_come])
+        if has_main:
+            inside = max(inside + most, min(inside, off) + limits[to_come])
+        else:
+            inside += most
+    return float(max(bound, inside))
