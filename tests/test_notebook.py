@@ -104,8 +104,8 @@ def test_typed_formulas_score_as_what_was_found() -> None:
                    "expected."),
         ("cat OR dgo", "No concept is called 'dgo' (character 8 of the formula), did you mean "
                        "dog?"),
-        ("cow", "No pixel carries cow: write formulas of concepts that some pixel of the images "
-                "carries."),
+        ("cow", "No pixel of the scored images carries cow: write formulas of concepts that some "
+                "pixel of them carries."),
     ],
 )  # fmt: skip
 def test_what_is_not_a_formula_of_the_concepts_is_refused(formula: str, sentence: str) -> None:

@@ -150,7 +150,7 @@ def holds_on(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
 
 
 def check_seen(formulas: Iterable[FormulaOnData]) -> None:
-    """Refuse formulas with concepts that no pixel carries.
+    """Refuse formulas with concepts that no pixel of the images carries; a split has others.
 
     Raises
     ------
@@ -159,8 +159,8 @@ def check_seen(formulas: Iterable[FormulaOnData]) -> None:
     """
     for name in (name for formula in formulas for name in formula.unseen):
         raise UsageError(
-            f"No pixel carries {name}: write formulas of concepts that some pixel of the images "
-            "carries."
+            f"No pixel of the scored images carries {name}: write formulas of concepts that some "
+            "pixel of them carries."
         )
 
 

@@ -167,7 +167,7 @@ def change(record: dict[str, Any], **keys: Any) -> str:
         (
             lambda first: change(first, formula="unicorn"),
             2,
-            "Line 1 of the input: No pixel carries",
+            "Line 1 of the input: No pixel of the scored images carries",
         ),
         (lambda first: change(first, formula="bal OR ball"), 2, "Line 1 of the input: "),
         (lambda first: change(first, unit=40), 3, "No stored run has the ranges of the input"),

@@ -76,8 +76,8 @@ def test_the_table_puts_the_formula_beside_that_people_read(ccx: CommandLine) ->
         (("red", "or", "blue"), 'Put a formula in quotes: "red or blue".'),
         (
             ("unicorn", "--unit", "1"),
-            "No pixel carries unicorn: write formulas of concepts that some pixel of the images "
-            "carries.",
+            "No pixel of the scored images carries unicorn: write formulas of concepts that some "
+            "pixel of them carries.",
         ),
         (
             ("red", "--unit", "1", "--units", "2"),

@@ -412,7 +412,7 @@ FORMULAS = [
     Wrong(
         'score "unicorn" TINY --unit 1',
         2,
-        "No pixel carries unicorn: write formulas of concepts that some pixel of the images "
-        "carries.",
+        "No pixel of the scored images carries unicorn: write formulas of concepts that some "
+        "pixel of them carries.",
     ),
 ]
