@@ -60,7 +60,17 @@ class _WrongFileError(Exception):
 def fetch(
     source: Source, roots: Roots, options: FetchOptions, progress: Progress
 ) -> DownloadStatus:
-    """Get a source to where it belongs, or check that it is there already, and right."""
+    """Get a source to where it belongs, or check that it is there already.
+
+    Raises
+    ------
+    CcxError
+        If no host gives it, or there is no room for it.
+    MissingInputError
+        If the local file is not there.
+    DamagedDataError
+        If what is here, or what every host gives, is not what was published.
+    """
     if is_imported(source.target(roots)):
         raise UsageError(
             f"{source.target(roots)} contains an import of an older version of ccx, which `ccx "

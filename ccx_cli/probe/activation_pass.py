@@ -38,9 +38,27 @@ def build_activations(
 ) -> None:
     """Run the images that the caches lack through the network once; finished shards are kept.
 
-    ``wanted`` differ in nothing but the layer, each with its cache from ``activations_cache``.
     Images go through in the same batches whichever layers and shards are missing, so that what is
-    stored does not depend on that. UsageError, before anything is run, if a layer gives no maps.
+    stored does not depend on that.
+
+    Parameters
+    ----------
+    wanted
+        Network and layer, and its cache from ``activations_cache``; the choices differ in nothing
+        but the layer.
+    device
+        A torch device.
+    batch_size
+        Images per forward pass.
+    workers
+        Threads that decode images.
+
+    Raises
+    ------
+    UsageError
+        If a layer is not there or gives no maps; nothing was run then.
+    MissingInputError, DamagedDataError
+        For an image or a weights file that is not there or not readable.
     """
     progress = progress or SilentProgress()
     n_images = len(dataset.rows)

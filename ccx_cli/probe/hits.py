@@ -83,9 +83,23 @@ def count_hits(
 ) -> Hits:
     """Count the pixels in each range by label set, the same on every device.
 
-    ``maps`` are one unit's activations, ``(n_images, height, width)`` float32, upsampled to the
-    mask grid of ``index``; ranges are any open intervals. The compiled kernel counts on ``cpu``,
-    torch on another device; ``per_image`` keeps the counts by image as well.
+    Parameters
+    ----------
+    maps
+        ``(n_images, height, width)`` float32, one unit's activations.
+    ranges
+        Any open intervals.
+    index
+        The dataset, whose mask grid the maps are upsampled to.
+    per_image
+        Keep the counts per image as well, for metrics.
+    device
+        ``cpu`` for the compiled kernel, else a torch device for the torch one.
+
+    Raises
+    ------
+    CcxError
+        If a label set has more pixels than 32 bits count.
     """
     largest = int(index.sets.totals.max(initial=0))
     if largest > np.iinfo(np.int32).max:

@@ -90,7 +90,12 @@ class RangeMethod:
 
 
 def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:
-    """Find a unit's ranges, at most ``num_clusters``, the lowest first; none if all are zero."""
+    """Find a unit's ranges, from the lowest up.
+
+    ``maps`` are the unit's activations, ``(n_images, height, width)`` float32. There are
+    ``num_clusters`` ranges, or as many as there are distinct values to cluster; none for a
+    unit whose activations are all zero.
+    """
     if method.num_clusters == 1:
         if not maps.any():
             return ()

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class AxisWeights:
-    """Along one axis, every output cell is ``w0 * input[i0] + w1 * input[i1]``."""
+    """Along one axis, every output cell is ``w0 * input[i0] + w1 * input[i1]``.
+
+    The indices are ``(n_out,)`` int64, the weights ``(n_out,)`` float32 with ``w0 + w1 = 1``.
+    """
 
     i0: NDArray[np.int64]
     i1: NDArray[np.int64]

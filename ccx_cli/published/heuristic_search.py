@@ -123,7 +123,10 @@ def _wanted(parents: Sequence[Chain], shape: tuple[int, ...]) -> NDArray[np.bool
 
 @dataclass(frozen=True)
 class HeuristicStrategy:
-    """The published search with one heuristic; only ``none`` does without shapes."""
+    """The published search with one heuristic, for comparisons.
+
+    Unlike a ``Strategy`` it needs the pixels in range by image. Only ``none`` does without shapes.
+    """
 
     heuristic: Heuristic
     settings: BeamSettings
@@ -133,7 +136,11 @@ class HeuristicStrategy:
     def answer(
         self, data: DataCounts, hits: NDArray[np.int32], per_local: NDArray[np.int32]
     ) -> Answer:
-        """Search one range, given its hits by label set and by row of the images' tables."""
+        """Search one range.
+
+        Its pixels are ``hits``, ``(n_sets,)`` int32 by label set, and ``per_local``, ``(n_local,)``
+        int32 by row of the images' tables.
+        """
         counts = RangeCounts(data, hits)
         found = heuristic_search(counts, self.settings, self._estimator(data, per_local))
         return Answer(found.best, tuple((best, False) for best in found.levels), found.visited)

@@ -81,7 +81,10 @@ class RangeByImage:
 def range_by_image(
     index: ConceptIndex, shapes: Shapes, per_local: NDArray[np.int32]
 ) -> RangeByImage:
-    """Count a range's hits by image and by concept in it, from those by row of their tables."""
+    """Count a range's pixels by image, and by concept in it.
+
+    ``per_local`` is ``(n_local,)`` int32, pixels in range by row of the images' tables.
+    """
     found = _count_range_by_image(
         per_local, index.offsets, index.local_sets, index.sets.indptr, index.sets.labels,
         shapes.indptr, shapes.concepts, len(index.concepts),

@@ -55,11 +55,19 @@ class MaskShapes:
 class Shapes:
     """Every concept in every image that carries it, and none where it does not.
 
-    Image ``x`` has the rows ``indptr[x]`` to ``indptr[x + 1]``. Of each row ``concepts`` is the
-    position in the concept index, ascending within an image, the rest is as in ``MaskShapes``.
-    ``scene_like``, ``(n_concepts,)`` bool, are concepts that are, in every image, absent or the
-    whole image; ``local_boxes``, ``(n_local, 4)`` int16, the boxes of the rows of the images'
-    tables, of which the box of any formula is made.
+    Attributes
+    ----------
+    indptr
+        ``(n_images + 1,)`` int64: image ``x`` has the rows ``indptr[x]`` to ``indptr[x + 1]``.
+    concepts
+        ``(n_rows,)`` uint16, positions in the concept index, ascending within an image.
+    areas, boxes, rectangles
+        ``(n_rows,)`` int32 and twice ``(n_rows, 4)`` int16, as in ``MaskShapes``.
+    scene_like
+        ``(n_concepts,)`` bool: concepts that are, in every image, absent or the whole image.
+    local_boxes
+        ``(n_local, 4)`` int16: boxes of the rows of the images' tables, of which the box of any
+        formula is made.
     """
 
     indptr: NDArray[np.int64]
@@ -87,7 +95,10 @@ class Shapes:
 def measure_mask(
     index: ConceptIndex, shapes: Shapes, holds: NDArray[np.bool_], *, rectangles: bool = True
 ) -> MaskShapes:
-    """Measure the exact mask of a formula, given its label sets, ``(n_sets,)`` bool."""
+    """Measure the exact mask of a formula, given its label sets, ``(n_sets,)`` bool.
+
+    Only the largest rectangles take a pass over the pixels.
+    """
     return _measure(index, shapes.local_boxes, holds, rectangles)
 
 

@@ -62,11 +62,14 @@ def find_largest_rectangle(
     levels: NDArray[np.int64],
     found: Boxes,
 ) -> None:
-    """Write the largest rectangle of pixels that are all inside to ``found``, the first of equals.
+    """Write the largest rectangle of pixels that are all inside to ``found``.
 
     Every row of pixels is a histogram of how far the mask reaches up from it; a stack of rising
-    bars gives the largest rectangle under a histogram in one pass. ``inside`` tells which rows of
-    the image's table are in the mask; the last three but ``found`` are room to work in.
+    bars gives the largest rectangle under a histogram in one pass. The first found of equals stays.
+
+    ``pixels``, ``(height * width,)``, are rows of the image's table, and ``inside`` tells which of
+    these are in the mask, whose box is ``box``. ``heights``, ``starts`` and ``levels``,
+    ``(width + 1,)`` each, are room to work in.
     """
     top, left, bottom, right = int(box[0]), int(box[1]), int(box[2]), int(box[3])
     best = 0

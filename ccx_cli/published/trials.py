@@ -66,10 +66,11 @@ def compare_searches(
 ) -> Iterator[list[HeuristicOnRangeRecord]]:
     """Search every range of every unit with every search, one after another; time each.
 
-    Each search runs once before it is timed, since that may compile it. Ranges that hold no pixel
-    are left out. ``seconds`` are processor seconds, with hits and shapes of concepts known;
-    ``visited`` are formulas of two and more concepts whose exact IoU was asked for, and for
-    ``optimal`` triples counted, and longer chains expanded.
+    ``units`` are numbers, maps ``(n_images, height, width)`` float32, and ranges. Each search runs
+    once before it is timed, since that may compile it. Ranges that hold no pixel are left out.
+    ``seconds`` are processor seconds, with hits and shapes of concepts known; ``visited`` are
+    formulas of two and more concepts whose exact IoU was asked for, and for ``optimal`` triples
+    counted, and longer chains expanded.
     """
     names = ConceptNames(index.concepts, index.name_of)
     warm = False

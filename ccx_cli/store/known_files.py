@@ -78,7 +78,19 @@ def digest_files(
 ) -> list[bytes]:
     """Return the SHA-256 of each file; one whose stamp is known already is not opened.
 
-    New digests are kept if ``remember``: in ``memory`` where the user's caches cannot be written.
+    Parameters
+    ----------
+    memory : Path
+        The directory in which digests are remembered where the user's caches cannot be written.
+    remember : bool
+        Whether new digests are stored.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one is not there, or is no file.
+    DamagedDataError, CcxError
+        If one cannot be read, or changes meanwhile.
     """
     began = time.time_ns()
     stamps = look_at(directory, names)

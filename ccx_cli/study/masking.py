@@ -23,7 +23,17 @@ from ccx_cli.study.unit_images import mask_of
 
 @dataclass(frozen=True, slots=True)
 class MaskedFormula:
-    """Label sets on which a formula holds, images that contain it, and ranges that it explains."""
+    """A formula and the units' ranges that it explains.
+
+    Attributes
+    ----------
+    holds
+        ``(n_sets,)`` bool, the label sets on which it holds.
+    images
+        Indices of the images that contain it, those to look at.
+    ranges
+        ``(unit, range)`` of every explanation with this formula.
+    """
 
     holds: NDArray[np.bool_]
     images: NDArray[np.int64]
@@ -33,7 +43,10 @@ class MaskedFormula:
 def noisy_mask(
     holds: NDArray[np.bool_], index: ConceptIndex, image: int, seed: int
 ) -> NDArray[np.float32]:
-    """One image's mask: 1 in the formula, else noise in [0, 1), seeded by the image."""
+    """One image's mask on the mask grid, ``(height, width)`` float32: 1 in the formula, else noise.
+
+    The noise is uniform in [0, 1), seeded by the image, the same for every formula.
+    """
     noise = np.random.default_rng([seed, image]).random(index.mask_shape, dtype=np.float32)
     return np.where(mask_of(holds, index, image), np.float32(1), noise)
 

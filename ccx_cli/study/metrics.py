@@ -36,7 +36,17 @@ class ImageCounts:
     def of_labels(
         cls, per_local: NDArray[np.int32], holds: NDArray[np.bool_], index: ConceptIndex
     ) -> ImageCounts:
-        """Count from hits ``(n_local,)`` and the label sets where the formula holds."""
+        """Count from hits by label set.
+
+        Parameters
+        ----------
+        per_local
+            ``(n_local,)`` int32, hits by row of the images' tables.
+        holds
+            ``(n_sets,)`` bool, the label sets on which the formula holds.
+        index
+            The dataset.
+        """
         height, width = index.mask_shape
         return cls(
             index.per_image(per_local),

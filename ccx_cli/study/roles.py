@@ -48,7 +48,12 @@ def head_weights(network: Network) -> NDArray[np.float32]:
 
 
 def true_classes(dataset: BrodenDataset, names: Sequence[str]) -> NDArray[np.int64]:
-    """True class of every image, ``(n_images,)``, by a whole-image label; -1 if none fits."""
+    """True class of every image, by the name of one of its whole-image labels; -1 if none fits.
+
+    Returns
+    -------
+    ``(n_images,)`` int64.
+    """
     numbers = {plain_name(name): number for number, name in enumerate(names)}
     truth = np.full(len(dataset.rows), -1, dtype=np.int64)
     for position, row in enumerate(dataset.rows):

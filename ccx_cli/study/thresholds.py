@@ -40,11 +40,15 @@ def side_of(quantile: float) -> Literal["high", "low"]:
 def threshold_ranges(
     maps: NDArray[np.float32], quantiles: Sequence[float] = QUANTILES
 ) -> tuple[Range, ...]:
-    """Return the range of every quantile of one unit's ``maps``; none for a unit that never fires.
+    """Return the range of every quantile; none for a unit that never fires.
 
-    Quantiles are shares of its non-zero activations above the threshold ``t``: the range is
-    ``(t, inf)`` up to 0.5 and ``(1e-6, t)`` beyond, which is empty where ``t`` is not above
-    ``1e-6``.
+    Parameters
+    ----------
+    maps
+        ``(n_images, height, width)`` float32, one unit's activations.
+    quantiles
+        Shares of its non-zero activations above the threshold ``t``: the range is ``(t, inf)`` up
+        to 0.5 and ``(1e-6, t)`` beyond, which is empty where ``t`` is not above ``1e-6``.
     """
     values = maps[maps != 0]
     if not values.size:

@@ -109,7 +109,13 @@ def look_at_unit(
 def in_range(
     values: NDArray[np.float32], record: ExplanationRecord, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Pixels of a map, ``(height, width)``, upsampled to ``shape``, that are in range."""
+    """Pixels, after upsampling to ``shape``, that are in a record's range.
+
+    Parameters
+    ----------
+    values
+        ``(height, width)`` float32, a unit's map of one image.
+    """
     lower, upper = record.range or (None, None)
     pixels = upsample(values, shape).astype(np.float64)
     above = pixels > (-np.inf if lower is None else lower)

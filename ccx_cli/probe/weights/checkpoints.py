@@ -32,12 +32,18 @@ _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read the named tensors of a checkpoint, onto the CPU, by ``todays_name``.
+    """Read the named tensors of a checkpoint, onto the CPU.
 
     Reads safetensors (by its suffix), torch's zip archives by ``torch.load(weights_only=True)`` and
     its older files by ``read_legacy``: a plain state dict, one kept under a key such as
-    ``state_dict``, or (older files only) a whole pickled network. DamagedDataError for anything
-    else.
+    ``state_dict``, or (older files only) a whole pickled network. The keys become ``todays_name``.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    DamagedDataError
+        If it is not a checkpoint, is truncated, or holds objects other than weights.
     """
     content: Any = _read(path)
     if not isinstance(content, Mapping):
