@@ -158,7 +158,14 @@ def test_a_settings_file_that_only_lies_there_runs_no_code(
     settings.write_text('model-arg = ["file=theirs.pth"]\n')
     refused = fresh("layers", "--model", "mine.py:make")
     assert "ccx.toml, model-arg names code that was not run here before" in refused.err
-    settings.write_text("trust = true\n")
-    refused = fresh("metrics")
-    assert refused.code == 2
-    assert "ccx.toml, trust cannot say what you trust" in refused.err
+    for key, words in (
+        ("trust", ["metrics"]),
+        ("yes", ["cache", "clear"]),
+        ("force", ["concepts", "--subset", "tiny", "-o", str(settings)]),
+    ):
+        settings.write_text(f"{key} = true\n")
+        refused = fresh(*words)
+        assert refused.code == 2
+        assert f"ccx.toml, {key} counts only in a file that you name with --config" in refused.err
+        assert f"add --{key}." in refused.err
+    assert settings.read_text() == "force = true\n"

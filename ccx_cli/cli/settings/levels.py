@@ -33,6 +33,8 @@ from ccx_cli.errors import CcxError, UsageError
 
 CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
 _MIRRORS = "mirrors"
+# A file that only lies in the working directory may have come with a download.
+_YOURS_TO_SAY = {"trust", "yes", "force"}
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 _words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 _chosen: ContextVar[Path | None] = ContextVar("chosen", default=None)
@@ -116,9 +118,10 @@ class SettledContext(typer.Context):
             elif source in self._files:
                 found = _in_file(option, source, self._files[source], path)
             if found is not None:
-                if option.name == "trust" and found[1].is_only_found:
+                if option.name in _YOURS_TO_SAY and found[1].is_only_found:
                     raise UsageError(
-                        f"{found[1]} cannot say what you trust: leave it out, and add --trust."
+                        f"{found[1]} counts only in a file that you name with --config: leave it "
+                        f"out, and add {long_name(option)}."
                     )
                 return found
             if source is preset_at and option.name in given:
