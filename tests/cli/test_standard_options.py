@@ -35,6 +35,9 @@ LONG = (
 )
 
 
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
+
+
 def leaves(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
         path = f"{above} {name}".strip()
@@ -165,8 +168,11 @@ def test_a_closed_stdout_is_told_in_a_sentence(words: str, tmp_path: Path) -> No
     assert (ended.returncode, ended.stderr) == (1, sentence)
 
 
-def test_closed_descriptors_leave_the_data_alone(ccx: CommandLine) -> None:
-    words = "concepts --subset tiny -f jsonl 2>&- <&-"
+@pytest.mark.parametrize("stderr", ["2>&-", "2</dev/null", pytest.param("2>/dev/full", marks=FULL)])
+def test_a_stderr_that_takes_nothing_changes_neither_data_nor_code(
+    stderr: str, ccx: CommandLine
+) -> None:
+    words = f"concepts --subset tiny -f jsonl {stderr} <&-"
     ended = subprocess.run(
         ["sh", "-c", f'exec "$@" {words}', "sh", *PROGRAM],
         stdout=subprocess.PIPE,
@@ -177,7 +183,7 @@ def test_closed_descriptors_leave_the_data_alone(ccx: CommandLine) -> None:
         0,
         ccx("concepts", "--subset", "tiny", "-f", "jsonl").out,
     )
-    words = "concepts --subset none -f jsonl 2>&-"
+    words = f"concepts --subset none -f jsonl {stderr}"
     ended = subprocess.run(
         ["sh", "-c", f'exec "$@" {words}', "sh", *PROGRAM],
         stdout=subprocess.PIPE,
@@ -187,7 +193,7 @@ def test_closed_descriptors_leave_the_data_alone(ccx: CommandLine) -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
+@FULL
 def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
