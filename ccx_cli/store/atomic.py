@@ -17,6 +17,8 @@ from ccx_cli.errors import UsageError
 if sys.platform != "win32":
     import fcntl
 
+_ATTEMPTS = 10
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -104,13 +106,15 @@ def remove_files(directory: Path, files: Iterable[Path]) -> None:
 @contextmanager
 def _locked_beside(path: Path) -> Iterator[Path]:
     """Make a file beside ``path``, locked as long as it may be written."""
-    while True:
+    for left in reversed(range(_ATTEMPTS)):
         with NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
         ) as made:
-            # Another process may take it for left over before it is locked.
+            # Another process may take it for left over before it is locked. Some file systems
+            # refuse every lock so.
             locked = _try_lock(made)
-            if locked is False or (locked and not os.fstat(made.fileno()).st_nlink):
+            if left and (locked is False or (locked and not os.fstat(made.fileno()).st_nlink)):
+                Path(made.name).unlink(missing_ok=True)
                 continue
             yield Path(made.name)
             return
