@@ -112,7 +112,7 @@ def _locked_beside(path: Path) -> Iterator[Path]:
         ) as made:
             # Another process may take it for left over before it is locked. Some file systems
             # refuse every lock so.
-            locked = _try_lock(made)
+            locked = try_lock(made)
             if left and (locked is False or (locked and not os.fstat(made.fileno()).st_nlink)):
                 Path(made.name).unlink(missing_ok=True)
                 continue
@@ -126,11 +126,11 @@ def _remove_left_over(path: Path) -> None:
         return
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         with suppress(OSError), left.open("rb") as opened:
-            if _try_lock(opened):
+            if try_lock(opened):
                 left.unlink(missing_ok=True)
 
 
-def _try_lock(opened: IO[bytes]) -> bool | None:
+def try_lock(opened: IO[bytes]) -> bool | None:
     """Lock an open file; return whether nobody else holds it, None where there are no locks."""
     if sys.platform == "win32":
         return None

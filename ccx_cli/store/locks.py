@@ -6,15 +6,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from filelock import FileLock, Timeout
 
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress
+from ccx_cli.store.atomic import try_lock
 
 # Where flock does not exist at all (ENOSYS), filelock uses files that mark the owner instead and
 # warns; older versions raise NotImplementedError.
 warnings.filterwarnings("ignore", "flock not supported")
+_CANNOT_LOCK = "{} cannot be locked ({}): use a directory on another file system."
 
 
 @contextmanager
@@ -34,6 +37,9 @@ def writing(
             raise CcxError(
                 f"{directory / file} is being written: wait for the ccx that does, or stop it."
             ) from None
+        with NamedTemporaryFile(dir=directory) as nobodys:
+            if try_lock(nobodys) is False:
+                raise CcxError(_CANNOT_LOCK.format(directory, "every lock is refused")) from None
         progress.note(f"Waiting for another ccx that writes in {directory / file}.")
         _acquire(lock, directory)
     try:
@@ -56,9 +62,7 @@ def _acquire(lock: FileLock, directory: Path, timeout: float = -1) -> None:
             if getattr(error, "filename", None) is not None:
                 raise  # It could not be opened.
             why = getattr(error, "strerror", None) or error
-            raise CcxError(
-                f"{directory} cannot be locked ({why}): use a directory on another file system."
-            ) from error
+            raise CcxError(_CANNOT_LOCK.format(directory, why)) from error
         if Path(lock.lock_file).exists():
             return
         lock.release()

@@ -156,3 +156,7 @@ def test_files_are_written_where_nothing_can_be_locked(
     if number == errno.ENOSYS:
         with writing(tmp_path, HeardProgress()):
             pass
+    else:
+        told = pytest.raises(CcxError, match="cannot be locked")
+        with told, writing(tmp_path, HeardProgress()):
+            pass
