@@ -126,15 +126,15 @@ def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> li
     if not plan.layers:
         return [Step("explanations", None, "units", None, None)]
     first = plan.layers[0][0]
+    split = settings.split
+    images = None if split is None else split_images(first.dataset, split)[0]
     strategy = None
     if options.vocabulary == VocabularyOptions():
         strategy = strategy_of(options.search, options.vocabulary, None)
     elif is_whole(first.dataset, first.index_cache):
         # A vocabulary is known only once the index is made.
         index = load_index(first.dataset, first.index_cache)
-        if settings.split is not None:
-            index = index.of_images(split_images(first.dataset, settings.split)[0])
-        strategy = settings.search(index)
+        strategy = settings.search(index if images is None else index.of_images(images))
     steps = []
     for inputs, count in plan.layers:
         run = None if strategy is None else name_run(inputs, settings, strategy)
