@@ -182,7 +182,6 @@ class CcxApp(App[None]):
         self.notify(error, severity="error", markup=False)
 
     def _open_directory(self, directory: Path) -> None:
-        """Read a run's lines, then show its units."""
         self._read(directory, lambda: self.open_run(directory), self._show_units)
 
     def _show_units(self, run: OpenRun) -> None:

@@ -148,11 +148,8 @@ class CompareView(RunListView):
     def _summary(self, shown: Sequence[RangePair]) -> str:
         both = tally(self.all_rows or ())
         mean = design.difference(both.mean_difference)
-        only = "".join(
-            f", {count:,} only in {side}"
-            for side, count in (("A", both.only_a), ("B", both.only_b))
-            if count
-        )
+        only = f", {both.only_a:,} only in A" * bool(both.only_a)
+        only += f", {both.only_b:,} only in B" * bool(both.only_b)
         return (
             f"{len(shown):,} shown; {both.ranges:,} explained in both: {both.equal:,} equal, "
             f"{both.better:,} better in B, {both.worse:,} worse, mean {mean}{only}"

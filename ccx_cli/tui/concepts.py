@@ -54,12 +54,6 @@ def columns(
     )
 
 
-def images_with_concepts(inputs: RunInputs) -> dict[int, int]:
-    """Count the images with each concept, by label number."""
-    index = inputs.index
-    return dict(zip(index.concepts.tolist(), index.images_with().tolist(), strict=True))
-
-
 class ConceptsView(RunListView):
     """The concepts that the formulas of a run name."""
 
@@ -103,12 +97,14 @@ class ConceptsView(RunListView):
         self._read_concepts(categories)
         if self._images is None:
             self.show_status(Text("counting the images that contain each ...", style="dim"))
+
+        def count(inputs: RunInputs) -> dict[int, int]:
+            index = inputs.index
+            return dict(zip(index.concepts.tolist(), index.images_with().tolist(), strict=True))
+
         run = self.run
         self.read(
-            "images",
-            lambda _: run.with_inputs(images_with_concepts),
-            self._take_images,
-            self._without_images,
+            "images", lambda _: run.with_inputs(count), self._take_images, self._without_images
         )
 
     def _take_images(self, images: dict[int, int]) -> None:

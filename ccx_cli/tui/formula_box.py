@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.message import Message
 from textual.suggester import Suggester
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -74,17 +72,11 @@ def vocabulary(inputs: RunInputs) -> Vocabulary:
 
 
 class FormulaBox(Vertical):
-    """One line to type in and one that says what the formula is."""
+    """One line to type in and one that says what the formula is; ``show`` is told its scores."""
 
-    @dataclass
-    class Tried(Message):
-        """A formula was scored; ``None`` if there is none any more."""
-
-        trial: Trial | None
-
-    def __init__(self, run: OpenRun) -> None:
+    def __init__(self, run: OpenRun, show: Callable[[Trial | None], None]) -> None:
         super().__init__()
-        self._run = run
+        self._run, self._show = run, show
         self._unit: UnitData | None = None
         self._delay: Timer | None = None
 
@@ -107,18 +99,14 @@ class FormulaBox(Vertical):
         self.box.placeholder = f"f: try a formula{example}"
 
     def read_names(self) -> None:
-        read_in_thread(
-            self,
-            lambda _: [
-                self._run.short.get(name, name) for name in self._run.with_inputs(concept_names)
-            ],
-            self._take_names,
-            lambda _: None,
-            "names",
-        )
+        run = self._run
 
-    def _take_names(self, names: list[str]) -> None:
-        self.box.suggester = NameSuggester(names)
+        def take(names: list[str]) -> None:
+            self.box.suggester = NameSuggester(run.short.get(name, name) for name in names)
+
+        read_in_thread(
+            self, lambda _: run.with_inputs(concept_names), take, lambda _: None, "names"
+        )
 
     @on(Input.Changed)
     def _wait(self, event: Input.Changed) -> None:
@@ -135,7 +123,7 @@ class FormulaBox(Vertical):
         if not text.strip():
             self.workers.cancel_group(self, "score")
             self._show_verdict("")
-            self.post_message(self.Tried(None))
+            self._show(None)
         elif unit is None:
             self._show_verdict("waits for the unit to be read ...")
         else:
@@ -157,11 +145,11 @@ class FormulaBox(Vertical):
             outside = f"; the run did not try it: {trial.outside}" if trial.outside else ""
             shown = short_text(trial.text, self._run.short)
             self._show_verdict(Text.assemble("Scored as ", (shown, "bold"), outside))
-        self.post_message(self.Tried(trial))
+        self._show(trial)
 
     def _show_error(self, sentence: str) -> None:
         self._show_verdict(printable(sentence), is_error=True)
-        self.post_message(self.Tried(None))
+        self._show(None)
 
     def _show_verdict(self, text: str | Text, *, is_error: bool = False) -> None:
         verdict = self.query_one("#verdict", Static)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Vertical
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
@@ -26,15 +26,9 @@ _LARGE = 40
 class Frame(Vertical):
     """A picture and its caption; a click enlarges it."""
 
-    @dataclass
-    class Clicked(Message):
-        """The picture at a position of the page is asked for."""
-
-        position: int
-
-    def __init__(self, position: int, lines: int) -> None:
+    def __init__(self, lines: int, enlarge: Callable[[], None]) -> None:
         super().__init__()
-        self._position, self._lines = position, lines
+        self._lines, self._enlarge = lines, enlarge
 
     def compose(self) -> ComposeResult:
         picture = Picture()
@@ -49,48 +43,45 @@ class Frame(Vertical):
             caption.update(Text(drawn.caption))
 
     def on_click(self) -> None:
-        self.post_message(self.Clicked(self._position))
+        self._enlarge()
 
 
 class GridSize(NamedTuple):
-    """How square pictures are laid out: ``side`` cells wide, ``lines`` high without a caption."""
+    """How pictures are laid out: ``side`` cells wide, ``lines`` high without a caption."""
 
     rows: int
     columns: int
     side: int
+    lines: int
 
     @property
     def page(self) -> int:
         return self.rows * self.columns
 
-    @property
-    def lines(self) -> int:
-        return (self.side + 1) // 2
-
 
 def fit_grid(width: int, height: int) -> GridSize:
     """Lay out square pictures, two cells wide for each line, with a caption under each."""
-    sizes = [
-        GridSize(rows, columns, min((width + 2) // columns - 2, 2 * (height // rows - 1)))
-        for rows in range(1, height // 3 + 1)
-        for columns in range(1, width // 4 + 1)
-        if rows * columns <= _MAX_FRAMES
-    ]
+    sizes = []
+    for rows, columns in product(range(1, height // 3 + 1), range(1, width // 4 + 1)):
+        side = min((width + 2) // columns - 2, 2 * (height // rows - 1))
+        if rows * columns <= _MAX_FRAMES:
+            sizes.append(GridSize(rows, columns, side, (side + 1) // 2))
     for min_side, min_count in ((28, 1), (16, 2), (8, 2)):
         fitting = [size for size in sizes if size.side >= min_side and size.page >= min_count]
         if fitting:
             return max(fitting, key=lambda size: size.page * min(size.side, _LARGE) ** 2)
-    return GridSize(1, 1, max(min(width, 2 * (height - 1)), 2))
+    side = max(min(width, 2 * (height - 1)), 2)
+    return GridSize(1, 1, side, (side + 1) // 2)
 
 
 class Gallery(Vertical):
-    """A page of pictures under a line that says which; a new list or size cancels the old one."""
+    """A page of pictures under a line that says which, or one ``alone``, as large as possible."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
         super().__init__()
         self._pictures: PictureList | None = None
-        self._grid = GridSize(0, 0, 0)
-        self.first = 0
+        self._grid = GridSize(0, 0, 0, 0)
+        self._alone, self.first = alone, 0
         self.overlay = Overlay.BOTH
 
     def compose(self) -> ComposeResult:
@@ -102,9 +93,9 @@ class Gallery(Vertical):
         about.update(Text(text) if isinstance(text, str) else text)
         about.set_class(is_error, "-error")
 
-    def show(self, pictures: PictureList | None, otherwise: str = "") -> None:
+    def show(self, pictures: PictureList | None, otherwise: str = "", first: int = 0) -> None:
         """Show the first page of a list; without one, say something else."""
-        self._pictures, self.first = pictures, 0
+        self._pictures, self.first = pictures, first
         if pictures is None:
             self.say(otherwise)
         self._draw()
@@ -117,12 +108,15 @@ class Gallery(Vertical):
         """Show the next page, or, for -1, the previous one."""
         total = 0 if self._pictures is None else len(self._pictures.images)
         first = self.first + pages * self._grid.page
+        if self._alone:
+            first %= total
         if 0 <= first < total:
             self.first = first
             self._draw()
 
     async def on_resize(self, event: events.Resize) -> None:
-        size = fit_grid(event.size.width, event.size.height - 1)
+        width, height = event.size.width, event.size.height - 1
+        size = GridSize(1, 1, width, max(height - 1, 1)) if self._alone else fit_grid(width, height)
         if size == self._grid:
             return
         grid = self.query_one(Grid)
@@ -131,7 +125,8 @@ class Gallery(Vertical):
         grid.styles.grid_size_rows = size.rows
         grid.styles.width = size.columns * (size.side + 2) - 2
         grid.styles.height = size.rows * (size.lines + 1)
-        await grid.mount_all(Frame(position, size.lines) for position in range(size.page))
+        enlarge = (partial(self.enlarge, position) for position in range(size.page))
+        await grid.mount_all(Frame(size.lines, each) for each in enlarge)
         self._grid = size
         self._draw()
 
@@ -164,7 +159,7 @@ class Gallery(Vertical):
             title = Text.assemble(pictures.title, (which, "dim"))
             if pictures.hits is not None:
                 title.append_text(legend(self.overlay))
-            self.say(error or title, is_error=bool(error))
+            self.say(f"{which.strip()}  {error}" if error else title, is_error=bool(error))
 
         read_in_thread(
             self,
@@ -178,13 +173,8 @@ class Gallery(Vertical):
         for position, frame in enumerate(self.query(Frame)):
             frame.show(drawn[position] if position < len(drawn) else Drawn(None, ""))
 
-    @on(Frame.Clicked)
-    def _enlarge(self, message: Frame.Clicked) -> None:
-        message.stop()
-        self.enlarge(message.position)
-
     def enlarge(self, position: int = 0) -> None:
-        pictures = self._pictures
+        pictures = None if self._alone else self._pictures
         if pictures is not None and self.first + position < len(pictures.images):
             self.app.push_screen(PictureView(pictures, self.first + position, self.overlay))
 
@@ -245,36 +235,16 @@ class PictureView(ModalScreen[None]):
         self._pictures, self._position, self._overlay = pictures, position, overlay
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="alone"):
-            yield Picture()
-            yield Static("", id="caption")
+        yield Gallery(alone=True)
         yield Footer()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
+    def on_mount(self) -> None:
+        gallery = self.query_one(Gallery)
+        gallery.overlay = self._overlay
+        gallery.show(self._pictures, first=self._position)
 
     def action_turn(self, pictures: int) -> None:
-        self._position = (self._position + pictures) % len(self._pictures.images)
-        self._draw()
+        self.query_one(Gallery).turn(pictures)
 
     def action_masks(self) -> None:
-        self._overlay = following(self._overlay, Overlay)
-        self._draw()
-
-    def _draw(self) -> None:
-        width, height = self.query_one(Picture).size
-        pictures, position, overlay = self._pictures, self._position, self._overlay
-        read_in_thread(
-            self,
-            lambda _: pictures.draw(position, overlay, width, height),
-            self._take,
-            lambda text: self._take(Drawn(None, "", text)),
-            "draw",
-        )
-
-    def _take(self, drawn: Drawn) -> None:
-        self.query_one(Picture).show(drawn.pixels)
-        text = f"{self._position + 1} of {len(self._pictures.images)}   {drawn.caption}   "
-        is_concept = self._pictures.hits is None
-        about = Text(drawn.error) if drawn.error or is_concept else legend(self._overlay)
-        self.query_one("#caption", Static).update(Text(text) + about)
+        self.query_one(Gallery).follow_overlay()

@@ -23,22 +23,18 @@ class _Ink:
         return (255, 255, 255) if self.few else FORMULA
 
     def of(self, tone: Tone) -> str:
-        """Return the color for the ground."""
         return tone.on(dark=self.dark)
 
     @property
     def good(self) -> str:
-        """What is better, or proven."""
         return self.of(design.GOOD)
 
     @property
     def bad(self) -> str:
-        """What is worse."""
         return self.of(design.BAD)
 
     @property
     def doubt(self) -> str:
-        """What is not finished, or not proven."""
         return self.of(design.DOUBT)
 
     def range(self, cluster: int, num_ranges: int) -> str:

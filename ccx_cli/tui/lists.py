@@ -102,7 +102,7 @@ class ListView(GalleryView):
         yield Static(self._heading(), id="title")
         yield Input(self.typed, placeholder=f"/ {self.FILTER}", id="filter", compact=True)
         with Horizontal(id="panes"):
-            yield Table(self.columns, self.key_of)
+            yield Table(self.columns, self.key_of, self._row_moved, self._open, self._sort_by)
             yield Preview()
         yield Static("", id="details")
         yield Static("", id="notes")
@@ -165,10 +165,9 @@ class ListView(GalleryView):
     def _column(self, key: str) -> Column:
         return next(column for column in self.columns if column.key == key)
 
-    @on(Table.Moved)
-    def _row_moved(self, message: Table.Moved) -> None:
-        if message.row is self.table.row:
-            self._show_row(message.row)
+    def _row_moved(self, row: Any) -> None:
+        if row is self.table.row:
+            self._show_row(row)
 
     def _show_row(self, row: Any) -> None:
         self._show_details(row)
@@ -182,14 +181,6 @@ class ListView(GalleryView):
         following = table.rows[table.cursor + 1 : table.cursor + 2]
         ahead = self._reader(following[0]) if following else None
         preview.show(self._sentence(table.row), self._reader(table.row), ahead)
-
-    @on(Table.Opened)
-    def _row_opened(self, message: Table.Opened) -> None:
-        self._open(message.row)
-
-    @on(Table.TitleClicked)
-    def _title_clicked(self, message: Table.TitleClicked) -> None:
-        self._sort_by(message.key)
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:

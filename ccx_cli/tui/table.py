@@ -16,7 +16,6 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -68,12 +67,15 @@ def numbers(
 
 
 class Table(ScrollView, can_focus=True):
-    """Rows under a line of titles; arrows and the mouse move, Enter or a second click opens."""
+    """Rows under a line of titles; arrows and the mouse move, Enter or a second click opens.
+
+    ``moved`` is told the row under the cursor, ``opened`` a row to open, and ``sort_by`` the key of
+    a column whose title was clicked.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--titles",
         "table--cursor",
-        "table--hover",
         "table--empty",
         "table--match",
     }
@@ -88,35 +90,19 @@ class Table(ScrollView, can_focus=True):
     ]
 
     cursor = reactive(0, repaint=True)
-    hovered: reactive[int | None] = reactive(None, repaint=True)
     _was_focused = False
-
-    @dataclass
-    class Moved(Message):
-        """The cursor is on another row."""
-
-        row: Any
-
-    @dataclass
-    class Opened(Message):
-        """A row is to be opened."""
-
-        row: Any
-
-    @dataclass
-    class TitleClicked(Message):
-        """The title of a column was clicked: sort by it."""
-
-        key: str
 
     def __init__(
         self,
         columns: Sequence[Column],
         key_of: Callable[[Any], Hashable],
-        id: str | None = None,  # noqa: A002
+        moved: Callable[[Any], None],
+        opened: Callable[[Any], None],
+        sort_by: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__(id=id)
+        super().__init__()
         self._columns, self._key_of = tuple(columns), key_of
+        self._moved, self._opened, self._sort_by = moved, opened, sort_by
         self._sorted: tuple[str, bool] | None = None
         self._empty = "reading ..."
         self._words: Sequence[str] = ()
@@ -175,7 +161,7 @@ class Table(ScrollView, can_focus=True):
 
     def _report_row(self) -> None:
         if self.row is not None:
-            self.post_message(self.Moved(self.row))
+            self.call_later(self._moved, self.row)
 
     def _scroll_to_cursor(self) -> None:
         last = self.cursor - max(self.size.height - 1, 1) + 1
@@ -193,7 +179,7 @@ class Table(ScrollView, can_focus=True):
 
     def action_open(self) -> None:
         if self.row is not None:
-            self.post_message(self.Opened(self.row))
+            self._opened(self.row)
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the row; open it if the cursor is there already, or on two clicks."""
@@ -202,7 +188,7 @@ class Table(ScrollView, can_focus=True):
             for column, width in self._fitting_columns():
                 edge += width + 2
                 if event.x < edge:
-                    self.post_message(self.TitleClicked(column.key))
+                    self._sort_by(column.key)
                     return
             return
         position = self._position_at(event.y)
@@ -216,19 +202,11 @@ class Table(ScrollView, can_focus=True):
         """Remember whether the click that comes is the one that brings the focus here."""
         self._was_focused = self.has_focus
 
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        self.hovered = self._position_at(event.y)
-
-    def on_leave(self) -> None:
-        self.hovered = None
-
     def _position_at(self, y: int) -> int | None:
-        """Return which row a line of the table shows."""
         position = y - 1 + int(self.scroll_offset.y)
         return position if y > 0 and position < len(self.rows) else None
 
     def _fitting_columns(self) -> list[tuple[Column, int]]:
-        """Return the columns that fit, with their widths."""
         width = self.scrollable_content_region.width
         columns = [
             column
@@ -254,8 +232,6 @@ class Table(ScrollView, can_focus=True):
             return self._strip(text, style)
         if position == self.cursor:
             style += self.get_component_rich_style("table--cursor")
-        elif position == self.hovered:
-            style += self.get_component_rich_style("table--hover")
         row = self.rows[position]
         return self._line([self._cell(column, row) for column, _ in columns], columns, style)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -102,14 +102,19 @@ class UnitView(GalleryView):
     def compose(self) -> ComposeResult:
         yield Static("", id="title")
         yield Static("", id="sentence")
-        yield Table(columns(self.run, None), lambda record: record.cluster, id="ranges")
+        yield Table(
+            columns(self.run, None),
+            attrgetter("cluster"),
+            self._select_range,
+            lambda _: self.action_enlarge(),
+        )
         with Horizontal(id="panes"):
             with Vertical(id="range-pane"):
                 yield Histogram()
                 with VerticalScroll(id="about-range", can_focus=True):
                     yield Static("", id="description")
             yield Gallery()
-        yield FormulaBox(self.run)
+        yield FormulaBox(self.run, self._show_trial)
         yield Static("", id="status")
         yield Footer()
 
@@ -218,10 +223,6 @@ class UnitView(GalleryView):
         self._describe()
         self.show_error(sentence)
 
-    @on(Table.Moved)
-    def _move(self, message: Table.Moved) -> None:
-        self._select_range(message.row)
-
     def _select_range(self, record: ExplanationRecord | None) -> None:
         if record is None:
             return
@@ -249,14 +250,9 @@ class UnitView(GalleryView):
                 "pictures", lambda _: data.pictures(cluster, show, formula), self.gallery.show
             )
 
-    @on(Table.Opened)
-    def _open(self) -> None:
-        self.action_enlarge()
-
-    @on(FormulaBox.Tried)
-    def _show_trial(self, message: FormulaBox.Tried) -> None:
-        if message.trial != self._trial:
-            self._trial = message.trial
+    def _show_trial(self, trial: Trial | None) -> None:
+        if trial != self._trial:
+            self._trial = trial
             self.table.set_columns(columns(self.run, self._trial))
             self._choose_pictures()
 

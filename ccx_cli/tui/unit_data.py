@@ -7,7 +7,7 @@ takes to start: ``open_run`` imports it in a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -131,23 +131,15 @@ def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs
         key = unit, record.cluster
         if key in masking and record.formula == stored.get(key):
             metrics[record.cluster][MASKING.key] = masking[key]
-    return UnitData(
-        inputs.dataset,
-        images,
-        count_activations(images.maps),
-        metrics,
-        _outside(inputs),
-    )
-
-
-def _outside(inputs: RunInputs) -> Callable[[Formula], str]:
+    found = UnitData(inputs.dataset, images, count_activations(images.maps), metrics)
     length, space = inputs.run.identity.search.length, space_of(inputs.run)
     if length is UNSET:
-        return lambda _: ""
+        return found
     concepts, operators = inputs.index.concepts, tuple(Operator)
     if space is not None:
         concepts, operators = concepts[space.concepts], space.operators
-    return partial(outside_space, length=length, concepts=concepts.tolist(), operators=operators)
+    beyond = partial(outside_space, length=length, concepts=concepts.tolist(), operators=operators)
+    return replace(found, outside=beyond)
 
 
 def count_activations(maps: NDArray[np.float32]) -> ActivationHistogram | None:
