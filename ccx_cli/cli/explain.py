@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from ccx_cli.cli.called import command_line, next_command
@@ -153,7 +154,7 @@ def parse_ranges(text: str) -> tuple[Range, ...]:
             lower, upper = (float(end) for end in part.split(":"))
         except ValueError:
             lower, upper = 1.0, 0.0
-        if not lower <= upper:
+        if not lower <= upper or lower == math.inf or upper == -math.inf:
             raise UsageError(f"--ranges {text} is not a list of ranges such as 0:1.5,1.5:inf.")
         found.append(Range(lower, upper))
     return tuple(sorted(found))

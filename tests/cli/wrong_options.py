@@ -71,6 +71,11 @@ OPTIONS = [
         "--n-init 0 must be 1 or more.",
     ),
     Wrong(
+        "explain TINY --ranges 1e400:inf",
+        2,
+        "--ranges 1e400:inf is not a list of ranges such as 0:1.5,1.5:inf.",
+    ),
+    Wrong(
         "explain TINY --ranges 2:1",
         2,
         "--ranges 2:1 is not a list of ranges such as 0:1.5,1.5:inf.",
