@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +18,16 @@ from ccx_cli.compiled import kernel
 
 @dataclass(frozen=True, slots=True)
 class LabelSets:
-    """Distinct label sets in CSR form: set ``s`` is ``labels[indptr[s]:indptr[s + 1]]``, ascending.
-
-    ``indptr`` is ``(n_sets + 1,)``; ``totals``, ``(n_sets,)``, are the pixels of exactly each set.
-    """
+    """Distinct label sets in CSR form."""
 
     indptr: NDArray[np.int64]
+    """``(n_sets + 1,)``: set ``s`` is ``labels[indptr[s]:indptr[s + 1]]``."""
+
     labels: NDArray[np.uint16]
+    """``(n_entries,)``, ascending within a set."""
+
     totals: NDArray[np.int64]
+    """``(n_sets,)``: pixels that carry exactly this set."""
 
     def __len__(self) -> int:
         return len(self.totals)
@@ -51,10 +52,13 @@ class LabelSets:
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """For every concept the label sets that carry it, ascending: the transpose of ``LabelSets``."""
+    """For every concept the label sets that carry it: the transpose of ``LabelSets``."""
 
     indptr: NDArray[np.int64]
+    """``(n_concepts + 1,)``."""
+
     sets: NDArray[np.int32]
+    """``(n_entries,)``, ascending for each concept."""
 
     @classmethod
     def transpose(cls, sets: LabelSets, n_concepts: int) -> Postings:
@@ -71,37 +75,43 @@ class Postings:
 def collapse_image(
     layers: NDArray[np.uint16], image_labels: NDArray[np.uint16]
 ) -> tuple[NDArray[np.uint16], LabelSets]:
-    """Collapse one image's label maps, ``(n_layers, height, width)``, to a table of label sets.
+    """Collapse one image's label maps to its local table of label sets.
 
-    ``image_labels`` are carried by every pixel. Returns, for every pixel in row order, its set's
-    row in the table, and the table: the distinct sets in order of first appearance.
+    Parameters
+    ----------
+    layers
+        ``(n_layers, height, width)`` label numbers, 0 for none.
+    image_labels
+        Labels that every pixel carries.
+
+    Returns
+    -------
+    local
+        ``(height * width,)``: for every pixel, in row order, its set's row in the table.
+    table
+        The distinct sets in order of first appearance, with their pixels.
     """
     pixels = layers.reshape(len(layers), layers.shape[1] * layers.shape[2])
     combination, firsts = _combinations(pixels)
-    whole = image_labels.tolist()
-    found: dict[tuple[int, ...], int] = {}
-    row_sets = [
-        found.setdefault(tuple(sorted({*column, *whole} - {0})), len(found))
-        for column in pixels[:, firsts].T.tolist()
-    ]
-    local = np.array(row_sets).astype(np.uint16)[combination]
-    indptr = np.cumsum([0, *map(len, found)]).astype(np.int64)
-    labels = np.array([label for labels in found for label in labels], dtype=np.uint16)
-    totals = np.bincount(local, minlength=len(found)).astype(np.int64)
+    indptr, labels = _gather_sets(pixels, firsts, np.unique(image_labels))
+    row_sets, chosen = _distinct_sets(indptr, labels)
+    local = row_sets[combination].astype(np.uint16)
+    indptr, labels = _take_sets(indptr, labels, chosen)
+    totals = np.bincount(local, minlength=len(chosen)).astype(np.int64)
     return local, LabelSets(indptr, labels, totals)
 
 
 def merge_tables(table: LabelSets) -> tuple[LabelSets, NDArray[np.int32]]:
     """Merge the equal sets of a long table, such as all images' local tables one after another.
 
-    Returns the distinct sets in order of first appearance, with summed totals, and the index of
-    each row's set among them, ``(n_rows,)``.
+    Returns
+    -------
+    sets
+        The distinct sets in order of first appearance, with summed totals.
+    row_sets
+        ``(n_rows,)`` int32: the index of each row's set in ``sets``.
     """
-    found: dict[bytes, int] = {}
-    bytes_of, ends = table.labels.tobytes(), (table.indptr * table.labels.itemsize).tolist()
-    rows = (bytes_of[start:end] for start, end in pairwise(ends))
-    row_sets = np.array([found.setdefault(row, len(found)) for row in rows], dtype=np.int32)
-    chosen = np.unique(row_sets, return_index=True)[1]
+    row_sets, chosen = _distinct_sets(table.indptr, table.labels)
     indptr, labels = _take_sets(table.indptr, table.labels, chosen)
     summed = np.zeros(len(chosen), dtype=np.int64)
     np.add.at(summed, row_sets, table.totals)
@@ -171,9 +181,85 @@ def _combinations(
     return numbers, firsts
 
 
-def _take_sets(
-    indptr: NDArray[np.int64], labels: NDArray[np.uint16], rows: NDArray[np.integer]
+@kernel
+def _gather_sets(
+    layers: NDArray[np.uint16], pixels: NDArray[np.int32], image_labels: NDArray[np.uint16]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Make the sorted label set of each of ``pixels``, as ``indptr`` and ``labels``."""
+    n_layers = layers.shape[0]
+    n_image_labels = len(image_labels)
+    indptr = np.zeros(len(pixels) + 1, dtype=np.int64)
+    labels = np.empty(len(pixels) * (n_layers + n_image_labels), dtype=np.uint16)
+    end = 0
+    for row in range(len(pixels)):
+        start = end
+        for item in range(n_layers + n_image_labels):
+            whole = item - n_layers
+            label = layers[item, pixels[row]] if whole < 0 else image_labels[whole]
+            if label == 0:
+                continue
+            slot = end
+            while slot > start and labels[slot - 1] > label:
+                slot -= 1
+            if slot > start and labels[slot - 1] == label:
+                continue
+            for moved in range(end, slot, -1):
+                labels[moved] = labels[moved - 1]
+            labels[slot] = label
+            end += 1
+        indptr[row + 1] = end
+    return indptr, labels[:end].copy()
+
+
+@kernel
+def _distinct_sets(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number the rows' sets by first appearance; also the first row of each distinct one.
+
+    A hash only finds the slot: rows count as equal when their labels are.
+    """
+    n_rows = len(indptr) - 1
+    size = 1
+    while size < 2 * n_rows + 2:
+        size *= 2
+    slots = np.full(size, -1, dtype=np.int32)
+    row_sets = np.empty(n_rows, dtype=np.int32)
+    chosen = np.empty(n_rows, dtype=np.int32)
+    count = 0
+    for row in range(n_rows):
+        start, end = indptr[row], indptr[row + 1]
+        mixed = np.uint64(1469598103934665603)
+        for entry in range(start, end):
+            mixed = (mixed ^ np.uint64(labels[entry])) * np.uint64(1099511628211)
+            mixed ^= mixed >> np.uint64(29)
+        slot = np.int64(mixed & np.uint64(size - 1))
+        while True:
+            other = slots[slot]
+            if other == -1:
+                slots[slot] = count
+                chosen[count] = row
+                row_sets[row] = count
+                count += 1
+                break
+            candidate = chosen[other]
+            if indptr[candidate + 1] - indptr[candidate] == end - start:
+                same = True
+                for offset in range(end - start):
+                    if labels[indptr[candidate] + offset] != labels[start + offset]:
+                        same = False
+                        break
+                if same:
+                    row_sets[row] = other
+                    break
+            slot = (slot + 1) & (size - 1)
+    return row_sets, chosen[:count].copy()
+
+
+def _take_sets(
+    indptr: NDArray[np.int64], labels: NDArray[np.uint16], rows: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Copy the sets of ``rows`` into a table of their own."""
     lengths = np.diff(indptr)[rows]
     taken = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     entries = np.arange(taken[-1]) + np.repeat(indptr[rows] - taken[:-1], lengths)
