@@ -22,6 +22,7 @@ from ccx_cli.store.paths import Roots
 from ccx_cli.tui.compare import CompareView
 from ccx_cli.tui.ink import ink, theme
 from ccx_cli.tui.open_run import OpenRun
+from ccx_cli.tui.record_text import best_of_units
 from ccx_cli.tui.runs import RunsView
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.units import UnitsView
@@ -145,7 +146,8 @@ class CcxApp(App[None]):
             text = f"{run.run.called} has no lines of unit {unit}."
             self.notify(text, severity="warning", markup=False)
         elif unit is not None:
-            view = UnitView(run, unit, list(run.run.units), None)
+            order = [each.unit for each in best_of_units(run.shown.values())]
+            view = UnitView(run, unit, order, None)
             if isinstance(screen, UnitView):
                 self.switch_screen(view)
             else:

@@ -59,6 +59,9 @@ def test_the_simplest_formula_is_the_shortest_within_the_tolerance() -> None:
     assert [length(road(), *t) for t in ((), (0.001,), (0,), (0.2,))] == [2, 3, 3, 1]
     assert length(explanation()) is None
     assert length(explanation(formula=None, labels=None)) is None
+    scores = zip(levels(), (0.6, 0.605, 0.7), strict=True)
+    by_score = [level | {"score": score, "iou": 0.5} for level, score in scores]
+    assert [length(road(by_length=by_score), *t) for t in ((), (0.15,))] == [3, 1]
     # A length penalty can prefer a shorter formula to a longer one of larger IoU.
     assert length(road(**explanation_of(1), by_length=levels()), 0) == 1
 

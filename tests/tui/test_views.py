@@ -16,6 +16,7 @@ from ccx_cli.tui import pictures
 from ccx_cli.tui.gallery import Gallery, PictureView
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import Picture
+from ccx_cli.tui.record_text import best_of_units
 from ccx_cli.tui.table import Table
 from ccx_cli.tui.unit import UnitView
 from ccx_cli.tui.unit_data import UnitData
@@ -217,10 +218,12 @@ def test_unit_shows_histogram_formulas_metrics_and_images(roots: Roots, run: Ope
             await seen.until("most active")
             await seen.press("m")
             await seen.until("▓ hits", gone="▢ formula")
+            order = [each.unit for each in best_of_units(run.shown.values())]
+            position = order.index(2)
             await seen.press("n")
-            await seen.until("unit 3  layer4", "never fires")
+            await seen.until(f"unit {order[position + 1]}  layer4")
             await seen.press("p", "p")
-            await seen.until("unit 1  layer4")
+            await seen.until(f"unit {order[position - 1]}  layer4")
 
     drive(scene())
 
