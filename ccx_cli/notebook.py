@@ -63,8 +63,9 @@ def explain(
     search, length, beam_limit
         ``optimal`` proves its answer up to length 3; ``beam`` is the published method.
     objective, min_coverage
-        What ``optimal`` maximizes up to length 3: ``iou``, ``f-beta:2`` or any other beta, or
-        ``mcc``, over formulas that cover at least this share of the hits.
+        What ``optimal`` maximizes up to length 3: ``iou``, ``f-beta:2`` or any other beta, ``mcc``,
+        ``soft-iou``, ``pearson`` or ``cosine``; by ``mcc`` and the last two over formulas that
+        cover at least this share of the hits. The last three explain a unit's whole activation.
     units
         Which ones; all by default.
     layer
@@ -75,9 +76,9 @@ def explain(
     Returns
     -------
     list of dict
-        One explanation for each range, by unit and cluster, with the keys of ``ccx explain --format
-        jsonl``: ``unit``, ``cluster``, ``range``, ``hits``, ``formula``, ``iou``, ``lift``,
-        ``mcc``, ``proven``, ...
+        One explanation for each range, or unit, by unit and cluster, with the keys of
+        ``ccx explain --format jsonl``: ``unit``, ``cluster``, ``range``, ``hits``, ``formula``,
+        ``iou``, ``lift``, ``mcc``, ``proven``, ...
 
     Raises
     ------

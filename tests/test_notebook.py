@@ -84,6 +84,39 @@ def test_arrays_are_explained_by_other_objectives() -> None:
         ccx_cli.explain(activations, objective="mcc", search="beam", **given)
 
 
+def test_soft_objectives_are_of_the_whole_activation() -> None:
+    activations, masks = scene()
+    activations += np.random.default_rng(1).normal(0, 1, activations.shape).astype(np.float32)
+    cat, dog = masks.reshape(2, -1).astype(float)
+    values = {"cat": cat, "dog": dog, "cat OR dog": np.maximum(cat, dog)}
+
+    def soft_iou(mask: Any, unit: Any) -> float:
+        scaled = (unit - unit.min()) / np.ptp(unit)
+        return float(np.minimum(mask, scaled).sum() / np.maximum(mask, scaled).sum())
+
+    objectives: dict[str, Any] = {
+        "soft-iou": soft_iou,
+        "pearson": lambda mask, unit: np.corrcoef(mask, unit)[0, 1],
+        "cosine": lambda mask, unit: mask @ unit / np.sqrt((mask @ mask) * (unit @ unit)),
+    }
+    ends = [(-9.0, 1.0), (1.0, 4.0)]
+    given: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"], "ranges": ends}
+    for objective, score in objectives.items():
+        found = ccx_cli.explain(activations, objective=objective, length=1, **given)
+        assert [line["unit"] for line in found] == [0, 1]
+        for line, maps in zip(found, activations, strict=True):
+            unit = maps.reshape(-1).astype(np.float64)
+            expected = score(values[line["formula"]], unit)
+            assert line["score"] == line["bound"] == pytest.approx(expected, rel=1e-5)
+            assert line["score"] >= max(score(cat, unit), score(dog, unit)) - 1e-5
+            assert (line["cluster"], line["num_ranges"], line["range"]) == (0, 1, [1.0, 4.0])
+            (highest,) = ccx_cli.score(
+                activations, line["formula"], units=[line["unit"]], **given | {"ranges": ends[1:]}
+            )
+            for key in ("hits", "iou", "lift", "mcc", "baseline"):
+                assert line[key] == highest[key]
+
+
 def test_typed_formulas_score_as_what_was_found() -> None:
     activations, masks = scene()
     given: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"], "ranges": [(1, np.inf)]}

@@ -65,7 +65,9 @@ def explain(options: ExplainOptions) -> None:
         ties=options.search.ties,
         split=options.split,
     )
-    columns = COLUMNS if options.split is None else SPLIT_COLUMNS
+    columns: tuple[Column, ...] = COLUMNS if options.split is None else SPLIT_COLUMNS
+    if options.search.objective not in ("iou", "mcc"):
+        columns = (*columns, Column(options.search.objective, "score", right=True))
     if options.network.has_several_layers:
         columns = (LAYER, *columns)
     with answering(options.out, options.messages, columns) as (progress, writer):

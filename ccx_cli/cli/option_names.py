@@ -37,7 +37,7 @@ _WORDS = {
     "LABELS": "label_maps",
     "LAYER": "layers",
     "LOWER:UPPER,...": "by_hand",
-    "NAME": "filename_figure schema sources",
+    "NAME": "filename_figure objective schema sources",
     "NAME,...": "heuristic",
     "OPERATOR,...": "operators",
     "OUT": "html",
@@ -56,7 +56,6 @@ _WORDS = {
     "WEIGHTS": "pretrained",
     "WORD": "text",
     "[RUN] FORMULA": "formulas",
-    "iou|f-beta:B|mcc": "objective",
 }
 _OF_NAMES = {name: word for word, names in _WORDS.items() for name in names.split()}
 

@@ -19,9 +19,11 @@ class SearchOptions:
     search: Search = option(" ".join(f"{each}: {each.summary}." for each in Search), Search.OPTIMAL)
     length: int = option("Most concepts in a formula.", 3, rare=False)
     beam_limit: int = option("Number of formulas that the beam keeps at each step.", 5)
-    objective: str = option("What to maximize; other than iou up to length 3.", "iou")
+    objective: str = option(
+        "Maximize iou, or up to length 3 f-beta:B, mcc, soft-iou, pearson or cosine.", "iou"
+    )
     min_coverage: str | None = option(
-        "With mcc: least share of the hits that a formula covers; 1% if not given."
+        "With mcc, pearson or cosine: least share of the hits to cover; 1% if not given."
     )
     length_penalty: float = option("Factor on the score for each concept after the first.", 1.0)
     node_limit: int = option("Maximum number of chains to expand for each length above 3.", 100_000)

@@ -14,6 +14,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.formulas.parse import Vocabulary
+from ccx_cli.search.objectives import Objective
 from ccx_cli.search.registry import Search, make_search
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import Strategy
@@ -42,9 +43,10 @@ def strategy_of(
     if search.within is not None:
         given["within"] = parse_share("--within", search.within)
     if given.pop("min_coverage") is not None:
-        if search.objective != "mcc":
+        if not Objective.parse(search.objective).takes_coverage:
             raise UsageError(
-                "--min-coverage works only with --objective mcc: add that, or leave it out."
+                "--min-coverage works only with --objective mcc, pearson or cosine: add one, or "
+                "leave it out."
             )
         given["min_coverage"] = parse_share("--min-coverage", search.min_coverage or "")
     return make_search(name, given, space)

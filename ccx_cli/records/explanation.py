@@ -28,6 +28,9 @@ from ccx_cli.records.fields import (
     share,
 )
 
+SOFT = ("soft-iou", "pearson", "cosine")
+"""Objectives of a unit's whole activation: one explanation a unit."""
+
 
 class BestOfLength(Record):
     """The best formula of at most a number of concepts."""
@@ -72,7 +75,16 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     by_length: Annotated[
         list[BestOfLength], doc("The best formula of at most 1, 2, ... concepts.")
     ] = msgspec.field(default_factory=list)
-    objective: Maybe[Annotated[str, doc("With another --objective than iou: its name.")]] = UNSET
+    objective: Maybe[
+        Annotated[
+            str,
+            doc(
+                "With another --objective than iou: its name. soft-iou, pearson and cosine are of "
+                "the unit's whole activation: range, hits, iou, lift and mcc are then those of its "
+                "highest range."
+            ),
+        ]
+    ] = UNSET
     score: Maybe[Annotated[float, count("Optimum only: the objective times the penalty.")]] = UNSET
     proven: Maybe[
         Annotated[bool, doc("Optimum only: whether no formula of the space scores higher.")]

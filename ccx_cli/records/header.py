@@ -156,7 +156,9 @@ class InfoSearch(Record):
     concepts: Annotated[NonNegative | None, doc("Concepts that could be used.")]
     operators: Annotated[list[str], doc("Operators that could be used.")]
     objective: Maybe[Annotated[str, doc("What was maximized, unless it was IoU.")]] = UNSET
-    min_coverage: Maybe[Annotated[float, doc("With mcc: least share of hits to cover.")]] = UNSET
+    min_coverage: Maybe[
+        Annotated[float, doc("With mcc, pearson or cosine: least share of hits to cover.")]
+    ] = UNSET
 
 
 class Identity(Record):

@@ -10,7 +10,7 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
 from ccx_cli.render.wording import network_text
-from ccx_cli.runs.methods import data_text, run_references, source_text
+from ccx_cli.runs.methods import data_text, largest, run_references, source_text
 from ccx_cli.runs.references import Reference
 from ccx_cli.runs.run import Run
 from ccx_cli.study.unit_images import Show
@@ -111,9 +111,12 @@ def origin_text(run: Run) -> str:
 def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: float) -> list[str]:
     """Say how formulas were chosen, and for how many it is proven that none scores higher."""
     found = [record for record in records if record.formula is not None]
+    objective = run.identity.search.objective
     best = [record.by_length[-1] if record.by_length else record for record in found]
     shorter = sum(one.formula != shown.formula for one, shown in zip(best, found, strict=True))
     said = []
+    if objective is not UNSET:
+        said.append(f"Formulas were searched for the {largest(objective).rstrip(',')}.")
     if shorter:
         score = "IoU" if all(record.objective is UNSET for record in records) else "score"
         said.append(

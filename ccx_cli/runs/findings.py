@@ -14,7 +14,7 @@ from ccx_cli import design
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.formulas.formula import concepts_of, from_json, renamed
 from ccx_cli.formulas.parse import without_suffix
-from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
+from ccx_cli.records.explanation import SOFT, BestOfLength, ExplanationRecord
 
 TOLERANCE = 0.01
 _ASCENDING = frozenset({"unit", "layer", "cluster", "range", "formula", "length"})
@@ -64,7 +64,7 @@ def first_within(scores: Sequence[float], best: float, tolerance: float = TOLERA
 def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> ExplanationRecord:
     """Return an explanation with its ``simplest`` formula, to be read by people.
 
-    What is said of the optimum, such as its proof, is left out where another formula takes its
+    What is said of the optimum alone, as its proof, is left out where another formula takes its
     place; ``by_length`` still ends with it. An explanation stays as it is where its IoU on held-out
     images is known, which is that of the optimum, and where an older version left its shorter
     formulas as text alone.
@@ -82,7 +82,7 @@ def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> Expla
         length=sum(1 for _ in concepts_of(from_json(level.labels))),
         lift=level.lift,
         mcc=level.mcc,
-        **dict.fromkeys(_OF_OPTIMUM, UNSET),
+        **dict.fromkeys(_OF_OPTIMUM, UNSET) | {"score": level.score},
         more_near=UNSET,
         near_complete=UNSET,
     )
@@ -179,9 +179,12 @@ def unit_sentence(
 
 
 def _does(record: ExplanationRecord) -> str:
-    """Say what a unit does on the pixels of its only range, which need not be a high one."""
+    """Say what a unit does on the pixels of its only range, which need not be a high one.
+
+    By a soft objective the formula is of the whole activation, and the range the highest.
+    """
     lower, upper = record.range or (None, None)
-    if upper is None:
+    if upper is None or record.objective in SOFT:
         return "responds to"
     ends = "up to" if lower is None else f"between {design.activation(lower)} and"
     return f"is {ends} {design.activation(upper)} on"

@@ -121,7 +121,9 @@ class ExplainJob:
         ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
         records = self.explainer.explain(unit, maps, ranges)
         if self.split is not None:
-            records = self._with_held_out(records, ranges, everywhere[self.split.held_out])
+            # By a soft objective there is one record, of the highest range.
+            own = ranges[-len(records) :]
+            records = self._with_held_out(records, own, everywhere[self.split.held_out])
         return unit, records
 
     def _with_held_out(
@@ -287,6 +289,8 @@ def plan_run(
     if concepts.split is not None:
         maps = maps[concepts.split.images]
     ranges = settings.by_hand or find_ranges(maps, settings.method)
+    if explainer.strategy.objective.is_soft:
+        ranges = ranges[-1:]
     middle = len(ranges) // 2
     return step.timed(
         lambda: explainer.explain(unit, maps, ranges[middle : middle + 1]),

@@ -19,6 +19,7 @@ from ccx_cli.concepts.color_rules import (
 )
 from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
+from ccx_cli.records.explanation import SOFT
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.runs.references import (
@@ -266,17 +267,27 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
             f"{listed(operators)}"
         )
     over = "those images" if run.about.split else "the whole dataset"
-    yield f"For each range we searched for {wanted} whose pixels over {over} have the"
-    yield _largest(search.objective)
+    soft = search.objective in SOFT
+    searched = "unit" if soft else "range"
+    yield f"For each {searched} we searched for {wanted} whose pixels over {over} have the"
+    yield largest(search.objective)
     if search.min_coverage not in (UNSET, 0):
-        yield f"among those that cover at least a share of {search.min_coverage:g} of the hits,"
+        covered = "the activation" if soft else "the hits"
+        yield f"among those that cover at least a share of {search.min_coverage:g} of {covered},"
     if search.length_penalty not in (UNSET, 1):
         yield f"times {search.length_penalty:g} for every concept after the first,"
-    yield from _how(run, cite)
+    yield from _how(run, cite, searched)
+    if soft:
+        yield (
+            "Activations were scaled to at most 1 and rounded to multiples of 1/1048576. IoU, lift "
+            "and MCC are of the hits of the unit's highest range."
+        )
 
 
-def _largest(objective: str | UnsetType) -> str:
+def largest(objective: str | UnsetType) -> str:
     """Say what was maximized."""
+    if objective in SOFT:
+        return f"largest {_SOFTLY[str(objective)]} at every pixel,"
     hits = "its hits, the pixels in range,"
     if objective == "mcc":
         return f"largest Matthews correlation coefficient (MCC) with {hits}"
@@ -286,7 +297,17 @@ def _largest(objective: str | UnsetType) -> str:
     return f"largest intersection over union (IoU) with {hits}"
 
 
-def _how(run: Run, cite: Cite) -> Iterator[str]:
+_SOFTLY = {
+    "soft-iou": (
+        "soft intersection over union (the sum of the smaller values over that of the larger) with "
+        "the unit's activation, scaled to run from 0 to 1,"
+    ),
+    "pearson": "Pearson correlation with the unit's activation",
+    "cosine": "cosine similarity to the unit's activation",
+}
+
+
+def _how(run: Run, cite: Cite, searched: str) -> Iterator[str]:
     identity = run.identity.search
     search = search_named(_known(identity.name, "search"))
     if search is None:
@@ -308,7 +329,7 @@ def _how(run: Run, cite: Cite) -> Iterator[str]:
         return
     yield f"{cited}:"
     if sum(proven) == len(records):
-        yield f"for every range {_PROVEN}."
+        yield f"for every {searched} {_PROVEN}."
     else:
         yield (
             f"for {sum(proven):,} of {len(records):,} ranges {_PROVEN}; for the others the search "

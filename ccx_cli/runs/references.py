@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ccx_cli.records.explanation import SOFT
 from ccx_cli.records.header import About, Identity
 from ccx_cli.search.registry import search_named
 from ccx_cli.store.paths import is_imported
@@ -79,7 +80,7 @@ IMAGENET = _REFERENCES["deng2009imagenet"]
 
 def method_of(identity: Identity) -> Reference:
     """Return the paper whose method a run is: of one concept, of one range, or of clusters."""
-    if identity.ranges.num_clusters != 1:
+    if identity.ranges.num_clusters != 1 and identity.search.objective not in SOFT:
         return CLUSTERED
     return DISSECTION if identity.search.length == 1 else COMPOSITIONAL
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.chains import (
     Chain,
     Extensions,
@@ -25,6 +26,7 @@ from ccx_cli.search.chains import (
     rows_of_beam,
 )
 from ccx_cli.search.counts import Counts, DataCounts, RangeCounts
+from ccx_cli.search.objectives import BY_IOU, Objective
 from ccx_cli.search.space import SearchSpace, check_length, space_identity
 from ccx_cli.search.strategy import Answer
 
@@ -106,6 +108,7 @@ class BeamStrategy:
     name: ClassVar[str] = "beam"
     settings_type: ClassVar[type[BeamSettings]] = BeamSettings
     proves: ClassVar[bool] = False
+    objective: ClassVar[Objective] = BY_IOU
 
     def identity(self) -> dict[str, Any]:
         """Name the settings."""
@@ -116,7 +119,7 @@ class BeamStrategy:
             **space_identity(self.space),
         }
 
-    def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
+    def answer(self, data: DataCounts, hits: NDArray[np.int32] | SoftHits) -> Answer:
         """Search one range with a beam."""
         counts = RangeCounts(data, hits, self.space)
         found = beam_search(counts, self.settings)

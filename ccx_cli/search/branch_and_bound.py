@@ -121,7 +121,7 @@ def _search_spans(
         np.zeros(inc.STATE, dtype=np.int64),
         threshold,
         0.0,
-        np.empty((CAPACITY, 6), dtype=np.int64),
+        np.empty((CAPACITY, 6), dtype=counts.pairs.dtype),
         goal,
     )
     incumbent.state[inc.RISING] = fixed is None
@@ -196,8 +196,9 @@ def allowed_forms(space: SearchSpace) -> NDArray[np.bool_]:
     return allowed
 
 
-def _formula(counts: RangeCounts, row: NDArray[np.int64]) -> Scored:
-    form, a, b, c, both, total = (int(value) for value in row)
+def _formula(counts: RangeCounts, row: NDArray[Any]) -> Scored:
+    form, a, b, c, _, total = (int(value) for value in row)
+    both = row[4].item()
     operators = _OPERATORS[form]
     concepts = [a, b, c][: len(operators) + 1]
     # Where the order of the first two, or of the last two, does not matter, lower labels lead.

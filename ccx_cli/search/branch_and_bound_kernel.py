@@ -46,7 +46,7 @@ from ccx_cli.search.incumbent import (
 def positive_pairs(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
-    hits: NDArray[np.int32],
+    hits: NDArray[np.int32] | NDArray[np.float64],
     totals: NDArray[np.int64],
     tau: float,
     n_concepts: int,

@@ -59,7 +59,7 @@ class Scored:
     chain
         The formula.
     both, total
-        ``|N & F|`` and ``|F|``, pixels.
+        ``|N & F|`` and ``|F|``, pixels; the former a float for soft hits, else an int.
     iou
         ``|N & F| / |N | F|``.
     signature
@@ -67,7 +67,7 @@ class Scored:
     """
 
     chain: Chain
-    both: int
+    both: Any
     total: int
     iou: float
     signature: int
@@ -76,12 +76,12 @@ class Scored:
         """Compare two IoUs with a range of ``in_range`` pixels exactly, in whole numbers."""
         own_union = in_range + self.total - self.both
         other_union = in_range + other.total - other.both
-        return self.both * other_union > other.both * own_union
+        return bool(self.both * other_union > other.both * own_union)
 
     def counts(self) -> Counts:
         """Return the counts, as scalars that extend to any shape."""
         return Counts(
-            np.array(self.both, dtype=np.int64),
+            np.array(self.both),
             np.array(self.total, dtype=np.int64),
             np.array(self.signature, dtype=np.uint64),
         )
@@ -95,7 +95,7 @@ def distinct(
     formulas: Iterable[Scored], order: Callable[[Scored], Any] = Scored.order
 ) -> list[Scored]:
     """Keep the first, by ``order``, of those that are the same on this data; sorted."""
-    kept: dict[tuple[int, int, int], Scored] = {}
+    kept: dict[tuple[int, int, float], Scored] = {}
     for formula in sorted(formulas, key=order):
         kept.setdefault((formula.signature, formula.total, formula.both), formula)
     return list(kept.values())
@@ -148,7 +148,7 @@ class Extensions:
         parent, counts = self.parent, self.counts
         return Scored(
             Chain((concept,)) if parent is None else parent.extended(self.operator, concept),
-            int(counts.hits[concept]),
+            counts.hits[concept].item(),
             int(counts.totals[concept]),
             float(self.iou[concept]),
             int(counts.signatures[concept]),
@@ -188,28 +188,28 @@ def extended_rows(parent: Chain, rows: Counts, chain: Chain, counts: RangeCounts
     return rows.joined(chain.operators[-1], counts.rows(concept), both)
 
 
-def pixels_of(chain: Chain, counts: RangeCounts) -> tuple[int, int]:
+def pixels_of(chain: Chain, counts: RangeCounts) -> tuple[Any, int]:
     """Count the pixels of any chain in range, and all; of one or two concepts from the tables."""
     if len(chain) <= 2:
         a, b = chain.concepts[0], chain.concepts[-1]
         operator = chain.operators[0] if chain.operators else Operator.AND
         both, total = (
-            int(joined_sums(operator, table[a, a], table[b, b], table[a, b]))
+            joined_sums(operator, table[a, a], table[b, b], table[a, b]).item()
             for table in (counts.pairs, counts.data.totals)
         )
     else:
         holds = sets_in(chain, counts.data)
-        both = int(counts.hits[holds].sum(dtype=np.int64))
+        both = counts.hits[holds].sum(dtype=counts.pairs.dtype).item()
         total = int(counts.data.sets.totals[holds].sum())
     return both, total
 
 
 def reordered(
-    formula: Scored, counts: RangeCounts, score: Callable[[int, int], float] | None = None
+    formula: Scored, counts: RangeCounts, score: Callable[[Any, int], float] | None = None
 ) -> Scored:
     """Write a formula's chain ``in_best_order``, by a score of pixels in range and all; by IoU."""
 
-    def iou(both: int, total: int) -> float:
+    def iou(both: float, total: int) -> float:
         union = counts.in_range + total - both
         return both / union if union else 0.0
 

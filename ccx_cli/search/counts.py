@@ -12,6 +12,7 @@ Formulas that hold on the same label sets are the same on this data. Each label 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets, Postings
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import Operator
+from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.space import SearchSpace
 
 # Two IoUs are compared by products of a part and a union, neither of more than all pixels.
@@ -62,14 +64,14 @@ class Counts:
     Attributes
     ----------
     hits
-        int64, pixels in range.
+        int64, pixels in range; float64, exact sums of soft hits.
     totals
         int64, all pixels.
     signatures
         uint64, of the label sets.
     """
 
-    hits: NDArray[np.int64]
+    hits: NDArray[np.int64] | NDArray[np.float64]
     totals: NDArray[np.int64]
     signatures: NDArray[np.uint64]
 
@@ -81,7 +83,7 @@ class Counts:
             joined_signatures(operator, self.signatures, right.signatures, both.signatures),
         )
 
-    def iou(self, in_range: int) -> NDArray[np.float64]:
+    def iou(self, in_range: float) -> NDArray[np.float64]:
         """IoU with a range of ``in_range`` pixels."""
         return self.hits / (in_range + self.totals - self.hits)
 
@@ -128,32 +130,45 @@ def count_data(index: ConceptIndex) -> DataCounts:
 
 
 class RangeCounts:
-    """One range on a dataset: what a search works on.
+    """One range on a dataset, or the soft hits of a unit: what a search works on.
 
     Attributes
     ----------
     data
         The dataset's counts.
     hits
-        ``(n_sets,)`` int32, pixels in range by label set.
+        ``(n_sets,)`` int32, pixels in range by label set; float64, sums of soft hits.
     space
         Concepts and operators to use.
     in_range
-        ``|N|``, pixels.
+        ``|N|``, pixels; of soft hits the sum of the positive sums, the most that any formula has.
+    squares
+        Sum of the squares of the hits over all pixels, exact.
     pairs
-        ``(n_concepts, n_concepts)`` int64, pixels in range that carry both of two concepts.
+        ``(n_concepts, n_concepts)``, int64 or float64, hits that carry both of two concepts.
     singles
         Counts of every concept alone, ``(n_concepts,)``.
     """
 
     # Counted at once: a cached property would make threads wait for each other.
     def __init__(
-        self, data: DataCounts, hits: NDArray[np.int32], space: SearchSpace | None = None
+        self, data: DataCounts, hits: NDArray[np.int32] | SoftHits, space: SearchSpace | None = None
     ) -> None:
-        self.data, self.hits = data, hits
+        self.data = data
         self.space = space or SearchSpace.whole(data.n_concepts)
-        self.in_range = int(hits.sum(dtype=np.int64))
-        self.pairs = _pair_hits(data.sets.indptr, data.sets.labels, hits, data.n_concepts)
+        self.hits: NDArray[Any]
+        self.in_range: Any
+        self.squares: int | Fraction
+        self.pairs: NDArray[Any]
+        if isinstance(hits, SoftHits):
+            self.hits, self.squares = hits
+            self.in_range = float(self.hits[self.hits > 0].sum())
+            self.pairs = np.zeros(data.totals.shape)
+        else:
+            self.hits = hits
+            self.in_range = self.squares = int(hits.sum(dtype=np.int64))
+            self.pairs = np.zeros(data.totals.shape, dtype=np.int64)
+        _add_pairs(data.sets.indptr, data.sets.labels, self.hits, self.pairs)
         self.singles = Counts(
             self.pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal()
         )
@@ -167,13 +182,13 @@ class RangeCounts:
         sets = self.data.sets
         return Counts(
             *_intersection_rows(
+                np.zeros(self.data.n_concepts, dtype=self.pairs.dtype),
                 holds,
                 self.data.postings.of(concept),
                 sets.indptr,
                 sets.labels,
                 sets.totals,
                 self.hits,
-                self.data.n_concepts,
             )
         )
 
@@ -210,38 +225,35 @@ def _pair_totals(
 
 
 @kernel
-def _pair_hits(
+def _add_pairs(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
-    hits: NDArray[np.int32],
-    n_concepts: int,
-) -> NDArray[np.int64]:
-    pairs = np.zeros((n_concepts, n_concepts), dtype=np.int64)
+    hits: NDArray[np.int32] | NDArray[np.float64],
+    pairs: NDArray[np.int64] | NDArray[np.float64],
+) -> None:
     for row in range(len(hits)):
         if hits[row] == 0:
             continue
         for entry in range(indptr[row], indptr[row + 1]):
             for other in range(entry, indptr[row + 1]):
                 pairs[labels[entry], labels[other]] += hits[row]
-    for a in range(n_concepts):
+    for a in range(len(pairs)):
         for b in range(a):
             pairs[a, b] = pairs[b, a]
-    return pairs
 
 
 @kernel
 def _intersection_rows(
+    row_hits: NDArray[np.int64] | NDArray[np.float64],
     holds: NDArray[np.bool_],
     carrying: NDArray[np.int32],
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
     totals: NDArray[np.int64],
-    hits: NDArray[np.int32],
-    n_concepts: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-    row_hits = np.zeros(n_concepts, dtype=np.int64)
-    row_totals = np.zeros(n_concepts, dtype=np.int64)
-    row_signatures = np.zeros(n_concepts, dtype=np.uint64)
+    hits: NDArray[np.int32] | NDArray[np.float64],
+) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.int64], NDArray[np.uint64]]:
+    row_totals = np.zeros(len(row_hits), dtype=np.int64)
+    row_signatures = np.zeros(len(row_hits), dtype=np.uint64)
     for row in carrying:
         if not holds[row]:
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import to_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.soft_hits import sum_activations
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, ListedFormula
-from ccx_cli.search.chains import Scored
-from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.chains import Scored, pixels_of
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.overlap import Overlap
 from ccx_cli.search.strategy import Answer, Proof, Strategy
 
@@ -88,10 +89,13 @@ class Explainer:
 
         Returns
         -------
-        One record for each range, or a single empty one for a unit without ranges.
+        One record for each range, or a single empty one for a unit without ranges. By a soft
+        objective one for the whole activation, with the hits of the highest range.
         """
         if not ranges:
             return [self._record(unit, None, ranges, 0, Answer(None, (), 0))]
+        if self.strategy.objective.is_soft:
+            return [self._whole(unit, maps, ranges[-1:])]
         hits = count_hits(maps, ranges, self.index, device=self.device)
         return [
             self._record(
@@ -104,18 +108,43 @@ class Explainer:
             for cluster in range(len(ranges))
         ]
 
-    def _record(
-        self, unit: int, cluster: int | None, ranges: Sequence[Range], hits: int, answer: Answer
+    def _whole(
+        self, unit: int, maps: NDArray[np.float32], highest: Sequence[Range]
     ) -> ExplanationRecord:
-        names, best, pixels = self.names, answer.best, self.index.n_pixels
-        more = {} if answer.proof is None else self._of_proof(answer.proof)
+        """Explain a unit's whole activation, and count the formulas on its highest range."""
+        signed = self.strategy.objective.is_signed
+        soft = sum_activations(maps, self.index, signed=signed)
+        answer = self.strategy.answer(self.data, soft)
+        hits = count_hits(maps, highest, self.index, device=self.device)
+        counts = RangeCounts(self.data, hits.per_set[0])
+
+        def counted(formula: Scored) -> Scored:
+            both, total = pixels_of(formula.chain, counts)
+            return replace(formula, both=both, iou=both / (counts.in_range + total - both))
+
+        return self._record(unit, 0, highest, int(hits.totals[0]), answer, counted)
+
+    def _record(
+        self,
+        unit: int,
+        cluster: int | None,
+        ranges: Sequence[Range],
+        hits: int,
+        answer: Answer,
+        counted: Callable[[Scored], Scored] = lambda formula: formula,
+    ) -> ExplanationRecord:
+        names, pixels = self.names, self.index.n_pixels
+        best = None if answer.best is None else counted(answer.best)
+        more = {} if answer.proof is None else self._of_proof(answer.proof, counted)
         if answer.near is not None:
             near = answer.near
-            more["near"] = [_listed(formula, names) for formula in near.formulas[:MAX_LISTED]]
+            listed = near.formulas[:MAX_LISTED]
+            more["near"] = [_listed(counted(formula), names) for formula in listed]
             more["more_near"] = near.more + max(0, len(near.formulas) - MAX_LISTED)
             if not near.complete:
                 more["near_complete"] = False
-        scores = answer.level_scores or [level.iou for level, _ in answer.levels]
+        levels = [(counted(level), proven) for level, proven in answer.levels]
+        scores = answer.level_scores or [level.iou for level, _ in levels]
         before = [0.0, *scores]
         found = None if best is None else Overlap(hits, best.both, best.total, pixels)
         return ExplanationRecord(
@@ -147,12 +176,12 @@ class Explainer:
                     labels=names.tree(level),
                     score=scores[place] if answer.level_scores else UNSET,
                 )
-                for place, (level, proven) in enumerate(answer.levels)
+                for place, (level, proven) in enumerate(levels)
             ],
             **more,
         )
 
-    def _of_proof(self, proof: Proof) -> dict[str, Any]:
+    def _of_proof(self, proof: Proof, counted: Callable[[Scored], Scored]) -> dict[str, Any]:
         found: dict[str, Any] = {
             **({} if proof.objective is None else {"objective": proof.objective}),
             "score": proof.score,
@@ -164,7 +193,9 @@ class Explainer:
             "ties": len(proof.ties) + proof.more_ties,
         }
         if self.ties:
-            found["tied"] = [_listed(formula, self.names) for formula in proof.ties[:MAX_LISTED]]
+            found["tied"] = [
+                _listed(counted(formula), self.names) for formula in proof.ties[:MAX_LISTED]
+            ]
         return found
 
 

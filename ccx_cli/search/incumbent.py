@@ -7,7 +7,7 @@ Everything here is compiled: the loops of ``branch_and_bound_kernel`` call it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,17 +40,17 @@ class Sets(NamedTuple):
     labels: NDArray[np.uint16]
     posting_indptr: NDArray[np.int64]
     postings: NDArray[np.int32]
-    hits: NDArray[np.int32]
+    hits: NDArray[np.int32] | NDArray[np.float64]
     totals: NDArray[np.int64]
 
 
 class Pairs(NamedTuple):
-    """Exact counts of pairs, ``(n_concepts, n_concepts)`` int64, and their weights for one tau.
+    """Exact counts of pairs, ``(n_concepts, n_concepts)``, and their weights for one tau.
 
     ``weight`` is ``g`` of each pair and ``gain`` an upper bound of its positive part, float64.
     """
 
-    hits: NDArray[np.int64]
+    hits: NDArray[np.int64] | NDArray[np.float64]
     totals: NDArray[np.int64]
     weight: NDArray[np.float64]
     gain: NDArray[np.float64]
@@ -81,23 +81,23 @@ class Incumbent(NamedTuple):
     slack
         The rounding.
     kept
-        ``(capacity, 6)`` int64, rows ``[form, a, b, c, hits, total]``.
+        ``(capacity, 6)``, rows ``[form, a, b, c, hits, total]``, of the type of the hits.
     goal, span
         The objective, and which sizes of formulas to keep, unless it is IoU. Scores of other
         objectives are rounded: what is kept may fall short of the best by ``ROOM``.
     """
 
-    in_range: int
+    in_range: float
     state: NDArray[np.int64]
     threshold: NDArray[np.float64]
     slack: float
-    kept: NDArray[np.int64]
+    kept: NDArray[np.int64] | NDArray[np.float64]
     goal: Goal = Goal(objectives.IOU, 0.0, 0.0, 0.0)
     span: Span = EVERYWHERE
 
 
 @kernel
-def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
+def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[Any, int]:
     """Count the pixels in range, and all pixels, that carry three concepts."""
     start = sets.posting_indptr
     rare, second, third = a, b, c
@@ -120,7 +120,7 @@ def triple_counts(sets: Sets, a: int, b: int, c: int) -> tuple[int, int]:
 
 
 @kernel
-def _reaches_goal(incumbent: Incumbent, hits: int, total: int) -> bool:
+def _reaches_goal(incumbent: Incumbent, hits: float, total: int) -> bool:
     """Tell whether a formula of the span reaches the threshold; a better one raises it."""
     state, threshold, goal, span = (
         incumbent.state, incumbent.threshold, incumbent.goal, incumbent.span,
@@ -136,7 +136,7 @@ def _reaches_goal(incumbent: Incumbent, hits: int, total: int) -> bool:
 
 
 @kernel
-def reaches(incumbent: Incumbent, hits: int, total: int) -> bool:
+def reaches(incumbent: Incumbent, hits: float, total: int) -> bool:
     """Tell whether a formula reaches the threshold; one that beats the best raises it.
 
     Where the threshold is the largest weight so far, nothing is kept.
@@ -164,7 +164,7 @@ def reaches(incumbent: Incumbent, hits: int, total: int) -> bool:
 
 
 @kernel
-def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: int, total: int) -> None:
+def keep(incumbent: Incumbent, form: int, a: int, b: int, c: int, hits: float, total: int) -> None:
     """Keep a formula that reaches the threshold; one that beats the best raises it."""
     if not reaches(incumbent, hits, total):
         return

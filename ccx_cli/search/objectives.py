@@ -1,18 +1,20 @@
-"""What the best formula is the best of: IoU, F-beta or Matthews correlation (MCC).
+"""What the best formula is the best of: IoU, F-beta, Matthews correlation (MCC), or a soft one.
 
-All three need only the pixels of a formula, ``t``, and those of them in range, ``y``. At a score
-``v`` a formula of ``t`` pixels must have at least ``level(v, t)`` of them in range. For F-beta
-that is a straight line, as for IoU; for MCC it is concave. Between two sizes it lies above its
-chord, so in that span a formula that reaches ``v`` reaches the chord, which is linear: the branch
-and bound of IoU finds all that do with weights of that slope. A formula has no more pixels in range
-than it or the range has, so only some sizes can reach ``v``, and a few spans cover them.
+All need only the pixels of a formula, ``t``, and those of them in range, ``y``; for the soft ones,
+by which every pixel counts by its activation, ``y`` is the sum of that. At a score ``v`` a formula
+of ``t`` pixels must have at least ``level(v, t)`` in range. For F-beta and soft IoU that is a
+straight line, as for IoU; for MCC, Pearson correlation, which is MCC of soft hits, and cosine
+similarity it is concave. Between two sizes it lies above its chord, so in that span a formula that
+reaches ``v`` reaches the chord, which is linear: the branch and bound of IoU finds all that do with
+weights of that slope. A formula has no more in range than it has pixels, or than there is, so only
+some sizes can reach ``v``, and a few spans cover them.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, repeat
 from typing import Any, NamedTuple
@@ -21,12 +23,23 @@ import numpy as np
 
 from ccx_cli.compiled import kernel
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.soft_hits import QUANTA
+from ccx_cli.records.explanation import SOFT
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import RangeCounts
 
-IOU, F_BETA, MCC = range(3)
-_NAMES = {IOU: "iou", F_BETA: "f-beta", MCC: "mcc"}
-OBJECTIVES = "iou, f-beta:B (such as f-beta:2) or mcc"
+IOU, F_BETA, MCC, SOFT_IOU, PEARSON, COSINE = range(6)
+_NAMES = {
+    IOU: "iou",
+    F_BETA: "f-beta",
+    MCC: "mcc",
+    SOFT_IOU: "soft-iou",
+    PEARSON: "pearson",
+    COSINE: "cosine",
+}
+OBJECTIVES = "iou, f-beta:B (such as f-beta:2), mcc, soft-iou, pearson or cosine"
+_LINEAR = (F_BETA, SOFT_IOU)
+_COVERING = (MCC, PEARSON, COSINE)
 # How much larger the last formula of a span is than its first, from the best known outwards.
 _WIDTHS = (1.05, 1.25, 2.0, 3.0)
 # Any slope bounds; steeper ones would only lose digits.
@@ -41,13 +54,15 @@ class Goal(NamedTuple):
     Attributes
     ----------
     kind
-        ``IOU``, ``F_BETA`` or ``MCC``.
+        ``IOU`` to ``COSINE``.
     in_range, pixels
-        ``|N|`` and all labeled pixels.
+        ``|N|``, or the sum of the positive soft hits, and all labeled pixels.
     beta
         Its square, for F-beta.
     least
         Pixels in range that a formula must have to score anything.
+    spread
+        How much the hits vary, ``Measure.spread``.
     """
 
     kind: int
@@ -55,6 +70,7 @@ class Goal(NamedTuple):
     pixels: float
     beta: float
     least: float = 0.0
+    spread: float = 0.0
 
 
 class Span(NamedTuple):
@@ -80,20 +96,24 @@ EVERYWHERE = Span(-math.inf, math.inf, 0.0, math.inf, 0.0)
 
 
 @kernel
-def score_of(goal: Goal, hits: int, total: int) -> float:
+def score_of(goal: Goal, hits: float, total: int) -> float:
     """Score a formula of ``total`` pixels, ``hits`` of them in range."""
     if hits < goal.least:
         return 0.0
-    if goal.kind == IOU:
+    if goal.kind == IOU or goal.kind == SOFT_IOU:
         return hits / (goal.in_range + total - hits)
     if goal.kind == F_BETA:
         return (1.0 + goal.beta) * hits / (goal.beta * goal.in_range + total)
-    spread = total * (goal.pixels - total) * goal.in_range * (goal.pixels - goal.in_range)
+    if goal.kind == COSINE:
+        return float(hits / np.sqrt(total * goal.spread))
+    spread = total * (goal.pixels - total) * goal.spread
     if spread <= 0.0:
         return 0.0
     # In whole numbers, as the two products may be nearly the same: below 2^62 each.
-    gain = np.int64(goal.pixels) * hits - np.int64(goal.in_range) * total
-    return float(gain / np.sqrt(spread))
+    whole, whole_range = np.floor(hits), np.floor(goal.in_range)
+    gain = np.int64(goal.pixels) * np.int64(whole) - np.int64(whole_range) * total
+    rest = goal.pixels * (hits - whole) - (goal.in_range - whole_range) * total
+    return float((gain + rest) / np.sqrt(spread))
 
 
 @kernel
@@ -101,8 +121,12 @@ def level(goal: Goal, score: float, total: float) -> float:
     """Pixels in range that a formula of ``total`` pixels needs for ``score``."""
     if goal.kind == F_BETA:
         return score * (goal.beta * goal.in_range + total) / (1.0 + goal.beta)
+    if goal.kind == SOFT_IOU:
+        return score * (goal.in_range + total) / (1.0 + score)
+    if goal.kind == COSINE:
+        return float(score * np.sqrt(total * goal.spread))
     n, pixels = goal.in_range, goal.pixels
-    spread = max(0.0, total * (pixels - total) * n * (pixels - n))
+    spread = max(0.0, total * (pixels - total) * goal.spread)
     return float((total * n + score * np.sqrt(spread)) / pixels)
 
 
@@ -116,9 +140,13 @@ def sizes(goal: Goal, score: float) -> tuple[float, float]:
     if goal.kind == F_BETA:
         least = score * goal.beta * n / (1.0 + goal.beta - score)
         return least, min(pixels, n * ((1.0 + goal.beta) / score - goal.beta))
-    square = score * score
-    least = max(goal.least, square * n * pixels / (pixels - n + square * n))
-    return least, n * pixels / (n + square * (pixels - n))
+    if goal.kind == SOFT_IOU:
+        return score * n, min(pixels, n / score)
+    square = score * score * goal.spread
+    if goal.kind == COSINE:
+        return max(goal.least, square), min(pixels, n * n / square)
+    least = max(goal.least, square * pixels / ((pixels - n) ** 2 + square))
+    return least, n * n * pixels / (n * n + square)
 
 
 @kernel
@@ -144,7 +172,7 @@ def spans(goal: Goal, score: float, size: float) -> list[tuple[float, float]]:
 
     There, where better formulas are most likely, spans are narrow and chords close.
     """
-    if score <= 0 or goal.kind == F_BETA:
+    if score <= 0 or goal.kind in _LINEAR:
         return [(-math.inf, math.inf)]
     least, most = sizes(goal, score)
     center = min(max(size, least), most)
@@ -182,11 +210,11 @@ class Objective:
     Attributes
     ----------
     kind
-        ``IOU``, ``F_BETA`` or ``MCC``.
+        ``IOU`` to ``COSINE``.
     beta
         Of F-beta: how much more coverage counts than precision.
     min_coverage
-        Of MCC: formulas with a smaller share of the hits score 0.
+        Of MCC, Pearson correlation and cosine: formulas with a smaller share of the hits score 0.
     """
 
     kind: int = IOU
@@ -195,7 +223,7 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str, min_coverage: float = 0.0) -> Objective:
-        """Read ``iou``, ``f-beta:2`` or ``mcc``, which alone takes ``min_coverage``.
+        """Read ``iou``, ``f-beta:2``, ``mcc`` ...; only some take ``min_coverage``.
 
         Raises
         ------
@@ -205,10 +233,11 @@ class Objective:
         match = re.fullmatch(r"f-beta:(\d{1,3}(?:\.\d{1,3})?)", text)
         if match is not None and Fraction("0.1") <= Fraction(match[1]) <= 100:
             return cls(F_BETA, Fraction(match[1]))
-        for kind in (IOU, MCC):
-            if text == _NAMES[kind]:
-                least = Fraction(str(min_coverage)) if kind == MCC else Fraction(0)
-                return cls(kind, min_coverage=least)
+        for kind, name in _NAMES.items():
+            if text == name and kind != F_BETA:
+                found = cls(kind)
+                least = Fraction(str(min_coverage)) if found.takes_coverage else Fraction(0)
+                return replace(found, min_coverage=least)
         raise UsageError(
             f"`objective` {text} must be {OBJECTIVES}, with B from 0.1 to 100 and at most three "
             "decimals."
@@ -217,9 +246,25 @@ class Objective:
     def __str__(self) -> str:
         return f"f-beta:{float(self.beta):g}" if self.kind == F_BETA else _NAMES[self.kind]
 
+    @property
+    def is_soft(self) -> bool:
+        """Whether every pixel counts by its activation, so that a unit needs no ranges."""
+        return _NAMES[self.kind] in SOFT
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether soft hits keep the sign of the activation."""
+        return self.kind == COSINE
+
+    @property
+    def takes_coverage(self) -> bool:
+        """Whether ``min_coverage`` means something to it."""
+        return self.kind in _COVERING
+
     def on(self, counts: RangeCounts) -> Measure:
-        """Return the measure of formulas on one range."""
-        return Measure(self, counts.in_range, int(counts.data.sets.totals.sum()))
+        """Return the measure of formulas on one range, or on the soft hits of a unit."""
+        pixels = int(counts.data.sets.totals.sum())
+        return Measure(self, _exact(counts.in_range), pixels, counts.squares)
 
 
 BY_IOU = Objective()
@@ -227,17 +272,28 @@ BY_IOU = Objective()
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """An objective on one range of ``in_range`` of ``pixels``; all of it is exact."""
+    """An objective on one range of ``in_range`` of ``pixels``; all of it is exact.
+
+    Soft hits are whole multiples of ``1 / QUANTA``; ``squares`` is the sum of squares of the hits
+    over all pixels, for those of a range their number.
+    """
 
     objective: Objective
-    in_range: int
+    in_range: int | Fraction
     pixels: int
+    squares: int | Fraction
+
+    @property
+    def spread(self) -> int | Fraction:
+        """Sum of squares of the hits; but for cosine, about their mean, times all pixels."""
+        if self.objective.kind == COSINE:
+            return self.squares
+        return self.pixels * self.squares - self.in_range**2
 
     @property
     def is_defined(self) -> bool:
-        """Whether any formula can score above 0; a range of all pixels correlates with nothing."""
-        everything = self.objective.kind == MCC and self.in_range == self.pixels
-        return self.in_range > 0 and not everything
+        """Whether any formula can score above 0; what is constant correlates with nothing."""
+        return self.in_range > 0 and (not self.objective.takes_coverage or self.spread > 0)
 
     @property
     def goal(self) -> Goal:
@@ -248,21 +304,21 @@ class Measure:
             float(self.in_range),
             float(self.pixels),
             square,
-            float(math.ceil(self.objective.min_coverage * self.in_range)),
+            math.ceil(self.objective.min_coverage * self.in_range * QUANTA) / QUANTA,
+            float(self.spread),
         )
 
-    def score(self, both: int, total: int) -> float:
+    def score(self, both: float, total: int) -> float:
         """Score a formula of ``total`` pixels, ``both`` of them in range; rounded once or twice."""
-        if self.objective.kind == IOU:
-            union = self.in_range + total - both
-            return both / union if union else 0.0
         above, below = self._fraction(both, total)
-        if self.objective.kind == F_BETA:
-            return above / below
-        return math.copysign(math.sqrt(abs(above) / below), above) if below else 0.0
+        if not below:
+            return 0.0
+        if not self.objective.takes_coverage:
+            return float(above / below)
+        return math.copysign(math.sqrt(abs(above) / below), above)
 
     def exact(self, formula: Scored) -> Fraction:
-        """Return what orders formulas as their scores do, for MCC its signed square."""
+        """Return what orders formulas as their scores do, for correlations the signed square."""
         above, below = self._fraction(formula.both, formula.total)
         return Fraction(above, below) if below else Fraction(0)
 
@@ -270,13 +326,21 @@ class Measure:
         """Sort key: larger score, then as ``Scored.order`` breaks ties."""
         return -self.score(formula.both, formula.total), *formula.order()[1:]
 
-    def _fraction(self, both: int, total: int) -> tuple[int, int]:
-        n, pixels = self.in_range, self.pixels
-        if self.objective.kind == IOU:
+    def _fraction(self, hits: float, total: int) -> tuple[Any, Any]:
+        n, pixels, both = self.in_range, self.pixels, _exact(hits)
+        if self.objective.kind in (IOU, SOFT_IOU):
             return both, n + total - both
         if self.objective.kind == F_BETA:
             square = self.objective.beta**2
             p, q = square.numerator, square.denominator
             return (p + q) * both, p * n + q * total
-        gain = pixels * both - total * n if both >= self.objective.min_coverage * n else 0
-        return gain * abs(gain), total * (pixels - total) * n * (pixels - n)
+        if both < self.objective.min_coverage * n:
+            return 0, 0
+        if self.objective.kind == COSINE:
+            return both * abs(both), total * self.spread
+        gain = pixels * both - total * n
+        return gain * abs(gain), total * (pixels - total) * self.spread
+
+
+def _exact(hits: float) -> Any:
+    return hits if isinstance(hits, int) else Fraction(hits)

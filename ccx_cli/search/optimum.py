@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.branch_and_bound import Reached, all_reaching, best_of
 from ccx_cli.search.chains import Scored, distinct, reordered
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.longer_chains import best_chains, chains_reaching
-from ccx_cli.search.objectives import BY_IOU, MCC, Measure, Objective
+from ccx_cli.search.objectives import BY_IOU, Measure, Objective
 from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace, check_length, space_identity
 from ccx_cli.search.strategy import Answer, Near, Proof
 
@@ -49,7 +50,7 @@ class OptimumSettings:
     objective
         What to score by instead of IoU, as ``Objective.parse`` reads it. Up to three concepts only.
     min_coverage
-        By Matthews correlation (``mcc``) formulas with a smaller share of the hits score 0.
+        By ``mcc``, ``pearson`` and ``cosine`` formulas with a smaller share of the hits score 0.
     within
         Also find the other formulas whose score is at most this share below the best; ``None`` for
         none. Above three concepts the limits hold for this search as well.
@@ -167,13 +168,18 @@ class OptimalStrategy:
         objective = settings.scored_by
         if objective != BY_IOU:
             identity["objective"] = str(objective)
-        if objective.kind == MCC:
+        if objective.takes_coverage:
             identity["min_coverage"] = settings.min_coverage
         if settings.within is not None:
             identity["within"] = settings.within
         return identity
 
-    def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
+    @property
+    def objective(self) -> Objective:
+        """What it maximizes."""
+        return self.settings.scored_by
+
+    def answer(self, data: DataCounts, hits: NDArray[np.int32] | SoftHits) -> Answer:
         """Search one range until its best formula is proven, or a limit is reached."""
         counts = RangeCounts(data, hits, self.space)
         found = find_optimum(counts, self.settings)

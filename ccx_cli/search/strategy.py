@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
+from ccx_cli.search.objectives import Objective
 from ccx_cli.search.space import SearchSpace
 
 LISTING = ("ties", "within")
@@ -121,10 +123,17 @@ class Strategy(Protocol):
     settings_type: ClassVar[type[Any]]
     proves: ClassVar[bool]
 
+    @property
+    def objective(self) -> Objective:
+        """What it maximizes."""
+
     def __init__(self, settings: Any, space: SearchSpace | None = None) -> None: ...
 
     def identity(self) -> dict[str, Any]:
         """Everything that its answers depend on, as JSON."""
 
-    def answer(self, data: DataCounts, hits: NDArray[np.int32]) -> Answer:
-        """Search one range; ``hits`` is ``(n_sets,)`` int32, pixels in range by label set."""
+    def answer(self, data: DataCounts, hits: NDArray[np.int32] | SoftHits) -> Answer:
+        """Search one range; ``hits`` is ``(n_sets,)`` int32, pixels in range by label set.
+
+        A soft objective takes the soft hits of a unit.
+        """

@@ -22,7 +22,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
 from ccx_cli.runs.inputs import RunInputs
@@ -98,6 +98,12 @@ def chance_of_run(
     if inputs.run.about.split:
         raise UsageError(
             f"{inputs.run.name} was searched on one split: --null needs a run on all images."
+        )
+    objective = inputs.run.identity.search.objective
+    if objective in SOFT:
+        raise UsageError(
+            f"{inputs.run.name} was searched by {objective}, of no range: --null needs a run by "
+            "iou, f-beta:B or mcc."
         )
 
     def find(missing: Sequence[int]) -> Iterator[list[NullRecord]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import renumbered
-from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.explanation import SOFT, ExplanationRecord, names_of
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.studies import ComparedRunRecord
 from ccx_cli.runs.run import Run
@@ -117,11 +117,22 @@ def tally(pairs: Sequence[RangePair]) -> ComparedRunRecord:
 def _matched(
     a: Sequence[ExplanationRecord] | None, b: Sequence[ExplanationRecord] | None
 ) -> Iterator[tuple[int | None, ExplanationRecord | None, ExplanationRecord | None]]:
-    """Match one unit's records by cluster; a unit without ranges has one record, cluster None."""
-    left, right = ({record.cluster: record for record in side or ()} for side in (a, b))
+    """Match one unit's records by cluster; a unit without ranges has one record, cluster None.
+
+    A formula of the whole activation is matched with that of the highest range.
+    """
+    top = max((record.cluster or 0 for side in (a, b) for record in side or ()), default=0)
+    left, right = (
+        {top if _is_whole(record) else record.cluster: record for record in side or ()}
+        for side in (a, b)
+    )
     clusters = sorted({cluster for cluster in (*left, *right) if cluster is not None})
     for cluster in (*clusters, *(() if clusters else (None,))):
         yield cluster, left.get(cluster), right.get(cluster)
+
+
+def _is_whole(record: ExplanationRecord) -> bool:
+    return record.range is not None and record.objective in SOFT
 
 
 def _iou(record: ExplanationRecord | None) -> float | None:

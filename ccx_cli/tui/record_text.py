@@ -184,7 +184,11 @@ def describe_range(
     stored = run.stored[record.unit, record.cluster]
     table = Table.grid(TableColumn(style="dim", no_wrap=True), "", padding=(0, 2, 0, 0))
     if record.formula is not None:
-        table.add_row("IoU", Text.assemble((design.iou(record.iou), "bold"), _proof(record)))
+        name, score = "IoU", known(record.iou)
+        if record.objective is not UNSET:
+            table.add_row("IoU", design.iou(record.iou))
+            name, score = record.objective, known(record.score)
+        table.add_row(name, Text.assemble((design.iou(score), "bold"), _proof(record)))
         if not record.by_length:
             table.add_row("as found", record_formula(record, run))
         shorter = record.by_length or ()

@@ -74,6 +74,27 @@ def test_another_objective_finds_what_scores_best_by_it(ccx: CommandLine) -> Non
     assert any(line["near"] for line in near)
 
 
+@pytest.mark.parametrize("objective", ["soft-iou", "pearson", "cosine"])
+def test_a_soft_objective_explains_a_unit_once(ccx: CommandLine, objective: str) -> None:
+    highest = ccx.explain(*ONE).lines[-1]
+    (line,) = ccx.explain(*ONE, "--objective", objective, "--ties").lines
+    assert line["objective"] == objective
+    assert (line["cluster"], line["num_ranges"]) == (0, 1)
+    assert [line[key] for key in ("range", "hits")] == [highest[key] for key in ("range", "hits")]
+    assert line["proven"] is True
+    assert line["by_length"][-1]["score"] == line["score"] == line["bound"] > 0
+    assert line["iou"] <= highest["iou"]
+    assert line["tied"][0]["iou"] == line["iou"]
+    table = ccx.explain("--units", "1", "-q", "--objective", objective, "--simplest", "0").out
+    assert f"{line['score']:.4f}" in table
+    said = ccx("info", "--methods").out
+    assert "For each unit we searched" in said
+    assert "for every unit it is proven" in said
+    refused = ccx("metrics", "--null", "2")
+    assert refused.code == 2
+    assert f"was searched by {objective}, of no range" in refused.err
+
+
 def test_a_longer_search_says_what_is_left(ccx: CommandLine) -> None:
     ended = ccx.explain("--units", "1", "--format", "jsonl", "--length", "5", "--node-limit", "0")
     lines = ended.lines
@@ -123,7 +144,8 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         ),
         (
             ("--objective", "f1"),
-            "--objective f1 must be iou, f-beta:B (such as f-beta:2) or mcc, with B from 0.1 to "
+            "--objective f1 must be iou, f-beta:B (such as f-beta:2), mcc, soft-iou, pearson or "
+            "cosine, with B from 0.1 to "
             "100 and at most three decimals.",
         ),
         (
@@ -132,7 +154,8 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         ),
         (
             ("--min-coverage", "2%"),
-            "--min-coverage works only with --objective mcc: add that, or leave it out.",
+            "--min-coverage works only with --objective mcc, pearson or cosine: add one, or leave "
+            "it out.",
         ),
         (
             ("--search", "beam", "--objective", "mcc"),

@@ -83,6 +83,22 @@ def test_it_is_said_what_is_proven(run: Run) -> None:
     assert said(False, False, False, False) == f"It is not proven {space}."
 
 
+def test_it_is_said_what_is_largest_where_that_is_not_the_iou(run: Run) -> None:
+    header = json.loads((run.directory / "header.json").read_text())
+    header["identity"]["search"]["objective"] = "pearson"
+    (run.directory / "header.json").write_text(json.dumps(header))
+    records = [
+        replace(record, by_length=_level("a OR b", proven=True), objective="pearson")
+        for record in _records(run)
+    ]
+    first, second, _ = proof_sentences(Run(run.directory), records, 0.01)
+    assert first == (
+        "Formulas were searched for the largest Pearson correlation with the unit's activation at "
+        "every pixel."
+    )
+    assert second.startswith("Formulas are the shortest whose score is within 1\\% of")
+
+
 def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
     records = [replace(record, by_length=_level("a OR b", proven=True)) for record in _records(run)]
     first, second = proof_sentences(run, records, 0.01)

@@ -130,6 +130,7 @@ WORTH = "(IoU 0.19, 70 times chance)"
         ([of_range(0, "face", range=[1.5, None])], f"responds to face {WORTH}."),
         ([of_range(0, "face", range=[0.25, 1.5])], f"is between 0.25 and 1.5 on face {WORTH}."),
         ([of_range(0, "face", range=[None, 1.5])], f"is up to 1.5 on face {WORTH}."),
+        ([of_range(0, "face", objective="cosine")], f"responds to face {WORTH}."),
         (
             [of_range(0, "sky", 1.2), of_range(1, "wall"), of_range(2, "face", 2.04)],
             f"responds most strongly to face (IoU 0.19, 2.0 times chance), more weakly to wall "

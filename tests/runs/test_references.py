@@ -40,6 +40,11 @@ def _references(about: dict[str, Any], identity: dict[str, Any]) -> tuple[Refere
         ({**EXACT, "kmeans": "sklearn"}, BEAM, (CLUSTERED, COMPOSITIONAL, DISSECTION, SKLEARN)),
         ({"by_hand": [[0, None]]}, BEAM, (CLUSTERED, COMPOSITIONAL, DISSECTION)),
         (TOP, BEAM, (COMPOSITIONAL, DISSECTION)),
+        (
+            EXACT,
+            {**OPTIMAL, "objective": "pearson"},
+            (COMPOSITIONAL, DISSECTION, EXACT_KMEANS, FRACTIONAL),
+        ),
         (TOP, SINGLE, (DISSECTION,)),
     ],
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets
 from ccx_cli.formulas.formula import Operator
+from ccx_cli.probe.soft_hits import QUANTA, SoftHits
 from ccx_cli.search.chains import Chain
 from ccx_cli.search.counts import DataCounts, count_data
 
@@ -24,7 +25,7 @@ class SmallRange:
 
     sets: tuple[frozenset[int], ...]
     totals: tuple[int, ...]
-    hits: tuple[int, ...]
+    hits: tuple[int | Fraction, ...]
 
     @cached_property
     def n_concepts(self) -> int:
@@ -56,7 +57,7 @@ class SmallRange:
         )
 
     @cached_property
-    def in_range(self) -> NDArray[np.int32]:
+    def in_range(self) -> NDArray[np.int32] | SoftHits:
         """Hits by label set."""
         return np.array(self.hits, dtype=np.int32)
 
@@ -130,6 +131,33 @@ def best_by_length(
             for operator in operators
         }
     return found
+
+
+@dataclass(frozen=True)
+class SmallUnit(SmallRange):
+    """The same with soft hits: for each label set the activations of its pixels, in quanta."""
+
+    activations: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def squares(self) -> Fraction:
+        """Sum of their squares."""
+        return Fraction(sum(a * a for own in self.activations for a in own), QUANTA**2)
+
+    @cached_property
+    def in_range(self) -> SoftHits:
+        """Their sums by label set."""
+        return SoftHits(np.array(list(map(sum, self.activations))) / QUANTA, self.squares)
+
+
+@st.composite
+def small_units(draw: st.DrawFn, most_concepts: int, least: int = 0) -> SmallUnit:
+    """Random label sets over a few concepts, with random activations from ``least`` quanta up."""
+    small = draw(small_ranges(most_concepts))
+    activation = st.integers(least, QUANTA) | st.sampled_from([0, QUANTA])
+    activations = draw(st.tuples(*(st.tuples(*[activation] * total) for total in small.totals)))
+    hits = tuple(Fraction(sum(own), QUANTA) for own in activations)
+    return SmallUnit(small.sets, small.totals, hits, activations)
 
 
 @st.composite

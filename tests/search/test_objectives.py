@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
+from ccx_cli.probe.soft_hits import QUANTA
 from ccx_cli.search.counts import RangeCounts
 from ccx_cli.search.objectives import (
     MCC,
@@ -27,15 +28,31 @@ from ccx_cli.search.overlap import Overlap
 from ccx_cli.search.space import SearchSpace
 
 if TYPE_CHECKING:
-    from tests.search.brute_force import SmallRange, all_chains, holds, small_ranges
+    from tests.search.brute_force import (
+        SmallRange,
+        SmallUnit,
+        all_chains,
+        holds,
+        small_ranges,
+        small_units,
+    )
 else:
-    from brute_force import SmallRange, all_chains, holds, small_ranges
+    from brute_force import SmallRange, SmallUnit, all_chains, holds, small_ranges, small_units
 
 OBJECTIVES = ["iou", "mcc", "f-beta:1", "f-beta:2", "f-beta:0.5", "f-beta:0.1", "f-beta:100"]
-objectives = st.sampled_from(OBJECTIVES)
+SOFT = ["soft-iou", "pearson", "cosine"]
 
 
-def pixels_of(small: SmallRange, value: tuple[bool, ...]) -> tuple[int, int]:
+def asked(most_concepts: int) -> st.SearchStrategy[tuple[str, SmallRange]]:
+    """Objectives, and what each is of."""
+    return st.one_of(
+        st.tuples(st.sampled_from(OBJECTIVES), small_ranges(most_concepts)),
+        st.tuples(st.sampled_from(SOFT), small_units(most_concepts)),
+        st.tuples(st.just("cosine"), small_units(most_concepts, -QUANTA)),
+    )
+
+
+def pixels_of(small: SmallRange, value: tuple[bool, ...]) -> tuple[Any, int]:
     """Pixels in range, and all, of a formula."""
     pairs = zip(small.hits, small.totals, value, strict=True)
     both, total = zip(*((h, t) if inside else (0, 0) for h, t, inside in pairs), strict=True)
@@ -46,10 +63,10 @@ COVERAGE = 0.1
 
 
 def scored(objective: str, small: SmallRange, value: tuple[bool, ...]) -> Fraction:
-    """Score a formula in whole numbers; of MCC the square, signed."""
+    """Score a formula exactly; of correlations and cosine the square, signed."""
     both, total = pixels_of(small, value)
-    n, pixels = sum(small.hits), sum(small.totals)
-    if objective == "iou":
+    n, pixels = Fraction(sum(small.hits)), sum(small.totals)
+    if objective in ("iou", "soft-iou"):
         return Fraction(both, n + total - both) if n + total - both else Fraction(0)
     if objective == "mcc":
         if both < Fraction(1, 10) * n:
@@ -58,6 +75,16 @@ def scored(objective: str, small: SmallRange, value: tuple[bool, ...]) -> Fracti
         spread = (a + b) * (a + c) * (d + b) * (d + c)
         gain = a * d - b * c
         return Fraction(gain * abs(gain), spread) if spread else Fraction(0)
+    if objective in ("pearson", "cosine"):
+        assert isinstance(small, SmallUnit)
+        most = sum(max(each, 0) for each in small.hits)
+        mean = n / pixels if objective == "pearson" else Fraction(0)
+        variance = small.squares - pixels * mean**2
+        inside = total - Fraction(total**2, pixels) if objective == "pearson" else Fraction(total)
+        if both < Fraction(1, 10) * most or not variance or not inside:
+            return Fraction(0)
+        gain = both - total * mean
+        return Fraction(gain * abs(gain), variance * inside)
     square = Fraction(objective.partition(":")[2]) ** 2
     below = square * n + total
     return (1 + square) * both / below if below else Fraction(0)
@@ -82,10 +109,11 @@ def best_by_length(
 
 
 @settings(max_examples=150)
-@given(small_ranges(most_concepts=6), objectives, st.integers(1, 3))
+@given(asked(most_concepts=6), st.integers(1, 3))
 def test_no_formula_beats_the_optimum_and_no_tie_is_missed(
-    small: SmallRange, objective: str, length: int
+    question: tuple[str, SmallRange], length: int
 ) -> None:
+    objective, small = question
     expected = best_by_length(objective, small, length)
     counts = RangeCounts(small.counts, small.in_range)
     found = find_optimum(
@@ -103,19 +131,20 @@ def test_no_formula_beats_the_optimum_and_no_tie_is_missed(
         assert len(one.best) == ties
     assert len(found.ties) == expected[-1][1]
     assert len({holds(tie.chain, small) for tie in found.ties}) == len(found.ties)
-    root = math.sqrt(expected[-1][0]) if objective == "mcc" else float(expected[-1][0])
+    is_square = objective in ("mcc", "pearson", "cosine")
+    root = math.sqrt(expected[-1][0]) if is_square else float(expected[-1][0])
     assert found.score == pytest.approx(root, rel=1e-14)
 
 
 @settings(max_examples=40)
 @given(
-    small_ranges(most_concepts=5),
-    objectives,
+    asked(most_concepts=5),
     st.sets(st.sampled_from(tuple(Operator)), min_size=1).map(lambda some: tuple(sorted(some))),
 )
 def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
-    small: SmallRange, objective: str, operators: tuple[Operator, ...]
+    question: tuple[str, SmallRange], operators: tuple[Operator, ...]
 ) -> None:
+    objective, small = question
     expected = best_by_length(objective, small, 3, operators)[-1][0]
     assume(expected > 0)
     space = SearchSpace(np.ones(small.n_concepts, dtype=np.bool_), operators)
@@ -126,16 +155,16 @@ def test_a_restricted_optimum_is_the_optimum_of_what_is_left(
 
 
 @settings(max_examples=40)
-@given(small_ranges(most_concepts=5), objectives, st.floats(0, 0.5))
+@given(asked(most_concepts=5), st.floats(0, 0.5))
 def test_near_optima_are_all_formulas_within_the_tolerance(
-    small: SmallRange, objective: str, within: float
+    question: tuple[str, SmallRange], within: float
 ) -> None:
+    objective, small = question
     counts = RangeCounts(small.counts, small.in_range)
     best = find_optimum(counts, OptimumSettings(objective=objective, min_coverage=COVERAGE)).best
     assume(best is not None)
     assert best is not None
-    asked = Objective.parse(objective, COVERAGE)
-    measure = asked.on(counts)
+    measure = Objective.parse(objective, COVERAGE).on(counts)
     threshold = measure.score(best.both, best.total) * (1 - within)
     values = {
         holds(chain, small)
@@ -168,7 +197,8 @@ def test_a_formula_that_reaches_a_score_reaches_the_bound_of_its_span(
     pixels, in_range, total, share = sizes
     fewest, most = max(0, total + in_range - pixels), min(total, in_range)
     both = fewest + round(share * (most - fewest))
-    goal = Goal(MCC, float(in_range), float(pixels), 1.0)
+    spread = float(in_range * (pixels - in_range))
+    goal = Goal(MCC, float(in_range), float(pixels), 1.0, spread=spread)
     score = score_of(goal, both, total)
     assert score == pytest.approx(Overlap(in_range, both, total, pixels).mcc, rel=1e-13)
     assume(score > 0)
@@ -192,7 +222,7 @@ def test_what_is_no_objective_is_refused(text: str) -> None:
         OptimumSettings(objective=text)
 
 
-@pytest.mark.parametrize("text", OBJECTIVES)
+@pytest.mark.parametrize("text", OBJECTIVES + SOFT)
 def test_an_objective_is_written_as_it_is_read(text: str) -> None:
     assert str(Objective.parse(text)) == text
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from ccx_cli.formulas.formula import Formula, to_json, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
@@ -107,3 +107,15 @@ def test_names_are_read_off_the_lines() -> None:
     assert names_of(A.records) == {1: "sky", 2: "red wine", 3: 'a "b"'}
     with pytest.raises(ValueError, match="the text and the labels of the formula differ"):
         explanation(formula="sky OR grass", labels=1)
+
+
+def test_a_formula_of_the_whole_activation_is_matched_with_the_highest_range() -> None:
+    whole = replace(record(0, 0, "sky", 0.125), objective="pearson", num_ranges=1)
+    pairs = compare_runs(A, stored(whole, record(2, None, None)))
+    assert [(pair.unit, pair.cluster, pair.equal, pair.ious) for pair in pairs][:4] == [
+        (0, 0, None, (0.25, None)),
+        (0, 1, None, (0.5, None)),
+        (0, 2, True, (0.5, 0.125)),
+        (1, 0, None, (0.125, None)),
+    ]
+    assert [pair.cluster for pair in pairs if pair.unit == 2] == [None]

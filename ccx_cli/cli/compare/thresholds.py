@@ -25,6 +25,7 @@ from ccx_cli.cli.output import (
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError
+from ccx_cli.records.explanation import SOFT
 from ccx_cli.records.studies import ThresholdExplanationRecord
 from ccx_cli.render.study_plots import plot_shares
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
@@ -53,6 +54,11 @@ def thresholds(options: CompareThresholdsOptions) -> None:
     if options.search.ties or options.search.within is not None:
         raise UsageError("--ties and --within list other formulas: use them with `ccx explain`.")
     check_search(options.search)
+    if options.search.objective in SOFT:
+        raise UsageError(
+            f"--objective {options.search.objective} has no threshold: compare by iou, f-beta:B or "
+            "mcc."
+        )
     check_units(UnitOptions(options.units.units, options.units.random_units or 0))
     if options.plot is not None:
         check_plot(options.plot, options.out.force)

@@ -328,6 +328,7 @@ def _named_rows(ctx: typer.Context, table: str) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(text) if row.get("name")]
 
 
+_OBJECTIVES = ("iou", "f-beta:2", "f-beta:0.5", "mcc", "soft-iou", "pearson", "cosine")
 _DEVICES = (("cpu", ""), ("cuda", "the first GPU"), ("auto", "a GPU if there is one"))
 _DIRECTORIES = {"data_dir", "dir_images", "into", "label_maps", "panoptic", "photographs", "root"}
 _DIRECTORIES |= {f"root_{name}" for name in ROOT_NAMES}
@@ -349,7 +350,7 @@ COMPLETERS: Mapping[str, Callable[[typer.Context, str], Offered]] = {
     "layers": _layers,
     "model": _models,
     "model_arg": _model_arguments,
-    "objective": lambda _, _incomplete: ("iou", "f-beta:2", "f-beta:0.5", "mcc"),
+    "objective": lambda _, _incomplete: _OBJECTIVES,
     "operators": lambda _, incomplete: _items(incomplete, ("or", "and", "not")),
     "pretrained": _pretrained,
     "schema": _schemas,
