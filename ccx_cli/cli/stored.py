@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ccx_cli.cli.commands.compare import CompareObjectivesOptions
 from ccx_cli.cli.commands.study import (
     ImportanceOptions,
     MetricsOptions,
@@ -27,7 +28,11 @@ from ccx_cli.store.paths import Roots
 
 
 def open_stored(
-    options: SummaryOptions | MetricsOptions | ImportanceOptions | RolesOptions,
+    options: SummaryOptions
+    | MetricsOptions
+    | ImportanceOptions
+    | RolesOptions
+    | CompareObjectivesOptions,
     stored: StoredOptions,
     trusted: bool = False,
 ) -> tuple[RunInputs, list[int]]:

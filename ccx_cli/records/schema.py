@@ -73,6 +73,11 @@ SCHEMAS = {
         (studies.HeuristicRecord, studies.HeuristicOnRangeRecord),
         "A search over all ranges, or with --each on one range.",
     ),
+    "compare-objectives": Schema(
+        "ccx compare objectives",
+        (studies.ObjectiveRecord, studies.ObjectivePairRecord, studies.ObjectiveOnUnitRecord),
+        "What objectives find, and how often they agree; kind names the record.",
+    ),
     "compare-runs": Schema(
         "ccx compare runs",
         (

@@ -114,6 +114,46 @@ class HeuristicOnRangeRecord(Record):
     seconds: Annotated[float, doc("Time in seconds.")]
 
 
+class ObjectiveRecord(Record):
+    """What an objective finds in all units."""
+
+    kind: Annotated[Literal["objective"], doc("One objective.")]
+    objective: Annotated[str, doc("What is maximized, as in --objective.")]
+    units: Annotated[int, count("Units for which it finds a formula; the means are over these.")]
+    iou_mean: Annotated[float | None, doc("Mean IoU with the hits of a unit's highest range.")]
+    lift_mean: Annotated[float | None, doc("Mean lift with these.")]
+    mcc_mean: Annotated[float | None, doc("Mean MCC with these.")]
+    length_mean: Annotated[float | None, doc("Mean number of concepts in a formula.")]
+    size_mean: Annotated[float | None, doc("Mean share of the pixels on which a formula holds.")]
+
+
+class ObjectivePairRecord(Record):
+    """How often two objectives agree."""
+
+    kind: Annotated[Literal["pair"], doc("Two objectives.")]
+    objective: Annotated[str, doc("One of them.")]
+    other: Annotated[str, doc("The other.")]
+    units: Annotated[int, count("Units for which both find a formula.")]
+    equal: Annotated[int, count("Those for which the two are equivalent.")]
+    share: Annotated[Proportion | None, doc("Their share; null without units.")]
+
+
+class ObjectiveOnUnitRecord(Record):
+    """What an objective finds in one unit."""
+
+    kind: Annotated[Literal["unit"], doc("One unit, with --each.")]
+    unit: UnitNumber
+    objective: Annotated[str, doc("What is maximized, as in --objective.")]
+    formula: FormulaOrNone
+    labels: TreeOrNone
+    score: Annotated[float, count("What it scores by this objective.")]
+    iou: Annotated[float, share("IoU with the hits of the highest range; 0 without a formula.")]
+    lift: Lift
+    mcc: Mcc
+    length: Annotated[int, count("Number of concepts in the formula.")]
+    size: Annotated[float, share("Share of the pixels on which it holds.")]
+
+
 class ComparedRunRecord(Record):
     """Two runs, over all ranges."""
 

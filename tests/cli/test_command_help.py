@@ -27,6 +27,7 @@ COMMANDS = (
     "cache clear",
     "cluster",
     "compare heuristics",
+    "compare objectives",
     "compare runs",
     "compare thresholds",
     "completion",

@@ -154,6 +154,7 @@ def test_what_needs_no_run(ccx: CommandLine) -> None:
     check("compare-heuristics", lines(*heuristics, "--heuristic", "beam,optimal"))
     check("compare-heuristics", lines(*heuristics, "--heuristic", "beam,optimal", "--each"))
     check("compare-thresholds", lines(*thresholds, "--each"))
+    check("compare-objectives", lines("compare", "objectives", "--units", "0", "--each"))
 
 
 def test_what_is_made_and_kept(ccx: CommandLine, tmp_path: Path) -> None:

@@ -84,16 +84,18 @@ Of each, only what ccx can tell to be its own is removed, and only with --yes.
 _COMPARE = Group(
     """Compare runs, searches or thresholds.
 
-Two stored runs, the published search heuristics, or eleven thresholds.
+Two stored runs, the published search heuristics, objectives, or eleven thresholds.
 
 [bold]Examples[/bold]
 
   ccx compare runs demo-demo demo-none
   ccx compare heuristics --model demo --subset demo
+  ccx compare objectives demo-demo
   ccx compare thresholds --model demo --subset demo
 """,
     {
         "heuristics": "Compare the published search heuristics: formulas visited, and time.",
+        "objectives": "Compare what objectives find in the same units, and how often they agree.",
         "thresholds": "Compare what formulas are made of at eleven thresholds.",
         "runs": "Compare the explanations of two stored runs, range by range.",
     },
@@ -140,6 +142,7 @@ _JOBS = {
     "cache build": "cache_build:build",
     "cache list": "cache:list_caches",
     "compare heuristics": "compare.heuristics:heuristics",
+    "compare objectives": "compare.objectives:objectives",
     "compare runs": "compare.runs:runs",
     "compare thresholds": "compare.thresholds:thresholds",
     "remove cache": "cache:clear",

@@ -13,6 +13,7 @@ from ccx_cli.cli.options import (
     DataOptions,
     ListOptions,
     RangeOptions,
+    StoredOptions,
     UnitOptions,
     WorkOptions,
     argument,
@@ -91,6 +92,28 @@ class CompareHeuristicsOptions(WorkOptions):
     ranges: TopRangeOptions
     each: bool = flag("List every search of every range.", panel=OUTPUT)
     plot: Path | None = option("Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareObjectivesOptions(WorkOptions):
+    """Compare what objectives find in the same units, and how often they agree.
+
+    iou, f-beta:2 and mcc search each unit's highest range; soft-iou, pearson
+    and cosine its whole activation. Concepts, operators and length (3 at most)
+    are those of the run, whatever it was searched by. IoU, MCC and lift are of
+    the highest range for all. Two objectives agree if their formulas are
+    logically equivalent.
+
+    [bold]Examples[/bold]
+
+      ccx compare objectives demo-demo
+      ccx compare objectives resnet18-places365 --random-units 50 -f csv
+    """
+
+    panel: ClassVar[str] = OUTPUT
+    stored: StoredOptions
+    units: UnitOptions
+    each: bool = flag("List the formulas of every unit too.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
