@@ -90,12 +90,15 @@ _SETTINGS = {
     "space": "vocabulary",
 }
 _UNSPEAKING = {"by_hand", "space"}
+# What a setting is where a run does not name it; of others, ``none``.
+_UNNAMED = {"objective": "iou"}
 
 
 def _values(key: str, was: Json, now: Json) -> str:
     if key in _UNSPEAKING:
         return ""
-    return f", {' and '.join(str(each.get(key, 'none')) for each in (was, now))}"
+    unnamed = _UNNAMED.get(key, "none")
+    return f", {' and '.join(str(each.get(key, unnamed)) for each in (was, now))}"
 
 
 def tally(pairs: Sequence[RangePair]) -> ComparedRunRecord:
