@@ -43,7 +43,7 @@ OPTIONS = [
     "--ranges 0:0.7,0.7:inf --ties --within 5%",
     "--categories object,color --exclude ball --min-frequency 2 --length 2",
     "--objective mcc --min-coverage 2% --num-clusters 2 --within 3%",
-    "--objective cosine --min-coverage 2% --num-clusters 2 --within 3% --split train",
+    "--objective cosine --min-coverage 2% --num-clusters 2 --within 3%",
     "--seed 3 --random-units 2 --layer layer3 --num-clusters 2",
 ]
 SLOW_OPTIONS = [
