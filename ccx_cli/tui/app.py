@@ -17,6 +17,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
+from textual.widgets import Static
 
 from ccx_cli.store.paths import Roots
 from ccx_cli.tui.compare import CompareView
@@ -99,6 +100,7 @@ class CcxApp(App[None]):
             self.show_runs()
         else:
             open_run = partial(self.open_run, self._start)
+            self.mount(Static(f"reading {self._start.name} ...", markup=False))
             read_in_thread(
                 self, lambda _: open_run(), self._show_units, self._show_runs_instead, "open"
             )

@@ -124,7 +124,8 @@ class Gallery(Vertical):
         grid.styles.grid_size_columns = size.columns
         grid.styles.grid_size_rows = size.rows
         grid.styles.width = size.columns * (size.side + 2) - 2
-        grid.styles.height = size.rows * (size.lines + 1)
+        if not self._alone:  # else what a sentence above leaves
+            grid.styles.height = size.rows * (size.lines + 1)
         enlarge = (partial(self.enlarge, position) for position in range(size.page))
         await grid.mount_all(Frame(size.lines, each) for each in enlarge)
         self._grid = size
