@@ -3,6 +3,7 @@ import io
 import os
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,30 @@ def test_refuses_two_tensors_for_one(tmp_path: Path) -> None:
     with pytest.raises(
         DamagedDataError, match=r"module\.conv\.weight and conv\.weight, which are one"
     ):
+        load_state(file)
+
+
+NESTED = b")" + b"q\x00h\x00\x86" * 60  # a tuple of a tuple twice, and so on
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"}" + NESTED + b"K\x01s.",
+        b"}(" + NESTED + b"K\x01u.",
+        b"ccollections\nOrderedDict\n]" + NESTED + b"K\x01\x86a\x85R.",
+        b"ccollections\nCounter\n]" + NESTED + b"a\x85R.",
+        b"((Vstorage\nctorch\nFloatStorage\n" + NESTED + b"Vcpu\nK\x01tQ.",
+    ],
+)
+def test_refuses_nested_keys_whose_hash_takes_forever(tmp_path: Path, pickled: bytes) -> None:
+    plain, file = tmp_path / "plain.pth", tmp_path / "w.pth"
+    torch.save({"a": torch.ones(2)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(file, "w") as archive:
+        for each in source.infolist():
+            is_pickle = each.filename.endswith("data.pkl")
+            archive.writestr(each, b"\x80\x02" + pickled if is_pickle else source.read(each))
+    with pytest.raises(DamagedDataError, match="cannot be read as a checkpoint"):
         load_state(file)
 
 

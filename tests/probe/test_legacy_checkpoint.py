@@ -169,7 +169,9 @@ def test_odd_versions_are_left_out(tmp_path: Path, metadata: object) -> None:
         tensor(0, (2, 2), (1,)),
         tensor(0, (0, 2), (1,)),
         tensor(0, (2,), (5, 1)),
+        tensor(0, (10**6, 10**6), (0, 0)),
         tensor(0, (2**62,) * 9, (0,) * 9),
+        tensor(0, (1,) * 100, (1,) * 100),
         tensor(0, (2.0,), (1,)),
         tensor(0, (True,), (1,)),
         tensor(0, "2", (1,)),
@@ -205,6 +207,8 @@ def test_odd_versions_are_left_out(tmp_path: Path, metadata: object) -> None:
         Calls(_rebuild_parameter, [1.0], True, OrderedDict()),
         Calls(nn.Parameter),
         Calls(OrderedDict, [1]),
+        Calls(OrderedDict, [(((1,), 2), 3)]),
+        Calls(set, [((1,),)]),
         Calls(nn.Linear, state=[1]),
         Calls(torch.Size, 3),
     ],
@@ -247,6 +251,13 @@ def test_one_storage_twice_leaves_none_unread(tmp_path: Path) -> None:
     assert len(read(tmp_path, both, stored() * 2, ("1", "0"))) == 2
     with pytest.raises(DAMAGE):
         read(tmp_path, both, stored() * 2, ("0", "0"))
+
+
+def test_a_length_beyond_the_file_takes_no_memory(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="more values than the file has bytes"):
+        read(tmp_path, [storage(10**14)])
+    with pytest.raises(ValueError, match="more values than the file has bytes"):
+        read(tmp_path, [storage(20, str(key)) for key in range(100)])
 
 
 @pytest.mark.parametrize(
@@ -295,13 +306,18 @@ def test_a_network_of_another_make_is_damaged(tmp_path: Path, state: dict[str, A
         read(tmp_path, module(**state), b"", ())
 
 
-def test_a_network_inside_itself_is_damaged(tmp_path: Path) -> None:
+def test_networks_without_end_are_damaged(tmp_path: Path) -> None:
+    linear = b"ctorch.nn.modules.linear\nLinear\n)\x81"
     file = tmp_path / "w.pth"
-    file.write_bytes(
-        legacy_file(b"ctorch.nn.modules.linear\nLinear\n)\x81q\0}U\x08_modules}U\x01ah\0ssb.")
+    # Each module holds the one before twice: 2^50 paths.
+    doubled = linear + b"".join(
+        b"q%c0" % n + linear + b"}U\x08_modules}(U\x01ah%cU\x01bh%cusb" % (n, n) for n in range(50)
     )
-    with pytest.raises(DamagedDataError, match="cannot be read as a checkpoint"):
-        load_state(file)
+    inside_itself = linear + b"q\0}U\x08_modules}U\x01ah\0ssb"
+    for pickled in (doubled, inside_itself):
+        file.write_bytes(legacy_file(pickled + b"."))
+        with pytest.raises(ValueError, match="a network without end"):
+            read_legacy(file)
 
 
 @pytest.mark.parametrize("damage", ["flip", "overwrite", "cut", "drop", "repeat"])

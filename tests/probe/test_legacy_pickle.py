@@ -85,9 +85,9 @@ WAYS: dict[str, tuple[str, Callable[[str], bytes]]] = {
         lambda c: b"cbuiltins\nlist\ncbuiltins\nmap\n" + SYSTEM + text(c) + b"\x85\x86\x81\x85R.",
     ),
     "BUILD": ("posix.system", as_state),
-    "EXT1": ("the extension code 231", lambda c: b"\x82\xe7" + text(c) + b"\x85R."),
-    "EXT2": ("the extension code 231", lambda c: b"\x83\xe7\0" + text(c) + b"\x85R."),
-    "EXT4": ("the extension code 231", lambda c: b"\x84\xe7\0\0\0" + text(c) + b"\x85R."),
+    "EXT1": ("the pickle opcode EXT1", lambda c: b"\x82\xe7" + text(c) + b"\x85R."),
+    "EXT2": ("the pickle opcode EXT2", lambda c: b"\x83\xe7\0" + text(c) + b"\x85R."),
+    "EXT4": ("the pickle opcode EXT4", lambda c: b"\x84\xe7\0\0\0" + text(c) + b"\x85R."),
     "eval": ("builtins.eval", lambda c: dumped(Calls(eval, f"__import__('os').system({c!r})"))),
     "Python 2": (
         "builtins.eval",
@@ -151,6 +151,8 @@ def test_runs_nothing_and_names_it(tmp_path: Path, trace: Path, way: str, place:
 @pytest.mark.parametrize(
     "name",
     [
+        "torch.nn.modules.linear.Linear.forward",
+        "torch.nn.modules.linear.Bilinear",
         "collections.OrderedDict.__class__",
         "collections.OrderedDict.fromkeys",
         "torch._utils._rebuild_tensor.__globals__",
@@ -177,6 +179,25 @@ def test_a_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     with pytest.raises(DamagedDataError, match=r"asks for os\?\?\[2J\.x{92}, which") as caught:
         load_state(file)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("pickled", "opcode"),
+    [
+        (b"P12\n.", "PERSID"),
+        (b"cos\nsystem\n)}\x92.", "NEWOBJ_EX"),
+        (b")}}\x92.", "NEWOBJ_EX"),
+        (b"(\x91.", "FROZENSET"),
+        (b"\x96" + bytes(8) + b".", "BYTEARRAY8"),
+        (b"\x97.", "NEXT_BUFFER"),
+        (b"NQ.", "a persistent identifier"),
+    ],
+)
+def test_refuses_other_opcodes(tmp_path: Path, pickled: bytes, opcode: str) -> None:
+    file = tmp_path / "w.pth"
+    file.write_bytes(legacy_file(keys=pickled))
+    with pytest.raises(RefusedError, match=opcode):
+        read_legacy(file)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +265,26 @@ def test_reads_shared_and_recursive_values() -> None:
         assert back[2] is back
         assert back[3][0] is back
         assert back[1] == back[4] == "a" * 300
+
+
+NESTED = b")" + b"2\x86" * 60
+"""Each of these tuples holds the one before twice: the hash of the last would take 2^60 steps."""
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"}" + NESTED + b"Ns.",
+        b"}(" + NESTED + b"Nu.",
+        b"(" + NESTED + b"Nd.",
+        b"\x8f(" + NESTED + b"\x90.",
+        b"c__builtin__\nset\n((" + NESTED + b"ltR.",
+        b"ccollections\nOrderedDict\n(((" + NESTED + b"NtltR.",
+    ],
+)
+def test_nested_tuples_are_not_hashed(pickled: bytes) -> None:
+    with pytest.raises(TypeError, match="a key that is a tuple"):
+        read(pickled)
 
 
 @pytest.mark.parametrize(

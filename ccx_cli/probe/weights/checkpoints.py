@@ -18,6 +18,7 @@ from ccx_cli.probe.weights.legacy_checkpoint import (
     BESIDE_WEIGHTS,
     Ignored,
     RefusedError,
+    check_keys,
     read_legacy,
 )
 
@@ -222,6 +223,7 @@ def _read(path: Path) -> object:
         with warnings.catch_warnings():
             # What torch finds odd about a file either loads nevertheless or ends in an error.
             warnings.simplefilter("ignore")
+            check_keys(torch._C.PyTorchFileReader(str(path)).get_record("data.pkl"))
             ignored: list[Any] = [(Ignored, name) for name in BESIDE_WEIGHTS]
             with torch.serialization.safe_globals(ignored):
                 return torch.load(path, map_location="cpu", weights_only=True)
