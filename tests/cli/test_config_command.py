@@ -142,7 +142,13 @@ def test_what_is_made_is_not_named_by_what_is_read(
     capsys.readouterr()
     assert main(["config", "-f", "jsonl", "import", "folder"]) == 0
     lines = map(json.loads, capsys.readouterr().out.splitlines())
-    assert not [line for line in lines if line.get("option") == "subset"]
+    (subset,) = [line for line in lines if line.get("option") == "subset"]
+    assert (subset["value"], subset["source"]) == (None, "default")
+    project('subset = "msrc"\n[import]\nsubset = "mine"\n')
+    assert main(["config", "-f", "jsonl", "import", "folder"]) == 0
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    (subset,) = [line for line in lines if line.get("option") == "subset"]
+    assert (subset["value"], subset["source"]) == ("mine", "project file")
 
 
 @pytest.mark.parametrize(

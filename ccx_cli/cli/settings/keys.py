@@ -15,7 +15,9 @@ from ccx_cli.errors import UsageError, suggestion
 
 VARIABLE_PREFIX = "CCX_"
 # Set once for a process, or only meant when typed.
-_NOT_SETTABLE = {"help", "help_all", "version", "config", "name", "note", "own_name"}
+_NOT_SETTABLE = {"help", "help_all", "version", "config", "name", "note"}
+# Its key means elsewhere what is read, here what is made: only its own command's tables set it.
+OF_OWN_TABLES = {"own_name"}
 # `mirrors` also holds for the commands that fetch on their way, without such an option.
 _OTHER_KEYS = {"mirror": "mirrors"}
 

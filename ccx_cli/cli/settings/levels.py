@@ -19,6 +19,7 @@ from typer.core import TyperOption
 
 from ccx_cli.cli.search_options import PRESETS
 from ccx_cli.cli.settings.keys import (
+    OF_OWN_TABLES,
     VARIABLE_PREFIX,
     check_keys,
     is_settable,
@@ -112,9 +113,8 @@ class SettledContext(typer.Context):
         preset_at = self.origins.get("preset", Origin(Source.FLAG)).source
         for source in Source:
             found: tuple[Any, Origin] | None = None
-            if source is Source.VARIABLE and (text := os.environ.get(variable_of(option))):
-                value = option.split_envvar_value(text) if option.multiple else text
-                found = value, Origin(source, variable_of(option), value=text)
+            if source is Source.VARIABLE:
+                found = _in_environment(option)
             elif source in self._files:
                 found = _in_file(option, source, self._files[source], path)
             if found is not None:
@@ -184,6 +184,15 @@ def path_of(context: Any) -> list[str]:
     return context.command_path.split()[1:]  # type: ignore[no-any-return]
 
 
+def _in_environment(option: TyperOption) -> tuple[Any, Origin] | None:
+    variable = variable_of(option)
+    text = os.environ.get(variable)
+    if not text or option.name in OF_OWN_TABLES:
+        return None
+    value = option.split_envvar_value(text) if option.multiple else text
+    return value, Origin(Source.VARIABLE, variable, value=text)
+
+
 def _in_file(
     option: TyperOption, source: Source, file: ConfigFile, path: Sequence[str]
 ) -> tuple[Any, Origin] | None:
@@ -192,7 +201,7 @@ def _in_file(
     for name in path:
         inner = tables[-1].get(name)
         tables.append(inner if isinstance(inner, dict) else {})
-    for depth in range(len(path), -1, -1):
+    for depth in range(len(path), 0 if option.name in OF_OWN_TABLES else -1, -1):
         value = tables[depth].get(key_of(option))
         if value is not None and not isinstance(value, dict):
             key = ".".join([*path[:depth], key_of(option)])
