@@ -44,30 +44,53 @@ AND and AND NOT first the ANDs, each by position; the first concept belongs to t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
 from ccx_cli.search.cuts import after_and, cut_without, enter, find_cuts
-from ccx_cli.search.kept_chains import AND, NOT, OR, in_order
+from ccx_cli.search.kept_chains import AND, NOT, OR, in_order, joined
 
 # What a node knows of itself.
 G, P = 0, 1
 
 
+class Tables(NamedTuple):
+    """What a walk knows before it begins.
+
+    Attributes
+    ----------
+    allowed, weight, gain, limits, least, grain
+        As ``walk_chains`` is given them.
+    rest
+        ``(length,)``, the largest ``p`` of so many concepts but the first one, joined by OR.
+    partners, pairs
+        From ``cuts.partners_of`` and ``cuts.largest_pairs``.
+    """
+
+    allowed: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    limits: NDArray[np.float64]
+    least: float
+    grain: float
+    rest: NDArray[np.float64]
+    partners: NDArray[np.int32]
+    pairs: NDArray[np.float64]
+
+
 @kernel
 def first_concepts(
     length: int,
-    allowed: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    limits: NDArray[np.float64],
-    rest: NDArray[np.float64],
+    tables: Tables,
     threshold: float,
     children: NDArray[np.int64],
     bounds: NDArray[np.float64],
 ) -> int:
     """List the concepts that a chain may begin with, by descending bound."""
+    weight, gain, limits, rest = tables.weight, tables.gain, tables.limits, tables.rest
     most, beside = 0.0, 0.0
     for c in range(min(len(gain), length - 1)):
         beside = most
@@ -78,7 +101,7 @@ def first_concepts(
         bound = max(weight[c, c] + most, own + beside)
         bound = min(bound, own + limits[length - 1])
         if c > 0:
-            with_main = own - gain[c, 0] + limits[length - 1] if allowed[OR] else -np.inf
+            with_main = own - gain[c, 0] + limits[length - 1] if tables.allowed[OR] else -np.inf
             bound = min(bound, max(with_main, own + rest[length - 1]))
         if bound >= threshold:
             children[found], bounds[found] = 4 * c, bound
@@ -97,25 +120,19 @@ def _sort(children: NDArray[np.int64], bounds: NDArray[np.float64], count: int) 
 def next_steps(
     depth: int,
     length: int,
-    allowed: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    partners: NDArray[np.int32],
-    pairs: NDArray[np.float64],
-    limits: NDArray[np.float64],
-    least: float,
-    grain: float,
+    tables: Tables,
     rows: NDArray[np.float64],
     own: NDArray[np.float64],
     effects: NDArray[np.float64],
     chain: NDArray[np.int64],
     used: NDArray[np.bool_],
-    rest: NDArray[np.float64],
     threshold: float,
     children: NDArray[np.int64],
     bounds: NDArray[np.float64],
 ) -> int:
     """List the prefixes of one more concept that may lead to the threshold, by descending bound."""
+    allowed, weight, gain = tables.allowed, tables.weight, tables.gain
+    limits, least, rest = tables.limits, tables.least, tables.rest
     to_come = length - depth - 2
     g, p = own[depth, G], own[depth, P]
     n = p - g
@@ -123,7 +140,7 @@ def next_steps(
     off, n_off = p - rows[depth, 0, P], n - n_main
     top = np.empty(to_come + 1)
     cuts = np.empty((len(gain), 3))
-    find_cuts(to_come - 1, used, partners, weight, gain, cuts)
+    find_cuts(to_come - 1, used, tables.partners, weight, gain, cuts)
     smallest = np.sort(effects[1 : depth + 1])
     found = 0
     for c in range(len(gain)):
@@ -140,18 +157,17 @@ def next_steps(
                 acts = 2 * effect - (weight[c, c] - g_met)
                 if depth == 0 and p - p_met < least:
                     continue
-                child_g, child_p = g + weight[c, c] - g_met, p + effect
             elif operator == AND:
                 effect = n - n_met
                 acts = effect + p - p_met
                 if depth == 0 and gain[c, c] - weight[c, c] - n_met < least:
                     continue
-                child_g, child_p = g_met, p_met
             else:
                 effect = n_met
                 acts = n_met + p_met
-                child_g, child_p = g - g_met, p - p_met
-            if acts < grain or effect < least or child_p + limits[to_come] < threshold:
+            child_g = joined(operator, g, weight[c, c], g_met)
+            child_p = joined(operator, p, gain[c, c], p_met)
+            if acts < tables.grain or effect < least or child_p + limits[to_come] < threshold:
                 continue
             child_off = np.inf
             if used[0] or c == 0:
@@ -193,13 +209,8 @@ def next_steps(
                 p_met,
                 p,
                 child_off,
-                allowed,
-                weight,
-                gain,
-                pairs,
+                tables,
                 cuts,
-                limits,
-                least,
                 rows[depth],
                 used,
                 top,
@@ -224,13 +235,8 @@ def _bound(
     p_met: float,
     p_above: float,
     off: float,
-    allowed: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    pairs: NDArray[np.float64],
+    tables: Tables,
     cuts: NDArray[np.float64],
-    limits: NDArray[np.float64],
-    least: float,
     rows: NDArray[np.float64],
     used: NDArray[np.bool_],
     top: NDArray[np.float64],
@@ -238,9 +244,10 @@ def _bound(
     """Bound the chains that begin with ``Y = X operator c``, of which ``g`` and ``p`` are given.
 
     ``g_met`` and ``p_met`` are those of ``X & c``, ``p_above`` that of ``X``, whose ``rows`` these
-    are. ``pairs`` and ``cuts`` are those of ``largest_pairs`` and ``find_cuts``. ``top`` is space
-    for ``to_come`` values.
+    are. ``cuts`` are those of ``find_cuts``. ``top`` is space for ``to_come`` values.
     """
+    allowed, weight, gain = tables.allowed, tables.weight, tables.gain
+    pairs, limits, least = tables.pairs, tables.limits, tables.least
     n, n_met, p_c = p - g, p_met - g_met, gain[c, c]
     others = to_come - 1
     top[:] = 0.0

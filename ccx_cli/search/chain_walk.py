@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
-from ccx_cli.search.chain_bounds import G, P, first_concepts, next_steps
+from ccx_cli.search.chain_bounds import G, P, Tables, first_concepts, next_steps
 from ccx_cli.search.cuts import largest_pairs, partners_of
 from ccx_cli.search.incumbent import LOST, RISING, WEIGHT, WITH_BEST, Incumbent
-from ccx_cli.search.kept_chains import AND, OR, Kept, in_order, keep_chain
+from ccx_cli.search.kept_chains import AND, OR, Kept, in_order, joined, keep_chain
 from ccx_cli.search.merged_sets import MergedSets
 
 # Entries of ``effort``.
@@ -77,10 +77,9 @@ def walk_chains(
     rest = np.zeros(length)
     for k in range(1, length):
         rest[k] = rest[k - 1] + (gain[k, k] if allowed[OR] and k < n else 0.0)
-    n_children[0] = first_concepts(
-        length, allowed, weight, gain, limits, rest, threshold[WEIGHT], children[0], bounds[0]
-    )
     partners, pairs = partners_of(2 * length, weight, gain), largest_pairs(weight)
+    tables = Tables(allowed, weight, gain, limits, least, grain, rest, partners, pairs)
+    n_children[0] = first_concepts(length, tables, threshold[WEIGHT], children[0], bounds[0])
     depth = 0
     while True:
         position = following[depth]
@@ -133,20 +132,12 @@ def walk_chains(
             n_children[depth + 1] = next_steps(
                 depth,
                 length,
-                allowed,
-                weight,
-                gain,
-                partners,
-                pairs,
-                limits,
-                least,
-                grain,
+                tables,
                 rows,
                 own,
                 effects,
                 chain,
                 used,
-                rest,
                 threshold[WEIGHT],
                 children[depth + 1],
                 bounds[depth + 1],
@@ -201,12 +192,12 @@ def _extend(
                     met[sets.labels[entry], G] += g
         after[each] = before[each] if operator == AND else operator == OR
     g_met, p_met = rows[above, c, G], rows[above, c, P]
+    own[depth, G] = joined(operator, own[above, G], weight[c, c], g_met)
+    own[depth, P] = joined(operator, own[above, P], gain[c, c], p_met)
     if operator == OR:
         for d in range(len(gain)):
             rows[depth, d, G] = rows[above, d, G] + weight[c, d] - met[d, G]
             rows[depth, d, P] = rows[above, d, P] + gain[c, d] - met[d, P]
-        own[depth, G] = own[above, G] + weight[c, c] - g_met
-        own[depth, P] = own[above, P] + gain[c, c] - p_met
         counts[depth] = counts[above]
         for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
             each = sets.postings[posting]
@@ -217,11 +208,9 @@ def _extend(
         return float(gain[c, c] - p_met)
     if operator == AND:
         rows[depth] = met
-        own[depth, G], own[depth, P] = g_met, p_met
         counts[depth, 0], counts[depth, 1] = hits, total
         return float((own[above, P] - own[above, G]) - (p_met - g_met))
     rows[depth] = rows[above] - met
-    own[depth, G], own[depth, P] = own[above, G] - g_met, own[above, P] - p_met
     counts[depth, 0], counts[depth, 1] = counts[above, 0] - hits, counts[above, 1] - total
     return float(p_met - g_met)
 
@@ -253,12 +242,7 @@ def _keep_extensions(
         for operator in range(3):
             if not allowed[operator] or not in_order(depth, chain[depth], c, operator):
                 continue
-            if operator == OR:
-                reached = g + weight[c, c] - g_met
-            elif operator == AND:
-                reached = g_met
-            else:
-                reached = g - g_met
+            reached = joined(operator, g, weight[c, c], g_met)
             if reached < incumbent.threshold[WEIGHT]:
                 continue
             hits, total, signature, own_total = 0, 0, np.uint64(0), 0

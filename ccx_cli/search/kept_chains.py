@@ -56,6 +56,14 @@ def room_for(capacity: int, length: int, *, complete: bool) -> Kept:
 
 
 @kernel
+def joined(operator: int, own: float, concept: float, met: float) -> float:
+    """Sum over ``X operator c`` from the sums over ``X``, ``c`` and ``X & c``."""
+    if operator == OR:
+        return own + concept - met
+    return met if operator == AND else own - met
+
+
+@kernel
 def keep_chain(
     incumbent: Incumbent,
     kept: Kept,
