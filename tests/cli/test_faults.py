@@ -382,10 +382,13 @@ def test_all_kinds_of_commands_at_once_on_one_directory(
             ["cache", "verify"],
         )
     ]
-    assert {finish(process).out for process in explaining} == {undisturbed}
-    assert {finish(process).out for process in measuring} == {measured}
-    for process in looking:
-        ended = finish(process)
+    # Read side by side: one that waits for another's pipe to be emptied would never end.
+    processes = [*explaining, *measuring, *looking]
+    with ThreadPoolExecutor(len(processes)) as pool:
+        explained, again, *others = pool.map(finish, processes)
+    assert explained.out == again.out == undisturbed
+    assert {ended.out for ended in others[: len(measuring)]} == {measured}
+    for ended in others[len(measuring) :]:
         assert (ended.code, ended.err) == (0, ""), ended.err
     assert fresh.explain(*units).out == undisturbed
     assert len(fresh.file(LINES).read_text().splitlines()) == len(undisturbed.splitlines())
