@@ -6,7 +6,6 @@ fits is taken: JSON, pbtxt, a table with a header, then the forms of ``_LINES``.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections import Counter
@@ -31,7 +30,8 @@ from ccx_cli.concepts.importing.names_cells import (
     parse_color,
 )
 from ccx_cli.concepts.importing.names_json import parse_json_names
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.concepts.importing.text_files import read_text
+from ccx_cli.errors import DamagedDataError
 
 _Key = TypeVar("_Key", int, Color)
 
@@ -71,7 +71,6 @@ _QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>[^"']+)(?P=quote)""")
 _NO_NAME = re.compile(
     r"""[\t"{}\[\]<>|`]|\s#|//|^[^\w"']|[,;]$|\s\d+\.\d+%?$|(?:\s\d{1,3}\b){3}$|[:=]\d+\s"""
 )
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NUMERIC = re.compile(r"-?\d+(?:\.\d+)?%?")
 _ITEM = re.compile(
     r"item\s*\{(?P<content>(?:[^{}\"']|\"(?:\\.|[^\\\"])*\"|'(?:\\.|[^\\'])*')*)\}\s*"
@@ -101,19 +100,7 @@ def read_names(path: Path, first: int | None = None) -> Names:
     ``first``: by default from 0 if the first one means nothing (background, void, ...), else from
     1, and refused where the names leave that in doubt.
     """
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig")
-    except OSError as error:
-        raise MissingInputError(f"The names file {path} cannot be read: give another.") from error
-    except UnicodeDecodeError as error:
-        raise DamagedDataError(
-            f"{path} is not UTF-8 text at byte {error.start + 1}: save it as UTF-8."
-        ) from error
-    if "\0" in text:
-        raise DamagedDataError(
-            f"{path} has NUL characters, as UTF-16 without a byte order mark has: save it as UTF-8."
-        )
+    text = read_text(path, "names file")
     try:
         form, entries = _parse(text)
         if not entries:

@@ -31,23 +31,26 @@ def is_own(model: str) -> bool:
     return ":" in model and not model.startswith(OF_TIMM)
 
 
-def resolve_own(model: str) -> str:
+def resolve_own(model: str, parameter: str = "model") -> str:
     """Return the name of a factory as it can be found again, the path of its file absolute."""
     location, _, factory = model.rpartition(":")
     if not factory.isidentifier():
         raise UsageError(
-            f"`model` {model} names no factory: write file.py:factory or package.module:factory."
+            f"`{parameter}` {model} names no factory: write file.py:factory or "
+            "package.module:factory."
         )
     if location.endswith(".py"):
         path = Path(location).expanduser().absolute()
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "is not there"
-            raise MissingInputError(f"`model` {model}: the file {path} {what}: check the path.")
+            raise MissingInputError(
+                f"`{parameter}` {model}: the file {path} {what}: check the path."
+            )
         return f"{path}:{factory}"
     if not all(part.isidentifier() for part in location.split(".")):
         raise UsageError(
-            f"`model` {model}: {location or 'nothing'} is neither a module nor a file that ends in "
-            ".py: write file.py:factory or package.module:factory."
+            f"`{parameter}` {model}: {location or 'nothing'} is neither a module nor a file that "
+            "ends in .py: write file.py:factory or package.module:factory."
         )
     return model
 
@@ -75,19 +78,20 @@ def read_arguments(words: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def source_sha256(model: str) -> str:
+def source_sha256(model: str, parameter: str = "model") -> str:
     """Return the SHA-256 of the factory's file; of its name where there is no file."""
     location = model.rpartition(":")[0]
     path: str | None = location
     if not location.endswith(".py"):
-        path = _import_module(model, location).__file__
+        path = _import_module(model, location, parameter).__file__
     if path is None:
         return hashlib.sha256(model.encode()).hexdigest()
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         raise MissingInputError(
-            f"`model` {model}: the file {path} cannot be read ({error.strerror}): check the path."
+            f"`{parameter}` {model}: the file {path} cannot be read ({error.strerror}): check the "
+            "path."
         ) from error
 
 
@@ -113,35 +117,36 @@ def imported_sha256(model: str) -> str | None:
     return hashlib.sha256(repr(digests).encode()).hexdigest() if digests else None
 
 
-def find_factory(model: str) -> Callable[..., Any]:
+def find_factory(model: str, parameter: str = "model") -> Callable[..., Any]:
     """Import a factory; raises as ``build_own`` does."""
     location, _, factory = model.rpartition(":")
     load = _import_file if location.endswith(".py") else _import_module
-    module = load(model, location)
+    module = load(model, location, parameter)
     found = getattr(module, factory, None)
     if not callable(found):
         what = "is no callable" if hasattr(module, factory) else "is not there"
         known = [name for name, value in vars(module).items() if callable(value)]
         near = suggestion(factory, known) or ": check the name after the colon."
-        raise UsageError(f"`model` {model}: {factory} {what}{near}")
+        raise UsageError(f"`{parameter}` {model}: {factory} {what}{near}")
     return found  # type: ignore[no-any-return]
 
 
-def _import_file(model: str, location: str) -> ModuleType:
-    name = (
-        f"ccx_own_{hashlib.sha256(f'{location} {source_sha256(model)}'.encode()).hexdigest()[:16]}"
-    )
+def _import_file(model: str, location: str, parameter: str) -> ModuleType:
+    digest = hashlib.sha256(f"{location} {source_sha256(model, parameter)}".encode()).hexdigest()
+    name = f"ccx_own_{digest[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     look_in(str(Path(location).parent))
     spec = importlib.util.spec_from_file_location(name, location)
     if spec is None or spec.loader is None:
-        raise DamagedDataError(f"`model` {model}: {location} is no Python file: check the path.")
+        raise DamagedDataError(
+            f"`{parameter}` {model}: {location} is no Python file: check the path."
+        )
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickles look their module up by its name.
     sys.modules[name] = module
     try:
-        with _imports(model):
+        with _imports(model, parameter):
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
@@ -149,29 +154,29 @@ def _import_file(model: str, location: str) -> ModuleType:
     return module
 
 
-def _import_module(model: str, location: str) -> ModuleType:
+def _import_module(model: str, location: str, parameter: str = "model") -> ModuleType:
     look_in(str(Path.cwd()))
-    with _imports(model):
+    with _imports(model, parameter):
         try:
             return importlib.import_module(location)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{location}.".startswith(f"{error.name}."):
                 raise
             raise MissingInputError(
-                f"`model` {model}: there is no module {error.name}: install it, or run ccx in the "
-                "folder that holds it."
+                f"`{parameter}` {model}: there is no module {error.name}: install it, or run ccx "
+                "in the folder that holds it."
             ) from error
 
 
 @contextmanager
-def _imports(model: str) -> Iterator[None]:
+def _imports(model: str, parameter: str) -> Iterator[None]:
     try:
         yield
     except CcxError:
         raise
     except (Exception, SystemExit) as error:
         raise DamagedDataError(
-            f"`model` {model} cannot be imported, it raises {raised(error)}: mend it (the "
+            f"`{parameter}` {model} cannot be imported, it raises {raised(error)}: mend it (the "
             "traceback shows where)."
         ) from error
 

@@ -1,0 +1,186 @@
+"""Engines: what says how likely each pixel of a photograph shows each word."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.annotating.words import Word
+from ccx_cli.errors import CcxError, UsageError, suggestion
+from ccx_cli.probe.networks.own_networks import (
+    find_factory,
+    imported_sha256,
+    raised,
+    resolve_own,
+    source_sha256,
+)
+from ccx_cli.store.digests import json_digest
+
+CALLABLE = "callable"
+MODELS = ("clipseg", "semantic", "sam3")
+"""Engines of networks, in the module ``models``, which is imported for no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """What scores depend on besides photographs and words.
+
+    ``revision`` is that of the checkpoint, or a digest of the files of a local one; ``license`` is
+    that of the weights, empty where nothing says it.
+    """
+
+    engine: str
+    checkpoint: str = ""
+    revision: str = ""
+    license: str = ""
+
+
+class Engine(Protocol):
+    """Finds words in photographs."""
+
+    identity: EngineIdentity
+    vocabulary: tuple[str, ...] | None
+    """The names it knows, ``None`` if any word will do."""
+
+    def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
+        """Return scores from 0 to 1, ``(n, words, height, width)`` in any height and width.
+
+        ``images`` are ``(n, height, width, 3)`` in the size of the dataset.
+        """
+
+
+def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine:
+    """Open ``file.py:make``, or a network: ``clipseg[:CHECKPOINT]``, ``semantic:CHECKPOINT`` ...
+
+    ``half`` lets a network compute in half precision.
+
+    Raises
+    ------
+    CcxError
+        If there is no such engine, or it cannot be opened.
+    """
+    name, _, checkpoint = text.partition(":")
+    if name in MODELS:
+        # They take seconds to import, and need an extra.
+        from ccx_cli.annotating.models import open_model  # type: ignore[import-not-found]
+
+        engine: Engine = open_model(name, checkpoint, device=device, half=half)
+        return engine
+    if text.rpartition(":")[0].endswith(".py"):
+        return CallableEngine(text, device)
+    near = suggestion(name, MODELS) or (
+        f": it is {', '.join(MODELS[:-1])} or {MODELS[-1]}, or a file.py:make of your own"
+    )
+    raise UsageError(f"`engine` {text} is not known{near}.")
+
+
+class CallableEngine:
+    """A function of the user's: ``(images, names) -> scores``, or a factory that returns one.
+
+    ``make`` is the function if it needs the two arguments. If it needs none it is a factory, and
+    is called once, with ``device`` if it has an argument of that name.
+    """
+
+    vocabulary: tuple[str, ...] | None = None
+
+    def __init__(self, text: str, device: str) -> None:
+        self._text = text
+        own = resolve_own(text, "engine")
+        made = find_factory(own, "engine")
+        digest, beside = source_sha256(own, "engine"), imported_sha256(own)
+        digest = digest if beside is None else json_digest([digest, beside])
+        self.identity = EngineIdentity(CALLABLE, Path(own).name, f"sha256:{digest}")
+        self._scores = self._make(made, device)
+
+    def _make(self, made: Callable[..., Any], device: str) -> Callable[..., Any]:
+        try:
+            parameters = inspect.signature(made)
+        except (TypeError, ValueError):
+            return made
+        keywords = {"device": device} if "device" in parameters.parameters else {}
+        try:
+            parameters.bind(**keywords)
+        except TypeError:
+            self._check(parameters)
+            return made
+        try:
+            with redirect_stdout(sys.stderr):
+                found = made(**keywords)
+        except CcxError:
+            raise
+        except Exception as error:
+            raise self._failed("when it is called", error) from error
+        if not callable(found):
+            raise UsageError(
+                f"`engine` {self._text} returns {type(found).__name__}: it must return a function "
+                "of images and names, or be one."
+            )
+        function: Callable[..., Any] = found
+        return function
+
+    def _check(self, parameters: inspect.Signature) -> None:
+        try:
+            parameters.bind(None, None)
+        except TypeError as error:
+            raise UsageError(
+                f"`engine` {self._text} takes {parameters}: it must take (images, words), or "
+                "nothing and return a function that does."
+            ) from error
+
+    def _failed(self, when: str, error: Exception) -> UsageError:
+        return UsageError(
+            f"`engine` {self._text} raises {raised(error)} {when}: mend it (the traceback shows "
+            "where)."
+        )
+
+    def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
+        """Return what the function does, as it is."""
+        try:
+            with redirect_stdout(sys.stderr):
+                found = self._scores(images, [word.name for word in words])
+        except CcxError:
+            raise
+        except Exception as error:
+            raise self._failed(f"for {len(images):,} images", error) from error
+        return found  # type: ignore[no-any-return]
+
+
+def checked_scores(
+    engine: Engine, images: NDArray[np.uint8], words: Sequence[Word]
+) -> NDArray[np.float32]:
+    """Return an engine's scores.
+
+    Raises
+    ------
+    UsageError
+        If they are not ``(n, words, height, width)`` numbers from 0 to 1.
+    """
+    found: Any = engine.scores(images, words)
+    name = engine.identity.checkpoint or engine.identity.engine
+    given = type(found).__name__
+    if isinstance(found, np.ndarray):
+        given = f"an array of {found.dtype} and shape {found.shape}"
+    shape = (len(images), len(words))
+    is_array = isinstance(found, np.ndarray) and found.dtype.kind == "f" and found.ndim == 4
+    if not is_array or found.shape[:2] != shape or found.size == 0:
+        raise UsageError(
+            f"`engine` {name} gave {given}: it must give a float32 NumPy array of (images, words, "
+            f"height, width), here ({shape[0]}, {shape[1]}, ...)."
+        )
+    # Of an array with a NaN both are NaN.
+    if not (found.min() >= 0 and found.max() <= 1):
+        image, word, row, column = np.argwhere(~((found >= 0) & (found <= 1)))[0].tolist()
+        raise UsageError(
+            f"`engine` {name} gave {words[word].name!r} the score {found[image, word, row, column]}"
+            ": scores must be from 0 to 1."
+        )
+    scores: NDArray[np.float32] = found.astype(np.float32, copy=False)
+    return scores
