@@ -25,7 +25,9 @@ from ccx_cli.cli.reading import (
 from ccx_cli.cli.search_options import VocabularyOptions
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import is_whole, load_index
+from ccx_cli.concepts.qualities import poor_words
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
@@ -60,7 +62,6 @@ def explain(options: ExplainOptions) -> None:
         tolerance = 0.0  # What is listed scores like the best formula.
     settings = JobSettings(
         method=range_method(options.ranges),
-        search=lambda index: strategy_of(options.search, options.vocabulary, index),
         by_hand=None if options.by_hand is None else parse_ranges(options.by_hand),
         ties=options.search.ties,
         split=options.split,
@@ -73,9 +74,16 @@ def explain(options: ExplainOptions) -> None:
     with answering(options.out, options.messages, columns) as (progress, writer):
         if options.dry.dry_run:
             plan = plan_inputs(options)
+            if plan.layers:
+                settings = _searching(settings, options, plan.layers[0][0].dataset)
             write_plan(writer, [*plan.steps, *_plan_runs(plan, settings, options)], progress)
             return
         gathered = gather_layers(options, progress)
+        settings = _searching(settings, options, gathered[0].dataset)
+        if options.vocabulary.min_quality is not None:
+            progress.note(
+                f"Left out by --min-quality: {', '.join(settings.left_out) or 'no word'}."
+            )
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         layers = zip(gathered, prepare_layers(gathered, progress), strict=True)
         chosen = [
@@ -123,6 +131,20 @@ def explain(options: ExplainOptions) -> None:
             progress.note(said)
         report = next_command("render", job.results.directory, also="--html report.html")
         progress.note(f"Next: {next_command('tui', job.results.directory)}, or {report}")
+
+
+def _searching(
+    settings: JobSettings, options: ExplainOptions, dataset: BrodenDataset
+) -> JobSettings:
+    """Add the search that the options name, and which words of the dataset it does without."""
+    least = options.vocabulary.min_quality
+    poor = poor_words(dataset, least)
+    return replace(
+        settings,
+        search=lambda index: strategy_of(options.search, options.vocabulary, index, poor),
+        min_quality=least,
+        left_out=poor,
+    )
 
 
 def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> list[Step]:

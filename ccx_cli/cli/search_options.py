@@ -44,6 +44,9 @@ class VocabularyOptions:
     concepts: str | None = option("Use only these concepts, by name.")
     exclude: str | None = option("Exclude these concepts, by name.")
     min_frequency: int = option("Minimum number of images of a concept.", 0, min=0)
+    min_quality: float | None = option(
+        "Use only annotated words with at least this IoU with human labels.", min=0, max=1
+    )
     operators: str = option("Operators to use: or,and,not.", "or,and,not")
 
 

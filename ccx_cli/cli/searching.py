@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Collection
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -31,10 +32,16 @@ def check_search(options: SearchOptions) -> None:
 
 
 def strategy_of(
-    search: SearchOptions, vocabulary: VocabularyOptions, index: ConceptIndex | None
+    search: SearchOptions,
+    vocabulary: VocabularyOptions,
+    index: ConceptIndex | None,
+    poor: Collection[str] = (),
 ) -> Strategy:
-    """Make the search that the options name, on a dataset; without, where all may be used."""
-    space = space_of(vocabulary, index)
+    """Make the search that the options name, on a dataset; without, where all may be used.
+
+    ``poor`` are names of concepts to leave out as well.
+    """
+    space = space_of(vocabulary, index, poor)
     given = asdict(search)
     name = given.pop("search")
     for field in fields(SearchOptions):
@@ -65,7 +72,9 @@ def _check_belongs(option: str, name: Search) -> None:
         )
 
 
-def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSpace | None:
+def space_of(
+    options: VocabularyOptions, index: ConceptIndex | None, poor: Collection[str] = ()
+) -> SearchSpace | None:
     """Resolve the vocabulary options; ``None`` where they leave everything in."""
     if options == VocabularyOptions():
         return None
@@ -80,10 +89,11 @@ def space_of(options: VocabularyOptions, index: ConceptIndex | None) -> SearchSp
         mask &= ~_named("--exclude", options.exclude, index)
     if options.min_frequency:
         mask &= index.images_with() >= options.min_frequency
+    mask &= [label.name not in poor for label in index.labels]
     if not mask.any():
         raise UsageError(
-            "No concept is left to search with: loosen --categories, --concepts, --exclude or "
-            "--min-frequency."
+            "No concept is left to search with: loosen --categories, --concepts, --exclude, "
+            "--min-frequency or --min-quality."
         )
     return SearchSpace(mask, _operators(options.operators))
 

@@ -105,6 +105,12 @@ class Vocabulary:
         )
 
 
+def with_suffix(name: str, category: str) -> str:
+    """Return a name with the suffix of its category: ``street-s`` for ``street``, a scene."""
+    suffix = SUFFIXES.get(category, "")
+    return name if name.endswith(suffix) else name + suffix
+
+
 def without_suffix(name: str, category: str | None = None) -> str:
     """Return a name without the suffix of its category, if known: ``street`` for ``street-s``."""
     for suffix in SUFFIXES.values() if category is None else filter(None, [SUFFIXES.get(category)]):

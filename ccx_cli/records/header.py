@@ -67,6 +67,8 @@ class About(Record):
     activations: str | None = None
     split: str | None = None
     made_for: str | None = None
+    min_quality: float | None = None
+    left_out: list[str] = msgspec.field(default_factory=list)
     rebuild: str | None = None
     assumed: bool | None = None
 
@@ -159,6 +161,10 @@ class InfoSearch(Record):
     min_coverage: Maybe[
         Annotated[float, doc("With mcc, pearson or cosine: least share of hits to cover.")]
     ] = UNSET
+    min_quality: Maybe[
+        Annotated[float, doc("Least IoU with human labels of a word that could be used.")]
+    ] = UNSET
+    left_out: Maybe[Annotated[list[str], doc("Words of a lower or unknown IoU.")]] = UNSET
 
 
 class Identity(Record):

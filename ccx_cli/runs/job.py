@@ -185,6 +185,7 @@ class JobSettings:
     ``search`` makes the search from the index of the images that are searched; ``by_hand`` are
     ranges to use for every unit instead of finding them; with ``ties`` the formulas that score the
     same are stored; ``made_for`` names the run that this one is only made to be compared with.
+    ``search`` does without the words ``left_out``, whose quality is below ``min_quality``.
     """
 
     method: RangeMethod
@@ -193,6 +194,8 @@ class JobSettings:
     ties: bool = False
     split: str | None = None
     made_for: str | None = None
+    min_quality: float | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def num_clusters(self) -> int:
@@ -215,6 +218,8 @@ def settings_of(stored: Run) -> JobSettings:
         ties=bool(search.get("ties")),
         split=stored.identity.split,
         made_for=stored.about.made_for,
+        min_quality=stored.about.min_quality,
+        left_out=tuple(stored.about.left_out),
     )
 
 
@@ -242,6 +247,7 @@ def prepare_job(
         "activations": str(activations.cache.directory.absolute()),
         "split": settings.split,
         "made_for": settings.made_for,
+        **_quality(settings),
         "rebuild": inputs.rebuild,
     }
     ranges: RangeCache | tuple[Range, ...] | None = settings.by_hand
@@ -255,6 +261,12 @@ def prepare_job(
         about=about,
         split=concepts.split,
     )
+
+
+def _quality(settings: JobSettings) -> dict[str, Any]:
+    if settings.min_quality is None:
+        return {}
+    return {"min_quality": settings.min_quality, "left_out": list(settings.left_out)}
 
 
 def _explainer(inputs: Inputs, settings: JobSettings, concepts: Concepts) -> Explainer:

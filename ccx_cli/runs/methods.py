@@ -266,6 +266,11 @@ def _search(run: Run, cite: Cite) -> Iterator[str]:
             f"the formula of at most {length} concepts{limited} joined from left to right by "
             f"{listed(operators)}"
         )
+    if run.about.min_quality is not None:
+        yield (
+            f"Words whose labels have an IoU below {run.about.min_quality:g} with human labels, or "
+            f"that were not checked, were left out: {len(run.about.left_out):,} of them."
+        )
     over = "those images" if run.about.split else "the whole dataset"
     soft = search.objective in SOFT
     searched = "unit" if soft else "range"

@@ -23,6 +23,7 @@ from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import ShardedCache, read_manifest
 
 _SPAN = re.compile(r"images-(\d+)-(\d+)")
+_WHERE_GIVEN = ("objective", "min_coverage", "min_quality", "left_out")
 _STUDY = re.compile(r"([a-z_]+)-[0-9a-f]{8}\.jsonl")
 
 
@@ -118,13 +119,14 @@ def _ranges(run: Run) -> Json:
 
 def _search(run: Run) -> Json:
     search = to_json(run.identity.search)
-    space = space_of(run)
+    space, least = space_of(run), run.about.min_quality
     return {
         **{
             key: search.get(key)
             for key in InfoSearch.__struct_fields__
-            if key in search or key not in ("objective", "min_coverage")
+            if key in search or key not in _WHERE_GIVEN
         },
+        **({} if least is None else {"min_quality": least, "left_out": run.about.left_out}),
         "ties": bool(search.get("ties")),
         "concepts": run.about.concepts if space is None else len(space.concepts),
         "operators": [

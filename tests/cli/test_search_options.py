@@ -187,8 +187,8 @@ def test_every_vocabulary_is_a_run_of_its_own(ccx: CommandLine) -> None:
         ),
         (
             ("--min-frequency", "1000"),
-            "No concept is left to search with: loosen --categories, --concepts, --exclude or "
-            "--min-frequency.",
+            "No concept is left to search with: loosen --categories, --concepts, --exclude, "
+            "--min-frequency or --min-quality.",
         ),
     ],
 )

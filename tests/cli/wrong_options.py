@@ -139,8 +139,8 @@ OPTIONS = [
     Wrong(
         "explain TINY --min-frequency 99",
         2,
-        "No concept is left to search with: loosen --categories, --concepts, --exclude or "
-        "--min-frequency.",
+        "No concept is left to search with: loosen --categories, --concepts, --exclude, "
+        "--min-frequency or --min-quality.",
     ),
     Wrong(
         "explain TINY --split train",

@@ -24,6 +24,7 @@ from ccx_cli.cli.output import (
 )
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.concepts.qualities import poor_words
 from ccx_cli.errors import UsageError
 from ccx_cli.records.explanation import SOFT
 from ccx_cli.records.studies import ThresholdExplanationRecord
@@ -69,7 +70,8 @@ def thresholds(options: CompareThresholdsOptions) -> None:
         drawn = options.units.among(activations.units, THRESHOLD_UNITS)
         chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
         index = prepare_index(inputs, progress)
-        strategy = strategy_of(options.search, options.vocabulary, index)
+        poor = poor_words(inputs.dataset, options.vocabulary.min_quality)
+        strategy = strategy_of(options.search, options.vocabulary, index, poor)
         found: list[ThresholdExplanationRecord] = []
         with progress.task("Thresholds", len(chosen), unit="units") as task:
             for explained in explain_thresholds(

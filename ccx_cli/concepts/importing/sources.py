@@ -20,7 +20,7 @@ from ccx_cli.concepts.importing.coco_regions import InstanceRegions
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.errors import MissingInputError, UsageError
-from ccx_cli.formulas.parse import SUFFIXES
+from ccx_cli.formulas.parse import with_suffix
 
 SCENE = "scene"
 COLOR = "color"
@@ -139,8 +139,7 @@ class VocabularyBuilder:
                 f"The concepts {known_as!r} and {given!r} differ only in spaces or letters without "
                 "a width: rename one."
             )
-        suffix = SUFFIXES.get(category, "")
-        name = name if name.endswith(suffix) else name + suffix
+        name = with_suffix(name, category)
         known = self._labels.get(name)
         if known is None:
             number = len(self._labels) + 1
