@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccx_cli.concepts.broden_tables import WrittenLabel
 from ccx_cli.concepts.importing.settings import check_category
-from ccx_cli.concepts.importing.sources import COLOR, VocabularyBuilder
+from ccx_cli.concepts.importing.sources import COLOR, SCENE, VocabularyBuilder
 from ccx_cli.concepts.importing.text_files import read_text
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 
 OBJECT = "object"
+EXCLUSIVE = (OBJECT, "material", SCENE)
+"""The categories of which a pixel has one word at most."""
 
 _OF_FILES = {".tsv", ".txt", ".csv"}
 _OWNER = "of="
@@ -154,8 +156,11 @@ def label_words(words: Sequence[Word]) -> tuple[tuple[WrittenLabel, ...], tuple[
 def _check_owner(word: Word, words: Sequence[Word]) -> None:
     if word.owner is None:
         return
+    if word.category == SCENE:
+        raise UsageError(
+            f"{word.name!r} is a scene, which labels whole photographs: remove of={word.owner}."
+        )
     names = [each.name for each in words]
-    owners = {each.name: each.owner for each in words if each.owner is not None}
     if word.owner not in names:
         near = suggestion(word.owner, names) or ": add it, or correct the name"
         raise UsageError(f"the owner {word.owner!r} of {word.name!r} is no word{near}.")
@@ -164,14 +169,24 @@ def _check_owner(word: Word, words: Sequence[Word]) -> None:
             f"the owner {word.owner!r} of {word.name!r} is the name of several words: rename all "
             "but one."
         )
-    if word.name in _above(word.owner, owners):
+    owners = owners_of(word, words)
+    if word.name in owners:
         raise UsageError(f"{word.name!r} is an owner of itself: remove of={word.owner} there.")
+    inside = [each.name for each in words if each.category == word.category in EXCLUSIVE]
+    for owner in owners:
+        if owner in inside:
+            raise UsageError(
+                f"{word.name!r} and its owner {owner!r} are both in the category {word.category}, "
+                "of which a pixel has one at most: put it in another, such as part."
+            )
 
 
-def _above(name: str, owners: Mapping[str, str]) -> Iterator[str]:
-    """Yield a name and the owners above it, each once."""
-    seen: set[str] = set()
-    while name not in seen:
-        yield name
-        seen.add(name)
-        name = owners.get(name, name)
+def owners_of(word: Word, words: Sequence[Word]) -> list[str]:
+    """Return the names of a word's owner, and of the owners above, each once."""
+    owners = {each.name: each.owner for each in words}
+    found: list[str] = []
+    owner = word.owner
+    while owner is not None and owner not in found:
+        found.append(owner)
+        owner = owners.get(owner)
+    return found

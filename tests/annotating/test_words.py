@@ -79,6 +79,12 @@ def test_a_scene_is_named_as_in_broden() -> None:
         ("object\tcar\nscene\tcar\npart\twheel\tof=car\n", "the name of several words"),
         ("part\twheel\tof=wheel\n", "is an owner of itself"),
         ("part\ta\tof=b\npart\tb\tof=c\npart\tc\tof=a\n", "'a' is an owner of itself"),
+        ("object\tcar\nobject\twheel\tof=car\n", "are both in the category object"),
+        (
+            "object\tcar\npart\twheel\tof=car\nobject\tvalve\tof=wheel\n",
+            "'valve' and its owner 'car' are both in",
+        ),
+        ("object\tcar\nscene\tstreet\tof=car\n", "'street' is a scene"),
         ("object\tcat\0\n", "has NUL characters"),
         ("object\t\u200b\n", "cannot be the name of a concept"),
     ],
