@@ -37,7 +37,7 @@ def scale_scores(scores: NDArray[np.float32], shape: tuple[int, int]) -> NDArray
     scaled = np.empty((len(scores), *shape), dtype=np.float32)
     for index, each in enumerate(scores):
         picture = Image.fromarray(np.ascontiguousarray(each))
-        scaled[index] = picture.resize(shape[::-1], Image.Resampling.BILINEAR)
+        scaled[index] = np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR))
     return scaled
 
 
