@@ -1,8 +1,8 @@
 """What scores of words become: a mask a word, and label layers a category.
 
-An object, a material and a scene are exclusive: a pixel has the word of the highest score that is
-at least its threshold. In other categories a pixel has every word that is at least that. A scene is
-of a whole image, as in Broden: its score is its mean over the pixels.
+An object, a material and a scene are exclusive: a pixel has the word of the highest score, if that
+is at least the word's threshold. In other categories a pixel has every word that is at least that.
+A scene is of a whole image, as in Broden: its score is its mean over the pixels.
 """
 
 from __future__ import annotations
@@ -41,6 +41,26 @@ def scale_scores(scores: NDArray[np.float32], shape: tuple[int, int]) -> NDArray
     return scaled
 
 
+def claim_scores(scores: NDArray[np.float32], words: Sequence[Word]) -> NDArray[np.float32]:
+    """Return the scores by which pixels are claimed: -1 where another word of its kind is higher.
+
+    The kinds are the exclusive categories; a scene's score is its mean. No threshold changes who is
+    highest, so each word's can be chosen by itself.
+    """
+    claimed = scores.copy()
+    is_scene = [word.category == SCENE for word in words]
+    if any(is_scene):
+        claimed[is_scene] = scores[is_scene].mean(axis=(1, 2), keepdims=True)
+    for category in EXCLUSIVE:
+        own = [index for index, word in enumerate(words) if word.category == category]
+        if own:
+            best = claimed[own].argmax(axis=0)
+            claimed[own] = np.where(
+                best == np.arange(len(own))[:, None, None], claimed[own], np.float32(-1)
+            )
+    return claimed
+
+
 def find_masks(
     scores: NDArray[np.float32], words: Sequence[Word], thresholds: Sequence[float]
 ) -> NDArray[np.bool_]:
@@ -49,17 +69,8 @@ def find_masks(
     A word with an owner is only where its owner is, and the owner's own.
     """
     floors = np.asarray(thresholds, dtype=np.float32)
-    is_scene = [word.category == SCENE for word in words]
-    if any(is_scene):
-        scores = scores.copy()
-        scores[is_scene] = scores[is_scene].mean(axis=(1, 2), keepdims=True)
-    masks: NDArray[np.bool_] = scores >= floors[:, None, None]
-    for category in EXCLUSIVE:
-        own = [index for index, word in enumerate(words) if word.category == category]
-        if own:
-            best = np.where(masks[own], scores[own], -1).argmax(axis=0)
-            masks[own] &= best == np.arange(len(own))[:, None, None]
-    unowned = masks.copy()
+    unowned = claim_scores(scores, words) >= floors[:, None, None]
+    masks: NDArray[np.bool_] = unowned.copy()
     names = [word.name for word in words]
     for mask, word in zip(masks, words, strict=True):
         for owner in owners_of(word, words):

@@ -27,6 +27,13 @@ def test_of_objects_a_pixel_has_the_best_above_the_floor() -> None:
     assert _masks(words, [0.9, 0.5, 0.4, 0.7], [0.8, 0.6, 0.3, 0.7]) == [[1, 0, 0, 1], [0, 1, 0, 0]]
 
 
+def test_a_word_below_its_own_threshold_leaves_its_pixels_to_no_other() -> None:
+    words = [_word("object", "cat"), _word("object", "dog")]
+    scores = np.array([[[0.6]], [[0.4]]], dtype=np.float32)
+    assert find_masks(scores, words, [0.7, 0.3]).tolist() == [[[False]], [[False]]]
+    assert find_masks(scores, words, [0.6, 0.3]).tolist() == [[[True]], [[False]]]
+
+
 def test_the_threshold_itself_is_enough() -> None:
     assert _masks([_word("object", "cat")], [0.7, 0.69], threshold=0.7) == [[1, 0]]
 
@@ -77,13 +84,9 @@ def _brute_force(
                 for i in range(n_words)
             ]
             for i in range(n_words):
-                rivals = [
-                    j
-                    for j in range(n_words)
-                    if words[j].category == words[i].category and at[j] >= floors[j]
-                ]
-                if i in rivals:
-                    first = min(rivals, key=lambda j: (-at[j], j))
+                rivals = [j for j in range(n_words) if words[j].category == words[i].category]
+                first = min(rivals, key=lambda j: (-at[j], j))
+                if at[i] >= floors[i]:
                     masks[i, y, x] = words[i].category not in EXCLUSIVE or first == i
     found = masks.copy()
     by_name = {word.name: index for index, word in enumerate(words)}
