@@ -14,6 +14,7 @@ from ccx_cli.cli.commands.importing import (
     ImportFolderOptions,
     ImportImagefolderOptions,
     ImportOptions,
+    ImportTableOptions,
     ImportVocOptions,
 )
 from ccx_cli.cli.diagnostics import answering
@@ -32,6 +33,7 @@ from ccx_cli.concepts.importing.settings import (
     subset_of,
 )
 from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.concepts.importing.tables import add_tables
 from ccx_cli.concepts.importing.writer import (
     ImportSummary,
     PreparedImport,
@@ -94,6 +96,41 @@ def imagefolder(options: ImportImagefolderOptions) -> None:
     _import(read, options.root, options.common)
 
 
+def table(options: ImportTableOptions) -> None:
+    """Import tables of attributes, beside label PNGs if there are any."""
+    if options.names and not options.labels:
+        raise UsageError("--names names the values of label PNGs: add --labels CATEGORY=FOLDER.")
+    tables: dict[str, Path] = {}
+    for text in options.tables:
+        category, equals, file = text.rpartition("=")
+        category = category if equals else Path(file).stem
+        try:
+            check_category(category)
+        except UsageError as error:
+            raise UsageError(f"{str(error)[:-1]}; give {file} as CATEGORY={file}.") from error
+        if category in tables:
+            raise UsageError(
+                f"{tables[category]} and {file} are both tables of the category {category}: give "
+                "one of them as CATEGORY=FILE, or join them."
+            )
+        tables[category] = Path(file)
+
+    def read(progress: Progress) -> Source:
+        folders = _label_folders(options.labels or (), options.names or ())
+        photographs = _read_folders(options, folders, "table")
+        progress.note(f"Reading {', '.join(map(str, tables.values()))}.")
+        return add_tables(
+            photographs,
+            options.photographs,
+            tables,
+            threshold=options.threshold,
+            missing=options.missing,
+            separator=options.separator,
+        )
+
+    _import(read, options.photographs, options.common)
+
+
 def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[str, Path, Path]]:
     """Read ``--labels`` and ``--names``: category, folder of label PNGs, names file."""
     folders = []
@@ -124,7 +161,7 @@ def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[st
 
 
 def _read_folders(
-    options: ImportFolderOptions | ImportVocOptions,
+    options: ImportFolderOptions | ImportVocOptions | ImportTableOptions,
     folders: Sequence[tuple[str, Path, Path]],
     kind: str,
 ) -> Source:

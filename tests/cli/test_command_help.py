@@ -40,6 +40,7 @@ COMMANDS = (
     "import coco",
     "import folder",
     "import imagefolder",
+    "import table",
     "import voc",
     "importance",
     "info",

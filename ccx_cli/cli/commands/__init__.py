@@ -33,6 +33,7 @@ NAME is for --subset of other commands. Imports stay beside one another.
   ccx import ade20k ADE20K_2021_17_01/images/ADE --colors
   ccx import voc VOC2012/JPEGImages VOC2012/SegmentationClass --names voc.txt
   ccx import imagefolder textures --category texture --data-dir textures
+  ccx import table attribute=birds.csv --images photos
 """,
     {
         "folder": "Import a folder of photographs, and a folder of label PNGs for each category.",
@@ -40,6 +41,7 @@ NAME is for --subset of other commands. Imports stay beside one another.
         "ade20k": "Import ADE20K's full annotations: objects, parts of all levels, scenes.",
         "voc": "Import index PNGs like those of Pascal VOC: the palette's index is the label.",
         "imagefolder": "Import photographs sorted into folders, which label whole photographs.",
+        "table": "Import tables of attributes, which label whole photographs.",
     },
 )
 

@@ -19,7 +19,7 @@ from ccx_cli.cli.options import (
     flag,
     option,
 )
-from ccx_cli.concepts.importing.settings import Fit, LabelOrientation
+from ccx_cli.concepts.importing.settings import Fit, LabelOrientation, Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,4 +189,35 @@ class ImportImagefolderOptions:
 
     root: Path = argument("Folder with a folder of photographs for each label.")
     category: str = option("Category of the labels.", "scene", panel=DATA)
+    common: ImportOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportTableOptions:
+    """Import tables of attributes, which label whole photographs.
+
+    A CSV has a column image and one for each attribute (1, 0, yes, no, scores),
+    or a column attribute; docs/importing.md lists all forms. The category is the
+    file's name, unless given. Label PNGs may label pixels as in import folder.
+
+    [bold]Examples[/bold]
+
+      ccx import table attribute=birds.csv --images photos
+      ccx import table wing=wings.csv scene=places.csv --images photos
+      ccx import table birds.csv --images photos --labels part=m --names names.txt
+    """
+
+    panel: ClassVar[str] = DATA
+    tables: list[str] = argument("CSV files, as FILE or CATEGORY=FILE.")
+    photographs: Path = option("Folder of the photographs.", REQUIRED, "--images", metavar="FOLDER")
+    threshold: float | None = option("Least score of a present attribute.")
+    missing: Missing | None = option("Missing values: no, or drop their image.", shown="refused")
+    separator: str | None = option("What separates attributes in a cell.", shown="nothing")
+    labels: list[str] | None = option(
+        "Folder of label PNGs at the photographs' paths; repeatable.", rare=True
+    )
+    names: list[str] | None = option(
+        "File of names, or CATEGORY=FILE for one category; repeatable.", rare=True
+    )
+    pngs: LabelPngOptions
     common: ImportOptions

@@ -203,7 +203,7 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
     """
     paths = {path: path.relative_to(root).parts for path in find_photographs(root)}
     tops = {parts[0] for parts in paths.values() if len(parts) > 1}
-    splits = {top: split for top in tops if (split := _split_of(top))}
+    splits = {top: split for top in tops if (split := split_of(top))}
     depth = 0
     notes: list[str] = []
     if splits and len(splits) == len(tops):
@@ -253,7 +253,7 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
         notes.append(
             f"The folders in those of the labels, such as {min(below)}, were not taken as labels."
         )
-    in_labels = all(len(parts) > 2 and _split_of(parts[1]) for parts in paths.values())
+    in_labels = all(len(parts) > 2 and split_of(parts[1]) for parts in paths.values())
     vocabulary = VocabularyBuilder()
     labels = {parts[depth] for parts in paths.values()}
     folders = {part for parts in paths.values() for part in parts[depth:-1]}
@@ -274,7 +274,7 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
         SourceImage(
             name_in(root, path),
             path,
-            _split_of(parts[0] if depth else parts[1]) or "" if depth or in_labels else "",
+            split_of(parts[0] if depth else parts[1]) or "" if depth or in_labels else "",
             ((category, numbers[parts[depth]]),),
         )
         for path, parts in paths.items()
@@ -282,7 +282,7 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
     return Source("imagefolder", vocabulary.labels(), images, tuple(notes))
 
 
-def _split_of(folder: str) -> str | None:
+def split_of(folder: str) -> str | None:
     """Return the split that a folder's name says, if nothing else."""
     words = re.findall(r"[^\W\d_]+", folder.lower())
     said = [_SPLITS[word] for word in words if word in _SPLITS]
@@ -291,7 +291,7 @@ def _split_of(folder: str) -> str | None:
 
 
 def _says_no_label(folder: str) -> bool:
-    return _split_of(folder) is not None or folder.lower() in _NO_CLASSES
+    return split_of(folder) is not None or folder.lower() in _NO_CLASSES
 
 
 def _leave_out_unlabelled_splits(

@@ -34,6 +34,13 @@ class LabelOrientation(StrEnum):
     STORED = "stored"
 
 
+class Missing(StrEnum):
+    """What a missing value means: the attribute is not there, or the image is left out."""
+
+    NO = "no"
+    DROP = "drop"
+
+
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
     """How a source is made into a dataset.
