@@ -6,13 +6,13 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.annotating.identity import EngineIdentity as EngineIdentity
 from ccx_cli.annotating.words import Word
 from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.networks.own_networks import (
@@ -27,20 +27,6 @@ from ccx_cli.store.digests import json_digest
 CALLABLE = "callable"
 MODELS = ("clipseg", "semantic", "sam3")
 """Engines of networks, in the module ``models``, which is imported for no other."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineIdentity:
-    """What scores depend on besides photographs and words.
-
-    ``revision`` is that of the checkpoint, or a digest of the files of a local one; ``license`` is
-    that of the weights, empty where nothing says it.
-    """
-
-    engine: str
-    checkpoint: str = ""
-    revision: str = ""
-    license: str = ""
 
 
 class Engine(Protocol):
@@ -70,10 +56,9 @@ def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine
     name, _, checkpoint = text.partition(":")
     if name in MODELS:
         # They take seconds to import, and need an extra.
-        from ccx_cli.annotating.models import open_model  # type: ignore[import-not-found]
+        from ccx_cli.annotating.models import open_model
 
-        engine: Engine = open_model(name, checkpoint, device=device, half=half)
-        return engine
+        return open_model(name, checkpoint, device=device, half=half)
     if text.rpartition(":")[0].endswith(".py"):
         return CallableEngine(text, device)
     near = suggestion(name, MODELS) or (

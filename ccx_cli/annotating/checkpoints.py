@@ -1,0 +1,214 @@
+"""Checkpoints of transformers: a folder, or a name on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
+from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.store.digests import file_digest
+
+OLDEST = (5, 13)
+"""The first transformers whose ``post_process_semantic_segmentation`` returns scores."""
+
+_INSTALL = "pip install 'ccx-cli[annotate]'"
+_CARD = "README.md"
+_SETTINGS = ("*.json", "*.txt", "*.model")
+_SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
+_PICKLES = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
+# Nothing is downloaded, and no code of the checkpoint is run, nor asked about.
+_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+_RESTRICTED = re.compile(r"non[-_ ]?commercial|\bnc\b|research|academic", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The files of a network, all of them here.
+
+    ``said`` is how the user names it, such as ``clipseg:FOLDER``; ``revision`` the commit of the
+    hub, or a digest of the files of a folder.
+    """
+
+    said: str
+    folder: Path
+    revision: str
+    license: str
+
+
+def license_note(license_: str) -> str | None:
+    """Return a sentence about weights whose license forbids commercial use, or may do so."""
+    if _RESTRICTED.search(license_):
+        return f"The license of these weights, {license_}, does not allow commercial use."
+    if license_.startswith("other"):
+        return (
+            f"The license of these weights is one of their own ({license_}) that may not allow "
+            "commercial use: read their model card."
+        )
+    return None
+
+
+def check_transformers(said: str) -> None:
+    """Import transformers, which then prints nothing; UsageError without it, or if it is older."""
+    if importlib.util.find_spec("transformers") is None:
+        raise UsageError(f"`engine` {said} needs transformers, which is not installed: {_INSTALL}.")
+    import transformers
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    version = transformers.__version__
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise UsageError(
+            f"`engine` {said} needs transformers {wanted} or later, and {version} is installed: "
+            f"{_INSTALL}."
+        )
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    disable_progress_bars()
+
+
+def find_checkpoint(engine: str, name: str) -> Checkpoint:
+    """Return the checkpoint in a folder, or that of the hub, which is downloaded once.
+
+    Raises
+    ------
+    CcxError
+        If it is neither, or the hub cannot be reached.
+    """
+    said = f"{engine}:{name}"
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise MissingInputError(
+                f"`engine` {said}: the folder has no config.json: give one that transformers' "
+                "save_pretrained wrote."
+            )
+        return Checkpoint(said, folder, _digest(folder), _license(folder))
+    if folder.exists() or folder.is_absolute() or name.startswith((".", "~")):
+        what = "is a file" if folder.exists() else "does not exist"
+        raise MissingInputError(
+            f"`engine` {said}: {folder} {what}: give a folder or a name on the Hugging Face hub."
+        )
+    folder = _download(engine, name)
+    return Checkpoint(said, folder, folder.name, _license(folder))
+
+
+def _download(engine: str, name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+    )
+
+    said = f"{engine}:{name}"
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=[*_SETTINGS, _CARD, *_SAFETENSORS]))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(name, allow_patterns=[*_SETTINGS, _CARD, *_PICKLES]))
+    except HFValidationError as error:
+        raise UsageError(
+            f"`engine` {said}: there is no folder {name}, and no checkpoint of the Hugging Face "
+            "hub can be called so: check the path."
+        ) from error
+    except GatedRepoError as error:
+        raise CcxError(
+            f"`engine` {said}: its publisher asks who downloads it: accept its license at "
+            f"https://huggingface.co/{name}, then log in with `hf auth login`."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise MissingInputError(
+            f"`engine` {said}: there is no folder {name}, and the Hugging Face hub has no such "
+            "checkpoint: check the name."
+        ) from error
+    # The hub's client passes on whatever its HTTP library raises.
+    except Exception as error:
+        is_offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+        why = "HF_HUB_OFFLINE is set" if is_offline else "the hub cannot be reached"
+        raise MissingInputError(
+            f"`engine` {said}: there is no folder {name}, {why}, and no copy was downloaded "
+            f"before: give a folder that has the files, with `engine` {engine}:FOLDER."
+        ) from error
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    """Return a digest of the files that a network is made from."""
+    patterns = (*_SETTINGS, *_SAFETENSORS, *_PICKLES)
+    files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    digests = [(path.name, file_digest(path)) for path in files if path.is_file()]
+    return f"sha256:{hashlib.sha256(repr(digests).encode()).hexdigest()}"
+
+
+def _license(folder: Path) -> str:
+    """Return what the model card says of the license, empty if it says nothing."""
+    from huggingface_hub import ModelCard
+
+    try:
+        data = ModelCard.load(folder / _CARD).data.to_dict()
+    except Exception:  # Without a card, or with one that is no YAML.
+        return ""
+    licenses = data.get("license") or ""
+    text = ", ".join(map(str, licenses)) if isinstance(licenses, list) else str(licenses)
+    name = data.get("license_name")
+    return f"{text} ({name})" if name else text
+
+
+def load_config(checkpoint: Checkpoint) -> Any:
+    """Return the configuration of a checkpoint's network."""
+    from transformers import AutoConfig
+
+    with _loading(checkpoint, "config.json"):
+        return AutoConfig.from_pretrained(checkpoint.folder, **_HERE)
+
+
+def load(kind: Any, checkpoint: Checkpoint, what: str) -> Any:
+    """Return a tokenizer, an image processor ... of a checkpoint."""
+    with _loading(checkpoint, what):
+        return kind.from_pretrained(checkpoint.folder, **_HERE)
+
+
+def load_network(kind: Any, checkpoint: Checkpoint) -> Any:
+    """Return a network with a checkpoint's weights in float32, on the CPU.
+
+    Of pickles, only tensors are read.
+    """
+    import torch
+
+    with _loading(checkpoint, "weights"):
+        network, report = kind.from_pretrained(
+            checkpoint.folder,
+            weights_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **_HERE,
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise DamagedDataError(
+            f"`engine` {checkpoint.said}: its weights lack {missing[0]} and {len(missing) - 1} "
+            "more: give a checkpoint of the whole network."
+        )
+    return network
+
+
+@contextmanager
+def _loading(checkpoint: Checkpoint, what: str) -> Iterator[None]:
+    try:
+        yield
+    except CcxError:
+        raise
+    # A damaged file may raise anything.
+    except Exception as error:
+        raise DamagedDataError(
+            f"`engine` {checkpoint.said}: its {what} cannot be loaded ({raised(error)}): give "
+            "another checkpoint, or download it again."
+        ) from error

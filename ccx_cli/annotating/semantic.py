@@ -1,0 +1,104 @@
+"""Networks for semantic segmentation, which find the classes they were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ccx_cli.annotating.checkpoints import Checkpoint
+from ccx_cli.annotating.network_engine import NetworkEngine, mask_size
+from ccx_cli.annotating.words import Word
+from ccx_cli.errors import UsageError, suggestion
+
+# Networks for universal segmentation that take more than photographs: a task, or a video.
+_OF_OTHER_INPUTS = {"oneformer", "videomt"}
+
+
+class SemanticEngine(NetworkEngine):
+    """A network for semantic segmentation, which knows the names of its classes.
+
+    A word's prompts are such names; its score is the sum of theirs, as they exclude each other.
+    """
+
+    name = "semantic"
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: str) -> None:
+        super().__init__(checkpoint, device, precision)
+        self._classes: dict[str, list[int]] = {}
+        names: dict[str, str] = {}
+        for number, label in sorted(self._network.config.id2label.items()):
+            self._classes.setdefault(_key(label), []).append(number)
+            names.setdefault(_key(label), label)
+        self.vocabulary = tuple(names.values())
+
+    def _kind(self, config: Any) -> Any:
+        from transformers import (
+            MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
+            MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING,
+            AutoModelForSemanticSegmentation,
+            AutoModelForUniversalSegmentation,
+        )
+
+        self._is_per_pixel = type(config) in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING
+        if self._is_per_pixel:
+            return AutoModelForSemanticSegmentation
+        if (
+            type(config) not in MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING
+            or config.model_type in _OF_OTHER_INPUTS
+        ):
+            raise self._refused(
+                config, "segformer, mask2former, upernet and others for photographs"
+            )
+        return AutoModelForUniversalSegmentation
+
+    def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
+        """Return the scores ``(n, words, height // 2, width // 2)``.
+
+        Where words are the names of single classes, the largest score of a pixel is that of the
+        class that ``post_process_semantic_segmentation`` gives it.
+        """
+        members = [self._members(word) for word in words]
+        size = mask_size(images)
+        found = np.empty((len(images), len(words), *size), dtype=np.float32)
+        # Image by image: some networks make a map of each of their queries.
+        for index in range(len(images)):
+            with self._computing(images):
+                output = self._network(**self._prepared(images[index : index + 1]))
+                (processed,) = self._images.post_process_semantic_segmentation(
+                    output, target_sizes=[size], return_segmentation_scores=True
+                )
+                classes = processed["segmentation_scores"].float()
+                if self._is_per_pixel:
+                    classes = classes.softmax(0)
+                else:  # Sums of probabilities over queries, which several queries take above 1.
+                    classes = classes / classes.amax(0).clamp(min=1)
+                maps = torch.stack([classes[numbers].sum(0) for numbers in members])
+                found[index] = maps.clamp(0, 1).cpu().numpy()
+        return found
+
+    def _members(self, word: Word) -> list[int]:
+        """Return the numbers of the classes that a word means, each once."""
+        numbers: dict[int, None] = {}
+        for prompt in word.prompts:
+            if _key(prompt) not in self._classes:
+                raise UsageError(self._unknown(word, prompt))
+            numbers.update(dict.fromkeys(self._classes[_key(prompt)]))
+        return list(numbers)
+
+    def _unknown(self, word: Word, prompt: str) -> str:
+        names = self.vocabulary or ()
+        near = suggestion(prompt, names) or (
+            f": it knows {len(names):,} names, such as {', '.join(names[:5])}: give one as the "
+            "prompt of the word, or leave the word out."
+        )
+        whose = "" if prompt == word.name else f" (the prompt of {word.name!r})"
+        return f"`engine` {self._said} does not know {prompt!r}{whose}{near}"
+
+
+def _key(label: str) -> str:
+    """Return a name without the differences that mean nothing: case, underscores, spaces."""
+    return " ".join(label.replace("_", " ").casefold().split())
