@@ -60,6 +60,10 @@ def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine
 
         return open_model(name, checkpoint, device=device, half=half)
     if text.rpartition(":")[0].endswith(".py"):
+        if half:
+            raise UsageError(
+                f"`precision` half is for networks that ccx opens, not for {text}: leave it out."
+            )
         return CallableEngine(text, device)
     near = suggestion(name, MODELS) or (
         f": it is {', '.join(MODELS[:-1])} or {MODELS[-1]}, or a file.py:make of your own"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccx_cli.concepts.broden_tables import WrittenLabel
+from ccx_cli.concepts.importing.names_file import means_nothing
 from ccx_cli.concepts.importing.settings import check_category
 from ccx_cli.concepts.importing.sources import COLOR, SCENE, VocabularyBuilder
 from ccx_cli.concepts.importing.text_files import read_text
@@ -58,6 +59,14 @@ def parse_words(text: str) -> tuple[Word, ...]:
     words = tuple(Word(OBJECT, name, (name,)) for name in names if name)
     if not words:
         raise UsageError("`words` names nothing: give a file, or names such as cat,dog.")
+    check_words(words)
+    return words
+
+
+def words_of(vocabulary: Sequence[str]) -> tuple[Word, ...]:
+    """Return what an engine knows as objects, without what means nothing, such as background."""
+    names = dict.fromkeys(name.strip() for name in vocabulary if not means_nothing(name))
+    words = tuple(Word(OBJECT, name, (name,)) for name in names)
     check_words(words)
     return words
 

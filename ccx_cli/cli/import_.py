@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ccx_cli.cli.commands.importing import (
+    DatasetOptions,
     ImportAde20kOptions,
     ImportCocoOptions,
     ImportFolderOptions,
@@ -35,6 +36,7 @@ from ccx_cli.concepts.importing.settings import (
 from ccx_cli.concepts.importing.sources import Source
 from ccx_cli.concepts.importing.tables import add_tables
 from ccx_cli.concepts.importing.writer import (
+    Conversion,
     ImportSummary,
     PreparedImport,
     check_free_directory,
@@ -61,7 +63,7 @@ def folder(options: ImportFolderOptions) -> None:
         folders = _label_folders(options.labels or (), options.names or ())
         return _read_folders(options, folders, "folder")
 
-    _import(read, options.photographs, options.common)
+    import_source(read, options.photographs, options.common)
 
 
 def coco(options: ImportCocoOptions) -> None:
@@ -73,18 +75,20 @@ def coco(options: ImportCocoOptions) -> None:
         where = options.annotations, options.photographs, options.panoptic
         return read_coco(*where, category=category, crowds=crowds)
 
-    _import(read, options.photographs, options.common)
+    import_source(read, options.photographs, options.common)
 
 
 def ade20k(options: ImportAde20kOptions) -> None:
     """Import ADE20K's full annotations: objects, parts of all levels, scenes."""
-    _import(lambda progress: read_ade20k(options.root, progress), Path("ade20k"), options.common)
+    import_source(
+        lambda progress: read_ade20k(options.root, progress), Path("ade20k"), options.common
+    )
 
 
 def voc(options: ImportVocOptions) -> None:
     """Import index PNGs like those of Pascal VOC: the palette's index is the label."""
     folders = [(options.category, options.label_maps, options.names)]
-    _import(lambda _: _read_folders(options, folders, "voc"), Path("voc"), options.common)
+    import_source(lambda _: _read_folders(options, folders, "voc"), Path("voc"), options.common)
 
 
 def imagefolder(options: ImportImagefolderOptions) -> None:
@@ -93,7 +97,7 @@ def imagefolder(options: ImportImagefolderOptions) -> None:
     def read(_: Progress) -> Source:
         return read_image_folders(options.root, check_category(options.category))
 
-    _import(read, options.root, options.common)
+    import_source(read, options.root, options.common)
 
 
 def table(options: ImportTableOptions) -> None:
@@ -128,7 +132,7 @@ def table(options: ImportTableOptions) -> None:
             separator=options.separator,
         )
 
-    _import(read, options.photographs, options.common)
+    import_source(read, options.photographs, options.common)
 
 
 def _label_folders(labels: Sequence[str], names: Sequence[str]) -> list[tuple[str, Path, Path]]:
@@ -179,8 +183,17 @@ def _read_folders(
     return replace(source, notes=(*(names.form for names in read.values()), *source.notes))
 
 
-def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOptions) -> None:
-    """Read a source, write the dataset, say what it is; ``folder`` names it by default."""
+def import_source(
+    read: Callable[[Progress], Source],
+    folder: Path,
+    options: DatasetOptions,
+    convert: Conversion | None = None,
+    about: Callable[[], Iterator[str]] | None = None,
+) -> None:
+    """Read a source, write the dataset, say what it is; ``folder`` names it by default.
+
+    ``convert`` writes pictures in its own way, and ``about`` says what there is to say of that.
+    """
     settings = ImportSettings(
         check_subset(options.own_name if options.own_name is not None else subset_of(folder)),
         parse_size(options.side, "--side"),
@@ -188,7 +201,7 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
         options.colors,
         options.val_share,
         options.seed,
-        options.label_orientation,
+        options.label_orientation if isinstance(options, ImportOptions) else None,
     )
     out = OutputOptions(options.out.format, options.out.output, options.force)
     with answering(out, options.messages, COLUMNS) as (progress, writer):
@@ -203,12 +216,17 @@ def _import(read: Callable[[Progress], Source], folder: Path, options: ImportOpt
             there = f"{target} already contains this import: nothing would be written."
             progress.note(there if made else _plan(source, settings, target))
             return
-        workers = options.parallel.cores
         summary = write_broden(
-            source, datasets, settings, force=options.force, workers=workers, progress=progress
+            source,
+            datasets,
+            settings,
+            force=options.force,
+            workers=options.parallel.cores,
+            progress=progress,
+            convert=convert,
         )
         writer.write(summary.categories)
-        for sentence in _sentences(summary, target):
+        for sentence in (*_sentences(summary, target), *(about() if about else ())):
             progress.note(sentence)
         words = ["ccx", "concepts", "--subset", settings.subset]
         words += [] if settings.side == 224 else ["--side", str(settings.side)]

@@ -21,6 +21,7 @@ else:
 
 COMMANDS = (
     "analyze",
+    "annotate",
     "cache build",
     "cache list",
     "cache verify",

@@ -108,6 +108,7 @@ PANELS: Mapping[str, Mapping[str, str | Group]] = {
         "demo": "Explain a small built-in network on built-in images, in under a minute, offline.",
         "fetch": "Download the published data and weights: resumed, verified, from any mirror.",
         "import": _IMPORT,
+        "annotate": "Label photographs with words: a network finds them, no labels are needed.",
         "concepts": "Browse the concepts of a dataset.",
         "cache": _CACHE,
         "remove": _REMOVE,
@@ -138,7 +139,7 @@ PANELS: Mapping[str, Mapping[str, str | Group]] = {
 }
 """The first sentence of every command's help, by the panel of ``ccx --help`` that shows it."""
 
-_OPTIONS = {"import": "importing", "compare": "compare"}
+_OPTIONS = {"import": "importing", "annotate": "importing", "compare": "compare"}
 _JOBS = {
     "import": "import_",
     "cache build": "cache_build:build",

@@ -1,13 +1,15 @@
-"""Options and help of ``ccx import``."""
+"""Options and help of ``ccx import`` and ``ccx annotate``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from ccx_cli.cli.network_options import device_option
 from ccx_cli.cli.options import (
     DATA,
+    NETWORK,
     OUTPUT,
     REQUIRED,
     RUNNING,
@@ -42,7 +44,7 @@ class LabelPngOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
+class DatasetOptions:
     """How a dataset is made, whatever it is made from."""
 
     panel: ClassVar[str] = DATA
@@ -63,22 +65,28 @@ class ImportOptions:
         rare=True,
     )
     colors: bool = flag("Name every pixel's color, one of eleven.")
-    label_orientation: LabelOrientation | None = option(
-        "Which way up the labels of a photograph are that its EXIF turns.",
-        shown="as its shape says",
-        rare=True,
-    )
     val_share: float | None = option(
         "Share of the photographs to mark val instead of train, at random.",
         shown="as the source says",
     )
     seed: int = option("Seed of that choice.", 0, panel=RUNNING, rare=True)
     parallel: WorkerOptions
-    dry_run: bool = flag("Read the annotations and say what would be written.", panel=RUNNING)
+    dry_run: bool = flag("Say what would be written, and write nothing.", panel=RUNNING)
     force: bool = flag("Overwrite an earlier import, and the output file.", panel=OUTPUT, rare=True)
     out: FormOptions
     messages: MessageOptions
     places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions(DatasetOptions):
+    """The same, made from labels that are there."""
+
+    label_orientation: LabelOrientation | None = option(
+        "Which way up the labels of a photograph are that its EXIF turns.",
+        shown="as its shape says",
+        rare=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,3 +229,39 @@ class ImportTableOptions:
     )
     pngs: LabelPngOptions
     common: ImportOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateOptions:
+    """Label photographs with words: a network finds them, no labels are needed.
+
+    The dataset is written as ccx import writes it. A words file has a word on
+    each line, with tabs between its columns: category, name, prompts with |
+    between them, and of=OWNER for a part that is only inside another word.
+
+    Objects, materials and scenes are exclusive; of other categories a pixel has
+    every word above the threshold. An engine of your own is a function of images
+    and names that returns scores from 0 to 1; docs/annotating.md describes both.
+
+    [bold]Examples[/bold]
+
+      ccx annotate photos --words cat,dog,grass
+      ccx annotate photos --words words.tsv --colors --subset mine
+      ccx annotate photos --words words.tsv --engine rules.py:make
+    """
+
+    panel: ClassVar[str] = DATA
+    photographs: Path = argument("Folder of photographs.")
+    words: str | None = option("Words file, or objects such as cat,dog.", metavar="WORDS")
+    engine: str = option(
+        "clipseg, semantic:CHECKPOINT, sam3:CHECKPOINT, or your FILE.py:FUNCTION.",
+        "clipseg",
+        panel=NETWORK,
+    )
+    threshold: float | None = option("Least score of a word's pixels.", shown="0.5")
+    device: str = device_option()
+    precision: Literal["single", "half"] = option(
+        "Number type that a network computes in.", "single", panel=NETWORK, rare=True
+    )
+    batch_size: int = option("Images per forward pass.", 16, min=1, panel=NETWORK, rare=True)
+    common: DatasetOptions

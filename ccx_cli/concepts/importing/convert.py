@@ -15,6 +15,7 @@ from ccx_cli.concepts.broden_tables import count_labels, write_layers
 from ccx_cli.concepts.color_names import name_colors, shrink
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.pictures import (
+    Photograph,
     pack_layers,
     read_photograph,
     read_png_orientation,
@@ -81,6 +82,24 @@ def convert(
             scaled = f"{height}x{width} for {full_height}x{full_width}"
         box = window(numbers.shape, settings.size, settings.fit)
         maps.setdefault(annotation.category, []).append(sample(numbers, settings.mask_size, box))
+    return write_image(images, settings, colors, stem, photograph, maps, source.labels, scaled)
+
+
+def write_image(
+    images: Path,
+    settings: ImportSettings,
+    colors: Sequence[int],
+    stem: str,
+    photograph: Photograph,
+    maps: dict[str, list[NDArray[np.uint16]]],
+    labels: Sequence[tuple[str, int]],
+    scaled: str = "",
+) -> ConvertedImage:
+    """Write a photograph and its labels, as ``convert`` does.
+
+    ``maps`` are label numbers by category, of the shape of the label PNGs, to which those of colors
+    are added; ``labels`` are of the whole photograph.
+    """
     if colors:
         named = name_colors(shrink(photograph.pixels, settings.mask_size))
         maps.setdefault(COLOR, []).append(np.array(colors, dtype=np.uint16)[named])
@@ -97,7 +116,7 @@ def convert(
     layers_of = {category: pack_layers(own) for category, own in maps.items()}
     together = count_labels(layer for layers in layers_of.values() for layer in layers)
     size = math.prod(settings.mask_size)
-    for category, number in source.labels:
+    for category, number in labels:
         cells.setdefault(category, []).append(str(number))
         pixels.setdefault(category, {})[number] = together[number] = labelled[category] = size
     for category, layers in layers_of.items():

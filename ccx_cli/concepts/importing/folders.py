@@ -282,6 +282,19 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
     return Source("imagefolder", vocabulary.labels(), images, tuple(notes))
 
 
+def read_photographs(root: Path, kind: str) -> Source:
+    """Read photographs without labels; the folders at the top say the split if all of them do."""
+    found = _find_photographs(root, {})
+    tops = {name.partition("/")[0] for name in found}
+    splits = {top: split_of(top) for top in tops}
+    split_by_top = all(splits.values()) and all("/" in name for name in found)
+    images = tuple(
+        replace(image, split=splits[image.name.partition("/")[0]] or "") if split_by_top else image
+        for image in found.values()
+    )
+    return Source(kind, (), images)
+
+
 def split_of(folder: str) -> str | None:
     """Return the split that a folder's name says, if nothing else."""
     words = re.findall(r"[^\W\d_]+", folder.lower())

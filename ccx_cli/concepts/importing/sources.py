@@ -21,6 +21,7 @@ from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.formulas.parse import with_suffix
+from ccx_cli.records.annotation import AnnotationRecord
 
 SCENE = "scene"
 COLOR = "color"
@@ -75,6 +76,8 @@ class Source:
     notes: tuple[str, ...] = ()
     doubts: tuple[tuple[int, str], ...] = ()
     """Label numbers, and what to say if no pixel carries them."""
+    annotation: AnnotationRecord | None = None
+    """What predicted the labels, where people did not make them."""
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -31,10 +31,11 @@ from ccx_cli.concepts.datasets import check_free_name, read_marker
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
-from ccx_cli.concepts.importing.sources import Source, SourceImage
+from ccx_cli.concepts.importing.sources import COLOR, Source, SourceImage
 from ccx_cli.concepts.processes import in_processes
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.records.fields import to_json
 from ccx_cli.records.listings import ImportedCategoryRecord
 from ccx_cli.store.atomic import move_directory_into_place, naming
 from ccx_cli.store.locks import writing
@@ -94,6 +95,8 @@ class PreparedImport:
         ]
         if settings.label_orientation is not None:
             parts.append(settings.label_orientation)
+        if source.annotation is not None:
+            parts.append(to_json(source.annotation))
         self.identity = sha256(json.dumps(parts).encode()).hexdigest()
         pairs = zip(self.source.images, self.prints, strict=True)
         images = [(image.name, image.split, print_) for image, print_ in pairs]
@@ -110,6 +113,12 @@ class PreparedImport:
                     return msgspec.convert(summary, ImportSummary)
         check_free_directory(datasets, self.settings, force=force)
         return None
+
+
+Conversion = Callable[
+    [Path, PreparedImport, Sequence[tuple[str, SourceImage]]], Iterator[dict[str, ConvertedImage]]
+]
+"""Writes photographs with their labels under ``images/``, each called by its stem, some at once."""
 
 
 def read_color_rule(directory: Path) -> str | None:
@@ -148,13 +157,15 @@ def write_broden(
     force: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
+    convert: Conversion | None = None,
 ) -> ImportSummary:
     """Write ``datasets/<subset>/broden1_<side>``; what the same import has made before is kept.
 
     With ``force``, an import that is there is overwritten, whatever it was made from. ``workers``
-    processes read and write pictures.
+    processes read and write pictures, unless ``convert`` does.
     """
     progress = progress or SilentProgress()
+    convert = convert or partial(_convert_in_processes, workers)
     prepared = PreparedImport(source, settings)
     made = prepared.find_made(datasets, force)
     if made is not None:
@@ -165,7 +176,7 @@ def write_broden(
         if made is not None:
             return made
         beside = target.with_name(f".{target.name}.partial")
-        converted = _convert_all(prepared, beside, workers, progress)
+        converted = _convert_all(prepared, beside, convert, progress)
         summary = _write_tables(beside, prepared, converted)
         (beside / JOURNAL).unlink()
         move_directory_into_place(beside, target)
@@ -173,7 +184,7 @@ def write_broden(
 
 
 def _convert_all(
-    prepared: PreparedImport, directory: Path, workers: int, progress: Progress
+    prepared: PreparedImport, directory: Path, convert: Conversion, progress: Progress
 ) -> list[ConvertedImage]:
     """Write the pictures that a run before has not, and return all in the order of the source."""
     source, subset, images = prepared.source, prepared.settings.subset, directory / "images"
@@ -187,17 +198,25 @@ def _convert_all(
             _remove_files(images, entry.made)
     pairs = zip(stems, source.images, strict=True)
     missing = [(stem, image) for stem, image in pairs if stem not in converted]
-    chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-    processes = workers if len(missing) > _IN_PROCESS else 1
-    convert_chunk = partial(_convert_chunk, images, prepared.settings, prepared.colors)
-    with progress.task("Importing", len(stems), done=len(converted)) as task:
-        for _, made in in_processes(convert_chunk, chunks, processes):
+    what = "Importing" if source.annotation is None else "Annotating"
+    with progress.task(what, len(stems), done=len(converted)) as task:
+        for made in convert(images, prepared, missing):
             entries = [_Entry(stem, prints[stem], image) for stem, image in made.items()]
             with (directory / JOURNAL).open("ab") as file:
                 file.write(msgspec.json.Encoder().encode_lines(entries))
             converted |= made
             task.advance(len(made))
     return [converted[stem] for stem in stems]
+
+
+def _convert_in_processes(
+    workers: int, images: Path, prepared: PreparedImport, missing: Sequence[tuple[str, SourceImage]]
+) -> Iterator[dict[str, ConvertedImage]]:
+    chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    processes = workers if len(missing) > _IN_PROCESS else 1
+    convert_chunk = partial(_convert_chunk, images, prepared.settings, prepared.colors)
+    for _, made in in_processes(convert_chunk, chunks, processes):
+        yield made
 
 
 def _convert_chunk(
@@ -313,6 +332,7 @@ def _write_tables(
         if (ANY, label.number) in tally.frequency
     ]
     notes = _describe_unlabelled(source, images)
+    notes += _describe_missed(source, labels)
     if not labels:
         why = notes[0] if notes else "give the folders of their labels, or set `colors`."
         raise UsageError(f"None of the photographs has a label: {why}")
@@ -359,6 +379,7 @@ def _write_tables(
         "source": source.kind,
         **asdict(settings),
         **({"color_rule": COLOR_RULE} if settings.colors else {}),
+        **({"annotation": to_json(source.annotation)} if source.annotation else {}),
         "images": len(converted),
         "concepts": len(labels),
         "made_from": prepared.made_from,
@@ -387,6 +408,26 @@ def _read_back(directory: Path, labels: Sequence[WrittenLabel], images: Sequence
             raise DamagedDataError(
                 f"The name {written!r} was written to {directory} and read as {read!r}: rename it."
             )
+
+
+def _describe_missed(source: Source, labels: Collection[WrittenLabel]) -> Iterator[str]:
+    """Say which words were found nowhere; UsageError if all are."""
+    if source.annotation is None:
+        return
+    found = {label.number for label in labels}
+    words = [label for label in source.vocabulary if label.categories != (COLOR,)]
+    missed = [label.name for label in words if label.number not in found]
+    if len(missed) == len(words):
+        raise UsageError(
+            "No word was found in any photograph: lower `threshold`, or give other words or "
+            "prompts."
+        )
+    if missed:
+        more = f" and {len(missed) - _SHOWN:,} more" if len(missed) > _SHOWN else ""
+        yield (
+            f"Found in no photograph: {', '.join(missed[:_SHOWN])}{more}; `threshold` may be too "
+            "high for them."
+        )
 
 
 def _describe_unlabelled(source: Source, labelled: Mapping[str, int]) -> list[str]:
