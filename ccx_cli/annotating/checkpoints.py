@@ -33,11 +33,12 @@ _RESTRICTED = re.compile(r"non[-_ ]?commercial|\bnc\b|research|academic", re.IGN
 class Checkpoint:
     """The files of a network, all of them here.
 
-    ``said`` is how the user names it, such as ``clipseg:FOLDER``; ``revision`` the commit of the
-    hub, or a digest of the files of a folder.
+    ``said`` is how the user names it, such as ``clipseg:FOLDER``; ``name`` its name on the hub, or
+    the path of a folder; ``revision`` the commit of the hub, or a digest of the folder's files.
     """
 
     said: str
+    name: str
     folder: Path
     revision: str
     license: str
@@ -84,21 +85,21 @@ def find_checkpoint(engine: str, name: str) -> Checkpoint:
         If it is neither, or the hub cannot be reached.
     """
     said = f"{engine}:{name}"
-    folder = Path(name).expanduser()
+    folder = Path(name).expanduser().absolute()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise MissingInputError(
                 f"`engine` {said}: the folder has no config.json: give one that transformers' "
                 "save_pretrained wrote."
             )
-        return Checkpoint(said, folder, _digest(folder), _license(folder))
-    if folder.exists() or folder.is_absolute() or name.startswith((".", "~")):
+        return Checkpoint(said, str(folder), folder, _digest(folder), _license(folder))
+    if folder.exists() or name.startswith((".", "~", os.sep)):
         what = "is a file" if folder.exists() else "does not exist"
         raise MissingInputError(
             f"`engine` {said}: {folder} {what}: give a folder or a name on the Hugging Face hub."
         )
     folder = _download(engine, name)
-    return Checkpoint(said, folder, folder.name, _license(folder))
+    return Checkpoint(said, name, folder, folder.name, _license(folder))
 
 
 def _download(engine: str, name: str) -> Path:

@@ -28,10 +28,7 @@ class NetworkEngine:
         from transformers import AutoImageProcessor
 
         self.identity = EngineIdentity(
-            self.name,
-            checkpoint.said.partition(":")[2],
-            checkpoint.revision,
-            checkpoint.license,
+            self.name, checkpoint.name, checkpoint.revision, checkpoint.license
         )
         self._said = checkpoint.said
         self._device = device

@@ -29,11 +29,9 @@ class SemanticEngine(NetworkEngine):
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: str) -> None:
         super().__init__(checkpoint, device, precision)
         self._classes: dict[str, list[int]] = {}
-        names: dict[str, str] = {}
         for number, label in sorted(self._network.config.id2label.items()):
-            self._classes.setdefault(_key(label), []).append(number)
-            names.setdefault(_key(label), label)
-        self.vocabulary = tuple(names.values())
+            self._classes.setdefault(label, []).append(number)
+        self.vocabulary = tuple(self._classes)
 
     def _kind(self, config: Any) -> Any:
         from transformers import (
@@ -67,7 +65,9 @@ class SemanticEngine(NetworkEngine):
         # Image by image: some networks make a map of each of their queries.
         for index in range(len(images)):
             with self._computing(images):
-                output = self._network(**self._prepared(images[index : index + 1]))
+                inputs = self._prepared(images[index : index + 1])
+                self._check_whole(inputs, *images.shape[1:3])
+                output = self._network(**inputs)
                 (processed,) = self._images.post_process_semantic_segmentation(
                     output, target_sizes=[size], return_segmentation_scores=True
                 )
@@ -80,25 +80,21 @@ class SemanticEngine(NetworkEngine):
                 found[index] = maps.clamp(0, 1).cpu().numpy()
         return found
 
+    def _check_whole(self, inputs: Any, height: int, width: int) -> None:
+        """Refuse an image that is padded without a mask: its map would be of the padding too."""
+        is_padded = getattr(self._images, "do_pad", False) and height != width
+        if is_padded and not {"pixel_mask", "patch_offsets"} & set(inputs):
+            raise UsageError(
+                f"`engine` {self._said} pads images that are not square, here {height} x {width} "
+                "pixels: make the dataset square, with one number for `side`."
+            )
+
     def _members(self, word: Word) -> list[int]:
         """Return the numbers of the classes that a word means, each once."""
         numbers: dict[int, None] = {}
         for prompt in word.prompts:
-            if _key(prompt) not in self._classes:
-                raise UsageError(self._unknown(word, prompt))
-            numbers.update(dict.fromkeys(self._classes[_key(prompt)]))
+            if prompt not in self._classes:
+                near = suggestion(prompt, self._classes) or ": leave the word out."
+                raise UsageError(f"`engine` {self._said} does not know {prompt!r}{near}")
+            numbers.update(dict.fromkeys(self._classes[prompt]))
         return list(numbers)
-
-    def _unknown(self, word: Word, prompt: str) -> str:
-        names = self.vocabulary or ()
-        near = suggestion(prompt, names) or (
-            f": it knows {len(names):,} names, such as {', '.join(names[:5])}: give one as the "
-            "prompt of the word, or leave the word out."
-        )
-        whose = "" if prompt == word.name else f" (the prompt of {word.name!r})"
-        return f"`engine` {self._said} does not know {prompt!r}{whose}{near}"
-
-
-def _key(label: str) -> str:
-    """Return a name without the differences that mean nothing: case, underscores, spaces."""
-    return " ".join(label.replace("_", " ").casefold().split())
