@@ -33,7 +33,7 @@ from ccx_cli.concepts.importing.settings import (
     check_subset,
     subset_of,
 )
-from ccx_cli.concepts.importing.sources import Source
+from ccx_cli.concepts.importing.sources import COLOR, Source
 from ccx_cli.concepts.importing.tables import add_tables
 from ccx_cli.concepts.importing.writer import (
     Conversion,
@@ -106,12 +106,18 @@ def table(options: ImportTableOptions) -> None:
         raise UsageError("--names names the values of label PNGs: add --labels CATEGORY=FOLDER.")
     tables: dict[str, Path] = {}
     for text in options.tables:
-        category, equals, file = text.rpartition("=")
-        category = category if equals else Path(file).stem
+        category, equals, file = text.partition("=")
+        if not equals:
+            category, file = Path(text).stem, text
         try:
             check_category(category)
         except UsageError as error:
             raise UsageError(f"{str(error)[:-1]}; give {file} as CATEGORY={file}.") from error
+        if category == COLOR and options.common.colors:
+            raise UsageError(
+                f"--colors names the colors of pixels, in the category of {file}: give the table "
+                "another, as CATEGORY=FILE."
+            )
         if category in tables:
             raise UsageError(
                 f"{tables[category]} and {file} are both tables of the category {category}: give "

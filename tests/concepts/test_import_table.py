@@ -216,6 +216,9 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("image,label\n1,a\n", {"separator": "|"}, r"`separator` '\|' is in no cell of"),
         ("image,red\n1,1\n", {"separator": "|"}, r"`separator` '\|' is in no cell of"),
         ("image,label\n1,a|b\n", {}, r"line 2: 'a\|b' may be several attributes: say so with"),
+        ("image,label\n1,a;b\n", {}, "say so with `separator` ';'"),
+        ("image,red\n1,1\n", {"threshold": float("nan")}, "`threshold` nan must be a number"),
+        ("image,red\n1,1\n", {"separator": ""}, "`separator` must not be empty"),
         ("image,label\n1,a|\n", {"separator": "|"}, "line 2: it names no attribute"),
         ("image,label,value\n1,,1\n", {}, "line 2: it names no attribute"),
         ("image,red\n,1\n", {}, "line 2: the column 'image' names no image"),
@@ -259,7 +262,7 @@ def test_any_table_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     chance = random.Random(seed)
-    names = ("red", 'a "b", c;d', "has_bill::hooked\nor not")
+    names = ("red", 'a "b", c:d', "has_bill::hooked\nor not")
     texts = {None: ["", "NA"], False: ["0", "no", "0.25"], True: ["1", "Yes", "0.75"]}
     lines: list[list[str]] = []
     for image, row in zip(NAMES, said, strict=False):

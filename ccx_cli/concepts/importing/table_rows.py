@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, Protocol, TextIO
+from typing import NoReturn, TextIO
 
 from ccx_cli.concepts.importing.names_cells import EITHER_COLUMNS, column
 from ccx_cli.errors import DamagedDataError, MissingInputError
@@ -28,6 +28,7 @@ _WORDS = {
 }
 _REMEMBERED = 100_000
 _DELIMITERS = ("\t", ";", ",")
+_BETWEEN = ("|", ";")
 
 _OF_IMAGES = ("image", "img", "photo", "photograph", "picture", "file")
 _IMAGE_COLUMNS = {word + end for word in _OF_IMAGES for end in ("", "s", "name", "path", "id")}
@@ -126,16 +127,6 @@ class Table:
         )
 
 
-class _Form(Protocol):
-    """How the lines of a table are read."""
-
-    def read(self, line: int, image: str, index: int | None, cells: Sequence[str]) -> None:
-        """Read the line of an image; without an ``index``, the image is not there."""
-
-    def finish(self, line: int) -> None:
-        """Refuse a table, with its header on a line, that may be meant otherwise."""
-
-
 class _Wide:
     """A column for each attribute."""
 
@@ -145,6 +136,7 @@ class _Wide:
         table.names = [header[index] for index in columns]
 
     def read(self, line: int, image: str, index: int | None, cells: Sequence[str]) -> None:
+        """Read the line of an image; without an ``index``, the image is not there."""
         table = self._table
         texts = [cells[column] for column in self._columns]
         said = bytearray(map(table.meanings.__getitem__, texts))
@@ -157,9 +149,6 @@ class _Wide:
         if known is not said:
             for at, meaning in enumerate(said):
                 table.add(line, image, known, at, meaning)
-
-    def finish(self, line: int) -> None:
-        pass
 
 
 class _Long:
@@ -180,51 +169,67 @@ class _Long:
         self._value = value
         self._separator = separator
         self._numbers: dict[str, int] = {}
+        self._named: dict[str, list[int]] = {}
         # Columns that hold nothing else than no and yes so far, and whether they hold any.
         self._doubtful = dict.fromkeys(others, UNKNOWN)
         table.lists = value is None
         table.skipped = [header[index] for index in others]
 
     def read(self, line: int, image: str, index: int | None, cells: Sequence[str]) -> None:
+        """Read the line of an image; without an ``index``, the image is not there."""
         table, meanings = self._table, self._table.meanings
-        for column_, before in [*self._doubtful.items()]:
-            self._doubtful[column_] = max(before, meanings[cells[column_]])
-            if self._doubtful[column_] > ONE:
-                del self._doubtful[column_]
+        for index_, before in [*self._doubtful.items()]:
+            self._doubtful[index_] = max(before, meanings[cells[index_]])
+            if self._doubtful[index_] > ONE:
+                del self._doubtful[index_]
         meaning = YES
         if self._value is not None:
             meaning = meanings[cells[self._value]]
             if meaning > FROM:
                 table.refuse_cell(line, self._header[self._value], cells[self._value], meaning)
-        known = bytearray() if index is None else table.cells.setdefault(index, bytearray())
         text = cells[self._attribute]
+        named = self._named.get(text)
+        if named is None:
+            named = self._named[text] = self._number(line, text)
+        if index is None:
+            return
+        known = table.cells.setdefault(index, bytearray())
+        if not named:
+            table.unsure.add(index)
+        for at in named:
+            if at >= len(known):
+                known.extend(bytes(at + 1 - len(known)))
+            table.add(line, image, known, at, meaning)
+
+    def _number(self, line: int, text: str) -> list[int]:
+        """Return the indices of the attributes that a cell names."""
+        table, found = self._table, []
         names = [text] if self._separator is None else text.split(self._separator)
         table.was_separated |= len(names) > 1
         for name in map(str.strip, names):
-            if name and self._separator is None and "|" in name:
+            mark = next((mark for mark in _BETWEEN if mark in name), None)
+            if mark is not None and self._separator is None:
                 raise table.damaged(
-                    line, f"{name!r} may be several attributes: say so with `separator` '|'"
+                    line, f"{name!r} may be several attributes: say so with `separator` '{mark}'"
                 )
             if name:
-                at = self._numbers.setdefault(name, len(self._numbers))
-                known.extend(bytes(max(0, at + 1 - len(known))))
-                if at == len(table.names):
+                found.append(self._numbers.setdefault(name, len(self._numbers)))
+                if found[-1] == len(table.names):
                     table.names.append(name)
-                table.add(line, image, known, at, meaning)
             elif self._value is not None or len(names) > 1:
                 raise table.damaged(line, "it names no attribute: correct it")
-            elif index is not None:
-                table.unsure.add(index)
+        return found
 
     def finish(self, line: int) -> None:
+        """Refuse a table, with its header on a line, that may be meant otherwise."""
         table = self._table
         attribute = self._header[self._attribute]
-        for column_, said in self._doubtful.items():
+        for index, said in self._doubtful.items():
             if said != UNKNOWN:
                 raise table.damaged(
                     line,
                     f"attributes may be the cells of the column {attribute!r}, or columns such as "
-                    f"{self._header[column_]!r}: remove one of them",
+                    f"{self._header[index]!r}: rename or remove one of them",
                 )
         if table.lists and all(table.meanings[name] <= ONE for name in table.names):
             raise table.damaged(
@@ -243,8 +248,9 @@ def read_table(
 ) -> Table:
     """Read a table of either form, which its header tells.
 
-    ``find`` returns the index of the image of a name, ``None`` where there is none, and
-    ``split_of`` the split that a word says. ``separator`` is between attributes in one cell.
+    ``find`` returns the index of the image of a name, ``None`` where there is none, or raises
+    ``ValueError``; ``split_of`` returns the split that a word says. ``separator`` is between
+    attributes in one cell.
     """
     table = Table(path, meanings)
     rows = _rows(path)
@@ -266,16 +272,14 @@ def read_table(
     image = one_of({"id"}, "the images") if image is None else image
     if image is None:
         raise table.damaged(line, "no column names the images: call one of them image")
-    split, attribute = (
-        one_of(_SPLIT_COLUMNS, "the splits"),
-        one_of(_ATTRIBUTE_COLUMNS, "attributes"),
-    )
+    split = one_of(_SPLIT_COLUMNS, "the splits")
+    attribute = one_of(_ATTRIBUTE_COLUMNS, "attributes")
     value = None if attribute is None else one_of(_VALUE_COLUMNS, "the values")
     taken = {image, split, attribute, value}
     others = [index for index, name in enumerate(header) if name and index not in taken]
     if attribute is None and not others:
         raise table.damaged(line, "no column is an attribute or names attributes: add one")
-    form: _Form
+    form: _Wide | _Long
     if attribute is None:
         form = _Wide(table, header, others)
     else:
@@ -288,7 +292,10 @@ def read_table(
         name = cells[image].strip()
         if not name:
             raise table.damaged(line, f"the column {header[image]!r} names no image: correct it")
-        index = find(name)
+        try:
+            index = find(name)
+        except ValueError as error:
+            raise table.damaged(line, str(error)) from error
         if index is None:
             table.absent[name] = None
         elif split is not None and (text := cells[split].strip()):
@@ -302,7 +309,8 @@ def read_table(
         form.read(line, name, index, cells)
     if not table.cells and not table.absent:
         raise table.damaged(line, "no line follows the header: give a table that has some")
-    form.finish(first)
+    if isinstance(form, _Long):
+        form.finish(first)
     return table
 
 

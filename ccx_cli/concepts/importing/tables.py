@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,10 @@ def add_tables(
         If values are missing and ``missing`` does not say what that means, if ``threshold`` or
         ``separator`` has no use, or if two attributes would be one concept.
     """
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"`threshold` {threshold} must be a number.")
+    if separator == "":
+        raise UsageError("`separator` must not be empty: leave it out.")
     meanings = Meanings(threshold)
     names = _Names(photographs, [image.path for image in source.images])
     read = {
@@ -135,7 +140,7 @@ class _Names:
 
         Raises
         ------
-        UsageError
+        ValueError
             If several photographs may be meant.
         """
         if name not in self._found:
@@ -152,9 +157,7 @@ class _Names:
                     found = found or ending
                 if len(found) > 1:
                     one, other = (self.paths[index] for index in found[:2])
-                    raise UsageError(
-                        f"{name!r} may be {one} or {other}: write more of its path in the table."
-                    )
+                    raise ValueError(f"{name!r} may be {one} or {other}: write more of its path")
                 if found:
                     return found[0]
         return None
@@ -211,7 +214,7 @@ def _number(
                 other, where = owners[number]
                 raise UsageError(
                     f"{name!r} of {table.path} and {other!r} of {where} would be one concept: "
-                    "rename or remove one."
+                    "rename one, or join the tables if it is one."
                 )
             owners[number] = name, str(table.path)
             own.append((category, number))
