@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.annotating.engine import Engine, checked_scores
@@ -68,9 +67,9 @@ def read_unlabelled(
                 category=each.word.category,
                 name=each.word.name,
                 prompts=list(each.word.prompts),
-                owner=UNSET if each.word.owner is None else each.word.owner,
+                owner=each.word.owner,
                 threshold=each.threshold,
-                iou=UNSET if each.iou is None else each.iou,
+                iou=each.iou,
             )
             for each in words
         ],

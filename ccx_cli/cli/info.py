@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
+
 from ccx_cli.cli.commands.look import InfoOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import (
@@ -22,6 +24,7 @@ from ccx_cli.cli.output import (
 from ccx_cli.design import duration, size_text
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
+from ccx_cli.records.annotation import AnnotatedWord
 from ccx_cli.runs.lookup import call_run, find_run, short_name, stored_runs
 from ccx_cli.runs.methods import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
@@ -181,6 +184,8 @@ def _cell(key: str, value: Any) -> str:
         return ", ".join(cell(ends) for ends in value)
     if name in _SIZES:
         return " x ".join(map(str, value))
+    if name == "words":
+        return "; ".join(msgspec.convert(word, AnnotatedWord).text for word in value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) and name != "mean_iou" else cell(value)

@@ -8,23 +8,11 @@ from pathlib import Path
 import msgspec
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.datasets import read_marker
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.parse import with_suffix
+from ccx_cli.records.annotation import AnnotationRecord
 from ccx_cli.store.paths import IMPORT_MARKER
-
-
-class _Word(msgspec.Struct):
-    category: str
-    name: str
-    iou: float | None = None
-
-
-class _Annotation(msgspec.Struct):
-    words: list[_Word]
-
-
-class _Marker(msgspec.Struct):
-    annotation: _Annotation
 
 
 def poor_words(dataset: BrodenDataset, least: float | None) -> tuple[str, ...]:
@@ -40,7 +28,8 @@ def poor_words(dataset: BrodenDataset, least: float | None) -> tuple[str, ...]:
     """
     if least is None:
         return ()
-    words = _read_words(dataset.directory / IMPORT_MARKER)
+    annotation = read_annotation(dataset.directory)
+    words = [] if annotation is None else annotation.words
     if all(word.iou is None for word in words):
         raise UsageError(
             f"`min_quality` {least:g} needs the quality of words, which {dataset.directory} does "
@@ -55,7 +44,9 @@ def poor_words(dataset: BrodenDataset, least: float | None) -> tuple[str, ...]:
     return tuple(name for name in names if known.get(name, least) < least)
 
 
-def _read_words(marker: Path) -> list[_Word]:
-    with suppress(OSError, ValueError, msgspec.MsgspecError):
-        return msgspec.json.decode(marker.read_bytes(), type=_Marker).annotation.words
-    return []
+def read_annotation(directory: Path) -> AnnotationRecord | None:
+    """Return what predicted the labels of a dataset; ``None`` where nothing says it."""
+    with suppress(msgspec.ValidationError):
+        found = read_marker(directory / IMPORT_MARKER).get("annotation")
+        return None if found is None else msgspec.convert(found, AnnotationRecord)
+    return None

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET
+import msgspec
 
-from ccx_cli.records.fields import Maybe, Proportion, Record, doc
+from ccx_cli.records.fields import Proportion, Record, doc
 
 
 class AnnotatedWord(Record):
     """A word that photographs were searched for."""
 
-    category: Annotated[str, doc("Its category.")]
-    name: Annotated[str, doc("Its name.")]
-    prompts: Annotated[list[str], doc("What the engine was asked for.")]
-    threshold: Annotated[Proportion, doc("Least score of its pixels.")]
-    owner: Maybe[Annotated[str, doc("The word inside whose pixels alone it may be.")]] = UNSET
-    iou: Maybe[Annotated[Proportion, doc("IoU with human labels, where it was checked.")]] = UNSET
+    category: Annotated[str, doc("Its category.")] = ""
+    name: Annotated[str, doc("Its name.")] = ""
+    prompts: Annotated[list[str], doc("What the engine was asked for.")] = msgspec.field(
+        default_factory=list
+    )
+    owner: Annotated[str | None, doc("The word inside whose pixels alone it is.")] = None
+    threshold: Annotated[Proportion | None, doc("Least score of its pixels.")] = None
+    iou: Annotated[Proportion | None, doc("IoU with human labels; null where unknown.")] = None
+
+    @property
+    def text(self) -> str:
+        """The word in a line: ``part wheel of car: a wheel (score 0.5, IoU 0.41)``."""
+        owner = "" if self.owner is None else f" of {self.owner}"
+        asked = "" if self.prompts in ([], [self.name]) else f": {' | '.join(self.prompts)}"
+        numbers = [
+            f"{what} {value:g}"
+            for what, value in (("score", self.threshold), ("IoU", self.iou))
+            if value is not None
+        ]
+        return f"{self.category} {self.name}{owner}{asked} ({', '.join(numbers)})"
 
 
 class AnnotationRecord(Record):
-    """What predicted the labels of a dataset."""
+    """What predicted the labels of a dataset, which people did not draw."""
 
-    engine: Annotated[str, doc("The engine.")]
-    checkpoint: Annotated[str, doc("Its checkpoint, or the file and function of one's own.")]
-    revision: Annotated[str, doc("Revision of the checkpoint, or a digest of the files.")]
-    license: Annotated[str, doc("License of the weights; empty where nothing says it.")]
-    precision: Annotated[str, doc("Number type that the engine computed in: single or half.")]
-    words: Annotated[list[AnnotatedWord], doc("The words.")]
+    engine: Annotated[str, doc("The engine.")] = ""
+    checkpoint: Annotated[str, doc("Its checkpoint, or the file and function of one's own.")] = ""
+    revision: Annotated[str, doc("Revision of the checkpoint, or a digest of the files.")] = ""
+    license: Annotated[str, doc("License of the weights; empty where nothing says it.")] = ""
+    precision: Annotated[str, doc("Number type that it computed in: single or half.")] = "single"
+    words: Annotated[list[AnnotatedWord], doc("The words.")] = msgspec.field(default_factory=list)

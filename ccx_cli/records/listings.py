@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
-from ccx_cli.records.fields import Amount, NonNegative, RangeEnds, Record, count, doc, share
+from ccx_cli.records.annotation import AnnotationRecord
+from ccx_cli.records.fields import Amount, Maybe, NonNegative, RangeEnds, Record, count, doc, share
 from ccx_cli.records.header import InfoNetwork, InfoSearch
 
 
@@ -212,6 +213,7 @@ class InfoDataset(Record):
     mask_size: Annotated[list[int] | None, doc("Height and width of the label maps.")]
     labels_fingerprint: Annotated[str | None, doc("Digest of the labels: see docs/files.md.")]
     images_fingerprint: Annotated[str | None, doc("Digest of the images: see docs/files.md.")]
+    annotation: Maybe[AnnotationRecord] = UNSET
 
 
 class InfoRanges(Record):

@@ -90,6 +90,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
     try:
         sentences = [
             _explained(run, cite, quote),
+            *_annotation(run, quote),
             *_colors(run),
             *_input(run, quote),
             *_ranges(run, cite),
@@ -168,6 +169,42 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
         model += f" ({', '.join(about.model_args)})"
     words = ", ".join(word for word in (origin, digest) if word)
     return f"{layer} of the network {quote(model)} ({words})"
+
+
+_ENGINES = {
+    "clipseg": "CLIPSeg",
+    "semantic": "a network of semantic segmentation",
+    "sam3": "SAM 3",
+    "callable": "a function of our own",
+}
+
+
+def _annotation(run: Run, quote: Quote) -> Iterator[str]:
+    """Say what predicted labels, and how well that agrees with people where it was checked."""
+    made = run.about.annotation
+    if made is None or not made.words:
+        return
+    engine = _ENGINES.get(made.engine, made.engine)
+    said = [quote(made.checkpoint), f"revision {quote(made.revision[:23])}"]
+    said += [f"license {quote(made.license)}"] if made.license else []
+    said += ["half precision"] if made.precision == "half" else []
+    scores = sorted({_known(word.threshold, "thresholds") for word in made.words})
+    least = f"{scores[0]:g}" if len(scores) == 1 else f"{scores[0]:g} to {scores[-1]:g}, by word"
+    colors = " but those of colors" if run.about.color_rule else ""
+    categories = {word.category for word in made.words}
+    exclusive = [f"{each}s" for each in ("object", "material") if each in categories]
+    highest = f" and, of {listed(exclusive)}, the highest" if exclusive else ""
+    whole = ", a scene's being its mean over the image" if "scene" in categories else ""
+    yield (
+        f"All labels{colors} were predicted by {engine} ({', '.join(said)}), not drawn by people, "
+        f"for {len(made.words):,} words, where a word's score is at least {least}{highest}{whole}."
+    )
+    ious = [word.iou for word in made.words if word.iou is not None]
+    if ious:
+        yield (
+            f"On images with human labels, the mean IoU of {len(ious):,} of these words with them "
+            f"was {sum(ious) / len(ious):.2f}."
+        )
 
 
 def _colors(run: Run) -> Iterator[str]:

@@ -108,6 +108,7 @@ def _dataset(run: Run) -> Json:
         "mask_size": about.mask_size,
         "labels_fingerprint": identity.segmentation,
         "images_fingerprint": identity.images_fingerprint,
+        **({} if about.annotation is None else {"annotation": to_json(about.annotation)}),
     }
 
 

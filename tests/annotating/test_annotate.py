@@ -131,8 +131,9 @@ def test_batches_go_through_this_thread_in_order(tmp_path: Path) -> None:
         "category": "part",
         "name": "left",
         "prompts": ["left", "the left"],
-        "threshold": 0.6,
         "owner": "red",
+        "threshold": 0.6,
+        "iou": None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -181,3 +182,39 @@ def test_killed_at_random_moments_it_ends_with_equal_files(tmp_path: Path, photo
     whole, again = (_files(tmp_path / name / "datasets") for name in ("whole", "killed"))
     assert len(whole) > 300
     assert whole == again
+
+
+def test_what_made_the_labels_is_said_wherever_a_run_is(unused: CommandLine, photos: Path) -> None:
+    assert annotated(unused, photos, "--subset", "mine", "--colors", "-q").code == 0
+    command = ["explain", *UNTRAINED, "--subset", "mine", "--units", "0", "-q"]
+    assert unused(*command).code == 0
+    header = json.loads(unused.file("results/*/header.json").read_text())
+    annotation = header["about"]["annotation"]
+    assert (annotation["engine"], annotation["checkpoint"]) == ("callable", "rules.py:make")
+    assert annotation["words"][-1] == {
+        "category": "part",
+        "name": "left",
+        "prompts": ["the left half", "left"],
+        "owner": "red",
+        "threshold": 0.5,
+        "iou": None,
+    }
+    (told,) = unused("info", "-f", "jsonl").lines
+    assert told["dataset"]["annotation"] == annotation
+    table = " ".join(unused("info").out.split())
+    assert "dataset annotation engine │ callable" in table
+    text = " ".join(unused("info", "--methods").out.split())
+    assert (
+        "All labels but those of colors were predicted by a function of our own (rules.py:make, "
+        f"revision {annotation['revision'][:23]}), not drawn by people, for 5 words, where a "
+        "word's score is at least 0.5 and, of objects, the highest."
+    ) in text
+    assert r"rules.py:make" in unused("info", "--latex").out
+    page = unused.data / "page.html"
+    assert unused("render", "--html", str(page), "-q").code == 0
+    assert "part left of red: the left half | left (score 0.5)" in page.read_text("utf-8")
+
+
+def test_labels_that_people_made_are_not_said_to_be_predicted(ccx: CommandLine) -> None:
+    assert "annotation" not in ccx("info", "-f", "jsonl").lines[0]["dataset"]
+    assert "predicted" not in ccx("info", "--methods").out

@@ -15,9 +15,9 @@ else:
 
 ONE = ("--units", "1", "-f", "jsonl", "--num-clusters", "1", "--length", "2")
 WORDS: list[dict[str, Any]] = [
-    {"category": "object", "name": "square", "iou": 0.3},
-    {"category": "object", "name": "ball", "iou": 0.29},
-    {"category": "scene", "name": "field", "iou": None},
+    {"category": "object", "name": "square", "threshold": 0.5, "iou": 0.3},
+    {"category": "object", "name": "ball", "threshold": 0.5, "iou": 0.29},
+    {"category": "scene", "name": "field", "threshold": 0.5, "iou": None},
 ]
 
 

@@ -102,6 +102,8 @@ def _about(about: About) -> dict[str, Any]:
     kept = _present(about)
     kept.pop("rebuild", None)
     kept["pretrained"] = about.weights_kind
+    if about.annotation is not None:
+        kept["annotation"]["words"] = [word.text for word in about.annotation.words]
     for key in _PATHS:
         if isinstance(kept.get(key), str):
             kept[key] = PurePath(kept[key]).name

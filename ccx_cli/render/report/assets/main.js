@@ -125,7 +125,7 @@ function weightsText() {
 }
 
 function head() {
-  const { model, layer, subset, images, num_clusters: asked } = run.about;
+  const { model, layer, subset, images, num_clusters: asked, annotation } = run.about;
   if (typeof model === "string" && typeof layer === "string") {
     byId("title").replaceChildren(
       el("bdi", null, model),
@@ -138,6 +138,7 @@ function head() {
   const facts = [
     run.about.pretrained && ["weights", weightsText()],
     subset && ["dataset", subset + (images ? `, ${count(images, "image", "images")}` : "")],
+    annotation && ["labels", `predicted by ${annotation.engine} ${annotation.checkpoint}, not drawn by people`],
     typeof asked === "number" && ["ranges per unit", whole(asked)],
     search && search.name && ["search", `${search.name}${search.length ? `, up to ${search.length} concepts` : ""}`],
   ].filter(Boolean);
