@@ -6,8 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ccx_cli.annotating.annotate import Annotator, ChosenWord, read_unlabelled
+from ccx_cli.annotating.checks import (
+    choose_words,
+    describe_choice,
+    find_check,
+    last_check,
+    read_check,
+)
 from ccx_cli.annotating.engine import Engine, open_engine
 from ccx_cli.annotating.words import Word, find_words, words_of
+from ccx_cli.cli.annotate_check import check
 from ccx_cli.cli.commands.importing import AnnotateOptions
 from ccx_cli.cli.import_ import import_source
 from ccx_cli.concepts.importing.convert import ConvertedImage
@@ -21,15 +29,23 @@ _THRESHOLD = 0.5
 
 def annotate(options: AnnotateOptions) -> None:
     """Label photographs with words: a network finds them, no labels are needed."""
-    work = _Annotation(options)
+    if options.check is not None:
+        check(options, options.check)
+        return
+    if options.photographs is None:
+        raise UsageError(
+            "There are no photographs: name their folder, or images that have labels with --check."
+        )
+    work = _Annotation(options, options.photographs)
     import_source(work.read, options.photographs, options.common, work.convert, work.sentences)
 
 
 class _Annotation:
     """What is done of a command: the engine is opened once the dataset's place is known free."""
 
-    def __init__(self, options: AnnotateOptions) -> None:
+    def __init__(self, options: AnnotateOptions, photographs: Path) -> None:
         self._options = options
+        self._photographs = photographs
         self._given = None if options.words is None else find_words(options.words)
         self._annotator: Annotator | None = None
 
@@ -38,11 +54,29 @@ class _Annotation:
         progress.note(f"Opening the engine {options.engine}.")
         half = options.precision == "half"
         engine = open_engine(options.engine, device=options.device, half=half)
-        threshold = _THRESHOLD if options.threshold is None else options.threshold
-        chosen = [ChosenWord(word, threshold) for word in self._words(engine)]
+        chosen = self._choose(engine, progress)
         cores = options.common.parallel.cores
         self._annotator = Annotator(engine, chosen, options.batch_size, cores)
-        return read_unlabelled(options.photographs, engine, chosen, options.precision)
+        return read_unlabelled(self._photographs, engine, chosen, options.precision)
+
+    def _choose(self, engine: Engine, progress: Progress) -> list[ChosenWord]:
+        """Return the words with their thresholds, and their quality where a check tells it."""
+        options, words = self._options, self._words(engine)
+        models, threshold = options.common.places.roots.models, options.threshold
+        path = None
+        if options.quality is not None:
+            path = find_check(models, options.quality)
+        elif threshold is None:
+            path = last_check(models, engine.identity, words)
+        if path is None:
+            threshold = _THRESHOLD if threshold is None else threshold
+            return [ChosenWord(word, threshold) for word in words]
+        quality = read_check(path)
+        chosen = choose_words(words, quality, engine.identity, threshold)
+        progress.note(f"Thresholds and quality of the words are from the check {path.stem}.")
+        for sentence in describe_choice(words, quality):
+            progress.note(sentence)
+        return chosen
 
     def _words(self, engine: Engine) -> Sequence[Word]:
         if self._given is not None:

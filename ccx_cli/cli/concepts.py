@@ -18,6 +18,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.fields import Record
 from ccx_cli.records.listings import ConceptImageRecord, ConceptPairRecord, ConceptRecord
 from ccx_cli.search.counts import count_data
+from ccx_cli.store.paths import Roots
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,
     cooccurrences,
@@ -99,11 +100,7 @@ def concepts(options: ConceptsOptions) -> None:
 def _open(options: ConceptsOptions, progress: Progress) -> tuple[BrodenDataset, ConceptIndex]:
     roots = options.places.roots
     dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
-    # Whatever network needs the index next makes it anew; this command does too.
-    cache = index_cache(dataset, roots.segmentations, "", FileCheck(progress=progress))
-    cleared = str(cache.directory.absolute())
-    cache.rebuild = shlex.join(["ccx", "cache", "clear", "--yes", cleared])
-    build_index(dataset, cache, workers=options.parallel.cores, progress=progress)
+    index = open_index(dataset, roots, options.parallel.cores, progress)
     for category in options.category or ():
         if category not in dataset.categories:
             known = ", ".join(dataset.categories)
@@ -111,7 +108,19 @@ def _open(options: ConceptsOptions, progress: Progress) -> tuple[BrodenDataset, 
             raise UsageError(
                 f"--category {category} is not a category of {dataset.name} ({known}){near or '.'}"
             )
-    return dataset, load_index(dataset, cache)
+    return dataset, index
+
+
+def open_index(
+    dataset: BrodenDataset, roots: Roots, workers: int, progress: Progress
+) -> ConceptIndex:
+    """Read the concept index of a dataset, made if it is missing."""
+    # Whatever network needs the index next makes it anew; this command does too.
+    cache = index_cache(dataset, roots.segmentations, "", FileCheck(progress=progress))
+    cleared = str(cache.directory.absolute())
+    cache.rebuild = shlex.join(["ccx", "cache", "clear", "--yes", cleared])
+    build_index(dataset, cache, workers=workers, progress=progress)
+    return load_index(dataset, cache)
 
 
 def _records(

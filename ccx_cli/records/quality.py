@@ -50,7 +50,7 @@ class CheckedEngine(Record):
     checkpoint: Annotated[str, doc("Its checkpoint or file.")]
     revision: Annotated[str, doc("The checkpoint's revision, or a digest of its files.")]
     license: Annotated[str, doc("License of the weights.")]
-    half: Annotated[bool, doc("Whether it computed in half precision.")]
+    precision: Annotated[str, doc("Number type that it computed in: single or half.")]
     subset: Annotated[str, doc("The labeled images.")]
     dataset: Annotated[str, doc("Name of their dataset.")]
     images: Annotated[str, doc("Fingerprint of the images.")]
@@ -61,7 +61,7 @@ class CheckedEngine(Record):
 class StoredQuality(Record):
     """The file of a check."""
 
-    format: Literal["ccx word quality"]
+    format: Literal["ccx-word-quality"]
     version: Literal[1]
     program: str
     about: CheckedEngine

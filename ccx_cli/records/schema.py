@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UnsetType
 
-from ccx_cli.records import explanation, listings, metrics, studies
+from ccx_cli.records import explanation, listings, metrics, quality, studies
 from ccx_cli.records.fields import Json, Record
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -64,6 +64,16 @@ SCHEMAS = {
         "ccx analyze",
         (studies.SpecialisationRecord, studies.DefaultRecord, studies.SpecialisedRangeRecord),
         "Specialisation against an untrained network; kind names the record.",
+    ),
+    "annotate": Schema(
+        "ccx annotate",
+        (
+            listings.ImportedCategoryRecord,
+            quality.WordQualityRecord,
+            quality.AllWordsQualityRecord,
+        ),
+        "A category of the dataset; with --check a word's labels against human ones, or the means "
+        "over words.",
     ),
     "cache": Schema("ccx cache list, verify, build", (listings.CacheRecord,)),
     "cache-clear": Schema("ccx remove, ccx cache clear", (listings.RemovedRecord,), version=2),

@@ -186,6 +186,13 @@ def test_words_are_matched_by_name_then_prompt_then_synonym() -> None:
     with pytest.raises(UsageError, match="`words` has no word that the labeled images have"):
         match_words([Word("object", "cow", ("cow",))], index)
     assert [each.word.name for each in own_words(index)] == ["aeroplane", "street", "Dog"]
+    known = [(each.word, each.concept) for each in own_words(index, ["Hound", "Street", "sky"])]
+    assert known == [
+        (Word("scene", "street", ("Street",)), 1),
+        (Word("object", "Dog", ("Hound",)), 3),
+    ]
+    with pytest.raises(UsageError, match="`check` names images without a label but colors"):
+        own_words(index, ["sky"])
 
 
 def test_what_cannot_be_checked(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class DatasetOptions:
         "Share of the photographs to mark val instead of train, at random.",
         shown="as the source says",
     )
-    seed: int = option("Seed of that choice.", 0, panel=RUNNING, rare=True)
+    seed: int = option("Seed of random choices.", 0, panel=RUNNING, rare=True)
     parallel: WorkerOptions
     dry_run: bool = flag("Say what would be written, and write nothing.", panel=RUNNING)
     force: bool = flag("Overwrite an earlier import, and the output file.", panel=OUTPUT, rare=True)
@@ -243,22 +243,35 @@ class AnnotateOptions:
     every word above the threshold. An engine of your own is a function of images
     and names that returns scores from 0 to 1; docs/annotating.md describes both.
 
+    --check measures each word's IoU with human labels, at thresholds that other
+    images choose; photographs get these thresholds from then on.
+
     [bold]Examples[/bold]
 
       ccx annotate photos --words cat,dog,grass
       ccx annotate photos --words words.tsv --colors --subset mine
       ccx annotate photos --words words.tsv --engine rules.py:make
+      ccx annotate --check ade20k --words words.tsv
     """
 
     panel: ClassVar[str] = DATA
-    photographs: Path = argument("Folder of photographs.")
+    photographs: Path | None = argument("Folder of photographs.", None)
     words: str | None = option("Words file, or objects such as cat,dog.", metavar="WORDS")
     engine: str = option(
         "clipseg, semantic:CHECKPOINT, sam3:CHECKPOINT, or your FILE.py:FUNCTION.",
         "clipseg",
         panel=NETWORK,
     )
-    threshold: float | None = option("Least score of a word's pixels.", shown="0.5")
+    check: str | None = option("Measure the engine on these labeled images.", metavar="SUBSET")
+    quality: str | None = option(
+        "Check to take thresholds from: its name or file.",
+        metavar="CHECK",
+        shown="the last one of the engine",
+        rare=True,
+    )
+    threshold: float | None = option(
+        "Least score of a word's pixels.", shown="that check's, or 0.5"
+    )
     device: str = device_option()
     precision: Literal["single", "half"] = option(
         "Number type that a network computes in.", "single", panel=NETWORK, rare=True

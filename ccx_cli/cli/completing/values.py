@@ -258,6 +258,10 @@ def _caches(ctx: typer.Context, _: str) -> Offered:
     ]
 
 
+def _checks(ctx: typer.Context, _: str) -> Offered:
+    return sorted(path.stem for path in (_roots(ctx).models / "quality").glob("*.json"))
+
+
 def _schemas(_: typer.Context, _incomplete: str) -> Offered:
     from ccx_cli.records.schema import SCHEMAS  # slow to import
 
@@ -353,10 +357,11 @@ COMPLETERS: Mapping[str, Callable[[typer.Context, str], Offered]] = {
     "objective": lambda _, _incomplete: _OBJECTIVES,
     "operators": lambda _, incomplete: _items(incomplete, ("or", "and", "not")),
     "pretrained": _pretrained,
+    "quality": _checks,
     "schema": _schemas,
     "sources": _sources,
     "split": lambda _, _incomplete: ("train", "val"),
-    "subset": _subsets,
+    **dict.fromkeys(("check", "subset"), _subsets),
     "unit": lambda ctx, _: map(str, _units(ctx)),
     "units": _spans,
 }
