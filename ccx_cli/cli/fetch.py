@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ccx_cli.cli.commands.data import FetchOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.published import PUBLISHED, is_whole_dataset, mirrors_of, sources_named
+from ccx_cli.cli.inputs.published import (
+    PUBLISHED,
+    is_whole_dataset,
+    mirrors_of,
+    sources_named,
+)
+from ccx_cli.cli.inputs.sets import (
+    inspect_set,
+    kept_archives,
+    set_settings,
+    space,
+    to_fetch,
+    verify_set,
+)
+from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import Column, Record
+from ccx_cli.design import size_text
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching import downloads
+from ccx_cli.fetching.sets import SETS, PublishedSet
 from ccx_cli.fetching.sources import Source
 from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.fetching.transfer import RetryPolicy
@@ -29,7 +47,10 @@ def _size(record: Record) -> str:
     if record["bytes"] is None:
         return about
     here = f"{record['bytes'] / _MEGABYTE:,.1f} MB"
-    return f"{here} of {about}" if record["state"] == "partial" else here
+    if record["state"] == "partial":
+        return f"{here} of {about}"
+    kept = record["archive_bytes"]
+    return f"{here}, archives {size_text(kept)}" if kept else here
 
 
 COLUMNS = (
@@ -54,9 +75,10 @@ def fetch(options: FetchOptions) -> None:
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError(f"--sha256 {sha256} is not 64 hexadecimal digits.")
     roots = options.places.roots
+    size = parse_size(options.side, "--side")
     local = None if options.local is None else options.local.expanduser()
     file = local if local is not None and local.is_file() else None
-    sources = sources_named(options.sources or [], roots, file.name if file else None)
+    sources = _named(options, file)
     if len(sources) > 1 and (file or sha256):
         option = f"--from {file}" if file else "--sha256"
         raise UsageError(f"{option} is for one file, but {len(sources)} are named: name one.")
@@ -72,7 +94,12 @@ def fetch(options: FetchOptions) -> None:
     with answering(out, options.messages, COLUMNS) as (progress, writer):
         records: list[Record] = []
         failures: list[CcxError] = []
-        for source in sources or [*PUBLISHED.values(), *imagenet_here(roots)]:
+        everything: list[Source | PublishedSet] = [
+            *PUBLISHED.values(),
+            *imagenet_here(roots),
+            *SETS.values(),
+        ]
+        for source in sources or everything:
             try:
                 status = _status(source, options, fetching, progress)
             except CcxError as error:
@@ -83,27 +110,61 @@ def fetch(options: FetchOptions) -> None:
                     progress.note(with_options(str(error)))
                 continue
             if status is not None:
-                records.append(_record(status))
+                records.append(_record(source, status, options))
                 writer.line(records[-1])
         if records or not failures:
             writer.rest(records)
         if options.dry_run:
             left = sum(record["about_bytes"] or 0 for record in records) / _MEGABYTE
+            for name in (record["name"] for record in records if record["name"] in SETS):
+                progress.note(space(SETS[name], roots, set_settings(name, size)))
             hosts = ", ".join([*fetching.mirrors, "the published hosts"])
             progress.note(
                 f"{len(records):,} to fetch, about {left:,.0f} MB, from {local or hosts}."
             )
         elif done := [record["name"] for record in records if record["state"] == "fetched"]:
-            progress.note(f"Next: {_next_command(done)}")
+            progress.note(f"Next: {_next_command(done, options)}")
     _end(records, failures, len(sources), options)
 
 
+def _named(options: FetchOptions, file: Path | None) -> list[Source | PublishedSet]:
+    """Return what is to be fetched, in the order of the names."""
+    roots = options.places.roots
+    found: dict[str, Source | PublishedSet] = {}
+    for name in options.sources or []:
+        if name in SETS:
+            found[name] = SETS[name]
+        else:
+            named = sources_named([name], roots, file.name if file else None)
+            found |= {source.name: source for source in named}
+    return list(found.values())
+
+
 def _status(
-    source: Source, options: FetchOptions, fetching: downloads.FetchOptions, progress: Progress
+    source: Source | PublishedSet,
+    options: FetchOptions,
+    fetching: downloads.FetchOptions,
+    progress: Progress,
 ) -> DownloadStatus | None:
     """Look at a source, read it whole, or get it; ``None`` where nobody asked to be told of it."""
     roots = options.places.roots
-    if not (options.list_only or options.dry_run or options.verify):
+    looking = options.list_only or options.dry_run or options.verify
+    if isinstance(source, PublishedSet):
+        size = parse_size(options.side, "--side")
+        settings = set_settings(source.name, size, colors=not options.no_colors)
+        if not looking:
+            from ccx_cli.cli.inputs.set_import import fetch_set  # slow to import
+
+            cores = options.parallel.cores
+            status = fetch_set(source, roots, settings, fetching, cores, progress)
+            _tell_archives(source, options, progress)
+            return status
+        found = inspect_set(source, roots, settings.side)
+        if options.verify and (options.sources or found.state != "missing"):
+            return verify_set(source, roots, settings.side, progress)
+        is_here = found.state == "here" and not options.force
+        return None if options.verify or (options.dry_run and is_here) else found
+    if not looking:
         return downloads.fetch(source, roots, fetching, progress)
     found = inspect(source, roots)
     if options.dry_run and not options.force and found.state == "here":
@@ -116,6 +177,23 @@ def _status(
         except DamagedDataError as error:
             return replace(found, state="damaged", fault=str(error))
     return None if options.verify and not options.sources else found
+
+
+def _tell_archives(published: PublishedSet, options: FetchOptions, progress: Progress) -> None:
+    """Remove the archives of a set that is imported, or say what they take."""
+    kept = kept_archives(published, options.places.roots)
+    if not kept:
+        return
+    files = " and ".join(map(str, kept))
+    if not options.remove_archives:
+        progress.note(
+            f"The archives of {published.name} take {size_text(sum(kept.values()))} ({files}): "
+            f"`ccx fetch {published.name} --remove-archives` removes them."
+        )
+        return
+    for path in kept:
+        path.unlink()
+    progress.note(f"Removed {files} ({size_text(sum(kept.values()))}).")
 
 
 def _end(
@@ -140,23 +218,31 @@ def _end(
         )
 
 
-def _record(status: DownloadStatus) -> Record:
-    source = status.source
+def _record(source: Source | PublishedSet, status: DownloadStatus, options: FetchOptions) -> Record:
+    about, kept = status.source.about_bytes, None
+    if isinstance(source, PublishedSet):
+        kept = sum(kept_archives(source, options.places.roots).values())
+        about = to_fetch(source, options.places.roots) if options.dry_run else about
     return {
         "name": source.name,
         "state": status.state,
         "bytes": status.size,
-        "about_bytes": source.about_bytes,
+        "about_bytes": about,
+        "archive_bytes": kept,
         "sha256": status.sha256,
         "licence": source.licence,
         "path": str(status.path),
-        "url": status.url or source.url,
+        "url": status.url or status.source.url,
         "fault": status.fault,
     }
 
 
-def _next_command(fetched: Sequence[str]) -> str:
+def _next_command(fetched: Sequence[str], options: FetchOptions) -> str:
     words = "ccx explain"
+    if named := [name for name in fetched if name in SETS]:
+        given = [word for pair in options.places.given().items() for word in pair]
+        network = ["--model", "resnet18", "--pretrained", "imagenet", "--fetch"]
+        return shlex.join(["ccx", "explain", "--subset", named[0], *network, *given])
     for pretrained, _, model in (name.partition("/") for name in fetched):
         if model:
             words += f" --model {model}"

@@ -232,7 +232,7 @@ def import_source(
             convert=convert,
         )
         writer.write(summary.categories)
-        for sentence in (*_sentences(summary, target), *(about() if about else ())):
+        for sentence in (*sentences(summary, target), *(about() if about else ())):
             progress.note(sentence)
         words = ["ccx", "concepts", "--subset", settings.subset]
         words += [] if settings.side == 224 else ["--side", str(settings.side)]
@@ -242,7 +242,8 @@ def import_source(
         progress.note(f"Next: {shlex.join(words)}")
 
 
-def _sentences(summary: ImportSummary, target: Path) -> Iterator[str]:
+def sentences(summary: ImportSummary, target: Path) -> Iterator[str]:
+    """Say what an import has made."""
     if summary.made_before:
         yield "This import was made before from the same files and options: nothing to do."
     images = sum(summary.splits.values())

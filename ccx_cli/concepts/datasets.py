@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.fetching.sets import SETS
 from ccx_cli.store.paths import IMPORT_MARKER, is_imported
 
 DEMO_SUBSET = "demo"
@@ -105,6 +106,11 @@ def find_dataset(
     wanted = side or USUAL_SIDE
     if wanted in found:
         return found[wanted]
+    having = (path.parent.name == subset or has_subset(path, subset) for path in found.values())
+    if subset in SETS and not any(having):
+        raise MissingInputError(
+            f"`subset` {subset} is not in {datasets}: get it with `ccx fetch {subset}`."
+        )
     if not found:
         raise missing_dataset(datasets / f"broden1_{wanted}")
     there = " and ".join(map(str, found.values()))

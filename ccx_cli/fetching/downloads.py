@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from ccx_cli.fetching.transfer import HostFailedError, RetryPolicy, discard, dow
 from ccx_cli.fetching.unpacking import ArchiveError, unpack
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import move_into_place
+from ccx_cli.store.digests import file_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots, is_imported
 
@@ -104,8 +106,9 @@ def _find_local(source: Source, local: Path) -> Path:
             f"`local` {local} is unpacked already: use it where it is, as {source.location} in the "
             "folder that `root_datasets` names."
         )
+    what = "an archive of" if source.is_kept else "which is"
     raise MissingInputError(
-        f"`local` {local} has no {source.file_name}, which is {source.name}: give the file itself "
+        f"`local` {local} has no {source.file_name}, {what} {source.name}: give the file itself "
         "if it has another name."
     )
 
@@ -126,7 +129,7 @@ def _from_hosts(
                 download(
                     url,
                     part,
-                    title=f"Fetching {source.name}",
+                    title=f"Fetching {source.title}",
                     retry=options.retry,
                     progress=progress,
                     check_room=lambda size: _check_room(folder, size, source),
@@ -178,6 +181,9 @@ def _install(
     digest = digest_of(source, file, progress)
     known = Receipt.read(receipt_path(source, target))
     fault = digest_fault(source, digest, options.sha256, known)
+    if source.md5 and known is None and not fault:
+        md5 = file_digest(file, algorithm="md5")
+        fault = None if md5 == source.md5 else f"has the MD5 {md5}, not {source.md5}"
     if fault and digest != options.sha256:
         accepted = f" (`sha256` {digest} accepts it)" if "at first" in fault else ""
         raise _WrongFileError(f"{fault}{accepted}")
@@ -204,9 +210,13 @@ def _check_kind(source: Source, file: Path) -> None:
         start = opened.read(512)
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise _WrongFileError("is a web page")
-    if source.is_archive or start.startswith(b"PK"):
+    named_zip = source.file_name.endswith(".zip")
+    if named_zip or (start.startswith(b"PK") and not source.is_kept):
         if not zipfile.is_zipfile(file):
             raise _WrongFileError("is not a complete zip archive")
+    elif source.is_kept:
+        if not tarfile.is_tarfile(file):
+            raise _WrongFileError("is not a tar archive")
     # A pickle, as torch wrote weights before 2020, or a tar, as it did before 2017.
     elif not (start.startswith(b"\x80") or start[257:262] == b"ustar"):
         raise _WrongFileError("is not a PyTorch checkpoint")
@@ -215,7 +225,7 @@ def _check_kind(source: Source, file: Path) -> None:
 def _check_room(folder: Path, size: int, source: Source) -> None:
     """Refuse to begin what cannot end: an archive of pictures unpacks to its own size again."""
     free = shutil.disk_usage(folder).free
-    needed = size * (2 if source.is_archive else 1) + _SPARE
+    needed = size * (2 if source.root == "datasets" else 1) + _SPARE
     if needed > free:
         raise CcxError(
             f"{source.name} needs {needed:,} bytes in {folder} and {free:,} are free: make room, "

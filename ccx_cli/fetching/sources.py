@@ -21,7 +21,8 @@ class Source:
 
     It belongs under the ``root`` ``datasets`` or ``models``; ``location`` is where in it: a file,
     or the directory that an archive unpacks to. The last part of ``url`` is the name of the file;
-    ``about_bytes`` its approximate size, if that is stated.
+    ``about_bytes`` its approximate size, if that is stated. ``sha256`` and ``md5`` are the file's,
+    where others have published them; ``other_urls`` are hosts of the same file.
     """
 
     name: str
@@ -30,6 +31,9 @@ class Source:
     url: str
     licence: str
     about_bytes: int | None = None
+    sha256: str = ""
+    md5: str = ""
+    other_urls: tuple[str, ...] = ()
 
     @property
     def file_name(self) -> str:
@@ -39,13 +43,23 @@ class Source:
     @property
     def is_archive(self) -> bool:
         """Whether the file is a zip that unpacks to the directory ``location``."""
-        return self.file_name.endswith(".zip")
+        return self.file_name.endswith(".zip") and not self.is_kept
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the file is an archive that is kept as it is, to be imported."""
+        return self.root == "datasets" and self.location.endswith(self.file_name)
+
+    @property
+    def title(self) -> str:
+        """What it is called while it is fetched: of the archives of a set, with the file's name."""
+        return f"{self.name} ({self.file_name})" if self.is_kept else self.name
 
     @property
     def digest_start(self) -> str:
-        """The hexadecimal digits that the file's name says its SHA-256 begins with, or none."""
+        """The hexadecimal digits that its SHA-256 begins with, if any are published."""
         match = _DIGEST_IN_NAME.search(self.file_name)
-        return match[1] if match else ""
+        return self.sha256 or (match[1] if match else "")
 
     def target(self, roots: Roots) -> Path:
         """Return where it belongs."""
@@ -57,7 +71,7 @@ class Source:
         target = self.target(roots)
         if self.is_archive:
             return target if target.is_dir() and not is_imported(target) else None
-        beside_folders = roots.models / self.file_name
+        beside_folders = getattr(roots, self.root) / self.file_name
         return next((path for path in (target, beside_folders) if path.is_file()), None)
 
     def hosts(self, mirrors: Sequence[str]) -> list[tuple[str, ...]]:
@@ -67,7 +81,7 @@ class Source:
             tuple(dict.fromkeys(f"{mirror.rstrip('/')}/{end}" for end in (self.file_name, path)))
             for mirror in mirrors
         ]
-        return [*mirrored, (self.url,)]
+        return [*mirrored, *((url,) for url in (self.url, *self.other_urls))]
 
 
 _BRODEN_LICENCE = "research use; the terms of ADE20K, PASCAL, OpenSurfaces and DTD"

@@ -133,7 +133,7 @@ def verify(
 
 def digest_of(source: Source, path: Path, progress: Progress) -> str:
     """Return the SHA-256 of a source's file in hexadecimal."""
-    with progress.task(f"Checking {source.name}", path.stat().st_size, unit="bytes") as task:
+    with progress.task(f"Checking {source.title}", path.stat().st_size, unit="bytes") as task:
         return file_digest(path, task)
 
 
@@ -144,7 +144,8 @@ def digest_fault(
     if required and digest != required:
         return f"has the SHA-256 {digest}, not {required}"
     if not digest.startswith(source.digest_start):
-        return f"has the SHA-256 {digest}, not {source.digest_start}..."
+        more = "" if source.sha256 else "..."
+        return f"has the SHA-256 {digest}, not {source.digest_start}{more}"
     if receipt is not None and digest != receipt.sha256:
         return f"has the SHA-256 {digest}, at first it was {receipt.sha256}"
     return None

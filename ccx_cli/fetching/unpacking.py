@@ -26,7 +26,7 @@ _MOST_FILES = 3_000_000
 _MOST_BYTES = 100_000_000_000
 _SMALL = 50_000_000
 _MOST_RATIO = 50
-_OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|\\|[\0-\x1f]|(^|/)\.\.?(/|$)")
+OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|\\|[\0-\x1f]|(^|/)\.\.?(/|$)")
 
 
 class ArchiveError(Exception):
@@ -67,7 +67,7 @@ def unpack(
     beside = directory.with_name(f".{directory.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        with _open(archive) as zipped:
+        with open_zip(archive) as zipped:
             members = _checked(zipped, archive, directory.name, required)
             size = sum(member.file_size for member in members)
             there = next(above for above in directory.absolute().parents if above.exists())
@@ -90,7 +90,8 @@ def unpack(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _open(archive: Path) -> zipfile.ZipFile:
+def open_zip(archive: Path) -> zipfile.ZipFile:
+    """Open a zip; ArchiveError if it is none."""
     try:
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
@@ -101,20 +102,7 @@ def _checked(
     zipped: zipfile.ZipFile, archive: Path, name: str, required: Sequence[str]
 ) -> list[zipfile.ZipInfo]:
     """Return the files to unpack, all of them under ``name/``."""
-    members = zipped.infolist()
-    if len(members) > _MOST_FILES:
-        raise ArchiveError(f"holds {len(members):,} entries, more than {_MOST_FILES:,}")
-    total, packed = sum(member.file_size for member in members), archive.stat().st_size
-    if total > _MOST_BYTES or total > max(_SMALL, _MOST_RATIO * packed):
-        raise ArchiveError(f"would grow from {packed:,} to {total:,} bytes")
-    for member in members:
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        if _OUTSIDE.search(member.orig_filename) or not member.filename:
-            raise ArchiveError(f"holds a path outside itself, {member.orig_filename!r}")
-        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-            raise ArchiveError(f"holds a link or a device, {member.filename!r}")
-        if member.flag_bits & 1:
-            raise ArchiveError(f"holds an encrypted file, {member.filename!r}")
+    members = check_members(zipped, archive)
     files = [m for m in members if not m.is_dir() and m.filename.startswith(f"{name}/")]
     there = {member.filename for member in files}
     if len(there) < len(files):
@@ -123,6 +111,29 @@ def _checked(
     if lacking:
         raise ArchiveError(f"is another archive: {name}/{lacking[0]} is not in it")
     return files
+
+
+def check_members(zipped: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
+    """Return what an archive holds; ArchiveError if it is not safe to unpack."""
+    members = zipped.infolist()
+    if len(members) > _MOST_FILES:
+        raise ArchiveError(f"holds {len(members):,} entries, more than {_MOST_FILES:,}")
+    check_growth(sum(member.file_size for member in members), archive.stat().st_size)
+    for member in members:
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if OUTSIDE.search(member.orig_filename) or not member.filename:
+            raise ArchiveError(f"holds a path outside itself, {member.orig_filename!r}")
+        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+            raise ArchiveError(f"holds a link or a device, {member.filename!r}")
+        if member.flag_bits & 1:
+            raise ArchiveError(f"holds an encrypted file, {member.filename!r}")
+    return members
+
+
+def check_growth(total: int, packed: int) -> None:
+    """Refuse an archive of so many bytes that unpacks to more than an honest one does."""
+    if total > _MOST_BYTES or total > max(_SMALL, _MOST_RATIO * packed):
+        raise ArchiveError(f"would grow from {packed:,} to {total:,} bytes")
 
 
 def _extract(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, task: Task) -> str:

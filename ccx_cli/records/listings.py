@@ -146,6 +146,9 @@ class DownloadRecord(Record):
     ]
     bytes: Annotated[NonNegative | None, doc("Size of what is here of it; null if nothing is.")]
     about_bytes: Annotated[NonNegative | None, doc("Its published size, roughly.")]
+    archive_bytes: Annotated[
+        NonNegative | None, doc("Size of a set's archives that are kept; null if it is no set.")
+    ]
     sha256: Annotated[str | None, doc("Its SHA-256, where that is recorded.")]
     licence: Annotated[str, doc("License.")]
     path: Annotated[str, doc("Where it is or will be.")]

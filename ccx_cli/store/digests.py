@@ -12,9 +12,9 @@ from ccx_cli.progress import Task
 _CHUNK = 1 << 20
 
 
-def file_digest(path: Path, task: Task | None = None) -> str:
-    """Return the SHA-256 of a file's bytes; ``task`` counts those that are read."""
-    digest = hashlib.sha256()
+def file_digest(path: Path, task: Task | None = None, algorithm: str = "sha256") -> str:
+    """Return the SHA-256 of a file's bytes, or another digest; ``task`` counts those read."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.cli.main import main
+from ccx_cli.fetching.sets import SETS
 from ccx_cli.probe.networks.catalog import PLACES365_FILES, choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_source
@@ -78,6 +79,7 @@ class TestFetching:
             "state": "fetched",
             "bytes": len(WEIGHTS),
             "about_bytes": 45_000_000,
+            "archive_bytes": None,
             "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
             "licence": "CC BY",
             "path": str(unused.data / "models" / "places365" / RESNET),
@@ -211,13 +213,13 @@ class TestListing:
     def test_all_that_is_published_is_listed(self, unused: CommandLine) -> None:
         ended = unused("fetch", "--list", "-f", "json")
         records = json.loads(ended.out)
-        assert tuple(record["name"] for record in records) == PUBLISHED
+        assert tuple(record["name"] for record in records) == (*PUBLISHED, *SETS)
         assert {record["state"] for record in records} == {"missing"}
         assert all(record["licence"] and record["about_bytes"] for record in records)
         assert not unused.data.exists()
         header, *rows = unused("fetch", "--list", "-f", "csv").out.splitlines()
         assert header == ",".join(records[0])
-        assert len(rows) == len(PUBLISHED)
+        assert len(rows) == len(records)
 
     def test_listing_needs_no_torch(self, tmp_path: Path) -> None:
         code = (
@@ -238,7 +240,7 @@ class TestListing:
         imagenet.parent.mkdir()
         imagenet.write_bytes(WEIGHTS)
         listed = {line["name"]: line for line in unused("fetch", "--list", *JSONL).lines}
-        assert tuple(listed) == (*PUBLISHED, "imagenet/resnet18")
+        assert tuple(listed) == (*PUBLISHED, "imagenet/resnet18", *SETS)
         assert (listed["broden224"]["state"], listed["broden227"]["state"]) == ("here", "missing")
         half = listed["places365/resnet18"]
         assert (half["state"], half["bytes"]) == ("partial", 1000)

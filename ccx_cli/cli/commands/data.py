@@ -23,6 +23,7 @@ from ccx_cli.cli.options import (
 )
 
 _HOSTS = "Hosts"
+_SETS = "Labeled sets"
 Order = Literal["images", "coverage", "name", "number"]
 
 
@@ -50,25 +51,34 @@ class FetchOptions:
 
     Partial downloads are kept: the same command continues after an interrupt or
     a failed host. The SHA-256 of every file is recorded at first use and
-    verified from then on.
+    verified from then on. Labeled sets, such as voc2012, are imported as well.
+    all is Broden and the weights of Places365.
 
     [bold]Examples[/bold]
 
-      ccx fetch broden224 places365/resnet18
+      ccx fetch voc2012 places365/resnet18
       ccx fetch --list
       ccx fetch broden224 --mirror https://example.org/netdissect
       ccx fetch places365/vgg16 --from ~/vgg16_places365-0bafbc55.pth
     """
 
     sources: list[str] | None = argument(
-        "broden224, broden227, places365/MODEL, imagenet/MODEL, or all but imagenet: all.",
+        "broden224, places365/MODEL, imagenet/MODEL, a set, or all.",
         None,
         shown=False,
     )
     list_only: bool = flag("List what is here and what is missing.", "--list")
-    verify: bool = flag("Verify every file that is here; fetch nothing.")
+    verify: bool = flag("Verify what is here; fetch nothing.")
     dry_run: bool = flag("Show what would be fetched, and its size.")
     force: bool = flag("Fetch again what is here; overwrite the output file.")
+    side: str = option(
+        "Side, or height x width, of a set's images.",
+        "224",
+        metavar="SIDE",
+        panel=_SETS,
+    )
+    no_colors: bool = flag("Do not name every pixel's color in a set.", panel=_SETS)
+    remove_archives: bool = flag("Remove a set's archives once imported.", panel=_SETS)
     local: Path | None = option(
         "Local file to use instead, or folder of files with their published names.",
         None,
@@ -89,6 +99,7 @@ class FetchOptions:
     timeout: float = option(
         "Seconds to wait for a connection, and for data.", 30.0, min=0.1, panel=_HOSTS, rare=True
     )
+    parallel: WorkerOptions
     out: FormOptions
     messages: MessageOptions
     places: PlaceOptions

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ccx_cli.concepts.datasets import USUAL_SIDE, find_datasets, own_names
+from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN
 from ccx_cli.probe.networks.layer_names import layer_names
 from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
@@ -132,7 +133,7 @@ def _pretrained(ctx: typer.Context, _: str) -> Offered:
 def _sources(ctx: typer.Context, _: str) -> Offered:
     from ccx_cli.probe.networks.published_weights import PLACES365  # slow to import
 
-    known = [*(source.name for source in (*BRODEN, *PLACES365)), "all"]
+    known = [*(source.name for source in (*BRODEN, *PLACES365)), "all", *SETS]
     known += [f"imagenet/{model}" for model in MODELS if model != DEMO]
     return [name for name in known if name not in (ctx.params.get("sources") or ())]
 

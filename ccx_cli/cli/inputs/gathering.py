@@ -11,7 +11,13 @@ from pathlib import Path
 from ccx_cli.cli.commands.compare import CompareHeuristicsOptions, CompareThresholdsOptions
 from ccx_cli.cli.commands.data import CacheBuildOptions
 from ccx_cli.cli.commands.explain import ClusterOptions, ExplainOptions, ScoreOptions
-from ccx_cli.cli.inputs.published import fetch_missing, missing_dataset, missing_weights
+from ccx_cli.cli.inputs.published import (
+    fetch_missing,
+    mirrors_of,
+    missing_dataset,
+    missing_weights,
+)
+from ccx_cli.cli.inputs.sets import set_settings
 from ccx_cli.cli.network_options import (
     ALL_BLOCKS,
     OF_A_NETWORK,
@@ -34,6 +40,8 @@ from ccx_cli.concepts.datasets import (
 from ccx_cli.concepts.demo import DEMO_COUNT, write_demo_dataset
 from ccx_cli.concepts.fingerprints import BY_SIZE, FileCheck
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.fetching.downloads import FetchOptions
+from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.array_files import split_name
 from ccx_cli.probe.networks.catalog import choose_network
@@ -134,6 +142,11 @@ def _missing_inputs(options: Options) -> Iterator[Missing]:
         return
     if any(is_own(path, roots.datasets) for path in found.values()):
         return
+    if subset in SETS:
+        source = SETS[subset].dataset(USUAL_SIDE)
+        step = Step(f"fetch {subset}", source.target(roots), "file", 1, 0, source.about_bytes)
+        yield step, partial(_fetch_set, subset, roots, run.cores)
+        return
     dataset = missing_dataset(roots, side)
     if dataset is not None:
         _refuse_mistyped_demo(subset)
@@ -143,6 +156,14 @@ def _missing_inputs(options: Options) -> Iterator[Missing]:
 def _to_fetch(source: Source, roots: Roots) -> Missing:
     step = Step(f"fetch {source.name}", source.target(roots), "file", 1, 0, source.about_bytes)
     return step, partial(fetch_missing, source, roots)
+
+
+def _fetch_set(subset: str, roots: Roots, workers: int, progress: Progress) -> None:
+    from ccx_cli.cli.inputs.set_import import fetch_set  # slow to import
+
+    settings = set_settings(subset, (USUAL_SIDE, USUAL_SIDE))
+    options = FetchOptions(mirrors=mirrors_of(()))
+    fetch_set(SETS[subset], roots, settings, options, workers, progress)
 
 
 def _check_activations(network: NetworkOptions) -> None:

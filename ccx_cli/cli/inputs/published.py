@@ -10,6 +10,7 @@ from ccx_cli.cli.settings.levels import mirrors_set
 from ccx_cli.concepts.broden import read_dataset
 from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.fetching.downloads import FetchOptions, fetch
+from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
@@ -37,7 +38,7 @@ def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = No
         elif name.startswith(_IMAGENET):
             sources[name] = imagenet_source(name.removeprefix(_IMAGENET), roots, file_name)
         else:
-            near = suggestion(name, [*PUBLISHED, ALL])
+            near = suggestion(name, [*PUBLISHED, *SETS, ALL])
             raise UsageError(
                 f"{name} is not known{near or ': `ccx fetch --list` shows what is published.'}"
             )

@@ -39,15 +39,17 @@ def read_coco(
     panoptic: Path | None = None,
     *,
     category: str = "object",
+    stuff: str | None = None,
     crowds: bool = True,
 ) -> Source:
     """Read a JSON of COCO's instances or of its panoptic segmentation, whichever it is.
 
-    Photographs that are not in their folder are skipped, and counted in a note. With ``crowds``,
-    regions of many instances (``iscrowd``) count as their category: they hold its pixels, and some
-    that are not.
+    ``stuff`` is the category of what panoptic segmentation does not count as a thing (``isthing``),
+    ``None`` for the same. Photographs that are not in their folder are skipped, and counted in a
+    note. With ``crowds``, regions of many instances (``iscrowd``) count as their category: they
+    hold its pixels, and some that are not.
     """
-    coco = _Coco(annotations, _load(annotations), category, crowds)
+    coco = _Coco(annotations, _load(annotations), category, stuff or category, crowds)
     if coco.is_panoptic:
         kind = "coco panoptic"
         folder = panoptic or annotations.with_suffix("")
@@ -56,7 +58,7 @@ def read_coco(
                 f"The panoptic PNGs of {annotations} are not in {folder}: give their folder "
                 "with `panoptic`."
             )
-        labelled: Mapping[str, Annotation] = coco.panoptic(folder)
+        labelled: Mapping[str, tuple[Annotation, ...]] = coco.panoptic(folder)
     else:
         kind = "coco instances"
         labelled = coco.instances()
@@ -98,7 +100,7 @@ def _load(path: Path) -> dict[str, Any]:
 class _Coco:
     """The content of a JSON: images and label numbers by their ids as text, and the annotations."""
 
-    def __init__(self, file: Path, content: Json, category: str, crowds: bool) -> None:
+    def __init__(self, file: Path, content: Json, category: str, stuff: str, crowds: bool) -> None:
         self.vocabulary = VocabularyBuilder()
         self.notes: list[str] = []
         self.missing = ""
@@ -107,40 +109,47 @@ class _Coco:
         self._file = file
         self._content = content
         self._category = category
+        self._stuff = stuff
         self._crowds = crowds
         self.images: dict[str, Json] = {}
         for where, record in self._list("images"):
             self._add(self.images, where, record, record)
         self._numbers: dict[str, int] = {}
+        self._categories: dict[str, str] = {}
         self._read_categories()
         first = next(self._list("annotations"), None)
         if first is None:
             raise DamagedDataError(f"{file} has no annotations: give a JSON file that has some.")
         self.is_panoptic = "segments_info" in first[1]
 
-    def panoptic(self, folder: Path) -> dict[str, LabelPng]:
-        """Return the PNG of each image."""
+    def panoptic(self, folder: Path) -> dict[str, tuple[LabelPng, ...]]:
+        """Return the PNG of each image, once for each category."""
         files = _Files(folder)
-        labelled: dict[str, LabelPng] = {}
+        labelled: dict[str, tuple[LabelPng, ...]] = {}
+        categories = dict.fromkeys((self._category, self._stuff))
         for where, record in self._list("annotations"):
             image = self._find(self.images, record, "image", where)
             name = self._text(record, "file_name", where)
-            numbers = {0: 0}
+            numbers = {category: {0: 0} for category in categories}
             for segment_at, segment in self._list("segments_info", record, where):
                 code = segment.get("id")
-                if type(code) is not int or code in numbers:
+                if type(code) is not int or code in numbers[self._category]:
                     raise self._damaged(
                         segment_at, f"{code!r} is no id of its own, from 1", "correct it"
                     )
-                number = self._numbers[self._find(self._numbers, segment, "category", segment_at)]
-                numbers[code] = number if self._crowds or not _is_crowd(segment) else 0
+                key = self._find(self._numbers, segment, "category", segment_at)
+                number = self._numbers[key] if self._crowds or not _is_crowd(segment) else 0
+                for category, own in numbers.items():
+                    own[code] = number if category == self._categories[key] else 0
             if image in labelled:
                 raise self._damaged(where, "its image has another record", "remove one of them")
             path = files.find(name) or folder / name
-            labelled[image] = LabelPng(self._category, path, numbers, Coding.PANOPTIC)
+            labelled[image] = tuple(
+                LabelPng(category, path, own, Coding.PANOPTIC) for category, own in numbers.items()
+            )
         return labelled
 
-    def instances(self) -> dict[str, InstanceRegions]:
+    def instances(self) -> dict[str, tuple[InstanceRegions, ...]]:
         """Return the regions of each image; annotations without one are counted in a note."""
         found: dict[str, list[Instance]] = {}
         shapes: dict[str, tuple[int, int]] = {}
@@ -170,12 +179,12 @@ class _Coco:
                     raise damaged_region(self._file, where, error) from error
                 own.append(Instance(number, where, region, _parse_box(record.get("bbox"))))
         return {
-            image: InstanceRegions(self._category, self._file, shapes[image], tuple(own))
+            image: (InstanceRegions(self._category, self._file, shapes[image], tuple(own)),)
             for image, own in found.items()
         }
 
     def with_photographs(
-        self, labelled: Mapping[str, Annotation], folder: Path
+        self, labelled: Mapping[str, tuple[Annotation, ...]], folder: Path
     ) -> list[SourceImage]:
         """Pair annotations with the photographs that are there, by name."""
         if not folder.is_dir():
@@ -202,7 +211,7 @@ class _Coco:
                     "folder that contains both photographs, or remove one of the images."
                 )
             if image in labelled:
-                sourced.append(SourceImage(name_in(folder, path), path, "", (), (labelled[image],)))
+                sourced.append(SourceImage(name_in(folder, path), path, "", (), labelled[image]))
         return sorted(sourced, key=lambda each: each.name)
 
     def _read_categories(self) -> None:
@@ -216,11 +225,13 @@ class _Coco:
                 fault = f"{name!r} and {known!r} differ only in spaces or in their Unicode form"
                 raise self._damaged(where, fault, "give them one name, or two")
             number = 0
+            category = self._stuff if record.get("isthing") == 0 else self._category
             if not means_nothing(name):
-                number = self.vocabulary.number(name, self._category)
+                number = self.vocabulary.number(name, category)
                 if list(names.values()).count(name) == 2:
                     self.notes.append(f"Two categories are called {name}: they are one concept.")
-            self._numbers[self._id(record, "id", where)] = number
+            key = self._id(record, "id", where)
+            self._numbers[key], self._categories[key] = number, category
         nothing = sorted({name for name in names.values() if means_nothing(name)})
         if nothing:
             self.notes.append(f"Categories that mean no label are left out: {', '.join(nothing)}.")

@@ -44,10 +44,14 @@ class Coding(StrEnum):
     PANOPTIC = "panoptic"
     """``red + 256 * green + 65536 * blue``."""
 
+    GRAY = "gray"
+    """The level of gray, whatever the picture: red, where it has colors."""
+
 
 _UNKNOWN = {
     Coding.VALUE: "holds the value {0}, which the names file does not have: add it there, or leave "
     "such pixels without a label with `void` {0}",
+    Coding.GRAY: "holds the level {0}, which means nothing: restore it",
     Coding.ADE20K: "holds the name index {0}, which no photograph's JSON names: restore both from "
     "one release of ADE20K",
     Coding.PANOPTIC: "has a segment {0} that its JSON does not describe: both must come from one "
@@ -107,6 +111,9 @@ class LabelPng:
             if png.palette is not None:
                 self._check_palette(png.samples, png.palette)
             return png.numbers(self.file), self.numbers, unknown
+        if self.coding is Coding.GRAY:
+            is_gray = not png.is_rgb and png.palette is None
+            return png.samples if is_gray else png.rgb(self.file)[0], self.numbers, unknown
         if not png.is_rgb:
             raise DamagedDataError(
                 f"{self.file} is not an RGB picture, as it should be: restore it."

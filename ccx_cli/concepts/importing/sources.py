@@ -18,6 +18,7 @@ from ccx_cli.concepts.broden_tables import WrittenLabel
 from ccx_cli.concepts.color_names import COLOR_NAMES
 from ccx_cli.concepts.importing.coco_regions import InstanceRegions
 from ccx_cli.concepts.importing.label_pngs import LabelPng
+from ccx_cli.concepts.importing.pascal_parts import PartMasks
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.formulas.parse import with_suffix
@@ -43,7 +44,7 @@ PICTURES = {
 }
 """Some of them may not be readable here, which is said rather than that they are left out."""
 
-Annotation = LabelPng | InstanceRegions
+Annotation = LabelPng | InstanceRegions | PartMasks
 """Labels of the pixels of one photograph, in one category, that are still to be read."""
 
 

@@ -28,6 +28,7 @@ from ccx_cli.concepts.broden_csv import read_categories, read_labels, read_rows
 from ccx_cli.concepts.broden_tables import ANY, Tally, WrittenLabel, write_tables
 from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
 from ccx_cli.concepts.datasets import check_free_name, read_marker
+from ccx_cli.concepts.importing.coco_regions import InstanceRegions
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
@@ -267,8 +268,10 @@ def _fingerprint(image: SourceImage, known: dict[int, str]) -> list[object]:
                     text = json.dumps(sorted(meant.items()))
                     known[id(meant)] = sha256(text.encode()).hexdigest()
                 found.append(known[id(meant)])
-        else:
+        elif isinstance(annotation, InstanceRegions):
             found.append([each.number for each in annotation.instances])
+        else:
+            found.append(sorted(annotation.numbers.items()))
         found.append(annotation.category)
     for path in (image.path, *(annotation.file for annotation in image.annotations)):
         try:
