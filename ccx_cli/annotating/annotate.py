@@ -44,9 +44,15 @@ class ChosenWord:
 
 
 def read_unlabelled(
-    photographs: Path, engine: Engine, words: Sequence[ChosenWord], precision: str
+    photographs: Path,
+    engine: Engine,
+    words: Sequence[ChosenWord],
+    precision: str,
+    check: str | None = None,
 ) -> Source:
     """Return the photographs of a folder as what is to be annotated with words.
+
+    ``check`` names the check that chose the words' thresholds.
 
     Raises
     ------
@@ -62,6 +68,7 @@ def read_unlabelled(
         revision=identity.revision,
         license=identity.license,
         precision=precision,
+        check=check,
         words=[
             AnnotatedWord(
                 category=each.word.category,

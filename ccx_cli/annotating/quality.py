@@ -30,7 +30,7 @@ from ccx_cli.records.quality import AllWordsQualityRecord, WordQualityRecord
 
 THRESHOLDS = (np.arange(1, 50) / 50).astype(np.float32)
 _BINS = len(THRESHOLDS) + 1
-_DEEPEST = 3
+_DEEPEST = 2
 """Owners above one another: their counts have a dimension each."""
 
 Counts = NDArray[np.int64]

@@ -48,6 +48,7 @@ class _Annotation:
         self._photographs = photographs
         self._given = None if options.words is None else find_words(options.words)
         self._annotator: Annotator | None = None
+        self._check: str | None = None
 
     def read(self, progress: Progress) -> Source:
         options = self._options
@@ -57,7 +58,7 @@ class _Annotation:
         chosen = self._choose(engine, progress)
         cores = options.common.parallel.cores
         self._annotator = Annotator(engine, chosen, options.batch_size, cores)
-        return read_unlabelled(self._photographs, engine, chosen, options.precision)
+        return read_unlabelled(self._photographs, engine, chosen, options.precision, self._check)
 
     def _choose(self, engine: Engine, progress: Progress) -> list[ChosenWord]:
         """Return the words with their thresholds, and their quality where a check tells it."""
@@ -73,7 +74,8 @@ class _Annotation:
             return [ChosenWord(word, threshold) for word in words]
         quality = read_check(path)
         chosen = choose_words(words, quality, engine.identity, threshold)
-        progress.note(f"Thresholds and quality of the words are from the check {path.stem}.")
+        self._check = path.stem
+        progress.note(f"Thresholds and quality of the words are from the check {self._check}.")
         for sentence in describe_choice(words, quality):
             progress.note(sentence)
         return chosen

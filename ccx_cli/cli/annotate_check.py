@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from ccx_cli.annotating.checks import check_path, read_check, store_check
 from ccx_cli.annotating.engine import Engine, open_engine
@@ -18,7 +20,8 @@ from ccx_cli.cli.output import IOU, Column, Section, numbers, write_sections
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint, labels_fingerprint
-from ccx_cli.errors import UsageError
+from ccx_cli.concepts.qualities import read_annotation
+from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.quality import CheckedEngine, StoredQuality
 from ccx_cli.version import __version__
@@ -59,7 +62,7 @@ def check(options: AnnotateOptions, subset: str) -> None:
     with answering(out, common.messages) as (progress, writer):
         roots = common.places.roots
         side = max(parse_size(common.side, "--side")) if is_typed("--side") else None
-        dataset = open_dataset(roots.datasets, subset, side, progress)
+        dataset = _open_labeled(roots.datasets, subset, side, progress)
         given = None if options.words is None else find_words(options.words)
         if common.dry_run:
             progress.note(
@@ -104,6 +107,22 @@ def check(options: AnnotateOptions, subset: str) -> None:
             f"Stored in {path}: `ccx annotate` with this engine takes its thresholds and IoU, or "
             f"name it with --quality {path.stem}."
         )
+
+
+def _open_labeled(
+    datasets: Path, subset: str, side: int | None, progress: Progress
+) -> BrodenDataset:
+    try:
+        dataset = open_dataset(datasets, subset, side, progress)
+    except CcxError as error:
+        said = re.sub("`subset`|--subset", "--check", str(error))
+        raise type(error)(said) from error
+    if read_annotation(dataset.directory) is not None:
+        raise UsageError(
+            f"--check {subset}: `ccx annotate` predicted these labels, name images that people "
+            "labeled."
+        )
+    return dataset
 
 
 def _describe(

@@ -42,4 +42,7 @@ class AnnotationRecord(Record):
     revision: Annotated[str, doc("Revision of the checkpoint, or a digest of the files.")] = ""
     license: Annotated[str, doc("License of the weights; empty where nothing says it.")] = ""
     precision: Annotated[str, doc("Number type that it computed in: single or half.")] = "single"
+    check: Annotated[str | None, doc("The check that gave thresholds and IoU; null for none.")] = (
+        None
+    )
     words: Annotated[list[AnnotatedWord], doc("The words.")] = msgspec.field(default_factory=list)

@@ -202,8 +202,8 @@ def _annotation(run: Run, quote: Quote) -> Iterator[str]:
     ious = [word.iou for word in made.words if word.iou is not None]
     if ious:
         yield (
-            f"On images with human labels, the mean IoU of {len(ious):,} of these words with them "
-            f"was {sum(ious) / len(ious):.2f}."
+            f"On images with human labels, of the check {quote(_known(made.check, 'check'))}, the "
+            f"mean IoU of {len(ious):,} of these words was {sum(ious) / len(ious):.2f}."
         )
 
 

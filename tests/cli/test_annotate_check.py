@@ -138,6 +138,7 @@ def test_what_a_check_reports_is_true_of_what_is_written(
     assert by_word["dog"]["iou"] < by_word["cat"]["iou"]
     assert all(0.4 < word["threshold"] <= 0.6 for word in words)
     annotation = marker_of(labeled, "found")["annotation"]
+    assert annotation["check"] == stored.stem
     assert {word["name"]: (word["threshold"], word["iou"]) for word in annotation["words"]} == {
         name: (word["threshold"], word["iou"]) for name, word in by_word.items()
     }
@@ -204,7 +205,7 @@ def test_the_last_check_of_the_engine_gives_thresholds(labeled: CommandLine, fol
     assert annotate(labeled, folders, "--threshold", "0.3", "--force").code == 0
     words_of = marker_of(labeled, "found")["annotation"]["words"]
     assert {word["threshold"] for word in words_of} == {0.3}
-    assert all("iou" not in word for word in words_of)
+    assert {word["iou"] for word in words_of} == {None}
 
 
 def test_words_that_were_not_checked_are_said(labeled: CommandLine, folders: Path) -> None:
@@ -215,7 +216,7 @@ def test_words_that_were_not_checked_are_said(labeled: CommandLine, folders: Pat
     assert "The check had other words of the category object" in ended.err
     chosen = {word["name"]: word for word in marker_of(labeled, "found")["annotation"]["words"]}
     assert chosen["dog"]["threshold"] == every["threshold"]
-    assert "iou" not in chosen["dog"]
+    assert chosen["dog"]["iou"] is None
     assert chosen["cat"]["iou"] > 0
 
 
@@ -268,5 +269,13 @@ def test_what_cannot_be_meant(labeled: CommandLine, folders: Path, tmp_path: Pat
     assert not_taken("--quality", name, "--engine", other).startswith(
         "Error: --quality is a check of callable engine.py:make (sha256:"
     )
+    assert annotate(labeled, folders, "-q").code == 0
+    engine = ("--engine", other)
+    assert labeled("annotate", "--check", "found", *engine).err == (
+        "Error: --check found: `ccx annotate` predicted these labels, name images that people "
+        "labeled.\n"
+    )
+    unknown = labeled("annotate", "--check", "humans", *engine)
+    assert (unknown.code, "--check" in unknown.err, "subset" in unknown.err) == (3, True, False)
     ended = labeled("annotate", "--engine", other)
     assert ended.err.startswith("Error: There are no photographs:")

@@ -23,7 +23,10 @@ WORDS: list[dict[str, Any]] = [
 
 def mark(ccx: CommandLine, words: list[dict[str, Any]]) -> Path:
     marker = ccx.data / "datasets/broden1_224/ccx-import.json"
-    marker.write_text(json.dumps({"subset": "tiny", "annotation": {"words": words}}))
+    words = [{"threshold": 0.5, **word} for word in words]
+    engine = {"engine": "callable", "checkpoint": "rules.py:make", "revision": "sha256:01"}
+    annotation = {**engine, "check": "human-callable-01234567", "words": words}
+    marker.write_text(json.dumps({"subset": "tiny", "annotation": annotation}))
     return marker
 
 
@@ -50,6 +53,9 @@ def test_poor_and_unchecked_words_are_left_out_as_if_excluded(fresh: CommandLine
     assert told["search"]["left_out"] == ["ball", "field-s"]
     assert told["search"]["concepts"] == 3
     methods = " ".join(fresh("info", "--methods").out.split())
+    assert (
+        "of the check human-callable-01234567, the mean IoU of 2 of these words was 0.29" in methods
+    )
     assert "Words whose labels have an IoU below 0.3 with human labels, or that" in methods
 
 
