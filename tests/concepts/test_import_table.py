@@ -190,8 +190,8 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "how", "fault"),
     [
-        ("", {}, "line 1: no column names the images"),
-        ("1.jpg,striped\n", {}, "line 1: no column names the images"),
+        ("", {}, "line 1: the header has no column of images"),
+        ("1.jpg,striped\n", {}, "line 1: the header has no column of images"),
         ("image,red\n", {}, "line 1: no line follows the header"),
         ("image\n1\n", {}, "line 1: no column is an attribute"),
         ("image,path,red\n1,1,1\n", {}, r"columns may have the images \(image, path\)"),
@@ -229,6 +229,7 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("image,red\n1,\n2,\n", {"missing": Missing.DROP}, "Each image of .* misses a value"),
         ("image,split,red\n1,2,1\n", {}, "'2' in the column 'split' must be train, val or test"),
         ('image,red\n"1,0\n', {}, "line 2: it is no line of a table"),
+        (b"PK\x03\x04\xff", {}, "is not UTF-8 text: save it as CSV"),
         (b"image,r\xe9d\n1,0\n", {}, "is not UTF-8 text"),
         ("image,e\u0301,\u00e9\n1,0,1\n", {}, "would be one concept"),
     ],

@@ -271,7 +271,7 @@ def read_table(
     image = one_of(_IMAGE_COLUMNS, "the images")
     image = one_of({"id"}, "the images") if image is None else image
     if image is None:
-        raise table.damaged(line, "no column names the images: call one of them image")
+        raise table.damaged(line, "the header has no column of images: call it image")
     split = one_of(_SPLIT_COLUMNS, "the splits")
     attribute = one_of(_ATTRIBUTE_COLUMNS, "attributes")
     value = None if attribute is None else one_of(_VALUE_COLUMNS, "the values")
@@ -331,7 +331,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as error:
         raise MissingInputError(f"The table {path} cannot be read: give another.") from error
     except UnicodeDecodeError as error:
-        raise DamagedDataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+        raise DamagedDataError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from error
     except csv.Error as error:
         raise DamagedDataError(
             f"{path}, line {line + 1}: it is no line of a table ({error}): correct it."
