@@ -169,3 +169,9 @@ def test_a_settings_file_that_only_lies_there_runs_no_code(
         assert f"ccx.toml, {key} counts only in a file that you name with --config" in refused.err
         assert f"add --{key}." in refused.err
     assert settings.read_text() == "force = true\n"
+    settings.write_text('[annotate]\nengine = "theirs.py:make"\n')
+    refused = fresh("annotate", ".", "--words", "cat")
+    assert refused.code == 2
+    assert "ccx.toml, annotate.engine counts only in a file that you name" in refused.err
+    named = fresh("annotate", ".", "--words", "cat", "--config", str(settings))
+    assert "cannot be imported" in named.err

@@ -34,8 +34,8 @@ from ccx_cli.errors import CcxError, UsageError
 
 CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
 _MIRRORS = "mirrors"
-# A file that only lies in the working directory may have come with a download.
-_YOURS_TO_SAY = {"trust", "yes", "force"}
+# A file that only lies in the working directory may have come with a download; an engine is code.
+_YOURS_TO_SAY = {"trust", "yes", "force", "engine"}
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 _words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 _chosen: ContextVar[Path | None] = ContextVar("chosen", default=None)
