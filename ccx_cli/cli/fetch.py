@@ -241,7 +241,9 @@ def _next_command(fetched: Sequence[str], options: FetchOptions) -> str:
     words = "ccx explain"
     if named := [name for name in fetched if name in SETS]:
         given = [word for pair in options.places.given().items() for word in pair]
-        network = ["--model", "resnet18", "--pretrained", "imagenet", "--fetch"]
+        weights = [name for name in fetched if "/" in name]
+        pretrained, _, model = (weights or ["imagenet/resnet18"])[0].partition("/")
+        network = ["--model", model, "--pretrained", pretrained, *([] if weights else ["--fetch"])]
         return shlex.join(["ccx", "explain", "--subset", named[0], *network, *given])
     for pretrained, _, model in (name.partition("/") for name in fetched):
         if model:

@@ -66,7 +66,7 @@ class PublishedSet:
 
     def unpacked(self, roots: Roots) -> Path:
         """Return where its archives are unpacked while it is imported."""
-        return roots.datasets / self.name / ".unpacked"
+        return roots.datasets / ARCHIVES / f".{self.name}"
 
 
 def _archive(url: str, size: int, *others: str, sha256: str = "", md5: str = "") -> Source:

@@ -76,6 +76,18 @@ FRACTIONAL = _REFERENCES["dinkelbach1967nonlinear"]
 ADE20K = _REFERENCES["zhou2017scene"]
 PLACES = _REFERENCES["zhou2018places"]
 IMAGENET = _REFERENCES["deng2009imagenet"]
+_SETS = {
+    name: tuple(_REFERENCES[key] for key in keys)
+    for name, keys in {
+        "ade20k-challenge": ("zhou2017scene",),
+        "coco-panoptic-val": ("lin2014coco", "kirillov2019panoptic"),
+        "coco-stuff-val": ("lin2014coco", "caesar2018stuff"),
+        "voc2012": ("everingham2010voc",),
+        "pascal-parts": ("chen2014detect", "everingham2010voc"),
+        "cub200": ("wah2011birds",),
+    }.items()
+}
+"""The papers of the sets that ``ccx fetch`` imports, by the names that it gives them."""
 
 
 def method_of(identity: Identity) -> Reference:
@@ -100,7 +112,9 @@ def has_own_dataset(about: About) -> bool:
 
 
 def dataset_of(about: About) -> tuple[Reference, ...]:
-    """Return the papers of a run's dataset, Broden's and ADE20K's, as far as the header tells."""
+    """Return the papers of a run's dataset, as far as the header tells."""
+    if has_own_dataset(about) and about.subset in _SETS:
+        return _SETS[about.subset]
     count = -1 if has_own_dataset(about) else _BRODEN_IMAGES.get(str(about.subset), -1)
     broden = (DISSECTION,) if about.images == count else ()
     return (*broden, ADE20K) if about.subset == "ade20k" else broden

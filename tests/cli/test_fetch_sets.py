@@ -156,7 +156,9 @@ class TestFetching:
         assert (line["name"], line["state"], line["path"]) == (name, "fetched", str(target))
         assert f"({splits})" in ended.err
         assert concepts(unused, name) == expected
-        assert not (target.parent / ".unpacked").exists()
+        archives = unused.data / "datasets" / "archives"
+        assert [path for path in archives.iterdir() if path.is_dir()] == []
+        assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["broden1_224"]
         colors = unused("concepts", "--subset", name, "--category", "color", *JSONL)
         assert colors.lines
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ccx_cli.fetching.sets import SETS
 from ccx_cli.records.header import About, Identity
 from ccx_cli.runs.references import (
     ADE20K,
@@ -79,6 +80,18 @@ def test_a_broden_set_is_cited_where_it_is_one() -> None:
         ADE20K,
     )
     assert dataset_of(msgspec.convert({"subset": "all", "images": 891}, About)) == ()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_that_was_fetched_is_cited_by_its_name(name: str) -> None:
+    from ccx_cli.runs.references import dataset_of
+
+    about = {"subset": name, "dataset": f"/data/{name}/broden1_224", "images": 5}
+    papers = dataset_of(msgspec.convert(about, About))
+    assert papers
+    assert all(paper.text.endswith(f"{paper.fields['year']}.") for paper in papers)
+    elsewhere = {**about, "dataset": "/data/broden1_224"}
+    assert dataset_of(msgspec.convert(elsewhere, About)) == ()
 
 
 def test_text_and_bibtex() -> None:

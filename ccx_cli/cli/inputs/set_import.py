@@ -17,7 +17,7 @@ from ccx_cli.concepts.importing.writer import check_free_directory, write_broden
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.members import unpack_members
-from ccx_cli.fetching.sets import PublishedSet, Unpacking
+from ccx_cli.fetching.sets import ARCHIVES, PublishedSet, Unpacking
 from ccx_cli.fetching.sources import Source
 from ccx_cli.fetching.status import DownloadStatus, receipt_path
 from ccx_cli.fetching.unpacking import ArchiveError
@@ -47,7 +47,7 @@ def fetch_set(
     _check_local(published, options)
     source = published.dataset(settings.side)
     target = check_free_directory(roots.datasets, settings, force=True)
-    with writing(target.parent, progress, "fetch"):
+    with writing(roots.datasets / ARCHIVES, progress, published.name):
         if not options.force and _is_made(target, published, settings):
             return replace(inspect_set(published, roots, settings.side), state="here")
         check_free_directory(roots.datasets, settings, force=options.force)
@@ -112,7 +112,7 @@ def _unpack(
     statuses = [_fetch_archive(each, len(archives), roots, options, progress) for each in archives]
     if folder.is_dir() and all(status.state == "here" for status in statuses):
         return folder
-    beside = folder.with_name(".unpacking")
+    beside = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         for each in published.unpackings:
