@@ -45,10 +45,10 @@ def find_words(text: str) -> tuple[Word, ...]:
             return read_words(path)
     except OSError:  # Too long for the name of a file.
         pass
-    if path.suffix.lower() in _OF_FILES:
+    if path.suffix.lower() in _OF_FILES or ("/" in text and "," not in text):
         raise MissingInputError(
-            f"The words file {text} does not exist: check the path, or give names with commas "
-            "between them, such as cat,dog."
+            f"There is no words file {text}: check the path, or give names with commas between "
+            "them, such as cat,dog."
         )
     return parse_words(text)
 

@@ -135,7 +135,8 @@ def data_text(run: Run, cite: Cite, quote: Quote) -> str:
     name = quote(_known(about.dataset, "dataset").rpartition("/")[2])
     data = f"the {images:,} images of the subset {quote(subset)} of {name}"
     if has_own_dataset(about):
-        data = f"the {images:,} images of the dataset {quote(subset)}"
+        labels = " with predicted labels" if about.annotation is not None else ""
+        data = f"the {images:,} images of the dataset {quote(subset)}{labels}"
     elif subset == "all":
         data = f"all {images:,} images of {name}"
     return " ".join((data, *(cite(each) for each in dataset_of(about))))

@@ -119,5 +119,7 @@ def test_names_that_cannot_be_meant_are_refused(text: str, said: str) -> None:
 
 
 def test_a_file_that_is_missing_is_no_word(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match="does not exist"):
-        find_words(str(tmp_path / "a,b" / "words.tsv"))
+    for name in (tmp_path / "a,b" / "words.tsv", tmp_path, "words.tsv"):
+        with pytest.raises(MissingInputError, match="There is no words file"):
+            find_words(str(name))
+    assert [word.name for word in find_words("tv/monitor,cat")] == ["tv/monitor", "cat"]

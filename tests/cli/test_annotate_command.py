@@ -123,7 +123,7 @@ def test_the_same_again_does_nothing_and_another_threshold_is_another(
     [
         (["--words", "red,red"], "make", "'red' is there twice in the category object"),
         (["--words", ","], "make", "--words names nothing"),
-        (["--words", "none.tsv"], "make", "The words file none.tsv does not exist"),
+        (["--words", "none.tsv"], "make", "There is no words file none.tsv: check"),
         (["--words", "pink"], "make", "raises KeyError: 'pink' for 12 images: mend it (--debug"),
         (["--threshold", "0"], "make", "--threshold 0 must be above 0, and at most 1."),
         (["--threshold", "1.5"], "make", "--threshold 1.5 must be above 0, and at most 1."),
@@ -209,7 +209,8 @@ def test_what_made_the_labels_is_said_wherever_a_run_is(unused: CommandLine, pho
         f"revision {annotation['revision'][:23]}), not drawn by people, for 5 words, where a "
         "word's score is at least 0.5 and, of objects, the highest."
     ) in text
-    assert r"rules.py:make" in unused("info", "--latex").out
+    assert "the 12 images of the dataset mine with predicted labels, which carry" in text
+    assert "rules.py:make" in unused("info", "--latex").out
     page = unused.data / "page.html"
     assert unused("render", "--html", str(page), "-q").code == 0
     assert "part left of red: the left half | left (score 0.5)" in page.read_text("utf-8")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ccx_cli.cli.main import main
 from ccx_cli.concepts.broden import read_broden
-from ccx_cli.concepts.importing.writer import JOURNAL
+from ccx_cli.concepts.importing.journal import JOURNAL
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine, Ended, finish, start

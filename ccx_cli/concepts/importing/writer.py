@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +17,6 @@ from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,13 +25,19 @@ from ccx_cli.concepts.broden_csv import read_categories, read_labels, read_rows
 from ccx_cli.concepts.broden_tables import ANY, Tally, WrittenLabel, write_tables
 from ccx_cli.concepts.color_rules import COLOR_BOXES, COLOR_RULE
 from ccx_cli.concepts.datasets import check_free_name, read_marker
-from ccx_cli.concepts.importing.coco_regions import InstanceRegions
 from ccx_cli.concepts.importing.convert import ConvertedImage, convert
+from ccx_cli.concepts.importing.journal import (
+    JOURNAL,
+    Entry,
+    fingerprint,
+    read_journal,
+    remove_files,
+)
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import COLOR, Source, SourceImage
 from ccx_cli.concepts.processes import in_processes
-from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.listings import ImportedCategoryRecord
@@ -42,7 +45,6 @@ from ccx_cli.store.atomic import move_directory_into_place, naming
 from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import IMPORT_MARKER, is_imported
 
-JOURNAL = "journal.jsonl"
 VERSION = 1
 
 _CHUNK = 16
@@ -84,7 +86,7 @@ class PreparedImport:
             source, self.colors = source.with_colors()
         self.source = source.with_splits(settings.val_share, settings.seed)
         known: dict[int, str] = {}
-        self.prints = [_fingerprint(image, known) for image in self.source.images]
+        self.prints = [fingerprint(image, known) for image in self.source.images]
         parts = [
             VERSION,
             source.kind,
@@ -192,17 +194,17 @@ def _convert_all(
     stems = name_images([image.name for image in source.images], subset, source.categories)
     prints = dict(zip(stems, prepared.prints, strict=True))
     converted: dict[str, ConvertedImage] = {}
-    for entry in _read_journal(directory / JOURNAL, prepared.identity):
+    for entry in read_journal(directory / JOURNAL, prepared.identity):
         if prints.get(entry.stem) == entry.files:
             converted[entry.stem] = entry.made
         else:
-            _remove_files(images, entry.made)
+            remove_files(images, entry.made)
     pairs = zip(stems, source.images, strict=True)
     missing = [(stem, image) for stem, image in pairs if stem not in converted]
     what = "Importing" if source.annotation is None else "Annotating"
     with progress.task(what, len(stems), done=len(converted)) as task:
         for made in convert(images, prepared, missing):
-            entries = [_Entry(stem, prints[stem], image) for stem, image in made.items()]
+            entries = [Entry(stem, prints[stem], image) for stem, image in made.items()]
             with (directory / JOURNAL).open("ab") as file:
                 file.write(msgspec.json.Encoder().encode_lines(entries))
             converted |= made
@@ -256,62 +258,6 @@ def _fit(name: str) -> str:
     text = name.encode("utf-8", "replace").decode()
     parts = (_UNFIT.sub("_", part).strip() for part in text.split("/"))
     return "/".join(part if part not in {"", ".", ".."} else "_" for part in parts)
-
-
-def _fingerprint(image: SourceImage, known: dict[int, str]) -> list[object]:
-    """Say which files a picture is made of and how they are read: what changed is read again."""
-    found: list[object] = [list(pair) for pair in image.labels]
-    for annotation in image.annotations:
-        if isinstance(annotation, LabelPng):
-            for meant in (annotation.numbers, annotation.colors):
-                if id(meant) not in known:
-                    text = json.dumps(sorted(meant.items()))
-                    known[id(meant)] = sha256(text.encode()).hexdigest()
-                found.append(known[id(meant)])
-        elif isinstance(annotation, InstanceRegions):
-            found.append([each.number for each in annotation.instances])
-        else:
-            found.append(sorted(annotation.numbers.items()))
-        found.append(annotation.category)
-    for path in (image.path, *(annotation.file for annotation in image.annotations)):
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise MissingInputError(f"{path} is missing: restore it.") from error
-        # A file's name need not be text, a journal's is.
-        name = str(path.absolute()).encode("utf-8", "backslashreplace").decode()
-        found.append([name, status.st_size, status.st_mtime_ns, status.st_ctime_ns])
-    return found
-
-
-class _Entry(msgspec.Struct):
-    """A line of the journal: a picture that is written, and a fingerprint of its files."""
-
-    stem: str
-    files: list[Any]
-    made: ConvertedImage
-
-
-def _read_journal(path: Path, identity: str) -> list[_Entry]:
-    """Return what an interrupted run has written; a directory of other pictures is cleared."""
-    with suppress(OSError, ValueError, msgspec.MsgspecError):
-        whole = path.read_bytes().rpartition(b"\n")[0]
-        head, *lines = whole.split(b"\n")
-        if json.loads(head) == {"identity": identity}:
-            # The beginning of a line from a killed run would spoil the next one.
-            os.truncate(path, len(whole) + 1)
-            return [msgspec.json.decode(line, type=_Entry) for line in lines]
-    shutil.rmtree(path.parent, ignore_errors=True)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(msgspec.json.encode({"identity": identity}) + b"\n")
-    return []
-
-
-def _remove_files(images: Path, made: ConvertedImage) -> None:
-    """Remove what was written of a photograph that has changed since, or is gone."""
-    cells = [cell for own in made.cells.values() for cell in own.split(";")]
-    for name in (made.image, *(cell for cell in cells if not cell.isdecimal())):
-        (images / name).unlink(missing_ok=True)
 
 
 def _write_tables(
