@@ -206,11 +206,16 @@ class TestFetching:
         assert ended.code == 0, ended.err
         assert unused(*words).code == 0
 
-    def test_again_nothing_is_done(self, fetch: Callable[..., Ended], host: hosts.Host) -> None:
+    def test_again_nothing_is_done(
+        self, unused: CommandLine, fetch: Callable[..., Ended], host: hosts.Host
+    ) -> None:
         fetch("coco-stuff-val")
         asked = len(host.requests)
+        left = unused.data / "datasets" / "archives" / ".coco-stuff-val"
+        left.mkdir()
         ended = fetch("coco-stuff-val")
         assert (ended.code, ended.lines[0]["state"]) == (0, "here")
+        assert not left.exists()
         assert len(host.requests) == asked
         ended = fetch("coco-stuff-val", "--no-colors")
         assert ended.code == 2

@@ -49,6 +49,8 @@ def fetch_set(
     target = check_free_directory(roots.datasets, settings, force=True)
     with writing(roots.datasets / ARCHIVES, progress, published.name):
         if not options.force and _is_made(target, published, settings):
+            # Of a run that was killed once the dataset was whole.
+            shutil.rmtree(published.unpacked(roots), ignore_errors=True)
             return replace(inspect_set(published, roots, settings.side), state="here")
         check_free_directory(roots.datasets, settings, force=options.force)
         progress.note(space(published, roots, settings))
