@@ -59,11 +59,19 @@ def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine
         from ccx_cli.annotating.models import open_model
 
         return open_model(name, checkpoint, device=device, half=half)
-    if text.rpartition(":")[0].endswith(".py"):
+    file, _, function = text.rpartition(":") if ":" in text else (text, "", "")
+    if file.endswith(".py"):
+        if not function.isidentifier():
+            raise UsageError(f"`engine` {text} names no function: write {file}:make, by its name.")
         if half:
             raise UsageError(
                 f"`precision` half is for networks that ccx opens, not for {text}: leave it out."
             )
+        if device != "cpu":
+            # It imports torch.
+            from ccx_cli.probe.networks.devices import resolve_device
+
+            device = str(resolve_device(device))
         return CallableEngine(text, device)
     near = suggestion(name, MODELS) or (
         f": it is {', '.join(MODELS[:-1])} or {MODELS[-1]}, or a file.py:make of your own"

@@ -116,7 +116,9 @@ def test_the_reader_finds_what_the_engine_did(tmp_path: Path) -> None:
         whole = [numbers["reddish-s"]] if number / MASK >= 0.6 else []
         assert list(row.labels) == whole
     assert summary.unused == 1
-    assert any("Found in no photograph: none; `threshold`" in note for note in summary.notes)
+    assert any(
+        "Found in no photograph: none (a lower `threshold`" in note for note in summary.notes
+    )
 
 
 def test_batches_go_through_this_thread_in_order(tmp_path: Path) -> None:

@@ -167,6 +167,17 @@ def test_what_are_no_scores_is_refused(file: Path, name: str, said: str) -> None
         checked_scores(engine, IMAGES, WORDS)
 
 
+@pytest.mark.parametrize("text", ["rules.py", "rules.py:", "rules.py:a b"])
+def test_a_file_without_a_function_is_refused(text: str) -> None:
+    with pytest.raises(CcxError, match=r"names no function: write rules.py:make, by its name"):
+        open_engine(text)
+
+
+def test_a_device_that_is_not_known_is_refused(file: Path) -> None:
+    with pytest.raises(CcxError, match="`device` gpu is not known"):
+        open_engine(f"{file}:function", device="gpu")
+
+
 def test_an_engine_that_is_not_known_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CcxError, match="clipsag is not known, did you mean clipseg"):
         open_engine("clipsag")

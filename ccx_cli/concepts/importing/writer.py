@@ -374,8 +374,8 @@ def _describe_missed(source: Source, labels: Collection[WrittenLabel]) -> Iterat
     if missed:
         more = f" and {len(missed) - _SHOWN:,} more" if len(missed) > _SHOWN else ""
         yield (
-            f"Found in no photograph: {', '.join(missed[:_SHOWN])}{more}; `threshold` may be too "
-            "high for them."
+            f"Found in no photograph: {', '.join(missed[:_SHOWN])}{more} (a lower `threshold` or "
+            "other prompts may find more)."
         )
 
 
