@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -263,8 +262,7 @@ def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
         for category in source.categories
     ]
     named += ["11 color"] if settings.colors and "color" not in source.categories else []
-    # Measured: a photograph takes some 0.5 bytes a pixel, its label PNGs a tenth of that each.
-    megabytes = len(source.images) * math.prod(settings.size) * 0.7 / 1e6
+    megabytes = settings.about_bytes(len(source.images)) / 1e6
     return (
         f"Would write {len(source.images):,} images with up to {', '.join(named)} concepts to "
         f"{target}, about {megabytes:,.0f} MB."

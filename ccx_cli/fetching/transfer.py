@@ -157,7 +157,9 @@ def _attempt(
     if start and kept is not None and kept.validator:
         headers |= {"Range": f"bytes={start}-", "If-Range": kept.validator}
     with _open(url, headers, retry.timeout) as response:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
+        # Of a file that is compressed itself, some hosts say so.
+        encodings = {"identity", *(("gzip", "x-gzip") if url.endswith((".gz", ".tgz")) else ())}
+        if response.headers.get("Content-Encoding", "identity") not in encodings:
             raise HostFailedError("compresses the file on its way")
         if kept is not None and "Range" in headers and response.status == 206:
             _check_continues(response, kept, start)

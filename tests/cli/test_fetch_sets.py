@@ -191,6 +191,21 @@ class TestFetching:
         assert ended.code == 0, ended.err
         assert {line["unit"] for line in ended.lines} == {0, 1}
 
+    @pytest.mark.parametrize("name", ["cub200", "pascal-parts"])
+    def test_labels_of_pixels_and_of_images_are_explained_together(
+        self, unused: CommandLine, fetch: Callable[..., Ended], name: str
+    ) -> None:
+        fetch(name, "--side", "64", "--no-colors")
+        ended = unused(
+            *("explain", "--subset", name, "--model", "demo", "--pretrained", "none"),
+            *("--units", "0-3", *JSONL),
+        )
+        assert ended.code == 0, ended.err
+        known = concepts(unused, name)
+        used = {label for line in ended.lines for label in known if label in line["formula"]}
+        categories = {known[label][0] for label in used}
+        assert {"object"} < categories
+
     def test_explain_fetches_a_set_that_is_missing(
         self, unused: CommandLine, host: hosts.Host, monkeypatch: pytest.MonkeyPatch
     ) -> None:

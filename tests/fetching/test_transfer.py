@@ -237,6 +237,17 @@ def test_what_will_not_pass_is_not_tried_again(
     assert "root:" not in (part.read_text() if part.exists() else "")
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_a_packed_file_may_be_called_packed(host: hosts.Host, part: Path, encoding: str) -> None:
+    host.always = hosts.answer(200, {"Content-Encoding": encoding}, FILE)
+    retry, heard = RETRY, HeardProgress()
+    for name in ("set.tgz", "set.tar.gz"):
+        part.unlink(missing_ok=True)
+        url = f"{host.url}/{name}"
+        download(url, part, title="", retry=retry, progress=heard, check_room=lambda _: None)
+        assert part.read_bytes() == FILE
+
+
 def test_a_redirect_is_followed_and_keeps_the_range(host: hosts.Host, part: Path) -> None:
     host.files["/elsewhere"] = FILE
     host.script = [

@@ -16,9 +16,6 @@ from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.progress import Progress
 from ccx_cli.store.paths import Roots, is_imported
 
-_BYTES_A_PIXEL = 0.7
-"""Measured: a photograph takes some 0.5 bytes a pixel, its label PNGs a tenth of that each."""
-
 
 def set_settings(name: str, size: tuple[int, int], *, colors: bool = True) -> ImportSettings:
     """Return how a set is imported; those who labeled it took the pixels as they are stored."""
@@ -71,8 +68,7 @@ def space(published: PublishedSet, roots: Roots, settings: ImportSettings) -> st
     """Say what a set takes before it is fetched."""
     missing = to_fetch(published, roots)
     total = sum(archive.about_bytes or 0 for archive in published.archives)
-    height, width = settings.size
-    dataset = published.images * height * width * _BYTES_A_PIXEL
+    dataset = settings.about_bytes(published.images)
     archives = f"about {size_text(missing)} to download to {roots.datasets / ARCHIVES}, "
     return (
         f"{published.name}: {archives if missing else ''}at most {size_text(total)} more while it "
