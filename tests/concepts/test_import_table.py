@@ -85,7 +85,7 @@ LONG = (
         WIDE.replace("a/", "").replace("b/", ""),
         WIDE.replace("a/", "./a/").replace("b/", "C:\\photos\\b\\"),
         WIDE.replace("a/1.jpg", '"a/1.jpg"').replace("red", '"red"'),
-        WIDE + "1,yes,no\n",
+        WIDE + "1,yes,no,,\n",
         WIDE.replace("\n", ",\n"),
         WIDE + ",,\n\n",
         LONG.replace("attribute,value", "label,is_present"),
@@ -116,6 +116,12 @@ def test_scores_count_from_the_threshold_on(tmp_path: Path) -> None:
     assert labels_of(add(tmp_path, text, threshold=0.7)) == SAID
     text = text.replace("0.7,", "70,").replace(",1,", ",100,")
     assert labels_of(add(tmp_path, text, threshold=7)) == SAID
+    for threshold in (0, 1):
+        text_ = f"image,red\n1,{threshold}\n2,{threshold - 0.001}\n"
+        assert labels_of(add(tmp_path, text_, threshold=threshold)) == {
+            "a/1": {"red"},
+            "a/2": set(),
+        }
     # Words say the same whatever the threshold is.
     text = text.replace("1,70", "1,yes").replace("4,0.6999999", "4,no")
     assert labels_of(add(tmp_path, text, threshold=7)) == SAID
@@ -154,6 +160,11 @@ def test_names_in_several_folders_need_them(tmp_path: Path) -> None:
     source = photographs("a/1.jpg", "b/1.jpg", "1.png")
     text = "image,red\na/1.jpg,1\nsomewhere/b/1,0\n1.png,1\n"
     assert labels_of(add(tmp_path, text, source)) == {"a/1": {"red"}, "b/1": set(), "1": {"red"}}
+    # Letters are composed or not; an image of another folder is another image.
+    source = photographs("a/\u00e9.jpg")
+    assert labels_of(add(tmp_path, "image,red\na/e\u0301,1\n", source)) == {"a/\u00e9": {"red"}}
+    with pytest.raises(MissingInputError, match="are not in photos, such as 'b/\u00e9'"):
+        add(tmp_path, "image,red\nb/\u00e9,1\n", source)
     for name in ("1.jpg", "1.PNG.jpg"):
         source = photographs("a/1.jpg", "b/1.jpg", "a/1.PNG.jpg", "b/1.PNG.jpg")
         with pytest.raises(CcxError, match=r"may be photos/a/.*write more of its path"):
@@ -181,6 +192,15 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("red", ("wing",)),
     ]
     assert labels_of(source) == {"a/1": {"place-s", "red"}, "a/2": set()}
+    tables["scene"].write_text("image,place,split\n1,1,val\n2,,\n3,0,\n")
+    tables["wing"].write_text("file,label\n1,red\n2,red\n")
+    source = add_tables(photographs(), PHOTOS, tables, missing=Missing.DROP)
+    assert (labels_of(source), source.images[0].split) == ({"a/1": {"place-s", "red"}}, "val")
+    tables["wing"].write_text("file,label,split\n1,red,train\n")
+    with pytest.raises(
+        CcxError, match=r"The tables say of photos/a/1.jpg that it is train and val"
+    ):
+        add_tables(photographs(), PHOTOS, tables, missing=Missing.DROP)
     tables["beak"] = tmp_path / "beak.csv"
     tables["beak"].write_text("image,red\n1,0\n2,1\n")
     with pytest.raises(CcxError, match=r"'red' of .*beak.csv and 'red' of .*wing.csv would be one"):
@@ -225,6 +245,7 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("image,red\n1\n", {}, "line 2: it has 1 cells under 2 columns"),
         ("image,red\n1,0,5\n", {}, "line 2: it has 3 cells under 2 columns"),
         ("image,red\n1,0\n2,1\na/1.jpg,1\n", {}, "line 4: 'red' of a/1.jpg is yes, but no on a"),
+        ("image,red\n1,no\n1,yes\n", {}, "line 3: 'red' of 1 is yes, but no on a line before"),
         ("image,label,value\n1,red,1\n1,red,0\n", {}, "line 3: 'red' of 1 is no, but yes on a"),
         ("image,red\n1,\n2,\n", {"missing": Missing.DROP}, "Each image of .* misses a value"),
         ("image,split,red\n1,2,1\n", {}, "'2' in the column 'split' must be train, val or test"),

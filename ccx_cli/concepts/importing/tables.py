@@ -148,7 +148,7 @@ class _Names:
         return self._found[name]
 
     def _find(self, name: str) -> int | None:
-        ends = _ends(unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./"))
+        ends = _ends(unicodedata.normalize("NFC", name).replace("\\", "/"))
         for end in ends:
             for by_end, whole in zip(self._by_end, self._whole, strict=True):
                 ending = by_end.get(end, [])
