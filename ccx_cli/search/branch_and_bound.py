@@ -157,12 +157,11 @@ def _walk(counts: RangeCounts, length: int, misses: float, incumbent: inc.Incumb
         if length == 1:
             kernel.search_singles(members, tables, incumbent)
         else:
-            kernel.search_pairs(members, allowed_forms(counts.space), tables, incumbent)
+            kernel.search_pairs(members, allowed_forms(counts.space), tables, misses, incumbent)
         return
-    gain = kernel.positive_pairs(
-        sets.indptr, sets.labels, counts.hits, sets.totals, misses, data.n_concepts
+    weight, gain = kernel.weigh_pairs(
+        sets.indptr, sets.labels, counts.hits, sets.totals, counts.pairs, data.totals, misses
     )
-    weight = counts.pairs - misses * (data.totals - counts.pairs)
     tables = inc.Pairs(counts.pairs, data.totals, weight, gain)
     order = np.argsort(-gain.diagonal()[members], kind="stable")
     label_sets = inc.Sets(

@@ -43,31 +43,38 @@ from ccx_cli.search.incumbent import (
 
 
 @kernel
-def positive_pairs(
+def weigh_pairs(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
     hits: NDArray[np.int32] | NDArray[np.float64],
     totals: NDArray[np.int64],
-    tau: float,
-    n_concepts: int,
-) -> NDArray[np.float64]:
-    """Sum the positive weights of every pair, ``(n_concepts, n_concepts)``, rounded up."""
-    gain = np.zeros((n_concepts, n_concepts))
+    pair_hits: NDArray[np.int64] | NDArray[np.float64],
+    pair_totals: NDArray[np.int64],
+    misses: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum the weights of every pair of concepts, and the positive ones alone, rounded up.
+
+    A pixel out of range weighs ``-misses``. Both are ``(n_concepts, n_concepts)``.
+    """
+    weight = np.empty(pair_totals.shape)
+    gain = np.zeros(pair_totals.shape)
     for row in range(len(hits)):
         if hits[row] == 0:
             continue
-        weight = hits[row] - tau * (totals[row] - hits[row])
-        if weight <= 0:
+        own = hits[row] - misses * (totals[row] - hits[row])
+        if own <= 0:
             continue
         for entry in range(indptr[row], indptr[row + 1]):
             for other in range(entry, indptr[row + 1]):
-                gain[labels[entry], labels[other]] += weight
+                gain[labels[entry], labels[other]] += own
     up = 1.0 + 2.3e-16 * (len(hits) + 8)
-    for a in range(n_concepts):
+    for a in range(len(gain)):
         for b in range(a + 1):
             gain[b, a] *= up
             gain[a, b] = gain[b, a]
-    return gain
+            h = pair_hits[a, b]
+            weight[a, b] = weight[b, a] = h - misses * (pair_totals[a, b] - h)
+    return weight, gain
 
 
 @kernel
@@ -79,16 +86,29 @@ def search_singles(members: NDArray[np.int64], pairs: Pairs, incumbent: Incumben
 
 @kernel
 def search_pairs(
-    members: NDArray[np.int64], allowed: NDArray[np.bool_], pairs: Pairs, incumbent: Incumbent
+    members: NDArray[np.int64],
+    allowed: NDArray[np.bool_],
+    pairs: Pairs,
+    misses: float,
+    incumbent: Incumbent,
 ) -> None:
-    """Keep every pair that reaches the threshold and differs from either concept alone."""
-    h, t = pairs.hits, pairs.totals
+    """Keep every pair that reaches the threshold and differs from either concept alone.
+
+    Only those are looked at whose hits, less ``misses`` times the rest, reach the weight.
+    """
+    h, t, threshold = pairs.hits, pairs.totals, incumbent.threshold
     for i in range(len(members)):
         a = members[i]
+        g_a = h[a, a] - misses * (t[a, a] - h[a, a])
         for j in range(i + 1, len(members)):
             b = members[j]
-            h_a, h_b, h_ab = h[a, a], h[b, b], h[a, b]
-            t_a, t_b, t_ab = t[a, a], t[b, b], t[a, b]
+            h_ab, t_ab = h[a, b], t[a, b]
+            g_b = h[b, b] - misses * (t[b, b] - h[b, b])
+            g_ab = h_ab - misses * (t_ab - h_ab)
+            most = max(max(g_a + g_b - g_ab, g_ab), max(g_a, g_b) - g_ab)
+            if most < threshold[WEIGHT]:
+                continue
+            h_a, h_b, t_a, t_b = h[a, a], h[b, b], t[a, a], t[b, b]
             if allowed[OR] and t_ab != t_a and t_ab != t_b:
                 keep(incumbent, OR, a, b, -1, h_a + h_b - h_ab, t_a + t_b - t_ab)
             if t_ab == 0:

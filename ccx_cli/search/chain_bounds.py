@@ -16,10 +16,12 @@ Let ``G[k]`` bound ``g`` of all chains of at most ``k`` concepts, and ``X`` be a
   ask for larger ones.
 - *Drop a prefix.* With nothing in place of ``X``, ``F`` is a chain of at most ``r`` concepts, or
   empty, and it loses no more than ``p(X)``: ``p(X) >= T - G[r]``.
-- *The main concept* ``m`` has the largest ``p``. If it is joined by OR after ``X``, only
-  ``X \ m`` counts of ``X``, and only what a step does outside ``m``; if not, ``F`` gains no more
-  over ``X`` than the ``r`` largest ``p`` of the others. Where one concept is most of what can be
-  explained, every chain needs it, and this leaves few prefixes without it.
+- *The main concept* ``m`` has the largest ``p``, or is named by the caller. If it is joined by OR
+  after ``X``, only ``X \ m`` counts of ``X``, and only what a step does outside ``m``; if not,
+  ``F`` gains no more over ``X`` than the ``r`` largest ``p`` of the others, or than a chain that
+  does not begin with ``m`` or join it by OR. Where one concept is most of what can be explained,
+  every chain needs it, and this leaves few prefixes without it: fewer still where the caller covers
+  the chains that have ``m`` among their last ORs, for then something must cut into it.
 - *What can follow.* Without an AND among what follows, ``F`` adds to ``X`` parts of the concepts
   joined by OR, and takes from it parts of those joined by AND NOT: each counts ``p(c \ X)`` or
   ``n(X & c)`` at most, and the last one exactly ``g(c \ X)`` or ``-g(X & c)``, as nothing undoes
@@ -50,8 +52,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
-from ccx_cli.search.cuts import after_and, cut_without, enter, find_cuts
-from ccx_cli.search.kept_chains import AND, NOT, OR, in_order, joined
+from ccx_cli.search.cuts import after_and, cut_without, enter
+from ccx_cli.search.kept_chains import AND, NOT, OR
 
 # What a node knows of itself.
 G, P = 0, 1
@@ -68,6 +70,10 @@ class Tables(NamedTuple):
         ``(length,)``, the largest ``p`` of so many concepts but the first one, joined by OR.
     partners, pairs
         From ``cuts.partners_of`` and ``cuts.largest_pairs``.
+    main, is_covered
+        The main concept, and whether chains that have it among their last ORs are not sought.
+    others
+        ``(length,)``, as ``limits``, of chains without the main concept, or with it only cutting.
     """
 
     allowed: NDArray[np.bool_]
@@ -79,153 +85,58 @@ class Tables(NamedTuple):
     rest: NDArray[np.float64]
     partners: NDArray[np.int32]
     pairs: NDArray[np.float64]
+    main: int
+    is_covered: bool
+    others: NDArray[np.float64]
 
 
 @kernel
-def first_concepts(
-    length: int,
-    tables: Tables,
-    threshold: float,
-    children: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-) -> int:
-    """List the concepts that a chain may begin with, by descending bound."""
-    weight, gain, limits, rest = tables.weight, tables.gain, tables.limits, tables.rest
-    most, beside = 0.0, 0.0
-    for c in range(min(len(gain), length - 1)):
-        beside = most
-        most += gain[c, c]
-    found = 0
-    for c in range(len(gain)):
-        own = gain[c, c]
-        bound = max(weight[c, c] + most, own + beside)
-        bound = min(bound, own + limits[length - 1])
-        if c > 0:
-            with_main = own - gain[c, 0] + limits[length - 1] if tables.allowed[OR] else -np.inf
-            bound = min(bound, max(with_main, own + rest[length - 1]))
-        if bound >= threshold:
-            children[found], bounds[found] = 4 * c, bound
-            found += 1
-    _sort(children, bounds, found)
-    return found
-
-
-@kernel
-def _sort(children: NDArray[np.int64], bounds: NDArray[np.float64], count: int) -> None:
-    order = np.argsort(-bounds[:count], kind="mergesort")
-    children[:count], bounds[:count] = children[:count][order], bounds[:count][order]
-
-
-@kernel
-def next_steps(
-    depth: int,
-    length: int,
-    tables: Tables,
-    rows: NDArray[np.float64],
-    own: NDArray[np.float64],
-    effects: NDArray[np.float64],
-    chain: NDArray[np.int64],
-    used: NDArray[np.bool_],
-    threshold: float,
-    children: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-) -> int:
-    """List the prefixes of one more concept that may lead to the threshold, by descending bound."""
-    allowed, weight, gain = tables.allowed, tables.weight, tables.gain
-    limits, least, rest = tables.limits, tables.least, tables.rest
-    to_come = length - depth - 2
-    g, p = own[depth, G], own[depth, P]
-    n = p - g
-    n_main = rows[depth, 0, P] - rows[depth, 0, G]
-    off, n_off = p - rows[depth, 0, P], n - n_main
-    top = np.empty(to_come + 1)
-    cuts = np.empty((len(gain), 3))
-    find_cuts(to_come - 1, used, tables.partners, weight, gain, cuts)
-    smallest = np.sort(effects[1 : depth + 1])
-    found = 0
-    for c in range(len(gain)):
-        if used[c]:
+def limits_without(
+    main: int,
+    allowed: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    limits: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Bound ``g`` of chains that do not begin with the main concept, nor have it joined by OR."""
+    found, slack = limits.copy(), limits[0]
+    single, pair = 0.0, 0.0
+    for a in range(len(weight)):
+        if a == main:
             continue
-        g_met, p_met = rows[depth, c, G], rows[depth, c, P]
-        n_met = p_met - g_met
-        off_c = gain[c, c] - gain[c, 0]
-        for operator in range(3):
-            if not allowed[operator] or not in_order(depth, chain[depth], c, operator):
+        single = max(single, weight[a, a])
+        for b in range(len(weight)):
+            if a == b:
                 continue
-            if operator == OR:
-                effect = gain[c, c] - p_met
-                acts = 2 * effect - (weight[c, c] - g_met)
-                if depth == 0 and p - p_met < least:
-                    continue
-            elif operator == AND:
-                effect = n - n_met
-                acts = effect + p - p_met
-                if depth == 0 and gain[c, c] - weight[c, c] - n_met < least:
-                    continue
-            else:
-                effect = n_met
-                acts = n_met + p_met
-            child_g = joined(operator, g, weight[c, c], g_met)
-            child_p = joined(operator, p, gain[c, c], p_met)
-            if acts < tables.grain or effect < least or child_p + limits[to_come] < threshold:
-                continue
-            child_off = np.inf
-            if used[0] or c == 0:
-                if child_p + rest[to_come] < threshold:
-                    continue
-            else:
-                if operator == OR:
-                    child_off, off_effect = off + off_c, off_c
-                elif operator == AND:
-                    child_off, off_effect = min(off, off_c), n_off
-                else:
-                    n_off_c = off_c - weight[c, c] + weight[c, 0]
-                    child_off, off_effect = off, min(n_off, n_off_c)
-                if child_p + rest[to_come] < threshold:
-                    effect = min(effect, off_effect)
-                    if not allowed[OR] or effect < least or child_off + limits[to_come] < threshold:
-                        continue
-            # The s smallest effects together.
-            lost, pending, reached = 0.0, True, True
-            for s in range(len(smallest) + 1):
-                if pending and (s == len(smallest) or effect <= smallest[s]):
-                    lost += effect
-                    pending = False
-                else:
-                    lost += smallest[s if pending else s - 1]
-                if lost + limits[length - s - 1] < threshold:
-                    reached = False
-                    break
-            if not reached:
-                continue
-            used[c] = True
-            bound = _bound(
-                to_come,
-                c,
-                operator,
-                child_g,
-                child_p,
-                g_met,
-                p_met,
-                p,
-                child_off,
-                tables,
-                cuts,
-                rows[depth],
-                used,
-                top,
-            )
-            used[c] = False
-            bound = min(bound, child_p + limits[to_come])
-            if bound >= threshold:
-                children[found], bounds[found] = 4 * c + operator, bound
-                found += 1
-    _sort(children, bounds, found)
+            if allowed[OR] and b != main:
+                pair = max(pair, weight[a, a] + weight[b, b] - weight[a, b])
+            if allowed[AND]:
+                pair = max(pair, weight[a, b])
+            if allowed[NOT]:
+                pair = max(pair, weight[a, a] - weight[a, b])
+    found[1] = min(found[1], single + slack)
+    if len(found) > 2:
+        found[2] = min(found[2], max(single, pair) + slack)
     return found
 
 
 @kernel
-def _bound(
+def may_join_main(to_come: int, c: int, operator: int, tables: Tables) -> bool:
+    """Tell whether the main concept may be joined by OR after this step of a chain that is sought.
+
+    Where it must not be among the last ORs, a step that cuts into it follows; and one that cuts is
+    before it if it would otherwise precede this step.
+    """
+    if not tables.allowed[OR]:
+        return False
+    if not tables.is_covered:
+        return True
+    if not (tables.allowed[AND] or tables.allowed[NOT]):
+        return False
+    return to_come >= (3 if operator == OR and c > tables.main else 2)
+
+
+@kernel
+def bound_after(
     to_come: int,
     c: int,
     operator: int,
@@ -247,7 +158,7 @@ def _bound(
     are. ``cuts`` are those of ``find_cuts``. ``top`` is space for ``to_come`` values.
     """
     allowed, weight, gain = tables.allowed, tables.weight, tables.gain
-    pairs, limits, least = tables.pairs, tables.limits, tables.least
+    pairs, limits, least, main = tables.pairs, tables.limits, tables.least, tables.main
     n, n_met, p_c = p - g, p_met - g_met, gain[c, c]
     others = to_come - 1
     top[:] = 0.0
@@ -255,7 +166,8 @@ def _bound(
     # last, that one counts exactly, and the others may also cut into the main concept.
     top_outside, top_with_main = np.zeros(to_come + 1), np.zeros(to_come + 1)
     last_with_main = -np.inf
-    has_main = not used[0] and allowed[OR]
+    has_main = not used[main] and may_join_main(to_come, c, operator, tables)
+    cut_after = tables.is_covered and has_main
     g_main = -np.inf
     joined, joined_count = 0.0, 0
     best_last, best_and, inside_twice = -np.inf, -np.inf, np.full(2, -np.inf)
@@ -267,7 +179,7 @@ def _bound(
             first, largest = d, gain[d, d]
         elif second < 0:
             second = gain[d, d]
-        if allowed[OR] and joined_count < others and not (d == 0 and has_main):
+        if allowed[OR] and joined_count < others and d != main:
             joined += gain[d, d]
             joined_count += 1
         if second >= 0 and joined_count >= others:
@@ -296,14 +208,14 @@ def _bound(
             g_or, g_not = g_d - g_x + p_most, p_most - g_x
             g_and, inside = g_x + n_most, p_x - p_least
         inside = min(inside, min(p, p_d))
-        if not allowed[OR]:
+        if not allowed[OR] or (d == main and not has_main):
             outside = 0.0
         cut = lost if allowed[NOT] else 0.0
         taken = cut_without(cuts[d], others, n_y)
-        if d == 0 and has_main:
+        if d == main and has_main:
             g_main = min(g_or, outside)
             outside = 0.0
-        elif allowed[OR] and (others > 0 or outside >= least):
+        elif allowed[OR] and d != main and (others > 0 or outside >= least):
             best_last = max(best_last, min(g_or, outside))
         if allowed[NOT] and (others > 0 or cut >= least):
             best_last = max(best_last, min(g_not, cut))
@@ -320,29 +232,35 @@ def _bound(
                 enter(inside_twice, 2, inside)
                 inside = min(inside, g_and + taken)
                 is_first = operator != NOT
-                most = after_and(inside, p_d, to_come, is_first, pairs[d], limits)
+                most = after_and(inside, p_d, to_come, is_first, pairs[d], tables.others)
                 best_and = max(best_and, min(most, inside + joined))
-                if has_main and d > 0:
+                if has_main and d != main:
                     inside = min(inside, off)
+                    is_first = is_first and not (cut_after and to_come == 2)
                     most = after_and(inside, p_d, to_come, is_first, pairs[d], limits)
                     best_and = max(best_and, most)
         if others > 0:
             outside = min(outside, g_or + taken)
             enter(top, others, max(outside, cut))
-            if has_main and d > 0:
-                off_d, n_main = p_d - gain[d, 0], gain[d, 0] - weight[d, 0]
+            if has_main and d != main:
+                off_d, n_main = p_d - gain[d, main], gain[d, main] - weight[d, main]
                 added = min(outside, off_d)
                 removed = cut + n_main if allowed[NOT] else 0.0
                 enter(top_outside, others, max(added, cut))
                 enter(top_with_main, others, max(added, removed))
-                last_with_main = max(last_with_main, min(added, g_d - weight[d, 0] + lost))
+                if not cut_after:
+                    last_with_main = max(last_with_main, min(added, g_d - weight[d, main] + lost))
                 if allowed[NOT]:
-                    last_with_main = max(last_with_main, min(removed, cut - weight[d, 0]))
+                    if others == 1 or not cut_after:
+                        removed = min(removed, cut - weight[d, main])
+                    last_with_main = max(last_with_main, removed)
     bound, main_last = g + best_last, g + g_main
     for place in range(others):
         bound += top[place]
         main_last += top_outside[place]
-    bound = max(max(bound, main_last), best_and)
+    bound = max(bound, best_and)
+    if not cut_after:
+        bound = max(bound, main_last)
     if others == 0:
         return float(bound)
     main_before = g + g_main + last_with_main
@@ -352,9 +270,6 @@ def _bound(
     # Two ANDs leave what is in both concepts.
     inside = inside_twice[1]
     if others > 1:
-        most = min(joined, limits[to_come])
-        if has_main:
-            inside = max(inside + most, min(inside, off) + limits[to_come])
-        else:
-            inside += most
+        most = inside + min(joined, tables.others[to_come])
+        inside = max(most, min(inside, off) + limits[to_come]) if has_main else most
     return float(max(bound, inside))

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
-from ccx_cli.search.chain_bounds import G, P, Tables, first_concepts, next_steps
+from ccx_cli.search.chain_bounds import G, P, Tables, limits_without
+from ccx_cli.search.chain_steps import first_concepts, next_steps
 from ccx_cli.search.cuts import largest_pairs, partners_of
 from ccx_cli.search.incumbent import LOST, RISING, WEIGHT, WITH_BEST, Incumbent
 from ccx_cli.search.kept_chains import AND, OR, Kept, in_order, joined, keep_chain
@@ -28,6 +29,8 @@ def walk_chains(
     least: float,
     grain: float,
     concepts: NDArray[np.int64],
+    main: int,
+    is_covered: bool,
     incumbent: Incumbent,
     kept: Kept,
     effort: NDArray[np.int64],
@@ -51,6 +54,8 @@ def walk_chains(
         No set weighs less, up or down. A step that acts on none leaves a shorter chain.
     concepts
         What ``kept`` calls each concept.
+    main, is_covered
+        As in ``chain_bounds.Tables``.
     incumbent, kept
         What is known so far; changed. The walk ends where a kept list that must be complete is not.
     effort
@@ -75,10 +80,17 @@ def walk_chains(
     following = np.zeros(length, dtype=np.int64)
     n_children = np.zeros(length, dtype=np.int64)
     rest = np.zeros(length)
-    for k in range(1, length):
-        rest[k] = rest[k - 1] + (gain[k, k] if allowed[OR] and k < n else 0.0)
+    k = 0
+    for c in range(n):
+        if c != main and k + 1 < length:
+            k += 1
+            rest[k] = rest[k - 1] + (gain[c, c] if allowed[OR] else 0.0)
+    rest[k + 1 :] = rest[k]
     partners, pairs = partners_of(2 * length, weight, gain), largest_pairs(weight)
-    tables = Tables(allowed, weight, gain, limits, least, grain, rest, partners, pairs)
+    others = limits_without(main, allowed, weight, limits)
+    tables = Tables(
+        allowed, weight, gain, limits, least, grain, rest, partners, pairs, main, is_covered, others
+    )
     n_children[0] = first_concepts(length, tables, threshold[WEIGHT], children[0], bounds[0])
     depth = 0
     while True:

@@ -16,12 +16,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.incumbent import WEIGHT, Incumbent
 from ccx_cli.search.kept_chains import AND, OR, Kept, keep_chain
 from ccx_cli.search.merged_sets import MergedSets
 
 # Bits of a part's value: the chain without the new concept, with it, and as it was.
 WITHOUT, WITH, BEFORE = 1, 2, 4
+
+
+def orders_of(chain: NDArray[np.int64]) -> list[tuple[int, ...]]:
+    """Write a chain in all orders of the steps that commute: each has other places to insert at."""
+    found = [tuple(chain.tolist())]
+    for order in found:
+        for place in range(1, len(order)):
+            before, step = order[place - 1], order[place]
+            joined, operator = before & 3, step & 3
+            if place == 1:
+                if operator == Operator.AND_NOT:
+                    continue
+                before, step = before + operator, step - operator
+            elif (joined == Operator.OR) != (operator == Operator.OR):
+                continue
+            swapped = (*order[: place - 1], step, before, *order[place + 1 :])
+            if swapped not in found:
+                found.append(swapped)
+    return found
 
 
 @kernel

@@ -5,12 +5,15 @@ A chain is a row of ``4 * concept + operator``; the first operator means nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.formulas.formula import Operator
+from ccx_cli.search.chains import Chain, Scored
 from ccx_cli.search.incumbent import KEPT, LOST, RAISED, Incumbent, reaches
 
 OR, AND, NOT = 0, 1, 2
@@ -53,6 +56,18 @@ def room_for(capacity: int, length: int, *, complete: bool) -> Kept:
         np.full(size, -1, dtype=np.int32),
         complete,
     )
+
+
+def kept_formulas(kept: Kept, count: int, in_range: float) -> Iterator[Scored]:
+    """Yield the first ``count`` chains, on a range of ``in_range`` pixels."""
+    for row in range(count):
+        codes = [int(code) for code in kept.chains[row] if code >= 0]
+        chain = Chain(
+            tuple(code >> 2 for code in codes), tuple(Operator(code & 3) for code in codes[1:])
+        )
+        both, total = kept.counts[row].tolist()
+        iou = both / (in_range + total - both)
+        yield Scored(chain, both, total, iou, int(kept.signatures[row]))
 
 
 @kernel

@@ -5,6 +5,11 @@ A chain is *strong* if every step, in the order in which it is written, has an e
 of ``k - 1`` that reaches ``T - e``. So the chains that reach ``T`` are the strong ones, which a
 walk finds, and insertions into those of one concept less that come close.
 
+Where one concept explains nearly all of a range, hundreds of others may add the little that is
+left, alone or cut by others: far more than the bounds of the walk rule out. What ends in
+``OR main``, before that, is a chain on the pixels that the main concept leaves. A search there, for
+one concept less and for what is missing, finds it among small weights, and the walk passes it by.
+
 ``G[k]``, the largest weight of at most ``k`` concepts at this threshold, is found as well: up to
 three by ``largest_weights``, then by the search itself, which takes it for the threshold.
 
@@ -26,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from itertools import groupby
 from threading import Timer
@@ -37,18 +43,20 @@ from ccx_cli.formulas.formula import Operator
 from ccx_cli.search import incumbent as inc
 from ccx_cli.search.branch_and_bound import CAPACITY, Reached
 from ccx_cli.search.chain_walk import NODE_LIMIT, NODES, walk_chains
-from ccx_cli.search.chains import Chain, Scored, distinct
+from ccx_cli.search.chains import Scored, distinct
 from ccx_cli.search.counts import RangeCounts
-from ccx_cli.search.insertion import insert_everywhere
-from ccx_cli.search.kept_chains import Kept, room_for
+from ccx_cli.search.insertion import insert_everywhere, orders_of
+from ccx_cli.search.kept_chains import Kept, keep_chain, kept_formulas, room_for
 from ccx_cli.search.largest_weights import largest_weights
-from ccx_cli.search.merged_sets import Problem, among, whole_problem
+from ccx_cli.search.merged_sets import Problem, among, apart_from, whole_problem
 from ccx_cli.search.space import PROVEN_LENGTH
 
 WORTH_MERGING, MANY_SETS, WORTH_MERGING_MANY = 0.8, 100_000, 0.5
 """Share of the concepts below which the sets are merged again, few and many."""
 NEAR_CAPACITY = 4_000
 """Chains that come close, at most; with more, the walk does without insertion."""
+MANY_CONCEPTS = 6
+"""Concepts that may add half of what the main one lacks, from which on it is searched apart."""
 INSERTED_LENGTH = 7
 """Concepts up to which chains may be inserted into: their parts are numbered in bytes."""
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -148,7 +156,7 @@ class _Search:
             self._tighten(incumbent)
             left = self._reach(self.length, incumbent, kept)
         lost, raised, count = incumbent.state[[inc.LOST, inc.RAISED, inc.KEPT]].tolist()
-        formulas = distinct(self._formulas(kept, count))
+        formulas = distinct(kept_formulas(kept, count, self.counts.in_range))
         nodes = int(self.effort[NODES])
         bound = max(0.0, min(1.0, (left + self.slack) / self.counts.in_range))
         return Reached(tuple(formulas), lost, raised, nodes, bound)
@@ -207,7 +215,50 @@ class _Search:
         else:
             effect = small
             self._insert(length, near, incumbent, kept)
-        return self._walk(length, effect, incumbent, kept)
+        main = self._main(bar) if length > 2 else None
+        left = None if main is None else self._join_main(length, main, incumbent, kept)
+        if left is None:
+            return self._walk(length, effect, incumbent, kept)
+        return max(left, self._walk(length, effect, incumbent, kept, main))
+
+    def _main(self, bar: float) -> int | None:
+        """Return the concept that explains nearly all, if many others may add the little left."""
+        weight, gain = self.whole.weight.diagonal(), self.whole.gain
+        members = self.counts.space.concepts
+        main = int(members[np.argmax(weight[members])])
+        outside = gain.diagonal()[members] - gain[members, main]
+        if not self.allowed[Operator.OR] or 2 * weight[main] < bar:
+            return None
+        return main if (2 * outside >= bar - weight[main]).sum() >= MANY_CONCEPTS else None
+
+    def _join_main(
+        self, length: int, main: int, incumbent: inc.Incumbent, kept: Kept
+    ) -> float | None:
+        """Keep the chains that end in ``OR main``: what is before is one on the other pixels.
+
+        Return what bounds those that were left out; ``None`` if there are too many.
+        """
+        own, sets = float(self.whole.weight[main, main]), self.whole.sets
+        rest = copy(self)
+        rest.whole = apart_from(self.whole, main)
+        rest.parts = np.zeros(len(rest.whole.weights), dtype=np.uint8)
+        rest.limits = np.array([0.0, *(self.limits[2:] - own)]) + self.slack
+        bar = float(incumbent.threshold[inc.WEIGHT]) - own - self.slack
+        found = self.incumbent(0.0, bar)
+        rows = room_for(NEAR_CAPACITY, length - 1, complete=True)
+        left = rest._reach(length - 1, found, rows)
+        if found.state[inc.LOST]:
+            return None
+        carrying = sets.postings[sets.posting_indptr[main] : sets.posting_indptr[main + 1]]
+        more = np.array([sets.hits[carrying].sum(), sets.totals[carrying].sum()])
+        signature = np.bitwise_xor.reduce(sets.signatures[carrying])
+        for row in range(found.state[inc.KEPT]):
+            chain = np.append(rows.chains[row], 4 * main + Operator.OR)
+            hits, total = rows.counts[row] + more
+            keep_chain(
+                incumbent, kept, chain, length, hits, total, rows.signatures[row] ^ signature
+            )
+        return left + own
 
     def _merge(self, *walks: tuple[int, float, float]) -> None:
         """Leave only concepts that these walks may need: length, threshold and effect of each."""
@@ -232,7 +283,7 @@ class _Search:
         inside = incumbent.threshold[inc.WEIGHT] - self.limits[length - 2]
         for _, rows in groupby(np.lexsort(concepts.T), key=lambda row: tuple(concepts[row])):
             insert_everywhere(
-                np.array([order for row in rows for order in _orders(near[row])]),
+                np.array([order for row in rows for order in orders_of(near[row])]),
                 self.counts.space.concepts,
                 self.allowed,
                 whole.sets,
@@ -245,8 +296,18 @@ class _Search:
                 kept,
             )
 
-    def _walk(self, length: int, effect: float, incumbent: inc.Incumbent, kept: Kept) -> float:
-        """Keep the strong chains; return what bounds ``g`` of those that were left out."""
+    def _walk(
+        self,
+        length: int,
+        effect: float,
+        incumbent: inc.Incumbent,
+        kept: Kept,
+        covered: int | None = None,
+    ) -> float:
+        """Keep the strong chains, but not those that end in ``OR covered``.
+
+        Return what bounds ``g`` of those that were left out.
+        """
         bar = float(incumbent.threshold[inc.WEIGHT])
         problem = self.merged
         while True:
@@ -260,6 +321,8 @@ class _Search:
             if able.sum() > (WORTH_MERGING_MANY if many else WORTH_MERGING) * len(able):
                 break
             problem = among(problem, able, self.tau)
+        there = [] if covered is None else np.flatnonzero(problem.concepts == covered).tolist()
+        main = there[0] if there else 0
         return walk_chains(
             length,
             self.allowed,
@@ -271,6 +334,8 @@ class _Search:
             effect,
             grain,
             problem.concepts,
+            main,
+            bool(there),
             incumbent,
             kept,
             self.effort,
@@ -294,33 +359,3 @@ class _Search:
             before = min(length - 1, len(lost))
             able = able | (np.partition(lost, -before, axis=0)[-before:].sum(axis=0) >= effect)
         return able
-
-    def _formulas(self, kept: Kept, count: int) -> Iterator[Scored]:
-        for row in range(count):
-            codes = [int(code) for code in kept.chains[row] if code >= 0]
-            chain = Chain(
-                tuple(code >> 2 for code in codes),
-                tuple(Operator(code & 3) for code in codes[1:]),
-            )
-            both, total = kept.counts[row].tolist()
-            iou = both / (self.counts.in_range + total - both)
-            yield Scored(chain, both, total, iou, int(kept.signatures[row]))
-
-
-def _orders(chain: NDArray[np.int64]) -> list[tuple[int, ...]]:
-    """Write a chain in all orders of the steps that commute: each has other places to insert at."""
-    found = [tuple(chain.tolist())]
-    for order in found:
-        for place in range(1, len(order)):
-            before, step = order[place - 1], order[place]
-            joined, operator = before & 3, step & 3
-            if place == 1:
-                if operator == Operator.AND_NOT:
-                    continue
-                before, step = before + operator, step - operator
-            elif (joined == Operator.OR) != (operator == Operator.OR):
-                continue
-            swapped = (*order[: place - 1], step, before, *order[place + 1 :])
-            if swapped not in found:
-                found.append(swapped)
-    return found

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
-from ccx_cli.search.branch_and_bound_kernel import positive_pairs
+from ccx_cli.search.branch_and_bound_kernel import weigh_pairs
 from ccx_cli.search.counts import RangeCounts, set_signature
 
 
@@ -79,8 +79,9 @@ def whole_problem(counts: RangeCounts, tau: float) -> Problem:
         data.sets.totals,
         _signatures(n_sets),
     )
-    weight = counts.pairs - tau * (data.totals - counts.pairs)
-    gain = positive_pairs(sets.indptr, sets.labels, counts.hits, sets.totals, tau, data.n_concepts)
+    weight, gain = weigh_pairs(
+        sets.indptr, sets.labels, counts.hits, sets.totals, counts.pairs, data.totals, tau
+    )
     weights = sets.hits - tau * (sets.totals - sets.hits)
     return Problem(np.arange(data.n_concepts), sets, weights, weight, gain)
 
@@ -114,6 +115,20 @@ def among(problem: Problem, kept: NDArray[np.bool_], tau: float) -> Problem:
     weights = hits - tau * (totals - hits)
     weight, gain = _pair_weights(indptr, labels, weights, len(order))
     return Problem(problem.concepts[order], sets, weights, weight, gain)
+
+
+def apart_from(problem: Problem, concept: int) -> Problem:
+    """Leave only the label sets that do not carry a concept."""
+    sets = problem.sets
+    kept = np.ones(len(problem.weights), dtype=np.bool_)
+    kept[sets.postings[sets.posting_indptr[concept] : sets.posting_indptr[concept + 1]]] = False
+    sizes = np.diff(sets.indptr)
+    indptr = np.concatenate([[0], np.cumsum(sizes[kept])])
+    labels = sets.labels[np.repeat(kept, sizes)]
+    n, weights = len(problem.concepts), problem.weights[kept]
+    hits, totals, signatures = sets.hits[kept], sets.totals[kept], sets.signatures[kept]
+    left = MergedSets(indptr, labels, *_postings(indptr, labels, n), hits, totals, signatures)
+    return Problem(problem.concepts, left, weights, *_pair_weights(indptr, labels, weights, n))
 
 
 @kernel

@@ -159,6 +159,35 @@ def test_no_formula_is_missed_where_too_many_chains_come_close_to_be_listed(
     assert roomy.complete
 
 
+@settings(max_examples=60)
+@given(
+    small_ranges(most_concepts=6),
+    st.integers(0, 100),
+    st.floats(0, 0.5),
+    st.integers(4, 5),
+    st.sampled_from([0, 3, 4_000]),
+)
+def test_chains_that_end_in_the_main_concept_are_the_same_searched_apart(
+    small: SmallRange, more: int, within: float, length: int, capacity: int
+) -> None:
+    # One concept explains nearly all.
+    totals = [t + more * (0 in labels) for labels, t in zip(small.sets, small.totals, strict=True)]
+    hits = [h + more * (0 in labels) for labels, h in zip(small.sets, small.hits, strict=True)]
+    small = replace(small, totals=tuple(totals), hits=tuple(hits))
+    counts, settings = RangeCounts(small.counts, small.in_range), OptimumSettings(length)
+    results = []
+    for at_least in (10**9, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(longer_chains, "MANY_CONCEPTS", at_least)
+            patch.setattr(longer_chains, "NEAR_CAPACITY", capacity)
+            best = find_optimum(counts, settings)
+            assume(best.best is not None)
+            bounds = [level.bound for level in best.levels]
+            near = near_optima(counts, settings, best.score * (1 - within), bounds)
+            results.append((replace(best, nodes=0), near))
+    assert results[0] == results[1]
+
+
 @settings(max_examples=40)
 @given(small_ranges(most_concepts=6), st.integers(0, 5))
 def test_near_optima_that_a_limit_cuts_short_say_so(small: SmallRange, nodes: int) -> None:
