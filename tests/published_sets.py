@@ -135,9 +135,9 @@ def coco_stuff() -> dict[str, bytes]:
     return {**_val2017(), "stuffthingmaps_trainval2017.zip": zipped(files)}
 
 
-def voc() -> dict[str, bytes]:
+def voc(images: int = 5) -> dict[str, bytes]:
     root = "VOCdevkit/VOC2012"
-    stems = [f"2007_{number:06}" for number in range(1, 6)]
+    stems = [f"2007_{number:06}" for number in range(1, images + 1)]
     files = {f"{root}/JPEGImages/{stem}.jpg": photograph(i) for i, stem in enumerate(stems)}
     files[f"{root}/JPEGImages/2008_000001.jpg"] = photograph(99)
     for index, stem in enumerate(stems):

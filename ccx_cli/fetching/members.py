@@ -50,7 +50,7 @@ def unpack_members(
         return True
 
     size = archive.stat().st_size
-    chosen = _chosen_of_zip if zipfile.is_zipfile(archive) else _chosen_of_tar
+    chosen = _chosen_of_zip if archive.suffix == ".zip" else _chosen_of_tar
     total = done = 0
     with progress.task(f"Unpacking {archive.name}", size, unit="bytes") as task:
         for name, file, position in chosen(archive, wanted):

@@ -129,15 +129,15 @@ _BIRD_MASKS = _archive(
     sha256="dc77f6cffea0cbe2e41d4201115c8f29a6320ecb04fffd2444f51b8066e4b84f",
 )
 
-_COCO_LICENCE = "labels CC BY 4.0; photographs Flickr's terms of use"
-_VOC_LICENCE = "photographs Flickr's terms of use; labels none stated"
+_COCO_LICENCE = "labels: CC BY 4.0; photographs: Flickr's terms of use"
+_VOC_LICENCE = "labels: none stated; photographs: Flickr's terms of use"
 
 SETS = {
     each.name: each
     for each in (
         _set(
             "ade20k-challenge",
-            "non-commercial research and education; labels BSD-3-Clause",
+            "labels: BSD-3-Clause; photographs: non-commercial research and education",
             22_210,
             [
                 Unpacking(
@@ -211,7 +211,7 @@ SETS = {
         ),
         _set(
             "cub200",
-            "none known; photographs of Flickr's users",
+            "labels: none known; photographs: of Flickr's users",
             11_788,
             [
                 Unpacking(

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +24,24 @@ from ccx_cli.fetching.sets import SETS
 
 if TYPE_CHECKING:
     from tests import loopback_host as hosts
-    from tests.cli.command_line import CommandLine, Ended
-    from tests.published_sets import ARCHIVES, pascal_parts, tarred, zipped
+    from tests.cli.command_line import CommandLine, Ended, environment
+    from tests.published_sets import ARCHIVES, pascal_parts, tarred, voc, zipped
 else:
     import loopback_host as hosts
-    from command_line import CommandLine, Ended
-    from published_sets import ARCHIVES, pascal_parts, tarred, zipped
+    from command_line import CommandLine, Ended, environment
+    from published_sets import ARCHIVES, pascal_parts, tarred, voc, zipped
 
 JSONL = ["-f", "jsonl"]
+UNDIGESTED = """
+import sys
+from dataclasses import replace
+from ccx_cli.cli.main import main
+from ccx_cli.fetching.sets import SETS
+for name, each in SETS.items():
+    parts = [replace(u, archive=replace(u.archive, sha256="", md5="")) for u in each.unpackings]
+    SETS[name] = replace(each, unpackings=tuple(parts))
+sys.exit(main(sys.argv[1:]))
+"""
 VOC = "VOCtrainval_11-May-2012.tar"
 STUFF = "stuffthingmaps_trainval2017.zip"
 
@@ -323,6 +338,42 @@ class TestInterrupted:
             k: v for k, v in whole.items() if k != "ccx-import.json"
         }
 
+    @pytest.mark.slow
+    def test_killed_at_any_moment_the_files_are_the_same(
+        self, tmp_path: Path, host: hosts.Host
+    ) -> None:
+        """Kill download, unpacking and import until one run gets through."""
+
+        def run(data: Path, seconds: float) -> int | None:
+            words = ["fetch", "voc2012", "--mirror", host.url, "-q", "--no-colors"]
+            command = [sys.executable, "-c", UNDIGESTED, *words]
+            process = subprocess.Popen(
+                command, env=environment(data), start_new_session=True, stdout=subprocess.DEVNULL
+            )
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return None
+
+        host.files[f"/{VOC}"] = voc(120)[VOC]
+        began = time.monotonic()
+        assert run(tmp_path / "whole", 300) == 0
+        whole = time.monotonic() - began
+        ends: list[int | None] = [None]
+        while ends[-1] is None:
+            assert len(ends) < 30
+            ends.append(run(tmp_path / "killed", whole * (0.2 + 0.15 * len(ends))))
+        assert ends[-1] == 0
+        assert len(ends) > 2
+        made, expected = (
+            files_of(tmp_path / data / "datasets" / "voc2012") for data in ("killed", "whole")
+        )
+        marker = "broden1_224/ccx-import.json"
+        assert marker in made
+        assert {**made, marker: ""} == {**expected, marker: ""}
+
 
 class TestFaults:
     def test_a_wrong_digest(
@@ -454,7 +505,7 @@ class TestListing:
         ended = unused("fetch", "coco-stuff-val", "coco-panoptic-val", "--dry-run", *JSONL)
         (line,) = ended.lines
         assert (line["name"], line["about_bytes"]) == ("coco-panoptic-val", 860_725_834)
-        assert "coco-panoptic-val: about 860.7 MB to download to " in ended.err
+        assert "coco-panoptic-val: about 860.7 MB of archives to " in ended.err
         assert "archives" in unused("fetch", "--list").out
 
     def test_the_digests_are_whole(self) -> None:

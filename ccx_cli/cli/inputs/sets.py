@@ -69,7 +69,7 @@ def space(published: PublishedSet, roots: Roots, settings: ImportSettings) -> st
     missing = to_fetch(published, roots)
     total = sum(archive.about_bytes or 0 for archive in published.archives)
     dataset = settings.about_bytes(published.images)
-    archives = f"about {size_text(missing)} to download to {roots.datasets / ARCHIVES}, "
+    archives = f"about {size_text(missing)} of archives to {roots.datasets / ARCHIVES}, "
     return (
         f"{published.name}: {archives if missing else ''}at most {size_text(total)} more while it "
         f"is imported, and about {size_text(dataset)} of dataset."
