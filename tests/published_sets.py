@@ -202,7 +202,6 @@ def cub() -> dict[str, bytes]:
     for number in range(1, 7):
         name = f"{species[number % 2]}/Bird_{number:04}_{number}"
         files[f"./{root}/images/{name}.jpg"] = photograph(number)
-        # Levels of five people: 153 are three of them, 102 two.
         masks[f"segmentations/{name}.png"] = png(halves(153, 102), "LA" if number % 2 else "L")
         lists["images"] += f"{number} {name}.jpg\n"
         lists["image_class_labels"] += f"{number} {number % 2 + 1}\n"

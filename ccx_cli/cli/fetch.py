@@ -115,12 +115,15 @@ def fetch(options: FetchOptions) -> None:
         if records or not failures:
             writer.rest(records)
         if options.dry_run:
-            left = sum(record["about_bytes"] or 0 for record in records) / _MEGABYTE
-            for name in (record["name"] for record in records if record["name"] in SETS):
-                progress.note(space(SETS[name], roots, set_settings(name, size)))
+            sets = [SETS[record["name"]] for record in records if record["name"] in SETS]
+            for each in sets:
+                progress.note(space(each, roots, set_settings(each.name, size)))
+            files = [record["about_bytes"] for record in records if record["name"] not in SETS]
+            left = sum(filter(None, files)) + sum(to_fetch(each, roots) for each in sets)
+            megabytes = f"{left / _MEGABYTE:,.0f}"
             hosts = ", ".join([*fetching.mirrors, "the published hosts"])
             progress.note(
-                f"{len(records):,} to fetch, about {left:,.0f} MB, from {local or hosts}."
+                f"{len(records):,} to fetch, about {megabytes} MB, from {local or hosts}."
             )
         elif done := [record["name"] for record in records if record["state"] == "fetched"]:
             progress.note(f"Next: {_next_command(done, options)}")
@@ -219,15 +222,14 @@ def _end(
 
 
 def _record(source: Source | PublishedSet, status: DownloadStatus, options: FetchOptions) -> Record:
-    about, kept = status.source.about_bytes, None
+    kept = None
     if isinstance(source, PublishedSet):
         kept = sum(kept_archives(source, options.places.roots).values())
-        about = to_fetch(source, options.places.roots) if options.dry_run else about
     return {
         "name": source.name,
         "state": status.state,
         "bytes": status.size,
-        "about_bytes": about,
+        "about_bytes": status.source.about_bytes,
         "archive_bytes": kept,
         "sha256": status.sha256,
         "licence": source.licence,

@@ -504,7 +504,8 @@ class TestListing:
         assert listed["coco-panoptic-val"]["state"] == "partial"
         ended = unused("fetch", "coco-stuff-val", "coco-panoptic-val", "--dry-run", *JSONL)
         (line,) = ended.lines
-        assert (line["name"], line["about_bytes"]) == ("coco-panoptic-val", 860_725_834)
+        assert (line["name"], line["state"]) == ("coco-panoptic-val", "partial")
+        assert "1 to fetch, about 861 MB, from the published hosts." in ended.err
         assert "coco-panoptic-val: about 860.7 MB of archives to " in ended.err
         assert "archives" in unused("fetch", "--list").out
 

@@ -1,7 +1,7 @@
 """Caltech-UCSD Birds 200-2011: a mask of the bird, its species, and 312 attributes.
 
-The README of the dataset describes its files. A mask's level says how many of five people saw the
-bird there: more than half do.
+The README of the dataset describes its files. Its masks are gray, not black and white: the bird is
+where they are more white than black, as others who use them have it.
 """
 
 from __future__ import annotations
