@@ -117,7 +117,7 @@ def choose_words(
         chosen.append(ChosenWord(word, threshold, iou))
     if known.keys().isdisjoint(map(_key_of_word, words)):
         raise UsageError(
-            f"`quality` is a check of other words ({_few([each.word for each in quality.words])}): "
+            f"`quality` is a check of other words ({few([each.word for each in quality.words])}): "
             "check these with `ccx annotate --check` and the same `words`, or leave `quality` out."
         )
     return chosen
@@ -128,7 +128,7 @@ def describe_choice(words: Sequence[Word], quality: StoredQuality) -> Iterator[s
     known, keys = _known(quality), {_key_of_word(word) for word in words}
     unchecked = [word.name for word in words if _key_of_word(word) not in known]
     if unchecked:
-        yield f"Not checked, so of unknown quality: {_few(unchecked)}."
+        yield f"Not checked, so of unknown quality: {few(unchecked)}."
     changed = {key[0] for key in keys ^ known.keys()}
     for category in EXCLUSIVE:
         if category in changed and any(word.category == category for word in words):
@@ -138,7 +138,8 @@ def describe_choice(words: Sequence[Word], quality: StoredQuality) -> Iterator[s
             )
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """List names, of many only the first."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 

@@ -8,7 +8,7 @@ of the grid follows from these counts exactly.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -44,31 +44,21 @@ class Checked:
     concept: int | None
 
 
-def own_words(index: ConceptIndex, vocabulary: Collection[str] | None = None) -> list[Checked]:
+def own_words(index: ConceptIndex) -> list[Checked]:
     """Return the concepts of a labeled set as words, all but its colors.
-
-    Of a ``vocabulary``, those that it has by their name or a synonym, which is the prompt then.
 
     Raises
     ------
     UsageError
         If there is none.
     """
-    known = None if vocabulary is None else {each.casefold(): each for each in vocabulary}
     checked = []
     for concept, label in enumerate(index.labels):
-        name = without_suffix(label.name, label.category)
-        prompts = [name]
-        if known is not None:
-            names = (name, *label.synonyms)
-            prompts = [known[each.casefold()] for each in names if each.casefold() in known][:1]
-        if prompts and label.category != COLOR:
-            checked.append(Checked(Word(label.category, name, tuple(prompts)), concept))
+        if label.category != COLOR:
+            name = without_suffix(label.name, label.category)
+            checked.append(Checked(Word(label.category, name, (name,)), concept))
     if not checked:
-        raise UsageError(
-            "`check` names images without a label but colors that the engine knows: name others, "
-            "or say with `words` which label is which of its classes."
-        )
+        raise UsageError("`check` names images without a label but colors: name others.")
     return checked
 
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccx_cli.annotating.checks import check_path, read_check, store_check
+from ccx_cli.annotating.checks import check_path, few, read_check, store_check
 from ccx_cli.annotating.engine import Engine, open_engine
 from ccx_cli.annotating.quality import Checked, check_engine, match_words, own_words
-from ccx_cli.annotating.words import find_words
+from ccx_cli.annotating.words import find_words, words_of
 from ccx_cli.cli.commands.importing import AnnotateOptions
 from ccx_cli.cli.concepts import open_index
 from ccx_cli.cli.diagnostics import answering
@@ -72,10 +72,10 @@ def check(options: AnnotateOptions, subset: str) -> None:
         engine = open_engine(
             options.engine, device=options.device, half=options.precision == "half"
         )
+        if given is None and engine.vocabulary is not None:
+            given = words_of(engine.vocabulary)
         index = open_index(dataset, roots, common.parallel.cores, progress)
-        checked = (
-            own_words(index, engine.vocabulary) if given is None else match_words(given, index)
-        )
+        checked = own_words(index) if given is None else match_words(given, index)
         about = _describe(options, engine, dataset, progress)
         path = check_path(roots.models, about, [each.word for each in checked])
         if path.exists() and not common.force:
@@ -157,4 +157,4 @@ def _tell(
     )
     unlabeled = [each.word.name for each in checked if each.concept is None]
     if unlabeled:
-        progress.note(f"No label in {dataset.subset}, so not measured: {', '.join(unlabeled)}.")
+        progress.note(f"No label in {dataset.subset}, so not measured: {few(unlabeled)}.")

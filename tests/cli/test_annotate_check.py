@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from PIL import Image
 
+from ccx_cli.annotating.engine import CallableEngine
 from ccx_cli.cli.schema import schema_text
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.label_maps import read_label_maps
@@ -170,6 +171,25 @@ def test_the_words_of_a_labeled_set_are_its_own(labeled: CommandLine, folders: P
         )
         assert "Checked before" in shown.err
         assert "head" in shown.out
+
+
+def test_an_engine_of_certain_names_is_checked_as_it_annotates(
+    labeled: CommandLine, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its names compete, as where photographs get them all."""
+    names = ("background", "Dog", "head", "cat")
+    monkeypatch.setattr(CallableEngine, "vocabulary", names)
+    (folders / "knowing.py").write_text(ENGINE.replace('"dog"', '"Dog"'))
+    engine = ("--engine", f"{folders / 'knowing.py'}:make", "-f", "jsonl")
+    ended = labeled("annotate", "--check", "human", *engine)
+    assert ended.code == 0, ended.err
+    assert {line["word"] for line in ended.lines[:-1]} == {"cat", "Dog", "head"}
+    assert {line["category"] for line in ended.lines[:-1]} == {"object"}
+    photos = (str(folders / "photos"), "--side", str(SIDE), "--subset", "found")
+    again = labeled("annotate", *photos, *engine)
+    assert "from the check human-callable" in again.err
+    assert "Not checked" not in again.err
+    assert "other words" not in again.err
 
 
 def test_a_check_is_made_again_only_where_something_changed(
