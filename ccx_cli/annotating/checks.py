@@ -15,7 +15,6 @@ from ccx_cli.annotating.words import EXCLUSIVE, Word
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.quality import CheckedEngine, StoredQuality, WordQualityRecord
-from ccx_cli.store.atomic import write_text
 from ccx_cli.store.digests import json_digest
 
 _FOLDER = "quality"
@@ -30,10 +29,9 @@ def check_path(models: Path, about: CheckedEngine, words: Sequence[Word]) -> Pat
     return models / _FOLDER / f"{name}-{digest[:8]}.json"
 
 
-def store_check(path: Path, quality: StoredQuality) -> None:
-    """Write a check, whole or not at all."""
-    text = msgspec.json.format(msgspec.json.encode(quality), indent=1).decode()
-    write_text(path, text + "\n")
+def write_check(path: Path, quality: StoredQuality) -> None:
+    """Write a check."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(quality), indent=1) + b"\n")
 
 
 def read_check(path: Path) -> StoredQuality:

@@ -8,6 +8,7 @@ of the grid follows from these counts exactly.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -148,7 +149,7 @@ def _second_half(n_images: int, seed: int) -> NDArray[np.intp]:
             "name a larger set."
         )
     marks = np.zeros(n_images, dtype=np.intp)
-    marks[np.random.default_rng(seed).permutation(n_images)[n_images // 2 :]] = 1
+    marks[random.Random(seed).sample(range(n_images), n_images - n_images // 2)] = 1
     return marks
 
 

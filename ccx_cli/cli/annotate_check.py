@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccx_cli.annotating.checks import check_path, few, read_check, store_check
+from ccx_cli.annotating.checks import check_path, few, read_check, write_check
 from ccx_cli.annotating.engine import Engine, open_engine
 from ccx_cli.annotating.quality import Checked, check_engine, match_words, own_words
 from ccx_cli.annotating.words import find_words, words_of
@@ -24,6 +24,7 @@ from ccx_cli.concepts.qualities import read_annotation
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.quality import CheckedEngine, StoredQuality
+from ccx_cli.store.atomic import replacing
 from ccx_cli.version import __version__
 
 _OF_A_DATASET = ("--subset", "--fit", "--colors", "--val-share", "--threshold", "--quality")
@@ -82,24 +83,26 @@ def check(options: AnnotateOptions, subset: str) -> None:
             quality = read_check(path)
             progress.note("Checked before, with the same engine, words and images.")
         else:
-            every, words = check_engine(
-                engine,
-                dataset,
-                index,
-                checked,
-                seed=common.seed,
-                batch_size=options.batch_size,
-                progress=progress,
-            )
-            quality = StoredQuality(
-                format="ccx-word-quality",
-                version=1,
-                program=__version__,
-                about=about,
-                all=every,
-                words=words,
-            )
-            store_check(path, quality)
+            # A place that cannot be written shows before the work.
+            with replacing(path) as beside:
+                every, words = check_engine(
+                    engine,
+                    dataset,
+                    index,
+                    checked,
+                    seed=common.seed,
+                    batch_size=options.batch_size,
+                    progress=progress,
+                )
+                quality = StoredQuality(
+                    format="ccx-word-quality",
+                    version=1,
+                    program=__version__,
+                    about=about,
+                    all=every,
+                    words=words,
+                )
+                write_check(beside, quality)
         ranked = sorted(quality.words, key=lambda word: -1 if word.iou is None else word.iou)
         write_sections(writer, SECTIONS, [*reversed(ranked), quality.all])
         _tell(quality, dataset, checked, progress)

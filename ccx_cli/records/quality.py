@@ -55,7 +55,7 @@ class CheckedEngine(Record):
     dataset: Annotated[str, doc("Name of their dataset.")]
     images: Annotated[str, doc("Fingerprint of the images.")]
     labels: Annotated[str, doc("Fingerprint of their labels.")]
-    seed: Annotated[int, count("Seed of the halves.")]
+    seed: Annotated[int, doc("Seed of the halves.")]
 
 
 class StoredQuality(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,12 +72,12 @@ def check(
 
 def made_up(seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Scores, ``(images, words, 5, 7)``, that follow human masks, ``(words, images, *MASK)``."""
-    random = np.random.default_rng(seed)
-    masks = random.random((len(WORDS), 9, *MASK)) < 0.3
-    masks[1, random.integers(0, 9, 5)] = False
+    generator = np.random.default_rng(seed)
+    masks = generator.random((len(WORDS), 9, *MASK)) < 0.3
+    masks[1, generator.integers(0, 9, 5)] = False
     masks[4:6] = (np.arange(9) % 2 == [[0], [1]])[..., None, None]
     coarse = np.stack([scale_scores(each.astype(np.float32), (5, 7)) for each in masks])
-    noise = random.random(coarse.shape)
+    noise = generator.random(coarse.shape)
     scores = np.clip(0.6 * coarse + 0.5 * noise, 0, 1).astype(np.float32).swapaxes(0, 1)
     # Some lie on a threshold.
     scores[0] = np.round(scores[0] * 50) / np.float32(50)
@@ -84,8 +85,8 @@ def made_up(seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 
 def halves(n_images: int, seed: int) -> tuple[list[int], list[int]]:
-    order = np.random.default_rng(seed).permutation(n_images).tolist()
-    return order[: n_images // 2], order[n_images // 2 :]
+    measured = random.Random(seed).sample(range(n_images), n_images - n_images // 2)
+    return [image for image in range(n_images) if image not in measured], measured
 
 
 def iou(found: NDArray[np.bool_], human: NDArray[np.bool_]) -> float:
