@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ccx_cli.annotating.annotate import Annotator, ChosenWord, read_unlabelled
 from ccx_cli.annotating.engine import EngineIdentity
@@ -55,9 +55,8 @@ class Rules:
     def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
         self.sizes.append(len(images))
         self.threads.add(threading.get_ident())
-        assert images.shape[1:] == (SIDE, SIDE, 3)
         red, blue = (images[..., channel] / 255 for channel in (0, 2))
-        columns = np.broadcast_to(np.arange(SIDE) < SIDE // 2, red.shape)
+        columns = np.broadcast_to(np.arange(red.shape[2]) < red.shape[2] // 2, red.shape)
         known = {
             "red": red,
             "blue": blue,
@@ -225,6 +224,25 @@ def test_a_photograph_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (photographs / "03.png").write_bytes(b"no picture")
     with pytest.raises(DamagedDataError, match=r"photos/03\.png cannot be read as an image"):
         annotated(photographs, tmp_path / "data", Rules())
+
+
+def test_the_engine_sees_photographs_the_right_way_up_in_the_shape_of_the_dataset(
+    tmp_path: Path,
+) -> None:
+    pixels = np.zeros((60, 40, 3), dtype=np.uint8)
+    pixels[:, 20:, 0] = pixels[:, :20, 2] = 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "photos/a.jpg", exif=exif, quality=100)
+    settings = ImportSettings("set", (8, 12))
+    annotated(tmp_path / "photos", tmp_path / "data", Rules(), settings=settings)
+    dataset = read_broden(tmp_path / "data", "set", 12)
+    (row,) = dataset.rows
+    red = next(label.number for label in dataset.labels if label.name == "red")
+    # Viewers turn it clockwise by a quarter: what is stored on the right is shown below.
+    shown = (read_label_maps(dataset, row) == red).any(axis=0)
+    assert shown.tolist() == [[False] * 6] * 2 + [[True] * 6] * 2
 
 
 def test_folders_at_the_top_say_the_split(tmp_path: Path) -> None:

@@ -40,11 +40,11 @@ function definitions(values) {
   );
 }
 
-// Nested values with their paths; only null is left out.
+// Nested values with their paths; null and what is empty are left out.
 function flat(values, path = []) {
   return Object.entries(values).flatMap(([key, value]) => {
     const here = [...path, key.replaceAll("_", " ")];
-    if (value === null || value === undefined) return [];
+    if (value === null || value === undefined || value.length === 0) return [];
     if (typeof value === "object" && !Array.isArray(value)) return flat(value, here);
     const text = Array.isArray(value) ? value.map(plain).join(", ") : plain(value);
     return [[here.join(" › "), text]];
