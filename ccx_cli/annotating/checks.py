@@ -24,7 +24,8 @@ _Key = tuple[str, str, tuple[str, ...], str | None]
 
 def check_path(models: Path, about: CheckedEngine, words: Sequence[Word]) -> Path:
     """Return the file of a check, beside the weights; its name says on what it depends."""
-    digest = json_digest([to_json(about), sorted(map(repr, map(_key_of_word, words)))])
+    # Of words with equal scores the first has the pixel, so their order counts.
+    digest = json_digest([to_json(about), [_key_of_word(word) for word in words]])
     name = re.sub(r"[^\w.+-]+", "-", f"{about.subset}-{about.engine}")
     return models / _FOLDER / f"{name}-{digest[:8]}.json"
 
@@ -46,7 +47,7 @@ def read_check(path: Path) -> StoredQuality:
         return msgspec.json.decode(path.read_bytes(), type=StoredQuality)
     except FileNotFoundError as error:
         raise MissingInputError(f"The check {path} does not exist: name another.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise DamagedDataError(
             f"{path} is no check of an engine that this version of ccx can read: name another, or "
             "check again with `ccx annotate --check`."

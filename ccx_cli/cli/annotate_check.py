@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ccx_cli.annotating.checks import check_path, few, read_check, write_check
@@ -21,7 +22,7 @@ from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint, labels_fingerprint
 from ccx_cli.concepts.qualities import read_annotation
-from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.quality import CheckedEngine, StoredQuality
 from ccx_cli.store.atomic import replacing
@@ -79,10 +80,12 @@ def check(options: AnnotateOptions, subset: str) -> None:
         checked = own_words(index) if given is None else match_words(given, index)
         about = _describe(options, engine, dataset, progress)
         path = check_path(roots.models, about, [each.word for each in checked])
+        quality = None
         if path.exists() and not common.force:
-            quality = read_check(path)
-            progress.note("Checked before, with the same engine, words and images.")
-        else:
+            with suppress(DamagedDataError):
+                quality = read_check(path)
+                progress.note("Checked before, with the same engine, words and images.")
+        if quality is None:
             # A place that cannot be written shows before the work.
             with replacing(path) as beside:
                 every, words = check_engine(
@@ -131,11 +134,8 @@ def _open_labeled(
 def _describe(
     options: AnnotateOptions, engine: Engine, dataset: BrodenDataset, progress: Progress
 ) -> CheckedEngine:
-    roots, identity, files = (
-        options.common.places.roots,
-        engine.identity,
-        FileCheck(progress=progress),
-    )
+    roots, identity = options.common.places.roots, engine.identity
+    files = FileCheck(progress=progress)
     return CheckedEngine(
         engine=identity.engine,
         checkpoint=identity.checkpoint,

@@ -201,6 +201,8 @@ def test_a_check_is_made_again_only_where_something_changed(
     assert again.lines == first.lines
     assert "Checked before" in again.err
     assert "Checked before" not in check(labeled, folders, "--force").err
+    labeled.file("models/quality/*.json").write_text("{")
+    assert "Checked before" not in check(labeled, folders).err
     assert labeled.file("models/quality/*.json").read_bytes() == before
     assert "Checked before" not in check(labeled, folders, "--seed", "-1").err
     assert "Checked before" in check(labeled, folders, "--seed", "-1").err
@@ -280,8 +282,10 @@ def test_what_cannot_be_meant(labeled: CommandLine, folders: Path, tmp_path: Pat
         f"Error: There is no check called nothing in {labeled.data / 'models/quality'}: make one"
     )
     damaged = tmp_path / "damaged.json"
-    damaged.write_text("{}")
-    assert not_taken("--quality", str(damaged)).startswith(f"Error: {damaged} is no check of an")
+    for text in ("{}", "{", '{"format": "ccx-word-quality", "version": 2}'):
+        damaged.write_text(text)
+        said = not_taken("--quality", str(damaged))
+        assert said.startswith(f"Error: {damaged} is no check of an engine that")
     assert not_taken("--quality", name, words="cow.tsv").startswith(
         "Error: --quality is a check of other words (cat, dog, head)"
     )
