@@ -425,6 +425,20 @@ class TestFaults:
         assert (tmp_path / STUFF).is_file()
         assert fetch("coco-stuff-val").code == 0
 
+    def test_an_archive_that_lies_there_is_never_removed(
+        self, unused: CommandLine, host: hosts.Host
+    ) -> None:
+        there = unused.data / "datasets" / "archives" / STUFF
+        there.parent.mkdir(parents=True)
+        there.write_bytes(zipped({"train2017/1.png": b""}))
+        for _ in range(2):
+            ended = unused("fetch", "coco-stuff-val", "--mirror", host.url)
+            assert ended.code == 4
+            assert "is not the archive of coco-stuff-val: fetch it again" in ended.err
+            assert there.is_file()
+        there.write_bytes(host.files[f"/{STUFF}"])
+        assert unused("fetch", "coco-stuff-val", "--mirror", host.url).code == 0
+
     def test_files_that_are_none_of_them(
         self, unused: CommandLine, tmp_path: Path, host: hosts.Host
     ) -> None:

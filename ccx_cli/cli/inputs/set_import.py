@@ -19,7 +19,7 @@ from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.members import unpack_members
 from ccx_cli.fetching.sets import ARCHIVES, PublishedSet, Unpacking
 from ccx_cli.fetching.sources import Source
-from ccx_cli.fetching.status import DownloadStatus, receipt_path
+from ccx_cli.fetching.status import DownloadStatus, Receipt, receipt_path
 from ccx_cli.fetching.unpacking import ArchiveError
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import move_directory_into_place
@@ -164,16 +164,19 @@ def _wrong_archive(
     archive: Source, path: Path, roots: Roots, error: ArchiveError
 ) -> DamagedDataError:
     """Return the error of an archive that cannot be used, and forget one that ccx fetched."""
-    removed = " and was removed" if path == archive.target(roots) else ""
-    _forget(archive, roots)
+    removed = " and was removed" if _forget(archive, roots) else ""
     return DamagedDataError(
         f"{path} {error}, so it is not the archive of {archive.name}{removed}: fetch it again, or "
         "give another with `local`."
     )
 
 
-def _forget(archive: Source, roots: Roots) -> None:
-    """Remove an archive that turned out to be another, with its digest."""
+def _forget(archive: Source, roots: Roots) -> bool:
+    """Forget the digest of an archive that turned out to be another; remove one ccx has fetched."""
     path = archive.target(roots)
-    path.unlink(missing_ok=True)
+    receipt = Receipt.read(receipt_path(archive, path))
     receipt_path(archive, path).unlink(missing_ok=True)
+    is_fetched = receipt is not None and receipt.url is not None
+    if is_fetched:
+        path.unlink(missing_ok=True)
+    return is_fetched
