@@ -91,9 +91,11 @@ def _check_known(words: Sequence[Word], vocabulary: Sequence[str]) -> None:
         for prompt in word.prompts:
             if prompt not in vocabulary:
                 near = suggestion(prompt, vocabulary) or (
-                    f": it knows {', '.join(vocabulary[:_SHOWN])} ..."
+                    f": it knows {len(vocabulary):,} names, such as "
+                    f"{', '.join(vocabulary[:_SHOWN])}: leave the word out, or give it one as its "
+                    "prompt."
                 )
-                raise UsageError(f"`engine` does not know {prompt!r} of {word.name!r}{near}.")
+                raise UsageError(f"`engine` does not know {prompt!r} of {word.name!r}{near}")
 
 
 class Annotator:

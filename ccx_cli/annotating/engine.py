@@ -74,9 +74,9 @@ def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine
             device = str(resolve_device(device))
         return CallableEngine(text, device)
     near = suggestion(name, MODELS) or (
-        f": it is {', '.join(MODELS[:-1])} or {MODELS[-1]}, or a file.py:make of your own"
+        f": it is {', '.join(MODELS[:-1])} or {MODELS[-1]}, or a file.py:make of your own."
     )
-    raise UsageError(f"`engine` {text} is not known{near}.")
+    raise UsageError(f"`engine` {text} is not known{near}")
 
 
 class CallableEngine:

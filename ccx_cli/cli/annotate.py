@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ccx_cli.annotating.annotate import Annotator, ChosenWord, read_unlabelled
+from ccx_cli.annotating.checkpoints import license_note
 from ccx_cli.annotating.checks import (
     choose_words,
     describe_choice,
@@ -55,6 +56,9 @@ class _Annotation:
         progress.note(f"Opening the engine {options.engine}.")
         half = options.precision == "half"
         engine = open_engine(options.engine, device=options.device, half=half)
+        note = license_note(engine.identity.license)
+        if note is not None:
+            progress.note(note)
         chosen = self._choose(engine, progress)
         cores = options.common.parallel.cores
         self._annotator = Annotator(engine, chosen, options.batch_size, cores)

@@ -18,7 +18,7 @@ from ccx_cli.annotating.words import Word, parse_words
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
-    from tests.annotating import tiny_networks
+    from tests import tiny_networks
 else:
     import tiny_networks
 
