@@ -121,10 +121,16 @@ class Annotator:
     def __call__(
         self, images: Path, prepared: PreparedImport, missing: Sequence[tuple[str, SourceImage]]
     ) -> Iterator[dict[str, ConvertedImage]]:
-        """Annotate photographs in batches, and yield what was written of each."""
+        """Annotate photographs in batches, and yield what was written of each.
+
+        A batch is the same whatever is missing of it: what else is in it may change last digits.
+        """
         began = time.perf_counter()
-        starts = range(0, len(missing), self._batch_size)
-        batches = [missing[start : start + self._batch_size] for start in starts]
+        stems = {image.path: stem for stem, image in missing}
+        every = prepared.source.images
+        starts = range(0, len(every), self._batch_size)
+        batches = [every[start : start + self._batch_size] for start in starts]
+        batches = [batch for batch in batches if any(image.path in stems for image in batch)]
         read: deque[list[Future[Photograph]]] = deque()
         written: deque[dict[str, Future[ConvertedImage]]] = deque()
         pool = ThreadPoolExecutor(self._workers)
@@ -133,14 +139,14 @@ class Annotator:
             for batch in batches:
                 while len(read) <= _AHEAD and (coming := next(left, None)) is not None:
                     settings = prepared.settings
-                    read.append([pool.submit(_read, image, settings) for _, image in coming])
+                    read.append([pool.submit(_read, image, settings) for image in coming])
                 photographs = [future.result() for future in read.popleft()]
                 scores = self._score(photographs)
-                stems = [stem for stem, _ in batch]
                 written.append(
                     {
                         stem: pool.submit(self._write, images, prepared, stem, photograph, own)
-                        for stem, photograph, own in zip(stems, photographs, scores, strict=True)
+                        for image, photograph, own in zip(batch, photographs, scores, strict=True)
+                        if (stem := stems.get(image.path)) is not None
                     }
                 )
                 if len(written) > _AHEAD:

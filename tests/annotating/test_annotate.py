@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,6 +200,30 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     annotated(photographs, tmp_path / "again", Rules(), batch_size=5)
     target = f"set/broden1_{SIDE}"
     assert files_of(tmp_path / "data" / target) == files_of(tmp_path / "again" / target)
+
+
+class Shifting(Rules):
+    """Scores that depend on what else is in a batch, as the last digits of networks do."""
+
+    def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
+        return super().scores(images, words) * np.float32(images.mean() / 255 + 0.5)
+
+
+def test_batches_are_the_same_where_a_run_stopped_amid_one(tmp_path: Path) -> None:
+    photographs = draw(tmp_path, 20)
+    for name in ("whole", "stopped"):
+        listener = _StoppedAfter(8 if name == "stopped" else 999)
+        with suppress(KeyboardInterrupt):
+            engine = Shifting()
+            annotated(photographs, tmp_path / name, engine, 0.4, progress=listener, batch_size=4)
+    journal = tmp_path / f"stopped/set/.broden1_{SIDE}.partial/journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
+    engine = Shifting()
+    annotated(photographs, tmp_path / "stopped", engine, 0.4, batch_size=4)
+    assert engine.sizes == [4] * 4
+    whole, stopped = (files_of(tmp_path / f"{name}/set") for name in ("whole", "stopped"))
+    assert whole == stopped
 
 
 def test_a_stopped_run_of_another_threshold_is_not_used(tmp_path: Path) -> None:
