@@ -216,7 +216,7 @@ class InfoDataset(Record):
     mask_size: Annotated[list[int] | None, doc("Height and width of the label maps.")]
     labels_fingerprint: Annotated[str | None, doc("Digest of the labels: see docs/files.md.")]
     images_fingerprint: Annotated[str | None, doc("Digest of the images: see docs/files.md.")]
-    annotation: Maybe[AnnotationRecord] = UNSET
+    annotation: Maybe[Annotated[AnnotationRecord, doc("What predicted the labels.")]] = UNSET
 
 
 class InfoRanges(Record):
