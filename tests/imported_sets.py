@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.concepts.importing.label_pngs import read_samples
 from ccx_cli.concepts.index import build_index, index_cache, load_index
+from ccx_cli.progress import SilentProgress, Task
 
 SIDE = 16
 MASK = SIDE // 2
@@ -97,3 +99,29 @@ def check_tables(dataset: BrodenDataset, pixels: Mapping[str, int]) -> None:
     assert {label.name for label in dataset.labels} == set(pixels)
     for label in dataset.labels:
         np.testing.assert_allclose(label.coverage * size, pixels[label.name], atol=0.01)
+
+
+class StoppedAfter(SilentProgress):
+    """Raises once some pictures are done, as an interrupt does."""
+
+    def __init__(self, pictures: int) -> None:
+        self.left = pictures
+        self.done = -1
+
+    @contextmanager
+    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+        self.done = done
+        yield self
+
+    def advance(self, amount: int = 1) -> None:
+        self.left -= amount
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }

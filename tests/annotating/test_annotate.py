@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,13 @@ from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.writer import ImportSummary, write_broden
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.errors import DamagedDataError, UsageError
-from ccx_cli.progress import Progress, SilentProgress, Task
+from ccx_cli.progress import Progress
 from ccx_cli.store.paths import IMPORT_MARKER
 
 if TYPE_CHECKING:
-    from tests.imported_sets import MASK, SIDE
+    from tests.imported_sets import MASK, SIDE, StoppedAfter, files_of
 else:
-    from imported_sets import MASK, SIDE
+    from imported_sets import MASK, SIDE, StoppedAfter, files_of
 
 WORDS = (
     Word("object", "red", ("red",)),
@@ -165,35 +165,12 @@ def test_what_was_asked_otherwise_is_another_dataset(tmp_path: Path, other: str)
     assert engine.sizes == []
 
 
-class _StoppedAfter(SilentProgress):
-    """Raises once some pictures are done, as an interrupt does."""
-
-    def __init__(self, pictures: int) -> None:
-        self.left = pictures
-        self.done = -1
-
-    @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
-        self.done = done
-        yield self
-
-    def advance(self, amount: int = 1) -> None:
-        self.left -= amount
-        if self.left <= 0:
-            raise KeyboardInterrupt
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    files = (path for path in sorted(root.rglob("*")) if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
-
-
 def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     photographs = draw(tmp_path, 20)
     with pytest.raises(KeyboardInterrupt):
-        annotated(photographs, tmp_path / "data", Rules(), progress=_StoppedAfter(6))
+        annotated(photographs, tmp_path / "data", Rules(), progress=StoppedAfter(6))
     assert not (tmp_path / f"data/set/broden1_{SIDE}").exists()
-    listener, engine = _StoppedAfter(999), Rules()
+    listener, engine = StoppedAfter(999), Rules()
     annotated(photographs, tmp_path / "data", engine, progress=listener)
     assert listener.done == 6
     assert sum(engine.sizes) == 14
@@ -212,7 +189,7 @@ class Shifting(Rules):
 def test_batches_are_the_same_where_a_run_stopped_amid_one(tmp_path: Path) -> None:
     photographs = draw(tmp_path, 20)
     for name in ("whole", "stopped"):
-        listener = _StoppedAfter(8 if name == "stopped" else 999)
+        listener = StoppedAfter(8 if name == "stopped" else 999)
         with suppress(KeyboardInterrupt):
             engine = Shifting()
             annotated(photographs, tmp_path / name, engine, 0.4, progress=listener, batch_size=4)
@@ -229,8 +206,8 @@ def test_batches_are_the_same_where_a_run_stopped_amid_one(tmp_path: Path) -> No
 def test_a_stopped_run_of_another_threshold_is_not_used(tmp_path: Path) -> None:
     photographs = draw(tmp_path, 20)
     with pytest.raises(KeyboardInterrupt):
-        annotated(photographs, tmp_path / "data", Rules(), progress=_StoppedAfter(6))
-    listener = _StoppedAfter(999)
+        annotated(photographs, tmp_path / "data", Rules(), progress=StoppedAfter(6))
+    listener = StoppedAfter(999)
     annotated(photographs, tmp_path / "data", Rules(), 0.7, progress=listener)
     assert listener.done == 0
 

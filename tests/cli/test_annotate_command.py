@@ -17,8 +17,10 @@ from ccx_cli.concepts.broden import read_broden
 if TYPE_CHECKING:
     from tests.cli.command_line import UNTRAINED, CommandLine, Ended
     from tests.cli.killing import killer
+    from tests.imported_sets import files_of
 else:
     from command_line import UNTRAINED, CommandLine, Ended
+    from imported_sets import files_of
     from killing import killer
 
 RULES = """
@@ -153,13 +155,8 @@ def test_a_photograph_that_cannot_be_read_is_named(unused: CommandLine, photos: 
     assert "photos/3.jpg cannot be read as an image" in ended.err.splitlines()[-1]
 
 
-def _files(root: Path) -> dict[str, bytes]:
-    paths = (path for path in sorted(root.rglob("*")) if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
-
-
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_with_equal_files(tmp_path: Path, photos: Path) -> None:
+def test_killed_at_random_moments_it_ends_with_equalfiles_of(tmp_path: Path, photos: Path) -> None:
     for copy in range(1, 10):
         for path in sorted((photos / "photos").glob("?.jpg")):
             shutil.copy(path, photos / f"photos/{path.stem}-{copy}.jpg")
@@ -179,7 +176,7 @@ def test_killed_at_random_moments_it_ends_with_equal_files(tmp_path: Path, photo
                 killed += 1
             elif killed < 5:
                 shutil.rmtree(tmp_path / "killed")
-    whole, again = (_files(tmp_path / name / "datasets") for name in ("whole", "killed"))
+    whole, again = (files_of(tmp_path / name / "datasets") for name in ("whole", "killed"))
     assert len(whole) > 300
     assert whole == again
 

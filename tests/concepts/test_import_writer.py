@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +21,15 @@ from ccx_cli.concepts.importing.sources import Source
 from ccx_cli.concepts.importing.writer import ImportSummary, read_color_rule, write_broden
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.errors import DamagedDataError, UsageError
-from ccx_cli.progress import SilentProgress, Task
 from ccx_cli.store.paths import IMPORT_MARKER
 
 if TYPE_CHECKING:
     from tests.imported_sets import (
         MASK,
         SIDE,
+        StoppedAfter,
         check_tables,
+        files_of,
         index_pixels,
         nearest,
         read_values,
@@ -41,7 +40,9 @@ else:
     from imported_sets import (
         MASK,
         SIDE,
+        StoppedAfter,
         check_tables,
+        files_of,
         index_pixels,
         nearest,
         read_values,
@@ -197,36 +198,10 @@ def test_labels_of_whole_photographs_are_numbers_in_the_index(tmp_path: Path) ->
     ]
 
 
-class _StoppedAfter(SilentProgress):
-    """Raises once some pictures are done, as an interrupt does."""
-
-    def __init__(self, pictures: int) -> None:
-        self.left = pictures
-        self.done = -1
-
-    @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
-        self.done = done
-        yield self
-
-    def advance(self, amount: int = 1) -> None:
-        self.left -= amount
-        if self.left <= 0:
-            raise KeyboardInterrupt
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
-
-
 def test_a_stopped_run_is_no_data_set_and_goes_on(tmp_path: Path) -> None:
     source = draw(tmp_path, 40)
     with pytest.raises(KeyboardInterrupt):
-        write_broden(source, tmp_path / "data", SETTINGS, progress=_StoppedAfter(20))
+        write_broden(source, tmp_path / "data", SETTINGS, progress=StoppedAfter(20))
     target = tmp_path / f"data/set/broden1_{SIDE}"
     assert not target.exists()
     journal = tmp_path / f"data/set/.broden1_{SIDE}.partial/journal.jsonl"
@@ -238,7 +213,7 @@ def test_a_stopped_run_is_no_data_set_and_goes_on(tmp_path: Path) -> None:
     save_photograph(tmp_path / "photos/3.jpg", 50, 50)
     save_values(tmp_path / "part/3.png", np.ones((50, 50)), "P")
     save_values(tmp_path / "fine/3.png", np.ones((50, 50)), "RGB")
-    listener = _StoppedAfter(999)
+    listener = StoppedAfter(999)
     write_broden(source, tmp_path / "data", SETTINGS, progress=listener)
     assert listener.done == 31
     write_broden(source, tmp_path / "again", SETTINGS)
@@ -256,8 +231,8 @@ def test_processes_write_the_same_files(tmp_path: Path) -> None:
 def test_a_partial_run_of_other_settings_is_not_used(tmp_path: Path) -> None:
     source = draw(tmp_path, 20)
     with pytest.raises(KeyboardInterrupt):
-        write_broden(source, tmp_path / "data", SETTINGS, progress=_StoppedAfter(5))
-    listener = _StoppedAfter(999)
+        write_broden(source, tmp_path / "data", SETTINGS, progress=StoppedAfter(5))
+    listener = StoppedAfter(999)
     other = ImportSettings("set", (SIDE, SIDE), Fit.STRETCH)
     write_broden(source, tmp_path / "data", other, progress=listener)
     assert listener.done == 0
