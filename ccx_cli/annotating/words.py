@@ -171,8 +171,8 @@ def _check_owner(word: Word, words: Sequence[Word]) -> None:
         )
     names = [each.name for each in words]
     if word.owner not in names:
-        near = suggestion(word.owner, names) or ": add it, or correct the name"
-        raise UsageError(f"the owner {word.owner!r} of {word.name!r} is no word{near}.")
+        near = suggestion(word.owner, names) or ": add it, or correct the name."
+        raise UsageError(f"the owner {word.owner!r} of {word.name!r} is no word{near}")
     if names.count(word.owner) > 1:
         raise UsageError(
             f"the owner {word.owner!r} of {word.name!r} is the name of several words: rename all "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,7 @@ def test_what_cannot_be_meant_is_refused_with_its_line(
         read_words(path)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert re.search(r"[^.?][.?]$", str(caught.value))
     assert str(path) in str(caught.value)
 
 
