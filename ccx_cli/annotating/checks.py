@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ccx_cli.annotating.annotate import ChosenWord
-from ccx_cli.annotating.engine import EngineIdentity
+from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.words import EXCLUSIVE, Word
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
 from ccx_cli.records.fields import to_json

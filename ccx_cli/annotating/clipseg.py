@@ -58,26 +58,43 @@ class ClipSegEngine(PromptedEngine):
         return features
 
     def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
-        """Return the scores ``(n, words, height // 2, width // 2)``."""
+        """Return the scores ``(n, words, height // 2, width // 2)``.
+
+        On a CPU they are the same to the last digit whatever other images there are.
+        """
         prompts = [prompt for word in words for prompt in word.prompts]
-        size = mask_size(images)
-        found = np.empty((len(images), len(prompts), *size), dtype=np.float32)
-        on_cpu = self._device.type == "cpu"
+        at_once = 1 if self._on_cpu else len(images)
         with self._computing(images):
             texts = torch.stack([self._text(prompt) for prompt in prompts])
-            features = self._features(images)
-            pairs = torch.cartesian_prod(torch.arange(len(images)), torch.arange(len(prompts)))
-            for some in torch.split(pairs, _DECODED_ON_CPU if on_cpu else _DECODED_ON_GPU):
-                of_images, of_prompts = some.unbind(1)
-                logits = self._network.decoder(
-                    [each[of_images] for each in features], texts[of_prompts]
-                ).logits
-                maps = functional.interpolate(
-                    logits.float().sigmoid()[:, None], size, mode="bilinear", antialias=True
-                )
-                found[of_images, of_prompts] = maps[:, 0].clamp(0, 1).cpu().numpy()
+            found = np.concatenate(
+                [
+                    self._scores_of(images[start : start + at_once], texts)
+                    for start in range(0, len(images), at_once)
+                ]
+            )
         firsts = np.cumsum([0, *(len(word.prompts) for word in words[:-1])])
         return np.maximum.reduceat(found, firsts, axis=1)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._device.type == "cpu"
+
+    def _scores_of(self, images: NDArray[np.uint8], texts: torch.Tensor) -> NDArray[np.float32]:
+        """Return the scores of prompts: ``(n, prompts, height // 2, width // 2)``."""
+        size = mask_size(images)
+        found = np.empty((len(images), len(texts), *size), dtype=np.float32)
+        features = self._features(images)
+        pairs = torch.cartesian_prod(torch.arange(len(images)), torch.arange(len(texts)))
+        for some in torch.split(pairs, _DECODED_ON_CPU if self._on_cpu else _DECODED_ON_GPU):
+            of_images, of_prompts = some.unbind(1)
+            logits = self._network.decoder(
+                [each[of_images] for each in features], texts[of_prompts]
+            ).logits
+            maps = functional.interpolate(
+                logits.float().sigmoid()[:, None], size, mode="bilinear", antialias=True
+            )
+            found[of_images, of_prompts] = maps[:, 0].clamp(0, 1).cpu().numpy()
+        return found
 
     def _features(self, images: NDArray[np.uint8]) -> list[torch.Tensor]:
         """Return what the decoder takes of images: ``(n, positions, width)`` of each layer."""

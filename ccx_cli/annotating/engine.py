@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.annotating.identity import EngineIdentity as EngineIdentity
+from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.words import Word
 from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.networks.own_networks import (

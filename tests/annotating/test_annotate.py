@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from ccx_cli.annotating.annotate import Annotator, ChosenWord, read_unlabelled
-from ccx_cli.annotating.engine import EngineIdentity
+from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.words import Word, words_of
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.importing.settings import ImportSettings

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -95,10 +97,51 @@ def test_clipseg_scores_are_those_of_the_plain_forward_pass(
     mask = (size[0] // 2, size[1] // 2)
     expected = np.stack([resized(maps, mask) for maps in plain])
     assert expected.std() > 0.05
-    for at_once in (1, 4, 64):
-        monkeypatch.setattr(clipseg, "_DECODED_ON_CPU", at_once)
-        found = open_engine(f"clipseg:{folder}").scores(images, parse_words(",".join(prompts)))
+    engine: Any = open_engine(f"clipseg:{folder}")
+    for on_cpu, at_once in ((True, 4), (True, 1), (False, 4), (False, 64)):
+        monkeypatch.setattr(type(engine), "_on_cpu", on_cpu)
+        monkeypatch.setattr(clipseg, "_DECODED_ON_CPU" if on_cpu else "_DECODED_ON_GPU", at_once)
+        found = engine.scores(images, parse_words(",".join(prompts)))
         assert np.abs(found - expected).max() < 1e-4
+
+
+def test_clipseg_in_the_files_of_the_published_checkpoint(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """CIDAS/clipseg-rd64-refined was saved by transformers 4.25 (its files, seen in the hub)."""
+    folder = tmp_path / "published"
+    shutil.copytree(folders["clipseg"], folder)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "processor_config.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    end = "<|endoftext|>"
+    tokens = {"bos_token": "<|startoftext|>", "eos_token": end, "pad_token": end, "unk_token": end}
+    (folder / "special_tokens_map.json").write_text(json.dumps(tokens))
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokens | settings))
+    images = {
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "feature_extractor_type": "ViTImageProcessor",
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "processor_class": "CLIPSegProcessor",
+        "resample": 2,
+        "rescale_factor": 0.00392156862745098,
+        "size": {"height": 48, "width": 48},
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
+    config = json.loads((folder / "config.json").read_text())
+    # The last token is then that with the highest number.
+    config["text_config"]["eos_token_id"] = 2
+    (folder / "config.json").write_text(json.dumps(config))
+    words = parse_words("Cat,a dog 2,a word of more letters than there are positions")
+    expected = open_engine(f"clipseg:{folders['clipseg']}").scores(photographs(), words)
+    found = open_engine(f"clipseg:{folder}").scores(photographs(), words)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["segformer", "mask2former"])
@@ -202,7 +245,7 @@ def test_sam3_scores_above_a_threshold_are_the_union_of_the_instances(
 
 
 @pytest.mark.parametrize(("engine", "kind"), ENGINES)
-def test_scores_depend_on_no_batch_and_prompts_are_joined(
+def test_scores_do_not_depend_on_the_batch_and_prompts_are_joined(
     folders: dict[str, Path], engine: str, kind: str
 ) -> None:
     opened = open_engine(f"{engine}:{folders[kind]}")
@@ -211,7 +254,7 @@ def test_scores_depend_on_no_batch_and_prompts_are_joined(
     assert together.shape == (3, 2, 20, 32)
     assert together.std() > 0.01
     singly = np.concatenate([opened.scores(images[at : at + 1], WORDS) for at in range(3)])
-    np.testing.assert_allclose(together, singly, atol=1e-5)
+    np.testing.assert_array_equal(together, singly)
     # A single word, and in the other order.
     np.testing.assert_allclose(opened.scores(images, WORDS[1:]), together[:, 1:], atol=1e-5)
     if engine != "semantic":

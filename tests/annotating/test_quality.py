@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccx_cli.annotating.engine import EngineIdentity
+from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.layers import find_masks, scale_scores
 from ccx_cli.annotating.quality import Checked, check_engine, match_words, own_words
 from ccx_cli.annotating.words import Word
