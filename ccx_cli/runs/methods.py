@@ -29,6 +29,7 @@ from ccx_cli.runs.references import (
     Reference,
     clustering_of,
     dataset_of,
+    engine_of,
     has_own_dataset,
     method_of,
     references_of,
@@ -90,7 +91,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
     try:
         sentences = [
             _explained(run, cite, quote),
-            *_annotation(run, quote),
+            *_annotation(run, cite, quote),
             *_colors(run),
             *_input(run, quote),
             *_ranges(run, cite),
@@ -180,12 +181,14 @@ _ENGINES = {
 }
 
 
-def _annotation(run: Run, quote: Quote) -> Iterator[str]:
+def _annotation(run: Run, cite: Cite, quote: Quote) -> Iterator[str]:
     """Say what predicted labels, and how well that agrees with people where it was checked."""
     made = run.about.annotation
     if made is None or not made.words:
         return
     engine = _ENGINES.get(made.engine, made.engine)
+    paper = engine_of(run.about)
+    engine += "" if paper is None else f" {cite(paper)}"
     said = [quote(made.checkpoint), f"revision {quote(made.revision[:23])}"]
     said += [f"license {quote(made.license)}"] if made.license else []
     said += ["half precision"] if made.precision == "half" else []
@@ -193,7 +196,7 @@ def _annotation(run: Run, quote: Quote) -> Iterator[str]:
     least = f"{scores[0]:g}" if len(scores) == 1 else f"{scores[0]:g} to {scores[-1]:g}, by word"
     colors = " but those of colors" if run.about.color_rule else ""
     categories = {word.category for word in made.words}
-    exclusive = [f"{each}s" for each in ("object", "material") if each in categories]
+    exclusive = [f"{each}s" for each in ("object", "material", "scene") if each in categories]
     highest = f" and, of {listed(exclusive)}, the highest" if exclusive else ""
     whole = ", a scene's being its mean over the image" if "scene" in categories else ""
     yield (

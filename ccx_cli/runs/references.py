@@ -75,6 +75,7 @@ SKLEARN = _REFERENCES["pedregosa2011scikit"]
 FRACTIONAL = _REFERENCES["dinkelbach1967nonlinear"]
 ADE20K = _REFERENCES["zhou2017scene"]
 PLACES = _REFERENCES["zhou2018places"]
+CLIPSEG = _REFERENCES["luddecke2022clipseg"]
 IMAGENET = _REFERENCES["deng2009imagenet"]
 _SETS = {
     name: tuple(_REFERENCES[key] for key in keys)
@@ -111,9 +112,16 @@ def has_own_dataset(about: About) -> bool:
     return directory.parent.name == about.subset or is_imported(directory)
 
 
+def engine_of(about: About) -> Reference | None:
+    """Return the paper of the engine that predicted the labels, ``None`` if there is none known."""
+    return (
+        CLIPSEG if about.annotation is not None and about.annotation.engine == "clipseg" else None
+    )
+
+
 def dataset_of(about: About) -> tuple[Reference, ...]:
     """Return the papers of a run's dataset, as far as the header tells."""
-    if has_own_dataset(about) and about.subset in _SETS:
+    if has_own_dataset(about) and about.annotation is None and about.subset in _SETS:
         return _SETS[about.subset]
     count = -1 if has_own_dataset(about) else _BRODEN_IMAGES.get(str(about.subset), -1)
     broden = (DISSECTION,) if about.images == count else ()
@@ -143,6 +151,7 @@ def references_of(about: About, identity: Identity) -> tuple[Reference, ...]:
         clustering_of(identity),
         search_reference(identity),
         *dataset_of(about),
+        engine_of(about),
         weights_of(about),
     )
     return tuple(dict.fromkeys(each for each in used if each is not None))

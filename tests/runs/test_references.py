@@ -9,6 +9,7 @@ from ccx_cli.fetching.sets import SETS
 from ccx_cli.records.header import About, Identity
 from ccx_cli.runs.references import (
     ADE20K,
+    CLIPSEG,
     CLUSTERED,
     COMPOSITIONAL,
     DISSECTION,
@@ -92,6 +93,14 @@ def test_a_set_that_was_fetched_is_cited_by_its_name(name: str) -> None:
     assert all(paper.text.endswith(f"{paper.fields['year']}.") for paper in papers)
     elsewhere = {**about, "dataset": "/data/broden1_224"}
     assert dataset_of(msgspec.convert(elsewhere, About)) == ()
+
+
+def test_the_network_that_predicted_labels_is_cited() -> None:
+    about = {"subset": "cub200", "dataset": "/data/cub200/broden1_224", "images": 5}
+    for engine, expected in (("clipseg", (CLIPSEG,)), ("callable", ())):
+        made = {**about, "annotation": {"engine": engine}}
+        assert _references(made, {"ranges": TOP, "search": SINGLE}) == (DISSECTION, *expected)
+    assert CLIPSEG.text.startswith("T. Lüddecke and A. Ecker. Image Segmentation Using Text")
 
 
 def test_text_and_bibtex() -> None:
