@@ -30,7 +30,8 @@ class SemanticEngine(NetworkEngine):
         super().__init__(checkpoint, device, precision)
         self._classes: dict[str, list[int]] = {}
         for number, label in sorted(self._network.config.id2label.items()):
-            self._classes.setdefault(label, []).append(number)
+            # Those of ADE20K have one called "bed ".
+            self._classes.setdefault(" ".join(label.split()), []).append(number)
         self.vocabulary = tuple(self._classes)
 
     def _kind(self, config: Any) -> Any:

@@ -189,7 +189,7 @@ def test_a_semantic_word_is_the_sum_of_the_classes_it_names(folders: dict[str, P
 
 def test_classes_of_one_name_are_one_word(tmp_path: Path) -> None:
     tiny_networks.save_segformer(tmp_path / "distinct", ("wall", "sky", "floor"))
-    tiny_networks.save_segformer(tmp_path / "same", ("wall", "sky", "wall"))
+    tiny_networks.save_segformer(tmp_path / "same", ("wall", "sky", "wall "))
     distinct = open_engine(f"semantic:{tmp_path / 'distinct'}")
     same = open_engine(f"semantic:{tmp_path / 'same'}")
     assert same.vocabulary == ("wall", "sky")
