@@ -14,6 +14,7 @@ from typing import Any
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.progress import Progress
 from ccx_cli.store.digests import file_digest
 
 OLDEST = (5, 13)
@@ -76,7 +77,7 @@ def check_transformers(said: str) -> None:
     disable_progress_bars()
 
 
-def find_checkpoint(engine: str, name: str) -> Checkpoint:
+def find_checkpoint(engine: str, name: str, progress: Progress) -> Checkpoint:
     """Return the checkpoint in a folder, or that of the hub, which is downloaded once.
 
     Raises
@@ -98,12 +99,12 @@ def find_checkpoint(engine: str, name: str) -> Checkpoint:
         raise MissingInputError(
             f"`engine` {said}: {folder} {what}: give a folder or a name on the Hugging Face hub."
         )
-    folder = _download(engine, name)
+    folder = _download(engine, name, progress)
     return Checkpoint(said, name, folder, folder.name, _license(folder))
 
 
-def _download(engine: str, name: str) -> Path:
-    from huggingface_hub import snapshot_download
+def _download(engine: str, name: str, progress: Progress) -> Path:
+    from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -112,6 +113,9 @@ def _download(engine: str, name: str) -> Path:
 
     said = f"{engine}:{name}"
     try:
+        is_here = isinstance(try_to_load_from_cache(name, "config.json"), str)
+        if not is_here and not constants.HF_HUB_OFFLINE:
+            progress.note(f"Downloading {name} from the Hugging Face hub, which may take minutes.")
         folder = Path(snapshot_download(name, allow_patterns=[*_SETTINGS, _CARD, *_SAFETENSORS]))
         if not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(name, allow_patterns=[*_SETTINGS, _CARD, *_PICKLES]))
@@ -132,7 +136,7 @@ def _download(engine: str, name: str) -> Path:
         ) from error
     # The hub's client passes on whatever its HTTP library raises.
     except Exception as error:
-        is_offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+        is_offline = constants.HF_HUB_OFFLINE
         why = "HF_HUB_OFFLINE is set" if is_offline else "the hub cannot be reached"
         raise MissingInputError(
             f"`engine` {said}: there is no folder {name}, {why}, and no copy was downloaded "

@@ -22,6 +22,7 @@ from ccx_cli.probe.networks.own_networks import (
     resolve_own,
     source_sha256,
 )
+from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.digests import json_digest
 
 CALLABLE = "callable"
@@ -43,7 +44,9 @@ class Engine(Protocol):
         """
 
 
-def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine:
+def open_engine(
+    text: str, *, device: str = "cpu", half: bool = False, progress: Progress | None = None
+) -> Engine:
     """Open ``file.py:make``, or a network: ``clipseg[:CHECKPOINT]``, ``semantic:CHECKPOINT`` ...
 
     ``half`` lets a network compute in half precision.
@@ -58,7 +61,8 @@ def open_engine(text: str, *, device: str = "cpu", half: bool = False) -> Engine
         # They take seconds to import, and need an extra.
         from ccx_cli.annotating.models import open_model
 
-        return open_model(name, checkpoint, device=device, half=half)
+        silent = SilentProgress()
+        return open_model(name, checkpoint, device=device, half=half, progress=progress or silent)
     file, _, function = text.rpartition(":") if ":" in text else (text, "", "")
     if file.endswith(".py"):
         if not function.isidentifier():

@@ -10,9 +10,12 @@ from ccx_cli.annotating.semantic import SemanticEngine
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.description import SINGLE
 from ccx_cli.probe.networks.devices import check_precision, resolve_device
+from ccx_cli.progress import Progress
 
 
-def open_model(name: str, checkpoint: str, *, device: str, half: bool) -> NetworkEngine:
+def open_model(
+    name: str, checkpoint: str, *, device: str, half: bool, progress: Progress
+) -> NetworkEngine:
     """Open an engine by its name, with the checkpoint of a folder or of the hub."""
     said = f"{name}:{checkpoint}" if checkpoint else name
     if not checkpoint and name != "clipseg":
@@ -26,7 +29,7 @@ def open_model(name: str, checkpoint: str, *, device: str, half: bool) -> Networ
         precision = "bfloat16" if where.type == "cpu" else "float16"
     check_precision(precision, where)
     check_transformers(said)
-    found = find_checkpoint(name, checkpoint or CLIPSEG)
+    found = find_checkpoint(name, checkpoint or CLIPSEG, progress)
     if name == "clipseg":
         return ClipSegEngine(found, where, precision)
     if name == "semantic":

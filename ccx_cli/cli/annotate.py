@@ -55,7 +55,7 @@ class _Annotation:
         options = self._options
         progress.note(f"Opening the engine {options.engine}.")
         half = options.precision == "half"
-        engine = open_engine(options.engine, device=options.device, half=half)
+        engine = open_engine(options.engine, device=options.device, half=half, progress=progress)
         note = license_note(engine.identity.license)
         if note is not None:
             progress.note(note)

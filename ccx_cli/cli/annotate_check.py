@@ -72,7 +72,10 @@ def check(options: AnnotateOptions, subset: str) -> None:
             )
             return
         engine = open_engine(
-            options.engine, device=options.device, half=options.precision == "half"
+            options.engine,
+            device=options.device,
+            half=options.precision == "half",
+            progress=progress,
         )
         if given is None and engine.vocabulary is not None:
             given = words_of(engine.vocabulary)

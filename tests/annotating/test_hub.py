@@ -26,13 +26,21 @@ else:
     from tiny_networks import save_segformer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+DOWNLOADING = "Downloading someone/network from the Hugging Face hub, which may take minutes.\n"
 OPEN = """
 import json, sys
 from dataclasses import asdict
 from ccx_cli.annotating.engine import open_engine
 from ccx_cli.errors import CcxError
+from ccx_cli.progress import SilentProgress
+
+class Telling(SilentProgress):
+    def note(self, text):
+        print(text, file=sys.stderr)
+
 try:
-    print(json.dumps(asdict(open_engine("semantic:someone/network").identity)))
+    engine = open_engine("semantic:someone/network", progress=Telling())
+    print(json.dumps(asdict(engine.identity)))
 except CcxError as error:
     sys.exit(f"{type(error).__name__} {error}")
 """
@@ -127,7 +135,7 @@ def test_a_checkpoint_is_downloaded_once(hub: Hub) -> None:
     (hub.folder / "pytorch_model.bin").write_bytes(b"must not be downloaded")
     (hub.folder / "modeling.py").write_text("raise SystemExit('must not be run')")
     first = hub.open()
-    assert first.stderr == ""
+    assert first.stderr == DOWNLOADING
     assert json.loads(first.stdout) == {
         "engine": "semantic",
         "checkpoint": "someone/network",
@@ -157,7 +165,7 @@ def test_a_checkpoint_with_a_pickle_alone(hub: Hub) -> None:
     torch.save(state, hub.folder / "pytorch_model.bin")
     (hub.folder / "model.safetensors").unlink()
     ended = hub.open()
-    assert ended.stderr == ""
+    assert ended.stderr == DOWNLOADING
     assert json.loads(ended.stdout)["revision"] == COMMIT
     assert hub.open(HF_HUB_OFFLINE="1").stdout == ended.stdout
 
@@ -178,4 +186,5 @@ def test_the_hub_refuses(hub: Hub, refusal: tuple[int, str], message: str) -> No
     ended = hub.open()
     assert ended.returncode == 1
     assert message in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith(DOWNLOADING)
+    assert ended.stderr.count("\n") == 2
