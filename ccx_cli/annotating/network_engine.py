@@ -60,7 +60,7 @@ class NetworkEngine:
                 yield
         except CcxError:
             raise
-        except torch.OutOfMemoryError as error:
+        except torch.cuda.OutOfMemoryError as error:
             raise CcxError(
                 f"`engine` {self._said}: the memory of {self._device} is full: lower `batch_size`."
             ) from error
