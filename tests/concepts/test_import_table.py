@@ -90,7 +90,9 @@ LONG = (
         WIDE + ",,\n\n",
         LONG.replace("attribute,value", "label,is_present"),
         LONG.replace("\n", ",7\n").replace("value,7", "value,certainty"),
-        "file,id,striped,red\n".replace(",id", "") + WIDE.partition("\n")[2],
+        WIDE.replace("image", "Unnamed: 0,index,image")
+        .replace("a/", "1,2,a/")
+        .replace("b/", "3,4,b/"),
         WIDE.replace("image", "id"),
     ],
 )
@@ -125,6 +127,17 @@ def test_scores_count_from_the_threshold_on(tmp_path: Path) -> None:
     # Words say the same whatever the threshold is.
     text = text.replace("1,70", "1,yes").replace("4,0.6999999", "4,no")
     assert labels_of(add(tmp_path, text, threshold=7)) == SAID
+
+
+def test_numbers_that_every_image_has_may_be_no_scores(tmp_path: Path) -> None:
+    text = "image,age,striped,red\n1,60,0.7,0.69\n2,50,0,-3\n3,40,1,1e1\n4,30,0.6999999,7\n"
+    found = add(tmp_path, text, threshold=0.7)
+    assert found.notes == (
+        f"Every image of {tmp_path / 'attribute.csv'} has, from 0.7 on: age (remove columns that "
+        "are no scores).",
+    )
+    assert labels_of(found) == {image: own | {"age"} for image, own in SAID.items()}
+    assert add(tmp_path, text.replace(",60", ",0"), threshold=0.7).notes == ()
 
 
 def test_missing_values_are_unknown_until_it_is_said_what_they_mean(tmp_path: Path) -> None:
@@ -212,6 +225,7 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
     [
         ("", {}, "line 1: the header has no column of images"),
         ("1.jpg,striped\n", {}, "line 1: the header has no column of images"),
+        ("image red\n1 -1\n", {}, "separate columns by commas, semicolons or tabs"),
         ("image,red\n", {}, "line 1: no line follows the header"),
         ("image\n1\n", {}, "line 1: no column is an attribute"),
         ("image,path,red\n1,1,1\n", {}, r"columns may have the images \(image, path\)"),
@@ -237,6 +251,8 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("image,red\n1,1\n", {"separator": "|"}, r"`separator` '\|' is in no cell of"),
         ("image,label\n1,a|b\n", {}, r"line 2: 'a\|b' may be several attributes: say so with"),
         ("image,label\n1,a;b\n", {}, "say so with `separator` ';'"),
+        ('image,label\n1,a\n2,"a, b"\n', {}, "line 3: 'a, b' may be several attributes"),
+        ("image,label\nx/a/1,a\ny/a/1,b\n", {}, "'y/a/1' and 'x/a/1' would both be photos/a/1.jpg"),
         ("image,red\n1,1\n", {"threshold": float("nan")}, "`threshold` nan must be a number"),
         ("image,red\n1,1\n", {"separator": ""}, "`separator` must not be empty"),
         ("image,label\n1,a|\n", {"separator": "|"}, "line 2: it names no attribute"),
@@ -252,6 +268,7 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ('image,red\n"1,0\n', {}, "line 2: it is no line of a table"),
         (b"PK\x03\x04\xff", {}, "is not UTF-8 text: save it as CSV"),
         (b"image,r\xe9d\n1,0\n", {}, "is not UTF-8 text"),
+        ("image,red\n1,0\n".encode("utf-16-le"), {}, "is not UTF-8 text"),
         ("image,e\u0301,\u00e9\n1,0,1\n", {}, "would be one concept"),
     ],
 )

@@ -37,6 +37,8 @@ _SPLIT_COLUMNS = {"split", "partition", "subset"}
 _OF_ATTRIBUTES = ("attribute", "label", "class", "concept", "tag", "finding")
 _ATTRIBUTE_COLUMNS = {word + end for word in _OF_ATTRIBUTES for end in ("", "s", "name", "labels")}
 _ATTRIBUTE_COLUMNS |= {*EITHER_COLUMNS}
+_LINE_COLUMNS = {"id", "index", "unnamed0"}
+"""Numbers of lines, not scores; pandas calls them so."""
 _VALUE_COLUMNS = {"value", "present", "ispresent", "score", "probability", "confidence"}
 
 
@@ -122,8 +124,8 @@ class Table:
             )
         raise self.damaged(
             line,
-            f"{where} is neither yes nor no (1, 0, true, false) nor a score: correct it, remove "
-            "the column, or call it attribute if its cells name attributes",
+            f"{where} is neither yes nor no (1, 0, true, false) nor a score such as 0.5: correct "
+            "it, remove the column, or call it attribute if its cells name attributes",
         )
 
 
@@ -173,7 +175,7 @@ class _Long:
         # Columns that hold nothing else than no and yes so far, and whether they hold any.
         self._doubtful = dict.fromkeys(others, UNKNOWN)
         table.lists = value is None
-        table.skipped = [header[index] for index in others]
+        table.skipped += [header[index] for index in others]
 
     def read(self, line: int, image: str, index: int | None, cells: Sequence[str]) -> None:
         """Read the line of an image; without an ``index``, the image is not there."""
@@ -206,11 +208,15 @@ class _Long:
         table, found = self._table, []
         names = [text] if self._separator is None else text.split(self._separator)
         table.was_separated |= len(names) > 1
+        # Beside a value, a comma is of the name.
+        between = (*_BETWEEN, ",") if table.lists else _BETWEEN
         for name in map(str.strip, names):
-            mark = next((mark for mark in _BETWEEN if mark in name), None)
+            mark = next((mark for mark in between if mark in name), None)
             if mark is not None and self._separator is None:
                 raise table.damaged(
-                    line, f"{name!r} may be several attributes: say so with `separator` '{mark}'"
+                    line,
+                    f"{name!r} may be several attributes: say so with `separator` '{mark}', or "
+                    "rename it",
                 )
             if name:
                 found.append(self._numbers.setdefault(name, len(self._numbers)))
@@ -257,6 +263,8 @@ def read_table(
     first, header = next(rows, (1, []))
     line = first
     header = [cell.strip() for cell in header]
+    if any("\0" in name for name in header):
+        raise _no_text(path)
     twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
         raise table.damaged(line, f"two columns are named {twice[0]!r}: rename or remove one")
@@ -271,12 +279,18 @@ def read_table(
     image = one_of(_IMAGE_COLUMNS, "the images")
     image = one_of({"id"}, "the images") if image is None else image
     if image is None:
-        raise table.damaged(line, "the header has no column of images: call it image")
+        raise table.damaged(
+            line,
+            "the header has no column of images: call it image, and separate columns by commas, "
+            "semicolons or tabs",
+        )
     split = one_of(_SPLIT_COLUMNS, "the splits")
     attribute = one_of(_ATTRIBUTE_COLUMNS, "attributes")
     value = None if attribute is None else one_of(_VALUE_COLUMNS, "the values")
     taken = {image, split, attribute, value}
     others = [index for index, name in enumerate(header) if name and index not in taken]
+    table.skipped = [header[index] for index in others if column(header[index]) in _LINE_COLUMNS]
+    others = [index for index in others if header[index] not in table.skipped]
     if attribute is None and not others:
         raise table.damaged(line, "no column is an attribute or names attributes: add one")
     form: _Wide | _Long
@@ -331,11 +345,15 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as error:
         raise MissingInputError(f"The table {path} cannot be read: give another.") from error
     except UnicodeDecodeError as error:
-        raise DamagedDataError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from error
+        raise _no_text(path) from error
     except csv.Error as error:
         raise DamagedDataError(
             f"{path}, line {line + 1}: it is no line of a table ({error}): correct it."
         ) from error
+
+
+def _no_text(path: Path) -> DamagedDataError:
+    return DamagedDataError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.")
 
 
 def _delimiter(text: TextIO) -> str:

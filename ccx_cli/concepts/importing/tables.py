@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from ccx_cli.concepts.importing.table_rows import (
     read_table,
 )
 from ccx_cli.errors import MissingInputError, UsageError
+
+_SHOWN = 8
 
 
 def add_tables(
@@ -95,6 +97,8 @@ def add_tables(
         if not kept.all():
             notes.append(f"Left out {(~kept).sum():,} of {len(kept):,} images, which miss a value.")
     is_yes = np.array(meanings.is_yes)
+    if threshold is not None:
+        notes += _describe_everywhere(threshold, read, said, is_yes)
     images = []
     for row in np.flatnonzero(kept):
         image = source.images[named[row]]
@@ -121,6 +125,7 @@ class _Names:
         self.paths = photographs
         self._found: dict[str, int | None] = {}
         self._loose: dict[str, Path] = {}
+        self._above: dict[int, str] = {}
         # By what they are called with their suffix, and without: all ends of their paths.
         self._by_end = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
         self._whole: tuple[list[str], list[str]] = [], []
@@ -141,7 +146,7 @@ class _Names:
         Raises
         ------
         ValueError
-            If several photographs may be meant.
+            If several photographs may be meant, or are by names that find the same one.
         """
         if name not in self._found:
             self._found[name] = self._find(name)
@@ -159,8 +164,18 @@ class _Names:
                     one, other = (self.paths[index] for index in found[:2])
                     raise ValueError(f"{name!r} may be {one} or {other}: write more of its path")
                 if found:
+                    self._check_above(name, found[0], ends[0].removesuffix(end), end)
                     return found[0]
         return None
+
+    def _check_above(self, name: str, index: int, above: str, end: str) -> None:
+        """Refuse a name with other folders above the photograph than a name before had."""
+        before = self._above.setdefault(index, above)
+        if not (above.endswith(before) or before.endswith(above)):
+            raise ValueError(
+                f"{name!r} and {before + end!r} would both be {self.paths[index]}: give the folder "
+                "above with `images`, or remove one"
+            )
 
     def near(self, name: str) -> Path | None:
         """Return a photograph whose name differs in case, blanks, ``%20`` or the ending only."""
@@ -250,6 +265,25 @@ def _check_threshold(
                 f"{table.path} has only 0 and 1 for {table.names[int(doubtful.argmax())]!r}, which "
                 f"may be scores for `threshold` {threshold:g} or not: write no and yes, or leave "
                 "the attribute out."
+            )
+
+
+def _describe_everywhere(
+    threshold: float,
+    tables: Mapping[str, Table],
+    said: Mapping[str, NDArray[np.uint8]],
+    is_yes: NDArray[np.bool_],
+) -> Iterator[str]:
+    """Say which numbers are beyond the threshold for every image: they may be no scores."""
+    for category, table in tables.items():
+        cells = said[category]
+        everywhere = np.flatnonzero((cells >= BELOW).any(axis=0) & is_yes[cells].all(axis=0))
+        if len(everywhere) and len(cells) > 1:
+            more = f" and {len(everywhere) - _SHOWN:,} more" if len(everywhere) > _SHOWN else ""
+            shown = ", ".join(table.names[at] for at in everywhere[:_SHOWN])
+            yield (
+                f"Every image of {table.path} has, from {threshold:g} on: {shown}{more} (remove "
+                "columns that are no scores)."
             )
 
 
