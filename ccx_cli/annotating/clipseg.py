@@ -63,17 +63,16 @@ class ClipSegEngine(PromptedEngine):
         On a CPU they are the same to the last digit whatever other images there are.
         """
         prompts = [prompt for word in words for prompt in word.prompts]
+        firsts = np.cumsum([0, *(len(word.prompts) for word in words[:-1])])
+        found = np.empty((len(images), len(words), *mask_size(images)), dtype=np.float32)
         at_once = 1 if self._on_cpu else len(images)
         with self._computing(images):
             texts = torch.stack([self._text(prompt) for prompt in prompts])
-            found = np.concatenate(
-                [
-                    self._scores_of(images[start : start + at_once], texts)
-                    for start in range(0, len(images), at_once)
-                ]
-            )
-        firsts = np.cumsum([0, *(len(word.prompts) for word in words[:-1])])
-        return np.maximum.reduceat(found, firsts, axis=1)
+            for start in range(0, len(images), at_once):
+                some = slice(start, start + at_once)
+                of_prompts = self._scores_of(images[some], texts)
+                found[some] = np.maximum.reduceat(of_prompts, firsts, axis=1)
+        return found
 
     @property
     def _on_cpu(self) -> bool:
