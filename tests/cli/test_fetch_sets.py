@@ -250,6 +250,7 @@ class TestFetching:
         ended = fetch("coco-stuff-val", "--no-colors")
         assert ended.code == 2
         assert "already exists, imported from other files, with other options" in ended.err
+        assert ended.err.endswith("set --force to overwrite it, or use it as it is.\n")
         assert fetch("coco-stuff-val", "--no-colors", "--force").code == 0
         assert len(host.requests) == asked
         # Another side needs no download either, nor do the photographs of another set.
@@ -499,7 +500,7 @@ class TestFaults:
         there.mkdir(parents=True)
         ended = unused("fetch", "voc2012", "--mirror", host.url, "--force")
         assert ended.code == 2
-        assert f"{there} contains a dataset that ccx import did not write" in ended.err
+        assert f"{there} contains a dataset that ccx fetch did not write" in ended.err
         assert host.requests == []
 
 

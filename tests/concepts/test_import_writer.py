@@ -331,3 +331,20 @@ def test_255_is_a_label_where_it_has_a_name(tmp_path: Path) -> None:
     for kind in ("folder", "voc"):
         source = read_label_folders(tmp_path / "photos", [folder], kind=kind)
         assert source.images[0].annotations[0].read()[0].tolist() == [[0, 1]]
+
+
+def test_the_categories_of_many_concepts_are_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cat", "dog", "hen"):
+        save_photograph(tmp_path / f"photos/{name}/1.png")
+    source = read_image_folders(tmp_path / "photos", "scene")
+    asked = []
+
+    def counted(self: Source) -> tuple[str, ...]:
+        asked.append(self)
+        return ("scene",)
+
+    monkeypatch.setattr(Source, "categories", property(counted))
+    assert written(source, tmp_path, ImportSettings("set", (SIDE, SIDE))).concepts == 3
+    assert len(asked) <= 2

@@ -273,17 +273,16 @@ def _write_tables(
         tally.add({**each.pixels, ANY: each.together}, size)
         images.update(each.labelled.keys())
         labelled.update(each.labelled)
+    there = [category for category in source.categories if images[category]]
     labels = [
-        label._replace(
-            categories=tuple(c for c in source.categories if (c, label.number) in tally.frequency)
-        )
+        label._replace(categories=tuple(c for c in there if (c, label.number) in tally.frequency))
         for label in source.vocabulary
         if (ANY, label.number) in tally.frequency
     ]
     notes = _describe_unlabelled(source, images)
     notes += _describe_missed(source, labels)
     if not labels:
-        why = notes[0] if notes else "give the folders of their labels, or set `colors`."
+        why = notes[0] if notes else "give their labels, or set `colors`."
         raise UsageError(f"None of the photographs has a label: {why}")
     notes = [f"{note[0].upper()}{note[1:]}" for note in notes]
     notes += [note for number, note in source.doubts if (ANY, number) not in tally.frequency]
@@ -294,7 +293,6 @@ def _write_tables(
             f"Labels of another size than their photograph were scaled to it in {len(scaled):,} of "
             f"{len(converted):,} images, such as {image.path} ({first.scaled} pixels)."
         )
-    there = [category for category in source.categories if images[category]]
     sizes = (*settings.size, *settings.mask_size)
     rows = [
         [each.image, image.split, *sizes, *(each.cells.get(category, "") for category in there)]
