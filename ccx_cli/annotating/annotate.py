@@ -21,7 +21,7 @@ from ccx_cli.concepts.importing.pictures import Photograph, read_photograph
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import Source, SourceImage
 from ccx_cli.concepts.importing.writer import PreparedImport
-from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.records.annotation import AnnotatedWord, AnnotationRecord
 
 KIND = "annotate"
@@ -149,10 +149,12 @@ class Annotator:
                         if (stem := stems.get(image.path)) is not None
                     }
                 )
-                if len(written) > _AHEAD:
+                while written and (len(written) > _AHEAD or _is_done(written[0])):
                     yield self._finished(written.popleft())
-            while written:
-                yield self._finished(written.popleft())
+            yield from self._rest(written)
+        except (CcxError, KeyboardInterrupt):
+            yield from self._rest(written)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
             self.seconds += time.perf_counter() - began
@@ -181,9 +183,19 @@ class Annotator:
             maps.setdefault(category, []).append(layer)
         return write_image(images, settings, prepared.colors, stem, photograph, maps, found.whole)
 
+    def _rest(
+        self, written: deque[dict[str, Future[ConvertedImage]]]
+    ) -> Iterator[dict[str, ConvertedImage]]:
+        while written:
+            yield self._finished(written.popleft())
+
     def _finished(self, written: dict[str, Future[ConvertedImage]]) -> dict[str, ConvertedImage]:
         self.images += len(written)
         return {stem: future.result() for stem, future in written.items()}
+
+
+def _is_done(written: dict[str, Future[ConvertedImage]]) -> bool:
+    return all(future.done() for future in written.values())
 
 
 def _read(image: SourceImage, settings: ImportSettings) -> Photograph:

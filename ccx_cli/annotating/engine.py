@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,7 +95,8 @@ class CallableEngine:
     def __init__(self, text: str, device: str) -> None:
         self._text = text
         own = resolve_own(text, "engine")
-        made = find_factory(own, "engine")
+        with redirect_stdout(sys.stderr):
+            made = find_factory(own, "engine")
         digest, beside = source_sha256(own, "engine"), imported_sha256(own)
         digest = digest if beside is None else json_digest([digest, beside])
         self.identity = EngineIdentity(CALLABLE, Path(own).name, f"sha256:{digest}")
@@ -112,13 +113,8 @@ class CallableEngine:
         except TypeError:
             self._check(parameters)
             return made
-        try:
-            with redirect_stdout(sys.stderr):
-                found = made(**keywords)
-        except CcxError:
-            raise
-        except Exception as error:
-            raise self._failed("when it is called", error) from error
+        with self._calling("when it is called"):
+            found = made(**keywords)
         if not callable(found):
             raise UsageError(
                 f"`engine` {self._text} returns {type(found).__name__}: it must return a function "
@@ -136,22 +132,23 @@ class CallableEngine:
                 "nothing and return a function that does."
             ) from error
 
-    def _failed(self, when: str, error: Exception) -> UsageError:
-        return UsageError(
-            f"`engine` {self._text} raises {raised(error)} {when}: mend it (the traceback shows "
-            "where)."
-        )
+    @contextmanager
+    def _calling(self, when: str) -> Iterator[None]:
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        except CcxError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise UsageError(
+                f"`engine` {self._text} raises {raised(error)} {when}: mend it (the traceback "
+                "shows where)."
+            ) from error
 
     def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
         """Return what the function does, as it is."""
-        try:
-            with redirect_stdout(sys.stderr):
-                found = self._scores(images, [word.name for word in words])
-        except CcxError:
-            raise
-        except Exception as error:
-            raise self._failed(f"for {len(images):,} images", error) from error
-        return found  # type: ignore[no-any-return]
+        with self._calling(f"for {len(images):,} images"):
+            return self._scores(images, [word.name for word in words])  # type: ignore[no-any-return]
 
 
 def checked_scores(
@@ -167,10 +164,12 @@ def checked_scores(
     found: Any = engine.scores(images, words)
     name = engine.identity.checkpoint or engine.identity.engine
     given = type(found).__name__
-    if isinstance(found, np.ndarray):
+    # Of an array with masked numbers there is no telling which are meant.
+    is_array = isinstance(found, np.ndarray) and not isinstance(found, np.ma.MaskedArray)
+    if is_array:
         given = f"an array of {found.dtype} and shape {found.shape}"
     shape = (len(images), len(words))
-    is_array = isinstance(found, np.ndarray) and found.dtype.kind == "f" and found.ndim == 4
+    is_array = is_array and found.dtype.kind == "f" and found.ndim == 4
     if not is_array or found.shape[:2] != shape or found.size == 0:
         raise UsageError(
             f"`engine` {name} gave {given}: it must give a float32 NumPy array of (images, words, "

@@ -179,6 +179,31 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert files_of(tmp_path / "data" / target) == files_of(tmp_path / "again" / target)
 
 
+class Failing(Rules):
+    """Ends in its fourth batch."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__()
+        self.error = error
+
+    def scores(self, images: NDArray[np.uint8], words: Sequence[Word]) -> NDArray[np.float32]:
+        if len(self.sizes) == 3:
+            raise self.error
+        return super().scores(images, words)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UsageError])
+def test_what_an_engine_did_before_it_ended_is_kept(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    photographs = draw(tmp_path, 20)
+    with pytest.raises(error):
+        annotated(photographs, tmp_path / "data", Failing(error))
+    listener = StoppedAfter(999)
+    annotated(photographs, tmp_path / "data", Rules(), progress=listener)
+    assert listener.done == 6
+
+
 class Shifting(Rules):
     """Scores that depend on what else is in a batch, as the last digits of networks do."""
 

@@ -12,6 +12,7 @@ from ccx_cli.errors import CcxError, MissingInputError
 SOURCE = """
 import numpy as np
 
+print("imported")
 number = 3
 
 
@@ -48,6 +49,14 @@ def fails():
 
 def fails_later(images, words):
     raise ValueError("no luck")
+
+
+def leaves(images, words):
+    raise SystemExit("no luck")
+
+
+def masked(images, words):
+    return np.ma.masked_less(function(images, words), 0.5)
 
 
 def a_list(images, words):
@@ -107,7 +116,7 @@ def test_a_function_or_what_makes_one_gives_scores(
     assert scores.dtype == np.float32
     assert scores == pytest.approx(0.2)
     assert engine.vocabulary is None
-    assert capsys.readouterr() == ("", "called\n")
+    assert capsys.readouterr() == ("", "imported\ncalled\n")
 
 
 def test_a_factory_is_given_the_device_if_it_asks_for_it(file: Path) -> None:
@@ -151,6 +160,8 @@ def test_a_file_that_makes_no_engine_is_refused(file: Path, name: str, said: str
     ("name", "said"),
     [
         ("fails_later", "raises ValueError: no luck for 2 images: mend it"),
+        ("leaves", "raises SystemExit: no luck for 2 images: mend it"),
+        ("masked", "gave MaskedArray: it must give a float32 NumPy array"),
         ("a_list", "gave list: it must give a float32 NumPy array"),
         ("whole", "gave an array of int64 and shape"),
         ("flat", r"shape \(2, 6, 8\): it must give .* here \(2, 2, ...\)"),
