@@ -12,6 +12,7 @@ from ccx_cli.cli.output import LIFT, Column, numbers
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
+from ccx_cli.concepts.qualities import read_annotation
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.progress import Progress
@@ -101,6 +102,9 @@ def _open(options: ConceptsOptions, progress: Progress) -> tuple[BrodenDataset, 
     roots = options.places.roots
     dataset = open_dataset(roots.datasets, options.subset, options.side, progress)
     index = open_index(dataset, roots, options.parallel.cores, progress)
+    annotation = read_annotation(dataset.directory)
+    if annotation is not None:
+        progress.note(annotation.sentence)
     for category in options.category or ():
         if category not in dataset.categories:
             known = ", ".join(dataset.categories)

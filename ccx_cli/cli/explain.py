@@ -27,7 +27,7 @@ from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import is_whole, load_index
-from ccx_cli.concepts.qualities import poor_words
+from ccx_cli.concepts.qualities import poor_words, read_annotation
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.explanation import ExplanationRecord
@@ -127,6 +127,9 @@ def explain(options: ExplainOptions) -> None:
                 f"{open_ended:,} of {len(records):,} formulas are not proven best: a larger "
                 "--node-limit may narrow the bounds."
             )
+        annotation = read_annotation(gathered[0].dataset.directory)
+        if annotation is not None:
+            progress.note(annotation.sentence)
         for said in runs:
             progress.note(said)
         report = next_command("render", job.results.directory, also="--html report.html")

@@ -151,6 +151,8 @@ def summary(options: SummaryOptions) -> None:
             writer.write([*found, *concepts, *categories])
             for finding in _findings(found):
                 progress.note(finding)
+        if opened.run.about.annotation is not None:
+            progress.note(opened.run.about.annotation.sentence)
         progress.note(f"Next: {next_command('tui', opened.run.directory)}")
 
 

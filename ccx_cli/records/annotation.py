@@ -46,3 +46,9 @@ class AnnotationRecord(Record):
         None
     )
     words: Annotated[list[AnnotatedWord], doc("The words.")] = msgspec.field(default_factory=list)
+
+    @property
+    def sentence(self) -> str:
+        """Say that people did not draw the labels."""
+        engine = f"{self.engine} {self.checkpoint}".rstrip()
+        return f"The labels of words were predicted by {engine}, not drawn by people."

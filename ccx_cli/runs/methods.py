@@ -199,9 +199,12 @@ def _annotation(run: Run, cite: Cite, quote: Quote) -> Iterator[str]:
     exclusive = [f"{each}s" for each in ("object", "material", "scene") if each in categories]
     highest = f" and, of {listed(exclusive)}, the highest" if exclusive else ""
     whole = ", a scene's being its mean over the image" if "scene" in categories else ""
+    parts = sum(word.owner is not None for word in made.words)
+    inside = f"; {parts:,} of them only where another word is" if parts else ""
     yield (
         f"All labels{colors} were predicted by {engine} ({', '.join(said)}), not drawn by people, "
-        f"for {len(made.words):,} words, where a word's score is at least {least}{highest}{whole}."
+        f"for {len(made.words):,} words, where a word's score is at least {least}{highest}{whole}"
+        f"{inside}."
     )
     ious = [word.iou for word in made.words if word.iou is not None]
     if ious:

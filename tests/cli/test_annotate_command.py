@@ -183,8 +183,11 @@ def test_killed_at_random_moments_it_ends_with_equalfiles_of(tmp_path: Path, pho
 
 def test_what_made_the_labels_is_said_wherever_a_run_is(unused: CommandLine, photos: Path) -> None:
     assert annotated(unused, photos, "--subset", "mine", "--colors", "-q").code == 0
-    command = ["explain", *UNTRAINED, "--subset", "mine", "--units", "0", "-q"]
-    assert unused(*command).code == 0
+    said = "The labels of words were predicted by callable rules.py:make, not drawn by people."
+    command = ["explain", *UNTRAINED, "--subset", "mine", "--units", "0"]
+    on_set = ["concepts", "--subset", "mine", "--side", "64"]
+    for words in (command, on_set, ["summary"]):
+        assert said in unused(*words).err.splitlines()
     header = json.loads(unused.file("results/*/header.json").read_text())
     annotation = header["about"]["annotation"]
     assert (annotation["engine"], annotation["checkpoint"]) == ("callable", "rules.py:make")
@@ -204,7 +207,8 @@ def test_what_made_the_labels_is_said_wherever_a_run_is(unused: CommandLine, pho
     assert (
         "All labels but those of colors were predicted by a function of our own (rules.py:make, "
         f"revision {annotation['revision'][:23]}), not drawn by people, for 5 words, where a "
-        "word's score is at least 0.5 and, of objects, the highest."
+        "word's score is at least 0.5 and, of objects, the highest; 1 of them only where "
+        "another word is."
     ) in text
     assert "the 12 images of the dataset mine with predicted labels, which carry" in text
     assert "rules.py:make" in unused("info", "--latex").out
@@ -216,3 +220,4 @@ def test_what_made_the_labels_is_said_wherever_a_run_is(unused: CommandLine, pho
 def test_labels_that_people_made_are_not_said_to_be_predicted(ccx: CommandLine) -> None:
     assert "annotation" not in ccx("info", "-f", "jsonl").lines[0]["dataset"]
     assert "predicted" not in ccx("info", "--methods").out
+    assert "predicted" not in ccx("summary").err
