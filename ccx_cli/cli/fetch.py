@@ -162,7 +162,7 @@ def _status(
             status = fetch_set(source, roots, settings, fetching, cores, progress)
             _tell_archives(source, options, progress)
             return status
-        found = inspect_set(source, roots, settings.side)
+        found = inspect_set(source, roots, settings.side, of_any_side=not options.dry_run)
         if options.verify and (options.sources or found.state != "missing"):
             return verify_set(source, roots, settings.side, progress)
         is_here = found.state == "here" and not options.force

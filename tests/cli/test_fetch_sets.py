@@ -521,6 +521,8 @@ class TestListing:
         (line,) = ended.lines
         assert (line["name"], line["state"]) == ("coco-panoptic-val", "partial")
         assert "1 to fetch, about 861 MB, from the published hosts." in ended.err
+        (line,) = unused("fetch", "coco-stuff-val", "--side", "64", "--dry-run", *JSONL).lines
+        assert (line["state"], Path(line["path"]).name) == ("partial", "broden1_64")
         assert "coco-panoptic-val: about 860.7 MB of archives to " in ended.err
         assert "archives" in unused("fetch", "--list").out
 

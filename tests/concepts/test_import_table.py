@@ -90,7 +90,7 @@ LONG = (
         WIDE + ",,\n\n",
         LONG.replace("attribute,value", "label,is_present"),
         LONG.replace("\n", ",7\n").replace("value,7", "value,certainty"),
-        WIDE.replace("image", "Unnamed: 0,index,image")
+        WIDE.replace("image", "Unnamed: 0,is_training_image,image")
         .replace("a/", "1,2,a/")
         .replace("b/", "3,4,b/"),
         WIDE.replace("image", "id"),
@@ -251,6 +251,7 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("image,red\n1,1\n", {"separator": "|"}, r"`separator` '\|' is in no cell of"),
         ("image,label\n1,a|b\n", {}, r"line 2: 'a\|b' may be several attributes: say so with"),
         ("image,label\n1,a;b\n", {}, "say so with `separator` ';'"),
+        ("image,label\n1,['a']\n", {"separator": ","}, "line 2: .*'a'.* is a list: name its"),
         ('image,label\n1,a\n2,"a, b"\n', {}, "line 3: 'a, b' may be several attributes"),
         ("image,label\nx/a/1,a\ny/a/1,b\n", {}, "'y/a/1' and 'x/a/1' would both be photos/a/1.jpg"),
         ("image,red\n1,1\n", {"threshold": float("nan")}, "`threshold` nan must be a number"),

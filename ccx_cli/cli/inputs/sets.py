@@ -23,12 +23,15 @@ def set_settings(name: str, size: tuple[int, int], *, colors: bool = True) -> Im
     return ImportSettings(name, size, colors=colors, label_orientation=stored)
 
 
-def inspect_set(published: PublishedSet, roots: Roots, side: int) -> DownloadStatus:
+def inspect_set(
+    published: PublishedSet, roots: Roots, side: int, *, of_any_side: bool = True
+) -> DownloadStatus:
     """Say what is here of a set, without reading it: its dataset, or how much of its archives."""
     source = published.dataset(side)
     target = source.target(roots)
     others = (path for path in sorted(target.parent.glob("broden1_*")) if side_of(path))
-    made = next((path for path in (target, *others) if is_imported(path)), None)
+    sought = (target, *others) if of_any_side else (target,)
+    made = next((path for path in sought if is_imported(path)), None)
     if made is not None:
         return DownloadStatus(source, "here", made, size_of(made))
     arrived = sum(inspect(archive, roots).size or 0 for archive in published.archives)

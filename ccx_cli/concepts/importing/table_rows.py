@@ -37,8 +37,8 @@ _SPLIT_COLUMNS = {"split", "partition", "subset"}
 _OF_ATTRIBUTES = ("attribute", "label", "class", "concept", "tag", "finding")
 _ATTRIBUTE_COLUMNS = {word + end for word in _OF_ATTRIBUTES for end in ("", "s", "name", "labels")}
 _ATTRIBUTE_COLUMNS |= {*EITHER_COLUMNS}
-_LINE_COLUMNS = {"id", "index", "unnamed0"}
-"""Numbers of lines, not scores; pandas calls them so."""
+_OTHER_COLUMNS = {"id", "index", "unnamed0", "fold", "istraining", "istrainingimage"}
+"""Numbers of lines, as pandas calls them, and of splits: no attributes."""
 _VALUE_COLUMNS = {"value", "present", "ispresent", "score", "probability", "confidence"}
 
 
@@ -206,6 +206,12 @@ class _Long:
     def _number(self, line: int, text: str) -> list[int]:
         """Return the indices of the attributes that a cell names."""
         table, found = self._table, []
+        if text.strip().startswith(("[", "{")):
+            raise table.damaged(
+                line,
+                f"{text.strip()[:60]!r} is a list: name its attributes without brackets and "
+                "quotes, and say with `separator` what is between them",
+            )
         names = [text] if self._separator is None else text.split(self._separator)
         table.was_separated |= len(names) > 1
         # Beside a value, a comma is of the name.
@@ -289,7 +295,7 @@ def read_table(
     value = None if attribute is None else one_of(_VALUE_COLUMNS, "the values")
     taken = {image, split, attribute, value}
     others = [index for index, name in enumerate(header) if name and index not in taken]
-    table.skipped = [header[index] for index in others if column(header[index]) in _LINE_COLUMNS]
+    table.skipped = [header[index] for index in others if column(header[index]) in _OTHER_COLUMNS]
     others = [index for index in others if header[index] not in table.skipped]
     if attribute is None and not others:
         raise table.damaged(line, "no column is an attribute or names attributes: add one")
