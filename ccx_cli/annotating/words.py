@@ -55,6 +55,11 @@ def find_words(text: str) -> tuple[Word, ...]:
 
 def parse_words(text: str) -> tuple[Word, ...]:
     """Read objects from names with commas between them: ``cat,dog``."""
+    if re.search(r"[\t\r\n]", text):
+        raise UsageError(
+            "`words` has tabs or line breaks, as a words file has: give the path of the file, or "
+            "names such as cat,dog."
+        )
     names = [unicodedata.normalize("NFC", name).strip() for name in text.split(",")]
     words = tuple(Word(OBJECT, name, (name,)) for name in names if name)
     if not words:
@@ -138,6 +143,12 @@ def check_words(words: Sequence[Word], places: Sequence[str] = ()) -> None:
     for index, word in enumerate(words):
         try:
             check_category(word.category)
+            lower = word.category.lower()
+            if lower != word.category and lower in (*EXCLUSIVE, COLOR):
+                raise UsageError(
+                    f"{word.name!r} is in the category {word.category}, which would not be "
+                    f"{lower}: write {lower}."
+                )
             if word.category == COLOR:
                 raise UsageError(
                     f"{word.name!r} is in the category color, which words cannot be in: colors are "

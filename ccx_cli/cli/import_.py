@@ -263,7 +263,8 @@ def _plan(source: Source, settings: ImportSettings, target: Path) -> str:
     ]
     named += ["11 color"] if settings.colors and "color" not in source.categories else []
     megabytes = settings.about_bytes(len(source.images)) / 1e6
+    size = f"about {megabytes:,.0f} MB" if megabytes >= 1 else "less than 1 MB"
     return (
         f"Would write {len(source.images):,} images with up to {', '.join(named)} concepts to "
-        f"{target}, about {megabytes:,.0f} MB."
+        f"{target}, {size}."
     )

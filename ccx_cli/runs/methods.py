@@ -193,7 +193,7 @@ def _annotation(run: Run, cite: Cite, quote: Quote) -> Iterator[str]:
     said += [f"license {quote(made.license)}"] if made.license else []
     said += ["half precision"] if made.precision == "half" else []
     scores = sorted({_known(word.threshold, "thresholds") for word in made.words})
-    least = f"{scores[0]:g}" if len(scores) == 1 else f"{scores[0]:g} to {scores[-1]:g}, by word"
+    least = f"{scores[0]:g}" if len(scores) == 1 else f"{scores[0]:g} to {scores[-1]:g} (by word)"
     colors = " but those of colors" if run.about.color_rule else ""
     categories = {word.category for word in made.words}
     exclusive = [f"{each}s" for each in ("object", "material", "scene") if each in categories]

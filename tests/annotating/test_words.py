@@ -70,6 +70,7 @@ def test_a_scene_is_named_as_in_broden() -> None:
         ("index/\tcat\n", "cannot name a category"),
         ("image\tcat\n", "'image' cannot name a category"),
         ("color\tred\n", "with `colors`"),
+        ("object\tcat\nObject\tdog\n", "line 2: 'dog' is in the category Object, which"),
         ("object\tcat\tprompt\tother\n", "'other' is one column too many"),
         ("part\twheel\tin=car\n", "'in=car' is no column"),
         ("part\twheel\tof =car\n", "'of =car' is no column"),
@@ -109,6 +110,8 @@ def test_what_cannot_be_meant_is_refused_with_its_line(
         (" , ", "names nothing"),
         ("cat,dog,cat", "'cat' is there twice"),
         ("cat\0", "cannot be the name"),
+        ("object\tcat", "has tabs or line breaks"),
+        ("cat\ndog", "give the path of the file"),
         ("x" * 5000, ""),
     ],
 )

@@ -107,6 +107,7 @@ def test_a_dry_run_writes_nothing(unused: CommandLine, photos: Path) -> None:
     ended = annotated(unused, photos, "--dry-run")
     assert (ended.code, ended.out) == (0, "")
     assert "Would write 12 images with up to 2 object, 1 part, 2 texture concepts" in ended.err
+    assert ended.err.endswith("broden1_64, less than 1 MB.\n")
     assert not unused.data.exists()
 
 
