@@ -61,9 +61,14 @@ def check_transformers(said: str) -> None:
     """Import transformers, which then prints nothing; UsageError without it, or if it is older."""
     if importlib.util.find_spec("transformers") is None:
         raise UsageError(f"`engine` {said} needs transformers, which is not installed: {_INSTALL}.")
-    import transformers
-    from huggingface_hub.utils import disable_progress_bars, logging
-
+    try:
+        import transformers
+        from huggingface_hub.utils import disable_progress_bars, logging
+    except Exception as error:
+        raise UsageError(
+            f"`engine` {said} needs transformers, which cannot be imported ({raised(error)}): "
+            f"{_INSTALL}."
+        ) from error
     version = transformers.__version__
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
         wanted = ".".join(map(str, OLDEST))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ccx_cli.annotating.checkpoints import Checkpoint, load, load_config, load_network
 from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.words import Word
-from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.own_networks import raised
 
@@ -87,6 +87,13 @@ class PromptedEngine(NetworkEngine):
         from transformers import AutoTokenizer
 
         super().__init__(checkpoint, device, precision)
+        # Without its files transformers makes a tokenizer to which all words are the same.
+        there = {each.name for each in checkpoint.folder.iterdir()}
+        if "tokenizer.json" not in there and not {"vocab.json", "merges.txt"} <= there:
+            raise DamagedDataError(
+                f"`engine` {self._said}: its tokenizer is missing (tokenizer.json, or vocab.json "
+                "and merges.txt): give a folder that has all files of the checkpoint."
+            )
         self._tokenizer = load(AutoTokenizer, checkpoint, "tokenizer")
         self._texts: dict[str, Any] = {}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from importlib.machinery import ModuleSpec
 
 import pytest
@@ -50,3 +51,11 @@ def test_an_old_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(transformers, "__version__", "5.4.0")
     with pytest.raises(UsageError, match=r"needs transformers 5\.13 or later, and 5\.4\.0 is"):
         open_engine("semantic:folder")
+
+
+def test_a_transformers_that_cannot_be_imported_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    monkeypatch.setitem(sys.modules, "huggingface_hub.utils", None)
+    said = r"needs transformers, which cannot be imported \(ModuleNotFoundError: .*\): pip install"
+    with pytest.raises(UsageError, match=said):
+        open_engine("clipseg")

@@ -144,6 +144,21 @@ def test_clipseg_in_the_files_of_the_published_checkpoint(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["clipseg", "sam3"])
+@pytest.mark.parametrize("left", [(), ("vocab.json",)])
+def test_a_checkpoint_without_its_tokenizer_is_refused(
+    folders: dict[str, Path], tmp_path: Path, kind: str, left: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(folders[kind], folder)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    for name in left:
+        (folder / name).write_text(json.dumps(vocabulary))
+    with pytest.raises(DamagedDataError, match=r"cut: its tokenizer is missing \(tokenizer.json,"):
+        open_engine(f"{kind}:{folder}")
+
+
 @pytest.mark.parametrize("kind", ["segformer", "mask2former"])
 @pytest.mark.parametrize("size", [(40, 64), (37, 37), (96, 30)])
 def test_the_largest_semantic_score_is_that_of_the_class_of_transformers(
