@@ -252,6 +252,14 @@ def test_a_photograph_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         annotated(photographs, tmp_path / "data", Rules())
 
 
+def test_a_folder_of_label_pngs_beside_photographs_is_refused(tmp_path: Path) -> None:
+    draw(tmp_path)
+    draw(tmp_path / "a").rename(tmp_path / "Masks")
+    with pytest.raises(UsageError, match=r"The folder Masks in .* can hardly hold photographs"):
+        annotated(tmp_path, tmp_path / "data", Rules())
+    assert annotated(tmp_path / "Masks", tmp_path / "data", Rules()).splits == {"train": 5}
+
+
 def test_the_engine_sees_photographs_the_right_way_up_in_the_shape_of_the_dataset(
     tmp_path: Path,
 ) -> None:

@@ -285,6 +285,13 @@ def read_image_folders(root: Path, category: str = SCENE) -> Source:
 def read_photographs(root: Path, kind: str) -> Source:
     """Read photographs without labels; the folders at the top say the split if all of them do."""
     found = _find_photographs(root, {})
+    folders = {folder for name in found for folder in name.split("/")[:-1]}
+    masks = sorted(folder for folder in folders if folder.lower() in _MASKS)
+    if masks:
+        raise UsageError(
+            f"The folder {masks[0]} in {root} can hardly hold photographs: give the folder that "
+            "holds them, or import label PNGs with `ccx import folder`."
+        )
     tops = {name.partition("/")[0] for name in found}
     splits = {top: split_of(top) for top in tops}
     split_by_top = all(splits.values()) and all("/" in name for name in found)
