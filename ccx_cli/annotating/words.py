@@ -22,6 +22,7 @@ EXCLUSIVE = (OBJECT, "material", SCENE)
 _OF_FILES = {".tsv", ".txt", ".csv"}
 _OWNER = "of="
 _COLUMN = re.compile(r"(\w+)\s*=")
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def read_words(path: Path) -> tuple[Word, ...]:
 
 
 def _read_line(line: str, where: str) -> Word:
-    category, *rest = (cell.strip() for cell in line.split("\t"))
+    category, *rest = (_unquoted(cell.strip()) for cell in line.split("\t"))
     if not rest or not rest[0]:
         raise DamagedDataError(
             f"{where}: {line.strip()!r} must be a category, a tab and a name, such as object, a "
@@ -131,6 +132,12 @@ def _read_line(line: str, where: str) -> Word:
                 "an owner."
             )
     return Word(category, name, prompts or (name,), owner)
+
+
+def _unquoted(cell: str) -> str:
+    """Undo the quotes that spreadsheets put around a cell with a comma or a quote."""
+    quoted = _QUOTED.fullmatch(cell)
+    return cell if quoted is None else quoted[1].replace('""', '"').strip()
 
 
 def check_words(words: Sequence[Word], places: Sequence[str] = ()) -> None:

@@ -37,6 +37,14 @@ def test_a_file_has_categories_prompts_and_owners(tmp_path: Path) -> None:
     assert find_words(str(path)) == read_words(path)
 
 
+def test_quotes_of_spreadsheets_are_no_part_of_a_cell(tmp_path: Path) -> None:
+    lines = 'object\tcar\t"a car, parked|a ""new"" car"\npart\twheel\t"a"|"b"\t"of=car"\n'
+    assert read_words(_file(tmp_path, lines)) == (
+        Word("object", "car", ("a car, parked", 'a "new" car')),
+        Word("part", "wheel", ('"a"', '"b"'), "car"),
+    )
+
+
 def test_names_between_commas_are_objects() -> None:
     assert parse_words(" cat, st. bernard ,") == (
         Word("object", "cat", ("cat",)),
