@@ -500,7 +500,14 @@ class TestFaults:
         there.mkdir(parents=True)
         ended = unused("fetch", "voc2012", "--mirror", host.url, "--force")
         assert ended.code == 2
-        assert f"{there} contains a dataset that ccx fetch did not write" in ended.err
+        assert f"{there} contains a dataset that ccx import did not write" in ended.err
+        assert ended.err.endswith(": move it, or choose another folder with --root-datasets.\n")
+        (there.parent / "VOCdevkit").mkdir()
+        there.rmdir()
+        ended = unused("fetch", "voc2012", "--mirror", host.url)
+        assert ended.code == 2
+        assert "VOCdevkit is not ccx's, so" in ended.err
+        assert ended.err.endswith(": move it, or choose another folder with --root-datasets.\n")
         assert host.requests == []
 
 

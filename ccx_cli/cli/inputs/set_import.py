@@ -13,7 +13,7 @@ from ccx_cli.cli.option_names import with_options
 from ccx_cli.concepts.datasets import read_marker
 from ccx_cli.concepts.importing.published_sets import read_set
 from ccx_cli.concepts.importing.settings import ImportSettings
-from ccx_cli.concepts.importing.writer import write_broden
+from ccx_cli.concepts.importing.writer import check_free_directory, write_broden
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.members import unpack_members
@@ -24,7 +24,7 @@ from ccx_cli.fetching.unpacking import ArchiveError
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import move_directory_into_place
 from ccx_cli.store.locks import writing
-from ccx_cli.store.paths import IMPORT_MARKER, Roots, is_imported
+from ccx_cli.store.paths import IMPORT_MARKER, Roots
 
 
 def fetch_set(
@@ -46,12 +46,14 @@ def fetch_set(
     """
     _check_local(published, options)
     source = published.dataset(settings.side)
-    target = source.target(roots)
-    if target.exists() and not is_imported(target):
+    try:
+        target = check_free_directory(roots.datasets, settings, force=True)
+    except UsageError as error:
+        # An import may have another name instead.
+        fault = str(error).rpartition(": ")[0]
         raise UsageError(
-            f"{target} contains a dataset that ccx fetch did not write and never overwrites: move "
-            "it, or choose another folder with `root_datasets`."
-        )
+            f"{fault}: move it, or choose another folder with `root_datasets`."
+        ) from error
     with writing(roots.datasets / ARCHIVES, progress, published.name):
         if not options.force and _is_made(target, published, settings):
             # Of a run that was killed once the dataset was whole.
