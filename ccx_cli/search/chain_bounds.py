@@ -21,7 +21,7 @@ Let ``G[k]`` bound ``g`` of all chains of at most ``k`` concepts, and ``X`` be a
   ``F`` gains no more over ``X`` than the ``r`` largest ``p`` of the others, or than a chain that
   does not begin with ``m`` or join it by OR. Where one concept is most of what can be explained,
   every chain needs it, and this leaves few prefixes without it: fewer still where the caller covers
-  the chains that have ``m`` among their last ORs, for then something must cut into it.
+  the chains that have ``m`` in their last run, for then something must cut into it, or be added.
 - *What can follow.* Without an AND among what follows, ``F`` adds to ``X`` parts of the concepts
   joined by OR, and takes from it parts of those joined by AND NOT: each counts ``p(c \ X)`` or
   ``n(X & c)`` at most, and the last one exactly ``g(c \ X)`` or ``-g(X & c)``, as nothing undoes
@@ -71,9 +71,12 @@ class Tables(NamedTuple):
     partners, pairs
         From ``cuts.partners_of`` and ``cuts.largest_pairs``.
     main, is_covered
-        The main concept, and whether chains that have it among their last ORs are not sought.
+        The main concept, and whether chains that have it in their last run are not sought: joined
+        by OR, and then only ORs, or by AND, and then no OR.
     others
         ``(length,)``, as ``limits``, of chains without the main concept, or with it only cutting.
+    n_pair, p_pair
+        ``(n,)``, the largest ``n(c & d)`` and ``p(c & d)`` of another concept ``d``.
     """
 
     allowed: NDArray[np.bool_]
@@ -88,6 +91,8 @@ class Tables(NamedTuple):
     main: int
     is_covered: bool
     others: NDArray[np.float64]
+    n_pair: NDArray[np.float64]
+    p_pair: NDArray[np.float64]
 
 
 @kernel
@@ -226,7 +231,10 @@ def bound_after(
             and acts >= least
             and (operator != NOT or (others > 0 and allowed[OR] and other >= least))
         ):
-            if others == 0:
+            if d == main and tables.is_covered and others < 2:
+                if others == 1:
+                    best_and = max(best_and, inside + min(joined, tables.others[1]))
+            elif others == 0:
                 best_and = max(best_and, min(g_and, inside))
             else:
                 enter(inside_twice, 2, inside)

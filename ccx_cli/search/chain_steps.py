@@ -78,6 +78,7 @@ def next_steps(
     cuts = np.empty((len(gain), 3))
     find_cuts(to_come - 1, used, tables.partners, weight, gain, cuts)
     smallest = np.sort(effects[1 : depth + 1])
+    most = largest_last(rows[depth], used, tables) if to_come == 1 else np.empty(0)
     found = 0
     for c in range(len(gain)):
         if used[c]:
@@ -138,6 +139,8 @@ def next_steps(
                     break
             if not reached:
                 continue
+            if to_come == 1 and last_at_most(c, operator, child_g, p_met, most, tables) < threshold:
+                continue
             used[c] = True
             bound = bound_after(
                 to_come,
@@ -162,3 +165,37 @@ def next_steps(
                 found += 1
     _sort(children, bounds, found)
     return found
+
+
+@kernel
+def largest_last(
+    rows: NDArray[np.float64], used: NDArray[np.bool_], tables: Tables
+) -> NDArray[np.float64]:
+    """Find the most that any concept ``d`` may add to a prefix ``X`` as the last step.
+
+    The largest ``g(d) - g(X & d)``, ``n(X & d)``, ``g(X & d)``, ``g(d)`` and ``p(X & d)``.
+    """
+    most = np.full(5, -np.inf)
+    for d in range(len(rows)):
+        if not used[d]:
+            g_d, g_x, p_x = tables.weight[d, d], rows[d, G], rows[d, P]
+            most[0] = max(most[0], g_d - g_x)
+            most[1] = max(most[1], p_x - g_x)
+            most[2] = max(most[2], g_x)
+            most[3] = max(most[3], g_d)
+            most[4] = max(most[4], p_x)
+    return most
+
+
+@kernel
+def last_at_most(
+    c: int, operator: int, g: float, p_met: float, most: NDArray[np.float64], tables: Tables
+) -> float:
+    """Bound ``Y = X operator c`` and one step more: looser than ``bound_after``, without a loop."""
+    n_c, p_c = tables.n_pair[c], tables.p_pair[c]
+    added, removed, common, alone, positive = most
+    if operator == OR:
+        return float(max(g + max(added, removed) + n_c, common + p_c))
+    if operator == AND:
+        return float(max(g + max(alone + n_c, min(removed, n_c)), min(positive, p_c)))
+    return float(g + max(added + min(p_c, p_met), removed))

@@ -71,7 +71,6 @@ def walk_chains(
     met = np.empty((n, 2))
     holds = np.empty((length, n_sets), dtype=np.bool_)
     own = np.empty((length, 2))
-    counts = np.empty((length, 2), dtype=np.int64)
     effects = np.empty(length)
     chain = np.zeros(length, dtype=np.int64)
     used = np.zeros(n, dtype=np.bool_)
@@ -89,7 +88,20 @@ def walk_chains(
     partners, pairs = partners_of(2 * length, weight, gain), largest_pairs(weight)
     others = limits_without(main, allowed, weight, limits)
     tables = Tables(
-        allowed, weight, gain, limits, least, grain, rest, partners, pairs, main, is_covered, others
+        allowed,
+        weight,
+        gain,
+        limits,
+        least,
+        grain,
+        rest,
+        partners,
+        pairs,
+        main,
+        is_covered,
+        others,
+        largest_pairs(gain - weight),
+        largest_pairs(gain),
     )
     n_children[0] = first_concepts(length, tables, threshold[WEIGHT], children[0], bounds[0])
     depth = 0
@@ -111,17 +123,23 @@ def walk_chains(
         used[c] = True
         if depth == 0:
             own[0, G], own[0, P], effects[0] = weight[c, c], gain[c, c], np.inf
-            counts[0] = 0
             holds[0] = False
             for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
-                each = sets.postings[posting]
-                holds[0, each] = True
-                counts[0, 0] += sets.hits[each]
-                counts[0, 1] += sets.totals[each]
+                holds[0, sets.postings[posting]] = True
             rows[0, :, G], rows[0, :, P] = weight[c], gain[c]
         else:
             effects[depth] = _extend(
-                depth, c, code & 3, sets, weights, weight, gain, rows, holds, own, counts, met
+                depth,
+                c,
+                code & 3,
+                sets,
+                weights,
+                weight,
+                gain,
+                rows,
+                holds,
+                own,
+                met,
             )
         if depth + 2 == length or state[RISING] == WITH_BEST:
             _keep_extensions(
@@ -132,7 +150,6 @@ def walk_chains(
                 rows,
                 holds,
                 own,
-                counts,
                 weight,
                 chain,
                 used,
@@ -177,13 +194,11 @@ def _extend(
     rows: NDArray[np.float64],
     holds: NDArray[np.bool_],
     own: NDArray[np.float64],
-    counts: NDArray[np.int64],
     met: NDArray[np.float64],
 ) -> float:
     """Fill in what is known of a prefix from its parent, one place above; return the effect."""
     above = depth - 1
     met[:] = 0.0
-    hits, total = 0, 0
     before, after = holds[above], holds[depth]
     if operator == AND:
         after[:] = False
@@ -192,8 +207,6 @@ def _extend(
     for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
         each = sets.postings[posting]
         if before[each]:
-            hits += sets.hits[each]
-            total += sets.totals[each]
             g = weights[each]
             if g > 0:
                 for entry in range(sets.indptr[each], sets.indptr[each + 1]):
@@ -210,20 +223,11 @@ def _extend(
         for d in range(len(gain)):
             rows[depth, d, G] = rows[above, d, G] + weight[c, d] - met[d, G]
             rows[depth, d, P] = rows[above, d, P] + gain[c, d] - met[d, P]
-        counts[depth] = counts[above]
-        for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
-            each = sets.postings[posting]
-            counts[depth, 0] += sets.hits[each]
-            counts[depth, 1] += sets.totals[each]
-        counts[depth, 0] -= hits
-        counts[depth, 1] -= total
         return float(gain[c, c] - p_met)
     if operator == AND:
         rows[depth] = met
-        counts[depth, 0], counts[depth, 1] = hits, total
         return float((own[above, P] - own[above, G]) - (p_met - g_met))
     rows[depth] = rows[above] - met
-    counts[depth, 0], counts[depth, 1] = counts[above, 0] - hits, counts[above, 1] - total
     return float(p_met - g_met)
 
 
@@ -236,7 +240,6 @@ def _keep_extensions(
     rows: NDArray[np.float64],
     holds: NDArray[np.bool_],
     own: NDArray[np.float64],
-    counts: NDArray[np.int64],
     weight: NDArray[np.float64],
     chain: NDArray[np.int64],
     used: NDArray[np.bool_],
@@ -247,6 +250,7 @@ def _keep_extensions(
     """Count every chain of one more concept that reaches the threshold; keep it if it does."""
     row = np.empty(length, dtype=np.int64)
     g = own[depth, G]
+    own_hits, own_total, own_signature = 0, -1, np.uint64(0)
     for c in range(len(weight)):
         if used[c]:
             continue
@@ -257,32 +261,37 @@ def _keep_extensions(
             reached = joined(operator, g, weight[c, c], g_met)
             if reached < incumbent.threshold[WEIGHT]:
                 continue
-            hits, total, signature, own_total = 0, 0, np.uint64(0), 0
+            if own_total < 0:
+                own_total = 0
+                for each in range(len(sets.totals)):
+                    if holds[depth, each]:
+                        own_hits += sets.hits[each]
+                        own_total += sets.totals[each]
+                        own_signature ^= sets.signatures[each]
+            hits, total, signature, concept_total = 0, 0, np.uint64(0), 0
             for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
                 each = sets.postings[posting]
-                own_total += sets.totals[each]
+                concept_total += sets.totals[each]
                 if holds[depth, each] != (operator == OR):
                     hits += sets.hits[each]
                     total += sets.totals[each]
                     signature ^= sets.signatures[each]
             # What holds on the pixels of a shorter chain is left to that.
             if operator == OR:
-                if total == 0 or own_total - total == counts[depth, 1]:
+                if total == 0 or concept_total - total == own_total:
                     continue
-                hits += counts[depth, 0]
-                total += counts[depth, 1]
+                hits += own_hits
+                total += own_total
             elif operator == AND:
-                if total == 0 or total == own_total or total == counts[depth, 1]:
+                if total == 0 or total == concept_total or total == own_total:
                     continue
             else:
-                if total == 0 or total == counts[depth, 1]:
+                if total == 0 or total == own_total:
                     continue
-                hits = counts[depth, 0] - hits
-                total = counts[depth, 1] - total
+                hits = own_hits - hits
+                total = own_total - total
             if operator != AND:
-                for each in range(len(sets.totals)):
-                    if holds[depth, each]:
-                        signature ^= sets.signatures[each]
+                signature ^= own_signature
             for i in range(depth + 1):
                 row[i] = 4 * concepts[chain[i] >> 2] + (chain[i] & 3)
             row[depth + 1] = 4 * concepts[c] + operator

@@ -5,10 +5,10 @@ A chain is *strong* if every step, in the order in which it is written, has an e
 of ``k - 1`` that reaches ``T - e``. So the chains that reach ``T`` are the strong ones, which a
 walk finds, and insertions into those of one concept less that come close.
 
-Where one concept explains nearly all of a range, hundreds of others may add the little that is
-left, alone or cut by others: far more than the bounds of the walk rule out. What ends in
-``OR main``, before that, is a chain on the pixels that the main concept leaves. A search there, for
-one concept less and for what is missing, finds it among small weights, and the walk passes it by.
+Where one concept explains most of a range, very many chains of others may add the little that is
+left, or hold on as much of it: more than the bounds of the walk rule out. What ends in ``OR main``
+is, before that, a chain on the pixels that the main concept leaves, and what ends in ``AND main``
+one on its own pixels. Both are searched apart, for one concept less, and the walk passes them by.
 
 ``G[k]``, the largest weight of at most ``k`` concepts at this threshold, is found as well: up to
 three by ``largest_weights``, then by the search itself, which takes it for the threshold.
@@ -48,7 +48,7 @@ from ccx_cli.search.counts import RangeCounts
 from ccx_cli.search.insertion import insert_everywhere, orders_of
 from ccx_cli.search.kept_chains import Kept, keep_chain, kept_formulas, room_for
 from ccx_cli.search.largest_weights import largest_weights
-from ccx_cli.search.merged_sets import Problem, among, apart_from, whole_problem
+from ccx_cli.search.merged_sets import able_concepts, among, part_of, whole_problem
 from ccx_cli.search.space import PROVEN_LENGTH
 
 WORTH_MERGING, MANY_SETS, WORTH_MERGING_MANY = 0.8, 100_000, 0.5
@@ -56,7 +56,7 @@ WORTH_MERGING, MANY_SETS, WORTH_MERGING_MANY = 0.8, 100_000, 0.5
 NEAR_CAPACITY = 4_000
 """Chains that come close, at most; with more, the walk does without insertion."""
 MANY_CONCEPTS = 6
-"""Concepts that may add half of what the main one lacks, from which on it is searched apart."""
+"""Concepts that may add half of what the main one lacks, if chains of four are searched apart."""
 INSERTED_LENGTH = 7
 """Concepts up to which chains may be inserted into: their parts are numbered in bytes."""
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -206,7 +206,7 @@ class _Search:
         effect = bar - limits[length - 1]
         small = (bar - limits[length - 2]) / 2 - self.slack
         near = None
-        if small > max(effect, self.slack) and length - 1 <= INSERTED_LENGTH:
+        if small > max(effect, self.slack) and 1 < length - 1 <= INSERTED_LENGTH:
             close = bar - small - self.slack
             self._merge((length, bar, small), (length - 1, close, small))
             near = self._near(length - 1, close)
@@ -215,45 +215,61 @@ class _Search:
         else:
             effect = small
             self._insert(length, near, incumbent, kept)
-        main = self._main(bar) if length > 2 else None
-        left = None if main is None else self._join_main(length, main, incumbent, kept)
-        if left is None:
-            return self._walk(length, effect, incumbent, kept)
-        return max(left, self._walk(length, effect, incumbent, kept, main))
+        return self._walk_apart(length, effect, incumbent, kept)
 
-    def _main(self, bar: float) -> int | None:
-        """Return the concept that explains nearly all, if many others may add the little left."""
+    def _walk_apart(
+        self, length: int, effect: float, incumbent: inc.Incumbent, kept: Kept
+    ) -> float:
+        """Keep the strong chains, and all that end in the main concept where that pays."""
+        main = self._main(length, float(incumbent.threshold[inc.WEIGHT]))
+        if main is None:
+            return self._walk(length, effect, incumbent, kept)
+        apart = []
+        for operator in (Operator.OR, Operator.AND):
+            if self.allowed[operator]:
+                left = self._ending_in(operator, main, length, incumbent, kept)
+                if left is None:
+                    return self._walk(length, effect, incumbent, kept)
+                apart.append(left)
+        return max(*apart, self._walk(length, effect, incumbent, kept, main))
+
+    def _main(self, length: int, bar: float) -> int | None:
+        """Return the concept that explains most, where it pays to search apart what ends in it."""
         weight, gain = self.whole.weight.diagonal(), self.whole.gain
         members = self.counts.space.concepts
         main = int(members[np.argmax(weight[members])])
-        outside = gain.diagonal()[members] - gain[members, main]
-        if not self.allowed[Operator.OR] or 2 * weight[main] < bar:
+        if length <= 2 or not self.allowed[Operator.OR] or 2 * weight[main] < bar:
             return None
-        return main if (2 * outside >= bar - weight[main]).sum() >= MANY_CONCEPTS else None
+        outside = gain.diagonal()[members] - gain[members, main]
+        many = (2 * outside >= bar - weight[main]).sum() >= MANY_CONCEPTS
+        return main if many or length > PROVEN_LENGTH + 1 else None
 
-    def _join_main(
-        self, length: int, main: int, incumbent: inc.Incumbent, kept: Kept
+    def _ending_in(
+        self, operator: Operator, main: int, length: int, incumbent: inc.Incumbent, kept: Kept
     ) -> float | None:
-        """Keep the chains that end in ``OR main``: what is before is one on the other pixels.
+        """Keep the chains that end in ``OR main`` or ``AND main``, up to steps that commute.
 
+        What is before is a chain on the pixels that the main concept leaves, or on its own.
         Return what bounds those that were left out; ``None`` if there are too many.
         """
-        own, sets = float(self.whole.weight[main, main]), self.whole.sets
+        sets, joins = self.whole.sets, operator == Operator.OR
+        own = float(self.whole.weight[main, main]) if joins else 0.0
         rest = copy(self)
-        rest.whole = apart_from(self.whole, main)
+        rest.whole = part_of(self.whole, main, carrying=not joins)
         rest.parts = np.zeros(len(rest.whole.weights), dtype=np.uint8)
         rest.limits = np.array([0.0, *(self.limits[2:] - own)]) + self.slack
-        bar = float(incumbent.threshold[inc.WEIGHT]) - own - self.slack
-        found = self.incumbent(0.0, bar)
+        found = self.incumbent(0.0, float(incumbent.threshold[inc.WEIGHT]) - own - self.slack)
         rows = room_for(NEAR_CAPACITY, length - 1, complete=True)
         left = rest._reach(length - 1, found, rows)
         if found.state[inc.LOST]:
             return None
         carrying = sets.postings[sets.posting_indptr[main] : sets.posting_indptr[main + 1]]
-        more = np.array([sets.hits[carrying].sum(), sets.totals[carrying].sum()])
-        signature = np.bitwise_xor.reduce(sets.signatures[carrying])
+        more, signature = np.zeros(2, dtype=np.int64), np.uint64(0)
+        if joins:
+            more[:] = sets.hits[carrying].sum(), sets.totals[carrying].sum()
+            signature = np.bitwise_xor.reduce(sets.signatures[carrying])
         for row in range(found.state[inc.KEPT]):
-            chain = np.append(rows.chains[row], 4 * main + Operator.OR)
+            chain = np.append(rows.chains[row], 4 * main + operator)
             hits, total = rows.counts[row] + more
             keep_chain(
                 incumbent, kept, chain, length, hits, total, rows.signatures[row] ^ signature
@@ -262,14 +278,16 @@ class _Search:
 
     def _merge(self, *walks: tuple[int, float, float]) -> None:
         """Leave only concepts that these walks may need: length, threshold and effect of each."""
-        able = np.any([self._able(self.whole, *walk) for walk in walks], axis=0)
+        able = np.any(
+            [able_concepts(self.whole, *walk, self.limits, self.allowed) for walk in walks], axis=0
+        )
         self.merged = among(self.whole, able & self.counts.space.mask, self.tau)
 
     def _near(self, length: int, bar: float) -> NDArray[np.int64] | None:
         """List all chains of ``length`` concepts whose ``g`` reaches ``bar``; ``None`` if many."""
         incumbent = self.incumbent(0.0, bar)
         kept = room_for(NEAR_CAPACITY, length, complete=True)
-        left = self._walk(length, bar - self.limits[length - 1], incumbent, kept)
+        left = self._walk_apart(length, bar - self.limits[length - 1], incumbent, kept)
         # The walk goes on after a chain that does not fit until its next node, if there is one.
         if left > -np.inf or incumbent.state[inc.LOST]:
             return None
@@ -304,7 +322,7 @@ class _Search:
         kept: Kept,
         covered: int | None = None,
     ) -> float:
-        """Keep the strong chains, but not those that end in ``OR covered``.
+        """Keep the strong chains, but not those that end in ``OR covered`` or ``AND covered``.
 
         Return what bounds ``g`` of those that were left out.
         """
@@ -314,7 +332,7 @@ class _Search:
             grain = float(np.abs(problem.weights).min(initial=np.inf)) - self.slack
             if bar - self.limits[length - 1] > -grain:
                 effect = max(effect, grain)
-            able = self._able(problem, length, bar, effect)
+            able = able_concepts(problem, length, bar, effect, self.limits, self.allowed)
             if not able.any():
                 return -np.inf
             many = len(problem.weights) > MANY_SETS
@@ -340,22 +358,3 @@ class _Search:
             kept,
             self.effort,
         )
-
-    def _able(self, problem: Problem, length: int, bar: float, effect: float) -> NDArray[np.bool_]:
-        """Which concepts may be part of a strong chain, ``(n,)``.
-
-        A concept joined by AND is in a prefix of two concepts or more, and so is the first one if
-        AND or AND NOT follows. What AND NOT takes away is in a concept before it.
-        """
-        gain = problem.gain.diagonal()
-        able: NDArray[np.bool_]
-        inside = bar - self.limits[length - 2]
-        positive = (gain >= min(effect, inside)) & (gain >= bar - self.limits[length - 1])
-        able = positive & (self.allowed[Operator.OR] & (gain >= effect) | (gain >= inside))
-        if self.allowed[Operator.AND_NOT] and able.any():
-            lost = np.maximum(problem.gain - problem.weight, 0)
-            np.fill_diagonal(lost, 0)
-            lost = lost[able]
-            before = min(length - 1, len(lost))
-            able = able | (np.partition(lost, -before, axis=0)[-before:].sum(axis=0) >= effect)
-        return able

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.branch_and_bound_kernel import weigh_pairs
 from ccx_cli.search.counts import RangeCounts, set_signature
 
@@ -86,6 +87,33 @@ def whole_problem(counts: RangeCounts, tau: float) -> Problem:
     return Problem(np.arange(data.n_concepts), sets, weights, weight, gain)
 
 
+def able_concepts(
+    problem: Problem,
+    length: int,
+    bar: float,
+    effect: float,
+    limits: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Tell which concepts may be part of a chain whose steps all have an effect, ``(n,)``.
+
+    A concept joined by AND is in a prefix of two concepts or more, and so is the first one if
+    AND or AND NOT follows. What AND NOT takes away is in a concept before it. ``limits`` and
+    ``allowed`` are those of ``chain_bounds.Tables``.
+    """
+    gain = problem.gain.diagonal()
+    inside = bar - limits[length - 2]
+    able: NDArray[np.bool_] = (gain >= min(effect, inside)) & (gain >= bar - limits[length - 1])
+    able &= allowed[Operator.OR] & (gain >= effect) | (gain >= inside)
+    if allowed[Operator.AND_NOT] and able.any():
+        lost = np.maximum(problem.gain - problem.weight, 0)
+        np.fill_diagonal(lost, 0)
+        lost = lost[able]
+        before = min(length - 1, len(lost))
+        able = able | (np.partition(lost, -before, axis=0)[-before:].sum(axis=0) >= effect)
+    return able
+
+
 def among(problem: Problem, kept: NDArray[np.bool_], tau: float) -> Problem:
     """Leave only some of a problem's concepts, by descending positive part.
 
@@ -117,14 +145,15 @@ def among(problem: Problem, kept: NDArray[np.bool_], tau: float) -> Problem:
     return Problem(problem.concepts[order], sets, weights, weight, gain)
 
 
-def apart_from(problem: Problem, concept: int) -> Problem:
-    """Leave only the label sets that do not carry a concept."""
+def part_of(problem: Problem, concept: int, *, carrying: bool) -> Problem:
+    """Leave the label sets that carry a concept, without it, or those that do not."""
     sets = problem.sets
-    kept = np.ones(len(problem.weights), dtype=np.bool_)
-    kept[sets.postings[sets.posting_indptr[concept] : sets.posting_indptr[concept + 1]]] = False
+    kept = np.full(len(problem.weights), not carrying)
+    kept[sets.postings[sets.posting_indptr[concept] : sets.posting_indptr[concept + 1]]] = carrying
     sizes = np.diff(sets.indptr)
-    indptr = np.concatenate([[0], np.cumsum(sizes[kept])])
     labels = sets.labels[np.repeat(kept, sizes)]
+    labels = labels[labels != concept]
+    indptr = np.concatenate([[0], np.cumsum(sizes[kept] - carrying)])
     n, weights = len(problem.concepts), problem.weights[kept]
     hits, totals, signatures = sets.hits[kept], sets.totals[kept], sets.signatures[kept]
     left = MergedSets(indptr, labels, *_postings(indptr, labels, n), hits, totals, signatures)

@@ -176,9 +176,11 @@ def test_chains_that_end_in_the_main_concept_are_the_same_searched_apart(
     small = replace(small, totals=tuple(totals), hits=tuple(hits))
     counts, settings = RangeCounts(small.counts, small.in_range), OptimumSettings(length)
     results = []
-    for at_least in (10**9, 0):
+    for apart in (False, True):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(longer_chains, "MANY_CONCEPTS", at_least)
+            patch.setattr(longer_chains, "MANY_CONCEPTS", 0)
+            if not apart:
+                patch.setattr(longer_chains._Search, "_main", lambda *_: None)
             patch.setattr(longer_chains, "NEAR_CAPACITY", capacity)
             best = find_optimum(counts, settings)
             assume(best.best is not None)
