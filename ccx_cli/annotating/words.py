@@ -72,7 +72,9 @@ def parse_words(text: str) -> tuple[Word, ...]:
 def words_of(vocabulary: Sequence[str]) -> tuple[Word, ...]:
     """Return what an engine knows as objects, without what means nothing, such as background."""
     names = dict.fromkeys(name.strip() for name in vocabulary if not means_nothing(name))
-    words = tuple(Word(OBJECT, name, (name,)) for name in names)
+    words = tuple(Word(OBJECT, name, (name,)) for name in names if name)
+    if not words:
+        raise UsageError("`engine` knows no class with a name: give another checkpoint.")
     check_words(words)
     return words
 

@@ -293,8 +293,10 @@ def test_folders_at_the_top_say_the_split(tmp_path: Path) -> None:
 
 
 def test_what_an_engine_knows_can_be_all_its_words() -> None:
-    words = words_of(["background", "cat", "dog "])
+    words = words_of(["background", "cat", "", "dog "])
     assert [word.name for word in words] == ["cat", "dog"]
+    with pytest.raises(UsageError, match="`engine` knows no class with a name"):
+        words_of(["background"])
 
 
 def test_a_word_that_the_engine_does_not_know_is_refused(tmp_path: Path) -> None:
