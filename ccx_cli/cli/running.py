@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 from ccx_cli.cli.interrupts import interrupted
 from ccx_cli.cli.option_names import with_options
 from ccx_cli.cli.program import program
-from ccx_cli.cli.settings.levels import begin, is_given, refused, with_origins
+from ccx_cli.cli.settings.levels import begin, is_given, is_typed, refused, with_origins
 from ccx_cli.cli.stderr import say, say_error
 from ccx_cli.cli.stdout import ReaderLeftError
 from ccx_cli.errors import CcxError, ExitCode
@@ -49,7 +49,10 @@ def run_command(given: list[str]) -> int:
         code = ExitCode.INTERRUPTED
     # Typer itself turns Ctrl-C into this code.
     if code == ExitCode.INTERRUPTED:
-        say("Interrupted. Finished work is kept: run the same command to continue.")
+        if is_typed("--check"):
+            say("Interrupted. Nothing of an unfinished check is kept: run it again.")
+        else:
+            say("Interrupted. Finished work is kept: run the same command to continue.")
     return code if isinstance(code, int) else ExitCode.DONE
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccx_cli.annotating.engine import CallableEngine
+from ccx_cli.cli import annotate_check
 from ccx_cli.cli.schema import schema_text
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.label_maps import read_label_maps
@@ -304,3 +305,18 @@ def test_what_cannot_be_meant(labeled: CommandLine, folders: Path, tmp_path: Pat
     assert (unknown.code, "--check" in unknown.err, "subset" in unknown.err) == (3, True, False)
     ended = labeled("annotate", "--engine", other)
     assert ended.err.startswith("Error: There are no photographs:")
+
+
+def test_an_interrupted_check_does_not_say_that_it_is_kept(
+    labeled: CommandLine, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_given: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as pressed:
+        pressed.setattr(annotate_check, "check_engine", interrupt)
+        ended = check(labeled, folders)
+    said = "Interrupted. Nothing of an unfinished check is kept: run it again."
+    assert (ended.code, ended.err.splitlines()[-1]) == (130, said)
+    assert not [*labeled.data.glob("models/quality/*")]
+    assert check(labeled, folders).code == 0
