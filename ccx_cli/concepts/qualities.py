@@ -1,9 +1,10 @@
-"""How good the words are that a dataset was annotated with: their IoU with human labels."""
+"""How a dataset says that labels were made, and how good the words are that made them."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -11,8 +12,11 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.datasets import read_marker
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.parse import with_suffix
-from ccx_cli.records.annotation import AnnotationRecord
+from ccx_cli.records.annotation import AnnotationRecord, TablesRecord
+from ccx_cli.records.fields import Record
 from ccx_cli.store.paths import IMPORT_MARKER
+
+R = TypeVar("R", bound=Record)
 
 
 def poor_words(dataset: BrodenDataset, least: float | None) -> tuple[str, ...]:
@@ -46,7 +50,16 @@ def poor_words(dataset: BrodenDataset, least: float | None) -> tuple[str, ...]:
 
 def read_annotation(directory: Path) -> AnnotationRecord | None:
     """Return what predicted the labels of a dataset; ``None`` where nothing says it."""
+    return _read(directory, "annotation", AnnotationRecord)
+
+
+def read_tables(directory: Path) -> TablesRecord | None:
+    """Return how tables label images of a dataset; ``None`` where none do, or nothing says it."""
+    return _read(directory, "tables", TablesRecord)
+
+
+def _read(directory: Path, key: str, kind: type[R]) -> R | None:
     with suppress(msgspec.ValidationError):
-        found = read_marker(directory / IMPORT_MARKER).get("annotation")
-        return None if found is None else msgspec.convert(found, AnnotationRecord)
+        found = read_marker(directory / IMPORT_MARKER).get(key)
+        return None if found is None else msgspec.convert(found, kind)
     return None

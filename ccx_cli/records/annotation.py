@@ -1,8 +1,8 @@
-"""How labels were predicted from words: what a dataset and the runs on it keep of that."""
+"""How labels were made that nobody drew: what a dataset and the runs on it keep of that."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -52,3 +52,16 @@ class AnnotationRecord(Record):
         """Say that people did not draw the labels."""
         engine = f"{self.engine} {self.checkpoint}".rstrip()
         return f"The labels of words were predicted by {engine}, not drawn by people."
+
+
+class TablesRecord(Record):
+    """How tables of attributes label whole images."""
+
+    categories: Annotated[list[str], doc("Categories of the attributes.")] = msgspec.field(
+        default_factory=list
+    )
+    threshold: Annotated[float | None, doc("Least score of a present one; null for none.")] = None
+    missing: Annotated[
+        Literal["no", "drop"] | None,
+        doc("Whether missing values count as absent or drop their images; null for none missing."),
+    ] = None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ccx_cli.records.annotation import AnnotationRecord
+from ccx_cli.records.annotation import AnnotationRecord, TablesRecord
 from ccx_cli.records.fields import Ends, Json, Maybe, NonNegative, Record, doc
 
 FORMAT = "ccx-results"
@@ -63,8 +63,10 @@ class About(Record):
     images: int | None = None
     concepts: int | None = None
     mask_size: list[int] | None = None
+    map_size: list[int] | None = None
     color_rule: str | None = None
     annotation: AnnotationRecord | None = None
+    tables: TablesRecord | None = None
     segmentation: str | None = None
     activations: str | None = None
     split: str | None = None

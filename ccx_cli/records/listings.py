@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta
 
-from ccx_cli.records.annotation import AnnotationRecord
+from ccx_cli.records.annotation import AnnotationRecord, TablesRecord
 from ccx_cli.records.fields import Amount, Maybe, NonNegative, RangeEnds, Record, count, doc, share
 from ccx_cli.records.header import InfoNetwork, InfoSearch
 
@@ -217,6 +217,7 @@ class InfoDataset(Record):
     labels_fingerprint: Annotated[str | None, doc("Digest of the labels: see docs/files.md.")]
     images_fingerprint: Annotated[str | None, doc("Digest of the images: see docs/files.md.")]
     annotation: Maybe[Annotated[AnnotationRecord, doc("What predicted the labels.")]] = UNSET
+    tables: Maybe[Annotated[TablesRecord, doc("How tables label whole images.")]] = UNSET
 
 
 class InfoRanges(Record):

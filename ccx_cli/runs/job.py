@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.importing.writer import read_color_rule
 from ccx_cli.concepts.index import ConceptIndex, is_whole
-from ccx_cli.concepts.qualities import read_annotation
+from ccx_cli.concepts.qualities import read_annotation, read_tables
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.activations import Activations, covers, open_activations
 from ccx_cli.probe.hits import count_hits
@@ -234,7 +234,7 @@ def prepare_job(
     index, choice, dataset = concepts.index, inputs.choice, inputs.dataset
     strategy = settings.search(index)
     color_rule = read_color_rule(dataset.directory)
-    annotation = read_annotation(dataset.directory)
+    annotation, tables = read_annotation(dataset.directory), read_tables(dataset.directory)
     about = {
         **choice.about(),
         "units": activations.units,
@@ -244,8 +244,10 @@ def prepare_job(
         "images": len(dataset.rows),
         "concepts": len(index.concepts),
         "mask_size": list(dataset.mask_shape),
+        "map_size": list(activations.map_shape),
         **({"color_rule": color_rule} if color_rule else {}),
         **({"annotation": to_json(annotation)} if annotation else {}),
+        **({"tables": to_json(tables)} if tables else {}),
         "segmentation": str(inputs.index_cache.directory.absolute()),
         "activations": str(activations.cache.directory.absolute()),
         "split": settings.split,

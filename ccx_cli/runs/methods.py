@@ -92,6 +92,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
         sentences = [
             _explained(run, cite, quote),
             *_annotation(run, cite, quote),
+            *_tables(run, quote),
             *_colors(run),
             *_input(run, quote),
             *_ranges(run, cite),
@@ -214,6 +215,23 @@ def _annotation(run: Run, cite: Cite, quote: Quote) -> Iterator[str]:
         )
 
 
+def _tables(run: Run, quote: Quote) -> Iterator[str]:
+    """Say how tables label whole images."""
+    made = run.about.tables
+    if made is None or not made.categories:
+        return
+    kind = "category" if len(made.categories) == 1 else "categories"
+    named = quote(listed(made.categories))
+    said = [f"Attributes from tables, of the {kind} {named}, are labels of whole images"]
+    if made.threshold is not None:
+        said.append(f"a score of at least {made.threshold:g} counted as present")
+    if made.missing is not None:
+        absent = "missing values counted as absent"
+        dropped = "images that miss a value were left out"
+        said.append(absent if made.missing == "no" else dropped)
+    yield f"{'; '.join(said)}."
+
+
 def _colors(run: Run) -> Iterator[str]:
     """Say how an import named colors, and how well that agrees with photographs' labels."""
     rule = run.about.color_rule
@@ -283,13 +301,25 @@ def _end(value: float | None, sign: str) -> str:
 
 
 def _pixels(run: Run) -> str:
+    size, mask = run.about.map_size, run.about.mask_size
     grid = "the size of the label maps"
-    if run.about.mask_size is not None:
-        height, width = run.about.mask_size
-        grid = f"the {height} x {width} pixels of the label maps"
+    if mask is not None:
+        grid = f"the {mask[0]} x {mask[1]} pixels of the label maps"
+    if size == [1, 1]:
+        maps = "A unit has one activation for an image, which all pixels of the label maps share"
+    elif size is not None and size == mask:
+        maps = f"Activation maps have {grid}"
+    else:
+        # Older headers lack the size of the maps.
+        which = "" if size else " of more than one pixel"
+        is_larger = size and mask and (size[0] > mask[0] or size[1] > mask[1])
+        maps = (
+            f"Activation maps{which} were {'scaled' if is_larger else 'upsampled'} bilinearly to "
+            f"{grid}"
+        )
     return (
-        f"Activation maps were upsampled bilinearly to {grid}, and a pixel is in range where its "
-        "activation lies strictly between the range's ends."
+        f"{maps}, and a pixel is in range where its activation lies strictly between the range's "
+        "ends."
     )
 
 

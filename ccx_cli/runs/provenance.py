@@ -109,6 +109,7 @@ def _dataset(run: Run) -> Json:
         "labels_fingerprint": identity.segmentation,
         "images_fingerprint": identity.images_fingerprint,
         **({} if about.annotation is None else {"annotation": to_json(about.annotation)}),
+        **({} if about.tables is None else {"tables": to_json(about.tables)}),
     }
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from PIL import Image
 
+from ccx_cli.cli.schema import schema_text
 from ccx_cli.concepts.broden import read_broden
 
 if TYPE_CHECKING:
@@ -105,6 +108,83 @@ def test_a_table_is_all_that_units_without_pixels_need(
         ]
         assert line["iou"] == pytest.approx(max(scores))
         assert line["formula"] == name
+
+
+def header_of(ccx: CommandLine) -> Any:
+    return json.loads(ccx.file("results/*/header.json").read_text())
+
+
+def methods(ccx: CommandLine) -> str:
+    return " ".join(ccx("info", "--methods").out.split())
+
+
+def score(folder: Path) -> None:
+    """Turn the attributes into scores, and leave one out."""
+    table = folder / "attribute.csv"
+    header, first, *lines = table.read_text().splitlines()
+    number, _, *cells = first.split(",")
+    marked = [line.replace(",1", ",0.9").replace(",0,", ",0.1,") for line in lines]
+    table.write_text("\n".join([header, ",".join([number, "", *cells]), *marked]))
+
+
+@pytest.mark.parametrize(
+    ("missing", "meaning", "images"),
+    [
+        ("no", "missing values counted as absent", 60),
+        ("drop", "images that miss a value were left out", 59),
+    ],
+)
+def test_how_scores_were_cut_is_said_wherever_a_run_is(
+    unused: CommandLine,
+    tmp_path: Path,
+    has: NDArray[np.bool_],
+    missing: str,
+    meaning: str,
+    images: int,
+) -> None:
+    score(tmp_path)
+    assert imported(unused, tmp_path, "--threshold", "0.5", "--missing", missing, "-q").code == 0
+    marker = json.loads(unused.file("datasets/photos/*/ccx-import.json").read_text())
+    tables = {"categories": ["attribute"], "threshold": 0.5, "missing": missing}
+    assert marker["tables"] == tables
+    assert explained(unused, tmp_path, "fc", "--units", "0").code == 0
+    about = header_of(unused)["about"]
+    assert (about["tables"], about["map_size"]) == (tables, [1, 1])
+    (told,) = unused("info", "-f", "jsonl").lines
+    assert (told["dataset"]["tables"], told["dataset"]["images"]) == (tables, images)
+    Draft202012Validator(json.loads(schema_text("info"))).validate(told)
+    shown = " ".join(unused("info").out.split())
+    assert "dataset tables threshold │ 0.5" in shown
+    assert f"dataset tables missing │ {missing}" in shown
+    text = methods(unused)
+    assert (
+        "Attributes from tables, of the category attribute, are labels of whole images; a score "
+        f"of at least 0.5 counted as present; {meaning}. "
+    ) in text
+    assert "A unit has one activation for an image, which all pixels of the label maps" in text
+    assert "upsampled" not in text
+
+
+def test_of_a_table_only_what_is_true_is_said(
+    unused: CommandLine, tmp_path: Path, has: NDArray[np.bool_]
+) -> None:
+    # Nothing is missing.
+    assert imported(unused, tmp_path, "--missing", "drop", "-q").code == 0
+    path = unused.file("datasets/photos/*/ccx-import.json")
+    marker = json.loads(path.read_text())
+    assert marker["tables"] == {"categories": ["attribute"], "threshold": None, "missing": None}
+    assert explained(unused, tmp_path, "conv", "--units", "0").code == 0
+    text = methods(unused)
+    assert "of the category attribute, are labels of whole images. Images entered" in text
+    assert "Activation maps were scaled bilinearly to the 8 x 8 pixels of the label maps" in text
+    # What older versions imported and explained.
+    del marker["tables"]
+    path.write_text(json.dumps(marker))
+    assert "nothing to do" in imported(unused, tmp_path).err
+    assert explained(unused, tmp_path, "conv", "--units", "1").code == 0
+    assert "tables" not in header_of(unused)["about"]
+    assert "tables" not in unused("info", "-f", "jsonl").lines[0]["dataset"]
+    assert "whole images" not in methods(unused)
 
 
 def test_attributes_of_images_and_labels_of_pixels_are_one_set(

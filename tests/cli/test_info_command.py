@@ -214,6 +214,29 @@ def test_the_paragraph_says_what_was_run(ccx: CommandLine) -> None:
     assert text.count("\n[") == 5
 
 
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ([7, 7], "Activation maps were upsampled bilinearly to the 28 x 28 pixels of the label"),
+        ([1, 7], "Activation maps were upsampled bilinearly to the 28 x 28 pixels of the label"),
+        ([7, 56], "Activation maps were scaled bilinearly to the 28 x 28 pixels of the label maps"),
+        ([28, 28], "Activation maps have the 28 x 28 pixels of the label maps, and a pixel is in"),
+        ([1, 1], "A unit has one activation for an image, which all pixels of the label maps"),
+        (None, "Activation maps of more than one pixel were upsampled bilinearly to the 28 x 28"),
+    ],
+)
+def test_maps_are_said_to_be_upsampled_where_they_are(
+    fresh: CommandLine, size: list[int] | None, said: str
+) -> None:
+    assert fresh.explain("--units", "0", "-q").code == 0
+    run = fresh.file("results/*/header.json").parent
+    assert json.loads((run / "header.json").read_text())["about"]["map_size"] == [28, 28]
+    edit_header(run, lambda header: header["about"].update(map_size=size))
+    text = " ".join(fresh("info", "--methods").out.split())
+    assert said in text
+    assert ("upsampled" in text) == ("upsampled" in said)
+
+
 def test_other_methods_are_called_by_their_names(ccx: CommandLine) -> None:
     ccx.explain("--units", "0", "--num-clusters", "1", "--length", "1", "-q")
     text = ccx("info", "--methods").out

@@ -121,6 +121,7 @@ def identities(ccx: CommandLine, work: Path, options: str) -> dict[str, Any]:
     identity = json.dumps(header["identity"], sort_keys=True).encode()
     assert run_digest == sha256(identity).hexdigest()[: len(run_digest)]
     about = header["about"]
+    assert len(about.pop("map_size")) == 2  # Which older versions did not store.
     assert about["rebuild"] == manifest["rebuild"]
     # How the pictures and HDF5 are written differs by version of their libraries.
     for key in ("fingerprint", *(["given"] if work.joinpath("maps.h5").name in options else [])):

@@ -21,6 +21,7 @@ from ccx_cli.concepts.importing.sources import Source, SourceImage
 from ccx_cli.concepts.importing.tables import add_tables
 from ccx_cli.concepts.importing.writer import write_broden
 from ccx_cli.errors import CcxError, MissingInputError
+from ccx_cli.records.annotation import TablesRecord
 
 if TYPE_CHECKING:
     from tests.imported_sets import (
@@ -205,10 +206,12 @@ def test_tables_have_a_category_each(tmp_path: Path) -> None:
         ("red", ("wing",)),
     ]
     assert labels_of(source) == {"a/1": {"place-s", "red"}, "a/2": set()}
+    assert source.tables == TablesRecord(categories=["scene", "wing"], missing="no")
     tables["scene"].write_text("image,place,split\n1,1,val\n2,,\n3,0,\n")
     tables["wing"].write_text("file,label\n1,red\n2,red\n")
     source = add_tables(photographs(), PHOTOS, tables, missing=Missing.DROP)
     assert (labels_of(source), source.images[0].split) == ({"a/1": {"place-s", "red"}}, "val")
+    assert source.tables == TablesRecord(categories=["scene", "wing"], missing="drop")
     tables["wing"].write_text("file,label,split\n1,red,train\n")
     with pytest.raises(
         CcxError, match=r"The tables say of photos/a/1.jpg that it is train and val"

@@ -22,7 +22,7 @@ from ccx_cli.concepts.importing.pascal_parts import PartMasks
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.errors import MissingInputError, UsageError
 from ccx_cli.formulas.parse import with_suffix
-from ccx_cli.records.annotation import AnnotationRecord
+from ccx_cli.records.annotation import AnnotationRecord, TablesRecord
 
 SCENE = "scene"
 COLOR = "color"
@@ -79,6 +79,8 @@ class Source:
     """Label numbers, and what to say if no pixel carries them."""
     annotation: AnnotationRecord | None = None
     """What predicted the labels, where people did not make them."""
+    tables: TablesRecord | None = None
+    """How tables label whole images, where some do; no part of what identifies an import."""
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from ccx_cli.concepts.importing.table_rows import (
     read_table,
 )
 from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.records.annotation import TablesRecord
 
 _SHOWN = 8
 
@@ -109,10 +110,17 @@ def add_tables(
         ]
         split = _split(read.values(), named[row], image.path)
         images.append(replace(image, split=split, labels=tuple(filter(None, labels))))
+    there = {category for image in images for category, _ in image.labels}
+    is_missed = not kept.all() or any((cells == UNKNOWN).any() for cells in said.values())
     return replace(
         source,
         vocabulary=vocabulary.labels(),
         images=tuple(images),
+        tables=TablesRecord(
+            categories=[category for category in tables if category in there],
+            threshold=threshold,
+            missing=missing.value if missing is not None and is_missed else None,
+        ),
         notes=(*source.notes, *notes),
     )
 

@@ -327,6 +327,7 @@ def _write_tables(
         **asdict(settings),
         **({"color_rule": COLOR_RULE} if settings.colors else {}),
         **({"annotation": to_json(source.annotation)} if source.annotation else {}),
+        **({"tables": to_json(source.tables)} if source.tables else {}),
         "images": len(converted),
         "concepts": len(labels),
         "made_from": prepared.made_from,
