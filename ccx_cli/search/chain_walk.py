@@ -104,7 +104,8 @@ def walk_chains(
         largest_pairs(gain),
     )
     n_children[0] = first_concepts(length, tables, threshold[WEIGHT], children[0], bounds[0])
-    depth = 0
+    # ``holds`` is right for so many of the prefixes; most have no other that begins with them.
+    depth, filled = 0, 0
     while True:
         position = following[depth]
         if position == n_children[depth] or bounds[depth, position] < threshold[WEIGHT]:
@@ -121,13 +122,14 @@ def walk_chains(
         c = code >> 2
         chain[depth] = code
         used[c] = True
+        filled = min(filled, depth)
         if depth == 0:
             own[0, G], own[0, P], effects[0] = weight[c, c], gain[c, c], np.inf
-            holds[0] = False
-            for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
-                holds[0, sets.postings[posting]] = True
             rows[0, :, G], rows[0, :, P] = weight[c], gain[c]
         else:
+            if filled < depth:
+                _fill(depth - 1, chain, sets, holds)
+                filled = depth
             effects[depth] = _extend(
                 depth,
                 c,
@@ -183,6 +185,23 @@ def walk_chains(
 
 
 @kernel
+def _fill(depth: int, chain: NDArray[np.int64], sets: MergedSets, holds: NDArray[np.bool_]) -> None:
+    """Mark the sets on which a prefix holds, from those of its parent, one place above."""
+    c, operator = chain[depth] >> 2, chain[depth] & 3
+    after = holds[depth]
+    if depth == 0 or operator == AND:
+        after[:] = False
+    else:
+        after[:] = holds[depth - 1]
+    for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
+        each = sets.postings[posting]
+        if depth > 0 and operator == AND:
+            after[each] = holds[depth - 1, each]
+        else:
+            after[each] = operator == OR
+
+
+@kernel
 def _extend(
     depth: int,
     c: int,
@@ -199,11 +218,7 @@ def _extend(
     """Fill in what is known of a prefix from its parent, one place above; return the effect."""
     above = depth - 1
     met[:] = 0.0
-    before, after = holds[above], holds[depth]
-    if operator == AND:
-        after[:] = False
-    else:
-        after[:] = before
+    before = holds[above]
     for posting in range(sets.posting_indptr[c], sets.posting_indptr[c + 1]):
         each = sets.postings[posting]
         if before[each]:
@@ -215,7 +230,6 @@ def _extend(
             else:
                 for entry in range(sets.indptr[each], sets.indptr[each + 1]):
                     met[sets.labels[entry], G] += g
-        after[each] = before[each] if operator == AND else operator == OR
     g_met, p_met = rows[above, c, G], rows[above, c, P]
     own[depth, G] = joined(operator, own[above, G], weight[c, c], g_met)
     own[depth, P] = joined(operator, own[above, P], gain[c, c], p_met)
@@ -263,6 +277,7 @@ def _keep_extensions(
                 continue
             if own_total < 0:
                 own_total = 0
+                _fill(depth, chain, sets, holds)
                 for each in range(len(sets.totals)):
                     if holds[depth, each]:
                         own_hits += sets.hits[each]

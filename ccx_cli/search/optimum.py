@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -304,8 +305,11 @@ def _conclude(
         for level in levels
     ]
 
-    def score(formula: Scored) -> float:
-        return measure.score(formula.both, formula.total) * penalty ** (len(formula.chain) - 1)
+    def score(formula: Scored) -> tuple[float, Fraction]:
+        # Scores that round to the same number are told apart, unless a penalty rounds them anyway.
+        exact = measure.exact(formula) if penalty == 1 else Fraction(0)
+        rounded = measure.score(formula.both, formula.total)
+        return rounded * penalty ** (len(formula.chain) - 1), exact
 
     best = max((level.best[0] for level in ordered), key=score)
     reached = score(best)
@@ -315,8 +319,8 @@ def _conclude(
     left = [level.bound * penalty ** (level.length - 1) for level in levels if not level.proven]
     return Optimum(
         best=best,
-        score=reached,
-        bound=max([reached, *left]),
+        score=reached[0],
+        bound=max([reached[0], *left]),
         levels=tuple(ordered),
         ties=(
             best,
