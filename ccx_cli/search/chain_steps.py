@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ccx_cli.compiled import kernel
 from ccx_cli.search.chain_bounds import G, P, Tables, bound_after, may_join_main
 from ccx_cli.search.cuts import find_cuts
-from ccx_cli.search.kept_chains import AND, OR, in_order, joined
+from ccx_cli.search.kept_chains import AND, NOT, OR, in_order, joined
 
 
 @kernel
@@ -78,7 +78,7 @@ def next_steps(
     cuts = np.empty((len(gain), 3))
     find_cuts(to_come - 1, used, tables.partners, weight, gain, cuts)
     smallest = np.sort(effects[1 : depth + 1])
-    most = largest_last(rows[depth], used, tables) if to_come == 1 else np.empty(0)
+    most = largest_steps(rows[depth], used, cuts, tables) if to_come <= 2 else np.empty(0)
     found = 0
     for c in range(len(gain)):
         if used[c]:
@@ -139,9 +139,12 @@ def next_steps(
                     break
             if not reached:
                 continue
-            if to_come == 1 and last_at_most(c, operator, child_g, p_met, most, tables) < threshold:
-                continue
             used[c] = True
+            if to_come <= 2 and threshold > steps_at_most(
+                to_come, c, operator, child_g, p_met, used, most, tables
+            ):
+                used[c] = False
+                continue
             bound = bound_after(
                 to_come,
                 c,
@@ -168,34 +171,69 @@ def next_steps(
 
 
 @kernel
-def largest_last(
-    rows: NDArray[np.float64], used: NDArray[np.bool_], tables: Tables
+def largest_steps(
+    rows: NDArray[np.float64],
+    used: NDArray[np.bool_],
+    cuts: NDArray[np.float64],
+    tables: Tables,
 ) -> NDArray[np.float64]:
-    """Find the most that any concept ``d`` may add to a prefix ``X`` as the last step.
+    """Find the most that any concept ``d`` may add to a prefix ``X`` as one of the next steps.
 
-    The largest ``g(d) - g(X & d)``, ``n(X & d)``, ``g(X & d)``, ``g(d)`` and ``p(X & d)``.
+    The largest ``g(d) - g(X & d)``, ``g(d)``, ``n(X & d)`` and ``p(X & d)``; the largest part of
+    ``d`` outside of ``X``, of ``d`` and of ``X & d``, once the other step has cut into it; and
+    the largest ``g`` of a pair.
     """
-    most = np.full(5, -np.inf)
+    most = np.full(8, -np.inf)
     for d in range(len(rows)):
         if not used[d]:
-            g_d, g_x, p_x = tables.weight[d, d], rows[d, G], rows[d, P]
+            p_d, g_d, p_x, g_x = tables.gain[d, d], tables.weight[d, d], rows[d, P], rows[d, G]
+            cut = cuts[d, 0]
             most[0] = max(most[0], g_d - g_x)
-            most[1] = max(most[1], p_x - g_x)
-            most[2] = max(most[2], g_x)
-            most[3] = max(most[3], g_d)
-            most[4] = max(most[4], p_x)
+            most[1] = max(most[1], g_d)
+            most[2] = max(most[2], p_x - g_x)
+            most[3] = max(most[3], p_x)
+            most[4] = max(most[4], min(p_d - p_x, g_d - g_x + cut))
+            most[5] = max(most[5], min(p_d, g_d + cut))
+            most[6] = max(most[6], min(p_x, g_x + cut))
+            most[7] = max(most[7], tables.pairs[d])
     return most
 
 
 @kernel
-def last_at_most(
-    c: int, operator: int, g: float, p_met: float, most: NDArray[np.float64], tables: Tables
+def steps_at_most(
+    to_come: int,
+    c: int,
+    operator: int,
+    g: float,
+    p_met: float,
+    used: NDArray[np.bool_],
+    most: NDArray[np.float64],
+    tables: Tables,
 ) -> float:
-    """Bound ``Y = X operator c`` and one step more: looser than ``bound_after``, without a loop."""
+    """Bound ``Y = X operator c`` and one or two steps more, looser than ``bound_after`` does.
+
+    No concept is looked at: ``most`` is from ``largest_steps``, and what ``c`` shares with another
+    is at most ``n_pair`` and ``p_pair``.
+    """
     n_c, p_c = tables.n_pair[c], tables.p_pair[c]
-    added, removed, common, alone, positive = most
     if operator == OR:
-        return float(max(g + max(added, removed) + n_c, common + p_c))
-    if operator == AND:
-        return float(max(g + max(alone + n_c, min(removed, n_c)), min(positive, p_c)))
-    return float(g + max(added + min(p_c, p_met), removed))
+        last, other = most[0] + n_c, most[4] + n_c
+        cut, inside = most[2] + n_c, most[6] + p_c
+    elif operator == AND:
+        last, other = most[1] + n_c, most[5] + n_c
+        cut, inside = min(most[2], n_c), min(most[3], p_c)
+    else:
+        uncovered = min(p_c, p_met)
+        last, other = most[0] + uncovered, most[4] + uncovered
+        cut, inside = most[2], most[6] + min(most[2], n_c)
+    if to_come == 1:
+        # After an AND NOT, an AND comes only once something is joined by OR.
+        return float(max(g + max(last, cut), -np.inf if operator == NOT else inside))
+    has_main = not used[tables.main] and may_join_main(to_come, c, operator, tables)
+    rest = most[7]
+    if operator != NOT:
+        rest = max(rest, tables.limits[1] if has_main else tables.others[1])
+    bound = max(g + max(last, cut) + max(other, cut), inside + rest)
+    if has_main:
+        bound = max(bound, g + last + cut + tables.n_pair[tables.main])
+    return float(bound)

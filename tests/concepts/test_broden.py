@@ -5,7 +5,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -521,11 +520,9 @@ def test_the_photographs_are_read(subset: str, images: int) -> None:
 
 
 @pytest.mark.skipif(not (SHARED / "real").is_dir(), reason="the CSVs are not beside it")
-def test_brodens_own_csvs_are_read_fast(tmp_path: Path) -> None:
+def test_brodens_own_csvs_are_read(tmp_path: Path) -> None:
     (tmp_path / "broden1_224").symlink_to((SHARED / "real/broden-meta").resolve())
-    start = time.process_time()
     dataset = read_broden(tmp_path, "ade20k")
-    assert time.process_time() - start < 1
     assert len(dataset.labels) == 1197
     assert len(dataset.rows) == 22210
     assert dataset.categories == ("color", "object", "part", "material", "scene", "texture")
@@ -533,9 +530,7 @@ def test_brodens_own_csvs_are_read_fast(tmp_path: Path) -> None:
     assert dataset.label(15).categories == ("object", "part")
     assert dataset.rows[0].labels == (83,)
     assert dataset.label(83).name == "bedroom-s"
-    start = time.process_time()
     assert pickle.loads(pickle.dumps(dataset)) == dataset
-    assert time.process_time() - start < 1
 
 
 def test_the_demo_dataset_is_not_repaired_by_a_download(broden: BrodenFiles) -> None:
