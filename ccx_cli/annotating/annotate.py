@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +61,8 @@ def read_unlabelled(
     """
     if engine.vocabulary is not None:
         _check_known([each.word for each in words], engine.vocabulary)
-    identity = engine.identity
     record = AnnotationRecord(
-        engine=identity.engine,
-        checkpoint=identity.checkpoint,
-        revision=identity.revision,
-        license=identity.license,
+        **asdict(engine.identity),
         precision=precision,
         check=check,
         words=[

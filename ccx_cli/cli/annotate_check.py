@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from ccx_cli.annotating.checks import check_path, few, read_check, write_check
@@ -137,13 +138,10 @@ def _open_labeled(
 def _describe(
     options: AnnotateOptions, engine: Engine, dataset: BrodenDataset, progress: Progress
 ) -> CheckedEngine:
-    roots, identity = options.common.places.roots, engine.identity
+    roots = options.common.places.roots
     files = FileCheck(progress=progress)
     return CheckedEngine(
-        engine=identity.engine,
-        checkpoint=identity.checkpoint,
-        revision=identity.revision,
-        license=identity.license,
+        **asdict(engine.identity),
         precision=options.precision,
         subset=dataset.subset,
         dataset=dataset.name,

@@ -67,7 +67,7 @@ class Tables(NamedTuple):
     allowed, weight, gain, limits, least, grain
         As ``walk_chains`` is given them.
     rest
-        ``(length,)``, the largest ``p`` of so many concepts but the first one, joined by OR.
+        ``(length,)``, the largest ``p`` of so many concepts but the main one, joined by OR.
     partners, pairs
         From ``cuts.partners_of`` and ``cuts.largest_pairs``.
     main, is_covered

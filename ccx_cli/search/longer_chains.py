@@ -48,7 +48,7 @@ from ccx_cli.search.counts import RangeCounts
 from ccx_cli.search.insertion import insert_everywhere, orders_of
 from ccx_cli.search.kept_chains import Kept, keep_chain, kept_formulas, room_for
 from ccx_cli.search.largest_weights import largest_weights
-from ccx_cli.search.merged_sets import able_concepts, among, part_of, whole_problem
+from ccx_cli.search.merged_sets import Problem, able_concepts, among, part_of, whole_problem
 from ccx_cli.search.space import PROVEN_LENGTH
 
 WORTH_MERGING, MANY_SETS, WORTH_MERGING_MANY = 0.8, 100_000, 0.5
@@ -132,6 +132,7 @@ class _Search:
         self.is_over = False
         self.whole = self.merged = whole_problem(counts, tau)
         self.parts = np.zeros(len(sets), dtype=np.uint8)
+        self.apart: dict[tuple[int, bool], Problem] = {}
         # With `hits <= B * (n + misses)` and `hits <= n`, `hits - tau * misses` is at most this.
         most = [n * bound if bound <= tau else n * (1 - tau * (1 / bound - 1)) for bound in bounds]
         self.limits = np.array([0.0, *most]) + self.slack
@@ -255,7 +256,10 @@ class _Search:
         sets, joins = self.whole.sets, operator == Operator.OR
         own = float(self.whole.weight[main, main]) if joins else 0.0
         rest = copy(self)
-        rest.whole = part_of(self.whole, main, carrying=not joins)
+        part = main, joins
+        if part not in self.apart:
+            self.apart[part] = part_of(self.whole, main, carrying=not joins)
+        rest.whole, rest.apart = self.apart[part], {}
         rest.parts = np.zeros(len(rest.whole.weights), dtype=np.uint8)
         rest.limits = np.array([0.0, *(self.limits[2:] - own)]) + self.slack
         found = self.incumbent(0.0, float(incumbent.threshold[inc.WEIGHT]) - own - self.slack)
