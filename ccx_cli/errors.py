@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from enum import IntEnum
 
@@ -40,6 +40,12 @@ class DamagedDataError(CcxError):
     """A file that is there but cannot be what it claims to be."""
 
     exit_code = ExitCode.DAMAGED
+
+
+def few(names: Sequence[str], shown: int = 8) -> str:
+    """List names, of many only the first: ``cat, dog and 3 more``."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def suggestion(word: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:

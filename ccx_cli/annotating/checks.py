@@ -12,13 +12,12 @@ import msgspec
 from ccx_cli.annotating.annotate import ChosenWord
 from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.words import EXCLUSIVE, Word
-from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, suggestion
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, few, suggestion
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.quality import CheckedEngine, StoredQuality, WordQualityRecord
 from ccx_cli.store.digests import json_digest
 
 _FOLDER = "quality"
-_SHOWN = 8
 _Key = tuple[str, str, tuple[str, ...], str | None]
 
 
@@ -135,12 +134,6 @@ def describe_choice(words: Sequence[Word], quality: StoredQuality) -> Iterator[s
                 f"The check had other words of the category {category}, of which a pixel has one: "
                 "their quality beside these may differ."
             )
-
-
-def few(names: Sequence[str]) -> str:
-    """List names, of many only the first."""
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _stored(models: Path) -> list[Path]:

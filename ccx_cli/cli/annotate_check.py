@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from ccx_cli.annotating.checks import check_path, few, read_check, write_check
+from ccx_cli.annotating.checks import check_path, read_check, write_check
 from ccx_cli.annotating.engine import Engine, open_engine
 from ccx_cli.annotating.quality import Checked, check_engine, match_words, own_words
 from ccx_cli.annotating.words import find_words, words_of
@@ -23,7 +23,7 @@ from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint, labels_fingerprint
 from ccx_cli.concepts.qualities import read_annotation
-from ccx_cli.errors import CcxError, DamagedDataError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError, few
 from ccx_cli.progress import Progress
 from ccx_cli.records.quality import CheckedEngine, StoredQuality
 from ccx_cli.store.atomic import replacing

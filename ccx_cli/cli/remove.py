@@ -14,7 +14,7 @@ from ccx_cli.cli.output import Column, Record
 from ccx_cli.concepts.dataset_files import dataset_files
 from ccx_cli.concepts.datasets import own_names, side_of
 from ccx_cli.design import size_text
-from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
+from ccx_cli.errors import CcxError, MissingInputError, UsageError, few, suggestion
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.removing import run_files, runs_from
 from ccx_cli.store.atomic import remove_files
@@ -133,6 +133,5 @@ def _needed(chosen: Sequence[Removable], options: RemovalOptions) -> str:
     names = [short_name(run, runs) for run in needing.values()]
     if len(names) == 1:
         return f", which the run {names[0]} needs for all but its formulas"
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    listed = ", ".join(names[:_SHOWN]) + more
+    listed = few(names, _SHOWN)
     return f", which {len(names):,} runs need for all but their formulas ({listed})"

@@ -17,7 +17,7 @@ from PIL import Image
 from ccx_cli.concepts.importing.names_cells import color_text
 from ccx_cli.concepts.importing.pictures import reading
 from ccx_cli.concepts.label_maps import is_whole_png
-from ccx_cli.errors import DamagedDataError
+from ccx_cli.errors import DamagedDataError, few
 
 _LARGEST_CODE = 0xFFFFFF
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
@@ -248,10 +248,9 @@ def _decode_bytes(data: bytes, low: bool = False) -> NDArray[np.uint32]:
 
 def color_error(path: Path, colors: Collection[Sequence[int]]) -> DamagedDataError:
     """Return the error of label PNGs that show colors where numbers are expected."""
-    shown = [color_text(color) for color in colors][:_SHOWN]
-    more = f" and {len(colors) - _SHOWN:,} more" if len(colors) > _SHOWN else ""
+    shown = [color_text(color) for color in colors]
     return DamagedDataError(
-        f"{path} shows colors ({', '.join(shown)}{more}) where a label PNG holds numbers: give "
+        f"{path} shows colors ({few(shown, _SHOWN)}) where a label PNG holds numbers: give "
         f"each a name in the names file, such as `cat {shown[0]}`, or save it as a palette or "
         "grayscale PNG whose values are those of the names file."
     )

@@ -25,10 +25,8 @@ from ccx_cli.concepts.importing.table_rows import (
     Table,
     read_table,
 )
-from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.errors import MissingInputError, UsageError, few
 from ccx_cli.records.annotation import TablesRecord
-
-_SHOWN = 8
 
 
 def add_tables(
@@ -287,10 +285,9 @@ def _describe_everywhere(
         cells = said[category]
         everywhere = np.flatnonzero((cells >= BELOW).any(axis=0) & is_yes[cells].all(axis=0))
         if len(everywhere) and len(cells) > 1:
-            more = f" and {len(everywhere) - _SHOWN:,} more" if len(everywhere) > _SHOWN else ""
-            shown = ", ".join(table.names[at] for at in everywhere[:_SHOWN])
+            shown = few([table.names[at] for at in everywhere])
             yield (
-                f"Every image of {table.path} has, from {threshold:g} on: {shown}{more} (remove "
+                f"Every image of {table.path} has, from {threshold:g} on: {shown} (remove "
                 "columns that are no scores)."
             )
 

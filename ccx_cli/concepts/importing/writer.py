@@ -37,7 +37,7 @@ from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import COLOR, Source, SourceImage
 from ccx_cli.concepts.processes import in_processes
-from ccx_cli.errors import CcxError, DamagedDataError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError, few
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.listings import ImportedCategoryRecord
@@ -371,10 +371,9 @@ def _describe_missed(source: Source, labels: Collection[WrittenLabel]) -> Iterat
             "prompts."
         )
     if missed:
-        more = f" and {len(missed) - _SHOWN:,} more" if len(missed) > _SHOWN else ""
         yield (
-            f"Found in no photograph: {', '.join(missed[:_SHOWN])}{more} (a lower `threshold` or "
-            "other prompts may find more)."
+            f"Found in no photograph: {few(missed)} (a lower `threshold` or other prompts may find "
+            "more)."
         )
 
 
