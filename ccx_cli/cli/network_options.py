@@ -11,13 +11,8 @@ from typing import Any, ClassVar
 
 from ccx_cli.cli.options import NETWORK, flag, option
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.networks.description import (
-    SINGLE,
-    Axes,
-    NetworkDescription,
-    NetworkRequest,
-    PrecomputedActivations,
-)
+from ccx_cli.probe.given_activations import Axes, PrecomputedActivations
+from ccx_cli.probe.networks.description import SINGLE, NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.torchvision_models import Channels
 
 ALL_BLOCKS = "all-blocks"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint
-from ccx_cli.probe.networks.description import GIVEN, ActivationSource, PrecomputedActivations
+from ccx_cli.probe.given_activations import GIVEN, ActivationSource, PrecomputedActivations
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.store.steps import Step

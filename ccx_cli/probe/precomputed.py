@@ -11,7 +11,7 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.activations import covers, images_per_shard, missing_spans, shard_name
 from ccx_cli.probe.array_files import ArrayFile, open_array, shape_text
-from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
+from ccx_cli.probe.given_activations import Axes, PrecomputedActivations
 from ccx_cli.progress import Progress
 from ccx_cli.store.known_files import changed_meanwhile, digest_file, stamp_of
 from ccx_cli.store.locks import writing

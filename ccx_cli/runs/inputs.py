@@ -28,14 +28,10 @@ from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageE
 from ccx_cli.formulas.formula import concepts_of
 from ccx_cli.printable import printable
 from ccx_cli.probe.activations import Activations, activations_identity, open_activations
+from ccx_cli.probe.given_activations import ActivationSource, PrecomputedActivations
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.networks.catalog import choose_network
-from ccx_cli.probe.networks.description import (
-    ActivationSource,
-    NetworkDescription,
-    NetworkRequest,
-    PrecomputedActivations,
-)
+from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.trust import is_trusted
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, SilentProgress

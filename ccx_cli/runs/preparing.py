@@ -30,11 +30,8 @@ from ccx_cli.probe.activations import (
     open_activations,
     stored_maps,
 )
-from ccx_cli.probe.networks.description import (
-    ActivationSource,
-    NetworkDescription,
-    PrecomputedActivations,
-)
+from ccx_cli.probe.given_activations import ActivationSource, PrecomputedActivations
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.precomputed import import_activations
 from ccx_cli.progress import Progress
 from ccx_cli.runs.run import Run

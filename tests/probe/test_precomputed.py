@@ -19,7 +19,7 @@ from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageE
 from ccx_cli.probe import precomputed
 from ccx_cli.probe.activations import Activations, activations_cache, open_activations
 from ccx_cli.probe.array_files import ArrayFile, open_array, split_name
-from ccx_cli.probe.networks.description import Axes, PrecomputedActivations
+from ccx_cli.probe.given_activations import Axes, PrecomputedActivations
 from ccx_cli.probe.precomputed import choose_precomputed, import_activations
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.header import About

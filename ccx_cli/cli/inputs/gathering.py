@@ -44,8 +44,9 @@ from ccx_cli.fetching.downloads import FetchOptions
 from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import Source
 from ccx_cli.probe.array_files import split_name
+from ccx_cli.probe.given_activations import ActivationSource
 from ccx_cli.probe.networks.catalog import choose_network
-from ccx_cli.probe.networks.description import ActivationSource, NetworkDescription
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.trust import is_trusted, trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod

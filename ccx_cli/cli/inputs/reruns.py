@@ -12,7 +12,8 @@ from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.datasets import DEMO_SUBSET, side_of
 from ccx_cli.concepts.fingerprints import FileCheck
-from ccx_cli.probe.networks.description import GIVEN, NetworkRequest, PrecomputedActivations
+from ccx_cli.probe.given_activations import GIVEN, PrecomputedActivations
+from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.progress import Progress
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.job import JobSettings, name_run, plan_run, settings_of
