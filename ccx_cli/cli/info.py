@@ -26,7 +26,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.records.annotation import AnnotatedWord
 from ccx_cli.runs.lookup import call_run, find_run, short_name, stored_runs
-from ccx_cli.runs.methods import methods_latex, methods_text, run_references
+from ccx_cli.runs.methods.paragraph import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
 from ccx_cli.runs.run import Run
 

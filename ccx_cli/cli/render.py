@@ -28,7 +28,7 @@ from ccx_cli.render.wording import Units, readable
 from ccx_cli.runs.findings import sort_key
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.lookup import find_run
-from ccx_cli.runs.methods import run_references
+from ccx_cli.runs.methods.paragraph import run_references
 from ccx_cli.runs.run import Run
 from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.unit_images import Show

@@ -10,7 +10,10 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
 from ccx_cli.render.wording import network_text
-from ccx_cli.runs.methods import data_text, largest, run_references, source_text
+from ccx_cli.runs.methods.labels import data_text
+from ccx_cli.runs.methods.network import source_text
+from ccx_cli.runs.methods.paragraph import run_references
+from ccx_cli.runs.methods.search import largest
 from ccx_cli.runs.references import Reference
 from ccx_cli.runs.run import Run
 from ccx_cli.study.unit_images import Show

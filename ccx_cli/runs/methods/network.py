@@ -1,0 +1,63 @@
+"""Sentences on the network of a run and its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from ccx_cli.runs.methods.words import Cite, Quote, known
+from ccx_cli.runs.references import weights_of
+from ccx_cli.runs.run import Run
+
+
+def source_text(run: Run, cite: Cite, quote: Quote) -> str:
+    """Name the layer, network and weights of a run; raises ``LookupError`` likewise."""
+    about = run.about
+    sha256 = run.identity.weights_sha256
+    digest = f"SHA-256 {sha256[:16]}" if sha256 else ""
+    layer = f"the layer {quote(known(about.layer, 'layer'))}"
+    model = known(about.model, "model")
+    if about.given is not None:
+        return f"{layer} in precomputed activations ({quote(model)}, {digest})"
+    pretrained = known(about.weights_kind, "weights")
+    trained = weights_of(about)
+    origin = {
+        "none": f"random weights, seed {about.seed}",
+        "demo": "the weights that come with ccx",
+        "timm": "the weights that timm publishes",
+    }.get(pretrained, "")
+    if trained is not None:
+        name = {"places365": "Places365", "imagenet": "ImageNet"}[pretrained]
+        origin = f"weights trained on {name} {cite(trained)}"
+    if pretrained == "own":
+        origin = "the weights that our code gives it"
+        if about.weights is not None:
+            origin = f"weights of our own from the file {quote(PurePath(about.weights).name)}"
+    model = model.rpartition("/")[2]
+    if about.model_args:
+        model += f" ({', '.join(about.model_args)})"
+    words = ", ".join(word for word in (origin, digest) if word)
+    return f"{layer} of the network {quote(model)} ({words})"
+
+
+def network_input(run: Run, quote: Quote) -> Iterator[str]:
+    """Say what entered the network, and which images were searched."""
+    about = run.about
+    if about.given is not None or about.input_size is None:
+        return
+    height, width = about.input_size
+    mean, std = (
+        ", ".join(f"{value:g}" for value in known(values, "input normalization"))
+        for values in (about.mean, about.std)
+    )
+    precision = about.precision or "single"
+    computed = "" if precision == "single" else f" The forward pass was computed in {precision}."
+    yield (
+        f"Images entered the network at {height} x {width} pixels, normalized with mean ({mean}) "
+        f"and standard deviation ({std}).{computed}"
+    )
+    if about.split:
+        yield (
+            f"Formulas were searched on the images marked {quote(about.split)} and scored on "
+            "the others as well."
+        )
