@@ -46,7 +46,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     DamagedDataError
         If it is not a checkpoint, is truncated, or holds objects other than weights.
     """
-    content: Any = _read(path)
+    content: Any = read_checkpoint(path)
     if not isinstance(content, Mapping):
         content = {}
     wrapper = _wrapper(content, path)
@@ -211,7 +211,12 @@ def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
         )
 
 
-def _read(path: Path) -> object:
+def read_checkpoint(path: Path, option: str = "weights") -> object:
+    """Read what a checkpoint holds, which ``option`` named, running nothing that is in it.
+
+    MissingInputError if there is no such file, DamagedDataError if it is not a checkpoint, is
+    truncated, or holds objects other than weights.
+    """
     zipped = False
     try:
         with path.open("rb") as file:
@@ -242,7 +247,7 @@ def _read(path: Path) -> object:
             raise _more_than_weights(path, refused[1] or "TorchScript") from error
         raise DamagedDataError(
             f"{path} cannot be read as a checkpoint, it is cut short or of another kind: download "
-            "it again, or give another file with `weights`."
+            f"it again, or give another file with `{option}`."
         ) from error
 
 
