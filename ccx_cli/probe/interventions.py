@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.probe.networks.devices import computing
+from ccx_cli.probe.networks.layouts import first_tensor, with_first_tensor
 from ccx_cli.probe.networks.loading import Network, accepting
 
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -23,10 +24,11 @@ def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
 
 def _scores(answer: object, network: Network) -> torch.Tensor:
     """Check the output of a network."""
+    answer = _scores_in(answer)
     if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
         raise UsageError(
             f"`model` {network.choice.model} does not return one score per class: name a "
-            "classifier."
+            "classifier, or a factory of your own whose network returns the scores alone."
         )
     if answer.shape[1] < 2:
         raise UsageError(
@@ -40,6 +42,20 @@ def _scores(answer: object, network: Network) -> torch.Tensor:
             "weights."
         )
     return answer.float().cpu()
+
+
+def _scores_in(answer: Any) -> Any:
+    """Return the ``logits`` or ``out`` of what a network returns, or the only matrix in it."""
+    if isinstance(answer, torch.Tensor):
+        return answer
+    parts = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", {})
+    for name in ("logits", "out"):
+        found = parts.get(name, getattr(answer, name, None))
+        if found is not None:
+            return found
+    each = answer if isinstance(answer, tuple | list) else parts.values()
+    matrices = [part for part in each if isinstance(part, torch.Tensor) and part.ndim == 2]
+    return matrices[0] if len(matrices) == 1 else None
 
 
 class Intervention:
@@ -66,7 +82,7 @@ class Intervention:
         if not self._splits:
             images = images.repeat(versions, 1, 1, 1)
 
-        def replace(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        def replace(output: torch.Tensor) -> torch.Tensor:
             plain = output if self._splits else output[:n_images]
             maps = change(layout.maps(plain)).flatten(0, 1)
             return layout.output(maps, plain)
@@ -75,7 +91,12 @@ class Intervention:
             answer = self._run(images, replace)
         return _scores(answer, self._network).reshape(versions, n_images, -1)
 
-    def _run(self, images: torch.Tensor, hook: Callable[..., torch.Tensor]) -> Any:
+    def _run(self, images: torch.Tensor, replace: Change) -> Any:
+        """Return what the network does where ``replace`` changes the layer's output."""
+
+        def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+            return with_first_tensor(output, replace(first_tensor(output)))
+
         handle = self._layer.register_forward_hook(hook)
         try:
             with computing(self._network.choice.precision, images.device):
@@ -88,9 +109,9 @@ class Intervention:
         height, width = self._network.choice.input_size
         blank = torch.zeros(2, 3, height, width, device=self._network.device)
         try:
-            answer = self._run(
-                blank, lambda _m, _i, output: output.repeat(3, *[1] * (output.ndim - 1))
+            answer = _scores_in(
+                self._run(blank, lambda output: output.repeat(3, *[1] * (output.ndim - 1)))
             )
-        except RuntimeError:
+        except Exception:
             return False
         return isinstance(answer, torch.Tensor) and len(answer) == 6

@@ -102,7 +102,6 @@ def test_evaluation_mode_without_gradients() -> None:
         ("squeezenet1_1", "features.13", "did you mean features."),
         ("squeezenet1_1", "zzz", "it has features, classifier"),
         ("squeezenet1_1", "", "it has features, classifier"),
-        ("vit_b_32", "encoder.layers.encoder_layer_0.self_attention", "a tuple"),
         ("maxvit_t", "blocks", "does nothing in a forward pass"),
     ],
 )

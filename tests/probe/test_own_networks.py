@@ -1,26 +1,33 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from ccx_cli.errors import CcxError, DamagedDataError, ExitCode, MissingInputError, UsageError
+from ccx_cli.probe.interventions import Intervention
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
-from ccx_cli.probe.networks.loading import load_network
+from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.networks.made_networks import build_own, state_sha256
 from ccx_cli.probe.networks.own_networks import imported_sha256, read_arguments, short_name
 
 SOURCE = '''
+from collections import namedtuple
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
 from beside import CHANNELS
 
 number = 3
+Pair = namedtuple("Pair", ("maps", "mean"))
 
 
 def make(units=5, pooled=True, bias=0.0):
@@ -68,6 +75,47 @@ def words():
 
 def one_pixel():
     return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten(), nn.Linear(2, 2))
+
+
+class Parts(nn.Module):
+    """Returns the tensors of ``kind``, beside one that is no map."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.inner = nn.Conv2d(3, 4, 8, 8)
+        self.kind = kind
+
+    def forward(self, images):
+        maps = self.inner(images)
+        return {
+            "tuple": (maps, maps.mean(1)),
+            "list": [None, maps, maps.mean(1)],
+            "namedtuple": Pair(maps, maps.mean(1)),
+            "dict": {"maps": maps},
+        }[self.kind]
+
+
+class Whole(nn.Module):
+    """Uses what is beside the maps too; what it returns has the form of ``answer``."""
+
+    def __init__(self, kind, answer="tensor"):
+        super().__init__()
+        self.parts = Parts(kind)
+        self.fc = nn.Linear(4, 3)
+        self.answer = answer
+
+    def forward(self, images):
+        output = self.parts(images)
+        maps, mean = output[-2:] if isinstance(output, tuple | list) else [*output.values()] * 2
+        scores = self.fc(maps.mean((2, 3))) + mean.mean()
+        return {
+            "tensor": scores,
+            "out": {"aux": scores[:, :1], "out": scores},
+            "object": SimpleNamespace(loss=None, logits=scores),
+            "tuple": (scores, maps),
+            "pair": (scores, scores),
+            "maps": {"out": maps},
+        }[self.answer]
 
 
 def unseeded():
@@ -328,3 +376,35 @@ def test_known_networks_have_no_factory(nets: Path) -> None:
         choose(str(nets))
     with pytest.raises(UsageError, match="`layer`"):
         choose(f"{nets}:make", layer=None)
+
+
+NOISE = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("kind", ["tuple", "list", "namedtuple"])
+@pytest.mark.parametrize("answer", ["tensor", "out", "object", "tuple"])
+def test_the_first_tensor_of_a_tuple_is_the_layers(nets: Path, kind: str, answer: str) -> None:
+    choice = choose(f"{nets}:Whole", f"kind={kind}", f"answer={answer}", layer="parts")
+    network = load_network(replace(choice, resized=(32, 32)))
+    module: Any = network.module
+    maps, fc = module.parts.inner(NOISE), module.fc
+    assert torch.equal(layer_activations(network, NOISE), maps)
+    scores = Intervention(network).scores(NOISE, lambda each: torch.stack([each, each * 0]), 2)
+    mean = maps.mean()  # Of the ablated version too: it is another part of the tuple.
+    expected = torch.stack([fc(maps.mean((2, 3))), fc.bias.expand(2, 3)]) + mean
+    torch.testing.assert_close(scores, expected)
+
+
+def test_a_dict_of_outputs_names_where_to_look(nets: Path) -> None:
+    with pytest.raises(UsageError, match="gives a dict, not a tensor") as caught:
+        load_network(choose(f"{nets}:Whole", "kind=dict", layer="parts"))
+    listing = f"`ccx layers --model {nets}:Whole --model-arg kind=dict --layer parts` lists"
+    assert listing in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", ["pair", "maps"])
+def test_an_answer_that_names_no_class_is_refused(nets: Path, answer: str) -> None:
+    choice = choose(f"{nets}:Whole", "kind=tuple", f"answer={answer}", layer="parts")
+    network = load_network(replace(choice, resized=(32, 32)))
+    with pytest.raises(UsageError, match="a factory of your own whose network returns the scores"):
+        Intervention(network).scores(NOISE, lambda each: each[None], 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd, isqrt
+from typing import Any
 
 import torch
 
@@ -56,6 +57,22 @@ class Layout:
             case "vector":
                 return maps.flatten(1)
         return maps
+
+
+def first_tensor(output: Any) -> Any:
+    """Return the first tensor of a tuple or list, as attention and LSTM return; else the output."""
+    if isinstance(output, tuple | list):
+        return next((part for part in output if isinstance(part, torch.Tensor)), output)
+    return output
+
+
+def with_first_tensor(output: Any, tensor: torch.Tensor) -> Any:
+    """Return a layer's output with another tensor where ``first_tensor`` found it."""
+    if isinstance(output, torch.Tensor):
+        return tensor
+    first = first_tensor(output)
+    parts = [tensor if part is first else part for part in output]
+    return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
 
 
 def layout_of(

@@ -16,7 +16,7 @@ from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
-from ccx_cli.probe.networks.layouts import Layout, layout_of
+from ccx_cli.probe.networks.layouts import Layout, first_tensor, layout_of
 from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.progress import Progress
 
@@ -45,10 +45,13 @@ class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothi
 
 @contextmanager
 def hearing(layers: Mapping[str, nn.Module], keep: Callable[[str, Any], None]) -> Iterator[None]:
-    """Call ``keep`` with the name and each output of layers; it ends the pass by ``LayersDone``."""
+    """Call ``keep`` with the name and each output of layers; it ends the pass by ``LayersDone``.
+
+    Of a tuple, its first tensor counts, as is usual of attention and its weights.
+    """
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _layer, _inputs, output: keep(name, output)
+        return lambda _layer, _inputs, output: keep(name, first_tensor(output))
 
     hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
     try:
@@ -139,13 +142,17 @@ def _find_layer(module: nn.Module, choice: NetworkDescription) -> nn.Module:
     if choice.layer not in layers:
         children = ", ".join(name for name, _ in module.named_children())
         near = suggestion(choice.layer, layers) or f": it has {children}, and what is in them."
-        words = ["ccx", "layers", "--model", choice.model]
-        words += [word for given in choice.model_args for word in ("--model-arg", given)]
         raise UsageError(
-            f"`layer` {choice.layer} is not a layer of {choice.name} (`{shlex.join(words)}` lists "
+            f"`layer` {choice.layer} is not a layer of {choice.name} (`{_listing(choice)}` lists "
             f"them){near}"
         )
     return layers[choice.layer]
+
+
+def _listing(choice: NetworkDescription) -> str:
+    words = ["ccx", "layers", "--model", choice.model]
+    words += [word for given in choice.model_args for word in ("--model-arg", given)]
+    return shlex.join(words)
 
 
 def blank_images(
@@ -213,7 +220,11 @@ def _try_layer(
             "that does with `layer`."
         )
     if not isinstance(output, torch.Tensor):
-        raise _no_maps(choice, f"a {type(output).__name__}")
+        raise UsageError(
+            f"`layer` {choice.layer} of {choice.name} gives a {type(output).__name__}, not a "
+            f"tensor: name one of the layers in it, as `{_listing(choice)} --layer {choice.layer}` "
+            "lists them."
+        )
     shape = tuple(output.shape)
     if not output.is_floating_point():
         raise _no_maps(choice, f"{shape} of {output.dtype}")
