@@ -60,6 +60,14 @@ class NetworkOptions:
         shown="places365; own for --weights or a factory, demo for demo",
     )
     weights: Path | None = option("Weights: .pth, .pt, .tar or .safetensors.", rare=False)
+    weights_key: str | None = option(
+        "Which of several sets of weights in the file, such as model_ema.",
+        shown="the usual one, which a note names",
+    )
+    ignore_head: bool = flag(
+        "Leave out a classifier after the layer that does not fit.",
+        "--ignore-head",
+    )
     layers: list[str] | None = option(
         "Layer (see `ccx layers`), or all-blocks.",
         None,
@@ -126,6 +134,8 @@ class NetworkOptions:
             mean=None if mean is None else parse_channels(mean, "--mean"),
             std=None if std is None else parse_channels(std, "--std"),
             precision=self._number_type(),
+            weights_key=self.weights_key,
+            ignore_head=self.ignore_head,
         )
 
     def _number_type(self) -> str:
@@ -163,6 +173,8 @@ class NetworkOptions:
             device=device,
             batch_size=batch_size,
             precision=Precision(source.precision),
+            weights_key=source.weights_key,
+            ignore_head=source.ignore_head,
         )
 
     def resolved(self, network: NetworkDescription) -> NetworkOptions:
@@ -183,15 +195,17 @@ class NetworkOptions:
             *(("--model-arg", word) for word in self.model_arg or ()),
             ("--pretrained", self.pretrained),
             ("--weights", None if self.weights is None else self.weights.absolute()),
+            ("--weights-key", self.weights_key),
             ("--layer", self.layer),
             ("--input-size", self.input_size),
             ("--mean", self.mean),
             ("--std", self.std),
             ("--precision", None if self.precision == SINGLE else self.precision),
         ]
-        return [
+        words = [
             word for option, value in given if value is not None for word in (option, str(value))
         ]
+        return [*words, "--ignore-head"] if self.ignore_head else words
 
 
 @dataclass(frozen=True, slots=True)

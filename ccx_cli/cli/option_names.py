@@ -32,6 +32,7 @@ _WORDS = {
     "FILE": "activations names output",
     "FORM": "form format",
     "IMAGES": "show",
+    "KEY": "weights_key",
     "KEY=VALUE": "model_arg",
     "KIND": "kind",
     "LABELS": "label_maps",

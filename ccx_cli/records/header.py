@@ -49,6 +49,8 @@ class About(Record):
     model_args: list[str] | None = None
     pretrained: str | None = None
     weights: str | None = None
+    weights_key: str | None = None
+    ignore_head: bool | None = None
     seed: int | None = None
     input_size: list[int] | None = None
     mean: list[float] | None = None
@@ -105,6 +107,10 @@ class InfoNetwork(Record):
     weights_sha256: Annotated[
         str | None,
         doc("SHA-256 of the weights, or of the precomputed activations; null for seeded ones."),
+    ]
+    weights_key: Annotated[str | None, doc("Which of several sets of weights in the file.")]
+    ignore_head: Annotated[
+        bool | None, doc("Whether a classifier that does not fit, after the layer, was left out.")
     ]
     seed: Annotated[int | None, doc("Seed of random weights.")]
     layer: Annotated[str | None, doc("The layer.")]

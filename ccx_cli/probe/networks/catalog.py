@@ -90,6 +90,12 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     if pretrained is None:
         pretrained = published[0] if published else _usual_weights(model, request.weights)
     check_pretrained(model, pretrained, request.weights)
+    for option, is_given in (
+        ("weights_key", request.weights_key is not None),
+        ("ignore_head", request.ignore_head),
+    ):
+        if is_given and request.weights is None:
+            raise UsageError(f"`{option}` is about a file of weights: give one with `weights`.")
     layer = default_layer(model) if request.layer is None else request.layer
     file = weights_file(models_root, model, pretrained, request.weights)
     side = 227 if model == "alexnet" else 224

@@ -39,7 +39,9 @@ class NetworkRequest:
     demo network, ``own`` for a factory or a file of weights that nobody published, else
     ``places365``. ``layer`` is the dotted path of the module whose output channels are the units.
     ``seed`` is of the random weights of an untrained network, or of a factory; ``model_args`` are
-    ``key=value`` for a factory or ``timm.create_model``. ``said_by`` is who says ``pretrained``:
+    ``key=value`` for a factory or ``timm.create_model``. Of several sets of weights in a file,
+    ``weights_key`` is the key of one; with ``ignore_head``, a classifier after the layer that the
+    file lacks or has in another size is left out. ``said_by`` is who says ``pretrained``:
     the user, the header of a run, or there a version of ccx that assumed it of any file of weights.
     """
 
@@ -53,6 +55,8 @@ class NetworkRequest:
     mean: Channels | None = None
     std: Channels | None = None
     precision: str = SINGLE
+    weights_key: str | None = None
+    ignore_head: bool = False
     said_by: SaidBy = SaidBy.USER
 
     @classmethod
@@ -83,6 +87,8 @@ class NetworkRequest:
             mean=mean,
             std=std,
             precision=about.precision or SINGLE,
+            weights_key=about.weights_key,
+            ignore_head=about.ignore_head or False,
             said_by=SaidBy.HEADER if about.weights_kind == about.pretrained else SaidBy.NOBODY,
         )
 
@@ -115,6 +121,8 @@ class NetworkDescription:
     model_args: tuple[str, ...] = ()
     resized: tuple[int, int] | None = None
     precision: str = SINGLE
+    weights_key: str | None = None
+    ignore_head: bool = False
     said_by: SaidBy = SaidBy.USER
 
     @classmethod
@@ -186,11 +194,16 @@ class NetworkDescription:
             "std": list(self.std),
             "precision": self.precision,
             "layer": self.layer,
+            **({} if self.weights_key is None else {"weights_key": self.weights_key}),
+            **({"ignore_head": True} if self.ignore_head else {}),
             **({"assumed": True} if self.said_by is SaidBy.NOBODY else {}),
         }
 
     def identity(self) -> dict[str, Any]:
-        """Return what a layer's activations depend on but for the images, for cache keys."""
+        """Return what a layer's activations depend on but for the images, for cache keys.
+
+        That is not ``ignore_head``: what is left out comes after the layer.
+        """
         found: dict[str, Any] = {
             "model": self.name,
             "pretrained": self.pretrained,
@@ -211,6 +224,8 @@ class NetworkDescription:
             found["model_args"] = list(self.model_args)
         if self.precision != SINGLE:
             found["precision"] = self.precision
+        if self.weights_key is not None:
+            found["weights_key"] = self.weights_key
         return found
 
     def untrained(self) -> NetworkRequest:
