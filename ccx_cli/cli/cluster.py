@@ -12,7 +12,8 @@ from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_metho
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Record, numbers
 from ccx_cli.cli.units import check_units, choose_units
-from ccx_cli.probe.activations import Activations, covers, open_activations
+from ccx_cli.probe.activation_shards import covers
+from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.range_cache import RangeCache, known_ranges, ranges_cache, ranges_step
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import Progress

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
-from ccx_cli.probe.activations import covers, images_per_shard, missing_spans, shard_name
+from ccx_cli.probe.activation_shards import ShardWriter, covers, images_per_shard, missing_spans
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.layers import time_pass
 from ccx_cli.probe.networks.loading import Network, layers_activations, load_network, load_networks
 from ccx_cli.probe.networks.torchvision_models import DEMO
+from ccx_cli.probe.sparse_maps import SparseBatch
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
@@ -113,26 +114,36 @@ class _Filling:
         self.network = network
         self.shard_bytes = 4 * units * min(block, n_images) * height * width
         self.missing = missing_spans(cache, n_images, block)
-        self._cache = cache
+        self._writer = ShardWriter(cache)
         self._maps: NDArray[np.float32] | None = None
 
-    def take(self, start: int, maps: NDArray[np.float32]) -> None:
-        """Keep what is missing of ``(n_images, units, h, w)``; the first image is at ``start``."""
+    def take(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> None:
+        """Keep what is missing of the images from ``start``.
+
+        ``maps`` are ``(n_images, n_units, height, width)``, or what is not zero of them.
+        """
         stop = start + len(maps)
         while self.missing and self.missing[0][0] < stop:
             first, last = self.missing[0]
-            if self._maps is None:
-                layout = self.network.layout
-                self._maps = np.empty((layout.units, last - first, *layout.map_shape), np.float32)
             lower, upper = max(first, start), min(last, stop)
-            kept = maps[lower - start : upper - start]
-            self._maps[:, lower - first : upper - first] = kept.swapaxes(0, 1)
+            if isinstance(maps, SparseBatch):
+                self._writer.add(lower, maps.images(lower - start, upper - start))
+            else:
+                self._keep(maps[lower - start : upper - start], lower - first, last - first)
             if upper < last:
                 return
-            with self._cache.write(shard_name(first, last)) as file:
-                file["activations"] = self._maps
-            self._maps = None
+            if self._maps is not None:
+                self._writer.add(first, self._maps)
+                self._maps = None
             del self.missing[0]
+        if not self.missing:
+            self._writer.flush()
+
+    def _keep(self, maps: NDArray[np.float32], place: int, n_images: int) -> None:
+        if self._maps is None:
+            layout = self.network.layout
+            self._maps = np.empty((layout.units, n_images, *layout.map_shape), np.float32)
+        self._maps[:, place : place + len(maps)] = maps.swapaxes(0, 1)
 
 
 def _passes(fillings: Sequence[_Filling]) -> Iterator[list[_Filling]]:

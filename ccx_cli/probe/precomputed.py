@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe.activations import covers, images_per_shard, missing_spans, shard_name
+from ccx_cli.probe.activation_shards import ShardWriter, covers, images_per_shard, missing_spans
 from ccx_cli.probe.array_files import ArrayFile, open_array, shape_text
 from ccx_cli.probe.given_activations import Axes, PrecomputedActivations
 from ccx_cli.progress import Progress
@@ -121,14 +121,15 @@ def import_activations(
         with open_array(source.path, source.array) as array:
             missing = missing_spans(cache, n_images, _images_per_block(array, source.axes))
             done = n_images - sum(stop - start for start, stop in missing)
+            writer = ShardWriter(cache)
             with progress.task(f"Importing {source.path.name}", n_images, done=done) as task:
                 for start, stop in missing:
                     maps = _read(array, source.axes, start, stop, dataset)
                     if stamp_of(source.path) != source.stamp:
                         raise changed_meanwhile(source.path)
-                    with cache.write(shard_name(start, stop)) as file:
-                        file["activations"] = maps
+                    writer.add(start, maps)
                     task.advance(stop - start)
+                writer.flush()
 
 
 def _images_per_block(array: ArrayFile, axes: Axes) -> int:

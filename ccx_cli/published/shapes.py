@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import BLOCK, ConceptIndex
-from ccx_cli.probe.activations import shard_name
+from ccx_cli.probe.activation_shards import shard_name
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.published.shapes_kernel import Boxes, box_local_rows, shape_mask
 from ccx_cli.store.locks import writing

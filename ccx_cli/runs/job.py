@@ -22,7 +22,8 @@ from ccx_cli.concepts.importing.writer import read_color_rule
 from ccx_cli.concepts.index import ConceptIndex, is_whole
 from ccx_cli.concepts.qualities import read_annotation, read_tables
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.activations import Activations, covers, open_activations
+from ccx_cli.probe.activation_shards import covers
+from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.given_activations import PrecomputedActivations
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.range_cache import RangeCache

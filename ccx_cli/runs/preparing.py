@@ -22,11 +22,11 @@ from ccx_cli.concepts.index import (
     load_index,
 )
 from ccx_cli.errors import CcxError, DamagedDataError
+from ccx_cli.probe.activation_shards import covers
 from ccx_cli.probe.activations import (
     Activations,
     activations_cache,
     activations_step,
-    covers,
     open_activations,
     stored_maps,
 )

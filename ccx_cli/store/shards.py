@@ -136,7 +136,7 @@ class ShardedCache:
             # What the manifest names is never written again, so locks say nothing of it.
             opened = open_hdf5(self.directory / shard.file, locking=False)
         except OSError as error:  # Removed or replaced since it was checked.
-            raise self._damaged(shard, self.fault(name) or "cannot be opened") from error
+            raise self.unreadable(name) from error
         with opened as file:
             yield file
 
@@ -158,6 +158,10 @@ class ShardedCache:
         return DamagedDataError(
             f"{self.directory / shard.file} {fault}: rebuild it with `{self.rebuild}`."
         )
+
+    def unreadable(self, name: str) -> DamagedDataError:
+        """Return the error that a shard, once verified, could not be read any more."""
+        return self._damaged(self.shards[name], self.fault(name) or "cannot be opened")
 
     def unfinished(self) -> MissingInputError:
         """Return the error that shards are missing, for readers that need them all."""

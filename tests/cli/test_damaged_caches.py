@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ccx_cli.concepts.index as concept_index
-import ccx_cli.probe.activations as activations
+import ccx_cli.probe.activation_shards as activation_shards
 from ccx_cli.cli.main import main
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.render import figures
@@ -42,7 +42,7 @@ def whole(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(tiny_data / "datasets", data / "datasets")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(concept_index, "BLOCK", 2)
-        patch.setattr(activations, "_MOST_IMAGES", 2)
+        patch.setattr(activation_shards, "_MOST_IMAGES", 2)
         command = ["explain", *ON_TINY, "--units", "0-1", "-q", "--data-dir", str(data)]
         assert main([*command, "-o", str(data / "table.txt")]) == 0
     shutil.copytree(data, data.parent / "kept")
@@ -104,7 +104,7 @@ def campaign(
     whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Campaign:
     monkeypatch.setattr(concept_index, "BLOCK", 2)
-    monkeypatch.setattr(activations, "_MOST_IMAGES", 2)
+    monkeypatch.setattr(activation_shards, "_MOST_IMAGES", 2)
     return Campaign(whole, capsys)
 
 

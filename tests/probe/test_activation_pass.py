@@ -13,8 +13,7 @@ import torch
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import MissingInputError, UsageError
-from ccx_cli.probe import activation_pass
-from ccx_cli.probe import activations as activations_module
+from ccx_cli.probe import activation_pass, activation_shards
 from ccx_cli.probe.activation_pass import build_activations
 from ccx_cli.probe.activations import activations_cache, open_activations
 from ccx_cli.probe.images import image_batches
@@ -47,8 +46,8 @@ def photographs(golden: BrodenDataset) -> BrodenDataset:
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one image for the large maps of layer1.0, of three at most."""
-    monkeypatch.setattr(activations_module, "_SHARD_BYTES", 1_000_000)
-    monkeypatch.setattr(activations_module, "_MOST_IMAGES", 3)
+    monkeypatch.setattr(activation_shards, "_SHARD_BYTES", 1_000_000)
+    monkeypatch.setattr(activation_shards, "_MOST_IMAGES", 3)
 
 
 def wanted(dataset: BrodenDataset, place: Path, *layers: str) -> Wanted:
@@ -65,8 +64,8 @@ def files(place: Path) -> set[tuple[str, str]]:
 def one_at_a_time(photographs: BrodenDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(activations_module, "_SHARD_BYTES", 1_000_000)
-        patch.setattr(activations_module, "_MOST_IMAGES", 3)
+        patch.setattr(activation_shards, "_SHARD_BYTES", 1_000_000)
+        patch.setattr(activation_shards, "_MOST_IMAGES", 3)
         for layer in LAYERS:
             build_activations(photographs, wanted(photographs, place, layer), batch_size=4)
     return place

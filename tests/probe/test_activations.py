@@ -10,7 +10,7 @@ import torch
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe import activations as activations_module
+from ccx_cli.probe import activation_shards
 from ccx_cli.probe.activation_pass import build_activations, measure_pass
 from ccx_cli.probe.activations import (
     Activations,
@@ -53,7 +53,7 @@ def whole(photographs: BrodenDataset, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five images a shard."""
-    monkeypatch.setattr(activations_module, "_MOST_IMAGES", 5)
+    monkeypatch.setattr(activation_shards, "_MOST_IMAGES", 5)
 
 
 def all_units(activations: Activations) -> list[np.ndarray]:
@@ -162,17 +162,20 @@ def test_a_build_that_fails_midway_goes_on_from_its_last_shard(
     )
 
 
-def test_shards_of_another_size_are_replaced(
+def test_shards_of_another_size_stay(
     photographs: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activations_module, "_MOST_IMAGES", 5)
+    monkeypatch.setattr(activation_shards, "_MOST_IMAGES", 5)
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
     build_activations(photographs, [(DEMO, cache)])
     cache.drop(["images-000000-000005"])
-    monkeypatch.setattr(activations_module, "_MOST_IMAGES", 7)
+    monkeypatch.setattr(activation_shards, "_MOST_IMAGES", 7)
     build_activations(photographs, [(DEMO, cache)])
-    assert sorted(cache.shards) == ["images-000000-000007", "images-000007-000012"]
-    assert len(list(cache.directory.glob("*.h5"))) == 2
+    assert sorted(cache.shards) == [
+        "images-000000-000005",
+        "images-000005-000010",
+        "images-000010-000012",
+    ]
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -10,7 +10,8 @@ import numpy as np
 
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import build_index, index_cache, load_index
-from ccx_cli.probe.activations import KIND, VERSION, open_activations, shard_name
+from ccx_cli.probe.activation_shards import shard_name
+from ccx_cli.probe.activations import KIND, VERSION, open_activations
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.job import ExplainJob
