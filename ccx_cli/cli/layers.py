@@ -12,7 +12,7 @@ from ccx_cli.cli.network_options import ALL_BLOCKS
 from ccx_cli.cli.output import Column
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.layers import Layer, list_layers
-from ccx_cli.probe.networks.own_networks import is_own
+from ccx_cli.probe.networks.libraries import is_own
 from ccx_cli.probe.networks.torchvision_models import DEMO, default_layer
 
 _SHAPE = Column("", "", form=lambda shape: " x ".join(map(str, shape)), right=True, whole=True)

@@ -68,6 +68,9 @@ class NetworkOptions:
         "Leave out a classifier after the layer that does not fit.",
         "--ignore-head",
     )
+    revision: str | None = option(
+        "Commit, branch or tag of a network of the Hugging Face hub.", shown="its newest"
+    )
     layers: list[str] | None = option(
         "Layer (see `ccx layers`), or all-blocks.",
         None,
@@ -136,6 +139,7 @@ class NetworkOptions:
             precision=self._number_type(),
             weights_key=self.weights_key,
             ignore_head=self.ignore_head,
+            revision=self.revision,
         )
 
     def _number_type(self) -> str:
@@ -175,6 +179,7 @@ class NetworkOptions:
             precision=Precision(source.precision),
             weights_key=source.weights_key,
             ignore_head=source.ignore_head,
+            revision=source.revision,
         )
 
     def resolved(self, network: NetworkDescription) -> NetworkOptions:
@@ -182,6 +187,7 @@ class NetworkOptions:
         return replace(
             self,
             model=network.model,
+            revision=network.revision,
             precision=Precision(network.precision),
             layers=[network.layer] if self.layers else self.layers,
         )
@@ -196,6 +202,7 @@ class NetworkOptions:
             ("--pretrained", self.pretrained),
             ("--weights", None if self.weights is None else self.weights.absolute()),
             ("--weights-key", self.weights_key),
+            ("--revision", self.revision),
             ("--layer", self.layer),
             ("--input-size", self.input_size),
             ("--mean", self.mean),

@@ -20,7 +20,7 @@ FORMAT = "ccx-results"
 VERSION = 1
 PACKAGES = (
     "numpy", "scipy", "numba", "h5py", "pillow", "torch", "torchvision", "scikit-learn", "pyeda",
-    "timm",
+    "timm", "transformers", "open_clip_torch",
 )  # fmt: skip
 """Whose versions a session records, where they are installed."""
 
@@ -77,6 +77,7 @@ class About(Record):
     left_out: list[str] = msgspec.field(default_factory=list)
     rebuild: str | None = None
     assumed: bool | None = None
+    revision: str | None = None
 
     @property
     def weights_kind(self) -> str | None:
@@ -104,6 +105,7 @@ class InfoNetwork(Record):
     model_args: Annotated[list[str] | None, doc("Arguments of a factory.")]
     pretrained: Annotated[str | None, doc("Which weights.")]
     weights: Annotated[str | None, doc("Their file.")]
+    revision: Annotated[str | None, doc("The commit of the Hugging Face hub.")]
     weights_sha256: Annotated[
         str | None,
         doc("SHA-256 of the weights, or of the precomputed activations; null for seeded ones."),

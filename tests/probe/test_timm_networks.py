@@ -11,7 +11,8 @@ from ccx_cli.errors import CcxError, MissingInputError, UsageError
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
-from ccx_cli.probe.networks.made_networks import build_timm
+from ccx_cli.probe.networks.made_networks import build_with
+from ccx_cli.probe.networks.timm_networks import Timm
 
 timm = pytest.importorskip("timm")
 SMALL = "timm:test_vit"
@@ -36,7 +37,7 @@ def test_size_and_normalisation_are_timms() -> None:
     said = timm.get_pretrained_cfg("test_vit")
     assert choice.input_size == said.input_size[1:] == (160, 160)
     assert (choice.mean, choice.std) == (said.mean, said.std)
-    assert (choice.name, choice.is_own, choice.is_timm) == ("timm.test_vit", False, True)
+    assert (choice.name, choice.is_own, choice.has_own_size) == ("timm.test_vit", False, True)
     asked = NetworkRequest(
         SMALL, "none", "blocks.1", input_size=(80, 96), mean=(0, 0, 0), std=(1, 1, 1)
     )
@@ -69,7 +70,7 @@ def test_random_weights_depend_on_the_seed_alone() -> None:
 
 
 def test_a_file_of_weights_with_a_head_of_any_length(tmp_path: Path) -> None:
-    module = build_timm(SMALL, ("num_classes=7",), 5, published=False)
+    module = build_with(Timm(), SMALL, ("num_classes=7",), 5, published=False)
     file = tmp_path / "weights.pth"
     torch.save(module.state_dict(), file)
     network = load_network(choose(pretrained=None, weights=file))
@@ -80,7 +81,7 @@ def test_a_file_of_weights_with_a_head_of_any_length(tmp_path: Path) -> None:
 
 def test_weights_that_no_cache_would_be_named_by_are_refused() -> None:
     with pytest.raises(UsageError, match="checkpoint_path would let timm load weights"):
-        build_timm(SMALL, ("checkpoint_path=other.pth",), 0, published=False)
+        build_with(Timm(), SMALL, ("checkpoint_path=other.pth",), 0, published=False)
 
 
 def test_arguments_go_to_timm() -> None:
@@ -130,7 +131,7 @@ def test_a_layer_has_to_be_named() -> None:
 
 def test_networks_without_published_weights_say_so() -> None:
     with pytest.raises(UsageError, match="timm has no published weights of timm:botnet50ts_256"):
-        build_timm("timm:botnet50ts_256", (), 0, published=True)
+        build_with(Timm(), "timm:botnet50ts_256", (), 0, published=True)
 
 
 def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +27,7 @@ from ccx_cli.concepts.datasets import USUAL_SIDE, find_datasets, own_names
 from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN
 from ccx_cli.probe.networks.layer_names import layer_names
-from ccx_cli.probe.networks.own_networks import OF_TIMM, is_own
-from ccx_cli.probe.networks.timm_networks import timm_names
+from ccx_cli.probe.networks.libraries import LIBRARIES, is_own, library_of
 from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS, default_layer
 from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
@@ -75,12 +73,16 @@ def _items(incomplete: str, offered: Offered) -> Offered:
 
 
 def _models(_: typer.Context, incomplete: str) -> Offered:
-    """Offer the known networks, those of timm after ``timm:``, else callables in Python files."""
-    if incomplete.startswith(OF_TIMM):
-        return [f"{OF_TIMM}{name}" for name in timm_names()]
+    """Offer the known networks, a library's after its prefix, else callables in Python files."""
+    library = library_of(incomplete)
+    if library is not None:
+        return [f"{library.prefix}{name}" for name in library.names()]
     known: list[str | tuple[str, str]] = [name for name in MODELS if name.startswith(incomplete)]
-    if OF_TIMM.startswith(incomplete) and find_spec("timm") is not None:
-        known.append((OF_TIMM, "a network of timm"))
+    known += [
+        (each.prefix, f"a network of {each.package}")
+        for each in LIBRARIES.values()
+        if each.prefix.startswith(incomplete) and each.is_installed()
+    ]
     module, colon, _module = incomplete.rpartition(":")
     if known or not colon:
         return known or [(incomplete, Kind.FILES)]
@@ -121,8 +123,9 @@ def _model(ctx: typer.Context) -> str:
 def _pretrained(ctx: typer.Context, _: str) -> Offered:
     model, found = _model(ctx), [("places365", "scenes"), ("imagenet", "objects")]
     found.append(("own", "those of --weights"))
-    if model.startswith(OF_TIMM):
-        found = [("timm", "what timm downloads")]
+    library = library_of(model)
+    if library is not None:
+        found = [(library.name, library.origin)]
     elif is_own(model):
         found = [("own", "what the factory gives")]
     elif model == DEMO:

@@ -14,9 +14,8 @@ from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
-from ccx_cli.probe.networks.own_networks import is_own
+from ccx_cli.probe.networks.libraries import is_own, library_of
 from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_source
-from ccx_cli.probe.networks.timm_networks import is_timm
 from ccx_cli.progress import Progress
 from ccx_cli.store.paths import Roots, is_imported
 
@@ -54,7 +53,7 @@ def mirrors_of(given: Sequence[str]) -> list[str]:
 
 def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> Source | None:
     """Return the published weights that the options mean, where they are missing."""
-    if network.weights is not None or is_own(network.model) or is_timm(network.model):
+    if network.weights is not None or is_own(network.model) or library_of(network.model):
         return None
     try:
         choose_network(

@@ -13,7 +13,8 @@ from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription, SaidBy
-from ccx_cli.probe.networks.made_networks import build_own, build_timm, state_sha256, untrained_own
+from ccx_cli.probe.networks.library import Library
+from ccx_cli.probe.networks.made_networks import build_own, build_with, state_sha256, untrained_own
 from ccx_cli.probe.networks.torchvision_models import DEMO
 from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs, under_prefix
 from ccx_cli.progress import Progress, SilentProgress
@@ -23,7 +24,7 @@ def load_module(
     choice: NetworkDescription, device: torch.device, progress: Progress | None = None
 ) -> tuple[nn.Module, str]:
     """Build a network with its weights, ready to run; return it and the SHA-256 of its weights."""
-    make = _made if choice.is_timm or choice.is_own else _with_weights
+    make = _made if choice.library or choice.is_own else _with_weights
     module = make(choice, progress or SilentProgress())
     identity = (
         state_sha256(module, choice.model) if choice.gives_weights else choice.weights_sha256()
@@ -32,8 +33,8 @@ def load_module(
 
 
 def _made(choice: NetworkDescription, progress: Progress) -> nn.Module:
-    if choice.is_timm:
-        return _timm_with_weights(choice, progress)
+    if choice.library is not None:
+        return _of_library(choice.library, choice, progress)
     if choice.pretrained == "none":
         return untrained_own(choice.model, choice.model_args, choice.seed)
     module = build_own(choice.model, choice.model_args, choice.seed)
@@ -50,10 +51,12 @@ def _read_state(path: Path, module: nn.Module, progress: Progress) -> Mapping[st
     return state
 
 
-def _timm_with_weights(choice: NetworkDescription, progress: Progress) -> nn.Module:
+def _of_library(library: Library, choice: NetworkDescription, progress: Progress) -> nn.Module:
     def build(words: tuple[str, ...]) -> nn.Module:
-        published = choice.pretrained == "timm"
-        return build_timm(choice.model, words, choice.seed, published=published)
+        published = choice.pretrained == library.name
+        return build_with(
+            library, choice.model, words, choice.seed, choice.revision, published=published
+        )
 
     module = build(choice.model_args)
     if choice.weights is not None:

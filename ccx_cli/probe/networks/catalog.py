@@ -12,8 +12,8 @@ from pathlib import Path
 from ccx_cli.design import listed
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
-from ccx_cli.probe.networks.own_networks import is_own, read_arguments, resolve_own
-from ccx_cli.probe.networks.timm_networks import is_timm, timm_preprocessing, timm_size
+from ccx_cli.probe.networks.libraries import LIBRARIES, is_own, library_of
+from ccx_cli.probe.networks.own_networks import read_arguments, resolve_own
 from ccx_cli.probe.networks.torchvision_models import (
     DEMO,
     DEMO_CLASSES,
@@ -23,7 +23,7 @@ from ccx_cli.probe.networks.torchvision_models import (
 )
 from ccx_cli.store.known_files import file_sha256
 
-PRETRAINED = ("places365", "imagenet", "none", "demo", "own", "timm")
+PRETRAINED = ("places365", "imagenet", "none", "demo", "own", *LIBRARIES)
 
 PLACES365_FILES = {
     "alexnet": "alexnet_places365.pth.tar",
@@ -65,19 +65,26 @@ def is_imagenet_file(name: str, stem: str) -> bool:
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:
     """Resolve a request for a network, looking up the file of its weights in ``models_root``.
 
-    Unless the request gives size, mean and standard deviation, timm is asked for those of its
+    Unless the request gives size, mean and standard deviation, a library is asked for those of its
     networks, which imports torch. UsageError if the parts of the request contradict one another,
     MissingInputError if the weights are not there.
     """
     model, words = request.model, request.model_args
-    own, from_timm = is_own(model), is_timm(model)
+    own, library = is_own(model), library_of(model)
+    if request.revision is not None and (library is None or not library.has_revisions):
+        raise UsageError(
+            f"`revision` {request.revision} is for networks of the Hugging Face hub, hf:NAME: "
+            f"leave it out for {model}."
+        )
     if own:
         model = resolve_own(model)
-    if own or from_timm:
-        read_arguments(words)
-    elif model not in MODELS:
+    if library is not None:
+        model, revision = library.resolve(model, request.revision)
+        request = replace(request, revision=revision)
+    arguments = read_arguments(words)
+    if not own and library is None and model not in MODELS:
         raise UsageError(f"`model` {model} is not known{_mend(model)}")
-    elif words:
+    if words and not own and (library is None or not library.takes_arguments):
         raise UsageError(
             f"`model_args` {words[0]} is for a factory of your own or a network of timm: leave "
             f"it out for {model}."
@@ -99,10 +106,10 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     layer = default_layer(model) if request.layer is None else request.layer
     file = weights_file(models_root, model, pretrained, request.weights)
     side = 227 if model == "alexnet" else 224
-    if from_timm:
-        request = replace(request, input_size=request.input_size or timm_size(words))
-    if from_timm and None in (request.input_size, request.mean, request.std):
-        usual = timm_preprocessing(model)
+    if library is not None:
+        request = replace(request, input_size=request.input_size or library.size_said_by(arguments))
+    if library is not None and None in (request.input_size, request.mean, request.std):
+        usual = library.preprocessing(model, request.revision)
     else:
         name = published[1] if published else None if file is None else file.name
         usual = own_preprocessing(model, pretrained, name, side)
@@ -117,7 +124,7 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         input_side=side,
         mean=request.mean or usual.mean,
         std=request.std or usual.std,
-        num_classes=0 if own or from_timm else outputs,
+        num_classes=0 if own or library else outputs,
         resized=None if size == (side, side) else size,
     )
 
@@ -196,12 +203,10 @@ def _usual_weights(model: str, weights: Path | None) -> str:
     """Return what ``pretrained`` is where it is left out: ``own`` for a file nobody published."""
     if model == DEMO:
         return "demo"
-    if is_timm(model) and weights is None:
-        raise UsageError(
-            f"`model` {model} needs `pretrained`: timm for its published weights, which timm "
-            "downloads, or none for random ones; or a file with `weights`."
-        )
-    if is_own(model) or is_timm(model):
+    library = library_of(model)
+    if library is not None and weights is None:
+        return library.usual_weights(model)
+    if is_own(model):
         return "own"
     return "places365" if weights is None else "own"
 
@@ -235,21 +240,25 @@ def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
                 "file with `weights`, or leave it out for the factory's own."
             )
         return
-    if is_timm(model):
-        if pretrained not in {"timm", "none", "own"} or (pretrained == "own" and weights is None):
+    library = library_of(model)
+    if library is not None:
+        takes = {library.name, "none", "own"}
+        if pretrained not in takes or (pretrained == "own" and weights is None):
             raise UsageError(
-                f"`pretrained` {pretrained} is not for {model}: take timm or none, or give a file "
-                "with `weights`."
+                f"`pretrained` {pretrained} is not for {model}: take {library.name} or none, or "
+                "give a file with `weights`."
             )
-        if pretrained == "timm" and weights is not None:
+        if pretrained == library.name and weights is not None:
             raise UsageError(
-                f"`pretrained` timm downloads weights but `weights` {weights} gives some: choose "
-                "one of the two."
+                f"`pretrained` {pretrained} downloads weights but `weights` {weights} gives some: "
+                "choose one of the two."
             )
         return
-    if pretrained == "timm":
+    if pretrained in LIBRARIES:
+        form = LIBRARIES[pretrained].form.format(model)
         raise UsageError(
-            f"`pretrained` timm belongs to networks of timm: name one as `model` timm:{model}."
+            f"`pretrained` {pretrained} belongs to networks of {LIBRARIES[pretrained].package}: "
+            f"name one as `model` {form}."
         )
     if pretrained == "own" and model != DEMO and weights is None:
         raise UsageError(

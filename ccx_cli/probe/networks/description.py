@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccx_cli.errors import MissingInputError
-from ccx_cli.probe.networks.own_networks import imported_sha256, is_own, short_name, source_sha256
-from ccx_cli.probe.networks.timm_networks import is_timm, timm_name
+from ccx_cli.probe.networks.libraries import is_own, library_of
+from ccx_cli.probe.networks.library import Library
+from ccx_cli.probe.networks.own_networks import imported_sha256, short_name, source_sha256
 from ccx_cli.probe.networks.torchvision_models import Channels
 from ccx_cli.records.header import About, weights_text
 from ccx_cli.store.known_files import file_sha256
@@ -34,15 +35,17 @@ class SaidBy(Enum):
 class NetworkRequest:
     """A network that is asked for; None stands for what the network itself says.
 
-    ``model`` is one of ``MODELS``, ``timm:NAME``, or a factory: ``file.py:factory`` or
-    ``package.module:factory``. ``pretrained`` is one of ``PRETRAINED``, by default ``demo`` for the
-    demo network, ``own`` for a factory or a file of weights that nobody published, else
-    ``places365``. ``layer`` is the dotted path of the module whose output channels are the units.
-    ``seed`` is of the random weights of an untrained network, or of a factory; ``model_args`` are
-    ``key=value`` for a factory or ``timm.create_model``. Of several sets of weights in a file,
-    ``weights_key`` is the key of one; with ``ignore_head``, a classifier after the layer that the
-    file lacks or has in another size is left out. ``said_by`` is who says ``pretrained``:
-    the user, the header of a run, or there a version of ccx that assumed it of any file of weights.
+    ``model`` is one of ``MODELS``, a network of one of ``LIBRARIES`` such as ``timm:NAME``, or a
+    factory: ``file.py:factory`` or ``package.module:factory``. ``pretrained`` is one of
+    ``PRETRAINED``, by default ``demo`` for the demo network, ``own`` for a factory or a file of
+    weights that nobody published, what a library says for its own, else ``places365``. ``layer`` is
+    the dotted path of the module whose output channels are the units. ``seed`` is of the random
+    weights of an untrained network, or of a factory; ``model_args`` are ``key=value`` for a factory
+    or ``timm.create_model``. Of several sets of weights in a file, ``weights_key`` is the key of
+    one; with ``ignore_head``, a classifier after the layer that the file lacks or has in another
+    size is left out. ``said_by`` is who says ``pretrained``: the user, the header of a run, or
+    there a version of ccx that assumed it of any file of weights. ``revision`` is a commit, branch
+    or tag of the Hugging Face hub.
     """
 
     model: str
@@ -58,6 +61,7 @@ class NetworkRequest:
     weights_key: str | None = None
     ignore_head: bool = False
     said_by: SaidBy = SaidBy.USER
+    revision: str | None = None
 
     @classmethod
     def from_header(cls, about: About, models_root: Path) -> NetworkRequest:
@@ -90,6 +94,7 @@ class NetworkRequest:
             weights_key=about.weights_key,
             ignore_head=about.ignore_head or False,
             said_by=SaidBy.HEADER if about.weights_kind == about.pretrained else SaidBy.NOBODY,
+            revision=about.revision,
         )
 
 
@@ -103,10 +108,11 @@ class NetworkDescription:
     """A network that was asked for, resolved by ``choose_network`` without loading anything.
 
     The path of a factory's file is absolute; ``weights`` is None for ``none``, ``demo`` and what a
-    factory or timm gives. ``input_side`` is height and width of the images of the dataset that is
-    made for the network, ``resized`` those that the images are resized to, where that is something
-    else. ``num_classes`` are the outputs of the classifier, which a file of weights overrules; 0
-    for a network of timm or a factory, which has its own number.
+    factory or a library gives. ``input_side`` is height and width of the images of the dataset that
+    is made for the network, ``resized`` those that the images are resized to, where that is
+    something else. ``num_classes`` are the outputs of the classifier, which a file of weights
+    overrules; 0 for a network of a library or a factory, which has its own number. ``revision`` is
+    a commit.
     """
 
     model: str
@@ -124,6 +130,7 @@ class NetworkDescription:
     weights_key: str | None = None
     ignore_head: bool = False
     said_by: SaidBy = SaidBy.USER
+    revision: str | None = None
 
     @classmethod
     def of(cls, request: NetworkRequest, **resolved: Any) -> Self:
@@ -142,26 +149,29 @@ class NetworkDescription:
         return is_own(self.model)
 
     @property
-    def is_timm(self) -> bool:
-        """Whether timm makes the network."""
-        return is_timm(self.model)
+    def library(self) -> Library | None:
+        """The library that makes the network, if one does."""
+        return library_of(self.model)
 
     @property
     def has_own_size(self) -> bool:
         """Whether the network wants its own input size, as it was made or trained for it."""
         fixed = self.model.startswith(("maxvit", "vit")) and not self.is_own
-        return fixed or self.is_timm or self.input_side != 224 or self.resized is not None
+        return (
+            fixed or self.library is not None or self.input_side != 224 or self.resized is not None
+        )
 
     @property
     def gives_weights(self) -> bool:
         """Whether whatever makes the network gives its weights too, with no file or seed alone."""
-        return self.weights is None and (self.is_own or self.pretrained == "timm")
+        by_library = self.library is not None and self.pretrained == self.library.name
+        return self.weights is None and (self.is_own or by_library)
 
     @property
     def name(self) -> str:
         """The model's name, fit for a directory."""
-        if self.is_timm:
-            return timm_name(self.model)
+        if self.library is not None:
+            return self.library.short_name(self.model)
         return short_name(self.model) if self.is_own else self.model
 
     @property
@@ -197,6 +207,7 @@ class NetworkDescription:
             **({} if self.weights_key is None else {"weights_key": self.weights_key}),
             **({"ignore_head": True} if self.ignore_head else {}),
             **({"assumed": True} if self.said_by is SaidBy.NOBODY else {}),
+            **({"revision": self.revision} if self.revision else {}),
         }
 
     def identity(self) -> dict[str, Any]:
@@ -220,6 +231,9 @@ class NetworkDescription:
             imported = imported_sha256(self.model)
             if imported is not None:
                 found["imports"] = imported
+        source = None if self.library is None else self.library.source(self.model, self.revision)
+        if source is not None:
+            found["source"] = source
         if self.is_own or self.model_args:
             found["model_args"] = list(self.model_args)
         if self.precision != SINGLE:
@@ -237,13 +251,14 @@ class NetworkDescription:
             model_args=self.model_args,
             input_size=self.resized,
             precision=self.precision,
+            revision=self.revision,
         )
 
     def weights_sha256(self) -> str:
         """Return the SHA-256 of the file of the weights, or ``seed:<n>`` for untrained ones.
 
-        For a factory without a file, and for what timm published, it is that of the state dict, for
-        which the network is built.
+        For a factory without a file, and for what a library gives, it is that of the state dict,
+        for which the network is built.
         """
         if self.gives_weights:
             # Builds the network, for which it loads torch.
@@ -251,7 +266,7 @@ class NetworkDescription:
 
             source = source_sha256(self.model) if self.is_own else ""
             return made_weights_sha256(
-                self.model, self.model_args, self.seed, self.pretrained, source
+                self.model, self.model_args, self.seed, self.pretrained, source, self.revision
             )
         if self.pretrained == "none":
             return f"seed:{self.seed}"

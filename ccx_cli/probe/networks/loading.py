@@ -199,8 +199,8 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
         for pattern, own_mend in _MENDS:
             if choice.is_own and re.search(pattern, str(error)):
                 mend = own_mend
-        if choice.is_timm and not any(word.startswith("img_size=") for word in choice.model_args):
-            mend = f"many of timm take another size with `model_args` img_size={height},{width}"
+        if choice.library is not None:
+            mend = choice.library.mend_size(choice.model_args, (height, width)) or mend
         raise CcxError(
             f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
             f"raises {raised(error)} ({mend})."

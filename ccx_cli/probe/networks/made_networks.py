@@ -1,4 +1,4 @@
-"""Builds networks that other code makes: a factory of the user's own, or timm."""
+"""Builds networks that other code makes: a factory of the user's own, or a library."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import nn
 
 from ccx_cli.errors import CcxError, MissingInputError, UsageError
-from ccx_cli.probe.networks.own_networks import OF_TIMM, find_factory, raised, read_arguments
-from ccx_cli.probe.networks.timm_networks import is_timm, timm_configuration, timm_module
-
-_LOADING = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
+from ccx_cli.probe.networks.libraries import library_of
+from ccx_cli.probe.networks.library import Library
+from ccx_cli.probe.networks.own_networks import find_factory, raised, read_arguments
 
 
 def build_own(model: str, words: Sequence[str], seed: int) -> nn.Module:
@@ -75,50 +73,57 @@ def state_sha256(module: nn.Module, model: str) -> str:
     return digest.hexdigest()
 
 
-def build_timm(model: str, words: Sequence[str], seed: int, *, published: bool) -> nn.Module:
-    """Build a network of timm, its random numbers seeded; what it prints goes to stderr.
+def build_with(
+    library: Library,
+    model: str,
+    words: Sequence[str] = (),
+    seed: int = 0,
+    revision: str | None = None,
+    *,
+    published: bool,
+) -> nn.Module:
+    """Let a library build a network, its random numbers seeded; what it prints goes to stderr.
 
-    Where ``published``, timm gets the weights that it published, from its own cache or the network.
+    Where ``published``, it gets the weights that the library gives.
     """
-    configuration = timm_configuration(model)
-    if published and not configuration.has_weights:
-        raise UsageError(
-            f"`pretrained` timm: timm has no published weights of {model}: take `pretrained` none, "
-            "or give a file with `weights`."
-        )
     arguments = read_arguments(words)
-    for name in _LOADING & arguments.keys():
-        raise UsageError(
-            f"`model_args` {name} would let timm load weights that ccx does not know: give their "
-            "file with `weights`."
-        )
-    create: Any = timm_module(model).create_model
-    name = model.removeprefix(OF_TIMM)
+    inside, package = library.inside(model), library.package
     with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
         torch.default_generator.manual_seed(seed)
         try:
-            module: nn.Module = create(name, pretrained=published, **arguments)
+            module: nn.Module = library.create(model, arguments, revision, published=published)
+        except CcxError:
+            raise
         # What ends a download, of any of the libraries that timm leaves it to, is an OSError.
         except OSError as error:
             raise MissingInputError(
-                f"`pretrained` timm: timm cannot get the weights of {name} ({raised(error)}): "
-                "check the connection, or give a file with `weights`."
+                f"`pretrained` {library.name}: {package} cannot get the weights of {inside} "
+                f"({raised(error)}): check the connection, or give a file with `weights`."
             ) from error
         except Exception as error:
             given = f" with {', '.join(words)}" if words else ""
+            mend = "check its `model_args` (" if library.takes_arguments else "take another ("
             raise CcxError(
-                f"`model` {model}{given} cannot be made, timm raises {raised(error)}: check its "
-                "`model_args` (the traceback shows where)."
+                f"`model` {model}{given} cannot be made, {package} raises {raised(error)}: "
+                f"{mend}the traceback shows where)."
             ) from error
     return module
 
 
 @lru_cache(maxsize=16)
 def made_weights_sha256(
-    model: str, words: tuple[str, ...], seed: int, pretrained: str, _source: str
+    model: str,
+    words: tuple[str, ...],
+    seed: int,
+    pretrained: str,
+    _source: str,
+    revision: str | None = None,
 ) -> str:
-    """Return the SHA-256 of the weights that timm, or a factory in a file of that digest, gives."""
-    if is_timm(model):
-        return state_sha256(build_timm(model, words, seed, published=True), model)
+    """Return the SHA-256 of the weights that a library, or a factory of that digest, gives."""
+    library = library_of(model)
+    if library is not None:
+        return state_sha256(
+            build_with(library, model, words, seed, revision, published=True), model
+        )
     build = untrained_own if pretrained == "none" else build_own
     return state_sha256(build(model, words, seed), model)

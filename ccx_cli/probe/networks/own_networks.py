@@ -23,12 +23,6 @@ from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageE
 from ccx_cli.store.digests import file_digest
 
 _NAME_LENGTH = 60
-OF_TIMM = "timm:"
-
-
-def is_own(model: str) -> bool:
-    """Return whether ``model`` names a factory, not a network that ccx or timm knows."""
-    return ":" in model and not model.startswith(OF_TIMM)
 
 
 def resolve_own(model: str, parameter: str = "model") -> str:

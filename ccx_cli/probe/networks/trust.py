@@ -19,7 +19,8 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_config_path
 
-from ccx_cli.probe.networks.own_networks import is_own, look_in
+from ccx_cli.probe.networks.libraries import is_own
+from ccx_cli.probe.networks.own_networks import look_in
 from ccx_cli.store.atomic import write_text
 from ccx_cli.store.digests import file_digest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from ccx_cli.probe.networks.libraries import LIBRARIES
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import weights_of
 from ccx_cli.runs.run import Run
@@ -24,8 +25,9 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
     origin = {
         "none": f"random weights, seed {about.seed}",
         "demo": "the weights that come with ccx",
-        "timm": "the weights that timm publishes",
     }.get(pretrained, "")
+    if pretrained in LIBRARIES:
+        origin = LIBRARIES[pretrained].origin
     if trained is not None:
         name = {"places365": "Places365", "imagenet": "ImageNet"}[pretrained]
         origin = f"weights trained on {name} {cite(trained)}"

@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.networks.libraries import library_of
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
@@ -29,7 +30,7 @@ _METHODS = {
     COMPOSITIONAL: "Compositional Explanations",
     DISSECTION: "Network Dissection",
 }
-_NAMED = ("numpy", "torch", "torchvision", "scikit-learn", "numba", "timm")
+_NAMED = ("numpy", "torch", "torchvision", "scikit-learn", "numba")
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -155,9 +156,9 @@ def _pixels(run: Run) -> str:
 
 def _program(run: Run, quote: Quote) -> str:
     last = run.sessions[-1] if run.sessions else Session()
-    named = [name for name in PACKAGES if name in _NAMED and name in last.versions]
-    if not str(run.about.model).startswith("timm:"):
-        named = [name for name in named if name != "timm"]
+    library = library_of(str(run.about.model))
+    wanted = {*_NAMED, *(() if library is None else (library.distribution,))}
+    named = [name for name in PACKAGES if name in wanted and name in last.versions]
     versions = [f"{name} {last.versions[name]}" for name in named]
     if last.python is not None:
         versions.insert(0, f"Python {last.python}")
