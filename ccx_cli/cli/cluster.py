@@ -11,7 +11,7 @@ from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Record, numbers
-from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.cli.units import check_units, choose_units, known_units
 from ccx_cli.probe.activation_shards import covers
 from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.range_cache import RangeCache, known_ranges, ranges_cache, ranges_step
@@ -37,7 +37,7 @@ def cluster(options: ClusterOptions) -> None:
         gathered = gather_layers(options, progress)
         layers = prepare_layers(gathered, progress)
         chosen = [
-            choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
+            choose_units(options.units, inputs, activations, options.run.seed, progress)
             for inputs, activations in zip(gathered, layers, strict=True)
         ]
         records: list[Record] = []
@@ -62,10 +62,10 @@ def _plan_ranges(plan: Plan, method: RangeMethod, wanted: UnitOptions, seed: int
     steps = []
     for inputs, count in plan.layers:
         cache = ranges_cache(inputs.activations_cache, method)
-        if count is None:
+        units = None if count is None else known_units(wanted, inputs, count, seed)
+        if units is None:
             steps.append(Step("ranges", cache.directory, "units", None, None))
         else:
-            units = choose_units(wanted, seed, count, inputs.choice.layer)
             step = ranges_step(cache, units, method.num_clusters)
             if step.missing and covers(inputs.activations_cache, len(inputs.dataset.rows)):
                 opened = open_activations(inputs.dataset, inputs.activations_cache)

@@ -24,7 +24,7 @@ from ccx_cli.cli.reading import (
 )
 from ccx_cli.cli.search_options import VocabularyOptions
 from ccx_cli.cli.searching import check_search, strategy_of
-from ccx_cli.cli.units import check_units, choose_units
+from ccx_cli.cli.units import check_units, choose_units, known_units
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.concepts.qualities import poor_words, read_annotation
@@ -87,7 +87,7 @@ def explain(options: ExplainOptions) -> None:
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         layers = zip(gathered, prepare_layers(gathered, progress), strict=True)
         chosen = [
-            choose_units(options.units, options.run.seed, activations.units, inputs.choice.layer)
+            choose_units(options.units, inputs, activations, options.run.seed, progress)
             for inputs, activations in layers
         ]
         concepts = prepare_concepts(gathered[0], options.split, progress)
@@ -168,7 +168,7 @@ def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> li
         run = None if strategy is None else name_run(inputs, settings, strategy)
         units = None
         if count is not None:
-            units = choose_units(options.units, options.run.seed, count, inputs.choice.layer)
+            units = known_units(options.units, inputs, count, options.run.seed)
         steps.append(plan_run(inputs, settings, run, units))
     return steps
 

@@ -117,6 +117,19 @@ class UnitOptions:
     random_units: int = option("Number of randomly sampled units (0: all).", 0, min=0, shown=False)
 
 
+By = Literal["activation", "frequency", "importance"]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedUnitOptions(UnitOptions):
+    """Which units, by rank as well."""
+
+    units: str | None = option("Units such as 1,5,10-20, or top:N by --by.", shown="all")
+    by: By | None = option(
+        "What --units top:N ranks units by.", None, shown="activation", rare=True
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RangeOptions:
     """Which ranges of activation."""

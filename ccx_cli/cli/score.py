@@ -110,7 +110,7 @@ def score(options: ScoreOptions) -> None:
                 f"--unit {options.unit} goes past the end of {inputs.choice.layer}, which has the "
                 f"units 0 to {activations.units - 1}."
             )
-        chosen = choose_units(wanted, options.run.seed, activations.units, inputs.choice.layer)
+        chosen = choose_units(wanted, inputs, activations, options.run.seed, progress)
         index = prepare_index(inputs, progress)
         images: NDArray[np.int64] | slice = slice(None)
         if made.split is not None:

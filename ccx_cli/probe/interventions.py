@@ -19,11 +19,11 @@ def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
     """Return the class scores, ``(n_images, n_classes)`` float32 on the CPU."""
     with accepting(network.choice, images), computing(network.choice.precision, network.device):
         answer = network.module(images.to(network.device))
-    return _scores(answer, network)
+    return scores_of(answer, network)
 
 
-def _scores(answer: object, network: Network) -> torch.Tensor:
-    """Check the output of a network."""
+def scores_of(answer: object, network: Network) -> torch.Tensor:
+    """Check the output of a network; return class scores as ``class_scores`` does."""
     answer = _scores_in(answer)
     if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
         raise UsageError(
@@ -89,7 +89,7 @@ class Intervention:
 
         with accepting(self._network.choice, images):
             answer = self._run(images, replace)
-        return _scores(answer, self._network).reshape(versions, n_images, -1)
+        return scores_of(answer, self._network).reshape(versions, n_images, -1)
 
     def _run(self, images: torch.Tensor, replace: Change) -> Any:
         """Return what the network does where ``replace`` changes the layer's output."""

@@ -24,7 +24,7 @@ from ccx_cli.threads import map_in_order
 KIND = "ccx-ranges"
 VERSION = 1
 _SHARD = "ranges"
-_READ_ONLY = (EACCES, EPERM, EROFS)
+READ_ONLY = (EACCES, EPERM, EROFS)
 
 
 def ranges_cache(
@@ -84,7 +84,7 @@ class RangeCache:
             with writing(self._cache.directory, progress):
                 self._known = known_ranges(self._cache)
         except OSError as error:
-            if error.errno not in _READ_ONLY:
+            if error.errno not in READ_ONLY:
                 raise
             # A directory that is read-only is not being written either.
             self._known = known_ranges(self._cache)
@@ -122,7 +122,7 @@ class RangeCache:
         try:
             self._write(new)
         except OSError as error:
-            if error.errno not in _READ_ONLY:
+            if error.errno not in READ_ONLY:
                 raise
             self._progress.note(f"New ranges are not kept: {error.filename}: {error.strerror}.")
 

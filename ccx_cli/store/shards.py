@@ -35,7 +35,13 @@ MANIFEST = "manifest.json"
 # What ccx calls the files of a shard, and what a killed writer leaves.
 _SHARD_FILE = re.compile(r".+\.[0-9a-f]{12}\.h5")
 _LEFT_FILE = re.compile(r"\.lock|\..+\.part")
-_KINDS = {"ccx-activations", "ccx-concept-index", "ccx-ranges", "ccx-shapes"}
+_KINDS = {
+    "ccx-activations",
+    "ccx-concept-index",
+    "ccx-ranges",
+    "ccx-shapes",
+    "ccx-unit-activity",
+}
 
 
 class Shard(msgspec.Struct, frozen=True):

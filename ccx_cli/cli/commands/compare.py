@@ -10,9 +10,11 @@ from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
+    By,
     DataOptions,
     ListOptions,
     RangeOptions,
+    RankedUnitOptions,
     StoredOptions,
     UnitOptions,
     WorkOptions,
@@ -38,14 +40,22 @@ class DrawnUnitOptions:
     """Which units, a random sample by default."""
 
     panel: ClassVar[str] = NETWORK
-    units: str | None = option("Units by number, such as 1,5,10-20.")
+    units: str | None = option("Units such as 1,5,10-20, or top:N by --by.")
     random_units: int | None = _drawn(HEURISTIC_UNITS)
+    by: By | None = option(
+        "What --units top:N ranks units by.", None, shown="activation", rare=True
+    )
 
-    def among(self, available: int, default: int) -> UnitOptions:
+    @property
+    def given(self) -> RankedUnitOptions:
+        """The units that are given, all of them by default."""
+        return RankedUnitOptions(self.units, self.random_units or 0, self.by)
+
+    def among(self, available: int, default: int) -> RankedUnitOptions:
         """Resolve the default number of units for a layer of so many."""
         if self.units is None and self.random_units is None:
-            return UnitOptions(None, min(default, available))
-        return UnitOptions(self.units, self.random_units or 0)
+            return RankedUnitOptions(None, min(default, available))
+        return self.given
 
 
 @dataclass(frozen=True, slots=True)

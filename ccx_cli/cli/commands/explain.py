@@ -15,10 +15,10 @@ from ccx_cli.cli.options import (
     NamingOptions,
     PlannedOptions,
     RangeOptions,
+    RankedUnitOptions,
     ReadingOptions,
     SortOptions,
     StoredOptions,
-    UnitOptions,
     WorkerOptions,
     WorkOptions,
     argument,
@@ -67,7 +67,7 @@ class ClusterOptions(PlannedOptions):
 
     data: DataOptions
     network: NetworkOptions
-    units: UnitOptions
+    units: RankedUnitOptions
     preset: PresetOptions
     ranges: RangeOptions
 
@@ -99,7 +99,7 @@ class ExplainOptions(PlannedOptions):
         "Search only the train or val images, and score on the others too.", panel=DATA, rare=True
     )
     network: NetworkOptions
-    units: UnitOptions
+    units: RankedUnitOptions
     preset: PresetOptions
     ranges: RangeOptions
     by_hand: str | None = option(
@@ -139,7 +139,7 @@ class ScoreOptions(WorkOptions):
     data: DataOptions
     network: NetworkOptions
     trust: bool = trust_option()
-    units: UnitOptions
+    units: RankedUnitOptions
     preset: PresetOptions
     ranges: RangeOptions
     sorting: SortOptions

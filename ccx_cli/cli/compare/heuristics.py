@@ -8,7 +8,6 @@ from ccx_cli import design
 from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
-from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, check_plot, numbers
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError, suggestion
@@ -72,7 +71,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
     """Compare the published search heuristics: formulas visited, and time."""
     names = parse_searches(options.heuristic)
     settings = BeamSettings(options.length, options.beam_limit)
-    check_units(UnitOptions(options.units.units, options.units.random_units or 0))
+    check_units(options.units.given)
     method = range_method(options.ranges)
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
@@ -82,7 +81,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
         writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, HEURISTIC_UNITS)
-        chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
+        chosen = choose_units(drawn, inputs, activations, options.run.seed, progress)
         index = prepare_index(inputs, progress)
         shapes = None
         if needs_shapes(names):

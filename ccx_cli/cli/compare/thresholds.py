@@ -8,7 +8,6 @@ from ccx_cli import design
 from ccx_cli.cli.commands.compare import THRESHOLD_UNITS, CompareThresholdsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather
-from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import (
     ACTIVATION,
     FORMULA,
@@ -60,7 +59,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
             f"--objective {options.search.objective} has no threshold: compare by iou, f-beta:B or "
             "mcc."
         )
-    check_units(UnitOptions(options.units.units, options.units.random_units or 0))
+    check_units(options.units.given)
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
     with answering(options.out, options.messages) as (progress, writer):
@@ -68,7 +67,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
         writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)
         drawn = options.units.among(activations.units, THRESHOLD_UNITS)
-        chosen = choose_units(drawn, options.run.seed, activations.units, inputs.choice.layer)
+        chosen = choose_units(drawn, inputs, activations, options.run.seed, progress)
         index = prepare_index(inputs, progress)
         poor = poor_words(inputs.dataset, options.vocabulary.min_quality)
         strategy = strategy_of(options.search, options.vocabulary, index, poor)
