@@ -14,6 +14,7 @@ from ccx_cli.errors import CcxError
 from ccx_cli.probe.activation_shards import ShardWriter, covers, images_per_shard, missing_spans
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.inputs import USUAL
 from ccx_cli.probe.networks.layers import time_pass
 from ccx_cli.probe.networks.loading import Network, layers_activations, load_network, load_networks
 from ccx_cli.probe.networks.torchvision_models import DEMO
@@ -114,7 +115,9 @@ class _Filling:
         self.network = network
         self.shard_bytes = 4 * units * min(block, n_images) * height * width
         self.missing = missing_spans(cache, n_images, block)
-        self._writer = ShardWriter(cache)
+        taken = network.input
+        said = {} if taken == USUAL else {"input_values": taken.describe()}
+        self._writer = ShardWriter(cache, said)
         self._maps: NDArray[np.float32] | None = None
 
     def take(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> None:

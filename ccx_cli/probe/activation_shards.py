@@ -8,6 +8,7 @@ unit: ``positions`` and ``values``, and where each unit ``ends`` in them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -87,11 +88,13 @@ class ShardWriter:
     """Writes shards of images as they come, in the form that is smaller by far.
 
     What is sparse is gathered over consecutive images, so that there are few shards. ``flush``
-    writes what is left of it, at the end and where nothing may be lost.
+    writes what is left of it, at the end and where nothing may be lost. ``said`` are attributes of
+    every shard.
     """
 
-    def __init__(self, cache: ShardedCache) -> None:
+    def __init__(self, cache: ShardedCache, said: Mapping[str, str] | None = None) -> None:
         self._cache = cache
+        self._said = said or {}
         self._first = 0
         self._waiting: list[SparseBatch] = []
 
@@ -102,6 +105,7 @@ class ShardWriter:
             if sparse_bytes * _SMALLER > maps.nbytes:
                 self.flush()
                 with self._cache.write(shard_name(start, start + maps.shape[1])) as file:
+                    file.attrs.update(self._said)
                     file["activations"] = maps
                 return
             maps = SparseBatch.of(maps)
@@ -127,6 +131,7 @@ class ShardWriter:
         shape = n_units, self._n_images, height, width
         ends, positions, values = _by_unit(self._waiting, shape)
         with self._cache.write(shard_name(self._first, self._first + self._n_images)) as file:
+            file.attrs.update(self._said)
             file.attrs["shape"] = shape
             file["ends"], file["positions"], file["values"] = ends, positions, values
         self._waiting = []

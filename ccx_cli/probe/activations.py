@@ -33,6 +33,12 @@ class Activations:
     n_images: int
     map_shape: tuple[int, int]
 
+    @property
+    def input_values(self) -> str | None:
+        """What the network took of an image, where that is not colors in float32."""
+        with self.cache.read(self.names[0]) as file:
+            return file.attrs.get("input_values")  # type: ignore[no-any-return]
+
     def unit(self, unit: int) -> NDArray[np.float32]:
         """Read one unit's maps, ``(n_images, height, width)`` float32."""
         maps = np.zeros((self.n_images, *self.map_shape), dtype=np.float32)

@@ -56,6 +56,7 @@ class About(Record):
     mean: list[float] | None = None
     std: list[float] | None = None
     precision: str | None = None
+    input_values: str | None = None
     layer: str | None = None
     given: GivenFile | None = None
     units: NonNegative | None = None
@@ -121,6 +122,9 @@ class InfoNetwork(Record):
     std: PerChannel
     precision: Annotated[str | None, doc("Floating-point precision of the forward pass.")]
     given: Annotated[GivenFile | None, doc("Precomputed activations, used instead of a network.")]
+    input_values: Annotated[
+        str | UnsetType, doc("What the network takes, where that is not colors in float32.")
+    ] = UNSET
 
 
 class RangesIdentity(Record):

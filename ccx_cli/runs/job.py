@@ -246,6 +246,7 @@ def prepare_job(
         "concepts": len(index.concepts),
         "mask_size": list(dataset.mask_shape),
         "map_size": list(activations.map_shape),
+        **({"input_values": activations.input_values} if activations.input_values else {}),
         **({"color_rule": color_rule} if color_rule else {}),
         **({"annotation": to_json(annotation)} if annotation else {}),
         **({"tables": to_json(tables)} if tables else {}),

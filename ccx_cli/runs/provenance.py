@@ -94,7 +94,9 @@ def _network(run: Run) -> Json:
         "pretrained": run.about.weights_kind,
         "weights_sha256": run.identity.weights_sha256,
     }
-    return {key: about[key] for key in InfoNetwork.__struct_fields__}
+    fields = InfoNetwork.__struct_fields__
+    left_out = set(fields[-len(InfoNetwork.__struct_defaults__) :])
+    return {key: about[key] for key in fields if about[key] is not None or key not in left_out}
 
 
 def _dataset(run: Run) -> Json:

@@ -65,11 +65,17 @@ class Odd(nn.Module):
 
 
 def gray():
-    return Odd(channels=1)
+    return Odd(channels=1, dtype=torch.float64)
 
 
-def double():
-    return Odd(dtype=torch.float64)
+def two():
+    return Odd(channels=2)
+
+
+def mixed():
+    network = Odd(dtype=torch.float64)
+    network.block.bias = nn.Parameter(network.block.bias.half())
+    return network
 
 
 def dropout():
@@ -146,8 +152,8 @@ def test_weights_that_change_at_each_call_are_refused(fresh: CommandLine, nets: 
 @pytest.mark.parametrize(
     ("factory", "mend"),
     [
-        ("gray", "`nn.Sequential(torchvision.transforms.Grayscale(), network)`"),
-        ("double", "return `network.float()` from the factory"),
+        ("two", "let the factory return a network that makes its own channels of three"),
+        ("mixed", "return `network.float()` from the factory"),
         ("dropout", "gives other values for the same image at each forward pass"),
         ("one_by_one", "all images of a batch at once, or add --batch-size 1."),
     ],
@@ -161,6 +167,21 @@ def test_networks_that_take_something_else_say_what_to_do(
     assert (ended.code, ended.out) == (1, "")
     assert mend in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_a_run_says_that_its_network_took_gray_values(fresh: CommandLine, nets: Path) -> None:
+    nets.write_text(ODD)
+    model = ["--model", f"{nets}:gray", "--subset", "tiny", "--layer", "block"]
+    ended = fresh("explain", *model, "--num-clusters", "2", "--mean", "0.5", "--std", "0.25")
+    assert ended.code == 0, ended.err
+    assert "nets.gray takes gray values in float64, which ccx gives it." in ended.err
+    network = json.loads(fresh("info", "-f", "json").out)[0]["network"]
+    assert network["input_values"] == "gray values in float64"
+    assert "The network took them as gray values in float64." in fresh("info", "--methods").out
+    assert fresh("rerun", "--check", "-q").code == 0
+    half = fresh("explain", *model, "--precision", "half", "-q")
+    assert half.code == 2
+    assert "--precision bfloat16 is for networks in float32" in half.err
 
 
 def test_a_missing_file_is_named(fresh: CommandLine) -> None:

@@ -13,6 +13,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription, SaidBy
+from ccx_cli.probe.networks.inputs import USUAL, Input, fit_input
 from ccx_cli.probe.networks.library import Library
 from ccx_cli.probe.networks.made_networks import build_own, build_with, state_sha256, untrained_own
 from ccx_cli.probe.networks.torchvision_models import DEMO
@@ -22,14 +23,19 @@ from ccx_cli.progress import Progress, SilentProgress
 
 def load_module(
     choice: NetworkDescription, device: torch.device, progress: Progress | None = None
-) -> tuple[nn.Module, str]:
-    """Build a network with its weights, ready to run; return it and the SHA-256 of its weights."""
+) -> tuple[nn.Module, str, Input]:
+    """Build a network with its weights; return it, their SHA-256, and what it takes."""
+    progress = progress or SilentProgress()
     make = _made if choice.library or choice.is_own else _with_weights
-    module = make(choice, progress or SilentProgress())
+    module = make(choice, progress)
     identity = (
         state_sha256(module, choice.model) if choice.gives_weights else choice.weights_sha256()
     )
-    return module.requires_grad_(False).eval().to(device), identity
+    module.requires_grad_(False).eval().to(device)
+    found = fit_input(module, choice, device) if make is _made else USUAL
+    if found != USUAL:
+        progress.note(f"{choice.name} takes {found.describe()}, which ccx gives it.")
+    return module, identity, found
 
 
 def _made(choice: NetworkDescription, progress: Progress) -> nn.Module:

@@ -33,14 +33,14 @@ class Layer:
 def list_layers(choice: NetworkDescription, device: str = "cpu") -> list[Layer]:
     """Run a blank image through a network and list the layers that give maps, in their order."""
     torch_device = resolve_device(device)
-    module, _ = load_module(choice, torch_device)
+    module, *_ = load_module(choice, torch_device)
     return layers_of(module, choice, torch_device)
 
 
 def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer], float]:
     """List the layers of a network, and measure the seconds that an image takes it on the CPU."""
     torch_device = torch.device("cpu")
-    module, _ = load_module(choice, torch_device)
+    module, *_ = load_module(choice, torch_device)
     found = layers_of(module, choice, torch_device)
     blank = blank_images(choice, torch_device)[0].expand(images, -1, -1, -1).contiguous()
     run_blank(module, choice, blank)  # The first pass of a shape chooses how to compute it.

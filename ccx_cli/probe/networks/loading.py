@@ -16,6 +16,7 @@ from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
+from ccx_cli.probe.networks.inputs import USUAL, Input
 from ccx_cli.probe.networks.layouts import Layout, first_tensor, layout_of
 from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.progress import Progress
@@ -28,7 +29,8 @@ class Network:
     ``module`` is in evaluation mode, on ``device``, without gradients. ``weights_sha256`` is that
     of the weights' file or of the state dict that a factory gave, or ``seed:<n>``. ``layout`` tells
     where in the layer's output for ``choice.input_size`` the units are; of several
-    ``layer_calls`` in a forward pass, as of a shared ReLU, the last output counts.
+    ``layer_calls`` in a forward pass, as of a shared ReLU, the last output counts. ``input`` is
+    what ``module`` makes of the images that it gets.
     """
 
     choice: NetworkDescription
@@ -37,6 +39,7 @@ class Network:
     weights_sha256: str
     layout: Layout
     layer_calls: int = 1
+    input: Input = USUAL
 
 
 class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
@@ -80,10 +83,10 @@ def load_networks(
     """
     where = resolve_device(device)
     check_precision(choices[0].precision, where)
-    module, identity = load_module(choices[0], where, progress)
+    module, identity, taken = load_module(choices[0], where, progress)
     layers = [_find_layer(module, choice) for choice in choices]
     return [
-        Network(choice, module, where, identity, *_try_layer(module, layer, choice, where))
+        Network(choice, module, where, identity, *_try_layer(module, layer, choice, where), taken)
         for choice, layer in zip(choices, layers, strict=True)
     ]
 
@@ -172,13 +175,13 @@ def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tenso
 
 _MENDS = (
     (
-        "channels, but got 3 channels",
-        "ccx gives it three color channels: return from the factory what reduces them first, such "
-        "as `nn.Sequential(torchvision.transforms.Grayscale(), network)`",
+        "channels, but got [13] channels",
+        "ccx gives it three color channels, or their gray value: let the factory return a network "
+        "that makes its own channels of three",
     ),
     (
         "should be the same|the same dtype|scalar type",
-        "ccx gives it float32: return `network.float()` from the factory",
+        "its weights are of several types: return `network.float()` from the factory",
     ),
 )
 """What to do where the error of a network of the user's own matches."""
@@ -269,7 +272,7 @@ def _run_layer(
 
 
 def _finite(output: torch.Tensor, choice: NetworkDescription) -> torch.Tensor:
-    finite = torch.isfinite(output).flatten(1).all(1)
+    finite = torch.isfinite(output.float()).flatten(1).all(1)
     if not bool(finite.all()):
         single = "" if choice.precision != "float16" else "take `precision` single, or "
         raise CcxError(

@@ -54,6 +54,8 @@ def network_input(run: Run, quote: Quote) -> Iterator[str]:
     )
     precision = about.precision or "single"
     computed = "" if precision == "single" else f" The forward pass was computed in {precision}."
+    if about.input_values:
+        computed += f" The network took them as {about.input_values}."
     yield (
         f"Images entered the network at {height} x {width} pixels, normalized with mean ({mean}) "
         f"and standard deviation ({std}).{computed}"
