@@ -16,6 +16,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.fields import to_json
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
@@ -178,7 +179,7 @@ class _Given:
         self.units = range(n_units) if units is None else _chosen(units, n_units)
         self.workers = workers or os.cpu_count() or 1
 
-    def ranges(self, _: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
+    def ranges(self, _: int, maps: Maps) -> tuple[Range, ...]:
         return find_ranges(maps, self._method) if self._by_hand is None else self._by_hand
 
 

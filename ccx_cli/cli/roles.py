@@ -11,6 +11,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.records.studies import RoleRecord
 from ccx_cli.render.study_plots import plot_roles
 from ccx_cli.runs.answers import ROLES, keep
@@ -64,7 +65,7 @@ def roles(options: RolesOptions) -> None:
         for unit in chosen:
             explained = [each for each in opened.run.units[unit] if each.range is not None]
             if explained:
-                maps = activations.unit(unit)
+                maps = dense_maps(activations.unit(unit))
                 records.append(role_of(explained[-1], maps, weights, truth, predicted, names or ()))
                 writer.line(records[-1])
         writer.rest(records)

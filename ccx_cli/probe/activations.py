@@ -15,6 +15,7 @@ from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint
 from ccx_cli.probe.activation_shards import SparseShard, covers, shard_span
 from ccx_cli.probe.given_activations import GIVEN, ActivationSource, PrecomputedActivations
+from ccx_cli.probe.sparse_maps import Maps, SparseMaps
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.shards import ShardedCache
 from ccx_cli.store.steps import Step
@@ -39,8 +40,12 @@ class Activations:
         with self.cache.read(self.names[0]) as file:
             return file.attrs.get("input_values")  # type: ignore[no-any-return]
 
-    def unit(self, unit: int) -> NDArray[np.float32]:
-        """Read one unit's maps, ``(n_images, height, width)`` float32."""
+    def unit(self, unit: int) -> Maps:
+        """Read one unit's maps, ``(n_images, height, width)``; sparse where all shards are."""
+        if None not in self._sparse.values():
+            parts = [self._values(name, unit) for name in self.names]
+            positions, values = (np.concatenate(each) for each in zip(*parts, strict=True))
+            return SparseMaps((self.n_images, *self.map_shape), positions, values)
         maps = np.zeros((self.n_images, *self.map_shape), dtype=np.float32)
         for name in self.names:
             if self._sparse[name] is not None:

@@ -8,6 +8,9 @@ rounding. That is what torch's ``interpolate`` does on a CPU, and the recorded h
 program depend on it where a pixel's value is the end of a range. Where the ratio of the sizes is no
 binary fraction, builds of torch that fuse the steps of the weights (``axis_weights``) differ in the
 last bit: in up to 15 % of the values from 7 to 113 or from 13 to 112 cells, one hit in four ranges.
+
+Of sparse maps only images with a value are looked at. A range that holds zero counts there the
+pixels that are not in it: all others of the dataset are.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.hits_kernel import axis_of, count_intervals
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.sparse_maps import Maps, SparseMaps, blocks_of
 from ccx_cli.probe.upsampling import axis_weights
 
 
@@ -74,7 +78,7 @@ def cut_intervals(ranges: Sequence[Range]) -> Intervals:
 
 
 def count_hits(
-    maps: NDArray[np.float32],
+    maps: Maps,
     ranges: Sequence[Range],
     index: ConceptIndex,
     *,
@@ -94,7 +98,8 @@ def count_hits(
     per_image
         Keep the counts per image as well, for metrics.
     device
-        ``cpu`` for the compiled kernel, else a torch device for the torch one.
+        ``cpu`` for the compiled kernel, else a torch device for the torch one. Sparse maps are
+        always counted on the CPU, where that takes hardly longer than moving them.
 
     Raises
     ------
@@ -108,7 +113,7 @@ def count_hits(
             "can be counted: take a smaller `subset`, or smaller label PNGs."
         )
     cut = cut_intervals(ranges)
-    if device == "cpu":
+    if device == "cpu" or isinstance(maps, SparseMaps):
         per_set, per_local = _count_on_cpu(maps, cut, index, per_image=per_image)
     else:
         from ccx_cli.probe.hits_torch import count_local  # loads torch, which a CPU does without
@@ -122,16 +127,29 @@ def count_hits(
 
 
 def _count_on_cpu(
-    maps: NDArray[np.float32], cut: Intervals, index: ConceptIndex, *, per_image: bool
+    maps: Maps, cut: Intervals, index: ConceptIndex, *, per_image: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    rows = axis_weights(maps.shape[1], index.mask_shape[0])
-    columns = axis_weights(maps.shape[2], index.mask_shape[1])
-    n_ranges = len(cut.first)
+    rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
+    columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
+    n_ranges, n_edges = len(cut.first), len(cut.edges)
+    runs = np.stack([np.arange(n_ranges), cut.first, cut.last], axis=1)
+    turned = np.zeros(n_ranges, dtype=np.bool_)
+    if isinstance(maps, SparseMaps):
+        of_zero = np.searchsorted(cut.edges, 0)
+        turned = (cut.first <= of_zero) & (of_zero <= cut.last)
+        below, above = runs[turned], runs[turned]
+        below[:, 1], below[:, 2] = 0, below[:, 1] - 1
+        above[:, 1], above[:, 2] = above[:, 2] + 1, n_edges
+        runs = np.concatenate([runs[~turned], below, above])
     per_set = np.zeros((len(index.sets), n_ranges), dtype=np.int32)
     per_local = np.zeros((len(index.local_sets) if per_image else 0, n_ranges), dtype=np.int32)
-    count_intervals(
-        np.ascontiguousarray(maps, dtype=np.float32), axis_of(rows), axis_of(columns), *cut,
-        index.maps.reshape(-1), index.offsets, index.local_sets, index.max_local,
-        per_set, per_local,
-    )  # fmt: skip
+    for images, block in blocks_of(maps):
+        count_intervals(
+            block, images, rows, columns, cut.edges, runs,
+            index.maps.reshape(-1), index.offsets, index.local_sets, index.max_local,
+            per_set, per_local,
+        )  # fmt: skip
+    per_set[:, turned] = index.sets.totals[:, None] - per_set[:, turned]
+    if per_image:
+        per_local[:, turned] = index.local_totals[:, None] - per_local[:, turned]
     return np.ascontiguousarray(per_set.T), np.ascontiguousarray(per_local.T)

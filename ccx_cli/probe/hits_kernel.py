@@ -2,7 +2,8 @@
 
 A map is upsampled in tiles of at most 16 by 16 pixels that lie between the same few cells, so the
 cells bound what is in them: a tile without a pixel in range is not looked at, and only the edges
-that its cells straddle are compared. Tiles side by side are one block. Indices are unsigned, as
+that its cells straddle are compared. Between cells that are all zero every pixel is exactly zero.
+Tiles side by side are one block. Indices are unsigned, as
 numba would check signed ones for counting from the end.
 """
 
@@ -46,11 +47,11 @@ def axis_of(weights: AxisWeights) -> Axis:
 @kernel
 def count_intervals(
     maps: NDArray[np.float32],
+    images: NDArray[np.int64],
     rows: Axis,
     columns: Axis,
     edges: NDArray[np.float32],
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
+    runs: NDArray[np.int64],
     local_maps: NDArray[np.uint8] | NDArray[np.uint16],
     offsets: NDArray[np.int64],
     local_sets: NDArray[np.int32],
@@ -60,10 +61,11 @@ def count_intervals(
 ) -> None:
     """Add every pixel in range to ``per_set`` and, if it has rows, to ``per_local``.
 
-    ``rows`` and ``columns`` are from ``axis_of``, ``edges``, ``first`` and ``last`` the fields of
-    ``Intervals``, ``local_maps`` and the following those of ``ConceptIndex``, the maps as one line
-    of pixels. The counts are ``(n_sets, n_ranges)`` and ``(n_local, n_ranges)``: all ranges of a
-    label set share a cache line.
+    ``maps`` are those of ``images``, ``rows`` and ``columns`` from ``axis_of``, ``edges`` a field
+    of ``Intervals``, ``local_maps`` and the following those of ``ConceptIndex``, the maps as one
+    line of pixels. A row of ``runs`` is a range, and the first and last of intervals that count for
+    it. The counts are ``(n_sets, n_ranges)`` and ``(n_local, n_ranges)``: all ranges of a label set
+    share a cache line.
     """
     y0, y1, v0, v1, row_tiles = rows
     x0, x1, u0, u1, column_tiles = columns
@@ -74,8 +76,8 @@ def count_intervals(
     padded[: len(edges)] = edges
     # How many of the intervals below each are in some range.
     in_range_below = np.zeros(n_intervals + 1, dtype=np.int64)
-    for r in range(len(first)):
-        in_range_below[first[r] + 1 : last[r] + 2] = 1
+    for run in range(len(runs)):
+        in_range_below[runs[run, 1] + 1 : runs[run, 2] + 2] = 1
     in_range_below = in_range_below.cumsum()
     n_across = len(column_tiles) - 1
     low = np.empty((n_in, n_across), dtype=np.float32)
@@ -85,11 +87,12 @@ def count_intervals(
     values = np.empty(np.uint64(TILE) * width, dtype=np.float32)
     keys = np.empty(np.uint64(TILE) * width, dtype=np.uint32)
     counts = np.empty(n_intervals * max_local, dtype=np.int32)
-    sums = np.empty((len(first) + 1) * max_local, dtype=np.int32)
+    sums = np.empty((per_set.shape[1] + 1) * max_local, dtype=np.int32)
     hit = np.empty(max_local, dtype=np.uint64)
-    for image in range(len(maps)):
+    for place in range(len(images)):
+        image = images[place]
         n_local = np.uint64(offsets[image + 1] - offsets[image])
-        _bound_rows(maps[image], x0, x1, column_tiles, low, high)
+        _bound_rows(maps[place], x0, x1, column_tiles, low, high)
         ready = np.uint64(0)
         for tile in range(len(row_tiles) - 1):
             start, stop = np.uint64(row_tiles[tile]), np.uint64(row_tiles[tile + 1])
@@ -106,7 +109,7 @@ def count_intervals(
             for y in range(max(ready, top), bottom + np.uint64(1)):
                 for x in range(width):
                     widened[y * width + x] = fused_multiply_add(
-                        maps[image, y, x0[x]], u0[x], maps[image, y, x1[x]] * u1[x]
+                        maps[place, y, x0[x]], u0[x], maps[place, y, x1[x]] * u1[x]
                     )
             ready = bottom + np.uint64(1)
             for block in range(n_blocks):
@@ -139,7 +142,7 @@ def count_intervals(
                     counts[np.uint64(keys[x])] += 1
         if ready > 0:
             _add_image(
-                counts, sums, hit, n_local, stride, first, last, np.uint64(offsets[image]),
+                counts, sums, hit, n_local, stride, runs, np.uint64(offsets[image]),
                 local_sets, per_set, per_local,
             )  # fmt: skip
 
@@ -182,8 +185,9 @@ def _find_blocks(
         for y in range(top + np.uint64(1), bottom + np.uint64(1)):
             least = min(least, low[y, tile])
             most = max(most, high[y, tile])
-        least -= abs(least) * ROUNDING + TINIEST
-        most += abs(most) * ROUNDING + TINIEST
+        if least != 0 or most != 0:
+            least -= abs(least) * ROUNDING + TINIEST
+            most += abs(most) * ROUNDING + TINIEST
         from_edge, to_edge = 0, 0
         for edge in edges:
             from_edge += edge < least
@@ -208,15 +212,14 @@ def _add_image(
     hit: NDArray[np.uint64],
     n_local: np.uint64,
     stride: np.uint64,
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
+    runs: NDArray[np.int64],
     start: np.uint64,
     local_sets: NDArray[np.int32],
     per_set: NDArray[np.int32],
     per_local: NDArray[np.int32],
 ) -> None:
     """Add the counts of one image, whose table begins at ``start``; ``sums`` is scratch."""
-    n_ranges = np.uint64(len(first))
+    n_ranges = np.uint64(per_set.shape[1])
     found = n_ranges * stride
     for local in range(n_local):
         sums[found + local] = 0
@@ -224,7 +227,9 @@ def _add_image(
         of_range = r * stride
         for local in range(n_local):
             sums[of_range + local] = 0
-        for interval in range(np.uint64(first[r]), np.uint64(last[r] + 1)):
+    for run in range(len(runs)):
+        of_range = np.uint64(runs[run, 0]) * stride
+        for interval in range(np.uint64(runs[run, 1]), np.uint64(runs[run, 2] + 1)):
             for local in range(n_local):
                 sums[of_range + local] += counts[interval * stride + local]
         for local in range(n_local):

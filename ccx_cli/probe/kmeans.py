@@ -13,8 +13,12 @@ from ccx_cli.compiled import kernel
 _TOLERANCE = 1e-6
 
 
-def exact_kmeans(values: NDArray[np.float32], k: int) -> list[tuple[float, float]]:
-    """Cluster ``values`` into ``k`` clusters of least inertia; return their ends, the lowest first.
+def exact_kmeans(
+    found: NDArray[np.float32], multiplicities: NDArray[np.int64], k: int
+) -> list[tuple[float, float]]:
+    """Cluster values into ``k`` clusters of least inertia; return their ends, the lowest first.
+
+    ``found`` are the distinct values, ascending, ``multiplicities`` how often each is there.
 
     Dynamic programming over the sorted distinct values (Wang and Song, "Ckmeans.1d.dp", The R
     Journal 3/2, 2011), divide and conquer over the split positions: O(k n log n). There are fewer
@@ -22,7 +26,6 @@ def exact_kmeans(values: NDArray[np.float32], k: int) -> list[tuple[float, float
     float64 could lose the inertia, as beside an outlier of 10^9, they are made again with twice the
     digits.
     """
-    found, multiplicities = np.unique(values, return_counts=True)
     distinct, counts = found.astype(np.float64), multiplicities.astype(np.float64)
     k = min(k, len(distinct))
     starts = _optimal_starts(distinct, counts, k, False)

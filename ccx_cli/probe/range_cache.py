@@ -11,10 +11,10 @@ from errno import EACCES, EPERM, EROFS
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress
 from ccx_cli.store.locks import writing
 from ccx_cli.store.shards import ShardedCache
@@ -89,7 +89,7 @@ class RangeCache:
             # A directory that is read-only is not being written either.
             self._known = known_ranges(self._cache)
 
-    def of(self, unit: int, maps: NDArray[np.float32]) -> tuple[Range, ...]:
+    def of(self, unit: int, maps: Maps) -> tuple[Range, ...]:
         """Return a unit's ranges; ``maps`` are its activations, used if they are not known yet."""
         known = self._known.get(unit)
         if known is not None:
@@ -101,10 +101,10 @@ class RangeCache:
 
     def of_units(
         self, units: Sequence[int], workers: int
-    ) -> Iterator[tuple[int, NDArray[np.float32], tuple[Range, ...]]]:
+    ) -> Iterator[tuple[int, Maps, tuple[Range, ...]]]:
         """Return units with their maps and ranges, in order, found side by side in threads."""
 
-        def find(unit: int) -> tuple[int, NDArray[np.float32], tuple[Range, ...]]:
+        def find(unit: int) -> tuple[int, Maps, tuple[Range, ...]]:
             maps = self._activations.unit(unit)
             return unit, maps, self.of(unit, maps)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.kmeans import exact_kmeans, sklearn_kmeans
+from ccx_cli.probe.sparse_maps import Maps, SparseMaps
 
 KmeansMethod = Literal["exact", "sklearn"]
 
@@ -23,10 +24,17 @@ class Range:
     lower: float
     upper: float
 
-    def count(self, values: NDArray[np.float32]) -> int:
-        """Count the values strictly inside, compared as float64."""
+    @property
+    def holds_zero(self) -> bool:
+        """Whether an activation of zero is inside."""
+        return self.lower < 0 < self.upper
+
+    def count(self, maps: Maps) -> int:
+        """Count the activations strictly inside, compared as float64."""
+        values = maps.values if isinstance(maps, SparseMaps) else maps
+        zeros = maps.n_zeros * self.holds_zero if isinstance(maps, SparseMaps) else 0
         inside = (values > np.float64(self.lower)) & (values < np.float64(self.upper))
-        return int(inside.sum())
+        return int(inside.sum()) + zeros
 
     def to_json(self) -> list[float | None]:
         """Return ``[lower, upper]``, ``None`` for an infinite end."""
@@ -89,7 +97,7 @@ class RangeMethod:
             ) from error
 
 
-def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, ...]:
+def find_ranges(maps: Maps, method: RangeMethod) -> tuple[Range, ...]:
     """Find a unit's ranges, from the lowest up.
 
     ``maps`` are the unit's activations, ``(n_images, height, width)`` float32. There are
@@ -100,27 +108,58 @@ def find_ranges(maps: NDArray[np.float32], method: RangeMethod) -> tuple[Range, 
         if not maps.any():
             return ()
         return (Range(top_threshold(maps, method.quantile), math.inf),)
-    values = active_values(maps)
-    if not values.size:
+    distinct, counts = _distinct_values(maps)
+    if not distinct.size:
         return ()
     if method.kmeans == "exact":
-        found = exact_kmeans(values, method.num_clusters)
+        found = exact_kmeans(distinct, counts, method.num_clusters)
     else:
-        found = sklearn_kmeans(values, method.num_clusters, method.n_init)
+        found = sklearn_kmeans(active_values(maps), method.num_clusters, method.n_init)
     return tuple(Range(*ends) for ends in found)
 
 
-def top_threshold(values: NDArray[np.float32], quantile: float) -> float:
-    """Threshold that leaves about ``quantile`` of the values above it.
+def top_threshold(maps: Maps, quantile: float) -> float:
+    """Threshold that leaves about ``quantile`` of the activations above it.
 
     The published programs estimate it with a quantile sketch of 1,000 steps; this is the exact
     value of the same step: ``numpy.quantile`` at ``int(1000 * (1 - quantile) - 1) / 999``.
     """
-    step = max(int(1000 * (1 - quantile) - 1), 0)
-    return float(np.quantile(values.astype(np.float64), step / 999))
+    step = max(int(1000 * (1 - quantile) - 1), 0) / 999
+    if not isinstance(maps, SparseMaps):
+        return float(np.quantile(maps.astype(np.float64), step))
+    # The quantile lies between two of the sorted activations, as far as NumPy goes between these.
+    place = (maps.size - 1) * step
+    ordered = np.sort(maps.values)
+    below = int(np.searchsorted(ordered, 0))
+
+    def at(position: int) -> float:
+        position = min(position, maps.size - 1)
+        if position < below:
+            return float(ordered[position])
+        return 0.0 if position < below + maps.n_zeros else float(ordered[position - maps.n_zeros])
+
+    between = [at(math.floor(place)), at(math.floor(place) + 1)]
+    return float(np.quantile(between, place - math.floor(place)))
 
 
-def active_values(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values to cluster, in (image, row, column) order: without zeros where none is negative."""
+def active_values(maps: Maps) -> NDArray[np.float32]:
+    """Values to cluster, in (image, row, column) order: without zeros where none is negative.
+
+    Where one is negative, sparse maps are made dense: their zeros count, in their places.
+    """
+    if isinstance(maps, SparseMaps):
+        return maps.dense().reshape(-1) if maps.has_negatives else maps.values
     values = maps.reshape(-1)
     return values if values.size and values.min() < 0 else values[values > 0]
+
+
+def _distinct_values(maps: Maps) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the distinct values to cluster, ascending, and how often each is there."""
+    if not isinstance(maps, SparseMaps):
+        return np.unique(active_values(maps), return_counts=True)
+    distinct, counts = np.unique(maps.values, return_counts=True)
+    if maps.has_negatives and maps.n_zeros:
+        below = np.searchsorted(distinct, 0)
+        distinct = np.insert(distinct, below, 0)
+        counts = np.insert(counts, below, maps.n_zeros)
+    return distinct, counts

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ccx_cli.compiled import fused_multiply_add, kernel
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits_kernel import Axis, axis_of
+from ccx_cli.probe.sparse_maps import Maps, SparseMaps, blocks_of
 from ccx_cli.probe.upsampling import axis_weights
 
 QUANTA = 1 << 20
@@ -36,9 +37,7 @@ class SoftHits(NamedTuple):
     squares: Fraction
 
 
-def sum_activations(
-    maps: NDArray[np.float32], index: ConceptIndex, *, signed: bool = False
-) -> SoftHits:
+def sum_activations(maps: Maps, index: ConceptIndex, *, signed: bool = False) -> SoftHits:
     """Sum a unit's scaled activations by label set.
 
     Parameters
@@ -51,63 +50,101 @@ def sum_activations(
         Divide by the largest absolute activation; otherwise the least activation becomes 0 and the
         largest 1.
     """
-    low, high = float(maps.min(initial=np.inf)), float(maps.max(initial=-np.inf))
+    is_sparse = isinstance(maps, SparseMaps)
+    values = maps.values if isinstance(maps, SparseMaps) else maps
+    first = 0.0 if isinstance(maps, SparseMaps) and maps.n_zeros else np.inf
+    low, high = float(values.min(initial=first)), float(values.max(initial=-first))
     zero, width = (0.0, max(-low, high)) if signed else (low, high - low)
-    sums = np.zeros(len(index.sets), dtype=np.int64)
-    squares = np.zeros(len(maps), dtype=np.uint64)
-    if width > 0:
+    if not width > 0:
+        return SoftHits(np.zeros(len(index.sets)), Fraction(0))
+    scale, least = QUANTA / width, -QUANTA if signed else 0
+    # Sums begin with what zero is scaled to, for every pixel; only others are added.
+    of_zero = int(min(max(np.rint(-zero * scale), least), QUANTA)) if is_sparse else 0
+    sums = of_zero * index.sets.totals.astype(np.int64)
+    n_pixels = index.maps.shape[1]
+    squares, left = 0, len(maps)
+    for images, block in blocks_of(maps):
+        of_images = np.zeros(len(images), dtype=np.uint64)
         _add_activations(
-            np.ascontiguousarray(maps, dtype=np.float32),
+            block,
+            images,
             axis_of(axis_weights(maps.shape[1], index.mask_shape[0])),
             axis_of(axis_weights(maps.shape[2], index.mask_shape[1])),
             zero,
-            QUANTA / width,
-            -QUANTA if signed else 0,
+            scale,
+            least,
+            is_sparse,
+            of_zero,
             index.maps.reshape(-1),
             index.offsets,
             index.local_sets,
             sums,
-            squares,
+            of_images,
         )
-    return SoftHits(sums / QUANTA, Fraction(sum(squares.tolist()), QUANTA**2))
+        squares += sum(of_images.tolist())
+        left -= len(images)
+    squares += left * n_pixels * of_zero**2
+    return SoftHits(sums / QUANTA, Fraction(squares, QUANTA**2))
 
 
 @kernel
 def _add_activations(
     maps: NDArray[np.float32],
+    images: NDArray[np.int64],
     rows: Axis,
     columns: Axis,
     zero: float,
     scale: float,
     least: int,
+    is_sparse: bool,
+    of_zero: int,
     local_maps: NDArray[np.uint8] | NDArray[np.uint16],
     offsets: NDArray[np.int64],
     local_sets: NDArray[np.int32],
     sums: NDArray[np.int64],
     squares: NDArray[np.uint64],
 ) -> None:
-    """Add every pixel's activation, in quanta, to ``sums``, and its square to its image's."""
+    """Add what every pixel's activation is above ``of_zero``, in quanta, to ``sums``.
+
+    The squares of all activations of an image go to its place in ``squares``. In sparse maps only
+    the pixels between cells of which one is not zero are upsampled, and those between them in a
+    row.
+    """
     y0, y1, v0, v1, _ = rows
     x0, x1, u0, u1, _ = columns
+    n_pixels = len(y0) * len(x0)
     widened = np.empty((maps.shape[1], len(x0)), dtype=np.float32)
     quanta = np.empty(len(x0), dtype=np.int64)
-    pixel = 0
-    for image in range(len(maps)):
+    starts, stops = np.empty(maps.shape[1], dtype=np.int64), np.empty(maps.shape[1], dtype=np.int64)
+    for place in range(len(images)):
+        image = images[place]
         for y in range(maps.shape[1]):
+            starts[y], stops[y] = 0, len(x0)
+            if is_sparse:
+                starts[y], stops[y] = len(x0), 0
+                for x in range(len(x0)):
+                    if maps[place, y, x0[x]] != 0 or maps[place, y, x1[x]] != 0:
+                        starts[y], stops[y] = min(starts[y], x), x + 1
             for x in range(len(x0)):
                 widened[y, x] = fused_multiply_add(
-                    maps[image, y, x0[x]], u0[x], maps[image, y, x1[x]] * u1[x]
+                    maps[place, y, x0[x]], u0[x], maps[place, y, x1[x]] * u1[x]
                 )
         table = local_sets[offsets[image] : offsets[image + 1]]
         total = np.uint64(0)
+        n_left = n_pixels
         for y in range(len(y0)):
-            above, below, v_above, v_below = widened[y0[y]], widened[y1[y]], v0[y], v1[y]
-            for x in range(len(x0)):
+            start = min(starts[y0[y]], starts[y1[y]])
+            stop = max(stops[y0[y]], stops[y1[y]], start)
+            above, below = widened[y0[y], start:stop], widened[y1[y], start:stop]
+            v_above, v_below = v0[y], v1[y]
+            for x in range(stop - start):
                 value = fused_multiply_add(above[x], v_above, below[x] * v_below)
                 # Upsampling can round a value past the largest of its inputs.
                 quanta[x] = np.int64(min(max(np.rint((value - zero) * scale), least), QUANTA))
                 total += np.uint64(quanta[x] * quanta[x])
-            for x in range(len(x0)):
-                sums[table[local_maps[pixel]]] += quanta[x]
-                pixel += 1
-        squares[image] = total
+            pixel = image * n_pixels + y * len(x0)
+            local = local_maps[pixel + start : pixel + stop]
+            for x in range(stop - start):
+                sums[table[local[x]]] += quanta[x] - of_zero
+            n_left -= stop - start
+        squares[place] = total + np.uint64(n_left * of_zero * of_zero)

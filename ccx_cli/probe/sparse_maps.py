@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
+
+_CELLS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class SparseMaps:
         return self.shape[0]
 
     @property
+    def size(self) -> int:
+        """Cells of all maps."""
+        return prod(self.shape)
+
+    @property
     def n_cells(self) -> int:
         """Cells of one image's map."""
         return self.shape[1] * self.shape[2]
@@ -38,7 +46,16 @@ class SparseMaps:
     @property
     def n_zeros(self) -> int:
         """Cells of all maps that are zero."""
-        return prod(self.shape) - len(self.values)
+        return self.size - len(self.values)
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether a value is below zero."""
+        return bool((self.values < 0).any())
+
+    def any(self) -> bool:
+        """Tell whether a value is there at all."""
+        return bool(self.values.size)
 
     def __getitem__(self, images: slice | NDArray[np.integer]) -> SparseMaps:
         """Return the maps of some images, in the order given."""
@@ -65,6 +82,28 @@ Maps = NDArray[np.float32] | SparseMaps
 def dense_maps(maps: Maps) -> NDArray[np.float32]:
     """Return maps as an array, for readers that look at single images or cells."""
     return maps.dense() if isinstance(maps, SparseMaps) else maps
+
+
+def blocks_of(maps: Maps) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield maps by images, ``(n,)`` and ``(n, height, width)``: the images that are not all zero.
+
+    An array is one block, with all its images.
+    """
+    if not isinstance(maps, SparseMaps):
+        yield np.arange(len(maps)), np.ascontiguousarray(maps, dtype=np.float32)
+        return
+    images, firsts = np.unique(maps.positions // maps.n_cells, return_index=True)
+    firsts = np.append(firsts, len(maps.positions))
+    at_once = max(1, _CELLS_AT_ONCE // maps.n_cells)
+    for start in range(0, len(images), at_once):
+        own = images[start : start + at_once]
+        kept = slice(firsts[start], firsts[start + len(own)])
+        block = np.zeros((len(own), *maps.shape[1:]), dtype=np.float32)
+        place = np.searchsorted(own, maps.positions[kept] // maps.n_cells)
+        block.reshape(-1)[place * maps.n_cells + maps.positions[kept] % maps.n_cells] = maps.values[
+            kept
+        ]
+        yield own, block
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.published.heuristic_search import HeuristicStrategy
 from ccx_cli.published.heuristics import Heuristic
 from ccx_cli.published.shapes import Shapes
@@ -26,7 +27,7 @@ from ccx_cli.search.registry import Search, make_search
 from ccx_cli.search.strategy import Answer
 
 COMPARED = (*(heuristic.value for heuristic in Heuristic), *(s.value for s in reversed(Search)))
-UnitRanges = tuple[int, NDArray[np.float32], Sequence[Range]]
+UnitRanges = tuple[int, Maps, Sequence[Range]]
 
 Compared = Callable[[NDArray[np.int32], NDArray[np.int32]], Answer]
 """Searches a range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the images'

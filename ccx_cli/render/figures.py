@@ -11,6 +11,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ccx_cli.concepts.processes import in_processes
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.render.canvas import same_everywhere, write_figure
@@ -71,7 +72,7 @@ def _draw(inputs: RunInputs, drawing: Drawing, wanted: _Wanted) -> list[str]:
             case Kind.DISTRIBUTION:
                 (unit,) = units
                 ranged = [record for record in records if record.range is not None]
-                maps = inputs.activations.unit(unit)
+                maps = dense_maps(inputs.activations.unit(unit))
                 figure = plot_distribution(f"Unit {unit} of {network}", maps, ranged, style)
             case Kind.CATEGORIES:
                 category_of, names = categories_of(inputs, records), inputs.dataset.categories

@@ -34,6 +34,7 @@ from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.trust import is_trusted
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.job import split_images
@@ -379,7 +380,7 @@ def each_unit(inputs: RunInputs, units: Sequence[int], workers: int) -> Iterator
 def unit_in_data(
     unit: int,
     records: Sequence[ExplanationRecord],
-    read_maps: Callable[[int], NDArray[np.float32]],
+    read_maps: Callable[[int], Maps],
     index: ConceptIndex,
 ) -> UnitInData:
     """Count one unit's hits, by image as well, and evaluate its formulas."""

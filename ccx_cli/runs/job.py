@@ -28,6 +28,7 @@ from ccx_cli.probe.given_activations import PrecomputedActivations
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
@@ -132,7 +133,7 @@ class ExplainJob:
         self,
         records: Sequence[ExplanationRecord],
         ranges: Sequence[Range],
-        maps: NDArray[np.float32],
+        maps: Maps,
     ) -> list[ExplanationRecord]:
         """Add what the formulas score on the images that were held out."""
         assert self.split is not None

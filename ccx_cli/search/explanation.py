@@ -15,6 +15,7 @@ from ccx_cli.formulas.formula import to_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.soft_hits import sum_activations
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, ListedFormula
 from ccx_cli.search.chains import Scored, pixels_of
 from ccx_cli.search.counts import DataCounts, RangeCounts
@@ -73,9 +74,7 @@ class Explainer:
         """Names of the concepts."""
         return ConceptNames(self.index.concepts, self.index.name_of)
 
-    def explain(
-        self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
-    ) -> list[ExplanationRecord]:
+    def explain(self, unit: int, maps: Maps, ranges: Sequence[Range]) -> list[ExplanationRecord]:
         """Explain every range of one unit.
 
         Parameters
@@ -108,9 +107,7 @@ class Explainer:
             for cluster in range(len(ranges))
         ]
 
-    def _whole(
-        self, unit: int, maps: NDArray[np.float32], highest: Sequence[Range]
-    ) -> ExplanationRecord:
+    def _whole(self, unit: int, maps: Maps, highest: Sequence[Range]) -> ExplanationRecord:
         """Explain a unit's whole activation, and count the formulas on its highest range."""
         signed = self.strategy.objective.is_signed
         soft = sum_activations(maps, self.index, signed=signed)

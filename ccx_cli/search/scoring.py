@@ -20,6 +20,7 @@ from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.formulas.truth import evaluate
 from ccx_cli.probe.hits import Hits, count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.search.overlap import Overlap
 from ccx_cli.threads import map_in_order
 
@@ -177,8 +178,8 @@ def score_units(
     units: Sequence[int],
     formulas: Sequence[FormulaOnData],
     index: ConceptIndex,
-    read_maps: Callable[[int], NDArray[np.float32]],
-    find_ranges: Callable[[int, NDArray[np.float32]], Sequence[Range]],
+    read_maps: Callable[[int], Maps],
+    find_ranges: Callable[[int, Maps], Sequence[Range]],
     workers: int,
 ) -> Iterator[UnitScores]:
     """Score formulas on the ranges of many units, in parallel threads, in order."""

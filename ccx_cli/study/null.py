@@ -21,6 +21,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.records.lines import RecordLines
@@ -42,7 +43,7 @@ def permutation(n_images: int, seed: int, round_number: int) -> NDArray[np.int64
 
 
 def null_ious(
-    maps: NDArray[np.float32],
+    maps: Maps,
     ranges: Sequence[Range],
     index: ConceptIndex,
     data: DataCounts,

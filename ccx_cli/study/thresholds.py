@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import positive_concepts, to_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, top_threshold
+from ccx_cli.probe.sparse_maps import Maps, SparseMaps
 from ccx_cli.records.fields import Json
 from ccx_cli.records.fields import to_json as records_json
 from ccx_cli.records.studies import ThresholdExplanationRecord, ThresholdRecord
@@ -37,9 +37,7 @@ def side_of(quantile: float) -> Literal["high", "low"]:
     return "high" if quantile <= HIGHEST else "low"
 
 
-def threshold_ranges(
-    maps: NDArray[np.float32], quantiles: Sequence[float] = QUANTILES
-) -> tuple[Range, ...]:
+def threshold_ranges(maps: Maps, quantiles: Sequence[float] = QUANTILES) -> tuple[Range, ...]:
     """Return the range of every quantile; none for a unit that never fires.
 
     Parameters
@@ -50,7 +48,7 @@ def threshold_ranges(
         Shares of its non-zero activations above the threshold ``t``: the range is ``(t, inf)`` up
         to 0.5 and ``(1e-6, t)`` beyond, which is empty where ``t`` is not above ``1e-6``.
     """
-    values = maps[maps != 0]
+    values = maps.values if isinstance(maps, SparseMaps) else maps[maps != 0]
     if not values.size:
         return ()
     thresholds = [top_threshold(values, quantile) for quantile in quantiles]
@@ -62,7 +60,7 @@ def threshold_ranges(
 
 def explain_thresholds(
     units: Sequence[int],
-    read_maps: Callable[[int], NDArray[np.float32]],
+    read_maps: Callable[[int], Maps],
     index: ConceptIndex,
     data: DataCounts,
     strategy: Strategy,

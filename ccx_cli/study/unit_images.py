@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.probe.upsampling import upsample
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.study.metrics import ImageCounts
@@ -92,8 +93,9 @@ def look_at_unit(
     # Here: numba takes long to import, and screens without pictures do without.
     from ccx_cli.runs.inputs import unit_in_data
 
-    maps = activations.unit(unit)
-    found = unit_in_data(unit, records, lambda _: maps, index)
+    read = activations.unit(unit)
+    found = unit_in_data(unit, records, lambda _: read, index)
+    maps = dense_maps(read)
     if found.hits is None or found.hits.per_local is None:
         return UnitImages(unit, maps, (), (), (), (), index)
     counts = tuple(

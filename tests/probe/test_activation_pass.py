@@ -25,6 +25,7 @@ from ccx_cli.probe.networks.loading import (
     layers_activations,
     load_network,
 )
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def test_what_later_layers_do_in_place_is_not_stored(
     ]
     caches = [activations_cache(photographs, each, tmp_path / "a", REBUILD) for each in choices]
     build_activations(photographs, list(zip(choices, caches, strict=True)))
-    conv, relu, _ = (open_activations(photographs, cache).unit(0) for cache in caches)
+    conv, relu, _ = (dense_maps(open_activations(photographs, cache).unit(0)) for cache in caches)
     assert conv.min() < 0
     np.testing.assert_array_equal(relu, np.maximum(conv, 0))
 
@@ -185,7 +186,7 @@ def test_outputs_of_other_types_than_float32_are_stored_as_float32(
     for choice in (single, half):
         cache = activations_cache(photographs, choice, tmp_path, REBUILD)
         build_activations(photographs, [(choice, cache)])
-        maps.append(open_activations(photographs, cache).unit(3))
+        maps.append(dense_maps(open_activations(photographs, cache).unit(3)))
         assert ("precision" in cache.made_from) is (choice is half)
     assert len(list(tmp_path.iterdir())) == 2
     assert maps[1].dtype == np.float32

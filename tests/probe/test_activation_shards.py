@@ -12,7 +12,7 @@ from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe import activation_shards
 from ccx_cli.probe.activation_shards import ShardWriter, covers, missing_spans, shard_name
 from ccx_cli.probe.activations import Activations, stored_maps
-from ccx_cli.probe.sparse_maps import SparseBatch, SparseMaps
+from ccx_cli.probe.sparse_maps import SparseBatch, SparseMaps, dense_maps
 from ccx_cli.store.shards import Shard, ShardedCache
 
 N_UNITS, N_IMAGES, HEIGHT, WIDTH = 30, 40, 3, 5
@@ -45,7 +45,7 @@ def opened(cache: ShardedCache) -> Activations:
 
 
 def all_maps(cache: ShardedCache) -> np.ndarray:
-    return np.stack([opened(cache).unit(unit) for unit in range(N_UNITS)])
+    return np.stack([dense_maps(opened(cache).unit(unit)) for unit in range(N_UNITS)])
 
 
 def test_rarely_non_zero_blocks_are_gathered_to_one_shard(cache: ShardedCache) -> None:

@@ -25,6 +25,7 @@ from ccx_cli.probe.networks.description import NetworkDescription, NetworkReques
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.range_cache import RangeCache, ranges_cache, ranges_step
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def all_units(activations: Activations) -> list[np.ndarray]:
-    return [activations.unit(unit) for unit in range(activations.units)]
+    return [dense_maps(activations.unit(unit)) for unit in range(activations.units)]
 
 
 def test_units_are_the_channels_of_the_layer(
@@ -69,9 +70,9 @@ def test_units_are_the_channels_of_the_layer(
     images = [read_image(path, DEMO.input_side, DEMO.mean, DEMO.std) for path in paths]
     for place in (0, 11):
         output = layer_activations(network, torch.from_numpy(images[place])[None]).numpy()[0]
-        found = np.stack([whole.unit(unit)[place] for unit in range(48)])
+        found = np.stack(all_units(whole))[:, place]
         np.testing.assert_allclose(found, output, atol=1e-5)
-    assert whole.unit(3).dtype == np.float32
+    assert all_units(whole)[3].dtype == np.float32
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -19,8 +19,10 @@ from ccx_cli.probe.upsampling import axis_weights
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+    from tests.sparse_activations import sparse_of
 else:
     from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+    from sparse_activations import sparse_of
 
 Floats = NDArray[np.float32]
 INF = math.inf
@@ -85,6 +87,8 @@ def cases(draw: st.DrawFn) -> tuple[Floats, list[Range], LabelledPixels]:
             elements=draw(st.sampled_from([plain, wild, whole, st.just(0.0)])),
         )
     )
+    if draw(st.booleans()):
+        maps[draw(hnp.arrays(np.bool_, maps.shape))] = 0
     values = np.unique(upsampled(maps, pixels.shape)).astype(np.float64).tolist()
     end = st.one_of(
         st.sampled_from(values),
@@ -109,6 +113,7 @@ def test_the_kernel_counts_what_a_plain_pass_counts(
     without = count_hits(maps, ranges, index)
     assert without.per_local is None
     np.testing.assert_array_equal(without.per_set, expected.per_set)
+    assert_equal_hits(count_hits(sparse_of(maps), ranges, index, per_image=True), expected)
 
 
 @pytest.mark.parametrize("map_shape", SIZES)
@@ -123,6 +128,7 @@ def test_counts_are_right_at_many_map_sizes(
     ranges = [Range(0.0, 0.3), Range(0.3, 0.8), Range(0.8, INF), EVERYTHING, Range(0.2, 0.9)]
     expected = plain_hits(maps, ranges, index)
     assert_equal_hits(count_hits(maps, ranges, index, per_image=True), expected)
+    assert_equal_hits(count_hits(sparse_of(maps), ranges, index, per_image=True), expected)
     assert expected.totals[3] == 4 * 16 * 24
 
 
@@ -139,9 +145,9 @@ def test_tiles_without_hits_are_skipped_and_no_others(map_shape: tuple[int, int]
         [Range(0.5, 0.7), Range(1.5, 1.6)],
         [Range(least, 0.0), Range(-0.1, 0.1), Range(0.9 * most, most)],
     ):
-        assert_equal_hits(
-            count_hits(maps, ranges, index, per_image=True), plain_hits(maps, ranges, index)
-        )
+        expected = plain_hits(maps, ranges, index)
+        assert_equal_hits(count_hits(maps, ranges, index, per_image=True), expected)
+        assert_equal_hits(count_hits(sparse_of(maps), ranges, index, per_image=True), expected)
 
 
 @pytest.mark.parametrize(
@@ -266,9 +272,9 @@ def test_a_range_that_begins_at_the_largest_activation_is_not_skipped_wrongly(
         maps[0, 0, 0] = np.nextafter(value, np.float32(0))
         below = float(np.nextafter(value, np.float32(0)))
         ranges = [Range(float(value), INF), Range(below, INF), Range(0.0, float(value))]
-        assert_equal_hits(
-            count_hits(maps, ranges, index, per_image=True), plain_hits(maps, ranges, index)
-        )
+        expected = plain_hits(maps, ranges, index)
+        assert_equal_hits(count_hits(maps, ranges, index, per_image=True), expected)
+        assert_equal_hits(count_hits(sparse_of(maps), ranges, index, per_image=True), expected)
 
 
 def test_edges_are_the_distinct_ends_as_float32() -> None:

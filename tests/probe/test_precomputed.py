@@ -21,6 +21,7 @@ from ccx_cli.probe.activations import Activations, activations_cache, open_activ
 from ccx_cli.probe.array_files import ArrayFile, open_array, split_name
 from ccx_cli.probe.given_activations import Axes, PrecomputedActivations
 from ccx_cli.probe.precomputed import choose_precomputed, import_activations
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.header import About
 from ccx_cli.store import known_files
@@ -74,7 +75,7 @@ def imported(path: Path, dataset: BrodenDataset, axes: Axes | None = None) -> Ac
 
 
 def all_maps(activations: Activations) -> np.ndarray:
-    return np.stack([activations.unit(unit) for unit in range(activations.units)])
+    return np.stack([dense_maps(activations.unit(unit)) for unit in range(activations.units)])
 
 
 @pytest.mark.parametrize("axes", list(Axes))
@@ -577,4 +578,4 @@ def test_a_square_takes_the_axes_that_are_said(golden: BrodenDataset, tmp_path: 
     two = replace(golden, rows=golden.rows[:2])
     path = save(tmp_path / "a.npy", np.array([[1, 2], [3, 4]]))
     for axes, expected in ((Axes.UNITS_FIRST, [1, 2]), (Axes.IMAGES_FIRST, [1, 3])):
-        assert imported(path, two, axes).unit(0).ravel().tolist() == expected
+        assert dense_maps(imported(path, two, axes).unit(0)).ravel().tolist() == expected

@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import (
@@ -14,6 +19,11 @@ from ccx_cli.probe.ranges import (
     find_ranges,
     top_threshold,
 )
+
+if TYPE_CHECKING:
+    from tests.sparse_activations import sparse_of
+else:
+    from sparse_activations import sparse_of
 
 INF = math.inf
 
@@ -93,3 +103,36 @@ def test_a_method_is_named_by_what_its_ranges_depend_on() -> None:
     assert sklearn[0] != sklearn[1]
     assert RangeMethod(5).identity() not in sklearn
     assert RangeMethod(5).identity() != RangeMethod(4).identity()
+
+
+@st.composite
+def rare_maps(draw: st.DrawFn) -> NDArray[np.float32]:
+    """Maps with many zeros, equal values, and at times negative ones."""
+    shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 4)))
+    least = draw(st.sampled_from([-4, 0]))
+    numbers = st.one_of(st.integers(least, 4).map(float), st.floats(least, 4, width=32))
+    maps = draw(hnp.arrays(np.float32, shape, elements=numbers))
+    maps[draw(hnp.arrays(np.bool_, shape))] = 0
+    return maps
+
+
+@given(rare_maps(), st.floats(1e-4, 0.999), st.integers(2, 6))
+@settings(max_examples=300)
+def test_sparse_maps_have_the_ranges_of_dense_ones(
+    maps: NDArray[np.float32], quantile: float, k: int
+) -> None:
+    sparse = sparse_of(maps)
+    assert top_threshold(sparse, quantile) == top_threshold(maps, quantile)
+    np.testing.assert_array_equal(active_values(sparse), active_values(maps))
+    for method in (RangeMethod(1, quantile), RangeMethod(k)):
+        ranges = find_ranges(maps, method)
+        assert find_ranges(sparse, method) == ranges
+        for each in (*ranges, Range(-1, 1), Range(0, INF), Range(-INF, 0), Range(0.0, 0.0)):
+            assert each.count(sparse) == each.count(maps)
+
+
+@given(rare_maps())
+@settings(max_examples=20, deadline=None)
+def test_sklearn_clusters_sparse_maps_as_dense_ones(maps: NDArray[np.float32]) -> None:
+    method = RangeMethod(3, kmeans="sklearn", n_init=1)
+    assert find_ranges(sparse_of(maps), method) == find_ranges(maps, method)

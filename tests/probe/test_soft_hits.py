@@ -16,8 +16,10 @@ from ccx_cli.probe.upsampling import upsample
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelledPixels, labelled_pixels
+    from tests.sparse_activations import sparse_of
 else:
     from labelled_pixels import LabelledPixels, labelled_pixels
+    from sparse_activations import sparse_of
 
 Floats = NDArray[np.float32]
 
@@ -38,8 +40,11 @@ def cases(draw: st.DrawFn) -> tuple[Floats, LabelledPixels]:
     """Maps of whole numbers from -3 to 5, and labels."""
     pixels = draw(labelled_pixels())
     shape = (len(pixels.images), *draw(st.tuples(st.integers(1, 6), st.integers(1, 6))))
-    whole = st.integers(-3, 5).map(float)
-    return draw(hnp.arrays(np.float32, shape, elements=whole)), pixels
+    whole = st.integers(draw(st.sampled_from([-3, 0])), 5).map(float)
+    maps = draw(hnp.arrays(np.float32, shape, elements=whole))
+    if draw(st.booleans()):
+        maps[draw(hnp.arrays(np.bool_, shape))] = 0
+    return maps, pixels
 
 
 @given(cases(), st.booleans())
@@ -51,9 +56,10 @@ def test_the_kernel_sums_what_a_plain_pass_sums(
     low, high = float(maps.min()), float(maps.max())
     zero, width = (0.0, max(high, -low)) if signed else (low, high - low)
     expected = plain_sums(maps, pixels.index(), zero, width)
-    found = sum_activations(maps, pixels.index(), signed=signed)
-    np.testing.assert_array_equal(found.per_set, expected.per_set)
-    assert found.squares == expected.squares
+    for each in (maps, sparse_of(maps)):
+        found = sum_activations(each, pixels.index(), signed=signed)
+        np.testing.assert_array_equal(found.per_set, expected.per_set)
+        assert found.squares == expected.squares
 
 
 def test_soft_hits_are_shares_of_the_largest_activation() -> None:

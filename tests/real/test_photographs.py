@@ -22,6 +22,7 @@ from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
+from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
@@ -91,7 +92,7 @@ def activations(data_dir: Path) -> Activations:
 def same_activations(recorded: dict[str, Any], activations: Activations) -> bool:
     """Whether the network gives the recorded values to the last bit: clusters end on values."""
     return all(
-        np.isin(np.array(recorded["ranges"][f"{unit}/5"]), activations.unit(unit)).all()
+        np.isin(np.array(recorded["ranges"][f"{unit}/5"]), dense_maps(activations.unit(unit))).all()
         for unit in recorded["units"]
     )
 
@@ -139,7 +140,7 @@ def test_thresholds_leave_the_recorded_share_of_values_above(
     recorded: dict[str, Any], activations: Activations
 ) -> None:
     for unit in recorded["units"]:
-        maps = activations.unit(unit)
+        maps = dense_maps(activations.unit(unit))
         ((lower, upper),) = recorded["ranges"][f"{unit}/1"]
         assert upper is None
         values = maps.astype(np.float64)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from ccx_cli.errors import DamagedDataError, UsageError
 from ccx_cli.formulas.formula import Concept
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.fields import to_json
 from ccx_cli.render.report.unit_part import Choice, histogram, mask_text
 from ccx_cli.render.report.writing import THUMBNAIL_SIDE, WrittenReport, thumbnail, write_report
@@ -291,7 +292,7 @@ def test_maps_that_end_early_leave_the_rest(tmp_path: Path) -> None:
     inputs = with_pictures(write_run(tmp_path / "run"))
     whole = inputs.activations.unit
 
-    def torn(unit: int) -> NDArray[np.float32]:
+    def torn(unit: int) -> Maps:
         if unit == 3:
             raise DamagedDataError("shard x is damaged: rebuild it.")
         return whole(unit)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.job import ExplainJob
@@ -44,9 +44,7 @@ class WatchedExplainer(Explainer):
     asked: list[int] = field(default_factory=list)
     gate: Event | None = None
 
-    def explain(
-        self, unit: int, maps: NDArray[np.float32], ranges: Sequence[Range]
-    ) -> list[ExplanationRecord]:
+    def explain(self, unit: int, maps: Maps, ranges: Sequence[Range]) -> list[ExplanationRecord]:
         self.asked.append(unit)
         if self.gate is not None and unit > 1:
             self.gate.wait()
