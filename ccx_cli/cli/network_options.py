@@ -78,6 +78,11 @@ class NetworkOptions:
         rare=False,
         shown="the last convolutional block, vit: encoder block",
     )
+    sae: Path | None = option("Sparse autoencoder; its latents are units.", rare=False)
+    sae_map: list[str] | None = option(
+        "A tensor or setting of --sae, as W_enc=NAME or activation=topk; repeatable.",
+        shown="what the file says",
+    )
     input_size: str | None = option(
         "Side of the input images, or height x width such as 224x160.",
         shown="what the network was trained on",
@@ -140,6 +145,8 @@ class NetworkOptions:
             weights_key=self.weights_key,
             ignore_head=self.ignore_head,
             revision=self.revision,
+            sae=self.sae,
+            sae_map=tuple(self.sae_map or ()),
         )
 
     def _number_type(self) -> str:
@@ -180,6 +187,8 @@ class NetworkOptions:
             weights_key=source.weights_key,
             ignore_head=source.ignore_head,
             revision=source.revision,
+            sae=source.sae,
+            sae_map=list(source.sae_map),
         )
 
     def resolved(self, network: NetworkDescription) -> NetworkOptions:
@@ -190,6 +199,7 @@ class NetworkOptions:
             revision=network.revision,
             precision=Precision(network.precision),
             layers=[network.layer] if self.layers else self.layers,
+            sae_map=list(network.sae_map) or None,
         )
 
     def words(self) -> list[str]:
@@ -204,6 +214,8 @@ class NetworkOptions:
             ("--weights-key", self.weights_key),
             ("--revision", self.revision),
             ("--layer", self.layer),
+            ("--sae", None if self.sae is None else self.sae.absolute()),
+            *(("--sae-map", word) for word in self.sae_map or ()),
             ("--input-size", self.input_size),
             ("--mean", self.mean),
             ("--std", self.std),

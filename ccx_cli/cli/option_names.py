@@ -33,6 +33,7 @@ _WORDS = {
     "FORM": "form format",
     "IMAGES": "show",
     "KEY": "weights_key",
+    "KEY=NAME": "sae_map",
     "KEY=VALUE": "model_arg",
     "KIND": "kind",
     "LABELS": "label_maps",

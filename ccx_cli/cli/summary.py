@@ -132,7 +132,7 @@ def summary(options: SummaryOptions) -> None:
             ranges = sum(one.explained for one in found)
             of = f"of {about.units:,} " if about.units is not None else ""
             writer.sentences(
-                f"{about.layer} of {network} on {about.subset}: {len(found):,} {of}"
+                f"{about.layer_text} of {network} on {about.subset}: {len(found):,} {of}"
                 f"{'unit' if (about.units or len(found)) == 1 else 'units'}, {ranges:,} ranges "
                 "explained.",
                 *_findings(found),

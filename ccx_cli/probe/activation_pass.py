@@ -94,8 +94,10 @@ def measure_pass(choices: Sequence[NetworkDescription]) -> tuple[list[tuple[int,
     layers, seconds = time_pass(first)
     shapes = {layer.name: (layer.layout.units, *layer.layout.map_shape) for layer in layers}
     for choice in choices:
-        if choice.layer not in shapes:
-            load_network(replace(first, layer=choice.layer), "cpu")  # Says what is wrong with it.
+        if choice.layer not in shapes or choice.sae is not None:
+            # Says what is wrong with it.
+            network = load_network(replace(first, layer=choice.layer), "cpu")
+            shapes[choice.layer] = (network.units, *network.layout.map_shape)
     return [shapes[choice.layer] for choice in choices], seconds
 
 
@@ -110,7 +112,7 @@ class _Filling:
                 "initialize them with torch's random numbers, which ccx seeds, or give them with "
                 "`weights`."
             )
-        units, (height, width) = network.layout.units, network.layout.map_shape
+        units, (height, width) = network.units, network.layout.map_shape
         block = images_per_shard(units, (height, width))
         self.network = network
         self.shard_bytes = 4 * units * min(block, n_images) * height * width
@@ -200,5 +202,5 @@ def _run_pass(
             ]
             outputs = layers_activations([filling.network for filling in asked], images)
             for filling, output in zip(asked, outputs, strict=True):
-                filling.take(start, output.numpy())
+                filling.take(start, filling.network.units_in(output))
             task.advance(int(missing_images[start:stop].sum()))

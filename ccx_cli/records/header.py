@@ -42,6 +42,14 @@ class GivenFile(Record):
     sha256: Annotated[str, doc("SHA-256 of the file.")]
 
 
+class SaeFile(Record):
+    """A sparse autoencoder on the layer, whose latents are the units."""
+
+    file: Annotated[str, doc("The file.")]
+    sha256: Annotated[str, doc("SHA-256 of the file.")]
+    map: Annotated[list[str], doc("How it encodes, and which tensor is which: KEY=VALUE.")]
+
+
 class About(Record):
     """What a run is about, for people and for programs that look things up."""
 
@@ -58,6 +66,7 @@ class About(Record):
     precision: str | None = None
     input_values: str | None = None
     layer: str | None = None
+    sae: SaeFile | None = None
     given: GivenFile | None = None
     units: NonNegative | None = None
     num_clusters: int | None = None
@@ -87,6 +96,13 @@ class About(Record):
         unsaid = self.assumed or ("--weights" in words and "--pretrained" not in words)
         given = self.pretrained == "places365" and self.weights is not None
         return "own" if given and unsaid else self.pretrained
+
+    @property
+    def layer_text(self) -> str | None:
+        """The layer, and the sparse autoencoder on it."""
+        if self.sae is None:
+            return self.layer
+        return f"{self.layer}, latents of {PurePath(self.sae.file).name}"
 
     @property
     def own_weights(self) -> str | None:
@@ -121,6 +137,9 @@ class InfoNetwork(Record):
     mean: PerChannel
     std: PerChannel
     precision: Annotated[str | None, doc("Floating-point precision of the forward pass.")]
+    sae: Annotated[
+        SaeFile | None, doc("A sparse autoencoder on the layer, whose latents are the units.")
+    ]
     given: Annotated[GivenFile | None, doc("Precomputed activations, used instead of a network.")]
     input_values: Annotated[
         str | UnsetType, doc("What the network takes, where that is not colors in float32.")

@@ -76,7 +76,7 @@ def proof_text(record: ExplanationRecord) -> str:
 def network_text(header: Header) -> str:
     """Return the layer, network and images of a run, as far as its header names them."""
     about = header.about
-    model, layer, subset = about.model, about.layer, about.subset
+    model, layer, subset = about.model, about.layer_text, about.subset
     suffixes = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
     weights = suffixes.get(about.weights_kind, f" ({about.weights_kind})")
     if about.own_weights is not None:

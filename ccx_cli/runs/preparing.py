@@ -67,6 +67,11 @@ class Inputs:
         )
 
 
+def _has_latents(inputs: Inputs) -> bool:
+    """Tell whether the units are latents of a sparse autoencoder."""
+    return isinstance(inputs.choice, NetworkDescription) and inputs.choice.sae is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps left before a command's own; inputs and number of units by layer, if known."""
@@ -98,8 +103,11 @@ def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bo
             if first.device == "cpu":  # One pass is for all layers.
                 seconds = seconds_per_image / len(layers)
     n_images = len(first.dataset.rows)
+    # How many latents are not zero is not known before they are.
     steps += [
-        activations_step(inputs.activations_cache, n_images, shape, seconds)
+        activations_step(
+            inputs.activations_cache, n_images, None if _has_latents(inputs) else shape, seconds
+        )
         for inputs, shape in zip(layers, maps, strict=True)
     ]
     units = [None if shape is None else shape[0] for shape in maps]

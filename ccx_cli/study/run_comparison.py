@@ -62,11 +62,11 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
 def differences(a: Run, b: Run) -> list[str]:
     """Return what two runs were not made alike in, each with its value in either."""
     found = []
-    keys = {"subset": "subset", "model": "model", "weights_kind": "weights", "layer": "layer"}
+    keys = {"subset": "subset", "model": "model", "weights_kind": "weights", "layer_text": "layer"}
     for key, name in keys.items():
         values = getattr(a.about, key), getattr(b.about, key)
         if values[0] != values[1]:
-            warning = ": units are matched by number only" if key in {"model", "layer"} else ""
+            warning = ": units are matched by number only" if key in {"model", "layer_text"} else ""
             found.append(f"{name}, {values[0] or '?'} and {values[1] or '?'}{warning}")
     for part in (lambda run: to_json(run.identity.ranges), lambda run: run.search_identity):
         was, now = part(a), part(b)

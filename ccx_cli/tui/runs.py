@@ -67,7 +67,7 @@ def _state(row: ListedRun) -> Text:
 COLUMNS = (
     texts("name", "name", _name, 10, gives_way=True),
     texts("network", "network", _network, 12, stretch=True),
-    texts("layer", "layer", _about("layer"), 11),
+    texts("layer", "layer", _about("layer_text"), 11),
     texts("images", "subset", _about("subset"), 8, min_table_width=78, gives_way=True),
     numbers(
         "ranges",
@@ -145,7 +145,7 @@ class RunsView(ListView):
     def _text(self, row: ListedRun) -> str:
         run = row.run
         parts = (run.name, run.called, run.naming.note or "", _network(row))
-        return " ".join((*parts, _about("layer")(row), _about("subset")(row)))
+        return " ".join((*parts, _about("layer_text")(row), _about("subset")(row)))
 
     def _summary(self, shown: Sequence[ListedRun]) -> str:
         count = "1 run" if len(shown) == 1 else f"{len(shown):,} runs"

@@ -176,7 +176,7 @@ class UnitView(GalleryView):
             Text.assemble(
                 ("unit ", "dim"),
                 (str(unit), "bold"),
-                f"  {run.run.about.layer or '?'}",
+                f"  {run.run.about.layer_text or '?'}",
                 (f"  {position:,} of {len(self._order):,} in the list   ", "dim"),
                 (run.run.called, "dim"),
             ),

@@ -114,7 +114,7 @@ class UnitsView(RunListView):
 
     def _heading(self) -> Text:
         about = self.run.run.about
-        parts = [str(part or "?") for part in (about.model, about.layer, about.subset)]
+        parts = [str(part or "?") for part in (about.model, about.layer_text, about.subset)]
         parts += [] if about.annotation is None else ["predicted labels"]
         name = self.run.run.called
         return Text.assemble(("units ", "dim"), ("  ".join(parts), "bold"), (f"  {name}", "dim"))

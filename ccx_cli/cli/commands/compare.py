@@ -101,7 +101,7 @@ class CompareHeuristicsOptions(WorkOptions):
     units: DrawnUnitOptions
     ranges: TopRangeOptions
     each: bool = flag("List every search of every range.", panel=OUTPUT)
-    plot: Path | None = option("Draw the comparison to a .png, .svg or .pdf file.", panel=OUTPUT)
+    plot: Path | None = option("Draw the comparison: .png, .svg or .pdf.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ class ScoreOptions(WorkOptions):
         'Such as "(water OR river) AND NOT blue"; quotes around special names.'
     )
     unit: int | None = option("One unit, beside its best formulas.", min=0)
-    top: int = option("Maximum number of ranges (0: all).", 20, min=0)
+    top: int = option("Most ranges to list (0: all).", 20, min=0)
     data: DataOptions
     network: NetworkOptions
     trust: bool = trust_option()

@@ -156,7 +156,7 @@ def _run_names(ctx: typer.Context, incomplete: str) -> Offered:
     if "/" in incomplete or incomplete.startswith("~"):
         return [(incomplete, Kind.DIRECTORIES)]
     return [
-        (name, f"{run.about.model} ({run.about.weights_kind}), {run.about.layer}")
+        (name, f"{run.about.model} ({run.about.weights_kind}), {run.about.layer_text}")
         for run in _runs(ctx)
         for name in (run.naming.name, run.name)
         if name is not None

@@ -169,6 +169,10 @@ def _fetch_set(subset: str, roots: Roots, workers: int, progress: Progress) -> N
 
 def _check_activations(network: NetworkOptions) -> None:
     """Refuse options that do not go with precomputed activations, or only with them."""
+    if network.sae is not None and network.has_several_layers:
+        raise UsageError(
+            f"--sae {network.sae} is on one layer: name the one it was trained on with --layer."
+        )
     if network.activations is None:
         if network.activations_axes is not None:
             raise UsageError(

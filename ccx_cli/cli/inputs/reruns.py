@@ -84,6 +84,7 @@ def _differences(
     named = {
         "fingerprint": f"The images in {inputs.dataset.directory} {since}.",
         "source": f"The code of {stored.about.model} {since}.",
+        "sae": f"The sparse autoencoder, or how it encodes, {since}.",
         "imports": f"Code that {stored.about.model} imports {since}.",
     }
     for key in sorted({*was, *now}):

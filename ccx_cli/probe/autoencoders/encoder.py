@@ -7,6 +7,8 @@ from functools import cached_property
 
 import torch
 
+from ccx_cli.probe.sparse_maps import SparseBatch
+
 # Latents that are computed before their zeros are dropped: 64 MiB.
 _MOST_VALUES = 1 << 24
 _EPSILON = 1e-5
@@ -49,6 +51,27 @@ class Autoencoder:
         assert self.decoder is not None
         norms: torch.Tensor = self.decoder.norm(dim=1)
         return norms
+
+    def encode(self, maps: torch.Tensor) -> SparseBatch:
+        """Return the latents of ``(n_images, units, height, width)`` float32 that are not zero.
+
+        Images are encoded one at a time, so that a latent does not depend on the others of a batch,
+        and large ones in parts, so that memory stays bounded.
+        """
+        n_images, _, height, width = maps.shape
+        cells = height * width
+        rows = max(1, _MOST_VALUES // self.latents)
+        found = []
+        for image, one in enumerate(maps):
+            tokens = one.flatten(1).T.contiguous()
+            for start in range(0, cells, rows):
+                latents = self.latents_of(tokens[start : start + rows].to(self.encoder.device))
+                at, units = latents.nonzero(as_tuple=True)
+                positions = at + (image * cells + start)
+                found.append((positions.int(), units.int(), latents[at, units]))
+        positions, units, values = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+        shape = self.latents, n_images, height, width
+        return SparseBatch(shape, positions.numpy(), units.numpy(), values.numpy())
 
     def latents_of(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the latents of some tokens: ``(n, units)`` to ``(n, latents)``, float32.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ccx_cli.design import listed
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
+from ccx_cli.probe.autoencoders.maps import is_resolved, map_words, read_map
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.libraries import LIBRARIES, is_own, library_of
 from ccx_cli.probe.networks.own_networks import read_arguments, resolve_own
@@ -103,6 +104,7 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
     ):
         if is_given and request.weights is None:
             raise UsageError(f"`{option}` is about a file of weights: give one with `weights`.")
+    request = _with_autoencoder(request)
     layer = default_layer(model) if request.layer is None else request.layer
     file = weights_file(models_root, model, pretrained, request.weights)
     side = 227 if model == "alexnet" else 224
@@ -127,6 +129,26 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         num_classes=0 if own or library else outputs,
         resized=None if size == (side, side) else size,
     )
+
+
+def _with_autoencoder(request: NetworkRequest) -> NetworkRequest:
+    """Complete what is said of a sparse autoencoder, for which torch may be imported."""
+    if request.sae is None:
+        if request.sae_map:
+            raise UsageError("`sae_map` describes a sparse autoencoder: add its file as `sae`.")
+        return request
+    if not request.layer:
+        raise UsageError("`sae` is on one layer: name the one it was trained on with `layer`.")
+    path = request.sae.expanduser()
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "is not there"
+        raise MissingInputError(f"`sae` {path} {what}: check the path.")
+    words = map_words(found := read_map(request.sae_map))
+    if not is_resolved(found):
+        from ccx_cli.probe.autoencoders.files import resolve_map  # Loads torch.
+
+        words = resolve_map(path, words)
+    return replace(request, sae=path, sae_map=words)
 
 
 def _mend(model: str) -> str:

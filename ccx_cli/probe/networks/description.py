@@ -43,9 +43,10 @@ class NetworkRequest:
     weights of an untrained network, or of a factory; ``model_args`` are ``key=value`` for a factory
     or ``timm.create_model``. Of several sets of weights in a file, ``weights_key`` is the key of
     one; with ``ignore_head``, a classifier after the layer that the file lacks or has in another
-    size is left out. ``said_by`` is who says ``pretrained``: the user, the header of a run, or
-    there a version of ccx that assumed it of any file of weights. ``revision`` is a commit, branch
-    or tag of the Hugging Face hub.
+    size is left out. ``revision`` is a commit, branch or tag of the Hugging Face hub. ``sae`` is a
+    sparse autoencoder on the layer, whose latents are the units then, and ``sae_map`` says
+    ``key=value`` of it. ``said_by`` is who says ``pretrained``: the user, the header of a run, or
+    there a version of ccx that assumed it of any file of weights.
     """
 
     model: str
@@ -60,6 +61,8 @@ class NetworkRequest:
     precision: str = SINGLE
     weights_key: str | None = None
     ignore_head: bool = False
+    sae: Path | None = None
+    sae_map: tuple[str, ...] = ()
     said_by: SaidBy = SaidBy.USER
     revision: str | None = None
 
@@ -93,6 +96,8 @@ class NetworkRequest:
             precision=about.precision or SINGLE,
             weights_key=about.weights_key,
             ignore_head=about.ignore_head or False,
+            sae=None if about.sae is None else Path(about.sae.file),
+            sae_map=() if about.sae is None else tuple(about.sae.map),
             said_by=SaidBy.HEADER if about.weights_kind == about.pretrained else SaidBy.NOBODY,
             revision=about.revision,
         )
@@ -129,6 +134,8 @@ class NetworkDescription:
     precision: str = SINGLE
     weights_key: str | None = None
     ignore_head: bool = False
+    sae: Path | None = None
+    sae_map: tuple[str, ...] = ()
     said_by: SaidBy = SaidBy.USER
     revision: str | None = None
 
@@ -177,11 +184,12 @@ class NetworkDescription:
     @property
     def title(self) -> str:
         """Begin the names of its activations and runs with it."""
-        return f"{self.name}-{self.pretrained}-{self.layer}"
+        return f"{self.name}-{self.pretrained}-{self.layer}{'' if self.sae is None else '-sae'}"
 
     def describe(self) -> str:
         """Return the network in words: ``resnet18 (places365), layer4``."""
-        return f"{self.describe_network()}, {self.layer}"
+        latents = "" if self.sae is None else f", latents of {self.sae.name}"
+        return f"{self.describe_network()}, {self.layer}{latents}"
 
     def describe_network(self) -> str:
         """Return the network without its layer: ``resnet18 (places365, float16)``."""
@@ -206,6 +214,7 @@ class NetworkDescription:
             "layer": self.layer,
             **({} if self.weights_key is None else {"weights_key": self.weights_key}),
             **({"ignore_head": True} if self.ignore_head else {}),
+            **({} if self.sae is None else {"sae": self._sae(str(self.sae.absolute()))}),
             **({"assumed": True} if self.said_by is SaidBy.NOBODY else {}),
             **({"revision": self.revision} if self.revision else {}),
         }
@@ -240,7 +249,15 @@ class NetworkDescription:
             found["precision"] = self.precision
         if self.weights_key is not None:
             found["weights_key"] = self.weights_key
+        if self.sae is not None:
+            found["sae"] = self._sae()
         return found
+
+    def _sae(self, file: str | None = None) -> dict[str, Any]:
+        """Return what the latents depend on besides the layer, and where its file is."""
+        assert self.sae is not None
+        named = {} if file is None else {"file": file}
+        return {**named, "sha256": file_sha256(self.sae), "map": list(self.sae_map)}
 
     def untrained(self) -> NetworkRequest:
         """Ask for the same network and input size with random weights, of seed 0."""
@@ -252,6 +269,8 @@ class NetworkDescription:
             input_size=self.resized,
             precision=self.precision,
             revision=self.revision,
+            sae=self.sae,
+            sae_map=self.sae_map,
         )
 
     def weights_sha256(self) -> str:

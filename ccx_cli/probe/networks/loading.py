@@ -6,19 +6,25 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ccx_cli.errors import CcxError, UsageError, suggestion
+from ccx_cli.probe.autoencoders.encoder import Autoencoder
+from ccx_cli.probe.autoencoders.files import load_autoencoder
 from ccx_cli.probe.networks.building import load_module
-from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.networks.inputs import USUAL, Input
 from ccx_cli.probe.networks.layouts import Layout, first_tensor, layout_of
 from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.probe.sparse_maps import SparseBatch
 from ccx_cli.progress import Progress
 
 
@@ -30,7 +36,8 @@ class Network:
     of the weights' file or of the state dict that a factory gave, or ``seed:<n>``. ``layout`` tells
     where in the layer's output for ``choice.input_size`` the units are; of several
     ``layer_calls`` in a forward pass, as of a shared ReLU, the last output counts. ``input`` is
-    what ``module`` makes of the images that it gets.
+    what ``module`` makes of the images that it gets. The units are the latents of the
+    ``autoencoder`` on the layer, if there is one.
     """
 
     choice: NetworkDescription
@@ -40,6 +47,25 @@ class Network:
     layout: Layout
     layer_calls: int = 1
     input: Input = USUAL
+    autoencoder: Autoencoder | None = None
+
+    @property
+    def units(self) -> int:
+        """How many units there are."""
+        return self.layout.units if self.autoencoder is None else self.autoencoder.latents
+
+    def units_in(self, maps: torch.Tensor) -> NDArray[np.float32] | SparseBatch:
+        """Return the units' maps ``(n_images, units, h, w)``, given the layer's on the CPU."""
+        if self.autoencoder is None:
+            return maps.numpy()
+        with computing(SINGLE, self.device):
+            batch = self.autoencoder.encode(maps)
+        if not np.isfinite(batch.values).all():
+            raise CcxError(
+                f"The autoencoder in {self.choice.sae} gives latents that are NaN or infinite: "
+                "check that it is of this layer."
+            )
+        return batch
 
 
 class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
@@ -85,10 +111,25 @@ def load_networks(
     check_precision(choices[0].precision, where)
     module, identity, taken = load_module(choices[0], where, progress)
     layers = [_find_layer(module, choice) for choice in choices]
-    return [
+    networks = [
         Network(choice, module, where, identity, *_try_layer(module, layer, choice, where), taken)
         for choice, layer in zip(choices, layers, strict=True)
     ]
+    return [
+        network if network.choice.sae is None else _with_autoencoder(network, network.choice.sae)
+        for network in networks
+    ]
+
+
+def _with_autoencoder(network: Network, path: Path) -> Network:
+    choice, units = network.choice, network.layout.units
+    autoencoder = load_autoencoder(path, choice.sae_map, network.device)
+    if autoencoder.units != units:
+        raise UsageError(
+            f"`sae` {path} encodes {autoencoder.units:,} units, but layer {choice.layer} of "
+            f"{choice.name} has {units:,}: name the layer it was trained on with `layer`."
+        )
+    return replace(network, autoencoder=autoencoder)
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:

@@ -107,6 +107,9 @@ def _about(about: About) -> dict[str, Any]:
     for key in _PATHS:
         if isinstance(kept.get(key), str):
             kept[key] = PurePath(kept[key]).name
+    for key in ("given", "sae"):
+        if key in kept:
+            kept[key]["file"] = PurePath(kept[key]["file"]).name
     return kept
 
 

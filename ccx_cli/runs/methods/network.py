@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from ccx_cli.probe.autoencoders.maps import form_text
 from ccx_cli.probe.networks.libraries import LIBRARIES
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import weights_of
@@ -39,6 +40,12 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
     if about.model_args:
         model += f" ({', '.join(about.model_args)})"
     words = ", ".join(word for word in (origin, digest) if word)
+    if about.sae is not None:
+        file, sae_digest = quote(PurePath(about.sae.file).name), about.sae.sha256[:16]
+        layer = (
+            f"a sparse autoencoder ({file}, SHA-256 {sae_digest}; "
+            f"{quote(form_text(about.sae.map))}) on {layer}"
+        )
     return f"{layer} of the network {quote(model)} ({words})"
 
 

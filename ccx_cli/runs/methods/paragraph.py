@@ -85,7 +85,8 @@ def _explained(run: Run, cite: Cite, quote: Quote) -> str:
     about = run.about
     done = len(run.finished_units)
     total = known(about.units, "number of units")
-    units = f"all {total:,} units" if done == total else f"{done:,} of the {total:,} units"
+    what = "units" if about.sae is None else "latents"
+    units = f"all {total:,} {what}" if done == total else f"{done:,} of the {total:,} {what}"
     left = len(run.asked_units or ()) - done
     so_far = "" if left <= 0 else f" (so far: {left:,} more were asked for)"
     return (
