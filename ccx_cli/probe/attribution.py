@@ -29,7 +29,8 @@ def unit_importance(
     ``n_images`` in all. UsageError if the network returns no class scores, or none that depends on
     the layer.
     """
-    total = torch.zeros(network.layout.units, dtype=torch.float64)
+    network.check_decoder("Importance")
+    total = torch.zeros(network.units, dtype=torch.float64)
     with progress.task("Importance of the units", n_images) as task:
         for images in batches:
             total += _of_images(network, images).sum(0).cpu()
@@ -68,5 +69,9 @@ def _of_images(network: Network, images: torch.Tensor) -> torch.Tensor:
             f"No class score of {network.choice.name} depends on {network.choice.layer}: name "
             "another with `layer`, or take `by` activation."
         )
-    effects = network.layout.maps(gradient.double() * outputs[-1].detach().double())
+    output = outputs[-1].detach()
+    if network.autoencoder is not None:
+        maps, slopes = (network.layout.maps(each).float() for each in (output, gradient))
+        return network.autoencoder.effects(maps, slopes).abs()
+    effects = network.layout.maps(gradient.double() * output.double())
     return effects.sum((2, 3)).abs()

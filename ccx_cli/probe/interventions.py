@@ -66,15 +66,23 @@ class Intervention:
     """
 
     def __init__(self, network: Network) -> None:
+        network.check_decoder("Importance")
         self._network = network
         self._layer = network.module.get_submodule(network.choice.layer)
         self._splits = network.layer_calls == 1 and self._can_split()
 
-    def scores(self, images: torch.Tensor, change: Change, versions: int) -> torch.Tensor:
+    def scores(
+        self,
+        images: torch.Tensor,
+        change: Change,
+        versions: int,
+        units: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the class scores of every version, ``(versions, n_images, n_classes)`` float32.
 
         ``images`` are ``(n_images, 3, height, width)`` float32, normalized. ``change`` takes the
-        layer's maps ``(n_images, units, h, w)`` to ``(versions, n_images, units, h, w)``.
+        maps ``(n_images, units, h, w)`` of the ``units``, by default of all that the layer itself
+        has, to ``(versions, n_images, units, h, w)``.
         UsageError if the network does not return one score per class, CcxError if one is NaN.
         """
         n_images, layout = len(images), self._network.layout
@@ -84,12 +92,30 @@ class Intervention:
 
         def replace(output: torch.Tensor) -> torch.Tensor:
             plain = output if self._splits else output[:n_images]
-            maps = change(layout.maps(plain)).flatten(0, 1)
-            return layout.output(maps, plain)
+            maps = self._changed(layout.maps(plain), change, units)
+            return layout.output(maps.flatten(0, 1), plain)
 
         with accepting(self._network.choice, images):
             answer = self._run(images, replace)
         return scores_of(answer, self._network).reshape(versions, n_images, -1)
+
+    def _changed(
+        self, maps: torch.Tensor, change: Change, units: torch.Tensor | None
+    ) -> torch.Tensor:
+        if units is None:
+            return change(maps)
+        units = units.to(maps.device)
+        autoencoder = self._network.autoencoder
+        if autoencoder is None:
+            chosen = change(maps[:, units])
+            changed = maps.repeat(len(chosen), 1, 1, 1, 1)
+            changed[:, :, units] = chosen
+            return changed
+        with torch.autocast(maps.device.type, enabled=False):
+            single = maps.float()
+            latents = autoencoder.some(single, units)
+            added = autoencoder.decoded(single, change(latents) - latents, units)
+        return maps + added.to(maps.dtype)
 
     def _run(self, images: torch.Tensor, replace: Change) -> Any:
         """Return what the network does where ``replace`` changes the layer's output."""

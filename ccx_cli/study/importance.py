@@ -38,7 +38,7 @@ def cluster_importance(
     activations that are ablated for comparison.
     """
     intervention = Intervention(network)
-    units = torch.tensor(sorted(ranges))
+    units = torch.tensor(sorted(ranges), dtype=torch.int64)
     n_clusters = max((len(found) for found in ranges.values()), default=0)
     lower, upper = _ends(ranges, n_clusters)
     generator = torch.Generator().manual_seed(seed)
@@ -46,23 +46,21 @@ def cluster_importance(
     zeroed = torch.zeros(n_clusters, dtype=torch.int64)
     activations = images_seen = 0
 
-    def change(output: torch.Tensor) -> torch.Tensor:
+    def change(chosen: torch.Tensor) -> torch.Tensor:
         nonlocal activations
-        chosen = output[:, units.to(output.device)]
         activations += chosen.numel()
-        versions = [output]
+        versions = [chosen]
         for cluster in range(n_clusters):
-            inside = (chosen > lower[cluster].to(output)) & (chosen < upper[cluster].to(output))
+            inside = (chosen > lower[cluster].to(chosen)) & (chosen < upper[cluster].to(chosen))
             zeroed[cluster] += int(inside.sum())
-            for mask in (inside, _shuffled(inside, generator)):
-                version = output.clone()
-                version[:, units.to(output.device)] = chosen.masked_fill(mask, 0)
-                versions.append(version)
+            versions += [
+                chosen.masked_fill(mask, 0) for mask in (inside, _shuffled(inside, generator))
+            ]
         return torch.stack(versions)
 
     with (progress or SilentProgress()).task("Importance", n_images) as task:
         for images in batches:
-            scores = intervention.scores(images, change, 2 * n_clusters + 1)
+            scores = intervention.scores(images, change, 2 * n_clusters + 1, units)
             predicted = scores.argmax(2)
             differs = (predicted[1:] != predicted[0]).sum(1).numpy()
             changed += differs.reshape(n_clusters, 2).T
@@ -101,8 +99,11 @@ def unit_importance(
             for start in range(0, max(len(jobs), 1), versions):
                 some = jobs[start : start + versions]
                 fires: list[torch.Tensor] = []
-                change = _zeroing(some, fires)
-                scores = intervention.scores(images, change, len(some) + 1).softmax(2)
+                units = sorted({unit for unit, _, _ in some})
+                change = _zeroing(some, units, fires)
+                scores = intervention.scores(
+                    images, change, len(some) + 1, torch.tensor(units, dtype=torch.int64)
+                ).softmax(2)
                 for tally, after, fired in zip(
                     tallies[start : start + versions], scores[1:], fires, strict=True
                 ):
@@ -111,12 +112,18 @@ def unit_importance(
     return [tally.result(*job, class_names) for job, tally in zip(jobs, tallies, strict=True)]
 
 
-def _zeroing(jobs: Sequence[tuple[int, int, Range]], fires: list[torch.Tensor]) -> Change:
-    def change(output: torch.Tensor) -> torch.Tensor:
-        changed = output.repeat(len(jobs) + 1, 1, 1, 1, 1)
+def _zeroing(
+    jobs: Sequence[tuple[int, int, Range]], units: Sequence[int], fires: list[torch.Tensor]
+) -> Change:
+    """Return what zeroes one unit in one range a version, given the maps of the ``units``."""
+    places = {unit: place for place, unit in enumerate(units)}
+
+    def change(chosen: torch.Tensor) -> torch.Tensor:
+        changed = chosen.repeat(len(jobs) + 1, 1, 1, 1, 1)
         for position, (unit, _, found) in enumerate(jobs, start=1):
-            inside = (output[:, unit] > found.lower) & (output[:, unit] < found.upper)
-            changed[position, :, unit].masked_fill_(inside, 0)
+            maps = chosen[:, places[unit]]
+            inside = (maps > found.lower) & (maps < found.upper)
+            changed[position, :, places[unit]].masked_fill_(inside, 0)
             fires.append(inside.flatten(1).any(1).cpu())
         return changed
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.networks.loading import Network, layer_activations
+from ccx_cli.probe.networks.loading import Network, unit_activations
 from ccx_cli.probe.ranges import Range
 from ccx_cli.study.unit_images import mask_of
 
@@ -90,12 +90,15 @@ def masking_similarity(
         resized = torch.nn.functional.interpolate(
             masks[:, None], size=plain.shape[2:], mode="bilinear", align_corners=False
         )
-        both = layer_activations(network, torch.cat([plain, plain * resized])).numpy()
+        units = sorted({unit for position, *_ in batch for unit, _ in formulas[position].ranges})
+        places = {unit: place for place, unit in enumerate(units)}
+        both = unit_activations(network, torch.cat([plain, plain * resized]), units).numpy()
         before, after = both[: len(batch)], both[len(batch) :]
         for row, (position, _, _) in enumerate(batch):
             formula = formulas[position]
             for column, (unit, found) in enumerate(formula.ranges):
-                sums[position][column] += _cosine(before[row, unit], after[row, unit], found)
+                place = places[unit]
+                sums[position][column] += _cosine(before[row, place], after[row, place], found)
             left[position] -= 1
             if left[position] == 0:
                 yield position, [float(each) / len(formula.images) for each in sums[position]]
@@ -105,9 +108,9 @@ def seconds_an_image(network: Network, batch_size: int) -> float:
     """Time one forward pass, to estimate how long many will take."""
     height, width = network.choice.input_size
     blank = torch.zeros(batch_size, 3, height, width)
-    layer_activations(network, blank)
+    unit_activations(network, blank, [0])
     began = time.perf_counter()
-    layer_activations(network, blank)
+    unit_activations(network, blank, [0])
     return (time.perf_counter() - began) / batch_size
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.autoencoders.encoder import Autoencoder
 from ccx_cli.probe.interventions import class_scores
 from ccx_cli.probe.networks.class_names import class_name, plain_name
 from ccx_cli.probe.networks.loading import Network
@@ -30,8 +31,9 @@ MOST_CLASSES = 3
 def head_weights(network: Network) -> NDArray[np.float32]:
     """Weights of the linear head over the layer's units, ``(n_classes, n_units)`` float32.
 
-    The head is the last module with weights: a linear layer, or a 1x1 convolution. UsageError if
-    its inputs are not the layer's units.
+    The head is the last module with weights: a linear layer, or a 1x1 convolution; a latent of a
+    sparse autoencoder has the weights of what it adds to the layer. UsageError if the inputs of the
+    head are not the layer's units.
     """
     heads = [
         module for module in network.module.modules() if isinstance(module, nn.Linear | nn.Conv2d)
@@ -43,8 +45,22 @@ def head_weights(network: Network) -> NDArray[np.float32]:
             f"{network.choice.model} has no linear head right after {network.choice.layer}: name "
             "the last layer before the head with --layer when you explain."
         )
-    weights: NDArray[np.float32] = flat[:, :, 0].cpu().numpy()
-    return weights
+    weights = flat[:, :, 0]
+    if network.autoencoder is not None:
+        weights = weights @ _directions(network, network.autoencoder).T
+    found: NDArray[np.float32] = weights.cpu().numpy()
+    return found
+
+
+def _directions(network: Network, autoencoder: Autoencoder) -> torch.Tensor:
+    network.check_decoder("`ccx roles`")
+    if autoencoder.normalize != "none":
+        raise UsageError(
+            f"The autoencoder in {network.choice.sae} normalizes its input "
+            f"({autoencoder.normalize}), so that its latents contribute to the classes in other "
+            "shares at every cell: `ccx roles` cannot say them, but `ccx importance` can."
+        )
+    return autoencoder.directions()
 
 
 def true_classes(dataset: BrodenDataset, names: Sequence[str]) -> NDArray[np.int64]:

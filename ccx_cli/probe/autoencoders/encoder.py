@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,19 +60,73 @@ class Autoencoder:
         and large ones in parts, so that memory stays bounded.
         """
         n_images, _, height, width = maps.shape
-        cells = height * width
-        rows = max(1, _MOST_VALUES // self.latents)
         found = []
-        for image, one in enumerate(maps):
-            tokens = one.flatten(1).T.contiguous()
-            for start in range(0, cells, rows):
-                latents = self.latents_of(tokens[start : start + rows].to(self.encoder.device))
-                at, units = latents.nonzero(as_tuple=True)
-                positions = at + (image * cells + start)
-                found.append((positions.int(), units.int(), latents[at, units]))
+        for first, tokens in self._tokens(maps):
+            latents = self.latents_of(tokens)
+            at, units = latents.nonzero(as_tuple=True)
+            found.append(((at + first).int(), units.int(), latents[at, units]))
         positions, units, values = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
         shape = self.latents, n_images, height, width
         return SparseBatch(shape, positions.numpy(), units.numpy(), values.numpy())
+
+    def some(self, maps: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+        """Return some latents with their zeros, ``(n_images, len(units), height, width)``."""
+        n_images, _, height, width = maps.shape
+        found = [self.latents_of(tokens)[:, units] for _, tokens in self._tokens(maps)]
+        return torch.cat(found).reshape(n_images, height, width, len(units)).permute(0, 3, 1, 2)
+
+    def decoded(
+        self, maps: torch.Tensor, changes: torch.Tensor, units: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what changes of some latents of ``maps`` add to the decoded maps.
+
+        ``changes`` are ``(versions, n_images, len(units), height, width)``, the result is
+        ``(versions, n_images, layer's units, height, width)``: decoding is linear, so that what the
+        autoencoder does not reconstruct stays as it is.
+        """
+        added = torch.einsum("vnlhw,lu->vnuhw", changes, self.directions()[units])
+        scale = self._scale(maps.movedim(1, -1))
+        return added if scale is None else added * scale.movedim(-1, 1)
+
+    def effects(self, maps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """Return gradient times latent, summed over an image's map, ``(n_images, latents)``.
+
+        ``gradient`` is that of the layer's ``maps``, of the same shape.
+        """
+        sums = torch.zeros(len(maps), self.latents, dtype=torch.float64, device=maps.device)
+        cells = maps.shape[2] * maps.shape[3]
+        both = zip(self._tokens(maps), self._tokens(gradient), strict=True)
+        for (first, tokens), (_, slopes) in both:
+            scale = self._scale(tokens)
+            slopes = (slopes if scale is None else slopes * scale) @ self.directions().T
+            sums[first // cells] += (slopes * self.latents_of(tokens)).sum(0, dtype=torch.float64)
+        return sums
+
+    def _tokens(self, maps: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the cells of one image after another, large ones in parts, and their positions."""
+        cells = maps.shape[2] * maps.shape[3]
+        rows = max(1, _MOST_VALUES // self.latents)
+        for image, one in enumerate(maps):
+            tokens = one.flatten(1).T.contiguous()
+            for start in range(0, cells, rows):
+                part = tokens[start : start + rows]
+                yield image * cells + start, part.to(self.encoder.device)
+
+    def directions(self) -> torch.Tensor:
+        """Return what each latent adds to the layer, ``(latents, units)``."""
+        assert self.decoder is not None
+        if self.decoder_norm == "none":
+            return self.decoder
+        return self.decoder / self._norms[:, None]
+
+    def _scale(self, tokens: torch.Tensor) -> torch.Tensor | None:
+        """Return by what the decoded ``(..., units)`` are multiplied to undo the normalization."""
+        scale: torch.Tensor | None = None
+        if self.normalize == "layer_norm":
+            scale = tokens.std(-1, keepdim=True)
+        elif self.normalize == "constant_norm_rescale":
+            scale = tokens.norm(dim=-1, keepdim=True) / self.units**0.5
+        return scale
 
     def latents_of(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the latents of some tokens: ``(n, units)`` to ``(n, latents)``, float32.

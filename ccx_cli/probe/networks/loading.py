@@ -67,6 +67,14 @@ class Network:
             )
         return batch
 
+    def check_decoder(self, needed_by: str) -> None:
+        """Raise UsageError where latents cannot be put back into the layer."""
+        if self.autoencoder is not None and self.autoencoder.decoder is None:
+            raise UsageError(
+                f"{needed_by} needs the decoder of the autoencoder, and {self.choice.sae} has no "
+                "W_dec: give a file with it as `sae`, or say `sae_map` W_dec=NAME."
+            )
+
 
 class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
     """Raised where all outputs that were wanted are there."""
@@ -135,6 +143,16 @@ def _with_autoencoder(network: Network, path: Path) -> Network:
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
     """Return the activations of one layer, as ``layers_activations`` does of several."""
     return layers_activations([network], images)[0]
+
+
+def unit_activations(network: Network, images: torch.Tensor, units: Sequence[int]) -> torch.Tensor:
+    """Return the maps of some units, ``(n_images, len(units), height, width)`` on the CPU."""
+    maps = layer_activations(network, images)
+    chosen = torch.tensor(units, dtype=torch.int64)
+    if network.autoencoder is None:
+        return maps[:, chosen]
+    with computing(SINGLE, network.device):
+        return network.autoencoder.some(maps, chosen.to(network.device)).cpu()
 
 
 def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> list[torch.Tensor]:
