@@ -22,8 +22,19 @@ def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
     return scores_of(answer, network)
 
 
+def check_head(network: Network) -> None:
+    """Refuse a network whose head was left out: its scores would be of random weights."""
+    if not network.has_head:
+        raise UsageError(
+            f"This needs predictions, but {network.choice.weights} lacks the head of "
+            f"{network.choice.name}, which was left out with `ignore_head`: explain the network "
+            "with weights that have it."
+        )
+
+
 def scores_of(answer: object, network: Network) -> torch.Tensor:
     """Check the output of a network; return class scores as ``class_scores`` does."""
+    check_head(network)
     answer = _scores_in(answer)
     if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
         raise UsageError(

@@ -17,7 +17,7 @@ from torch import nn
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.autoencoders.encoder import Autoencoder
-from ccx_cli.probe.interventions import class_scores
+from ccx_cli.probe.interventions import check_head, class_scores
 from ccx_cli.probe.networks.class_names import class_name, plain_name
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
@@ -35,6 +35,7 @@ def head_weights(network: Network) -> NDArray[np.float32]:
     sparse autoencoder has the weights of what it adds to the layer. UsageError if the inputs of the
     head are not the layer's units.
     """
+    check_head(network)
     heads = [
         module for module in network.module.modules() if isinstance(module, nn.Linear | nn.Conv2d)
     ]

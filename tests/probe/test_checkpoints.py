@@ -16,12 +16,9 @@ from torch import nn
 from torchvision import models
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
-from ccx_cli.probe.weights.checkpoints import (
-    load_into,
-    load_state,
-    num_outputs,
-    under_prefix,
-)
+from ccx_cli.probe.weights.checkpoints import read_checkpoint
+from ccx_cli.probe.weights.fitting import load_into, num_outputs
+from ccx_cli.probe.weights.weight_sets import find_weights
 
 
 def small(num_classes: int = 5) -> nn.Sequential:
@@ -53,7 +50,7 @@ def test_reads_what_torch_saves(tmp_path: Path, suffix: str, zipped: bool) -> No
     trained, blank = small(), small()
     file = tmp_path / f"w{suffix}"
     torch.save(trained.state_dict(), file, _use_new_zipfile_serialization=zipped)
-    load_into(blank, load_state(file), file, "small")
+    load_into(blank, find_weights(file, blank).tensors, file, "small")
     assert_same(blank, trained)
 
 
@@ -84,7 +81,7 @@ def test_reads_the_ways_a_state_is_wrapped(
     trained, blank = small(), small()
     file = tmp_path / "w.pth"
     torch.save(wrap(trained.state_dict()), file)
-    load_into(blank, load_state(file), file, "small")
+    load_into(blank, find_weights(file, blank).tensors, file, "small")
     assert_same(blank, trained)
 
 
@@ -92,7 +89,7 @@ def test_reads_safetensors(tmp_path: Path) -> None:
     trained, blank = small(), small()
     file = tmp_path / "w.safetensors"
     save_file(prefixed(trained.state_dict(), "module."), file)
-    load_into(blank, load_state(file), file, "small")
+    load_into(blank, find_weights(file, blank).tensors, file, "small")
     assert_same(blank, trained)
 
 
@@ -110,7 +107,7 @@ def test_loads_a_mnasnet_that_carries_no_version(tmp_path: Path) -> None:
     trained, blank = (models.mnasnet0_5(num_classes=3) for _ in range(2))
     file = tmp_path / "w.safetensors"
     save_file(trained.state_dict(), file)
-    load_into(blank, load_state(file), file, "mnasnet0_5")
+    load_into(blank, find_weights(file, blank).tensors, file, "mnasnet0_5")
     assert_same(blank, trained)
 
 
@@ -128,7 +125,7 @@ def test_never_runs_what_a_pickle_names(tmp_path: Path, zipped: bool) -> None:
     content = {"state_dict": small().state_dict(), "args": RunsCode(f"touch {trace}")}
     torch.save(content, file, _use_new_zipfile_serialization=zipped)
     with pytest.raises(DamagedDataError, match=r"more than weights.*posix\.system.*state_dict"):
-        load_state(file)
+        read_checkpoint(file)
     assert not trace.exists()
 
 
@@ -141,14 +138,14 @@ def test_leaves_out_options_and_accuracies_beside_the_weights(tmp_path: Path, zi
         "best": [np.float64(71.2), np.float32(0.5), np.int64(3)],
     }
     torch.save(content, file, _use_new_zipfile_serialization=zipped)
-    load_into(blank, load_state(file), file, "small")
+    load_into(blank, find_weights(file, blank).tensors, file, "small")
     assert_same(blank, trained)
 
 
 def test_reads_averaged_weights(tmp_path: Path) -> None:
     trained, blank, file = small(), small(), tmp_path / "w.pth"
     torch.save(torch.optim.swa_utils.AveragedModel(trained).state_dict(), file)
-    load_into(blank, load_state(file), file, "small")
+    load_into(blank, find_weights(file, blank).tensors, file, "small")
     assert_same(blank, trained)
 
 
@@ -158,23 +155,12 @@ def test_reads_the_weights_of_an_attribute(tmp_path: Path, prefix: str, num_clas
     trained, blank, file = small(num_classes), small(), tmp_path / "w.ckpt"
     beside = {"loss.weight": torch.ones(3), f"{prefix}2.conv.weight": torch.ones(1)}
     torch.save({"state_dict": prefixed(trained.state_dict(), f"{prefix}.") | beside}, file)
-    state, found = under_prefix(blank, load_state(file), file)
-    assert found == prefix
-    assert num_outputs(blank, state, 5) == num_classes
+    found = find_weights(file, blank)
+    assert (found.key, found.prefix, found.others) == (f"state_dict.{prefix}", prefix, [])
+    assert num_outputs(blank, found.tensors, 5) == num_classes
     blank = small(num_classes)
-    load_into(blank, state, file, "small")
+    load_into(blank, found.tensors, file, "small")
     assert_same(blank, trained)
-
-
-def test_two_attributes_with_weights_are_refused(tmp_path: Path) -> None:
-    state, file = small().state_dict(), tmp_path / "w.ckpt"
-    torch.save(prefixed(state, "student.") | prefixed(state, "teacher."), file)
-    with pytest.raises(DamagedDataError, match="two sets of weights, under student and teacher"):
-        under_prefix(small(), load_state(file), file)
-    del state["fc.bias"]
-    torch.save(prefixed(state, "model."), file)
-    unchanged, found = under_prefix(small(), load_state(file), file)
-    assert (found, set(unchanged)) == ("", {f"model.{name}" for name in state})
 
 
 def test_layers_under_a_prefix_keep_their_versions(tmp_path: Path) -> None:
@@ -185,32 +171,8 @@ def test_layers_under_a_prefix_keep_their_versions(tmp_path: Path) -> None:
 
     file = tmp_path / "w.pth"
     torch.save(Lit().state_dict(), file)
-    state, _ = under_prefix(small(), load_state(file), file)
+    state = find_weights(file, small()).tensors
     assert vars(state)["_metadata"] == vars(small().state_dict())["_metadata"]
-
-
-@pytest.mark.parametrize("second", ["state_dict_ema", "model_ema", "best"])
-def test_refuses_two_sets_of_weights(tmp_path: Path, second: str) -> None:
-    state, file = small().state_dict(), tmp_path / "w.pth"
-    torch.save({"model": state, second: prefixed(state, "module.")}, file)
-    with pytest.raises(DamagedDataError, match=f"two sets of weights, under model and {second}"):
-        load_state(file)
-
-
-def test_refuses_two_keys_with_weights(tmp_path: Path) -> None:
-    file = tmp_path / "w.pth"
-    torch.save({"generator": {"a": torch.ones(1)}, "critic": {"b": torch.ones(1)}}, file)
-    with pytest.raises(DamagedDataError, match="two sets of weights, under generator and critic"):
-        load_state(file)
-
-
-def test_refuses_two_tensors_for_one(tmp_path: Path) -> None:
-    state, file = small().state_dict(), tmp_path / "w.pth"
-    torch.save({**state, **prefixed(state, "module.")}, file)
-    with pytest.raises(
-        DamagedDataError, match=r"module\.conv\.weight and conv\.weight, which are one"
-    ):
-        load_state(file)
 
 
 NESTED = b")" + b"q\x00h\x00\x86" * 60  # a tuple of a tuple twice, and so on
@@ -234,14 +196,14 @@ def test_refuses_nested_keys_whose_hash_takes_forever(tmp_path: Path, pickled: b
             is_pickle = each.filename.endswith("data.pkl")
             archive.writestr(each, b"\x80\x02" + pickled if is_pickle else source.read(each))
     with pytest.raises(DamagedDataError, match="cannot be read as a checkpoint"):
-        load_state(file)
+        read_checkpoint(file)
 
 
 def test_refuses_a_whole_pickled_network_in_an_archive(tmp_path: Path) -> None:
     file = tmp_path / "whole.pth"
     torch.save(small(), file)
     with pytest.raises(DamagedDataError, match=r"asks for torch\.nn\..*\.Sequential"):
-        load_state(file)
+        read_checkpoint(file)
 
 
 def saved(zipped: bool = True) -> bytes:
@@ -269,7 +231,7 @@ def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> N
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(DamagedDataError) as caught:
-        load_state(file)
+        read_checkpoint(file)
     assert str(caught.value).startswith(f"{file} cannot be read as a checkpoint")
 
 
@@ -278,16 +240,16 @@ def test_files_without_weights_are_named(tmp_path: Path, content: object) -> Non
     file = tmp_path / "w.pth"
     torch.save(content, file)
     with pytest.raises(DamagedDataError, match=r"w\.pth holds no named weights"):
-        load_state(file)
+        find_weights(file, small())
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
 def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingInputError, match=name):
-        load_state(tmp_path / name)
+        read_checkpoint(tmp_path / name)
     (tmp_path / name).mkdir()
     with pytest.raises(DamagedDataError, match=name):
-        load_state(tmp_path / name)
+        read_checkpoint(tmp_path / name)
 
 
 def test_says_which_tensors_do_not_fit(tmp_path: Path) -> None:
@@ -330,4 +292,4 @@ def test_a_pickle_by_hand_is_not_a_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "w.bin"
     file.write_bytes(pickle.dumps({"weights": [1.0, 2.0]}))
     with pytest.raises(DamagedDataError, match=r"w\.bin"):
-        load_state(file)
+        read_checkpoint(file)

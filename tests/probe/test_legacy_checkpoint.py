@@ -18,8 +18,10 @@ from torch import nn
 from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
 
 from ccx_cli.errors import CcxError, DamagedDataError
-from ccx_cli.probe.weights.checkpoints import load_into, load_state
+from ccx_cli.probe.weights.checkpoints import read_checkpoint
+from ccx_cli.probe.weights.fitting import load_into
 from ccx_cli.probe.weights.legacy_checkpoint import RefusedError, read_legacy
+from ccx_cli.probe.weights.weight_sets import find_weights
 
 if TYPE_CHECKING:
     from tests.old_checkpoints import (
@@ -139,11 +141,11 @@ def test_reads_views_of_storages(tmp_path: Path) -> None:
 def test_keeps_the_versions_of_the_layers(tmp_path: Path) -> None:
     file = tmp_path / "w.pth"
     torch.save(nn.DataParallel(nn.BatchNorm2d(3)).state_dict(), file, pickle_protocol=2)
-    zipped = vars(load_state(file))["_metadata"]
+    zipped = vars(find_weights(file, nn.BatchNorm2d(3)).tensors)["_metadata"]
     torch.save(
         nn.DataParallel(nn.BatchNorm2d(3)).state_dict(), file, _use_new_zipfile_serialization=False
     )
-    assert vars(load_state(file))["_metadata"] == zipped
+    assert vars(find_weights(file, nn.BatchNorm2d(3)).tensors)["_metadata"] == zipped
     assert zipped[""] == {"version": 2}
 
 
@@ -153,7 +155,7 @@ def test_keeps_the_versions_of_the_layers(tmp_path: Path) -> None:
 def test_odd_versions_are_left_out(tmp_path: Path, metadata: object) -> None:
     state = Calls(OrderedDict, [("weight", tensor(0, (3,), (1,)))], state={"_metadata": metadata})
     read(tmp_path, state)
-    assert vars(load_state(tmp_path / "w.pth"))["_metadata"] == {}
+    assert vars(find_weights(tmp_path / "w.pth", nn.LayerNorm(3)).tensors)["_metadata"] == {}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ def test_what_no_torch_wrote_is_damaged(tmp_path: Path, content: object) -> None
     with pytest.raises(DAMAGE):
         read(tmp_path, [storage(), content])
     with pytest.raises(DamagedDataError, match=r"w\.pth cannot be read as a checkpoint"):
-        load_state(tmp_path / "w.pth")
+        read_checkpoint(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize(
@@ -297,7 +299,7 @@ def test_a_network_gives_its_weights_alone(tmp_path: Path) -> None:
         "kept": [2, 3],
         "fc.weight": [0, 1],
     }
-    load_state(tmp_path / "w.pth")
+    read_checkpoint(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("state", [{"_parameters": 3}, {"_modules": [1]}, {"_buffers": None}])
@@ -344,7 +346,7 @@ def test_a_damaged_file_loads_or_is_refused(tmp_path: Path, damage: str) -> None
                 broken[place:place] = broken[place : place + chance.randrange(1, 9)]
         file.write_bytes(broken)
         try:
-            load_into(blank, load_state(file), file, "densenet161")
+            load_into(blank, find_weights(file, blank).tensors, file, "densenet161")
         except CcxError as error:
             refusals.append(str(error))
     assert all(refusal.startswith(f"{file} ") for refusal in refusals)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.errors import DamagedDataError
-from ccx_cli.probe.weights.checkpoints import load_state
+from ccx_cli.probe.weights.checkpoints import read_checkpoint
 from ccx_cli.probe.weights.legacy_checkpoint import RefusedError, read_legacy
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_runs_nothing_and_names_it(tmp_path: Path, trace: Path, way: str, place:
     file = tmp_path / "w.pth"
     file.write_bytes(legacy_file(**{"content": b"}.", place: payload}))
     with pytest.raises(DamagedDataError) as caught:
-        load_state(file)
+        read_checkpoint(file)
     assert not trace.exists()
     if place != "content" and b"OrderedDict" in payload:
         name = "collections.OrderedDict"  # which belongs into the content alone
@@ -177,7 +177,7 @@ def test_a_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "w.pth"
     file.write_bytes(legacy_file(text("os\n\x1b[2J") + text("x" * 5000) + b"\x93."))
     with pytest.raises(DamagedDataError, match=r"asks for os\?\?\[2J\.x{92}, which") as caught:
-        load_state(file)
+        read_checkpoint(file)
     assert str(caught.value).isprintable()
 
 

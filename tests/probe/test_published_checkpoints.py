@@ -17,7 +17,9 @@ from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.networks.catalog import PLACES365_FILES, choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.loading import load_network
-from ccx_cli.probe.weights.checkpoints import load_into, load_state, todays_name
+from ccx_cli.probe.weights.fitting import load_into
+from ccx_cli.probe.weights.stored_names import todays_name
+from ccx_cli.probe.weights.weight_sets import find_weights
 
 if TYPE_CHECKING:
     from tests.old_checkpoints import save_as_once, seeded, small_densenet, with_old_names
@@ -81,7 +83,7 @@ def test_a_whole_densenet_of_2017(
         assert part in written
     assert (b"torch.cuda" in written) == cuda
     blank = small_densenet(seed=5)
-    load_into(blank, load_state(file), file, "densenet161")
+    load_into(blank, find_weights(file, blank).tensors, file, "densenet161")
     assert_same_outputs(blank, small_densenet(), 64)
 
 
@@ -92,7 +94,7 @@ def test_a_whole_network_of_today_in_the_old_format(
     trained = build()
     file = tmp_path / "whole.pth"
     torch.save(trained, file, _use_new_zipfile_serialization=False)
-    state = load_state(file)
+    state = find_weights(file, trained).tensors
     assert list(state) == list(trained.state_dict())
     for name, tensor in trained.state_dict().items():
         assert torch.equal(state[name], tensor), name
@@ -156,7 +158,7 @@ def test_says_what_of_an_old_file_does_not_fit(tmp_path: Path) -> None:
     )
     other.features.norm5.extra = nn.Parameter(torch.zeros(2))
     with pytest.raises(DamagedDataError) as caught:
-        load_into(other, load_state(file), file, "densenet161")
+        load_into(other, find_weights(file, other).tensors, file, "densenet161")
     assert re.fullmatch(
         rf"{re.escape(str(file))} does not fit densenet161, of its tensors are 1 missing "
         r"\(features\.norm5\.extra\), 10 unexpected \(features\.denseblock2\.denselayer2"

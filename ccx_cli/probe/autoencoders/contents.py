@@ -11,7 +11,8 @@ import torch
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.autoencoders.maps import TENSORS
-from ccx_cli.probe.weights.checkpoints import read_checkpoint, todays_name
+from ccx_cli.probe.weights.checkpoints import read_checkpoint
+from ccx_cli.probe.weights.stored_names import todays_name
 
 
 def read_content(path: Path) -> Mapping[str, Any]:

@@ -9,25 +9,33 @@ from typing import Any
 import torch
 from torch import nn
 
+from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.probe.networks.demo_network import DemoNetwork, load_demo_network
 from ccx_cli.probe.networks.description import NetworkDescription, SaidBy
+from ccx_cli.probe.networks.heads import may_be_head
 from ccx_cli.probe.networks.inputs import USUAL, Input, fit_input
 from ccx_cli.probe.networks.library import Library
 from ccx_cli.probe.networks.made_networks import build_own, build_with, state_sha256, untrained_own
+from ccx_cli.probe.networks.own_networks import classes_parameter
 from ccx_cli.probe.networks.torchvision_models import DEMO
-from ccx_cli.probe.weights.checkpoints import load_into, load_state, num_outputs, under_prefix
+from ccx_cli.probe.weights.fitting import Unfit, fit_into, num_outputs, other_outputs
+from ccx_cli.probe.weights.weight_sets import find_weights
 from ccx_cli.progress import Progress, SilentProgress
 
 
 def load_module(
     choice: NetworkDescription, device: torch.device, progress: Progress | None = None
-) -> tuple[nn.Module, str, Input]:
-    """Build a network with its weights; return it, their SHA-256, and what it takes."""
+) -> tuple[nn.Module, str, Input, Unfit | None]:
+    """Build a network with its weights; return it, their SHA-256, and what it takes.
+
+    With ``ignore_head``, also what does not fit of a file: whether that comes after a layer is not
+    known yet.
+    """
     progress = progress or SilentProgress()
     make = _made if choice.library or choice.is_own else _with_weights
-    module = make(choice, progress)
+    module, unfit = make(choice, progress)
     identity = (
         state_sha256(module, choice.model) if choice.gives_weights else choice.weights_sha256()
     )
@@ -35,29 +43,59 @@ def load_module(
     found = fit_input(module, choice, device) if make is _made else USUAL
     if found != USUAL:
         progress.note(f"{choice.name} takes {found.describe()}, which ccx gives it.")
-    return module, identity, found
+    return module, identity, found, unfit
 
 
-def _made(choice: NetworkDescription, progress: Progress) -> nn.Module:
+def _made(choice: NetworkDescription, progress: Progress) -> tuple[nn.Module, Unfit | None]:
     if choice.library is not None:
         return _of_library(choice.library, choice, progress)
     if choice.pretrained == "none":
-        return untrained_own(choice.model, choice.model_args, choice.seed)
+        return untrained_own(choice.model, choice.model_args, choice.seed), None
     module = build_own(choice.model, choice.model_args, choice.seed)
-    if choice.weights is not None:
-        state = _read_state(choice.weights, module, progress)
-        load_into(module, state, choice.weights, choice.name)
-    return module
+    if choice.weights is None:
+        return module, None
+    state = _read_state(choice, choice.weights, module, progress)
+    return module, _fit(choice, choice.weights, module, state)
 
 
-def _read_state(path: Path, module: nn.Module, progress: Progress) -> Mapping[str, torch.Tensor]:
-    state, prefix = under_prefix(module, load_state(path), path)
-    if prefix:
-        progress.note(f"The weights of {path} are those under {printable(prefix)}.")
-    return state
+def _read_state(
+    choice: NetworkDescription, path: Path, module: nn.Module, progress: Progress
+) -> Mapping[str, torch.Tensor]:
+    found = find_weights(path, module, choice.weights_key)
+    if found.others and choice.weights_key is None:
+        others = listed([printable(each) for each in found.others])
+        progress.note(
+            f"The weights of {path} are those under {printable(found.key) or 'no key'}; those "
+            f"under {others} are left out (--weights-key chooses)."
+        )
+    elif found.prefix:
+        progress.note(f"The weights of {path} are those under {printable(found.key)}.")
+    return found.tensors
 
 
-def _of_library(library: Library, choice: NetworkDescription, progress: Progress) -> nn.Module:
+def _fit(
+    choice: NetworkDescription, path: Path, module: nn.Module, state: Mapping[str, torch.Tensor]
+) -> Unfit | None:
+    """Copy a state into a network; return what does not fit, if the user said to ignore a head."""
+    unfit = fit_into(module, state, path, choice.name)
+    if unfit is None or choice.ignore_head:
+        return unfit
+    if not may_be_head(module, unfit):
+        raise unfit.error()
+    mends = ["leave its head out with `ignore_head` if `layer` comes before that"]
+    outputs = other_outputs(module, state)
+    parameter = classes_parameter(choice.model) if choice.is_own else None
+    if choice.library is not None and choice.library.takes_arguments:
+        parameter = "num_classes"
+    if outputs is not None and parameter is not None:
+        classes = f"`model_args` {parameter}={outputs[1]}"
+        mends.insert(0, f"build it for the {outputs[1]:,} classes of the file with {classes}")
+    raise unfit.error(", or ".join(mends))
+
+
+def _of_library(
+    library: Library, choice: NetworkDescription, progress: Progress
+) -> tuple[nn.Module, Unfit | None]:
     def build(words: tuple[str, ...]) -> nn.Module:
         published = choice.pretrained == library.name
         return build_with(
@@ -65,34 +103,33 @@ def _of_library(library: Library, choice: NetworkDescription, progress: Progress
         )
 
     module = build(choice.model_args)
-    if choice.weights is not None:
-        state = _read_state(choice.weights, module, progress)
-        num_classes = int(getattr(module, "num_classes", 0))
-        outputs = num_outputs(module, state, num_classes)
-        asked = any(word.startswith("num_classes=") for word in choice.model_args)
-        if outputs != num_classes and not asked:
-            module = build((*choice.model_args, f"num_classes={outputs}"))
-        load_into(module, state, choice.weights, choice.name)
-    return module
+    if choice.weights is None:
+        return module, None
+    state = _read_state(choice, choice.weights, module, progress)
+    num_classes = int(getattr(module, "num_classes", 0))
+    outputs = num_outputs(module, state, num_classes)
+    asked = any(word.startswith("num_classes=") for word in choice.model_args)
+    if outputs != num_classes and not asked:
+        module = build((*choice.model_args, f"num_classes={outputs}"))
+    return module, _fit(choice, choice.weights, module, state)
 
 
-def _with_weights(choice: NetworkDescription, progress: Progress) -> nn.Module:
+def _with_weights(choice: NetworkDescription, progress: Progress) -> tuple[nn.Module, Unfit | None]:
     if choice.pretrained == "none":
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: it would also seed the GPUs, whose state is not restored.
             torch.default_generator.manual_seed(choice.seed)
-            return _build(choice, choice.num_classes)
+            return _build(choice, choice.num_classes), None
     if choice.weights is None:
-        return load_demo_network()
+        return load_demo_network(), None
     with torch.random.fork_rng(devices=[]):
         module = _build(choice, choice.num_classes)
-        state = _read_state(choice.weights, module, progress)
+        state = _read_state(choice, choice.weights, module, progress)
         num_classes = num_outputs(module, state, choice.num_classes)
         if num_classes != choice.num_classes:
             _check_classes(choice, num_classes)
             module = _build(choice, num_classes)
-    load_into(module, state, choice.weights, choice.model)
-    return module
+    return module, _fit(choice, choice.weights, module, state)
 
 
 def _check_classes(choice: NetworkDescription, num_classes: int) -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.probe.networks.description import DEMO_WEIGHTS
 from ccx_cli.probe.networks.torchvision_models import DEMO, DEMO_CLASSES
-from ccx_cli.probe.weights.checkpoints import load_into, load_state
+from ccx_cli.probe.weights.fitting import load_into
+from ccx_cli.probe.weights.weight_sets import find_weights
 
 LAYER4_UNITS = 48
 
@@ -59,7 +60,7 @@ def load_demo_network(weights: Path = DEMO_WEIGHTS) -> DemoNetwork:
     """Return the trained demo network in evaluation mode, in float32."""
     network = DemoNetwork()
     try:
-        load_into(network, load_state(weights), weights, DEMO)
+        load_into(network, find_weights(weights, network).tensors, weights, DEMO)
     except (MissingInputError, DamagedDataError) as error:
         raise type(error)(
             f"The demo network's weights {weights} cannot be read: reinstall ccx-cli, or make it "

@@ -21,10 +21,12 @@ from ccx_cli.probe.autoencoders.files import load_autoencoder
 from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
+from ccx_cli.probe.networks.heads import refuse_before
 from ccx_cli.probe.networks.inputs import USUAL, Input
 from ccx_cli.probe.networks.layouts import Layout, first_tensor, layout_of
 from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.probe.sparse_maps import SparseBatch
+from ccx_cli.probe.weights.fitting import Unfit
 from ccx_cli.progress import Progress
 
 
@@ -37,7 +39,8 @@ class Network:
     where in the layer's output for ``choice.input_size`` the units are; of several
     ``layer_calls`` in a forward pass, as of a shared ReLU, the last output counts. ``input`` is
     what ``module`` makes of the images that it gets. The units are the latents of the
-    ``autoencoder`` on the layer, if there is one.
+    ``autoencoder`` on the layer, if there is one. Without ``has_head``, what
+    comes after the layer has no weights, and the network no predictions.
     """
 
     choice: NetworkDescription
@@ -48,6 +51,7 @@ class Network:
     layer_calls: int = 1
     input: Input = USUAL
     autoencoder: Autoencoder | None = None
+    has_head: bool = True
 
     @property
     def units(self) -> int:
@@ -117,12 +121,19 @@ def load_networks(
     """
     where = resolve_device(device)
     check_precision(choices[0].precision, where)
-    module, identity, taken = load_module(choices[0], where, progress)
+    module, identity, taken, unfit = load_module(choices[0], where, progress)
     layers = [_find_layer(module, choice) for choice in choices]
     networks = [
         Network(choice, module, where, identity, *_try_layer(module, layer, choice, where), taken)
         for choice, layer in zip(choices, layers, strict=True)
     ]
+    if unfit is not None:
+        networks = [_without_head(network, unfit) for network in networks]
+        if progress is not None:
+            progress.note(
+                f"The head of {choices[0].name} is left out: of the tensors of {unfit.path} are "
+                f"{unfit.faults}."
+            )
     return [
         network if network.choice.sae is None else _with_autoencoder(network, network.choice.sae)
         for network in networks
@@ -138,6 +149,18 @@ def _with_autoencoder(network: Network, path: Path) -> Network:
             f"{choice.name} has {units:,}: name the layer it was trained on with `layer`."
         )
     return replace(network, autoencoder=autoencoder)
+
+
+def _without_head(network: Network, unfit: Unfit) -> Network:
+    """Refuse a file that does not fit before the layer or in it, and say if it lacks the head."""
+    choice, device = network.choice, network.device
+
+    def run() -> None:
+        with computing(choice.precision, device):
+            network.module(blank_images(choice, device)[0])
+
+    refuse_before(network.module, choice.layer, unfit, run)
+    return replace(network, has_head=not unfit.unfilled)
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:

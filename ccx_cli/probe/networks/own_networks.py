@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -23,6 +24,7 @@ from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageE
 from ccx_cli.store.digests import file_digest
 
 _NAME_LENGTH = 60
+_CLASSES = ("num_classes", "n_classes", "nb_classes", "num_labels", "num_outputs")
 
 
 def resolve_own(model: str, parameter: str = "model") -> str:
@@ -123,6 +125,16 @@ def find_factory(model: str, parameter: str = "model") -> Callable[..., Any]:
         near = suggestion(factory, known) or ": check the name after the colon."
         raise UsageError(f"`{parameter}` {model}: {factory} {what}{near}")
     return found  # type: ignore[no-any-return]
+
+
+def classes_parameter(model: str) -> str | None:
+    """Return which parameter of a factory is the number of classes, None if none is known to be."""
+    with suppress(ValueError, TypeError):  # A callable without a signature.
+        parameters = inspect.signature(find_factory(model)).parameters
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        known = [name for name in _CLASSES if name in parameters]
+        return known[0] if known else _CLASSES[0] if takes_any else None
+    return None
 
 
 def _import_file(model: str, location: str, parameter: str) -> ModuleType:

@@ -39,7 +39,9 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
     model = model.rpartition("/")[2]
     if about.model_args:
         model += f" ({', '.join(about.model_args)})"
-    words = ", ".join(word for word in (origin, digest) if word)
+    part = "" if about.weights_key is None else f"those under {quote(about.weights_key)}"
+    head = "but for what does not fit after the layer" if about.ignore_head else ""
+    words = ", ".join(word for word in (origin, part, head, digest) if word)
     if about.sae is not None:
         file, sae_digest = quote(PurePath(about.sae.file).name), about.sae.sha256[:16]
         layer = (
