@@ -35,7 +35,7 @@ COLUMNS = (
 def layers(options: LayersOptions) -> None:
     """List the layers of a network that can be explained."""
     network = options.network
-    if network.activations is not None or network.activations_axes is not None:
+    if any((network.activations, network.activations_axes, network.grid)):
         raise UsageError(
             "ccx layers lists the layers of a network, and precomputed activations have none: "
             "leave --activations out."

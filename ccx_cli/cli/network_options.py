@@ -93,12 +93,15 @@ class NetworkOptions:
     )
     std: str | None = option("Standard deviation of each color channel.", shown="as for --mean")
     activations: str | None = option(
-        "Precomputed activations instead of a network: .npy, .hdf5, or FILE.h5:DATASET.",
+        "Precomputed activations instead of a network: .npy, .npz, .hdf5, or FILE.h5:DATASET.",
         shown=False,
     )
     activations_axes: Axes | None = option(
         "What comes first in that file: units-first or images-first.",
         shown="what the number of images says",
+    )
+    grid: str | None = option(
+        "Rows x columns of an image's cells in a .npz file, such as 16x16.", shown="a square"
     )
     device: str = device_option()
     batch_size: int = _batch_size()
@@ -167,7 +170,8 @@ class NetworkOptions:
         if isinstance(source, PrecomputedActivations):
             return cls(
                 activations=source.location,
-                activations_axes=source.axes,
+                activations_axes=source.axes if source.grid is None else None,
+                grid=_listed(source.grid, "x"),
                 layers=[source.layer],
                 device=device,
                 batch_size=batch_size,
@@ -207,6 +211,7 @@ class NetworkOptions:
         given: list[tuple[str, object]] = [
             ("--activations", self.activations),
             ("--activations-axes", self.activations_axes),
+            ("--grid", self.grid),
             ("--model", self.model if self.activations is None else None),
             *(("--model-arg", word) for word in self.model_arg or ()),
             ("--pretrained", self.pretrained),
@@ -248,7 +253,7 @@ class ClassOptions:
     )
 
 
-_SHARED = {"layers", "input_size", "activations", "activations_axes", "device"}
+_SHARED = {"layers", "input_size", "activations", "activations_axes", "grid", "device"}
 OF_A_NETWORK = tuple(
     f"--{field.name.replace('_', '-')}"
     for field in fields(NetworkOptions)
@@ -269,13 +274,13 @@ def device_of(name: str) -> str:
     return str(resolve_device(name))
 
 
-def parse_size(text: str, option: str = "--input-size") -> tuple[int, int]:
-    """Read ``224``, or ``224x160`` for height and width, as ``option`` has it."""
+def parse_size(text: str, option: str = "--input-size", unit: str = "pixels") -> tuple[int, int]:
+    """Read ``224``, or ``224x160`` for height and width in ``unit``, as ``option`` has it."""
     match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip(), re.ASCII)
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not (1 <= height <= _MOST_PIXELS and 1 <= width <= _MOST_PIXELS):
         raise UsageError(
-            f"{option} {text} is not a size in pixels, such as 224, or 224x160 for height x "
+            f"{option} {text} is not a size in {unit}, such as 224, or 224x160 for height x "
             f"width, of at most {_MOST_PIXELS}."
         )
     return height, width

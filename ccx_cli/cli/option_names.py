@@ -19,6 +19,7 @@ _WORDS = {
     "": "path",
     "AXES": "activations_axes",
     "CACHE": "caches",
+    "CELLS": "grid",
     "CATEGORY,...": "categories",
     "CATEGORY=FOLDER": "labels",
     "COLUMN": "sort",

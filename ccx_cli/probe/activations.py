@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +126,10 @@ def stored_maps(cache: ShardedCache) -> tuple[int, int, int] | None:
 def activations_step(
     cache: ShardedCache,
     n_images: int,
-    maps: tuple[int, int, int] | None,
+    image_bytes: float | None,
     seconds_per_image: float | None = None,
 ) -> Step:
-    """Say how many images a cache lacks; ``maps`` is what ``stored_maps`` returns, or will."""
+    """Say how many images a cache lacks, of which each will take ``image_bytes``."""
     done = sum(stop - start for start, stop in map(shard_span, cache.shards))
     missing = n_images - done
     return Step(
@@ -139,6 +138,6 @@ def activations_step(
         "images",
         n_images,
         done,
-        None if maps is None else 4 * prod(maps) * missing,
+        None if image_bytes is None else round(image_bytes * missing),
         None if seconds_per_image is None else seconds_per_image * missing,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import h5py
 import numpy as np
@@ -19,8 +19,9 @@ from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, sugg
 from ccx_cli.store.shards import open_hdf5
 
 NPY = ".npy"
+NPZ = ".npz"
 HDF5 = (".h5", ".hdf5")
-_NAMED = re.compile(r"(.*\.(?:h5|hdf5|npy)):(.*)", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(r"(.*\.(?:h5|hdf5|np[yz])):(.*)", re.IGNORECASE | re.DOTALL)
 _PREFERRED_AXES = (4, 2)
 
 
@@ -56,13 +57,13 @@ def split_name(text: str) -> tuple[Path, str | None]:
     if named and not path.exists():
         path, name = Path(named[1]), named[2].strip("/")
     suffix = path.suffix.lower()
-    if suffix not in {NPY, *HDF5}:
+    if suffix not in {NPY, NPZ, *HDF5}:
         raise UsageError(
-            f"`activations` {text} must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."
+            f"`activations` {text} must be a .npy, .npz, .h5 or .hdf5 file, or FILE.h5:DATASET."
         )
-    if name is not None and suffix == NPY:
+    if name is not None and suffix in (NPY, NPZ):
         raise UsageError(
-            f"`activations` {text}: a .npy file holds one array, so leave :{name} out."
+            f"`activations` {text}: a {suffix} file holds one array, so leave :{name} out."
         )
     if not path.exists():
         raise MissingInputError(f"`activations` {text}: there is no file {path}, check the path.")
@@ -77,7 +78,7 @@ def open_array(path: Path, name: str | None) -> Iterator[ArrayFile]:
     DamagedDataError if there is no array of activations, UsageError if there are several.
     """
     if path.suffix.lower() == NPY:
-        yield _checked(path, None, _read_npy_header(path), None)
+        yield _checked(path, None, _locate_npy(path), None)
         return
     with _naming_damage(f"{path} is damaged or no HDF5 file"):
         file = open_hdf5(path)
@@ -127,18 +128,21 @@ class _Npy:
         return np.array(mapped[part])
 
 
-def _read_npy_header(path: Path) -> _Npy:
+def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, order and type of an array up to its values; raises nearly anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        return np.lib.format.read_array_header_2_0(file)
+
+
+def _locate_npy(path: Path) -> _Npy:
     """Locate the values of a ``.npy`` file; refuse values that would have to be unpickled."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read(file)
+        with path.open("rb") as file:
+            shape, fortran, dtype = read_npy_header(file)
             start = file.tell()
             size = file.seek(0, 2)
     except OSError as error:
@@ -171,7 +175,7 @@ def _only_dataset(path: Path, file: h5py.File) -> str:
     found: list[tuple[str, int]] = []
 
     def look(name: str, each: object) -> None:
-        if isinstance(each, h5py.Dataset) and each.shape is not None and _is_real(each.dtype):
+        if isinstance(each, h5py.Dataset) and each.shape is not None and is_real(each.dtype):
             found.append((name, len(each.shape)))
 
     file.visititems(look)
@@ -211,7 +215,7 @@ def _checked(
 ) -> ArrayFile:
     """Return the array, if it holds real numbers in two or four axes."""
     dtype, shape = values.dtype, values.shape
-    if not _is_real(dtype):
+    if not is_real(dtype):
         text = h5py.check_string_dtype(dtype) is not None or dtype.kind in "SU"
         raise DamagedDataError(
             f"{_where(path, name)} holds {'text' if text else dtype} values: activations are "
@@ -230,7 +234,8 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "()"
 
 
-def _is_real(dtype: np.dtype[Any]) -> bool:
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a type is of real numbers that activations may be."""
     return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
 
 

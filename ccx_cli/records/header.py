@@ -40,6 +40,9 @@ class GivenFile(Record):
     array: Annotated[str | None, doc("The HDF5 dataset in it.")]
     axes: Annotated[str, doc("Order of its axes.")]
     sha256: Annotated[str, doc("SHA-256 of the file.")]
+    grid: Annotated[
+        list[int] | UnsetType, doc("Rows and columns of the cells of an image in a sparse file.")
+    ] = UNSET
 
 
 class SaeFile(Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import (
@@ -103,15 +104,20 @@ def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bo
             if first.device == "cpu":  # One pass is for all layers.
                 seconds = seconds_per_image / len(layers)
     n_images = len(first.dataset.rows)
-    # How many latents are not zero is not known before they are.
     steps += [
-        activations_step(
-            inputs.activations_cache, n_images, None if _has_latents(inputs) else shape, seconds
-        )
+        activations_step(inputs.activations_cache, n_images, _image_bytes(inputs, shape), seconds)
         for inputs, shape in zip(layers, maps, strict=True)
     ]
     units = [None if shape is None else shape[0] for shape in maps]
     return Plan(tuple(steps), tuple(zip(layers, units, strict=True)))
+
+
+def _image_bytes(inputs: Inputs, maps: tuple[int, int, int] | None) -> float | None:
+    """Return what the maps of an image take; how many latents are not zero is not known before."""
+    choice = inputs.choice
+    if isinstance(choice, PrecomputedActivations) and choice.n_values is not None:
+        return 8 * choice.n_values / len(inputs.dataset.rows)
+    return None if maps is None or _has_latents(inputs) else 4 * prod(maps)
 
 
 def plan_units(inputs: Inputs, run: Run | None, units: Sequence[int] | None) -> Step:

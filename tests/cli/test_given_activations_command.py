@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import pytest
+from scipy.sparse import csc_array, csr_array, save_npz
 
 from ccx_cli.cli.main import main
+from ccx_cli.probe import activation_shards
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.store.paths import resolve_roots
@@ -105,6 +107,79 @@ def test_the_lines_are_those_of_the_network(
     assert sorted(ended.out.splitlines()) == network_lines
     stored = ccx.file("results/given-layer4-*/explanations.jsonl").read_text()
     assert sorted(stored.splitlines()) == network_lines
+
+
+@pytest.fixture(scope="session")
+def rare(maps: np.ndarray) -> np.ndarray:
+    """Maps of which one value in 50 is not zero, some below zero; unit 2 is dead."""
+    rng = np.random.default_rng(0)
+    found = np.where(rng.random(maps.shape) < 0.02, maps - 0.2 * rng.random(maps.shape), 0)
+    found[2] = 0
+    found[3] = np.maximum(found[3], 0)
+    return found.astype(np.float32)[:8]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--num-clusters", "1"],
+        ["--num-clusters", "3"],
+        ["--num-clusters", "2", "--kmeans", "sklearn", "--n-init", "1"],
+        ["--ranges=-1:1,0:inf,-inf:-0.1"],
+        ["--objective", "soft-iou", "--length", "1"],
+        ["--objective", "pearson", "--length", "1"],
+    ],
+)
+def test_sparse_activations_have_the_lines_of_dense_ones(
+    ccx: CommandLine,
+    tmp_path: Path,
+    rare: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+) -> None:
+    matrix = csc_array(rare.reshape(len(rare), -1).T)
+    save_npz(tmp_path / "a.npz", matrix)
+    sparse = explain(ccx, tmp_path / "a.npz", "--layer", "sae", *options)
+    assert (sparse.code, sparse.err) == (0, "")
+    with monkeypatch.context() as patch:
+        patch.setattr(activation_shards, "_SMALLER", 1 << 20)
+        dense = explain(ccx, save(tmp_path / "a.npy", rare), "--layer", "sae", *options)
+    assert sparse.out == dense.out
+    assert len(sparse.lines) >= len(rare)
+    cache, other = ccx.files("activations/given-tiny-*/images-000000-000006.*.h5")
+    keys = []
+    for path in (cache, other):
+        with h5py.File(path) as file:
+            keys.append(sorted(file))
+    assert sorted(keys) == [["activations"], ["ends", "positions", "values"]]
+
+
+def test_a_run_of_sparse_activations_is_made_again(
+    ccx: CommandLine, tmp_path: Path, rare: np.ndarray
+) -> None:
+    path = tmp_path / "a.npz"
+    save_npz(path, csr_array(rare.reshape(len(rare), -1).T))
+    planned = explain(ccx, path, "--grid", "14x56", "--units", "0,1", "--dry-run")
+    (step,) = [each for each in planned.lines if each["step"] == "activations"]
+    assert step["bytes"] == 8 * np.count_nonzero(rare)
+    first = explain(ccx, path, "--grid", "14x56", "--units", "0,1")
+    about = json.loads(ccx.file("results/given-a-*/header.json").read_text())["about"]
+    assert about["given"]["grid"] == [14, 56]
+    assert about["map_size"] == [14, 56]
+    rebuild = shlex.split(about["rebuild"])
+    assert rebuild[rebuild.index("--grid") + 1] == "14x56"
+    assert "--activations-axes" not in rebuild
+    shown = ccx("info", "-f", "jsonl", "-q")
+    assert shown.lines[0]["network"]["given"]["grid"] == [14, 56]
+    again = ccx("rerun", "-q")
+    assert again.code == 0, again.err
+    assert len(first.lines) >= 2
+    for command in (
+        ["metrics", "--no-label-masking", "--null", "2"],
+        ["compare", "thresholds", "--activations", str(path), "--grid", "14x56", *TINY],
+    ):
+        ended = ccx(*command, "-f", "jsonl", "-q")
+        assert (ended.code, ended.err) == (0, "")
 
 
 def test_half_precision_vectors_are_explained(
@@ -348,8 +423,8 @@ NUMBERS = "activations are float16, float32, float64 or integers."
     ("name", "code", "sentence"),
     [
         ("absent.npy", 3, "--activations {path}: there is no file {path}, check the path."),
-        ("absent.npz", 2,
-         "--activations {path} must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
+        ("absent.txt", 2,
+         "--activations {path} must be a .npy, .npz, .h5 or .hdf5 file, or FILE.h5:DATASET."),
         ("pickled.npy", 4,
          "{path} holds pickled Python objects, which ccx does not load: write an array of numbers "
          "with numpy.save."),

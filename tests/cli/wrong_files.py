@@ -271,7 +271,7 @@ ACTIVATIONS = [
     Wrong(
         "explain --subset tiny --activations a.txt",
         2,
-        "--activations a.txt must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET.",
+        "--activations a.txt must be a .npy, .npz, .h5 or .hdf5 file, or FILE.h5:DATASET.",
         file("a.txt", b"1"),
     ),
     Wrong(
@@ -318,6 +318,30 @@ ACTIVATIONS = [
         "explain --subset tiny --activations-axes units-first",
         2,
         "--activations-axes units-first describes a file: add --activations FILE.",
+    ),
+    Wrong(
+        "explain --subset tiny --grid 4x4",
+        2,
+        "--grid 4x4 describes a file: add --activations FILE.npz.",
+    ),
+    Wrong(
+        "explain --subset tiny --grid 4:4 --activations a.npz",
+        2,
+        "--grid 4:4 is not a size in cells, such as 224, or 224x160 for height x width, of at most "
+        "4096.",
+        file("a.npz", b"1"),
+    ),
+    Wrong(
+        "explain --subset tiny --grid 4x4 --activations a.npy",
+        2,
+        "--grid describes a .npz file, and a.npy is none: leave it out.",
+        array("a.npy", np.ones((2, 6))),
+    ),
+    Wrong(
+        "explain --subset tiny --activations a.npz",
+        4,
+        "a.npz is damaged or no .npz file (File is not a zip file): copy or write it again.",
+        file("a.npz", b"1"),
     ),
 ]
 SETTINGS = [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,7 +120,7 @@ def test_the_step_is_what_the_build_then_does(photographs: BrodenDataset, tmp_pa
     cache = activations_cache(photographs, DEMO, tmp_path, REBUILD)
     assert stored_maps(cache) is None
     (maps,), seconds = measure_pass([DEMO])
-    before = activations_step(cache, 12, maps, seconds)
+    before = activations_step(cache, 12, 4 * math.prod(maps), seconds)
     assert (before.state, before.total, before.done) == ("to do", 12, 0)
     assert before.seconds == pytest.approx(12 * seconds)
 
@@ -128,7 +129,7 @@ def test_the_step_is_what_the_build_then_does(photographs: BrodenDataset, tmp_pa
     written = sum(shard.size for shard in cache.shards.values())
     assert before.size == pytest.approx(written, abs=3 * 8192)
     cache.drop(["images-000005-000010"])
-    after = activations_step(cache, 12, maps)
+    after = activations_step(cache, 12, 4 * math.prod(maps))
     assert (after.state, after.done, after.seconds) == ("partly there", 7, None)
 
 

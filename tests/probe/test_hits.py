@@ -132,6 +132,19 @@ def test_counts_are_right_at_many_map_sizes(
     assert expected.totals[3] == 4 * 16 * 24
 
 
+@pytest.mark.parametrize("map_shape", SIZES)
+def test_some_images_are_counted_alone(map_shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(map_shape)
+    index = random_pixels(rng, 9, (16, 24), [1, 2, 3, 4, 5]).index()
+    maps = rng.normal(0, 1, (9, *map_shape)).astype(np.float32)
+    maps[rng.random(maps.shape) < 0.8] = 0
+    images = np.array([1, 2, 5, 8])
+    ranges = [Range(-0.1, 0.1), Range(0.0, INF), Range(-INF, -0.5), EVERYTHING]
+    expected = plain_hits(maps[images], ranges, index.of_images(images))
+    found = count_hits(sparse_of(maps)[images], ranges, index.of_images(images), per_image=True)
+    assert_equal_hits(found, expected)
+
+
 @pytest.mark.parametrize("map_shape", [*SIZES, (7, 13), (60, 3)])
 def test_tiles_without_hits_are_skipped_and_no_others(map_shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(map_shape)

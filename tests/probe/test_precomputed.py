@@ -59,11 +59,15 @@ def save(path: Path, values: np.ndarray, **options: Any) -> Path:
 
 
 def choose(
-    path: Path | str, dataset: BrodenDataset, axes: Axes | None = None, layer: str | None = None
+    path: Path | str,
+    dataset: BrodenDataset,
+    axes: Axes | None = None,
+    layer: str | None = None,
+    grid: tuple[int, int] | None = None,
 ) -> PrecomputedActivations:
     memory = Path(str(path)).parent / "kept"
     return choose_precomputed(
-        *split_name(str(path)), axes, layer, dataset, memory, SilentProgress()
+        *split_name(str(path)), axes, grid, layer, dataset, memory, SilentProgress()
     )
 
 
@@ -505,8 +509,8 @@ def test_a_file_that_another_program_has_locked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "sentence"),
     [
-        ("sae.npz", UsageError,
-         "`activations` sae.npz must be a .npy, .h5 or .hdf5 file, or FILE.h5:DATASET."),
+        ("sae.txt", UsageError,
+         "`activations` sae.txt must be a .npy, .npz, .h5 or .hdf5 file, or FILE.h5:DATASET."),
         ("sae.npy:a", UsageError,
          "`activations` sae.npy:a: a .npy file holds one array, so leave :a out."),
         ("no.npy", MissingInputError,

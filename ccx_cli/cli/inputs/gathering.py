@@ -179,6 +179,8 @@ def _check_activations(network: NetworkOptions) -> None:
                 f"--activations-axes {network.activations_axes} describes a file: add "
                 "--activations FILE."
             )
+        if network.grid is not None:
+            raise UsageError(f"--grid {network.grid} describes a file: add --activations FILE.npz.")
         return
     for option in OF_A_NETWORK:
         if is_typed(option):
@@ -210,8 +212,9 @@ def _read_inputs(options: Options, progress: Progress, *, remember: bool = True)
         dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
         path, name = split_name(network.activations)
         axes, layer = network.activations_axes, network.layer
+        grid = None if network.grid is None else parse_size(network.grid, "--grid", "cells")
         given = choose_precomputed(
-            path, name, axes, layer, dataset, roots.activations, progress, remember=remember
+            path, name, axes, grid, layer, dataset, roots.activations, progress, remember=remember
         )
         resolved = replace(NetworkOptions.of(given), input_size=network.input_size)
         if side is None and side_of(dataset.directory) != USUAL_SIDE:
