@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import chain
 
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import ExplainOptions
@@ -14,12 +15,10 @@ from ccx_cli.cli.output import LAYER, Column
 from ccx_cli.cli.reading import (
     COLUMNS,
     SHOWN,
+    Gist,
     Place,
-    as_read,
     common_untrained,
-    in_a_line,
     marking,
-    tell_sentences,
     tolerance_of,
 )
 from ccx_cli.cli.search_options import VocabularyOptions
@@ -91,8 +90,11 @@ def explain(options: ExplainOptions) -> None:
             for inputs, activations in layers
         ]
         concepts = prepare_concepts(gathered[0], options.split, progress)
+        most = None if options.everything else SHOWN
+        gist = Gist(most, tolerance, options.reading.sort)
         records: list[ExplanationRecord] = []
         common: set[Place] = set()
+        found = open_ended = 0
         runs = []
         for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
@@ -102,11 +104,17 @@ def explain(options: ExplainOptions) -> None:
             for explained in job.explain(units, inputs.workers, session, progress):
                 for record in explained:
                     writer.line(record)
-                records += explained
+                found += len(explained)
+                open_ended += sum(record.proven is False for record in explained)
+                if writer.is_table:
+                    gist.add(explained)
+                elif writer.form != "jsonl":
+                    records += explained
             if writer.is_table:
-                defaults = untrained_defaults(Run(job.results.directory), inputs.roots.results)
-                own = [each for each in records if each.layer == inputs.choice.layer]
-                common |= common_untrained(own, defaults)
+                run = Run(job.results.directory)
+                defaults = untrained_defaults(run, inputs.roots.results)
+                if defaults is not None:
+                    common |= common_untrained(chain(*run.only(units).values()), defaults)
             of = f" of {inputs.choice.layer}" if len(gathered) > 1 else ""
             runs.append(
                 f"{len(units):,} of {job.activations.units:,} units{of} explained; "
@@ -114,17 +122,14 @@ def explain(options: ExplainOptions) -> None:
             )
         if writer.is_table:
             writer.shorten(gathered[0].dataset.labels)
-            read = as_read(records, tolerance, options.reading.sort)
-            shown = read if options.everything else read[:SHOWN]
-            writer.sentences(in_a_line(read, len(shown), options.reading.sort))
-            replace(writer, columns=(*columns, *marking(common))).rest(shown)
-            tell_sentences(records, tolerance, writer.names, progress)
+            writer.sentences(gist.headline)
+            replace(writer, columns=(*columns, *marking(common))).rest(gist.shown)
+            gist.tell(writer.names, progress)
         else:
             writer.rest(records)
-        open_ended = sum(record.proven is False for record in records)
         if open_ended:
             progress.note(
-                f"{open_ended:,} of {len(records):,} formulas are not proven best: a larger "
+                f"{open_ended:,} of {found:,} formulas are not proven best: a larger "
                 "--node-limit may narrow the bounds."
             )
         annotation = read_annotation(gathered[0].dataset.directory)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 
 from msgspec import UNSET
 
@@ -13,7 +15,7 @@ from ccx_cli.cli.searching import parse_share
 from ccx_cli.design import MISSING, TITLES, iou
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.findings import TOLERANCE, by_surprise, simplified, sort_key, unit_sentence
+from ccx_cli.runs.findings import TOLERANCE, simplified, sort_key, unit_sentence
 from ccx_cli.study.specialisation import Defaults
 
 SHOWN = 12
@@ -73,19 +75,60 @@ def as_read(
     return sorted((simplified(each, tolerance) for each in records), key=sort_key(sort))
 
 
-def in_a_line(records: Sequence[ExplanationRecord], shown: int, sort: Sort) -> str:
-    """Sum explanations up, and say how many of them are ``shown`` of a sorted table."""
-    units = {(record.layer, record.unit) for record in records}
-    layers = {layer for layer, _ in units}
-    ious = [record.iou for record in records if record.formula is not None]
-    ranges = sum(record.range is not None for record in records)
-    said = f"{len(units):,} {'unit' if len(units) == 1 else 'units'} of {', '.join(sorted(layers))}"
-    said += f", {len(ious):,} of {ranges:,} ranges explained"
-    if ious:
-        said += f"; IoU {iou(sum(ious) / len(ious))} on average, {iou(max(ious))} at best"
-    if shown == len(records):
-        return f"{said}."
-    return f"{said}.\nThe first {shown:,} by {TITLES[sort]}; --all shows all."
+class Gist:
+    """What a table says of explanations that come a unit at a time, of which few are kept.
+
+    It has the first ``most`` of a sorted table (``None``: all), and the units with the most
+    surprising explanations.
+    """
+
+    def __init__(self, most: int | None, tolerance: float, sort: Sort) -> None:
+        self._most, self._tolerance, self._sort = most, tolerance, sort
+        self._shown: list[ExplanationRecord] = []
+        self._leading: list[Sequence[ExplanationRecord]] = []
+        self._layers: set[str] = set()
+        self._all = self._units = self._ranges = 0
+        self._ious = array("d")
+
+    def add(self, records: Sequence[ExplanationRecord]) -> None:
+        """Take a unit's explanations, from the lowest range up."""
+        self._all += len(records)
+        self._units += 1
+        self._layers.update(record.layer for record in records)
+        self._ranges += sum(record.range is not None for record in records)
+        read = [simplified(each, self._tolerance) for each in records]
+        self._ious.extend(record.iou for record in read if record.formula is not None)
+        self._shown += read
+        if self._most is not None:
+            self._shown = nsmallest(self._most, self._shown, sort_key(self._sort))
+        units = [*self._leading, records]
+        surprise = sort_key("mcc")
+        self._leading = nsmallest(SENTENCES, units, lambda own: min(map(surprise, own)))
+
+    @property
+    def shown(self) -> list[ExplanationRecord]:
+        """The first explanations, in their simplest form."""
+        return sorted(self._shown, key=sort_key(self._sort))
+
+    @property
+    def headline(self) -> str:
+        """All explanations in a line, and how many of them are shown."""
+        of = f"of {', '.join(sorted(self._layers))}"
+        said = f"{self._units:,} {'unit' if self._units == 1 else 'units'} {of}"
+        said += f", {len(self._ious):,} of {self._ranges:,} ranges explained"
+        if self._ious:
+            mean, best = sum(self._ious) / len(self._ious), max(self._ious)
+            said += f"; IoU {iou(mean)} on average, {iou(best)} at best"
+        if self._all == len(self._shown):
+            return f"{said}."
+        return f"{said}.\nThe first {len(self._shown):,} by {TITLES[self._sort]}; --all shows all."
+
+    def tell(self, names: Mapping[str, str], progress: Progress) -> None:
+        """Say of the units with the most surprising explanations what each responds to."""
+        for own in self._leading:
+            where = f"{own[0].layer}: " if len(self._layers) > 1 else ""
+            sentence = unit_sentence(own[0].unit, own, self._tolerance, names)
+            progress.note(where + sentence)
 
 
 def common_untrained(records: Iterable[ExplanationRecord], defaults: Defaults | None) -> set[Place]:
@@ -109,20 +152,3 @@ def marking(common: Collection[Place]) -> tuple[Column, ...]:
         return "common" if place_of(record) in common else ""
 
     return (Column("untrained", "untrained", style="dim", show=mark),) if common else ()
-
-
-def tell_sentences(
-    records: Iterable[ExplanationRecord],
-    tolerance: float,
-    names: Mapping[str, str],
-    progress: Progress,
-) -> None:
-    """Say of the units with the most surprising explanations what each responds to."""
-    units: dict[tuple[str, int], list[ExplanationRecord]] = {}
-    for record in by_surprise(records):
-        units.setdefault((record.layer, record.unit), []).append(record)
-    several = len({layer for layer, _ in units}) > 1
-    for (layer, unit), own in list(units.items())[:SENTENCES]:
-        ranges = sorted(own, key=lambda record: record.cluster or 0)
-        where = f"{layer}: " if several else ""
-        progress.note(where + unit_sentence(unit, ranges, tolerance, names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class Asked:
 
     opened: RunInputs
     units: list[int]
-    records: dict[int, list[ExplanationRecord]]
+    records: Mapping[int, list[ExplanationRecord]]
 
     def has(self, record: MetricsRecord) -> bool:
         """Tell whether a record of a study is about one of these."""
@@ -84,7 +85,7 @@ def open_asked(
         if piped.run_of_records is not None:
             raise UsageError("--run needs - in place of RUN: it names the run of the records.")
         opened, chosen = open_stored(options, piped, trusted)
-        return Asked(opened, chosen, {unit: opened.run.units[unit] for unit in chosen})
+        return Asked(opened, chosen, opened.run.only(chosen))
     if units.units is not None or units.random_units:
         raise UsageError("- and --units or --random-units are mutually exclusive.")
     if sys.stdin.isatty():

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET
 
-from ccx_cli.formulas.formula import Formula, concepts_of, from_json, length_of, names_in
+from ccx_cli.formulas.formula import Formula, from_json, labels_in, names_in
 from ccx_cli.records.fields import (
     Baseline,
     FormulaOrNone,
@@ -121,10 +121,8 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
             raise ValueError("a cluster without a range, or a range without a cluster")
         if (self.formula is None) != (self.labels is None):
             raise ValueError("a formula without labels, or labels without a formula")
-        if self.formula is not None:
-            tree = from_json(self.labels)
-            if length_of(tree) != len(names_in(self.formula)):
-                raise ValueError("the text and the labels of the formula differ")
+        if self.formula is not None and len(labels_in(self.labels)) != len(names_in(self.formula)):
+            raise ValueError("the text and the labels of the formula differ")
 
     @property
     def tree(self) -> Formula | None:
@@ -136,7 +134,7 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
         """The names of the concepts in the formula, by label number."""
         if self.formula is None:
             return {}
-        return dict(zip(concepts_of(from_json(self.labels)), names_in(self.formula), strict=True))
+        return dict(zip(labels_in(self.labels), names_in(self.formula), strict=True))
 
 
 def names_of(records: Iterable[ExplanationRecord]) -> dict[int, str]:

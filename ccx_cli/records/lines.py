@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +21,7 @@ from ccx_cli.store.atomic import naming
 from ccx_cli.store.steps import Step
 
 R = TypeVar("R", bound=Record)
+K = TypeVar("K", bound=Record)
 # What a damaged line raises, and what the validation of a record does.
 _FAULTS = (ValueError, TypeError, RecursionError)
 
@@ -36,12 +39,19 @@ def decode(line: bytes | str, kind: type[R], *, printable_texts: bool = False) -
     is wrong with which key.
     """
     try:
-        if printable_texts:
+        if printable_texts and not _is_plain(line):
             return msgspec.convert(made_printable(msgspec.json.decode(line)), kind)
         return msgspec.json.decode(line, type=kind)
     except _FAULTS as error:
         # The command line takes names in backquotes for parameters.
         raise ValueError(str(error).replace("`", "'")) from error
+
+
+def _is_plain(line: bytes | str) -> bool:
+    """Tell whether no text of a JSON line can have a control character."""
+    if isinstance(line, str):
+        line = line.encode(errors="surrogatepass")
+    return line.isascii() and (b"\\" not in line or b"\\" not in line.replace(b'\\"', b""))
 
 
 def made_printable(value: Any) -> Any:
@@ -80,18 +90,17 @@ class RecordLines(Generic[R]):
 
     def drop_torn_line(self) -> None:
         """Cut off what a killed writer left after the last whole line; hold the lock."""
-        if not self.path.exists():
-            return
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        if self.is_torn():
             with self.path.open("r+b") as lines:
-                lines.truncate(whole)
+                lines.truncate(sum(len(line) for line in lines if line.endswith(b"\n")))
 
     def is_torn(self) -> bool:
         """Tell whether something follows the last whole line."""
-        content = self.path.read_bytes() if self.path.exists() else b""
-        return bool(content) and not content.endswith(b"\n")
+        if not self.path.exists() or not self.path.stat().st_size:
+            return False
+        with self.path.open("rb") as lines:
+            lines.seek(-1, os.SEEK_END)
+            return lines.read() != b"\n"
 
     def read(self, damaged: Callable[[int, str], None] | None = None) -> Iterator[R]:
         """Yield the record of every whole line, in the order in which they were written.
@@ -99,32 +108,62 @@ class RecordLines(Generic[R]):
         ``damaged`` is called with the number and the fault of every line that cannot be read;
         without it, such a line raises ``DamagedDataError``.
         """
+        return (record for record, _, _ in self._read(damaged))
+
+    def _read(
+        self, damaged: Callable[[int, str], None] | None = None
+    ) -> Iterator[tuple[R, int, int]]:
+        """Yield the record of every whole line, and where in the file it begins and ends."""
+        start = stop = 0
         try:
-            content = self.path.read_bytes()
+            lines = self.path.open("rb")
         except FileNotFoundError:
             return
-        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
-            try:
-                record = decode(line, self.kind, printable_texts=self.printable_texts)
-            except ValueError as error:
-                if damaged is None:
-                    raise self.damaged_line(number, str(error)) from error
-                damaged(number, str(error))
-            else:
-                yield record
+        with lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                start, stop = stop, stop + len(line)
+                try:
+                    record = decode(line, self.kind, printable_texts=self.printable_texts)
+                except ValueError as error:
+                    if damaged is None:
+                        raise self.damaged_line(number, str(error)) from error
+                    damaged(number, str(error))
+                else:
+                    yield record, start, stop
 
-    def finished(self) -> dict[int, list[R]]:
-        """Read the units whose lines are all there, by unit, each in cluster order.
+    def by_unit(self, damaged: Callable[[int, str], None] | None = None) -> UnitLines[R]:
+        """Check every line, as ``read`` does; return the units, of each line the last."""
+        found: dict[int, dict[int | None, _Line]] = {}
+        of_unit: Any
+        stop = 0
+        for of_unit, start, stop in self._read(damaged):
+            lacks = bool(self.needed) and UNSET in [getattr(of_unit, key) for key in self.needed]
+            line = (of_unit.cluster or 0, start, stop, of_unit.num_ranges, lacks)
+            found.setdefault(of_unit.unit, {})[of_unit.cluster] = line
+        places, whole = {}, set()
+        for unit in sorted(found):
+            own = sorted(found.pop(unit).values(), key=itemgetter(0))
+            if len(own) >= max(1, own[0][3]) and not any(lacks for *_, lacks in own):
+                whole.add(unit)
+            spans: list[int] = []
+            for _, start, end, _, _ in own:
+                if spans[-1:] == [start]:
+                    spans[-1] = end
+                else:
+                    spans += [start, end]
+            places[unit] = tuple(spans)
+        return UnitLines(self, places, frozenset(whole), stop)
+
+    def finished(self) -> UnitLines[R]:
+        """Return the units whose lines are all there.
 
         The records have a ``unit``, a ``cluster`` and its ``num_ranges``; a line that cannot be
         read raises ``DamagedDataError``, unless it is the torn last one.
         """
-        return {
-            unit: records
-            for unit, records in by_unit(self.read()).items()
-            if is_whole(records)
-            and not any(getattr(each, key) is UNSET for each in records for key in self.needed)
-        }
+        units = self.by_unit()
+        return units.only(units.whole)
 
     def step(self, name: str, units: Sequence[int]) -> Step:
         """Say how many of the units are finished."""
@@ -143,17 +182,70 @@ class RecordLines(Generic[R]):
         )
 
 
-def by_unit(records: Iterable[R]) -> dict[int, list[R]]:
-    """Gather records by unit, ascending, each unit's in cluster order; the last of each counts."""
-    found: dict[int, dict[int | None, Any]] = {}
-    for record in records:
-        of_unit: Any = record
-        found.setdefault(of_unit.unit, {})[of_unit.cluster] = record
-    return {unit: sorted(some.values(), key=_cluster) for unit, some in sorted(found.items())}
+_Line = tuple[int, int, int, int, bool]
+"""A line's cluster, where it begins and ends, its unit's ranges, and whether it lacks a key."""
 
 
-def _cluster(record: Any) -> int:
-    return record.cluster or 0
+class UnitLines(Mapping[int, list[R]]):
+    """The records of units, ascending, each unit's in cluster order, read whenever asked for.
+
+    So that units are many, only where their lines are is kept in memory; ``whole`` are the units
+    whose lines are all there. The lines are those that were there first, whatever is added.
+    """
+
+    def __init__(
+        self,
+        lines: RecordLines[R],
+        places: Mapping[int, tuple[int, ...]],
+        whole: frozenset[int],
+        size: int,
+    ) -> None:
+        self.whole = whole
+        self._lines, self._places, self._size = lines, places, size
+        self._file: int | None = None
+
+    def __getitem__(self, unit: int) -> list[R]:
+        places = self._places[unit]
+        if self._file is None:
+            self._file = os.open(self._lines.path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
+        records, kind, printable_texts = [], self._lines.kind, self._lines.printable_texts
+        try:
+            for start, stop in zip(places[::2], places[1::2], strict=True):
+                *lines, rest = os.pread(self._file, stop - start, start).split(b"\n")
+                if rest or not lines:
+                    raise ValueError("a part of a line")
+                records += [decode(line, kind, printable_texts=printable_texts) for line in lines]
+        except ValueError as error:
+            raise DamagedDataError(
+                f"{self._lines.path} was changed while it was read: run the command again."
+            ) from error
+        return records
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, unit: object) -> bool:
+        return unit in self._places
+
+    def is_of_all(self) -> bool:
+        """Tell whether nothing was added to the file since it was read."""
+        path = self._lines.path
+        return (path.stat().st_size if path.exists() else 0) == self._size
+
+    def only(self, units: Iterable[int]) -> UnitLines[R]:
+        """Return some of the units."""
+        wanted = set(units)
+        places = {unit: place for unit, place in self._places.items() if unit in wanted}
+        return UnitLines(self._lines, places, self.whole & wanted, self._size)
+
+    def of_kind(self, kind: type[K]) -> UnitLines[K]:
+        """Return the same lines, of which only the keys of another kind of record are read."""
+        lines = RecordLines(self._lines.path, kind, self._lines.printable_texts)
+        return UnitLines(lines, self._places, self.whole, self._size)
 
 
 def is_whole(records: Sequence[Any]) -> bool:

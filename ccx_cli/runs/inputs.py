@@ -10,8 +10,10 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, read_dataset
@@ -25,7 +27,7 @@ from ccx_cli.concepts.fingerprints import (
 )
 from ccx_cli.concepts.index import ConceptIndex, load_index
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.formulas.formula import concepts_of
+from ccx_cli.formulas.formula import labels_in
 from ccx_cli.printable import printable
 from ccx_cli.probe.activations import Activations, activations_identity, open_activations
 from ccx_cli.probe.given_activations import ActivationSource, PrecomputedActivations
@@ -37,6 +39,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import Maybe, Record
 from ccx_cli.runs.job import split_images
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.search.older_lines import FormulaSizes, is_complete
@@ -54,6 +57,14 @@ _MEANT = {
     "source": "network's code",
     "imports": "network's code",
 }
+
+
+class _Glance(Record):
+    """What is looked at in all lines of a run."""
+
+    unit: int
+    labels: Any
+    mcc: Maybe[float | None] = UNSET
 
 
 class RunInputs:
@@ -90,7 +101,7 @@ class RunInputs:
         """Where what is measured of the run is kept."""
 
     def with_units(
-        self, units: Mapping[int, Sequence[ExplanationRecord]], kept: Path | None = None
+        self, units: Mapping[int, list[ExplanationRecord]], kept: Path | None = None
     ) -> RunInputs:
         """Return the same inputs for other records, which are measured into ``kept``."""
         other = copy(self)
@@ -173,7 +184,7 @@ class RunInputs:
 
     def against_chance(self) -> RunInputs:
         """Return the same inputs with lift and MCC in all records, if the index can be opened."""
-        if all(map(is_complete, self.run.records)):
+        if all(map(is_complete, self.run.records_as(_Glance))):
             return self
         try:
             sizes = FormulaSizes(self.searched)
@@ -311,9 +322,9 @@ def open_inputs(
     if trusted or is_trusted(about.model or "", about.model_args or ()):
         _ = inputs.choice
     known = {label.number for label in dataset.labels}
-    for record in inputs.run.records:
-        strange = sorted(set(concepts_of(record.tree)) - known) if record.tree else []
-        if strange:
+    for record in inputs.run.records_as(_Glance):
+        numbers = () if record.labels is None else labels_in(record.labels)
+        if strange := sorted(set(numbers) - known):
             raise DamagedDataError(
                 f"{run.directory / LINES}: a line of unit {record.unit} names the label "
                 f"{strange[0]}, which {dataset.directory / 'label.csv'} does not have: delete it "

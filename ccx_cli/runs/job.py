@@ -6,10 +6,10 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import as_completed
-from contextlib import closing
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,9 @@ from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
 from ccx_cli.threads import threads
+
+_BEGUN = 4
+"""Units that wait for each thread, so that none waits for a unit."""
 
 
 @dataclass(frozen=True)
@@ -84,39 +87,61 @@ class ExplainJob:
             return
         with writing(self.results.directory, progress):
             self.results.lines.drop_torn_line()
-            stored = self.results.lines.finished()
+            if not stored.is_of_all():
+                stored = self.results.lines.finished()
             missing = [unit for unit in units if unit not in stored]
             asked = {"asked": write_spans(units), "workers": workers}
             device = {"device": self.explainer.device}
             self.results.begin_session(self.about, {**session, **asked, **device})
-            sizes, began = FormulaSizes(self.explainer.index), time.monotonic()
+            began = time.monotonic()
             try:
-                with closing(self._find(missing, workers, len(units), progress)) as finding:
-                    for unit in units:
-                        while unit not in stored:
-                            found, records = next(finding)
-                            stored[found] = records
-                        yield sizes.completed(stored[unit])
+                yield from self._explain_all(units, missing, stored, workers, progress)
             finally:
                 if isinstance(self.ranges, RangeCache):
                     self.ranges.save()
             seconds = round(time.monotonic() - began, 1)
             self.results.end_session(units=len(missing), seconds=seconds)
 
-    def _find(
-        self, units: Sequence[int], workers: int, n_units: int, progress: Progress
-    ) -> Generator[tuple[int, list[ExplanationRecord]], None, None]:
-        """Explain units side by side; store and yield each as it is finished."""
-        done = n_units - len(units)
+    def _explain_all(
+        self,
+        units: Sequence[int],
+        missing: Sequence[int],
+        stored: Mapping[int, list[ExplanationRecord]],
+        workers: int,
+        progress: Progress,
+    ) -> Generator[list[ExplanationRecord], None, None]:
+        """Explain what is missing side by side; store each unit as it is finished.
+
+        A few units for each thread are begun at a time: a layer may have a hundred thousand.
+        """
+        sizes, left = FormulaSizes(self.explainer.index), iter(missing)
+        found: dict[int, list[ExplanationRecord]] = {}
+        begun: set[Future[tuple[int, list[ExplanationRecord]]]] = set()
         with (
             threads(workers) as pool,
-            progress.task("Explanations", n_units, done=done, unit="units") as task,
+            progress.task(
+                "Explanations", len(units), done=len(units) - len(missing), unit="units"
+            ) as task,
         ):
-            for future in as_completed([pool.submit(self._explain, unit) for unit in units]):
-                unit, records = future.result()
-                self.results.lines.append(records)
-                task.advance()
-                yield unit, records
+
+            def begin() -> None:
+                for unit in islice(left, _BEGUN * workers - len(begun)):
+                    begun.add(pool.submit(self._explain, unit))
+
+            begin()
+            for unit in units:
+                is_waiting = unit not in stored and unit not in found
+                while is_waiting or any(future.done() for future in begun):
+                    finished, _ = wait(begun, return_when=FIRST_COMPLETED)
+                    begun -= finished
+                    begin()
+                    for future in finished:
+                        explained, records = future.result()
+                        self.results.lines.append(records)
+                        task.advance()
+                        found[explained] = records
+                    is_waiting = unit not in stored and unit not in found
+                yield sizes.completed(found.pop(unit) if unit in found else stored[unit])
 
     def _explain(self, unit: int) -> tuple[int, list[ExplanationRecord]]:
         everywhere = self.activations.unit(unit)

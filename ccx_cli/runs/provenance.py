@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.records.fields import Json, to_json
+from ccx_cli.records.fields import Json, Maybe, Record, to_json
 from ccx_cli.records.header import InfoNetwork, InfoSearch, Session
 from ccx_cli.records.listings import InfoSession
 from ccx_cli.runs.run import LINES, Run
@@ -25,6 +25,15 @@ from ccx_cli.store.shards import ShardedCache, read_manifest
 _SPAN = re.compile(r"images-(\d+)-(\d+)")
 _WHERE_GIVEN = ("objective", "min_coverage", "min_quality", "left_out")
 _STUDY = re.compile(r"([a-z_]+)-[0-9a-f]{8}\.jsonl")
+
+
+class _Found(Record):
+    """What is counted of all lines of a run."""
+
+    cluster: int | None
+    formula: str | None
+    iou: float
+    proven: Maybe[bool] = UNSET
 
 
 def describe_run(run: Run, roots: Roots) -> Json:
@@ -141,11 +150,11 @@ def _search(run: Run) -> Json:
 
 
 def _found(run: Run) -> Json:
-    records = list(run.records)
+    records = list(run.records_as(_Found))
     ious = [record.iou for record in records if record.formula is not None]
     proofs = [record.proven for record in records if record.proven is not UNSET]
     return {
-        "ranges": sum(record.range is not None for record in records),
+        "ranges": sum(record.cluster is not None for record in records),
         "formulas": len(ious),
         "proven": sum(map(bool, proofs)) if proofs else None,
         "mean_iou": sum(ious) / len(ious) if ious else None,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.fields import Json
+from ccx_cli.records.fields import Json, Record
 from ccx_cli.records.header import (
     FORMAT,
     VERSION,
@@ -26,7 +26,7 @@ from ccx_cli.records.header import (
     check_header,
     read_header,
 )
-from ccx_cli.records.lines import RecordLines, by_unit, is_whole, made_printable
+from ccx_cli.records.lines import RecordLines, UnitLines, is_whole, made_printable
 from ccx_cli.runs.naming import Naming, read_naming
 from ccx_cli.runs.unit_spans import read_spans
 from ccx_cli.store.atomic import write_text
@@ -37,6 +37,8 @@ from ccx_cli.version import __version__
 HEADER = "header.json"
 DAMAGED_HEADER = "header.damaged.json"
 LINES = "explanations.jsonl"
+
+R = TypeVar("R", bound=Record)
 
 _NEEDED = {
     "about": ("model", "pretrained", "layer", "subset", "seed", "units"),
@@ -70,7 +72,7 @@ class _Headed:
 class _Read:
     """Lines by unit, and sentences on damaged ones and on a torn one."""
 
-    units: dict[int, list[ExplanationRecord]]
+    units: Mapping[int, list[ExplanationRecord]]
     damaged: str = ""
     torn: str = ""
 
@@ -157,18 +159,36 @@ class Run:
         return self.header.sessions
 
     @property
-    def units(self) -> dict[int, list[ExplanationRecord]]:
-        """The records of every unit that has any, by unit, in cluster order."""
+    def units(self) -> Mapping[int, list[ExplanationRecord]]:
+        """The records of every unit that has any, by unit, in cluster order.
+
+        They are read from the file whenever they are asked for, unless they are ``with_units``.
+        """
         return self._read.units
 
     @property
     def records(self) -> Iterator[ExplanationRecord]:
         """All records, by unit and cluster."""
-        return (record for records in self.units.values() for record in records)
+        return self.records_as(ExplanationRecord)
+
+    def records_as(self, kind: type[R]) -> Iterator[R]:
+        """Read of all records the keys of another kind alone, which takes less time."""
+        units: Mapping[int, Sequence[Any]] = self.units
+        if isinstance(units, UnitLines):
+            units = units.of_kind(kind)
+        return (record for records in units.values() for record in records)
+
+    def only(self, units: Iterable[int]) -> Mapping[int, list[ExplanationRecord]]:
+        """Return the records of some units, by unit."""
+        if isinstance(self.units, UnitLines):
+            return self.units.only(units)
+        return {unit: self.units[unit] for unit in units}
 
     @property
     def finished_units(self) -> list[int]:
         """The units whose lines are all there, ascending."""
+        if isinstance(self.units, UnitLines):
+            return sorted(self.units.whole)
         return [unit for unit, records in self.units.items() if is_whole(records)]
 
     @cached_property
@@ -219,7 +239,7 @@ class Run:
 
     def _notes(self) -> Iterator[str]:
         yield from filter(None, (self._headed.fault, self._read.damaged, self._read.torn))
-        cut_off = [unit for unit, lines in self.units.items() if len(lines) < lines[0].num_ranges]
+        cut_off = sorted(set(self.units).difference(self.finished_units))
         if cut_off:
             yield f"Units with missing ranges: {len(cut_off):,} ({_some(cut_off, 5)})."
         total = self.about.units
@@ -263,7 +283,7 @@ class Run:
         """The lines, as far as they can be read."""
         damaged: list[int] = []
         try:
-            units = by_unit(self.lines.read(lambda number, _: damaged.append(number)))
+            units = self.lines.by_unit(lambda number, _: damaged.append(number))
             torn = self.lines.is_torn()
         except OSError as error:
             return _Read({}, f"{self.directory / LINES} cannot be read ({error.strerror}).")
@@ -337,11 +357,11 @@ class Run:
                 )
         return self.with_units(units)
 
-    def with_units(self, units: Mapping[int, Sequence[ExplanationRecord]]) -> Run:
+    def with_units(self, units: Mapping[int, list[ExplanationRecord]]) -> Run:
         """Return the run with only some of its records."""
         other = copy(self)
         other.__dict__.pop("asked_units", None)
-        other._read = replace(self._read, units={unit: list(some) for unit, some in units.items()})
+        other._read = replace(self._read, units=units)
         return other
 
     def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:

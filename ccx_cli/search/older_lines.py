@@ -66,6 +66,6 @@ class FormulaSizes:
         return self._sizes[formula]
 
 
-def is_complete(record: ExplanationRecord) -> bool:
+def is_complete(record: Any) -> bool:
     """Tell whether a record was written by a version that knew lift and MCC."""
     return record.mcc is not UNSET

@@ -93,11 +93,13 @@ def kept_or_found(
         with progress.task(title, len(units), done=done, unit="units") as task:
             found = find(missing)
             for unit in units:
-                if unit not in known:
-                    known[unit] = next(found)
-                    lines.append(known[unit])
-                    task.advance()
-                yield known[unit]
+                if unit in known:
+                    yield known[unit]
+                    continue
+                records = next(found)
+                lines.append(records)
+                task.advance()
+                yield records
 
 
 def _measured(

@@ -19,6 +19,7 @@ from ccx_cli.formulas.formula import (
     concepts_of,
     from_json,
     join,
+    labels_in,
     left_of,
     length_of,
     names_in,
@@ -74,7 +75,9 @@ def test_formulas_that_differ_have_different_texts(one: Formula, other: Formula)
 
 @given(FORMULAS)
 def test_formulas_survive_json(formula: Formula) -> None:
-    assert from_json(json.loads(json.dumps(to_json(formula)))) == formula
+    written = json.loads(json.dumps(to_json(formula)))
+    assert from_json(written) == formula
+    assert labels_in(written) == list(concepts_of(formula))
 
 
 def test_json_is_a_tree_of_label_numbers() -> None:
@@ -99,8 +102,9 @@ def test_json_is_a_tree_of_label_numbers() -> None:
     ],
 )
 def test_what_is_no_formula_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="is not a formula"):
-        from_json(value)
+    for read in (from_json, labels_in):
+        with pytest.raises(ValueError, match="is not a formula"):
+            read(value)
 
 
 @given(FORMULAS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -197,6 +198,25 @@ def test_a_unit_that_fails_leaves_the_finished_ones(
     again = job_on(activations, tmp_path)
     assert run(again) == expected
     assert not {0, 1} & set(asked(again))
+
+
+def test_few_units_are_begun_at_a_time(
+    activations: Activations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    submit = ThreadPoolExecutor.submit
+
+    def counted(pool: ThreadPoolExecutor, work: Any, unit: int) -> Any:
+        begun.append(unit)
+        return submit(pool, work, unit)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", counted)
+    gate = Event()  # Holds all but the units 0 and 1.
+    explaining = job_on(activations, tmp_path, gate).explain(UNITS, 1, {}, SilentProgress())
+    first = [next(explaining)[0].unit, next(explaining)[0].unit]
+    assert (first, len(begun)) == ([0, 1], 6)
+    gate.set()
+    assert [records[0].unit for records in explaining] == list(UNITS[2:])
 
 
 def test_ranges_by_hand_hold_for_every_unit(activations: Activations, tmp_path: Path) -> None:

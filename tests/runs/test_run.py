@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.fields import to_json
+from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.lines import json_line
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.run import (
@@ -119,6 +120,29 @@ def test_the_later_line_of_a_cluster_holds(run: Run) -> None:
     assert [record.iou for record in run.lines.finished()[1]] == [0.2]
 
 
+class Hits(Record):
+    """One key of a line."""
+
+    hits: int
+
+
+def test_records_are_read_when_they_are_asked_for_and_in_part(run: Run) -> None:
+    run.lines.append(reversed([*lines(5), *lines(2)]))
+    assert list(run.units) == [2, 5]
+    assert dict(run.units) == {2: lines(2), 5: lines(5)}
+    assert run.units[2] is not run.units[2]
+    assert [each.hits for each in run.records_as(Hits)] == [each.hits for each in run.records]
+    assert run.only([5]) == {5: lines(5)}
+
+
+def test_a_file_that_was_changed_while_it_is_read_is_named(run: Run) -> None:
+    run.lines.append(lines(0))
+    units = run.units
+    (run.directory / LINES).write_text("x" * 5000 + "\n")
+    with pytest.raises(DamagedDataError, match="was changed"):
+        units[0]
+
+
 @pytest.mark.parametrize("kept", [1, 20, -2, -1])
 def test_a_torn_last_line_is_not_read_and_is_cut_off(run: Run, kept: int) -> None:
     run.lines.append(lines(1))
@@ -189,7 +213,8 @@ def test_any_lines_are_read_or_named(
 ) -> None:
     run = Run(tmp_path_factory.mktemp("run"))
     append_raw(run, b"\n".join(written) + end)
-    said, finished = f"{run.directory / LINES}, line ", {}
+    said = f"{run.directory / LINES}, line "
+    finished: Mapping[int, list[ExplanationRecord]] = {}
     try:
         finished = run.lines.finished()
     except DamagedDataError as error:
