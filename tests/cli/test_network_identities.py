@@ -62,6 +62,10 @@ CASES = {
     "arguments": "--model WORK/nets.py:small --layer block.1 --model-arg units=4 "
     "--model-arg bias=1.5 --seed 2 --mean 0.1 --precision bfloat16",
     "weights": "--model WORK/nets.py:small --layer block --weights WORK/small.safetensors",
+    "key": "--model WORK/nets.py:small --layer block --weights WORK/two.safetensors "
+    "--weights-key teacher",
+    "headless": "--model WORK/nets.py:small --layer block --weights WORK/body.safetensors "
+    "--ignore-head",
     "timm": "--model timm:resnet10t --pretrained none --layer conv1 --model-arg in_chans=3 "
     "--input-size 64 --mean 0.5 --std 0.5",
     "npy": "--activations WORK/maps.npy",
@@ -88,10 +92,16 @@ def work(tmp_path: Path) -> Path:
         "fc.weight": (4, 3),
         "fc.bias": (4,),
     }
-    save_file(
-        {name: torch.full(shape, 0.5) for name, shape in state.items()},
-        folder / "small.safetensors",
-    )
+    small = {name: torch.full(shape, 0.5) for name, shape in state.items()}
+    save_file(small, folder / "small.safetensors")
+    two = {
+        f"{part}.{name}": tensor
+        for part in ("student", "teacher")
+        for name, tensor in small.items()
+    }
+    save_file({name: tensor.clone() for name, tensor in two.items()}, folder / "two.safetensors")
+    body = {name: tensor for name, tensor in small.items() if name.startswith("block")}
+    save_file(body, folder / "body.safetensors")
     with torch.device("meta"):
         network = models.get_model("squeezenet1_1", num_classes=365)
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
