@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ccx_cli.annotating.checkpoints import Checkpoint
 from ccx_cli.annotating.network_engine import PromptedEngine, mask_size
 from ccx_cli.annotating.words import Word
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.networks.transformers_checkpoints import Checkpoint
 
 CLIPSEG = "CIDAS/clipseg-rd64-refined"
 """The checkpoint of CLIPSeg (Lüddecke and Ecker, CVPR 2022) that its authors published last."""
@@ -101,7 +101,7 @@ class ClipSegEngine(PromptedEngine):
         pixels = self._prepared(images)["pixel_values"]
         if pixels.shape[2] != pixels.shape[3]:
             raise UsageError(
-                f"`engine` {self._said}: its image processor makes images of "
+                f"{self._said}: its image processor makes images of "
                 f"{pixels.shape[3]}x{pixels.shape[2]} pixels, and CLIPSeg takes squares: mend "
                 "size in its preprocessor_config.json."
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ccx_cli.annotating.checkpoints import check_transformers, find_checkpoint
 from ccx_cli.annotating.clipseg import CLIPSEG, ClipSegEngine
 from ccx_cli.annotating.network_engine import NetworkEngine
 from ccx_cli.annotating.sam3 import Sam3Engine
@@ -10,6 +9,7 @@ from ccx_cli.annotating.semantic import SemanticEngine
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.description import SINGLE
 from ccx_cli.probe.networks.devices import check_precision, resolve_device
+from ccx_cli.probe.networks.transformers_checkpoints import check_transformers, find_checkpoint
 from ccx_cli.progress import Progress
 
 
@@ -28,8 +28,8 @@ def open_model(
     if half:
         precision = "bfloat16" if where.type == "cpu" else "float16"
     check_precision(precision, where)
-    check_transformers(said)
-    found = find_checkpoint(name, checkpoint or CLIPSEG, progress)
+    check_transformers(f"`engine` {said}", "annotate")
+    found = find_checkpoint(f"`engine` {name}:", checkpoint or CLIPSEG, progress)
     if name == "clipseg":
         return ClipSegEngine(found, where, precision)
     if name == "semantic":

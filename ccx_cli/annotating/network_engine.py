@@ -10,12 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ccx_cli.annotating.checkpoints import Checkpoint, load, load_config, load_network
 from ccx_cli.annotating.identity import EngineIdentity
 from ccx_cli.annotating.words import Word
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.probe.networks.transformers_checkpoints import (
+    Checkpoint,
+    load,
+    load_config,
+    load_network,
+)
 
 
 class NetworkEngine:
@@ -49,7 +54,7 @@ class NetworkEngine:
 
     def _refused(self, config: Any, wanted: str) -> UsageError:
         return UsageError(
-            f"`engine` {self._said}: the checkpoint is of the type {config.model_type}, and "
+            f"{self._said}: the checkpoint is of the type {config.model_type}, and "
             f"{self.name} takes {wanted}: give another."
         )
 
@@ -62,12 +67,12 @@ class NetworkEngine:
             raise
         except torch.cuda.OutOfMemoryError as error:
             raise CcxError(
-                f"`engine` {self._said}: the memory of {self._device} is full: lower `batch_size`."
+                f"{self._said}: the memory of {self._device} is full: lower `batch_size`."
             ) from error
         except Exception as error:
             height, width = images.shape[1:3]
             raise CcxError(
-                f"`engine` {self._said} cannot take images of {height} x {width} pixels, it "
+                f"{self._said} cannot take images of {height} x {width} pixels, it "
                 f"raises {raised(error)} (the traceback shows where)."
             ) from error
 
@@ -91,7 +96,7 @@ class PromptedEngine(NetworkEngine):
         there = {each.name for each in checkpoint.folder.iterdir()}
         if "tokenizer.json" not in there and not {"vocab.json", "merges.txt"} <= there:
             raise DamagedDataError(
-                f"`engine` {self._said}: its tokenizer is missing (tokenizer.json, or vocab.json "
+                f"{self._said}: its tokenizer is missing (tokenizer.json, or vocab.json "
                 "and merges.txt): give a folder that has all files of the checkpoint."
             )
         self._tokenizer = load(AutoTokenizer, checkpoint, "tokenizer")

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ccx_cli.annotating.checkpoints import Checkpoint
 from ccx_cli.annotating.network_engine import NetworkEngine, mask_size
 from ccx_cli.annotating.words import Word
 from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.probe.networks.transformers_checkpoints import Checkpoint
 
 # Networks for universal segmentation that take more than photographs: a task, or a video.
 _OF_OTHER_INPUTS = {"oneformer", "videomt"}
@@ -86,7 +86,7 @@ class SemanticEngine(NetworkEngine):
         is_padded = getattr(self._images, "do_pad", False) and height != width
         if is_padded and not {"pixel_mask", "patch_offsets"} & set(inputs):
             raise UsageError(
-                f"`engine` {self._said} pads images that are not square, here {height} x {width} "
+                f"{self._said} pads images that are not square, here {height} x {width} "
                 "pixels: make the dataset square, with one number for `side`."
             )
 
@@ -96,6 +96,6 @@ class SemanticEngine(NetworkEngine):
         for prompt in word.prompts:
             if prompt not in self._classes:
                 near = suggestion(prompt, self._classes) or ": leave the word out."
-                raise UsageError(f"`engine` {self._said} does not know {prompt!r}{near}")
+                raise UsageError(f"{self._said} does not know {prompt!r}{near}")
             numbers.update(dict.fromkeys(self._classes[prompt]))
         return list(numbers)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ccx_cli.annotating.annotate import Annotator, ChosenWord, read_unlabelled
-from ccx_cli.annotating.checkpoints import license_note
 from ccx_cli.annotating.checks import (
     choose_words,
     describe_choice,
@@ -23,6 +22,7 @@ from ccx_cli.concepts.importing.convert import ConvertedImage
 from ccx_cli.concepts.importing.sources import Source, SourceImage
 from ccx_cli.concepts.importing.writer import PreparedImport
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.networks.transformers_checkpoints import license_note
 from ccx_cli.progress import Progress
 
 _THRESHOLD = 0.5

@@ -6,9 +6,9 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
-from ccx_cli.annotating.checkpoints import license_note
 from ccx_cli.annotating.engine import open_engine
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.networks.transformers_checkpoints import license_note
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def _of_library(
     module = build(choice.model_args)
     if choice.weights is None:
         return module, None
-    state = _read_state(choice, choice.weights, module, progress)
+    state = library.own_part(_read_state(choice, choice.weights, module, progress))
     num_classes = int(getattr(module, "num_classes", 0))
     outputs = num_outputs(module, state, num_classes)
     asked = any(word.startswith("num_classes=") for word in choice.model_args)

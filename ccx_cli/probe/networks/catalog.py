@@ -105,23 +105,26 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         if is_given and request.weights is None:
             raise UsageError(f"`{option}` is about a file of weights: give one with `weights`.")
     request = _with_autoencoder(request)
-    layer = default_layer(model) if request.layer is None else request.layer
+    layer = request.layer
+    if layer is None and (library is None or not library.has_default_layer):
+        layer = default_layer(model)
     file = weights_file(models_root, model, pretrained, request.weights)
     side = 227 if model == "alexnet" else 224
     if library is not None:
         request = replace(request, input_size=request.input_size or library.size_said_by(arguments))
     if library is not None and None in (request.input_size, request.mean, request.std):
-        usual = library.preprocessing(model, request.revision)
+        is_normalized = None not in (request.mean, request.std)
+        usual = library.preprocessing(model, request.revision, is_normalized=is_normalized)
     else:
         name = published[1] if published else None if file is None else file.name
         usual = own_preprocessing(model, pretrained, name, side)
     outputs = {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365)
     size = request.input_size or usual.size
-    return NetworkDescription.of(
+    found = NetworkDescription.of(
         request,
         model=model,
         pretrained=pretrained,
-        layer=layer,
+        layer=layer or "",
         weights=file,
         input_side=side,
         mean=request.mean or usual.mean,
@@ -129,6 +132,11 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         num_classes=0 if own or library else outputs,
         resized=None if size == (side, side) else size,
     )
+    if layer is not None:
+        return found
+    from ccx_cli.probe.networks.layers import last_block  # slow to import
+
+    return replace(found, layer=last_block(found))
 
 
 def _with_autoencoder(request: NetworkRequest) -> NetworkRequest:

@@ -24,6 +24,8 @@ def class_names(choice: NetworkDescription, given: Path | None) -> tuple[str, ..
         return _read(given)
     if choice.pretrained == DEMO:
         return DEMO_CLASSES
+    if choice.library is not None and choice.pretrained != "none":
+        return choice.library.class_names(choice.model, choice.revision)
     if choice.pretrained == "imagenet":
         from torchvision.models import ResNet18_Weights  # slow to import
 

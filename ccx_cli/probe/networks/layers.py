@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.building import load_module
-from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import resolve_device
 from ccx_cli.probe.networks.layouts import Layout, layout_of
-from ccx_cli.probe.networks.loading import blank_images, hearing, run_blank
+from ccx_cli.probe.networks.loading import blank_images, hearing, run_blank, unchanged
+from ccx_cli.probe.networks.tokens import tokens_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,21 @@ def list_layers(choice: NetworkDescription, device: str = "cpu") -> list[Layer]:
     return layers_of(module, choice, torch_device)
 
 
+def last_block(choice: NetworkDescription) -> str:
+    """Return a network's last main block, found without its weights; UsageError if it has none."""
+    shapes_only = replace(choice, pretrained="none", weights=None, precision=SINGLE)
+    device = torch.device("meta")
+    with device:
+        module, *_ = load_module(shapes_only, device)
+    blocks = [layer.name for layer in layers_of(module, shapes_only, device) if layer.is_block]
+    if not blocks:
+        raise UsageError(
+            f"`model` {choice.model} has no blocks of which one is the last: name a layer with "
+            "`layer`."
+        )
+    return blocks[-1]
+
+
 def time_pass(choice: NetworkDescription, images: int = 4) -> tuple[list[Layer], float]:
     """List the layers of a network, and measure the seconds that an image takes it on the CPU."""
     torch_device = torch.device("cpu")
@@ -53,17 +71,19 @@ def layers_of(module: nn.Module, choice: NetworkDescription, device: torch.devic
     """List the layers of a network that is built already, on the device where it is."""
     size, smaller = blank_images(choice, device)
     shapes = _shapes(module, lambda: run_blank(module, choice, size))
-    try:
+    others: dict[str, tuple[int, ...]] = {}
+    with suppress(Exception), unchanged(module):  # A network for one input size only.
         others = _shapes(module, lambda: run_blank(module, choice, smaller))
-    except Exception:  # A network for one input size only.
-        others = {}
     found = []
+    known = tokens_of(module, choice.library)
     for name, shape in shapes.items():
         height, width = size.shape[2:]
-        layout = layout_of(shape, (height, width), others.get(name))
+        layout = layout_of(shape, (height, width), others.get(name), known)
         if layout is not None:
             found.append(Layer(name, type(module.get_submodule(name)).__name__, shape, layout))
-    blocks = set(main_blocks(module, {layer.name: layer.layout.map_shape for layer in found}))
+    maps = {layer.name: layer.layout.map_shape for layer in found}
+    lists = choice.library is not None and choice.library.lists_blocks
+    blocks = set((lists and listed_blocks(module, maps)) or main_blocks(module, maps))
     order = {name: position for position, (name, _) in enumerate(module.named_modules())}
     found.sort(key=lambda layer: order[layer.name])
     return [replace(layer, is_block=layer.name in blocks) for layer in found]
@@ -113,6 +133,18 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
         return fewer
     chain = [name for name in large if not any(module.get_submodule(name).children())]
     return [name for name, after in pairwise(chain) if large[after] != large[name]] + chain[-1:]
+
+
+def listed_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the blocks, as ``main_blocks`` does, of the outermost list with two or more."""
+    large = {name: shape for name, shape in maps.items() if shape != (1, 1)}
+    lists = [name for name, part in module.named_modules() if isinstance(part, nn.ModuleList)]
+    for name in sorted(lists, key=lambda each: each.count(".")):
+        children = module.get_submodule(name).named_children()
+        blocks = _blocks_among({f"{name}.{number}": child for number, child in children}, large)
+        if len(blocks) > 1:
+            return blocks
+    return []
 
 
 def _blocks_among(children: Mapping[str, nn.Module], large: Mapping[str, object]) -> list[str]:

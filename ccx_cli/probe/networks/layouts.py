@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd, isqrt
 from typing import Any
 
 import torch
+
+from ccx_cli.probe.networks.tokens import Tokens
 
 MAPS = "maps"
 CHANNELS_LAST = "maps, units last"
@@ -24,14 +26,15 @@ class Layout:
 
     ``kind`` is ``MAPS`` for ``(images, units, h, w)``, ``CHANNELS_LAST`` for
     ``(images, h, w, units)``, ``TOKENS`` for ``(images, tokens, units)``, ``VECTOR`` for
-    ``(images, units)``. ``leading`` are the tokens before those of the grid: class and register
-    tokens.
+    ``(images, units)``. ``leading`` and ``trailing`` are the tokens before and after those of the
+    grid: class, register and detection tokens.
     """
 
     kind: str
     units: int
     map_shape: tuple[int, int]
     leading: int = 0
+    trailing: int = 0
 
     def maps(self, output: torch.Tensor) -> torch.Tensor:
         """Return the output of the layer as ``(images, units, h, w)``."""
@@ -39,7 +42,7 @@ class Layout:
             case "maps, units last":
                 return output.permute(0, 3, 1, 2)
             case "tokens":
-                grid = output[:, self.leading :].transpose(1, 2)
+                grid = output[:, self._grid(output)].transpose(1, 2)
                 return grid.reshape(len(output), self.units, *self.map_shape)
             case "vector":
                 return output[:, :, None, None]
@@ -52,11 +55,15 @@ class Layout:
                 return maps.permute(0, 2, 3, 1)
             case "tokens":
                 versions = len(maps) // len(plain)
-                leading = plain[:, : self.leading].repeat(versions, 1, 1)
-                return torch.cat([leading, maps.flatten(2).transpose(1, 2)], 1)
+                changed = plain.repeat(versions, 1, 1).to(maps.dtype)
+                changed[:, self._grid(plain)] = maps.flatten(2).transpose(1, 2)
+                return changed
             case "vector":
                 return maps.flatten(1)
         return maps
+
+    def _grid(self, output: torch.Tensor) -> slice:
+        return slice(self.leading, output.shape[1] - self.trailing)
 
 
 def first_tensor(output: Any) -> Any:
@@ -76,12 +83,16 @@ def with_first_tensor(output: Any, tensor: torch.Tensor) -> Any:
 
 
 def layout_of(
-    shape: Sequence[int], size: tuple[int, int], other: Sequence[int] | None
+    shape: Sequence[int],
+    size: tuple[int, int],
+    other: Sequence[int] | None,
+    known: Tokens | None = None,
 ) -> Layout | None:
     """Return how the output of a layer is laid out; None where there are no maps in it.
 
     ``shape`` is that of the output for one image of ``size``, height and width; ``other`` that for
     an image of another size, if the network takes one: the axis of the units is the one that stays.
+    ``known`` is what the network says of its tokens.
     """
     if not shape or shape[0] != 1 or 0 in shape:
         return None
@@ -93,6 +104,8 @@ def layout_of(
         case (tokens, units):
             if other is not None and other[2] != units:
                 return None
+            if known is not None:
+                return _on_known_grid(tokens, units, size, known)
             return _on_grid(tokens, units, size)
         case (first, second, third):
             if other is None:
@@ -107,11 +120,26 @@ def layout_of(
     return None
 
 
+def _on_known_grid(tokens: int, units: int, size: tuple[int, int], known: Tokens) -> Layout | None:
+    """Lay tokens on the grid of patches, or a smaller one, without as many as the network says."""
+    left_out = ((known.leading, known.trailing), (0, 0))
+    if known.patch is not None:
+        grid = size[0] // known.patch[0], size[1] // known.patch[1]
+        for leading, trailing in left_out:
+            if tokens - leading - trailing == grid[0] * grid[1]:
+                return Layout(TOKENS, units, grid, leading, trailing)
+    for leading, trailing in left_out:
+        layout = _on_grid(tokens - leading - trailing, units, size)
+        if layout is not None and layout.leading == 0:
+            return replace(layout, leading=leading, trailing=trailing)
+    return None
+
+
 def _on_grid(tokens: int, units: int, size: tuple[int, int]) -> Layout | None:
     """Lay tokens on the largest grid of the image's proportions, the first ones left over."""
     common = gcd(*size)
     height, width = size[0] // common, size[1] // common
-    scale = isqrt(tokens // (height * width))
+    scale = isqrt(max(tokens, 0) // (height * width))
     leading = tokens - scale * scale * height * width
     if scale == 0 or leading > _MOST_LEADING:
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ccx_cli.probe.networks.hf_networks import HuggingFace
 from ccx_cli.probe.networks.library import Library
+from ccx_cli.probe.networks.open_clip_networks import OpenClip
 from ccx_cli.probe.networks.timm_networks import Timm
 
-LIBRARIES: dict[str, Library] = {each.name: each for each in (Timm(),)}
+LIBRARIES: dict[str, Library] = {each.name: each for each in (Timm(), HuggingFace(), OpenClip())}
 """By name, which begins the names of their networks."""
 
 

@@ -20,6 +20,8 @@ class Library:
     gives, and the extra of ccx that installs it; ``package`` is what is imported, of the
     ``distribution`` of that name. ``form`` is how a network is named, such as one of torchvision's
     name; ``origin`` are its weights in a methods text. ``model`` is a name with the prefix.
+    ``knows_tokens`` where parameters are called as ``tokens_of`` reads them, ``lists_blocks`` where
+    main blocks are those of a ``ModuleList``.
     """
 
     name: ClassVar[str]
@@ -30,6 +32,8 @@ class Library:
     takes_arguments: ClassVar[bool] = False
     has_revisions: ClassVar[bool] = False
     has_default_layer: ClassVar[bool] = False
+    knows_tokens: ClassVar[bool] = False
+    lists_blocks: ClassVar[bool] = False
 
     @property
     def prefix(self) -> str:
@@ -75,8 +79,10 @@ class Library:
         """Return what ``pretrained`` is where neither it nor a file is given."""
         raise NotImplementedError
 
-    def preprocessing(self, model: str, revision: str | None) -> Preprocessing:
-        """Return how a network takes images; None for what only the user can say."""
+    def preprocessing(
+        self, model: str, revision: str | None, *, is_normalized: bool
+    ) -> Preprocessing:
+        """Return how a network takes images; the user may have given its normalization."""
         raise NotImplementedError
 
     def size_said_by(self, _arguments: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -25,6 +25,7 @@ from ccx_cli.probe.networks.heads import refuse_before
 from ccx_cli.probe.networks.inputs import USUAL, Input
 from ccx_cli.probe.networks.layouts import Layout, first_tensor, layout_of
 from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.probe.networks.tokens import tokens_of
 from ccx_cli.probe.sparse_maps import SparseBatch
 from ccx_cli.probe.weights.fitting import Unfit
 from ccx_cli.progress import Progress
@@ -249,6 +250,18 @@ def blank_images(
     return blank, blank[:, :, : height // 2, : width // 2]
 
 
+@contextmanager
+def unchanged(module: nn.Module) -> Iterator[None]:
+    """Undo what forward passes set in a network, as Swin its window to that of a small image."""
+    before = [(part, dict(vars(part))) for part in module.modules()]
+    try:
+        yield
+    finally:
+        for part, attributes in before:
+            vars(part).clear()
+            vars(part).update(attributes)
+
+
 def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tensor) -> None:
     """Run images through the whole network; CcxError if its forward pass fails."""
     with accepting(choice, images), computing(choice.precision, images.device):
@@ -321,10 +334,10 @@ def _try_layer(
         )
         _check_repeats(first, second, choice)
     other: tuple[int, ...] | None = None
-    with suppress(Exception):  # A network for one input size only.
+    with suppress(Exception), unchanged(module):  # A network for one input size only.
         smaller, _ = _run_layer(module, layer, choice, half, stop_after=calls)
         other = tuple(smaller.shape)
-    layout = layout_of(shape, choice.input_size, other)
+    layout = layout_of(shape, choice.input_size, other, tokens_of(module, choice.library))
     if layout is None:
         raise _no_maps(choice, f"{shape}")
     return layout, calls

@@ -37,7 +37,9 @@ class Timm(Library):
             "downloads, or none for random ones; or a file with `weights`."
         )
 
-    def preprocessing(self, model: str, _revision: str | None) -> Preprocessing:
+    def preprocessing(
+        self, model: str, _revision: str | None, *, is_normalized: bool
+    ) -> Preprocessing:
         """Return what timm says a network was trained with."""
         configuration = self._configuration(model)
         _, height, width = configuration.input_size

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from ccx_cli.store.digests import file_digest
 OLDEST = (5, 13)
 """The first transformers whose ``post_process_semantic_segmentation`` returns scores."""
 
-_INSTALL = "pip install 'ccx-cli[annotate]'"
 _CARD = "README.md"
 _SETTINGS = ("*.json", "*.txt", "*.model")
 _SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
@@ -34,15 +34,16 @@ _RESTRICTED = re.compile(r"non[-_ ]?commercial|\bnc\b|research|academic", re.IGN
 class Checkpoint:
     """The files of a network, all of them here.
 
-    ``said`` is how the user names it, such as ``clipseg:FOLDER``; ``name`` its name on the hub, or
-    the path of a folder; ``revision`` the commit of the hub, or a digest of the folder's files.
+    ``said`` is how the user names it, such as ```engine` clipseg:FOLDER``; ``name`` its name on the
+    hub, or the path of a folder; ``revision`` the commit of the hub, or a digest of the folder's
+    files.
     """
 
     said: str
     name: str
     folder: Path
-    revision: str
-    license: str
+    revision: str = ""
+    license: str = ""
 
 
 def license_note(license_: str) -> str | None:
@@ -57,24 +58,23 @@ def license_note(license_: str) -> str | None:
     return None
 
 
-def check_transformers(said: str) -> None:
+def check_transformers(said: str, extra: str) -> None:
     """Import transformers, which then prints nothing; UsageError without it, or if it is older."""
+    install = f"pip install 'ccx-cli[{extra}]'"
     if importlib.util.find_spec("transformers") is None:
-        raise UsageError(f"`engine` {said} needs transformers, which is not installed: {_INSTALL}.")
+        raise UsageError(f"{said} needs transformers, which is not installed: {install}.")
     try:
         import transformers
         from huggingface_hub.utils import disable_progress_bars, logging
     except Exception as error:
         raise UsageError(
-            f"`engine` {said} needs transformers, which cannot be imported ({raised(error)}): "
-            f"{_INSTALL}."
+            f"{said} needs transformers, which cannot be imported ({raised(error)}): {install}."
         ) from error
     version = transformers.__version__
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
         raise UsageError(
-            f"`engine` {said} needs transformers {wanted} or later, and {version} is installed: "
-            f"{_INSTALL}."
+            f"{said} needs transformers {wanted} or later, and {version} is installed: {install}."
         )
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -82,72 +82,117 @@ def check_transformers(said: str) -> None:
     disable_progress_bars()
 
 
-def find_checkpoint(engine: str, name: str, progress: Progress) -> Checkpoint:
+def find_checkpoint(form: str, name: str, progress: Progress) -> Checkpoint:
     """Return the checkpoint in a folder, or that of the hub, which is downloaded once.
+
+    ``form`` begins what the user says: ```engine` clipseg:``.
 
     Raises
     ------
     CcxError
         If it is neither, or the hub cannot be reached.
     """
-    said = f"{engine}:{name}"
+    folder = local_folder(form, name)
+    if folder is not None:
+        return Checkpoint(form + name, str(folder), folder, _digest(folder), _license(folder))
+    folder = hub_folder(form, name, progress=progress)
+    return Checkpoint(form + name, name, folder, folder.name, _license(folder))
+
+
+def local_folder(form: str, name: str) -> Path | None:
+    """Return the folder that is named; None for what can only be a name of the hub."""
     folder = Path(name).expanduser().absolute()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise MissingInputError(
-                f"`engine` {said}: the folder has no config.json: give one that transformers' "
+                f"{form}{name}: the folder has no config.json: give one that transformers' "
                 "save_pretrained wrote."
             )
-        return Checkpoint(said, str(folder), folder, _digest(folder), _license(folder))
+        return folder
     if folder.exists() or name.startswith((".", "~", os.sep)):
         what = "is a file" if folder.exists() else "does not exist"
         raise MissingInputError(
-            f"`engine` {said}: {folder} {what}: give a folder or a name on the Hugging Face hub."
+            f"{form}{name}: {folder} {what}: give a folder or a name on the Hugging Face hub."
         )
-    folder = _download(engine, name, progress)
-    return Checkpoint(said, name, folder, folder.name, _license(folder))
+    return None
 
 
-def _download(engine: str, name: str, progress: Progress) -> Path:
+def hub_folder(
+    form: str,
+    name: str,
+    revision: str | None = None,
+    *,
+    weights: bool = True,
+    progress: Progress | None = None,
+) -> Path:
+    """Return the folder, named by its commit, of a checkpoint of the hub; download what it lacks.
+
+    Without ``weights``, only what describes the network.
+    """
     from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
-    said = f"{engine}:{name}"
+    said = f"{form}{name}"
+    get = partial(snapshot_download, name, revision=revision)
+    described = [*_SETTINGS, _CARD]
     try:
-        is_here = isinstance(try_to_load_from_cache(name, "config.json"), str)
-        if not is_here and not constants.HF_HUB_OFFLINE:
+        is_here = isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
+        if is_here and revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
+            # A commit never changes.
+            folder = Path(get(local_files_only=True))
+            if not weights or has_weights(folder):
+                return folder
+        if progress is not None and not is_here and not constants.HF_HUB_OFFLINE:
             progress.note(f"Downloading {name} from the Hugging Face hub, which may take minutes.")
-        folder = Path(snapshot_download(name, allow_patterns=[*_SETTINGS, _CARD, *_SAFETENSORS]))
+        if not weights:
+            return Path(get(allow_patterns=described))
+        folder = Path(get(allow_patterns=[*described, *_SAFETENSORS]))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(name, allow_patterns=[*_SETTINGS, _CARD, *_PICKLES]))
+            folder = Path(get(allow_patterns=[*described, *_PICKLES]))
     except HFValidationError as error:
         raise UsageError(
-            f"`engine` {said}: there is no folder {name}, and no checkpoint of the Hugging Face "
-            "hub can be called so: check the path."
+            f"{said}: there is no folder {name}, and no checkpoint of the Hugging Face hub can be "
+            "called so: check the path."
         ) from error
     except GatedRepoError as error:
         raise CcxError(
-            f"`engine` {said}: its publisher asks who downloads it: accept its license at "
+            f"{said}: its publisher asks who downloads it: accept its license at "
             f"https://huggingface.co/{name}, then log in with `hf auth login`."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise MissingInputError(
+            f"{said}: the Hugging Face hub has no revision {revision} of it: check `revision`."
         ) from error
     except RepositoryNotFoundError as error:
         raise MissingInputError(
-            f"`engine` {said}: there is no folder {name}, and the Hugging Face hub has no such "
-            "checkpoint: check the name."
+            f"{said}: there is no folder {name}, and the Hugging Face hub has no such checkpoint: "
+            "check the name."
         ) from error
     # The hub's client passes on whatever its HTTP library raises.
     except Exception as error:
         is_offline = constants.HF_HUB_OFFLINE
         why = "HF_HUB_OFFLINE is set" if is_offline else "the hub cannot be reached"
         raise MissingInputError(
-            f"`engine` {said}: there is no folder {name}, {why}, and no copy was downloaded "
-            f"before: give a folder that has the files, with `engine` {engine}:FOLDER."
+            f"{said}: there is no folder {name}, {why}, and no copy was downloaded before: give a "
+            f"folder that has the files, with {form}FOLDER."
         ) from error
     return folder
+
+
+def has_weights(folder: Path) -> bool:
+    """Tell whether a folder has weights, and all parts of them where they are in several files."""
+    for patterns in (_SAFETENSORS, _PICKLES):
+        files = [path.name for pattern in patterns for path in folder.glob(pattern)]
+        parts = {re.sub(r"-\d+-of-", "-of-", name) for name in files}
+        counts = [int(found[1]) for name in parts if (found := re.search(r"-of-(\d+)", name))]
+        if files and len(files) == (counts[0] if counts and len(parts) == 1 else len(parts)):
+            return True
+    return False
 
 
 def _digest(folder: Path) -> str:
@@ -186,12 +231,18 @@ def load(kind: Any, checkpoint: Checkpoint, what: str) -> Any:
         return kind.from_pretrained(checkpoint.folder, **_HERE)
 
 
-def load_network(kind: Any, checkpoint: Checkpoint) -> Any:
+def load_network(kind: Any, checkpoint: Checkpoint, config: Any = None) -> Any:
     """Return a network with a checkpoint's weights in float32, on the CPU.
 
-    Of pickles, only tensors are read.
+    Of pickles, only tensors are read. A pooler whose weights are not there is left out.
     """
     import torch
+
+    if not has_weights(checkpoint.folder):
+        raise MissingInputError(
+            f"{checkpoint.said}: {checkpoint.folder} has no weights, or only a part of them: they "
+            "are model.safetensors or pytorch_model.bin, or several such files."
+        )
 
     with _loading(checkpoint, "weights"):
         network, report = kind.from_pretrained(
@@ -199,12 +250,15 @@ def load_network(kind: Any, checkpoint: Checkpoint) -> Any:
             weights_only=True,
             dtype=torch.float32,
             output_loading_info=True,
+            **({} if config is None else {"config": config}),
             **_HERE,
         )
-    missing = sorted(report["missing_keys"])
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if len(missing) < len(report["missing_keys"]):
+        network.pooler = None
     if missing:
         raise DamagedDataError(
-            f"`engine` {checkpoint.said}: its weights lack {missing[0]} and {len(missing) - 1} "
+            f"{checkpoint.said}: its weights lack {missing[0]} and {len(missing) - 1} "
             "more: give a checkpoint of the whole network."
         )
     return network
@@ -219,6 +273,6 @@ def _loading(checkpoint: Checkpoint, what: str) -> Iterator[None]:
     # A damaged file may raise anything.
     except Exception as error:
         raise DamagedDataError(
-            f"`engine` {checkpoint.said}: its {what} cannot be loaded ({raised(error)}): give "
+            f"{checkpoint.said}: its {what} cannot be loaded ({raised(error)}): give "
             "another checkpoint, or download it again."
         ) from error
