@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe.autoencoders.encoder import Autoencoder, keep_largest
+from ccx_cli.probe.autoencoders.encoder import Autoencoder, largest
 from ccx_cli.probe.autoencoders.files import load_autoencoder, resolve_map
 from ccx_cli.probe.autoencoders.maps import form_text, read_map
 
@@ -323,9 +323,11 @@ def test_each_layout_encodes_as_its_trainer_does(tmp_path: Path, case: str, kind
 )
 def test_of_equal_latents_the_first_are_kept(k: int, rows: list[list[int]]) -> None:
     values = np.array(rows, np.float32)
-    latents = torch.from_numpy(values.copy())
-    keep_largest(latents, k)
-    assert np.array_equal(latents.numpy(), topk(values.astype(np.float64), k))
+    found, indices = largest(torch.from_numpy(values), k)
+    assert found.shape == (len(rows), k)
+    kept = np.zeros_like(values)
+    np.put_along_axis(kept, indices.numpy(), found.numpy(), 1)
+    assert np.array_equal(kept, topk(values.astype(np.float64), k))
 
 
 @pytest.mark.parametrize("rows", ["units", "latents"])

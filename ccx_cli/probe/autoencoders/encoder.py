@@ -62,9 +62,8 @@ class Autoencoder:
         n_images, _, height, width = maps.shape
         found = []
         for first, tokens in self._tokens(maps):
-            latents = self.latents_of(tokens)
-            at, units = latents.nonzero(as_tuple=True)
-            found.append(((at + first).int(), units.int(), latents[at, units]))
+            at, units, values = self._active(tokens)
+            found.append(((at + first).int(), units.int(), values))
         positions, units, values = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
         shape = self.latents, n_images, height, width
         return SparseBatch(shape, positions.numpy(), units.numpy(), values.numpy())
@@ -133,6 +132,26 @@ class Autoencoder:
 
         Of latents that are equally large, TopK keeps the first.
         """
+        if self.k is None:
+            return self._before_topk(tokens)
+        latents = torch.zeros(len(tokens), self.latents, device=tokens.device)
+        at, units, values = self._active(tokens)
+        latents[at, units] = values
+        return latents
+
+    def _active(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the token, the latent and the value of each that is not zero."""
+        latents = self._before_topk(tokens)
+        if self.k is None:
+            at, units = latents.nonzero(as_tuple=True)
+            return at, units, latents[at, units]
+        values, indices = largest(latents, self.k)
+        at, rank = values.nonzero(as_tuple=True)
+        units, values = indices[at, rank], values[at, rank]
+        return at, units, values * self._norms[units] if self.decoder_norm == "after" else values
+
+    def _before_topk(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the latents, none below zero, of which TopK keeps some."""
         tokens = self._normalized(tokens)
         if self.center is not None:
             tokens = tokens - self.center
@@ -147,9 +166,7 @@ class Autoencoder:
             if self.thresholds is not None:
                 latents.masked_fill_(latents <= self.thresholds, 0)
             latents.relu_()
-            if self.k is not None:
-                keep_largest(latents, self.k)
-        if self.decoder_norm == "after":
+        if self.decoder_norm == "after" and self.k is None:
             latents *= self._norms
         return latents
 
@@ -163,18 +180,17 @@ class Autoencoder:
         return tokens
 
 
-def keep_largest(latents: torch.Tensor, k: int) -> None:
-    """Set all but the ``k`` largest of each row to zero; of equal ones, the first are kept.
+def largest(latents: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the ``k`` largest of each row and their indices; of equal ones, the first.
 
-    ``latents`` is ``(n, latents)`` without negative values.
+    ``latents`` is ``(n, latents)`` without negative values; which zeros are returned is left open.
     """
-    least = latents.topk(k, dim=1).values[:, -1:]
-    latents.masked_fill_(latents < least, 0)
-    # torch picks any of several equal ones.
-    many = torch.nonzero((latents != 0).sum(1) > k)[:, 0]
-    if len(many):
-        rows = latents[many]
-        equal = rows == least[many]
-        room = k - (rows > least[many]).sum(1, keepdim=True)
-        rows.masked_fill_(equal & (equal.cumsum(1) > room), 0)
-        latents[many] = rows
+    values, indices = latents.topk(min(k + 1, latents.shape[1]), dim=1)
+    if values.shape[1] > k:
+        # torch picks any of several equal ones.
+        last, next_one = values[:, k - 1], values[:, k]
+        tied = torch.nonzero((last == next_one) & (last > 0))[:, 0]
+        if len(tied):
+            order = latents[tied].argsort(dim=1, descending=True, stable=True)
+            indices[tied] = order[:, : k + 1]
+    return values[:, :k], indices[:, :k]
