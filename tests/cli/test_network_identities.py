@@ -68,6 +68,8 @@ CASES = {
     "--ignore-head",
     "timm": "--model timm:resnet10t --pretrained none --layer conv1 --model-arg in_chans=3 "
     "--input-size 64 --mean 0.5 --std 0.5",
+    "autoencoder": "--model demo --layer layer4 --sae WORK/sae.safetensors "
+    "--sae-map activation=topk --sae-map k=3",
     "npy": "--activations WORK/maps.npy",
     "npz": "--activations WORK/maps.npz --grid 9x1",
     "hdf5": "--activations WORK/maps.h5:inner/maps --activations-axes images-first --layer sae",
@@ -102,6 +104,11 @@ def work(tmp_path: Path) -> Path:
     save_file({name: tensor.clone() for name, tensor in two.items()}, folder / "two.safetensors")
     body = {name: tensor for name, tensor in small.items() if name.startswith("block")}
     save_file(body, folder / "body.safetensors")
+    latents = {"W_enc": (48, 5), "b_enc": (5,), "W_dec": (5, 48), "b_dec": (48,)}
+    save_file(
+        {name: torch.full(shape, 0.5) for name, shape in latents.items()},
+        folder / "sae.safetensors",
+    )
     with torch.device("meta"):
         network = models.get_model("squeezenet1_1", num_classes=365)
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
