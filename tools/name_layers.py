@@ -14,7 +14,7 @@ from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.layer_names import TABLE
 from ccx_cli.probe.networks.layers import layers_of
-from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.probe.networks.torchvision_models import DEMO, KNOWN
 
 _SHAPES_ONLY = torch.device("meta")
 
@@ -35,5 +35,5 @@ def _without_numbers(choice: NetworkDescription) -> nn.Module:
 
 
 if __name__ == "__main__":
-    table = {model: name_layers(model) for model in MODELS}
+    table = {model: name_layers(model) for model in KNOWN}
     TABLE.write_bytes(gzip.compress(json.dumps(table).encode(), mtime=0))

@@ -35,7 +35,7 @@ from ccx_cli.fetching.sets import SETS, PublishedSet
 from ccx_cli.fetching.sources import Source
 from ccx_cli.fetching.status import DownloadStatus, inspect, verify
 from ccx_cli.fetching.transfer import RetryPolicy
-from ccx_cli.probe.networks.published_weights import imagenet_here
+from ccx_cli.probe.networks.published_weights import torchvision_here
 from ccx_cli.progress import Progress
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -96,7 +96,7 @@ def fetch(options: FetchOptions) -> None:
         failures: list[CcxError] = []
         everything: list[Source | PublishedSet] = [
             *PUBLISHED.values(),
-            *imagenet_here(roots),
+            *torchvision_here(roots),
             *SETS.values(),
         ]
         for source in sources or everything:

@@ -55,7 +55,7 @@ class NetworkOptions:
         "An argument of your own factory, or of timm's; repeat it for more.", shown=False
     )
     pretrained: str | None = option(
-        "places365, imagenet, timm, demo, own, none.",
+        "places365, imagenet, coco, timm, own, none.",
         rare=False,
         shown="places365; own for --weights or a factory, demo for demo",
     )

@@ -77,6 +77,7 @@ ADE20K = _REFERENCES["zhou2017scene"]
 PLACES = _REFERENCES["zhou2018places"]
 CLIPSEG = _REFERENCES["luddecke2022clipseg"]
 IMAGENET = _REFERENCES["deng2009imagenet"]
+COCO = _REFERENCES["lin2014coco"]
 _SETS = {
     name: tuple(_REFERENCES[key] for key in keys)
     for name, keys in {
@@ -130,7 +131,7 @@ def dataset_of(about: About) -> tuple[Reference, ...]:
 
 def weights_of(about: About) -> Reference | None:
     """Return the paper of the images that a run's network was trained on, ``None`` if unknown."""
-    return {"places365": PLACES, "imagenet": IMAGENET}.get(about.weights_kind or "")
+    return {"places365": PLACES, "imagenet": IMAGENET, "coco": COCO}.get(about.weights_kind or "")
 
 
 def search_reference(identity: Identity) -> Reference | None:

@@ -19,8 +19,7 @@ from ccx_cli.cli.main import main
 from ccx_cli.fetching.sets import SETS
 from ccx_cli.probe.networks.catalog import PLACES365_FILES, choose_network
 from ccx_cli.probe.networks.description import NetworkRequest
-from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_source
-from ccx_cli.probe.networks.torchvision_models import MODELS
+from ccx_cli.probe.networks.published_weights import PLACES365, TORCHVISION, torchvision_source
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:
@@ -384,29 +383,28 @@ class TestWhatIsPublished:
         digests = [source.digest_start for source in PLACES365 if source.digest_start]
         assert digests == ["0bafbc55"]
 
-    def test_every_torchvision_model_has_imagenet_weights(self, tmp_path: Path) -> None:
+    def test_every_torchvision_model_has_weights(self, tmp_path: Path) -> None:
         roots = resolve_roots(tmp_path)
-        for model in MODELS:
-            if model == "demo":
-                continue
-            source = imagenet_source(model, roots)
+        for name in TORCHVISION:
+            pretrained, _, model = name.partition("/")
+            source = torchvision_source(name, roots)
             assert source.digest_start
             assert source.about_bytes
             target = source.target(roots)
             target.parent.mkdir(exist_ok=True, parents=True)
             target.touch()
-            choice = choose_network(roots.models, NetworkRequest(model, "imagenet", "a_layer"))
+            choice = choose_network(roots.models, NetworkRequest(model, pretrained, "a_layer"))
             assert choice.weights == target
             target.unlink()
 
     def test_the_set_that_is_here_or_was_given(self, tmp_path: Path) -> None:
         roots = resolve_roots(tmp_path)
         first, second = "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth"
-        assert imagenet_source("resnet50", roots).file_name == first
-        assert imagenet_source("resnet50", roots, second).file_name == second
+        assert torchvision_source("imagenet/resnet50", roots).file_name == first
+        assert torchvision_source("imagenet/resnet50", roots, second).file_name == second
         (roots.models / "imagenet").mkdir(parents=True)
         (roots.models / "imagenet" / second).touch()
-        assert imagenet_source("resnet50", roots).file_name == second
+        assert torchvision_source("imagenet/resnet50", roots).file_name == second
 
 
 def test_help_shows_examples_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,9 @@ from torch import nn
 from torchvision import models
 
 from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.probe.networks.torchvision_models import NOT_BUILT
 from ccx_cli.probe.weights.checkpoints import read_checkpoint
-from ccx_cli.probe.weights.fitting import load_into, num_outputs
+from ccx_cli.probe.weights.fitting import fit_into, load_into, num_outputs
 from ccx_cli.probe.weights.weight_sets import find_weights
 
 
@@ -97,7 +98,7 @@ def test_leaves_auxiliary_classifiers_out(tmp_path: Path) -> None:
     options = {"init_weights": False, "num_classes": 3}
     state = models.googlenet(aux_logits=True, **options).state_dict()
     blank = models.googlenet(aux_logits=False, **options)
-    load_into(blank, state, tmp_path / "w.pth", "googlenet")
+    assert fit_into(blank, state, tmp_path / "w.pth", "googlenet", NOT_BUILT["googlenet"]) is None
     assert torch.equal(blank.fc.weight, state["fc.weight"])
     with pytest.raises(DamagedDataError, match="20 unexpected"):
         load_into(blank, state, tmp_path / "w.pth", "resnet18")

@@ -63,7 +63,7 @@ class FetchOptions:
     """
 
     sources: list[str] | None = argument(
-        "broden224, places365/MODEL, imagenet/MODEL, a set, or all.",
+        "broden224, (places365|imagenet|coco)/MODEL, a set, or all.",
         None,
         shown=False,
     )

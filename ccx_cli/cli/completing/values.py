@@ -28,7 +28,7 @@ from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN
 from ccx_cli.probe.networks.layer_names import layer_names
 from ccx_cli.probe.networks.libraries import LIBRARIES, is_own, library_of
-from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS, default_layer
+from ccx_cli.probe.networks.torchvision_models import COCO_MODELS, DEMO, KNOWN, default_layer
 from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _models(_: typer.Context, incomplete: str) -> Offered:
     library = library_of(incomplete)
     if library is not None:
         return [f"{library.prefix}{name}" for name in library.names()]
-    known: list[str | tuple[str, str]] = [name for name in MODELS if name.startswith(incomplete)]
+    known: list[str | tuple[str, str]] = [name for name in KNOWN if name.startswith(incomplete)]
     known += [
         (each.prefix, f"a network of {each.package}")
         for each in LIBRARIES.values()
@@ -128,16 +128,17 @@ def _pretrained(ctx: typer.Context, _: str) -> Offered:
         found = [(library.name, library.origin)]
     elif is_own(model):
         found = [("own", "what the factory gives")]
+    elif model in COCO_MODELS:
+        found[:2] = [("coco", "objects")]
     elif model == DEMO:
         found = [("demo", "trained on the demo set")]
     return [*found, ("none", "seeded random ones")]
 
 
 def _sources(ctx: typer.Context, _: str) -> Offered:
-    from ccx_cli.probe.networks.published_weights import PLACES365  # slow to import
+    from ccx_cli.probe.networks.published_weights import PLACES365, TORCHVISION  # slow to import
 
-    known = [*(source.name for source in (*BRODEN, *PLACES365)), "all", *SETS]
-    known += [f"imagenet/{model}" for model in MODELS if model != DEMO]
+    known = [*(source.name for source in (*BRODEN, *PLACES365)), "all", *SETS, *TORCHVISION]
     return [name for name in known if name not in (ctx.params.get("sources") or ())]
 
 

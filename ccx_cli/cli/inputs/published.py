@@ -12,18 +12,17 @@ from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.fetching.downloads import FetchOptions, fetch
 from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN, Source, check_mirrors
-from ccx_cli.probe.networks.catalog import choose_network
+from ccx_cli.probe.networks.catalog import choose_network, usual_weights
 from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.networks.libraries import is_own, library_of
-from ccx_cli.probe.networks.published_weights import PLACES365, imagenet_source
+from ccx_cli.probe.networks.published_weights import PLACES365, TRAINED_ON, torchvision_source
 from ccx_cli.progress import Progress
 from ccx_cli.store.paths import Roots, is_imported
 
 ALL = "all"
-_IMAGENET = "imagenet/"
 
 PUBLISHED = {source.name: source for source in (*BRODEN, *PLACES365)}
-"""What ``all`` means: everything except torchvision's hundred sets of ImageNet weights."""
+"""What ``all`` means: everything except torchvision's hundred sets of weights."""
 
 
 def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = None) -> list[Source]:
@@ -34,8 +33,8 @@ def sources_named(names: Sequence[str], roots: Roots, file_name: str | None = No
             sources |= PUBLISHED
         elif name in PUBLISHED:
             sources[name] = PUBLISHED[name]
-        elif name.startswith(_IMAGENET):
-            sources[name] = imagenet_source(name.removeprefix(_IMAGENET), roots, file_name)
+        elif name.partition("/")[0] in TRAINED_ON:
+            sources[name] = torchvision_source(name, roots, file_name)
         else:
             near = suggestion(name, [*PUBLISHED, *SETS, ALL])
             raise UsageError(
@@ -60,7 +59,8 @@ def missing_weights(roots: Roots, network: NetworkOptions, seed: int) -> Source 
             roots.models, NetworkRequest(network.model, network.pretrained, "", seed=seed)
         )
     except MissingInputError:
-        (source,) = sources_named([f"{network.pretrained or 'places365'}/{network.model}"], roots)
+        kind = network.pretrained or usual_weights(network.model, None)
+        (source,) = sources_named([f"{kind}/{network.model}"], roots)
         return source
     return None
 

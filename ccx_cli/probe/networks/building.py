@@ -19,10 +19,14 @@ from ccx_cli.probe.networks.inputs import USUAL, Input, fit_input
 from ccx_cli.probe.networks.library import Library
 from ccx_cli.probe.networks.made_networks import build_own, build_with, state_sha256, untrained_own
 from ccx_cli.probe.networks.own_networks import classes_parameter
-from ccx_cli.probe.networks.torchvision_models import DEMO
+from ccx_cli.probe.networks.torchvision_models import COCO_MODELS, DEMO, DETECTORS, NOT_BUILT
 from ccx_cli.probe.weights.fitting import Unfit, fit_into, num_outputs, other_outputs
 from ccx_cli.probe.weights.weight_sets import find_weights
 from ccx_cli.progress import Progress, SilentProgress
+
+# Of torchvision's detectors on COCO that were trained when its frozen batch norm had no epsilon:
+# it sets that to 0 for Faster, Mask and Keypoint R-CNN and RetinaNet (``overwrite_eps``).
+_WITHOUT_EPSILON = ("258fb6c6", "bf2d0c1e", "fc266e95", "eeacb38b")
 
 
 def load_module(
@@ -77,7 +81,7 @@ def _fit(
     choice: NetworkDescription, path: Path, module: nn.Module, state: Mapping[str, torch.Tensor]
 ) -> Unfit | None:
     """Copy a state into a network; return what does not fit, if the user said to ignore a head."""
-    unfit = fit_into(module, state, path, choice.name)
+    unfit = fit_into(module, state, path, choice.name, NOT_BUILT.get(choice.model, ()))
     if unfit is None or choice.ignore_head:
         return unfit
     if not may_be_head(module, unfit):
@@ -129,6 +133,10 @@ def _with_weights(choice: NetworkDescription, progress: Progress) -> tuple[nn.Mo
         if num_classes != choice.num_classes:
             _check_classes(choice, num_classes)
             module = _build(choice, num_classes)
+    if choice.weights_sha256().startswith(_WITHOUT_EPSILON):
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.eps = 0.0
     return module, _fit(choice, choice.weights, module, state)
 
 
@@ -148,6 +156,8 @@ def _build(choice: NetworkDescription, num_classes: int) -> nn.Module:
     from torchvision import models
 
     options: dict[str, Any] = {}
+    if choice.model in COCO_MODELS:
+        options = {"weights_backbone": None}
     if choice.model in {"googlenet", "inception_v3"}:
         # Their ImageNet weights expect inputs in [-1, 1], which `transform_input` makes of ours.
         is_published = choice.pretrained == "imagenet"
@@ -155,4 +165,20 @@ def _build(choice: NetworkDescription, num_classes: int) -> nn.Module:
     module: nn.Module = models.get_model(
         choice.model, weights=None, num_classes=num_classes, **options
     )
-    return module
+    return DetectorBackbone(module.backbone) if choice.model in DETECTORS else module
+
+
+class DetectorBackbone(nn.Module):
+    """The part of a detector that takes images as they are.
+
+    The whole resizes and pads them by itself, so that its maps would not be those of the image, and
+    runs its heads on proposed boxes.
+    """
+
+    def __init__(self, backbone: Any) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: torch.Tensor) -> Any:
+        """Return the maps of the feature pyramid, by name."""
+        return self.backbone(images)

@@ -6,6 +6,7 @@ Help, shell completion and the planning of a run read this module; only the run 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +17,17 @@ from ccx_cli.probe.networks.description import NetworkDescription, NetworkReques
 from ccx_cli.probe.networks.libraries import LIBRARIES, is_own, library_of
 from ccx_cli.probe.networks.own_networks import read_arguments, resolve_own
 from ccx_cli.probe.networks.torchvision_models import (
+    COCO_MODELS,
     DEMO,
     DEMO_CLASSES,
-    MODELS,
+    DETECTORS,
+    KNOWN,
     default_layer,
     own_preprocessing,
 )
 from ccx_cli.store.known_files import file_sha256
 
-PRETRAINED = ("places365", "imagenet", "none", "demo", "own", *LIBRARIES)
+PRETRAINED = ("places365", "imagenet", "coco", "none", "demo", "own", *LIBRARIES)
 
 PLACES365_FILES = {
     "alexnet": "alexnet_places365.pth.tar",
@@ -58,9 +61,16 @@ IMAGENET_STEMS: dict[str, tuple[str, ...]] = {
 }
 
 
-def is_imagenet_file(name: str, stem: str) -> bool:
-    """Tell whether a file is called as torchvision calls its ImageNet weights of this stem."""
-    return re.fullmatch(re.escape(stem) + r"-[0-9a-f]{8,}\.pth", name) is not None
+def published_names(model: str, names: Iterable[str]) -> list[str]:
+    """Return which of ``names`` torchvision may give weights of a model; the preferred first."""
+    # Those that were trained on COCO say so, but for networks on MobileNet.
+    usual = (f"{model}_coco", model) if model in COCO_MODELS else (model,)
+    return [
+        name
+        for stem in IMAGENET_STEMS.get(model, usual)
+        for name in names
+        if re.fullmatch(re.escape(stem) + r"-[0-9a-f]{8,}\.pth", name)
+    ]
 
 
 def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescription:
@@ -83,7 +93,7 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         model, revision = library.resolve(model, request.revision)
         request = replace(request, revision=revision)
     arguments = read_arguments(words)
-    if not own and library is None and model not in MODELS:
+    if not own and library is None and model not in KNOWN:
         raise UsageError(f"`model` {model} is not known{_mend(model)}")
     if words and not own and (library is None or not library.takes_arguments):
         raise UsageError(
@@ -92,11 +102,11 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         )
     published = None
     is_said = None not in (request.pretrained, request.input_size)  # A header says both.
-    if request.weights is not None and model in MODELS and model != DEMO and not is_said:
+    if request.weights is not None and model in KNOWN and model != DEMO and not is_said:
         published = published_as(model, request.weights.expanduser())
     pretrained = request.pretrained
     if pretrained is None:
-        pretrained = published[0] if published else _usual_weights(model, request.weights)
+        pretrained = published[0] if published else usual_weights(model, request.weights)
     check_pretrained(model, pretrained, request.weights)
     for option, is_given in (
         ("weights_key", request.weights_key is not None),
@@ -119,6 +129,8 @@ def choose_network(models_root: Path, request: NetworkRequest) -> NetworkDescrip
         name = published[1] if published else None if file is None else file.name
         usual = own_preprocessing(model, pretrained, name, side)
     outputs = {"imagenet": 1000, "demo": len(DEMO_CLASSES)}.get(pretrained, 365)
+    if model in COCO_MODELS:
+        outputs = 91 if model in DETECTORS else 21
     size = request.input_size or usual.size
     found = NetworkDescription.of(
         request,
@@ -162,7 +174,7 @@ def _with_autoencoder(request: NetworkRequest) -> NetworkRequest:
 def _mend(model: str) -> str:
     if model.endswith(".py"):
         return f": name the callable in it too, such as {model}:factory."
-    return suggestion(model, MODELS) or ": `ccx explain --help` lists the models."
+    return suggestion(model, KNOWN) or ": `ccx explain --help` lists the models."
 
 
 def weights_file(
@@ -172,7 +184,9 @@ def weights_file(
     if weights is None:
         if pretrained == "places365":
             return _places365_file(models_root, model)
-        return _imagenet_file(models_root, model) if pretrained == "imagenet" else None
+        if pretrained in {"imagenet", "coco"}:
+            return _torchvision_file(models_root, model, pretrained)
+        return None
     if pretrained == "none":
         raise UsageError(
             f"`pretrained` none starts from random weights but `weights` {weights} gives some: "
@@ -205,20 +219,26 @@ def _places365_file(models_root: Path, model: str) -> Path:
     raise _not_fetched(models_root, model, "places365")
 
 
-def _imagenet_file(models_root: Path, model: str) -> Path:
-    folders = [folder for folder in (models_root / "imagenet", models_root) if folder.is_dir()]
-    for folder in folders:
+def _torchvision_file(models_root: Path, model: str, pretrained: str) -> Path:
+    for folder in (models_root / pretrained, models_root):
+        if not folder.is_dir():
+            continue
         names = sorted(path.name for path in folder.iterdir() if path.is_file())
-        for stem in IMAGENET_STEMS.get(model, (model,)):
-            found = [name for name in names if is_imagenet_file(name, stem)]
-            if len(found) > 1:
-                raise UsageError(
-                    f"{folder} has {len(found)} sets of ImageNet weights for {model}, "
-                    f"{listed(found)}: say which with `weights`."
-                )
-            if found:
-                return folder / found[0]
-    raise _not_fetched(models_root, model, "imagenet")
+        found = published_names(model, names)
+        same_stem = [name for name in found if _stem(name) == _stem(found[0])]
+        if len(same_stem) > 1:
+            title = {"imagenet": "ImageNet", "coco": "COCO"}[pretrained]
+            raise UsageError(
+                f"{folder} has {len(same_stem)} sets of {title} weights for {model}, "
+                f"{listed(same_stem)}: say which with `weights`."
+            )
+        if found:
+            return folder / found[0]
+    raise _not_fetched(models_root, model, pretrained)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("-")[0]
 
 
 def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInputError:
@@ -229,7 +249,7 @@ def _not_fetched(models_root: Path, model: str, pretrained: str) -> MissingInput
     )
 
 
-def _usual_weights(model: str, weights: Path | None) -> str:
+def usual_weights(model: str, weights: Path | None) -> str:
     """Return what ``pretrained`` is where it is left out: ``own`` for a file nobody published."""
     if model == DEMO:
         return "demo"
@@ -238,7 +258,9 @@ def _usual_weights(model: str, weights: Path | None) -> str:
         return library.usual_weights(model)
     if is_own(model):
         return "own"
-    return "places365" if weights is None else "own"
+    if weights is not None:
+        return "own"
+    return "coco" if model in COCO_MODELS else "places365"
 
 
 def published_as(model: str, weights: Path) -> tuple[str, str] | None:
@@ -247,7 +269,8 @@ def published_as(model: str, weights: Path) -> tuple[str, str] | None:
         return None
     from torchvision.models import get_model_weights  # slow to import
 
-    names = {each.url.rpartition("/")[2]: "imagenet" for each in get_model_weights(model)}
+    kind = "coco" if model in COCO_MODELS else "imagenet"
+    names = {each.url.rpartition("/")[2]: kind for each in get_model_weights(model)}
     if model in PLACES365_FILES:
         names[PLACES365_FILES[model]] = "places365"
     digest = file_sha256(weights)
@@ -264,7 +287,8 @@ def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
         known = suggestion(pretrained, PRETRAINED) or f": it is one of {', '.join(PRETRAINED)}."
         raise UsageError(f"`pretrained` {pretrained} is not known{known}")
     if is_own(model):
-        if pretrained == "demo" or (pretrained in {"places365", "imagenet"} and weights is None):
+        published = {"places365", "imagenet", "coco"}
+        if pretrained == "demo" or (pretrained in published and weights is None):
             raise UsageError(
                 f"`pretrained` {pretrained}: no such weights were published for {model}: give a "
                 "file with `weights`, or leave it out for the factory's own."
@@ -290,16 +314,19 @@ def check_pretrained(model: str, pretrained: str, weights: Path | None) -> None:
             f"`pretrained` {pretrained} belongs to networks of {LIBRARIES[pretrained].package}: "
             f"name one as `model` {form}."
         )
+    others = "coco or none" if model in COCO_MODELS else "places365, imagenet or none"
     if pretrained == "own" and model != DEMO and weights is None:
         raise UsageError(
             f"`pretrained` own needs the file for {model}: give it with `weights`, or take "
-            "places365, imagenet or none."
+            f"{others}."
         )
     if pretrained == "demo" and model != DEMO:
-        raise UsageError(
-            f"`pretrained` demo belongs to `model` demo: for {model} take places365, imagenet or "
-            "none."
-        )
+        raise UsageError(f"`pretrained` demo belongs to `model` demo: for {model} take {others}.")
+    of_coco = {"coco", "none", "own"}
+    if model != DEMO and (
+        pretrained not in of_coco if model in COCO_MODELS else pretrained == "coco"
+    ):
+        raise UsageError(f"`pretrained` {pretrained} is not for {model}: take {others}.")
     if model == DEMO and pretrained not in {"demo", "none"}:
         raise UsageError(
             f"`model` demo has no {pretrained} weights: take `pretrained` demo or none."

@@ -35,7 +35,7 @@ class SaidBy(Enum):
 class NetworkRequest:
     """A network that is asked for; None stands for what the network itself says.
 
-    ``model`` is one of ``MODELS``, a network of one of ``LIBRARIES`` such as ``timm:NAME``, or a
+    ``model`` is one of ``KNOWN``, a network of one of ``LIBRARIES`` such as ``timm:NAME``, or a
     factory: ``file.py:factory`` or ``package.module:factory``. ``pretrained`` is one of
     ``PRETRAINED``, by default ``demo`` for the demo network, ``own`` for a factory or a file of
     weights that nobody published, what a library says for its own, else ``places365``. ``layer`` is

@@ -11,6 +11,6 @@ TABLE = Path(__file__).with_name("layer_names.json.gz")
 
 
 def layer_names(model: str) -> list[str]:
-    """Return the names of the layers of a model of ``MODELS`` in their order, else nothing."""
+    """Return the names of the layers of a model of ``KNOWN`` in their order, else nothing."""
     names: list[str] = json.loads(gzip.decompress(TABLE.read_bytes())).get(model, [])
     return names

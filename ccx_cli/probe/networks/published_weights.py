@@ -1,11 +1,11 @@
-"""The weights that are published: Places365's and torchvision's for ImageNet."""
+"""The weights that are published: Places365's, and torchvision's for ImageNet and COCO."""
 
 from __future__ import annotations
 
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.fetching.sources import Source
-from ccx_cli.probe.networks.catalog import IMAGENET_STEMS, PLACES365_FILES, is_imagenet_file
-from ccx_cli.probe.networks.torchvision_models import DEMO, MODELS
+from ccx_cli.probe.networks.catalog import PLACES365_FILES, published_names
+from ccx_cli.probe.networks.torchvision_models import COCO_MODELS, DEMO, MODELS
 from ccx_cli.store.paths import Roots
 
 _PLACES365_HOST = "http://places2.csail.mit.edu/models_places365/"
@@ -34,60 +34,64 @@ PLACES365 = tuple(
 )
 
 
-def imagenet_source(model: str, roots: Roots, file_name: str | None = None) -> Source:
-    """Return the ImageNet weights of a torchvision model; imports torchvision.
+TRAINED_ON = {"imagenet": "ImageNet (non-commercial research)", "coco": "COCO"}
+"""The images of torchvision's weights; the key begins their names."""
+
+TORCHVISION = (
+    *(f"imagenet/{model}" for model in MODELS if model != DEMO),
+    *(f"coco/{model}" for model in COCO_MODELS),
+)
+
+
+def torchvision_source(name: str, roots: Roots, file_name: str | None = None) -> Source:
+    """Return weights of torchvision, such as ``imagenet/resnet18``; imports torchvision.
 
     Where torchvision has several, it is the set called ``file_name``, else the one that is here,
     else the one that `choose_network` prefers, and of those the first published.
     """
-    known = [name for name in MODELS if name != DEMO]
-    if model not in known:
-        near = suggestion(f"imagenet/{model}", [f"imagenet/{name}" for name in known])
-        raise UsageError(
-            f"imagenet/{model} is not known{near or ': `ccx explain --help` describes `model`.'}"
-        )
+    if name not in TORCHVISION:
+        near = suggestion(name, TORCHVISION) or ": `ccx explain --help` describes `model`."
+        raise UsageError(f"{name} is not known{near}")
+    kind, _, model = name.partition("/")
     from torchvision.models import get_model_weights  # slow to import
 
     published = [
         Source(
-            name=f"imagenet/{model}",
+            name=name,
             root="models",
-            location=f"imagenet/{weights.url.rpartition('/')[2]}",
+            location=f"{kind}/{weights.url.rpartition('/')[2]}",
             url=weights.url,
-            licence="BSD-3-Clause; trained on ImageNet (non-commercial research)",
+            licence=f"BSD-3-Clause; trained on {TRAINED_ON[kind]}",
             about_bytes=_rounded(weights.meta.get("_file_size")),
         )
-        for weights in get_model_weights(model)
+        for weights in sorted(get_model_weights(model), key=lambda each: "LEGACY" in each.name)
     ]
-    found_by_name = [
-        source
-        for stem in IMAGENET_STEMS.get(model, (model,))
-        for source in published
-        if is_imagenet_file(source.file_name, stem)
-    ]
-    if not found_by_name:
+    by_file = {source.file_name: source for source in published}
+    usable = [by_file[each] for each in published_names(model, by_file)]
+    if not usable:
         raise UsageError(
-            f"torchvision publishes no ImageNet weights for {model} that ccx can use: give a file "
-            "with `weights`."
+            f"torchvision publishes no weights {name} that ccx can use: give a file with `weights`."
         )
-    named = [source for source in found_by_name if source.file_name == file_name]
-    here = [source for source in found_by_name if source.found(roots)]
-    return (named or here or found_by_name)[0]
+    named = [source for source in usable if source.file_name == file_name]
+    here = [source for source in usable if source.found(roots)]
+    return (named or here or usable)[0]
 
 
-def imagenet_here(roots: Roots) -> list[Source]:
-    """Return the ImageNet weights that are here; imports torchvision only if there are some."""
-    folders = (roots.models / "imagenet", roots.models)
-    names = [path.name for folder in folders for path in folder.glob("*.pth")]
+def torchvision_here(roots: Roots) -> list[Source]:
+    """Return the weights of torchvision that are here; imports it only if there are some."""
+    files = {
+        kind: [
+            path.name
+            for folder in (roots.models / kind, roots.models)
+            for path in folder.glob("*.pth")
+        ]
+        for kind in TRAINED_ON
+    }
     return [
-        imagenet_source(model, roots)
-        for model in MODELS
-        if model != DEMO
-        and any(
-            is_imagenet_file(name, stem)
-            for stem in IMAGENET_STEMS.get(model, (model,))
-            for name in names
-        )
+        torchvision_source(name, roots)
+        for name in TORCHVISION
+        for kind, _, model in [name.partition("/")]
+        if published_names(model, files[kind])
     ]
 
 

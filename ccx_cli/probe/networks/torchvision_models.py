@@ -31,7 +31,32 @@ MODELS: tuple[str, ...] = (
     "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32", "wide_resnet101_2",
     "wide_resnet50_2", DEMO,
 )
+"""Classifiers."""
+
+SEGMENTERS = (
+    "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet101", "deeplabv3_resnet50", "fcn_resnet101",
+    "fcn_resnet50", "lraspp_mobilenet_v3_large",
+)
+DETECTORS = (
+    "fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fcos_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2",
+    "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+)
 # fmt: on
+COCO_MODELS = (*SEGMENTERS, *DETECTORS)
+"""Networks for segmentation and detection, which torchvision trained on COCO."""
+
+KNOWN = (*MODELS, *COCO_MODELS)
+
+NOT_BUILT: dict[str, tuple[str, ...]] = {
+    "googlenet": ("aux1.", "aux2."),
+    "inception_v3": ("AuxLogits.",),
+    **dict.fromkeys(SEGMENTERS, ("aux_classifier.",)),
+    **dict.fromkeys(DETECTORS, ("rpn.", "roi_heads.", "head.")),
+}
+"""How names of weights begin that are not loaded: those for training alone, heads of detectors."""
 
 # The last convolutional block, of a vision transformer the last encoder block, by the beginning of
 # the model's name.
@@ -57,6 +82,14 @@ DEFAULT_LAYERS = {
     "vit_h": "encoder.layers.encoder_layer_31",
     "vit_l": "encoder.layers.encoder_layer_23",
     "wide_resnet": "layer4",
+    **dict.fromkeys(("deeplabv3_mobilenet", "lraspp"), "backbone.16"),
+    **dict.fromkeys(("deeplabv3_resnet", "fcn"), "backbone.layer4"),
+    "fasterrcnn_mobilenet": "backbone.body.16",
+    **dict.fromkeys(
+        ("fasterrcnn", "fcos", "keypointrcnn", "maskrcnn", "retinanet"), "backbone.body.layer4"
+    ),
+    "ssd300": "backbone.extra.0",
+    "ssdlite320": "backbone.features.1",
 }
 
 
@@ -76,6 +109,18 @@ _IMAGENET_SIDES = {
 # The same for weights of which the file's name decides.
 _FILE_SIDES = dict.fromkeys([f"regnet_y_{size}gf_swag" for size in (16, 32, 128)], 384)
 _IMAGENET_HALF = {"efficientnet_v2_l"}
+# To which detectors resize images themselves, and the transforms of networks for segmentation.
+_COCO_SIDES = {
+    **dict.fromkeys(SEGMENTERS, 520),
+    **dict.fromkeys(DETECTORS, 800),
+    "fasterrcnn_mobilenet_v3_large_320_fpn": 320,
+    "ssd300_vgg16": 300,
+    "ssdlite320_mobilenet_v3_large": 320,
+}
+_COCO_CHANNELS: dict[str, tuple[Channels, Channels]] = {
+    "ssd300_vgg16": ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
+    "ssdlite320_mobilenet_v3_large": (HALF, HALF),
+}
 
 
 def default_layer(model: str) -> str:
@@ -100,7 +145,8 @@ class Preprocessing:
 
 def own_preprocessing(model: str, pretrained: str, file: str | None, side: int) -> Preprocessing:
     """Return the preprocessing of a network that ccx knows, or a factory's."""
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    mean, std = _COCO_CHANNELS.get(model, (IMAGENET_MEAN, IMAGENET_STD))
+    side = _COCO_SIDES.get(model, side)
     if pretrained == "none" or (pretrained == "imagenet" and model in _IMAGENET_HALF):
         mean = std = HALF
     if pretrained == "imagenet":

@@ -15,9 +15,6 @@ from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.weights.checkpoints import first_of
 from ccx_cli.probe.weights.stored_names import is_count, todays_name
 
-# Auxiliary classifiers, used in training only: the networks are built without them.
-_AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
-
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
@@ -91,20 +88,25 @@ def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
 
 
 def fit_into(
-    module: nn.Module, state: Mapping[str, torch.Tensor], path: Path, model: str
+    module: nn.Module,
+    state: Mapping[str, torch.Tensor],
+    path: Path,
+    model: str,
+    not_built: tuple[str, ...] = (),
 ) -> Unfit | None:
     """Copy what fits of ``state`` into ``module``, and return what does not, if anything.
+
+    Names that begin with one of ``not_built`` do not count.
 
     DamagedDataError if the module cannot take it for another reason.
     """
     own = {n: each for n, each in module.state_dict().items() if isinstance(each, torch.Tensor)}
     # A network of the user's own may have names that are renamed in files.
     renamed = {todays_name(name): name for name in own}
-    training_only = _AUXILIARY.get(model, ())
     given = {
         renamed.get(name, name): tensor
         for name, tensor in state.items()
-        if not name.startswith(training_only or "\0")
+        if not name.startswith(not_built or "\0")
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
     both = {name: tensor for name, tensor in given.items() if name in own}

@@ -30,7 +30,7 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
     if pretrained in LIBRARIES:
         origin = LIBRARIES[pretrained].origin
     if trained is not None:
-        name = {"places365": "Places365", "imagenet": "ImageNet"}[pretrained]
+        name = {"places365": "Places365", "imagenet": "ImageNet", "coco": "COCO"}[pretrained]
         origin = f"weights trained on {name} {cite(trained)}"
     if pretrained == "own":
         origin = "the weights that our code gives it"
