@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ccx_cli.printable import printable
 from ccx_cli.records.annotation import AnnotationRecord, TablesRecord
 from ccx_cli.records.fields import Ends, Json, Maybe, NonNegative, Record, doc
 
@@ -27,10 +28,11 @@ PACKAGES = (
 R = TypeVar("R", bound=Record)
 
 
-def weights_text(file: str | PurePath, sha256: str | None) -> str:
-    """Name weights by their file: ``weights mine.pth, sha256 0123456789ab...``."""
+def weights_text(file: str | PurePath, sha256: str | None, key: str | None = None) -> str:
+    """Name weights by their file: ``weights model_ema of mine.pth, sha256 0123456789ab...``."""
+    part = "" if key is None else f"{printable(key)} of "
     digest = "" if sha256 is None else f", sha256 {sha256[:12]}..."
-    return f"weights {PurePath(file).name}{digest}"
+    return f"weights {part}{PurePath(file).name}{digest}"
 
 
 class GivenFile(Record):
@@ -106,6 +108,12 @@ class About(Record):
         if self.sae is None:
             return self.layer
         return f"{self.layer}, latents of {PurePath(self.sae.file).name}"
+
+    @property
+    def weights_text(self) -> str | None:
+        """Which weights they are, and of which file if nobody published them."""
+        own = self.own_weights
+        return self.weights_kind if own is None else weights_text(own, None, self.weights_key)
 
     @property
     def own_weights(self) -> str | None:

@@ -80,7 +80,8 @@ def network_text(header: Header) -> str:
     suffixes = {None: "", "own": "", "given": "", "demo": "", "none": " (untrained)"}
     weights = suffixes.get(about.weights_kind, f" ({about.weights_kind})")
     if about.own_weights is not None:
-        weights = f" ({weights_text(about.own_weights, header.identity.weights_sha256)})"
+        sha256 = header.identity.weights_sha256
+        weights = f" ({weights_text(about.own_weights, sha256, about.weights_key)})"
     images = "all images" if subset == "all" else subset
     words = [
         f"{PurePath(str(model)).name}{weights}" if model else "",

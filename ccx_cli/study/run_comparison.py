@@ -62,7 +62,7 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
 def differences(a: Run, b: Run) -> list[str]:
     """Return what two runs were not made alike in, each with its value in either."""
     found = []
-    keys = {"subset": "subset", "model": "model", "weights_kind": "weights", "layer_text": "layer"}
+    keys = {"subset": "subset", "model": "model", "weights_text": "weights", "layer_text": "layer"}
     for key, name in keys.items():
         values = getattr(a.about, key), getattr(b.about, key)
         if values[0] != values[1]:

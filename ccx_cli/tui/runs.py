@@ -31,9 +31,7 @@ def _about(key: str) -> Callable[[ListedRun], str]:
 
 
 def _network(row: ListedRun) -> str:
-    about = row.run.about
-    own = about.own_weights
-    weights = about.weights_kind if own is None else f"weights {Path(own).name}"
+    weights = row.run.about.weights_text
     return _about("model")(row) + (f" ({weights})" if weights else "")
 
 

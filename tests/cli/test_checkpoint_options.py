@@ -108,6 +108,21 @@ def test_the_average_is_taken_and_named_and_a_key_takes_the_other(
     assert fresh("metrics", "-q").code == 0
 
 
+def test_runs_of_two_sets_of_a_file_are_told_apart(fresh: CommandLine, work: Path) -> None:
+    given = words(work, {"model": state(1), "model_ema": state(2)})
+    for key in ("model", "model_ema"):
+        assert fresh("explain", *given, "--weights-key", key).code == 0
+    one, two = (path.name for path in fresh.files("results/*"))
+    ended = fresh("compare", "runs", one, two)
+    assert ended.code == 0, ended.err
+    first, second = (
+        json.loads((fresh.data / "results" / name / "header.json").read_text())["about"]
+        for name in (one, two)
+    )
+    expected = " and ".join(f"weights {each['weights_key']} of w.pth" for each in (first, second))
+    assert f"They differ in weights, {expected}" in " ".join(ended.err.split())
+
+
 def test_a_note_names_the_set_of_several(fresh: CommandLine, work: Path) -> None:
     both = {"model": state(1), "model_ema": state(2)}
     ended = fresh("explain", *words(work, both))

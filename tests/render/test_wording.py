@@ -39,6 +39,7 @@ WEIGHTS = {"pretrained": "places365", "weights": "/home/someone/mine.pth"}
         (WEIGHTS | {"rebuild": "a --weights b"}, "weights mine.pth, sha256 abababababab..."),
         (WEIGHTS | {"rebuild": "--pretrained --weights", "assumed": True}, "weights mine.pth, sha"),
         (WEIGHTS, "weights mine.pth, sha256 abababababab..."),
+        (WEIGHTS | {"weights_key": "ema"}, "weights ema of mine.pth, sha256 abababababab..."),
         # What the user says, and what was found where published weights are.
         (WEIGHTS | {"rebuild": "a --pretrained places365 --weights b"}, "places365)"),
         (WEIGHTS | {"rebuild": "a"}, "places365)"),

@@ -196,7 +196,7 @@ class NetworkDescription:
         precision = "" if self.precision == SINGLE else f", {self.precision}"
         weights = self.pretrained
         if self.weights is not None and (weights == "own" or self.said_by is SaidBy.NOBODY):
-            weights = weights_text(self.weights, self.weights_sha256())
+            weights = weights_text(self.weights, self.weights_sha256(), self.weights_key)
         return f"{self.name} ({weights}{precision})"
 
     def about(self) -> dict[str, Any]:
