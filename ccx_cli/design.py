@@ -151,12 +151,19 @@ def activation(value: float) -> str:
 
 
 def ends(values: Sequence[float | None] | None) -> str:
-    """Write the ends of a range, which are outside it; open ones as infinite."""
+    """Write the ends of a range, which are outside it, and zero between them; open: infinite."""
     if values is None:
         return MISSING
     lower, upper = values
     low = f"{MINUS}{INFINITE}" if lower is None else activation(lower)
-    return f"{low} … {INFINITE if upper is None else activation(upper)}"
+    between = "…0…" if holds_zero(values) else "…"
+    return f"{low} {between} {INFINITE if upper is None else activation(upper)}"
+
+
+def holds_zero(ends: Sequence[float | None]) -> bool:
+    """Tell whether zero lies strictly between the ends of a range, of which ``None`` is open."""
+    lower, upper = ends
+    return (lower is None or lower < 0) and (upper is None or upper > 0)
 
 
 def measure(key: str, value: float | None, decimals: int = 4) -> str:
@@ -182,6 +189,7 @@ def duration(seconds: float | None) -> str:
 
 NEVER_FIRES = "never fires"
 NO_FORMULA = "no concept meets this range"
+SKIPPED = "holds zero, skipped"
 PROVEN, NOT_PROVEN = "proven", "not proven"
 
 # What columns are called, by the JSON key of what they show.

@@ -138,7 +138,7 @@ def test_css_has_every_tone_for_light_and_dark() -> None:
         (design.activation(12_345.6), "12,346"),
         (design.activation(9_999.7), "10,000"),
         (design.ends([0.012610, 67.69]), "0.01261 … 67.69"),
-        (design.ends([-1e7, None]), "−1e+07 … ∞"),
+        (design.ends([-1e7, None]), "−1e+07 …0… ∞"),
         (design.ends([None, -0.5]), "−∞ … −0.5"),
         (design.ends(None), "–"),
         (design.number(-1234.5, 1), "−1,234.5"),

@@ -12,6 +12,7 @@ from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_metho
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Record, numbers
 from ccx_cli.cli.units import check_units, choose_units, known_units
+from ccx_cli.design import holds_zero
 from ccx_cli.probe.activation_shards import covers
 from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.range_cache import RangeCache, known_ranges, ranges_cache, ranges_step
@@ -99,6 +100,7 @@ def _ranges(
                         "range": each.to_json() if each else None,
                         "values": values,
                         "share": values / maps.size,
+                        **({"holds_zero": True} if each and holds_zero(each.to_json()) else {}),
                     }
                 task.advance()
     finally:

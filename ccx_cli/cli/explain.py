@@ -29,7 +29,7 @@ from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.concepts.qualities import poor_words, read_annotation
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.runs.job import (
     JobSettings,
     name_run,
@@ -56,6 +56,11 @@ def explain(options: ExplainOptions) -> None:
     name = options.naming.name
     if name:
         check_name(name)
+    if options.skip_zero_range and options.search.objective in SOFT:
+        raise UsageError(
+            f"--skip-zero-range is of ranges, and --objective {options.search.objective} of the "
+            "whole activation: leave it out."
+        )
     tolerance = tolerance_of(options.reading)
     if options.search.ties or options.search.within is not None:
         tolerance = 0.0  # What is listed scores like the best formula.
@@ -64,6 +69,7 @@ def explain(options: ExplainOptions) -> None:
         by_hand=None if options.by_hand is None else parse_ranges(options.by_hand),
         ties=options.search.ties,
         split=options.split,
+        skip_zero_range=options.skip_zero_range,
     )
     columns: tuple[Column, ...] = COLUMNS if options.split is None else SPLIT_COLUMNS
     if options.search.objective not in ("iou", "mcc"):
@@ -94,7 +100,7 @@ def explain(options: ExplainOptions) -> None:
         gist = Gist(most, tolerance, options.reading.sort)
         records: list[ExplanationRecord] = []
         common: set[Place] = set()
-        found = open_ended = 0
+        found = open_ended = skipped = 0
         runs = []
         for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
@@ -106,6 +112,7 @@ def explain(options: ExplainOptions) -> None:
                     writer.line(record)
                 found += len(explained)
                 open_ended += sum(record.proven is False for record in explained)
+                skipped += sum(record.skipped is True for record in explained)
                 if writer.is_table:
                     gist.add(explained)
                 elif writer.form != "jsonl":
@@ -127,6 +134,8 @@ def explain(options: ExplainOptions) -> None:
             gist.tell(writer.names, progress)
         else:
             writer.rest(records)
+        if skipped:
+            progress.note(f"Ranges that hold zero, and were skipped: {skipped:,}.")
         if open_ended:
             progress.note(
                 f"{open_ended:,} of {found:,} formulas are not proven best: a larger "

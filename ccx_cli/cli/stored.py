@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import UNSET
+
 from ccx_cli.cli.commands.compare import CompareObjectivesOptions
 from ccx_cli.cli.commands.study import (
     ImportanceOptions,
@@ -66,7 +68,7 @@ class Asked:
     def has(self, record: MetricsRecord) -> bool:
         """Tell whether a record of a study is about one of these."""
         mine = self.records[record.unit]
-        return any(each.cluster == record.cluster for each in mine)
+        return any(each.cluster == record.cluster and each.skipped is UNSET for each in mine)
 
 
 def open_asked(

@@ -8,12 +8,14 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET
 
+from ccx_cli import design
 from ccx_cli.formulas.formula import Formula, from_json, labels_in, names_in
 from ccx_cli.records.fields import (
     Baseline,
     FormulaOrNone,
     FormulaText,
     Hits,
+    HoldsZero,
     Iou,
     Lift,
     Maybe,
@@ -108,6 +110,10 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     near_complete: Maybe[
         Annotated[bool, doc("With --within: false if a limit ended their search; else absent.")]
     ] = UNSET
+    holds_zero: HoldsZero = UNSET
+    skipped: Maybe[
+        Annotated[bool, doc("True where --skip-zero-range left it out; else absent.")]
+    ] = UNSET
     split: Maybe[Annotated[str, doc("With --split: the split of the dataset searched.")]] = UNSET
     held_out_iou: Maybe[
         Annotated[
@@ -123,6 +129,16 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
             raise ValueError("a formula without labels, or labels without a formula")
         if self.formula is not None and len(labels_in(self.labels)) != len(names_in(self.formula)):
             raise ValueError("the text and the labels of the formula differ")
+        if self.range is not None and design.holds_zero(self.range):
+            # Also in lines of older versions.
+            msgspec.structs.force_setattr(self, "holds_zero", True)
+
+    @property
+    def why_none(self) -> str:
+        """Why there is no formula, in few words."""
+        if self.range is None:
+            return design.NEVER_FIRES
+        return design.SKIPPED if self.skipped is True else design.NO_FORMULA
 
     @property
     def tree(self) -> Formula | None:

@@ -58,9 +58,12 @@ RangeOrNone = Annotated[
     Ends | None,
     doc("Ends of the range, both excluded, null for open; null for a unit that never fires."),
 ]
+HoldsZero = Maybe[Annotated[bool, doc("True where the range holds zero; else absent.")]]
 Hits = Annotated[int, count("Pixels whose activation is in the range, over all searched images.")]
 FormulaText = Annotated[str, doc("The formula as text.")]
-FormulaOrNone = Annotated[str | None, doc("The formula; null if no concept meets the range.")]
+FormulaOrNone = Annotated[
+    str | None, doc("The formula; null if no concept meets the range, or it was skipped.")
+]
 Tree = Annotated[
     Any, doc("The formula as a tree of label numbers.", extra_json_schema={"$ref": "#/$defs/tree"})
 ]

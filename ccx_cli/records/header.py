@@ -221,6 +221,7 @@ class Identity(Record):
     ranges: RangesIdentity = msgspec.field(default_factory=RangesIdentity)
     search: SearchIdentity = msgspec.field(default_factory=SearchIdentity)
     split: str | None = None
+    skip_zero_range: bool = False
     layer: str | None = None
 
     @property

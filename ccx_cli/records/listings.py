@@ -228,6 +228,9 @@ class InfoRanges(Record):
     kmeans: Annotated[str | None, doc("How activations were clustered.")]
     n_init: Annotated[NonNegative | None, doc("Number of starts of scikit-learn's k-means.")]
     by_hand: Annotated[list[RangeEnds] | None, doc("Ranges that were set by hand.")]
+    skip_zero_range: Maybe[
+        Annotated[bool, doc("True if no formula was sought for the range that holds zero.")]
+    ] = UNSET
 
 
 class InfoUnits(Record):

@@ -15,6 +15,7 @@ from ccx_cli.records.fields import (
     FormulaOrNone,
     FormulaText,
     Hits,
+    HoldsZero,
     Iou,
     IouOrNone,
     LayerName,
@@ -84,6 +85,7 @@ class RangeRecord(UnitRange):
 
     values: Annotated[int, count("Activations strictly inside.")]
     share: Annotated[float, share("Their share of all.")]
+    holds_zero: HoldsZero = UNSET
 
 
 class HeuristicRecord(Record):

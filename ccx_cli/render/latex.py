@@ -105,8 +105,10 @@ def _rows(
             lower, upper = record.range
             low = r"-\infty" if lower is None else _number(lower)
             high = r"\infty" if upper is None else _number(upper)
-            activation, number = f"$({low}, {high})$", str(record.cluster)
-            formula = _typeset(record.tree, record.names) if record.tree else _NONE
+            zero = r" \ni 0" if record.holds_zero is True else ""
+            activation, number = f"$({low}, {high}){zero}$", str(record.cluster)
+            none = rf"\emph{{{design.SKIPPED}}}" if record.skipped is True else _NONE
+            formula = _typeset(record.tree, record.names) if record.tree else none
         measures = [
             _cell(record.iou if record.formula else None, design.iou),
             _cell(record.mcc, design.mcc),

@@ -44,7 +44,7 @@ def readable(
 
 def formula_text(record: ExplanationRecord) -> str:
     """Return the formula, or a sentence that there is none."""
-    return record.formula or design.NO_FORMULA
+    return record.formula or record.why_none
 
 
 def worth_text(record: ExplanationRecord) -> str:

@@ -135,9 +135,15 @@ def unit_sentence(
     which is said if its MCC is larger. No formula is named that does not beat chance, nor one of
     the last two below twice that.
     """
-    ranged = [simplified(record, tolerance) for record in records if record.range is not None]
-    if not ranged:
+    if not any(record.range for record in records):
         return f"Unit {unit} never fires."
+    ranged = [
+        simplified(record, tolerance)
+        for record in records
+        if record.range is not None and record.skipped is UNSET
+    ]
+    if not ranged:
+        return f"Unit {unit} has no range but the one that holds zero, which was skipped."
     if not any(record.hits for record in ranged):
         return f"Unit {unit} has no pixels strictly inside its ranges."
     if not any(record.formula for record in ranged):

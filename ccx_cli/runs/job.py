@@ -213,7 +213,8 @@ class JobSettings:
     ``search`` makes the search from the index of the images that are searched; ``by_hand`` are
     ranges to use for every unit instead of finding them; with ``ties`` the formulas that score the
     same are stored; ``made_for`` names the run that this one is only made to be compared with.
-    ``search`` does without the words ``left_out``, whose quality is below ``min_quality``.
+    ``search`` does without the words ``left_out``, whose quality is below ``min_quality``. With
+    ``skip_zero_range`` no formula is sought for the range that holds zero.
     """
 
     method: RangeMethod
@@ -224,6 +225,7 @@ class JobSettings:
     made_for: str | None = None
     min_quality: float | None = None
     left_out: tuple[str, ...] = ()
+    skip_zero_range: bool = False
 
     @property
     def num_clusters(self) -> int:
@@ -248,6 +250,7 @@ def settings_of(stored: Run) -> JobSettings:
         made_for=stored.about.made_for,
         min_quality=stored.about.min_quality,
         left_out=tuple(stored.about.left_out),
+        skip_zero_range=stored.identity.skip_zero_range,
     )
 
 
@@ -311,6 +314,7 @@ def _explainer(inputs: Inputs, settings: JobSettings, concepts: Concepts) -> Exp
         settings.search(concepts.index),
         inputs.device,
         settings.ties,
+        settings.skip_zero_range,
     )
 
 
@@ -336,6 +340,7 @@ def plan_run(
     ranges = settings.by_hand or find_ranges(maps, settings.method)
     if explainer.strategy.objective.is_soft:
         ranges = ranges[-1:]
+    ranges = tuple(each for each in ranges if not explainer.skips(each))
     middle = len(ranges) // 2
     return step.timed(
         lambda: explainer.explain(unit, maps, ranges[middle : middle + 1]),
@@ -356,6 +361,7 @@ def name_run(inputs: Inputs, settings: JobSettings, strategy: Strategy) -> Run:
         else {"by_hand": [found.to_json() for found in settings.by_hand]},
         "search": search | ({"ties": True} if settings.ties else {}),
         **({} if split is None else {"split": split}),
+        **({"skip_zero_range": True} if settings.skip_zero_range else {}),
         # What a network's activations are made from names its layer already.
         **({"layer": choice.layer} if isinstance(choice, PrecomputedActivations) else {}),
     }

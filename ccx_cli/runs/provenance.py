@@ -127,7 +127,11 @@ def _dataset(run: Run) -> Json:
 def _ranges(run: Run) -> Json:
     found = to_json(run.identity.ranges)
     keys = ("quantile", "kmeans", "n_init", "by_hand")
-    return {"num_clusters": run.about.num_clusters, **{key: found.get(key) for key in keys}}
+    return {
+        "num_clusters": run.about.num_clusters,
+        **{key: found.get(key) for key in keys},
+        **({"skip_zero_range": True} if run.identity.skip_zero_range else {}),
+    }
 
 
 def _search(run: Run) -> Json:

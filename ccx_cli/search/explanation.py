@@ -11,6 +11,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.design import holds_zero
 from ccx_cli.formulas.formula import to_json, to_text
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
@@ -23,6 +24,7 @@ from ccx_cli.search.overlap import Overlap
 from ccx_cli.search.strategy import Answer, Proof, Strategy
 
 MAX_LISTED = 1000
+_NOTHING = Answer(None, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Explainer:
         Where hits are counted.
     ties
         List the formulas that score the same, not only their number.
+    skip_zero_range
+        Seek no formula for the range that holds zero.
     """
 
     index: ConceptIndex
@@ -68,6 +72,7 @@ class Explainer:
     strategy: Strategy
     device: str = "cpu"
     ties: bool = False
+    skip_zero_range: bool = False
 
     @property
     def names(self) -> ConceptNames:
@@ -92,7 +97,7 @@ class Explainer:
         objective one for the whole activation, with the hits of the highest range.
         """
         if not ranges:
-            return [self._record(unit, None, ranges, 0, Answer(None, (), 0))]
+            return [self._record(unit, None, ranges, 0, _NOTHING)]
         if self.strategy.objective.is_soft:
             return [self._whole(unit, maps, ranges[-1:])]
         hits = count_hits(maps, ranges, self.index, device=self.device)
@@ -102,10 +107,16 @@ class Explainer:
                 cluster,
                 ranges,
                 int(hits.totals[cluster]),
-                self.strategy.answer(self.data, hits.per_set[cluster]),
+                _NOTHING
+                if self.skips(ranges[cluster])
+                else self.strategy.answer(self.data, hits.per_set[cluster]),
             )
             for cluster in range(len(ranges))
         ]
+
+    def skips(self, found: Range) -> bool:
+        """Tell whether no formula is sought for a range."""
+        return self.skip_zero_range and holds_zero(found.to_json())
 
     def _whole(self, unit: int, maps: Maps, highest: Sequence[Range]) -> ExplanationRecord:
         """Explain a unit's whole activation, and count the formulas on its highest range."""
@@ -161,6 +172,7 @@ class Explainer:
             search=self.strategy.name,
             visited=answer.visited,
             labels=None if best is None else names.tree(best),
+            skipped=True if cluster is not None and self.skips(ranges[cluster]) else UNSET,
             by_length=[
                 BestOfLength(
                     length=answer.shortest + place,

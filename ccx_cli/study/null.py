@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+from msgspec import UNSET
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -122,7 +123,7 @@ def chance_of_run(
     for unit in units:
         for record in (records or inputs.run.units)[unit]:
             key = (unit, record.cluster)
-            if record.range is not None and key in null:
+            if record.range is not None and record.skipped is UNSET and key in null:
                 compared[key] = against_null(record.iou, null[key])
     return _adjusted(compared)
 
@@ -140,7 +141,7 @@ def kept_against_null(
         {
             (record.unit, record.cluster): against_null(record.iou, ious)
             for record in records
-            if (ious := null.get((record.unit, record.cluster)))
+            if record.skipped is UNSET and (ious := null.get((record.unit, record.cluster)))
         }
     )
 

@@ -113,7 +113,7 @@ def _how(run: Run) -> Any:
     """Return what runs have in common that differ only in the weights."""
     search = {key: run.search_identity[key] for key in run.search_identity if key not in LISTING}
     identity = run.identity
-    ranges = to_json(identity.ranges)
+    ranges = to_json(identity.ranges), identity.skip_zero_range
     return run.about.layer, identity.segmentation, ranges, search, identity.split
 
 

@@ -80,7 +80,7 @@ def formula_text(
 def record_formula(record: ExplanationRecord, run: OpenRun) -> Text:
     """Write a record's formula as people read it, or why it has none."""
     if record.formula is None:
-        return formula_text(None, *([design.NEVER_FIRES] if record.range is None else []))
+        return formula_text(None, record.why_none)
     kept = kept_concepts(record) if run.as_stored else record.names
     faint = [run.short.get(name, name) for n, name in record.names.items() if n not in kept]
     return formula_text(short_text(record.formula, run.short), dimmed=faint)

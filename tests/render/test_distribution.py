@@ -53,7 +53,7 @@ def test_the_plot_tells_every_range_and_grows_with_long_formulas() -> None:
     records = [_record(0, None, 0.5), _record(1, 0.5, None)]
     short = plot_distribution("Unit 3", maps, records)
     texts = [text.get_text() for text in short.axes[0].texts]
-    assert "range 0 · activation −∞ … 0.5 · IoU 0.5000 · not proven" in texts
+    assert "range 0 · activation −∞ …0… 0.5 · IoU 0.5000 · not proven" in texts
     assert "range 1 · activation 0.5 … ∞ · IoU 0.5000 · not proven" in texts
     long = _record(0, None, 0.5, f'"{"tall sky " * 50}" AND NOT sea')
     assert (

@@ -51,6 +51,13 @@ def test_a_row_typesets_range_formula_and_measures() -> None:
     assert "\\caption{Found.}\n" in table
 
 
+def test_a_range_that_holds_zero_is_marked_and_said_to_be_skipped() -> None:
+    skipped = replace(_record(None), range=[-0.5, 0.25], skipped=True)
+    table = latex_table("", [replace(_record(None), range=[None, 1]), skipped], {})
+    assert r"4 & 0 & $(-\infty, 1) \ni 0$ & -- & -- & " in table
+    assert r"0 & $(-0.5, 0.25) \ni 0$ & \emph{holds zero, skipped} & -- & " in table
+
+
 def test_a_narrow_table_has_no_ends_of_ranges_and_q_values_where_they_are_known() -> None:
     records = [_record(Concept(3), cluster) for cluster in range(2)]
     table = latex_table("", records, {(4, 0): 0.012}, width=3.25)

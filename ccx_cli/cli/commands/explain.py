@@ -105,6 +105,9 @@ class ExplainOptions(PlannedOptions):
     by_hand: str | None = option(
         "Explicit ranges instead, such as 0:1.5,1.5:inf.", None, "--ranges", panel=RANGES, rare=True
     )
+    skip_zero_range: bool = flag(
+        "Seek no formula for the range that holds zero.", panel=RANGES, rare=True
+    )
     search: SearchOptions
     vocabulary: VocabularyOptions
     naming: NamingOptions

@@ -126,6 +126,8 @@ def _ranges(run: Run, cite: Cite) -> Iterator[str]:
             f"{'' if clustering is None else f' {cite(clustering)}'}, zeros left out where no "
             "activation of the unit is negative."
         )
+    if run.identity.skip_zero_range:
+        yield "For the range of a unit that holds zero, no formula was sought."
 
 
 def _end(value: float | None, sign: str) -> str:

@@ -39,7 +39,10 @@ function wordElement(word, links, kept) {
 
 function formulaOf(row, links = false) {
   if (row.cluster === null) return el("span", { class: "dim" }, "never fires");
-  if (row.shown.formula === null) return el("span", { class: "dim" }, "no concept meets this range");
+  if (row.shown.formula === null) {
+    const why = row.record.skipped ? "holds zero, skipped" : "no concept meets this range";
+    return el("span", { class: "dim" }, why);
+  }
   return [
     formulaElement(row.shown.formula, { links, kept: row.shown === row.stored ? row.kept : null }),
     row.common &&

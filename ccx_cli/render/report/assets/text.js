@@ -52,7 +52,8 @@ const metricText = ({ key }, value) => (METRIC_TEXTS[key] || iouText)(value);
 function rangeText(range) {
   if (!range) return MISSING;
   const [lower, upper] = range;
-  return `${lower === null ? "−∞" : short(lower)} … ${upper === null ? "∞" : short(upper)}`;
+  const between = (lower === null || lower < 0) && (upper === null || upper > 0) ? "…0…" : "…";
+  return `${lower === null ? "−∞" : short(lower)} ${between} ${upper === null ? "∞" : short(upper)}`;
 }
 
 function count(n, one, many) {
