@@ -133,8 +133,15 @@ class RecordLines(Generic[R]):
                 else:
                     yield record, start, stop
 
-    def by_unit(self, damaged: Callable[[int, str], None] | None = None) -> UnitLines[R]:
-        """Check every line, as ``read`` does; return the units, of each line the last."""
+    def by_unit(
+        self,
+        damaged: Callable[[int, str], None] | None = None,
+        seen: Callable[[R], object] | None = None,
+    ) -> UnitLines[R]:
+        """Check every line, as ``read`` does, and show it to ``seen``; return the units.
+
+        Of several lines of a range, the last counts.
+        """
         found: dict[int, dict[int | None, _Line]] = {}
         of_unit: Any
         stop = 0
@@ -142,6 +149,8 @@ class RecordLines(Generic[R]):
             lacks = bool(self.needed) and UNSET in [getattr(of_unit, key) for key in self.needed]
             line = (of_unit.cluster or 0, start, stop, of_unit.num_ranges, lacks)
             found.setdefault(of_unit.unit, {})[of_unit.cluster] = line
+            if seen is not None:
+                seen(of_unit)
         places, whole = {}, set()
         for unit in sorted(found):
             own = sorted(found.pop(unit).values(), key=itemgetter(0))

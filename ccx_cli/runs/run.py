@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -280,10 +280,17 @@ class Run:
 
     @cached_property
     def _read(self) -> _Read:
-        """The lines, as far as they can be read."""
+        return self._read_lines()
+
+    def read_lines(self, seen: Callable[[ExplanationRecord], object]) -> None:
+        """Read the lines as ``units`` does, and show every record to ``seen`` on the way."""
+        self._read = self._read_lines(seen)
+
+    def _read_lines(self, seen: Callable[[ExplanationRecord], object] | None = None) -> _Read:
+        """Read the lines as far as they can be read."""
         damaged: list[int] = []
         try:
-            units = self.lines.by_unit(lambda number, _: damaged.append(number))
+            units = self.lines.by_unit(lambda number, _: damaged.append(number), seen)
             torn = self.lines.is_torn()
         except OSError as error:
             return _Read({}, f"{self.directory / LINES} cannot be read ({error.strerror}).")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ccx_cli import design
 from ccx_cli.formulas.formula import quoted
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.studies import ConceptSummaryRecord
 from ccx_cli.tui.lists import RunListView
 from ccx_cli.tui.open_run import OpenRun
@@ -83,12 +84,13 @@ class ConceptsView(RunListView):
         self.read("categories", lambda _: learn(), self._take_categories, self._without_images)
 
     def _read_concepts(self, categories: Mapping[int, str]) -> None:
-        units = {unit: self.run.records_of(unit) for unit in self.run.run.units}
-
         def read(_: object) -> list[ConceptSummaryRecord]:
             # Here, since numba takes long to import: see ``unit_data``.
             from ccx_cli.study.summary import summarise_concepts
 
+            units: dict[int, list[ExplanationRecord]] = {}
+            for record in self.run.shown.values():
+                units.setdefault(record.unit, []).append(record)
             return summarise_concepts(units, defaultdict(str, categories))
 
         self.read("rows", read, self.set_rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -24,9 +25,10 @@ def sort_rows(
     rows: Sequence[Any], value: Callable[[Any], Any], *, largest_first: bool
 ) -> list[Any]:
     """Sort rows by a value; those whose value is ``None`` come last, equals keep their order."""
-    known = [row for row in rows if value(row) is not None]
-    unknown = [row for row in rows if value(row) is None]
-    return sorted(known, key=value, reverse=largest_first) + unknown
+    valued = [(value(row), row) for row in rows]
+    known = [each for each in valued if each[0] is not None]
+    known.sort(key=itemgetter(0), reverse=largest_first)
+    return [row for _, row in known] + [row for found, row in valued if found is None]
 
 
 class ListView(GalleryView):
@@ -134,7 +136,10 @@ class ListView(GalleryView):
         if self.all_rows is None or value is None:
             return
         wanted = Filter.read(self.typed, self.columns)
-        passing = [row for row in self.all_rows if wanted.passes(row, self._text(row))]
+        passing = self.all_rows
+        if wanted.words or wanted.tests:
+            text = self._text if wanted.words else lambda _: ""
+            passing = [row for row in self.all_rows if wanted.passes(row, text(row))]
         rows = sort_rows(self._passing(passing), value, largest_first=self.largest_first)
         self.table.show(
             rows,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import UNSET
+from msgspec.structs import replace
 from rich.console import RenderableType
 
 from ccx_cli.errors import DamagedDataError
+from ccx_cli.formulas.formula import labels_in
 from ccx_cli.printable import printable
-from ccx_cli.records.explanation import ExplanationRecord, names_of
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.findings import short_names, simplified, unit_sentence
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.store.locks import is_being_written
@@ -29,7 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _KEPT_UNITS = 8
 # Units are only counted: to read the lines of all runs would take long.
-_UNIT = re.compile(rb'^\{"unit": ?(\d+)', re.MULTILINE)
+_UNIT = re.compile(rb'\{"unit": ?(\d+)')
+# A run that grows is read again after so many times as long as that took.
+_PATIENCE = 10
 _Stamp = tuple[tuple[int, int], ...]
 
 
@@ -54,11 +61,22 @@ def list_runs(results: Path, known: Mapping[Path, ListedRun]) -> dict[Path, List
         if any((directory / name).is_file() for name in (HEADER, LINES)):
             stamp, before = _stamp(directory), known.get(directory)
             if before is None or before.stamp != stamp:
-                lines = directory / LINES
-                units = set(_UNIT.findall(lines.read_bytes())) if lines.is_file() else ()
-                before = ListedRun(Run(directory, shown=True), len(units), stamp)
+                units = _count_units(directory / LINES)
+                before = ListedRun(Run(directory, shown=True), units, stamp)
             listed[directory] = before
     return listed
+
+
+def _count_units(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with path.open("rb") as lines:
+        return len({found[1] for found in map(_UNIT.match, lines) if found})
+
+
+def _listed(record: ExplanationRecord) -> ExplanationRecord:
+    """Leave out the formulas beside an explanation's own."""
+    return replace(record, by_length=[], tied=UNSET, near=UNSET)
 
 
 def _stamp(directory: Path) -> _Stamp:
@@ -92,8 +110,9 @@ class OpenRun:
 
     ``as_stored`` is whether people read the formulas as they are stored, rather than the simplest
     ones that score nearly as high. ``shown`` are the explanations that they read, and ``stored``
-    those of the run, by unit and cluster; ``short`` gives the names that they read. ``common`` are
-    the ranges whose formula is also common in the untrained network, where that was explained.
+    those of the run, by unit and cluster, both without the formulas beside theirs, which
+    ``records_of`` has; ``short`` gives the names that they read. ``common`` are the ranges whose
+    formula is also common in the untrained network, where that was explained.
     """
 
     def __init__(self, directory: Path, roots: Roots) -> None:
@@ -107,15 +126,44 @@ class OpenRun:
 
     def _read(self, directory: Path, stamp: _Stamp) -> None:
         # The stamp is older than the files: what is added meanwhile is read next time.
-        run = Run(directory, shown=True)
-        assert run.units is not None  # read here, in a thread
-        self._hold(run.records)
-        self.short = short_names(names_of(self.stored.values()))
+        began, run = time.monotonic(), Run(directory, shown=True)
+        self._hold(run, run.read_lines)
         self.run, self._stamp = run, stamp
+        self._next = time.monotonic() + _PATIENCE * (time.monotonic() - began)
 
-    def _hold(self, records: Iterable[ExplanationRecord]) -> None:
-        self.stored = {(record.unit, record.cluster): record for record in records}
-        self._simplest = {key: simplified(record) for key, record in self.stored.items()}
+    def _hold(
+        self, run: Run, read: Callable[[Callable[[ExplanationRecord], object]], object]
+    ) -> None:
+        """Keep of every record that ``read`` shows what lists have of it."""
+        found: dict[tuple[int, int | None], ExplanationRecord] = {}
+        names: dict[int, str] = {}
+        self.knows_mcc = False
+
+        def keep(record: ExplanationRecord) -> None:
+            found[record.unit, record.cluster] = _listed(simplified(record))
+            self.knows_mcc = self.knows_mcc or record.mcc is not UNSET
+            if record.labels is not None and not names.keys() >= set(labels_in(record.labels)):
+                names.update(record.names)
+
+        # Collecting garbage would look at all of a large run over and over.
+        gc.disable()
+        try:
+            read(keep)
+            order = sorted(found, key=lambda key: (key[0], key[1] or 0))
+            self._simplest = {key: found[key] for key in order}
+        finally:
+            gc.enable()
+            gc.freeze()
+        self._stored: dict[tuple[int, int | None], ExplanationRecord] | None = None
+        self._records, self.short = run.units, short_names(names)
+
+    @property
+    def stored(self) -> Mapping[tuple[int, int | None], ExplanationRecord]:
+        """The explanations of the run, by unit and cluster; read when they are first asked for."""
+        if self._stored is None:
+            records = (record for some in self._records.values() for record in some)
+            self._stored = {(each.unit, each.cluster): _listed(each) for each in records}
+        return self._stored
 
     @property
     def shown(self) -> Mapping[tuple[int, int | None], ExplanationRecord]:
@@ -124,8 +172,13 @@ class OpenRun:
 
     def records_of(self, unit: int, *, as_stored: bool = False) -> list[ExplanationRecord]:
         """Return a unit's explanations, from the lowest range up, as people read them."""
-        source = self.stored if as_stored else self.shown
-        return [source[record.unit, record.cluster] for record in self.run.units.get(unit, ())]
+        records = self._records.get(unit, [])
+        return records if as_stored or self.as_stored else list(map(simplified, records))
+
+    def stored_one(self, record: ExplanationRecord) -> ExplanationRecord:
+        """Return the explanation of a record's range as it is stored, in full."""
+        of_unit = self.records_of(record.unit, as_stored=True)
+        return next(each for each in of_unit if each.cluster == record.cluster)
 
     def sentence_on(self, unit: int) -> str:
         return unit_sentence(unit, self.records_of(unit, as_stored=True), short=self.short)
@@ -137,16 +190,17 @@ class OpenRun:
 
         def read(inputs: RunInputs) -> dict[int, str]:
             labels = inputs.dataset.labels
-            self.short = short_names(label._replace(name=printable(label.name)) for label in labels)
-            complete = inputs.against_chance()
+            complete = inputs if self.knows_mcc else inputs.against_chance()
             if complete is not inputs:
-                self._hold(complete.run.records)
+                self._hold(complete.run, lambda keep: [*map(keep, complete.run.records)])
+            self.short = short_names(label._replace(name=printable(label.name)) for label in labels)
             defaults = untrained_defaults(self.run, self._roots.results)
-            self.common = {
-                key
-                for key, record in self.stored.items()
-                if defaults is not None and record.tree is not None and defaults.has(record.tree)
-            }
+            if defaults is not None:
+                self.common = {
+                    key
+                    for key, record in self.stored.items()
+                    if record.tree is not None and defaults.has(record.tree)
+                }
             return {label.number: printable(label.category) for label in labels}
 
         return self.with_inputs(read)
@@ -155,7 +209,7 @@ class OpenRun:
         """Read the lines again if the files have changed."""
         with self._lock:
             before, stamp = self.run, _stamp(self.run.directory)
-            if stamp == self._stamp and not always:
+            if (stamp == self._stamp or time.monotonic() < self._next) and not always:
                 return
             self._read(before.directory, stamp)
             # While only lines are added, the inputs stay in memory.

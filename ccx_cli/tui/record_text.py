@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
@@ -17,7 +18,7 @@ from ccx_cli import design
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import ALL_METRICS
-from ccx_cli.runs.findings import by_surprise, kept_concepts, short_text
+from ccx_cli.runs.findings import kept_concepts, short_text, sort_key
 from ccx_cli.tui.ink import ink
 from ccx_cli.tui.table import UNKNOWN, Column, numbers, texts
 
@@ -81,7 +82,7 @@ def record_formula(record: ExplanationRecord, run: OpenRun) -> Text:
     """Write a record's formula as people read it, or why it has none."""
     if record.formula is None:
         return formula_text(None, record.why_none)
-    kept = kept_concepts(record) if run.as_stored else record.names
+    kept = kept_concepts(run.stored_one(record)) if run.as_stored else record.names
     faint = [run.short.get(name, name) for n, name in record.names.items() if n not in kept]
     return formula_text(short_text(record.formula, run.short), dimmed=faint)
 
@@ -112,11 +113,13 @@ def findings(records: Sequence[ExplanationRecord], run: OpenRun) -> Table:
 
 def best_of_units(records: Iterable[ExplanationRecord]) -> list[ExplanationRecord]:
     """Return of every unit the record of highest MCC, or IoU where no MCC is known."""
-    best: dict[int, ExplanationRecord] = {}
-    by_iou = sorted(records, key=lambda one: -(iou_of(one) or -1.0))
-    for record in by_surprise(by_iou):
-        best.setdefault(record.unit, record)
-    return list(best.values())
+    best: dict[int, tuple[Any, int, ExplanationRecord]] = {}
+    surprise = sort_key("mcc")
+    for position, record in enumerate(records):
+        worth = surprise(record), -(iou_of(record) or -1.0)
+        if record.unit not in best or worth < best[record.unit][0]:
+            best[record.unit] = worth, position, record
+    return [record for _, _, record in sorted(best.values(), key=itemgetter(0, 1))]
 
 
 def unit_and_range(row: ExplanationRecord | RangePair) -> tuple[int, int]:
@@ -181,7 +184,7 @@ def describe_range(
     ``waiting`` is what to say until the metrics are known, ``with_meanings`` whether there is space
     to say what they are.
     """
-    stored = run.stored[record.unit, record.cluster]
+    stored = run.stored_one(record)
     table = Table.grid(TableColumn(style="dim", no_wrap=True), "", padding=(0, 2, 0, 0))
     if record.formula is not None:
         name, score = "IoU", known(record.iou)

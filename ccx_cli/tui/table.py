@@ -6,7 +6,7 @@ no columns that stretch or give way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -64,6 +64,13 @@ def numbers(
     get = value or attrgetter(key)
     more = {"right": True, "largest_first": True, **more}
     return Column(title, key, lambda row: written(get(row)), width, get, **more)
+
+
+def _is_same(values: Iterable[Any]) -> bool:
+    """Tell whether all values are the same but for ``None``; looks no further than the second."""
+    known = (value for value in values if value is not None)
+    first = next(known, None)
+    return all(value == first for value in known)
 
 
 class Table(ScrollView, can_focus=True):
@@ -152,7 +159,7 @@ class Table(ScrollView, can_focus=True):
                 for column in self._columns
                 if column.gives_way
                 and column.value is not None
-                and len({column.value(row) for row in self.rows} - {None}) < 2
+                and _is_same(map(column.value, self.rows))
             }
 
     def watch_cursor(self) -> None:

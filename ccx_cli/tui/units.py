@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from msgspec import UNSET
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
@@ -64,18 +63,6 @@ def columns(run: OpenRun, category_of: Callable[[ExplanationRecord], str]) -> tu
     )
 
 
-def categories_of(
-    records: Iterable[ExplanationRecord], category_of: Mapping[int, str]
-) -> dict[tuple[int, int], str]:
-    """Return the category of every record's formula by unit and range, given those of labels."""
-    known = defaultdict(str, category_of)  # a label of another dataset has none
-    return {
-        unit_and_range(record): dominant_category([record.tree], known) or ""
-        for record in records
-        if record.tree is not None
-    }
-
-
 class UnitsView(RunListView):
     """All units of a run, or the ranges that pass what was ``typed`` before."""
 
@@ -104,13 +91,20 @@ class UnitsView(RunListView):
         self.run: OpenRun = run
         super().__init__([run], columns(run, self._category), typed=typed)
         self._best_only, self._folded = not typed, False
-        self._categories: dict[tuple[int, int], str] | None = None
+        self._category_of: Mapping[int, str] | None = None
+        self._categories: dict[str | None, str] = {}
+        self._texts: dict[str | None, str] = {}
         self._knows_mcc = True
         self._category_status = "reading the categories ..."
         self._show_measures()
 
     def _category(self, record: ExplanationRecord) -> str:
-        return (self._categories or {}).get(unit_and_range(record), "")
+        if self._category_of is None or record.tree is None:
+            return ""
+        if record.formula not in self._categories:
+            category = dominant_category([record.tree], self._category_of)
+            self._categories[record.formula] = category or ""
+        return self._categories[record.formula]
 
     def _heading(self) -> Text:
         about = self.run.run.about
@@ -121,7 +115,7 @@ class UnitsView(RunListView):
 
     def _show_measures(self) -> None:
         """Sort by MCC as soon as that is known, unless another column was chosen."""
-        knows = any(record.mcc is not UNSET for record in self.run.stored.values())
+        knows = self.run.knows_mcc
         if self.sort_key in {"mcc", "iou"} and knows != self._knows_mcc:
             self.sort_key, self._knows_mcc = "mcc" if knows else "iou", knows
 
@@ -129,16 +123,13 @@ class UnitsView(RunListView):
         self.show_notes(self.run.run.notes)
         self.set_rows(list(self.run.shown.values()))
 
-        def read(_: object) -> dict[tuple[int, int], str]:
-            category_of = self.run.learn()
-            return categories_of(self.run.shown.values(), category_of)
-
         # First draw the rows.
-        take, show_error = self._take_categories, self._without_categories
-        self.call_after_refresh(self.read, "categories", read, take, show_error)
+        learn, take, show_error = self.run.learn, self._take_categories, self._without_categories
+        self.call_after_refresh(self.read, "categories", lambda _: learn(), take, show_error)
 
-    def _take_categories(self, categories: dict[tuple[int, int], str]) -> None:
-        self._categories = categories
+    def _take_categories(self, category_of: dict[int, str]) -> None:
+        self._category_of = defaultdict(str, category_of)  # a label of another dataset has none
+        self._categories, self._texts = {}, {}
         self._show_measures()
         self.set_rows(list(self.run.shown.values()))
 
@@ -147,7 +138,10 @@ class UnitsView(RunListView):
         self.show_rows()
 
     def _text(self, row: ExplanationRecord) -> str:
-        return "\n".join((*spellings(row.formula or "", self.run), self._category(row)))
+        if row.formula not in self._texts:
+            texts = (*spellings(row.formula or "", self.run), self._category(row))
+            self._texts[row.formula] = "\n".join(texts)
+        return self._texts[row.formula]
 
     def _passing(self, rows: Sequence[ExplanationRecord]) -> Sequence[ExplanationRecord]:
         if self._folded:
@@ -160,7 +154,7 @@ class UnitsView(RunListView):
         best = "best" if len(shown) == total else "best such"
         what = f"units, the {best} range of each" if self._best_only else "ranges"
         stored = "   formulas as stored" if self.run.as_stored else ""
-        status = f"   {self._category_status}" if self._categories is None and rows else ""
+        status = f"   {self._category_status}" if self._category_of is None and rows else ""
         folded = f"   {len(self.run.common):,} common ones folded" if self._folded else ""
         return f"{len(shown):,} of {total:,} {what}{stored}{folded}{status}"
 
@@ -183,7 +177,7 @@ class UnitsView(RunListView):
 
     def action_stored(self) -> None:
         self.run.as_stored = not self.run.as_stored
-        self._read_rows()
+        self.read("rows", lambda _: self.run.shown, lambda _: self._read_rows())
 
     def _open(self, row: ExplanationRecord) -> None:
         order = list(dict.fromkeys(each.unit for each in self.table.rows))

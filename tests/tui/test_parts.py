@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.formulas.formula import Concept
+from ccx_cli.records import lines
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.store.paths import Roots
 from ccx_cli.study.measuring import stored_masking
 from ccx_cli.tui import compare, concepts, runs, unit, units
 from ccx_cli.tui.filters import Filter
@@ -105,6 +108,22 @@ def test_metrics_are_of_the_formula_that_is_shown(run: OpenRun) -> None:
         for record in shown[-1]:
             assert data.metrics[record.cluster]["iou"] == pytest.approx(record.iou)
     assert shown[0] != shown[1]
+
+
+def test_a_run_is_read_once_and_its_lists_keep_one_formula_a_range(
+    run: OpenRun, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = Mock(wraps=lines.decode)
+    monkeypatch.setattr(lines, "decode", decode)
+    opened = OpenRun(run.run.directory, roots)
+    rows = list(opened.shown.values())
+    assert decode.call_count == len(rows)
+    assert not any(row.by_length for row in rows)
+    assert [(row.unit, row.formula, row.mcc) for row in rows] == [
+        (each.unit, each.formula, each.mcc)
+        for unit in opened.run.units
+        for each in opened.records_of(unit)
+    ]
 
 
 def test_both_spellings_of_a_name_are_found(run: OpenRun) -> None:
