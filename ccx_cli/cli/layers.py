@@ -40,6 +40,10 @@ def layers(options: LayersOptions) -> None:
             "ccx layers lists the layers of a network, and precomputed activations have none: "
             "leave --activations out."
         )
+    if network.sae or network.sae_map:
+        raise UsageError(
+            "ccx layers lists the layers of a network, not the latents on one: leave --sae out."
+        )
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         default = None
         with suppress(UsageError):  # Not every network has one.

@@ -93,7 +93,7 @@ class NetworkOptions:
     )
     std: str | None = option("Standard deviation of each color channel.", shown="as for --mean")
     activations: str | None = option(
-        "Precomputed activations instead of a network: .npy, .npz, .hdf5, or FILE.h5:DATASET.",
+        "Precomputed activations, not a network: .npy, .npz, .hdf5, or FILE.h5:DATASET.",
         shown=False,
     )
     activations_axes: Axes | None = option(

@@ -170,6 +170,12 @@ def test_what_cannot_be_meant_is_refused(
     assert not fresh.files("results/*")
 
 
+def test_layers_are_those_of_the_network(fresh: CommandLine, sae: Path) -> None:
+    ended = fresh("layers", "--model", "demo", "--layer", "layer4", "--sae", str(sae))
+    assert ended.code == 2
+    assert "not the latents on one: leave --sae out" in ended.err
+
+
 def test_a_dry_run_knows_the_latents(fresh: CommandLine, sae: Path) -> None:
     options = ["--layer", "layer4", "--sae", str(sae), "--dry-run", "--format", "jsonl", "-q"]
     ended = fresh.explain(*options, "--units", "199")
