@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from ccx_cli.errors import DamagedDataError, UsageError
+from ccx_cli.errors import CcxError, DamagedDataError, UsageError
 from ccx_cli.probe.weights.fitting import load_into
 from ccx_cli.probe.weights.weight_sets import FoundWeights, find_weights
 
@@ -263,3 +264,92 @@ def test_one_set_is_found_wherever_it_is(
     weights = found(tmp_path_factory.mktemp("one"), content)
     assert weights.key == ".".join((*path, *prefix))
     assert value_of(weights) == 2
+
+
+def chosen_before(content: dict[str, Any]) -> State | None:
+    """What versions took that refused several sets, under its names; None where they refused."""
+
+    def tensors(part: Any) -> State:
+        part = part if isinstance(part, Mapping) else {}
+        return {name: t for name, t in part.items() if isinstance(t, torch.Tensor)}
+
+    first = [key for key in ("state_dict", "model", "model_state_dict") if key in content]
+    wrapped = [key for key in first if isinstance(content[key], Mapping)]
+    state = tensors(content)
+    if wrapped:
+        state = tensors(content[wrapped[0]])
+        others = [tensors(part) for key, part in content.items() if key != wrapped[0]]
+        if state and any(state.keys() == other.keys() for other in others):
+            return None
+    elif not state:
+        keys = [key for key, part in content.items() if tensors(part)]
+        if len(keys) != 1:
+            return None
+        state = tensors(content[keys[0]])
+    own = [name for name in small().state_dict() if not name.endswith("tracked")]
+    if state.keys().isdisjoint(own):
+        starts = [n.removesuffix(own[0]) for n in state if n.endswith(f".{own[0]}")]
+        whole = [start for start in starts if all(start + name in state for name in own)]
+        if len(whole) != 1:
+            return None
+        state = {n.removeprefix(whole[0]): t for n, t in state.items() if n.startswith(whole[0])}
+    fits = not set(own) - state.keys() and not state.keys() - small().state_dict().keys()
+    return state if fits else None
+
+
+keys = st.sampled_from(
+    ["state_dict", "model", "model_state_dict", "net", "ema", "model_ema", "state_dict_ema", "best"]
+)
+prefixes = st.sampled_from(["", "", "net.", "student.", "teacher."])
+kinds = st.sampled_from(["whole", "whole", "without statistics", "other", "nested"])
+
+
+@st.composite
+def states(draw: st.DrawFn, value: float) -> dict[str, Any]:
+    """A set of weights as it may be in a file, all of one value."""
+    kind, found = draw(kinds), filled(value, draw(prefixes))
+    if draw(st.booleans()):
+        found |= filled(value + 10, draw(prefixes))
+    if kind == "without statistics":
+        found = {name: t for name, t in found.items() if "running" not in name}
+    if kind == "other":
+        found = {"step": torch.ones(1)}
+    return {"module": found} if kind == "nested" else found
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> dict[str, Any]:
+    """A file with up to three sets, and perhaps weights at the top."""
+    chosen = draw(st.lists(keys, max_size=3, unique=True))
+    found = {key: draw(states(value)) for value, key in enumerate(chosen, start=2)}
+    top: dict[str, Any] = draw(st.sampled_from([{}, {}, {"best": torch.ones(1)}, filled(1)]))
+    return found | top
+
+
+@settings(max_examples=300, deadline=None)
+@given(content=contents())
+def test_what_was_taken_before_is_taken_still(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]
+) -> None:
+    """Caches of older versions are found again, which name no set."""
+    before = chosen_before(content)
+    event("refused before" if before is None else "taken before")
+    if before is None:
+        return
+    (value,) = {float(v) for tensor in before.values() for v in tensor.flatten()}
+    assert value_of(found(tmp_path_factory.mktemp("before"), content)) == value
+
+
+leaves = st.one_of(st.none(), st.integers(), st.just(torch.ones(2)), st.just([torch.ones(2)]))
+odd_keys = st.one_of(st.sampled_from(["model", "a.b", "", "conv.weight"]), st.integers(0, 2))
+odd = st.recursive(
+    leaves, lambda inner: st.dictionaries(odd_keys, inner, max_size=3) | st.lists(inner, max_size=2)
+)
+
+
+@given(content=odd, key=st.none() | st.sampled_from(["model", "", "a", "a.b", "."]))
+def test_any_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: object, key: str | None
+) -> None:
+    with suppress(CcxError):
+        assert found(tmp_path_factory.mktemp("odd"), content, key).tensors

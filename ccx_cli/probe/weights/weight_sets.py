@@ -165,7 +165,7 @@ def _parts(keys: tuple[str, ...], content: Mapping[Any, Any], own: set[str]) -> 
 
 def _evaluated(usual: _Set, best: Sequence[_Set]) -> _Set:
     """Return the average beside the usual set, with its names, that the trainer evaluates."""
-    for average in _AVERAGES:
+    for average in _AVERAGES if usual.keys else ():
         for each in best:
             if each.keys == (*usual.keys[:-1], average) and each.names == usual.names:
                 return each
