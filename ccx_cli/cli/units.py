@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from ccx_cli.cli.options import By, RankedUnitOptions, UnitOptions
+from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.activations import Activations
 from ccx_cli.probe.unit_activity import known_ranking
@@ -22,7 +23,7 @@ def check_units(options: UnitOptions) -> None:
     if options.units is not None and options.random_units:
         raise UsageError("--units and --random-units are mutually exclusive.")
     if _top(options) is None:
-        if isinstance(options, RankedUnitOptions) and options.by is not None:
+        if isinstance(options, RankedUnitOptions) and options.by and is_typed("--by"):
             raise UsageError(f"--by {options.by} ranks units: say how many with --units top:N.")
         if options.units is not None:
             _spans(options.units)

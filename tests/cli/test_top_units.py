@@ -54,6 +54,14 @@ def test_units_are_explained_and_listed_by_rank(
     assert (again.code, units(again.lines)) == (0, [0, 1, 2, 3, 4])
 
 
+def test_what_ranks_may_be_set_for_good(
+    given: list[str], ccx: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCX_BY", "frequency")
+    assert units(ccx("cluster", *given, "--units", "top:2", *JSONL).lines) == [0, 2]
+    assert units(ccx("cluster", *given, "--units", "1", *JSONL).lines) == [1]
+
+
 def test_the_others_that_work_on_a_layer_take_it_as_well(
     given: list[str], ccx: CommandLine
 ) -> None:
