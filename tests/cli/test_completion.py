@@ -175,6 +175,11 @@ class TestValues:
         ]
         assert offered.bash("ccx explain --model nets.py:sm") == ["small"]
 
+    def test_settings_of_an_autoencoder(self, offered: Answers) -> None:
+        words = offered.words("explain", "--sae-map", "activation=t")
+        assert words == ["activation=topk"]
+        assert "normalize=layer_norm" in offered.words("explain", "--sae-map", "")
+
     def test_pretrained(self, offered: Answers) -> None:
         weights = ["places365", "imagenet", "own", "none"]
         assert offered.words("explain", "--pretrained", "") == weights

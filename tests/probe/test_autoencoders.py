@@ -141,6 +141,13 @@ CASES = {
         lambda x: topk(pre(centered(x)), 3),
         "topk, k 3",
     ),
+    "k by name": (
+        PLAIN | {"kept": torch.tensor(3.0)},
+        {},
+        ["activation=topk", "k=kept"],
+        lambda x: topk(pre(centered(x)), 3),
+        "topk, k 3, b_dec subtracted",
+    ),
     "a prefix": (
         {f"module.sae.{name}": each for name, each in PLAIN.items()} | {"other": BIAS},
         {},
@@ -183,6 +190,13 @@ CASES = {
         [],
         lambda x: gated(centered(x), of(BIAS)),
         "gated, b_dec subtracted",
+    ),
+    "gated, scaled": (
+        {key: each for key, each in PLAIN.items() if key != "b_enc"} | GATES,
+        {},
+        ["decoder_norm=before"],
+        lambda x: gated(centered(x), of(BIAS)) * NORMS,
+        "gated, b_dec subtracted, scaled",
     ),
     "SAELens in training": (
         PLAIN | {"topk_threshold": torch.tensor(0.4, dtype=torch.float64)},
@@ -440,6 +454,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], list[str], str]] = {
         "no tensor called W_dec",
     ),
     "no encoder": ({"weights": ENCODER, "b_enc": BIAS}, RELU, "no tensor called W_enc.*it holds"),
+    "a number": (PLAIN, [*RELU, "W_enc=3"], "no such tensor"),
     "another name": (PLAIN, [*RELU, "W_enc=W_end"], "no such tensor, did you mean W_en"),
 }
 
@@ -497,6 +512,8 @@ def test_files_that_are_no_autoencoders(tmp_path: Path, monkeypatch: pytest.Monk
         (["k=0"], "whole number from 1 up"),
         (["k=1.5"], "whole number from 1 up"),
         (["k=3", "k=4"], "given twice"),
+        (["threshold=nan"], "a number from 0 up"),
+        (["threshold=-1"], "a number from 0 up"),
     ],
 )
 def test_words_of_a_map_are_checked(words: list[str], message: str) -> None:

@@ -26,6 +26,7 @@ import typer
 from ccx_cli.concepts.datasets import USUAL_SIDE, find_datasets, own_names
 from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import BRODEN
+from ccx_cli.probe.autoencoders.maps import SETTINGS
 from ccx_cli.probe.networks.layer_names import layer_names
 from ccx_cli.probe.networks.libraries import LIBRARIES, is_own, library_of
 from ccx_cli.probe.networks.torchvision_models import COCO_MODELS, DEMO, KNOWN, default_layer
@@ -363,6 +364,10 @@ COMPLETERS: Mapping[str, Callable[[typer.Context, str], Offered]] = {
     "operators": lambda _, incomplete: _items(incomplete, ("or", "and", "not")),
     "pretrained": _pretrained,
     "quality": _checks,
+    "sae_map": lambda _, incomplete: [
+        *(f"{key}={value}" for key, values in SETTINGS.items() for value in values),
+        (incomplete, Kind.OPEN),
+    ],
     "schema": _schemas,
     "sources": _sources,
     "split": lambda _, _incomplete: ("train", "val"),

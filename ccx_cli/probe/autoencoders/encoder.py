@@ -159,6 +159,8 @@ class Autoencoder:
             product = tokens @ self.encoder
             latents = (product * self.magnitude_scale + self.magnitude_bias).relu_()
             latents.masked_fill_(product + self.bias <= 0, 0)
+            if self.decoder_norm == "before":
+                latents *= self._norms
         else:
             latents = torch.addmm(self.bias, tokens, self.encoder)
             if self.decoder_norm == "before":

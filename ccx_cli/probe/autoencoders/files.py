@@ -42,7 +42,7 @@ def resolve_map(path: Path, words: Sequence[str]) -> tuple[str, ...]:
         return map_words(given)
     content = read_content(path)
     file = _File(path, content, given)
-    found = file.inferred() | config_settings(path, given) | file.k() | given
+    found = file.inferred() | config_settings(path, given) | given | file.k()
     if "activation" not in found:
         raise file.unsaid(
             "which activation function it has", "activation=relu, topk, batchtopk or jumprelu"
@@ -91,7 +91,8 @@ class _File:
 
     def _find(self, key: str) -> _Named | None:
         given = self._given.get(key)
-        if given is not None and number_of(given) is None:
+        is_number = key in ("k", "threshold") and number_of(given or "") is not None
+        if given is not None and not is_number:
             values = self._tensors.get(given, self._short.get(given))
             if values is None:
                 mend = suggestion(given, self._tensors) or f": it holds {self._held()}."
@@ -148,7 +149,9 @@ class _File:
         return self._named["b_dec"].name if "b_dec" in self._named else None
 
     def k(self) -> dict[str, str]:
-        """Return how many latents the file says that are kept."""
+        """Return how many latents are kept, as the map says or else the file."""
+        if is_count(self._given.get("k", "")):
+            return {}
         said = self._content.get("activation_state_dict")
         value = said.get("k") if isinstance(said, Mapping) else None
         if "k" in self._named:

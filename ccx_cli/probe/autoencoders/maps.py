@@ -6,6 +6,7 @@ that no file beside the weights is needed again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from ccx_cli.errors import UsageError, suggestion
@@ -53,8 +54,11 @@ def read_map(words: Sequence[str]) -> dict[str, str]:
             raise UsageError(
                 f"`sae_map` {key}={value}: {key} is one of {', '.join(SETTINGS[key])}."
             )
-        if key == "k" and number_of(value) is not None and not is_count(value):
+        number = number_of(value)
+        if key == "k" and number is not None and not is_count(value):
             raise UsageError(f"`sae_map` k={value}: k is a whole number from 1 up.")
+        if key == "threshold" and number is not None and not 0 <= number < math.inf:
+            raise UsageError(f"`sae_map` threshold={value}: a threshold is a number from 0 up.")
         found[key] = value
     return found
 
