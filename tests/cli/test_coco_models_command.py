@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+from torchvision import models
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
@@ -48,3 +50,20 @@ def test_missing_weights_are_those_on_coco(fresh: CommandLine) -> None:
     listed = fresh("fetch", "coco/fcn_resnet50", "--list", "-f", "json")
     assert "fcn_resnet50_coco-1167a1af.pth" in listed.out
     assert fresh("fetch", "coco/fcn_resnet5", "--list").code == 2
+
+
+def test_published_weights_are_said_to_be_of_coco(fresh: CommandLine) -> None:
+    model = "lraspp_mobilenet_v3_large"
+    module = models.get_model(model, weights=None, weights_backbone=None)
+    file = fresh.data / f"models/coco/{model}-d234d4ea.pth"
+    file.parent.mkdir(parents=True)
+    torch.save(module.state_dict(), file)
+    words = ["--input-size", "64", "--subset", "tiny", "--units", "0", "--num-clusters", "1", "-q"]
+    ended = fresh("explain", "--model", model, *words)
+    assert ended.code == 0, ended.err
+    header = fresh.file("results/*/header.json")
+    assert header.parent.name.startswith(f"{model}-coco-backbone.16-tiny")
+    about = json.loads(header.read_text())["about"]
+    assert (about["weights"], about["mean"]) == (str(file), [0.485, 0.456, 0.406])
+    assert "weights trained on COCO [" in fresh("info", "--methods").out
+    assert fresh("rerun", "--check", "-q").code == 0

@@ -176,6 +176,16 @@ def freeze(module: nn.Module, eps: float) -> None:
         freeze(child, eps)
 
 
+@pytest.mark.parametrize("model", ["ssdlite320_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
+def test_weights_that_lightning_kept(model: str, tmp_path: Path) -> None:
+    module, file = plain(model), tmp_path / "last.ckpt"
+    state = {f"net.{name}": tensor for name, tensor in module.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3}, file)
+    network = load_network(choose(model, file, None, 320))
+    for name, tensor in network.module.state_dict().items():
+        assert torch.equal(tensor, module.state_dict()[name]), name
+
+
 @pytest.mark.parametrize("model", ["deeplabv3_resnet50", "fcn_resnet50"])
 def test_published_segmenters_bring_an_auxiliary_classifier(model: str, tmp_path: Path) -> None:
     module: Any = models.get_model(
