@@ -118,8 +118,8 @@ def measure_build(out: Path, segmentations: Path, workers: int) -> BuildCost:
     build_index(dataset, cache, workers=workers)
     seconds = time.perf_counter() - start
     # The largest child stands for every worker, so this is at least what they took together.
-    children = workers * _peak(resource.RUSAGE_CHILDREN) if workers > 1 else 0.0
-    return BuildCost(seconds, _peak(resource.RUSAGE_SELF) + children)
+    children = workers * peak(resource.RUSAGE_CHILDREN) if workers > 1 else 0.0
+    return BuildCost(seconds, peak(resource.RUSAGE_SELF) + children)
 
 
 def write_units(out: Path, folder: Path, count: int, seed: int) -> list[Path]:
@@ -164,7 +164,7 @@ def measure_units(out: Path, segmentations: Path, paths: Sequence[Path], workers
         count=count,
         units=units,
         throughput=throughput,
-        memory=_peak(resource.RUSAGE_SELF),
+        memory=peak(resource.RUSAGE_SELF),
     )
 
 
@@ -250,5 +250,6 @@ def _side_by_side(work: Callable[[Path], None], paths: Sequence[Path], workers: 
     return Beside(wall / len(paths), cores / len(paths))
 
 
-def _peak(who: int) -> float:
+def peak(who: int) -> float:
+    """Return the GB that this process, or its largest child, took at most."""
     return resource.getrusage(who).ru_maxrss * 1024 / 1e9

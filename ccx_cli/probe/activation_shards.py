@@ -39,6 +39,11 @@ def images_per_shard(units: int, map_shape: tuple[int, int]) -> int:
     return min(max(_SHARD_BYTES // image_bytes, 1), _MOST_IMAGES)
 
 
+def images_together(height: int, width: int) -> int:
+    """Return how many images a sparse shard has at most: positions are numbers of 32 bits."""
+    return min(_MOST_SPARSE_IMAGES, np.iinfo(np.int32).max // (height * width))
+
+
 def shard_name(start: int, stop: int) -> str:
     """Name the shard of the images from ``start`` to before ``stop``."""
     return f"images-{start:06d}-{stop:06d}"
@@ -95,7 +100,7 @@ class ShardWriter:
     def __init__(self, cache: ShardedCache, said: Mapping[str, str] | None = None) -> None:
         self._cache = cache
         self._said = said or {}
-        self._first = 0
+        self._first = self._n_images = self._n_values = 0
         self._waiting: list[SparseBatch] = []
 
     def add(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> None:
@@ -109,19 +114,16 @@ class ShardWriter:
                     file["activations"] = maps
                 return
             maps = SparseBatch.of(maps)
-        # Positions are numbers of 32 bits.
-        most_images = min(_MOST_SPARSE_IMAGES, (1 << 31) // (maps.shape[2] * maps.shape[3]))
-        if start != self._first + self._n_images or self._n_images + len(maps) > most_images:
+        is_next = start == self._first + self._n_images
+        if not is_next or self._n_images + len(maps) > images_together(*maps.shape[2:]):
             self.flush()
         if not self._waiting:
             self._first = start
         self._waiting.append(maps)
-        if sum(len(batch.values) for batch in self._waiting) >= _MOST_VALUES:
+        self._n_images += len(maps)
+        self._n_values += len(maps.values)
+        if self._n_values >= _MOST_VALUES:
             self.flush()
-
-    @property
-    def _n_images(self) -> int:
-        return sum(map(len, self._waiting))
 
     def flush(self) -> None:
         """Write the sparse maps that wait, if any."""
@@ -135,6 +137,7 @@ class ShardWriter:
             file.attrs["shape"] = shape
             file["ends"], file["positions"], file["values"] = ends, positions, values
         self._waiting = []
+        self._n_images = self._n_values = 0
 
 
 def _by_unit(
@@ -144,14 +147,18 @@ def _by_unit(
     from scipy.sparse import coo_array  # slow to import
 
     n_units, n_images, height, width = shape
-    firsts = np.cumsum([0, *map(len, batches)]) * (height * width)
-    positions = [batch.positions + first for batch, first in zip(batches, firsts[:-1], strict=True)]
+    cells = height * width
+    firsts = np.cumsum([0, *map(len, batches)])
+    positions = [
+        (batch.positions + first * cells).astype(np.int32)
+        for batch, first in zip(batches, firsts[:-1], strict=True)
+    ]
     entries = coo_array(
         (
             np.concatenate([batch.values for batch in batches]),
             (np.concatenate(positions), np.concatenate([batch.units for batch in batches])),
         ),
-        shape=(n_images * height * width, n_units),
+        shape=(n_images * cells, n_units),
     )
     columns = entries.tocsc()
     columns.eliminate_zeros()

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
-from ccx_cli.probe.activation_shards import ShardWriter, covers, images_per_shard, missing_spans
+from ccx_cli.probe.activation_shards import (
+    ShardWriter,
+    covers,
+    images_per_shard,
+    images_together,
+    missing_spans,
+)
 from ccx_cli.probe.array_files import NPZ, ArrayFile, open_array, shape_text
 from ccx_cli.probe.given_activations import Axes, PrecomputedActivations
 from ccx_cli.probe.sparse_files import SparseFile, open_sparse, read_sparse
@@ -187,7 +193,8 @@ def _reading(
     if source.grid is not None:
         file = open_sparse(source.path)
         images = read_sparse(file, source.grid, partial(_image_text, dataset))
-        yield max(1, _VALUES_AT_ONCE * len(dataset.rows) // (file.n_values + 1)), images.read
+        block = max(1, _VALUES_AT_ONCE * len(dataset.rows) // (file.n_values + 1))
+        yield min(block, images_together(*source.grid)), images.read
         return
     with open_array(source.path, source.array) as array:
         yield _images_per_block(array, source.axes), partial(_read, array, source.axes, dataset)
