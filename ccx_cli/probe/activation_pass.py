@@ -83,7 +83,11 @@ def build_activations(
             for network, (_, cache) in zip(networks, incomplete, strict=True)
         ]
         for group in _passes(fillings):
-            _run_pass(dataset, group, batch_size, workers, progress)
+            try:
+                _run_pass(dataset, group, batch_size, workers, progress)
+            finally:
+                for filling in group:
+                    filling.flush()
 
 
 def measure_pass(choices: Sequence[NetworkDescription]) -> tuple[list[tuple[int, int, int]], float]:
@@ -141,8 +145,10 @@ class _Filling:
                 self._writer.add(first, self._maps)
                 self._maps = None
             del self.missing[0]
-        if not self.missing:
-            self._writer.flush()
+
+    def flush(self) -> None:
+        """Write what is sparse and waits for more, also where the pass ended early."""
+        self._writer.flush()
 
     def _keep(self, maps: NDArray[np.float32], place: int, n_images: int) -> None:
         if self._maps is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import MissingInputError, UsageError
@@ -25,7 +26,7 @@ from ccx_cli.probe.networks.loading import (
     layers_activations,
     load_network,
 )
-from ccx_cli.probe.sparse_maps import dense_maps
+from ccx_cli.probe.sparse_maps import SparseMaps, dense_maps
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -133,6 +134,44 @@ def test_a_pass_that_ends_midway_is_gone_on_with(
     assert {cache for cache, _ in kept} == {cache for cache, _ in files(one_at_a_time)}
     build_activations(photographs, wanted(photographs, tmp_path, *LAYERS), batch_size=4)
     assert files(tmp_path) == files(one_at_a_time)
+
+
+def test_latents_of_a_pass_that_ends_midway_are_kept(
+    photographs: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    tensors = {"W_enc": torch.randn(48, 60, generator=random), "b_enc": torch.zeros(60)}
+    save_file(tensors, tmp_path / "sae.safetensors")
+    words = ("activation=topk", "k=3", "subtract_b_dec=no")
+    request = NetworkRequest(
+        "demo", "none", "layer4", sae=tmp_path / "sae.safetensors", sae_map=words
+    )
+    choice = choose_network(Path("x"), request)
+
+    def build(place: Path, batch_size: int) -> ShardedCache:
+        cache = activations_cache(photographs, choice, place, REBUILD)
+        build_activations(photographs, [(choice, cache)], batch_size=batch_size)
+        return cache
+
+    def cut_short(*arguments: object) -> object:
+        batches = iter(image_batches(*arguments))  # type: ignore[arg-type]
+        yield next(batches)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(activation_pass, "image_batches", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path / "cut", 4)
+    cache = activations_cache(photographs, choice, tmp_path / "cut", REBUILD)
+    assert set(cache.shards) == {"images-000000-000004"}
+    cut = open_activations(photographs, build(tmp_path / "cut", 4))
+    whole = open_activations(photographs, build(tmp_path / "whole", 4))
+    assert cut.units == 60
+    for unit in range(60):
+        maps = whole.unit(unit)
+        assert isinstance(maps, SparseMaps)
+        assert np.array_equal(dense_maps(cut.unit(unit)), maps.dense())
+        assert np.count_nonzero(maps.values) == len(maps.values)
 
 
 def test_layers_beyond_the_budget_go_through_in_several_passes(
