@@ -42,8 +42,8 @@ class GivenFile(Record):
     array: Annotated[str | None, doc("The HDF5 dataset in it.")]
     axes: Annotated[str, doc("Order of its axes.")]
     sha256: Annotated[str, doc("SHA-256 of the file.")]
-    grid: Annotated[
-        list[int] | UnsetType, doc("Rows and columns of the cells of an image in a sparse file.")
+    grid: Maybe[
+        Annotated[list[int], doc("Rows and columns of the cells of an image in a sparse file.")]
     ] = UNSET
 
 
@@ -152,8 +152,8 @@ class InfoNetwork(Record):
         SaeFile | None, doc("A sparse autoencoder on the layer, whose latents are the units.")
     ]
     given: Annotated[GivenFile | None, doc("Precomputed activations, used instead of a network.")]
-    input_values: Annotated[
-        str | UnsetType, doc("What the network takes, where that is not colors in float32.")
+    input_values: Maybe[
+        Annotated[str, doc("What the network takes, where that is not colors in float32.")]
     ] = UNSET
 
 
