@@ -18,6 +18,7 @@ from ccx_cli.probe.networks.heads import may_be_head
 from ccx_cli.probe.networks.inputs import USUAL, Input, fit_input
 from ccx_cli.probe.networks.library import Library
 from ccx_cli.probe.networks.made_networks import build_own, build_with, state_sha256, untrained_own
+from ccx_cli.probe.networks.memory_format import put_channels_last
 from ccx_cli.probe.networks.own_networks import classes_parameter
 from ccx_cli.probe.networks.torchvision_models import COCO_MODELS, DEMO, DETECTORS, NOT_BUILT
 from ccx_cli.probe.weights.fitting import Unfit, fit_into, num_outputs, other_outputs
@@ -45,6 +46,7 @@ def load_module(
     )
     module.requires_grad_(False).eval().to(device)
     found = fit_input(module, choice, device) if make is _made else USUAL
+    put_channels_last(module, choice, device)
     if found != USUAL:
         progress.note(f"{choice.name} takes {found.describe()}, which ccx gives it.")
     return module, identity, found, unfit
