@@ -128,7 +128,8 @@ def read_sparse(
     if file.form == "coo":
         rows = coo_array((found, (row, column)), shape=file.shape).tocsr()
     elif across:
-        rows = csr_array((found, indices, ends), shape=file.shape)
+        # Sorted in place, which what was read from the archive cannot be.
+        rows = csr_array((found, indices, ends), shape=file.shape, copy=True)
     else:
         rows = csc_array((found, indices, ends), shape=file.shape).tocsr()
     rows.sum_duplicates()

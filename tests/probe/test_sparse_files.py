@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,19 @@ def test_indices_are_of_any_type_of_integers(
         names = {"indices", "indptr", "row", "col"} & parts.keys()
         np.savez(tmp_path / "a.npz", **parts | {name: parts[name].astype(dtype) for name in names})
         np.testing.assert_array_equal(all_maps(imported(tmp_path / "a.npz", twelve)), MAPS)
+
+
+@pytest.mark.parametrize("form", [sp.csr_array, sp.csc_array, sp.coo_array])
+def test_values_are_in_any_order(twelve: BrodenDataset, tmp_path: Path, form: Any) -> None:
+    parts = parts_of(form(MATRIX))
+    if "indptr" in parts:
+        for start, stop in pairwise(parts["indptr"]):
+            for name in ("indices", "data"):
+                parts[name][start:stop] = parts[name][start:stop][::-1]
+    else:
+        parts |= {name: parts[name][::-1] for name in ("row", "col", "data")}
+    np.savez(tmp_path / "a.npz", **parts)
+    np.testing.assert_array_equal(all_maps(imported(tmp_path / "a.npz", twelve)), MAPS)
 
 
 def test_explicit_zeros_are_dropped_and_two_values_refused(
