@@ -11,7 +11,8 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.interventions import class_scores
 from ccx_cli.probe.networks.class_names import class_names as names_of
-from ccx_cli.probe.networks.loading import blank_images, load_network
+from ccx_cli.probe.networks.loading import load_network
+from ccx_cli.probe.networks.passes import blank_images
 from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.records.studies import RoleRecord
 from ccx_cli.render.study_plots import plot_roles

@@ -13,7 +13,8 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.interventions import scores_of
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.layouts import first_tensor, with_first_tensor
-from ccx_cli.probe.networks.loading import Network, accepting
+from ccx_cli.probe.networks.loading import Network
+from ccx_cli.probe.networks.passes import accepting
 from ccx_cli.progress import Progress
 
 

@@ -10,7 +10,8 @@ import torch
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.layouts import first_tensor, with_first_tensor
-from ccx_cli.probe.networks.loading import Network, accepting
+from ccx_cli.probe.networks.loading import Network
+from ccx_cli.probe.networks.passes import accepting
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 

@@ -61,14 +61,15 @@ OPTIMIZER = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0
 def test_the_one_set_is_taken_under_any_key_and_prefix(
     tmp_path: Path, key: str, prefix: str
 ) -> None:
-    content = {
+    content: dict[str, Any] = {
         "epoch": 3,
         "best": torch.tensor(0.7),
         "rng_state": torch.ones(9, dtype=torch.uint8),
         "optimizer": OPTIMIZER,
-        key: filled(2, prefix) | {"loss.weight": torch.ones(2)} if prefix == "net." else None,
+        key: filled(2, prefix),
     }
-    content[key] = content[key] or filled(2, prefix)
+    if prefix == "net.":
+        content[key] |= {"loss.weight": torch.ones(2), "net": torch.ones(2)}
     weights = found(tmp_path, content)
     assert value_of(weights) == 2
     assert weights.others == []

@@ -9,39 +9,37 @@ from typing import Any
 import torch
 from torch import nn
 
-from ccx_cli.probe.networks.layouts import first_tensor
+from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.passes import LayersDone, blank_images, hearing, run_blank
 from ccx_cli.probe.weights.checkpoints import first_of
 from ccx_cli.probe.weights.fitting import Unfit
 from ccx_cli.probe.weights.stored_names import is_count
 
 # What heads are called, which a network may lack and a file have: of timm, torchvision, DINO, MoCo.
-HEADS = {
-    *("head", "heads", "head_dist", "fc", "fc_norm", "classifier", "last_linear", "logits"),
+_HEADS = {
+    *("head", "heads", "head_dist", "mlp_head", "aux_head", "fc", "fc_norm", "last_linear"),
     *(
+        "classifier",
+        "logits",
         "dino_head",
         "ibot_head",
         "projector",
         "projection_head",
         "predictor",
-        "mlp_head",
-        "aux_head",
     ),
 }
 
 
-class _Reached(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
-    """Raised where the last output of the layer is there."""
-
-
-def refuse_before(module: nn.Module, layer: str, unfit: Unfit, run: Callable[[], None]) -> None:
-    """Raise DamagedDataError if what does not fit may act on the last output of ``layer``.
-
-    ``run`` sends an image through the network.
-    """
-    before = _acting_before(module, module.get_submodule(layer), unfit, run)
+def refuse_before(
+    module: nn.Module, choice: NetworkDescription, unfit: Unfit, device: torch.device
+) -> None:
+    """Raise DamagedDataError if what does not fit may act on the last output of the layer."""
+    images, _ = blank_images(choice, device)
+    layer = module.get_submodule(choice.layer)
+    before = _acting_before(module, layer, unfit, lambda: run_blank(module, choice, images))
     if before:
         raise unfit.error(
-            f"`ignore_head` leaves out only what comes after `layer` {layer}, and not "
+            f"`ignore_head` leaves out only what comes after `layer` {choice.layer}, and not "
             f"{first_of(before)}"
         )
 
@@ -64,8 +62,7 @@ def _acting_before(
 
     hooks = [each.register_forward_pre_hook(begin) for each in module.modules()]
     try:
-        with _hearing(layer, outputs):
-            run()
+        _run(layer, run, outputs)
     finally:
         for hook in hooks:
             hook.remove()
@@ -86,8 +83,8 @@ def _acting_before(
     if before or not floating:
         return before
     changed: list[torch.Tensor] = []
-    with _filled_with_nan(floating), _hearing(layer, changed, stop_after=calls):
-        run()
+    with _filled_with_nan(floating):
+        _run(layer, run, changed, calls)
     # A GPU may differ in the last digits.
     least = 0.01 * float(outputs[-1].abs().max())
     same = len(changed) == calls and torch.allclose(changed[-1], outputs[-1], rtol=0.01, atol=least)
@@ -116,27 +113,21 @@ def _around(name: str) -> Iterator[str]:
 
 def _is_of_head(name: str, modules: dict[str, nn.Module]) -> bool:
     top, dot, _ = name.partition(".")
-    return bool(dot) and top in HEADS and top not in modules
+    return bool(dot) and top in _HEADS and top not in modules
 
 
-@contextmanager
-def _hearing(
-    layer: nn.Module, outputs: list[torch.Tensor], stop_after: int | None = None
-) -> Iterator[None]:
-    """Copy each output of a layer, which may be changed in place later, up to ``stop_after``."""
+def _run(
+    layer: nn.Module, run: Callable[[], None], outputs: list[torch.Tensor], calls: int = 0
+) -> None:
+    """Copy each output of a layer, which may be changed in place later; end after ``calls``."""
 
-    def keep(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-        outputs.append(first_tensor(output).clone())
-        if len(outputs) == stop_after:
-            raise _Reached
+    def keep(_name: str, output: torch.Tensor) -> None:
+        outputs.append(output.clone())
+        if len(outputs) == calls:
+            raise LayersDone
 
-    hook = layer.register_forward_hook(keep)
-    try:
-        yield
-    except _Reached:
-        pass
-    finally:
-        hook.remove()
+    with hearing({"": layer}, keep):
+        run()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import resolve_device
 from ccx_cli.probe.networks.layouts import Layout, layout_of
-from ccx_cli.probe.networks.loading import blank_images, hearing, run_blank, unchanged
+from ccx_cli.probe.networks.passes import blank_images, hearing, run_blank, unchanged
 from ccx_cli.probe.networks.tokens import tokens_of
 
 

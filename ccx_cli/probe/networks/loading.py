@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,16 @@ from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.networks.heads import refuse_before
 from ccx_cli.probe.networks.inputs import USUAL, Input
-from ccx_cli.probe.networks.layouts import Layout, first_tensor, layout_of
-from ccx_cli.probe.networks.own_networks import raised
+from ccx_cli.probe.networks.layouts import Layout, layout_of
+from ccx_cli.probe.networks.passes import (
+    LayersDone,
+    accepting,
+    blank_images,
+    hearing,
+    unchanged,
+)
 from ccx_cli.probe.networks.tokens import tokens_of
 from ccx_cli.probe.sparse_maps import SparseBatch
-from ccx_cli.probe.weights.fitting import Unfit
 from ccx_cli.progress import Progress
 
 
@@ -81,30 +85,6 @@ class Network:
             )
 
 
-class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
-    """Raised where all outputs that were wanted are there."""
-
-
-@contextmanager
-def hearing(layers: Mapping[str, nn.Module], keep: Callable[[str, Any], None]) -> Iterator[None]:
-    """Call ``keep`` with the name and each output of layers; it ends the pass by ``LayersDone``.
-
-    Of a tuple, its first tensor counts, as is usual of attention and its weights.
-    """
-
-    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _layer, _inputs, output: keep(name, first_tensor(output))
-
-    hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
-    try:
-        yield
-    except LayersDone:
-        pass
-    finally:
-        for each in hooks:
-            each.remove()
-
-
 def load_network(choice: NetworkDescription, device: str = "cpu") -> Network:
     """Load one network, as ``load_networks`` does several layers of it."""
     return load_networks([choice], device)[0]
@@ -129,7 +109,10 @@ def load_networks(
         for choice, layer in zip(choices, layers, strict=True)
     ]
     if unfit is not None:
-        networks = [_without_head(network, unfit) for network in networks]
+        for network in networks:
+            refuse_before(module, network.choice, unfit, where)
+        has_head = not unfit.unfilled
+        networks = [replace(network, has_head=has_head) for network in networks]
         if progress is not None:
             progress.note(
                 f"The head of {choices[0].name} is left out: of the tensors of {unfit.path} are "
@@ -150,18 +133,6 @@ def _with_autoencoder(network: Network, path: Path) -> Network:
             f"{choice.name} has {units:,}: name the layer it was trained on with `layer`."
         )
     return replace(network, autoencoder=autoencoder)
-
-
-def _without_head(network: Network, unfit: Unfit) -> Network:
-    """Refuse a file that does not fit before the layer or in it, and say if it lacks the head."""
-    choice, device = network.choice, network.device
-
-    def run() -> None:
-        with computing(choice.precision, device):
-            network.module(blank_images(choice, device)[0])
-
-    refuse_before(network.module, choice.layer, unfit, run)
-    return replace(network, has_head=not unfit.unfilled)
 
 
 def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
@@ -239,70 +210,6 @@ def _listing(choice: NetworkDescription) -> str:
     words = ["ccx", "layers", "--model", choice.model]
     words += [word for given in choice.model_args for word in ("--model-arg", given)]
     return shlex.join(words)
-
-
-def blank_images(
-    choice: NetworkDescription, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a blank image of the input's size, and one of half of it, ``(1, 3, h, w)`` each."""
-    height, width = choice.input_size
-    blank = torch.zeros(1, 3, height, width, device=device)
-    return blank, blank[:, :, : height // 2, : width // 2]
-
-
-@contextmanager
-def unchanged(module: nn.Module) -> Iterator[None]:
-    """Undo what forward passes set in a network, as Swin its window to that of a small image."""
-    before = [(part, dict(vars(part))) for part in module.modules()]
-    try:
-        yield
-    finally:
-        for part, attributes in before:
-            vars(part).clear()
-            vars(part).update(attributes)
-
-
-def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tensor) -> None:
-    """Run images through the whole network; CcxError if its forward pass fails."""
-    with accepting(choice, images), computing(choice.precision, images.device):
-        module(images)
-
-
-_MENDS = (
-    (
-        "channels, but got [13] channels",
-        "ccx gives it three color channels, or their gray value: let the factory return a network "
-        "that makes its own channels of three",
-    ),
-    (
-        "should be the same|the same dtype|scalar type",
-        "its weights are of several types: return `network.float()` from the factory",
-    ),
-)
-"""What to do where the error of a network of the user's own matches."""
-
-
-@contextmanager
-def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None]:
-    """Raise what a forward pass of ``images`` raises as a ``CcxError`` that names the network."""
-    try:
-        yield
-    except (LayersDone, CcxError):
-        raise
-    except Exception as error:
-        height, width = images.shape[2:]
-        mend = "the traceback shows where"
-        if choice.resized is not None:
-            mend = f"try another `input_size`, or leave it out; {mend}"
-        for pattern, own_mend in _MENDS:
-            if choice.is_own and re.search(pattern, str(error)):
-                mend = own_mend
-        if choice.library is not None:
-            mend = choice.library.mend_size(choice.model_args, (height, width)) or mend
-        raise CcxError(
-            f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
-            f"raises {raised(error)} ({mend})."
-        ) from error
 
 
 def _try_layer(

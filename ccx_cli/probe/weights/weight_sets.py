@@ -144,7 +144,7 @@ def _tensors(content: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
     return {
         name: tensor
         for name, tensor in content.items()
-        if isinstance(name, str) and isinstance(tensor, torch.Tensor)
+        if isinstance(name, str) and name and isinstance(tensor, torch.Tensor)
     }
 
 
@@ -180,7 +180,7 @@ def _named(
     theirs: dict[str, str] = {}
     for name, tensor in _tensors(chosen.content).items():
         inside = _inside(todays_name(name), chosen.prefix)
-        if inside is None or (inside == "n_averaged" and inside not in own):
+        if not inside or (inside == "n_averaged" and inside not in own):
             continue
         if inside not in own and any(_inside(inside, prefix) is not None for prefix in beside):
             continue

@@ -1,0 +1,105 @@
+"""Runs images through a network, and hears what its layers give."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from ccx_cli.errors import CcxError
+from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.devices import computing
+from ccx_cli.probe.networks.layouts import first_tensor
+from ccx_cli.probe.networks.own_networks import raised
+
+
+class LayersDone(Exception):  # noqa: N818 - it ends a forward pass early, nothing is wrong
+    """Raised where all outputs that were wanted are there."""
+
+
+@contextmanager
+def hearing(layers: Mapping[str, nn.Module], keep: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call ``keep`` with the name and each output of layers; it ends the pass by ``LayersDone``.
+
+    Of a tuple, its first tensor counts, as is usual of attention and its weights.
+    """
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        return lambda _layer, _inputs, output: keep(name, first_tensor(output))
+
+    hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        yield
+    except LayersDone:
+        pass
+    finally:
+        for each in hooks:
+            each.remove()
+
+
+def blank_images(
+    choice: NetworkDescription, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a blank image of the input's size, and one of half of it, ``(1, 3, h, w)`` each."""
+    height, width = choice.input_size
+    blank = torch.zeros(1, 3, height, width, device=device)
+    return blank, blank[:, :, : height // 2, : width // 2]
+
+
+@contextmanager
+def unchanged(module: nn.Module) -> Iterator[None]:
+    """Undo what forward passes set in a network, as Swin its window to that of a small image."""
+    before = [(part, dict(vars(part))) for part in module.modules()]
+    try:
+        yield
+    finally:
+        for part, attributes in before:
+            vars(part).clear()
+            vars(part).update(attributes)
+
+
+def run_blank(module: nn.Module, choice: NetworkDescription, images: torch.Tensor) -> None:
+    """Run images through the whole network; CcxError if its forward pass fails."""
+    with accepting(choice, images), computing(choice.precision, images.device):
+        module(images)
+
+
+_MENDS = (
+    (
+        "channels, but got [13] channels",
+        "ccx gives it three color channels, or their gray value: let the factory return a network "
+        "that makes its own channels of three",
+    ),
+    (
+        "should be the same|the same dtype|scalar type",
+        "its weights are of several types: return `network.float()` from the factory",
+    ),
+)
+"""What to do where the error of a network of the user's own matches."""
+
+
+@contextmanager
+def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None]:
+    """Raise what a forward pass of ``images`` raises as a ``CcxError`` that names the network."""
+    try:
+        yield
+    except (LayersDone, CcxError):
+        raise
+    except Exception as error:
+        height, width = images.shape[2:]
+        mend = "the traceback shows where"
+        if choice.resized is not None:
+            mend = f"try another `input_size`, or leave it out; {mend}"
+        for pattern, own_mend in _MENDS:
+            if choice.is_own and re.search(pattern, str(error)):
+                mend = own_mend
+        if choice.library is not None:
+            mend = choice.library.mend_size(choice.model_args, (height, width)) or mend
+        raise CcxError(
+            f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
+            f"raises {raised(error)} ({mend})."
+        ) from error
