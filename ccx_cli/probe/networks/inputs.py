@@ -51,7 +51,7 @@ def fit_input(module: nn.Module, choice: NetworkDescription, device: torch.devic
                 answer = first_tensor(module(images))
         except Exception:  # noqa: S112 - what is wrong with it is said where images are run.
             continue
-        if isinstance(answer, torch.Tensor) and len(answer) != 1:
+        if isinstance(answer, torch.Tensor) and answer.shape[:1] not in {(), (1,)}:
             continue  # Its own reshaping made several images of the channels.
         found = Input(channels, dtype)
         if found != USUAL:
