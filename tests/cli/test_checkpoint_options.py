@@ -181,7 +181,8 @@ def test_a_head_is_left_out(fresh: CommandLine, work: Path, num_classes: int | N
     stored = header(fresh)
     assert stored["about"]["ignore_head"] is True
     assert stored["about"]["rebuild"].split().count("--ignore-head") == 1
-    assert "ignore_head" not in stored["identity"]["activations"]
+    assert stored["identity"]["activations"]["ignore_head"] is True
+    assert fresh("explain", *given).code == 4
     assert "but for what does not fit after the layer" in fresh("info", "--methods").out
     assert fresh("info", "--format", "jsonl").lines[0]["network"]["ignore_head"] is True
     for command in ("rerun --check -q", "rerun -q", "metrics -q --masking-images 2"):

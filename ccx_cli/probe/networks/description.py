@@ -222,7 +222,7 @@ class NetworkDescription:
     def identity(self) -> dict[str, Any]:
         """Return what a layer's activations depend on but for the images, for cache keys.
 
-        That is not ``ignore_head``: what is left out comes after the layer.
+        Without ``ignore_head``, a file that needs it is refused also where a cache of it is there.
         """
         found: dict[str, Any] = {
             "model": self.name,
@@ -249,6 +249,8 @@ class NetworkDescription:
             found["precision"] = self.precision
         if self.weights_key is not None:
             found["weights_key"] = self.weights_key
+        if self.ignore_head:
+            found["ignore_head"] = True
         if self.sae is not None:
             found["sae"] = self._sae()
         return found
