@@ -118,6 +118,18 @@ class Whole(nn.Module):
         }[self.answer]
 
 
+class Twice(nn.Module):
+    """Runs its layer a second time on images that are not blank."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, images):
+        output = self.layer(images)
+        return self.layer(output) if images.any() else output
+
+
 def unseeded():
     network = trained()
     nn.init.constant_(network[0].weight, torch.seed() % 1000)
@@ -393,6 +405,11 @@ def test_the_first_tensor_of_a_tuple_is_the_layers(nets: Path, kind: str, answer
     mean = maps.mean()  # Of the ablated version too: it is another part of the tuple.
     expected = torch.stack([fc(maps.mean((2, 3))), fc.bias.expand(2, 3)]) + mean
     torch.testing.assert_close(scores, expected)
+
+
+def test_the_last_output_counts_however_often_a_layer_runs(nets: Path) -> None:
+    network = load_network(replace(choose(f"{nets}:Twice", layer="layer"), resized=(32, 32)))
+    assert torch.equal(layer_activations(network, NOISE), network.module(NOISE))
 
 
 def test_a_dict_of_outputs_names_where_to_look(nets: Path) -> None:
