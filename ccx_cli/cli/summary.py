@@ -30,7 +30,7 @@ from ccx_cli.design import MISSING, share
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.studies import UnitSummaryRecord
-from ccx_cli.runs.findings import simplified, sort_key, unit_sentence
+from ccx_cli.runs.findings import alone, simplified, sort_key, unit_sentence
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.study.specialisation import untrained_defaults
 from ccx_cli.study.summary import (
@@ -41,6 +41,7 @@ from ccx_cli.study.summary import (
 )
 
 SENTENCES = 12
+SHOWN = 1000
 LEADING = ("cluster", "formula", "iou", "lift", "mcc", "hits", "length")
 
 
@@ -101,17 +102,19 @@ def summary(options: SummaryOptions) -> None:
         asked = open_asked(options, progress)
         opened, tolerance = asked.opened, tolerance_of(options.reading)
         stored = opened.with_units(asked.records).against_chance().run.units
-        told = stored
-        if writer.is_table:
-            told = {
-                unit: [simplified(record, tolerance) for record in records]
-                for unit, records in stored.items()
-            }
+        told = {
+            unit: [
+                alone(simplified(each, tolerance) if writer.is_table else each) for each in records
+            ]
+            for unit, records in stored.items()
+        }
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
         found: list[UnitSummaryRecord] = []
         with progress.task("Summary", len(stored), unit="units") as task:
-            for one in summarise_units(told, index, category_of):
+            # How far apart formulas are takes long to count: in a table of units that it shows.
+            counted = None if writer.is_table else index
+            for one in summarise_units(told, counted, category_of):
                 found.append(one)
                 task.advance()
         concepts = summarise_concepts(told, category_of)
@@ -122,9 +125,22 @@ def summary(options: SummaryOptions) -> None:
             writer.shorten(opened.dataset.labels)
             names = writer.names
             defaults = untrained_defaults(opened.run, opened.roots.results)
-            common = common_untrained(chain(*stored.values()), defaults)
+            common = set()
+            if defaults is not None:
+                common = common_untrained(chain.from_iterable(stored.values()), defaults)
             rows = [_row(one, told[one.unit], names, common, category_of) for one in found]
             rows.sort(key=sort_key(options.reading.sort))
+            rows_shown = rows[:SHOWN]
+            shown = {row["unit"]: told[row["unit"]] for row in rows_shown}
+            for row, one in zip(
+                rows_shown, summarise_units(shown, index, category_of), strict=True
+            ):
+                row["polysemy"] = one.polysemy
+            if len(rows) > SHOWN:
+                progress.note(
+                    f"The table has the first {SHOWN:,} of {len(rows):,} units, and "
+                    "--format csv all of them."
+                )
             first = [row["unit"] for row in rows[:SENTENCES]]
             about = opened.run.about
             network = PurePath(about.model or "?").name
@@ -143,10 +159,10 @@ def summary(options: SummaryOptions) -> None:
                 *(unit_sentence(unit, stored[unit], tolerance, names) for unit in first),
                 "",
             )
-            units = (*UNITS, COMMON) if any(row["common"] for row in rows) else UNITS
+            units = (*UNITS, COMMON) if any(row["common"] for row in rows_shown) else UNITS
             sections = (Section("unit", "Units", units), *OTHERS)
             concepts = [replace(one, concept=names[one.concept]) for one in concepts]
-            write_sections(writer, sections, [*rows, *concepts, *categories])
+            write_sections(writer, sections, [*rows_shown, *concepts, *categories])
         else:
             writer.write([*found, *concepts, *categories])
             for finding in _findings(found):

@@ -181,17 +181,14 @@ def left_of(formula: Formula) -> Formula | None:
             return None
 
 
-def positive_concepts(formula: Formula, *, positive: bool = True) -> Iterator[int]:
-    """Yield the label numbers that a formula asks for, or else those it excludes, left to right."""
-    match formula:
-        case Concept(number):
-            if positive:
-                yield number
-        case Not(operand):
-            yield from positive_concepts(operand, positive=not positive)
-        case And(left, right) | Or(left, right):
-            yield from positive_concepts(left, positive=positive)
-            yield from positive_concepts(right, positive=positive)
+def positive_concepts(formula: Formula, *, positive: bool = True) -> list[int]:
+    """Return the label numbers that a formula asks for, or else those it excludes, in order."""
+    if isinstance(formula, Concept):
+        return [formula.number] if positive else []
+    if isinstance(formula, Not):
+        return positive_concepts(formula.operand, positive=not positive)
+    left = positive_concepts(formula.left, positive=positive)
+    return left + positive_concepts(formula.right, positive=positive)
 
 
 def names_in(text: str) -> list[str]:

@@ -88,6 +88,11 @@ def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> Expla
     )
 
 
+def alone(record: ExplanationRecord) -> ExplanationRecord:
+    """Leave out the formulas beside an explanation's own, which are most of it in memory."""
+    return replace(record, by_length=[], tied=UNSET, near=UNSET)
+
+
 def kept_concepts(record: ExplanationRecord, tolerance: float = TOLERANCE) -> frozenset[int]:
     """Return the labels that are in the ``simplest`` formula too; all where that has others."""
     if record.tree is None:

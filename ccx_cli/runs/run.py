@@ -291,7 +291,7 @@ class Run:
         damaged: list[int] = []
         try:
             units = self.lines.by_unit(lambda number, _: damaged.append(number), seen)
-            torn = self.lines.is_torn()
+            torn = self._torn()
         except OSError as error:
             return _Read({}, f"{self.directory / LINES} cannot be read ({error.strerror}).")
         return _Read(
@@ -300,8 +300,12 @@ class Run:
             f"({_some(damaged, 3)}), left out: delete them and run the command again."
             if damaged
             else "",
-            f"The last line of {LINES} is torn: the next run finishes its unit." if torn else "",
+            torn,
         )
+
+    def _torn(self) -> str:
+        torn = self.lines.is_torn()
+        return f"The last line of {LINES} is torn: the next run finishes its unit." if torn else ""
 
     def require_header(self, *also: str) -> Header:
         """Read the header again, strictly; ``also`` are keys that ``about`` must have too."""
@@ -368,7 +372,9 @@ class Run:
         """Return the run with only some of its records."""
         other = copy(self)
         other.__dict__.pop("asked_units", None)
-        other._read = replace(self._read, units=units)
+        # Lines are not read for this alone.
+        read = self.__dict__.get("_read") or _Read({}, torn=self._torn())
+        other._read = replace(read, units=units)
         return other
 
     def begin_session(self, about: Mapping[str, Any], session: Mapping[str, Any]) -> None:

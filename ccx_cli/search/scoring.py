@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.search.overlap import Overlap
 from ccx_cli.threads import map_in_order
+
+_REMEMBERED = 1 << 28
+"""Bytes of label sets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +143,16 @@ def holds_on(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
 
     A concept that no pixel carries holds nowhere.
     """
+    return evaluate(formula, carriers(index))
 
+
+def carriers(index: ConceptIndex) -> Callable[[int], NDArray[np.bool_]]:
+    """Return what tells on which label sets a concept is, ``(n_sets,)`` bool, to be left as it is.
+
+    What was asked for last is remembered, for many formulas name the same concepts.
+    """
+
+    @lru_cache(_REMEMBERED // max(1, len(index.sets)))
     def carries(number: int) -> NDArray[np.bool_]:
         carrying = np.zeros(len(index.sets), dtype=np.bool_)
         position = int(np.searchsorted(index.concepts, number))
@@ -147,7 +160,7 @@ def holds_on(formula: Formula, index: ConceptIndex) -> NDArray[np.bool_]:
             carrying[index.postings.of(position)] = True
         return carrying
 
-    return evaluate(formula, carries)
+    return carries
 
 
 def check_seen(formulas: Iterable[FormulaOnData]) -> None:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, concepts_of, positive_concepts
+from ccx_cli.formulas.truth import evaluate
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.studies import CategorySummaryRecord, ConceptSummaryRecord, UnitSummaryRecord
 from ccx_cli.runs.findings import by_surprise
-from ccx_cli.search.scoring import holds_on
+from ccx_cli.search.scoring import carriers
 from ccx_cli.study.categories import dominant_category
 
 THRESHOLD = 0.04
@@ -26,8 +27,8 @@ _OF_LEAD = ("cluster", "formula", "iou", "lift", "mcc")
 def summarise_unit(
     unit: int,
     records: Sequence[ExplanationRecord],
-    pixels: Mapping[Formula, NDArray[np.bool_]],
-    totals: NDArray[np.int64],
+    pixels: Mapping[Formula, NDArray[np.bool_]] | None,
+    totals: NDArray[np.int64] | None,
     category_of: Mapping[int, str],
 ) -> UnitSummaryRecord:
     """Sum up one unit, from its explanations in cluster order.
@@ -43,7 +44,9 @@ def summarise_unit(
         ranges=sum(record.range is not None for record in records),
         explained=len(formulas),
         category=dominant_category(formulas, category_of),
-        polysemy=mean_distance([pixels[formula] for formula in formulas], totals),
+        polysemy=None
+        if pixels is None or totals is None
+        else mean_distance([pixels[formula] for formula in formulas], totals),
         concepts=[names[n] for n in dict.fromkeys(chain(*map(concepts_of, formulas)))],
         **{key: getattr(best, key, None) for key in ("cluster", "formula", "iou")},
         baseline=None if best is None else _baseline(best),
@@ -86,14 +89,18 @@ def mean_distance(pixels: Sequence[NDArray[np.bool_]], totals: NDArray[np.int64]
 
 def summarise_units(
     units: Mapping[int, Sequence[ExplanationRecord]],
-    index: ConceptIndex,
+    index: ConceptIndex | None,
     category_of: Mapping[int, str],
 ) -> Iterator[UnitSummaryRecord]:
-    """Sum up units, in order, as ``summarise_unit`` does."""
+    """Sum up units, in order, as ``summarise_unit`` does; without an index, but for polysemy."""
+    carries = None if index is None else carriers(index)
     for unit, records in units.items():
-        found = [formula for record in records if (formula := record.tree) is not None]
-        pixels = {formula: holds_on(formula, index) for formula in set(found)}
-        yield summarise_unit(unit, records, pixels, index.sets.totals, category_of)
+        pixels: dict[Formula, NDArray[np.bool_]] | None = None
+        if carries is not None:
+            found = {formula for record in records if (formula := record.tree) is not None}
+            pixels = {formula: evaluate(formula, carries) for formula in found}
+        totals = None if index is None else index.sets.totals
+        yield summarise_unit(unit, records, pixels, totals, category_of)
 
 
 def summarise_concepts(

@@ -13,14 +13,13 @@ from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import UNSET
-from msgspec.structs import replace
 from rich.console import RenderableType
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.formulas.formula import labels_in
 from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.findings import short_names, simplified, unit_sentence
+from ccx_cli.runs.findings import alone, short_names, simplified, unit_sentence
 from ccx_cli.runs.run import HEADER, LINES, Run
 from ccx_cli.store.locks import is_being_written
 from ccx_cli.store.paths import Roots
@@ -72,11 +71,6 @@ def _count_units(path: Path) -> int:
         return 0
     with path.open("rb") as lines:
         return len({found[1] for found in map(_UNIT.match, lines) if found})
-
-
-def _listed(record: ExplanationRecord) -> ExplanationRecord:
-    """Leave out the formulas beside an explanation's own."""
-    return replace(record, by_length=[], tied=UNSET, near=UNSET)
 
 
 def _stamp(directory: Path) -> _Stamp:
@@ -140,7 +134,7 @@ class OpenRun:
         self.knows_mcc = False
 
         def keep(record: ExplanationRecord) -> None:
-            found[record.unit, record.cluster] = _listed(simplified(record))
+            found[record.unit, record.cluster] = alone(simplified(record))
             self.knows_mcc = self.knows_mcc or record.mcc is not UNSET
             if record.labels is not None and not names.keys() >= set(labels_in(record.labels)):
                 names.update(record.names)
@@ -162,7 +156,7 @@ class OpenRun:
         """The explanations of the run, by unit and cluster; read when they are first asked for."""
         if self._stored is None:
             records = (record for some in self._records.values() for record in some)
-            self._stored = {(each.unit, each.cluster): _listed(each) for each in records}
+            self._stored = {(each.unit, each.cluster): alone(each) for each in records}
         return self._stored
 
     @property

@@ -338,6 +338,20 @@ def test_the_table_of_summary_begins_with_sentences(ccx: CommandLine, kept: Path
     assert [line.split()[1] for line in by_unit[1:5]] == ["0", "1", "2", "3"]
 
 
+def test_a_table_of_very_many_units_has_the_first(
+    ccx: CommandLine, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def units_of(out: str) -> list[str]:
+        rows = out[: out.index("└")].splitlines()
+        return [row.split()[1] for row in rows if row.startswith("│")]
+
+    whole = units_of(ccx("summary", kept.name).out)
+    monkeypatch.setattr("ccx_cli.cli.summary.SHOWN", 3)
+    told = ccx("summary", kept.name)
+    assert units_of(told.out) == whole[:3]
+    assert "The table has the first 3 of 4 units, and --format csv all of them." in told.err
+
+
 def test_the_tables_of_summary_are_of_what_explain_shows(ccx: CommandLine, kept: Path) -> None:
     read = cells(ccx.explain("--units", "0-3", "-q", "--all").out)
     numbers = {tuple(row[n] for n in (0, 1, 3, 4, 5, 6)) for row in read}
