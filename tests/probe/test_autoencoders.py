@@ -95,6 +95,24 @@ LINEAR = {
 }
 SAELENS = {"d_in": UNITS, "d_sae": LATENTS, "normalize_activations": "none"}
 GATES = {"b_gate": BIAS, "b_mag": MAGNITUDE, "r_mag": GATE}
+MEAN, VARIANCE = drawn(LATENTS), drawn(LATENTS).square()
+OVERCOMPLETE = {
+    "encoder.final_block.0.weight": ENCODER.T,
+    "encoder.final_block.0.bias": BIAS,
+    "encoder.final_block.1.weight": GATE,
+    "encoder.final_block.1.bias": MAGNITUDE,
+    "encoder.final_block.1.running_mean": MEAN,
+    "encoder.final_block.1.running_var": VARIANCE,
+    "encoder.final_block.1.num_batches_tracked": torch.tensor(7),
+    "dictionary._weights": DECODER,
+}
+
+
+def batch_normed(z: Array) -> Array:
+    normed: Array = (z - of(MEAN)) / np.sqrt(of(VARIANCE) + 1e-5) * of(GATE) + of(MAGNITUDE)
+    return normed
+
+
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], Callable[[Array], Array], str]]
 CASES = {
     # What is in the file, in the configuration and in `--sae-map`; what it computes, and its name.
@@ -227,6 +245,21 @@ CASES = {
         [],
         lambda x: topk(pre(layer_norm(x) - of(CENTER)), 6),
         "topk, k 6, b_dec subtracted, layer norm",
+    ),
+    "Overcomplete": (
+        OVERCOMPLETE,
+        {},
+        ["activation=topk", "k=4"],
+        lambda x: topk(batch_normed(pre(x)), 4),
+        "topk, k 4, b_dec kept",
+    ),
+    "Overcomplete jumprelu": (
+        {name.replace("final_block.", ""): each for name, each in OVERCOMPLETE.items()}
+        | {"thresholds": THRESHOLDS.log()},
+        {},
+        [],
+        lambda x: over(batch_normed(pre(x)), of(THRESHOLDS)),
+        "jumprelu, b_dec kept",
     ),
     "dictionary_learning AutoEncoder": (
         {"bias": CENTER, **{key: each for key, each in LINEAR.items() if key != "b_dec"}},
@@ -455,6 +488,16 @@ HOSTILE: dict[str, tuple[dict[str, Any], list[str], str]] = {
     ),
     "no encoder": ({"weights": ENCODER, "b_enc": BIAS}, RELU, "no tensor called W_enc.*it holds"),
     "a number": (PLAIN, [*RELU, "W_enc=3"], "no such tensor"),
+    "layer norm": (
+        {name: each for name, each in OVERCOMPLETE.items() if "running" not in name},
+        RELU,
+        "not one linear layer",
+    ),
+    "deep": (
+        OVERCOMPLETE | {"encoder.mlp_blocks.0.0.weight": drawn(UNITS, UNITS)},
+        RELU,
+        "not one linear layer",
+    ),
     "another name": (PLAIN, [*RELU, "W_enc=W_end"], "no such tensor, did you mean W_en"),
 }
 

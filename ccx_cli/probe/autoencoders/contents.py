@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ccx_cli.errors import DamagedDataError, MissingInputError
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.probe.autoencoders.maps import TENSORS
 from ccx_cli.probe.weights.checkpoints import read_checkpoint
 from ccx_cli.probe.weights.stored_names import todays_name
@@ -60,6 +60,41 @@ def _is_plain(values: torch.Tensor) -> bool:
     if values.layout is not torch.strided or values.device.type != "cpu" or values.is_quantized:
         return False
     return values.untyped_storage().nbytes() >= values.numel() * values.element_size()
+
+
+# What Overcomplete calls the linear layer of its encoder, and the normalization after it.
+_SEQUENCES = (("encoder.final_block.0.", "encoder.final_block.1."), ("encoder.0.", "encoder.1."))
+_NORM = ("running_mean", "running_var", "weight", "bias")
+_EPSILON = 1e-5  # torch's
+
+
+def with_normalization(tensors: Mapping[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """Put the batch normalization after a linear encoder, as it is at inference, into its weights.
+
+    UsageError for an encoder that is not one linear layer then.
+    """
+    found = dict(tensors)
+    for linear, norm in _SEQUENCES:
+        weight, bias = (tensors.get(f"{linear}{name}") for name in ("weight", "bias"))
+        if weight is None or bias is None:
+            continue
+        others = {name for name in tensors if name.startswith("encoder.")}
+        others -= {f"{linear}weight", f"{linear}bias", f"{norm}num_batches_tracked"}
+        if others:
+            names = [f"{norm}{name}" for name in _NORM]
+            fits = others == set(names) and {tensors[name].shape for name in names} == {bias.shape}
+            if not fits or weight.ndim != 2:
+                raise UsageError(
+                    f"{path} has an encoder that is not one linear layer, with or without batch "
+                    "normalization: ccx does not compute such latents, so give them with "
+                    "`activations`."
+                )
+            mean, variance, scale, shift = (tensors[name].float() for name in names)
+            factor = scale / (variance + _EPSILON).sqrt()
+            weight = weight.float() * factor[:, None]
+            bias = (bias.float() - mean) * factor + shift
+        found |= {"encoder.weight": weight, "encoder.bias": bias}
+    return found
 
 
 def without_prefix(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

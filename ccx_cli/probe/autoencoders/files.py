@@ -12,7 +12,12 @@ import torch
 from ccx_cli.errors import DamagedDataError, UsageError, few, suggestion
 from ccx_cli.printable import printable
 from ccx_cli.probe.autoencoders.configs import config_settings
-from ccx_cli.probe.autoencoders.contents import read_content, tensors_of, without_prefix
+from ccx_cli.probe.autoencoders.contents import (
+    read_content,
+    tensors_of,
+    with_normalization,
+    without_prefix,
+)
 from ccx_cli.probe.autoencoders.encoder import Autoencoder
 from ccx_cli.probe.autoencoders.maps import (
     TENSORS,
@@ -85,7 +90,7 @@ class _File:
         self.path = path
         self._content = content
         self._tensors = tensors_of(content)
-        self._short = without_prefix(self._tensors)
+        self._short = with_normalization(without_prefix(self._tensors), path)
         self._given = given
         self._named = {key: named for key in TENSORS if (named := self._find(key)) is not None}
 

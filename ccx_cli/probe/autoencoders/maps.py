@@ -18,7 +18,7 @@ TENSORS: Mapping[str, tuple[str, ...]] = {
     "W_dec": ("W_dec", "decoder.weight"),
     "b_dec": ("b_dec", "pre_bias", "bias", "decoder_bias", "decoder.bias"),
     "threshold": ("threshold", "topk_threshold"),
-    "log_threshold": ("log_threshold",),
+    "log_threshold": ("log_threshold", "thresholds"),
     "b_gate": ("b_gate", "gate_bias"),
     "b_mag": ("b_mag", "mag_bias"),
     "r_mag": ("r_mag",),

@@ -17,6 +17,7 @@ from torch import nn
 from ccx_cli.errors import CcxError, UsageError, suggestion
 from ccx_cli.probe.autoencoders.encoder import Autoencoder
 from ccx_cli.probe.autoencoders.files import load_autoencoder
+from ccx_cli.probe.autoencoders.maps import form_text
 from ccx_cli.probe.networks.building import load_module
 from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
@@ -32,7 +33,7 @@ from ccx_cli.probe.networks.passes import (
 )
 from ccx_cli.probe.networks.tokens import tokens_of
 from ccx_cli.probe.sparse_maps import SparseBatch
-from ccx_cli.progress import Progress
+from ccx_cli.progress import Progress, SilentProgress
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,14 @@ def load_networks(
                 f"{unfit.faults}."
             )
     return [
-        network if network.choice.sae is None else _with_autoencoder(network, network.choice.sae)
+        network
+        if network.choice.sae is None
+        else _with_autoencoder(network, network.choice.sae, progress or SilentProgress())
         for network in networks
     ]
 
 
-def _with_autoencoder(network: Network, path: Path) -> Network:
+def _with_autoencoder(network: Network, path: Path, progress: Progress) -> Network:
     choice, units = network.choice, network.layout.units
     autoencoder = load_autoencoder(path, choice.sae_map, network.device)
     if autoencoder.units != units:
@@ -132,6 +135,10 @@ def _with_autoencoder(network: Network, path: Path) -> Network:
             f"`sae` {path} encodes {autoencoder.units:,} units, but layer {choice.layer} of "
             f"{choice.name} has {units:,}: name the layer it was trained on with `layer`."
         )
+    form = form_text(choice.sae_map)
+    progress.note(
+        f"{path.name} encodes {units:,} units as {autoencoder.latents:,} latents: {form}."
+    )
     return replace(network, autoencoder=autoencoder)
 
 
