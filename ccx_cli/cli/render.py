@@ -25,7 +25,7 @@ from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import check_report_path, write_report
 from ccx_cli.render.style import Style, style_of
 from ccx_cli.render.wording import Units, readable
-from ccx_cli.runs.findings import sort_key
+from ccx_cli.runs.findings import leading_units, sort_key
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.methods.paragraph import run_references
@@ -34,6 +34,8 @@ from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.unit_images import Show
 
 REPORT = "report.html"
+MOST_UNITS = 4096
+"""Units of a report for which none were named: a page of more is too large for a browser."""
 _NOT_OF_A_REPORT = (
     *("--kind", "--dir-images", "--filename-figure", "--file-type", "--ranges", "--paper"),
     *("--width", "--font", "--dpi", "--no-title", "--simplest", "--sort"),
@@ -76,6 +78,13 @@ def render(options: RenderOptions) -> None:
             )
         units = chosen_of_run(options.units, options.seed, run.units, run.called)
         inputs = RunInputs(run, roots, progress=progress).against_chance()
+        is_named = options.units.units is not None or options.units.random_units
+        if options.html is not None and not is_named and len(units) > MOST_UNITS:
+            progress.note(
+                f"The report has the {MOST_UNITS:,} of {len(units):,} units whose MCC is highest: "
+                "choose others with --units."
+            )
+            units = leading_units(inputs.run, MOST_UNITS)
         explained = inputs.run.units
         shown = _of_ranges({unit: explained[unit] for unit in units}, options.ranges)
         if options.form == "latex":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from msgspec import UNSET
@@ -15,6 +16,8 @@ from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.formulas.formula import concepts_of, from_json, renamed
 from ccx_cli.formulas.parse import without_suffix
 from ccx_cli.records.explanation import SOFT, BestOfLength, ExplanationRecord
+from ccx_cli.records.fields import Maybe, Record
+from ccx_cli.runs.run import Run
 
 TOLERANCE = 0.01
 _ASCENDING = frozenset({"unit", "layer", "cluster", "range", "formula", "length"})
@@ -39,6 +42,19 @@ def sort_key(name: str) -> Callable[[Any], tuple[bool, Any]]:
 def by_surprise(records: Iterable[R]) -> list[R]:
     """Sort by MCC, the largest first; records of equal MCC stay in their order."""
     return sorted(records, key=sort_key("mcc"))
+
+
+class _Lead(Record):
+    """What units are ranked by."""
+
+    unit: int
+    mcc: Maybe[float | None] = UNSET
+
+
+def leading_units(run: Run, most: int) -> list[int]:
+    """Return the units of the highest MCC, ascending; of equals the first."""
+    units = dict.fromkeys(each.unit for each in by_surprise(run.records_as(_Lead)))
+    return sorted(islice(units, most))
 
 
 def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.cli.main import main
+from ccx_cli.runs.run import Run
 
 if TYPE_CHECKING:
     from tests.render.made_up_run import write_run
@@ -41,6 +42,24 @@ def test_the_report_is_listed_and_what_it_lacks_is_told(
     assert "The report has no pictures" in said
     assert f"{out} (0." in said
     assert out.read_text(encoding="utf-8").count('"cluster":') == 6
+
+
+def test_a_report_of_very_many_units_has_the_leading_ones(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(data / "results" / "made-up")
+    mccs = {unit: max(each.mcc or -1 for each in own) for unit, own in run.units.items()}
+    first = sorted(sorted(mccs, key=lambda unit: -mccs[unit])[:2])
+    monkeypatch.setattr("ccx_cli.cli.render.MOST_UNITS", 2)
+    for name, units, said in (("all", (), True), ("some", ("--units", "0-2"), False)):
+        out = tmp_path / f"{name}.html"
+        assert _render(data, "--html", str(out), *units) == 0
+        there = f"The report has the 2 of {len(mccs)} units whose MCC is highest"
+        assert (there in capsys.readouterr().err) == said
+        sentences = json.loads(
+            out.read_text(encoding="utf-8").split('"sentences":')[1].split("}")[0] + "}"
+        )
+        assert list(map(int, sentences)) == (first if said else [0, 1, 2])
 
 
 def test_a_folder_and_one_kind_of_images(
