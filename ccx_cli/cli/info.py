@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from ccx_cli.design import duration, size_text
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.records.annotation import AnnotatedWord
+from ccx_cli.records.header import model_name
 from ccx_cli.runs.lookup import call_run, find_run, short_name, stored_runs
 from ccx_cli.runs.methods.paragraph import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
@@ -45,7 +45,7 @@ def _minute(time: str) -> str:
 
 # Of these, the list of all runs has those in which runs differ, and says the others above it.
 MADE_OF = (
-    Column("network", "model", form=lambda path: PurePath(path).name, absent="?"),
+    Column("network", "model", form=model_name, absent="?"),
     Column("weights", "pretrained", whole=True),
     Column("layer", "layer"),
     Column("images", "subset", whole=True),

@@ -53,6 +53,8 @@ def layers(options: LayersOptions) -> None:
             network = replace(network, pretrained="none")  # Weights do not change the shapes.
         choice = network_of(options.places.roots, network, options.run, layer="")
         found = list_layers(choice, network.device)
+        if choice.library is not None and choice.library.has_default_layer:
+            default = next((layer.name for layer in reversed(found) if layer.is_block), None)
         asked = network.distinct_layers
         for within in asked:
             if not any(_is_meant(layer, within) for layer in found):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import PurePath
 
 from msgspec.structs import replace
 
@@ -29,6 +28,7 @@ from ccx_cli.cli.stored import open_asked
 from ccx_cli.design import MISSING, share
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
+from ccx_cli.records.header import model_name
 from ccx_cli.records.studies import UnitSummaryRecord
 from ccx_cli.runs.findings import alone, simplified, sort_key, unit_sentence
 from ccx_cli.study.categories import dominant_category
@@ -143,7 +143,7 @@ def summary(options: SummaryOptions) -> None:
                 )
             first = [row["unit"] for row in rows[:SENTENCES]]
             about = opened.run.about
-            network = PurePath(about.model or "?").name
+            network = model_name(about.model or "?")
             network += f" ({about.weights_kind})" if about.weights_kind else ""
             ranges = sum(one.explained for one in found)
             of = f"of {about.units:,} " if about.units is not None else ""

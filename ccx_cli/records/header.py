@@ -7,6 +7,7 @@ bytes must not change.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -33,6 +34,11 @@ def weights_text(file: str | PurePath, sha256: str | None, key: str | None = Non
     part = "" if key is None else f"{printable(key)} of "
     digest = "" if sha256 is None else f", sha256 {sha256[:12]}..."
     return f"weights {part}{PurePath(file).name}{digest}"
+
+
+def model_name(model: str) -> str:
+    """Name a network without the folders of its file: ``nets.py:make``, ``hf:vit``."""
+    return re.sub(r"^(\w+:)?/.*/", lambda found: found[1] or "", model)
 
 
 class GivenFile(Record):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import PurePath
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 from ccx_cli import design
 from ccx_cli.errors import CcxError
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.header import Header, weights_text
+from ccx_cli.records.header import Header, model_name, weights_text
 from ccx_cli.runs.findings import short_names, short_text, simplified
 from ccx_cli.runs.inputs import RunInputs
 
@@ -84,7 +83,7 @@ def network_text(header: Header) -> str:
         weights = f" ({weights_text(about.own_weights, sha256, about.weights_key)})"
     images = "all images" if subset == "all" else subset
     words = [
-        f"{PurePath(str(model)).name}{weights}" if model else "",
+        f"{model_name(model)}{weights}" if model else "",
         layer,
         f"on {images}" if images else "",
     ]

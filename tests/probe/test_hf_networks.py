@@ -230,7 +230,6 @@ def change(folder: Path, file: str = "config.json", **values: Any) -> None:
         ({"architectures": None}, UsageError, "architecture unknown, which is neither"),
         ({"architectures": ["ViTForMaskedImageModeling"]}, UsageError, "which is neither"),
         ({"architectures": ["BertModel"]}, UsageError, "BertModel, which is neither an image"),
-        ({"num_channels": 1}, UsageError, "takes images of 1 channels, and ccx gives it three"),
         ({"hidden_size": 24}, DamagedDataError, "its weights cannot be loaded"),
         ({"num_hidden_layers": 4}, DamagedDataError, r"its weights lack vit\.layers\.3\."),
         ({"model_type": "new", "auto_map": {}}, UsageError, r"needs code of its own \(trust_rem"),

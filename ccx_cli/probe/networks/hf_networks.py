@@ -131,12 +131,6 @@ class HuggingFace(Library):
         checkpoint = self._checkpoint(model, revision, weights=published)
         config = load_config(checkpoint)
         kind, has_part = _class_of(config, checkpoint)
-        channels = getattr(_vision_of(config), "num_channels", 3)
-        if channels != 3:
-            raise UsageError(
-                f"{checkpoint.said} takes images of {channels} channels, and ccx gives it three: "
-                "name another."
-            )
         for each in (config, _vision_of(config)):
             each.return_dict = True
             each.output_hidden_states = each.output_attentions = False
@@ -298,5 +292,6 @@ def _normalization(processor: Mapping[str, Any], said: str) -> tuple[Channels, C
 
 
 def _channels(values: Any) -> Channels:
-    red, green, blue = values if isinstance(values, list | tuple) else (values,) * 3
+    several = tuple(values) if isinstance(values, list | tuple) else (values,)
+    red, green, blue = several * 3 if len(several) == 1 else several
     return float(red), float(green), float(blue)

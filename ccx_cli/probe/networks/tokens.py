@@ -37,9 +37,9 @@ def tokens_of(module: nn.Module, library: Library | None) -> Tokens | None:
 
 
 def _patch_size(module: nn.Module) -> tuple[int, int] | None:
-    """Return the kernel of the convolution that takes the image, where it cuts it in patches."""
+    """Return the kernel of the first convolution, where it cuts the image in patches."""
     for part in module.modules():
-        if isinstance(part, nn.Conv2d) and part.in_channels == 3:
+        if isinstance(part, nn.Conv2d):
             height, width = part.kernel_size
             is_cut = part.kernel_size == part.stride and prod(part.kernel_size) > 1
             return (height, width) if is_cut else None

@@ -16,7 +16,7 @@ from ccx_cli.formulas.formula import quoted
 from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.fields import Record, to_json
-from ccx_cli.records.header import About
+from ccx_cli.records.header import About, model_name
 from ccx_cli.records.metrics import MASKING, METRICS, Metrics
 from ccx_cli.render.report.studies import studies_of
 from ccx_cli.render.report.unit_part import concepts_named
@@ -26,7 +26,7 @@ from ccx_cli.runs.references import references_of
 from ccx_cli.study.measuring import stored_masking
 from ccx_cli.study.summary import summarise_concepts
 
-_PATHS = ("model", "dataset", "segmentation", "activations", "weights")
+_PATHS = ("dataset", "segmentation", "activations", "weights")
 
 
 def payload_of_run(
@@ -102,6 +102,8 @@ def _about(about: About) -> dict[str, Any]:
     kept = _present(about)
     kept.pop("rebuild", None)
     kept["pretrained"] = about.weights_kind
+    if about.model is not None:
+        kept["model"] = model_name(about.model)
     if about.annotation is not None:
         kept["annotation"]["words"] = [word.text for word in about.annotation.words]
     for key in _PATHS:

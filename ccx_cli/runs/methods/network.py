@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from ccx_cli.probe.autoencoders.maps import form_text
 from ccx_cli.probe.networks.libraries import LIBRARIES
+from ccx_cli.records.header import model_name
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import weights_of
 from ccx_cli.runs.run import Run
@@ -36,12 +37,13 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
         origin = "the weights that our code gives it"
         if about.weights is not None:
             origin = f"weights of our own from the file {quote(PurePath(about.weights).name)}"
-    model = model.rpartition("/")[2]
+    model = model_name(model)
     if about.model_args:
         model += f" ({', '.join(about.model_args)})"
     part = "" if about.weights_key is None else f"those under {quote(about.weights_key)}"
     head = "but for what does not fit after the layer" if about.ignore_head else ""
-    words = ", ".join(word for word in (origin, part, head, digest) if word)
+    commit = "" if about.revision is None else f"revision {about.revision[:12]}"
+    words = ", ".join(word for word in (origin, commit, part, head, digest) if word)
     if about.sae is not None:
         file, sae_digest = quote(PurePath(about.sae.file).name), about.sae.sha256[:16]
         layer = (
