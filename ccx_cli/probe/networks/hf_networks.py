@@ -15,6 +15,8 @@ from ccx_cli.probe.networks.library import Library
 from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.probe.networks.torchvision_models import Channels, Preprocessing
 from ccx_cli.probe.networks.transformers_checkpoints import (
+    COMMIT,
+    PROCESSOR,
     Checkpoint,
     check_transformers,
     hub_folder,
@@ -26,11 +28,10 @@ from ccx_cli.probe.networks.transformers_checkpoints import (
 from ccx_cli.store.digests import file_digest
 
 _FORM = "`model` hf:"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 # What an image processor does that ccx does as well, or that is not about the network's input.
 _DONE = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 _DONE |= {"do_reduce_labels"}
-_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_PROCESSORS = (PROCESSOR, "processor_config.json")
 # They hide most of an image.
 _AT_RANDOM = {"ViTMAEModel"}
 
@@ -76,7 +77,7 @@ class HuggingFace(Library):
         folder = None if revision else local_folder(_FORM, name)
         if folder is not None:
             return f"{self.prefix}{folder}", None
-        if revision is None or not _COMMIT.fullmatch(revision):
+        if revision is None or not COMMIT.fullmatch(revision):
             self.imported(model)
             revision = hub_folder(_FORM, name, revision, weights=False).name
         return model, revision

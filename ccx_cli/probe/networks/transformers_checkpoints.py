@@ -21,6 +21,8 @@ from ccx_cli.store.digests import file_digest
 OLDEST = (5, 13)
 """The first transformers whose ``post_process_semantic_segmentation`` returns scores."""
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+PROCESSOR = "preprocessor_config.json"
 _CARD = "README.md"
 _SETTINGS = ("*.json", "*.txt", "*.model")
 _SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
@@ -141,13 +143,12 @@ def hub_folder(
     get = partial(snapshot_download, name, revision=revision)
     described = [*_SETTINGS, _CARD]
     try:
-        is_here = isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
-        if is_here and revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
-            # A commit never changes.
-            folder = Path(get(local_files_only=True))
-            if not weights or has_weights(folder):
+        here = try_to_load_from_cache(name, "config.json", revision=revision)
+        if isinstance(here, str) and revision is not None and COMMIT.fullmatch(revision):
+            folder = Path(here).parent  # A commit never changes.
+            if has_weights(folder) if weights else (folder / PROCESSOR).is_file():
                 return folder
-        if progress is not None and not is_here and not constants.HF_HUB_OFFLINE:
+        if progress is not None and not isinstance(here, str) and not constants.HF_HUB_OFFLINE:
             progress.note(f"Downloading {name} from the Hugging Face hub, which may take minutes.")
         if not weights:
             return Path(get(allow_patterns=described))
