@@ -49,7 +49,7 @@ class NetworkOptions:
     panel: ClassVar[str] = NETWORK
     rare: ClassVar[bool] = True
     model: str = option(
-        "Torchvision name, demo, timm:NAME, hf:NAME, open_clip:NAME, or FILE.py:FACTORY.",
+        "Torchvision name, timm:NAME, hf:NAME, or FILE.py:FACTORY.",
         "resnet18",
         rare=False,
     )
@@ -57,9 +57,9 @@ class NetworkOptions:
         "An argument of your own factory, or of timm's; repeat it for more.", shown=False
     )
     pretrained: str | None = option(
-        "places365, imagenet, coco, timm, hf, open_clip, own, none.",
+        "places365, imagenet, coco, timm, own, none.",
         rare=False,
-        shown="places365; own for --weights or a factory, demo for demo, hf for hf:",
+        shown="places365; own for --weights or a factory, demo for demo",
     )
     weights: Path | None = option("Weights: .pth, .pt, .tar or .safetensors.", rare=False)
     weights_key: str | None = option(
