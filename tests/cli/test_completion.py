@@ -142,6 +142,17 @@ class TestValues:
         words = offered.words("explain", "--model", "timm:resnet10t", "--pretrained", "")
         assert words == ["timm", "none"]
 
+    def test_networks_of_other_libraries_by_name(
+        self, offered: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        constants = pytest.importorskip("huggingface_hub.constants")
+        pytest.importorskip("transformers")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        for name in ("models--org--vit-base", "models--tiny", "datasets--org--photos"):
+            (tmp_path / name).mkdir()
+        assert offered.words("explain", "--model", "hf:") == ["hf:org/vit-base", "hf:tiny"]
+        assert offered.words("explain", "--model", "hf:org/v", "--pretrained", "") == ["hf", "none"]
+
     def test_no_timm_where_it_is_not(
         self, offered: Answers, monkeypatch: pytest.MonkeyPatch
     ) -> None:

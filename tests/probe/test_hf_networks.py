@@ -264,10 +264,25 @@ def test_without_an_image_processor(vit: Path) -> None:
     assert choose(vit, mean=(0, 0, 0), std=(1, 1, 1)).input_size == (SIDE, SIDE)
 
 
+def test_gray_values(tmp_path: Path) -> None:
+    save_tiny("vit", tmp_path / "gray", num_channels=1)
+    assert load_network(choose(tmp_path / "gray")).layout.map_shape == (4, 4)
+
+
 def test_what_an_image_processor_does_that_ccx_does_not(vit: Path) -> None:
     file = "preprocessor_config.json"
     change(vit, file, image_processor_type="MobileViTImageProcessor", do_flip_channel_order=True)
     with pytest.raises(UsageError, match=r"what ccx does not \(do_flip_channel_order\)"):
+        choose(vit)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"image_mean": [0.5, 0.5]}, {"image_mean": "x"}, {"image_std": 0}, {"rescale_factor": 0}],
+)
+def test_an_image_processor_that_is_ill_formed(values: dict[str, Any], vit: Path) -> None:
+    change(vit, "preprocessor_config.json", **values)
+    with pytest.raises(DamagedDataError, match="no mean and positive standard deviation of three"):
         choose(vit)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from inspect import signature
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,20 @@ def _normalization(processor: Mapping[str, Any], said: str) -> tuple[Channels, C
                 f"{said}: its image processor does what ccx does not ({name}): give `input_size`, "
                 "`mean` and `std` if it can do without."
             )
+    try:
+        mean, std = _folded(processor)
+        found = all(map(isfinite, (*mean, *std))) and min(std) > 0
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        found = False
+    if not found:
+        raise DamagedDataError(
+            f"{said}: its image processor has no mean and positive standard deviation of three "
+            "channels: mend preprocessor_config.json, or give `input_size`, `mean` and `std`."
+        )
+    return mean, std
+
+
+def _folded(processor: Mapping[str, Any]) -> tuple[Channels, Channels]:
     scale = 255 * processor.get("rescale_factor", 1) if processor.get("do_rescale") else 255
     scale = 1 if abs(scale - 1) < 1e-9 else scale
     offset = 1 if processor.get("rescale_offset") else 0
