@@ -18,6 +18,8 @@ from ccx_cli.probe.networks.open_clip_networks import OpenClip
 
 open_clip = pytest.importorskip("open_clip")
 
+pytestmark = pytest.mark.slow
+
 TEXT = {"context_length": 8, "vocab_size": 40, "width": 8, "heads": 1, "layers": 1}
 VIT = {"image_size": 32, "layers": 3, "width": 16, "head_width": 8, "patch_size": 8}
 RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
