@@ -177,9 +177,15 @@ def test_a_run_of_sparse_activations_is_made_again(
     for command in (
         ["metrics", "--no-label-masking", "--null", "2"],
         ["compare", "thresholds", "--activations", str(path), "--grid", "14x56", *TINY],
+        ["compare", "heuristics", "--activations", str(path), "--grid", "14x56", *TINY],
+        ["compare", "objectives"],
+        ["cluster", "--activations", str(path), "--grid", "14x56", *TINY],
+        ["score", "red-c OR ball", "--activations", str(path), "--grid", "14x56", *TINY],
+        ["render", "--units", "0", "--top-k", "1", "--dir-images", str(tmp_path / "images")],
+        ["render", "--html", str(tmp_path / "report.html")],
     ):
         ended = ccx(*command, "-f", "jsonl", "-q")
-        assert (ended.code, ended.err) == (0, "")
+        assert (ended.code, ended.err) == (0, ""), command
 
 
 def test_half_precision_vectors_are_explained(
