@@ -70,12 +70,22 @@ CASES = {
     "--input-size 64 --mean 0.5 --std 0.5",
     "autoencoder": "--model demo --layer layer4 --sae WORK/sae.safetensors "
     "--sae-map activation=topk --sae-map k=3",
+    "hf": "--model hf:WORK/vit --pretrained none --layer vit.layers.0",
     "npy": "--activations WORK/maps.npy",
     "npz": "--activations WORK/maps.npz --grid 9x1",
     "hdf5": "--activations WORK/maps.h5:inner/maps --activations-axes images-first --layer sae",
 }
 
 
+VIT = {
+    **{"architectures": ["ViTForImageClassification"], "model_type": "vit", "image_size": 32},
+    **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "patch_size": 8},
+    "num_attention_heads": 2,
+}
+PROCESSOR = {
+    **{"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}},
+    **{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]},
+}
 OF_NETWORK = (
     *("model", "model_args", "pretrained", "weights", "seed", "input_size", "mean", "std"),
     *("precision", "layer"),
@@ -116,6 +126,9 @@ def work(tmp_path: Path) -> Path:
         {name: torch.full(shape, 1 / 8192) for name, shape in shapes.items()},
         folder / "squeezenet.safetensors",
     )
+    (folder / "vit").mkdir()
+    for name, content in (("config", VIT), ("preprocessor_config", PROCESSOR)):
+        (folder / "vit" / f"{name}.json").write_text(json.dumps(content))
     maps = (np.arange(2 * 6 * 3 * 3) % 11).reshape(2, 6, 3, 3).astype(np.float32)
     np.save(folder / "maps.npy", maps)
     with h5py.File(folder / "maps.h5", "w", libver="earliest") as file:
@@ -165,8 +178,8 @@ def identities(ccx: CommandLine, work: Path, options: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_stored_of_a_network_stays(fresh: CommandLine, work: Path, case: str) -> None:
-    if case == "timm":
-        pytest.importorskip("timm")
+    if case in {"timm", "hf"}:
+        pytest.importorskip("timm" if case == "timm" else "transformers")
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     found = identities(fresh, work, CASES[case])
     assert json.dumps(found) == json.dumps(recorded[case])
