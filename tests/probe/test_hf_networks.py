@@ -317,6 +317,8 @@ def test_what_cannot_be_meant(saved: dict[str, Path], tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             choose(folder, **asked)
+    with pytest.raises(UsageError, match=r"and .*/vit is a folder: leave it out"):
+        choose(folder, revision="v1")
     with pytest.raises(UsageError, match=r"`revision` v1 is for networks of the Hugging Face hub"):
         choose_network(Path("x"), NetworkRequest("demo", revision="v1"))
     with pytest.raises(UsageError, match=r"name one as `model` hf:NAME_OR_FOLDER\."):

@@ -79,6 +79,11 @@ class HuggingFace(Library):
         if folder is not None:
             return f"{self.prefix}{folder}", None
         if revision is None or not COMMIT.fullmatch(revision):
+            if revision is not None and Path(name).expanduser().is_dir():
+                raise UsageError(
+                    f"`revision` {revision} is for networks of the Hugging Face hub, and {name} is "
+                    "a folder: leave it out."
+                )
             self.imported(model)
             revision = hub_folder(_FORM, name, revision, weights=False).name
         return model, revision
