@@ -1,10 +1,15 @@
-"""Times the forward pass of ``ccx cache build`` against a plain loop on the same images."""
+"""Times the forward pass of ``ccx cache build`` against a plain loop on the same images.
+
+Each takes its turn in a process of its own: ccx has torch set up from its first array on.
+"""
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -21,6 +26,7 @@ from torchvision import models
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from benchmarks.machine import machine
+from ccx_cli.cli.entry import use_large_pages
 from ccx_cli.concepts.broden import BrodenDataset, read_broden
 from ccx_cli.probe import activation_pass
 from ccx_cli.probe.activations import activations_cache, open_activations
@@ -99,6 +105,26 @@ class _Waiting:
         self.shares.append(waited / (time.perf_counter() - began))
 
 
+_WAYS = {"ccx": None, "plain, decoding itself": 0, "plain, 2 processes decoding": 2}
+"""The processes that decode for a plain loop, by what is printed of each way."""
+
+
+def run_once(
+    name: str, dataset: BrodenDataset, network: NetworkDescription
+) -> tuple[float, NDArray[np.float32], float]:
+    """Return seconds, the layer's output, and for ccx the share of waiting for images."""
+    waiting, workers = _Waiting(), _WAYS[name]
+    with (
+        TemporaryDirectory() as folder,
+        patch.object(activation_pass, "image_batches", waiting.batches),
+    ):
+        place = Path(folder)
+        if workers is None:
+            took, maps = build(dataset, network, place)
+            return took, maps, waiting.shares[0]
+        return *plain(dataset, network, place, workers), 0.0
+
+
 def main() -> None:
     """Print images a second of both, their ratio, and how much of the largest value they differ."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -112,28 +138,23 @@ def main() -> None:
     dataset = read_broden(given.datasets, given.subset)
     dataset = replace(dataset, rows=dataset.rows[: given.images])
     network = choose_network(Path(), NetworkRequest(given.model, "none", given.layer))
-    waiting = _Waiting()
-    ways: dict[str, Callable[[Path], tuple[float, NDArray[np.float32]]]] = {
-        "ccx": lambda place: build(dataset, network, place),
-        "plain, decoding itself": lambda place: plain(dataset, network, place, 0),
-        "plain, 2 processes decoding": lambda place: plain(dataset, network, place, 2),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in _WAYS}
     maps: dict[str, NDArray[np.float32]] = {}
+    waits: list[float] = []
+    spawned = multiprocessing.get_context("spawn")
     for _ in range(given.runs):
-        for name, way in ways.items():
-            with (
-                TemporaryDirectory() as folder,
-                patch.object(activation_pass, "image_batches", waiting.batches),
-            ):
-                took, maps[name] = way(Path(folder))
+        for name, workers in _WAYS.items():
+            start = use_large_pages if workers is None else None
+            with ProcessPoolExecutor(1, spawned, start) as pool:
+                took, maps[name], wait = pool.submit(run_once, name, dataset, network).result()
             seconds[name].append(took)
+            waits += [wait] if workers is None else []
     n_images = len(dataset.rows)
     print(f"{given.model}, {given.layer}, {n_images} images, {given.runs} runs; {machine()}")
     for name, each in seconds.items():
         rates = ", ".join(f"{n_images / one:.1f}" for one in sorted(each, reverse=True))
         print(f"{name}: {n_images / median(each):.1f} images a second ({rates})")
-    first, *others = ways
+    first, *others = _WAYS
     best = min(others, key=lambda name: median(seconds[name]))
     ratios = [one / other for one, other in zip(seconds[best], seconds[first], strict=True)]
     largest = float(np.abs(maps[best]).max())
@@ -141,7 +162,7 @@ def main() -> None:
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
     print(f"{median(ratios):.2f} times as fast as {best} ({spread})")
     print(f"apart by {apart:.1e} of the largest value at most")
-    print(f"waiting for the decoder: {median(waiting.shares):.1%} of the pass")
+    print(f"waiting for the decoder: {median(waits):.1%} of the pass")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ def run() -> None:
     """Run the process's command line and end the process with its exit code."""
     listen()
     _write_any_name()
+    use_large_pages()
     try:
         from ccx_cli.cli.main import main
 
@@ -33,6 +34,11 @@ def run() -> None:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def use_large_pages() -> None:
+    """Let torch take large arrays from the system in large pages: it asks at its first array."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def _write_any_name() -> None:
