@@ -116,7 +116,7 @@ class ExplainJob:
         """
         sizes, left = FormulaSizes(self.explainer.index), iter(missing)
         found: dict[int, list[ExplanationRecord]] = {}
-        begun: set[Future[tuple[int, list[ExplanationRecord]]]] = set()
+        begun: list[Future[tuple[int, list[ExplanationRecord]]]] = []
         with (
             threads(workers) as pool,
             progress.task(
@@ -125,15 +125,17 @@ class ExplainJob:
         ):
 
             def begin() -> None:
-                for unit in islice(left, _BEGUN * workers - len(begun)):
-                    begun.add(pool.submit(self._explain, unit))
+                more = islice(left, _BEGUN * workers - len(begun))
+                begun.extend(pool.submit(self._explain, unit) for unit in more)
 
             begin()
             for unit in units:
                 is_waiting = unit not in stored and unit not in found
                 while is_waiting or any(future.done() for future in begun):
-                    finished, _ = wait(begun, return_when=FIRST_COMPLETED)
-                    begun -= finished
+                    wait(begun, return_when=FIRST_COMPLETED)
+                    # In the order in which they began: with one thread that is the file's.
+                    finished = [future for future in begun if future.done()]
+                    begun[:] = [future for future in begun if future not in finished]
                     begin()
                     for future in finished:
                         explained, records = future.result()

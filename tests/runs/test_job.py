@@ -109,6 +109,8 @@ def test_records_come_in_the_order_asked_for_and_are_stored(
     assert found == [expected[unit] for unit in order]
     assert [(task.total, task.done, task.unit) for task in progress.tasks] == [(5, 5, "units")]
     assert job.results.lines.finished() == {unit: expected[unit] for unit in sorted(order)}
+    written = dict.fromkeys(record.unit for record in job.results.lines.read())
+    assert list(written) == order or workers > 1
     (session,) = job.results.raw_header()["sessions"]
     assert (session["command"], session["units"]) == ("ccx explain", 5)
 
