@@ -128,20 +128,19 @@ def summary(options: SummaryOptions) -> None:
             common = set()
             if defaults is not None:
                 common = common_untrained(chain.from_iterable(stored.values()), defaults)
-            rows = [_row(one, told[one.unit], names, common, category_of) for one in found]
-            rows.sort(key=sort_key(options.reading.sort))
-            rows_shown = rows[:SHOWN]
-            shown = {row["unit"]: told[row["unit"]] for row in rows_shown}
-            for row, one in zip(
-                rows_shown, summarise_units(shown, index, category_of), strict=True
-            ):
-                row["polysemy"] = one.polysemy
-            if len(rows) > SHOWN:
+            worth = sort_key(options.reading.sort)
+            order = sorted(told, key=lambda unit: worth(lead_of(told[unit]) or {"unit": unit}))
+            shown = {unit: told[unit] for unit in order[:SHOWN]}
+            rows = [
+                _row(one, told[one.unit], names, common, category_of)
+                for one in summarise_units(shown, index, category_of)
+            ]
+            if len(order) > SHOWN:
                 progress.note(
-                    f"The table has the first {SHOWN:,} of {len(rows):,} units, and "
+                    f"The table has the first {SHOWN:,} of {len(order):,} units, and "
                     "--format csv all of them."
                 )
-            first = [row["unit"] for row in rows[:SENTENCES]]
+            first = order[:SENTENCES]
             about = opened.run.about
             network = model_name(about.model or "?")
             network += f" ({about.weights_kind})" if about.weights_kind else ""
@@ -154,15 +153,15 @@ def summary(options: SummaryOptions) -> None:
                 *_findings(found),
                 "",
                 "What the units respond to"
-                if len(first) == len(rows)
-                else f"What the first {SENTENCES} of {len(rows):,} units respond to",
+                if len(first) == len(order)
+                else f"What the first {SENTENCES} of {len(order):,} units respond to",
                 *(unit_sentence(unit, stored[unit], tolerance, names) for unit in first),
                 "",
             )
-            units = (*UNITS, COMMON) if any(row["common"] for row in rows_shown) else UNITS
+            units = (*UNITS, COMMON) if any(row["common"] for row in rows) else UNITS
             sections = (Section("unit", "Units", units), *OTHERS)
             concepts = [replace(one, concept=names[one.concept]) for one in concepts]
-            write_sections(writer, sections, [*rows_shown, *concepts, *categories])
+            write_sections(writer, sections, [*rows, *concepts, *categories])
         else:
             writer.write([*found, *concepts, *categories])
             for finding in _findings(found):

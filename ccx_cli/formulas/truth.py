@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, concepts_of
+from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or, concepts_of, renumbered
 
 MAX_TABLE_CONCEPTS = 12
 
@@ -157,11 +158,19 @@ class DecisionDiagram:
 
 def canonical_key(formula: Formula) -> Hashable:
     """Return a key that is equal for equivalent formulas and for no others."""
+    numbers = sorted(set(concepts_of(formula)))
+    ranks = {number: rank for rank, number in enumerate(numbers)}
+    always, nodes = _canonical(renumbered(formula, ranks.__getitem__))
+    return always, tuple((numbers[n], absent, there) for n, absent, there in nodes)
+
+
+@lru_cache(1 << 12)
+def _canonical(formula: Formula) -> tuple[bool, tuple[tuple[int, int, int], ...]]:
+    """Find the key of a formula whose labels are 0, 1 ...: there are few such of one length."""
     diagram = DecisionDiagram()
     root = diagram.add(formula)
     nodes = diagram.below(root)
     # Nodes are numbered as they are met from the root, not as they happened to be built.
     order = {NEVER: NEVER, ALWAYS: ALWAYS}
     order |= {node: position for position, node in enumerate(nodes, start=2)}
-    renumbered = ((n, order[absent], order[there]) for n, absent, there in nodes.values())
-    return root == ALWAYS, tuple(renumbered)
+    return root == ALWAYS, tuple((n, order[a], order[b]) for n, a, b in nodes.values())

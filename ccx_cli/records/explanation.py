@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET
 
 from ccx_cli import design
-from ccx_cli.formulas.formula import Formula, from_json, labels_in, names_in
+from ccx_cli.formulas.formula import Formula, concepts_of, from_json, names_in
 from ccx_cli.records.fields import (
     Baseline,
     FormulaOrNone,
@@ -127,8 +129,8 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
             raise ValueError("a cluster without a range, or a range without a cluster")
         if (self.formula is None) != (self.labels is None):
             raise ValueError("a formula without labels, or labels without a formula")
-        if self.formula is not None and len(labels_in(self.labels)) != len(names_in(self.formula)):
-            raise ValueError("the text and the labels of the formula differ")
+        if self.formula is not None:
+            _understood(self.formula, msgspec.json.encode(self.labels))
         if self.range is not None and design.holds_zero(self.range):
             # Also in lines of older versions.
             msgspec.structs.force_setattr(self, "holds_zero", True)
@@ -143,16 +145,31 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     @property
     def tree(self) -> Formula | None:
         """The formula; ``None`` without one."""
-        return None if self.labels is None else from_json(self.labels)
+        if self.formula is None:
+            return None
+        return _understood(self.formula, msgspec.json.encode(self.labels))[0]
 
     @property
-    def names(self) -> dict[int, str]:
-        """The names of the concepts in the formula, by label number."""
+    def names(self) -> Mapping[int, str]:
+        """The names of the concepts in the formula, by label number, from left to right."""
         if self.formula is None:
             return {}
-        return dict(zip(labels_in(self.labels), names_in(self.formula), strict=True))
+        return _understood(self.formula, msgspec.json.encode(self.labels))[1]
+
+
+@lru_cache(1 << 16)
+def _understood(text: str, labels: bytes) -> tuple[Formula, Mapping[int, str]]:
+    """Read a formula and the names in it, once for the many ranges that have it."""
+    formula = from_json(msgspec.json.decode(labels))
+    numbers, names = list(concepts_of(formula)), names_in(text)
+    if len(numbers) != len(names):
+        raise ValueError("the text and the labels of the formula differ")
+    return formula, MappingProxyType(dict(zip(numbers, names, strict=True)))
 
 
 def names_of(records: Iterable[ExplanationRecord]) -> dict[int, str]:
     """Return the names of all label numbers in the records' formulas."""
-    return {number: name for record in records for number, name in record.names.items()}
+    names: dict[int, str] = {}
+    for record in records:
+        names.update(record.names)
+    return names

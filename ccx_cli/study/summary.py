@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
+from operator import itemgetter
 
 import numpy as np
 from msgspec import UNSET
@@ -12,11 +13,10 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.algebra import canonical_key
-from ccx_cli.formulas.formula import Formula, concepts_of, positive_concepts
+from ccx_cli.formulas.formula import Formula, positive_concepts
 from ccx_cli.formulas.truth import evaluate
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.studies import CategorySummaryRecord, ConceptSummaryRecord, UnitSummaryRecord
-from ccx_cli.runs.findings import by_surprise
 from ccx_cli.search.scoring import carriers
 from ccx_cli.study.categories import dominant_category
 
@@ -37,7 +37,7 @@ def summarise_unit(
     pixels of every label set, ``(n_sets,)`` int64; ``category_of`` is by label number.
     """
     formulas = [formula for record in records if (formula := record.tree)]
-    names, best, lead = names_of(records), _best_of(records), lead_of(records)
+    best, lead = _best_of(records), lead_of(records)
     return UnitSummaryRecord(
         kind="unit",
         unit=unit,
@@ -47,7 +47,7 @@ def summarise_unit(
         polysemy=None
         if pixels is None or totals is None
         else mean_distance([pixels[formula] for formula in formulas], totals),
-        concepts=[names[n] for n in dict.fromkeys(chain(*map(concepts_of, formulas)))],
+        concepts=list(names_of(records).values()),
         **{key: getattr(best, key, None) for key in ("cluster", "formula", "iou")},
         baseline=None if best is None else _baseline(best),
         unbeaten=sum(
@@ -60,7 +60,8 @@ def summarise_unit(
 
 def lead_of(records: Iterable[ExplanationRecord]) -> ExplanationRecord | None:
     """Return a unit's explanation with the largest MCC; ``None`` where none is known."""
-    return next((each for each in by_surprise(records) if isinstance(each.mcc, float)), None)
+    known = [(each.mcc, each) for each in records if isinstance(each.mcc, float)]
+    return max(known, key=itemgetter(0))[1] if known else None
 
 
 def _baseline(record: ExplanationRecord) -> float | None:
@@ -107,30 +108,39 @@ def summarise_concepts(
     units: Mapping[int, Sequence[ExplanationRecord]], category_of: Mapping[int, str]
 ) -> list[ConceptSummaryRecord]:
     """Sum up every concept in some formula: of most units first, then of most ranges."""
-    asking: dict[int, list[ExplanationRecord]] = defaultdict(list)
+    names: dict[int, str] = {}
+    units_of: dict[int, set[int]] = defaultdict(set)
+    ious: dict[int, list[float]] = defaultdict(list)
     excluding: dict[int, int] = defaultdict(int)
-    names = names_of(record for records in units.values() for record in records)
-    for records in units.values():
-        for record in records:
-            formula = record.tree
-            if formula is None:
-                continue
-            for number in set(positive_concepts(formula)):
-                asking[number].append(record)
-            for number in set(positive_concepts(formula, positive=False)):
-                excluding[number] += 1
+    uses: dict[Formula, tuple[set[int], set[int]]] = {}
+    for record in chain.from_iterable(units.values()):
+        formula = record.tree
+        if formula is None:
+            continue
+        if formula not in uses:
+            names.update(record.names)
+            uses[formula] = (
+                set(positive_concepts(formula)),
+                set(positive_concepts(formula, positive=False)),
+            )
+        asks, excludes = uses[formula]
+        for number in asks:
+            units_of[number].add(record.unit)
+            ious[number].append(record.iou)
+        for number in excludes:
+            excluding[number] += 1
     found = [
         ConceptSummaryRecord(
             kind="concept",
             concept=names[number],
             label=number,
             category=category_of[number],
-            units=len({record.unit for record in asking[number]}),
-            ranges=len(asking[number]),
+            units=len(units_of[number]),
+            ranges=len(ious[number]),
             negated=excluding[number],
-            iou=max((record.iou for record in asking[number]), default=None),
+            iou=max(ious[number], default=None),
         )
-        for number in sorted({*asking, *excluding})
+        for number in sorted({*ious, *excluding})
     ]
     return sorted(found, key=lambda each: (-each.units, -each.ranges, each.label))
 

@@ -123,7 +123,7 @@ def _images(kinds: Iterable[Iterable[int]]) -> list[int]:
 
 def concepts_named(record: ExplanationRecord) -> dict[int, str]:
     """Return the names of the concepts in a record's formula, and in the best shorter ones."""
-    found = record.names
+    found = dict(record.names)
     for level in record.by_length:
         if level.labels is not UNSET:
             numbers = concepts_of(from_json(level.labels))
