@@ -34,15 +34,14 @@ from ccx_cli.runs.job import (
     JobSettings,
     name_run,
     plan_run,
-    prepare_concepts,
     prepare_job,
     session_of,
-    split_images,
 )
 from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
 from ccx_cli.runs.preparing import Plan, prepare_layers
 from ccx_cli.runs.run import Run
+from ccx_cli.runs.splits import prepare_concepts, split_images
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import untrained_defaults
 

@@ -38,10 +38,11 @@ from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.progress import Progress
 from ccx_cli.runs.findings import first_within, short_text, sort_key
-from ccx_cli.runs.job import JobSettings, settings_of, split_images
+from ccx_cli.runs.job import JobSettings, settings_of
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
+from ccx_cli.runs.splits import split_images
 from ccx_cli.search.chains import sets_in
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import ConceptNames

@@ -40,8 +40,8 @@ from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Maybe, Record
-from ccx_cli.runs.job import split_images
 from ccx_cli.runs.run import HEADER, LINES, Run
+from ccx_cli.runs.splits import split_images
 from ccx_cli.search.older_lines import FormulaSizes, is_complete
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.store.digests import file_digest

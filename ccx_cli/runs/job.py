@@ -12,16 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Any
 
-import numpy as np
 from msgspec import UNSET
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
-from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.importing.writer import read_color_rule
 from ccx_cli.concepts.index import ConceptIndex, is_whole
 from ccx_cli.concepts.qualities import read_annotation, read_tables
-from ccx_cli.errors import UsageError
 from ccx_cli.probe.activation_shards import covers
 from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.given_activations import PrecomputedActivations
@@ -33,10 +29,10 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES
-from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations, prepare_index
+from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
+from ccx_cli.runs.splits import Concepts, Split, prepare_concepts
 from ccx_cli.runs.unit_spans import write_spans
-from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
@@ -49,16 +45,6 @@ from ccx_cli.threads import threads
 
 _BEGUN = 4
 """Units that wait for each thread, so that none waits for a unit."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images marked ``name`` to search, and others, indexed ``elsewhere``, to score on as well."""
-
-    name: str
-    images: NDArray[np.int64]
-    held_out: NDArray[np.int64]
-    elsewhere: ConceptIndex
 
 
 @dataclass(frozen=True)
@@ -173,39 +159,6 @@ class ExplainJob:
                 iou = iou_elsewhere(formula, index, hits.per_set[record.cluster])
             found.append(replace(record, split=self.split.name, held_out_iou=iou))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Concepts:
-    """The concepts of the images that are searched, the same for all layers on one dataset."""
-
-    index: ConceptIndex
-    counts: DataCounts
-    split: Split | None
-
-
-def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> Concepts:
-    """Make what the concept index lacks, and part it where only a ``split`` is searched."""
-    index = prepare_index(inputs, progress)
-    if split is None:
-        return Concepts(index, count_data(index), None)
-    images, others = split_images(inputs.dataset, split)
-    parted = Split(split, images, others, index.of_images(others))
-    index = index.of_images(images)
-    return Concepts(index, count_data(index), parted)
-
-
-def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices of the images that the dataset marks ``name``, and of the others."""
-    marks = np.array([row.split for row in dataset.rows])
-    images, others = np.flatnonzero(marks == name), np.flatnonzero(marks != name)
-    if not len(images) or not len(others):
-        known = ", ".join(sorted(set(marks.tolist())))
-        raise UsageError(
-            f"`split` {name} leaves no images to search or none to score on: the images are "
-            f"marked {known}."
-        )
-    return images, others
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import from_json
 from ccx_cli.records.studies import ObjectiveOnUnitRecord, ObjectivePairRecord, ObjectiveRecord
 from ccx_cli.runs.inputs import RunInputs, holds
-from ccx_cli.runs.job import split_images
 from ccx_cli.runs.provenance import space_of
+from ccx_cli.runs.splits import split_images
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings

@@ -1,0 +1,58 @@
+"""The concepts of the images that are searched: all, or those that the dataset marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import UsageError
+from ccx_cli.progress import Progress
+from ccx_cli.runs.preparing import Inputs, prepare_index
+from ccx_cli.search.counts import DataCounts, count_data
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images marked ``name`` to search, and others, indexed ``elsewhere``, to score on as well."""
+
+    name: str
+    images: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    elsewhere: ConceptIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Concepts:
+    """The concepts of the images that are searched, the same for all layers on one dataset."""
+
+    index: ConceptIndex
+    counts: DataCounts
+    split: Split | None
+
+
+def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> Concepts:
+    """Make what the concept index lacks, and part it where only a ``split`` is searched."""
+    index = prepare_index(inputs, progress)
+    if split is None:
+        return Concepts(index, count_data(index), None)
+    images, others = split_images(inputs.dataset, split)
+    parted = Split(split, images, others, index.of_images(others))
+    index = index.of_images(images)
+    return Concepts(index, count_data(index), parted)
+
+
+def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of the images that the dataset marks ``name``, and of the others."""
+    marks = np.array([row.split for row in dataset.rows])
+    images, others = np.flatnonzero(marks == name), np.flatnonzero(marks != name)
+    if not len(images) or not len(others):
+        known = ", ".join(sorted(set(marks.tolist())))
+        raise UsageError(
+            f"`split` {name} leaves no images to search or none to score on: the images are "
+            f"marked {known}."
+        )
+    return images, others
