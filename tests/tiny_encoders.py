@@ -58,7 +58,10 @@ TINY = {
         "DeiTForImageClassificationWithTeacher", VIT, "deit.layers.2", leading=2,
         processor="DeiTImageProcessor", processed={"crop_size": SIDE},
     ),
-    "beit": Tiny("BeitForImageClassification", VIT, "beit.layers.2", leading=1),
+    "beit": Tiny(
+        "BeitForImageClassification", VIT | {"use_relative_position_bias": True}, "beit.layers.2",
+        leading=1,
+    ),
     # With nine tokens, which would be a grid of 3 x 3 as well.
     "registers": Tiny(
         "Dinov2WithRegistersModel", VIT | {"patch_size": 16, "num_register_tokens": 4},

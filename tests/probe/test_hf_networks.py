@@ -111,6 +111,13 @@ def test_activations_are_those_of_a_hook_outside_ccx(
     assert found.shape[2:] == tiny.grid
 
 
+def test_what_transformers_keeps_of_a_pass_has_values(saved: dict[str, Path]) -> None:
+    """Its index tensors, of which those on ``meta`` would give any numbers later."""
+    network = load_network(choose(saved["beit"])).module
+    bias: Any = network.get_submodule("beit.layers.0.relative_position_bias")
+    assert bias.generate_relative_position_index(bias.window_size).device.type == "cpu"
+
+
 def test_attention_and_mlp_are_layers(saved: dict[str, Path]) -> None:
     layers = {layer.name: layer.layout for layer in list_layers(choose(saved["vit"]))}
     for name in ("attention", "mlp", "mlp.fc1", "attention.q_proj"):
