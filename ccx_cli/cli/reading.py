@@ -14,8 +14,8 @@ from ccx_cli.cli.output import ACTIVATION, HITS, LIFT, MCC, RANGE, UNIT, Column
 from ccx_cli.cli.searching import parse_share
 from ccx_cli.design import MISSING, TITLES, iou
 from ccx_cli.progress import Progress
-from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.runs.findings import TOLERANCE, simplified, sort_key, unit_sentence
+from ccx_cli.records.explanation import TOLERANCE, ExplanationRecord
+from ccx_cli.runs.findings import simplified, sort_key, unit_sentence
 from ccx_cli.study.specialisation import Defaults
 
 SHOWN = 12

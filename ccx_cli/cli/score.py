@@ -37,7 +37,8 @@ from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.progress import Progress
-from ccx_cli.runs.findings import first_within, short_text, sort_key
+from ccx_cli.records.explanation import first_within
+from ccx_cli.runs.findings import short_text, sort_key
 from ccx_cli.runs.job import JobSettings, settings_of
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index

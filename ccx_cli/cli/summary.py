@@ -26,7 +26,7 @@ from ccx_cli.cli.output import (
 from ccx_cli.cli.reading import Place, common_untrained, place_of, tolerance_of
 from ccx_cli.cli.stored import open_asked
 from ccx_cli.design import MISSING, share
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import TOLERANCE, ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import model_name
 from ccx_cli.records.studies import UnitSummaryRecord
@@ -101,7 +101,8 @@ def summary(options: SummaryOptions) -> None:
     with answering(options.out, options.messages) as (progress, writer):
         asked = open_asked(options, progress)
         opened, tolerance = asked.opened, tolerance_of(options.reading)
-        stored = opened.with_units(asked.records).against_chance().run.units
+        run = opened.with_units(asked.records).against_chance().run
+        stored = run.listed if tolerance == TOLERANCE or not writer.is_table else run.units
         told = {
             unit: [
                 alone(simplified(each, tolerance) if writer.is_table else each) for each in records
@@ -155,7 +156,7 @@ def summary(options: SummaryOptions) -> None:
                 "What the units respond to"
                 if len(first) == len(order)
                 else f"What the first {SENTENCES} of {len(order):,} units respond to",
-                *(unit_sentence(unit, stored[unit], tolerance, names) for unit in first),
+                *(unit_sentence(unit, run.units[unit], tolerance, names) for unit in first),
                 "",
             )
             units = (*UNITS, COMMON) if any(row["common"] for row in rows) else UNITS

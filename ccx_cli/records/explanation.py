@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from ccx_cli import design
 from ccx_cli.formulas.formula import Formula, concepts_of, from_json, names_in
@@ -34,6 +34,7 @@ from ccx_cli.records.fields import (
 
 SOFT = ("soft-iou", "pearson", "cosine")
 """Objectives of a unit's whole activation: one explanation a unit."""
+TOLERANCE = 0.01
 
 
 class BestOfLength(Record):
@@ -173,3 +174,38 @@ def names_of(records: Iterable[ExplanationRecord]) -> dict[int, str]:
     for record in records:
         names.update(record.names)
     return names
+
+
+def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:
+    """Return the shortest best formula whose objective is within ``tolerance`` of the best.
+
+    The objective is IoU where the search had no other. ``tolerance`` is a share of the best.
+    Only the best formulas of each length compete; ``None``
+    without a formula, or where the lengths were not stored.
+    """
+    levels = [level for level in record.by_length if level.length <= record.length]
+    scores = [level.iou if level.score is UNSET else level.score for level in levels]
+    by_iou = all(level.score is UNSET for level in levels)
+    position = first_within(scores, record.iou if by_iou else scores[-1], tolerance)
+    return None if position is None else levels[position]
+
+
+def first_within(scores: Sequence[float], best: float, tolerance: float = TOLERANCE) -> int | None:
+    """Return the position of the first score within a share of the best."""
+    near = (n for n, score in enumerate(scores) if score >= (1 - tolerance) * best)
+    return next(near, None)
+
+
+class BriefExplanation(ExplanationRecord, gc=False):
+    """An explanation as lists need it: its own formula, and those that ``simplest`` looks at."""
+
+    def __post_init__(self) -> None:
+        """Leave out what was checked when the line was read."""
+
+    @classmethod
+    def of(cls, record: ExplanationRecord) -> BriefExplanation:
+        """Leave out of an explanation what lists do not need."""
+        level = simplest(record)
+        is_simplest = level is None or level.formula == record.formula
+        beside = {"by_length": [] if is_simplest else record.by_length}
+        return cls(**structs.asdict(record) | beside | {"tied": UNSET, "near": UNSET})

@@ -16,12 +16,15 @@ from msgspec import UNSET
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import escaped, printable
+from ccx_cli.records import brief
+from ccx_cli.records.brief import Brief
 from ccx_cli.records.fields import Record, to_json
 from ccx_cli.store.atomic import naming
 from ccx_cli.store.steps import Step
 
 R = TypeVar("R", bound=Record)
 K = TypeVar("K", bound=Record)
+BRIEF = "brief.msgpack"
 # What a damaged line raises, and what the validation of a record does.
 _FAULTS = (ValueError, TypeError, RecursionError)
 
@@ -72,13 +75,15 @@ class RecordLines(Generic[R]):
     """A file of records of one kind, one a line; it need not be there.
 
     With ``printable_texts``, control characters in texts are replaced as they are read. ``needed``
-    are keys that a line may lack, without which its unit is not finished.
+    are keys that a line may lack, without which its unit is not finished. ``brief`` makes of a
+    record what lists need of it, which is kept beside a large file.
     """
 
     path: Path
     kind: type[R]
     printable_texts: bool = False
     needed: tuple[str, ...] = ()
+    brief: type[Any] | None = None
 
     def append(self, records: Iterable[R]) -> None:
         """Append records in one write; hold the directory's lock."""
@@ -111,19 +116,26 @@ class RecordLines(Generic[R]):
         return (record for record, _, _ in self._read(damaged))
 
     def _read(
-        self, damaged: Callable[[int, str], None] | None = None
-    ) -> Iterator[tuple[R, int, int]]:
-        """Yield the record of every whole line, and where in the file it begins and ends."""
-        start = stop = 0
+        self,
+        damaged: Callable[[int, str], None] | None = None,
+        start: int = 0,
+        before: int = 0,
+    ) -> Iterator[tuple[R, bytes, int]]:
+        """Yield the record of every whole line, the line, and where in the file it ends.
+
+        The lines before ``start``, so many as ``before``, are left out.
+        """
+        stop = start
         try:
             lines = self.path.open("rb")
         except FileNotFoundError:
             return
         with lines:
-            for number, line in enumerate(lines, start=1):
+            lines.seek(start)
+            for number, line in enumerate(lines, start=before + 1):
                 if not line.endswith(b"\n"):
                     return
-                start, stop = stop, stop + len(line)
+                stop += len(line)
                 try:
                     record = decode(line, self.kind, printable_texts=self.printable_texts)
                 except ValueError as error:
@@ -131,7 +143,27 @@ class RecordLines(Generic[R]):
                         raise self.damaged_line(number, str(error)) from error
                     damaged(number, str(error))
                 else:
-                    yield record, start, stop
+                    yield record, line, stop
+
+    def read_brief(self) -> Brief[Any] | None:
+        """Read, complete and keep what lists need; ``None`` if the file is small or damaged."""
+        kind = self.brief
+        if kind is None or not self.path.exists():
+            return None
+        if self.path.stat().st_size < brief.LEAST_BYTES:
+            return None
+        path = self.path.with_name(BRIEF)
+        found = brief.read_brief(path, self.path, kind)
+        try:
+            for record, line, _ in self._read(None, found.size, len(found)):
+                found.add(line, record, kind.of(record), _is_plain(line))
+        except (DamagedDataError, OSError):
+            return None
+        if self.printable_texts and not found.is_plain:
+            return None
+        if found.is_worth_writing:
+            found.write(path)
+        return found
 
     def by_unit(
         self,
@@ -143,27 +175,38 @@ class RecordLines(Generic[R]):
         Of several lines of a range, the last counts.
         """
         found: dict[int, dict[int | None, _Line]] = {}
-        of_unit: Any
-        stop = 0
-        for of_unit, start, stop in self._read(damaged):
-            lacks = bool(self.needed) and UNSET in [getattr(of_unit, key) for key in self.needed]
-            line = (of_unit.cluster or 0, start, stop, of_unit.num_ranges, lacks)
-            found.setdefault(of_unit.unit, {})[of_unit.cluster] = line
+        size, kept = 0, self.read_brief()
+        if kept is not None:
+            size = kept.size
+            for number, (unit, cluster, ranges, start, stop) in enumerate(kept.lines()):
+                line = (cluster or 0, start, stop, ranges, False, number)
+                found.setdefault(unit, {})[cluster] = line
             if seen is not None:
-                seen(of_unit)
-        places, whole = {}, set()
+                for record in kept.records():
+                    seen(record)
+        else:
+            of_unit: Any
+            for of_unit, text, size in self._read(damaged):
+                lacks = UNSET in [getattr(of_unit, key) for key in self.needed]
+                line = (of_unit.cluster or 0, size - len(text), size, of_unit.num_ranges, lacks, 0)
+                found.setdefault(of_unit.unit, {})[of_unit.cluster] = line
+                if seen is not None:
+                    seen(of_unit)
+        places, numbers, whole = {}, {}, set()
         for unit in sorted(found):
             own = sorted(found.pop(unit).values(), key=itemgetter(0))
-            if len(own) >= max(1, own[0][3]) and not any(lacks for *_, lacks in own):
+            if len(own) >= max(1, own[0][3]) and not any(line[4] for line in own):
                 whole.add(unit)
             spans: list[int] = []
-            for _, start, end, _, _ in own:
+            for _, start, end, *_ in own:
                 if spans[-1:] == [start]:
                     spans[-1] = end
                 else:
                     spans += [start, end]
             places[unit] = tuple(spans)
-        return UnitLines(self, places, frozenset(whole), stop)
+            if kept is not None:
+                numbers[unit] = [line[5] for line in own]
+        return UnitLines(self, places, frozenset(whole), size, kept, numbers)
 
     def finished(self) -> UnitLines[R]:
         """Return the units whose lines are all there.
@@ -191,8 +234,8 @@ class RecordLines(Generic[R]):
         )
 
 
-_Line = tuple[int, int, int, int, bool]
-"""A line's cluster, where it begins and ends, its unit's ranges, and whether it lacks a key."""
+_Line = tuple[int, int, int, int, bool, int]
+"""A line's cluster, where it begins and ends, its unit's ranges, whether it lacks a key, number."""
 
 
 class UnitLines(Mapping[int, list[R]]):
@@ -208,8 +251,11 @@ class UnitLines(Mapping[int, list[R]]):
         places: Mapping[int, tuple[int, ...]],
         whole: frozenset[int],
         size: int,
+        brief: Brief[Any] | None = None,
+        numbers: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
         self.whole = whole
+        self._brief, self._numbers = brief, numbers or {}
         self._lines, self._places, self._size = lines, places, size
         self._file: int | None = None
 
@@ -249,12 +295,23 @@ class UnitLines(Mapping[int, list[R]]):
         """Return some of the units."""
         wanted = set(units)
         places = {unit: place for unit, place in self._places.items() if unit in wanted}
-        return UnitLines(self._lines, places, self.whole & wanted, self._size)
+        return UnitLines(
+            self._lines, places, self.whole & wanted, self._size, self._brief, self._numbers
+        )
 
-    def of_kind(self, kind: type[K]) -> UnitLines[K]:
+    def of_kind(self, kind: type[K]) -> Mapping[int, Sequence[K]]:
         """Return the same lines, of which only the keys of another kind of record are read."""
+        if self._brief is not None:
+            return self.in_brief()
         lines = RecordLines(self._lines.path, kind, self._lines.printable_texts)
         return UnitLines(lines, self._places, self.whole, self._size)
+
+    def in_brief(self) -> Mapping[int, Sequence[Any]]:
+        """Return what lists need of the records; all of them where that is not kept."""
+        if self._brief is None:
+            return self
+        records = self._brief.records()
+        return {unit: [records[n] for n in self._numbers[unit]] for unit in self._places}
 
 
 def is_whole(records: Sequence[Any]) -> bool:

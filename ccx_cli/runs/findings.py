@@ -15,11 +15,10 @@ from ccx_cli import design
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.formulas.formula import concepts_of, from_json, renamed
 from ccx_cli.formulas.parse import without_suffix
-from ccx_cli.records.explanation import SOFT, BestOfLength, ExplanationRecord
+from ccx_cli.records.explanation import SOFT, TOLERANCE, ExplanationRecord, simplest
 from ccx_cli.records.fields import Maybe, Record
 from ccx_cli.runs.run import Run
 
-TOLERANCE = 0.01
 _ASCENDING = frozenset({"unit", "layer", "cluster", "range", "formula", "length"})
 _OF_OPTIMUM = ("score", "proven", "bound", "gap", "rounds", "nodes", "ties", "tied", "near")
 _NOTABLE = 2.0
@@ -57,26 +56,6 @@ def leading_units(run: Run, most: int) -> list[int]:
     return sorted(islice(units, most))
 
 
-def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:
-    """Return the shortest best formula whose objective is within ``tolerance`` of the best.
-
-    The objective is IoU where the search had no other. ``tolerance`` is a share of the best.
-    Only the best formulas of each length compete; ``None``
-    without a formula, or where the lengths were not stored.
-    """
-    levels = [level for level in record.by_length if level.length <= record.length]
-    scores = [level.iou if level.score is UNSET else level.score for level in levels]
-    by_iou = all(level.score is UNSET for level in levels)
-    position = first_within(scores, record.iou if by_iou else scores[-1], tolerance)
-    return None if position is None else levels[position]
-
-
-def first_within(scores: Sequence[float], best: float, tolerance: float = TOLERANCE) -> int | None:
-    """Return the position of the first score within a share of the best."""
-    near = (n for n, score in enumerate(scores) if score >= (1 - tolerance) * best)
-    return next(near, None)
-
-
 def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> ExplanationRecord:
     """Return an explanation with its ``simplest`` formula, to be read by people.
 
@@ -106,6 +85,8 @@ def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> Expla
 
 def alone(record: ExplanationRecord) -> ExplanationRecord:
     """Leave out the formulas beside an explanation's own, which are most of it in memory."""
+    if not record.by_length and record.tied is UNSET and record.near is UNSET:
+        return record
     return replace(record, by_length=[], tied=UNSET, near=UNSET)
 
 

@@ -87,6 +87,7 @@ class ExplainJob:
                     self.ranges.save()
             seconds = round(time.monotonic() - began, 1)
             self.results.end_session(units=len(missing), seconds=seconds)
+            self.results.lines.read_brief()
 
     def _explain_all(
         self,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ccx_cli.records.lines import BRIEF
 from ccx_cli.runs.lookup import digest_of
 from ccx_cli.runs.naming import NAMING
 from ccx_cli.runs.run import DAMAGED_HEADER, HEADER, LINES, Run
@@ -15,6 +16,7 @@ _REPORT = "report.html"
 _GENERATOR = b'<meta name="generator" content="ccx">'
 _FILE = re.compile(
     rf"{re.escape(LINES)}|{re.escape(DAMAGED_HEADER)}|{re.escape(NAMING)}|{_REPORT}"
+    rf"|{re.escape(BRIEF)}"
     r"|(importance|masking|metrics|null|roles)-[0-9a-f]{8}\.jsonl|\.lock|\..+\.part"
 )
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import BriefExplanation, ExplanationRecord
 from ccx_cli.records.fields import Json, Record
 from ccx_cli.records.header import (
     FORMAT,
@@ -125,7 +125,8 @@ class Run:
     @property
     def lines(self) -> RecordLines[ExplanationRecord]:
         """The file of explanations."""
-        return RecordLines(self.directory / LINES, ExplanationRecord, self._shown)
+        path = self.directory / LINES
+        return RecordLines(path, ExplanationRecord, self._shown, brief=BriefExplanation)
 
     @property
     def header(self) -> Header:
@@ -177,6 +178,14 @@ class Run:
         if isinstance(units, UnitLines):
             units = units.of_kind(kind)
         return (record for records in units.values() for record in records)
+
+    @property
+    def listed(self) -> Mapping[int, Sequence[ExplanationRecord]]:
+        """The records of every unit, of a large run without what only ``units`` is needed for.
+
+        They have what ``simplified`` makes of them, and all keys but the formulas beside theirs.
+        """
+        return self.units.in_brief() if isinstance(self.units, UnitLines) else self.units
 
     def only(self, units: Iterable[int]) -> Mapping[int, list[ExplanationRecord]]:
         """Return the records of some units, by unit."""

@@ -6,13 +6,12 @@ import pytest
 from msgspec import UNSET
 
 from ccx_cli.concepts.broden_csv import Label
-from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
+from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, simplest
 from ccx_cli.runs.findings import (
     by_surprise,
     kept_concepts,
     short_names,
     short_text,
-    simplest,
     simplified,
     unit_sentence,
 )

@@ -17,7 +17,9 @@ from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range, RangeMethod
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import SilentProgress
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records import brief
+from ccx_cli.records.explanation import BriefExplanation, ExplanationRecord
+from ccx_cli.records.lines import BRIEF
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
@@ -113,6 +115,16 @@ def test_records_come_in_the_order_asked_for_and_are_stored(
     assert list(written) == order or workers > 1
     (session,) = job.results.raw_header()["sessions"]
     assert (session["command"], session["units"]) == ("ccx explain", 5)
+
+
+def test_what_lists_need_of_a_large_run_is_kept_at_the_end(
+    activations: Activations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brief, "LEAST_BYTES", 1)
+    job = job_on(activations, tmp_path)
+    run(job)
+    path, lines = (job.results.directory / name for name in (BRIEF, LINES))
+    assert brief.read_brief(path, lines, BriefExplanation).size == lines.stat().st_size
 
 
 def test_a_unit_that_never_fires_has_one_line(expected: list[list[ExplanationRecord]]) -> None:

@@ -1,0 +1,158 @@
+"""What lists need of a large file of records, beside it: to decode all of its lines takes longer.
+
+It says of how many bytes of the file it is, and their SHA-256: a file that was changed, other than
+by adding lines, does not have it.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import mmap
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from ccx_cli.store.atomic import replacing
+from ccx_cli.version import __version__
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+R = TypeVar("R", bound=msgspec.Struct)
+LEAST_BYTES = 1 << 24
+_FORMAT, _CHUNK = 1, 1 << 20
+# Lines are added to a file by sessions of explain: it is written again after so large a share.
+_SHARE = 1 / 16
+
+
+class _Head(msgspec.Struct):
+    """The first line of a brief; the index and the records follow."""
+
+    made_by: list[Any]
+    size: int
+    digest: str
+    is_plain: bool
+    index_bytes: int
+    sums: list[int]
+
+
+class _Index(msgspec.Struct, array_like=True):
+    """What is known of every line without its record."""
+
+    units: list[int] = []
+    clusters: list[int | None] = []
+    num_ranges: list[int] = []
+    stops: list[int] = []
+
+
+@dataclass
+class Brief(Generic[R]):
+    """The records of the first ``size`` bytes of a file, each as ``kind`` has it.
+
+    ``is_plain`` tells whether no text in it can have a control character.
+    """
+
+    kind: type[R]
+    size: int = 0
+    is_plain: bool = True
+    index: _Index = field(default_factory=_Index)
+    digest: _Hash = field(default_factory=hashlib.sha256)
+    added: list[R] = field(default_factory=list)
+    written: bytes | memoryview = b""
+    written_size: int = 0
+
+    def __len__(self) -> int:
+        return len(self.index.units)
+
+    @property
+    def is_worth_writing(self) -> bool:
+        """Whether much of the file is not in what is written beside it."""
+        return self.size >= LEAST_BYTES and self.size - self.written_size > _SHARE * self.size
+
+    def add(self, line: bytes, record: Any, brief: R, is_plain: bool) -> None:
+        """Add the next line of the file."""
+        self.digest.update(line)
+        self.size += len(line)
+        self.is_plain = self.is_plain and is_plain
+        index = self.index
+        index.units.append(record.unit)
+        index.clusters.append(record.cluster)
+        index.num_ranges.append(record.num_ranges)
+        index.stops.append(self.size)
+        self.added.append(brief)
+
+    def lines(self) -> Iterator[tuple[int, int | None, int, int, int]]:
+        """Yield every line's unit, cluster and number of ranges, and where it begins and ends."""
+        index = self.index
+        starts = [0, *index.stops][: len(self)]
+        return zip(index.units, index.clusters, index.num_ranges, starts, index.stops, strict=True)
+
+    def records(self) -> list[R]:
+        """Return all records; those that were written are decoded when they are first asked for."""
+        if self.written:
+            was_on = gc.isenabled()
+            # Collecting garbage would look at what is decoded over and over.
+            gc.disable()
+            try:
+                found = msgspec.msgpack.decode(self.written, type=list[self.kind])  # type: ignore[name-defined]
+            finally:
+                if was_on:
+                    gc.enable()
+            self.added, self.written = found + self.added, b""
+        return self.added
+
+    def write(self, path: Path) -> None:
+        """Write it beside the file, whole or not at all; where that cannot be, it is left out."""
+        index = msgspec.msgpack.encode(self.index)
+        records = msgspec.msgpack.encode(self.records())
+        head = _Head(
+            _made_by(self.kind),
+            self.size,
+            self.digest.hexdigest(),
+            self.is_plain,
+            len(index),
+            [crc32(index), crc32(records)],
+        )
+        with suppress(OSError), replacing(path) as beside:
+            beside.write_bytes(b"\n".join([msgspec.json.encode(head), index + records]))
+
+
+def _made_by(kind: type[msgspec.Struct]) -> list[Any]:
+    return [_FORMAT, __version__, list(kind.__struct_fields__)]
+
+
+def read_brief(path: Path, lines: Path, kind: type[R]) -> Brief[R]:
+    """Read what is beside a file of lines; an empty one where none is valid."""
+    try:
+        with path.open("rb") as file:
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            line = file.readline()
+        head = msgspec.json.decode(line, type=_Head)
+        index = content[len(line) : len(line) + head.index_bytes]
+        records = content[len(line) + head.index_bytes :]
+        digest = _digest_of(lines, head.size)
+        if (
+            head.made_by == _made_by(kind)
+            and head.sums == [crc32(index), crc32(records)]
+            and head.digest == digest.hexdigest()
+        ):
+            found = msgspec.msgpack.decode(index, type=_Index)
+            return Brief(kind, head.size, head.is_plain, found, digest, [], records, head.size)
+    except (OSError, ValueError):
+        pass
+    return Brief(kind)
+
+
+def _digest_of(path: Path, size: int) -> _Hash:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (chunk := file.read(min(_CHUNK, size))):
+            digest.update(chunk)
+            size -= len(chunk)
+    return digest
