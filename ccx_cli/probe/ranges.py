@@ -37,8 +37,8 @@ class Range:
         return int(inside.sum()) + zeros
 
     def to_json(self) -> list[float | None]:
-        """Return ``[lower, upper]``, ``None`` for an infinite end."""
-        return [end if math.isfinite(end) else None for end in (self.lower, self.upper)]
+        """Return ``[lower, upper]``, ``None`` for an infinite end and 0 for a negative zero."""
+        return [end + 0.0 if math.isfinite(end) else None for end in (self.lower, self.upper)]
 
     @classmethod
     def from_json(cls, ends: list[float | None]) -> Range:

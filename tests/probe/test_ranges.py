@@ -38,6 +38,10 @@ def test_an_infinite_end_is_null() -> None:
     assert Range(0.5, INF).to_json() == [0.5, None]
 
 
+def test_a_negative_zero_is_written_as_in_sparse_activations() -> None:
+    assert json.dumps(Range(-1.5, -0.0).to_json()) == "[-1.5, 0.0]"
+
+
 @pytest.mark.parametrize(
     ("quantile", "step"), [(0.005, 994), (0.01, 989), (0.5, 499), (0.995, 4), (0.9999, 0)]
 )
