@@ -34,6 +34,8 @@ from ccx_cli.runs.findings import alone, simplified, sort_key, unit_sentence
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.study.specialisation import untrained_defaults
 from ccx_cli.study.summary import (
+    Counts,
+    count_ranges,
     lead_of,
     summarise_categories,
     summarise_concepts,
@@ -111,11 +113,14 @@ def summary(options: SummaryOptions) -> None:
         }
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
+        counts, order = list(map(count_ranges, told.values())), list(told)
+        if writer.is_table:
+            worth = sort_key(options.reading.sort)
+            order.sort(key=lambda unit: worth(lead_of(told[unit]) or {"unit": unit}))
+        shown = order[:SHOWN] if writer.is_table else order
         found: list[UnitSummaryRecord] = []
-        with progress.task("Summary", len(stored), unit="units") as task:
-            # How far apart formulas are takes long to count: in a table of units that it shows.
-            counted = None if writer.is_table else index
-            for one in summarise_units(told, counted, category_of):
+        with progress.task("Summary", len(shown), unit="units") as task:
+            for one in summarise_units({unit: told[unit] for unit in shown}, index, category_of):
                 found.append(one)
                 task.advance()
         concepts = summarise_concepts(told, category_of)
@@ -129,13 +134,7 @@ def summary(options: SummaryOptions) -> None:
             common = set()
             if defaults is not None:
                 common = common_untrained(chain.from_iterable(stored.values()), defaults)
-            worth = sort_key(options.reading.sort)
-            order = sorted(told, key=lambda unit: worth(lead_of(told[unit]) or {"unit": unit}))
-            shown = {unit: told[unit] for unit in order[:SHOWN]}
-            rows = [
-                _row(one, told[one.unit], names, common, category_of)
-                for one in summarise_units(shown, index, category_of)
-            ]
+            rows = [_row(one, told[one.unit], names, common, category_of) for one in found]
             if len(order) > SHOWN:
                 progress.note(
                     f"The table has the first {SHOWN:,} of {len(order):,} units, and "
@@ -145,13 +144,13 @@ def summary(options: SummaryOptions) -> None:
             about = opened.run.about
             network = model_name(about.model or "?")
             network += f" ({about.weights_kind})" if about.weights_kind else ""
-            ranges = sum(one.explained for one in found)
+            ranges = sum(one.explained for one in counts)
             of = f"of {about.units:,} " if about.units is not None else ""
             writer.sentences(
-                f"{about.layer_text} of {network} on {about.subset}: {len(found):,} {of}"
-                f"{'unit' if (about.units or len(found)) == 1 else 'units'}, {ranges:,} ranges "
+                f"{about.layer_text} of {network} on {about.subset}: {len(order):,} {of}"
+                f"{'unit' if (about.units or len(order)) == 1 else 'units'}, {ranges:,} ranges "
                 "explained.",
-                *_findings(found),
+                *_findings(counts),
                 "",
                 "What the units respond to"
                 if len(first) == len(order)
@@ -165,14 +164,14 @@ def summary(options: SummaryOptions) -> None:
             write_sections(writer, sections, [*rows, *concepts, *categories])
         else:
             writer.write([*found, *concepts, *categories])
-            for finding in _findings(found):
+            for finding in _findings(counts):
                 progress.note(finding)
         if opened.run.about.annotation is not None:
             progress.note(opened.run.about.annotation.sentence)
         progress.note(f"Next: {next_command('tui', opened.run.directory)}")
 
 
-def _findings(units: Sequence[UnitSummaryRecord]) -> Iterator[str]:
+def _findings(units: Sequence[Counts]) -> Iterator[str]:
     """Say in a sentence each what is found of all units together."""
     explained, unbeaten = (
         sum(getattr(one, key) for one in units) for key in ("explained", "unbeaten")

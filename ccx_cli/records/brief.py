@@ -97,10 +97,11 @@ class Brief(Generic[R]):
         """Return all records; those that were written are decoded when they are first asked for."""
         if self.written:
             was_on = gc.isenabled()
-            # Collecting garbage would look at what is decoded over and over.
+            # Collecting garbage would look at all of it over and over.
             gc.disable()
             try:
                 found = msgspec.msgpack.decode(self.written, type=list[self.kind])  # type: ignore[name-defined]
+                gc.freeze()
             finally:
                 if was_on:
                     gc.enable()

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import UNSET
@@ -27,8 +28,8 @@ _OF_LEAD = ("cluster", "formula", "iou", "lift", "mcc")
 def summarise_unit(
     unit: int,
     records: Sequence[ExplanationRecord],
-    pixels: Mapping[Formula, NDArray[np.bool_]] | None,
-    totals: NDArray[np.int64] | None,
+    pixels: Mapping[Formula, NDArray[np.bool_]],
+    totals: NDArray[np.int64],
     category_of: Mapping[int, str],
 ) -> UnitSummaryRecord:
     """Sum up one unit, from its explanations in cluster order.
@@ -37,24 +38,37 @@ def summarise_unit(
     pixels of every label set, ``(n_sets,)`` int64; ``category_of`` is by label number.
     """
     formulas = [formula for record in records if (formula := record.tree)]
-    best, lead = _best_of(records), lead_of(records)
+    counts, best, lead = count_ranges(records), _best_of(records), lead_of(records)
     return UnitSummaryRecord(
         kind="unit",
         unit=unit,
-        ranges=sum(record.range is not None for record in records),
-        explained=len(formulas),
+        ranges=counts.ranges,
+        explained=counts.explained,
         category=dominant_category(formulas, category_of),
-        polysemy=None
-        if pixels is None or totals is None
-        else mean_distance([pixels[formula] for formula in formulas], totals),
+        polysemy=mean_distance([pixels[formula] for formula in formulas], totals),
         concepts=list(names_of(records).values()),
         **{key: getattr(best, key, None) for key in ("cluster", "formula", "iou")},
         baseline=None if best is None else _baseline(best),
-        unbeaten=sum(
-            record.formula is not None and record.iou <= (_baseline(record) or 0.0)
-            for record in records
-        ),
+        unbeaten=counts.unbeaten,
         **{f"lead_{key}": getattr(lead, key, None) for key in _OF_LEAD},
+    )
+
+
+class Counts(NamedTuple):
+    """Ranges of a unit: all, with a formula, and with one that does not beat its baseline."""
+
+    ranges: int
+    explained: int
+    unbeaten: int
+
+
+def count_ranges(records: Sequence[ExplanationRecord]) -> Counts:
+    """Count the ranges of one unit."""
+    explained = [record for record in records if record.formula is not None]
+    return Counts(
+        sum(record.range is not None for record in records),
+        len(explained),
+        sum(record.iou <= (_baseline(record) or 0.0) for record in explained),
     )
 
 
@@ -90,18 +104,15 @@ def mean_distance(pixels: Sequence[NDArray[np.bool_]], totals: NDArray[np.int64]
 
 def summarise_units(
     units: Mapping[int, Sequence[ExplanationRecord]],
-    index: ConceptIndex | None,
+    index: ConceptIndex,
     category_of: Mapping[int, str],
 ) -> Iterator[UnitSummaryRecord]:
-    """Sum up units, in order, as ``summarise_unit`` does; without an index, but for polysemy."""
-    carries = None if index is None else carriers(index)
+    """Sum up units, in order, as ``summarise_unit`` does."""
+    carries = carriers(index)
     for unit, records in units.items():
-        pixels: dict[Formula, NDArray[np.bool_]] | None = None
-        if carries is not None:
-            found = {formula for record in records if (formula := record.tree) is not None}
-            pixels = {formula: evaluate(formula, carries) for formula in found}
-        totals = None if index is None else index.sets.totals
-        yield summarise_unit(unit, records, pixels, totals, category_of)
+        found = {formula for record in records if (formula := record.tree) is not None}
+        pixels = {formula: evaluate(formula, carries) for formula in found}
+        yield summarise_unit(unit, records, pixels, index.sets.totals, category_of)
 
 
 def summarise_concepts(
@@ -112,18 +123,20 @@ def summarise_concepts(
     units_of: dict[int, set[int]] = defaultdict(set)
     ious: dict[int, list[float]] = defaultdict(list)
     excluding: dict[int, int] = defaultdict(int)
-    uses: dict[Formula, tuple[set[int], set[int]]] = {}
+    # Records share formulas, each of which takes long to hash.
+    uses: dict[int, tuple[Formula, set[int], set[int]]] = {}
     for record in chain.from_iterable(units.values()):
         formula = record.tree
         if formula is None:
             continue
-        if formula not in uses:
+        if id(formula) not in uses:
             names.update(record.names)
-            uses[formula] = (
+            uses[id(formula)] = (
+                formula,
                 set(positive_concepts(formula)),
                 set(positive_concepts(formula, positive=False)),
             )
-        asks, excludes = uses[formula]
+        _, asks, excludes = uses[id(formula)]
         for number in asks:
             units_of[number].add(record.unit)
             ious[number].append(record.iou)
