@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 R = TypeVar("R", bound=msgspec.Struct)
+K = TypeVar("K", bound=msgspec.Struct)
 LEAST_BYTES = 1 << 24
 _FORMAT, _CHUNK = 1, 1 << 20
 # Lines are added to a file by sessions of explain: it is written again after so large a share.
 _SHARE = 1 / 16
+# How a list of at most 2^32 values begins in MessagePack, before their number, and with it.
+_LIST, _LIST_BYTES = b"\xdd", 5
 
 
 class _Head(msgspec.Struct):
@@ -63,9 +66,9 @@ class Brief(Generic[R]):
     is_plain: bool = True
     index: _Index = field(default_factory=_Index)
     digest: _Hash = field(default_factory=hashlib.sha256)
-    added: list[R] = field(default_factory=list)
     written: bytes | memoryview = b""
     written_size: int = 0
+    added: bytearray = field(default_factory=bytearray)
 
     def __len__(self) -> int:
         return len(self.index.units)
@@ -85,7 +88,7 @@ class Brief(Generic[R]):
         index.clusters.append(record.cluster)
         index.num_ranges.append(record.num_ranges)
         index.stops.append(self.size)
-        self.added.append(brief)
+        self.added += msgspec.msgpack.encode(brief)
 
     def lines(self) -> Iterator[tuple[int, int | None, int, int, int]]:
         """Yield every line's unit, cluster and number of ranges, and where it begins and ends."""
@@ -93,25 +96,29 @@ class Brief(Generic[R]):
         starts = [0, *index.stops][: len(self)]
         return zip(index.units, index.clusters, index.num_ranges, starts, index.stops, strict=True)
 
-    def records(self) -> list[R]:
-        """Return all records; those that were written are decoded when they are first asked for."""
-        if self.written:
-            was_on = gc.isenabled()
-            # Collecting garbage would look at all of it over and over.
-            gc.disable()
-            try:
-                found = msgspec.msgpack.decode(self.written, type=list[self.kind])  # type: ignore[name-defined]
-                gc.freeze()
-            finally:
-                if was_on:
-                    gc.enable()
-            self.added, self.written = found + self.added, b""
-        return self.added
+    def records(self, kind: type[K]) -> list[K]:
+        """Decode all records, of which only the keys of ``kind`` are read."""
+        was_on = gc.isenabled()
+        # Collecting garbage would look at all of it over and over.
+        gc.disable()
+        try:
+            found = msgspec.msgpack.decode(self._packed(), type=list[kind])  # type: ignore[valid-type]
+            gc.freeze()
+        finally:
+            if was_on:
+                gc.enable()
+        return found
+
+    def _packed(self) -> bytes | memoryview:
+        """Return all records as a list of MessagePack."""
+        if not self.added and self.written:
+            return self.written
+        return _LIST + len(self).to_bytes(4, "big") + self.written[_LIST_BYTES:] + self.added
 
     def write(self, path: Path) -> None:
         """Write it beside the file, whole or not at all; where that cannot be, it is left out."""
         index = msgspec.msgpack.encode(self.index)
-        records = msgspec.msgpack.encode(self.records())
+        records = self._packed()
         head = _Head(
             _made_by(self.kind),
             self.size,
@@ -121,7 +128,7 @@ class Brief(Generic[R]):
             [crc32(index), crc32(records)],
         )
         with suppress(OSError), replacing(path) as beside:
-            beside.write_bytes(b"\n".join([msgspec.json.encode(head), index + records]))
+            beside.write_bytes(b"".join([msgspec.json.encode(head), b"\n", index, records]))
 
 
 def _made_by(kind: type[msgspec.Struct]) -> list[Any]:
@@ -144,7 +151,7 @@ def read_brief(path: Path, lines: Path, kind: type[R]) -> Brief[R]:
             and head.digest == digest.hexdigest()
         ):
             found = msgspec.msgpack.decode(index, type=_Index)
-            return Brief(kind, head.size, head.is_plain, found, digest, [], records, head.size)
+            return Brief(kind, head.size, head.is_plain, found, digest, records, head.size)
     except (OSError, ValueError):
         pass
     return Brief(kind)

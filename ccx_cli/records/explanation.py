@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, structs
@@ -198,6 +198,8 @@ def first_within(scores: Sequence[float], best: float, tolerance: float = TOLERA
 
 class BriefExplanation(ExplanationRecord, gc=False):
     """An explanation as lists need it: its own formula, and those that ``simplest`` looks at."""
+
+    LEFT_OUT: ClassVar = frozenset({"by_length", "tied", "near"})
 
     def __post_init__(self) -> None:
         """Leave out what was checked when the line was read."""

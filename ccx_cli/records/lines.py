@@ -182,7 +182,7 @@ class RecordLines(Generic[R]):
                 line = (cluster or 0, start, stop, ranges, False, number)
                 found.setdefault(unit, {})[cluster] = line
             if seen is not None:
-                for record in kept.records():
+                for record in kept.records(kept.kind):
                     seen(record)
         else:
             of_unit: Any
@@ -301,16 +301,18 @@ class UnitLines(Mapping[int, list[R]]):
 
     def of_kind(self, kind: type[K]) -> Mapping[int, Sequence[K]]:
         """Return the same lines, of which only the keys of another kind of record are read."""
-        if self._brief is not None:
-            return self.in_brief()
+        brief = self._brief
+        if brief is not None and brief.kind.LEFT_OUT.isdisjoint(kind.__struct_fields__):
+            return self._in_brief(brief, kind)
         lines = RecordLines(self._lines.path, kind, self._lines.printable_texts)
         return UnitLines(lines, self._places, self.whole, self._size)
 
     def in_brief(self) -> Mapping[int, Sequence[Any]]:
         """Return what lists need of the records; all of them where that is not kept."""
-        if self._brief is None:
-            return self
-        records = self._brief.records()
+        return self if self._brief is None else self._in_brief(self._brief, self._brief.kind)
+
+    def _in_brief(self, brief: Brief[Any], kind: type[K]) -> dict[int, list[K]]:
+        records = brief.records(kind)
         return {unit: [records[n] for n in self._numbers[unit]] for unit in self._places}
 
 

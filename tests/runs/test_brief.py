@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.records import brief, lines
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.fields import to_json
+from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.lines import BRIEF, json_line
 from ccx_cli.runs.findings import alone, simplified
 from ccx_cli.runs.removing import run_files
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from tests.explanations import explanation
 else:
     from explanations import explanation
+
+
+class Seen(Record):
+    """Some keys of a line."""
+
+    unit: int
+    iou: float
+    labels: Any
+
 
 SHORT, LONG = {"formula": "sky", "labels": 3}, {"formula": "sky OR sea", "labels": ["OR", 3, 9]}
 
@@ -72,7 +81,8 @@ def told(run: Run) -> tuple[Any, ...]:
             unit: [to_json(alone(simplified(each))) for each in some]
             for unit, some in run.listed.items()
         },
-        [(each.unit, each.iou, each.labels) for each in run.records_as(ExplanationRecord)],
+        [(each.unit, each.iou, each.labels) for each in run.records_as(Seen)],
+        list(map(to_json, run.records)),
     )
 
 
