@@ -429,6 +429,13 @@ UNSAID: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], str]] = {
     "transcoder": (PLAIN, SAELENS | {"architecture": "transcoder"}, [], "transcoder"),
     "tanh": (PLAIN, SAELENS | {"activation_fn": "tanh-relu"}, [], "tanh-relu"),
     "crosscoder": (PLAIN, {"trainer": {"dict_class": "CrossCoder"}}, [], "CrossCoder"),
+    "k of relu": (LINEAR, {}, ["activation=relu", "k=4"], "relu, which has no k: .*=topk"),
+    "threshold of topk": (
+        PLAIN,
+        {},
+        ["activation=topk", "k=4", "subtract_b_dec=yes", "threshold=1"],
+        "topk, which has no threshold: .*activation=batchtopk or jumprelu",
+    ),
     "two biases": (PLAIN | {"bias": CENTER}, {}, ["activation=relu"], "holds b_dec and bias"),
 }
 

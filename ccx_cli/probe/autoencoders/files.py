@@ -26,6 +26,7 @@ from ccx_cli.probe.autoencoders.maps import (
     map_words,
     number_of,
     read_map,
+    refuse_unused,
 )
 
 # OpenAI's files name the class of their activation function; those with TopK normalize their input.
@@ -44,6 +45,7 @@ def resolve_map(path: Path, words: Sequence[str]) -> tuple[str, ...]:
     """
     given = read_map(words)
     if is_resolved(given):
+        refuse_unused(given, given["activation"])
         return map_words(given)
     content = read_content(path)
     file = _File(path, content, given)
@@ -52,6 +54,7 @@ def resolve_map(path: Path, words: Sequence[str]) -> tuple[str, ...]:
         raise file.unsaid(
             "which activation function it has", "activation=relu, topk, batchtopk or jumprelu"
         )
+    refuse_unused(given, found["activation"])
     found = file.conventions(found["activation"]) | found
     if found["activation"] == "topk":
         if "k" not in found:

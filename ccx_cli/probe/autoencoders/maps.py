@@ -31,6 +31,15 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "decoder_norm": ("none", "before", "after"),
     "encoder_rows": ("units", "latents"),
 }
+# What only some activation functions have.
+_OWN = {
+    "k": ("topk",),
+    "threshold": ("batchtopk", "jumprelu"),
+    "log_threshold": ("batchtopk", "jumprelu"),
+    "b_gate": ("gated",),
+    "b_mag": ("gated",),
+    "r_mag": ("gated",),
+}
 _USUAL = {"normalize": "none", "decoder_norm": "none"}
 
 
@@ -61,6 +70,16 @@ def read_map(words: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"`sae_map` threshold={value}: a threshold is a number from 0 up.")
         found[key] = value
     return found
+
+
+def refuse_unused(given: Mapping[str, str], activation: str) -> None:
+    """Refuse what a map sets and an activation function does not have, with UsageError."""
+    for key, value in given.items():
+        if activation not in _OWN.get(key, (activation,)):
+            raise UsageError(
+                f"`sae_map` {key}={value}: the autoencoder encodes with {activation}, which has "
+                f"no {key}: leave it out, or say activation={' or '.join(_OWN[key])}."
+            )
 
 
 def map_words(found: Mapping[str, str]) -> tuple[str, ...]:
