@@ -13,12 +13,10 @@ from ccx_cli.compiled import kernel
 _TOLERANCE = 1e-6
 
 
-def exact_kmeans(
-    found: NDArray[np.float32], multiplicities: NDArray[np.int64], k: int
-) -> list[tuple[float, float]]:
-    """Cluster values into ``k`` clusters of least inertia; return their ends, the lowest first.
+def exact_kmeans(values: NDArray[np.float32], k: int, zeros: int = 0) -> list[tuple[float, float]]:
+    """Cluster ``values`` into ``k`` clusters of least inertia; return their ends, the lowest first.
 
-    ``found`` are the distinct values, ascending, ``multiplicities`` how often each is there.
+    So many ``zeros`` are clustered as well, where none is among ``values``.
 
     Dynamic programming over the sorted distinct values (Wang and Song, "Ckmeans.1d.dp", The R
     Journal 3/2, 2011), divide and conquer over the split positions: O(k n log n). There are fewer
@@ -26,8 +24,15 @@ def exact_kmeans(
     float64 could lose the inertia, as beside an outlier of 10^9, they are made again with twice the
     digits.
     """
+    found, multiplicities = np.unique(values, return_counts=True)
+    if zeros:
+        place = np.searchsorted(found, 0)
+        found = np.insert(found, place, 0)
+        multiplicities = np.insert(multiplicities, place, zeros)
     distinct, counts = found.astype(np.float64), multiplicities.astype(np.float64)
     k = min(k, len(distinct))
+    if not k:
+        return []
     starts = _optimal_starts(distinct, counts, k, False)
     if _may_be_wrong(distinct, counts, starts):
         starts = _optimal_starts(distinct, counts, k, True)
@@ -63,6 +68,8 @@ def sklearn_kmeans(values: NDArray[np.float32], k: int, n_init: int) -> list[tup
 
     column = values.astype(np.float64).reshape(-1, 1)
     k = min(k, len(np.unique(values)))
+    if not k:
+        return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = KMeans(n_clusters=k, random_state=0, n_init=n_init).fit(column).labels_

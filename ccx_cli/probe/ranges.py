@@ -108,13 +108,13 @@ def find_ranges(maps: Maps, method: RangeMethod) -> tuple[Range, ...]:
         if not maps.any():
             return ()
         return (Range(top_threshold(maps, method.quantile), math.inf),)
-    distinct, counts = _distinct_values(maps)
-    if not distinct.size:
-        return ()
-    if method.kmeans == "exact":
-        found = exact_kmeans(distinct, counts, method.num_clusters)
-    else:
+    if method.kmeans == "sklearn":
         found = sklearn_kmeans(active_values(maps), method.num_clusters, method.n_init)
+    elif isinstance(maps, SparseMaps):
+        zeros = maps.n_zeros if maps.has_negatives else 0
+        found = exact_kmeans(maps.values, method.num_clusters, zeros)
+    else:
+        found = exact_kmeans(active_values(maps), method.num_clusters)
     return tuple(Range(*ends) for ends in found)
 
 
@@ -151,15 +151,3 @@ def active_values(maps: Maps) -> NDArray[np.float32]:
         return maps.dense().reshape(-1) if maps.has_negatives else maps.values
     values = maps.reshape(-1)
     return values if values.size and values.min() < 0 else values[values > 0]
-
-
-def _distinct_values(maps: Maps) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the distinct values to cluster, ascending, and how often each is there."""
-    if not isinstance(maps, SparseMaps):
-        return np.unique(active_values(maps), return_counts=True)
-    distinct, counts = np.unique(maps.values, return_counts=True)
-    if maps.has_negatives and maps.n_zeros:
-        below = np.searchsorted(distinct, 0)
-        distinct = np.insert(distinct, below, 0)
-        counts = np.insert(counts, below, maps.n_zeros)
-    return distinct, counts

@@ -24,10 +24,6 @@ def column(values: ArrayLike) -> NDArray[np.float32]:
     return np.asarray(values, dtype=np.float32)
 
 
-def clusters_of(values: NDArray[np.float32], k: int) -> Clusters:
-    return exact_kmeans(*np.unique(values, return_counts=True), k)
-
-
 def spread(values: NDArray[np.float32]) -> float:
     """Inertia of one cluster: what rounding errors are measured against."""
     exact = values.astype(np.float64)
@@ -66,7 +62,7 @@ SAMPLES = st.lists(NUMBERS, min_size=1, max_size=9).map(column)
 @given(SAMPLES, st.integers(1, 6))
 @settings(max_examples=300)
 def test_no_split_has_less_inertia(values: NDArray[np.float32], k: int) -> None:
-    clusters = clusters_of(values, k)
+    clusters = exact_kmeans(values, k)
     assert_clusters(clusters, values, k)
     least = least_inertia(values, k)
     assert inertia(values, clusters) <= least + 1e-12 * spread(values)
@@ -76,7 +72,7 @@ def test_no_split_has_less_inertia(values: NDArray[np.float32], k: int) -> None:
 @settings(max_examples=60)
 def test_scikit_learn_is_never_better(numbers: list[int], k: int) -> None:
     values = column(numbers)
-    exact, sklearn = clusters_of(values, k), sklearn_kmeans(values, k, 1)
+    exact, sklearn = exact_kmeans(values, k), sklearn_kmeans(values, k, 1)
     assert_clusters(exact, values, k)
     assert inertia(values, exact) <= inertia(values, sklearn) * (1 + 1e-12)
 
@@ -84,12 +80,12 @@ def test_scikit_learn_is_never_better(numbers: list[int], k: int) -> None:
 def test_the_order_of_the_values_does_not_matter() -> None:
     rng = np.random.default_rng(0)
     values = column(rng.exponential(1, 5000))
-    assert clusters_of(values, 5) == clusters_of(rng.permutation(values), 5)
+    assert exact_kmeans(values, 5) == exact_kmeans(rng.permutation(values), 5)
 
 
 def test_ties_break_to_the_lower_split() -> None:
-    assert clusters_of(column([0, 1, 2]), 2) == [(0, 0), (1, 2)]
-    assert clusters_of(column([0, 1, 2, 3, 4]), 4) == [(0, 0), (1, 1), (2, 2), (3, 4)]
+    assert exact_kmeans(column([0, 1, 2]), 2) == [(0, 0), (1, 2)]
+    assert exact_kmeans(column([0, 1, 2, 3, 4]), 4) == [(0, 0), (1, 1), (2, 2), (3, 4)]
 
 
 @pytest.mark.parametrize(
@@ -112,23 +108,23 @@ def test_small_samples_cluster_as_by_hand(
 ) -> None:
     sample = column(values)
     if method == "exact":
-        assert clusters_of(sample, k) == expected
+        assert exact_kmeans(sample, k) == expected
     else:
         assert sklearn_kmeans(sample, k, 10) == expected
 
 
 def test_large_offsets_keep_their_digits() -> None:
     values = column([1e6, 1e6 + 1, 1e6 + 2, 1e6 + 10, 1e6 + 11])
-    assert clusters_of(values, 2) == [(1e6, 1e6 + 2), (1e6 + 10, 1e6 + 11)]
+    assert exact_kmeans(values, 2) == [(1e6, 1e6 + 2), (1e6 + 10, 1e6 + 11)]
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_clusters_scale_with_the_values(scale: float) -> None:
     values = column([1, 1.5, 4, 4.5, 9])
     scaled = column(values * np.float32(scale))
-    assert clusters_of(values, 3) == [(1, 1.5), (4, 4.5), (9, 9)]
+    assert exact_kmeans(values, 3) == [(1, 1.5), (4, 4.5), (9, 9)]
     ends = [float(value) for value in scaled]
-    assert clusters_of(scaled, 3) == [(ends[0], ends[1]), (ends[2], ends[3]), (ends[4], ends[4])]
+    assert exact_kmeans(scaled, 3) == [(ends[0], ends[1]), (ends[2], ends[3]), (ends[4], ends[4])]
 
 
 def test_inertia_is_the_sum_of_squares_to_the_means() -> None:
@@ -137,7 +133,7 @@ def test_inertia_is_the_sum_of_squares_to_the_means() -> None:
 
 def test_values_far_below_the_median_keep_their_digits() -> None:
     values = column([1e-43, 1e-32, 1e-26, 1e-12, 7e9, 2e28, 4e29, 5e29])
-    assert clusters_of(values, 6)[:2] == [
+    assert exact_kmeans(values, 6)[:2] == [
         (float(values[0]), float(values[2])),
         (float(values[3]), float(values[3])),
     ]
@@ -167,7 +163,7 @@ def test_outliers_of_any_size_leave_the_optimum_exact(
     bulk: list[float], outliers: list[float], k: int
 ) -> None:
     values = np.unique(column([*bulk, *outliers]))
-    found = clusters_of(values, k)
+    found = exact_kmeans(values, k)
     exact = [Fraction(float(value)) for value in values]
     parts = [[v for v in exact if lower <= v <= upper] for lower, upper in found]
     n = len(exact)
