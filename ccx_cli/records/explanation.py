@@ -183,6 +183,8 @@ def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfL
     Only the best formulas of each length compete; ``None``
     without a formula, or where the lengths were not stored.
     """
+    if not record.by_length:
+        return None
     levels = [level for level in record.by_length if level.length <= record.length]
     scores = [level.iou if level.score is UNSET else level.score for level in levels]
     by_iou = all(level.score is UNSET for level in levels)
