@@ -420,6 +420,7 @@ UNSAID: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], str]] = {
     ),
     "groupmax": (PLAIN, {"d_in": 6, "k": 3, "activation": "groupmax"}, [], "groupmax"),
     "signed": (PLAIN, {"d_in": 6, "k": 3, "signed": True}, [], "signed topk"),
+    "no number": (PLAIN, SAELENS | {"architecture": "topk", "k": "x"}, [], "k is x, not a whole"),
     "scaled": (
         PLAIN,
         SAELENS | {"architecture": "standard", "normalize_activations": "expected_average_only_in"},
@@ -516,6 +517,12 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path, case: str) -> None:
     with pytest.raises((UsageError, DamagedDataError), match=message) as error:
         loaded(path, words)
     assert str(path) in str(error.value)
+
+
+def test_of_several_sets_none_is_guessed(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": PLAIN, "b": PLAIN}, {}, "pt")
+    with pytest.raises(DamagedDataError, match="holds several sets of tensors, a, b: save the one"):
+        loaded(path, RELU)
 
 
 class Harm:

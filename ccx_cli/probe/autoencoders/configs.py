@@ -45,10 +45,13 @@ def config_settings(path: Path, given: Mapping[str, str]) -> dict[str, str]:
         for key, value in said.items():
             fits = is_count(value) if key == "k" else value in SETTINGS[key]
             if not fits and key not in given:
-                choice = "N" if key == "k" else f"one of {', '.join(SETTINGS[key])}"
                 raise UsageError(
-                    f"{beside} says {value} for {key}, which ccx does not compute: if the weights "
-                    f"do without it, say `sae_map` {key}= and {choice}."
+                    f"{beside} says that k is {value}, not a whole number from 1 up: give it with "
+                    "`sae_map` k=N."
+                    if key == "k"
+                    else f"{beside} says {value} for {key}, which ccx does not compute: if the "
+                    f"weights do without it, say `sae_map` {key}= and one of "
+                    f"{', '.join(SETTINGS[key])}."
                 )
         return said
     return {}

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
+from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError, few
+from ccx_cli.printable import printable
 from ccx_cli.probe.autoencoders.maps import TENSORS
 from ccx_cli.probe.weights.checkpoints import read_checkpoint
 from ccx_cli.probe.weights.stored_names import todays_name
@@ -34,10 +35,17 @@ def read_content(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         content = {}
     if not tensors_of(content):
-        inside = [
-            each for each in content.values() if isinstance(each, Mapping) and tensors_of(each)
-        ]
-        content = inside[0] if len(inside) == 1 else {}
+        inside = {
+            str(name): each
+            for name, each in content.items()
+            if isinstance(each, Mapping) and tensors_of(each)
+        }
+        if len(inside) > 1:
+            raise DamagedDataError(
+                f"{path} holds several sets of tensors, {few([*map(printable, inside)])}: save the "
+                "one of the autoencoder in a file of its own."
+            )
+        content = next(iter(inside.values()), {})
     if not tensors_of(content):
         raise DamagedDataError(
             f"{path} holds no named tensors: save the autoencoder's `state_dict()` and give that "
