@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.building import load_module
@@ -41,28 +40,12 @@ def list_layers(choice: NetworkDescription, device: str = "cpu") -> list[Layer]:
     return layers_of(module, choice, torch_device)
 
 
-class _Undrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Draws no random numbers for weights of which only the shapes matter, as that takes seconds.
-
-    Transformers keeps index tensors for all networks of a process, so that none may be on ``meta``.
-    """
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        """Run an operation."""
-        aten = torch.ops.aten
-        if function in {aten.uniform_.default, aten.normal_.default, aten.erfinv_.default}:
-            return args[0]
-        return function(*args, **(kwargs or {}))
-
-
 def last_block(choice: NetworkDescription) -> str:
     """Return a network's last main block, found without its weights; UsageError if it has none."""
     shapes_only = replace(choice, pretrained="none", weights=None, precision=SINGLE)
+    # Not on meta: transformers keeps index tensors of a pass for all networks of the process.
     device = torch.device("cpu")
-    with _Undrawn():  # type: ignore[no-untyped-call]
-        module, *_ = load_module(shapes_only, device)
+    module, *_ = load_module(shapes_only, device)
     blocks = [layer.name for layer in layers_of(module, shapes_only, device) if layer.is_block]
     if not blocks:
         raise UsageError(
