@@ -269,6 +269,9 @@ def test_without_an_image_processor(vit: Path) -> None:
     with pytest.raises(UsageError, match=r"no preprocessor_config\.json.*: give `mean` and `std`"):
         choose(vit, mean=(0, 0, 0))
     assert choose(vit, mean=(0, 0, 0), std=(1, 1, 1)).input_size == (SIDE, SIDE)
+    change(vit, model_type="bert", architectures=["BertModel"])
+    with pytest.raises(UsageError, match="BertModel, which is neither"):
+        choose(vit, "layer")
 
 
 def test_gray_values(tmp_path: Path) -> None:

@@ -130,6 +130,20 @@ class Twice(nn.Module):
         return self.layer(output) if images.any() else output
 
 
+class Shared(nn.Module):
+    """Runs one layer on tokens of two lengths, as those of transformers share a dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 8, 8)
+        self.down = nn.Linear(6, 4)
+        self.layer = nn.Identity()
+
+    def forward(self, images):
+        tokens = self.layer(self.patches(images).flatten(2).transpose(1, 2))
+        return self.layer(self.down(tokens))
+
+
 def unseeded():
     network = trained()
     nn.init.constant_(network[0].weight, torch.seed() % 1000)
@@ -410,6 +424,12 @@ def test_the_first_tensor_of_a_tuple_is_the_layers(nets: Path, kind: str, answer
 def test_the_last_output_counts_however_often_a_layer_runs(nets: Path) -> None:
     network = load_network(replace(choose(f"{nets}:Twice", layer="layer"), resized=(32, 32)))
     assert torch.equal(layer_activations(network, NOISE), network.module(NOISE))
+
+
+def test_the_last_output_counts_whatever_the_shape_of_others(nets: Path) -> None:
+    network = load_network(replace(choose(f"{nets}:Shared", layer="layer"), resized=(32, 32)))
+    maps = network.module(NOISE).transpose(1, 2).reshape(len(NOISE), 4, 4, 4)
+    assert torch.equal(layer_activations(network, NOISE), maps)
 
 
 def test_a_dict_of_outputs_names_where_to_look(nets: Path) -> None:

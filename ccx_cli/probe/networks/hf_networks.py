@@ -100,7 +100,9 @@ class HuggingFace(Library):
         from transformers import AutoImageProcessor
 
         checkpoint = self._checkpoint(model, revision)
-        usual = _size(getattr(_vision_of(load_config(checkpoint)), "image_size", None))
+        config = load_config(checkpoint)
+        _class_of(config, checkpoint)
+        usual = _size(getattr(_vision_of(config), "image_size", None))
         files = (checkpoint.folder / name for name in _PROCESSORS)
         processor: dict[str, Any] = {}
         if any(file.is_file() for file in files):

@@ -170,10 +170,9 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
     left = {network.choice.layer: network.layer_calls for network in networks}
 
     def keep(layer: str, output: torch.Tensor) -> None:
-        network = by_layer[layer]
-        maps = network.layout.maps(_finite(output, network.choice))
+        finite = _finite(output, by_layer[layer].choice)
         # A copy: what comes after the layer may change it in place.
-        outputs[layer] = torch.empty(maps.shape, dtype=torch.float32).copy_(maps)
+        outputs[layer] = torch.empty(finite.shape, dtype=torch.float32).copy_(finite)
         left[layer] -= 1
         # Code of the user's own may run a layer more often on other images.
         if not first.choice.is_own and all(calls <= 0 for calls in left.values()):
@@ -198,7 +197,8 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
                 f"Layer {layer} of {first.choice.name} does nothing in the forward pass of "
                 f"{len(images):,} images: name one that always does with `layer`."
             )
-    return [outputs[network.choice.layer] for network in networks]
+    with accepting(first.choice, images):
+        return [net.layout.maps(outputs[net.choice.layer]).contiguous() for net in networks]
 
 
 def _find_layer(module: nn.Module, choice: NetworkDescription) -> nn.Module:
