@@ -208,6 +208,12 @@ def test_importance_is_the_slope_of_the_answer(tmp_path: Path, kind: str) -> Non
         assert found[unit] == pytest.approx(float(drops.abs().mean()), rel=1e-2, abs=1e-4)
 
 
+def test_a_latent_without_a_decoder_vector_changes_nothing() -> None:
+    decoder = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+    found = Autoencoder(torch.eye(2), torch.zeros(2), decoder, decoder_norm="after")
+    assert found.directions().tolist() == [[0.0, 0.0], [pytest.approx(0.6), pytest.approx(0.8)]]
+
+
 def test_what_needs_the_decoder_says_so(tmp_path: Path) -> None:
     path = write(tmp_path / "sae.safetensors", 64, decoder=False)
     network = load("demo", "layer3.2", path, KINDS["relu"])

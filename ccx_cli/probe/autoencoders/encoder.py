@@ -116,7 +116,8 @@ class Autoencoder:
         assert self.decoder is not None
         if self.decoder_norm == "none":
             return self.decoder
-        return self.decoder / self._norms[:, None]
+        # A latent without a decoder vector adds nothing.
+        return self.decoder / self._norms.masked_fill(self._norms == 0, 1)[:, None]
 
     def _scale(self, tokens: torch.Tensor) -> torch.Tensor | None:
         """Return by what the decoded ``(..., units)`` are multiplied to undo the normalization."""
