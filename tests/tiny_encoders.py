@@ -91,6 +91,12 @@ TINY = {
         "resnet.encoder.stages.2", (2, 2), processor="ConvNextImageProcessor",
         processed={"size": {"shortest_edge": SIDE}, "do_normalize": False},
     ),
+    # With a list of patch embeddings beside that of the lists of blocks.
+    "poolformer": Tiny(
+        "PoolFormerForImageClassification",
+        {"hidden_sizes": [8, 8, 12, 16], "depths": [1, 1, 2, 1]}, "poolformer.encoder.block.3.0",
+        (1, 2), processed={"size": {"height": SIDE, "width": 64}},
+    ),
     "efficientnet": Tiny(
         "EfficientNetForImageClassification",
         {"image_size": 64, "width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 128},

@@ -136,15 +136,28 @@ def main_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[
 
 
 def listed_blocks(module: nn.Module, maps: Mapping[str, tuple[int, int]]) -> list[str]:
-    """Return the blocks, as ``main_blocks`` does, of the outermost list with two or more."""
+    """Return the blocks, as ``main_blocks`` does, of the outermost list with two or more.
+
+    Lists in a list count as one. Of several as far out, such as patch embeddings and blocks of each
+    stage, it is that whose last block runs last; ``maps`` are in the order in which layers run.
+    """
     large = {name: shape for name, shape in maps.items() if shape != (1, 1)}
+    order = {name: position for position, name in enumerate(large)}
     lists = [name for name, part in module.named_modules() if isinstance(part, nn.ModuleList)]
-    for name in sorted(lists, key=lambda each: each.count(".")):
-        children = module.get_submodule(name).named_children()
-        blocks = _blocks_among({f"{name}.{number}": child for number, child in children}, large)
-        if len(blocks) > 1:
-            return blocks
-    return []
+    found = {name: _blocks_among(_listed(module, name), large) for name in lists}
+    several = [name for name in lists if len(found[name]) > 1]
+    if not several:
+        return []
+    return found[max(several, key=lambda each: (-each.count("."), order[found[each][-1]]))]
+
+
+def _listed(module: nn.Module, name: str) -> dict[str, nn.Module]:
+    found: dict[str, nn.Module] = {}
+    for number, child in module.get_submodule(name).named_children():
+        inside = f"{name}.{number}"
+        is_list = isinstance(child, nn.ModuleList)
+        found |= _listed(module, inside) if is_list else {inside: child}
+    return found
 
 
 def _blocks_among(children: Mapping[str, nn.Module], large: Mapping[str, object]) -> list[str]:
