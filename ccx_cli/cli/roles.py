@@ -74,7 +74,10 @@ def roles(options: RolesOptions) -> None:
         writer.rest(records)
         keep(opened.run.directory / ROLES, records, progress)
         there = [record for record in records if record.accuracy is not None]
-        if not there:
+        dead = len(chosen) - len(records)
+        if dead:
+            progress.note(f"{dead:,} of {len(chosen):,} units never fire.")
+        if (truth < 0).all():
             progress.note(
                 "The true class of no image is known: name the classes with --class-names as the "
                 "dataset names its scenes."
