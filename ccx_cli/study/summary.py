@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import UNSET
@@ -123,20 +123,19 @@ def summarise_concepts(
     units_of: dict[int, set[int]] = defaultdict(set)
     ious: dict[int, list[float]] = defaultdict(list)
     excluding: dict[int, int] = defaultdict(int)
-    # Records share formulas, each of which takes long to hash.
-    uses: dict[int, tuple[Formula, set[int], set[int]]] = {}
+    # Ranges share formulas, whose text is compared faster than their tree is found.
+    uses: dict[str, tuple[Any, set[int], set[int]]] = {}
     for record in chain.from_iterable(units.values()):
-        formula = record.tree
-        if formula is None:
+        if record.formula is None:
             continue
-        if id(formula) not in uses:
+        labels, asks, excludes = uses.get(record.formula, (None, set(), set()))
+        if labels != record.labels:
+            formula = record.tree
+            assert formula is not None
             names.update(record.names)
-            uses[id(formula)] = (
-                formula,
-                set(positive_concepts(formula)),
-                set(positive_concepts(formula, positive=False)),
-            )
-        _, asks, excludes = uses[id(formula)]
+            asks = set(positive_concepts(formula))
+            excludes = set(positive_concepts(formula, positive=False))
+            uses[record.formula] = record.labels, asks, excludes
         for number in asks:
             units_of[number].add(record.unit)
             ious[number].append(record.iou)
