@@ -58,6 +58,7 @@ def are_channels_last(module: nn.Module) -> list[bool]:
     return [not kernel.is_contiguous() for kernel in kernels]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "layers"),
     [
