@@ -100,19 +100,26 @@ def same_activations(recorded: dict[str, Any], activations: Activations) -> bool
 def test_recorded_ranges_give_the_recorded_hits_and_ious(
     recorded: dict[str, Any], index: ConceptIndex, counts: DataCounts, activations: Activations
 ) -> None:
-    hits_off, iou_off = [], []
+    same = same_activations(recorded, activations)
+    within, iou_off = [], []
     for entry in recorded["explanations"]:
         ranges = recorded["ranges"][f"{entry['unit']}/{entry['num_clusters']}"]
         maps = activations.unit(entry["unit"])
-        hits = count_hits(maps, [Range.from_json(ranges[entry["cluster"]])], index)
+        found_range = Range.from_json(ranges[entry["cluster"]])
+        # Where convolutions add in another order than there, a pixel near an end changes sides.
+        apart = 0.0 if same else 1e-5 * float(dense_maps(maps).max())
+        narrow = Range(found_range.lower + apart, found_range.upper - apart)
+        wide = Range(found_range.lower - apart, found_range.upper + apart)
+        least, hits, most = (
+            count_hits(maps, [each], index) for each in (narrow, found_range, wide)
+        )
         found = beam_search(
             RangeCounts(counts, hits.per_set[0]), BeamSettings(entry["length"], 5)
         ).best
-        hits_off.append(abs(int(hits.totals[0]) - entry["hits"]))
+        within.append(least.totals[0] <= entry["hits"] <= most.totals[0])
         iou_off.append(abs((found.iou if found else 0.0) - entry["iou"]))
-    assert len(hits_off) == 96
-    # Where convolutions add in another order than there, a pixel at an end may change sides.
-    assert max(hits_off) <= (0 if same_activations(recorded, activations) else 3)
+    assert len(within) == 96
+    assert all(within)
     assert max(iou_off) <= 1e-5
 
 
