@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import nsmallest
+from typing import Any
 
 from msgspec import UNSET
 
@@ -84,31 +85,33 @@ class Gist:
 
     def __init__(self, most: int | None, tolerance: float, sort: Sort) -> None:
         self._most, self._tolerance, self._sort = most, tolerance, sort
-        self._shown: list[ExplanationRecord] = []
-        self._leading: list[Sequence[ExplanationRecord]] = []
+        self._worth, self._surprise = sort_key(sort), sort_key("mcc")
+        # With what they are sorted by, and the order in which they came.
+        self._shown: list[tuple[Any, int, ExplanationRecord]] = []
+        self._leading: list[tuple[Any, int, Sequence[ExplanationRecord]]] = []
         self._layers: set[str] = set()
         self._all = self._units = self._ranges = 0
         self._ious = array("d")
 
     def add(self, records: Sequence[ExplanationRecord]) -> None:
         """Take a unit's explanations, from the lowest range up."""
+        before = self._all
         self._all += len(records)
         self._units += 1
         self._layers.update(record.layer for record in records)
         self._ranges += sum(record.range is not None for record in records)
         read = [simplified(each, self._tolerance) for each in records]
         self._ious.extend(record.iou for record in read if record.formula is not None)
-        self._shown += read
+        self._shown += ((self._worth(one), before + n, one) for n, one in enumerate(read))
         if self._most is not None:
-            self._shown = nsmallest(self._most, self._shown, sort_key(self._sort))
-        units = [*self._leading, records]
-        surprise = sort_key("mcc")
-        self._leading = nsmallest(SENTENCES, units, lambda own: min(map(surprise, own)))
+            self._shown = nsmallest(self._most, self._shown)
+        self._leading.append((min(map(self._surprise, records)), self._units, records))
+        self._leading = nsmallest(SENTENCES, self._leading)
 
     @property
     def shown(self) -> list[ExplanationRecord]:
         """The first explanations, in their simplest form."""
-        return sorted(self._shown, key=sort_key(self._sort))
+        return [record for *_, record in sorted(self._shown)]
 
     @property
     def headline(self) -> str:
@@ -125,7 +128,7 @@ class Gist:
 
     def tell(self, names: Mapping[str, str], progress: Progress) -> None:
         """Say of the units with the most surprising explanations what each responds to."""
-        for own in self._leading:
+        for *_, own in self._leading:
             where = f"{own[0].layer}: " if len(self._layers) > 1 else ""
             sentence = unit_sentence(own[0].unit, own, self._tolerance, names)
             progress.note(where + sentence)
