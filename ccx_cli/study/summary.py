@@ -128,14 +128,18 @@ def summarise_concepts(
     for record in chain.from_iterable(units.values()):
         if record.formula is None:
             continue
-        labels, asks, excludes = uses.get(record.formula, (None, set(), set()))
-        if labels != record.labels:
+        used = uses.get(record.formula)
+        if used is None or used[0] != record.labels:
             formula = record.tree
             assert formula is not None
             names.update(record.names)
-            asks = set(positive_concepts(formula))
-            excludes = set(positive_concepts(formula, positive=False))
-            uses[record.formula] = record.labels, asks, excludes
+            used = (
+                record.labels,
+                set(positive_concepts(formula)),
+                set(positive_concepts(formula, positive=False)),
+            )
+            uses[record.formula] = used
+        _, asks, excludes = used
         for number in asks:
             units_of[number].add(record.unit)
             ious[number].append(record.iou)
