@@ -10,7 +10,7 @@ import gc
 import hashlib
 import mmap
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -32,6 +32,19 @@ _FORMAT, _CHUNK = 1, 1 << 20
 _SHARE = 1 / 16
 # How a list of at most 2^32 values begins in MessagePack, before their number, and with it.
 _LIST, _LIST_BYTES = b"\xdd", 5
+
+
+@contextmanager
+def keeping_all() -> Iterator[None]:
+    """Collect no garbage while much is made that stays: it would be looked at over and over."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Head(msgspec.Struct):
@@ -98,15 +111,8 @@ class Brief(Generic[R]):
 
     def records(self, kind: type[K]) -> list[K]:
         """Decode all records, of which only the keys of ``kind`` are read."""
-        was_on = gc.isenabled()
-        # Collecting garbage would look at all of it over and over.
-        gc.disable()
-        try:
-            found = msgspec.msgpack.decode(self._packed(), type=list[kind])  # type: ignore[valid-type]
-            gc.freeze()
-        finally:
-            if was_on:
-                gc.enable()
+        with keeping_all():
+            found: list[K] = msgspec.msgpack.decode(self._packed(), type=list[kind])  # type: ignore[valid-type]
         return found
 
     def _packed(self) -> bytes | memoryview:

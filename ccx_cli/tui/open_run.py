@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import time
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from rich.console import RenderableType
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.formulas.formula import labels_in
 from ccx_cli.printable import printable
+from ccx_cli.records.brief import keeping_all
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.findings import alone, short_names, simplified, unit_sentence
 from ccx_cli.runs.run import HEADER, LINES, Run
@@ -139,15 +139,10 @@ class OpenRun:
             if record.labels is not None and not names.keys() >= set(labels_in(record.labels)):
                 names.update(record.names)
 
-        # Collecting garbage would look at all of a large run over and over.
-        gc.disable()
-        try:
+        with keeping_all():
             read(keep)
             order = sorted(found, key=lambda key: (key[0], key[1] or 0))
             self._simplest = {key: found[key] for key in order}
-        finally:
-            gc.enable()
-            gc.freeze()
         self._stored: dict[tuple[int, int | None], ExplanationRecord] | None = None
         self._records, self.short = run.units, short_names(names)
 
