@@ -17,17 +17,9 @@ from ccx_cli.probe.weights.stored_names import is_count
 
 # What heads are called, which a network may lack and a file have: of timm, torchvision, DINO, MoCo.
 _HEADS = {
-    *("head", "heads", "head_dist", "mlp_head", "aux_head", "fc", "fc_norm", "last_linear"),
-    *(
-        "classifier",
-        "logits",
-        "dino_head",
-        "ibot_head",
-        "projector",
-        "projection_head",
-        "predictor",
-    ),
-}
+    "head", "heads", "head_dist", "mlp_head", "aux_head", "fc", "fc_norm", "last_linear",
+    "classifier", "logits", "dino_head", "ibot_head", "projector", "projection_head", "predictor",
+}  # fmt: skip
 
 
 def refuse_before(

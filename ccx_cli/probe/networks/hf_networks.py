@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ccx_cli.errors import DamagedDataError, UsageError
-from ccx_cli.probe.networks.library import Library
+from ccx_cli.probe.networks.library import Library, size_of
 from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.probe.networks.torchvision_models import Channels, Preprocessing
 from ccx_cli.probe.networks.transformers_checkpoints import (
@@ -102,7 +102,7 @@ class HuggingFace(Library):
         checkpoint = self._checkpoint(model, revision)
         config = load_config(checkpoint)
         _class_of(config, checkpoint)
-        usual = _size(getattr(_vision_of(config), "image_size", None))
+        usual = size_of(getattr(_vision_of(config), "image_size", None))
         files = (checkpoint.folder / name for name in _PROCESSORS)
         processor: dict[str, Any] = {}
         if any(file.is_file() for file in files):
@@ -245,7 +245,7 @@ def _check_input(network: Any, checkpoint: Checkpoint) -> None:
 
 def _any_size(network: Any) -> Any:
     """Return a hook that has position embeddings interpolated for images of another size."""
-    usual = _size(getattr(_vision_of(network.config), "image_size", None))
+    usual = size_of(getattr(_vision_of(network.config), "image_size", None))
     takes = "interpolate_pos_encoding" in signature(network.forward).parameters
 
     def hook(_module: Any, images: Any, options: dict[str, Any]) -> Any:
@@ -261,11 +261,6 @@ def _answer(_module: Any, _images: Any, output: Any) -> Any:
     return output.logits if "logits" in output else output[0]
 
 
-def _size(value: Any) -> tuple[int, int] | None:
-    height, width = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
 def _processed_size(processor: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the size of what an image processor makes of a square image."""
     key = "crop_size" if processor.get("do_center_crop") else "size"
@@ -273,7 +268,7 @@ def _processed_size(processor: Mapping[str, Any]) -> tuple[int, int] | None:
         return None
     size = processor.get(key) or {}
     side = size.get("shortest_edge") or size.get("longest_edge")
-    return _size([size.get("height"), size.get("width")]) or _size(side)
+    return size_of([size.get("height"), size.get("width")]) or size_of(side)
 
 
 def _normalization(processor: Mapping[str, Any], said: str) -> tuple[Channels, Channels]:

@@ -13,6 +13,12 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.torchvision_models import Preprocessing
 
 
+def size_of(value: object) -> tuple[int, int] | None:
+    """Return height and width that a side or a pair of them says; None for anything else."""
+    height, width = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
 class Library:
     """A package that makes networks; it is imported only for one of them.
 

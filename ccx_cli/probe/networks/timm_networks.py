@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ccx_cli.errors import UsageError, suggestion
-from ccx_cli.probe.networks.library import Library
+from ccx_cli.probe.networks.library import Library, size_of
 from ccx_cli.probe.networks.torchvision_models import Preprocessing
 
 _REGISTERED = re.compile(rb"^@register_model\b[^\n]*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)
@@ -47,9 +47,7 @@ class Timm(Library):
 
     def size_said_by(self, arguments: Mapping[str, Any]) -> tuple[int, int] | None:
         """Return what ``img_size`` among the arguments says."""
-        size = arguments.get("img_size")
-        height, width = size if isinstance(size, list | tuple) and len(size) == 2 else (size, size)
-        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+        return size_of(arguments.get("img_size"))
 
     def mend_size(self, words: Sequence[str], size: tuple[int, int]) -> str | None:
         """Name the argument that says the size."""
