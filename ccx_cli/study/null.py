@@ -33,6 +33,7 @@ from ccx_cli.search.counts import DataCounts, count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
 from ccx_cli.study.measuring import kept_lines, kept_or_found
+from ccx_cli.study.resampling import false_discovery_rates
 from ccx_cli.threads import map_in_order
 
 BestIou = Callable[[DataCounts, NDArray[np.int32]], float]
@@ -74,17 +75,6 @@ def against_null(observed: float, null: Sequence[float]) -> AgainstNull:
         null_percentile_95=float(np.quantile(ious, 0.95)),
         p_value=(1 + int((ious >= observed).sum())) / (1 + len(ious)),
     )
-
-
-def false_discovery_rates(p_values: Sequence[float]) -> list[float]:
-    """Benjamini-Hochberg adjusted values, in the order of ``p_values``."""
-    p = np.array(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    adjusted = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.minimum.accumulate(adjusted[::-1])[::-1]
-    result = np.empty_like(p)
-    result[order] = np.minimum(adjusted, 1)
-    return [float(value) for value in result]
 
 
 def chance_of_run(

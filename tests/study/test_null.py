@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
@@ -17,7 +15,6 @@ from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.study.null import (
     against_null,
-    false_discovery_rates,
     kept_against_null,
     null_ious,
     permutation,
@@ -69,25 +66,6 @@ def test_p_values_count_the_observed_and_are_never_zero() -> None:
     assert chance.null_mean == pytest.approx(0.35)
     assert chance.null_percentile_95 == pytest.approx(0.585)
     assert against_null(0.9, [0.1] * 99).p_value == 1 / 100
-
-
-def test_adjusted_values_by_hand() -> None:
-    assert false_discovery_rates([0.01, 0.04, 0.03, 0.5]) == pytest.approx(
-        [0.04, 0.16 / 3, 0.16 / 3, 0.5]
-    )
-    assert false_discovery_rates([]) == []
-
-
-@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=30))
-def test_adjusted_values_keep_the_order_and_exceed_none(p_values: list[float]) -> None:
-    adjusted = false_discovery_rates(p_values)
-    n = len(p_values)
-    for p, q in zip(p_values, adjusted, strict=True):
-        # The definition: the least m * p(j) / rank(j) over all p(j) >= p, at most 1.
-        candidates = [other * n / sum(x <= other for x in p_values) for other in p_values]
-        expected = min(c for c, other in zip(candidates, p_values, strict=True) if other >= p)
-        assert q == pytest.approx(min(1.0, expected))
-        assert p <= q + 1e-12
 
 
 def test_explanations_are_compared_with_the_null_kept_of_most_ranges(tmp_path: Path) -> None:
