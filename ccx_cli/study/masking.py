@@ -1,7 +1,9 @@
-"""Label masking: how similarly a unit responds when only a formula's pixels are visible.
+"""Formulas as masks of the input: the images, masked, go through the network.
 
-The input outside the formula is multiplied by noise and the unit's activations before and after
-are compared (La Rosa et al., NeurIPS 2023, section 4).
+Each formula does so once, for all the ranges that it explains. Label masking asks how similarly a
+unit responds when only a formula's pixels are visible: the input outside the formula is multiplied
+by noise and the unit's activations before and after are compared (La Rosa et al., NeurIPS 2023,
+section 4).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.networks.loading import Network, unit_activations
 from ccx_cli.probe.ranges import Range
 from ccx_cli.study.unit_images import mask_of
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,82 +46,145 @@ class MaskedFormula:
     ranges: tuple[tuple[int, Range], ...]
 
 
-def noisy_mask(
-    holds: NDArray[np.bool_], index: ConceptIndex, image: int, seed: int
-) -> NDArray[np.float32]:
-    """One image's mask on the mask grid, ``(height, width)`` float32: 1 in the formula, else noise.
+class Masking(Protocol[T_co]):
+    """How images are masked, and what is kept of what the network then does."""
 
-    The noise is uniform in [0, 1), seeded by the image, the same for every formula.
-    """
-    noise = np.random.default_rng([seed, image]).random(index.mask_shape, dtype=np.float32)
-    return np.where(mask_of(holds, index, image), np.float32(1), noise)
+    @property
+    def n_versions(self) -> int:
+        """Versions of one image, itself included."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a batch that is not full is filled up: outcomes are the same however few."""
+
+    def masks(self, formula: NDArray[np.bool_], image: int) -> NDArray[np.float32]:
+        """Return the masks of an image, ``(n_masks, height, width)`` on the mask grid."""
+
+    def versions(
+        self, pixels: torch.Tensor, masks: torch.Tensor, images: Sequence[int]
+    ) -> torch.Tensor:
+        """Return the versions of images, ``(n_versions, n_images, 3, height, width)``.
+
+        ``pixels`` are ``(n_images, 3, height, width)``, ``masks`` ``(n_images, n_masks, height,
+        width)`` in the size of the input.
+        """
+
+    def run(
+        self, network: Network, images: torch.Tensor, units: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the units' maps of images and, if asked for, their class scores, on the CPU."""
+
+    def outcome(
+        self,
+        maps: NDArray[np.float32],
+        scores: NDArray[np.float32] | None,
+        masks: NDArray[np.float32],
+        found: Range,
+    ) -> T_co:
+        """Return what is kept of one range in one image.
+
+        ``maps`` are the unit's, ``(n_versions, height, width)``, ``scores`` ``(n_versions,
+        n_classes)``, ``masks`` what ``masks`` returned.
+        """
 
 
-def masking_similarity(
+def outcomes(
     network: Network,
     formulas: Sequence[MaskedFormula],
     images: Iterable[tuple[int, int, torch.Tensor]],
     index: ConceptIndex,
-    *,
-    batch_size: int = 32,
-    seed: int = 0,
-) -> Iterator[tuple[int, list[float | None]]]:
-    """Compare the units' activations before and after masking.
+    masking: Masking[T],
+    batch_size: int,
+) -> Iterator[tuple[int, list[list[T]]]]:
+    """Yield the index of each formula, once all its images are done, and what is kept of it.
 
-    Each formula goes through the network once, for all units that it explains. ``images`` are
-    ``(formula, image, pixels)`` in the order of ``formulas``: index of the formula, of the image,
-    and the image itself, ``(3, side, side)`` float32, normalized; formulas share forward passes.
-    ``seed`` is of the noise. Yields the index of each formula, once all its images are done, and
-    for each of its ranges the mean cosine, over the images, of the unit's map before and after,
-    both restricted to the positions in range before; an image where either is zero counts 0.
-    ``None`` without images.
+    That is a list for each of its ranges, an entry for each image. ``images`` are ``(formula,
+    image, pixels)`` in the order of ``formulas``: index of the formula, of the image, and the image
+    itself, ``(3, height, width)`` float32, normalized; formulas share forward passes, in batches of
+    so many images and all their versions.
     """
-    sums = [np.zeros(len(formula.ranges)) for formula in formulas]
-    left = [len(formula.images) for formula in formulas]
-    for position, count in enumerate(left):
-        if count == 0:
-            yield position, [None] * len(formulas[position].ranges)
+    kept: list[list[list[T]]] = [[[] for _ in formula.ranges] for formula in formulas]
+    for position, formula in enumerate(formulas):
+        if len(formula.images) == 0:
+            yield position, kept[position]
 
     remaining = iter(images)
     while batch := list(islice(remaining, batch_size)):
-        plain = torch.stack([pixels for _, _, pixels in batch])
-        masks = torch.from_numpy(
-            np.stack(
-                [
-                    noisy_mask(formulas[position].holds, index, image, seed)
-                    for position, image, _ in batch
-                ]
-            )
+        filled = batch + batch[-1:] * (batch_size - len(batch)) if masking.fixed else batch
+        plain = torch.stack([pixels for _, _, pixels in filled])
+        masks = np.stack(
+            [
+                masking.masks(mask_of(formulas[position].holds, index, image), image)
+                for position, image, _ in filled
+            ]
         )
         resized = torch.nn.functional.interpolate(
-            masks[:, None], size=plain.shape[2:], mode="bilinear", align_corners=False
+            torch.from_numpy(masks), size=plain.shape[2:], mode="bilinear", align_corners=False
         )
+        versions = masking.versions(plain, resized, [image for _, image, _ in filled])
         units = sorted({unit for position, *_ in batch for unit, _ in formulas[position].ranges})
         places = {unit: place for place, unit in enumerate(units)}
-        both = unit_activations(network, torch.cat([plain, plain * resized]), units).numpy()
-        before, after = both[: len(batch)], both[len(batch) :]
+        found, scored = masking.run(network, versions.flatten(0, 1), units)
+        shape = versions.shape[:2]
+        maps = found.reshape(*shape, *found.shape[1:]).numpy()
+        scores = None if scored is None else scored.reshape(*shape, -1).numpy()
         for row, (position, _, _) in enumerate(batch):
             formula = formulas[position]
-            for column, (unit, found) in enumerate(formula.ranges):
-                place = places[unit]
-                sums[position][column] += _cosine(before[row, place], after[row, place], found)
-            left[position] -= 1
-            if left[position] == 0:
-                yield position, [float(each) / len(formula.images) for each in sums[position]]
+            of_image = None if scores is None else scores[:, row]
+            for (unit, ends), of_range in zip(formula.ranges, kept[position], strict=True):
+                of_unit = maps[:, row, places[unit]]
+                of_range.append(masking.outcome(of_unit, of_image, masks[row], ends))
+            if len(kept[position][0]) == len(formula.images):
+                yield position, kept[position]
+                kept[position] = []
 
 
-def seconds_an_image(network: Network, batch_size: int) -> float:
-    """Time one forward pass, to estimate how long many will take."""
+@dataclass(frozen=True, slots=True)
+class LabelMasking:
+    """Multiplies the input outside the formula by noise that the ``seed`` and the image determine.
+
+    The noise is uniform in [0, 1), the same for every formula. The outcome is the cosine of the
+    unit's map before and after, both restricted to the positions in range before; 0 where either is
+    zero.
+    """
+
+    seed: int
+    n_versions: int = 2
+    fixed: bool = False
+
+    def masks(self, formula: NDArray[np.bool_], image: int) -> NDArray[np.float32]:
+        """Return 1 in the formula, else noise."""
+        noise = np.random.default_rng([self.seed, image]).random(formula.shape, dtype=np.float32)
+        return np.where(formula, np.float32(1), noise)[None]
+
+    def versions(
+        self, pixels: torch.Tensor, masks: torch.Tensor, images: Sequence[int]
+    ) -> torch.Tensor:
+        """Return the images, and the images times their mask."""
+        return torch.stack([pixels, pixels * masks])
+
+    def run(
+        self, network: Network, images: torch.Tensor, units: Sequence[int]
+    ) -> tuple[torch.Tensor, None]:
+        """Run the network up to the layer."""
+        return unit_activations(network, images, units), None
+
+    def outcome(
+        self, maps: NDArray[np.float32], scores: object, masks: object, found: Range
+    ) -> float:
+        """Return the cosine."""
+        before, after = maps
+        inside = (before > found.lower) & (before < found.upper)
+        a, b = before[inside].astype(np.float64), after[inside].astype(np.float64)
+        norms = float(np.sqrt((a * a).sum() * (b * b).sum()))
+        return float((a * b).sum()) / norms if norms else 0.0
+
+
+def seconds_an_image(network: Network, masking: Masking[object], batch_size: int) -> float:
+    """Time one forward pass, to estimate how long the versions of many images will take."""
     height, width = network.choice.input_size
     blank = torch.zeros(batch_size, 3, height, width)
-    unit_activations(network, blank, [0])
+    masking.run(network, blank, [0])
     began = time.perf_counter()
-    unit_activations(network, blank, [0])
-    return (time.perf_counter() - began) / batch_size
-
-
-def _cosine(before: NDArray[np.float32], after: NDArray[np.float32], found: Range) -> float:
-    inside = (before > found.lower) & (before < found.upper)
-    a, b = before[inside].astype(np.float64), after[inside].astype(np.float64)
-    norms = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / norms if norms else 0.0
+    masking.run(network, blank, [0])
+    return (time.perf_counter() - began) / batch_size * masking.n_versions

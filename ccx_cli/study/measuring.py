@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -11,11 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.design import duration
-from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Record
@@ -29,15 +24,16 @@ from ccx_cli.records.metrics import (
     StatisticRecord,
     StoredMetrics,
 )
-from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, holds, unit_in_data
+from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, unit_in_data
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
+from ccx_cli.study.masked_formulas import MaskedRun
 from ccx_cli.study.metrics import ImageCounts, iou_interval, mean_and_deviation, measure
-from ccx_cli.threads import threads
 
 if TYPE_CHECKING:
-    import torch
+    from ccx_cli.probe.networks.loading import Network
+    from ccx_cli.study.masking import Masking
 
 WITHOUT_MASKING = ": leave --label-masking out"
 STATISTICS: tuple[Literal["mean", "deviation"], ...] = ("mean", "deviation")
@@ -132,13 +128,8 @@ def measure_masking(
     progress: Progress,
 ) -> dict[tuple[int, int | None], float | None]:
     """Return label masking by ``(unit, cluster)``; each formula goes through the network once."""
-    lines = _masking_lines(inputs, settings)
-    _, missing = _formulas(inputs, units, lines)
-    if missing:
-        with writing(inputs.kept, progress):
-            lines.drop_torn_line()
-            _mask(inputs, missing, lines, settings, device, batch_size, workers, progress)
-    return _masking_of(lines)
+    found = _masked_run(inputs, settings).found(units, device, batch_size, workers, progress)
+    return {key: record.label_masking for key, record in found.items()}
 
 
 def stored_masking(directory: Path) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
@@ -183,36 +174,38 @@ def masking_step(
     inputs: RunInputs, units: Sequence[int], settings: MeasureSettings, device: str, batch_size: int
 ) -> Step:
     """Say how many formulas ``measure_masking`` still has to send through the network, how long."""
-    lines = _masking_lines(inputs, settings)
-    total, missing = _formulas(inputs, units, lines)
-    step = Step("label masking", lines.path, "formulas", total, total - len(missing))
-    if not missing:
-        return step
-    # Here and below: torch takes seconds to import, and metrics of pixels do without.
-    from ccx_cli.probe.networks.loading import load_network
-    from ccx_cli.study.masking import seconds_an_image
-
-    network = load_network(inputs.network("label masking", WITHOUT_MASKING), device)
-    index = inputs.index
-    images = sum(len(_images(holds(some[0], index), index, settings)) for some in missing)
-    return replace(step, seconds=2 * images * seconds_an_image(network, batch_size))
+    return _masked_run(inputs, settings).step(units, device, batch_size)
 
 
-def _formulas(
-    inputs: RunInputs, units: Sequence[int], lines: RecordLines[MaskingRecord]
-) -> tuple[int, list[list[ExplanationRecord]]]:
-    """Count the units' distinct formulas; return the explanations of each not measured yet."""
-    by_formula: dict[str, list[ExplanationRecord]] = defaultdict(list)
-    for unit in units:
-        for record in inputs.run.units[unit]:
-            if record.labels is not None:
-                by_formula[json.dumps(record.labels)].append(record)
-    known = _masking_of(lines)
-    return len(by_formula), [
-        records
-        for records in by_formula.values()
-        if any((record.unit, record.cluster) not in known for record in records)
-    ]
+def _masked_run(inputs: RunInputs, settings: MeasureSettings) -> MaskedRun[MaskingRecord, float]:
+    def masking(_network: Network) -> Masking[float]:
+        # Here: torch takes seconds to import, and metrics of pixels do without.
+        from ccx_cli.study.masking import LabelMasking
+
+        return LabelMasking(settings.seed)
+
+    def record_of(record: ExplanationRecord, cosines: Sequence[float]) -> MaskingRecord:
+        # Summed in order: what is kept beside older runs was.
+        mean = float(np.cumsum(cosines)[-1]) / len(cosines) if cosines else None
+        return MaskingRecord(
+            unit=record.unit,
+            cluster=record.cluster or 0,
+            num_ranges=record.num_ranges,
+            label_masking=mean,
+        )
+
+    asked = {"seed": settings.seed, "images": settings.masking_images}
+    return MaskedRun(
+        inputs,
+        lambda: inputs.network("label masking", WITHOUT_MASKING),
+        kept_lines(inputs, "masking", asked, MaskingRecord),
+        settings.masking_images,
+        settings.seed,
+        masking,
+        record_of,
+        "Label masking",
+        "--masking-images N takes fewer",
+    )
 
 
 def summarise(
@@ -240,92 +233,8 @@ def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[M
     return replace(kept, needed=tuple(each.key for each in METRICS))
 
 
-def _masking_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MaskingRecord]:
-    asked = {"seed": settings.seed, "images": settings.masking_images}
-    return kept_lines(inputs, "masking", asked, MaskingRecord)
-
-
 def kept_lines(
     inputs: RunInputs, what: str, asked: Mapping[str, int], kind: type[R]
 ) -> RecordLines[R]:
     """Name the file that keeps what was ``asked`` of a run, beside its explanations."""
     return RecordLines(inputs.kept / f"{what}-{json_digest(asked)[:8]}.jsonl", kind)
-
-
-def _masking_of(lines: RecordLines[MaskingRecord]) -> dict[tuple[int, int | None], float | None]:
-    return {(record.unit, record.cluster): record.label_masking for record in lines.read()}
-
-
-def _images(
-    where: NDArray[np.bool_], index: ConceptIndex, settings: MeasureSettings
-) -> NDArray[np.int64]:
-    images = np.flatnonzero(index.pixels_by_image(where))
-    if settings.masking_images and len(images) > settings.masking_images:
-        random = np.random.default_rng(settings.seed)
-        images = np.sort(random.choice(images, settings.masking_images, replace=False))
-    return images
-
-
-def _mask(
-    inputs: RunInputs,
-    wanted: Sequence[Sequence[ExplanationRecord]],
-    lines: RecordLines[MaskingRecord],
-    settings: MeasureSettings,
-    device: str,
-    batch_size: int,
-    workers: int,
-    progress: Progress,
-) -> None:
-    """Run the network over the formulas and store what each of their ranges comes to."""
-    from ccx_cli.probe.images import image_batches
-    from ccx_cli.probe.networks.loading import load_network
-    from ccx_cli.study.masking import MaskedFormula, masking_similarity, seconds_an_image
-
-    index = inputs.index
-    choice = inputs.network("label masking", WITHOUT_MASKING)
-    network = load_network(choice, device)
-    formulas = []
-    for records in wanted:
-        where = holds(records[0], index)
-        formulas.append(
-            MaskedFormula(
-                where,
-                _images(where, index, settings),
-                tuple(
-                    (record.unit, Range.from_json(record.range))
-                    for record in records
-                    if record.range is not None
-                ),
-            )
-        )
-    order = [
-        (position, int(image)) for position, one in enumerate(formulas) for image in one.images
-    ]
-    seconds = seconds_an_image(network, batch_size) * 2 * len(order)
-    progress.note(
-        f"Label masking: {len(formulas):,} formulas on {len(order):,} images in all, about "
-        f"{duration(seconds)}; --masking-images N takes fewer."
-    )
-    with threads(workers) as pool, progress.task("Label masking", len(order)) as task:
-        batches = image_batches(
-            inputs.dataset, choice, [image for _, image in order], batch_size, pool
-        )
-        pixels = (image for batch in batches for image in batch)
-
-        def each_image() -> Iterator[tuple[int, int, torch.Tensor]]:
-            for (position, image), one in zip(order, pixels, strict=True):
-                yield position, image, one
-                task.advance()
-
-        for position, means in masking_similarity(
-            network, formulas, each_image(), index, batch_size=batch_size, seed=settings.seed
-        ):
-            lines.append(
-                MaskingRecord(
-                    unit=record.unit,
-                    cluster=record.cluster or 0,
-                    num_ranges=record.num_ranges,
-                    label_masking=mean,
-                )
-                for record, mean in zip(wanted[position], means, strict=True)
-            )

@@ -12,7 +12,8 @@ from ccx_cli.probe.images import read_image
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.scoring import holds_on
-from ccx_cli.study.masking import MaskedFormula, masking_similarity, noisy_mask
+from ccx_cli.study.masking import LabelMasking, MaskedFormula, outcomes
+from ccx_cli.study.unit_images import mask_of
 
 if TYPE_CHECKING:
     from tests.golden_classifier import golden_classifier
@@ -58,9 +59,10 @@ def test_recorded_similarities_lie_within_three_standard_errors(
     ours = np.empty((SEEDS, len(formulas)))
     for seed in range(SEEDS):
         images = ((place, image, pictures[image]) for place, image in order)
-        for place, means in masking_similarity(network, formulas, images, golden_index, seed=seed):
-            assert means[0] is not None
-            ours[seed, place] = means[0]
+        for place, cosines in outcomes(
+            network, formulas, images, golden_index, LabelMasking(seed), 32
+        ):
+            ours[seed, place] = np.mean(cosines[0])
     for place, entry in enumerate(recorded):
         theirs = np.array(entry["label_masking_5_seeds"])
         error = np.sqrt(theirs.var(ddof=1) / len(theirs) + ours[:, place].var(ddof=1) / SEEDS)
@@ -70,15 +72,15 @@ def test_recorded_similarities_lie_within_three_standard_errors(
 
 def test_noise_is_one_draw_an_image_and_1_inside(golden_index: ConceptIndex) -> None:
     holds = np.arange(len(golden_index.sets)) % 2 == 0
-    mask = noisy_mask(holds, golden_index, 3, seed=5)
-    table = golden_index.local_sets[golden_index.offsets[3] : golden_index.offsets[4]]
-    inside = holds[table][golden_index.maps[3]].reshape(golden_index.mask_shape)
+    inside = mask_of(holds, golden_index, 3)
+    masking = LabelMasking(seed=5)
+    (mask,) = masking.masks(inside, 3)
     assert (mask[inside] == 1).all()
     assert (mask[~inside] < 1).all()
-    other = noisy_mask(~holds, golden_index, 3, seed=5)
+    (other,) = masking.masks(~inside, 3)
     noise = np.where(inside, other, mask)
-    assert (noisy_mask(np.zeros_like(holds), golden_index, 3, seed=5) == noise).all()
-    assert (noisy_mask(holds, golden_index, 3, seed=6) != mask).any()
+    assert (masking.masks(np.zeros_like(inside), 3) == noise).all()
+    assert (LabelMasking(seed=6).masks(inside, 3) != mask).any()
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -97,7 +99,7 @@ def test_the_size_of_batches_does_not_matter(
         MaskedFormula(~some, np.array([2]), ranges[:1]),
     ]
 
-    def similarities(size: int) -> dict[int, list[float | None]]:
+    def similarities(size: int) -> dict[int, list[list[float]]]:
         images = (
             (
                 place,
@@ -111,11 +113,11 @@ def test_the_size_of_batches_does_not_matter(
             for place, one in enumerate(formulas)
             for image in one.images
         )
-        return dict(masking_similarity(network, formulas, images, golden_index, batch_size=size))
+        return dict(outcomes(network, formulas, images, golden_index, LabelMasking(0), size))
 
     found = similarities(batch_size)
-    assert found[0] == [None, None]
-    assert found[1][1] == 0.0  # Nothing is in range: zero vectors count 0.
+    assert found[0] == [[], []]
+    assert found[1][1] == [0.0, 0.0, 0.0]  # Nothing is in range: zero vectors count 0.
     # Batches change the order of float32 sums in convolutions.
     assert found[1][0] == pytest.approx(similarities(4)[1][0], abs=1e-5)
-    assert found[2] == pytest.approx(similarities(4)[2], abs=1e-5)
+    assert found[2][0] == pytest.approx(similarities(4)[2][0], abs=1e-5)
