@@ -14,6 +14,7 @@ from ccx_cli.cli.commands.study import (
     ImportanceOptions,
     MetricsOptions,
     RolesOptions,
+    SimulateOptions,
     SummaryOptions,
 )
 from ccx_cli.cli.options import StoredOptions
@@ -35,6 +36,7 @@ def open_stored(
     | MetricsOptions
     | ImportanceOptions
     | RolesOptions
+    | SimulateOptions
     | CompareObjectivesOptions,
     stored: StoredOptions,
     trusted: bool = False,

@@ -31,10 +31,19 @@ class Range:
 
     def count(self, maps: Maps) -> int:
         """Count the activations strictly inside, compared as float64."""
+        return self._inside(maps)[1]
+
+    def mean(self, maps: Maps) -> float | None:
+        """Mean of the activations strictly inside; ``None`` without any."""
+        values, count = self._inside(maps)
+        return float(values.sum(dtype=np.float64)) / count if count else None
+
+    def _inside(self, maps: Maps) -> tuple[NDArray[np.float32], int]:
+        """Return the activations inside, of sparse maps but zeros, and their number with zeros."""
         values = maps.values if isinstance(maps, SparseMaps) else maps
         zeros = maps.n_zeros * self.holds_zero if isinstance(maps, SparseMaps) else 0
-        inside = (values > np.float64(self.lower)) & (values < np.float64(self.upper))
-        return int(inside.sum()) + zeros
+        inside = values[(values > np.float64(self.lower)) & (values < np.float64(self.upper))]
+        return inside, inside.size + zeros
 
     def to_json(self) -> list[float | None]:
         """Return ``[lower, upper]``, ``None`` for an infinite end and 0 for a negative zero."""

@@ -50,19 +50,52 @@ def sum_activations(maps: Maps, index: ConceptIndex, *, signed: bool = False) ->
         Divide by the largest absolute activation; otherwise the least activation becomes 0 and the
         largest 1.
     """
+    quanta = _in_quanta(maps, index, index.local_sets, index.sets.totals, signed=signed)
+    squares = sum(quanta.squares.tolist())
+    return SoftHits(quanta.sums / QUANTA, Fraction(squares, QUANTA**2))
+
+
+class Quanta(NamedTuple):
+    """A unit's activations, each ``least + step * quanta`` with a whole number of quanta.
+
+    ``sums`` are ``(n_local,)`` int64, the quanta of the pixels of every row of the images' tables;
+    ``squares`` ``(n_images,)`` uint64, of the squares of each image's.
+    """
+
+    sums: NDArray[np.int64]
+    squares: NDArray[np.uint64]
+    least: float
+    step: float
+
+
+def sum_by_image(maps: Maps, index: ConceptIndex) -> Quanta:
+    """Sum a unit's activations by image and label set."""
+    rows = np.arange(len(index.local_sets), dtype=np.int32)
+    return _in_quanta(maps, index, rows, index.local_totals)
+
+
+def _in_quanta(
+    maps: Maps,
+    index: ConceptIndex,
+    places: NDArray[np.int32],
+    totals: NDArray[np.integer],
+    *,
+    signed: bool = False,
+) -> Quanta:
+    """Sum activations by the ``places`` of the rows of the images' tables, of ``totals`` pixels."""
     is_sparse = isinstance(maps, SparseMaps)
     values = maps.values if isinstance(maps, SparseMaps) else maps
     first = 0.0 if isinstance(maps, SparseMaps) and maps.n_zeros else np.inf
     low, high = float(values.min(initial=first)), float(values.max(initial=-first))
     zero, width = (0.0, max(-low, high)) if signed else (low, high - low)
+    squares = np.zeros(len(maps), dtype=np.uint64)
     if not width > 0:
-        return SoftHits(np.zeros(len(index.sets)), Fraction(0))
+        return Quanta(np.zeros(len(totals), dtype=np.int64), squares, zero, 0.0)
     scale, least = QUANTA / width, -QUANTA if signed else 0
     # Sums begin with what zero is scaled to, for every pixel; only others are added.
     of_zero = int(min(max(np.rint(-zero * scale), least), QUANTA)) if is_sparse else 0
-    sums = of_zero * index.sets.totals.astype(np.int64)
-    n_pixels = index.maps.shape[1]
-    squares, left = 0, len(maps)
+    sums = of_zero * totals.astype(np.int64)
+    squares += np.uint64(index.maps.shape[1] * of_zero**2)
     for images, block in blocks_of(maps):
         of_images = np.zeros(len(images), dtype=np.uint64)
         _add_activations(
@@ -77,14 +110,12 @@ def sum_activations(maps: Maps, index: ConceptIndex, *, signed: bool = False) ->
             of_zero,
             index.maps.reshape(-1),
             index.offsets,
-            index.local_sets,
+            places,
             sums,
             of_images,
         )
-        squares += sum(of_images.tolist())
-        left -= len(images)
-    squares += left * n_pixels * of_zero**2
-    return SoftHits(sums / QUANTA, Fraction(squares, QUANTA**2))
+        squares[images] = of_images
+    return Quanta(sums, squares, zero, width / QUANTA)
 
 
 @kernel

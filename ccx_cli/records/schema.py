@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UnsetType
 
-from ccx_cli.records import explanation, listings, metrics, quality, studies
+from ccx_cli.records import explanation, listings, metrics, quality, simulation, studies
 from ccx_cli.records.fields import Json, Record
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -121,7 +121,7 @@ SCHEMAS = {
         "A file of settings, a directory or an option; kind names the record.",
     ),
     "dry-run": Schema(
-        "--dry-run of ccx explain, cluster, cache build, importance, metrics, analyze",
+        "--dry-run of ccx explain, cluster, cache build, importance, metrics, simulate, analyze",
         (listings.StepRecord,),
     ),
     "explain": Schema(
@@ -170,6 +170,12 @@ SCHEMAS = {
         "ccx score",
         (studies.ScoreRecord,),
         needs=_together("best_formula", "best_iou", "same_here"),
+    ),
+    "simulate": Schema(
+        "ccx simulate",
+        (simulation.UnitSimulation, simulation.LayerSimulation),
+        "How well formulas predict a unit's activation, or the mean and the median of all units; "
+        "kind names the record.",
     ),
     "summary": Schema(
         "ccx summary",

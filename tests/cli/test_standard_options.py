@@ -31,6 +31,7 @@ LONG = (
     "fetch",
     "importance",
     "metrics",
+    "simulate",
     "analyze",
 )
 

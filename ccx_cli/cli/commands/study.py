@@ -105,6 +105,32 @@ class ImportanceOptions(PlannedOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions(PlannedOptions):
+    """Predict activations from the formulas, and correlate them with the real ones.
+
+    At each pixel the prediction is the mean activation of the highest range
+    whose formula holds there; where none holds, the mean of such pixels. Means
+    are of the images searched. A run with --split is measured on the others; any
+    other on the images that its formulas were fitted to.
+
+    r is the Pearson correlation over pixels, r of images that of the images'
+    means; r fitted predicts the mean activation where the same formulas hold.
+    Shuffled predictions are those of other images, permuted.
+
+    [bold]Examples[/bold]
+
+      ccx simulate
+      ccx explain --split train && ccx simulate --format csv
+    """
+
+    stored: StoredOptions
+    shuffles: int = option(
+        "Permutations of the images, as a baseline (0: none).", 100, min=0, max=_MOST_ROUNDS
+    )
+    units: UnitOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeOptions(PlannedOptions):
     """Compare the units with those of an untrained network.
 

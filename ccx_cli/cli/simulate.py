@@ -1,0 +1,71 @@
+"""``ccx simulate``: how well formulas predict the activation of units."""
+
+from __future__ import annotations
+
+from ccx_cli.cli.called import next_command
+from ccx_cli.cli.commands.study import SimulateOptions
+from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.output import UNIT, Column, Section, numbers, write_sections
+from ccx_cli.cli.stored import open_stored
+from ccx_cli.study.simulation import (
+    layer_records,
+    simulate_run,
+    simulation_step,
+    unit_record,
+)
+
+CORRELATIONS = (
+    Column("r", "correlation", right=True),
+    Column("r of images", "image_correlation", right=True),
+    Column("r fitted", "fitted_correlation", right=True),
+    Column("shuffled", "shuffled_mean", right=True),
+    Column("shuffled 95%", "shuffled_percentile_95", right=True),
+)
+SECTIONS = (
+    Section("unit", "Units", (UNIT, *numbers("formulas"), *CORRELATIONS)),
+    Section("layer", "All units", (Column("", "statistic"), *numbers("units"), *CORRELATIONS)),
+)
+
+
+def simulate(options: SimulateOptions) -> None:
+    """Predict activations from the formulas, and correlate them with the real ones."""
+    shuffles, seed, workers = options.shuffles, options.run.seed, options.run.cores
+    with answering(options.out, options.messages, SECTIONS[0].columns) as (progress, writer):
+        opened, chosen = open_stored(options, options.stored)
+        if options.dry.dry_run:
+            step = simulation_step(opened, chosen, shuffles, seed, workers)
+            write_plan(writer, [opened.step(chosen), step], progress)
+            return
+        every, records = [], []
+        for found in simulate_run(opened, chosen, shuffles, seed, workers, progress):
+            every.append(found)
+            records.append(unit_record(found))
+            writer.line(records[-1])
+        layer = layer_records(every)
+        for each in layer:
+            writer.line(each)
+        about = opened.run.about
+        where = (
+            f"the {every[0].images:,} images that are not of the split {about.split}: they were "
+            "not searched."
+            if about.split
+            else f"the {every[0].images:,} images that were searched: `ccx explain --split NAME` "
+            "holds others out."
+        )
+        if writer.is_table:
+            writer.sentences(f"Predicted and real activations, correlated on {where}")
+            # The best predicted first; those without a correlation last.
+            records.sort(key=lambda one: -2 if one.correlation is None else one.correlation)
+            write_sections(writer, SECTIONS, [*reversed(records), *layer])
+        else:
+            writer.rest([*records, *layer])
+            progress.note(f"Measured on {where}")
+        without = sum(one.correlation is None for one in every)
+        if without:
+            progress.note(
+                f"{without:,} of {len(every):,} units have no correlation: they or their "
+                "predictions are constant."
+            )
+        report = next_command("render", opened.run.directory, also="--html report.html")
+        progress.note(f"Next: {report}")

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import ON_TINY, CommandLine, cells
+else:
+    from command_line import ON_TINY, CommandLine, cells
+
+WORDS = ("simulate", "--shuffles", "5", "-q", "-f", "jsonl")
+KEYS = ("correlation", "image_correlation", "fitted_correlation")
+
+
+def test_units_then_their_mean_and_median(ccx: CommandLine) -> None:
+    ended = ccx(*WORDS)
+    assert ended.code == 0
+    units = [line for line in ended.lines if line["kind"] == "unit"]
+    layer = {line["statistic"]: line for line in ended.lines if line["kind"] == "layer"}
+    assert [line["unit"] for line in units] == [0, 1, 2, 3]
+    there = [line["correlation"] for line in units if line["correlation"] is not None]
+    assert there
+    assert all(-1 <= each <= 1 for each in there)
+    assert layer["mean"]["correlation"] == pytest.approx(statistics.mean(there))
+    assert layer["median"]["correlation"] == pytest.approx(statistics.median(there))
+    assert layer["mean"]["units"] + layer["mean"]["left_out"] == 4
+    assert {line["images"] for line in ended.lines} == {6}
+    assert not any(line["held_out"] for line in ended.lines)
+
+
+def test_a_table_says_on_which_images(ccx: CommandLine) -> None:
+    ended = ccx("simulate", "--shuffles", "3")
+    assert ended.out.startswith(
+        "Predicted and real activations, correlated on the 6 images that were"
+    )
+    rows = cells(ended.out)
+    r = [float(row[2].replace("−", "-")) for row in rows if row[0].isdigit() and row[2] != "–"]
+    assert r == sorted(r, reverse=True)
+    assert [row[0] for row in rows[-2:]] == ["mean", "median"]
+    assert ended.err.splitlines()[-1].startswith("Next: ccx ")
+
+
+def test_what_is_simulated_is_kept_and_resumed(ccx: CommandLine) -> None:
+    first = ccx(*WORDS)
+    file = ccx.file("results/*/simulation-*.jsonl")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:2]) + lines[2][:20])
+    plan = ccx(*WORDS, "--dry-run").lines
+    assert [(step["total"], step["done"]) for step in plan if step["step"] == "simulation"] == [
+        (4, 2)
+    ]
+    assert ccx(*WORDS).lines == first.lines
+    assert file.read_text() == "".join(lines)
+    for shard in ccx.files("activations/*/images-*.h5"):
+        shard.write_bytes(b"")
+    assert ccx(*WORDS).lines == first.lines
+    assert ccx("simulate", "--shuffles", "6", "-q").code == 4
+    assert ccx("remove", "run", "demo-none", "--yes", "-q").code == 0
+    assert ccx.files("results/*/simulation-*.jsonl") == []
+
+
+def test_seeds_permute_and_change_nothing_else(ccx: CommandLine) -> None:
+    def simulated(*words: str) -> list[dict[str, Any]]:
+        return ccx(*WORDS, *words).lines
+
+    one, other = simulated("--seed", "1"), simulated("--seed", "2")
+    assert one != other
+    assert [[line[key] for key in KEYS] for line in one] == [
+        [line[key] for key in KEYS] for line in other
+    ]
+    assert {line["shuffled_mean"] for line in simulated("--shuffles", "0")} == {None}
+
+
+def test_a_run_on_one_split_is_measured_on_the_other(fresh: CommandLine) -> None:
+    index = fresh.file("datasets/broden1_224/index.csv")
+    index.write_text(index.read_text("utf-8").replace(",val,", ",train,", 4), "utf-8")
+    assert fresh("explain", *ON_TINY, "--units", "0-3", "--split", "train", "-q").code == 0
+    ended = fresh(*WORDS)
+    assert {(line["images"], line["held_out"]) for line in ended.lines} == {(2, True)}
+    table = fresh("simulate", "--shuffles", "5")
+    assert "the 2 images that are not of the split train: they were not searched." in table.out
+
+
+def test_activations_without_a_network_and_units_that_never_fire(fresh: CommandLine) -> None:
+    random = np.random.default_rng(0)
+    maps = random.random((6, 3, 4, 4)).astype(np.float32)
+    maps[:, 1] = 0
+    np.save(fresh.data / "maps.npy", maps)
+    given = ("--activations", str(fresh.data / "maps.npy"), "--subset", "tiny")
+    assert fresh("explain", *given, "-q").code == 0
+    ended = fresh("simulate", "-f", "json")
+    dead = next(line for line in json.loads(ended.out) if line.get("unit") == 1)
+    assert [dead[key] for key in (*KEYS, "shuffled_mean")] == [None] * 4
+    assert dead["formulas"] == 0
+    assert "1 of 3 units have no correlation" in ended.err
