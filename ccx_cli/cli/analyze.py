@@ -12,7 +12,17 @@ from ccx_cli.cli.commands.study import AnalyzeOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.reruns import plan_like, settings_like, untrained_inputs
-from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, Section, numbers, write_sections
+from ccx_cli.cli.output import (
+    FORMULA,
+    IOU,
+    RANGE,
+    UNIT,
+    Column,
+    Section,
+    kinds_of,
+    numbers,
+    write_sections,
+)
 from ccx_cli.cli.stored import labels_of
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.concepts.fingerprints import is_by_size
@@ -59,13 +69,14 @@ SECTIONS = (
             Column("unspecialised", "unspecialised", right=True, show=_shared("unspecialised")),
             Column("weakly", "weakly_specialised", right=True, show=_shared("weakly_specialised")),
         ),
+        total="cluster",
     ),
 )
 
 
 def analyze(options: AnalyzeOptions) -> None:
     """Compare the units with those of an untrained network."""
-    with answering(options.out, options.messages) as (progress, writer):
+    with answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer):
         roots = options.places.roots
         found_run = None
         if options.which.run_name is None:  # The untrained ones are made after theirs.

@@ -18,7 +18,7 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import open_dataset
 from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.options import OutputOptions
-from ccx_cli.cli.output import IOU, Column, Section, numbers, write_sections
+from ccx_cli.cli.output import IOU, Column, Section, kinds_of, numbers, write_sections
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck, images_fingerprint, labels_fingerprint
@@ -62,7 +62,7 @@ def check(options: AnnotateOptions, subset: str) -> None:
         )
     common = options.common
     out = OutputOptions(common.out.format, common.out.output, common.force)
-    with answering(out, common.messages) as (progress, writer):
+    with answering(out, common.messages, kinds=kinds_of(SECTIONS)) as (progress, writer):
         roots = common.places.roots
         side = max(parse_size(common.side, "--side")) if is_typed("--side") else None
         dataset = _open_labeled(roots.datasets, subset, side, progress)

@@ -85,7 +85,7 @@ def config(options: ConfigOptions) -> None:
     """Show the values of options and where they are set."""
     root = _root()
     known = {variable_of(option) for option in options_under(root)} | {CONFIG_VARIABLE}
-    with answering(options.out, options.messages) as (progress, writer):
+    with answering(options.out, options.messages, kinds=(FILE, DIRECTORY)) as (progress, writer):
         records = list(_files_and_places(options.places))
         if options.words:
             records += _command_settings(options.words)
@@ -96,7 +96,7 @@ def config(options: ConfigOptions) -> None:
             records += (
                 each for each in found if options.everything or each["source"] != Source.DEFAULT
             )
-        write_sections(writer, SECTIONS, records)
+        write_sections(writer, SECTIONS, records, main=SETTING)
         for name in sorted(os.environ):
             if name.startswith(VARIABLE_PREFIX) and name not in known:
                 near = suggestion(name, known) or "."

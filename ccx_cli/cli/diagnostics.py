@@ -40,12 +40,26 @@ def reporting(messages: MessageOptions) -> Iterator[Progress]:
 
 @contextmanager
 def answering(
-    out: OutputOptions, messages: MessageOptions, columns: Sequence[Column] = (), title: str = ""
+    out: OutputOptions,
+    messages: MessageOptions,
+    columns: Sequence[Column] = (),
+    title: str = "",
+    kinds: Sequence[str] = (),
 ) -> Iterator[tuple[Progress, Writer]]:
-    """Listen to progress, and open what ``-o`` names for records with these columns."""
+    """Listen to progress, and open what ``-o`` names for records with these columns.
+
+    ``kinds`` are those of which CSV and Parquet have a file of their own.
+    """
     with (
         reporting(messages) as progress,
-        writing_to(out, columns, title=title, no_color=messages.no_color) as writer,
+        writing_to(
+            out,
+            columns,
+            title=title,
+            no_color=messages.no_color,
+            kinds=kinds,
+            tell=progress.note,
+        ) as writer,
     ):
         yield progress, writer
 

@@ -148,8 +148,6 @@ def _write(writer: Writer, record: Record) -> None:
     match writer.form:
         case "table":
             write_sections(writer, SECTIONS, list(_rows(record)))
-        case "csv" | "parquet":
-            writer.rest([dict(_flat(record))])
         case _:
             writer.write([record])
 

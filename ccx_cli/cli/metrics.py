@@ -18,6 +18,7 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import Column
+from ccx_cli.cli.rows import STATISTICS
 from ccx_cli.cli.stored import open_asked
 from ccx_cli.errors import UsageError
 from ccx_cli.records.fields import to_json
@@ -93,7 +94,10 @@ def metrics(options: MetricsOptions) -> None:
     if options.null:
         slow += [Column(title, key, right=True) for key, title in CHANCE.items()]
     with (
-        answering(options.out, options.messages, [*columns, *slow]) as (progress, writer),
+        answering(options.out, options.messages, [*columns, *slow], kinds=(STATISTICS,)) as (
+            progress,
+            writer,
+        ),
         TemporaryDirectory(prefix="ccx-") as scratch,
     ):
         passes = options.passes

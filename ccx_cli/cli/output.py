@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -22,6 +21,7 @@ from rich.text import Text
 
 from ccx_cli import design
 from ccx_cli.cli.options import Format, OutputOptions
+from ccx_cli.cli.rows import csv_text, flat_rows, statistics
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.stdout import reader_may_leave
 from ccx_cli.concepts.broden_csv import Label
@@ -95,7 +95,11 @@ def numbers(*keys: str) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes records to ``file``, else to stdout; ``names`` are what tables call concepts."""
+    """Writes records to ``file``, else to stdout; ``names`` are what tables call concepts.
+
+    CSV and Parquet hold one kind of record a file: the files of others are ``beside`` it, by the
+    kind.
+    """
 
     file: TextIO | None
     form: Format
@@ -103,6 +107,7 @@ class Writer:
     title: str
     no_color: bool
     names: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, bytes] = field(default_factory=dict)
 
     def shorten(self, labels: Iterable[Label]) -> None:
         """Write concepts in tables without suffix where no other label of the dataset is meant."""
@@ -126,8 +131,13 @@ class Writer:
                 self.stream.write(escaped(text) + "\n")
                 self.stream.flush()
 
-    def rest(self, records: Sequence[Record | Stored]) -> None:
-        """Write all records in the forms that need them together."""
+    def rest(
+        self, records: Sequence[Record | Stored], kind_of: Callable[[Record], str] = statistics
+    ) -> None:
+        """Write all records in the forms that need them together.
+
+        ``kind_of`` tells the main kind, ``""``, from others, which CSV and Parquet keep apart.
+        """
         content = [] if self.is_table else list(map(_plain, records))
         with reader_may_leave():
             match self.form:
@@ -136,27 +146,44 @@ class Writer:
                 case "json":
                     text = json.dumps(content, ensure_ascii=False, indent=1)
                     self.stream.write(escaped(text) + "\n")
-                case "csv":
-                    text = _csv(content, [column.key for column in self.columns])
-                    # A program must get what there is; a terminal would obey it.
-                    self.stream.write(printable_lines(text) if self.stream.isatty() else text)
-                case "parquet":
-                    # It needs pyarrow, which is optional.
-                    from ccx_cli.cli.parquet import parquet_bytes
-
-                    keys = [column.key for column in self.columns]
-                    self.stream.buffer.write(parquet_bytes(content, keys))
+                case "csv" | "parquet":
+                    self._rows(content, kind_of)
                 case "table":
                     self._table(records)
             self.stream.flush()
 
-    def write(self, records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    def _rows(self, records: Sequence[Record], kind_of: Callable[[Record], str]) -> None:
+        kinds: dict[str, list[Record]] = {"": []}
+        for record in records:
+            kinds.setdefault(kind_of(record), []).append(record)
+        keys = [column.key for column in self.columns]
+        main = flat_rows(kinds.pop(""), keys)
+        if self.form == "csv":
+            text = csv_text(*main)
+            # A program must get what there is; a terminal would obey it.
+            self.stream.write(printable_lines(text) if self.stream.isatty() else text)
+            self.beside.update(
+                (kind, csv_text(*flat_rows(own)).encode(errors="surrogateescape"))
+                for kind, own in kinds.items()
+            )
+        else:
+            # It needs pyarrow, which is optional.
+            from ccx_cli.cli.parquet import parquet_bytes
+
+            self.stream.buffer.write(parquet_bytes(*main))
+            self.beside.update(
+                (kind, parquet_bytes(*flat_rows(own))) for kind, own in kinds.items()
+            )
+
+    def write(
+        self, records: Iterable[AnyRecord], kind_of: Callable[[Record], str] = statistics
+    ) -> list[AnyRecord]:
         """Write records as they come, in whichever form, and return them."""
         written = []
         for record in records:
             self.line(record)
             written.append(record)
-        self.rest(written)
+        self.rest(written, kind_of)
         return written
 
     def sentences(self, *sentences: str) -> None:
@@ -205,20 +232,52 @@ def _plain(record: Record | Stored) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table of an answer with records of several kinds: those whose key ``kind`` is its own."""
+    """A table of an answer with records of several kinds: those whose key ``kind`` is its own.
+
+    Records whose ``total`` is null are of all others.
+    """
 
     kind: str
     title: str
     columns: tuple[Column, ...]
+    total: str | None = None
+
+
+def kinds_of(sections: Sequence[Section]) -> list[str]:
+    """Return the kinds of which CSV and Parquet have a file of their own."""
+    named = [_file_kind(section.kind) for section in sections[1:]]
+    return [*named, TOTAL] if any(section.total for section in sections) else named
+
+
+def _file_kind(kind: str) -> str:
+    return kind.replace(" ", "-")
 
 
 def write_sections(
-    writer: Writer, sections: Sequence[Section], records: Sequence[Record | Stored]
+    writer: Writer,
+    sections: Sequence[Section],
+    records: Sequence[Record | Stored],
+    main: str | None = None,
 ) -> None:
-    """Write records of all kinds: a table each for people, left out where there are none."""
+    """Write records of all kinds: a table each for people, left out where there are none.
+
+    The ``main`` kind of a CSV is that of the first section, if there are any, else that of the
+    first record.
+    """
     rows = list(map(_plain, records))
     if not writer.is_table:
-        writer.write(rows)
+        kinds = [row["kind"] for row in rows]
+        if main is None:
+            main = next((kind for kind in kinds if kind == sections[0].kind), (kinds or [""])[0])
+        totals = {section.kind: section.total for section in sections}
+
+        def kind_of(row: Record) -> str:
+            if row.get(totals[row["kind"]] or "kind") is None:
+                return TOTAL
+            return "" if row["kind"] == main else _file_kind(row["kind"])
+
+        columns = next((each.columns for each in sections if each.kind == main), ())
+        replace(writer, columns=columns).write(rows, kind_of)
         return
     for section in sections:
         own = [row for row in rows if row["kind"] == section.kind]
@@ -226,6 +285,7 @@ def write_sections(
             replace(writer, columns=section.columns, title=section.title).rest(own)
 
 
+TOTAL = "total"
 # Stdout may be a file that the shell opened, whose name would be a file to overwrite.
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1")
 _FORMS: Mapping[str, Format] = {
@@ -264,32 +324,71 @@ def writing_to(
     title: str = "",
     no_color: bool = False,
     form: Format | None = None,
+    kinds: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Writer]:
     """Open what ``-o`` names; a file is replaced only with ``--force``, and only once all is in.
 
     The form is that of the file's ending or of ``--format``, if not ``form``. A device or a pipe,
-    such as ``/dev/null`` or a shell's ``>(jq)``, is written into.
+    such as ``/dev/null`` or a shell's ``>(jq)``, is written into. CSV and Parquet have a file for
+    each kind of record, of which ``kinds`` names those that are not the main one; what is left out
+    of a stream is told.
     """
     form = form or _form(options)
     if form == "parquet":
         _check_parquet(options.output)
+    path = Path(options.output)
     if options.output in _STDOUT:
         sys.stdout.write("")  # An error before long work, where stdout is closed.
-        yield Writer(None, form, columns, title, no_color)
+        writer = Writer(None, form, columns, title, no_color)
+        yield writer
+        _tell_left_out(writer, tell)
         return
-    path = Path(options.output)
+    is_file = not is_stream(path)
+    if is_file and form in _ONE_KIND:
+        for kind in kinds:
+            check_free(_beside(path, kind), options.force)
     check_free(path, options.force)
     content = io.BytesIO()
     text = io.TextIOWrapper(content, encoding="utf-8", errors="surrogateescape", newline="\n")
-    yield Writer(text, form, columns, title, True)
+    writer = Writer(text, form, columns, title, True)
+    yield writer
     text.flush()
 
-    try:
-        if is_stream(path):
+    if not is_file:
+        with _naming(path):
             path.write_bytes(content.getvalue())
-        else:
-            with replacing(path) as beside:
-                beside.write_bytes(content.getvalue())
+        _tell_left_out(writer, tell)
+        return
+    files = {_beside(path, kind): own for kind, own in writer.beside.items()}
+    for file, own in {path: content.getvalue(), **files}.items():
+        with _naming(file), replacing(file) as beside:
+            beside.write_bytes(own)
+    if files:
+        tell(f"Also written: {', '.join(map(str, files))}.")
+
+
+_ONE_KIND = ("csv", "parquet")
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f"{path.stem}-{kind}{path.suffix}")
+
+
+def _tell_left_out(writer: Writer, tell: Callable[[str], None]) -> None:
+    if writer.beside:
+        files = ", ".join(str(_beside(Path(f"FILE.{writer.form}"), kind)) for kind in writer.beside)
+        tell(
+            f"Not in this table, which has one kind of row: {', '.join(writer.beside)}. "
+            f"-o FILE.{writer.form} writes {files} as well, and --format jsonl all rows."
+        )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file that cannot be written."""
+    try:
+        yield
     except OSError as error:
         raise CcxError(
             f"{path} cannot be written ({error.strerror}): name another file."
@@ -354,27 +453,6 @@ def cell(value: Any, key: str = "", decimals: int = 4) -> str:
             return printable(", ".join(map(str, value)))
         case _:
             return printable(str(value))
-
-
-def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
-    """Write records as CSV; without any, a header of ``keys``."""
-    names = list(dict.fromkeys(key for record in records for key in record)) or keys
-    rows = [
-        [
-            json.dumps(value, ensure_ascii=False)
-            if isinstance(value, list | dict | bool)
-            else value
-            for value in map(record.get, names)
-        ]
-        for record in records
-    ]
-    lines = []
-    for row in (names, *rows):
-        text = io.StringIO()
-        # With these line ends csv quotes a cell that holds any line end.
-        csv.writer(text, lineterminator="\r\n").writerow(row)
-        lines.append(text.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines)
 
 
 def _width(table: Table) -> int:

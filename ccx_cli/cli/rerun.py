@@ -68,7 +68,7 @@ def rerun(options: RerunOptions) -> None:
     if options.without_caches and not options.check:
         raise UsageError("--without-caches needs --check: add it.")
     columns = () if options.check else EXPLAINED
-    with answering(options.out, options.messages, columns) as (progress, writer):
+    with answering(options.out, options.messages, columns, kinds=(CHECK,)) as (progress, writer):
         roots = options.places.roots
         run = find_run(roots.results, options.stored.run_name)
         before = run.strict()

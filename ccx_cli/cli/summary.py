@@ -100,7 +100,10 @@ OTHERS = (
 
 def summary(options: SummaryOptions) -> None:
     """Summarize a stored run: units, concepts, categories."""
-    with answering(options.out, options.messages) as (progress, writer):
+    with answering(options.out, options.messages, kinds=[section.kind for section in OTHERS]) as (
+        progress,
+        writer,
+    ):
         asked = open_asked(options, progress)
         opened, tolerance = asked.opened, tolerance_of(options.reading)
         run = opened.with_units(asked.records).against_chance().run
@@ -163,7 +166,8 @@ def summary(options: SummaryOptions) -> None:
             concepts = [replace(one, concept=names[one.concept]) for one in concepts]
             write_sections(writer, sections, [*rows, *concepts, *categories])
         else:
-            writer.write([*found, *concepts, *categories])
+            sections = (Section("unit", "", UNITS), *OTHERS)
+            write_sections(writer, sections, [*found, *concepts, *categories])
             for finding in _findings(counts):
                 progress.note(finding)
         if opened.run.about.annotation is not None:

@@ -61,8 +61,8 @@ class ConceptsView(RunListView):
     HELP_TEXT = (
         "Every concept that some formula names: units and ranges whose formula asks for it, ranges "
         "whose formula excludes it (negated), and the images that contain it, those with most of "
-        "it first. Enter lists the ranges that name it. `ccx summary RUN -f csv` writes these rows "
-        "into a file."
+        "it first. Enter lists the ranges that name it. `ccx summary RUN -o FILE.csv` writes these "
+        "rows into FILE-concept.csv."
     )
     SORT_KEYS = ("units", "ranges", "negated", "iou", "images", "name", "category")
     FILTER = "concept or category, units>2 images>100"

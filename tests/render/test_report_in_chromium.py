@@ -388,7 +388,7 @@ def test_what_is_downloaded_is_what_is_shown(page: Page) -> None:
     page.run("[...document.querySelectorAll('.result button')].forEach((e) => e.click())")
     csv, text = page.run("Promise.all(saved)")
     head, line = csv.splitlines()
-    assert head.startswith("unit,layer,cluster,")
+    assert head.startswith("unit,layer,cluster,num_clusters,num_ranges,range_low,range_high,")
     assert head.endswith("overlap_size")
     assert line.startswith("7,block.4,,")
     everything = json.loads(text)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from ccx_cli import design
 from ccx_cli.cli.commands.compare import CompareObjectivesOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import FORMULA, IOU, LIFT, MCC, UNIT, Column, Section, write_sections
+from ccx_cli.cli.output import (
+    FORMULA,
+    IOU,
+    LIFT,
+    MCC,
+    UNIT,
+    Column,
+    Section,
+    kinds_of,
+    write_sections,
+)
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.records.studies import ObjectiveOnUnitRecord
 from ccx_cli.study.objective_comparison import agreements, explain_by_objectives, summarise
@@ -55,7 +65,7 @@ SECTIONS = (
 
 def objectives(options: CompareObjectivesOptions) -> None:
     """Compare what objectives find in the same units, and how often they agree."""
-    with answering(options.out, options.messages) as (progress, writer):
+    with answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer):
         opened, chosen = open_stored(options, options.stored)
         writer.shorten(opened.dataset.labels)
         found: list[ObjectiveOnUnitRecord] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ccx_cli import design
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import RANGE, UNIT, Column, Record, numbers
+from ccx_cli.cli.output import RANGE, TOTAL, UNIT, Column, Record, numbers
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
@@ -42,7 +42,10 @@ COLUMNS = {
 
 def runs(options: CompareRunsOptions) -> None:
     """Compare the explanations of two stored runs, range by range."""
-    with answering(options.out, options.messages, COLUMNS[options.per]) as (progress, writer):
+    with answering(options.out, options.messages, COLUMNS[options.per], kinds=(TOTAL,)) as (
+        progress,
+        writer,
+    ):
         roots = options.places.roots
         left, right = (find_run(roots.results, name).strict() for name in (options.a, options.b))
         _tell_differences(left, right, progress)
@@ -54,7 +57,10 @@ def runs(options: CompareRunsOptions) -> None:
             writer.shorten(labels_of(left, roots))
             writer.write(map(_pair_record, pairs))
         else:
-            writer.write(_tally_records(pairs, options.per))
+            writer.write(
+                _tally_records(pairs, options.per),
+                lambda row: TOTAL if row.get(options.per, 0) is None else "",
+            )
 
 
 def _pair_record(pair: RangePair) -> Record:

@@ -62,7 +62,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
     check_units(options.units.given)
     if options.plot is not None:
         check_plot(options.plot, options.out.force)
-    with answering(options.out, options.messages) as (progress, writer):
+    with answering(options.out, options.messages, kinds=("threshold",)) as (progress, writer):
         inputs = gather(options, progress)
         writer.shorten(inputs.dataset.labels)
         activations = prepare_activations(inputs, progress)

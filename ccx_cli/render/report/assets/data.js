@@ -164,11 +164,25 @@ function asJson() {
   return `${JSON.stringify({ name, about, identity, sessions, explanations }, null, 1)}\n`;
 }
 
+// The same as ccx_cli/records/flat.py.
+function cellsOf(record) {
+  const cells = Object.entries(record).flatMap(([key, value]) => {
+    if (key === "labels") return [];
+    if (key === "range") return [["range_low", value?.[0]], ["range_high", value?.[1]]];
+    if (!Array.isArray(value)) return [[key, value]];
+    const named = [[key, value.map((one) => one.formula ?? one).join("; ")]];
+    if (value[0]?.iou !== undefined) named.push([`${key}_iou`, value.map((one) => one.iou).join("; ")]);
+    return named;
+  });
+  return Object.fromEntries(cells);
+}
+
 function asCsv(shown) {
-  const names = [...new Set(shown.flatMap((row) => Object.keys(row.record)))];
+  const records = shown.map((row) => cellsOf(row.record));
+  const names = [...new Set(records.flatMap(Object.keys))];
   const metrics = run.metrics.map(({ key }) => key).filter((key) => !names.includes(key));
-  const lines = shown.map((row) => [
-    ...names.map((name) => csvCell(row.record[name])),
+  const lines = shown.map((row, n) => [
+    ...names.map((name) => csvCell(records[n][name])),
     ...metrics.map((name) => csvCell(row.metrics[name])),
   ]);
   return [[...names, ...metrics].map(csvCell), ...lines].map((l) => `${l.join(",")}\n`).join("");
@@ -176,6 +190,6 @@ function asCsv(shown) {
 
 function csvCell(value) {
   if (value === null || value === undefined) return "";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
