@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import SummaryOptions
 from ccx_cli.cli.diagnostics import answering
+from ccx_cli.cli.options import Sort
 from ccx_cli.cli.output import (
     FORMULA,
     IOU,
@@ -26,24 +29,25 @@ from ccx_cli.cli.output import (
 from ccx_cli.cli.reading import Place, common_untrained, place_of, tolerance_of
 from ccx_cli.cli.stored import open_asked
 from ccx_cli.design import MISSING, share
+from ccx_cli.records.columns import NONE
 from ccx_cli.records.explanation import TOLERANCE, ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import model_name
 from ccx_cli.records.studies import UnitSummaryRecord
-from ccx_cli.runs.findings import alone, simplified, sort_key, unit_sentence
+from ccx_cli.runs.findings import simplified, unit_sentence
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.study.specialisation import untrained_defaults
 from ccx_cli.study.summary import (
-    Counts,
-    count_ranges,
-    lead_of,
+    ExplainedUnits,
+    UnitCounts,
+    count_units,
     summarise_categories,
     summarise_concepts,
     summarise_units,
 )
 
 SENTENCES = 12
-SHOWN = 1000
+MOST_SHOWN, SHOWN = 1000, 100
 LEADING = ("cluster", "formula", "iou", "lift", "mcc", "hits", "length")
 
 
@@ -107,23 +111,27 @@ def summary(options: SummaryOptions) -> None:
         asked = open_asked(options, progress)
         opened, tolerance = asked.opened, tolerance_of(options.reading)
         run = opened.with_units(asked.records).against_chance().run
-        stored = run.listed if tolerance == TOLERANCE or not writer.is_table else run.units
-        told = {
-            unit: [
-                alone(simplified(each, tolerance) if writer.is_table else each) for each in records
-            ]
-            for unit, records in stored.items()
-        }
+
+        def read(unit: int) -> list[ExplanationRecord]:
+            records = run.units[unit]
+            return [simplified(each, tolerance) for each in records] if is_table else records
+
+        is_table = writer.is_table
+        columns = run.columns if is_table and tolerance == TOLERANCE else None
+        if columns is None:
+            told = ExplainedUnits.of(record for unit in run.units for record in read(unit))
+        else:
+            told = ExplainedUnits(*columns)
         index = opened.index
         category_of = {label.number: label.category for label in index.labels}
-        counts, order = list(map(count_ranges, told.values())), list(told)
-        if writer.is_table:
-            worth = sort_key(options.reading.sort)
-            order.sort(key=lambda unit: worth(lead_of(told[unit]) or {"unit": unit}))
-        shown = order[:SHOWN] if writer.is_table else order
+        counts, order = count_units(told), list(run.units)
+        if is_table:
+            order = [order[place] for place in _places(told, counts.lead, options.reading.sort)]
+        shown = order[:SHOWN] if is_table and len(order) > MOST_SHOWN else order
         found: list[UnitSummaryRecord] = []
-        with progress.task("Summary", len(shown), unit="units") as task:
-            for one in summarise_units({unit: told[unit] for unit in shown}, index, category_of):
+        title = "Summary" if len(shown) == len(order) else "Units shown"
+        with progress.task(title, len(shown), unit="units") as task:
+            for one in summarise_units({unit: read(unit) for unit in shown}, index, category_of):
                 found.append(one)
                 task.advance()
         concepts = summarise_concepts(told, category_of)
@@ -136,18 +144,20 @@ def summary(options: SummaryOptions) -> None:
             defaults = untrained_defaults(opened.run, opened.roots.results)
             common = set()
             if defaults is not None:
-                common = common_untrained(chain.from_iterable(stored.values()), defaults)
-            rows = [_row(one, told[one.unit], names, common, category_of) for one in found]
-            if len(order) > SHOWN:
+                common = common_untrained(
+                    chain.from_iterable(run.units[unit] for unit in shown), defaults
+                )
+            rows = [_row(one, read(one.unit), names, common, category_of) for one in found]
+            if len(order) > len(shown):
                 progress.note(
-                    f"The table has the first {SHOWN:,} of {len(order):,} units, and "
+                    f"The table has the first {len(shown):,} of {len(order):,} units, and "
                     "--format csv all of them."
                 )
             first = order[:SENTENCES]
             about = opened.run.about
             network = model_name(about.model or "?")
             network += f" ({about.weights_kind})" if about.weights_kind else ""
-            ranges = sum(one.explained for one in counts)
+            ranges = int(counts.explained.sum())
             of = f"of {about.units:,} " if about.units is not None else ""
             writer.sentences(
                 f"{about.layer_text} of {network} on {about.subset}: {len(order):,} {of}"
@@ -175,19 +185,27 @@ def summary(options: SummaryOptions) -> None:
         progress.note(f"Next: {next_command('tui', opened.run.directory)}")
 
 
-def _findings(units: Sequence[Counts]) -> Iterator[str]:
+def _places(told: ExplainedUnits, lead: NDArray[np.int64], sort: Sort) -> list[int]:
+    """Sort units by their leading explanation, those without one last; return their places."""
+    if sort == "unit":
+        return list(range(len(told)))
+    values = np.full(len(told), np.nan)
+    values[lead != NONE] = told[sort][lead[lead != NONE]]
+    found: list[int] = np.argsort(values if sort == "length" else -values, kind="stable").tolist()
+    return found
+
+
+def _findings(counts: UnitCounts) -> Iterator[str]:
     """Say in a sentence each what is found of all units together."""
-    explained, unbeaten = (
-        sum(getattr(one, key) for one in units) for key in ("explained", "unbeaten")
-    )
+    explained, unbeaten = int(counts.explained.sum()), int(counts.unbeaten.sum())
     if unbeaten:
         yield (
             f"{unbeaten:,} of {explained:,} formulas do not beat the baseline: their IoU is at "
             "most that of a formula that all labeled pixels satisfy."
         )
-    dead = sum(one.ranges == 0 for one in units)
+    dead = int((counts.ranges == 0).sum())
     if dead:
-        yield f"{dead:,} of {len(units):,} units have no range: they never fire."
+        yield f"{dead:,} of {len(counts.ranges):,} units have no range: they never fire."
 
 
 def _row(
@@ -199,8 +217,8 @@ def _row(
 ) -> Record:
     """Return a unit's row: with its leading explanation of ``records``, and that one's category."""
     row = to_json(unit) | {"concepts": [names[name] for name in unit.concepts], "common": False}
-    lead = lead_of(records)
-    if lead is None:
+    lead = next((each for each in records if each.cluster == unit.lead_cluster), None)
+    if unit.lead_cluster is None or lead is None:
         return row | dict.fromkeys((*LEADING, "category"))
     row |= {key: getattr(lead, key) for key in LEADING}
     row["category"] = dominant_category([lead.tree] if lead.tree else [], category_of)

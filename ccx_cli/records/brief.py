@@ -18,6 +18,7 @@ from zlib import crc32
 
 import msgspec
 
+from ccx_cli.records.columns import Columns
 from ccx_cli.store.atomic import replacing
 from ccx_cli.version import __version__
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=msgspec.Struct)
 K = TypeVar("K", bound=msgspec.Struct)
 LEAST_BYTES = 1 << 24
-_FORMAT, _CHUNK = 1, 1 << 20
+_FORMAT, _CHUNK = 2, 1 << 20
 # Lines are added to a file by sessions of explain: it is written again after so large a share.
 _SHARE = 1 / 16
 # How a list of at most 2^32 values begins in MessagePack, before their number, and with it.
@@ -48,23 +49,14 @@ def keeping_all() -> Iterator[None]:
 
 
 class _Head(msgspec.Struct):
-    """The first line of a brief; the index and the records follow."""
+    """The first line of a brief; the columns and the records follow."""
 
     made_by: list[Any]
     size: int
     digest: str
     is_plain: bool
-    index_bytes: int
+    columns_bytes: int
     sums: list[int]
-
-
-class _Index(msgspec.Struct, array_like=True):
-    """What is known of every line without its record."""
-
-    units: list[int] = []
-    clusters: list[int | None] = []
-    num_ranges: list[int] = []
-    stops: list[int] = []
 
 
 @dataclass
@@ -77,14 +69,14 @@ class Brief(Generic[R]):
     kind: type[R]
     size: int = 0
     is_plain: bool = True
-    index: _Index = field(default_factory=_Index)
+    columns: Columns = field(default_factory=Columns)
     digest: _Hash = field(default_factory=hashlib.sha256)
     written: bytes | memoryview = b""
     written_size: int = 0
     added: bytearray = field(default_factory=bytearray)
 
     def __len__(self) -> int:
-        return len(self.index.units)
+        return len(self.columns)
 
     @property
     def is_worth_writing(self) -> bool:
@@ -96,18 +88,8 @@ class Brief(Generic[R]):
         self.digest.update(line)
         self.size += len(line)
         self.is_plain = self.is_plain and is_plain
-        index = self.index
-        index.units.append(record.unit)
-        index.clusters.append(record.cluster)
-        index.num_ranges.append(record.num_ranges)
-        index.stops.append(self.size)
+        self.columns.add_simplest(record, self.size)
         self.added += msgspec.msgpack.encode(brief)
-
-    def lines(self) -> Iterator[tuple[int, int | None, int, int, int]]:
-        """Yield every line's unit, cluster and number of ranges, and where it begins and ends."""
-        index = self.index
-        starts = [0, *index.stops][: len(self)]
-        return zip(index.units, index.clusters, index.num_ranges, starts, index.stops, strict=True)
 
     def records(self, kind: type[K]) -> list[K]:
         """Decode all records, of which only the keys of ``kind`` are read."""
@@ -123,18 +105,18 @@ class Brief(Generic[R]):
 
     def write(self, path: Path) -> None:
         """Write it beside the file, whole or not at all; where that cannot be, it is left out."""
-        index = msgspec.msgpack.encode(self.index)
+        columns = self.columns.packed()
         records = self._packed()
         head = _Head(
             _made_by(self.kind),
             self.size,
             self.digest.hexdigest(),
             self.is_plain,
-            len(index),
-            [crc32(index), crc32(records)],
+            len(columns),
+            [crc32(columns), crc32(records)],
         )
         with suppress(OSError), replacing(path) as beside:
-            beside.write_bytes(b"".join([msgspec.json.encode(head), b"\n", index, records]))
+            beside.write_bytes(b"".join([msgspec.json.encode(head), b"\n", columns, records]))
 
 
 def _made_by(kind: type[msgspec.Struct]) -> list[Any]:
@@ -148,17 +130,17 @@ def read_brief(path: Path, lines: Path, kind: type[R]) -> Brief[R]:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             line = file.readline()
         head = msgspec.json.decode(line, type=_Head)
-        index = content[len(line) : len(line) + head.index_bytes]
-        records = content[len(line) + head.index_bytes :]
+        columns = content[len(line) : len(line) + head.columns_bytes]
+        records = content[len(line) + head.columns_bytes :]
         digest = _digest_of(lines, head.size)
         if (
             head.made_by == _made_by(kind)
-            and head.sums == [crc32(index), crc32(records)]
+            and head.sums == [crc32(columns), crc32(records)]
             and head.digest == digest.hexdigest()
         ):
-            found = msgspec.msgpack.decode(index, type=_Index)
+            found = Columns.unpacked(columns)
             return Brief(kind, head.size, head.is_plain, found, digest, records, head.size)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         pass
     return Brief(kind)
 

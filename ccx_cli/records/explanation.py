@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, structs
@@ -131,7 +131,7 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
         if (self.formula is None) != (self.labels is None):
             raise ValueError("a formula without labels, or labels without a formula")
         if self.formula is not None:
-            _understood(self.formula, msgspec.json.encode(self.labels))
+            understood(self.formula, self.labels)
         if self.range is not None and design.holds_zero(self.range):
             # Also in lines of older versions.
             msgspec.structs.force_setattr(self, "holds_zero", True)
@@ -148,14 +148,19 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
         """The formula; ``None`` without one."""
         if self.formula is None:
             return None
-        return _understood(self.formula, msgspec.json.encode(self.labels))[0]
+        return understood(self.formula, self.labels)[0]
 
     @property
     def names(self) -> Mapping[int, str]:
         """The names of the concepts in the formula, by label number, from left to right."""
         if self.formula is None:
             return {}
-        return _understood(self.formula, msgspec.json.encode(self.labels))[1]
+        return understood(self.formula, self.labels)[1]
+
+
+def understood(text: str, labels: Any) -> tuple[Formula, Mapping[int, str]]:
+    """Read a formula and the names in it, by label number, from its text and its tree as JSON."""
+    return _understood(text, msgspec.json.encode(labels))
 
 
 @lru_cache(1 << 16)
@@ -190,6 +195,18 @@ def simplest(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfL
     by_iou = all(level.score is UNSET for level in levels)
     position = first_within(scores, record.iou if by_iou else scores[-1], tolerance)
     return None if position is None else levels[position]
+
+
+def shorter(record: ExplanationRecord, tolerance: float = TOLERANCE) -> BestOfLength | None:
+    """Return the ``simplest`` formula if it can be read in the place of an explanation's own.
+
+    An explanation stays as it is where its IoU on held-out images is known, which is that of the
+    optimum, and where an older version left its shorter formulas as text alone.
+    """
+    level = simplest(record, tolerance)
+    if level is None or level.labels is UNSET or level.formula == record.formula:
+        return None
+    return level if record.held_out_iou is UNSET else None
 
 
 def first_within(scores: Sequence[float], best: float, tolerance: float = TOLERANCE) -> int | None:

@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,7 @@ from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import escaped, printable
 from ccx_cli.records import brief
 from ccx_cli.records.brief import Brief
+from ccx_cli.records.columns import NONE, Columns
 from ccx_cli.records.fields import Record, to_json
 from ccx_cli.store.atomic import naming
 from ccx_cli.store.steps import Step
@@ -174,25 +176,27 @@ class RecordLines(Generic[R]):
 
         Of several lines of a range, the last counts.
         """
-        found: dict[int, dict[int | None, _Line]] = {}
-        size, kept = 0, self.read_brief()
+        kept = self.read_brief()
         if kept is not None:
-            size = kept.size
-            for number, (unit, cluster, ranges, start, stop) in enumerate(kept.lines()):
-                line = (cluster or 0, start, stop, ranges, False, number)
-                found.setdefault(unit, {})[cluster] = line
+            # What small runs do without: NumPy takes as long to import as a completion may take.
+            from ccx_cli.records.line_places import LinePlaces
+
             if seen is not None:
                 for record in kept.records(kept.kind):
                     seen(record)
-        else:
-            of_unit: Any
-            for of_unit, text, size in self._read(damaged):
-                lacks = UNSET in [getattr(of_unit, key) for key in self.needed]
-                line = (of_unit.cluster or 0, size - len(text), size, of_unit.num_ranges, lacks, 0)
-                found.setdefault(of_unit.unit, {})[of_unit.cluster] = line
-                if seen is not None:
-                    seen(of_unit)
-        places, numbers, whole = {}, {}, set()
+            there = LinePlaces(kept.columns)
+            return UnitLines(self, there, there.whole, kept.size, kept, there.numbers)
+        found: dict[int, dict[int, _Line]] = {}
+        size = 0
+        of_unit: Any
+        for of_unit, text, size in self._read(damaged):
+            lacks = UNSET in [getattr(of_unit, key) for key in self.needed]
+            cluster = NONE if of_unit.cluster is None else of_unit.cluster
+            line = (cluster, size - len(text), size, of_unit.num_ranges, lacks)
+            found.setdefault(of_unit.unit, {})[cluster] = line
+            if seen is not None:
+                seen(of_unit)
+        places, whole = {}, set()
         for unit in sorted(found):
             own = sorted(found.pop(unit).values(), key=itemgetter(0))
             if len(own) >= max(1, own[0][3]) and not any(line[4] for line in own):
@@ -204,9 +208,7 @@ class RecordLines(Generic[R]):
                 else:
                     spans += [start, end]
             places[unit] = tuple(spans)
-            if kept is not None:
-                numbers[unit] = [line[5] for line in own]
-        return UnitLines(self, places, frozenset(whole), size, kept, numbers)
+        return UnitLines(self, places, frozenset(whole), size)
 
     def finished(self) -> UnitLines[R]:
         """Return the units whose lines are all there.
@@ -234,8 +236,8 @@ class RecordLines(Generic[R]):
         )
 
 
-_Line = tuple[int, int, int, int, bool, int]
-"""A line's cluster, where it begins and ends, its unit's ranges, whether it lacks a key, number."""
+_Line = tuple[int, int, int, int, bool]
+"""A line's cluster, where it begins and ends, its unit's ranges, and whether it lacks a key."""
 
 
 class UnitLines(Mapping[int, list[R]]):
@@ -252,10 +254,10 @@ class UnitLines(Mapping[int, list[R]]):
         whole: frozenset[int],
         size: int,
         brief: Brief[Any] | None = None,
-        numbers: Mapping[int, Sequence[int]] | None = None,
+        numbers: Callable[[int], Sequence[int]] | None = None,
     ) -> None:
         self.whole = whole
-        self._brief, self._numbers = brief, numbers or {}
+        self._brief, self._numbers = brief, numbers
         self._lines, self._places, self._size = lines, places, size
         self._file: int | None = None
 
@@ -294,7 +296,7 @@ class UnitLines(Mapping[int, list[R]]):
     def only(self, units: Iterable[int]) -> UnitLines[R]:
         """Return some of the units."""
         wanted = set(units)
-        places = {unit: place for unit, place in self._places.items() if unit in wanted}
+        places = {unit: self._places[unit] for unit in self._places if unit in wanted}
         return UnitLines(
             self._lines, places, self.whole & wanted, self._size, self._brief, self._numbers
         )
@@ -311,9 +313,24 @@ class UnitLines(Mapping[int, list[R]]):
         """Return what lists need of the records; all of them where that is not kept."""
         return self if self._brief is None else self._in_brief(self._brief, self._brief.kind)
 
+    @property
+    def columns(self) -> tuple[Columns, list[int]] | None:
+        """The columns of all explanations of a large file, and which rows are those of the units.
+
+        Explanations are in their simplest form.
+        """
+        if self._brief is None:
+            return None
+        return self._brief.columns, self._rows()
+
+    def _rows(self) -> list[int]:
+        assert self._numbers is not None
+        return list(chain.from_iterable(map(self._numbers, self._places)))
+
     def _in_brief(self, brief: Brief[Any], kind: type[K]) -> dict[int, list[K]]:
+        assert self._numbers is not None
         records = brief.records(kind)
-        return {unit: [records[n] for n in self._numbers[unit]] for unit in self._places}
+        return {unit: [records[n] for n in self._numbers(unit)] for unit in self._places}
 
 
 def is_whole(records: Sequence[Any]) -> bool:

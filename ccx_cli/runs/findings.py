@@ -15,7 +15,7 @@ from ccx_cli import design
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.formulas.formula import concepts_of, from_json, renamed
 from ccx_cli.formulas.parse import without_suffix
-from ccx_cli.records.explanation import SOFT, TOLERANCE, ExplanationRecord, simplest
+from ccx_cli.records.explanation import SOFT, TOLERANCE, ExplanationRecord, shorter, simplest
 from ccx_cli.records.fields import Maybe, Record
 from ccx_cli.runs.run import Run
 
@@ -60,14 +60,10 @@ def simplified(record: ExplanationRecord, tolerance: float = TOLERANCE) -> Expla
     """Return an explanation with its ``simplest`` formula, to be read by people.
 
     What is said of the optimum alone, as its proof, is left out where another formula takes its
-    place; ``by_length`` still ends with it. An explanation stays as it is where its IoU on held-out
-    images is known, which is that of the optimum, and where an older version left its shorter
-    formulas as text alone.
+    place, as ``shorter`` says; ``by_length`` still ends with it.
     """
-    level = simplest(record, tolerance)
-    if level is None or level.labels is UNSET or level.formula == record.formula:
-        return record
-    if record.held_out_iou is not UNSET:
+    level = shorter(record, tolerance)
+    if level is None:
         return record
     return replace(
         record,

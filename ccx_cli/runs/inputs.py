@@ -184,7 +184,12 @@ class RunInputs:
 
     def against_chance(self) -> RunInputs:
         """Return the same inputs with lift and MCC in all records, if the index can be opened."""
-        if all(map(is_complete, self.run.records_as(_Glance))):
+        columns = self.run.columns
+        if (
+            all(map(is_complete, self.run.records_as(_Glance)))
+            if columns is None
+            else all(columns[0]["is_complete"])
+        ):
             return self
         try:
             sizes = FormulaSizes(self.searched)
@@ -322,6 +327,9 @@ def open_inputs(
     if trusted or is_trusted(about.model or "", about.model_args or ()):
         _ = inputs.choice
     known = {label.number for label in dataset.labels}
+    columns = run.columns
+    if columns is not None and known.issuperset(map(abs, columns[0].concepts)):
+        return inputs
     for record in inputs.run.records_as(_Glance):
         numbers = () if record.labels is None else labels_in(record.labels)
         if strange := sorted(set(numbers) - known):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.printable import printable
+from ccx_cli.records.columns import Columns
 from ccx_cli.records.explanation import BriefExplanation, ExplanationRecord
 from ccx_cli.records.fields import Json, Record
 from ccx_cli.records.header import (
@@ -186,6 +187,14 @@ class Run:
         They have what ``simplified`` makes of them, and all keys but the formulas beside theirs.
         """
         return self.units.in_brief() if isinstance(self.units, UnitLines) else self.units
+
+    @property
+    def columns(self) -> tuple[Columns, Sequence[int]] | None:
+        """Of a large run, columns of explanations, simplest forms, and which rows are its units'.
+
+        Other runs have none that are kept.
+        """
+        return self.units.columns if isinstance(self.units, UnitLines) else None
 
     def only(self, units: Iterable[int]) -> Mapping[int, list[ExplanationRecord]]:
         """Return the records of some units, by unit."""

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from ccx_cli import design
 from ccx_cli.formulas.formula import quoted
-from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.studies import ConceptSummaryRecord
 from ccx_cli.tui.lists import RunListView
 from ccx_cli.tui.open_run import OpenRun
@@ -86,12 +85,11 @@ class ConceptsView(RunListView):
     def _read_concepts(self, categories: Mapping[int, str]) -> None:
         def read(_: object) -> list[ConceptSummaryRecord]:
             # Here, since numba takes long to import: see ``unit_data``.
-            from ccx_cli.study.summary import summarise_concepts
+            from ccx_cli.study.summary import ExplainedUnits, summarise_concepts
 
-            units: dict[int, list[ExplanationRecord]] = {}
-            for record in self.run.shown.values():
-                units.setdefault(record.unit, []).append(record)
-            return summarise_concepts(units, defaultdict(str, categories))
+            return summarise_concepts(
+                ExplainedUnits.of(self.run.shown.values()), defaultdict(str, categories)
+            )
 
         self.read("rows", read, self.set_rows)
 

@@ -347,6 +347,7 @@ def test_a_table_of_very_many_units_has_the_first(
         return [row.split()[1] for row in rows if row.startswith("│")]
 
     whole = units_of(ccx("summary", kept.name).out)
+    monkeypatch.setattr("ccx_cli.cli.summary.MOST_SHOWN", 3)
     monkeypatch.setattr("ccx_cli.cli.summary.SHOWN", 3)
     told = ccx("summary", kept.name)
     assert units_of(told.out) == whole[:3]

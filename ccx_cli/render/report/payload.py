@@ -24,7 +24,7 @@ from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_s
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.references import references_of
 from ccx_cli.study.measuring import stored_masking
-from ccx_cli.study.summary import summarise_concepts
+from ccx_cli.study.summary import ExplainedUnits, summarise_concepts
 
 _PATHS = ("dataset", "segmentation", "activations", "weights")
 
@@ -132,8 +132,8 @@ def _concepts(
         category_of |= {label.number: printable(label.category) for label in inputs.dataset.labels}
         categories = tuple(printable(category) for category in inputs.dataset.categories)
     frequencies = _frequencies(inputs)
-    simplest = {unit: [simplified(each) for each in own] for unit, own in units.items()}
-    summaries = {one.label: one for one in summarise_concepts(simplest, category_of)}
+    told = ExplainedUnits.of(map(simplified, records))
+    summaries = {one.label: one for one in summarise_concepts(told, category_of)}
     described = [
         {
             "number": number,
