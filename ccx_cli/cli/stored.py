@@ -15,6 +15,7 @@ from ccx_cli.cli.commands.study import (
     MetricsOptions,
     RolesOptions,
     SimulateOptions,
+    StabilityOptions,
     SummaryOptions,
 )
 from ccx_cli.cli.options import StoredOptions
@@ -37,6 +38,7 @@ def open_stored(
     | ImportanceOptions
     | RolesOptions
     | SimulateOptions
+    | StabilityOptions
     | CompareObjectivesOptions,
     stored: StoredOptions,
     trusted: bool = False,

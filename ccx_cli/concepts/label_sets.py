@@ -33,7 +33,7 @@ class LabelSets:
         return len(self.totals)
 
     def of_rows(
-        self, row_sets: NDArray[np.int32], totals: NDArray[np.int32]
+        self, row_sets: NDArray[np.int32], totals: NDArray[np.integer]
     ) -> tuple[LabelSets, NDArray[np.int32]]:
         """Keep the sets that some rows name, in their order here, with the rows' pixels.
 

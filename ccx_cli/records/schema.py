@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 from msgspec import UnsetType
 
-from ccx_cli.records import explanation, listings, metrics, quality, simulation, studies
+from ccx_cli.records import (
+    explanation,
+    listings,
+    metrics,
+    quality,
+    simulation,
+    stability,
+    studies,
+)
 from ccx_cli.records.fields import Json, Record
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -121,7 +129,7 @@ SCHEMAS = {
         "A file of settings, a directory or an option; kind names the record.",
     ),
     "dry-run": Schema(
-        "--dry-run of ccx explain, cluster, cache build, importance, metrics, simulate, analyze",
+        "--dry-run of ccx explain, cluster, cache build, and of studies",
         (listings.StepRecord,),
     ),
     "explain": Schema(
@@ -177,6 +185,7 @@ SCHEMAS = {
         "How well formulas predict a unit's activation, or the mean and the median of all units; "
         "kind names the record.",
     ),
+    "stability": Schema("ccx stability", (stability.StabilityRecord,)),
     "summary": Schema(
         "ccx summary",
         (studies.UnitSummaryRecord, studies.ConceptSummaryRecord, studies.CategorySummaryRecord),

@@ -17,7 +17,8 @@ _GENERATOR = b'<meta name="generator" content="ccx">'
 _FILE = re.compile(
     rf"{re.escape(LINES)}|{re.escape(DAMAGED_HEADER)}|{re.escape(NAMING)}|{_REPORT}"
     rf"|{re.escape(BRIEF)}"
-    r"|(importance|masking|metrics|null|roles|simulation)-[0-9a-f]{8}\.jsonl|\.lock|\..+\.part"
+    r"|(importance|masking|metrics|null|roles|simulation|stability)-[0-9a-f]{8}\.jsonl"
+    r"|\.lock|\..+\.part"
 )
 
 

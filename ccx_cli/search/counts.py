@@ -124,9 +124,14 @@ def count_data(index: ConceptIndex) -> DataCounts:
             f"The dataset has {pixels:,} labeled pixels, more than the {MAX_PIXELS:,} that can "
             "be compared exactly: take a smaller `subset`, or smaller label PNGs."
         )
-    sets, n_concepts = index.sets, len(index.concepts)
+    return count_sets(index.sets, index.postings)
+
+
+def count_sets(sets: LabelSets, postings: Postings) -> DataCounts:
+    """Count concepts and pairs of concepts over label sets, given by set and by concept."""
+    n_concepts = len(postings.indptr) - 1
     totals, signatures = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
-    return DataCounts(sets, index.postings, totals, signatures)
+    return DataCounts(sets, postings, totals, signatures)
 
 
 class RangeCounts:

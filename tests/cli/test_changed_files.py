@@ -37,6 +37,7 @@ STUDIES = {
     "panel": ["render", "--dir-images", "FIGURES"],
     "distribution": ["render", "--kind", "distribution", "--dir-images", "FIGURES"],
     "roles": ["roles"],
+    "stability": ["stability", "--resamples", "2"],
 }
 
 

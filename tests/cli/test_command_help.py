@@ -55,6 +55,7 @@ COMMANDS = (
     "roles",
     "schema",
     "score",
+    "stability",
     "summary",
     "tui",
 )

@@ -308,6 +308,7 @@ PAST_THE_END = [
     ["metrics", "--no-label-masking"],
     ["importance"],
     ["roles"],
+    ["stability"],
     ["summary"],
     ["render"],
     ["score", "ball", *ON_TINY],

@@ -112,6 +112,7 @@ def test_studies_of_a_run(ccx: CommandLine) -> None:
     metrics = ["metrics", "--units", "0-1"]
     check("metrics", lines(*metrics, "--masking-images", "1", "--bootstrap", "9", "--null", "2"))
     check("metrics", lines(*metrics, "--no-label-masking"))
+    check("stability", lines("stability", "--resamples", "3"))
     check("importance", lines("importance", "--units", "0-1"))
     check("importance", lines("importance", "--units", "0-1", "--per", "unit"))
     check("simulate", lines("simulate", "--shuffles", "2"))

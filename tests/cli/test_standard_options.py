@@ -32,6 +32,7 @@ LONG = (
     "importance",
     "metrics",
     "simulate",
+    "stability",
     "analyze",
 )
 
@@ -124,6 +125,7 @@ def test_a_reader_that_leaves_ends_every_command_quietly(ccx: CommandLine, tmp_p
             "summary",
             "importance --units 0",
             "roles --units 0",
+            "stability --units 0 --resamples 2",
             "info",
             "info --all",
             "rerun --check --units 0",

@@ -123,6 +123,7 @@ PANELS: Mapping[str, Mapping[str, str | Group]] = {
     "Study": {
         "metrics": "Measure stored explanations.",
         "simulate": "Predict activations from the formulas, and correlate them with the real ones.",
+        "stability": "Repeat the search on bootstrap samples of the images.",
         "importance": "Ablate the activations in a range and measure how predictions change.",
         "analyze": "Compare the units with those of an untrained network.",
         "summary": "Summarize a stored run: units, concepts, categories.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ccx_cli.cli.network_options import ClassOptions, PassOptions
+from ccx_cli.cli.network_options import ClassOptions, PassOptions, trust_option
 from ccx_cli.cli.options import (
     OUTPUT,
     PipedOptions,
@@ -80,6 +80,27 @@ class MetricsOptions(PlannedOptions):
     def images_to_mask(self) -> int:
         """Images for each formula at most, 0 for all."""
         return _MASKED_IMAGES if self.masking_images is None else self.masking_images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StabilityOptions(PlannedOptions):
+    """Repeat the search on bootstrap samples of the images.
+
+    For every range: the share of the resamples that have the same formula, an
+    equivalent one, or the same first concept; the formulas that others have; and
+    the out-of-bag IoU, that of each resample's formula on the images that it
+    left out. Ranges and search are the run's.
+
+    [bold]Examples[/bold]
+
+      ccx stability
+      ccx stability demo-demo --resamples 200 --units 0-4 --format csv
+    """
+
+    stored: StoredOptions
+    resamples: int = option("Bootstrap samples of the images.", 50, min=2, max=_MOST_ROUNDS)
+    units: UnitOptions
+    trust: bool = trust_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
