@@ -16,6 +16,7 @@ from ccx_cli.probe.networks.description import NetworkDescription, NetworkReques
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.networks.made_networks import build_own, state_sha256
 from ccx_cli.probe.networks.own_networks import imported_sha256, read_arguments, short_name
+from ccx_cli.probe.networks.passes import accepting
 
 SOURCE = '''
 from collections import namedtuple
@@ -445,3 +446,12 @@ def test_an_answer_that_names_no_class_is_refused(nets: Path, answer: str) -> No
     network = load_network(replace(choice, resized=(32, 32)))
     with pytest.raises(UsageError, match="a factory of your own whose network returns the scores"):
         Intervention(network).scores(NOISE, lambda each: each[None], 1)
+
+
+def test_a_network_that_takes_one_image_at_a_time_is_told_so(nets: Path) -> None:
+    choice = choose(f"{nets}:make", layer="0")
+    with (
+        pytest.raises(CcxError, match="cannot take 2 images of 8 x 8 .* add `batch_size` 1"),
+        accepting(choice, torch.zeros(2, 3, 8, 8)),
+    ):
+        torch.zeros(2, 4).view(1, 4)

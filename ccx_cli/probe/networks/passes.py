@@ -94,12 +94,18 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
         mend = "the traceback shows where"
         if choice.resized is not None:
             mend = f"try another `input_size`, or leave it out; {mend}"
+        if choice.is_own and len(images) > 1:
+            mend = f"if it takes one image at a time, add `batch_size` 1; {mend}"
         for pattern, own_mend in _MENDS:
             if choice.is_own and re.search(pattern, str(error)):
                 mend = own_mend
         if choice.library is not None:
             mend = choice.library.mend_size(choice.model_args, (height, width)) or mend
         raise CcxError(
-            f"{choice.name} cannot take an image of {height} x {width} pixels, its forward pass "
-            f"raises {raised(error)} ({mend})."
+            f"{choice.name} cannot take {_said(len(images))} of {height} x {width} pixels, its "
+            f"forward pass raises {raised(error)} ({mend})."
         ) from error
+
+
+def _said(images: int) -> str:
+    return "an image" if images == 1 else f"{images} images"
