@@ -9,6 +9,7 @@ from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.output import UNIT, Column, Section, numbers, write_sections
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.study.simulation import (
+    best_first,
     layer_records,
     simulate_run,
     simulation_step,
@@ -55,9 +56,7 @@ def simulate(options: SimulateOptions) -> None:
         )
         if writer.is_table:
             writer.sentences(f"Predicted and real activations, correlated on {where}")
-            # The best predicted first; those without a correlation last.
-            records.sort(key=lambda one: -2 if one.correlation is None else one.correlation)
-            write_sections(writer, SECTIONS, [*reversed(records), *layer])
+            write_sections(writer, SECTIONS, [*best_first(records), *layer])
         else:
             writer.rest([*records, *layer])
             progress.note(f"Measured on {where}")

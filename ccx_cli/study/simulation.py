@@ -13,9 +13,10 @@ upsampled map and a prediction is that of the map and the prediction that is sum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.simulation import LayerSimulation, StoredSimulation, UnitSimulation
+from ccx_cli.runs.answers import read_kept
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.splits import split_images
 from ccx_cli.store.steps import Step
@@ -300,6 +302,14 @@ def simulation_lines(inputs: RunInputs, shuffles: int, seed: int) -> RecordLines
     return kept_lines(inputs, "simulation", asked, StoredSimulation)
 
 
+def stored_simulation(directory: Path) -> list[StoredSimulation]:
+    """Read the fullest simulation that is kept beside a run, units ascending; none without one."""
+    paths = sorted(directory.glob("simulation-*.jsonl"))
+    kept = [read_kept(path, StoredSimulation) for path in paths]
+    by_unit = {one.unit: one for one in max(kept, key=len, default=[])}
+    return [by_unit[unit] for unit in sorted(by_unit)]
+
+
 def simulation_step(
     inputs: RunInputs, units: Sequence[int], shuffles: int, seed: int, workers: int
 ) -> Step:
@@ -319,6 +329,11 @@ def unit_record(found: StoredSimulation) -> UnitSimulation:
     measured = {key: getattr(found, key) for key in (*_OF_RUN, *CORRELATIONS)}
     own = {"unit": found.unit, "formulas": found.formulas}
     return UnitSimulation(kind="unit", **own, **measured, **_against(found.shuffled))
+
+
+def best_first(records: Iterable[UnitSimulation]) -> list[UnitSimulation]:
+    """Sort what is said of units by the correlation over pixels; those without one come last."""
+    return sorted(records, key=lambda one: (one.correlation is None, -(one.correlation or 0)))
 
 
 def layer_records(every: Sequence[StoredSimulation]) -> list[LayerSimulation]:

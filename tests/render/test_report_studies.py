@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ccx_cli.records.explanation import names_of
+from ccx_cli.records.lines import json_line
+from ccx_cli.records.simulation import StoredSimulation
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.render.report.studies import Studies, studies_of
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, keep, read_kept
@@ -132,6 +134,29 @@ def test_importance_and_roles_are_kept_and_told(tmp_path: Path) -> None:
     assert _lines(found, "Importance of single ranges")[0][0] == {"unit": 2}
     assert next(iter(found.metrics.values())) == {(2, 0): 0.5}
     assert [line[3] for line in _lines(found, "Roles")] == ["1", "8"]
+
+
+def test_the_simulation_of_most_units_is_told_best_first(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", units=3).directory
+    for name, correlations in (("a", [0.9]), ("b", [0.25, None, 0.5])):
+        kept = [
+            StoredSimulation(
+                unit=unit, formulas=3, images=20, held_out=True, correlation=r,
+                image_correlation=r, fitted_correlation=r, shuffled=[] if r is None else [0.1, 0.2],
+            )
+            for unit, r in enumerate(correlations)
+        ]  # fmt: skip
+        (run / f"simulation-{name}.jsonl").write_text("".join(map(json_line, kept)))
+    found = _studies(tmp_path)
+    assert "that were not searched" in found.sections[-1]["about"]
+    assert [(line[0], line[2]) for line in _lines(found, "Simulation")] == [
+        ("mean", "0.3750"),
+        ("median", "0.3750"),
+        ({"unit": 2}, "0.5000"),
+        ({"unit": 0}, "0.2500"),
+        ({"unit": 1}, "–"),
+    ]
+    assert _lines(found, "Simulation")[0][-2:] == ("0.1500", "0.1950")
 
 
 def test_a_run_that_cannot_be_written_keeps_no_answer(tmp_path: Path) -> None:

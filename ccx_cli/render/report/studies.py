@@ -22,6 +22,13 @@ from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
+from ccx_cli.study.simulation import (
+    CORRELATIONS,
+    best_first,
+    layer_records,
+    stored_simulation,
+    unit_record,
+)
 from ccx_cli.study.specialisation import (
     Specialisation,
     count_specialisation,
@@ -66,6 +73,7 @@ def studies_of(
     _add_specialisation(found, run, roots, ranged, names)
     _add_chance(found, run, ranged)
     _add_importance(found, run, ranged)
+    _add_simulation(found, run, ranged)
     _add_roles(found, run, ranged)
     _add_comparisons(found, run, others, records)
     return found
@@ -194,6 +202,31 @@ def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
         about = "Mean drop of the predicted class's probability when the unit is zero in the range."
         name = MetricName("drop", "Drop when ablated", "drop", about)
         found.metrics[name] = {(each.unit, each.cluster): each.drop for each in ablated}
+
+
+def _add_simulation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
+    units = {unit for unit, _ in ranged}
+    kept = [one for one in stored_simulation(run.directory) if one.unit in units]
+    every = [*layer_records(kept), *best_first(map(unit_record, kept))]
+    images = "that were not searched" if kept and kept[0].held_out else "that were searched"
+    found.add(
+        "Simulation",
+        f"Pearson correlation of a unit's activation, on the images {images}, with that predicted "
+        "from its formulas, and with that predicted from the formulas of other images, as ccx "
+        "simulate does.",
+        ("unit", "formulas", "r", "r of images", "r fitted", "shuffled", "shuffled 95%"),
+        [
+            (
+                {"unit": one.unit} if one.kind == "unit" else one.statistic,
+                design.count(one.formulas) if one.kind == "unit" else design.MISSING,
+                *(
+                    design.number(getattr(one, key))
+                    for key in (*CORRELATIONS, "shuffled_mean", "shuffled_percentile_95")
+                ),
+            )
+            for one in every
+        ],
+    )
 
 
 def _add_roles(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
