@@ -106,12 +106,7 @@ def count_hits(
     CcxError
         If a label set has more pixels than 32 bits count.
     """
-    largest = int(index.sets.totals.max(initial=0))
-    if largest > np.iinfo(np.int32).max:
-        raise CcxError(
-            f"One label set has {largest:,} pixels, more than the {np.iinfo(np.int32).max:,} that "
-            "can be counted: take a smaller `subset`, or smaller label PNGs."
-        )
+    refuse_too_many_pixels(index)
     cut = cut_intervals(ranges)
     if device == "cpu" or isinstance(maps, SparseMaps):
         per_set, per_local = _count_on_cpu(maps, cut, index, per_image=per_image)
@@ -131,16 +126,8 @@ def _count_on_cpu(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
     columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
-    n_ranges, n_edges = len(cut.first), len(cut.edges)
-    runs = np.stack([np.arange(n_ranges), cut.first, cut.last], axis=1)
-    turned = np.zeros(n_ranges, dtype=np.bool_)
-    if isinstance(maps, SparseMaps):
-        of_zero = np.searchsorted(cut.edges, 0)
-        turned = (cut.first <= of_zero) & (of_zero <= cut.last)
-        below, above = runs[turned], runs[turned]
-        below[:, 1], below[:, 2] = 0, below[:, 1] - 1
-        above[:, 1], above[:, 2] = above[:, 2] + 1, n_edges
-        runs = np.concatenate([runs[~turned], below, above])
+    runs, turned = runs_of(maps, cut)
+    n_ranges = len(turned)
     per_set = np.zeros((len(index.sets), n_ranges), dtype=np.int32)
     per_local = np.zeros((len(index.local_sets) if per_image else 0, n_ranges), dtype=np.int32)
     for images, block in blocks_of(maps):
@@ -153,3 +140,31 @@ def _count_on_cpu(
     if per_image:
         per_local[:, turned] = index.local_totals[:, None] - per_local[:, turned]
     return np.ascontiguousarray(per_set.T), np.ascontiguousarray(per_local.T)
+
+
+def runs_of(maps: Maps, cut: Intervals) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return runs of intervals as kernels take them, and the ranges that count what is outside.
+
+    Those are the ranges of sparse maps that hold zero, ``(n_ranges,)`` bool.
+    """
+    n_ranges, n_edges = len(cut.first), len(cut.edges)
+    runs = np.stack([np.arange(n_ranges), cut.first, cut.last], axis=1)
+    turned = np.zeros(n_ranges, dtype=np.bool_)
+    if isinstance(maps, SparseMaps):
+        of_zero = np.searchsorted(cut.edges, 0)
+        turned = (cut.first <= of_zero) & (of_zero <= cut.last)
+        below, above = runs[turned], runs[turned]
+        below[:, 1], below[:, 2] = 0, below[:, 1] - 1
+        above[:, 1], above[:, 2] = above[:, 2] + 1, n_edges
+        runs = np.concatenate([runs[~turned], below, above])
+    return runs, turned
+
+
+def refuse_too_many_pixels(index: ConceptIndex) -> None:
+    """Refuse label sets of more pixels than 32 bits count."""
+    largest = int(index.sets.totals.max(initial=0))
+    if largest > np.iinfo(np.int32).max:
+        raise CcxError(
+            f"One label set has {largest:,} pixels, more than the {np.iinfo(np.int32).max:,} that "
+            "can be counted: take a smaller `subset`, or smaller label PNGs."
+        )

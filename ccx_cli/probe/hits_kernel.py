@@ -67,18 +67,12 @@ def count_intervals(
     it. The counts are ``(n_sets, n_ranges)`` and ``(n_local, n_ranges)``: all ranges of a label set
     share a cache line.
     """
-    y0, y1, v0, v1, row_tiles = rows
-    x0, x1, u0, u1, column_tiles = columns
+    y0, y1, _, _, row_tiles = rows
+    x0, x1, _, _, column_tiles = columns
     height, width, n_in = np.uint64(len(y0)), np.uint64(len(x0)), np.uint64(maps.shape[1])
     n_intervals = len(edges) + 1
     stride, step = np.uint64(max_local), np.uint32(max_local)
-    padded = np.full(len(edges) + TOGETHER, np.float32(np.inf), dtype=np.float32)
-    padded[: len(edges)] = edges
-    # How many of the intervals below each are in some range.
-    in_range_below = np.zeros(n_intervals + 1, dtype=np.int64)
-    for run in range(len(runs)):
-        in_range_below[runs[run, 1] + 1 : runs[run, 2] + 2] = 1
-    in_range_below = in_range_below.cumsum()
+    padded, in_range_below = prepare_edges(edges, runs)
     n_across = len(column_tiles) - 1
     low = np.empty((n_in, n_across), dtype=np.float32)
     high = np.empty((n_in, n_across), dtype=np.float32)
@@ -92,12 +86,12 @@ def count_intervals(
     for place in range(len(images)):
         image = images[place]
         n_local = np.uint64(offsets[image + 1] - offsets[image])
-        _bound_rows(maps[place], x0, x1, column_tiles, low, high)
+        bound_rows(maps[place], x0, x1, column_tiles, low, high)
         ready = np.uint64(0)
         for tile in range(len(row_tiles) - 1):
             start, stop = np.uint64(row_tiles[tile]), np.uint64(row_tiles[tile + 1])
             top, bottom = y0[start], y1[stop - np.uint64(1)]
-            n_blocks = _find_blocks(
+            n_blocks = find_blocks(
                 low, high, top, bottom, column_tiles, edges, in_range_below, blocks
             )
             if n_blocks == 0:
@@ -106,49 +100,100 @@ def count_intervals(
                 for interval in range(np.uint64(n_intervals)):
                     for local in range(n_local):
                         counts[interval * stride + local] = 0
-            for y in range(max(ready, top), bottom + np.uint64(1)):
-                for x in range(width):
-                    widened[y * width + x] = fused_multiply_add(
-                        maps[place, y, x0[x]], u0[x], maps[place, y, x1[x]] * u1[x]
-                    )
+            widen(maps[place], max(ready, top), bottom, columns, widened)
             ready = bottom + np.uint64(1)
             for block in range(n_blocks):
                 left, n = (
                     np.uint64(blocks[block, 0]),
                     np.uint64(blocks[block, 1] - blocks[block, 0]),
                 )
-                from_edge, to_edge = blocks[block, 2], blocks[block, 3]
-                base = np.uint32(np.uint64(from_edge) * stride)
+                base = np.uint32(np.uint64(blocks[block, 2]) * stride)
                 at = np.uint64(0)
                 for y in range(start, stop):
-                    above, below = y0[y] * width + left, y1[y] * width + left
-                    v_above, v_below = v0[y], v1[y]
-                    for x in range(n):
-                        values[at + x] = fused_multiply_add(
-                            widened[above + x], v_above, widened[below + x] * v_below
-                        )
                     pixel = (np.uint64(image) * height + y) * width + left
                     for x in range(n):
                         keys[at + x] = np.uint32(local_maps[pixel + x]) + base
                     at += n
-                for edge in range(from_edge, to_edge, TOGETHER):
-                    a, b, c = padded[edge], padded[edge + 1], padded[edge + 2]
-                    for x in range(at):
-                        value = values[x]
-                        keys[x] += step * (
-                            np.uint32(value > a) + np.uint32(value > b) + np.uint32(value > c)
-                        )
+                add_edges(
+                    blocks[block], start, stop, rows, width, widened, padded, step, values, keys
+                )
                 for x in range(at):
                     counts[np.uint64(keys[x])] += 1
         if ready > 0:
-            _add_image(
+            add_image(
                 counts, sums, hit, n_local, stride, runs, np.uint64(offsets[image]),
                 local_sets, per_set, per_local,
             )  # fmt: skip
 
 
 @kernel
-def _bound_rows(
+def prepare_edges(
+    edges: NDArray[np.float32], runs: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Pad the edges to compare ``TOGETHER``; count the intervals below each that are in a range."""
+    padded = np.full(len(edges) + TOGETHER, np.float32(np.inf), dtype=np.float32)
+    padded[: len(edges)] = edges
+    in_range_below = np.zeros(len(edges) + 2, dtype=np.int64)
+    for run in range(len(runs)):
+        in_range_below[runs[run, 1] + 1 : runs[run, 2] + 2] = 1
+    return padded, in_range_below.cumsum()
+
+
+@kernel
+def widen(
+    cells: NDArray[np.float32],
+    first: np.uint64,
+    last: np.uint64,
+    columns: Axis,
+    widened: NDArray[np.float32],
+) -> None:
+    """Upsample rows of cells, from the first to the last, along the columns."""
+    x0, x1, u0, u1, _ = columns
+    width = np.uint64(len(x0))
+    for y in range(first, last + np.uint64(1)):
+        for x in range(width):
+            widened[y * width + x] = fused_multiply_add(
+                cells[y, x0[x]], u0[x], cells[y, x1[x]] * u1[x]
+            )
+
+
+@kernel
+def add_edges(
+    block: NDArray[np.int64],
+    start: np.uint64,
+    stop: np.uint64,
+    rows: Axis,
+    width: np.uint64,
+    widened: NDArray[np.float32],
+    padded: NDArray[np.float32],
+    step: np.uint32,
+    values: NDArray[np.float32],
+    keys: NDArray[np.uint32],
+) -> None:
+    """Upsample the pixels of a block; add ``step`` to their keys for each edge that they exceed.
+
+    The block is one of ``find_blocks``, and only its edges are compared; ``values`` is scratch.
+    """
+    y0, y1, v0, v1, _ = rows
+    left, n = np.uint64(block[0]), np.uint64(block[1] - block[0])
+    at = np.uint64(0)
+    for y in range(start, stop):
+        above, below = y0[y] * width + left, y1[y] * width + left
+        v_above, v_below = v0[y], v1[y]
+        for x in range(n):
+            values[at + x] = fused_multiply_add(
+                widened[above + x], v_above, widened[below + x] * v_below
+            )
+        at += n
+    for edge in range(block[2], block[3], TOGETHER):
+        a, b, c = padded[edge], padded[edge + 1], padded[edge + 2]
+        for x in range(at):
+            value = values[x]
+            keys[x] += step * (np.uint32(value > a) + np.uint32(value > b) + np.uint32(value > c))
+
+
+@kernel
+def bound_rows(
     cells: NDArray[np.float32],
     x0: NDArray[np.uint64],
     x1: NDArray[np.uint64],
@@ -168,7 +213,7 @@ def _bound_rows(
 
 
 @kernel
-def _find_blocks(
+def find_blocks(
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     top: np.uint64,
@@ -206,7 +251,7 @@ def _find_blocks(
 
 
 @kernel
-def _add_image(
+def add_image(
     counts: NDArray[np.int32],
     sums: NDArray[np.int32],
     hit: NDArray[np.uint64],

@@ -92,7 +92,8 @@ def _search(
 ) -> Reached:
     if counts.in_range == 0:
         return Reached((), 0, 0, 0)
-    slack = _slack_of_iou(counts, iou)
+    totals = counts.data.sets.totals
+    slack = kernel.slack_of_iou(len(totals), float(totals.sum()), counts.in_range, iou)
     incumbent = inc.Incumbent(
         counts.in_range,
         np.zeros(inc.STATE, dtype=np.int64),
@@ -137,18 +138,6 @@ def _search_spans(
             threshold[inc.WEIGHT] = weight_to_reach(goal, span, float(threshold[inc.SCORE])) - slack
             _walk(counts, length, span.misses, incumbent._replace(slack=slack, span=span))
     return _reached(counts, incumbent, measure.order)
-
-
-def _slack_of_iou(counts: RangeCounts, misses: float) -> float:
-    """How far a bound may be off where hits are whole numbers and weights below 0 come from counts.
-
-    Then only positive weights are summed, over label sets, and no sum of them is above the hits. A
-    bound has fewer than eight terms, each rounded a few times and none above ``most``. It must stay
-    far below the weight to reach, which a range of few pixels makes small beside all pixels.
-    """
-    sets = counts.data.sets
-    most = counts.in_range + misses * float(sets.totals.sum())
-    return float(_EPSILON * (128 * most + 8 * (len(sets) + 64) * counts.in_range))
 
 
 def _slack(counts: RangeCounts) -> float:

@@ -41,6 +41,20 @@ from ccx_cli.search.incumbent import (
     keep,
 )
 
+_EPSILON = float(np.finfo(np.float64).eps)
+
+
+@kernel
+def slack_of_iou(n_sets: int, pixels: float, in_range: float, misses: float) -> float:
+    """How far a bound may be off where hits are whole numbers and weights below 0 come from counts.
+
+    Then only positive weights are summed, over label sets, and no sum of them is above the hits. A
+    bound has fewer than eight terms, each rounded a few times and none above ``most``. It must stay
+    far below the weight to reach, which a range of few pixels makes small beside all ``pixels``.
+    """
+    most = in_range + misses * pixels
+    return float(_EPSILON * (128 * most + 8 * (n_sets + 64) * in_range))
+
 
 @kernel
 def weigh_pairs(

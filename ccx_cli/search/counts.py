@@ -173,7 +173,7 @@ class RangeCounts:
             self.hits = hits
             self.in_range = self.squares = int(hits.sum(dtype=np.int64))
             self.pairs = np.zeros(data.totals.shape, dtype=np.int64)
-        _add_pairs(data.sets.indptr, data.sets.labels, self.hits, self.pairs)
+        add_pairs(data.sets.indptr, data.sets.labels, self.hits, self.pairs)
         self.singles = Counts(
             self.pairs.diagonal(), data.totals.diagonal(), data.signatures.diagonal()
         )
@@ -230,12 +230,13 @@ def _pair_totals(
 
 
 @kernel
-def _add_pairs(
+def add_pairs(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
     hits: NDArray[np.int32] | NDArray[np.float64],
     pairs: NDArray[np.int64] | NDArray[np.float64],
 ) -> None:
+    """Add the hits that carry both of two concepts to ``pairs``, which are 0."""
     for row in range(len(hits)):
         if hits[row] == 0:
             continue

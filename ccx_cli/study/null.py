@@ -12,6 +12,7 @@ Society B 57/1, 1995).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from msgspec import UNSET
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.hits import count_hits
+from ccx_cli.probe.permuted_hits import count_permuted_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress
@@ -29,14 +30,19 @@ from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.best_ious import best_ious
+from ccx_cli.search.counts import count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
 from ccx_cli.study.measuring import kept_lines, kept_or_found
 from ccx_cli.study.resampling import false_discovery_rates
 from ccx_cli.threads import map_in_order
 
-BestIou = Callable[[DataCounts, NDArray[np.int32]], float]
+BestIous = Callable[[NDArray[np.int32]], list[float]]
+
+_COUNTS_AT_ONCE = 1 << 25
+# Permutations that the time of all is estimated from.
+_TIMED = 10
 
 
 def permutation(n_images: int, seed: int, round_number: int) -> NDArray[np.int64]:
@@ -48,22 +54,24 @@ def null_ious(
     maps: Maps,
     ranges: Sequence[Range],
     index: ConceptIndex,
-    data: DataCounts,
-    best_iou: BestIou,
+    best_ious: BestIous,
     rounds: int,
     seed: int,
 ) -> list[list[float]]:
     """Return the best IoU of every round, for every range of one unit.
 
-    ``maps`` are the unit's activations, ``(n_images, height, width)`` float32; ``best_iou``
-    searches one range's hits by label set; ``rounds`` is the number of permutations.
+    ``maps`` are the unit's activations, ``(n_images, height, width)`` float32; ``best_ious``
+    searches hits of one range by label set, ``(n, n_sets)``; ``rounds`` is the number of
+    permutations.
     """
     found: list[list[float]] = [[] for _ in ranges]
-    for number in range(rounds):
-        permuted = maps[permutation(len(maps), seed, number)]
-        hits = count_hits(permuted, ranges, index)
-        for ious, per_set in zip(found, hits.per_set, strict=True):
-            ious.append(best_iou(data, per_set))
+    at_once = max(1, _COUNTS_AT_ONCE // (len(index.sets) * len(ranges)))
+    for start in range(0, rounds, at_once):
+        some = range(start, min(start + at_once, rounds))
+        permutations = np.stack([permutation(len(maps), seed, number) for number in some])
+        hits = count_permuted_hits(maps, ranges, index, permutations)
+        for ious, of_range in zip(found, hits, strict=True):
+            ious.extend(best_ious(of_range))
     return found
 
 
@@ -161,8 +169,9 @@ def null_step(
         return step
     known = lines.finished()
     unit = next(unit for unit in units if unit not in known)
-    search = _search_again(inputs, 1, seed)
-    return step.timed(lambda: search(unit), 1 / rounds, workers)
+    timed = min(rounds, _TIMED)
+    search = _search_again(inputs, timed, seed)
+    return step.timed(lambda: search(unit), timed / rounds, workers)
 
 
 def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Callable[[int], list[list[float]]]:
@@ -171,14 +180,11 @@ def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Callable[[int], 
     data = count_data(index)
     strategy = search_from_identity(inputs.run.search_identity, data.n_concepts)
 
-    def best_iou(counts: DataCounts, hits: NDArray[np.int32]) -> float:
-        best = strategy.answer(counts, hits).best
-        return 0.0 if best is None else best.iou
-
     def work(unit: int) -> list[list[float]]:
         ranges = inputs.ranges_of(unit)
         if not ranges:
             return []
-        return null_ious(activations.unit(unit), ranges, index, data, best_iou, rounds, seed)
+        maps = activations.unit(unit)
+        return null_ious(maps, ranges, index, partial(best_ious, strategy, data), rounds, seed)
 
     return work

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.hits import Hits, count_hits, cut_intervals
 from ccx_cli.probe.hits_kernel import TILE, axis_of
+from ccx_cli.probe.permuted_hits import count_permuted_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.upsampling import axis_weights
 
@@ -130,6 +132,43 @@ def test_counts_are_right_at_many_map_sizes(
     assert_equal_hits(count_hits(maps, ranges, index, per_image=True), expected)
     assert_equal_hits(count_hits(sparse_of(maps), ranges, index, per_image=True), expected)
     assert expected.totals[3] == 4 * 16 * 24
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(max_examples=150)
+def test_permuted_images_are_counted_as_maps_in_another_order(
+    case: tuple[Floats, list[Range], LabelledPixels], random: Random
+) -> None:
+    maps, ranges, pixels = case
+    index = pixels.index()
+    images = range(len(maps))
+    orders = np.array([images, *(random.sample(images, len(images)) for _ in range(3))])
+    expected = [count_hits(maps[order], ranges, index).per_set for order in orders]
+    for own in (maps, sparse_of(maps)):
+        found = count_permuted_hits(own, ranges, index, orders)
+        assert found.shape == (len(ranges), len(orders), len(index.sets))
+        np.testing.assert_array_equal(found, np.swapaxes(expected, 0, 1))
+
+
+@pytest.mark.parametrize("map_shape", SIZES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_permuted_images_are_counted_at_many_map_sizes(
+    map_shape: tuple[int, int], dtype: type[np.unsignedinteger]
+) -> None:
+    rng = np.random.default_rng(map_shape)
+    # Images differ in how many label sets they have.
+    few = random_pixels(rng, 3, (16, 24), [1, 2]).images
+    many = random_pixels(rng, 4, (16, 24), [1, 2, 3, 4, 5]).images
+    index = LabelledPixels([*few, *many], (16, 24)).index(dtype)
+    maps = np.maximum(rng.normal(0, 1, (7, *map_shape)), 0).astype(np.float32)
+    maps[2] = 0
+    ranges = [Range(0.0, 0.3), Range(0.3, 0.8), Range(0.8, INF), EVERYTHING, Range(0.2, 0.9)]
+    orders = np.array([rng.permutation(7) for _ in range(5)])
+    for own in (maps, sparse_of(maps)):
+        found = count_permuted_hits(own, ranges, index, orders)
+        for number, order in enumerate(orders):
+            expected = plain_hits(maps[order], ranges, index).per_set
+            np.testing.assert_array_equal(found[:, number], expected)
 
 
 @pytest.mark.parametrize("map_shape", SIZES)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -11,8 +12,10 @@ import pytest
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.runs.run import Run
+from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import DataCounts, RangeCounts
-from ccx_cli.search.optimum import OptimumSettings, find_optimum
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings, find_optimum
+from ccx_cli.study import null
 from ccx_cli.study.null import (
     against_null,
     kept_against_null,
@@ -34,12 +37,23 @@ def best_iou(data: DataCounts, hits: np.typing.NDArray[np.int32]) -> float:
     return best.iou if best else 0.0
 
 
+STRATEGY = OptimalStrategy(OptimumSettings(2))
+
+
+@pytest.mark.parametrize("at_once", [1, 1 << 25])
 def test_a_round_searches_the_maps_of_other_images(
-    golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
+    golden_network: GoldenNetwork,
+    golden_index: ConceptIndex,
+    golden_counts: DataCounts,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
 ) -> None:
+    monkeypatch.setattr(null, "_COUNTS_AT_ONCE", at_once)
     unit = 4
     maps, ranges = golden_network.activations[unit], golden_network.ranges(5)[unit]
-    found = null_ious(maps, ranges, golden_index, golden_counts, best_iou, 2, seed=3)
+    found = null_ious(
+        maps, ranges, golden_index, partial(best_ious, STRATEGY, golden_counts), 2, seed=3
+    )
     for number in range(2):
         order = permutation(len(maps), 3, number)
         assert sorted(order) == list(range(len(maps)))
@@ -55,7 +69,8 @@ def test_threads_find_what_one_finds(
 
     def work(unit: int) -> list[list[float]]:
         maps = golden_network.activations[unit]
-        return null_ious(maps, ranges[unit], golden_index, golden_counts, best_iou, 2, 0)
+        search = partial(best_ious, STRATEGY, golden_counts)
+        return null_ious(maps, ranges[unit], golden_index, search, 2, 0)
 
     assert list(map_in_order(work, [2, 4], 3)) == [work(2), work(4)]
 
