@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UnsetType
 
 from ccx_cli.records import (
+    comparison,
     explanation,
     listings,
     metrics,
@@ -99,13 +100,14 @@ SCHEMAS = {
     "compare-runs": Schema(
         "ccx compare runs",
         (
-            studies.ComparedUnitRecord,
-            studies.ComparedClusterRecord,
-            studies.ComparedRunRecord,
-            studies.ComparedRangeRecord,
+            comparison.ComparedUnitRecord,
+            comparison.ComparedClusterRecord,
+            comparison.ComparedRunRecord,
+            comparison.ComparedRangeRecord,
+            comparison.RunDifferenceRecord,
         ),
         "What changed between two runs: by unit or cluster, over all, or with --per range in one "
-        "range.",
+        "range; and by how much their measures differ, whose kind is difference.",
     ),
     "compare-thresholds": Schema(
         "ccx compare thresholds",

@@ -35,7 +35,6 @@ from ccx_cli.records.fields import (
     UnitRange,
     count,
     doc,
-    joined,
     share,
 )
 
@@ -154,48 +153,6 @@ class ObjectiveOnUnitRecord(Record):
     mcc: Mcc
     length: Annotated[int, count("Number of concepts in the formula.")]
     size: Annotated[float, share("Share of the pixels on which it holds.")]
-
-
-class ComparedRunRecord(Record):
-    """Two runs, over all ranges."""
-
-    ranges: Annotated[int, count("Ranges that have a formula in both runs.")]
-    equal: Annotated[int, count("Those whose formulas are equivalent.")]
-    better: Annotated[int, count("Those whose IoU is larger in B.")]
-    worse: Annotated[int, count("Those whose IoU is smaller in B.")]
-    mean_difference: Annotated[float | None, doc("Mean IoU in B minus IoU in A.")]
-    only_a: Annotated[int, count("Ranges with a formula in A only.")]
-    only_b: Annotated[int, count("Ranges with a formula in B only.")]
-    neither: Annotated[int, count("Ranges without a formula in either.")]
-
-
-class _OfUnit(Record):
-    unit: Annotated[NonNegative | None, doc("The unit's number; null for all.")]
-
-
-class _OfCluster(Record):
-    cluster: Annotated[NonNegative | None, doc("The range's number; null for all.")]
-
-
-ComparedUnitRecord = joined("ComparedUnitRecord", "Two runs, by unit.", _OfUnit, ComparedRunRecord)
-ComparedClusterRecord = joined(
-    "ComparedClusterRecord", "Two runs, by number of the range.", _OfCluster, ComparedRunRecord
-)
-
-
-class ComparedRangeRecord(Record):
-    """A range in both runs."""
-
-    unit: UnitNumber
-    cluster: ClusterOrNone
-    formula_a: FormulaOrNone
-    formula_b: FormulaOrNone
-    equal: Annotated[bool | None, doc("Whether they are equivalent; null unless there are two.")]
-    iou_a: Annotated[float | None, doc("IoU in A.")]
-    iou_b: Annotated[float | None, doc("IoU in B.")]
-    difference: Annotated[float | None, doc("IoU in B minus IoU in A.")]
-    range_a: Annotated[RangeEnds | None, doc("The range in A.")]
-    range_b: Annotated[RangeEnds | None, doc("The range in B.")]
 
 
 Quantile = Annotated[float, doc("Quantile of the non-zero activations.")]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import renumbered
+from ccx_cli.records.comparison import ComparedRunRecord
 from ccx_cli.records.explanation import SOFT, ExplanationRecord, names_of
 from ccx_cli.records.fields import Json, to_json
-from ccx_cli.records.studies import ComparedRunRecord
 from ccx_cli.runs.run import Run
 
 

@@ -264,8 +264,11 @@ def test_runs_are_compared_with_those_of_networks(
     assert explain(ccx, save(tmp_path / "a.npy", maps), "--units", "0-3").code == 0
     compared = ccx("compare", "runs", "demo-none", "given-a", "--per", "run", "-f", "jsonl")
     assert compared.code == 0, compared.err
-    (tally,) = compared.lines
+    tally, *differences = compared.lines
     assert (tally["ranges"], tally["equal"]) == (20, 20)
+    # The layer has another name.
+    assert [row["paired"] for row in differences] == [False] * 4
+    assert [row["difference"] for row in differences] == [0.0] * 4
     assert "They differ in model, demo and a.npy: units are matched by number" in compared.err
     against = ccx("analyze", "given-a", "--against", "demo-none", "-f", "jsonl")
     assert against.code == 0, against.err

@@ -74,7 +74,7 @@ def test_it_can_be_skipped(given: list[str], ccx: CommandLine) -> None:
     measured = ccx("metrics", "skip", "--null", "2", *JSONL).lines
     whole = ccx("metrics", "plain", "--null", "2", *JSONL).lines
     assert len(measured) == len(whole) - 1
-    (compared,) = ccx("compare", "runs", "plain", "skip", "--per", "run", *JSONL).lines
+    compared, *_ = ccx("compare", "runs", "plain", "skip", "--per", "run", *JSONL).lines
     assert (compared["equal"], compared["only_a"], compared["only_b"]) == (5, 1, 0)
     table = ccx("render", "skip", "--format", "latex", "-q").out
     assert "holds zero, skipped" in table

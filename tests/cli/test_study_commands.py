@@ -30,6 +30,10 @@ def of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["kind"] == kind]
 
 
+def without_differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row.get("kind") != "difference"]
+
+
 def kinds(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["kind"] for row in rows))
 
@@ -184,25 +188,39 @@ def test_compare_runs_of_beam_and_optimum(ccx: CommandLine, kept: Path) -> None:
     assert "They differ in search, beam and optimal." in ended.err
     assert "Units in A only, 2: 4-5." in ended.err
     assert "Units in B only, 1: 0." in ended.err
-    *units, everything = ended.lines
+    *units, everything = without_differences(ended.lines)
     assert [row["unit"] for row in units] == [0, 1, 2, 3, 4, 5]
     assert everything["unit"] is None
     for key in ("ranges", "equal", "better", "worse", "only_a", "only_b", "neither"):
         assert everything[key] == sum(row[key] for row in units)
     assert everything["worse"] == 0
     assert units[0]["mean_difference"] is None
-    rows = ccx(*words, "--per", "range", "-f", "jsonl", "-q").lines
+    rows = without_differences(ccx(*words, "--per", "range", "-f", "jsonl", "-q").lines)
     both = [row for row in rows if row["difference"] is not None]
     assert len(both) == everything["ranges"] > 5
     assert all(row["difference"] == row["iou_b"] - row["iou_a"] >= 0 for row in both)
     assert sum(row["equal"] for row in both) == everything["equal"]
     of_cluster = ccx(*words, "--per", "cluster", "-f", "jsonl", "-q").lines
+    of_cluster = without_differences(of_cluster)
     assert [row["cluster"] for row in of_cluster] == [0, 1, 2, 3, 4, None]
-    (of_run,) = ccx(*words, "--per", "run", "-f", "jsonl", "-q").lines
+    of_run, *differences = ccx(*words, "--per", "run", "-f", "jsonl", "-q").lines
     assert {"unit": None, **of_run} == everything
     table = ccx(*words, "-q").out
     assert table.splitlines()[3].split()[1] == "0"
     assert " – " in table.splitlines()[3]
+    assert of_kind(ended.lines[len(units) + 1 :], "difference") == differences
+    assert [row["measure"] for row in differences] == [
+        "mcc",
+        "activation_coverage",
+        "iou",
+        "explained",
+    ]
+    assert {(row["paired"], row["units_a"], row["units_b"]) for row in differences} == {
+        (True, 3, 3)
+    }
+    assert {row["difference"] for row in differences if row["measure"] == "mcc"} == {0.0}
+    for said in (table, ended.err):
+        assert "A and B have the same MCC (3 paired units)." in said
 
 
 def test_compare_runs_of_different_networks_says_so(ccx: CommandLine, kept: Path) -> None:

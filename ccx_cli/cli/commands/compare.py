@@ -159,6 +159,9 @@ class CompareRunsOptions(ListOptions):
     logically equivalent; better and worse compare the IoU in B with that in A. A
     range without a formula in one run counts as only in the other.
 
+    Then tests whether MCC, coverage, IoU and the share of explained units differ:
+    unit by unit where the layer is the same, else between two samples of units.
+
     [bold]Examples[/bold]
 
       ccx compare runs demo-demo demo-none

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+
 from ccx_cli import design
+from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import RANGE, TOTAL, UNIT, Column, Record, numbers
+from ccx_cli.cli.output import RANGE, TOTAL, UNIT, Column, Record, Writer, numbers
 from ccx_cli.progress import Progress
+from ccx_cli.records.comparison import MeasureName, RunDifferenceRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.unit_spans import write_spans
+from ccx_cli.study.differences import conclusion, difference_of_runs
+from ccx_cli.study.leads import with_chance
 from ccx_cli.study.run_comparison import RangePair, compare_runs, differences, tally
 
 MOST_SPANS = 5
@@ -40,9 +48,57 @@ COLUMNS = {
 }
 
 
+_MEASURES = {
+    "mcc": "MCC",
+    "activation_coverage": "activation coverage",
+    "iou": "IoU",
+    "explained": "explained units",
+}
+
+
+def _value(measure: MeasureName, value: float | None, sign: str = "") -> str:
+    """Write a value of a measure: a share in percent, another as a number."""
+    if measure in {"mcc", "iou"}:
+        return design.number(value, 4, sign)
+    return design.MISSING if value is None else design.number(100 * value, 1, sign) + "%"
+
+
+def _column(title: str, key: str, sign: str = "") -> Column:
+    def show(record: RunDifferenceRecord) -> str:
+        return _value(record.measure, getattr(record, key), sign)
+
+    return Column(title, key, right=True, show=show)
+
+
+def _interval(record: RunDifferenceRecord) -> str:
+    ends = record.difference_interval
+    if ends is None:
+        return design.MISSING
+    return " to ".join(_value(record.measure, end, "+") for end in ends)
+
+
+def _units(record: RunDifferenceRecord) -> str:
+    if record.paired:
+        return f"{record.units_a:,} pairs"
+    return f"{record.units_a:,} and {record.units_b:,}"
+
+
+DIFFERENCE = "difference"
+DIFFERENCES = (
+    Column("measure", "measure", style="bold", form=_MEASURES.__getitem__),
+    _column("A", "mean_a"),
+    _column("B", "mean_b"),
+    _column("B − A", "difference", "+"),
+    Column("95% interval", "difference_interval", right=True, show=_interval),
+    Column("p", "p_value", right=True, form="{:.2g}".format),
+    Column("units", "units_a", right=True, show=_units, spare=True),
+)
+
+
 def runs(options: CompareRunsOptions) -> None:
     """Compare the explanations of two stored runs, range by range."""
-    with answering(options.out, options.messages, COLUMNS[options.per], kinds=(TOTAL,)) as (
+    kinds = (TOTAL, DIFFERENCE)
+    with answering(options.out, options.messages, COLUMNS[options.per], kinds=kinds) as (
         progress,
         writer,
     ):
@@ -55,12 +111,34 @@ def runs(options: CompareRunsOptions) -> None:
             from ccx_cli.cli.stored import labels_of
 
             writer.shorten(labels_of(left, roots))
-            writer.write(map(_pair_record, pairs))
+            rows: Iterable[Record] = map(_pair_record, pairs)
         else:
-            writer.write(
-                _tally_records(pairs, options.per),
-                lambda row: TOTAL if row.get(options.per, 0) is None else "",
+            rows = _tally_records(pairs, options.per)
+        found = difference_of_runs(with_chance(left, roots), with_chance(right, roots))
+        _write(writer, rows, found, options.per)
+        if not writer.is_table:
+            progress.note(conclusion(found))
+        elif options.per != "range":
+            following = next_command(
+                "compare runs", left.directory, right.directory, also="--per range"
             )
+            progress.note(f"Next: {following}")
+
+
+def _write(
+    writer: Writer, rows: Iterable[Record], differences: list[RunDifferenceRecord], per: Per
+) -> None:
+    def kind_of(row: Record) -> str:
+        if row.get("kind") == DIFFERENCE:
+            return DIFFERENCE
+        return TOTAL if row.get(per, 0) is None else ""
+
+    if not writer.is_table:
+        writer.write(chain(rows, map(to_json, differences)), kind_of)
+        return
+    writer.write(rows)
+    writer.sentences("", conclusion(differences))
+    replace(writer, columns=DIFFERENCES, title="Means over units").rest(differences)
 
 
 def _pair_record(pair: RangePair) -> Record:
