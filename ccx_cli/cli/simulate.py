@@ -6,7 +6,7 @@ from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import SimulateOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
-from ccx_cli.cli.output import UNIT, Column, Section, numbers, write_sections
+from ccx_cli.cli.output import UNIT, Column, Section, kinds_of, numbers, write_sections
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.study.simulation import (
     best_first,
@@ -32,20 +32,13 @@ SECTIONS = (
 def simulate(options: SimulateOptions) -> None:
     """Predict activations from the formulas, and correlate them with the real ones."""
     shuffles, seed, workers = options.shuffles, options.run.seed, options.run.cores
-    with answering(options.out, options.messages, SECTIONS[0].columns) as (progress, writer):
+    with answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer):
         opened, chosen = open_stored(options, options.stored)
         if options.dry.dry_run:
             step = simulation_step(opened, chosen, shuffles, seed, workers)
             write_plan(writer, [opened.step(chosen), step], progress)
             return
-        every, records = [], []
-        for found in simulate_run(opened, chosen, shuffles, seed, workers, progress):
-            every.append(found)
-            records.append(unit_record(found))
-            writer.line(records[-1])
-        layer = layer_records(every)
-        for each in layer:
-            writer.line(each)
+        every = list(simulate_run(opened, chosen, shuffles, seed, workers, progress))
         about = opened.run.about
         where = (
             f"the {every[0].images:,} images that are not of the split {about.split}: they were "
@@ -54,11 +47,11 @@ def simulate(options: SimulateOptions) -> None:
             else f"the {every[0].images:,} images that were searched: `ccx explain --split NAME` "
             "holds others out."
         )
-        if writer.is_table:
-            writer.sentences(f"Predicted and real activations, correlated on {where}")
-            write_sections(writer, SECTIONS, [*best_first(records), *layer])
-        else:
-            writer.rest([*records, *layer])
+        writer.sentences(f"Predicted and real activations, correlated on {where}")
+        records = list(map(unit_record, every))
+        shown = best_first(records) if writer.is_table else records
+        write_sections(writer, SECTIONS, [*shown, *layer_records(every)])
+        if not writer.is_table:
             progress.note(f"Measured on {where}")
         without = sum(one.correlation is None for one in every)
         if without:
