@@ -451,7 +451,7 @@ def test_an_answer_that_names_no_class_is_refused(nets: Path, answer: str) -> No
 def test_a_network_that_takes_one_image_at_a_time_is_told_so(nets: Path) -> None:
     choice = choose(f"{nets}:make", layer="0")
     with (
-        pytest.raises(CcxError, match="cannot take 2 images of 8 x 8 .* add `batch_size` 1"),
+        pytest.raises(CcxError, match=r"cannot take 2 images of 8 x 8 .* add `batch_size` 1"),
         accepting(choice, torch.zeros(2, 3, 8, 8)),
     ):
         torch.zeros(2, 4).view(1, 4)
