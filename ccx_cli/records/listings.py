@@ -33,6 +33,15 @@ class RemovedRecord(Record):
     megabytes: Annotated[float, count("The size of its files, in millions of bytes.")]
 
 
+class MergedRecord(Record):
+    """A run that was merged into another."""
+
+    name: Annotated[str, doc("Its name.")]
+    directory: Annotated[str, doc("Where it is.")]
+    units: Annotated[int, count("Its finished units.")]
+    merged: Annotated[int, count("Those that the other did not have.")]
+
+
 class ConceptRecord(Record):
     """A concept of a dataset."""
 

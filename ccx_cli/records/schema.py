@@ -161,6 +161,7 @@ SCHEMAS = {
         version=2,
     ),
     "layers": Schema("ccx layers", (listings.LayerRecord,)),
+    "merge": Schema("ccx merge", (listings.MergedRecord,)),
     "metrics": Schema(
         "ccx metrics",
         (metrics.MetricsRecord, metrics.StatisticRecord),

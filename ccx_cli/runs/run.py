@@ -408,15 +408,16 @@ class Run:
         }
         header["about"] = dict(about)
         header["sessions"].append({"program": __version__, "started": _now(), **session})
-        self._write_header(header)
+        self.write_header(header)
 
     def end_session(self, **outcome: Any) -> None:
         """Add what came of it to the last session of the header; hold the lock."""
         header = self.raw_header()
         header["sessions"][-1] |= {"finished": _now(), **outcome}
-        self._write_header(header)
+        self.write_header(header)
 
-    def _write_header(self, header: Json) -> None:
+    def write_header(self, header: Json) -> None:
+        """Write the header as it is to be; hold the lock."""
         write_text(self.directory / HEADER, json.dumps(header, indent=1) + "\n")
 
     def _check(self, raw: Json) -> None:

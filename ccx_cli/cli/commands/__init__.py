@@ -119,6 +119,7 @@ PANELS: Mapping[str, Mapping[str, str | Group]] = {
         "explain": "Find the formula of concepts that best matches where each unit fires.",
         "score": "Score formulas that you write.",
         "rerun": "Run a stored run again, exactly as its header describes it.",
+        "merge": "Merge stored runs, each of some units of a layer, into one.",
     },
     "Study": {
         "metrics": "Measure stored explanations.",
