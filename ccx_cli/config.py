@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 
 PROJECT_FILE = "ccx.toml"
 USER_FILE = "config.toml"
+VARIABLE_PREFIX = "CCX_"
+CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
 
 Table = Mapping[str, Any]
 
@@ -26,14 +29,24 @@ class ConfigFile:
     content: Table
 
 
-def project_file() -> Path:
-    """Return where the project's file is looked for: in the working directory."""
-    return Path(PROJECT_FILE)
+def project_file(named: Path | None = None) -> tuple[Path, bool]:
+    """Return the project's file, and whether it was named and so has to be there.
+
+    Unless it is ``named``, or ``CCX_CONFIG`` names it, it is looked for in the working directory.
+    """
+    said = named or os.environ.get(CONFIG_VARIABLE)
+    return (Path(said), True) if said else (Path(PROJECT_FILE), False)
 
 
 def user_file() -> Path:
     """Return where the user's file is looked for: XDG's directory on Linux."""
     return user_config_path("ccx") / USER_FILE
+
+
+def read_files(named: Path | None = None) -> list[ConfigFile | None]:
+    """Read the project's file and the user's; ``None`` for one that is not there."""
+    path, required = project_file(named)
+    return [read_file(path, required=required), read_file(user_file())]
 
 
 def read_file(path: Path, *, required: bool = False) -> ConfigFile | None:

@@ -15,7 +15,6 @@ from ccx_cli.annotating.words import find_words, words_of
 from ccx_cli.cli.commands.importing import AnnotateOptions
 from ccx_cli.cli.concepts import open_index
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.gathering import open_dataset
 from ccx_cli.cli.network_options import parse_size
 from ccx_cli.cli.options import OutputOptions
 from ccx_cli.cli.output import IOU, Column, Section, kinds_of, numbers, write_sections
@@ -26,6 +25,7 @@ from ccx_cli.concepts.qualities import read_annotation
 from ccx_cli.errors import CcxError, DamagedDataError, UsageError, few
 from ccx_cli.progress import Progress
 from ccx_cli.records.quality import CheckedEngine, StoredQuality
+from ccx_cli.runs.opening import open_dataset
 from ccx_cli.store.atomic import replacing
 from ccx_cli.version import __version__
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from ccx_cli.cli.commands.data import ConceptsOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.gathering import open_dataset
 from ccx_cli.cli.output import LIFT, Column, numbers
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import FileCheck
@@ -18,6 +17,7 @@ from ccx_cli.formulas.parse import Vocabulary
 from ccx_cli.progress import Progress
 from ccx_cli.records.fields import Record
 from ccx_cli.records.listings import ConceptImageRecord, ConceptPairRecord, ConceptRecord
+from ccx_cli.runs.opening import open_dataset
 from ccx_cli.search.counts import count_data
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.concept_statistics import (

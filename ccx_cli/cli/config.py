@@ -16,7 +16,6 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.options import PlaceOptions
 from ccx_cli.cli.output import Column, Record, Section, write_sections
 from ccx_cli.cli.settings.keys import (
-    VARIABLE_PREFIX,
     check_keys,
     commands_under,
     is_settable,
@@ -25,14 +24,13 @@ from ccx_cli.cli.settings.keys import (
     variable_of,
 )
 from ccx_cli.cli.settings.levels import (
-    CONFIG_VARIABLE,
     SettledContext,
     Source,
     chosen_file,
     current,
     read_files,
 )
-from ccx_cli.config import user_file
+from ccx_cli.config import CONFIG_VARIABLE, VARIABLE_PREFIX, user_file
 from ccx_cli.design import MISSING
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.store.paths import ROOT_NAMES

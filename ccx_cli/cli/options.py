@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,6 +10,7 @@ import typer
 
 from ccx_cli.errors import UsageError
 from ccx_cli.store.paths import ROOT_NAMES, Roots, resolve_roots
+from ccx_cli.threads import cores
 
 DIRECTORIES = "Directories"
 NETWORK = "Network"
@@ -154,9 +154,7 @@ class WorkerOptions:
     @property
     def cores(self) -> int:
         """The number of workers, resolved."""
-        if hasattr(os, "sched_getaffinity"):
-            return self.workers or len(os.sched_getaffinity(0))
-        return self.workers or os.cpu_count() or 1
+        return self.workers or cores()
 
 
 @dataclass(frozen=True, slots=True)

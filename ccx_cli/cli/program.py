@@ -18,8 +18,9 @@ from typer.models import OptionInfo
 from ccx_cli.cli.commands import PANELS, Group, job_of, options_of
 from ccx_cli.cli.option_names import name_values
 from ccx_cli.cli.options import DIRECTORIES, OUTPUT, flag, option
-from ccx_cli.cli.settings.levels import CONFIG_VARIABLE, SettledContext, choose_file
+from ccx_cli.cli.settings.levels import SettledContext, choose_file
 from ccx_cli.cli.stdout import print_text, reader_may_leave
+from ccx_cli.config import CONFIG_VARIABLE
 from ccx_cli.version import __version__
 
 _HELP_NAMES = ["-h", "--help"]

@@ -35,7 +35,6 @@ from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.formulas.algebra import equivalent, simplify
 from ccx_cli.formulas.formula import Operator, concepts_of, length_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
-from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import first_within
 from ccx_cli.runs.findings import short_text, sort_key
@@ -43,12 +42,13 @@ from ccx_cli.runs.job import JobSettings, settings_of
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.preparing import Inputs, prepare_activations, prepare_index
 from ccx_cli.runs.run import Run
+from ccx_cli.runs.scoring import score_like
 from ccx_cli.runs.splits import split_images
 from ccx_cli.search.chains import sets_in
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import ConceptNames
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
-from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
+from ccx_cli.search.scoring import FormulaOnData, check_seen
 from ccx_cli.search.space import outside_space
 
 RANKED = (
@@ -114,32 +114,28 @@ def score(options: ScoreOptions) -> None:
             )
         chosen = choose_units(wanted, inputs, activations, options.run.seed, progress)
         index = prepare_index(inputs, progress)
-        images: NDArray[np.int64] | slice = slice(None)
         if made.split is not None:
-            images, _ = split_images(inputs.dataset, made.split)
-            index = index.of_images(images)
-        known = RangeCache(activations, made.method, progress, split=made.split)
+            index = index.of_images(split_images(inputs.dataset, made.split)[0])
         on_data = [FormulaOnData.of(formula, index, vocabulary.name) for formula in parsed]
         check_seen(on_data)
         _tell_relations(on_data, vocabulary, writer.names, progress)
         records: list[Record] = []
-        try:
-            with progress.task("Scores", len(chosen), unit="units") as task:
-                for found in score_units(
-                    chosen,
-                    on_data,
-                    index,
-                    lambda unit: activations.unit(unit)[images],
-                    known.of if made.by_hand is None else lambda _unit, _maps: made.by_hand or (),
-                    inputs.workers,
-                ):
-                    records += found.records(on_data, inputs.choice.layer, made.num_clusters)
-                    if options.unit is not None and found.hits is not None:
-                        _add_best(records, found.hits.per_set, on_data, index, writer)
-                        _tell_better(records, on_data, writer.names, progress)
-                    task.advance()
-        finally:
-            known.save()
+        with progress.task("Scores", len(chosen), unit="units") as task:
+            for found in score_like(
+                made,
+                on_data,
+                index,
+                chosen,
+                inputs.dataset,
+                activations,
+                inputs.workers,
+                progress,
+            ):
+                records += found.records(on_data, inputs.choice.layer, made.num_clusters)
+                if options.unit is not None and found.hits is not None:
+                    _add_best(records, found.hits.per_set, on_data, index, writer)
+                    _tell_better(records, on_data, writer.names, progress)
+                task.advance()
         if writer.is_table or options.unit is None:
             records.sort(key=sort_key(options.sorting.sort))
         if options.unit is None:

@@ -9,11 +9,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
@@ -36,6 +38,27 @@ _FAMILIES = {
 }
 _SPACING = {Font.SANS: 1.35, Font.SERIF: 1.2}
 _LARGEST = 65_000
+
+
+class StyledFigure(Figure):
+    """A figure that looks as it was set, whatever the user's settings are when it is drawn.
+
+    A notebook shows it once: pyplot does not know of it.
+    """
+
+    how = SCREEN
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it in its style."""
+        with same_everywhere(self.how):
+            super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # characters that the font lacks
+            self.savefig(content, format="png", dpi=self.dpi)
+        return content.getvalue()
 
 
 class Words(NamedTuple):
@@ -66,14 +89,17 @@ class Canvas:
     scale: float
 
     @classmethod
-    def of_size(cls, width: float, height: float, dpi: int = PER_INCH) -> Canvas:
+    def of_size(cls, width: float, height: float, how: Style = SCREEN) -> Canvas:
         """Return an empty canvas; raises ``CcxError`` if no figure can be that large."""
+        dpi = how.dots(PER_INCH)
         if max(width, height) * dpi / PER_INCH > _LARGEST:
             raise CcxError(
                 f"A figure of {width:,.0f} x {height:,.0f} pixels is too large: lower `top_k`, or "
                 "explain with fewer `num_clusters`."
             )
-        figure = Figure(figsize=(width / PER_INCH, height / PER_INCH), dpi=dpi, facecolor="white")
+        size = width / PER_INCH, height / PER_INCH
+        figure = StyledFigure(figsize=size, dpi=dpi, facecolor="white")
+        figure.how = how
         sheet = figure.add_axes((0, 0, 1, 1))
         sheet.set_axis_off()
         sheet.set_xlim(0, width)

@@ -113,7 +113,7 @@ def plot_distribution(
     below = top + plot + 4.2 * text
     rows = sum(sum(each.height for each in words) + _ROW_GAP for _, words in listed)
     height = below + (rows or line_height(text)) + margin
-    canvas = Canvas.of_size(width, round(height), style.dots(PER_INCH))
+    canvas = Canvas.of_size(width, round(height), style)
     canvas.text(heading, margin, margin, text, bold=True)
     left = 5.5 * text
     axes = canvas.axes(margin + left, top, room - left - text, plot)

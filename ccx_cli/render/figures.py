@@ -88,6 +88,15 @@ def _draw(inputs: RunInputs, drawing: Drawing, wanted: _Wanted) -> list[str]:
     return problems
 
 
+def draw_unit(
+    inputs: RunInputs, unit: int, records: Sequence[ExplanationRecord], drawing: Drawing
+) -> tuple[Figure, list[str]]:
+    """Draw the panel of one unit, as its file shows it, and say what it lacks."""
+    with same_everywhere(drawing.style):
+        units = readable(inputs, {unit: records}, drawing.tolerance)
+        return _draw_images(inputs, drawing, units)
+
+
 def _draw_images(inputs: RunInputs, drawing: Drawing, units: Units) -> tuple[Figure, list[str]]:
     paths = [inputs.dataset.image_path(row.image) for row in inputs.dataset.rows]
     shown, problems = [], list[str]()

@@ -105,7 +105,7 @@ def draw_panel(
     above = 0 if in_paper else _LEGEND + _STRIP + _AXIS
     height = above + sum(each.height for each in header) + sum(block[0] for block in blocks)
     whole = round(height + 2 * margin - layout.gap)
-    canvas = Canvas.of_size(layout.width, whole, layout.style.dots(PER_INCH))
+    canvas = Canvas.of_size(layout.width, whole, layout.style)
     y = canvas.words(header, margin, margin)
     if not in_paper:
         _draw_above(canvas, units[0][0], y + 8, layout)
@@ -214,7 +214,7 @@ def draw_published(rows: Sequence[Row], layout: Layout) -> Figure:
     ]
     width = layout.width if layout.style.in_paper else 2 * margin + room
     height = round(2 * margin + (sum(heights) or 30) - gap)
-    canvas = Canvas.of_size(width, height, layout.style.dots(PER_INCH))
+    canvas = Canvas.of_size(width, height, layout.style)
     left = (width - room) / 2
     if not rows:
         canvas.text("no range", margin, margin, size)

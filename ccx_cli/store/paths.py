@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_data_path
+
+from ccx_cli.config import VARIABLE_PREFIX, read_files
+from ccx_cli.errors import UsageError
 
 ROOT_NAMES = ("datasets", "models", "segmentations", "activations", "results")
 IMPORT_MARKER = "ccx-import.json"
@@ -35,6 +39,26 @@ def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
     """Resolve each root: the path given, else its name under ``data_dir``, or the user's."""
     base = data_dir if data_dir is not None else user_data_path("ccx")
     return Roots(**{name: roots.get(name) or base / name for name in ROOT_NAMES})
+
+
+def roots_here(data_dir: Path | None = None) -> Roots:
+    """Resolve each root as the command line does without options: by variables, then by files."""
+    files = [file for file in read_files() if file is not None]
+
+    def found(name: str) -> Path | None:
+        if said := os.environ.get(VARIABLE_PREFIX + name.upper()):
+            return Path(said)
+        key = name.replace("_", "-")
+        for file in files:
+            value = file.content.get(key)
+            if isinstance(value, str):
+                return file.path.parent / Path(value).expanduser()
+            if value is not None:
+                raise UsageError(f"{file.path}: {key} must be text in quotes, not {value}.")
+        return None
+
+    roots = {name: found(f"root_{name}") for name in ROOT_NAMES}
+    return resolve_roots(data_dir or found("data_dir"), **roots)
 
 
 def rebuilt_here(command: str, roots: Roots) -> str:

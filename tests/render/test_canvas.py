@@ -115,15 +115,16 @@ def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
 def test_a_figure_that_no_picture_can_hold_is_refused() -> None:
     for height, dpi in ((70_000, 100), (35_000, 200)):
         with pytest.raises(CcxError, match="too large: lower `top_k`"):
-            Canvas.of_size(300, height, dpi)
+            Canvas.of_size(300, height, Style(dpi=dpi))
 
 
 @pytest.mark.parametrize(
     ("font", "name"), [(Font.SANS, "DejaVu Sans"), (Font.SERIF, "STIXGeneral")]
 )
 def test_text_stays_text(font: Font, name: str, tmp_path: Path) -> None:
-    with same_everywhere(Style(width=3.25, font=font)):
-        canvas = Canvas.of_size(325, 100, 300)
+    style = Style(width=3.25, font=font)
+    with same_everywhere(style):
+        canvas = Canvas.of_size(325, 100, style)
         canvas.text("face AND pink · 70×", 0, 0, 11)
         for kind in (FileType.SVG, FileType.PDF):
             write_figure(canvas.figure, tmp_path / f"a.{kind}", kind, "ccx-1")

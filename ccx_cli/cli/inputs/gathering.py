@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from ccx_cli.cli.commands.compare import CompareHeuristicsOptions, CompareThresholdsOptions
 from ccx_cli.cli.commands.data import CacheBuildOptions
@@ -27,19 +26,17 @@ from ccx_cli.cli.network_options import (
 )
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RangeOptions, RunOptions
 from ccx_cli.cli.settings.levels import found_in, is_typed
-from ccx_cli.concepts.broden import BrodenDataset, read_dataset
 from ccx_cli.concepts.datasets import (
     DEMO_SUBSET,
     USUAL_SIDE,
-    find_dataset,
     find_datasets,
     is_own,
     own_directory,
     side_of,
 )
-from ccx_cli.concepts.demo import DEMO_COUNT, write_demo_dataset
+from ccx_cli.concepts.demo import DEMO_COUNT
 from ccx_cli.concepts.fingerprints import BY_SIZE, FileCheck
-from ccx_cli.errors import UsageError, suggestion
+from ccx_cli.errors import UsageError
 from ccx_cli.fetching.downloads import FetchOptions
 from ccx_cli.fetching.sets import SETS
 from ccx_cli.fetching.sources import Source
@@ -51,8 +48,8 @@ from ccx_cli.probe.networks.trust import is_trusted, trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.runs.opening import network_side, open_dataset, refuse_mistyped_demo
 from ccx_cli.runs.preparing import Inputs, Plan, plan_caches
-from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
 
@@ -150,7 +147,7 @@ def _missing_inputs(options: Options) -> Iterator[Missing]:
         return
     dataset = missing_dataset(roots, side)
     if dataset is not None:
-        _refuse_mistyped_demo(subset)
+        refuse_mistyped_demo(subset)
         yield _to_fetch(dataset, roots)
 
 
@@ -221,7 +218,7 @@ def _read_inputs(options: Options, progress: Progress, *, remember: bool = True)
             resolved = replace(resolved, input_size=str(side_of(dataset.directory)))
         return [inputs(resolved, given, seed=0)]
     choice = network_of(roots, network, run, layer=_any_layer(network))
-    side = _network_side(roots.datasets, data.subset, choice, chosen=network.input_size is not None)
+    side = network_side(roots.datasets, data.subset, choice, chosen=network.input_size is not None)
     dataset = open_dataset(roots.datasets, data.subset, side, progress, "input_size")
     sizes = {(row.height, row.width) for row in dataset.rows}
     if side is None:
@@ -279,30 +276,6 @@ def network_of(
     return choice
 
 
-def _network_side(
-    datasets: Path, subset: str, network: NetworkDescription, *, chosen: bool
-) -> int | None:
-    """Return the side of the dataset to take for a network: its input's, if there is such a one.
-
-    A network of another input than usual takes the usual dataset, or the one that is there whose
-    side is nearest; its images are resized. On imports, so does a network whose input size was
-    ``chosen``, or is its own; any other takes the only side there is, ``None``.
-    """
-    usual = network.input_side
-    if subset == DEMO_SUBSET:
-        return usual
-    found = find_datasets(datasets, subset)
-    wanted = usual if network.resized is None else max(network.resized)
-    for side in (wanted, usual):
-        if side in found:
-            return side
-    own = bool(found) and all(is_own(path, datasets) for path in found.values())
-    nearest = min(found, key=lambda side: (abs(side - wanted), side), default=usual)
-    if network.resized is not None or (own and (chosen or network.has_own_size)):
-        return nearest
-    return None if own else usual
-
-
 def _precomputed_side(size: str | None) -> int | None:
     """Return the side of the dataset for precomputed activations, if it is given."""
     if size is None:
@@ -314,28 +287,6 @@ def _precomputed_side(size: str | None) -> int | None:
             "another, so give one side."
         )
     return height
-
-
-def open_dataset(
-    datasets: Path, subset: str, side: int | None, progress: Progress, parameter: str = "side"
-) -> BrodenDataset:
-    """Find and read a dataset, ``side`` being ``parameter`` in errors; draw the demo if missing."""
-    if subset == DEMO_SUBSET:
-        directory = own_directory(datasets, DEMO_SUBSET, side or USUAL_SIDE)
-        if not directory.exists():
-            with writing(directory.parent, progress):
-                if not directory.exists():
-                    write_demo_dataset(directory.parent, side or USUAL_SIDE, progress)
-        return read_dataset(directory, DEMO_SUBSET)
-    if not find_datasets(datasets, subset):
-        _refuse_mistyped_demo(subset)
-    return read_dataset(find_dataset(datasets, subset, side, parameter), subset)
-
-
-def _refuse_mistyped_demo(subset: str) -> None:
-    near = suggestion(subset, [DEMO_SUBSET])
-    if near:
-        raise UsageError(f"--subset {subset} is not known{near}")
 
 
 def range_method(options: RangeOptions) -> RangeMethod:

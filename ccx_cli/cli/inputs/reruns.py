@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.cli.inputs.gathering import InputOptions, gather, open_dataset, rebuild_command
+from ccx_cli.cli.inputs.gathering import InputOptions, gather, rebuild_command
 from ccx_cli.cli.network_options import NetworkOptions, PassOptions, device_of
 from ccx_cli.cli.options import DataOptions, PlaceOptions, RunOptions
 from ccx_cli.concepts.datasets import DEMO_SUBSET, side_of
@@ -17,6 +17,7 @@ from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.progress import Progress
 from ccx_cli.runs.inputs import RunInputs, open_inputs
 from ccx_cli.runs.job import JobSettings, name_run, plan_run, settings_of
+from ccx_cli.runs.opening import open_dataset
 from ccx_cli.runs.preparing import Inputs, plan_caches
 from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_from_identity

@@ -10,10 +10,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from typer.core import TyperGroup, TyperOption
 
-from ccx_cli.config import ConfigFile
+from ccx_cli.config import VARIABLE_PREFIX, ConfigFile
 from ccx_cli.errors import UsageError, suggestion
 
-VARIABLE_PREFIX = "CCX_"
 # Set once for a process, or only meant when typed.
 _NOT_SETTABLE = {"help", "help_all", "version", "config", "name", "note"}
 # Its key means elsewhere what is read, here what is made: only its own command's tables set it.

@@ -20,7 +20,6 @@ from typer.core import TyperOption
 from ccx_cli.cli.search_options import PRESETS
 from ccx_cli.cli.settings.keys import (
     OF_OWN_TABLES,
-    VARIABLE_PREFIX,
     check_keys,
     is_settable,
     key_of,
@@ -29,10 +28,10 @@ from ccx_cli.cli.settings.keys import (
     read_value,
     variable_of,
 )
-from ccx_cli.config import ConfigFile, project_file, read_file, user_file
+from ccx_cli.config import VARIABLE_PREFIX, ConfigFile, project_file
+from ccx_cli.config import read_files as files_there
 from ccx_cli.errors import CcxError, UsageError
 
-CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
 _MIRRORS = "mirrors"
 # A file that only lies in the working directory may have come with a download; an engine is code.
 _YOURS_TO_SAY = {"trust", "yes", "force", "engine"}
@@ -152,15 +151,13 @@ def choose_file(path: Path | None) -> Path | None:
 
 def chosen_file() -> tuple[Path, bool]:
     """Return the project's file, and whether it was named and so has to be there."""
-    named = _chosen.get() or os.environ.get(CONFIG_VARIABLE)
-    return (Path(named), True) if named else (project_file(), False)
+    return project_file(_chosen.get())
 
 
 def read_files() -> dict[Source, ConfigFile]:
     """Read the files there are, the project's first."""
-    path, named = chosen_file()
-    found = {Source.PROJECT: read_file(path, required=named), Source.USER: read_file(user_file())}
-    return {source: file for source, file in found.items() if file is not None}
+    found = zip((Source.PROJECT, Source.USER), files_there(_chosen.get()), strict=True)
+    return {source: file for source, file in found if file is not None}
 
 
 def mirrors_set() -> list[str]:

@@ -20,6 +20,8 @@ from ccx_cli.records.header import About, weights_text
 from ccx_cli.store.known_files import file_sha256
 
 SINGLE = "single"
+IN_MEMORY = "in memory"
+"""Of a network that is an object, not one that can be made again."""
 DEMO_WEIGHTS = Path(__file__).with_name("demo.safetensors")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from ccx_cli.probe.autoencoders.encoder import Autoencoder
 from ccx_cli.probe.autoencoders.files import load_autoencoder
 from ccx_cli.probe.autoencoders.maps import form_text
 from ccx_cli.probe.networks.building import load_module
-from ccx_cli.probe.networks.description import SINGLE, NetworkDescription
+from ccx_cli.probe.networks.description import IN_MEMORY, SINGLE, NetworkDescription
 from ccx_cli.probe.networks.devices import check_precision, computing, resolve_device
 from ccx_cli.probe.networks.heads import refuse_before
-from ccx_cli.probe.networks.inputs import USUAL, Input
+from ccx_cli.probe.networks.inputs import USUAL, Input, fit_input
 from ccx_cli.probe.networks.layouts import Layout, layout_of
+from ccx_cli.probe.networks.made_networks import state_sha256
+from ccx_cli.probe.networks.own_networks import raised
 from ccx_cli.probe.networks.passes import (
     LayersDone,
     accepting,
@@ -127,6 +130,28 @@ def load_networks(
     ]
 
 
+def network_of(module: nn.Module, choice: NetworkDescription, device: str) -> Network:
+    """Take a network that is in memory, on a copy of it: it stays as it is.
+
+    ``choice`` says what is to be known of it but for its weights; raises as ``load_networks`` does.
+    """
+    where = resolve_device(device)
+    _find_layer(module, choice)
+    try:
+        copied = deepcopy(module)
+    # Anything that a network of one's own may hold, such as a lock or an open file.
+    except Exception as error:
+        raise UsageError(
+            f"{choice.name} cannot be copied ({raised(error)}): write a function that makes it to "
+            "a file, and run `ccx explain --model FILE.py:FUNCTION`."
+        ) from error
+    identity = state_sha256(copied, choice.name)
+    copied.requires_grad_(False).eval().to(where)
+    taken = fit_input(copied, choice, where)
+    layout, calls = _try_layer(copied, _find_layer(copied, choice), choice, where)
+    return Network(choice, copied, where, identity, layout, calls, taken)
+
+
 def _with_autoencoder(network: Network, path: Path, progress: Progress) -> Network:
     choice, units = network.choice, network.layout.units
     autoencoder = load_autoencoder(path, choice.sae_map, network.device)
@@ -214,10 +239,12 @@ def _find_layer(module: nn.Module, choice: NetworkDescription) -> nn.Module:
     return layers[choice.layer]
 
 
-def _listing(choice: NetworkDescription) -> str:
+def _listing(choice: NetworkDescription, layer: str | None = None) -> str:
+    if choice.pretrained == IN_MEMORY:
+        return "module.named_modules()"
     words = ["ccx", "layers", "--model", choice.model]
     words += [word for given in choice.model_args for word in ("--model-arg", given)]
-    return shlex.join(words)
+    return shlex.join(words if layer is None else [*words, "--layer", layer])
 
 
 def _try_layer(
@@ -235,8 +262,8 @@ def _try_layer(
     if not isinstance(output, torch.Tensor):
         raise UsageError(
             f"`layer` {choice.layer} of {choice.name} gives a {type(output).__name__}, not a "
-            f"tensor: name one of the layers in it, as `{_listing(choice)} --layer {choice.layer}` "
-            "lists them."
+            f"tensor: name one of the layers in it, as `{_listing(choice, choice.layer)}` lists "
+            "them."
         )
     shape = tuple(output.shape)
     if not output.is_floating_point():

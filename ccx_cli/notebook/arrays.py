@@ -1,11 +1,9 @@
-"""Explanations and scores from arrays, without files: for notebooks and other programs."""
+"""Explanations and scores from arrays, without files."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import index as as_whole
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from ccx_cli.concepts.arrays import index_of_label_maps, index_of_masks
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.parse import Vocabulary
+from ccx_cli.notebook.checking import check_workers, choose_units, is_whole, read_ranges
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.fields import to_json
@@ -22,15 +21,16 @@ from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.registry import make_search
 from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
+from ccx_cli.search.strategy import Strategy
 from ccx_cli.threads import threads
 
 
-def explain(
+def explain_arrays(
     activations: ArrayLike,
     *,
     masks: ArrayLike | None = None,
     label_maps: ArrayLike | None = None,
-    names: Sequence[str] | Mapping[int, str],
+    names: Sequence[str] | Mapping[int, str] | None,
     num_clusters: int = 5,
     quantile: float = 0.005,
     ranges: Sequence[tuple[float, float]] | None = None,
@@ -43,55 +43,12 @@ def explain(
     layer: str = "",
     workers: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Find the formula of concepts that best matches where each unit fires.
-
-    Parameters
-    ----------
-    activations
-        ``(n_units, n_images, height, width)``, or ``(n_units, n_images)`` for one value an image;
-        finite. They are upsampled bilinearly to the masks' size.
-    masks
-        ``(n_concepts, n_images, mask_height, mask_width)`` bool: where each concept is.
-    label_maps
-        Instead of masks ``(n_images, mask_height, mask_width)`` whole numbers, 0 for none, or
-        ``(n_images, n_layers, mask_height, mask_width)`` where labels overlap.
-    names
-        Of the concepts, each once: a list beside ``masks``, number to name beside ``label_maps``.
-    num_clusters, quantile
-        Ranges per unit: k-means clusters, or for 1 the top ``quantile``.
-    ranges
-        Ranges ``(lower, upper)`` to use for every unit instead; both ends are excluded.
-    search, length, beam_limit
-        ``optimal`` proves its answer up to length 3; ``beam`` is the published method.
-    objective, min_coverage
-        What ``optimal`` maximizes up to length 3: ``iou``, ``f-beta:2`` or any other beta, ``mcc``,
-        ``soft-iou``, ``pearson`` or ``cosine``; by ``mcc`` and the last two over formulas that
-        cover at least this share of the hits. The last three explain a unit's whole activation.
-    units
-        Which ones; all by default.
-    layer
-        What to call the layer.
-    workers
-        Threads; one for each core by default.
-
-    Returns
-    -------
-    list of dict
-        One explanation for each range, or unit, by unit and cluster, with the keys of
-        ``ccx explain --format jsonl``: ``unit``, ``cluster``, ``range``, ``hits``, ``formula``,
-        ``iou``, ``lift``, ``mcc``, ``proven``, ...
-
-    Raises
-    ------
-    UsageError
-        If an array has another shape or kind, or a number is out of bounds.
-    """
+    """Explain units by arrays alone, as ``explain`` says."""
+    if names is None:
+        raise UsageError("names is needed: what the concepts of masks or label_maps are called.")
     method = RangeMethod(num_clusters, quantile)
     given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
-    if objective != "iou" and search == "beam":
-        raise UsageError(f"objective {objective} works only with search optimal.")
-    bounds = {"length": length, "beam_limit": beam_limit, "min_coverage": min_coverage}
-    strategy = make_search(search, {**bounds, "objective": objective})
+    strategy = strategy_of(search, length, beam_limit, objective, min_coverage)
     index = given.index
     explainer = Explainer(index, count_data(index), layer, given.num_clusters, strategy)
 
@@ -151,6 +108,16 @@ def score(
     return [line for unit in found for line in unit.records(typed, layer, given.num_clusters)]
 
 
+def strategy_of(
+    search: str, length: int, beam_limit: int, objective: str, min_coverage: float
+) -> Strategy:
+    """Make the search; UsageError if there is none such."""
+    if objective != "iou" and search == "beam":
+        raise UsageError(f"objective {objective} works only with search optimal.")
+    bounds = {"length": length, "beam_limit": beam_limit, "min_coverage": min_coverage}
+    return make_search(search, {**bounds, "objective": objective})
+
+
 class _Given:
     """The arguments that ``explain`` and ``score`` share, checked."""
 
@@ -171,13 +138,11 @@ class _Given:
             raise UsageError(
                 f"There are activations of {n_images} images and labels of {self.index.n_images}."
             )
-        if workers is not None and workers < 1:
-            raise UsageError(f"workers must be 1 or more, not {workers}.")
         self._method = method
-        self._by_hand = None if ranges is None else _ranges(ranges)
+        self._by_hand = None if ranges is None else read_ranges(ranges)
         self.num_clusters = method.num_clusters if self._by_hand is None else len(self._by_hand)
-        self.units = range(n_units) if units is None else _chosen(units, n_units)
-        self.workers = workers or os.cpu_count() or 1
+        self.units = range(n_units) if units is None else choose_units(units, n_units)
+        self.workers = check_workers(workers)
 
     def ranges(self, _: int, maps: Maps) -> tuple[Range, ...]:
         return find_ranges(maps, self._method) if self._by_hand is None else self._by_hand
@@ -229,37 +194,6 @@ def _index(
             "With label_maps, names must map each number to its name, such as {1: 'cat'}."
         )
     for number in names:
-        if not _is_whole(number):
+        if not is_whole(number):
             raise UsageError(f"names has the key {number!r}, which is not a whole number.")
     return index_of_label_maps(_array("label_maps", label_maps), names)
-
-
-def _is_whole(number: Any) -> bool:
-    try:
-        as_whole(number)
-    except TypeError:
-        return False
-    return True
-
-
-def _chosen(units: Sequence[int], count: int) -> list[int]:
-    chosen = np.atleast_1d(np.asarray(units, dtype=object)).tolist()
-    for unit in chosen:
-        if not _is_whole(unit) or not 0 <= unit < count:
-            raise UsageError(f"Unit {unit} is not one of the {count} there are.")
-    return list(map(int, chosen))
-
-
-def _ranges(ranges: Sequence[tuple[float, float]]) -> tuple[Range, ...]:
-    found = []
-    for given in ranges:
-        try:
-            lower, upper = map(float, given)
-        except (TypeError, ValueError):
-            lower, upper = np.nan, np.nan
-        if not lower < upper:
-            raise UsageError(f"ranges holds {given!r}, which is not a (lower, upper) pair.")
-        found.append(Range(lower, upper))
-    if not found:
-        raise UsageError("ranges is empty: leave it out, or give (lower, upper) at least once.")
-    return tuple(found)

@@ -1,0 +1,65 @@
+"""What is given to the functions of the Python interface, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from operator import index as as_whole
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ccx_cli.errors import UsageError
+from ccx_cli.probe.ranges import Range
+from ccx_cli.threads import cores
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def check_workers(workers: int | None) -> int:
+    """Return the number of threads, all cores for ``None``."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be 1 or more, not {workers}.")
+    return workers or cores()
+
+
+def is_whole(number: Any) -> bool:
+    """Tell whether something is a whole number, of Python or of NumPy."""
+    try:
+        as_whole(number)
+    except TypeError:
+        return False
+    return not isinstance(number, bool)
+
+
+def choose_units(units: Sequence[int], count: int) -> list[int]:
+    """Read the numbers of units; UsageError for one that there is not."""
+    chosen = np.atleast_1d(np.asarray(units, dtype=object)).tolist()
+    for unit in chosen:
+        if not is_whole(unit) or not 0 <= unit < count:
+            raise UsageError(f"Unit {unit} is not one of the {count} there are.")
+    return list(map(int, chosen))
+
+
+def read_ranges(ranges: Sequence[tuple[float, float]]) -> tuple[Range, ...]:
+    """Read ranges; UsageError if one has no lower end below its upper."""
+    found = []
+    for given in ranges:
+        try:
+            lower, upper = map(float, given)
+        except (TypeError, ValueError):
+            lower, upper = np.nan, np.nan
+        if not lower < upper:
+            raise UsageError(f"ranges holds {given!r}, which is not a (lower, upper) pair.")
+        found.append(Range(lower, upper))
+    if not found:
+        raise UsageError("ranges is empty: leave it out, or give (lower, upper) at least once.")
+    return tuple(found)
+
+
+def one_of(parameter: str, value: str, kind: type[E]) -> E:
+    """Return the member of a kind that a text names."""
+    try:
+        return kind(value)
+    except ValueError:
+        raise UsageError(f"{parameter} must be {' or '.join(kind)}, not {value!r}.") from None

@@ -1,0 +1,44 @@
+"""Runs the images of a dataset through a network that is in memory, into a file of activations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.probe.images import image_batches
+from ccx_cli.probe.networks.loading import Network, layer_activations
+from ccx_cli.progress import Progress
+from ccx_cli.threads import threads
+
+
+def write_activations(
+    path: Path,
+    network: Network,
+    dataset: BrodenDataset,
+    *,
+    batch_size: int,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Write the maps of a layer as ``.npy``, ``(n_images, n_units, height, width)`` float32.
+
+    MissingInputError or DamagedDataError for an image that is not there or not readable; CcxError
+    if a value is NaN or infinite, or the forward pass fails.
+    """
+    n_images = len(dataset.rows)
+    shape = n_images, network.units, *network.layout.map_shape
+    maps = np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
+    with (
+        threads(workers) as pool,
+        progress.task(f"Activations of {network.choice.describe()}", n_images) as task,
+    ):
+        start = 0
+        positions = range(n_images)
+        for images in image_batches(dataset, network.choice, positions, batch_size, pool):
+            stop = start + len(images)
+            maps[start:stop] = layer_activations(network, images).numpy()
+            start = stop
+            task.advance(len(images))
+    maps.flush()
