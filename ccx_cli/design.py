@@ -168,7 +168,7 @@ def holds_zero(ends: Sequence[float | None]) -> bool:
 
 def measure(key: str, value: float | None, decimals: int = 4) -> str:
     """Write a measure as its JSON key asks for, or to some decimals."""
-    form = {"mcc": mcc, "lift": lift}.get(key)
+    form = {"mcc": mcc, "lift": lift, "equivalent": share}.get(key)
     return number(value, decimals) if form is None else form(value)
 
 

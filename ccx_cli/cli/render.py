@@ -25,6 +25,7 @@ from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import check_report_path, write_report
 from ccx_cli.render.style import Style, style_of
 from ccx_cli.render.wording import Units, readable
+from ccx_cli.runs.answers import kept_stability
 from ccx_cli.runs.findings import leading_units, sort_key
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.lookup import find_run
@@ -220,8 +221,13 @@ def _write_table(
     read.sort(key=sort_key(options.reading.sort))
     order = list(dict.fromkeys(record.unit for record in read))
     records = sorted(read, key=lambda record: order.index(record.unit))
-    caption = table_caption(run, records, tolerance, has_q_values=bool(q_values))
-    table = latex_table(caption, records, q_values, style.width)
+    kept = kept_stability(run.directory, (record for own in units.values() for record in own))
+    resamples = max((one.resamples for one in kept.values()), default=0)
+    caption = table_caption(
+        run, records, tolerance, has_q_values=bool(q_values), resamples=resamples
+    )
+    stability = {key: one.equivalent for key, one in kept.items()}
+    table = latex_table(caption, records, q_values, style.width, stability)
     entries = bibtex(run_references(run))
     if options.bib is None:
         table += f"\n\n{commented(entries)}"

@@ -9,7 +9,7 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column
 from ccx_cli.cli.stored import open_stored
-from ccx_cli.records.stability import StabilityRecord
+from ccx_cli.records.stability import STABLE, StabilityRecord
 from ccx_cli.study.stability import Resampling, stability_of_run, stability_step
 
 
@@ -64,10 +64,10 @@ def stability(options: StabilityOptions) -> None:
         )
         writer.rest(records)
         explained = [record for record in records if record.equivalent is not None]
-        stable = sum((record.equivalent or 0) >= 0.5 for record in explained)
+        stable = sum((record.equivalent or 0) >= STABLE for record in explained)
         progress.note(
-            f"{stable:,} of {len(explained):,} formulas have an equivalent in at least half of the "
-            "resamples."
+            f"{stable:,} of {len(explained):,} formulas, or equivalent ones, are found again by at "
+            f"least {STABLE:.0%} of the resamples."
         )
         progress.note(f"The stability is kept in {opened.run.directory}")
-        progress.note(f"Next: {next_command('tui', opened.run.directory)} shows the images.")
+        progress.note(f"Next: {next_command('tui', opened.run.directory)} shows it.")

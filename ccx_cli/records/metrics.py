@@ -139,18 +139,20 @@ class MetricName:
     description: str
 
 
-def _names(kind: type[Record]) -> tuple[MetricName, ...]:
+def metric_names(kind: type[Record]) -> tuple[MetricName, ...]:
+    """Return the names of the fields of a record that are metrics, in their order."""
     return tuple(
         MetricName(key, meta.title, meta.extra["short"], meta.description)
         for key, hint in get_type_hints(kind, include_extras=True).items()
         for part in (hint, *getattr(hint, "__args__", ()))
         for meta in getattr(part, "__metadata__", ())
+        if meta.extra is not None
     )
 
 
-METRICS = _names(Metrics)
+METRICS = metric_names(Metrics)
 """The metrics that are computed from pixels alone, in the order of the keys."""
-(MASKING,) = _names(WithMasking)
+(MASKING,) = metric_names(WithMasking)
 """The metric that runs the network."""
 ALL_METRICS = (*METRICS, MASKING)
 

@@ -17,6 +17,7 @@ from ccx_cli.records.fields import (
     doc,
     share,
 )
+from ccx_cli.records.metrics import ALL_METRICS, metric, metric_names
 
 
 class OtherFormula(Record):
@@ -28,28 +29,36 @@ class OtherFormula(Record):
 
 
 class StabilityRecord(ExplainedRange):
-    """The stability of one explanation; without a formula its measures are null."""
+    """The stability of one explanation; what is measured is null without a formula."""
 
     iou: Annotated[Proportion | None, doc("IoU of the formula on the images it was found on.")]
     resamples: Annotated[int, count("Bootstrap samples of the images that were searched.")]
+    equivalent: Annotated[
+        Proportion | None,
+        metric(
+            "Stability",
+            "stability",
+            "Share of the bootstrap samples of the images whose best formula is logically "
+            "equivalent to this one.",
+        ),
+    ]
     same: Annotated[
         Proportion | None, doc("Share of the resamples with the same formula, as text.")
-    ]
-    equivalent: Annotated[
-        Proportion | None, doc("Share of the resamples with a logically equivalent formula.")
     ]
     first_concept: Annotated[
         Proportion | None, doc("Share of the resamples whose formula begins with the same concept.")
     ]
     formulas: Annotated[
         NonNegative | None,
-        doc("Number of formulas that the resamples have, equivalent ones as one."),
+        doc("Number of formulas of all resamples, equivalent ones as one."),
     ]
     out_of_bag_iou: Annotated[
         Proportion | None,
-        doc(
+        metric(
+            "Out-of-bag IoU",
+            "out-of-bag IoU",
             "Mean IoU of the resamples' formulas, each on the images that its resample left out; "
-            "null if those have neither hits nor formula."
+            "null if those have neither hits nor formula.",
         ),
     ]
     out_of_bag_interval: Annotated[
@@ -59,3 +68,11 @@ class StabilityRecord(ExplainedRange):
     others: Annotated[
         list[OtherFormula], doc("The most common of the formulas that are not equivalent to it.")
     ]
+
+
+STABLE = 0.5
+"""Share of the resamples with an equivalent formula from which on a formula counts as stable."""
+STABILITY = metric_names(StabilityRecord)
+"""What is shown of the stability of an explanation."""
+MEASURED = (*ALL_METRICS, *STABILITY)
+"""What is shown of an explanation as far as it was measured."""

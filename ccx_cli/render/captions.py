@@ -77,9 +77,17 @@ def caption_of(run: Run, shown: Mapping[int, Sequence[ExplanationRecord]], drawi
 
 
 def table_caption(
-    run: Run, records: Sequence[ExplanationRecord], tolerance: float, *, has_q_values: bool
+    run: Run,
+    records: Sequence[ExplanationRecord],
+    tolerance: float,
+    *,
+    has_q_values: bool,
+    resamples: int = 0,
 ) -> str:
-    """Return what a table of explanations says above, for LaTeX."""
+    """Return what a table of explanations says above, for LaTeX.
+
+    ``resamples`` are those that its stability is of; 0 without.
+    """
     units = dict.fromkeys(record.unit for record in records)
     said = [
         f"Explanations of {_units(list(units)).lower()} of {origin_text(run)}",
@@ -93,6 +101,11 @@ def table_caption(
         measures += (
             "; $q$ is, for the best formula of a range, the share of permutations of the images "
             "whose best formula reaches its IoU, adjusted over all ranges (false discovery rate)"
+        )
+    if resamples:
+        measures += (
+            f"; stability is the share of {resamples:,} bootstrap samples of the images whose best "
+            "formula is logically equivalent to that of all images"
         )
     ranged = [record for record in records if record.range is not None]
     proof = proof_sentences(run, ranged, tolerance)

@@ -38,19 +38,26 @@ def latex_table(
     records: Sequence[ExplanationRecord],
     q_values: Mapping[Key, float | UnsetType | None],
     width: float | None = None,
+    stability: Mapping[Key, float | None] | None = None,
 ) -> str:
     """Write explanations as a ``tabularx``, or an ``xltabular`` if they exceed a page.
 
-    The ``caption`` is LaTeX, and those of a unit follow each other. ``q_values`` are by unit and
-    number of the range, for a column if there are any; ``width`` is that of the text in inches: a
-    narrow table has no ends of ranges.
+    The ``caption`` is LaTeX, and those of a unit follow each other. ``q_values`` and ``stability``
+    are by unit and number of the range, for a column each if there are any; ``width`` is that of
+    the text in inches: a narrow table has no ends of ranges.
     """
     wide = width is None or width >= _WIDE
     titles = ["Unit", "Range", *(["Activation"] if wide else []), "Formula", "IoU", "MCC", "Lift"]
-    titles += ["$q$"] if q_values else []
+    more: list[tuple[Mapping[Key, float | UnsetType | None], Callable[[float], str]]] = []
+    if q_values:
+        titles.append("$q$")
+        more.append((q_values, "{:.3f}".format))
+    if stability:
+        titles.append("Stability")
+        more.append((stability, "{:.2f}".format))
     rows = [
         rf"{' & '.join(cells)} \\" if cells else r"\addlinespace"
-        for cells in _rows(records, q_values, wide)
+        for cells in _rows(records, more, wide)
     ]
     columns = "".join(_FORMULA_COLUMN if title == "Formula" else "r" for title in titles)
     head = [r"\toprule", rf"{' & '.join(titles)} \\", r"\midrule"]
@@ -89,7 +96,7 @@ def latex_table(
 
 def _rows(
     records: Sequence[ExplanationRecord],
-    q_values: Mapping[Key, float | UnsetType | None],
+    more: Sequence[tuple[Mapping[Key, float | UnsetType | None], Callable[[float], str]]],
     wide: bool,
 ) -> Iterator[list[str]]:
     """Yield the cells of every row; none between two units."""
@@ -114,8 +121,8 @@ def _rows(
             _cell(record.mcc, design.mcc),
             _cell(record.lift, design.lift),
         ]
-        if q_values:
-            measures.append(_cell(q_values.get((record.unit, record.cluster)), "{:.3f}".format))
+        key = record.unit, record.cluster
+        measures += [_cell(values.get(key), write) for values, write in more]
         yield [label, number, *([activation] if wide else []), formula, *measures]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ccx_cli.progress import Progress
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines, json_line
+from ccx_cli.records.stability import StabilityRecord
 from ccx_cli.store.atomic import write_text
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
@@ -29,6 +31,30 @@ RANGE_IMPORTANCE = _file("importance", per="unit")
 def read_kept(path: Path, kind: type[R]) -> list[R]:
     """Read the records of a file beside a run; those that cannot be read are left out."""
     return list(RecordLines(path, kind, printable_texts=True).read(lambda *_: None))
+
+
+def kept_stability(
+    directory: Path, records: Iterable[ExplanationRecord]
+) -> dict[tuple[int, int | None], StabilityRecord]:
+    """Read the stability that was kept of formulas, by unit and cluster.
+
+    Of several files it is the one of most ranges, then the one of most resamples.
+    """
+
+    def amount(lines: Sequence[StabilityRecord]) -> tuple[int, int]:
+        return len(lines), max((line.resamples for line in lines), default=0)
+
+    paths = sorted(directory.glob("stability-*.jsonl"))
+    lines = max((read_kept(path, StabilityRecord) for path in paths), key=amount, default=[])
+    if not lines:
+        return {}  # Then the records, which may be very many, are not read either.
+    by_range = {(line.unit, line.cluster): line for line in lines if line.formula is not None}
+    found = {}
+    for record in records:
+        line = by_range.get((record.unit, record.cluster))
+        if line is not None and line.formula == record.formula:
+            found[record.unit, record.cluster] = line
+    return found
 
 
 def keep(path: Path, records: Sequence[Record], progress: Progress) -> None:

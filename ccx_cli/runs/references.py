@@ -78,6 +78,8 @@ PLACES = _REFERENCES["zhou2018places"]
 CLIPSEG = _REFERENCES["luddecke2022clipseg"]
 IMAGENET = _REFERENCES["deng2009imagenet"]
 COCO = _REFERENCES["lin2014coco"]
+BOOTSTRAP = _REFERENCES["efron1997improvements"]
+STABILITY_SELECTION = _REFERENCES["meinshausen2010stability"]
 _SETS = {
     name: tuple(_REFERENCES[key] for key in keys)
     for name, keys in {

@@ -5,8 +5,9 @@ Tibshirani, "An Introduction to the Bootstrap", 1993), the same for every unit, 
 repeated on them in the ranges of the run. How often it finds the same formula is a selection
 frequency (stability selection: Meinshausen and Bühlmann, Journal of the Royal Statistical Society
 B 72/4, 2010). A resample leaves out about 36.8% of the images. Those had no part in the choice of
-its formula, which is scored on them (the leave-one-out bootstrap: Efron and Tibshirani, Journal of
-the American Statistical Association 92/438, 1997, section 2).
+its formula, which is scored on them. That is the leave-one-out bootstrap (Efron and Tibshirani,
+Journal of the American Statistical Association 92/438, 1997), averaged by resample: IoU is no mean
+over images.
 
 An image counts as often as it was sampled, so a resample is other counts of the same label sets.
 """
@@ -36,7 +37,6 @@ from ccx_cli.records.explanation import SOFT, ExplainedRange, ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.stability import OtherFormula, StabilityRecord
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import split_images
 from ccx_cli.search.counts import DataCounts, count_sets
 from ccx_cli.search.registry import make_search, search_from_identity
@@ -325,12 +325,3 @@ def stability_step(resampling: Resampling, units: Sequence[int], workers: int) -
     )
     draws = -(-missing // resampling.block) * resampling.resamples
     return replace(step, seconds=(step.seconds or 0) + drawing * draws / workers)
-
-
-def kept_stability(run: Run) -> dict[tuple[int, int | None], StabilityRecord]:
-    """Read the stability that was kept of most ranges, by ``(unit, cluster)``."""
-    found: dict[tuple[int, int | None], StabilityRecord] = {}
-    for path in sorted(run.directory.glob("stability-*.jsonl")):
-        lines = RecordLines(path, StabilityRecord).read()
-        found = max(found, {(one.unit, one.cluster): one for one in lines}, key=len)
-    return found

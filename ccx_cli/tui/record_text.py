@@ -17,7 +17,7 @@ from rich.text import Text
 from ccx_cli import design
 from ccx_cli.formulas.formula import quoted
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.metrics import ALL_METRICS
+from ccx_cli.records.stability import MEASURED
 from ccx_cli.runs.findings import kept_concepts, short_text, sort_key
 from ccx_cli.tui.ink import ink
 from ccx_cli.tui.table import UNKNOWN, Column, numbers, texts
@@ -214,7 +214,7 @@ def describe_range(
     )
     if metrics is None:
         measured.add_row(Text(waiting, "italic"))
-    for metric in ALL_METRICS:
+    for metric in MEASURED:
         if metrics is not None and metric.key in metrics and metric.key != "iou":
             written = design.measure(metric.key, metrics[metric.key])
             meaning = [metric.description] if with_meanings else []

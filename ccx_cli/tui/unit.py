@@ -16,7 +16,7 @@ from textual.widgets import Footer, Static
 
 from ccx_cli import design
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.metrics import ALL_METRICS
+from ccx_cli.records.stability import MEASURED
 from ccx_cli.runs.findings import short_text
 from ccx_cli.tui.formula_box import FormulaBox
 from ccx_cli.tui.gallery import Gallery, GalleryView
@@ -78,7 +78,7 @@ class UnitView(GalleryView):
         "where it holds; the right arrow accepts the name that is offered. "
         "`ccx metrics RUN --units N -f csv` writes the metrics into a file, "
         "`ccx score FORMULA` scores a formula on all units.\n\n"
-        + "\n".join(f"{metric.title}: {metric.description}" for metric in ALL_METRICS)
+        + "\n".join(f"{metric.title}: {metric.description}" for metric in MEASURED)
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "turn(1)", "Next", tooltip="Next unit of the list"),

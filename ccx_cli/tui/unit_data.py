@@ -24,6 +24,8 @@ from ccx_cli.probe.ranges import active_values
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.metrics import MASKING
+from ccx_cli.records.stability import STABILITY
+from ccx_cli.runs.answers import kept_stability
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.search.scoring import FormulaOnData, holds_on
@@ -125,12 +127,16 @@ def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs
     images = look_at_unit(unit, records, inputs.index, inputs.activations)
     masking, _ = stored_masking(inputs.run.directory)
     stored = {(unit, each.cluster): each.formula for each in inputs.run.units.get(unit, ())}
+    stability = kept_stability(inputs.run.directory, images.records)
     metrics = {}
     for record, counts in zip(images.records, images.counts, strict=True):
         metrics[record.cluster] = to_json(measure(counts))
         key = unit, record.cluster
         if key in masking and record.formula == stored.get(key):
             metrics[record.cluster][MASKING.key] = masking[key]
+        if key in stability:
+            one = to_json(stability[key])
+            metrics[record.cluster] |= {each.key: one[each.key] for each in STABILITY}
     found = UnitData(inputs.dataset, images, count_activations(images.maps), metrics)
     length, space = inputs.run.identity.search.length, space_of(inputs.run)
     if length is UNSET:

@@ -68,6 +68,14 @@ def test_a_narrow_table_has_no_ends_of_ranges_and_q_values_where_they_are_known(
     assert [row.split(" & ")[0] for row in rows] == ["4", ""]
 
 
+def test_stability_has_a_column_where_it_is_known() -> None:
+    records = [_record(Concept(3), cluster) for cluster in range(2)]
+    table = latex_table("", records, {(4, 0): 0.012}, stability={(4, 1): 0.5})
+    assert r"Lift & $q$ & Stability \\" in table
+    rows = [line for line in table.splitlines() if "blue" in line]
+    assert [row.split(" & ")[-2:] for row in rows] == [["0.012", r"-- \\"], ["--", r"0.50 \\"]]
+
+
 def test_ranges_and_units_without_a_formula_have_rows() -> None:
     table = latex_table("", [replace(_record(None), mcc=None), explanation(5, None)], {})
     assert r"4 & 0 & $(2.5\cdot 10^{-5}, \infty)$ & -- & -- & -- & 12$\times$ \\" in table

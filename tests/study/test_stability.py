@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -22,6 +23,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.stability import StabilityRecord
+from ccx_cli.runs.answers import kept_stability
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
@@ -32,7 +34,6 @@ from ccx_cli.study.stability import (
     Resample,
     Resampling,
     drawn_images,
-    kept_stability,
     stability_of_run,
     stability_step,
 )
@@ -241,8 +242,14 @@ def test_what_was_found_is_kept_and_read_back(
     inputs = run.inputs()
     monkeypatch.setattr(stability.Resampling, "select", None)
     assert run.stability() == expected
-    kept = kept_stability(inputs.run)
-    assert kept == {(each.unit, each.cluster): each for own in expected for each in own}
+    records = [record for own in inputs.run.units.values() for record in own]
+    kept = kept_stability(tmp_path, records)
+    assert kept == {
+        (each.unit, each.cluster): each for own in expected for each in own if each.formula
+    }
+    assert not kept_stability(
+        tmp_path, [replace(each, formula=None, labels=None) for each in records]
+    )
 
 
 def test_a_search_of_no_range_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import to_text
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import AgainstNull, MetricName
+from ccx_cli.records.stability import STABILITY, STABLE, StabilityRecord
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
-from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, read_kept
+from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, kept_stability, read_kept
 from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
@@ -72,6 +73,7 @@ def studies_of(
     ranged = {(one.unit, one.cluster): one for one in records if one.range is not None}
     _add_specialisation(found, run, roots, ranged, names)
     _add_chance(found, run, ranged)
+    _add_stability(found, run, ranged)
     _add_importance(found, run, ranged)
     _add_simulation(found, run, ranged)
     _add_roles(found, run, ranged)
@@ -159,6 +161,41 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
         if against:
             values = {key: getattr(one, name) for key, one in against.items()}
             found.metrics[MetricName(name, title, title, about)] = values
+
+
+def _add_stability(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
+    kept = kept_stability(run.directory, ranged.values())
+    by_range: dict[int, list[StabilityRecord]] = defaultdict(list)
+    for (_, cluster), one in kept.items():
+        by_range[cluster or 0].append(one)
+
+    def mean(own: Sequence[StabilityRecord], key: str) -> float | None:
+        values = [getattr(one, key) for one in own]
+        return float(np.mean([value for value in values if value is not None] or [np.nan]))
+
+    found.add(
+        "Stability",
+        "The search repeated on bootstrap samples of the images, as ccx stability does: how often "
+        "it finds an equivalent formula, and the IoU of its formulas on the images left out.",
+        (
+            *("range", "formulas", "found again", f"by {STABLE:.0%} of the samples"),
+            *("mean IoU", "mean out-of-bag IoU"),
+        ),
+        [
+            (
+                str(number),
+                design.count(len(own)),
+                design.share(mean(own, "equivalent")),
+                design.count(sum((one.equivalent or 0) >= STABLE for one in own)),
+                design.iou(mean(own, "iou")),
+                design.iou(mean(own, "out_of_bag_iou")),
+            )
+            for number, own in sorted(by_range.items(), reverse=True)
+        ],
+    )
+    for name in STABILITY:
+        if kept:
+            found.metrics[name] = {key: getattr(one, name.key) for key, one in kept.items()}
 
 
 def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:

@@ -13,6 +13,7 @@ from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
 from ccx_cli.runs.methods.search import search_sentences
+from ccx_cli.runs.methods.stability import stability_references, stability_sentences
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import (
     CLUSTERED,
@@ -57,7 +58,7 @@ def methods_latex(run: Run) -> str:
 
 def run_references(run: Run) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used."""
-    return references_of(run.about, run.identity)
+    return *references_of(run.about, run.identity), *stability_references(run)
 
 
 def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
@@ -71,6 +72,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
             *_ranges(run, cite),
             _pixels(run),
             *search_sentences(run, cite),
+            *stability_sentences(run, cite),
             _program(run, quote),
         ]
     except LookupError as error:

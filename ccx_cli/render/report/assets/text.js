@@ -46,7 +46,7 @@ const short = written((value) => {
   }
   return String(+value.toPrecision(4));
 });
-const METRIC_TEXTS = { mcc: mccText, lift: liftText };
+const METRIC_TEXTS = { mcc: mccText, lift: liftText, equivalent: percent };
 const metricText = ({ key }, value) => (METRIC_TEXTS[key] || iouText)(value);
 
 function rangeText(range) {
