@@ -21,7 +21,7 @@ from rich.text import Text
 
 from ccx_cli import design
 from ccx_cli.cli.options import Format, OutputOptions
-from ccx_cli.cli.rows import csv_text, flat_rows, statistics
+from ccx_cli.cli.rows import by_kind, csv_text, file_kind, flat_rows
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.stdout import reader_may_leave
 from ccx_cli.concepts.broden_csv import Label
@@ -132,11 +132,12 @@ class Writer:
                 self.stream.flush()
 
     def rest(
-        self, records: Sequence[Record | Stored], kind_of: Callable[[Record], str] = statistics
+        self, records: Sequence[Record | Stored], kind_of: Callable[[Record], str] | None = None
     ) -> None:
         """Write all records in the forms that need them together.
 
-        ``kind_of`` tells the main kind, ``""``, from others, which CSV and Parquet keep apart.
+        ``kind_of`` tells the main kind, ``""``, from others, which CSV and Parquet keep apart;
+        without it, ``kind`` does.
         """
         content = [] if self.is_table else list(map(_plain, records))
         with reader_may_leave():
@@ -147,7 +148,7 @@ class Writer:
                     text = json.dumps(content, ensure_ascii=False, indent=1)
                     self.stream.write(escaped(text) + "\n")
                 case "csv" | "parquet":
-                    self._rows(content, kind_of)
+                    self._rows(content, kind_of or by_kind(content))
                 case "table":
                     self._table(records)
             self.stream.flush()
@@ -176,7 +177,7 @@ class Writer:
             )
 
     def write(
-        self, records: Iterable[AnyRecord], kind_of: Callable[[Record], str] = statistics
+        self, records: Iterable[AnyRecord], kind_of: Callable[[Record], str] | None = None
     ) -> list[AnyRecord]:
         """Write records as they come, in whichever form, and return them."""
         written = []
@@ -245,12 +246,8 @@ class Section:
 
 def kinds_of(sections: Sequence[Section]) -> list[str]:
     """Return the kinds of which CSV and Parquet have a file of their own."""
-    named = [_file_kind(section.kind) for section in sections[1:]]
+    named = [file_kind(section.kind) for section in sections[1:]]
     return [*named, TOTAL] if any(section.total for section in sections) else named
-
-
-def _file_kind(kind: str) -> str:
-    return kind.replace(" ", "-")
 
 
 def write_sections(
@@ -274,7 +271,7 @@ def write_sections(
         def kind_of(row: Record) -> str:
             if row.get(totals[row["kind"]] or "kind") is None:
                 return TOTAL
-            return "" if row["kind"] == main else _file_kind(row["kind"])
+            return "" if row["kind"] == main else file_kind(row["kind"])
 
         columns = next((each.columns for each in sections if each.kind == main), ())
         replace(writer, columns=columns).write(rows, kind_of)
@@ -288,7 +285,7 @@ def write_sections(
 TOTAL = "total"
 # Stdout may be a file that the shell opened, whose name would be a file to overwrite.
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1")
-_FORMS: Mapping[str, Format] = {
+FORMS: Mapping[str, Format] = {
     ".csv": "csv",
     ".json": "json",
     ".jsonl": "jsonl",
@@ -300,8 +297,8 @@ _FORMS: Mapping[str, Format] = {
 def _form(options: OutputOptions) -> Format:
     """Return the form that the file's ending says, or ``--format``; refuse two that differ."""
     suffix, is_given = Path(options.output).suffix, is_typed("--format")
-    form = _FORMS.get(suffix.lower(), options.format)
-    if suffix and suffix.lower() not in _FORMS and form == "table" and not is_given:
+    form = FORMS.get(suffix.lower(), options.format)
+    if suffix and suffix.lower() not in FORMS and form == "table" and not is_given:
         raise UsageError(
             f"--output {options.output} ends in no form that ccx writes: end it in .csv, .json, "
             ".jsonl or .parquet, in .txt for a table, or add --format."
@@ -361,6 +358,8 @@ def writing_to(
         _tell_left_out(writer, tell)
         return
     files = {_beside(path, kind): own for kind, own in writer.beside.items()}
+    for file in files:
+        check_free(file, options.force)
     for file, own in {path: content.getvalue(), **files}.items():
         with _naming(file), replacing(file) as beside:
             beside.write_bytes(own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ccx_cli.records.fields import Json
 from ccx_cli.records.flat import Cell, flat
@@ -15,9 +15,25 @@ Rows = tuple[list[str], list[list[Cell]]]
 STATISTICS = "statistics"
 
 
-def statistics(record: Json) -> str:
-    """Name the kind of records that are statistics of the others."""
-    return STATISTICS if record.get("statistic") else ""
+def by_kind(records: Sequence[Json]) -> Callable[[Json], str]:
+    """Return what tells the main kind, ``""``, from others: that of the first record is the main.
+
+    Statistics of the others are a kind of their own.
+    """
+    main = records[0].get("kind") if records else None
+
+    def kind_of(record: Json) -> str:
+        kind = record.get("kind")
+        if kind == main:
+            return STATISTICS if record.get("statistic") else ""
+        return file_kind(str(kind))
+
+    return kind_of
+
+
+def file_kind(kind: str) -> str:
+    """Return what names of files call a kind."""
+    return kind.replace(" ", "-")
 
 
 def flat_rows(records: Sequence[Json], keys: Sequence[str] = ()) -> Rows:

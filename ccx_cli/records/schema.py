@@ -18,6 +18,7 @@ from ccx_cli.records import (
     simulation,
     stability,
     studies,
+    texts,
 )
 from ccx_cli.records.fields import Json, Record
 
@@ -146,6 +147,7 @@ SCHEMAS = {
             "tied": ["ties"],
         },
     ),
+    "export": Schema("ccx export --to neuronpedia-json", (texts.NeuronpediaText,)),
     "fetch": Schema("ccx fetch", (listings.DownloadRecord,)),
     "import": Schema("ccx import", (listings.ImportedCategoryRecord,)),
     "importance": Schema(

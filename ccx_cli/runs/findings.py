@@ -22,6 +22,7 @@ from ccx_cli.runs.run import Run
 _ASCENDING = frozenset({"unit", "layer", "cluster", "range", "formula", "length"})
 _OF_OPTIMUM = ("score", "proven", "bound", "gap", "rounds", "nodes", "ties", "tied", "near")
 _NOTABLE = 2.0
+_RESPONDS = "responds to"
 
 R = TypeVar("R")
 
@@ -117,6 +118,38 @@ def short_text(text: str, short: Mapping[str, str]) -> str:
     return renamed(text, lambda name: short.get(name, name))
 
 
+def response_of(
+    records: Sequence[ExplanationRecord], tolerance: float = TOLERANCE
+) -> ExplanationRecord | None:
+    """Return the explanation that says what a unit responds to, as ``unit_sentence`` finds it.
+
+    ``None`` where no formula in the upper half of its ranges beats chance, or where its only range
+    is not one of high activations.
+    """
+    ranged = _ranged(records, tolerance)
+    if not ranged or (len(ranged) == 1 and _does(ranged[0]) != _RESPONDS):
+        return None
+    lead = _lead_of(ranged)
+    return lead if _lift(lead) > 1 else None
+
+
+def _ranged(records: Sequence[ExplanationRecord], tolerance: float) -> list[ExplanationRecord]:
+    """Return the explanations of ranges that were searched, in their simplest form."""
+    return [
+        simplified(record, tolerance)
+        for record in records
+        if record.range is not None and record.skipped is UNSET
+    ]
+
+
+def _upper(ranged: Sequence[ExplanationRecord]) -> Sequence[ExplanationRecord]:
+    return ranged[max(1, len(ranged) // 2) :] or ranged
+
+
+def _lead_of(ranged: Sequence[ExplanationRecord]) -> ExplanationRecord:
+    return by_surprise(reversed(_upper(ranged)))[0]
+
+
 def unit_sentence(
     unit: int,
     records: Sequence[ExplanationRecord],
@@ -135,11 +168,7 @@ def unit_sentence(
     """
     if not any(record.range for record in records):
         return f"Unit {unit} never fires."
-    ranged = [
-        simplified(record, tolerance)
-        for record in records
-        if record.range is not None and record.skipped is UNSET
-    ]
+    ranged = _ranged(records, tolerance)
     if not ranged:
         return f"Unit {unit} has no range but the one that holds zero, which was skipped."
     if not any(record.hits for record in ranged):
@@ -151,8 +180,7 @@ def unit_sentence(
         return f"{short_text(record.formula or '', short or {})}{_worth(record)}"
 
     lowest, top = ranged[0], ranged[-1]
-    upper = ranged[max(1, len(ranged) // 2) :] or ranged
-    lead = by_surprise(reversed(upper))[0]
+    upper, lead = _upper(ranged), _lead_of(ranged)
     parts: list[str] = []
     said = {top.formula, lead.formula}
     if len(ranged) == 1 and _lift(top) > 1:
@@ -189,7 +217,7 @@ def _does(record: ExplanationRecord) -> str:
     """
     lower, upper = record.range or (None, None)
     if upper is None or record.objective in SOFT:
-        return "responds to"
+        return _RESPONDS
     ends = "up to" if lower is None else f"between {design.activation(lower)} and"
     return f"is {ends} {design.activation(upper)} on"
 

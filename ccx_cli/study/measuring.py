@@ -134,21 +134,36 @@ def measure_masking(
 
 def stored_masking(directory: Path) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
     """Read the fullest file of label masking, by ``(unit, cluster)``, and say what is damaged."""
+    found, problems = _fullest(directory, "masking", MaskingRecord)
+    return {(one.unit, one.cluster): one.label_masking for one in found}, problems
+
+
+def stored_metrics(
+    directory: Path,
+) -> tuple[dict[tuple[int, int | None], MetricsRecord], list[str]]:
+    """Read the fullest file of metrics, by ``(unit, cluster)``, and say what is damaged."""
+    found, problems = _fullest(directory, "metrics", StoredMetrics)
+    return {(one.unit, one.cluster): one for one in found}, problems
+
+
+def _fullest(directory: Path, what: str, kind: type[R]) -> tuple[list[R], list[str]]:
+    """Read of files of a kind the one with most lines, and say what is damaged in any."""
     problems: list[str] = []
 
-    def read(path: Path) -> dict[tuple[int, int | None], float | None]:
-        lines = RecordLines(path, MaskingRecord)
+    def read(path: Path) -> list[R]:
+        lines = RecordLines(path, kind)
 
         def note(number: int, fault: str) -> None:
             problems.append(str(lines.damaged_line(number, fault)))
 
         try:
-            return {(one.unit, one.cluster): one.label_masking for one in lines.read(note)}
+            return list(lines.read(note))
         except OSError as error:
             problems.append(f"{path}: {error.strerror}.")
-            return {}
+            return []
 
-    return max(map(read, sorted(directory.glob("masking-*.jsonl"))), key=len, default={}), problems
+    files = sorted(directory.glob(f"{what}-*.jsonl"))
+    return max(map(read, files), key=len, default=[]), problems
 
 
 def metrics_step(

@@ -22,8 +22,8 @@ else:
 
 # One is a screen, one prints a script.
 WITHOUT_DATA = {"completion", "tui"}
-# It writes pictures and pages.
-OTHER_FORMS = {"render"}
+# They write pictures and pages, and forms of other programs.
+OTHER_FORMS = {"render", "export"}
 LONG = (
     "explain",
     "cluster",

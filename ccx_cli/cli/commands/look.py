@@ -41,6 +41,9 @@ Form = Literal["table", "json", "jsonl", "csv", "parquet", "latex"]
 """How data is written to stdout."""
 
 
+To = Literal["csv", "parquet", "cosy", "neuronpedia-json"]
+
+
 def _show_path(wanted: bool) -> None:
     if wanted:
         print_text(str(user_file()))
@@ -157,6 +160,37 @@ class RenderOptions:
     messages: MessageOptions
     seed: int = option("Seed of the random images and units.", 0, min=0, panel=RUNNING, rare=True)
     parallel: WorkerOptions
+    places: PlaceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """Write the text of each unit for benchmarks and dashboards.
+
+    csv and parquet: a row a range, with the metrics that are kept of it and the
+    formula in words; beside it, in FILE-unit.csv, a row a unit with the formula
+    that it responds to. cosy and neuronpedia-json: that formula in words, or the
+    sentence, as CoSy's evaluation (Kopf et al., 2024) and Neuronpedia read it;
+    units without one are left out.
+
+    [bold]Examples[/bold]
+
+      ccx export demo-demo -o demo.csv
+      ccx export demo-demo --to cosy -o demo-layer4.csv
+      ccx export --to neuronpedia-json --sentence | jq '.[].description'
+    """
+
+    which: StoredOptions
+    to: To = option("Form: csv, parquet, cosy or neuronpedia-json.", "csv", panel=OUTPUT)
+    sentence: bool = flag("With cosy, neuronpedia-json: a sentence, not a formula.", panel=OUTPUT)
+    simplest: str = option(
+        "Take the shortest formula this near the best (0: the best).", "1%", panel=OUTPUT, rare=True
+    )
+    units: UnitOptions
+    output: str = option("Output file (-: stdout).", "-", "--output", "-o", panel=OUTPUT)
+    force: bool = flag("Overwrite the output file.", panel=OUTPUT, rare=True)
+    messages: MessageOptions
+    seed: int = option("Seed of the random units.", 0, min=0, panel=RUNNING, rare=True)
     places: PlaceOptions
 
 
