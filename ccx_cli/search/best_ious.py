@@ -1,4 +1,4 @@
-"""The best IoU of many ranges on the same data, without the formula that has it.
+"""The best formula of many ranges on the same data, or only its IoU, without bounds and ties.
 
 For the default search, up to three concepts by IoU, all ranges are searched in one compiled call.
 The best formula of a range, counted anew, is where the next begins: ranges with similar hits, such
@@ -7,11 +7,13 @@ as those of one unit in all permutations of a null, need little more than the pr
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
-from ccx_cli.search.branch_and_bound import allowed_forms
+from ccx_cli.search.branch_and_bound import allowed_forms, formula_of
 from ccx_cli.search.branch_and_bound_kernel import (
     search_pairs,
     search_singles,
@@ -19,10 +21,13 @@ from ccx_cli.search.branch_and_bound_kernel import (
     slack_of_iou,
     weigh_pairs,
 )
-from ccx_cli.search.counts import DataCounts, add_pairs
+from ccx_cli.search.chains import Scored, reordered
+from ccx_cli.search.counts import DataCounts, RangeCounts, add_pairs
 from ccx_cli.search.incumbent import (
     BEST_HITS,
     BEST_TOTAL,
+    KEPT,
+    LOST,
     OR,
     RISING,
     SCORE,
@@ -35,10 +40,11 @@ from ccx_cli.search.incumbent import (
     count_and_keep,
 )
 from ccx_cli.search.objectives import BY_IOU, EVERYWHERE, Goal, Span
-from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.search.optimum import OptimalStrategy
 from ccx_cli.search.space import PROVEN_LENGTH, SearchSpace
 from ccx_cli.search.strategy import Strategy
 
+_MOST_TIES = 64
 _BY_IOU = Goal(BY_IOU.kind, 0.0, 0.0, 0.0)
 
 
@@ -47,25 +53,57 @@ def best_ious(strategy: Strategy, data: DataCounts, hits: NDArray[np.int32]) -> 
 
     ``hits`` are ``(n_ranges, n_sets)``, as ``Strategy.answer`` takes those of one.
     """
-    if not isinstance(strategy, OptimalStrategy) or not _is_plain(strategy.settings):
+    if not _is_plain(strategy):
         best = (strategy.answer(data, each).best for each in hits)
         return [0.0 if formula is None else formula.iou for formula in best]
     space = strategy.space or SearchSpace.whole(data.n_concepts)
-    sets, postings = data.sets, data.postings
-    found = _best_ious(
-        hits, sets.indptr, sets.labels, sets.totals, postings.indptr, postings.sets, data.totals,
-        space.concepts, allowed_forms(space), strategy.settings.length, _BY_IOU, EVERYWHERE,
-    )  # fmt: skip
+    found, _, _ = _search(data, hits, space, strategy.settings.length, 1)
     return [float(iou) for iou in found]
 
 
-def _is_plain(settings: OptimumSettings) -> bool:
+def best_formulas(
+    strategy: Strategy, data: DataCounts, hits: NDArray[np.int32]
+) -> list[Scored | None]:
+    """Return each range's best formula, that of ``Strategy.answer``, from hits as above."""
+    if not _is_plain(strategy):
+        return [strategy.answer(data, each).best for each in hits]
+    space = strategy.space or SearchSpace.whole(data.n_concepts)
+    ious, kept, states = _search(data, hits, space, strategy.settings.length, _MOST_TIES)
+    found: list[Scored | None] = []
+    for own, iou, rows, state in zip(hits, ious, kept, states, strict=True):
+        if not iou:
+            found.append(None)
+        elif state[LOST]:
+            found.append(strategy.answer(data, own).best)
+        else:
+            counts = RangeCounts(data, own, space)
+            ties = (formula_of(counts, row) for row in rows[: state[KEPT]])
+            found.append(reordered(min(ties, key=Scored.order), counts))
+    return found
+
+
+def _is_plain(strategy: Strategy) -> TypeGuard[OptimalStrategy]:
     """Tell whether only IoU counts, and every answer is proven."""
     return (
-        settings.scored_by == BY_IOU
-        and settings.length <= PROVEN_LENGTH
-        and settings.length_penalty == 1
+        isinstance(strategy, OptimalStrategy)
+        and strategy.settings.scored_by == BY_IOU
+        and strategy.settings.length <= PROVEN_LENGTH
+        and strategy.settings.length_penalty == 1
     )
+
+
+def _search(
+    data: DataCounts, hits: NDArray[np.int32], space: SearchSpace, length: int, capacity: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return each range's best IoU, so many formulas that have it, and the incumbent's state."""
+    sets, postings = data.sets, data.postings
+    kept = np.full((len(hits), capacity, 6), -1, dtype=np.int64)
+    states = np.zeros((len(hits), STATE), dtype=np.int64)
+    ious = _best_ious(
+        hits, sets.indptr, sets.labels, sets.totals, postings.indptr, postings.sets, data.totals,
+        space.concepts, allowed_forms(space), length, _BY_IOU, EVERYWHERE, kept, states,
+    )  # fmt: skip
+    return ious, kept, states
 
 
 @kernel
@@ -82,12 +120,14 @@ def _best_ious(
     length: int,
     by_iou: Goal,
     everywhere: Span,
+    kept: NDArray[np.int64],
+    states: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     found = np.zeros(len(hits))
     pixels, n_sets = float(totals.sum()), len(totals)
     pair_hits = np.empty(pair_totals.shape, dtype=np.int64)
-    state, threshold = np.empty(STATE, dtype=np.int64), np.empty(2)
-    best = np.full((1, 6), -1, dtype=np.int64)  # [form, a, b, c, hits, total]
+    threshold = np.empty(2)
+    form, a, b, c = -1, 0, 0, 0
     gains = np.empty(len(members))
     none = np.empty((0, 0))
     for number in range(len(hits)):
@@ -99,8 +139,7 @@ def _best_ious(
         add_pairs(indptr, labels, own, pair_hits)
         sets = Sets(indptr, labels, posting_indptr, postings, own, totals)
         pairs = Pairs(pair_hits, pair_totals, none, none)
-        form, a, b, c = best[0, 0], best[0, 1], best[0, 2], best[0, 3]
-        state[:] = 0
+        best, state = kept[number], states[number]
         state[RISING] = WITH_BEST
         threshold[:] = 0
         for concepts in range(1, length + 1):
@@ -123,5 +162,6 @@ def _best_ious(
                 by_gain = members[np.argsort(-gains)]
                 weighed = Pairs(pair_hits, pair_totals, weight, gain)
                 search_triples(by_gain, allowed, sets, weighed, incumbent)
+        form, a, b, c = best[0, 0], best[0, 1], best[0, 2], best[0, 3]
         found[number] = state[BEST_HITS] / (in_range + state[BEST_TOTAL] - state[BEST_HITS])
     return found

@@ -183,7 +183,7 @@ def _reached(
 ) -> Reached:
     state = incumbent.state
     rows = incumbent.kept[: state[inc.KEPT]]
-    formulas = distinct((_formula(counts, row) for row in rows), order)
+    formulas = distinct((formula_of(counts, row) for row in rows), order)
     lost, raised, triples = state[[inc.LOST, inc.RAISED, inc.TRIPLES]].tolist()
     return Reached(tuple(formulas), lost, raised, triples)
 
@@ -196,7 +196,8 @@ def allowed_forms(space: SearchSpace) -> NDArray[np.bool_]:
     return allowed
 
 
-def _formula(counts: RangeCounts, row: NDArray[Any]) -> Scored:
+def formula_of(counts: RangeCounts, row: NDArray[Any]) -> Scored:
+    """Return the formula of a row of ``Incumbent.kept``."""
     form, a, b, c, _, total = (int(value) for value in row)
     both = row[4].item()
     operators = _OPERATORS[form]

@@ -38,6 +38,7 @@ from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.stability import OtherFormula, StabilityRecord
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.splits import split_images
+from ccx_cli.search.best_ious import best_formulas
 from ccx_cli.search.counts import DataCounts, count_sets
 from ccx_cli.search.registry import make_search, search_from_identity
 from ccx_cli.search.scoring import carriers
@@ -210,8 +211,8 @@ class Resampling:
         outside = np.zeros((n_ranges, len(index.sets)), dtype=np.int32)
         _part_hits(per_local, index.local_sets, resample.times, resample.positions, inside, outside)
         found = []
-        for sampled, left_out in zip(inside, outside, strict=True):
-            best = strategy.answer(resample.data, sampled).best
+        formulas = best_formulas(strategy, resample.data, inside)
+        for best, left_out in zip(formulas, outside, strict=True):
             formula = None if best is None else best.chain.formula(index.concepts)
             in_range, both, total = int(left_out.sum(dtype=np.int64)), 0, 0
             if formula is not None:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
+from ccx_cli.search import best_ious as best_ious_module
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
-from ccx_cli.search.best_ious import best_ious
+from ccx_cli.search.best_ious import best_formulas, best_ious
+from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.space import SearchSpace
@@ -28,9 +30,8 @@ else:
 
 def one_by_one(
     strategy: Strategy, data: DataCounts, hits: np.typing.NDArray[np.int32]
-) -> list[float]:
-    every = [strategy.answer(data, each).best for each in hits]
-    return [0.0 if best is None else best.iou for best in every]
+) -> list[Scored | None]:
+    return [strategy.answer(data, each).best for each in hits]
 
 
 @settings(max_examples=200)
@@ -45,11 +46,10 @@ def test_the_best_of_all_chains_is_found_in_every_range(
     chosen = data.draw(st.sets(st.sampled_from(list(Operator)), min_size=1))
     operators = [each for each in Operator if each in chosen]
     space = SearchSpace(mask, tuple(operators))
-    found = best_ious(
-        OptimalStrategy(OptimumSettings(length), space),
-        small.counts,
-        np.array(rows, dtype=np.int32),
-    )
+    strategy = OptimalStrategy(OptimumSettings(length), space)
+    hits = np.array(rows, dtype=np.int32)
+    found = best_ious(strategy, small.counts, hits)
+    assert best_formulas(strategy, small.counts, hits) == one_by_one(strategy, small.counts, hits)
     for iou, row_of_hits in zip(found, rows, strict=True):
         of_row = replace(small, hits=row_of_hits)
         best, _ = best_by_length(of_row, length, np.flatnonzero(mask).tolist(), operators)[-1]
@@ -78,5 +78,19 @@ def test_every_search_finds_what_its_answers_say(
         maps, ranges = golden_network.activations[unit], golden_network.ranges(5)[unit]
         hits = count_hits(maps, ranges, golden_index).per_set
         found = best_ious(strategy, golden_counts, hits)
-        assert found == one_by_one(strategy, golden_counts, hits)
+        formulas = one_by_one(strategy, golden_counts, hits)
+        assert found == [each.iou for each in formulas if each is not None]
         assert min(found) > 0
+        assert best_formulas(strategy, golden_counts, hits) == formulas
+
+
+def test_more_ties_than_are_kept_are_searched_one_by_one() -> None:
+    n = 2 * best_ious_module._MOST_TIES
+    sets = tuple(frozenset({concept}) for concept in range(n))
+    small = SmallRange(sets, (2,) * n, (1,) * n)
+    strategy = OptimalStrategy(OptimumSettings(1))
+    hits = np.array([small.hits], dtype=np.int32)
+    (found,) = best_formulas(strategy, small.counts, hits)
+    assert [found] == one_by_one(strategy, small.counts, hits)
+    assert found is not None
+    assert found.chain.concepts == (0,)
