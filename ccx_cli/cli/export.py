@@ -17,15 +17,13 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.flat import flat
-from ccx_cli.records.metrics import MASKING
 from ccx_cli.records.texts import CosyText, NeuronpediaText, UnitText
 from ccx_cli.runs.findings import short_names
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.texts import cosy_layer, cosy_text, neuronpedia_text, range_text, unit_text
-from ccx_cli.study.measuring import stored_masking, stored_metrics
-from ccx_cli.study.null import kept_against_null
+from ccx_cli.study.range_rows import measured_beside, range_row
 
 UNIT = "unit"
 _FORM: Mapping[To, Format] = {
@@ -124,23 +122,14 @@ def _write_tables(
     progress: Progress,
 ) -> None:
     """Write a row a range with the metrics that are kept, and a row a unit."""
-    metrics, problems = stored_metrics(run.directory)
-    masking, others = stored_masking(run.directory)
-    for problem in problems + others:
+    beside, problems = measured_beside(run)
+    for problem in problems:
         progress.note(problem)
     ranges: list[Record] = []
     units: list[Record] = []
-    null = kept_against_null(run, run.records)
     for unit, records in _read(run, chosen):
         units.append(to_json(unit_text(unit, records[0].layer, records, short, tolerance)))
         for record in records:
-            key = (unit, record.cluster)
-            row = to_json(record) | {"description": range_text(record, short, tolerance)}
-            measured = metrics.get(key)
-            more = (
-                {} if measured is None or measured.formula != record.formula else to_json(measured)
-            )
-            more |= {MASKING.key: masking[key]} if key in masking else {}
-            more |= to_json(null[key]) if key in null else {}
-            ranges.append(flat(row | {name: more[name] for name in more if name not in row}))
+            text = {"description": range_text(record, short, tolerance)}
+            ranges.append(flat(range_row(record, beside) | text))
     writer.write([*ranges, *units], lambda row: UNIT if "sentence" in row else "")

@@ -13,7 +13,7 @@ import numpy as np
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
-from ccx_cli.records.fields import Record
+from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import (
     METRICS,
@@ -134,20 +134,12 @@ def measure_masking(
 
 def stored_masking(directory: Path) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
     """Read the fullest file of label masking, by ``(unit, cluster)``, and say what is damaged."""
-    found, problems = _fullest(directory, "masking", MaskingRecord)
+    found, problems = fullest(directory, "masking", MaskingRecord)
     return {(one.unit, one.cluster): one.label_masking for one in found}, problems
 
 
-def stored_metrics(
-    directory: Path,
-) -> tuple[dict[tuple[int, int | None], MetricsRecord], list[str]]:
-    """Read the fullest file of metrics, by ``(unit, cluster)``, and say what is damaged."""
-    found, problems = _fullest(directory, "metrics", StoredMetrics)
-    return {(one.unit, one.cluster): one for one in found}, problems
-
-
-def _fullest(directory: Path, what: str, kind: type[R]) -> tuple[list[R], list[str]]:
-    """Read of files of a kind the one with most lines, and say what is damaged in any."""
+def fullest(directory: Path, what: str, kind: type[R]) -> tuple[list[R], list[str]]:
+    """Read of files beside a run the one with most lines, then keys, and say what is damaged."""
     problems: list[str] = []
 
     def read(path: Path) -> list[R]:
@@ -162,8 +154,11 @@ def _fullest(directory: Path, what: str, kind: type[R]) -> tuple[list[R], list[s
             problems.append(f"{path}: {error.strerror}.")
             return []
 
+    def size(lines: list[R]) -> tuple[int, int]:
+        return len(lines), len(to_json(lines[0])) if lines else 0
+
     files = sorted(directory.glob(f"{what}-*.jsonl"))
-    return max(map(read, files), key=len, default=[]), problems
+    return max(map(read, files), key=size, default=[]), problems
 
 
 def metrics_step(
