@@ -13,6 +13,7 @@ from ccx_cli.records import (
     comparison,
     explanation,
     listings,
+    matching,
     metrics,
     quality,
     simulation,
@@ -114,6 +115,11 @@ SCHEMAS = {
         "ccx compare thresholds",
         (studies.ThresholdRecord, studies.ThresholdExplanationRecord),
         "The categories at one threshold, or with --each one unit's formula there.",
+    ),
+    "compare-units": Schema(
+        "ccx compare units",
+        (matching.MatchedUnit, matching.AllMatches),
+        "A unit of A and its best matches in B, or all units of A; kind names the record.",
     ),
     "concepts": Schema(
         "ccx concepts",

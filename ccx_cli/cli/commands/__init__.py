@@ -99,6 +99,7 @@ Two stored runs, the published search heuristics, objectives, or eleven threshol
         "heuristics": "Compare the published search heuristics: formulas visited, and time.",
         "objectives": "Compare what objectives find in the same units, and how often they agree.",
         "thresholds": "Compare what formulas are made of at eleven thresholds.",
+        "units": "Match the units of two layers or networks, by activation and by formula.",
         "runs": "Compare the explanations of two stored runs, range by range.",
     },
 )
@@ -152,6 +153,7 @@ _JOBS = {
     "compare objectives": "compare.objectives:objectives",
     "compare runs": "compare.runs:runs",
     "compare thresholds": "compare.thresholds:thresholds",
+    "compare units": "compare.units:units",
     "remove cache": "cache:clear",
 }
 

@@ -13,6 +13,7 @@ from ccx_cli.cli.options import (
     By,
     DataOptions,
     ListOptions,
+    PlannedOptions,
     RangeOptions,
     RankedUnitOptions,
     StoredOptions,
@@ -171,3 +172,25 @@ class CompareRunsOptions(ListOptions):
     a: str = argument("Stored run: name, beginning of the name, or directory.")
     b: str = argument("Another stored run.")
     per: Per = option("Summarize units, clusters or the run, or list ranges.", "unit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareUnitsOptions(PlannedOptions):
+    """Match the units of two layers or networks, by activation and by formula.
+
+    For each unit of A the unit of B whose activation correlates most on the same
+    images, and the one whose leading formula holds on most of the same pixels;
+    whether the first is mutual, and whether both are one unit. Maps of other
+    sizes are averaged to the smaller grid. Chance is the same with the images of
+    A permuted.
+
+    [bold]Examples[/bold]
+
+      ccx compare units resnet18-places365 resnet18-imagenet
+      ccx compare units demo-demo demo-none --units 0-9 --format csv
+    """
+
+    a: str = argument("Stored run: name, beginning of the name, or directory.")
+    b: str = argument("Another stored run, on the same images.")
+    shuffles: int = option("Permutations of the images of A, for chance (0: none).", 1, min=0)
+    units: UnitOptions
