@@ -144,6 +144,11 @@ def share(value: float | None) -> str:
     return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
 
 
+def share_difference(value: float | None) -> str:
+    """Write by how much a share grows, in percent to one decimal."""
+    return MISSING if value is None else f"{value:+.1%}".replace("-", MINUS)
+
+
 def activation(value: float) -> str:
     """Write an activation to 4 digits: neighboring ranges then end in numbers that differ."""
     form = ",.0f" if 9_999.5 <= abs(value) < 1e6 else ".4g"

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from ccx_cli.cli.commands.compare import CompareObjectivesOptions
 from ccx_cli.cli.commands.study import (
+    AblateOptions,
     ImportanceOptions,
     MetricsOptions,
     RolesOptions,
@@ -34,6 +35,7 @@ from ccx_cli.store.paths import Roots
 
 def open_stored(
     options: SummaryOptions
+    | AblateOptions
     | MetricsOptions
     | ImportanceOptions
     | RolesOptions

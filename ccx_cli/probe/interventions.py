@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,8 +10,8 @@ import torch
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.layouts import first_tensor, with_first_tensor
-from ccx_cli.probe.networks.loading import Network
-from ccx_cli.probe.networks.passes import accepting
+from ccx_cli.probe.networks.loading import Network, activations_and_answer
+from ccx_cli.probe.networks.passes import accepting, blank_images
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -21,6 +21,23 @@ def class_scores(network: Network, images: torch.Tensor) -> torch.Tensor:
     with accepting(network.choice, images), computing(network.choice.precision, network.device):
         answer = network.module(images.to(network.device))
     return scores_of(answer, network)
+
+
+def activations_and_scores(
+    network: Network, images: torch.Tensor, units: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the maps of some units and, from the same forward pass, the class scores."""
+    maps, answer = activations_and_answer(network, images, units)
+    return maps, scores_of(answer, network)
+
+
+def has_classes(network: Network) -> bool:
+    """Tell whether the network gives class scores, as a blank image shows."""
+    try:
+        class_scores(network, blank_images(network.choice, network.device)[0])
+    except UsageError:
+        return False
+    return True
 
 
 def check_head(network: Network) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UnsetType
 
 from ccx_cli.records import (
+    ablation,
     comparison,
     explanation,
     listings,
@@ -71,6 +72,12 @@ def _together(*keys: str) -> dict[str, list[str]]:
 
 
 SCHEMAS = {
+    "ablate": Schema(
+        "ccx ablate",
+        (ablation.AblationRecord, ablation.AblationMeanRecord),
+        "What masking the formula of a range in the input changes, then the means over units; kind "
+        "names the record.",
+    ),
     "analyze": Schema(
         "ccx analyze",
         (studies.SpecialisationRecord, studies.DefaultRecord, studies.SpecialisedRangeRecord),

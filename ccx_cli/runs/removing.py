@@ -17,8 +17,8 @@ _GENERATOR = b'<meta name="generator" content="ccx">'
 _FILE = re.compile(
     rf"{re.escape(LINES)}|{re.escape(DAMAGED_HEADER)}|{re.escape(NAMING)}|{_REPORT}"
     rf"|{re.escape(BRIEF)}"
-    r"|(importance|masking|metrics|null|roles|simulation|stability)-[0-9a-f]{8}\.jsonl"
-    r"|\.lock|\..+\.part"
+    r"|(ablation|importance|masking|metrics|null|roles|simulation|stability)-[0-9a-f]{8}"
+    r"\.jsonl|\.lock|\..+\.part"
 )
 
 

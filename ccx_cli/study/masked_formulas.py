@@ -38,9 +38,16 @@ T = TypeVar("T")
 Key = tuple[int, int | None]
 
 
+def range_of(record: Record) -> Key:
+    """Return which range of which unit a kept record is of."""
+    return getattr(record, "unit", 0), getattr(record, "cluster", None)
+
+
 @dataclass(frozen=True)
 class MaskedRun(Generic[R, T]):
     """What is done with the formulas of a run, on at most so many ``images`` of each, 0 for all.
+
+    ``batch_size`` is how many of these go through the network together, with all their versions.
 
     ``masking`` makes what masks, once the network is loaded; ``record_of`` makes what is kept of a
     range from what came of its images, ``lines`` keep it. ``title`` is of progress, ``fewer`` the
@@ -52,6 +59,7 @@ class MaskedRun(Generic[R, T]):
     lines: RecordLines[R]
     images: int
     seed: int
+    batch_size: int
     masking: Callable[[Network], Masking[T]]
     record_of: Callable[[ExplanationRecord, Sequence[T]], R]
     title: str
@@ -59,13 +67,10 @@ class MaskedRun(Generic[R, T]):
 
     def known(self) -> dict[Key, R]:
         """Read what is kept, by ``(unit, cluster)``."""
-        of_range: dict[Key, R] = {}
-        for record in self.lines.read():
-            of_range[record.unit, record.cluster] = record  # type: ignore[attr-defined]
-        return of_range
+        return {range_of(record): record for record in self.lines.read()}
 
     def found(
-        self, units: Sequence[int], device: str, batch_size: int, workers: int, progress: Progress
+        self, units: Sequence[int], device: str, workers: int, progress: Progress
     ) -> dict[Key, R]:
         """Do what is left of the units' formulas; return all that is kept."""
         _, missing = self._formulas(units)
@@ -73,10 +78,10 @@ class MaskedRun(Generic[R, T]):
             return self.known()
         with writing(self.inputs.kept, progress):
             self.lines.drop_torn_line()
-            self._run(missing, device, batch_size, workers, progress)
+            self._run(missing, device, workers, progress)
         return self.known()
 
-    def step(self, units: Sequence[int], device: str, batch_size: int) -> Step:
+    def step(self, units: Sequence[int], device: str) -> Step:
         """Say how many formulas still have to go through the network, and how long it takes."""
         total, missing = self._formulas(units)
         name = self.title.lower()
@@ -90,7 +95,7 @@ class MaskedRun(Generic[R, T]):
         network = load_network(self.choice(), device)
         index = self.inputs.index
         images = sum(len(self._images(holds(some[0], index), index)) for some in missing)
-        seconds = images * seconds_an_image(network, self.masking(network), batch_size)
+        seconds = images * seconds_an_image(network, self.masking(network), self.batch_size)
         return replace(step, seconds=seconds)
 
     def _formulas(self, units: Sequence[int]) -> tuple[int, list[list[ExplanationRecord]]]:
@@ -119,7 +124,6 @@ class MaskedRun(Generic[R, T]):
         self,
         wanted: Sequence[Sequence[ExplanationRecord]],
         device: str,
-        batch_size: int,
         workers: int,
         progress: Progress,
     ) -> None:
@@ -148,14 +152,14 @@ class MaskedRun(Generic[R, T]):
         order = [
             (position, int(image)) for position, one in enumerate(formulas) for image in one.images
         ]
-        seconds = seconds_an_image(network, masking, batch_size) * len(order)
+        seconds = seconds_an_image(network, masking, self.batch_size) * len(order)
         progress.note(
             f"{self.title}: {len(formulas):,} formulas on {len(order):,} images in all, about "
             f"{duration(seconds)}; {self.fewer}."
         )
         with threads(workers) as pool, progress.task(self.title, len(order)) as task:
             batches = image_batches(
-                self.inputs.dataset, choice, [image for _, image in order], batch_size, pool
+                self.inputs.dataset, choice, [image for _, image in order], self.batch_size, pool
             )
             pixels = (image for batch in batches for image in batch)
 
@@ -164,7 +168,7 @@ class MaskedRun(Generic[R, T]):
                     yield position, image, one
                     task.advance()
 
-            found = outcomes(network, formulas, each_image(), index, masking, batch_size)
+            found = outcomes(network, formulas, each_image(), index, masking, self.batch_size)
             for position, of_ranges in found:
                 self.lines.append(
                     self.record_of(record, of_images)

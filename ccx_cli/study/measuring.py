@@ -28,7 +28,7 @@ from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, unit_in_data
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
-from ccx_cli.study.masked_formulas import MaskedRun
+from ccx_cli.study.masked_formulas import MaskedRun, range_of
 from ccx_cli.study.metrics import ImageCounts, iou_interval, mean_and_deviation, measure
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def measure_masking(
     progress: Progress,
 ) -> dict[tuple[int, int | None], float | None]:
     """Return label masking by ``(unit, cluster)``; each formula goes through the network once."""
-    found = _masked_run(inputs, settings).found(units, device, batch_size, workers, progress)
+    found = _masked_run(inputs, settings, batch_size).found(units, device, workers, progress)
     return {key: record.label_masking for key, record in found.items()}
 
 
@@ -149,7 +149,7 @@ def fullest(directory: Path, what: str, kind: type[R]) -> tuple[list[R], list[st
             problems.append(str(lines.damaged_line(number, fault)))
 
         try:
-            return list(lines.read(note))
+            return list({range_of(one): one for one in lines.read(note)}.values())
         except OSError as error:
             problems.append(f"{path}: {error.strerror}.")
             return []
@@ -184,10 +184,12 @@ def masking_step(
     inputs: RunInputs, units: Sequence[int], settings: MeasureSettings, device: str, batch_size: int
 ) -> Step:
     """Say how many formulas ``measure_masking`` still has to send through the network, how long."""
-    return _masked_run(inputs, settings).step(units, device, batch_size)
+    return _masked_run(inputs, settings, batch_size).step(units, device)
 
 
-def _masked_run(inputs: RunInputs, settings: MeasureSettings) -> MaskedRun[MaskingRecord, float]:
+def _masked_run(
+    inputs: RunInputs, settings: MeasureSettings, batch_size: int
+) -> MaskedRun[MaskingRecord, float]:
     def masking(_network: Network) -> Masking[float]:
         # Here: torch takes seconds to import, and metrics of pixels do without.
         from ccx_cli.study.masking import LabelMasking
@@ -211,6 +213,7 @@ def _masked_run(inputs: RunInputs, settings: MeasureSettings) -> MaskedRun[Maski
         kept_lines(inputs, "masking", asked, MaskingRecord),
         settings.masking_images,
         settings.seed,
+        batch_size,
         masking,
         record_of,
         "Label masking",
@@ -244,7 +247,7 @@ def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[M
 
 
 def kept_lines(
-    inputs: RunInputs, what: str, asked: Mapping[str, int], kind: type[R]
+    inputs: RunInputs, what: str, asked: Mapping[str, int | str], kind: type[R]
 ) -> RecordLines[R]:
     """Name the file that keeps what was ``asked`` of a run, beside its explanations."""
     return RecordLines(inputs.kept / f"{what}-{json_digest(asked)[:8]}.jsonl", kind)

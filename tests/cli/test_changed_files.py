@@ -32,6 +32,7 @@ FOUR = ("--units", "0-3", "-f", "jsonl", "-q")
 STUDIES = {
     "metrics": ["metrics", "--no-label-masking"],
     "importance": ["importance"],
+    "ablate": ["ablate"],
     "rerun": ["rerun"],
     "check": ["rerun", "--check"],
     "panel": ["render", "--dir-images", "FIGURES"],

@@ -20,6 +20,7 @@ else:
     from command_line import CommandLine
 
 COMMANDS = (
+    "ablate",
     "analyze",
     "annotate",
     "cache build",

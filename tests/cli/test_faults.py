@@ -237,6 +237,7 @@ def test_a_network_that_fails_once_it_is_explained(networks: Path, fresh: Comman
         ["metrics", "--label-masking", "-f", "jsonl"],
         ["importance"],
         ["importance", "--per", "unit"],
+        ["ablate"],
         ["roles"],
     ]
     for fault, said in (("nan", "NaN"), ("raises", "raises IndexError: no such pixel")):
@@ -307,6 +308,7 @@ PAST_THE_END = [
     ["cluster", *ON_TINY],
     ["metrics", "--no-label-masking"],
     ["importance"],
+    ["ablate"],
     ["roles"],
     ["stability"],
     ["summary"],
@@ -332,6 +334,7 @@ def test_a_unit_past_the_end(command: list[str], ccx: CommandLine) -> None:
         ["score", "ball", *ON_TINY],
         ["metrics", "--label-masking"],
         ["importance"],
+        ["ablate"],
         ["roles"],
         ["compare", "heuristics", *ON_TINY],
         ["compare", "thresholds", *ON_TINY],

@@ -244,6 +244,7 @@ def test_stored_runs_are_studied_without_the_file(given: CommandLine) -> None:
     [
         ("metrics --label-masking", "label masking needs: leave --label-masking out."),
         ("importance", "importance needs."),
+        ("ablate", "`ccx ablate` needs."),
         ("roles", "`ccx roles` needs."),
         ("analyze", "an untrained counterpart needs: name one with --against."),
     ],

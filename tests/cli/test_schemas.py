@@ -116,6 +116,7 @@ def test_studies_of_a_run(ccx: CommandLine) -> None:
     check("importance", lines("importance", "--units", "0-1"))
     check("importance", lines("importance", "--units", "0-1", "--per", "unit"))
     check("simulate", lines("simulate", "--shuffles", "2"))
+    check("ablate", lines("ablate", "--units", "0-1", "--images", "2"))
     check("summary", lines("summary"))
     for per in ("unit", "cluster", "range", "run"):
         (run,) = ccx.files("results/*/header.json")

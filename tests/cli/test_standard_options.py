@@ -34,6 +34,7 @@ LONG = (
     "simulate",
     "stability",
     "analyze",
+    "ablate",
 )
 
 
@@ -124,6 +125,7 @@ def test_a_reader_that_leaves_ends_every_command_quietly(ccx: CommandLine, tmp_p
             "metrics --no-label-masking",
             "summary",
             "importance --units 0",
+            "ablate --units 0 --images 1",
             "roles --units 0",
             "stability --units 0 --resamples 2",
             "info",

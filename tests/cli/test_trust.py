@@ -55,6 +55,7 @@ def test_a_network_that_was_named_before_needs_no_word(
     [
         ["metrics", "--label-masking"],
         ["importance"],
+        ["ablate"],
         ["roles"],
         ["analyze"],
         ["rerun", "--check", "--without-caches"],

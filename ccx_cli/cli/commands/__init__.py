@@ -127,6 +127,7 @@ PANELS: Mapping[str, Mapping[str, str | Group]] = {
         "simulate": "Predict activations from the formulas, and correlate them with the real ones.",
         "stability": "Repeat the search on bootstrap samples of the images.",
         "importance": "Ablate the activations in a range and measure how predictions change.",
+        "ablate": "Mask formulas in the input and measure what changes.",
         "analyze": "Compare the units with those of an untrained network.",
         "summary": "Summarize a stored run: units, concepts, categories.",
         "roles": "List the classes that each unit contributes to, and accuracy against IoU.",

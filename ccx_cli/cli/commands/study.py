@@ -19,6 +19,7 @@ from ccx_cli.cli.options import (
     flag,
     option,
 )
+from ccx_cli.records.ablation import Fill
 
 _MOST_ROUNDS = 1_000_000
 _MASKED_IMAGES = 20
@@ -149,6 +150,32 @@ class SimulateOptions(PlannedOptions):
         "Permutations of the images, as a baseline (0: none).", 100, min=0, max=_MOST_ROUNDS
     )
     units: UnitOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblateOptions(PlannedOptions):
+    """Mask formulas in the input and measure what changes.
+
+    For every unit and range: its formula's pixels are masked in images that
+    contain it, and separately everything else. Measured are the change of the
+    unit's largest and mean activation, of the cells in the range, of the
+    predicted class's probability, and how often the class changes.
+
+    Any mask changes something, so the same mask is also moved elsewhere in the
+    same image, three times. The difference has a 95% interval and a p-value
+    over images; q is p adjusted over all ranges.
+
+    [bold]Examples[/bold]
+
+      ccx ablate
+      ccx ablate demo-demo --fill blur --units 0-9 --format csv
+    """
+
+    stored: StoredOptions
+    fill: Fill = option("Replace masked pixels by mean color, noise, or a blur.", "mean")
+    images: int = option("Randomly sampled images per formula (0: all).", _MASKED_IMAGES, min=0)
+    units: UnitOptions
+    passes: PassOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,18 @@ def layer_activations(network: Network, images: torch.Tensor) -> torch.Tensor:
 
 def unit_activations(network: Network, images: torch.Tensor, units: Sequence[int]) -> torch.Tensor:
     """Return the maps of some units, ``(n_images, len(units), height, width)`` on the CPU."""
-    maps = layer_activations(network, images)
+    return _units_of(network, layer_activations(network, images), units)
+
+
+def activations_and_answer(
+    network: Network, images: torch.Tensor, units: Sequence[int]
+) -> tuple[torch.Tensor, Any]:
+    """Return the same and, from the same forward pass, what the whole network returns."""
+    (maps,), answer = _run_images([network], images, to_the_end=True)
+    return _units_of(network, maps, units), answer
+
+
+def _units_of(network: Network, maps: torch.Tensor, units: Sequence[int]) -> torch.Tensor:
     chosen = torch.tensor(units, dtype=torch.int64)
     if network.autoencoder is None:
         return maps[:, chosen]
@@ -189,7 +200,15 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
     one for each network, is ``(n_images, units, height, width)`` float32, on the CPU, contiguous.
     CcxError if a value is NaN or infinite, or the forward pass fails.
     """
+    return _run_images(networks, images)[0]
+
+
+def _run_images(
+    networks: Sequence[Network], images: torch.Tensor, *, to_the_end: bool = False
+) -> tuple[list[torch.Tensor], Any]:
+    """Return what ``layers_activations`` does, and the network's answer if it ran to the end."""
     first = networks[0]
+    answer: Any = None
     by_layer = {network.choice.layer: network for network in networks}
     outputs: dict[str, torch.Tensor] = {}
     left = {network.choice.layer: network.layer_calls for network in networks}
@@ -200,7 +219,8 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
         outputs[layer] = torch.empty(finite.shape, dtype=torch.float32).copy_(finite)
         left[layer] -= 1
         # Code of the user's own may run a layer more often on other images.
-        if not first.choice.is_own and all(calls <= 0 for calls in left.values()):
+        ends = not (to_the_end or first.choice.is_own)
+        if ends and all(calls <= 0 for calls in left.values()):
             raise LayersDone
 
     layers = {name: network.module.get_submodule(name) for name, network in by_layer.items()}
@@ -209,7 +229,7 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
         accepting(first.choice, images),
         computing(first.choice.precision, first.device),
     ):
-        first.module(images.to(first.device))
+        answer = first.module(images.to(first.device))
     for layer in left:
         if layer in outputs and len(outputs[layer]) != len(images):
             raise CcxError(
@@ -223,7 +243,8 @@ def layers_activations(networks: Sequence[Network], images: torch.Tensor) -> lis
                 f"{len(images):,} images: name one that always does with `layer`."
             )
     with accepting(first.choice, images):
-        return [net.layout.maps(outputs[net.choice.layer]).contiguous() for net in networks]
+        maps = [net.layout.maps(outputs[net.choice.layer]).contiguous() for net in networks]
+    return maps, answer
 
 
 def _find_layer(module: nn.Module, choice: NetworkDescription) -> nn.Module:

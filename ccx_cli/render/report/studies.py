@@ -21,6 +21,8 @@ from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, kept_stabi
 from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
+from ccx_cli.study.ablation import kept_ablation
+from ccx_cli.study.ablation_changes import means_over_units, with_q_values
 from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
 from ccx_cli.study.simulation import (
@@ -39,6 +41,11 @@ from ccx_cli.study.specialisation import (
 Key = tuple[int, int | None]
 SIGNIFICANT = 0.05
 _MOST_DEFAULTS = 20
+_ABLATED = {
+    "formula": "Peak, formula masked",
+    "rest": "Peak, all else masked",
+    "control": "Peak, control masked",
+}
 
 
 @dataclass
@@ -76,6 +83,7 @@ def studies_of(
     _add_stability(found, run, ranged)
     _add_importance(found, run, ranged)
     _add_simulation(found, run, ranged)
+    _add_ablation(found, run, ranged)
     _add_roles(found, run, ranged)
     _add_comparisons(found, run, others, records)
     return found
@@ -264,6 +272,36 @@ def _add_simulation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
             for one in every
         ],
     )
+
+
+def _add_ablation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
+    kept, problems = kept_ablation(run.directory)
+    found.notes += problems
+    ablated = with_q_values([each for each in kept if (each.unit, each.cluster) in ranged])
+    found.add(
+        "Ablation of the input",
+        "Mean change of the largest activation, relative to whole images, where the formula's "
+        "pixels are masked in the input, where all else is, and at control masks of equal size "
+        "elsewhere, as ccx ablate does; ranges where masking the formula lowers it more than "
+        f"control masks do, q at most {SIGNIFICANT}; images whose predicted class changes.",
+        ("range", "formula", "all else", "control", "significant", "class", "class, control"),
+        [
+            (
+                "all" if each.cluster is None else str(each.cluster),
+                *(design.share_difference(getattr(each.peak, key, None)) for key in _ABLATED),
+                f"{each.peak.significant:,} of {each.peak.tested:,}" if each.peak else "",
+                *(design.share(getattr(each.flipped, key, None)) for key in ("formula", "control")),
+            )
+            for each in means_over_units(ablated, 0)
+        ],
+    )
+    for key, title in _ABLATED.items() if ablated else ():
+        about = "Mean change of the unit's largest activation in an image, relative to the whole."
+        found.metrics[MetricName(f"peak_{key}", title, title, about)] = {
+            (each.unit, each.cluster): getattr(each.peak, key) / each.peak.whole
+            for each in ablated
+            if each.peak and each.peak.whole > 0 and getattr(each.peak, key) is not None
+        }
 
 
 def _add_roles(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:

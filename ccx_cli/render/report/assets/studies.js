@@ -83,7 +83,7 @@ const studies = {
       el(
         "p",
         { class: "dim" },
-        "What ccx analyze, stability, importance, roles and metrics --null find of this run is shown here in a report made afterwards.",
+        "What ccx analyze, stability, importance, ablate, roles and metrics --null find of this run is shown here in a report made afterwards.",
       ),
     );
   },

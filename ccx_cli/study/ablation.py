@@ -1,0 +1,64 @@
+"""Ablation of the input: what changes when a formula's pixels are masked, and when all others are.
+
+Occlusion asks how much an answer needs a part of the image (Zeiler and Fergus, ECCV 2014), showing
+a part alone how far that part suffices (deletion and insertion: Petsiuk et al., BMVC 2018). Masked
+images are unlike those a network knows, so that any mask changes something: changes are compared
+with those at control masks, the formula's own moved elsewhere in the same image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccx_cli.records.ablation import AblationRecord, Fill
+from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.study.ablation_changes import VERSIONS, MaskedImage, ablation_record
+from ccx_cli.study.masked_formulas import MaskedRun
+from ccx_cli.study.measuring import fullest, kept_lines
+
+if TYPE_CHECKING:
+    from ccx_cli.probe.networks.loading import Network
+    from ccx_cli.study.masking import Masking
+
+
+@dataclass(frozen=True, slots=True)
+class AblationSettings:
+    """What masked pixels are replaced by, and most images for a formula, 0 for all."""
+
+    fill: Fill
+    images: int
+    seed: int
+
+
+def ablation_of_run(
+    inputs: RunInputs, settings: AblationSettings, batch_size: int
+) -> MaskedRun[AblationRecord, MaskedImage]:
+    """Return what masks the formulas of a run, and keeps what that changes, without q-values."""
+
+    def masking(network: Network) -> Masking[MaskedImage]:
+        # Here: torch takes seconds to import, and what is kept is read without.
+        from ccx_cli.probe.interventions import has_classes
+        from ccx_cli.study.input_masks import InputMasking
+
+        return InputMasking(settings.fill, settings.seed, has_classes(network), network.device)
+
+    asked = {"fill": settings.fill, "images": settings.images, "seed": settings.seed}
+    return MaskedRun(
+        inputs,
+        lambda: inputs.network("`ccx ablate`"),
+        kept_lines(inputs, "ablation", asked, AblationRecord),
+        settings.images,
+        settings.seed,
+        max(1, batch_size // VERSIONS),
+        masking,
+        lambda record, images: ablation_record(record, images, settings.seed),
+        "Ablation",
+        "--images N takes fewer",
+    )
+
+
+def kept_ablation(directory: Path) -> tuple[list[AblationRecord], list[str]]:
+    """Read the fullest file of ablations beside a run, and say what is damaged."""
+    return fullest(directory, "ablation", AblationRecord)
