@@ -88,3 +88,30 @@ class RunDifferenceRecord(Record):
     p_value: Annotated[
         Proportion | None, doc("Two-sided p-value of a permutation test; null without units.")
     ]
+
+
+class ComparedLayerRecord(Record):
+    """What the units of a layer respond to, and how well, by their leading explanations."""
+
+    run: Annotated[str, doc("The run's name.")]
+    layer: Annotated[str | None, doc("The layer, and the sparse autoencoder on it.")]
+    layer_units: Annotated[NonNegative | None, doc("Units of the layer.")]
+    units: Annotated[int, count("Units in the run.")]
+    dead: Annotated[int, count("Those that never fire.")]
+    explained: Annotated[NonNegative | None, doc("Those whose leading formula beats its baseline.")]
+    mcc_units: Annotated[int, count("Those with a leading formula, of which the rest are.")]
+    mcc_mean: Annotated[float | None, doc("Mean MCC, over units.")]
+    mcc_interval: Interval
+    mcc_lower_quartile: Annotated[float | None, doc("A quarter of the units have a lower MCC.")]
+    mcc_median: Annotated[float | None, doc("Median MCC.")]
+    mcc_upper_quartile: Annotated[float | None, doc("A quarter of the units have a higher MCC.")]
+    iou_mean: Annotated[float | None, doc("Mean IoU.")]
+    lift_median: Annotated[float | None, doc("Median lift.")]
+    activation_coverage_mean: Annotated[float | None, doc("Mean share of the hits covered.")]
+    length_mean: Annotated[float | None, doc("Mean number of concepts in the formula.")]
+    formulas: Annotated[int, count("Distinct formulas: logically equivalent ones count once.")]
+    category: Annotated[str | None, doc("The category of most of the explained units.")]
+    categories: Annotated[
+        dict[str, int],
+        doc("Explained units by the category of most concepts that the formula asks for."),
+    ]

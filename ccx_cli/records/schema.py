@@ -101,6 +101,7 @@ SCHEMAS = {
         (studies.HeuristicRecord, studies.HeuristicOnRangeRecord),
         "A search over all ranges, or with --each on one range.",
     ),
+    "compare-layers": Schema("ccx compare layers", (comparison.ComparedLayerRecord,)),
     "compare-objectives": Schema(
         "ccx compare objectives",
         (studies.ObjectiveRecord, studies.ObjectivePairRecord, studies.ObjectiveOnUnitRecord),

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from ccx_cli.design import ACCENT, category_color
+from ccx_cli.design import ACCENT, CATEGORIES, CONTROL, SOFT, category_color
+from ccx_cli.records.comparison import ComparedLayerRecord
 from ccx_cli.records.fields import Json
 from ccx_cli.records.studies import HeuristicOnRangeRecord
 from ccx_cli.render.canvas import INK, same_everywhere
@@ -119,3 +121,65 @@ def plot_trials(trials: Sequence[HeuristicOnRangeRecord], title: str, path: Path
                     va="center",
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
                 )
+
+
+def plot_layers(
+    records: Sequence[ComparedLayerRecord], names: Sequence[str], title: str, path: Path
+) -> None:
+    """Draw the MCC of every layer, and the share of its units that are explained, by category."""
+    with _figure(path, 7.2, 1.5 + 0.27 * len(records)) as figure:
+        figure.suptitle(title, parse_math=False)
+        left, right = figure.subplots(1, 2, sharey=True)
+        left.set_yticks(range(len(records)), names, parse_math=False)
+        left.set_ylim(len(records) - 0.4, -0.6)
+        for row, record in enumerate(records):
+            low, high = record.mcc_lower_quartile, record.mcc_upper_quartile
+            if low is None or high is None:
+                continue
+            left.barh(
+                row, high - low, 2 * _HALF, low, color=SOFT.light, edgecolor=CONTROL.light, lw=0.5
+            )
+            left.plot([record.mcc_median] * 2, [row - _HALF, row + _HALF], color=INK, lw=1.5)
+        left.set_xlim(left=min(0, left.get_xlim()[0]))
+        left.set_xlabel("MCC (line: median, box: quartiles)")
+        _draw_explained(right, records)
+        right.set_xlabel("explained units")
+        right.set_xlim(0, 1)
+        right.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        for axes in (left, right):
+            tidy(axes, "x")
+        handles, labels = right.get_legend_handles_labels()
+        columns = min(max(len(labels), 1), 6)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+_HALF = 0.35  # of a row, that a bar fills on each side of its middle
+
+
+def _draw_explained(axes: Axes, records: Sequence[ComparedLayerRecord]) -> None:
+    """Draw the share of explained units of every layer, stacked by category."""
+    there = {name for record in records for name in record.categories}
+    counts = {
+        name: [record.categories.get(name, 0) for record in records]
+        for name in (
+            *(name for name in CATEGORIES if name in there),
+            *sorted(there - {*CATEGORIES}),
+        )
+    }
+    rest = [(record.explained or 0) - sum(record.categories.values()) for record in records]
+    colors = {name: category_color(name).light for name in counts}
+    if any(rest):
+        counts["no category"], colors["no category"] = rest, CONTROL.light
+    units = np.array([max(1, record.units) for record in records])
+    ends = np.zeros(len(records), dtype=np.int64)
+    for name, own in counts.items():
+        axes.barh(
+            range(len(records)),
+            np.array(own) / units,
+            2 * _HALF,
+            ends / units,
+            color=colors[name],
+            edgecolor="white",
+            label=name,
+        )
+        ends += own

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ccx_cli.errors import MissingInputError, UsageError, suggestion
@@ -31,20 +32,47 @@ def find_run(results: Path, name: str | None) -> Run:
                 "`ccx demo`."
             )
         return next((run for run in runs if not run.about.made_for), runs[0])
-    # One that lost its header is found by its whole name only.
-    for directory in (Path(name), results / name):
-        if any((directory / file).is_file() for file in (HEADER, LINES)):
-            return Run(directory)
-    fitting = [run for run in runs if run.naming.name == name] or [
-        run for run in runs if _begins(run, name)
-    ]
+    fitting = _fitting(runs, results, name)
     if len(fitting) > 1:
         names = " or ".join(run.called for run in fitting[:3])
         raise UsageError(f"The run {name} may be {names}: write more of its name.")
+    return fitting[0]
+
+
+def find_runs(results: Path, names: Iterable[str]) -> list[Run]:
+    """Find all runs that the names fit, each once: also patterns with ``*``, ``?`` and ``[...]``.
+
+    Those of one name are in the order of their layers' names and numbers. Runs that were made for
+    another one are left out, unless nothing else fits.
+    """
+    runs = stored_runs(results)
+    found: dict[Path, Run] = {}
+    for name in names:
+        fitting = _fitting(runs, results, name)
+        own = [run for run in fitting if not run.about.made_for] or fitting
+        for run in sorted(own, key=lambda run: _by_number(run.about.layer_text or "")):
+            found.setdefault(run.directory.resolve(), run)
+    return list(found.values())
+
+
+def _fitting(runs: Sequence[Run], results: Path, name: str) -> list[Run]:
+    """Return the runs that a name fits, of which there is one at least."""
+    # One that lost its header is found by its whole name only.
+    for directory in (Path(name), results / name):
+        if any((directory / file).is_file() for file in (HEADER, LINES)):
+            return [Run(directory)]
+    fitting = [run for run in runs if run.naming.name == name] or [
+        run for run in runs if _fits(run, name)
+    ]
     if not fitting:
         known = dict.fromkeys(each for run in runs for each in (run.called, run.name))
         raise MissingInputError(f"There is no run {name} in {results}{_instead(name, known)}")
-    return fitting[0]
+    return fitting
+
+
+def _by_number(text: str) -> list[str | int]:
+    """Sort ``features.9`` before ``features.10``."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
 
 
 def call_run(run: Run, name: str | None, note: str | None) -> Run:
@@ -83,10 +111,11 @@ def digest_of(run: Run) -> str:
     return found[1] if found else run.name
 
 
-def _begins(run: Run, name: str) -> bool:
+def _fits(run: Run, name: str) -> bool:
     return (
         run.name.startswith(name)
         or run.called.startswith(name)
+        or any(fnmatchcase(each, name) for each in (run.name, run.called))
         or (len(name) >= _SHORTEST_DIGEST and digest_of(run).startswith(name))
     )
 

@@ -59,15 +59,19 @@ def compare_runs(a: Run, b: Run) -> list[RangePair]:
     return pairs
 
 
-def differences(a: Run, b: Run) -> list[str]:
-    """Return what two runs were not made alike in, each with its value in either."""
+def differences(a: Run, b: Run, *, are_layers: bool = False) -> list[str]:
+    """Return what two runs were not made alike in, each with its value in either.
+
+    Where they ``are_layers``, these are meant to differ, and units are not matched.
+    """
     found = []
-    keys = {"subset": "subset", "model": "model", "weights_text": "weights", "layer_text": "layer"}
-    for key, name in keys.items():
-        values = getattr(a.about, key), getattr(b.about, key)
-        if values[0] != values[1]:
-            warning = ": units are matched by number only" if key in {"model", "layer_text"} else ""
-            found.append(f"{name}, {values[0] or '?'} and {values[1] or '?'}{warning}")
+    for key, name in _ABOUT.items():
+        values = [getattr(run.about, key) for run in (a, b)]
+        if values[0] != values[1] and not (are_layers and key == "layer_text"):
+            is_other = key in {"model", "layer_text"} and not are_layers
+            warning = ": units are matched by number only" if is_other else ""
+            written = [value or _UNNAMED.get(key, "?") for value in values]
+            found.append(f"{name}, {written[0]} and {written[1]}{warning}")
     for part in (lambda run: to_json(run.identity.ranges), lambda run: run.search_identity):
         was, now = part(a), part(b)
         # Other searches have other parameters: what only one has says nothing.
@@ -81,6 +85,13 @@ def differences(a: Run, b: Run) -> list[str]:
     return found
 
 
+_ABOUT = {
+    "subset": "subset",
+    "split": "split",
+    "model": "model",
+    "weights_text": "weights",
+    "layer_text": "layer",
+}
 # What settings are called; the values of some say nothing to a person.
 _SETTINGS = {
     "num_clusters": "number of ranges",
@@ -91,7 +102,7 @@ _SETTINGS = {
 }
 _UNSPEAKING = {"by_hand", "space"}
 # What a setting is where a run does not name it; of others, ``none``.
-_UNNAMED = {"objective": "iou"}
+_UNNAMED = {"objective": "iou", "split": "all images"}
 
 
 def _values(key: str, was: Json, now: Json) -> str:

@@ -29,6 +29,7 @@ COMMANDS = (
     "cache clear",
     "cluster",
     "compare heuristics",
+    "compare layers",
     "compare objectives",
     "compare runs",
     "compare thresholds",

@@ -215,6 +215,7 @@ class TestValues:
         assert list(words) == [LATER_RUN, RUN]
         assert words[RUN] == "resnet18 (none), layer4"
         assert offered.words("compare", "runs", RUN, "demo") == [LATER_RUN]
+        assert offered.words("compare", "layers", RUN, "demo") == [LATER_RUN]
         (offered.data / "results" / RUN / "name.json").write_text('{"name": "best"}')
         assert offered.words("metrics", "b") == ["best"]
         assert offered.words("metrics", "best", "--units", "3,1") == ["3,11", "3,17"]

@@ -83,6 +83,7 @@ DRAWN = COUNTED | {"matplotlib"}
 RESULT_COMMANDS = {
     "summary": COUNTED,
     "compare runs RUN RUN": ARRAYS,
+    "compare layers RUN": COUNTED,
     "concepts --subset tiny": COUNTED,
     "info RUN": ARRAYS,
 }

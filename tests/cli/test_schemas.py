@@ -124,6 +124,7 @@ def test_studies_of_a_run(ccx: CommandLine) -> None:
             "compare-runs", lines("compare", "runs", run.parent.name, run.parent.name, "--per", per)
         )
     check("compare-units", lines("compare", "units", run.parent.name, run.parent.name))
+    check("compare-layers", lines("compare", "layers", run.parent.name))
     check("info", lines("info"))
     check("info", lines("info", "--all"))
     check("rerun", lines("rerun", "--check", "--units", "0"))

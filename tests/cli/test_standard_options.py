@@ -132,6 +132,7 @@ def test_a_reader_that_leaves_ends_every_command_quietly(ccx: CommandLine, tmp_p
             "info --all",
             "rerun --check --units 0",
             f"compare runs {run} {run}",
+            f"compare layers {run}",
             f"render --kind iou --dir-images {tmp_path / 'figures'}",
             "concepts --subset tiny",
             "config",

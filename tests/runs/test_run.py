@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.lines import json_line
-from ccx_cli.runs.lookup import find_run
+from ccx_cli.runs.lookup import find_run, find_runs
 from ccx_cli.runs.run import (
     DAMAGED_HEADER,
     HEADER,
@@ -344,6 +344,26 @@ def test_a_mistyped_run_gets_the_nearest_ones(tmp_path: Path, asked: str, senten
     with pytest.raises(MissingInputError) as raised:
         find_run(tmp_path, asked)
     assert str(raised.value) == f"There is no run {asked} in {tmp_path}{sentence}"
+
+
+def test_several_runs_of_a_name(tmp_path: Path) -> None:
+    layers = {"net-a": "features.9", "net-b": "features.10", "net-untrained": "features.1"}
+    for name, layer in layers.items():
+        about = {"layer": layer, "made_for": "net-a" if name == "net-untrained" else None}
+        (tmp_path / name).mkdir()
+        header = {"format": "ccx-results", "version": 1, "about": about, "identity": {}}
+        (tmp_path / name / HEADER).write_text(json.dumps({**header, "sessions": []}))
+
+    def found(*names: str) -> list[str]:
+        return [run.name for run in find_runs(tmp_path, names)]
+
+    assert found("net") == found("net-*") == found("ne?-[ab]") == ["net-a", "net-b"]
+    assert found("net-b", "net", str(tmp_path / "net-b")) == ["net-b", "net-a"]
+    assert found("net-u", "net-b") == ["net-untrained", "net-b"]
+    with pytest.raises(MissingInputError, match="There is no run x"):
+        found("net", "x*")
+    with pytest.raises(UsageError, match="write more of its name"):
+        find_run(tmp_path, "net-*")
 
 
 def test_a_run_where_there_is_none_gets_what_makes_one(tmp_path: Path) -> None:

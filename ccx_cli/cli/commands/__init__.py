@@ -84,13 +84,15 @@ Of each, only what ccx can tell to be its own is removed, and only with --yes.
 )
 
 _COMPARE = Group(
-    """Compare runs, searches or thresholds.
+    """Compare runs, layers, searches or thresholds.
 
-Two stored runs, the published search heuristics, objectives, or eleven thresholds.
+Two stored runs, the layers of a network, the published search heuristics, objectives,
+or eleven thresholds.
 
 [bold]Examples[/bold]
 
   ccx compare runs demo-demo demo-none
+  ccx compare layers demo-demo
   ccx compare heuristics --model demo --subset demo
   ccx compare objectives demo-demo
   ccx compare thresholds --model demo --subset demo
@@ -100,6 +102,7 @@ Two stored runs, the published search heuristics, objectives, or eleven threshol
         "objectives": "Compare what objectives find in the same units, and how often they agree.",
         "thresholds": "Compare what formulas are made of at eleven thresholds.",
         "units": "Match the units of two layers or networks, by activation and by formula.",
+        "layers": "Compare the layers of a network, a stored run each.",
         "runs": "Compare the explanations of two stored runs, range by range.",
     },
 )
@@ -151,6 +154,7 @@ _JOBS = {
     "cache build": "cache_build:build",
     "cache list": "cache:list_caches",
     "compare heuristics": "compare.heuristics:heuristics",
+    "compare layers": "compare.layers:layers",
     "compare objectives": "compare.objectives:objectives",
     "compare runs": "compare.runs:runs",
     "compare thresholds": "compare.thresholds:thresholds",

@@ -194,3 +194,25 @@ class CompareUnitsOptions(PlannedOptions):
     b: str = argument("Another stored run, on the same images.")
     shuffles: int = option("Permutations of the images of A, for chance (0: none).", 1, min=0)
     units: UnitOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareLayersOptions(ListOptions):
+    """Compare the layers of a network, a stored run each.
+
+    A row has the units of a layer by their leading explanations, those with the
+    largest MCC. A unit is explained if the formula beats its baseline, the IoU of a
+    formula that all labeled pixels satisfy. Layers of a network that ccx knows by
+    name are in their order, others as they are given.
+
+    [bold]Examples[/bold]
+
+      ccx compare layers demo-demo
+      ccx compare layers 'resnet18-places365-layer*' --plot layers.pdf
+    """
+
+    panel: ClassVar[str] = OUTPUT
+    runs: list[str] = argument(
+        "Stored runs: names, beginnings or patterns of names, or directories."
+    )
+    plot: Path | None = option("Draw the comparison: .png, .svg or .pdf.")
