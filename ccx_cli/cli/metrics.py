@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +31,7 @@ from ccx_cli.records.metrics import (
     MetricsRecord,
     StatisticRecord,
 )
+from ccx_cli.runs.chance import count_chance
 from ccx_cli.runs.findings import sort_key
 from ccx_cli.study.measuring import (
     WITHOUT_MASKING,
@@ -142,6 +144,7 @@ def metrics(options: MetricsOptions) -> None:
             first = dataclasses.replace(writer, columns=columns)
             first.rest([*records, *summarise(records, shown)])
             writer = dataclasses.replace(writer, columns=[*columns[:3], *slow])
+        counted = None
         if options.is_masking:
             masked = measure_masking(
                 opened.with_units(asked.records),
@@ -161,11 +164,17 @@ def metrics(options: MetricsOptions) -> None:
             chance = chance_of_run(
                 opened, chosen, options.null, options.run.seed, workers, progress, asked.records
             )
+            ranged = chain.from_iterable(asked.records[unit] for unit in chosen)
+            counted = count_chance(chance.values(), ranged, options.null)
             nothing = AgainstNull(**dict.fromkeys(CHANCE))
             records = [
                 replace(record, **to_json(chance.get((record.unit, record.cluster), nothing)))
                 for record in records
             ]
+        if counted is not None and writer.is_table:
+            writer.sentences(counted.sentence)
+        elif counted is not None:
+            progress.note(counted.sentence)
         # Of a null there are no statistics.
         is_of_null = writer.is_table and options.null and not options.is_masking
         writer.write([*records, *(() if is_of_null else summarise(records, shown))])

@@ -26,12 +26,12 @@ from ccx_cli.render.report.writing import check_report_path, write_report
 from ccx_cli.render.style import Style, style_of
 from ccx_cli.render.wording import Units, readable
 from ccx_cli.runs.answers import kept_stability
+from ccx_cli.runs.chance import kept_against_null, kept_chance
 from ccx_cli.runs.findings import leading_units, sort_key
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.lookup import find_run
 from ccx_cli.runs.methods.paragraph import run_references
 from ccx_cli.runs.run import Run
-from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.unit_images import Show
 
 REPORT = "report.html"
@@ -224,7 +224,11 @@ def _write_table(
     kept = kept_stability(run.directory, (record for own in units.values() for record in own))
     resamples = max((one.resamples for one in kept.values()), default=0)
     caption = table_caption(
-        run, records, tolerance, has_q_values=bool(q_values), resamples=resamples
+        run,
+        records,
+        tolerance,
+        chance=kept_chance(run) if q_values else None,
+        resamples=resamples,
     )
     stability = {key: one.equivalent for key, one in kept.items()}
     table = latex_table(caption, records, q_values, style.width, stability)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta
 from ccx_cli.records.annotation import AnnotationRecord, TablesRecord
 from ccx_cli.records.fields import Amount, Maybe, NonNegative, RangeEnds, Record, count, doc, share
 from ccx_cli.records.header import InfoNetwork, InfoSearch
+from ccx_cli.records.metrics import ChanceCount
 
 
 class CacheRecord(Record):
@@ -259,6 +260,7 @@ class InfoFound(Record):
     formulas: Annotated[int, count("Ranges with a formula.")]
     proven: Annotated[NonNegative | None, doc("Formulas that are proven; null for a beam search.")]
     mean_iou: Annotated[float | None, doc("Mean IoU of the formulas.")]
+    chance: Maybe[Annotated[ChanceCount, doc("How many exceed chance, if a null is kept.")]] = UNSET
 
 
 class InfoSession(Record):

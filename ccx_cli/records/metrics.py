@@ -17,6 +17,7 @@ from ccx_cli.records.fields import (
     Proportion,
     Record,
     UnitNumber,
+    count,
     doc,
     joined,
 )
@@ -189,6 +190,32 @@ class AgainstNull(Record):
             doc("With --null: the p-value adjusted over all ranges (false discovery rate)."),
         ]
     ] = UNSET
+
+
+SIGNIFICANT = 0.05
+"""The largest q-value of a range that exceeds chance."""
+
+
+class ChanceCount(Record):
+    """How many ranges exceed chance."""
+
+    exceeding: Annotated[int, count(f"Ranges whose q-value is at most {SIGNIFICANT:g}.")]
+    compared: Annotated[int, count("Ranges whose null is kept.")]
+    ranges: Annotated[int, count("Ranges that were searched.")]
+    permutations: Annotated[int, count("Permutations of the images.")]
+
+    @property
+    def sentence(self) -> str:
+        """Say it in a sentence."""
+        of_all = self.compared == self.ranges
+        some = f"{self.compared:,}" if of_all else f"the {self.compared:,}"
+        said = f"{self.exceeding:,} of {some} ranges"
+        said += "" if of_all else f" (of {self.ranges:,}) whose null is kept"
+        times = "permutation" if self.permutations == 1 else "permutations"
+        return (
+            f"{said} exceed chance: q at most {SIGNIFICANT:g}, by {self.permutations:,} {times} of "
+            "the images."
+        )
 
 
 class WhichStatistic(Record):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET
 
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
 from ccx_cli.render.wording import network_text
@@ -81,12 +82,13 @@ def table_caption(
     records: Sequence[ExplanationRecord],
     tolerance: float,
     *,
-    has_q_values: bool,
+    chance: ChanceCount | None = None,
     resamples: int = 0,
 ) -> str:
     """Return what a table of explanations says above, for LaTeX.
 
-    ``resamples`` are those that its stability is of; 0 without.
+    ``chance`` is of the run, where the table has q-values. ``resamples`` are those that its
+    stability is of; 0 without.
     """
     units = dict.fromkeys(record.unit for record in records)
     said = [
@@ -97,11 +99,13 @@ def table_caption(
         "IoU and Matthews correlation coefficient (MCC) are of the formula's pixels and the unit's "
         f"{_HITS}; lift is the IoU over that of a random mask of the formula's size"
     )
-    if has_q_values:
+    note = ""
+    if chance is not None:
         measures += (
             "; $q$ is, for the best formula of a range, the share of permutations of the images "
             "whose best formula reaches its IoU, adjusted over all ranges (false discovery rate)"
         )
+        note = f" {chance.sentence}"
     if resamples:
         measures += (
             f"; stability is the share of {resamples:,} bootstrap samples of the images whose best "
@@ -109,7 +113,7 @@ def table_caption(
         )
     ranged = [record for record in records if record.range is not None]
     proof = proof_sentences(run, ranged, tolerance)
-    return " ".join([f"{'~'.join(said)}.", f"{measures}.", *proof])
+    return " ".join([f"{'~'.join(said)}.", f"{measures}.{note}", *proof])
 
 
 def origin_text(run: Run) -> str:

@@ -16,6 +16,7 @@ from ccx_cli.formulas.formula import Operator
 from ccx_cli.records.fields import Json, Maybe, Record, to_json
 from ccx_cli.records.header import InfoNetwork, InfoSearch, Session
 from ccx_cli.records.listings import InfoSession
+from ccx_cli.runs.chance import kept_chance
 from ccx_cli.runs.run import LINES, Run
 from ccx_cli.runs.unit_spans import write_spans
 from ccx_cli.search.space import SearchSpace
@@ -156,12 +157,14 @@ def _search(run: Run) -> Json:
 def _found(run: Run) -> Json:
     records = list(run.records_as(_Found))
     ious = [record.iou for record in records if record.formula is not None]
+    chance = kept_chance(run)
     proofs = [record.proven for record in records if record.proven is not UNSET]
     return {
         "ranges": sum(record.cluster is not None for record in records),
         "formulas": len(ious),
         "proven": sum(map(bool, proofs)) if proofs else None,
         "mean_iou": sum(ious) / len(ious) if ious else None,
+        **({} if chance is None else {"chance": to_json(chance)}),
     }
 
 

@@ -20,7 +20,8 @@ from ccx_cli.records.ablation import (
     MeanChange,
 )
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.study.resampling import bootstrap_interval, false_discovery_rates, paired_p
+from ccx_cli.runs.chance import false_discovery_rates
+from ccx_cli.study.resampling import bootstrap_interval, paired_p
 
 CONTROLS = 3
 VERSIONS = 3 + CONTROLS

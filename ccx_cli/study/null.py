@@ -2,21 +2,16 @@
 
 In every round the images of all units' maps are permuted among themselves, the same way for every
 unit, and the best formula is searched again with the same ranges. So the null counts the search:
-the best of what chance offers against the best that was found. P-values are those of a permutation
-test with the observed value counted among them (Phipson and Smyth, Statistical Applications in
-Genetics and Molecular Biology 9/1, 2010), so never below ``1 / (rounds + 1)``; q-values control
-the false discovery rate over a run (Benjamini and Hochberg, Journal of the Royal Statistical
-Society B 57/1, 1995).
+the best of what chance offers against the best that was found (``ccx_cli.runs.chance``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from msgspec import UNSET
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -28,14 +23,13 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
+from ccx_cli.runs.chance import adjusted, against_null
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.run import Run
 from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
 from ccx_cli.study.measuring import kept_lines, kept_or_found
-from ccx_cli.study.resampling import false_discovery_rates
 from ccx_cli.threads import map_in_order
 
 BestIous = Callable[[NDArray[np.int32]], list[float]]
@@ -73,16 +67,6 @@ def null_ious(
         for ious, of_range in zip(found, hits, strict=True):
             ious.extend(best_ious(of_range))
     return found
-
-
-def against_null(observed: float, null: Sequence[float]) -> AgainstNull:
-    """Compare an IoU with the best ones under the null, of which there is at least one."""
-    ious = np.array(null)
-    return AgainstNull(
-        null_mean=float(ious.mean()),
-        null_percentile_95=float(np.quantile(ious, 0.95)),
-        p_value=(1 + int((ious >= observed).sum())) / (1 + len(ious)),
-    )
 
 
 def chance_of_run(
@@ -123,35 +107,7 @@ def chance_of_run(
             key = (unit, record.cluster)
             if record.range is not None and record.skipped is UNSET and key in null:
                 compared[key] = against_null(record.iou, null[key])
-    return _adjusted(compared)
-
-
-def kept_against_null(
-    run: Run, records: Iterable[ExplanationRecord]
-) -> dict[tuple[int, int | None], AgainstNull]:
-    """Compare explanations with the null that was kept of most ranges, as far as there is one."""
-    null: dict[tuple[int, int | None], list[float]] = {}
-    for path in sorted(run.directory.glob("null-*.jsonl")):
-        lines = RecordLines(path, NullRecord).read()
-        kept = {(line.unit, line.cluster): line.null_ious for line in lines}
-        null = max(null, kept, key=len)
-    return _adjusted(
-        {
-            (record.unit, record.cluster): against_null(record.iou, ious)
-            for record in records
-            if record.skipped is UNSET and (ious := null.get((record.unit, record.cluster)))
-        }
-    )
-
-
-def _adjusted(
-    compared: Mapping[tuple[int, int | None], AgainstNull],
-) -> dict[tuple[int, int | None], AgainstNull]:
-    adjusted = false_discovery_rates([float(one.p_value or 0) for one in compared.values()])
-    return {
-        key: replace(one, q_value=q_value)
-        for (key, one), q_value in zip(compared.items(), adjusted, strict=True)
-    }
+    return adjusted(compared)
 
 
 def null_lines(inputs: RunInputs, rounds: int, seed: int) -> RecordLines[NullRecord]:

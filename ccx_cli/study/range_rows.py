@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.metrics import MaskingRecord, StoredMetrics
+from ccx_cli.runs.chance import kept_against_null
 from ccx_cli.runs.run import Run
 from ccx_cli.study.measuring import fullest
-from ccx_cli.study.null import kept_against_null
 
 Measured = Mapping[tuple[int, int | None], Json]
 

@@ -122,17 +122,6 @@ def two_sample_p(
     return (1 + extreme) / (1 + rounds)
 
 
-def false_discovery_rates(p_values: Sequence[float]) -> list[float]:
-    """Benjamini-Hochberg adjusted values, in the order of ``p_values``."""
-    p = np.array(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    adjusted = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.minimum.accumulate(adjusted[::-1])[::-1]
-    result = np.empty_like(p)
-    result[order] = np.minimum(adjusted, 1)
-    return [float(value) for value in result]
-
-
 def _resamples(
     values: NDArray[np.float64], rounds: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
+from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.render.captions import caption_of, proof_sentences, table_caption
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
 from ccx_cli.render.style import Style
@@ -110,8 +111,11 @@ def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
 
 
 def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> None:
-    caption = table_caption(run, list(run.records), 0.01, has_q_values=False)
+    caption = table_caption(run, list(run.records), 0.01)
     assert caption.startswith("Explanations of units 0, 1, 2 and 3 of the layer block.4")
     assert "\\cite{bau2017network,dinkelbach1967nonlinear,larosa2023clustered," in caption
     assert "$q$" not in caption
-    assert "$q$" in table_caption(run, list(run.records), 0.01, has_q_values=True)
+    chance = ChanceCount(exceeding=20, compared=30, ranges=30, permutations=99)
+    caption = table_caption(run, list(run.records), 0.01, chance=chance)
+    assert "$q$" in caption
+    assert f"(false discovery rate). {chance.sentence}" in caption

@@ -10,6 +10,7 @@ import pytest
 
 from ccx_cli.records.explanation import names_of
 from ccx_cli.records.lines import json_line
+from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.records.simulation import StoredSimulation
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.render.report.studies import Studies, studies_of
@@ -83,6 +84,7 @@ def test_chance_is_told_by_range(tmp_path: Path) -> None:
     text = "".join(json.dumps(each) + "\n" for each in nulls)
     (tmp_path / "run" / "null-1.jsonl").write_text(text)
     found = _studies(tmp_path)
+    assert found.chance == ChanceCount(exceeding=0, compared=3, ranges=3, permutations=19)
     # The IoUs of unit 0 are 0, 0.11 and 0.22.
     assert _lines(found, "Chance") == [
         ("2", "1", "0", "0.0500"),
@@ -100,6 +102,7 @@ def test_a_damaged_null_is_told(tmp_path: Path) -> None:
     found = _studies(tmp_path)
     assert "null-1.jsonl, line 1 is damaged" in found.notes[0]
     assert not found.sections
+    assert found.chance is None
 
 
 def test_importance_and_roles_are_kept_and_told(tmp_path: Path) -> None:

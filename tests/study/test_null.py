@@ -1,34 +1,26 @@
 from __future__ import annotations
 
-import json
 from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.hits import count_hits
-from ccx_cli.runs.run import Run
 from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings, find_optimum
 from ccx_cli.study import null
 from ccx_cli.study.null import (
-    against_null,
-    kept_against_null,
     null_ious,
     permutation,
 )
 from ccx_cli.threads import map_in_order
 
 if TYPE_CHECKING:
-    from tests.explanations import explanation
     from tests.golden_data import GoldenNetwork
 else:
-    from explanations import explanation
     from golden_data import GoldenNetwork
 
 
@@ -73,29 +65,3 @@ def test_threads_find_what_one_finds(
         return null_ious(maps, ranges[unit], golden_index, search, 2, 0)
 
     assert list(map_in_order(work, [2, 4], 3)) == [work(2), work(4)]
-
-
-def test_p_values_count_the_observed_and_are_never_zero() -> None:
-    chance = against_null(0.5, [0.1, 0.2, 0.5, 0.6])
-    assert chance.p_value == 3 / 5
-    assert chance.null_mean == pytest.approx(0.35)
-    assert chance.null_percentile_95 == pytest.approx(0.585)
-    assert against_null(0.9, [0.1] * 99).p_value == 1 / 100
-
-
-def test_explanations_are_compared_with_the_null_kept_of_most_ranges(tmp_path: Path) -> None:
-    run = cast(Run, SimpleNamespace(directory=tmp_path))
-    records = [explanation(3, cluster, iou=0.2) for cluster in range(3)]
-    assert kept_against_null(run, records) == {}
-    for name, clusters, iou in (("a", 1, 0.9), ("b", 2, 0.1)):
-        lines = [
-            {"unit": 3, "cluster": cluster, "num_ranges": 3, "null_ious": [iou] * 9}
-            for cluster in range(clusters)
-        ]
-        text = "".join(f"{json.dumps(line)}\n" for line in lines)
-        (tmp_path / f"null-{name}.jsonl").write_text(text)
-    found = kept_against_null(run, records)
-    assert {key: (one.p_value, one.q_value) for key, one in found.items()} == {
-        (3, 0): (0.1, 0.1),
-        (3, 1): (0.1, 0.1),
-    }

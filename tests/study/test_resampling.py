@@ -16,7 +16,6 @@ from ccx_cli.study import resampling
 from ccx_cli.study.resampling import (
     bootstrap_interval,
     difference_interval,
-    false_discovery_rates,
     paired_p,
     two_sample_p,
 )
@@ -143,22 +142,3 @@ def test_parts_of_the_rounds_change_neither_their_number_nor_the_seed(
     assert bootstrap_interval(values, rounds=1000) == pytest.approx(whole[0], abs=1e-12)
     assert paired_p(values, rounds=1000) == whole[1]
     assert bootstrap_interval(values, rounds=1000, seed=1) != whole[0]
-
-
-def test_adjusted_values_by_hand() -> None:
-    assert false_discovery_rates([0.01, 0.04, 0.03, 0.5]) == pytest.approx(
-        [0.04, 0.16 / 3, 0.16 / 3, 0.5]
-    )
-    assert false_discovery_rates([]) == []
-
-
-@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=30))
-def test_adjusted_values_keep_the_order_and_exceed_none(p_values: list[float]) -> None:
-    adjusted = false_discovery_rates(p_values)
-    n = len(p_values)
-    for p, q in zip(p_values, adjusted, strict=True):
-        # The definition: the least m * p(j) / rank(j) over all p(j) >= p, at most 1.
-        candidates = [other * n / sum(x <= other for x in p_values) for other in p_values]
-        expected = min(c for c, other in zip(candidates, p_values, strict=True) if other >= p)
-        assert q == pytest.approx(min(1.0, expected))
-        assert p <= q + 1e-12

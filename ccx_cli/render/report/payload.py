@@ -76,6 +76,7 @@ def payload_of_run(
         "sentences": {unit: unit_sentence(unit, own, short=short) for unit, own in by_unit.items()},
         "roles": studies.roles,
         "sections": studies.sections,
+        "chance": None if studies.chance is None else studies.chance.sentence,
     }
     return {key: finite(value) for key, value in payload.items()}
 

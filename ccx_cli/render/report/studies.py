@@ -14,16 +14,16 @@ from ccx_cli.errors import CcxError
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import to_text
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.metrics import AgainstNull, MetricName
+from ccx_cli.records.metrics import SIGNIFICANT, AgainstNull, ChanceCount, MetricName
 from ccx_cli.records.stability import STABILITY, STABLE, StabilityRecord
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, kept_stability, read_kept
+from ccx_cli.runs.chance import all_against_null, count_chance, kept_null, permutations_of
 from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.ablation import kept_ablation
 from ccx_cli.study.ablation_changes import means_over_units, with_q_values
-from ccx_cli.study.null import kept_against_null
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
 from ccx_cli.study.simulation import (
     CORRELATIONS,
@@ -39,7 +39,6 @@ from ccx_cli.study.specialisation import (
 )
 
 Key = tuple[int, int | None]
-SIGNIFICANT = 0.05
 _MOST_DEFAULTS = 20
 _ABLATED = {
     "formula": "Peak, formula masked",
@@ -55,13 +54,14 @@ class Studies:
     ``sections`` are tables with a title, a sentence, a head and lines, whose cells are texts or
     ``{"formula": text}``. ``metrics`` are of single ranges, ``common`` the ranges whose formula is
     a default one of the untrained network, ``roles`` what a unit does, in words;
-    ``notes`` say what cannot be read.
+    ``chance`` counts the ranges that exceed it, and ``notes`` say what cannot be read.
     """
 
     sections: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[MetricName, dict[Key, float | None]] = field(default_factory=dict)
     common: set[Key] = field(default_factory=set)
     roles: dict[int, str] = field(default_factory=dict)
+    chance: ChanceCount | None = None
     notes: list[str] = field(default_factory=list)
 
     def add(self, title: str, about: str, head: Sequence[str], lines: Sequence[Any]) -> None:
@@ -140,10 +140,12 @@ def _add_specialisation(
 
 def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
     try:
-        against = kept_against_null(run, ranged.values())
+        null = kept_null(run.directory)
     except CcxError as error:
         found.notes.append(str(error))
         return
+    against = all_against_null(null, ranged.values())
+    found.chance = count_chance(against.values(), ranged.values(), permutations_of(null))
     by_range: dict[int, list[AgainstNull]] = defaultdict(list)
     for (_, cluster), one in against.items():
         by_range[cluster or 0].append(one)

@@ -10,6 +10,7 @@ from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.libraries import library_of
 from ccx_cli.records.header import PACKAGES, Session
+from ccx_cli.runs.methods.chance import chance_references, chance_sentences
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
 from ccx_cli.runs.methods.search import search_sentences
@@ -58,7 +59,11 @@ def methods_latex(run: Run) -> str:
 
 def run_references(run: Run) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used."""
-    return *references_of(run.about, run.identity), *stability_references(run)
+    return (
+        *references_of(run.about, run.identity),
+        *chance_references(run),
+        *stability_references(run),
+    )
 
 
 def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
@@ -72,6 +77,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
             *_ranges(run, cite),
             _pixels(run),
             *search_sentences(run, cite),
+            *chance_sentences(run, cite),
             *stability_sentences(run, cite),
             _program(run, quote),
         ]

@@ -142,6 +142,7 @@ function head() {
     annotation && ["labels", `predicted by ${annotation.engine} ${annotation.checkpoint}, not drawn by people`],
     typeof asked === "number" && ["ranges per unit", whole(asked)],
     search && search.name && ["search", `${search.name}${search.length ? `, up to ${search.length} concepts` : ""}`],
+    run.chance && ["chance", run.chance],
   ].filter(Boolean);
   byId("facts").append(
     ...facts.map(([name, value]) => el("span", null, el("span", { class: "dim" }, `${name} `), el("bdi", null, plain(value)))),
