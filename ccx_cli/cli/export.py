@@ -38,18 +38,17 @@ _LONGEST = 240
 def export(options: ExportOptions) -> None:
     """Write the text of each unit for benchmarks and dashboards."""
     tolerance = parse_share("--simplest", options.simplest)
-    form, is_own = _FORM[options.to], options.to in ("csv", "parquet")
     ending = Path(options.output).suffix.lower()
+    to: To = options.to or ("parquet" if ending == ".parquet" else "csv")
+    form, is_own = _FORM[to], to in ("csv", "parquet")
     if FORMS.get(ending, form) != form:
         raise UsageError(
-            f"--to {options.to} writes {form}, and --output {options.output} ends in {ending}: end "
+            f"--to {to} writes {form}, and --output {options.output} ends in {ending}: end "
             f"it in .{form}."
         )
     if options.sentence and is_own:
-        raise UsageError(
-            f"--to {options.to} has both the formula and the sentence: leave --sentence out."
-        )
-    record = {"cosy": CosyText, "neuronpedia-json": NeuronpediaText}.get(options.to, UnitText)
+        raise UsageError(f"--to {to} has both the formula and the sentence: leave --sentence out.")
+    record = {"cosy": CosyText, "neuronpedia-json": NeuronpediaText}.get(to, UnitText)
     columns = [Column(key, key) for key in record.__struct_fields__]
     out = OutputOptions(form, options.output, options.force)
     with (
@@ -84,7 +83,7 @@ def export(options: ExportOptions) -> None:
                 f"{len(chosen) - len(said):,} of {len(chosen):,} units are left out: no formula in "
                 "the upper half of their ranges beats chance."
             )
-        if options.to == "cosy":
+        if to == "cosy":
             rows = writer.write(cosy_text(said[unit], text) for unit, text in described.items())
             _tell_cosy(rows, run, layer, progress)
         else:

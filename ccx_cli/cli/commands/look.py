@@ -181,7 +181,11 @@ class ExportOptions:
     """
 
     which: StoredOptions
-    to: To = option("Form: csv, parquet, cosy or neuronpedia-json.", "csv", panel=OUTPUT)
+    to: To | None = option(
+        "Form: csv, parquet, cosy or neuronpedia-json.",
+        panel=OUTPUT,
+        shown="csv, or parquet by the ending of --output",
+    )
     sentence: bool = flag("With cosy, neuronpedia-json: a sentence, not a formula.", panel=OUTPUT)
     simplest: str = option(
         "Take the shortest formula this near the best (0: the best).", "1%", panel=OUTPUT, rare=True
