@@ -10,6 +10,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines, json_line
+from ccx_cli.records.simulation import StoredSimulation
 from ccx_cli.records.stability import StabilityRecord
 from ccx_cli.store.atomic import write_text
 from ccx_cli.store.digests import json_digest
@@ -55,6 +56,18 @@ def kept_stability(
         if line is not None and line.formula == record.formula:
             found[record.unit, record.cluster] = line
     return found
+
+
+def kept_simulation(directory: Path) -> list[StoredSimulation]:
+    """Read the simulation that was kept of most units, then of most permutations; by unit."""
+
+    def amount(lines: Sequence[StoredSimulation]) -> tuple[int, int]:
+        return len(lines), max((len(line.shuffled) for line in lines), default=0)
+
+    paths = sorted(directory.glob("simulation-*.jsonl"))
+    lines = max((read_kept(path, StoredSimulation) for path in paths), key=amount, default=[])
+    by_unit = {line.unit: line for line in lines}
+    return [by_unit[unit] for unit in sorted(by_unit)]
 
 
 def keep(path: Path, records: Sequence[Record], progress: Progress) -> None:

@@ -80,6 +80,7 @@ IMAGENET = _REFERENCES["deng2009imagenet"]
 COCO = _REFERENCES["lin2014coco"]
 PERMUTATION_TEST = _REFERENCES["phipson2010permutation"]
 DISCOVERY_RATE = _REFERENCES["benjamini1995controlling"]
+SIMULATION = _REFERENCES["bills2023language"]
 BOOTSTRAP = _REFERENCES["efron1997improvements"]
 STABILITY_SELECTION = _REFERENCES["meinshausen2010stability"]
 _SETS = {

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.simulation import LayerSimulation, StoredSimulation, UnitSimulation
-from ccx_cli.runs.answers import read_kept
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.splits import split_images
 from ccx_cli.store.steps import Step
@@ -300,14 +298,6 @@ def simulation_lines(inputs: RunInputs, shuffles: int, seed: int) -> RecordLines
     """Name the file that keeps the simulation of a run."""
     asked = {"shuffles": shuffles, "seed": seed}
     return kept_lines(inputs, "simulation", asked, StoredSimulation)
-
-
-def stored_simulation(directory: Path) -> list[StoredSimulation]:
-    """Read the fullest simulation that is kept beside a run, units ascending; none without one."""
-    paths = sorted(directory.glob("simulation-*.jsonl"))
-    kept = [read_kept(path, StoredSimulation) for path in paths]
-    by_unit = {one.unit: one for one in max(kept, key=len, default=[])}
-    return [by_unit[unit] for unit in sorted(by_unit)]
 
 
 def simulation_step(

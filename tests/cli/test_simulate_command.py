@@ -63,6 +63,17 @@ def test_what_is_simulated_is_kept_and_resumed(ccx: CommandLine) -> None:
     assert ccx.files("results/*/simulation-*.jsonl") == []
 
 
+def test_a_methods_section_says_how_activations_were_predicted(ccx: CommandLine) -> None:
+    assert "bills2023language" not in ccx("info", "--bibtex").out
+    mean = next(line for line in ccx(*WORDS).lines if line.get("statistic") == "mean")
+    text = " ".join(ccx("info", "--methods").out.split())
+    assert "On the 6 images, the activation of each unit was predicted at every pixel" in text
+    number = f"{mean['correlation']:.4f}".replace("-", "−")
+    assert f"a mean Pearson correlation of {number} over the pixels, of {mean['units']}" in text
+    assert f"it is {mean['shuffled_mean']:.4f}".replace("-", "−") in text
+    assert "bills2023language" in ccx("info", "--bibtex").out
+
+
 def test_seeds_permute_and_change_nothing_else(ccx: CommandLine) -> None:
     def simulated(*words: str) -> list[dict[str, Any]]:
         return ccx(*WORDS, *words).lines

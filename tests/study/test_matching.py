@@ -191,6 +191,16 @@ def test_a_unit_is_not_matched_with_itself() -> None:
         assert each.formula_match != each.unit
 
 
+def test_a_constant_unit_is_nobodys_match() -> None:
+    maps = np.random.default_rng(4).random((1, 3, 2, 2)).astype(np.float32)
+    pixels = random_pixels(np.random.default_rng(0), 3, (2, 2), [1])
+    a = layer_of({0: maps[0], 1: np.zeros_like(maps[0])}, {}, pixels, (2, 2))
+    b = layer_of({0: -maps[0], 1: np.ones_like(maps[0])}, {}, pixels, (2, 2))
+    first, second = unit_records(a, b, match_layers(a, b, 1, 0, 1, SilentProgress()))
+    assert (first.match, first.correlation, first.mutual) == (0, -1, True)
+    assert (second.match, second.mutual) == (None, None)
+
+
 def test_one_image_has_no_chance_and_no_formula_no_overlap() -> None:
     pixels = random_pixels(np.random.default_rng(0), 1, (2, 2), [1])
     maps: dict[int, Maps] = {0: np.arange(4, dtype=np.float32).reshape(1, 2, 2)}

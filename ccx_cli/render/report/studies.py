@@ -17,7 +17,14 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import SIGNIFICANT, AgainstNull, ChanceCount, MetricName
 from ccx_cli.records.stability import STABILITY, STABLE, StabilityRecord
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
-from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, kept_stability, read_kept
+from ccx_cli.runs.answers import (
+    IMPORTANCE,
+    RANGE_IMPORTANCE,
+    ROLES,
+    kept_simulation,
+    kept_stability,
+    read_kept,
+)
 from ccx_cli.runs.chance import all_against_null, count_chance, kept_null, permutations_of
 from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
@@ -29,7 +36,6 @@ from ccx_cli.study.simulation import (
     CORRELATIONS,
     best_first,
     layer_records,
-    stored_simulation,
     unit_record,
 )
 from ccx_cli.study.specialisation import (
@@ -253,7 +259,7 @@ def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
 
 def _add_simulation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
     units = {unit for unit, _ in ranged}
-    kept = [one for one in stored_simulation(run.directory) if one.unit in units]
+    kept = [one for one in kept_simulation(run.directory) if one.unit in units]
     every = [*layer_records(kept), *best_first(map(unit_record, kept))]
     images = "that were not searched" if kept and kept[0].held_out else "that were searched"
     found.add(

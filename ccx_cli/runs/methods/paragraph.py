@@ -14,6 +14,7 @@ from ccx_cli.runs.methods.chance import chance_references, chance_sentences
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
 from ccx_cli.runs.methods.search import search_sentences
+from ccx_cli.runs.methods.simulation import simulation_references, simulation_sentences
 from ccx_cli.runs.methods.stability import stability_references, stability_sentences
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import (
@@ -63,6 +64,7 @@ def run_references(run: Run) -> tuple[Reference, ...]:
         *references_of(run.about, run.identity),
         *chance_references(run),
         *stability_references(run),
+        *simulation_references(run),
     )
 
 
@@ -79,6 +81,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
             *search_sentences(run, cite),
             *chance_sentences(run, cite),
             *stability_sentences(run, cite),
+            *simulation_sentences(run, cite),
             _program(run, quote),
         ]
     except LookupError as error:
