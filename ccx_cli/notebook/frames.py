@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ def frame_of(run: Run) -> DataFrame:
             "frame() needs pandas: install it with `pip install 'ccx-cli[pandas]'`, or take "
             "records()."
         ) from error
-    beside, _ = measured_beside(run)
+    beside, problems = measured_beside(run)
+    for problem in problems:
+        warnings.warn(problem, stacklevel=3)
     rows = [flat(range_row(record, beside)) for record in run.records]
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.metrics import MaskingRecord, StoredMetrics
+from ccx_cli.runs.answers import kept_stability
 from ccx_cli.runs.chance import kept_against_null
 from ccx_cli.runs.run import Run
+from ccx_cli.study.ablation import kept_ablation
 from ccx_cli.study.measuring import fullest
 
-Measured = Mapping[tuple[int, int | None], Json]
+Measured = Mapping[tuple[int, int | None], Sequence[Json]]
+_OF_RANGE = {*ExplainedRange.__struct_fields__, "kind", "iou"}
 
 
 def measured_beside(run: Run) -> tuple[Measured, list[str]]:
     """Return what is kept beside a run of each range, and say what is damaged in it."""
     metrics, problems = fullest(run.directory, "metrics", StoredMetrics)
-    masking, others = fullest(run.directory, "masking", MaskingRecord)
-    beside: dict[tuple[int, int | None], Json] = {}
+    masking, of_masking = fullest(run.directory, "masking", MaskingRecord)
+    ablation, of_ablation = kept_ablation(run.directory)
+    beside: dict[tuple[int, int | None], list[Json]] = defaultdict(list)
     kept: list[StoredMetrics | MaskingRecord] = [*metrics, *masking]
     for record in kept:
-        beside.setdefault((record.unit, record.cluster), {}).update(to_json(record))
+        beside[record.unit, record.cluster].append(to_json(record))
     for key, against in kept_against_null(run, run.records).items():
-        beside.setdefault(key, {}).update(to_json(against))
-    return beside, problems + others
+        beside[key].append(to_json(against))
+    stability = kept_stability(run.directory, run.records).values()
+    for name, lines in (("stability", stability), ("ablation", ablation)):
+        for line in lines:
+            found = to_json(line)
+            of_formula = {key: found[key] for key in found if key not in _OF_RANGE}
+            beside[line.unit, line.cluster].append({"formula": line.formula, name: of_formula})
+    return beside, problems + of_masking + of_ablation
 
 
 def range_row(record: ExplanationRecord, beside: Measured) -> Json:
     """Return an explanation and what was measured of it; of another formula, nothing.
 
-    What explanations have as well is theirs: of a split, on the images that were searched.
+    What explanations have as well is theirs: of a split, on the images that were searched. What
+    ``ccx stability`` and ``ccx ablate`` say of a formula is under these names.
     """
-    row, more = to_json(record), beside.get((record.unit, record.cluster), {})
-    if more.get("formula", record.formula) != record.formula:
-        return row
-    return row | {key: more[key] for key in more if key not in row}
+    row = to_json(record)
+    for more in beside.get((record.unit, record.cluster), ()):
+        if more.get("formula", record.formula) == record.formula:
+            row |= {key: more[key] for key in more if key not in row}
+    return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -88,19 +88,28 @@ def test_records_and_the_frame_are_those_of_the_command(ccx: CommandLine, run: S
     assert (types["iou"], types["mcc"], types["range_low"]) == ("float64",) * 3
 
 
-def test_the_frame_has_the_columns_of_csv_and_what_is_kept_beside_the_run(ccx: CommandLine) -> None:
-    table = list(csv.DictReader(io.StringIO(ccx.explain("--units", "0-3", "-f", "csv").out)))
+def test_the_frame_is_the_table_of_csv_and_what_is_kept_beside_the_run(ccx: CommandLine) -> None:
+    table = pandas.read_csv(io.StringIO(ccx.explain("--units", "0-3", "-f", "csv").out))
     frame = ccx_cli.load_run(data_dir=ccx.data).frame()
-    assert frame["formula"].tolist() == [row["formula"] for row in table]
-    assert "activation_coverage" not in frame
+    assert list(frame) == list(table)
+    pandas.testing.assert_frame_equal(frame, table, check_dtype=False)
     assert ccx("metrics", "--bootstrap", "20", "--null", "5").code == 0
+    assert ccx("stability", "--resamples", "5").code == 0
+    assert ccx("ablate", "--images", "2").code == 0
     measured = ccx("metrics", "--bootstrap", "20", "--null", "5", "-f", "jsonl").lines
+    stable = ccx("stability", "--resamples", "5", "-f", "jsonl").lines
     frame = ccx_cli.load_run(data_dir=ccx.data).frame()
-    for row, line in zip(frame.to_dict("records"), measured, strict=False):
+    assert frame["ablation.images"].notna().any()
+    for row, line, again in zip(frame.to_dict("records"), measured, stable, strict=False):
         assert (row["unit"], row["cluster"]) == (line["unit"], line["cluster"])
         for key in ("activation_coverage", "detection_accuracy", "p_value", "q_value"):
             assert row[key] == pytest.approx(line[key])
         assert [row["iou_low"], row["iou_high"]] == pytest.approx(line["iou_interval"])
+        assert row["stability.equivalent"] == pytest.approx(again["equivalent"])
+    (metrics,) = (ccx.data / "results").glob("*/metrics-*.jsonl")
+    metrics.write_text("{nonsense\n" + metrics.read_text())
+    with pytest.warns(UserWarning, match="line 1 is damaged"):
+        assert len(ccx_cli.load_run(data_dir=ccx.data).frame()) == len(frame)
 
 
 def test_without_pandas_the_frame_says_what_to_install(
