@@ -247,7 +247,7 @@ def _studies(directory: Path) -> Iterator[Json]:
         if path.name == LINES or named is None:
             continue
         content = path.read_bytes()
-        units = set(re.findall(rb'^\{"unit": (\d+)', content, re.MULTILINE))
+        units = set(re.findall(rb'^\{.*?"unit": (\d+)', content, re.MULTILINE))
         yield {
             "study": named[1],
             "file": path.name,

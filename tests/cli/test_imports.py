@@ -98,6 +98,8 @@ SLOW_RESULT_COMMANDS = {
     "score ball --model demo --pretrained none --subset tiny --unit 0": COUNTED,
     "explain --model demo --pretrained none --subset tiny --units 0": COUNTED,
     "rerun": COUNTED,
+    "simulate": COUNTED,
+    "compare units RUN RUN": COUNTED,
     "metrics --dry-run": COUNTED,
 }
 

@@ -66,6 +66,8 @@ def test_what_is_simulated_is_kept_and_resumed(ccx: CommandLine) -> None:
 def test_a_methods_section_says_how_activations_were_predicted(ccx: CommandLine) -> None:
     assert "bills2023language" not in ccx("info", "--bibtex").out
     mean = next(line for line in ccx(*WORDS).lines if line.get("statistic") == "mean")
+    (study,) = ccx("info", "-q", "-f", "jsonl").lines[0]["studies"]
+    assert (study["study"], study["units"], study["lines"]) == ("simulation", 4, 4)
     text = " ".join(ccx("info", "--methods").out.split())
     assert "On the 6 images, the activation of each unit was predicted at every pixel" in text
     number = f"{mean['correlation']:.4f}".replace("-", "−")
@@ -94,6 +96,15 @@ def test_a_run_on_one_split_is_measured_on_the_other(fresh: CommandLine) -> None
     assert {(line["images"], line["held_out"]) for line in ended.lines} == {(2, True)}
     table = fresh("simulate", "--shuffles", "5")
     assert "the 2 images that are not of the split train: they were not searched." in table.out
+
+
+def test_a_formula_of_the_whole_activation_correlates_as_it_was_scored(ccx: CommandLine) -> None:
+    words = ("--units", "0-3", "--objective", "pearson", "-q", "-f", "jsonl")
+    scores = {line["unit"]: line["score"] for line in ccx.explain(*words).lines if line["formula"]}
+    assert scores
+    units = {line["unit"]: line for line in ccx(*WORDS).lines if line["kind"] == "unit"}
+    for unit, score in scores.items():
+        assert abs(units[unit]["correlation"]) == pytest.approx(score)
 
 
 def test_activations_without_a_network_and_units_that_never_fire(fresh: CommandLine) -> None:
