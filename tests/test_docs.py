@@ -13,6 +13,7 @@ import pytest
 
 from ccx_cli.cli.main import main
 from ccx_cli.cli.program import program
+from ccx_cli.records.metrics import ALL_METRICS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -104,3 +105,11 @@ def test_quick_commands_run(
                 assert main(words) == 0, (words, capsys.readouterr().err)
                 ran += 1
     assert ran >= 8
+
+
+def test_every_measure_is_defined() -> None:
+    rows = re.findall(
+        r"^\| (`.*?) \|", (ROOT / "docs/measures.md").read_text("utf-8"), re.MULTILINE
+    )
+    defined = re.findall(r"`(\w+)`", " ".join(rows))
+    assert sorted(defined) == sorted(each.key for each in ALL_METRICS)

@@ -28,6 +28,7 @@ from ccx_cli.records.metrics import (
     MASKING,
     METRICS,
     AgainstNull,
+    MetricName,
     MetricsRecord,
     StatisticRecord,
 )
@@ -71,19 +72,28 @@ def _interval(record: Measured) -> str:
     return " … ".join(map(design.iou, interval)) if interval else design.MISSING
 
 
+_ALWAYS = ("mcc", "lift", "iou", "auprc", MASKING.key)
+_FIRST = (*_ALWAYS, "auroc", "activation_coverage", "detection_accuracy", "f1", "pearson")
+
+
+def _order(metric: MetricName) -> tuple[int, int]:
+    """Order columns: the first ones, those of records, and sizes, which say least."""
+    if metric.key in _FIRST:
+        return 0, _FIRST.index(metric.key)
+    is_last = "size" in metric.key or metric.key == "baseline"
+    return 1 + is_last, ALL_METRICS.index(metric)
+
+
 COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
     Column("range", "cluster", right=True, show=_cluster),
     *(
-        Column(
-            each.short,
-            each.key,
-            right=True,
-            spare="size" in each.key or each.key == "baseline",
-        )
-        for each in ALL_METRICS
+        Column(name.short, name.key, right=True, spare=name.key not in _ALWAYS)
+        for name in sorted(ALL_METRICS, key=_order)
     ),
 )
+
+_IOU = [column.key for column in COLUMNS].index("iou")
 
 
 def metrics(options: MetricsOptions) -> None:
@@ -91,7 +101,8 @@ def metrics(options: MetricsOptions) -> None:
     settings = MeasureSettings(options.bootstrap, options.run.seed, options.images_to_mask)
     columns = [column for column in COLUMNS if column.key != MASKING.key]
     if options.bootstrap:
-        columns.insert(3, Column("95% interval", "iou_interval", show=_interval, whole=True))
+        interval = Column("95% interval", "iou_interval", show=_interval, whole=True)
+        columns.insert(_IOU + 1, interval)
     slow = [column for column in COLUMNS if column.key == MASKING.key and options.is_masking]
     if options.null:
         slow += [Column(title, key, right=True) for key, title in CHANCE.items()]
@@ -143,7 +154,7 @@ def metrics(options: MetricsOptions) -> None:
             # What is there is read while the rest takes its time.
             first = dataclasses.replace(writer, columns=columns)
             first.rest([*records, *summarise(records, shown)])
-            writer = dataclasses.replace(writer, columns=[*columns[:3], *slow])
+            writer = dataclasses.replace(writer, columns=[*columns[: _IOU + 1], *slow])
         counted = None
         if options.is_masking:
             masked = measure_masking(

@@ -194,17 +194,19 @@ class Writer:
                 self.stream.write(printable_lines("\n".join(sentences)) + "\n")
 
     def _table(self, records: Sequence[Record | Stored]) -> None:
-        columns = list(self.columns)
-        table = self._draw(columns, records)
+        # A border of each table of one column is shared by the table of all.
+        shown = [(column, _width(self._draw([column], records)) - 1) for column in self.columns]
+        width = sum(wide for _, wide in shown) + 1
         console = Console(
             file=self.stream,
             no_color=self.no_color or None,
-            width=None if self.stream.isatty() else _width(table),
+            width=None if self.stream.isatty() else width,
         )
-        spare = [column for column in columns if column.spare]
-        while spare and _width(table) > console.width:
-            columns.remove(spare.pop())
-            table = self._draw(columns, records)
+        for each in [each for each in reversed(shown) if each[0].spare]:
+            if width > console.width:
+                shown.remove(each)
+                width -= each[1]
+        table = self._draw([column for column, _ in shown], records)
         # Rich would end the program by itself where the reader has left.
         with console.capture() as drawn:
             console.print(table)

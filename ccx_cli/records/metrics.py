@@ -112,6 +112,68 @@ class Metrics(Record):
             "Mean share of the image that hits in the formula take, over the same images.",
         ),
     ]
+    f1: Annotated[
+        float | None,
+        metric("F1", "F1", "Twice the hits in the formula over the hits plus its pixels."),
+    ]
+    pearson: Annotated[
+        float | None,
+        metric(
+            "Pearson correlation",
+            "Pearson",
+            "Correlation of the activation and the formula, pixel by pixel; no ranges.",
+        ),
+    ]
+    cosine: Annotated[
+        float | None,
+        metric("Cosine similarity", "cosine", "The same, without subtracting means."),
+    ]
+    auprc: Annotated[
+        float | None,
+        metric(
+            "AUPRC",
+            "AUPRC",
+            "Average precision of the activation as a detector of the formula's pixels.",
+        ),
+    ]
+    auroc: Annotated[
+        float | None,
+        metric(
+            "AUROC",
+            "AUROC",
+            "Chance that a pixel of the formula is more active than another pixel.",
+        ),
+    ]
+    precision_at_10: Annotated[
+        float | None,
+        metric(
+            "Precision at 10% coverage",
+            "prec. 10%",
+            "Of the most active pixels that hold 10% of the formula's, the share that is its.",
+        ),
+    ]
+    precision_at_50: Annotated[
+        float | None, metric("Precision at 50% coverage", "prec. 50%", "The same at 50%.")
+    ]
+    precision_at_90: Annotated[
+        float | None, metric("Precision at 90% coverage", "prec. 90%", "The same at 90%.")
+    ]
+    image_auprc: Annotated[
+        float | None,
+        metric(
+            "AUPRC of images",
+            "im. AUPRC",
+            "Average precision of an image's largest activation as a detector of images with it.",
+        ),
+    ]
+    image_auroc: Annotated[
+        float | None,
+        metric(
+            "AUROC of images",
+            "im. AUROC",
+            "Chance that an image with the formula has a larger activation than one without.",
+        ),
+    ]
 
 
 class WithMasking(Record):

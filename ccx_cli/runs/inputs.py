@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -48,7 +48,6 @@ from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots, rebuilt_here
 from ccx_cli.store.shards import ShardedCache, read_manifest
 from ccx_cli.store.steps import Step
-from ccx_cli.threads import map_in_order
 
 # What keys of the activations' identity stand for.
 _MEANT = {
@@ -377,23 +376,15 @@ def _has_images(dataset: BrodenDataset | None, run: Run, roots: Roots) -> bool:
 class UnitInData:
     """One unit's explanations on the dataset.
 
-    ``formulas`` says of each record with a range where it holds, ``(n_sets,)`` bool.
+    ``formulas`` says of each record with a range where it holds, ``(n_sets,)`` bool; the maps of a
+    unit that never fires are not read.
     """
 
     unit: int
     records: list[ExplanationRecord]
+    maps: Maps | None
     hits: Hits | None
     formulas: list[NDArray[np.bool_]]
-
-
-def each_unit(inputs: RunInputs, units: Sequence[int], workers: int) -> Iterator[UnitInData]:
-    """Count every unit's hits again, by image, and evaluate its formulas; in order, in threads."""
-    index, activations = inputs.index, inputs.activations
-
-    def work(unit: int) -> UnitInData:
-        return unit_in_data(unit, inputs.run.units[unit], activations.unit, index)
-
-    return map_in_order(work, units, workers)
 
 
 def unit_in_data(
@@ -405,10 +396,11 @@ def unit_in_data(
     """Count one unit's hits, by image as well, and evaluate its formulas."""
     ranged = [record for record in records if record.range is not None]
     if not ranged:
-        return UnitInData(unit, list(records), None, [])
+        return UnitInData(unit, list(records), None, None, [])
     ranges = [Range.from_json(record.range) for record in ranged if record.range is not None]
-    hits = count_hits(read_maps(unit), ranges, index, per_image=True)
-    return UnitInData(unit, ranged, hits, [holds(record, index) for record in ranged])
+    maps = read_maps(unit)
+    hits = count_hits(maps, ranges, index, per_image=True)
+    return UnitInData(unit, ranged, maps, hits, [holds(record, index) for record in ranged])
 
 
 def holds(record: ExplanationRecord, index: ConceptIndex) -> NDArray[np.bool_]:

@@ -53,6 +53,15 @@ class Overlap:
         return self.both / self.union if self.union else 0.0
 
     @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall, ``2 |N & F| / (|N| + |F|)``: the Dice coefficient.
+
+        ``None`` where both are empty.
+        """
+        sizes = self.hits + self.total
+        return 2 * self.both / sizes if sizes else None
+
+    @property
     def baseline(self) -> float | None:
         """IoU of all labeled pixels, ``|N| / P``; ``None`` where there are none."""
         return self.hits / self.pixels if self.pixels else None

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.activation_levels import count_levels
+from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Record, to_json
@@ -24,12 +27,14 @@ from ccx_cli.records.metrics import (
     StatisticRecord,
     StoredMetrics,
 )
-from ccx_cli.runs.inputs import RunInputs, UnitInData, each_unit, unit_in_data
+from ccx_cli.runs.inputs import RunInputs, unit_in_data
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
+from ccx_cli.study.detection import Detection
 from ccx_cli.study.masked_formulas import MaskedRun, range_of
 from ccx_cli.study.metrics import ImageCounts, iou_interval, mean_and_deviation, measure
+from ccx_cli.threads import map_in_order
 
 if TYPE_CHECKING:
     from ccx_cli.probe.networks.loading import Network
@@ -60,9 +65,7 @@ def measure_run(
     """Yield the pixel metrics of every unit, in order; what was measured before is read."""
 
     def find(missing: Sequence[int]) -> Iterator[list[MetricsRecord]]:
-        index = inputs.index
-        for found in each_unit(inputs, missing, workers):
-            yield _measured(found, index, settings)
+        return map_in_order(_measuring(inputs, settings), missing, workers)
 
     yield from kept_or_found(
         inputs, metrics_lines(inputs, settings), units, find, "Metrics", progress
@@ -98,23 +101,44 @@ def kept_or_found(
                 yield records
 
 
-def _measured(
-    unit: UnitInData, index: ConceptIndex, settings: MeasureSettings
-) -> list[MetricsRecord]:
-    records = []
-    for record, formula in zip_longest(unit.records, unit.formulas):
-        measured: Metrics | None = None
-        more: dict[str, Any] = {}
-        if unit.hits is not None and unit.hits.per_local is not None:
-            counts = ImageCounts.of_labels(unit.hits.per_local[record.cluster], formula, index)
-            measured = measure(counts)
-            if settings.bootstrap:
-                interval = iou_interval(counts, settings.bootstrap, settings.seed)
+def _measuring(
+    inputs: RunInputs, settings: MeasureSettings
+) -> Callable[[int], list[MetricsRecord]]:
+    """Return what counts a unit's pixels again, by image, and measures its explanations."""
+    index, read_maps = inputs.index, inputs.activations.unit
+
+    def work(unit: int) -> list[MetricsRecord]:
+        found = unit_in_data(unit, inputs.run.units[unit], read_maps, index)
+        counts, measured, records = ImageCounts.of_unit(found, index), [], []
+        if found.maps is not None:
+            measured = measure_unit(counts, found.maps, found.formulas, index)
+        for record, metrics, of_range in zip_longest(found.records, measured, counts):
+            more: dict[str, Any] = {}
+            if of_range is not None and settings.bootstrap:
+                interval = iou_interval(of_range, settings.bootstrap, settings.seed)
                 more["iou_interval"] = None if interval is None else list(interval)
-        more |= {key: getattr(record, key) for key in ExplainedRange.__struct_fields__}
-        more |= {each.key: getattr(measured, each.key, None) for each in METRICS}
-        records.append(MetricsRecord(**more))
-    return records
+            more |= {key: getattr(record, key) for key in ExplainedRange.__struct_fields__}
+            more |= {each.key: getattr(metrics, each.key, None) for each in METRICS}
+            records.append(MetricsRecord(**more))
+        return records
+
+    return work
+
+
+def measure_unit(
+    counts: Sequence[ImageCounts],
+    maps: Maps,
+    formulas: Sequence[NDArray[np.bool_]],
+    index: ConceptIndex,
+) -> list[Metrics]:
+    """Measure each range of a unit, by the pixels that were counted of it and the activation."""
+    levels = count_levels(maps, formulas, index)
+    if levels is None:
+        return [measure(each) for each in counts]
+    return [
+        measure(each, Detection.of_levels(levels, position, each.formula > 0))
+        for position, each in enumerate(counts)
+    ]
 
 
 def measure_masking(
@@ -171,13 +195,8 @@ def metrics_step(
         return step
     known = lines.finished()
     unit = next(unit for unit in units if unit not in known)
-    index, read_maps = inputs.index, inputs.activations.unit
-
-    def measure_one() -> None:
-        found = unit_in_data(unit, inputs.run.units[unit], read_maps, index)
-        _measured(found, index, settings)
-
-    return step.timed(measure_one, side_by_side=workers)
+    work = _measuring(inputs, settings)
+    return step.timed(lambda: work(unit), side_by_side=workers)
 
 
 def masking_step(

@@ -1,7 +1,9 @@
 """Quality of an explanation: how a formula's pixels F and the pixels in range N meet.
 
 The metrics of Clustered Compositional Explanations (La Rosa et al., NeurIPS 2023, section 4), from
-the counts of each image alone. A ratio without a denominator is ``None``: there is nothing to say.
+the counts of each image alone, and those of the activation itself (``detection.py``);
+``docs/measures.md`` says what each is. A ratio without a denominator is ``None``: there is nothing
+to say.
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ from numpy.typing import NDArray
 
 from ccx_cli.records.metrics import Metrics
 from ccx_cli.search.overlap import Overlap
+from ccx_cli.study.detection import Detection
 
 if TYPE_CHECKING:
     from ccx_cli.concepts.index import ConceptIndex
+    from ccx_cli.runs.inputs import UnitInData
+
+NOT_KNOWN = Detection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,14 @@ class ImageCounts:
             height * width,
         )
 
+    @classmethod
+    def of_unit(cls, unit: UnitInData, index: ConceptIndex) -> list[ImageCounts]:
+        """Count every range of a unit, from the lowest up; none if it never fires."""
+        if unit.hits is None or unit.hits.per_local is None:
+            return []
+        pairs = zip(unit.hits.per_local, unit.formulas, strict=True)
+        return [cls.of_labels(per_local, holds, index) for per_local, holds in pairs]
+
     @property
     def ious(self) -> NDArray[np.float64]:
         """IoU of each image, ``(n_images,)``, 0 where there are neither hits nor formula."""
@@ -63,8 +77,8 @@ class ImageCounts:
         return ious
 
 
-def measure(counts: ImageCounts) -> Metrics:
-    """Compute all metrics that need no network."""
+def measure(counts: ImageCounts, detection: Detection = NOT_KNOWN) -> Metrics:
+    """Compute all metrics that need no network; ``detection`` has those of the activation."""
     in_range, formula, both = (
         int(part.sum()) for part in (counts.in_range, counts.formula, counts.both)
     )
@@ -88,6 +102,16 @@ def measure(counts: ImageCounts) -> Metrics:
         activation_size=_ratio(in_range, with_range * pixels),
         overlapping_activation_size=_ratio(meeting_range, with_both * pixels),
         overlap_size=_ratio(both, with_both * pixels),
+        f1=overlap.f1,
+        pearson=detection.pearson,
+        cosine=detection.cosine,
+        auprc=detection.pixels.auprc,
+        auroc=detection.pixels.auroc,
+        precision_at_10=detection.pixels.precision_at(10),
+        precision_at_50=detection.pixels.precision_at(50),
+        precision_at_90=detection.pixels.precision_at(90),
+        image_auprc=detection.images.auprc,
+        image_auroc=detection.images.auroc,
     )
 
 

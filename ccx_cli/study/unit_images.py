@@ -96,13 +96,9 @@ def look_at_unit(
     read = activations.unit(unit)
     found = unit_in_data(unit, records, lambda _: read, index)
     maps = dense_maps(read)
-    if found.hits is None or found.hits.per_local is None:
+    if found.hits is None:
         return UnitImages(unit, maps, (), (), (), (), index)
-    counts = tuple(
-        ImageCounts.of_labels(hits, each, index)
-        for hits, each in zip(found.hits.per_local, found.formulas, strict=True)
-    )
-    per_set = tuple(found.hits.per_set)
+    counts, per_set = tuple(ImageCounts.of_unit(found, index)), tuple(found.hits.per_set)
     return UnitImages(
         unit, maps, tuple(found.records), tuple(found.formulas), counts, per_set, index
     )

@@ -31,8 +31,7 @@ from ccx_cli.runs.provenance import space_of
 from ccx_cli.search.scoring import FormulaOnData, holds_on
 from ccx_cli.search.space import outside_space
 from ccx_cli.study.histogram import count_in_bars
-from ccx_cli.study.measuring import stored_masking
-from ccx_cli.study.metrics import measure
+from ccx_cli.study.measuring import measure_unit, stored_masking
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit, mask_of
 from ccx_cli.tui.histogram import ActivationHistogram
 from ccx_cli.tui.pictures import SHOW, PictureList
@@ -129,8 +128,9 @@ def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs
     stored = {(unit, each.cluster): each.formula for each in inputs.run.units.get(unit, ())}
     stability = kept_stability(inputs.run.directory, images.records)
     metrics = {}
-    for record, counts in zip(images.records, images.counts, strict=True):
-        metrics[record.cluster] = to_json(measure(counts))
+    measured = measure_unit(images.counts, images.maps, images.holds, inputs.index)
+    for record, of_range in zip(images.records, measured, strict=True):
+        metrics[record.cluster] = to_json(of_range)
         key = unit, record.cluster
         if key in masking and record.formula == stored.get(key):
             metrics[record.cluster][MASKING.key] = masking[key]

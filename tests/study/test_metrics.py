@@ -43,6 +43,12 @@ RECORDED = {
     "overlap_size": "avg_overlapping",
 }
 
+OF_ACTIVATION = (
+    "pearson", "cosine", "auprc", "auroc", "precision_at_10", "precision_at_50", "precision_at_90",
+    "image_auprc", "image_auroc",
+)  # fmt: skip
+"""Metrics that counts do not tell: ``test_detection.py`` has them."""
+
 
 def test_every_recorded_metric_is_reproduced(
     golden_network: GoldenNetwork, golden_index: ConceptIndex, golden_counts: DataCounts
@@ -101,6 +107,8 @@ def twin(in_range: Masks, formula: Masks) -> dict[str, float | None]:
         "activation_size": size(in_range, some_n),
         "overlapping_activation_size": size(in_range, some_both),
         "overlap_size": size(both, some_both),
+        "f1": ratio(2 * both.sum(), in_range.sum() + formula.sum()),
+        **dict.fromkeys(OF_ACTIVATION),
     }
 
 

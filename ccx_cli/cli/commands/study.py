@@ -35,10 +35,10 @@ class MetricsOptions(PlannedOptions):
     For every unit and range; then their mean and standard deviation, per range
     and in total.
 
-    They are the IoU; the share of the activation that the formula covers, and of
-    the formula that the activation covers; the shares of their images in which
-    they meet; mean sizes; and label masking, how similar the unit's response is
-    when only the formula's pixels are visible.
+    They compare the formula with the hits (MCC, lift, IoU, F1, coverages, sizes)
+    and with the activation itself (AUPRC, AUROC, precision, correlations). Label
+    masking is how similar the unit's response is when only the formula's pixels
+    are visible. A table has as many as fit; docs/measures.md defines them all.
 
     --null tests whether an IoU exceeds chance: the same search, with the unit's
     maps assigned to other images. p is the share of permutations that reach the

@@ -19,7 +19,8 @@ from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.study.concept_statistics import images_of
 from ccx_cli.study.histogram import count_in_bars
-from ccx_cli.study.metrics import ImageCounts, measure
+from ccx_cli.study.measuring import measure_unit
+from ccx_cli.study.metrics import ImageCounts
 from ccx_cli.study.unit_images import Show, look_at_unit, mask_of
 
 BINS = 72
@@ -75,11 +76,9 @@ def unit_part(unit: int, inputs: RunInputs, choice: Choice) -> UnitPart:
             )
         ],
     }
-    metrics = {
-        record.cluster: measure(counts)
-        for record, counts in zip(found.records, found.counts, strict=True)
-    }
-    return UnitPart(unit, content, metrics, concepts)
+    measured = measure_unit(found.counts, found.maps, found.holds, inputs.index)
+    clusters = (record.cluster for record in found.records)
+    return UnitPart(unit, content, dict(zip(clusters, measured, strict=True)), concepts)
 
 
 def concept_part(number: int, inputs: RunInputs, top_k: int) -> tuple[dict[str, Any], list[int]]:
