@@ -15,7 +15,7 @@ from ccx_cli.design import ACCENT, CATEGORIES, CONTROL, SOFT, category_color
 from ccx_cli.records.comparison import ComparedLayerRecord
 from ccx_cli.records.fields import Json
 from ccx_cli.records.studies import HeuristicOnRangeRecord
-from ccx_cli.render.canvas import INK, same_everywhere
+from ccx_cli.render.canvas import FAINT, INK, same_everywhere
 from ccx_cli.render.plots import draw_dots, tidy
 from ccx_cli.store.atomic import replacing
 
@@ -166,6 +166,9 @@ def _draw_explained(axes: Axes, records: Sequence[ComparedLayerRecord]) -> None:
             *sorted(there - {*CATEGORIES}),
         )
     }
+    for row, record in enumerate(records):
+        if record.explained is None:
+            axes.text(0.02, row, "not known", va="center", color=FAINT)
     rest = [(record.explained or 0) - sum(record.categories.values()) for record in records]
     colors = {name: category_color(name).light for name in counts}
     if any(rest):

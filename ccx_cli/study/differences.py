@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ccx_cli.study.resampling import (
 SIGNIFICANT = 0.05
 
 
-def difference_of_runs(a: Run, b: Run) -> list[RunDifferenceRecord]:
+def difference_of_runs(a: Run, b: Run) -> Iterator[RunDifferenceRecord]:
     """Compare the measures of two runs: unit by unit where they share units of one layer.
 
     They do where the layers have one path and one number of units, as before and after training,
@@ -28,9 +28,12 @@ def difference_of_runs(a: Run, b: Run) -> list[RunDifferenceRecord]:
     """
     ours, theirs = measure_leads(a), measure_leads(b)
     shared = sorted(ours.keys() & theirs.keys())
-    if shared and (a.about.layer_text, a.about.units) == (b.about.layer_text, b.about.units):
-        return [_paired(measure, ours, theirs, shared) for measure in MEASURES]
-    return [_independent(measure, ours, theirs) for measure in MEASURES]
+    is_same = (a.about.layer_text, a.about.units) == (b.about.layer_text, b.about.units)
+    for measure in MEASURES:
+        if is_same and shared:
+            yield _paired(measure, ours, theirs, shared)
+        else:
+            yield _independent(measure, ours, theirs)
 
 
 def _paired(
@@ -92,17 +95,20 @@ def conclusion(found: Sequence[RunDifferenceRecord]) -> str:
     units = f"{of_mcc.units_a:,} paired {'unit' if of_mcc.units_a == 1 else 'units'}"
     if not of_mcc.paired:
         units = f"{of_mcc.units_a:,} units of A and {of_mcc.units_b:,} of B"
+    is_found = p_value < SIGNIFICANT
     interval = "too few units for an interval"
     if of_mcc.difference_interval is not None:
         low, high = of_mcc.difference_interval
         if low == high == 0:
             return f"A and B have the same MCC ({units})."
+        if is_found and difference < 0:
+            low, high = -high, -low
         interval = f"95% interval {design.number(low)} to {design.number(high)}"
     worth = f"({interval}, p = {p_value:.2g}, {units})."
-    if p_value < SIGNIFICANT:
+    if is_found:
         way = "higher" if difference > 0 else "lower"
         return f"B's MCC is {way} by {design.number(abs(difference))} {worth}"
     return (
-        f"No difference in MCC is found: that of B minus that of A is "
+        "No difference in MCC is found: that of B minus that of A is "
         f"{design.difference(difference)} {worth}"
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from ccx_cli.errors import CcxError
+from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
@@ -61,17 +63,28 @@ def measure_leads(run: Run) -> dict[int, LeadMeasures]:
     return {unit: _measured(records) for unit, records in run.listed.items()}
 
 
-def with_chance(run: Run, roots: Roots) -> Run:
+def with_chance(run: Run, roots: Roots, progress: Progress) -> Run:
     """Return the run with lift and MCC in its records, also those of an older version.
 
-    Where the concept index is missing, these have none.
+    Where what they are computed from is missing, these have none, which is told.
     """
-    if all(each.mcc is not UNSET for records in run.listed.values() for each in records):
+    if _is_complete(run):
         return run
     # It imports what reads datasets, which other runs do without.
     from ccx_cli.runs.inputs import RunInputs
 
-    return RunInputs(run, roots).against_chance().run
+    inputs = RunInputs(run, roots)
+    found = inputs.against_chance().run
+    if not _is_complete(found):
+        try:
+            _ = inputs.searched
+        except CcxError as error:
+            progress.note(f"An older version made {run.called}, without MCC. {error}")
+    return found
+
+
+def _is_complete(run: Run) -> bool:
+    return all(each.mcc is not UNSET for records in run.listed.values() for each in records)
 
 
 def _measured(records: Sequence[ExplanationRecord]) -> LeadMeasures:

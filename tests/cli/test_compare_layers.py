@@ -136,7 +136,9 @@ def test_lines_of_an_older_version(ccx: CommandLine, run: Path) -> None:
     # Without the concept index they are not known.
     edit_header(run, "about", segmentation="nowhere")
     shutil.rmtree(ccx.data / "segmentations")
-    (row,) = ccx(*LAYERS, run.name, *JSONL).lines
+    ended = ccx(*LAYERS, run.name, "-f", "jsonl")
+    assert f"An older version made {run.name}, without MCC. The concept index of " in ended.err
+    (row,) = ended.lines
     assert (row["units"], row["mcc_mean"], row["explained"]) == (4, None, None)
     assert ccx(*LAYERS, run.name, "-q", "--plot", str(ccx.data / "old.png")).code == 0
 

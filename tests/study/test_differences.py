@@ -61,8 +61,12 @@ def stored(both_of_unit: Mapping[int, int | None], layer: str = "layer4", units:
     )
 
 
+def compared(a: Run, b: Run) -> list[RunDifferenceRecord]:
+    return list(difference_of_runs(a, b))
+
+
 def by_measure(a: Run, b: Run) -> dict[str, RunDifferenceRecord]:
-    return {each.measure: each for each in difference_of_runs(a, b)}
+    return {each.measure: each for each in compared(a, b)}
 
 
 A = {0: 50, 1: 40, 2: 30, 3: 20, 4: 10, 5: None, 6: 70}
@@ -110,20 +114,20 @@ def test_runs_without_a_shared_unit_are_two_samples() -> None:
 
 
 def test_a_run_and_itself() -> None:
-    found = difference_of_runs(stored(A), stored(A))
+    found = compared(stored(A), stored(A))
     assert {(each.difference, each.p_value) for each in found} == {(0.0, 1.0)}
     assert conclusion(found) == "A and B have the same MCC (6 paired units)."
 
 
 def test_one_unit_has_no_interval() -> None:
-    found = difference_of_runs(stored({1: 50}), stored({1: 60}))
+    found = compared(stored({1: 50}), stored({1: 60}))
     assert {each.difference_interval for each in found} == {None}
     assert {each.p_value for each in found} == {1.0}
     assert conclusion(found).endswith("(too few units for an interval, p = 1, 1 paired unit).")
 
 
 def test_dead_units_alone() -> None:
-    found = difference_of_runs(stored({1: None, 2: None}), stored(B))
+    found = compared(stored({1: None, 2: None}), stored(B))
     assert found[0].mean_a is None
     assert found[0].p_value is None
     assert conclusion(found) == (
@@ -136,9 +140,10 @@ def test_dead_units_alone() -> None:
 def test_the_conclusion_says_which_is_higher() -> None:
     better = {unit: 50 + unit for unit in range(40)}
     worse = {unit: 20 + unit for unit in range(40)}
-    found = difference_of_runs(stored(worse), stored(better))
+    found = compared(stored(worse), stored(better))
     assert conclusion(found).startswith("B's MCC is higher by 0.24")
     assert conclusion(found).endswith(", p = 0.0001, 40 paired units).")
-    found = difference_of_runs(stored(better), stored(worse, layer="layer3"))
+    found = compared(stored(better), stored(worse, layer="layer3"))
     assert conclusion(found).startswith("B's MCC is lower by 0.24")
+    assert "(95% interval 0.2" in conclusion(found)
     assert conclusion(found).endswith(", p = 0.0001, 40 units of A and 40 of B).")

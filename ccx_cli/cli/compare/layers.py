@@ -13,7 +13,6 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import Column, check_plot
 from ccx_cli.cli.stored import labels_of
 from ccx_cli.concepts.broden_csv import Label
-from ccx_cli.errors import few
 from ccx_cli.progress import Progress
 from ccx_cli.records.comparison import ComparedLayerRecord
 from ccx_cli.records.header import model_name
@@ -76,7 +75,7 @@ def layers(options: CompareLayersOptions) -> None:
                 if of not in labels:
                     labels[of] = labels_of(run, roots)
                 categories = {label.number: label.category for label in labels[of]}
-                found.append(sum_up_layer(with_chance(run, roots), categories))
+                found.append(sum_up_layer(with_chance(run, roots, progress), categories))
                 task.advance()
         names = _names(runs)
         if any(name != record.layer for name, record in zip(names, found, strict=True)):
@@ -148,8 +147,8 @@ def _conclusion(found: Sequence[ComparedLayerRecord], names: Sequence[str]) -> s
 
 
 def _title(runs: Sequence[Run]) -> str:
-    named = dict.fromkeys(
+    named = {
         f"{model_name(run.about.model or '?')} ({run.about.weights_kind}), {run.about.subset}"
         for run in runs
-    )
-    return few(list(named), 2)
+    }
+    return named.pop() if len(named) == 1 else f"{len(named):,} networks or datasets"

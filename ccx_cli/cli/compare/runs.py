@@ -12,7 +12,7 @@ from ccx_cli.cli.commands.compare import CompareRunsOptions, Per
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.output import RANGE, TOTAL, UNIT, Column, Record, Writer, numbers
 from ccx_cli.progress import Progress
-from ccx_cli.records.comparison import MeasureName, RunDifferenceRecord
+from ccx_cli.records.comparison import MEASURES, MeasureName, RunDifferenceRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.lookup import find_run, short_name, stored_runs
 from ccx_cli.runs.run import Run
@@ -114,7 +114,12 @@ def runs(options: CompareRunsOptions) -> None:
             rows: Iterable[Record] = map(_pair_record, pairs)
         else:
             rows = _tally_records(pairs, options.per)
-        found = difference_of_runs(with_chance(left, roots), with_chance(right, roots))
+        found = []
+        whole = [with_chance(run, roots, progress) for run in (left, right)]
+        with progress.task("Tests", len(MEASURES), unit="measures") as task:
+            for each in difference_of_runs(*whole):
+                found.append(each)
+                task.advance()
         _write(writer, rows, found, options.per)
         if not writer.is_table:
             progress.note(conclusion(found))
