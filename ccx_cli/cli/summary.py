@@ -34,7 +34,9 @@ from ccx_cli.records.explanation import TOLERANCE, ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import model_name
 from ccx_cli.records.studies import UnitSummaryRecord
+from ccx_cli.runs.chance import kept_chance
 from ccx_cli.runs.findings import simplified, unit_sentence
+from ccx_cli.runs.run import Run
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.study.specialisation import untrained_defaults
 from ccx_cli.study.summary import (
@@ -163,7 +165,7 @@ def summary(options: SummaryOptions) -> None:
                 f"{about.layer_text} of {network} on {about.subset}: {len(order):,} {of}"
                 f"{'unit' if (about.units or len(order)) == 1 else 'units'}, {ranges:,} ranges "
                 "explained.",
-                *_findings(counts),
+                *_findings(counts, opened.run),
                 "",
                 "What the units respond to"
                 if len(first) == len(order)
@@ -178,7 +180,7 @@ def summary(options: SummaryOptions) -> None:
         else:
             sections = (Section("unit", "", UNITS), *OTHERS)
             write_sections(writer, sections, [*found, *concepts, *categories])
-            for finding in _findings(counts):
+            for finding in _findings(counts, opened.run):
                 progress.note(finding)
         if opened.run.about.annotation is not None:
             progress.note(opened.run.about.annotation.sentence)
@@ -195,8 +197,8 @@ def _places(told: ExplainedUnits, lead: NDArray[np.int64], sort: Sort) -> list[i
     return found
 
 
-def _findings(counts: UnitCounts) -> Iterator[str]:
-    """Say in a sentence each what is found of all units together."""
+def _findings(counts: UnitCounts, run: Run) -> Iterator[str]:
+    """Say in a sentence each what is found of all units together, and by chance in the run."""
     explained, unbeaten = int(counts.explained.sum()), int(counts.unbeaten.sum())
     if unbeaten:
         yield (
@@ -206,6 +208,9 @@ def _findings(counts: UnitCounts) -> Iterator[str]:
     dead = int((counts.ranges == 0).sum())
     if dead:
         yield f"{dead:,} of {len(counts.ranges):,} units have no range: they never fire."
+    chance = kept_chance(run)
+    if chance is not None:
+        yield chance.sentence
 
 
 def _row(

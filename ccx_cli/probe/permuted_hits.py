@@ -40,7 +40,7 @@ def count_permuted_hits(
 
     ``maps`` and ``ranges`` are as in ``count_hits``, and row ``n`` of ``permutations``,
     ``(n_permutations, n_images)``, gives what that finds of ``maps[permutations[n]]``. The counts
-    are ``(n_ranges, n_permutations, n_sets)``.
+    are ``(n_ranges, n_permutations, n_sets)``, those of a label set side by side in memory.
     """
     refuse_too_many_pixels(index)
     cut = cut_intervals(ranges)
@@ -55,7 +55,7 @@ def count_permuted_hits(
             index.maps, index.offsets, index.local_sets, index.max_local, per_set,
         )  # fmt: skip
     per_set[..., turned] = index.sets.totals[:, None] - per_set[..., turned]
-    return np.ascontiguousarray(per_set.transpose(2, 0, 1))
+    return per_set.transpose(2, 0, 1)
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 
@@ -267,16 +268,26 @@ class ChanceCount(Record):
     permutations: Annotated[int, count("Permutations of the images.")]
 
     @property
+    def can_tell(self) -> bool:
+        """Whether the permutations are enough for a q-value so small."""
+        return 1 / (1 + self.permutations) <= SIGNIFICANT
+
+    @property
     def sentence(self) -> str:
         """Say it in a sentence."""
+        if not self.can_tell:
+            return (
+                f"{self.permutations} permutations of the images are too few to tell which ranges "
+                f"exceed chance at q {SIGNIFICANT:g}: that needs at least "
+                f"{math.ceil(1 / SIGNIFICANT) - 1}."
+            )
         of_all = self.compared == self.ranges
         some = f"{self.compared:,}" if of_all else f"the {self.compared:,}"
         said = f"{self.exceeding:,} of {some} ranges"
         said += "" if of_all else f" (of {self.ranges:,}) whose null is kept"
-        times = "permutation" if self.permutations == 1 else "permutations"
         return (
-            f"{said} exceed chance: q at most {SIGNIFICANT:g}, by {self.permutations:,} {times} of "
-            "the images."
+            f"{said} exceed chance: q at most {SIGNIFICANT:g}, by {self.permutations:,} "
+            "permutations of the images."
         )
 
 

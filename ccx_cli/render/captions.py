@@ -105,7 +105,7 @@ def table_caption(
             "; $q$ is, for the best formula of a range, the share of permutations of the images "
             "whose best formula reaches its IoU, adjusted over all ranges (false discovery rate)"
         )
-        note = f" {chance.sentence}"
+        note = f" {chance.sentence}" if chance.can_tell else ""
     if resamples:
         measures += (
             f"; stability is the share of {resamples:,} bootstrap samples of the images whose best "

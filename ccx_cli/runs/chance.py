@@ -55,11 +55,19 @@ def adjusted(compared: Mapping[Key, AgainstNull]) -> dict[Key, AgainstNull]:
 
 
 def kept_null(directory: Path) -> dict[Key, list[float]]:
-    """Read the best IoU of every round by range: of several files the one of most ranges."""
+    """Read the best IoU of every round by range.
+
+    Of several files it is the one of most ranges, then the one of most permutations.
+    """
+
+    def amount(null: Mapping[Key, Sequence[float]]) -> tuple[int, int]:
+        return len(null), permutations_of(null)
+
     null: dict[Key, list[float]] = {}
     for path in sorted(directory.glob("null-*.jsonl")):
         lines = RecordLines(path, NullRecord).read()
-        null = max(null, {(line.unit, line.cluster): line.null_ious for line in lines}, key=len)
+        kept = {(line.unit, line.cluster): line.null_ious for line in lines}
+        null = max(null, kept, key=amount)
     return null
 
 

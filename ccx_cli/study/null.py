@@ -34,7 +34,7 @@ from ccx_cli.threads import map_in_order
 
 BestIous = Callable[[NDArray[np.int32]], list[float]]
 
-_COUNTS_AT_ONCE = 1 << 25
+_COUNTS_AT_ONCE = 1 << 24
 # Permutations that the time of all is estimated from.
 _TIMED = 10
 
@@ -65,7 +65,7 @@ def null_ious(
         permutations = np.stack([permutation(len(maps), seed, number) for number in some])
         hits = count_permuted_hits(maps, ranges, index, permutations)
         for ious, of_range in zip(found, hits, strict=True):
-            ious.extend(best_ious(of_range))
+            ious.extend(best_ious(np.ascontiguousarray(of_range)))
     return found
 
 

@@ -113,6 +113,19 @@ def test_the_null_counts_the_search(ccx: CommandLine) -> None:
     assert again == lines
 
 
+def test_how_many_ranges_exceed_chance_is_said(ccx: CommandLine) -> None:
+    words = ("metrics", "--no-label-masking", "--units", "1")
+    assert "4 permutations of the images are too few" in ccx(*words, "--null", "4").out
+    measured = ccx(*words, "--null", "19").out
+    (exceeding, of) = re.findall(r"^(\d) of (\d) ranges exceed chance", measured, re.M)[0]
+    noted = ccx(*words, "--null", "19", "-f", "jsonl").err
+    assert f"{exceeding} of {of} ranges exceed chance" in noted
+    for said in (ccx("summary").out, ccx("summary", "-f", "jsonl").err):
+        assert re.search(rf"^{exceeding} of the {of} ranges \(of \d+\) whose null", said, re.M)
+    (found,) = ccx("info", "-f", "jsonl").lines
+    assert found["found"]["chance"]["exceeding"] == int(exceeding)
+
+
 def test_the_tables_of_a_null_have_one_order(ccx: CommandLine) -> None:
     words = ("--null", "3", "--bootstrap", "5", "--units", "0-1", "-q")
     out = ccx("metrics", *words).out

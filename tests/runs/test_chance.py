@@ -37,9 +37,14 @@ def test_explanations_are_compared_with_the_null_kept_of_most_ranges(tmp_path: P
     run = cast(Run, SimpleNamespace(directory=tmp_path))
     records = [explanation(3, cluster, iou=0.2) for cluster in range(3)]
     assert kept_against_null(run, records) == {}
-    for name, clusters, iou in (("a", 1, 0.9), ("b", 2, 0.1)):
+    for name, clusters, iou, rounds in (
+        ("a", 1, 0.9, 99),
+        ("b", 2, 0.9, 8),
+        ("c", 2, 0.1, 9),
+        ("d", 2, 0.9, 8),
+    ):
         lines = [
-            {"unit": 3, "cluster": cluster, "num_ranges": 3, "null_ious": [iou] * 9}
+            {"unit": 3, "cluster": cluster, "num_ranges": 3, "null_ious": [iou] * rounds}
             for cluster in range(clusters)
         ]
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
@@ -114,16 +119,16 @@ def test_one_count_is_in_the_methods_and_in_what_is_said_of_a_run(tmp_path: Path
 def test_a_null_of_some_ranges_says_of_how_many(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", units=10)
     n = sum(record.range is not None for record in run.records)
-    _keep_null(run, 2, 0.0, rounds=1)
+    _keep_null(run, 2, 1.0, rounds=19)
     count = kept_chance(run)
     assert count is not None
-    assert (count.compared, count.ranges, count.permutations) == (6, n, 1)
+    assert (count.compared, count.ranges, count.permutations) == (6, n, 19)
     assert count.sentence == (
-        f"0 of the 6 ranges (of {n}) whose null is kept exceed chance: q at most 0.05, by 1 "
-        "permutation of the images."
+        f"0 of the 6 ranges (of {n}) whose null is kept exceed chance: q at most 0.05, by 19 "
+        "permutations of the images."
     )
     text = _said(run)
-    assert f"For 6 of the {n} ranges the search was repeated on 1 permutation of" in text
+    assert f"For 6 of the {n} ranges the search was repeated on 19 permutations of" in text
 
 
 @pytest.mark.parametrize("text", ["{\n", "", '{"unit": 0, "cluster": 0, "num_ranges": 3}\n'])
@@ -132,3 +137,17 @@ def test_a_null_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     (run.directory / "null-1.jsonl").write_text(text)
     assert kept_chance(run) is None
     assert not _said(run)
+
+
+def test_too_few_permutations_tell_nothing(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", units=2)
+    _keep_null(run, 2, 0.0, rounds=18)
+    count = kept_chance(run)
+    assert count is not None
+    assert count.sentence == (
+        "18 permutations of the images are too few to tell which ranges exceed chance at q 0.05: "
+        "that needs at least 19."
+    )
+    assert not _said(run)
+    _keep_null(run, 2, 0.0, rounds=19)
+    assert "ranges exceed chance" in _said(run).replace("formulas", "ranges")

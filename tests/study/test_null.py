@@ -32,7 +32,7 @@ def best_iou(data: DataCounts, hits: np.typing.NDArray[np.int32]) -> float:
 STRATEGY = OptimalStrategy(OptimumSettings(2))
 
 
-@pytest.mark.parametrize("at_once", [1, 1 << 25])
+@pytest.mark.parametrize("at_once", [1, 1 << 24])
 def test_a_round_searches_the_maps_of_other_images(
     golden_network: GoldenNetwork,
     golden_index: ConceptIndex,

@@ -20,15 +20,14 @@ def chance_references(run: Run) -> tuple[Reference, ...]:
 def chance_sentences(run: Run, cite: Cite) -> Iterator[str]:
     """Say how often a range's best formula reached its IoU on permuted images."""
     count = kept_chance(run)
-    if count is None:
+    if count is None or not count.can_tell:
         return
     of_all = count.compared == count.ranges
     some = "all" if of_all else f"{count.compared:,} of the"
-    times = "permutation" if count.permutations == 1 else "permutations"
     yield (
         f"For {some} {count.ranges:,} ranges the search was repeated on {count.permutations:,} "
-        f"{times} of the images of the activation maps, the same for every unit, and the best IoU "
-        f"of each was compared with that of the formula {cite(PERMUTATION_TEST)}: "
+        "permutations of the images of the activation maps, the same for every unit, and the best "
+        f"IoU of each was compared with that of the formula {cite(PERMUTATION_TEST)}: "
         f"{count.exceeding:,} of {count.compared:,} formulas exceed chance at a false discovery "
         f"rate of {SIGNIFICANT:.0%} {cite(DISCOVERY_RATE)}."
     )
