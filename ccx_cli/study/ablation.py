@@ -52,6 +52,7 @@ def ablation_of_run(
         settings.images,
         settings.seed,
         max(1, batch_size // VERSIONS),
+        batch_size,
         masking,
         lambda record, images: ablation_record(record, images, settings.seed),
         "Ablation",

@@ -47,7 +47,8 @@ def range_of(record: Record) -> Key:
 class MaskedRun(Generic[R, T]):
     """What is done with the formulas of a run, on at most so many ``images`` of each, 0 for all.
 
-    ``batch_size`` is how many of these go through the network together, with all their versions.
+    ``batch_size`` is how many of these are masked together, ``most`` how many versions of them go
+    through the network at once.
 
     ``masking`` makes what masks, once the network is loaded; ``record_of`` makes what is kept of a
     range from what came of its images, ``lines`` keep it. ``title`` is of progress, ``fewer`` the
@@ -60,6 +61,7 @@ class MaskedRun(Generic[R, T]):
     images: int
     seed: int
     batch_size: int
+    most: int
     masking: Callable[[Network], Masking[T]]
     record_of: Callable[[ExplanationRecord, Sequence[T]], R]
     title: str
@@ -95,7 +97,7 @@ class MaskedRun(Generic[R, T]):
         network = load_network(self.choice(), device)
         index = self.inputs.index
         images = sum(len(self._images(holds(some[0], index), index)) for some in missing)
-        seconds = images * seconds_an_image(network, self.masking(network), self.batch_size)
+        seconds = images * seconds_an_image(network, self.masking(network), self.most)
         return replace(step, seconds=seconds)
 
     def _formulas(self, units: Sequence[int]) -> tuple[int, list[list[ExplanationRecord]]]:
@@ -152,7 +154,7 @@ class MaskedRun(Generic[R, T]):
         order = [
             (position, int(image)) for position, one in enumerate(formulas) for image in one.images
         ]
-        seconds = seconds_an_image(network, masking, self.batch_size) * len(order)
+        seconds = seconds_an_image(network, masking, self.most) * len(order)
         progress.note(
             f"{self.title}: {len(formulas):,} formulas on {len(order):,} images in all, about "
             f"{duration(seconds)}; {self.fewer}."
@@ -168,7 +170,9 @@ class MaskedRun(Generic[R, T]):
                     yield position, image, one
                     task.advance()
 
-            found = outcomes(network, formulas, each_image(), index, masking, self.batch_size)
+            found = outcomes(
+                network, formulas, each_image(), index, masking, self.batch_size, self.most
+            )
             for position, of_ranges in found:
                 self.lines.append(
                     self.record_of(record, of_images)

@@ -95,13 +95,14 @@ def outcomes(
     index: ConceptIndex,
     masking: Masking[T],
     batch_size: int,
+    most: int | None = None,
 ) -> Iterator[tuple[int, list[list[T]]]]:
     """Yield the index of each formula, once all its images are done, and what is kept of it.
 
     That is a list for each of its ranges, an entry for each image. ``images`` are ``(formula,
     image, pixels)`` in the order of ``formulas``: index of the formula, of the image, and the image
     itself, ``(3, height, width)`` float32, normalized; formulas share forward passes, in batches of
-    so many images and all their versions.
+    so many images and all their versions, of which at most ``most`` go at once.
     """
     kept: list[list[list[T]]] = [[[] for _ in formula.ranges] for formula in formulas]
     for position, formula in enumerate(formulas):
@@ -124,10 +125,15 @@ def outcomes(
         versions = masking.versions(plain, resized, [image for _, image, _ in filled])
         units = sorted({unit for position, *_ in batch for unit, _ in formulas[position].ranges})
         places = {unit: place for place, unit in enumerate(units)}
-        found, scored = masking.run(network, versions.flatten(0, 1), units)
         shape = versions.shape[:2]
-        maps = found.reshape(*shape, *found.shape[1:]).numpy()
-        scores = None if scored is None else scored.reshape(*shape, -1).numpy()
+        found = [
+            masking.run(network, some, units)
+            for some in torch.split(versions.flatten(0, 1), most or shape.numel())
+        ]
+        together = torch.cat([each for each, _ in found])
+        maps = together.reshape(*shape, *together.shape[1:]).numpy()
+        scored = [each for _, each in found if each is not None]
+        scores = torch.cat(scored).reshape(*shape, -1).numpy() if scored else None
         for row, (position, _, _) in enumerate(batch):
             formula = formulas[position]
             of_image = None if scores is None else scores[:, row]
@@ -180,11 +186,11 @@ class LabelMasking:
         return float((a * b).sum()) / norms if norms else 0.0
 
 
-def seconds_an_image(network: Network, masking: Masking[object], batch_size: int) -> float:
-    """Time one batch, to estimate how long the versions of an image take."""
+def seconds_an_image(network: Network, masking: Masking[object], most: int) -> float:
+    """Time one forward pass, to estimate how long the versions of an image take."""
     height, width = network.choice.input_size
-    blank = torch.zeros(batch_size * masking.n_versions, 3, height, width)
+    blank = torch.zeros(most, 3, height, width)
     masking.run(network, blank[:1], [0])
     began = time.perf_counter()
     masking.run(network, blank, [0])
-    return (time.perf_counter() - began) / batch_size
+    return (time.perf_counter() - began) / most * masking.n_versions

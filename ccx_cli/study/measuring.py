@@ -233,6 +233,8 @@ def _masked_run(
         settings.masking_images,
         settings.seed,
         batch_size,
+        # A network may take one image at a time.
+        2 * batch_size if batch_size > 1 else 1,
         masking,
         record_of,
         "Label masking",
