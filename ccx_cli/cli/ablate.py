@@ -23,8 +23,9 @@ from ccx_cli.cli.output import (
 )
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.records.ablation import RELATIVE
+from ccx_cli.records.metrics import SIGNIFICANT
 from ccx_cli.study.ablation import AblationSettings, ablation_of_run
-from ccx_cli.study.ablation_changes import SIGNIFICANT, means_over_units, with_q_values
+from ccx_cli.study.ablation_changes import means_over_units, with_q_values
 
 CHANGES = {"formula": "formula", "rest": "all else", "control": "control"}
 

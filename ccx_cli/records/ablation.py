@@ -64,6 +64,7 @@ class AblationRecord(Record):
     num_ranges: NumRanges
     range: RangeEnds
     formula: FormulaText
+    fill: Annotated[Fill, doc("What masked pixels are replaced by.")]
     images: Annotated[int, count("Images that contain the formula, of those sampled.")]
     controlled: Annotated[int, count("Those in which a mask of equal size fits elsewhere.")]
     overlap: Annotated[

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ccx_cli.progress import Progress
+from ccx_cli.records.ablation import AblationRecord
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines, json_line
@@ -17,6 +18,7 @@ from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 
 R = TypeVar("R", bound=Record)
+OfFormula = TypeVar("OfFormula", StabilityRecord, AblationRecord)
 
 
 def _file(what: str, **asked: str) -> str:
@@ -47,9 +49,27 @@ def kept_stability(
 
     paths = sorted(directory.glob("stability-*.jsonl"))
     lines = max((read_kept(path, StabilityRecord) for path in paths), key=amount, default=[])
+    return _of_records([line for line in lines if line.formula is not None], records)
+
+
+def kept_ablation(
+    directory: Path, records: Iterable[ExplanationRecord]
+) -> dict[tuple[int, int | None], AblationRecord]:
+    """Read what masking formulas changed, of several files the one of most ranges."""
+    paths = sorted(directory.glob("ablation-*.jsonl"))
+    every = (read_kept(path, AblationRecord) for path in paths)
+    return _of_records(max(every, key=len, default=[]), records)
+
+
+def _of_records(
+    lines: Sequence[OfFormula], records: Iterable[ExplanationRecord]
+) -> dict[tuple[int, int | None], OfFormula]:
+    """Return by unit and cluster the lines that are of the records' formulas."""
     if not lines:
         return {}  # Then the records, which may be very many, are not read either.
-    by_range = {(line.unit, line.cluster): line for line in lines if line.formula is not None}
+    by_range: dict[tuple[int, int | None], OfFormula] = {
+        (line.unit, line.cluster): line for line in lines
+    }
     found = {}
     for record in records:
         line = by_range.get((record.unit, record.cluster))

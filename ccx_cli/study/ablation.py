@@ -9,14 +9,13 @@ with those at control masks, the formula's own moved elsewhere in the same image
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccx_cli.records.ablation import AblationRecord, Fill
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.ablation_changes import VERSIONS, MaskedImage, ablation_record
 from ccx_cli.study.masked_formulas import MaskedRun
-from ccx_cli.study.measuring import fullest, kept_lines
+from ccx_cli.study.measuring import kept_lines
 
 if TYPE_CHECKING:
     from ccx_cli.probe.networks.loading import Network
@@ -54,12 +53,7 @@ def ablation_of_run(
         max(1, batch_size // VERSIONS),
         batch_size,
         masking,
-        lambda record, images: ablation_record(record, images, settings.seed),
+        lambda record, images: ablation_record(record, images, settings.fill, settings.seed),
         "Ablation",
         "--images N takes fewer",
     )
-
-
-def kept_ablation(directory: Path) -> tuple[list[AblationRecord], list[str]]:
-    """Read the fullest file of ablations beside a run, and say what is damaged."""
-    return fullest(directory, "ablation", AblationRecord)

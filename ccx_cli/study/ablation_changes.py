@@ -17,16 +17,17 @@ from ccx_cli.records.ablation import (
     AblationMeanRecord,
     AblationRecord,
     Change,
+    Fill,
     MeanChange,
 )
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.metrics import SIGNIFICANT
 from ccx_cli.runs.chance import false_discovery_rates
 from ccx_cli.study.resampling import bootstrap_interval, paired_p
 
 CONTROLS = 3
 VERSIONS = 3 + CONTROLS
 """An image whole, without the formula, without all else, and with each control mask."""
-SIGNIFICANT = 0.05
 _ROUNDS = 2_000
 _CHANGES = ("formula", "rest", "control", "difference")
 
@@ -44,7 +45,7 @@ class MaskedImage(NamedTuple):
 
 
 def ablation_record(
-    record: ExplanationRecord, images: Sequence[MaskedImage], seed: int
+    record: ExplanationRecord, images: Sequence[MaskedImage], fill: Fill, seed: int
 ) -> AblationRecord:
     """Summarize what the images of one range came to."""
     overlaps = [image.overlap for image in images if image.overlap is not None]
@@ -57,6 +58,7 @@ def ablation_record(
         num_ranges=record.num_ranges,
         range=record.range or [],
         formula=record.formula or "",
+        fill=fill,
         images=len(images),
         controlled=len(overlaps),
         overlap=float(np.mean(overlaps)) if overlaps else None,

@@ -127,6 +127,23 @@ def test_the_report_shows_it(ccx: CommandLine, tmp_path: Path) -> None:
     assert json.dumps(peak["formula"] / peak["whole"])[:8] in text
 
 
+def test_a_methods_section_says_what_was_masked(ccx: CommandLine) -> None:
+    assert "masked" not in ccx("info", "--methods").out
+    ranges, _ = _kinds(ccx("ablate", "--images", "3", "--fill", "noise", *QUIET).lines)
+    text = " ".join(ccx("info", "--methods").out.split())
+    assert f"For {len(ranges):,} ranges, the pixels of the formula were masked in the input" in text
+    assert "in at most 3 images each, with noise with the mean" in text
+    lower = [
+        one["peak"]["q"] <= 0.05 and one["peak"]["difference"] < 0
+        for one in ranges
+        if one["peak"]["p"] is not None
+    ]
+    assert f"in {sum(lower):,} of {len(lower):,} ranges masking the formula lowers it" in text
+    assert "Visualizing and Understanding Convolutional Networks" in text
+    bibtex = ccx("info", "--bibtex").out
+    assert bibtex.count("@inproceedings{zeiler2014visualizing,") == 1
+
+
 def test_without_any_formula_there_is_nothing_to_mask(unused: CommandLine) -> None:
     pictures = [Picture(picture.pixels) for picture in draw_pictures(2)]
     write_set(unused.data / "datasets", pictures)

@@ -240,7 +240,7 @@ def _images(formula: list[float], control: list[float]) -> list[MaskedImage]:
 
 
 def test_changes_are_compared_over_images_that_have_controls() -> None:
-    record = ablation_record(_record(2, 1), _images([1, 3, 2, 8], [9, 9, np.nan, 9]), 0)
+    record = ablation_record(_record(2, 1), _images([1, 3, 2, 8], [9, 9, np.nan, 9]), "mean", 0)
     assert (record.unit, record.cluster, record.range) == (2, 1, [1.0, None])
     assert (record.images, record.controlled, record.overlap) == (4, 3, 0.25)
     peak = record.peak
@@ -255,21 +255,21 @@ def test_changes_are_compared_over_images_that_have_controls() -> None:
 
 
 def test_what_cannot_be_compared_is_null() -> None:
-    nowhere = ablation_record(_record(2, 1), [], 0)
+    nowhere = ablation_record(_record(2, 1), [], "mean", 0)
     assert (nowhere.images, nowhere.peak, nowhere.flipped) == (0, None, None)
-    full = ablation_record(_record(2, 1), _images([1, 3], [np.nan, np.nan]), 0)
+    full = ablation_record(_record(2, 1), _images([1, 3], [np.nan, np.nan]), "mean", 0)
     assert full.peak == Change(
         whole=10, formula=-8, rest=-6, control=None, difference=None, difference_interval=None,
         p=None,
     )  # fmt: skip
     assert (full.controlled, full.overlap) == (0, None)
-    alone = ablation_record(_record(2, 1), _images([1], [9]), 0).peak
+    alone = ablation_record(_record(2, 1), _images([1], [9]), "mean", 0).peak
     assert alone is not None
     assert (alone.difference, alone.difference_interval, alone.p) == (-8, None, 1)
     without = _images([1, 3], [9, 9])
     for image in without:
         image.values[3:] = np.nan
-    activation = ablation_record(_record(2, 1), without, 0)
+    activation = ablation_record(_record(2, 1), without, "mean", 0)
     assert activation.peak is not None
     assert (activation.probability, activation.flipped) == (None, None)
 
@@ -280,7 +280,7 @@ def test_means_are_over_units_and_relative_where_units_differ_in_scale() -> None
             MaskedImage(image.values * scale, image.overlap)
             for image in _images([formula] * 10, [9.0] * 10)
         ]
-        return ablation_record(_record(unit, cluster), images, 0)
+        return ablation_record(_record(unit, cluster), images, "mean", 0)
 
     records = [record(0, 0, 1, 5), record(0, 1, 1, 1), record(1, 1, 100, 9)]
     dead = replace(record(3, 1, 1, 1), peak=None, in_range=None)

@@ -21,6 +21,7 @@ from ccx_cli.runs.answers import (
     IMPORTANCE,
     RANGE_IMPORTANCE,
     ROLES,
+    kept_ablation,
     kept_simulation,
     kept_stability,
     read_kept,
@@ -29,7 +30,6 @@ from ccx_cli.runs.chance import all_against_null, count_chance, kept_null, permu
 from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
-from ccx_cli.study.ablation import kept_ablation
 from ccx_cli.study.ablation_changes import means_over_units, with_q_values
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
 from ccx_cli.study.simulation import (
@@ -283,9 +283,7 @@ def _add_simulation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
 
 
 def _add_ablation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    kept, problems = kept_ablation(run.directory)
-    found.notes += problems
-    ablated = with_q_values([each for each in kept if (each.unit, each.cluster) in ranged])
+    ablated = with_q_values([*kept_ablation(run.directory, ranged.values()).values()])
     found.add(
         "Ablation of the input",
         "Mean change of the largest activation, relative to whole images, where the formula's "

@@ -10,6 +10,7 @@ from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.libraries import library_of
 from ccx_cli.records.header import PACKAGES, Session
+from ccx_cli.runs.methods.ablation import ablation_references, ablation_sentences
 from ccx_cli.runs.methods.chance import chance_references, chance_sentences
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
@@ -60,12 +61,14 @@ def methods_latex(run: Run) -> str:
 
 def run_references(run: Run) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used."""
-    return (
+    used = (
         *references_of(run.about, run.identity),
         *chance_references(run),
         *stability_references(run),
         *simulation_references(run),
+        *ablation_references(run),
     )
+    return tuple(dict.fromkeys(used))
 
 
 def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
@@ -82,6 +85,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
             *chance_sentences(run, cite),
             *stability_sentences(run, cite),
             *simulation_sentences(run, cite),
+            *ablation_sentences(run, cite),
             _program(run, quote),
         ]
     except LookupError as error:
