@@ -84,15 +84,16 @@ Of each, only what ccx can tell to be its own is removed, and only with --yes.
 )
 
 _COMPARE = Group(
-    """Compare runs, layers, searches or thresholds.
+    """Compare runs, layers, units, searches or thresholds.
 
-Two stored runs, the layers of a network, the published search heuristics, objectives,
-or eleven thresholds.
+Two stored runs or their units, the layers of a network, the published search
+heuristics, objectives, or eleven thresholds.
 
 [bold]Examples[/bold]
 
   ccx compare runs demo-demo demo-none
   ccx compare layers demo-demo
+  ccx compare units demo-demo demo-none
   ccx compare heuristics --model demo --subset demo
   ccx compare objectives demo-demo
   ccx compare thresholds --model demo --subset demo
