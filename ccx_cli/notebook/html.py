@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
@@ -13,6 +14,7 @@ from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Maybe
 from ccx_cli.render.wording import formula_text, network_text
+from ccx_cli.runs.chance import kept_chance
 from ccx_cli.runs.findings import by_surprise, short_text, unit_sentence
 
 if TYPE_CHECKING:
@@ -50,38 +52,39 @@ def unit_html(
     return _block([_paragraph(sentence), _table(rows), f"<div>{shown}</div>"])
 
 
-def run_html(
-    run: Run, units: Mapping[int, Sequence[ExplanationRecord]], short: Mapping[str, str]
-) -> str:
+def run_html(run: Run, short: Mapping[str, str]) -> str:
     """Show a run by what it is of, how much it found and how sure that is, and its first units."""
-    about = run.about
-    records = [record for own in units.values() for record in own]
+    about, listed = run.about, run.listed
+    records = [record for own in listed.values() for record in own]
     found = [record for record in records if record.formula is not None]
     ranges = sum(record.range is not None for record in records)
     proven = sum(record.proven is True for record in found)
     total = f" of {about.units:,}" if about.units is not None else ""
-    parts = [
-        f"<div><b>{_text(run.called)}</b> · {_text(network_text(run.header))}</div>",
-        _paragraph(
-            f"{len(units):,}{total} units, {len(found):,} of {ranges:,} ranges explained. "
-            f"Of {proven:,} formulas it is proven that none of the search space scores higher."
-        ),
+    said = [
+        f"{len(listed):,}{total} units, {len(found):,} of {ranges:,} ranges explained. "
+        f"Of {proven:,} formulas it is proven that none of the search space scores higher."
     ]
+    chance = kept_chance(run)
+    if chance is not None:
+        said.append(chance.sentence)
     if about.annotation is not None:
-        parts.append(_paragraph(about.annotation.sentence))
-    leading = by_surprise(records)
-    first = list(dict.fromkeys(record.unit for record in leading))[:_SENTENCES]
-    said = "".join(
-        f"<li>{_text(unit_sentence(unit, units[unit], short=short))}</li>" for unit in first
+        said.append(about.annotation.sentence)
+    leading = dict.fromkeys(record.unit for record in by_surprise(records))
+    first = list(islice(leading, _SENTENCES))
+    own = run.only(first)
+    sentences = "".join(
+        f"<li>{_text(unit_sentence(unit, own[unit], short=short))}</li>" for unit in first
     )
-    if said:
-        parts.append(f'<ul style="margin:4px 0">{said}</ul>')
-    parts += map(_paragraph, run.notes)
-    parts.append(
-        f'<div style="color:{design.CONTROL.light}">A formula says where a unit fires, in concepts '
-        "of these labels; not why.</div>"
+    return _block(
+        [
+            f"<div><b>{_text(run.called)}</b> · {_text(network_text(run.header))}</div>",
+            *map(_paragraph, said),
+            f'<ul style="margin:4px 0">{sentences}</ul>' if sentences else "",
+            *map(_paragraph, run.notes),
+            f'<div style="color:{design.CONTROL.light}">A formula says where a unit fires, in '
+            "concepts of these labels; not why.</div>",
+        ]
     )
-    return _block(parts)
 
 
 def _known(value: Maybe[float | None]) -> float | None:

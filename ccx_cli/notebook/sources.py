@@ -87,6 +87,8 @@ class Source:
         size_said = "" if self.size is None else f", input_size={self.size}"
         rebuild = f"ccx.explain(model=..., layer={self.layer!r}, subset={self.subset!r}{size_said})"
         with writing(folder, progress):
+            for left_over in folder.glob("*.npy"):  # of a process that was killed
+                left_over.unlink()
             try:
                 write_activations(
                     path,

@@ -66,8 +66,7 @@ class StoredRun:
     def _repr_html_(self) -> str:
         from ccx_cli.notebook.html import run_html
 
-        run = self._opened.run
-        return run_html(run, run.units, self._opened.short_names)
+        return run_html(self._opened.run, self._opened.short_names)
 
     @property
     def name(self) -> str:

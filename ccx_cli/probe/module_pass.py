@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import CcxError
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.loading import Network, layer_activations
 from ccx_cli.progress import Progress
+from ccx_cli.store.atomic import naming
 from ccx_cli.threads import threads
 
 
@@ -29,16 +31,22 @@ def write_activations(
     """
     n_images = len(dataset.rows)
     shape = n_images, network.units, *network.layout.map_shape
-    maps = np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     with (
+        naming(path),
+        path.open("wb") as file,
         threads(workers) as pool,
         progress.task(f"Activations of {network.choice.describe()}", n_images) as task,
     ):
-        start = 0
+        np.lib.format.write_array_header_1_0(file, header)
         positions = range(n_images)
         for images in image_batches(dataset, network.choice, positions, batch_size, pool):
-            stop = start + len(images)
-            maps[start:stop] = layer_activations(network, images).numpy()
-            start = stop
+            maps = layer_activations(network, images).numpy()
+            if maps.shape[1:] != shape[1:]:
+                raise CcxError(
+                    f"Layer {network.choice.layer} of {network.choice.name} gives maps of "
+                    f"{maps.shape[1:]} for some images and {shape[1:]} for others: let the network "
+                    "treat all images alike."
+                )
+            file.write(maps.astype("<f4").tobytes())
             task.advance(len(images))
-    maps.flush()

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Json, to_json
 from ccx_cli.records.metrics import MaskingRecord, StoredMetrics
-from ccx_cli.runs.answers import kept_stability
+from ccx_cli.runs.answers import kept_ablation, kept_stability
 from ccx_cli.runs.chance import kept_against_null
 from ccx_cli.runs.run import Run
-from ccx_cli.study.ablation import kept_ablation
 from ccx_cli.study.measuring import fullest
 
 Measured = Mapping[tuple[int, int | None], Sequence[Json]]
@@ -22,20 +21,20 @@ def measured_beside(run: Run) -> tuple[Measured, list[str]]:
     """Return what is kept beside a run of each range, and say what is damaged in it."""
     metrics, problems = fullest(run.directory, "metrics", StoredMetrics)
     masking, of_masking = fullest(run.directory, "masking", MaskingRecord)
-    ablation, of_ablation = kept_ablation(run.directory)
     beside: dict[tuple[int, int | None], list[Json]] = defaultdict(list)
     kept: list[StoredMetrics | MaskingRecord] = [*metrics, *masking]
     for record in kept:
         beside[record.unit, record.cluster].append(to_json(record))
     for key, against in kept_against_null(run, run.records).items():
         beside[key].append(to_json(against))
-    stability = kept_stability(run.directory, run.records).values()
+    stability = kept_stability(run.directory, run.records)
+    ablation = kept_ablation(run.directory, run.records)
     for name, lines in (("stability", stability), ("ablation", ablation)):
-        for line in lines:
+        for key, line in lines.items():
             found = to_json(line)
-            of_formula = {key: found[key] for key in found if key not in _OF_RANGE}
-            beside[line.unit, line.cluster].append({"formula": line.formula, name: of_formula})
-    return beside, problems + of_masking + of_ablation
+            of_formula = {each: found[each] for each in found if each not in _OF_RANGE}
+            beside[key].append({name: of_formula})
+    return beside, problems + of_masking
 
 
 def range_row(record: ExplanationRecord, beside: Measured) -> Json:

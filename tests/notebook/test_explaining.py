@@ -67,7 +67,11 @@ def test_a_network_in_memory_is_explained_as_one_in_a_file(
     assert not [module for module in net.modules() if module._forward_hooks]
     net(torch.zeros(2, 3, 64, 64)).sum().backward()
     assert ccx_cli.load_run("mine", data_dir=ccx.data).records() == run.records()
-    assert not list((ccx.data / "activations" / "modules").glob("*.npy"))
+    folder = ccx.data / "activations" / "modules"
+    assert not list(folder.glob("*.npy"))
+    (folder / "Killed.npy").write_bytes(b"half")
+    ccx_cli.explain(model=net, layer="last", subset="tiny", data_dir=ccx.data)
+    assert not list(folder.glob("*.npy"))
     # Every command that needs no network takes it.
     for command in (["summary"], ["metrics"], ["score"], ["info", "--methods"], ["cache", "list"]):
         words = [*command, *(["mine"] if command[0] != "cache" else [])]
