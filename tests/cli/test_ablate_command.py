@@ -17,6 +17,18 @@ else:
     from command_line import CommandLine, cells
     from tiny_set import Picture, draw_pictures, write_set
 
+ONE_AT_A_TIME = """
+from torch import nn
+
+
+class Alone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 8, 16)
+
+    def forward(self, images):
+        return self.conv(images.reshape(1, 3, 224, 224))
+"""
 ABLATE = ("ablate", "--images", "2")
 QUIET = ("-f", "jsonl", "-q")
 MEASURES = ("peak", "mean", "in_range", "probability", "flipped")
@@ -100,6 +112,27 @@ def test_the_batch_size_changes_nothing_but_rounding(ccx: CommandLine) -> None:
             for key in ("whole", "formula", "rest"):
                 # Convolutions of other batch sizes sum in another order.
                 assert one[measure][key] == pytest.approx(two[measure][key], rel=1e-3, abs=1e-4)
+
+
+def test_a_network_may_take_one_image_at_a_time_and_have_no_classes(
+    fresh: CommandLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "nets.py"
+    file.write_text(ONE_AT_A_TIME)
+    own = ["--model", f"{file}:Alone", "--pretrained", "none", "--subset", "tiny"]
+    one = ["--batch-size", "1"]
+    assert fresh("explain", *own, "--layer", "conv", *one, "-q").code == 0
+    ended = fresh(*ABLATE, *one, "-f", "jsonl")
+    assert ended.code == 0, ended.err
+    assert "The network gives no class scores: only activations are measured." in ended.err
+    ranges, means = _kinds(ended.lines)
+    assert {(line["probability"], line["flipped"]) for line in [*ranges, *means]} == {(None, None)}
+    assert all(line["peak"] for line in ranges)
+    assert fresh(*ABLATE, *one, "-q").code == 0
+    assert fresh("metrics", "--masking-images", "2", *one, "-q").code == 0
+    refused = fresh("ablate", "--images", "1", "--units", "0", "-q")
+    assert refused.code == 1
+    assert "if it takes one image at a time, add --batch-size 1" in refused.err
 
 
 def test_the_table_says_what_it_shows(ccx: CommandLine) -> None:

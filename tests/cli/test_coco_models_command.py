@@ -37,6 +37,9 @@ def test_a_layer_is_explained_and_made_again(
     masked = fresh("metrics", "--label-masking", "-q", "-f", "json")
     assert masked.code == 0, masked.err
     assert json.loads(masked.out)
+    ablated = fresh("ablate", "--images", "1", "-q", "-f", "json")
+    assert ablated.code == 0, ablated.err
+    assert {line["probability"] for line in json.loads(ablated.out)} == {None}
     for study in ("importance", "roles"):
         ended = fresh(study, "-q")
         assert ended.code == 2

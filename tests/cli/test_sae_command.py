@@ -136,6 +136,8 @@ def test_studies_of_latents(fresh: CommandLine, sae: Path) -> None:
     assert fresh.explain(*options).code == 0
     measured = fresh("metrics", "--label-masking", "--format", "jsonl", "-q").lines
     assert any(line.get("label_masking") for line in measured)
+    ablated = fresh("ablate", "--images", "1", "--format", "jsonl", "-q").lines
+    assert any(line["peak"] and line["peak"]["formula"] < 0 for line in ablated)
     for also in ([], ["--per", "unit"]):
         ended = fresh("importance", "--format", "jsonl", "-q", *also)
         assert ended.code == 0, ended.err
