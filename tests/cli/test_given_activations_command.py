@@ -237,6 +237,8 @@ def test_stored_runs_are_studied_without_the_file(given: CommandLine) -> None:
         assert found[line["unit"], line["cluster"]] == pytest.approx(line["iou"])
     chance = given("metrics", "--no-label-masking", "--null", "2", "--units", "0", "-q")
     assert (chance.code, chance.err) == (0, "")
+    stable = given("stability", "--resamples", "2", "--units", "0", "-q")
+    assert (stable.code, stable.err) == (0, "")
 
 
 @pytest.mark.parametrize(

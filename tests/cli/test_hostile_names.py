@@ -58,6 +58,7 @@ def obeyed(ended: Ended) -> set[str]:
         ["explain", *ON_TINY, "--units", "0-3", "-f", "jsonl"],
         ["summary"],
         ["metrics", "--no-label-masking"],
+        ["stability", "--resamples", "2"],
         ["info"],
         ["concepts", "--subset", "tiny"],
         ["score", "#1 AND (ball OR #1)", *ON_TINY, "--unit", "1"],

@@ -138,6 +138,9 @@ def test_studies_of_latents(fresh: CommandLine, sae: Path) -> None:
     assert any(line.get("label_masking") for line in measured)
     ablated = fresh("ablate", "--images", "1", "--format", "jsonl", "-q").lines
     assert any(line["peak"] and line["peak"]["formula"] < 0 for line in ablated)
+    resampled = fresh("stability", "--resamples", "3", "--format", "jsonl", "-q").lines
+    assert any(line["out_of_bag_iou"] for line in resampled)
+    assert {line["formula"] for line in resampled if line["unit"] == 7} == {None}
     for also in ([], ["--per", "unit"]):
         ended = fresh("importance", "--format", "jsonl", "-q", *also)
         assert ended.code == 0, ended.err

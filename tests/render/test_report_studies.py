@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
-from ccx_cli.records.explanation import names_of
+from ccx_cli.records.explanation import ExplainedRange, names_of
 from ccx_cli.records.lines import json_line
 from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.records.simulation import StoredSimulation
+from ccx_cli.records.stability import StabilityRecord
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.render.report.studies import Studies, studies_of
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, ROLES, keep, read_kept
@@ -103,6 +105,36 @@ def test_a_damaged_null_is_told(tmp_path: Path) -> None:
     assert "null-1.jsonl, line 1 is damaged" in found.notes[0]
     assert not found.sections
     assert found.chance is None
+
+
+def test_stability_is_told_by_range_and_of_formulas_that_are_the_same(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", units=2)
+    of_range = [record for record in run.records if record.cluster == 1]
+    assert [record.formula is None for record in of_range] == [False, False]
+    lines = [
+        StabilityRecord(
+            **{key: getattr(record, key) for key in ExplainedRange.__struct_fields__},
+            iou=record.iou,
+            resamples=10,
+            equivalent=share,
+            same=share,
+            first_concept=1.0,
+            formulas=3,
+            out_of_bag_iou=out_of_bag,
+            out_of_bag_interval=None,
+            others=[],
+        )
+        for record, share, out_of_bag in zip(of_range, (0.5, 0.4), (0.125, None), strict=True)
+    ]
+    other = replace(lines[0], cluster=2, formula="another")
+    keep(tmp_path / "run" / "stability-1.jsonl", [*lines, other], HeardProgress())
+    found = _studies(tmp_path)
+    mean = sum(record.iou for record in of_range) / 2
+    expected = ("1", "2", "45.0%", "1", f"{mean:.4f}", "0.1250")
+    assert _lines(found, "Stability") == [expected]
+    shares, ious = found.metrics.values()
+    assert shares == {(0, 1): 0.5, (1, 1): 0.4}
+    assert ious == {(0, 1): 0.125, (1, 1): None}
 
 
 def test_importance_and_roles_are_kept_and_told(tmp_path: Path) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from ccx_cli.formulas.formula import Concept
 from ccx_cli.records import lines
 from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.stability import StabilityRecord
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.measuring import stored_masking
-from ccx_cli.tui import compare, concepts, runs, unit, units
+from ccx_cli.tui import compare, concepts, runs, unit, unit_data, units
 from ccx_cli.tui.filters import Filter
 from ccx_cli.tui.formula_box import completed, vocabulary
 from ccx_cli.tui.gallery import fit_grid
@@ -27,7 +31,7 @@ from ccx_cli.tui.histogram import draw_histogram
 from ccx_cli.tui.lists import ListView, sort_rows
 from ccx_cli.tui.open_run import OpenRun
 from ccx_cli.tui.pictures import fitted, half_block_strips
-from ccx_cli.tui.record_text import best_of_units, formula_text
+from ccx_cli.tui.record_text import best_of_units, describe_range, formula_text
 from ccx_cli.tui.table import Column
 from ccx_cli.tui.unit_data import Trial, count_activations
 
@@ -108,6 +112,28 @@ def test_metrics_are_of_the_formula_that_is_shown(run: OpenRun) -> None:
         for record in shown[-1]:
             assert data.metrics[record.cluster]["iou"] == pytest.approx(record.iou)
     assert shown[0] != shown[1]
+
+
+def test_stability_is_shown_of_the_formula_that_it_is_of(
+    run: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(_: Path, records: Sequence[ExplanationRecord]) -> Any:
+        measured = {"equivalent": 0.125, "out_of_bag_iou": None}
+        stability = StabilityRecord(
+            **dict.fromkeys(StabilityRecord.__struct_fields__) | measured  # type: ignore[arg-type]
+        )
+        return {(record.unit, record.cluster): stability for record in records[:1]}
+
+    monkeypatch.setattr(unit_data, "kept_stability", kept)
+    data = run.read_unit(2)
+    assert data is not None
+    (metrics,) = (each for each in data.metrics.values() if "equivalent" in each)
+    record = run.records_of(2)[0]
+    shown = Console(width=100, file=StringIO())
+    shown.print(describe_range(record, run, metrics, "", with_meanings=False))
+    text = cast(StringIO, shown.file).getvalue()
+    assert re.search(r"Stability +12\.5%", text)
+    assert re.search(r"Out-of-bag IoU +–", text)
 
 
 def test_a_run_is_read_once_and_its_lists_keep_one_formula_a_range(

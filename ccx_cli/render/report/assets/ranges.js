@@ -32,7 +32,7 @@ const RANGE_COLUMNS = [
   measure("IoU", "iou", "Intersection over union of hits and formula", (row) => row.shown.iou, iouText),
   measure("Lift", "lift", "IoU over that of a random mask of the formula's size", (row) => row.shown.lift, liftText),
   run.metrics.some(({ key }) => key === "equivalent") && {
-    ...measure("Stability", "stability", "Share of the bootstrap samples of the images with an equivalent formula", (row) => row.metrics.equivalent ?? null, percent),
+    ...measure("Stability", "stability", "Share of the bootstrap samples of the images whose formula is equivalent to the stored one", (row) => row.metrics.equivalent ?? null, percent),
     wide: true,
   },
   {
