@@ -158,10 +158,9 @@ class CompareRunsOptions(ListOptions):
 
     Ranges are matched by unit and cluster. Formulas are equal if they are
     logically equivalent; better and worse compare the IoU in B with that in A. A
-    range without a formula in one run counts as only in the other.
-
-    Then tests whether MCC, coverage, IoU and the share of explained units differ:
-    unit by unit where the layer is the same, else between two samples of units.
+    range without a formula in one run counts as only in the other. Then tests
+    whether MCC, coverage, IoU and the share of explained units differ: unit by
+    unit where the layer is the same, else between two samples of units.
 
     [bold]Examples[/bold]
 
@@ -201,9 +200,9 @@ class CompareLayersOptions(ListOptions):
     """Compare the layers of a network, a stored run each.
 
     A row has the units of a layer by their leading explanations, those with the
-    largest MCC. A unit is explained if the formula beats its baseline, the IoU of a
-    formula that all labeled pixels satisfy. Layers of a network that ccx knows by
-    name are in their order, others as they are given.
+    largest MCC. A unit is explained if its formula beats the baseline, the IoU
+    of a formula that all labeled pixels satisfy. Layers of a network that ccx
+    knows by name are in their order, others as they are given.
 
     [bold]Examples[/bold]
 
