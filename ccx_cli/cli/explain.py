@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from ccx_cli.cli.called import command_line, next_command
@@ -39,6 +41,7 @@ from ccx_cli.runs.job import (
 )
 from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
+from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.runs.preparing import Plan, prepare_layers
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import prepare_concepts, split_images
@@ -75,7 +78,10 @@ def explain(options: ExplainOptions) -> None:
         columns = (*columns, Column(options.search.objective, "score", right=True))
     if options.network.has_several_layers:
         columns = (LAYER, *columns)
-    with answering(options.out, options.messages, columns) as (progress, writer):
+    with (
+        answering(options.out, options.messages, columns) as (progress, writer),
+        ExitStack() as opened,
+    ):
         if options.dry.dry_run:
             plan = plan_inputs(options)
             if plan.layers:
@@ -101,12 +107,19 @@ def explain(options: ExplainOptions) -> None:
         common: set[Place] = set()
         found = open_ended = skipped = 0
         runs = []
+        cluster = None
+        if options.cluster.dask is not None:
+            dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
+            cluster = opened.enter_context(dask)
         for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
             layer = f"-{inputs.choice.layer}" if name and len(gathered) > 1 else ""
             call_run(job.results, name and name + layer, options.naming.note)
             session = session_of(inputs, command_line())
-            for explained in job.explain(units, inputs.workers, session, progress):
+            elsewhere = None
+            if cluster is not None:
+                elsewhere = partial(cluster.workers, job.results, inputs.roots, inputs.device)
+            for explained in job.explain(units, inputs.workers, session, progress, elsewhere):
                 for record in explained:
                     writer.line(record)
                 found += len(explained)

@@ -158,6 +158,19 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DaskOptions:
+    """Where else to work."""
+
+    panel: ClassVar[str] = RUNNING
+    dask: str | None = option(
+        "Explain units on a Dask cluster: its scheduler's address or file, or local:N workers here."
+    )
+    dask_timeout: float = option(
+        "Seconds to wait for Dask's scheduler, and for workers.", 60.0, min=1, rare=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions(WorkerOptions):
     """How to run."""
 

@@ -95,9 +95,14 @@ class RangeCache:
         if known is not None:
             return known
         found = find_ranges(maps, self._method)
-        with self._lock:
-            self._known[unit] = self._new[unit] = found
+        self.keep(unit, found)
         return found
+
+    def keep(self, unit: int, found: tuple[Range, ...]) -> None:
+        """Take in a unit's ranges, wherever they were found."""
+        with self._lock:
+            if unit not in self._known:
+                self._known[unit] = self._new[unit] = found
 
     def of_units(
         self, units: Sequence[int], workers: int

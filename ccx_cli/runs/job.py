@@ -6,7 +6,8 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -29,10 +30,12 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
-from ccx_cli.runs.splits import Concepts, Split, prepare_concepts
+from ccx_cli.runs.splits import Concepts, Split, part_concepts, prepare_concepts
 from ccx_cli.runs.unit_spans import write_spans
+from ccx_cli.runs.workers import Explained, LostUnitError, Workers, in_threads
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
@@ -40,8 +43,8 @@ from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.locks import writing
+from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
-from ccx_cli.threads import threads
 
 _BEGUN = 4
 """Units that wait for each thread, so that none waits for a unit."""
@@ -63,9 +66,17 @@ class ExplainJob:
     split: Split | None = None
 
     def explain(
-        self, units: Sequence[int], workers: int, session: Mapping[str, Any], progress: Progress
+        self,
+        units: Sequence[int],
+        workers: int,
+        session: Mapping[str, Any],
+        progress: Progress,
+        elsewhere: Callable[[], AbstractContextManager[Workers]] | None = None,
     ) -> Generator[list[ExplanationRecord], None, None]:
-        """Yield every unit's records in the order of ``units``, finding what is not stored yet."""
+        """Yield every unit's records in the order of ``units``, finding what is not stored yet.
+
+        ``elsewhere`` opens workers, once the header is written, instead of so many threads here.
+        """
         stored = self.results.lines.finished()
         if all(unit in stored for unit in units) and self.results.has_header():
             sizes = FormulaSizes(self.explainer.index)
@@ -81,7 +92,9 @@ class ExplainJob:
             self.results.begin_session(self.about, {**session, **asked, **device})
             began = time.monotonic()
             try:
-                yield from self._explain_all(units, missing, stored, workers, progress)
+                opened = elsewhere() if elsewhere else in_threads(workers, self.explain_unit)
+                with opened as pool:
+                    yield from self._explain_all(units, missing, stored, pool, progress)
             finally:
                 if isinstance(self.ranges, RangeCache):
                     self.ranges.save()
@@ -94,45 +107,55 @@ class ExplainJob:
         units: Sequence[int],
         missing: Sequence[int],
         stored: Mapping[int, list[ExplanationRecord]],
-        workers: int,
+        workers: Workers,
         progress: Progress,
     ) -> Generator[list[ExplanationRecord], None, None]:
         """Explain what is missing side by side; store each unit as it is finished.
 
-        A few units for each thread are begun at a time: a layer may have a hundred thousand.
+        A few units for each worker are begun at a time: a layer may have a hundred thousand.
         """
         sizes, left = FormulaSizes(self.explainer.index), iter(missing)
         found: dict[int, list[ExplanationRecord]] = {}
-        begun: list[Future[tuple[int, list[ExplanationRecord]]]] = []
-        with (
-            threads(workers) as pool,
-            progress.task(
-                "Explanations", len(units), done=len(units) - len(missing), unit="units"
-            ) as task,
-        ):
+        begun: dict[Future[Explained], int] = {}
+        lost: dict[int, LostUnitError] = {}
+        with progress.task(
+            "Explanations", len(units), done=len(units) - len(missing), unit="units"
+        ) as task:
 
             def begin() -> None:
-                more = islice(left, _BEGUN * workers - len(begun))
-                begun.extend(pool.submit(self._explain, unit) for unit in more)
+                for unit in islice(left, max(0, _BEGUN * workers.count - len(begun))):
+                    begun[workers.begin(unit)] = unit
 
             begin()
             for unit in units:
-                is_waiting = unit not in stored and unit not in found
+                known = (stored, found, lost)
+                is_waiting = not any(unit in some for some in known)
                 while is_waiting or any(future.done() for future in begun):
-                    wait(begun, return_when=FIRST_COMPLETED)
+                    workers.wait(begun)
                     # In the order in which they began: with one thread that is the file's.
-                    finished = [future for future in begun if future.done()]
-                    begun[:] = [future for future in begun if future not in finished]
-                    begin()
+                    finished = {future: of for future, of in begun.items() if future.done()}
                     for future in finished:
-                        explained, records = future.result()
+                        del begun[future]
+                    begin()
+                    for future, explained in finished.items():
+                        try:
+                            records, ranges = future.result()
+                        except LostUnitError as ended:
+                            lost[explained] = ended
+                            continue
+                        if isinstance(self.ranges, RangeCache):
+                            self.ranges.keep(explained, ranges)
                         self.results.lines.append(records)
                         task.advance()
                         found[explained] = records
-                    is_waiting = unit not in stored and unit not in found
-                yield sizes.completed(found.pop(unit) if unit in found else stored[unit])
+                    is_waiting = not any(unit in some for some in known)
+                if unit not in lost:
+                    yield sizes.completed(found.pop(unit) if unit in found else stored[unit])
+        for error in lost.values():
+            raise error
 
-    def _explain(self, unit: int) -> tuple[int, list[ExplanationRecord]]:
+    def explain_unit(self, unit: int) -> Explained:
+        """Explain a unit; nothing is stored."""
         everywhere = self.activations.unit(unit)
         maps = everywhere if self.split is None else everywhere[self.split.images]
         ranges = self.ranges.of(unit, maps) if isinstance(self.ranges, RangeCache) else self.ranges
@@ -141,7 +164,7 @@ class ExplainJob:
             # By a soft objective there is one record, of the highest range.
             own = ranges[-len(records) :]
             records = self._with_held_out(records, own, everywhere[self.split.held_out])
-        return unit, records
+        return Explained(records, tuple(ranges))
 
     def _with_held_out(
         self,
@@ -246,7 +269,7 @@ def prepare_job(
     if ranges is None:
         ranges = RangeCache(activations, settings.method, progress, split=settings.split)
     return ExplainJob(
-        explainer=_explainer(inputs, settings, concepts),
+        explainer=_explainer(choice.layer, inputs.device, settings, concepts),
         activations=activations,
         ranges=ranges,
         results=name_run(inputs, settings, strategy),
@@ -255,20 +278,33 @@ def prepare_job(
     )
 
 
+def stored_job(run: Run, roots: Roots, device: str) -> ExplainJob:
+    """Open the job of a run whose header and caches are there, to explain units of it."""
+    inputs, settings = RunInputs(run, roots, compared=True), settings_of(run)
+    concepts = part_concepts(inputs.index, inputs.dataset, settings.split)
+    activations = inputs.activations
+    ranges: RangeCache | tuple[Range, ...] | None = settings.by_hand
+    if ranges is None:
+        ranges = RangeCache(activations, settings.method, SilentProgress(), split=settings.split)
+    layer = run.about.layer or ""
+    explainer = _explainer(layer, device, settings, concepts)
+    return ExplainJob(explainer, activations, ranges, run, {}, concepts.split)
+
+
 def _quality(settings: JobSettings) -> dict[str, Any]:
     if settings.min_quality is None:
         return {}
     return {"min_quality": settings.min_quality, "left_out": list(settings.left_out)}
 
 
-def _explainer(inputs: Inputs, settings: JobSettings, concepts: Concepts) -> Explainer:
+def _explainer(layer: str, device: str, settings: JobSettings, concepts: Concepts) -> Explainer:
     return Explainer(
         concepts.index,
         concepts.counts,
-        inputs.choice.layer,
+        layer,
         settings.num_clusters,
         settings.search(concepts.index),
-        inputs.device,
+        device,
         settings.ties,
         settings.skip_zero_range,
     )
@@ -287,7 +323,7 @@ def plan_run(
     finished = run.lines.finished()
     unit = next(unit for unit in units or () if unit not in finished)
     concepts = prepare_concepts(inputs, settings.split, SilentProgress())
-    explainer = _explainer(inputs, settings, concepts)
+    explainer = _explainer(inputs.choice.layer, inputs.device, settings, concepts)
     activations = open_activations(inputs.dataset, cache)
 
     maps = activations.unit(unit)

@@ -36,10 +36,14 @@ class Concepts:
 
 def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> Concepts:
     """Make what the concept index lacks, and part it where only a ``split`` is searched."""
-    index = prepare_index(inputs, progress)
+    return part_concepts(prepare_index(inputs, progress), inputs.dataset, split)
+
+
+def part_concepts(index: ConceptIndex, dataset: BrodenDataset, split: str | None) -> Concepts:
+    """Part the concepts of a dataset where only a ``split`` is searched."""
     if split is None:
         return Concepts(index, count_data(index), None)
-    images, others = split_images(inputs.dataset, split)
+    images, others = split_images(dataset, split)
     parted = Split(split, images, others, index.of_images(others))
     index = index.of_images(images)
     return Concepts(index, count_data(index), parted)

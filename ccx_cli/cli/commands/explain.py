@@ -10,6 +10,7 @@ from ccx_cli.cli.options import (
     NETWORK,
     OUTPUT,
     RANGES,
+    DaskOptions,
     DataOptions,
     ListOptions,
     NamingOptions,
@@ -113,6 +114,7 @@ class ExplainOptions(PlannedOptions):
     naming: NamingOptions
     everything: bool = flag("Show all ranges, not the 12 best.", "--all", panel=OUTPUT)
     reading: ReadingOptions
+    cluster: DaskOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

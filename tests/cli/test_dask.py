@@ -1,0 +1,228 @@
+"""``ccx explain --dask``: the lines are those of one machine, whatever ends meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ccx_cli.runs import on_dask
+
+if TYPE_CHECKING:
+    from tests.cli.command_line import ON_TINY, CommandLine, start
+else:
+    from command_line import ON_TINY, CommandLine, start
+
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
+UNITS = "0-11"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two workers in processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+    ) as started:
+        yield started
+
+
+def sorted_lines(ccx: CommandLine, results: str) -> list[str]:
+    lines = ccx.file(f"{results}/*/explanations.jsonl").read_text().splitlines()
+    return sorted(lines, key=lambda line: (json.loads(line)["unit"], json.loads(line)["cluster"]))
+
+
+@pytest.fixture
+def expected(fresh: CommandLine) -> list[str]:
+    fresh.explain("--units", UNITS, "-q", "--root-results", str(fresh.data / "alone"))
+    return sorted_lines(fresh, "alone")
+
+
+def arguments(ccx: CommandLine, address: str, *more: str) -> list[str]:
+    return ["--units", UNITS, "--dask", address, *more]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--ranges", "0.1:1,1:inf"),
+        ("--split", "train"),
+        ("--objective", "pearson", "--ties"),
+        ("--skip-zero-range", "--num-clusters", "2"),
+    ],
+)
+def test_lines_are_those_of_one_machine(
+    fresh: CommandLine, cluster: Any, more: tuple[str, ...]
+) -> None:
+    index = fresh.file("datasets/broden1_224/index.csv")
+    index.write_text(index.read_text().replace(",val,", ",train,", 3))
+    fresh.explain("--units", UNITS, "-q", "--root-results", str(fresh.data / "alone"), *more)
+    done = fresh.explain(*arguments(fresh, cluster.scheduler_address, *more))
+    assert done.code == 0, done.err
+    assert sorted_lines(fresh, "results") == sorted_lines(fresh, "alone")
+
+
+def test_a_worker_that_is_killed_is_done_without(
+    fresh: CommandLine, cluster: Any, expected: list[str]
+) -> None:
+    pids = [worker.pid for worker in cluster.workers.values()]
+
+    def kill() -> None:
+        while not fresh.files("results/*/explanations.jsonl"):
+            time.sleep(0.01)
+        os.kill(pids[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
+    killer.join()
+    assert done.code == 0, done.err
+    assert sorted_lines(fresh, "results") == expected
+
+
+def test_a_client_that_is_killed_is_resumed(
+    fresh: CommandLine, cluster: Any, expected: list[str]
+) -> None:
+    words = ["explain", *ON_TINY, *arguments(fresh, cluster.scheduler_address)]
+    killed = start(fresh.data, *words)
+    while not fresh.files("results/*/explanations.jsonl") and killed.poll() is None:
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    # With the cluster or without it.
+    done = fresh.explain("--units", UNITS)
+    assert done.code == 0, done.err
+    assert sorted_lines(fresh, "results") == expected
+
+
+def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str]) -> None:
+    port = _free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(port),
+             "--host", "127.0.0.1", "--no-dashboard"],
+            stderr=subprocess.DEVNULL,
+        ),
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"],
+            stderr=subprocess.DEVNULL,
+        ),
+    ]  # fmt: skip
+    try:
+
+        def kill() -> None:
+            while not fresh.files("results/*/explanations.jsonl"):
+                time.sleep(0.01)
+            both[0].kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        done = fresh.explain(*arguments(fresh, address))
+        killer.join()
+        assert done.code == 1
+        assert f"The Dask scheduler at {address} is gone" in done.err
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()
+    assert fresh.explain("--units", UNITS).code == 0
+    assert sorted_lines(fresh, "results") == expected
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_a_unit_that_ends_workers_is_named_and_others_go_on(
+    fresh: CommandLine, expected: list[str]
+) -> None:
+    (fresh.data / "sitecustomize.py").write_text(ENDS_AT_UNIT_3)
+    path = os.pathsep.join([str(fresh.data), os.environ.get("PYTHONPATH", "")])
+    done = start(
+        fresh.data,
+        "explain",
+        *ON_TINY,
+        *arguments(fresh, "local:2", "--dask-timeout", "200"),
+        PYTHONPATH=path,
+    )
+    _, err = done.communicate(timeout=300)
+    assert done.returncode == 1
+    assert "Unit 3 ended the Dask workers" in err
+    assert sorted_lines(fresh, "results") == [
+        line for line in expected if json.loads(line)["unit"] != 3
+    ]
+
+
+ENDS_AT_UNIT_3 = """
+import sys
+if any("spawn_main" in word for word in sys.orig_argv):
+    import os
+    import ccx_cli.runs.job as job
+    explain = job.ExplainJob.explain_unit
+    def end(self, unit):
+        if unit == 3:
+            os._exit(9)
+        return explain(self, unit)
+    job.ExplainJob.explain_unit = end
+"""
+
+
+def test_workers_that_do_not_fit_are_named(
+    fresh: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_dask, "__version__", "9.9")
+    done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
+    assert done.code == 1
+    assert "where 9.9 is here: install the same" in done.err
+    monkeypatch.undo()
+    monkeypatch.setattr(on_dask, "HEADER", "elsewhere.json")
+    monkeypatch.setattr(on_dask, "file_digest", lambda path: "0")
+    done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
+    assert done.code == 1
+    assert "mount the same directories there" in done.err
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        ("local:0", 2, "must be local:N"),
+        ("local:x", 2, "must be local:N"),
+        ("absent.json", 3, "no such scheduler file"),
+        ("tcp://127.0.0.1:1", 1, "No Dask scheduler answers at tcp://127.0.0.1:1"),
+    ],
+)
+def test_a_cluster_that_is_none_is_refused(
+    ccx: CommandLine, where: str, code: int, said: str
+) -> None:
+    done = ccx.explain("--units", "0-5", "--dask", where, "--dask-timeout", "1")
+    assert (done.code, said in done.err) == (code, True), done.err
+
+
+def test_without_workers_it_waits_and_says_so(fresh: CommandLine) -> None:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
+        address = empty.scheduler_address
+        done = fresh.explain(*arguments(fresh, address, "--dask-timeout", "1"))
+    assert done.code == 1
+    assert f"Waiting for workers of {address}" in done.err
+    assert f"No Dask worker came to {address} within 1 s" in done.err
+
+
+def test_without_dask_the_extra_is_named(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = ccx.explain("--units", "0-5", "--dask", "local:1")
+    assert done.code == 3
+    assert "pip install 'ccx-cli[cluster]'" in done.err
