@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, save_npz
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, cells
@@ -119,3 +120,22 @@ def test_activations_without_a_network_and_units_that_never_fire(fresh: CommandL
     assert [dead[key] for key in (*KEYS, "shuffled_mean")] == [None] * 4
     assert dead["formulas"] == 0
     assert "1 of 3 units have no correlation" in ended.err
+
+
+def test_sparse_activations_are_simulated_as_dense_ones(
+    fresh: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccx_cli.probe.activation_shards._SMALLER", 10**9)
+    random = np.random.default_rng(0)
+    maps = random.random((6, 40, 4, 4)).astype(np.float32)
+    maps[random.random(maps.shape) < 0.97] = 0
+    save_npz(fresh.data / "few.npz", csr_array(maps.transpose(0, 2, 3, 1).reshape(-1, 40)))
+    np.save(fresh.data / "maps.npy", maps)
+    found = []
+    for name, words in (("few.npz", ("--grid", "4x4")), ("maps.npy", ())):
+        given = ("--activations", str(fresh.data / name), *words, "--subset", "tiny")
+        assert fresh("explain", *given, "--num-clusters", "2", "-q").code == 0
+        found.append(fresh(*WORDS).lines)
+    assert any(line["correlation"] for line in found[0])
+    for sparse, dense in zip(*found, strict=True):
+        assert sparse == pytest.approx(dense, abs=2e-6)

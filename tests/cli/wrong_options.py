@@ -281,6 +281,21 @@ OPTIONS = [
         "--device tpu is not known: it is cpu, cuda, cuda:N or auto.",
     ),
     Wrong(
+        "simulate --shuffles 1001",
+        2,
+        "Invalid value for '--shuffles': 1000 or less is needed.",
+    ),
+    Wrong(
+        "simulate --units 48",
+        2,
+        "--units 48 goes past the end of the run {run}, which has the units 0 to 3.",
+    ),
+    Wrong(
+        "compare units demo-none nowhere",
+        3,
+        "There is no run nowhere in {data}/results: there is {run}.",
+    ),
+    Wrong(
         "metrics nowhere",
         3,
         "There is no run nowhere in {data}/results: there is {run}.",

@@ -191,7 +191,9 @@ class CompareUnitsOptions(PlannedOptions):
 
     a: str = argument("Stored run: name, beginning of the name, or directory.")
     b: str = argument("Another stored run, on the same images.")
-    shuffles: int = option("Permutations of the images of A, for chance (0: none).", 1, min=0)
+    shuffles: int = option(
+        "Permutations of the images of A, for chance (0: none).", 1, min=0, max=1000
+    )
     units: UnitOptions
 
 

@@ -147,7 +147,7 @@ class SimulateOptions(PlannedOptions):
 
     stored: StoredOptions
     shuffles: int = option(
-        "Permutations of the images, as a baseline (0: none).", 100, min=0, max=_MOST_ROUNDS
+        "Permutations of the images, as a baseline (0: none).", 100, min=0, max=1000
     )
     units: UnitOptions
 
