@@ -27,6 +27,8 @@ from ccx_cli.records.metrics import SIGNIFICANT
 from ccx_cli.study.ablation import AblationSettings, ablation_of_run
 from ccx_cli.study.ablation_changes import means_over_units, with_q_values
 
+# Signs of n images are flipped in 2**n ways, of which two are the most extreme.
+LEAST_IMAGES = 6
 CHANGES = {"formula": "formula", "rest": "all else", "control": "control"}
 
 
@@ -157,6 +159,11 @@ def ablate(options: AblateOptions) -> None:
             record.probability for record in records
         ):
             progress.note("The network gives no class scores: only activations are measured.")
+        if 0 < settings.images < LEAST_IMAGES:
+            progress.note(
+                f"No difference is significant with {settings.images:,} images per formula: "
+                f"--images {LEAST_IMAGES} is the least for a p of at most {SIGNIFICANT}."
+            )
         without = sum(record.images > record.controlled for record in records)
         if without:
             progress.note(

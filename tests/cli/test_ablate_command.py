@@ -140,6 +140,7 @@ def test_the_table_says_what_it_shows(ccx: CommandLine) -> None:
     assert ended.out.startswith("Mean changes of the unit's largest activation (peak)")
     assert "Means over units" in ended.out
     assert "Next: ccx render" in ended.err
+    assert "No difference is significant with 2 images per formula: --images 6" in ended.err
     ranges, _ = _kinds(ccx(*ABLATE, "--units", "1", *QUIET).lines)
     rows = [row for row in cells(ended.out) if row[0] == "1" and len(row) > 18]
     assert [row[1] for row in rows] == [str(one["cluster"]) for one in ranges]
