@@ -54,14 +54,14 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "without OR": {
         "name": "optimal",
         "length": 3,
-        "space": {"operators": ["AND", "AND_NOT"], "mask": "dc"},
+        "space": {"operators": ["AND", "AND_NOT"], "mask": "de"},
     },
 }
 
 
 @dataclass
 class SmallRun:
-    """A layer of random units on a few small images, one of which never fires."""
+    """A layer of random units on a few small images; unit 1 never fires."""
 
     directory: Path
     search: dict[str, Any] = field(default_factory=lambda: SEARCHES["optimal"])
@@ -70,7 +70,10 @@ class SmallRun:
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(5)
-        self.index = random_pixels(rng, self.n_images, (4, 4), [1, 2, 5, 9, 11, 300]).index()
+        pixels = random_pixels(rng, self.n_images, (4, 4), [1, 2, 5, 9, 11, 300])
+        # A concept that resamples without the first image lack.
+        pixels.images[0][:8] = [labels | {400} for labels in pixels.images[0][:8]]
+        self.index = pixels.index()
         shape = (self.n_units, self.n_images, 2, 2)
         self.maps = np.maximum(rng.normal(0, 1, shape), 0).astype(np.float32)
         self.maps[1:2] = 0
@@ -144,6 +147,7 @@ def test_resamples_are_datasets_with_some_images_several_times(
     run = SmallRun(tmp_path, search)
     found = run.stability(resamples=8, seed=3)
     assert [record.formula for record in found[1]] == [None]
+    assert not all(0 in drawn_images(9, 3, n) for n in range(8))
     inputs = run.inputs()
     for unit in (0, 2, 3):
         expected = [searched_again(run, drawn_images(9, 3, n), unit) for n in range(8)]
