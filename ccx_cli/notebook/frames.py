@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ccx_cli.errors import MissingInputError
+from ccx_cli.notebook.opened import warn
 from ccx_cli.records.flat import flat
 from ccx_cli.runs.run import Run
 from ccx_cli.study.range_rows import measured_beside, range_row
@@ -28,7 +28,7 @@ def frame_of(run: Run) -> DataFrame:
         ) from error
     beside, problems = measured_beside(run)
     for problem in problems:
-        warnings.warn(problem, stacklevel=3)
+        warn(problem)
     rows = [flat(range_row(record, beside)) for record in run.records]
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}

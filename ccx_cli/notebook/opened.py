@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,12 +32,20 @@ _KEPT_UNITS = 8
 _NEEDED = ("dataset", "weights", "segmentation", "activations", "rebuild")
 
 
+def warn(text: str) -> None:
+    """Warn, naming the line of the user's that led here."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("ccx_cli."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
+
+
 class Warnings(SilentProgress):
     """Says what the command line would note as a warning of Python."""
 
     def note(self, text: str) -> None:
         """Warn."""
-        warnings.warn(text, stacklevel=2)
+        warn(text)
 
 
 class OpenedRun:

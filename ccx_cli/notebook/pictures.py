@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from base64 import b64encode
 from contextlib import suppress
 from io import BytesIO
@@ -13,7 +12,7 @@ from PIL import Image
 
 from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.notebook.checking import one_of
-from ccx_cli.notebook.opened import OpenedRun
+from ccx_cli.notebook.opened import OpenedRun, warn
 from ccx_cli.records.explanation import TOLERANCE
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
 from ccx_cli.render.figures import draw_unit
@@ -73,7 +72,7 @@ def panel_of(
     with opened.lock:
         figure, problems = draw_unit(opened.inputs, unit, records, drawing)
     for problem in problems:
-        warnings.warn(problem, stacklevel=3)
+        warn(problem)
     return figure
 
 

@@ -11,6 +11,7 @@ from ccx_cli.records.metrics import MaskingRecord, StoredMetrics
 from ccx_cli.runs.answers import kept_ablation, kept_stability
 from ccx_cli.runs.chance import kept_against_null
 from ccx_cli.runs.run import Run
+from ccx_cli.study.ablation_changes import with_q_values
 from ccx_cli.study.measuring import fullest
 
 Measured = Mapping[tuple[int, int | None], Sequence[Json]]
@@ -28,12 +29,12 @@ def measured_beside(run: Run) -> tuple[Measured, list[str]]:
     for key, against in kept_against_null(run, run.records).items():
         beside[key].append(to_json(against))
     stability = kept_stability(run.directory, run.records)
-    ablation = kept_ablation(run.directory, run.records)
-    for name, lines in (("stability", stability), ("ablation", ablation)):
-        for key, line in lines.items():
+    ablation = with_q_values([*kept_ablation(run.directory, run.records).values()])
+    for name, lines in (("stability", stability.values()), ("ablation", ablation)):
+        for line in lines:
             found = to_json(line)
-            of_formula = {each: found[each] for each in found if each not in _OF_RANGE}
-            beside[key].append({name: of_formula})
+            of_formula = {key: found[key] for key in found if key not in _OF_RANGE}
+            beside[line.unit, line.cluster].append({name: of_formula})
     return beside, problems + of_masking
 
 

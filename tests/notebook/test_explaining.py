@@ -151,6 +151,30 @@ def test_gray_networks_and_vectors_are_explained(ccx: CommandLine) -> None:
     assert ccx_cli.explain(model=gray, layer="1", images=images, masks=masks, names=["all"])
 
 
+def test_an_interrupted_pass_leaves_nothing_behind(ccx: CommandLine, net: nn.Module) -> None:
+    given: dict[str, Any] = {"subset": "tiny", "layer": "0", "data_dir": ccx.data}
+    interrupting = nn.Sequential(net, Interrupting())
+    with pytest.raises(KeyboardInterrupt):
+        ccx_cli.explain(model=interrupting, batch_size=2, **given)
+    assert not list((ccx.data / "activations" / "modules").glob("*.npy"))
+    assert not list((ccx.data / "activations").glob("given-*"))
+    assert ccx_cli.explain(model=nn.Sequential(net), batch_size=2, **given).units == [0, 1, 2, 3]
+
+
+class Interrupting(nn.Module):
+    """A user presses Ctrl-C in the third batch that is no try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.batches += len(images) > 1
+        if self.batches == 3:
+            raise KeyboardInterrupt
+        return images
+
+
 class Random(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images + torch.rand_like(images)

@@ -257,10 +257,12 @@ def test_without_images_there_are_formulas_and_an_honest_figure(
     with pytest.warns(UserWarning, match="is not known"):
         shown = again.unit(0)._repr_html_()
     assert "<img" not in shown
-    with pytest.warns(UserWarning, match="is missing: restore the dataset"):
+    with pytest.warns(UserWarning, match="is missing: restore the dataset") as warned:
         again.panel(0, top_k=1)
+    assert {each.filename for each in warned} == {__file__}
 
 
+@pytest.mark.filterwarnings("ignore:Whether the .* changed since:UserWarning")
 def test_without_the_dataset_there_are_formulas(ccx: CommandLine) -> None:
     shutil.rmtree(ccx.data / "datasets")
     run = ccx_cli.load_run(data_dir=ccx.data)
