@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ccx_cli.probe.interventions import activations_and_scores
+from ccx_cli.probe.networks.description import SINGLE
+from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.loading import Network, unit_activations
 from ccx_cli.probe.ranges import Range
 from ccx_cli.records.ablation import MEASURES, Fill
@@ -47,7 +49,9 @@ class InputMasking:
     ) -> torch.Tensor:
         """Return the whole image, and without the formula, all else, and each control."""
         pixels, masks = pixels.to(self.device), masks.to(self.device)[:, :, None]
-        filled = filling(pixels, self.fill, [[self.seed, image, 0] for image in images])
+        seeds = [[self.seed, image, 0] for image in images]
+        with computing(SINGLE, self.device):
+            filled = filling(pixels, self.fill, seeds)
         formula = masks[:, 0]
         hidden = [formula, 1 - formula, *masks[:, 1:].unbind(1)]
         return torch.stack([pixels, *(pixels * (1 - one) + filled * one for one in hidden)])
