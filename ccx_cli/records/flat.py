@@ -8,7 +8,7 @@ from typing import Any
 Cell = str | int | float | bool | None
 
 _TREE = "labels"
-_LISTED = ("iou", "drop", "contribution")
+_LISTED = ("iou", "share", "drop", "contribution")
 """Numbers of listed objects that have a column of their own."""
 
 

@@ -38,6 +38,10 @@ LISTED = [
             {"classes": [{"class": 4, "drop": 0.5}, {"class": "a hen", "drop": -1e-09}]},
             {"classes": "4; a hen", "classes_drop": "0.5; -1e-09"},
         ),
+        (
+            {"others": [{"formula": "red", "share": 0.5}]},
+            {"others": "red", "others_share": "0.5"},
+        ),
         ({"points": [{"x": 1}, {"x": 2}]}, {}),
         ({"concepts": ["red", "sky"], "map": [13, 13]}, {"concepts": "red; sky", "map": "13; 13"}),
         ({"value": [True, None, "a"]}, {"value": "true; ; a"}),
