@@ -28,6 +28,7 @@ def test_it_can_be_read_in_five_minutes() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CCX_DATA_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))

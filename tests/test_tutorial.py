@@ -34,6 +34,7 @@ def test_what_is_kept_is_small_and_names_no_machine() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_it_runs(tmp_path: Path) -> None:
     reason = "to run the tutorial, install the test extra: pip install '.[test]'"
     pytest.importorskip("ipykernel", reason=reason)
