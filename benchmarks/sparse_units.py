@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.machine import machine
-from benchmarks.unit_costs import measure_build, peak, timed
+from benchmarks.unit_costs import measure_answers, measure_build, peak, timed
 from benchmarks.units import fresh
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex, index_cache, load_index
@@ -175,7 +175,8 @@ def explain(
     found = list(map_in_order(lambda unit: lines(unit, activations.unit(unit)), units, workers))
     wall, cores = time.perf_counter() - start, time.process_time() - start_cores
     records = [record for each in found for record in each]
-    steps: dict[str, list[float]] = {"read": [], "ranges": [], "hits": [], "optimum": []}
+    named = ("read", "ranges", "hits", "optimum", "metrics")
+    steps: dict[str, list[float]] = {name: [] for name in named}
     for unit in units[:: max(1, len(units) // 20)]:
         seconds, maps = timed(partial(activations.unit, unit))
         steps["read"].append(seconds)
@@ -184,9 +185,10 @@ def explain(
         seconds, hits = timed(partial(count_hits, maps, ranges, index))
         steps["hits"].append(seconds)
         start = time.perf_counter()
-        for per_set in hits.per_set:
-            explainer.strategy.answer(data, per_set)
+        answers = [explainer.strategy.answer(data, per_set) for per_set in hits.per_set]
         steps["optimum"].append(time.perf_counter() - start)
+        seconds, _ = timed(partial(measure_answers, maps, ranges, answers, index))
+        steps["metrics"].append(seconds)
     memory = peak(RUSAGE_SELF)
     compared = range(0, len(units), len(units) // n_dense)
     unlike = sum(

@@ -23,11 +23,16 @@ from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.probe.sparse_maps import Maps
+from ccx_cli.records.metrics import Metrics
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
-from ccx_cli.search.strategy import Strategy
+from ccx_cli.search.scoring import holds_on
+from ccx_cli.search.strategy import Answer, Strategy
+from ccx_cli.study.measuring import measure_unit
+from ccx_cli.study.metrics import ImageCounts
 
 T = TypeVar("T")
 
@@ -228,6 +233,7 @@ def _measure_unit(
         start = time.perf_counter()
         answers[name] = [explainer.strategy.answer(explainer.data, each) for each in hits.per_set]
         steps[name] = time.perf_counter() - start
+    steps["metrics"], _ = timed(lambda: measure_answers(maps, ranges, answers["optimum"], index))
     pairs = zip(answers["beam"], answers["optimum"], strict=True)
     return UnitCost(
         follows_object=position % 2 == 0,
@@ -238,6 +244,23 @@ def _measure_unit(
             for beam, optimum in pairs
         ),
     )
+
+
+def measure_answers(
+    maps: Maps, ranges: Sequence[Range], answers: Sequence[Answer], index: ConceptIndex
+) -> list[Metrics]:
+    """Do what ``ccx metrics`` does of one unit: count its hits again, by image, and measure."""
+    hits = count_hits(maps, ranges, index, per_image=True)
+    formulas = [
+        np.zeros(len(index.sets), dtype=np.bool_)
+        if answer.best is None
+        else holds_on(answer.best.chain.formula(index.concepts), index)
+        for answer in answers
+    ]
+    assert hits.per_local is not None
+    pairs = zip(hits.per_local, formulas, strict=True)
+    counts = [ImageCounts.of_labels(per_local, holds, index) for per_local, holds in pairs]
+    return measure_unit(counts, maps, formulas, index)
 
 
 def _side_by_side(work: Callable[[Path], None], paths: Sequence[Path], workers: int) -> Beside:

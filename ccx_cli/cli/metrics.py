@@ -28,7 +28,6 @@ from ccx_cli.records.metrics import (
     MASKING,
     METRICS,
     AgainstNull,
-    MetricName,
     MetricsRecord,
     StatisticRecord,
 )
@@ -73,23 +72,13 @@ def _interval(record: Measured) -> str:
 
 
 _ALWAYS = ("mcc", "lift", "iou", "auprc", MASKING.key)
-_FIRST = (*_ALWAYS, "auroc", "activation_coverage", "detection_accuracy", "f1", "pearson")
-
-
-def _order(metric: MetricName) -> tuple[int, int]:
-    """Order columns: the first ones, those of records, and sizes, which say least."""
-    if metric.key in _FIRST:
-        return 0, _FIRST.index(metric.key)
-    is_last = "size" in metric.key or metric.key == "baseline"
-    return 1 + is_last, ALL_METRICS.index(metric)
-
 
 COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
     Column("range", "cluster", right=True, show=_cluster),
     *(
         Column(name.short, name.key, right=True, spare=name.key not in _ALWAYS)
-        for name in sorted(ALL_METRICS, key=_order)
+        for name in ALL_METRICS
     ),
 )
 

@@ -85,8 +85,10 @@ def count_levels(
         rows[present] = np.arange(len(present))
         counts = _count_kinds(maps, rows[kinds], len(present), scale, first, len(values), index)
         pixels = counts.sum(axis=0)
-        for bit in range(len(own)):
-            inside[start + bit] = counts[present >> bit & 1 == 1].sum(axis=0)
+        for kind, of_kind in zip(present.tolist(), counts, strict=True):
+            for bit in range(len(own)):
+                if kind >> bit & 1:
+                    inside[start + bit] += of_kind
     some = np.flatnonzero(pixels)
     return ActivationLevels(values[some], pixels[some], inside[:, some], peaks)
 

@@ -218,7 +218,21 @@ METRICS = metric_names(Metrics)
 """The metrics that are computed from pixels alone, in the order of the keys."""
 (MASKING,) = metric_names(WithMasking)
 """The metric that runs the network."""
-ALL_METRICS = (*METRICS, MASKING)
+_READ_FIRST = (
+    "mcc", "lift", "iou", "auprc", "auroc", "activation_coverage", "detection_accuracy", "f1",
+    "pearson",
+)  # fmt: skip
+
+
+def _worth(name: MetricName) -> tuple[int, int]:
+    if name.key in _READ_FIRST:
+        return 0, _READ_FIRST.index(name.key)
+    return 1 + ("size" in name.key or name.key == "baseline"), METRICS.index(name)
+
+
+TO_READ = tuple(sorted(METRICS, key=_worth))
+"""The same as ``METRICS``, those first that say most, and sizes last."""
+ALL_METRICS = (*TO_READ, MASKING)
 
 
 class WithInterval(Record):

@@ -17,7 +17,7 @@ from ccx_cli.printable import printable
 from ccx_cli.records.explanation import ExplanationRecord, names_of
 from ccx_cli.records.fields import Record, to_json
 from ccx_cli.records.header import About, model_name
-from ccx_cli.records.metrics import MASKING, METRICS, Metrics
+from ccx_cli.records.metrics import MASKING, TO_READ, Metrics
 from ccx_cli.render.report.studies import studies_of
 from ccx_cli.render.report.unit_part import concepts_named
 from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_sentence
@@ -64,7 +64,7 @@ def payload_of_run(
         ],
         "categories": categories,
         "concepts": concepts,
-        "metrics": [asdict(metric) for metric in (*METRICS, *metrics_of)],
+        "metrics": [asdict(metric) for metric in (*TO_READ, *metrics_of)],
         "measured": [
             _measured(metrics.get(key), [values.get(key) for values in metrics_of.values()])
             for key in keys
@@ -175,7 +175,7 @@ def _measured(
     """Return the metrics of one range in the order of the table, ``None`` without any."""
     if measured is None and all(value is None for value in others):
         return None
-    return [*(getattr(measured, metric.key, None) for metric in METRICS), *others]
+    return [*(getattr(measured, metric.key, None) for metric in TO_READ), *others]
 
 
 def _simplest(record: ExplanationRecord) -> dict[str, Any] | None:
