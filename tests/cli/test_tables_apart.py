@@ -148,6 +148,10 @@ def test_no_command_has_lists_in_cells(ccx: CommandLine) -> None:
         ("cache", "list"),
         ("roles",),
         ("importance", "--per", "unit", "--units", "0"),
+        ("stability", "--resamples", "3", "--units", "0-1"),
+        ("simulate", "--units", "0-1"),
+        ("ablate", "--units", "0"),
+        ("compare", "layers", "demo-none"),
         ("compare", "runs", "demo-none", "demo-none", "--per", "range"),
     ]
     for words in commands:
