@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TypeVar
 
 from ccx_cli.errors import CcxError
@@ -36,7 +38,7 @@ def in_processes(
     )
     try:
         futures: dict[Future[R], T] = {}
-        with _ignoring_interrupts():
+        with _ignoring_interrupts(), _without_main(function):
             for item in items:
                 futures[pool.submit(function, item)] = item
         for future in as_completed(list(futures)):
@@ -48,6 +50,24 @@ def in_processes(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_main(function: Callable[..., object]) -> Iterator[None]:
+    """Keep processes started inside from running the user's script again, unless it is needed.
+
+    They would import it, and one without ``if __name__ == "__main__"`` would wait in each of them
+    for a lock that this process holds.
+    """
+    main = sys.modules["__main__"]
+    if getattr(function, "__module__", None) == "__main__":
+        yield
+        return
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end_with_parent() -> None:

@@ -76,3 +76,19 @@ def _lives(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+UNGUARDED = """
+print("begun")
+from ccx_cli.concepts.processes import in_processes
+
+print(sorted(in_processes(abs, [-1, -2, -3], 2)))
+"""
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert ran.stderr == ""
+    assert ran.stdout == "begun\n[(-3, 3), (-2, 2), (-1, 1)]\n"
