@@ -16,7 +16,8 @@ from rich.table import Column as Cell
 from rich.text import Text
 
 from ccx_cli.cli.options import MessageOptions, OutputOptions
-from ccx_cli.cli.output import Column, Writer, writing_to
+from ccx_cli.cli.output import Column, Writer
+from ccx_cli.cli.output_files import writing_to
 from ccx_cli.cli.stderr import error_console, tell
 from ccx_cli.design import duration
 from ccx_cli.printable import printable

@@ -8,7 +8,8 @@ from pathlib import Path
 from ccx_cli.cli.commands.look import ExportOptions, To
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import Format, OutputOptions
-from ccx_cli.cli.output import FORMS, Column, Record, Writer, writing_to
+from ccx_cli.cli.output import Column, Record, Writer
+from ccx_cli.cli.output_files import FORMS, writing_to
 from ccx_cli.cli.searching import parse_share
 from ccx_cli.cli.stored import labels_of
 from ccx_cli.cli.units import chosen_of_run

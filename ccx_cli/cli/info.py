@@ -10,16 +10,8 @@ import msgspec
 
 from ccx_cli.cli.commands.look import InfoOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import (
-    Column,
-    Record,
-    Section,
-    Writer,
-    cell,
-    numbers,
-    write_document,
-    write_sections,
-)
+from ccx_cli.cli.output import Column, Record, Section, Writer, cell, numbers, write_sections
+from ccx_cli.cli.output_files import write_document
 from ccx_cli.design import duration, size_text
 from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable

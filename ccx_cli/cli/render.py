@@ -12,7 +12,8 @@ from pathlib import Path
 from ccx_cli.cli.commands.look import RenderOptions
 from ccx_cli.cli.diagnostics import reporting
 from ccx_cli.cli.options import OutputOptions, PlaceOptions
-from ccx_cli.cli.output import UNIT, Column, Record, check_free, write_document, writing_to
+from ccx_cli.cli.output import UNIT, Column, Record
+from ccx_cli.cli.output_files import check_free, write_document, writing_to
 from ccx_cli.cli.reading import tolerance_of
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.units import chosen_of_run, parse_ranges

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import RolesOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import IOU, UNIT, Column, check_plot, numbers
+from ccx_cli.cli.output import IOU, UNIT, Column, numbers
+from ccx_cli.cli.output_files import check_plot
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches

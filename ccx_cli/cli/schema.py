@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from ccx_cli.cli.commands.look import SCHEMA_NAMES, SchemaOptions
-from ccx_cli.cli.output import Column, write_document, writing_to
+from ccx_cli.cli.output import Column
+from ccx_cli.cli.output_files import write_document, writing_to
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.records.listings import SchemaRecord
 from ccx_cli.records.schema import SCHEMAS, json_schema

@@ -8,7 +8,8 @@ from ccx_cli import design
 from ccx_cli.cli.commands.compare import HEURISTIC_UNITS, CompareHeuristicsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
-from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, check_plot, numbers
+from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, numbers
+from ccx_cli.cli.output_files import check_plot
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.errors import UsageError, suggestion
 from ccx_cli.probe.activations import Activations

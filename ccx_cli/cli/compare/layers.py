@@ -10,7 +10,8 @@ from ccx_cli import design
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.compare import CompareLayersOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.output import Column, check_plot
+from ccx_cli.cli.output import Column
+from ccx_cli.cli.output_files import check_plot
 from ccx_cli.cli.stored import labels_of
 from ccx_cli.concepts.broden_csv import Label
 from ccx_cli.progress import Progress

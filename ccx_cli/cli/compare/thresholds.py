@@ -18,9 +18,9 @@ from ccx_cli.cli.output import (
     Record,
     Section,
     cell,
-    check_plot,
     write_sections,
 )
+from ccx_cli.cli.output_files import check_plot
 from ccx_cli.cli.searching import check_search, strategy_of
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.qualities import poor_words
