@@ -13,7 +13,16 @@ from ccx_cli.concepts.arrays import index_of_label_maps, index_of_masks
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.parse import Vocabulary
-from ccx_cli.notebook.checking import check_workers, choose_units, is_whole, read_ranges
+from ccx_cli.notebook.checking import (
+    check_numbers,
+    check_texts,
+    check_wholes,
+    check_workers,
+    choose_units,
+    formula_texts,
+    is_whole,
+    read_ranges,
+)
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.fields import to_json
@@ -30,7 +39,7 @@ def explain_arrays(
     *,
     masks: ArrayLike | None = None,
     label_maps: ArrayLike | None = None,
-    names: Sequence[str] | Mapping[int, str] | None,
+    names: Sequence[str] | Mapping[int, str],
     num_clusters: int = 5,
     quantile: float = 0.005,
     ranges: Sequence[tuple[float, float]] | None = None,
@@ -44,9 +53,7 @@ def explain_arrays(
     workers: int | None = None,
 ) -> list[dict[str, Any]]:
     """Explain units by arrays alone, as ``explain`` says."""
-    if names is None:
-        raise UsageError("names is needed: what the concepts of masks or label_maps are called.")
-    method = RangeMethod(num_clusters, quantile)
+    method = range_method(num_clusters, quantile)
     given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
     strategy = strategy_of(search, length, beam_limit, objective, min_coverage)
     index = given.index
@@ -96,16 +103,23 @@ def score(
         If an array has another shape or kind, a number is out of bounds, or a text is not a formula
         of concepts that some pixel carries.
     """
-    method = RangeMethod(num_clusters, quantile)
+    method = range_method(num_clusters, quantile)
     given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
-    texts = [formulas] if isinstance(formulas, str) else formulas
     numbered = names if isinstance(names, Mapping) else dict(enumerate(names, start=1))
-    vocabulary = Vocabulary(numbered)
+    vocabulary = Vocabulary({int(number): str(name) for number, name in numbered.items()})
+    texts = formula_texts(formulas)
     typed = [FormulaOnData.read(text, vocabulary, given.index) for text in texts]
     check_seen(typed)
     maps = given.maps.__getitem__
     found = score_units(given.units, typed, given.index, maps, given.ranges, given.workers)
     return [line for unit in found for line in unit.records(typed, layer, given.num_clusters)]
+
+
+def range_method(num_clusters: int, quantile: float) -> RangeMethod:
+    """Say how ranges are found; UsageError if there is no such way."""
+    check_wholes(num_clusters=num_clusters)
+    check_numbers(quantile=quantile)
+    return RangeMethod(int(num_clusters), float(quantile))
 
 
 def strategy_of(
@@ -114,7 +128,14 @@ def strategy_of(
     """Make the search; UsageError if there is none such."""
     if objective != "iou" and search == "beam":
         raise UsageError(f"objective {objective} works only with search optimal.")
-    bounds = {"length": length, "beam_limit": beam_limit, "min_coverage": min_coverage}
+    check_texts(objective=objective)
+    check_wholes(length=length, beam_limit=beam_limit)
+    check_numbers(min_coverage=min_coverage)
+    bounds = {
+        "length": int(length),
+        "beam_limit": int(beam_limit),
+        "min_coverage": float(min_coverage),
+    }
     return make_search(search, {**bounds, "objective": objective})
 
 
@@ -176,6 +197,8 @@ def _index(
     masks: ArrayLike | None, label_maps: ArrayLike | None, names: Sequence[str] | Mapping[int, str]
 ) -> ConceptIndex:
     """Index the labels, in whichever form they are given."""
+    if names is None:
+        raise UsageError("names is needed: what the concepts of masks or label_maps are called.")
     if (masks is None) == (label_maps is None):
         raise UsageError("masks and label_maps are mutually exclusive: give one of them.")
     texts = list(names.values() if isinstance(names, Mapping) else names)
@@ -188,7 +211,7 @@ def _index(
     if masks is not None:
         if isinstance(names, Mapping | str):
             raise UsageError("With masks, names must be a list, one name for each mask.")
-        return index_of_masks(_array("masks", masks), names)
+        return index_of_masks(_array("masks", masks), list(map(str, texts)))
     if not isinstance(names, Mapping):
         raise UsageError(
             "With label_maps, names must map each number to its name, such as {1: 'cat'}."
@@ -196,4 +219,5 @@ def _index(
     for number in names:
         if not is_whole(number):
             raise UsageError(f"names has the key {number!r}, which is not a whole number.")
-    return index_of_label_maps(_array("label_maps", label_maps), names)
+    numbered = {int(number): str(name) for number, name in names.items()}
+    return index_of_label_maps(_array("label_maps", label_maps), numbered)

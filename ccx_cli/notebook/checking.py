@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from numbers import Real
 from operator import index as as_whole
 from typing import Any, TypeVar
 
@@ -18,8 +19,8 @@ E = TypeVar("E", bound=StrEnum)
 
 def check_workers(workers: int | None) -> int:
     """Return the number of threads, all cores for ``None``."""
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers must be 1 or more, not {workers}.")
+    if workers is not None and (not is_whole(workers) or workers < 1):
+        raise UsageError(f"workers must be 1 or more, not {workers!r}.")
     return workers or cores()
 
 
@@ -32,19 +33,51 @@ def is_whole(number: Any) -> bool:
     return not isinstance(number, bool)
 
 
+def check_texts(**given: Any) -> None:
+    """Check parameters that are text; UsageError for another kind."""
+    for parameter, value in given.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{parameter} must be text, not {value!r}.")
+
+
+def check_wholes(**given: Any) -> None:
+    """Check parameters that are whole numbers; UsageError for another kind."""
+    for parameter, value in given.items():
+        if not is_whole(value):
+            raise UsageError(f"{parameter} must be a whole number, not {value!r}.")
+
+
+def check_numbers(**given: Any) -> None:
+    """Check parameters that are numbers; UsageError for another kind."""
+    for parameter, value in given.items():
+        if not isinstance(value, Real):
+            raise UsageError(f"{parameter} must be a number, not {value!r}.")
+
+
+def formula_texts(formulas: str | Iterable[str]) -> list[str]:
+    """Return the texts of one formula or of several; UsageError if they are something else."""
+    if isinstance(formulas, str) or not isinstance(formulas, Iterable):
+        formulas = [formulas]
+    texts = list(formulas)
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(f'A formula is text, such as "cat OR dog", not {text!r}.')
+    return texts
+
+
 def choose_units(units: Sequence[int], count: int) -> list[int]:
-    """Read the numbers of units; UsageError for one that there is not."""
+    """Read the numbers of units, each once; UsageError for one that there is not."""
     chosen = np.atleast_1d(np.asarray(units, dtype=object)).tolist()
     for unit in chosen:
         if not is_whole(unit) or not 0 <= unit < count:
             raise UsageError(f"Unit {unit} is not one of the {count} there are.")
-    return list(map(int, chosen))
+    return list(dict.fromkeys(map(int, chosen)))
 
 
 def read_ranges(ranges: Sequence[tuple[float, float]]) -> tuple[Range, ...]:
     """Read ranges; UsageError if one has no lower end below its upper."""
     found = []
-    for given in ranges:
+    for given in ranges if isinstance(ranges, Iterable) else [ranges]:
         try:
             lower, upper = map(float, given)
         except (TypeError, ValueError):

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 from numpy.typing import ArrayLike
 
 from ccx_cli.errors import UsageError
-from ccx_cli.notebook.arrays import explain_arrays, strategy_of
-from ccx_cli.notebook.checking import check_workers, choose_units, read_ranges
+from ccx_cli.notebook.arrays import explain_arrays, range_method, strategy_of
+from ccx_cli.notebook.checking import check_texts, check_workers, choose_units, read_ranges
 from ccx_cli.notebook.opened import Warnings
 from ccx_cli.notebook.sources import InMemory, Source, read_size
 from ccx_cli.notebook.stored_run import StoredRun
-from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.runs.job import JobSettings, prepare_job, session_of
 from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
@@ -213,6 +212,8 @@ def explain(
     ``ccx importance``, needs a function in a file instead (``--model FILE.py:FUNCTION``).
     """
     workers = check_workers(workers)
+    optional = {"layer": layer, "subset": subset, "name": name, "note": note, "device": device}
+    check_texts(**{key: value for key, value in optional.items() if value is not None})
     labels = {"masks": masks, "label_maps": label_maps, "names": names}
     of_file = {"axes": axes, "grid": grid}
     of_images = {"mean": mean, "std": std, "input_size": input_size}
@@ -225,6 +226,8 @@ def explain(
     else:
         also = labels if is_file else of_run | of_file | {"input_size": input_size}
         _refuse("activations", also | of_pass | {"mean": mean, "std": std, "images": images})
+        if activations is None:
+            raise UsageError("activations, as an array or a file, or model is needed.")
     network = None if model is None else InMemory.of(model, layer, mean, std, device, batch_size)
     if images is not None or (network is None and not is_file):
         if network is not None:
@@ -252,7 +255,7 @@ def explain(
         check_name(name)
     strategy = strategy_of(search, length, beam_limit, objective, min_coverage)
     by_hand = None if ranges is None else tuple(sorted(read_ranges(ranges)))
-    settings = JobSettings(RangeMethod(num_clusters, quantile), lambda _: strategy, by_hand)
+    settings = JobSettings(range_method(num_clusters, quantile), lambda _: strategy, by_hand)
     source = Source(subset, layer, units, read_size(input_size), data_dir, workers)
     inputs = (
         source.of_file(fspath(activations), axes, grid)

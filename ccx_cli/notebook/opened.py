@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ccx_cli.design import NEVER_FIRES
 from ccx_cli.errors import CcxError, MissingInputError, UsageError, suggestion
 from ccx_cli.formulas.parse import Vocabulary
-from ccx_cli.notebook.checking import is_whole
+from ccx_cli.notebook.checking import formula_texts, is_whole
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.findings import short_names, simplified
@@ -34,10 +34,12 @@ _NEEDED = ("dataset", "weights", "segmentation", "activations", "rebuild")
 
 def warn(text: str) -> None:
     """Warn, naming the line of the user's that led here."""
-    frame, level = inspect.currentframe(), 1
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("ccx_cli."):
+    frame, level, outermost = inspect.currentframe(), 1, 1
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("ccx_cli."):
+            outermost = level
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, stacklevel=level)
+    warnings.warn(text, stacklevel=outermost + 1)
 
 
 class Warnings(SilentProgress):
@@ -95,9 +97,10 @@ class OpenedRun:
         """
         from ccx_cli.study.unit_images import look_at_unit
 
+        stored = self.records_of(unit)
         with self.lock:
             if unit not in self._looked:
-                records = list(map(simplified, self.records_of(unit)))
+                records = list(map(simplified, stored))
                 inputs = self.inputs
                 found = look_at_unit(unit, records, inputs.index, inputs.activations)
                 if len(self._looked) >= _KEPT_UNITS:
@@ -112,19 +115,19 @@ class OpenedRun:
             raise UsageError(f"Unit {looked.unit} has no range: it {NEVER_FIRES}.")
         if number is None:
             return len(clusters) - 1
-        if number not in clusters:
+        if not is_whole(number) or number not in clusters:
             raise UsageError(
                 f"Unit {looked.unit} has no range {number}: it has {', '.join(map(str, clusters))}."
             )
         return clusters.index(number)
 
-    def typed(self, formulas: Sequence[str], index: ConceptIndex) -> list[FormulaOnData]:
+    def typed(self, formulas: str | Sequence[str], index: ConceptIndex) -> list[FormulaOnData]:
         """Read formulas as ``ccx score`` does."""
         from ccx_cli.search.scoring import FormulaOnData, check_seen
 
         labels = self.inputs.dataset.labels
         vocabulary = Vocabulary({label.number: label.name for label in labels})
-        typed = [FormulaOnData.read(text, vocabulary, index) for text in formulas]
+        typed = [FormulaOnData.read(text, vocabulary, index) for text in formula_texts(formulas)]
         check_seen(typed)
         return typed
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from ccx_cli.errors import CcxError, UsageError
-from ccx_cli.notebook.checking import one_of
+from ccx_cli.notebook.checking import is_whole, one_of
 from ccx_cli.notebook.opened import OpenedRun, warn
 from ccx_cli.records.explanation import TOLERANCE
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
@@ -98,6 +98,6 @@ def thumbnails(opened: OpenedRun, unit: int) -> list[tuple[str, str]]:
 
 
 def _checked(name: str, number: int) -> int:
-    if not 1 <= number <= _MOST_IMAGES:
-        raise UsageError(f"{name} must be 1 to {_MOST_IMAGES}, not {number}.")
+    if not is_whole(number) or not 1 <= number <= _MOST_IMAGES:
+        raise UsageError(f"{name} must be 1 to {_MOST_IMAGES}, not {number!r}.")
     return number

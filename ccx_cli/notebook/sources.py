@@ -191,9 +191,12 @@ class InMemory:
             )
         if not layer:
             known = ", ".join(name for name, _ in module.named_children())
-            raise UsageError(
-                f"layer is needed: the model has {known or 'none'}, and what is in them."
-            )
+            if not known:
+                raise UsageError(
+                    "The model has no layers in it: put it into a torch.nn.Sequential, whose layer "
+                    'is "0".'
+                )
+            raise UsageError(f"layer is needed: the model has {known}, and what is in them.")
         size = _BATCH if batch_size is None else batch_size
         if not is_whole(size) or size < 1:
             raise UsageError(f"batch_size must be 1 or more, not {size!r}.")

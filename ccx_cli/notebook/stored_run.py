@@ -196,7 +196,7 @@ class StoredRun:
         with self._opened.lock:
             inputs = self._opened.inputs
             activations, index = inputs.activations, inputs.searched
-        typed = self._opened.typed([formulas] if isinstance(formulas, str) else formulas, index)
+        typed = self._opened.typed(formulas, index)
         made, layer = settings_of(inputs.run), inputs.run.about.layer or ""
         asked = range(activations.units) if units is None else units
         chosen = choose_units(asked, activations.units)

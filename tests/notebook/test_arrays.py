@@ -171,6 +171,16 @@ def test_what_is_not_a_formula_of_the_concepts_is_refused(formula: str, sentence
         ({"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {"1": "cat"}},
          "names has the key '1', which is not a whole number."),
         ({"length": 0}, "`length` 0 must be 1 or more."),
+        ({"length": 1.5}, "length must be a whole number, not 1.5."),
+        ({"num_clusters": "3"}, "num_clusters must be a whole number, not '3'."),
+        ({"num_clusters": 2.5}, "num_clusters must be a whole number, not 2.5."),
+        ({"quantile": "0.1"}, "quantile must be a number, not '0.1'."),
+        ({"min_coverage": None}, "min_coverage must be a number, not None."),
+        ({"objective": None}, "objective must be text, not None."),
+        ({"layer": 5}, "layer must be text, not 5."),
+        ({"workers": "2"}, "workers must be 1 or more, not '2'."),
+        ({"ranges": 5}, "ranges holds 5, which is not a (lower, upper) pair."),
+        ({"names": None}, "names is needed: what the concepts of masks or label_maps are called."),
         (
             {"masks": None, "label_maps": np.ones((6, 8, 8), int), "names": {2: "cat"}},
             "label_maps holds the number 1, which names does not have.",
@@ -188,6 +198,32 @@ def test_bad_arrays_are_refused(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         ccx_cli.explain(activations, **given)
     assert str(caught.value) == sentence
+
+
+def test_names_and_numbers_of_numpy_are_as_those_of_python() -> None:
+    activations, masks = scene()
+    plain = ccx_cli.explain(activations, masks=masks, names=["cat", "dog"], num_clusters=2)
+    names: Any = np.array(["cat", "dog"])
+    clusters: Any = np.int64(2)
+    units: Any = np.array([0, 1, 1, 0])
+    found = ccx_cli.explain(
+        activations, masks=masks, names=names, num_clusters=clusters, units=units
+    )
+    assert found == plain
+    scored = ccx_cli.score(activations, names[:1], masks=masks, names=names, units=units)
+    assert scored == ccx_cli.score(activations, "cat", masks=masks, names=["cat", "dog"])
+    maps = np.where(masks[0], 1, 0)
+    by_number: Any = {np.int64(1): names[0]}
+    assert ccx_cli.explain(activations, label_maps=maps, names=by_number) == ccx_cli.explain(
+        activations, label_maps=maps, names={1: "cat"}
+    )
+
+
+@pytest.mark.parametrize("formulas", [None, 3, ["cat", None], [["cat"]]])
+def test_what_is_no_text_is_no_formula(formulas: Any) -> None:
+    activations, masks = scene()
+    with pytest.raises(UsageError, match="A formula is text, such as"):
+        ccx_cli.score(activations, formulas, masks=masks, names=["cat", "dog"])
 
 
 def test_activations_that_are_none_are_refused() -> None:

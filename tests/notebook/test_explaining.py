@@ -218,7 +218,11 @@ def test_what_cannot_be_meant_is_refused(ccx: CommandLine, net: nn.Module, tmp_p
         (on | {"model": net, "layer": "last", "masks": masks}, "masks does not go with subset"),
         (on | {"model": net, "layer": "last", "axes": "x"}, "axes does not go with model"),
         (on | {"model": net, "layer": "last", "images": images}, "subset does not go with images"),
-        (on | {"model": Random(), "layer": ""}, "layer is needed"),
+        (on | {"model": Random(), "layer": ""}, "has no layers in it: put it into"),
+        (on | {"model": net, "layer": 1}, "layer must be text, not 1"),
+        (on | {"model": net, "layer": "last", "name": 3}, "name must be text, not 3"),
+        (on | {"model": net, "layer": "last", "note": 3}, "note must be text, not 3"),
+        (on | {"model": net, "layer": "last", "num_clusters": 1.5}, "must be a whole number"),
         (on | {"model": nn.Sequential(Random()), "layer": "0"}, "gives other values for the same"),
         (on | {"model": nn.Sequential(Locked()), "layer": "0"}, "cannot be copied"),
         (on | {"model": wide, "layer": "1"}, "NaN or infinite"),
@@ -241,7 +245,7 @@ def test_what_cannot_be_meant_is_refused(ccx: CommandLine, net: nn.Module, tmp_p
     for given, said in cases:
         with pytest.raises(CcxError, match=said):
             ccx_cli.explain(**given)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="or model is needed"):
         ccx_cli.explain()  # type: ignore[call-overload]
     assert net.training
 

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from PIL import Image
 import ccx_cli
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError
 from ccx_cli.notebook.stored_run import StoredRun
+from ccx_cli.progress import SilentProgress
+from ccx_cli.store.locks import writing
 from tests.cli.command_line import CommandLine
 
 
@@ -138,6 +142,12 @@ def test_scores_are_those_of_the_command(ccx: CommandLine, run: StoredRun) -> No
             run.score(text)
         with pytest.raises(UsageError, match=said):
             run.formula_mask(text, 0)
+    for strange in (None, 3, ["red", None]):
+        with pytest.raises(UsageError, match="A formula is text, such as"):
+            run.score(strange)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="A formula is text, such as"):
+            run.formula_mask(strange, 0)  # type: ignore[arg-type]
+    assert run.score("red", units=[1, 0, 1]) == run.score("red", units=[1, 0])
     with pytest.raises(UsageError, match="Unit 4096 is not one of"):
         run.score("red", units=[4096])
     with pytest.raises(UsageError, match="workers must be 1 or more"):
@@ -190,8 +200,16 @@ def test_images_have_the_counts_of_their_masks(run: StoredRun) -> None:
         run.images(9)
     with pytest.raises(UsageError, match="kind must be sample or top or misses or false-alarms"):
         run.images(1, kind="best")
-    with pytest.raises(UsageError, match="limit must be 1 to 50, not 0"):
-        run.images(1, limit=0)
+    for limit in (0, None, "3", 2.5):
+        with pytest.raises(UsageError, match=f"limit must be 1 to 50, not {limit!r}"):
+            run.images(1, limit=limit)  # type: ignore[arg-type]
+    for unit in (1.0, [1]):
+        with pytest.raises(UsageError, match=r"Unit .* is not in the run"):
+            run.images(unit)  # type: ignore[arg-type]
+    wrong: tuple[Any, ...] = (1.0, True)
+    for range_number in wrong:
+        with pytest.raises(UsageError, match=f"Unit 1 has no range {range_number}"):
+            run.hit_mask(1, range_number, 0)
 
 
 def test_a_panel_is_the_figure_of_the_command(
@@ -277,6 +295,20 @@ def test_without_the_dataset_there_are_formulas(ccx: CommandLine) -> None:
     ):
         with pytest.raises(CcxError):
             ask()
+
+
+def test_a_warning_names_the_line_that_asked(run: StoredRun) -> None:
+    (ranges,) = (run.directory.parents[1] / "activations").glob("*/ranges-*")
+    asking = threading.Thread(target=lambda: run.score("red", units=[7]))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with writing(ranges, SilentProgress()):
+            asking.start()
+            while asking.is_alive() and not warned:
+                time.sleep(0.02)
+        asking.join()
+    assert "Waiting for another" in str(warned[0].message)
+    assert {each.filename for each in warned} == {__file__}
 
 
 def test_threads_may_ask_at_once(run: StoredRun) -> None:
