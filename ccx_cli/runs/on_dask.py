@@ -15,7 +15,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ccx_cli.errors import CcxError, MissingInputError, UsageError, few
+import msgspec
+
+from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, few
 from ccx_cli.progress import Progress
 from ccx_cli.runs.job import ExplainJob, stored_job
 from ccx_cli.runs.run import HEADER, Run
@@ -57,23 +59,40 @@ def dask_cluster(where: str, timeout: float, progress: Progress) -> Iterator[Das
     make: Any = Client
     with ExitStack() as opened:
         address: Any = where
+        if Path(where).is_file():
+            address = _address_in(Path(where))
+        elif ":" not in where:
+            raise MissingInputError(
+                f"--dask {where}: there is no such scheduler file, and it is no address "
+                "such as tcp://host:8786."
+            )
         try:
             if where.startswith(LOCAL):
                 address = opened.enter_context(_local(where))
-            elif ":" not in where and not Path(where).is_file():
-                raise MissingInputError(
-                    f"--dask {where}: there is no such scheduler file, and it is no address "
-                    "such as tcp://host:8786."
-                )
-            is_file = isinstance(address, str) and Path(address).is_file()
-            given = {"scheduler_file": where} if is_file else {"address": address}
-            client = opened.enter_context(make(**given, timeout=timeout))
+            client = opened.enter_context(make(address, timeout=timeout))
         except (OSError, TimeoutError, ValueError) as error:
             raise CcxError(
                 f"No Dask scheduler answers at {where} within {timeout:g} s: check the address or "
                 "the file, or give more time by --dask-timeout."
             ) from error
         yield DaskCluster(client, where, timeout, progress)
+
+
+class _SchedulerFile(msgspec.Struct):
+    """What is read of the file that a scheduler writes."""
+
+    address: str
+
+
+def _address_in(path: Path) -> str:
+    """Return the address of the scheduler that wrote a file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_SchedulerFile).address
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedDataError(
+            f"--dask {path} is no scheduler file: give what `dask scheduler --scheduler-file "
+            "FILE` writes, or an address such as tcp://host:8786."
+        ) from error
 
 
 def _local(where: str) -> Any:
@@ -191,7 +210,7 @@ class DaskWorkers:
         from distributed.scheduler import KilledWorker
 
         try:
-            done.set_result(task.result())
+            done.set_result(self._result(task))
         except KilledWorker:
             done.set_exception(
                 LostUnitError(
@@ -202,6 +221,22 @@ class DaskWorkers:
             done.set_exception(self.cluster.gone())
         except Exception as error:
             done.set_exception(error)
+
+    def _result(self, task: Any) -> Explained:
+        """Return what a task found; ``CancelledError`` once the client is closed.
+
+        A worker can be lost before its result is fetched, and Dask waits for another without end.
+        """
+        while True:
+            try:
+                found: Explained = task.result(timeout=_SECONDS)
+            except TimeoutError:
+                if task.status == "error":
+                    raise
+                if self.cluster.client.status in ("closing", "closed"):
+                    raise CancelledError from None
+            else:
+                return found
 
     def wait(self, begun: Collection[Future[Explained]]) -> None:
         """Wait until one of the units is done."""

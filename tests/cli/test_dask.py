@@ -10,11 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ccx_cli.progress import SilentProgress
 from ccx_cli.runs import on_dask
+from ccx_cli.runs.workers import Explained
+from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
@@ -219,6 +224,28 @@ def test_without_workers_it_waits_and_says_so(fresh: CommandLine) -> None:
     assert done.code == 1
     assert f"Waiting for workers of {address}" in done.err
     assert f"No Dask worker came to {address} within 1 s" in done.err
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"address": 5}', b"tcp://a:1", b"\xff"])
+def test_a_file_of_no_scheduler_is_refused(
+    ccx: CommandLine, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    done = ccx.explain("--units", "0-5", "--dask", str(tmp_path / "file"))
+    assert done.code == 4
+    assert f"--dask {tmp_path / 'file'} is no scheduler file" in done.err
+
+
+def test_a_result_that_never_comes_holds_no_process_up() -> None:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
+        with on_dask.dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
+            job = on_dask._Job("", resolve_roots(Path()), "cpu", "")
+            workers, done = on_dask.DaskWorkers(cluster, job), Future[Explained]()
+            task = cluster.client.submit(abs, 1)
+            taking = threading.Thread(target=workers._take, args=(3, task, done), daemon=True)
+            taking.start()
+        taking.join(30)
+        assert not taking.is_alive()
 
 
 def test_without_dask_the_extra_is_named(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
