@@ -182,12 +182,18 @@ class InMemory:
         batch_size: int | None,
     ) -> InMemory:
         """Check what is given; UsageError if it is no network."""
-        from torch import nn  # Takes a second to import, and whoever has a network has it already.
+        # Takes a second to import, and whoever has a network has it already.
+        from torch import jit, nn
 
         if not isinstance(module, nn.Module):
             raise UsageError(
                 f"model must be a torch.nn.Module, not a {type(module).__name__}: `ccx explain "
                 "--model NAME` explains a network by name, and load_run() opens what that stores."
+            )
+        if isinstance(module, jit.ScriptModule):
+            raise UsageError(
+                "model is a TorchScript module, which does not show what its layers give: take the "
+                "module that it was made from."
             )
         if not layer:
             known = ", ".join(name for name, _ in module.named_children())
@@ -248,7 +254,7 @@ class InMemory:
             )
         network = self.network((given.shape[2], given.shape[3]))
         batches = torch.split(given, self.batch_size)
-        parts = [layer_activations(network, batch) for batch in batches]
+        parts = [layer_activations(network, batch.float()) for batch in batches]
         return torch.cat(parts).transpose(0, 1).numpy()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_images_in_a_tensor_are_explained_by_arrays_of_labels(net: nn.Module) ->
         maps = net.last(net.first(images)).transpose(0, 1).numpy()  # type: ignore[operator]
     labels: dict[str, Any] = {"masks": masks, "names": ["cat", "dog"]}
     by_hand = ccx_cli.explain(maps, layer="last", **labels)
-    for given in (images, images.numpy()):
+    for given in (images, images.numpy(), images.double().numpy()):
         net.train()
         found = ccx_cli.explain(model=net, layer="last", images=given, batch_size=2, **labels)
         assert [each["formula"] for each in found] == [each["formula"] for each in by_hand]
@@ -191,6 +192,8 @@ def test_what_cannot_be_meant_is_refused(ccx: CommandLine, net: nn.Module, tmp_p
     images, masks = torch.rand(2, 3, 32, 32), np.ones((1, 2, 8, 8), bool)
     np.save(tmp_path / "other.npy", np.ones((3, 5, 2, 2)))
     wide = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+    with warnings.catch_warnings(action="ignore"):  # Deprecated, but there are many.
+        scripted = torch.jit.script(nn.Sequential(nn.ReLU()))
     nn.init.constant_(wide[0].weight, torch.nan)  # type: ignore[arg-type]
     cases: list[tuple[dict[str, Any], str]] = [
         (
@@ -198,6 +201,7 @@ def test_what_cannot_be_meant_is_refused(ccx: CommandLine, net: nn.Module, tmp_p
             "must be a torch.nn.Module, not a str",
         ),
         (on | {"model": nn.Conv2d, "layer": "0"}, "must be a torch.nn.Module, not a type"),
+        (on | {"model": scripted, "layer": "0"}, "is a TorchScript module"),
         (on | {"model": net}, "layer is needed: the model has first, last"),
         (
             on | {"model": net, "layer": "lost"},
