@@ -42,7 +42,7 @@ from ccx_cli.study.measuring import (
     metrics_step,
     summarise,
 )
-from ccx_cli.study.null import chance_of_run, null_step
+from ccx_cli.study.null import chance_of_run, check_null, null_step
 
 CHANCE = {
     "null_mean": "null mean",
@@ -111,6 +111,8 @@ def metrics(options: MetricsOptions) -> None:
             raise UsageError(
                 "--null compares formulas that were searched: leave it out for your own formulas."
             )
+        if options.null:
+            check_null(opened.run)
         if not os.access(directory, os.W_OK):
             unkept = f"{directory} cannot be written"
             for path in directory.glob("*-*.jsonl"):

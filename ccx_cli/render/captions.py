@@ -103,13 +103,14 @@ def table_caption(
     if chance is not None:
         measures += (
             "; $q$ is, for the best formula of a range, the share of permutations of the images "
-            "whose best formula reaches its IoU, adjusted over all ranges (false discovery rate)"
+            "whose best formula reaches its IoU, adjusted over the ranges compared (false "
+            "discovery rate)"
         )
         note = f" {chance.sentence}" if chance.can_tell else ""
     if resamples:
         measures += (
-            f"; stability is the share of {resamples:,} bootstrap samples of the images whose best "
-            "formula is logically equivalent to that of all images"
+            f"; stability is the share of {resamples:,} bootstrap samples of the images searched "
+            "whose best formula is logically equivalent to that of the range"
         )
     ranged = [record for record in records if record.range is not None]
     proof = proof_sentences(run, ranged, tolerance)
@@ -131,10 +132,12 @@ def origin_text(run: Run) -> str:
 def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: float) -> list[str]:
     """Say how formulas were chosen, and for how many it is proven that none scores higher."""
     found = [record for record in records if record.formula is not None]
-    objective = run.identity.search.objective
+    objective, split = run.identity.search.objective, run.about.split
     best = [record.by_length[-1] if record.by_length else record for record in found]
     shorter = sum(one.formula != shown.formula for one, shown in zip(best, found, strict=True))
     said = []
+    if split is not None:
+        said.append(f"Formulas and their scores are of the images marked {escaped(split)}.")
     if objective is not UNSET:
         said.append(f"Formulas were searched for the {largest(objective).rstrip(',')}.")
     if shorter:

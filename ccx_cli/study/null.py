@@ -25,6 +25,7 @@ from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
 from ccx_cli.runs.chance import adjusted, against_null
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.run import Run
 from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.registry import search_from_identity
@@ -69,6 +70,18 @@ def null_ious(
     return found
 
 
+def check_null(run: Run) -> None:
+    """Refuse a run whose search cannot be repeated on permuted images."""
+    if run.about.split:
+        raise UsageError(f"{run.name} was searched on one split: --null needs a run on all images.")
+    objective = run.identity.search.objective
+    if objective in SOFT:
+        raise UsageError(
+            f"{run.name} was searched by {objective}, of no range: --null needs a run by iou, "
+            "f-beta:B or mcc."
+        )
+
+
 def chance_of_run(
     inputs: RunInputs,
     units: Sequence[int],
@@ -79,16 +92,7 @@ def chance_of_run(
     records: Mapping[int, Sequence[ExplanationRecord]] | None = None,
 ) -> dict[tuple[int, int | None], AgainstNull]:
     """Compare explanations with the null, by ``(unit, cluster)``, with q-values over all."""
-    if inputs.run.about.split:
-        raise UsageError(
-            f"{inputs.run.name} was searched on one split: --null needs a run on all images."
-        )
-    objective = inputs.run.identity.search.objective
-    if objective in SOFT:
-        raise UsageError(
-            f"{inputs.run.name} was searched by {objective}, of no range: --null needs a run by "
-            "iou, f-beta:B or mcc."
-        )
+    check_null(inputs.run)
 
     def find(missing: Sequence[int]) -> Iterator[list[NullRecord]]:
         every = map_in_order(_search_again(inputs, rounds, seed), missing, workers)

@@ -91,8 +91,9 @@ def test_a_soft_objective_explains_a_unit_once(ccx: CommandLine, objective: str)
     assert "For each unit we searched" in said
     assert "for every unit it is proven" in said
     refused = ccx("metrics", "--null", "2")
-    assert refused.code == 2
+    assert (refused.code, refused.out) == (2, "")
     assert f"was searched by {objective}, of no range" in refused.err
+    assert ccx("metrics", "--null", "2", "--dry-run").code == 2
 
 
 def test_a_longer_search_says_what_is_left(ccx: CommandLine) -> None:

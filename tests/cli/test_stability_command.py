@@ -89,6 +89,8 @@ def test_runs_of_a_part_of_the_images_or_ranges(
     for line, found in zip(ended.lines, explained, strict=True):
         assert (line["formula"], line["hits"]) == (found["formula"], found["hits"])
         assert (line["equivalent"] is None) == (found["formula"] is None)
+    images = "those images" if "--split" in options else "the images"
+    assert f"4 bootstrap samples of {images}:" in fresh("info", "--methods").out
 
 
 def test_what_has_no_stability_is_refused(fresh: CommandLine) -> None:

@@ -100,6 +100,17 @@ def test_it_is_said_what_is_largest_where_that_is_not_the_iou(run: Run) -> None:
     assert second.startswith("Formulas are the shortest whose score is within 1\\% of")
 
 
+def test_it_is_said_which_images_a_run_of_a_split_is_scored_on(run: Run) -> None:
+    assert "images marked" not in table_caption(run, list(run.records), 0.01)
+    header = json.loads((run.directory / "header.json").read_text())
+    header["about"]["split"] = "first_half"
+    (run.directory / "header.json").write_text(json.dumps(header))
+    run = Run(run.directory)
+    said = " Formulas and their scores are of the images marked first\\_half. "
+    assert said in table_caption(run, list(run.records), 0.01)
+    assert said in _caption(run, Kind.PANEL)
+
+
 def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
     records = [replace(record, by_length=_level("a OR b", proven=True)) for record in _records(run)]
     first, second = proof_sentences(run, records, 0.01)

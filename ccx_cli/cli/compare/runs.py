@@ -79,7 +79,7 @@ def _interval(record: RunDifferenceRecord) -> str:
 
 def _units(record: RunDifferenceRecord) -> str:
     if record.paired:
-        return f"{record.units_a:,} pairs"
+        return "1 pair" if record.units_a == 1 else f"{record.units_a:,} pairs"
     return f"{record.units_a:,} and {record.units_b:,}"
 
 

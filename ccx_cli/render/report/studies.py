@@ -172,7 +172,7 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
     )
     for title, name, about in (
         ("IoU by chance", "null_mean", "Mean IoU of the search on permuted images."),
-        ("q", "q_value", "Share of such permutations, adjusted over all ranges."),
+        ("q", "q_value", "Share of such permutations, adjusted over the ranges compared."),
     ):
         if against:
             values = {key: getattr(one, name) for key, one in against.items()}

@@ -30,10 +30,11 @@ def stability_sentences(run: Run, cite: Cite) -> Iterator[str]:
     stable = sum((one.equivalent or 0) >= STABLE for one in kept)
     searched, left_out = (design.iou(mean(of_images)) for of_images in zip(*scored, strict=True))
     units = len({one.unit for one in kept})
+    images = "the images" if run.about.split is None else "those images"
     some = "The" if units == len(run.finished_units) else f"For {units:,} of these units the"
     yield (
-        f"{some} search was repeated on {resamples:,} bootstrap samples of the images: {stable:,} "
-        f"of {len(kept):,} formulas, or logically equivalent ones, were found again in at least "
+        f"{some} search was repeated on {resamples:,} bootstrap samples of {images}: {stable:,} of "
+        f"{len(kept):,} formulas, or logically equivalent ones, were found again in at least "
         f"{STABLE:.0%} of them {cite(STABILITY_SELECTION)}. The formulas of the samples have a "
         f"mean IoU of {left_out} on the images that each left out {cite(BOOTSTRAP)}; those of the "
         f"run have one of {searched} on the images that they were searched on."
