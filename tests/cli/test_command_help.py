@@ -101,6 +101,16 @@ def test_help_begins_with_examples_and_names_values_for_what_they_are(
     assert re.search(r"--help +-h +Show this message", out)
 
 
+def test_numbers_are_called_numbers_whatever_texts_share_their_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = {}
+    for command in ("ablate", "concepts"):
+        main([command, "--help"])
+        shown[command] = re.search(r"│ --images +(\S+)", capsys.readouterr().out)
+    assert [found and found[1] for found in shown.values()] == ["N", "CONCEPT"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_read_at_a_glance(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

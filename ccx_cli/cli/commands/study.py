@@ -173,7 +173,9 @@ class AblateOptions(PlannedOptions):
 
     stored: StoredOptions
     fill: Fill = option("Replace masked pixels by mean color, noise, or a blur.", "mean")
-    images: int = option("Randomly sampled images per formula (0: all).", _MASKED_IMAGES, min=0)
+    images: int = option(
+        "Randomly sampled images per formula (0: all).", _MASKED_IMAGES, min=0, metavar="N"
+    )
     units: UnitOptions
     passes: PassOptions
 
