@@ -1,7 +1,8 @@
 """How often a unit's activation has which value, on all pixels and on those of formulas.
 
 Activations are upsampled as for hits and rounded to a multiple of ``1 / LEVELS`` of the distance
-from the least to the largest; zero stays zero. What a formula's pixels and all others have in
+from the least to the largest; zero stays zero, and nothing else becomes it: most pixels may be at
+zero, and ties with them would move the curves. What a formula's pixels and all others have in
 common with the activation (correlations, curves of a detector) follows from the numbers of pixels
 at each level, exactly for the rounded activations.
 
@@ -179,8 +180,10 @@ def _add_levels(
             for x in range(stop - start):
                 value = fused_multiply_add(above[x], v_above, below[x] * v_below)
                 # Upsampling can round a value past the least or the largest of its inputs.
-                level = np.rint(value * scale) - first
-                levels[x] = np.uint32(min(max(level, 0.0), n_levels - 1.0))
+                level = np.rint(value * scale)
+                if level == 0 and value != 0:
+                    level = np.copysign(1.0, value)
+                levels[x] = np.uint32(min(max(level - first, 0.0), n_levels - 1.0))
             pixel = (image * len(y0) + y) * len(x0)
             local_map = local_maps[pixel + start : pixel + stop]
             for x in range(np.uint64(stop - start)):
