@@ -11,7 +11,7 @@ All pairs are products of matrices, of so many units at a time that memory stays
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -269,16 +269,24 @@ def open_layers(a: RunInputs, b: RunInputs, chosen: Sequence[int]) -> tuple[Laye
     )
 
 
-def matching_step(a: Layer, b: Layer, shuffles: int) -> Step:
-    """Say how many pairs of units there are, and about how long they take."""
+def matching_step(a: Layer, b: Layer, shuffles: int, workers: int) -> Step:
+    """Say how many pairs of units there are, and about how long they take.
+
+    A unit's maps are read once for all its pairs, which takes longer than a pair.
+    """
     step = Step("matching", None, "pairs", len(a.units) * len(b.units), size=0)
 
+    def read() -> list[Matrix]:
+        return [layer.activations(layer.units[0])[None] for layer in (a, b)]
+
+    maps = read()
+
     def match_one() -> None:
-        maps = [layer.activations(layer.units[0])[None] for layer in (a, b)]
         for _ in range(1 + shuffles):
             _correlations(*maps)
 
-    return step.timed(match_one)
+    reading = step.timed(read, min(len(a.units), len(b.units)), workers).seconds or 0
+    return replace(step, seconds=reading + (step.timed(match_one).seconds or 0))
 
 
 def unit_records(a: Layer, b: Layer, found: Matches) -> list[MatchedUnit]:

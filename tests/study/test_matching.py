@@ -13,6 +13,7 @@ from ccx_cli.formulas.formula import from_json, to_text
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.inputs import RunInputs, holds
+from ccx_cli.store import steps
 from ccx_cli.study import matching
 from ccx_cli.study.matching import (
     NO_UNIT,
@@ -20,6 +21,7 @@ from ccx_cli.study.matching import (
     Layer,
     area_weights,
     match_layers,
+    matching_step,
     overlaps,
     standardized,
     sum_up,
@@ -199,6 +201,23 @@ def test_a_constant_unit_is_nobodys_match() -> None:
     first, second = unit_records(a, b, match_layers(a, b, 1, 0, 1, SilentProgress()))
     assert (first.match, first.correlation, first.mutual) == (0, -1, True)
     assert (second.match, second.mutual) == (None, None)
+
+
+def test_the_time_of_a_plan_reads_every_unit_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    a, b, _ = random_layers(3)
+    read = Layer.activations
+
+    def read_slowly(layer: Layer, unit: int) -> NDArray[np.float32]:
+        clock[0] += 5.0
+        return read(layer, unit)
+
+    monkeypatch.setattr(steps, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(Layer, "activations", read_slowly)
+    most = max(len(a.units), len(b.units))
+    assert min(len(a.units), len(b.units)) > 1
+    assert matching_step(a, b, shuffles=1, workers=1).seconds == pytest.approx(10.0 * most)
+    assert matching_step(a, b, shuffles=1, workers=2).seconds == pytest.approx(5.0 * most)
 
 
 def test_one_image_has_no_chance_and_no_formula_no_overlap() -> None:

@@ -63,7 +63,8 @@ def units(options: CompareUnitsOptions) -> None:
         chosen = chosen_of_run(options.units, seed, left.run.units, left.run.directory.name)
         a, b = open_layers(left, right, chosen)
         if options.dry.dry_run:
-            steps = [left.step(chosen), right.step(b.units), matching_step(a, b, options.shuffles)]
+            matching = matching_step(a, b, options.shuffles, options.run.cores)
+            steps = [left.step(chosen), right.step(b.units), matching]
             write_plan(writer, steps, progress)
             return
         writer.shorten(left.dataset.labels)
