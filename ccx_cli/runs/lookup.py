@@ -34,8 +34,13 @@ def find_run(results: Path, name: str | None) -> Run:
         return next((run for run in runs if not run.about.made_for), runs[0])
     fitting = _fitting(runs, results, name)
     if len(fitting) > 1:
-        names = " or ".join(run.called for run in fitting[:3])
-        raise UsageError(f"The run {name} may be {names}: write more of its name.")
+        names = [run.called for run in fitting[:3]]
+        if len(fitting) > len(names):
+            names.append(f"{len(fitting) - len(names):,} more")
+        raise UsageError(
+            f"The run {name} may be {' or '.join(names)}: write more of its name; `ccx info --all` "
+            "lists them."
+        )
     return fitting[0]
 
 

@@ -362,8 +362,16 @@ def test_several_runs_of_a_name(tmp_path: Path) -> None:
     assert found("net-u", "net-b") == ["net-untrained", "net-b"]
     with pytest.raises(MissingInputError, match="There is no run x"):
         found("net", "x*")
-    with pytest.raises(UsageError, match="write more of its name"):
+    with pytest.raises(UsageError, match=r"may be net-\S+ or net-\S+ or net-\S+: write more"):
         find_run(tmp_path, "net-*")
+
+
+def test_a_run_of_many_names_says_how_many_it_leaves_out(tmp_path: Path) -> None:
+    for n in range(5):
+        (tmp_path / f"net-{n}").mkdir()
+        (tmp_path / f"net-{n}" / HEADER).write_text("{}")
+    with pytest.raises(UsageError, match=r"or net-\d or 2 more: .* `ccx info --all` lists them"):
+        find_run(tmp_path, "net")
 
 
 def test_a_run_where_there_is_none_gets_what_makes_one(tmp_path: Path) -> None:
