@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from ccx_cli.errors import CcxError, UsageError
-from ccx_cli.notebook.checking import is_whole, one_of
+from ccx_cli.notebook.checking import check_numbers, check_texts, is_whole, one_of
 from ccx_cli.notebook.opened import OpenedRun, warn
 from ccx_cli.records.explanation import TOLERANCE
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
@@ -63,6 +63,9 @@ def panel_of(
 ) -> Figure:
     """Draw a unit's ranges on images, as ``StoredRun.panel`` says."""
     show, top_k = one_of("kind", kind, Show), _checked("top_k", top_k)
+    check_numbers(simplest=simplest)
+    if width is not None:
+        check_texts(width=width)
     if not 0 <= simplest < 1:
         raise UsageError(f"simplest must be a share below 1, such as 0.01, not {simplest}.")
     venue = None if paper is None else one_of("paper", paper, Venue)

@@ -235,7 +235,9 @@ def test_a_panel_is_the_figure_of_the_command(
         ({"top_k": 0}, "top_k must be 1 to 50"),
         ({"paper": "nature"}, "paper must be neurips or icml or cvpr or iclr, not 'nature'"),
         ({"width": "wide"}, "`width` wide is no width"),
+        ({"width": 5}, "width must be text, not 5"),
         ({"simplest": 2.0}, "simplest must be a share below 1"),
+        ({"simplest": "1%"}, "simplest must be a number, not '1%'"),
     ]
     for how, said in refused:
         with pytest.raises(UsageError, match=said):
