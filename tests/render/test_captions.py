@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
 from ccx_cli.records.metrics import ChanceCount
+from ccx_cli.render import captions
 from ccx_cli.render.captions import caption_of, proof_sentences, table_caption
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
 from ccx_cli.render.style import Style
+from ccx_cli.runs.references import BOOTSTRAP, PERMUTATION_TEST
 from ccx_cli.runs.run import Run
 from ccx_cli.study.unit_images import Show
 
@@ -130,3 +132,21 @@ def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> Non
     caption = table_caption(run, list(run.records), 0.01, chance=chance)
     assert "$q$" in caption
     assert f"(false discovery rate). {chance.sentence}" in caption
+
+
+def test_a_table_cites_of_studies_those_that_it_shows(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captions, "chance_references", lambda _: (PERMUTATION_TEST,))
+    monkeypatch.setattr(captions, "stability_references", lambda _: (BOOTSTRAP,))
+    chance = ChanceCount(exceeding=20, compared=30, ranges=30, permutations=99)
+    for has_chance, resamples in ((False, 0), (True, 0), (False, 9), (True, 9)):
+        caption = table_caption(
+            run,
+            list(run.records),
+            0.01,
+            chance=chance if has_chance else None,
+            resamples=resamples,
+        )
+        assert (PERMUTATION_TEST.key in caption) == has_chance
+        assert (BOOTSTRAP.key in caption) == bool(resamples)

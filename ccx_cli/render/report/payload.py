@@ -22,7 +22,7 @@ from ccx_cli.render.report.studies import studies_of
 from ccx_cli.render.report.unit_part import concepts_named
 from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_sentence
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.references import references_of
+from ccx_cli.runs.methods.paragraph import run_references
 from ccx_cli.study.measuring import stored_masking
 from ccx_cli.study.summary import ExplainedUnits, summarise_concepts
 
@@ -58,10 +58,7 @@ def payload_of_run(
         "identity": _present(run.identity),
         "sessions": [{**_present(each), **each.versions} for each in run.sessions],
         "notes": notes,
-        "references": [
-            {"text": one.text, "bibtex": one.bibtex}
-            for one in references_of(run.about, run.identity)
-        ],
+        "references": [{"text": one.text, "bibtex": one.bibtex} for one in run_references(run)],
         "categories": categories,
         "concepts": concepts,
         "metrics": [asdict(metric) for metric in (*TO_READ, *metrics_of)],
