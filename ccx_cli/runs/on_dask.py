@@ -7,10 +7,13 @@ unit. It writes nothing: the process that began the run stores ranges and lines.
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from collections.abc import Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -54,7 +57,7 @@ def dask_cluster(where: str, timeout: float, progress: Progress) -> Iterator[Das
         raise MissingInputError(
             "--dask needs dask.distributed: install it with `pip install 'ccx-cli[cluster]'`."
         ) from error
-    for noisy in ("distributed", "asyncio"):
+    for noisy in ("distributed", "distributed.client", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     make: Any = Client
     with ExitStack() as opened:
@@ -103,12 +106,27 @@ def _local(where: str) -> Any:
     if not count.isdecimal() or not int(count):
         raise UsageError(f"--dask {where} must be local:N, with N workers from 1.")
     make: Any = LocalCluster
-    return make(
-        n_workers=int(count),
-        threads_per_worker=1,
-        dashboard_address=":0",
-        silence_logs=logging.CRITICAL,
-    )
+    with _no_interrupts():
+        return make(
+            n_workers=int(count),
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        )
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Have threads and processes that are begun here not see Ctrl-C: this process ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # Begun later, it would unblock them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,29 @@ def test_a_client_that_is_killed_is_resumed(
     assert sorted_lines(fresh, "results") == expected
 
 
+def test_ctrl_c_in_a_terminal_ends_workers_here_without_a_traceback(fresh: CommandLine) -> None:
+    words = ["explain", *ON_TINY, *arguments(fresh, "local:2")]
+    running = start(fresh.data, *words)
+    while not fresh.files("results/*/explanations.jsonl") and running.poll() is None:
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    until = time.monotonic() + 10
+    while _has_processes(running.pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not _has_processes(running.pid)
+
+
+def _has_processes(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str]) -> None:
     port = _free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -136,6 +159,7 @@ def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str
         killer.join()
         assert done.code == 1
         assert f"The Dask scheduler at {address} is gone" in done.err
+        assert "Traceback" not in done.err
     finally:
         for process in both:
             process.kill()
