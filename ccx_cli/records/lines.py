@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -296,6 +297,8 @@ class UnitLines(Mapping[int, list[R]]):
     def only(self, units: Iterable[int]) -> UnitLines[R]:
         """Return some of the units."""
         wanted = set(units)
+        if wanted.issuperset(self._places):
+            return self
         places = {unit: self._places[unit] for unit in self._places if unit in wanted}
         return UnitLines(
             self._lines, places, self.whole & wanted, self._size, self._brief, self._numbers
@@ -313,7 +316,7 @@ class UnitLines(Mapping[int, list[R]]):
         """Return what lists need of the records; all of them where that is not kept."""
         return self if self._brief is None else self._in_brief(self._brief, self._brief.kind)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Columns, list[int]] | None:
         """The columns of all explanations of a large file, and which rows are those of the units.
 
