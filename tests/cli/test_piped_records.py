@@ -234,11 +234,11 @@ def test_parquet_is_refused_where_it_cannot_be(
     ccx: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("ccx_cli.cli.output.find_spec", lambda name: name)
+    monkeypatch.setattr("ccx_cli.cli.output_files.find_spec", lambda name: name)
     ended = ccx("info", "-f", "parquet")
     assert ended.code == 2
     assert "cannot be written to a terminal" in ended.err
-    monkeypatch.setattr("ccx_cli.cli.output.find_spec", lambda _: None)
+    monkeypatch.setattr("ccx_cli.cli.output_files.find_spec", lambda _: None)
     ended = ccx("info", "-f", "parquet", "-o", "x.parquet")
     assert ended.code == 2
     assert "ccx-cli[parquet]" in ended.err
