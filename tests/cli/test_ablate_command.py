@@ -77,6 +77,7 @@ def test_what_was_kept_is_not_measured_again(
     assert (step["state"], step["path"]) == ("there", str(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", ["mean", "noise", "blur"])
 def test_a_kill_in_the_middle_changes_nothing(fill: str, ccx: CommandLine) -> None:
     words = (*ABLATE, "--fill", fill, "--batch-size", "16", *QUIET)
@@ -89,6 +90,7 @@ def test_a_kill_in_the_middle_changes_nothing(fill: str, ccx: CommandLine) -> No
         assert sorted(file.read_bytes().splitlines()) == sorted(whole.splitlines())
 
 
+@pytest.mark.slow
 def test_fills_seeds_and_images_are_kept_apart(ccx: CommandLine) -> None:
     asked: tuple[list[str], ...] = (
         [],
@@ -103,6 +105,7 @@ def test_fills_seeds_and_images_are_kept_apart(ccx: CommandLine) -> None:
     assert [ccx(*ABLATE, *words, *QUIET).out for words in asked] == found
 
 
+@pytest.mark.slow
 def test_the_batch_size_changes_nothing_but_rounding(ccx: CommandLine) -> None:
     first, _ = _kinds(ccx(*ABLATE, *QUIET).lines)
     ccx.file("results/*/ablation-*.jsonl").unlink()

@@ -131,6 +131,7 @@ def test_another_file_of_the_same_name_is_noticed(fresh: CommandLine, sae: Path)
     assert f"--sae {sae} is not there: check the path." in ended.err
 
 
+@pytest.mark.slow
 def test_studies_of_latents(fresh: CommandLine, sae: Path) -> None:
     options = [*("--layer", "layer4", "--sae", str(sae)), *QUICK, "--units", "0-19"]
     assert fresh.explain(*options).code == 0

@@ -174,6 +174,7 @@ def test_a_closed_stdout_is_told_in_a_sentence(words: str, tmp_path: Path) -> No
     assert (ended.returncode, ended.stderr) == (1, sentence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stderr", ["2>&-", "2</dev/null", pytest.param("2>/dev/full", marks=FULL)])
 def test_a_stderr_that_takes_nothing_changes_neither_data_nor_code(
     stderr: str, ccx: CommandLine

@@ -254,6 +254,7 @@ def test_what_cannot_be_meant_is_refused(ccx: CommandLine, net: nn.Module, tmp_p
     assert net.training
 
 
+@pytest.mark.slow
 def test_the_demo_is_drawn_where_it_is_missing(ccx: CommandLine, net: nn.Module) -> None:
     run = ccx_cli.explain(model=net, layer="last", subset="demo", units=[0], data_dir=ccx.data)
     assert run.info()["dataset"]["images"] == 288

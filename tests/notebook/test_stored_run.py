@@ -212,6 +212,7 @@ def test_images_have_the_counts_of_their_masks(run: StoredRun) -> None:
             run.hit_mask(1, range_number, 0)
 
 
+@pytest.mark.slow
 def test_a_panel_is_the_figure_of_the_command(
     ccx: CommandLine, run: StoredRun, tmp_path: Path
 ) -> None:

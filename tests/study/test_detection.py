@@ -123,6 +123,7 @@ def test_measures_are_those_of_libraries(case: tuple[Floats, LabelledPixels, Mas
             assert getattr(metrics, key) == want, key
 
 
+@pytest.mark.slow
 def test_rounding_moves_measures_by_less_than_tables_show(
     golden_network: GoldenNetwork, golden_index: ConceptIndex
 ) -> None:

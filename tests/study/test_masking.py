@@ -25,6 +25,7 @@ else:
 SEEDS = 6
 
 
+@pytest.mark.slow
 def test_recorded_similarities_lie_within_three_standard_errors(
     golden_network: GoldenNetwork,
     golden: BrodenDataset,
