@@ -120,8 +120,10 @@ def summary(options: SummaryOptions) -> None:
 
         is_table = writer.is_table
         columns = run.columns if is_table and tolerance == TOLERANCE else None
+        every: dict[int, list[ExplanationRecord]] = {}
         if columns is None:
-            told = ExplainedUnits.of(record for unit in run.units for record in read(unit))
+            every = {unit: read(unit) for unit in run.units}
+            told = ExplainedUnits.of(chain.from_iterable(every.values()))
         else:
             told = ExplainedUnits(*columns)
         index = opened.index
@@ -129,11 +131,12 @@ def summary(options: SummaryOptions) -> None:
         counts, order = count_units(told), list(run.units)
         if is_table:
             order = [order[place] for place in _places(told, counts.lead, options.reading.sort)]
-        shown = order[:SHOWN] if is_table and len(order) > MOST_SHOWN else order
+        most = SHOWN if is_table and len(order) > MOST_SHOWN else None
+        shown = {unit: every.get(unit) or read(unit) for unit in order[:most]}
         found: list[UnitSummaryRecord] = []
         title = "Summary" if len(shown) == len(order) else "Units shown"
         with progress.task(title, len(shown), unit="units") as task:
-            for one in summarise_units({unit: read(unit) for unit in shown}, index, category_of):
+            for one in summarise_units(shown, index, category_of):
                 found.append(one)
                 task.advance()
         concepts = summarise_concepts(told, category_of)
@@ -149,7 +152,7 @@ def summary(options: SummaryOptions) -> None:
                 common = common_untrained(
                     chain.from_iterable(run.units[unit] for unit in shown), defaults
                 )
-            rows = [_row(one, read(one.unit), names, common, category_of) for one in found]
+            rows = [_row(one, shown[one.unit], names, common, category_of) for one in found]
             if len(order) > len(shown):
                 progress.note(
                     f"The table has the first {len(shown):,} of {len(order):,} units, and "

@@ -213,7 +213,7 @@ def summarise_categories(
     The histogram of Network Dissection (Bau et al., CVPR 2017, section 3.1); distinct formulas are
     its unique detectors.
     """
-    best = count_units(told).best
+    best = told.largest("iou", told["formula"] != NONE)
     best = best[best != NONE]
     above = told["formula"][best[told["iou"][best] > threshold]]
     units: dict[str, int] = dict.fromkeys(categories, 0)
