@@ -190,13 +190,28 @@ def metrics_step(
 ) -> Step:
     """Say how many units ``measure_run`` still has to measure, and about how long it takes."""
     lines = metrics_lines(inputs, settings)
-    step = lines.step("metrics", units)
+    return kept_step(lines, "metrics", units, lambda: _measuring(inputs, settings), workers)
+
+
+def kept_step(
+    lines: RecordLines[R],
+    name: str,
+    units: Sequence[int],
+    begin: Callable[[], Callable[[int], object]],
+    workers: int,
+    share: float = 1,
+) -> Step:
+    """Say how many of the units are not kept yet, and about how long they take.
+
+    ``begin`` returns what does a unit, or so large a ``share`` of what there is to do for it.
+    """
+    step = lines.step(name, units)
     if not step.missing:
         return step
     known = lines.finished()
     unit = next(unit for unit in units if unit not in known)
-    work = _measuring(inputs, settings)
-    return step.timed(lambda: work(unit), side_by_side=workers)
+    work = begin()
+    return step.timed(lambda: work(unit), share, workers)
 
 
 def masking_step(

@@ -30,7 +30,7 @@ from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_lines, kept_or_found
+from ccx_cli.study.measuring import kept_lines, kept_or_found, kept_step
 from ccx_cli.threads import map_in_order
 
 BestIous = Callable[[NDArray[np.int32]], list[float]]
@@ -123,15 +123,15 @@ def null_step(
     inputs: RunInputs, units: Sequence[int], rounds: int, seed: int, workers: int
 ) -> Step:
     """Say how many units have no null yet, and about how long theirs takes."""
-    lines = null_lines(inputs, rounds, seed)
-    step = lines.step("null", units)
-    if not step.missing:
-        return step
-    known = lines.finished()
-    unit = next(unit for unit in units if unit not in known)
     timed = min(rounds, _TIMED)
-    search = _search_again(inputs, timed, seed)
-    return step.timed(lambda: search(unit), timed / rounds, workers)
+    return kept_step(
+        null_lines(inputs, rounds, seed),
+        "null",
+        units,
+        lambda: _search_again(inputs, timed, seed),
+        workers,
+        timed / rounds,
+    )
 
 
 def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Callable[[int], list[list[float]]]:

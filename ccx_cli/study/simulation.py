@@ -34,7 +34,7 @@ from ccx_cli.records.simulation import LayerSimulation, StoredSimulation, UnitSi
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.splits import split_images
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_lines, kept_or_found
+from ccx_cli.study.measuring import kept_lines, kept_or_found, kept_step
 from ccx_cli.study.null import permutation
 from ccx_cli.threads import map_in_order
 
@@ -305,13 +305,9 @@ def simulation_step(
 ) -> Step:
     """Say how many units are not simulated yet, and about how long they take."""
     lines = simulation_lines(inputs, shuffles, seed)
-    step = lines.step("simulation", units)
-    if not step.missing:
-        return step
-    known = lines.finished()
-    unit = next(unit for unit in units if unit not in known)
-    simulate_unit = _simulator(inputs, shuffles, seed)
-    return step.timed(lambda: simulate_unit(unit), side_by_side=workers)
+    return kept_step(
+        lines, "simulation", units, lambda: _simulator(inputs, shuffles, seed), workers
+    )
 
 
 def unit_record(found: StoredSimulation) -> UnitSimulation:
