@@ -45,6 +45,7 @@ from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.runs.preparing import Plan, prepare_layers
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import prepare_concepts, split_images
+from ccx_cli.runs.units_on_dask import units_on
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import untrained_defaults
 
@@ -107,10 +108,8 @@ def explain(options: ExplainOptions) -> None:
         common: set[Place] = set()
         found = open_ended = skipped = 0
         runs = []
-        cluster = None
-        if options.cluster.dask is not None:
-            dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
-            cluster = opened.enter_context(dask)
+        dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
+        cluster = opened.enter_context(dask)
         for inputs, units in zip(gathered, chosen, strict=True):
             job = prepare_job(inputs, settings, progress, concepts)
             layer = f"-{inputs.choice.layer}" if name and len(gathered) > 1 else ""
@@ -118,7 +117,7 @@ def explain(options: ExplainOptions) -> None:
             session = session_of(inputs, command_line())
             elsewhere = None
             if cluster is not None:
-                elsewhere = partial(cluster.workers, job.results, inputs.roots, inputs.device)
+                elsewhere = partial(units_on, cluster, job.results, inputs.roots, inputs.device)
             for explained in job.explain(units, inputs.workers, session, progress, elsewhere):
                 for record in explained:
                     writer.line(record)

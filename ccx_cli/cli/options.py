@@ -163,7 +163,7 @@ class DaskOptions:
 
     panel: ClassVar[str] = RUNNING
     dask: str | None = option(
-        "Explain units on a Dask cluster: its address, scheduler file, or local:N.", rare=True
+        "Work on a Dask cluster: its address, scheduler file, or local:N.", rare=True
     )
     dask_timeout: float = option(
         "Seconds to wait for Dask's scheduler, and for workers.", 60.0, min=1, rare=True

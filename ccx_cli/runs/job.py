@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -35,7 +35,7 @@ from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts, Split, part_concepts, prepare_concepts
 from ccx_cli.runs.unit_spans import write_spans
-from ccx_cli.runs.workers import Explained, LostUnitError, Workers, in_threads
+from ccx_cli.runs.workers import LostTaskError, Tasks, in_threads
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
@@ -48,6 +48,20 @@ from ccx_cli.store.steps import Step
 
 _BEGUN = 4
 """Units that wait for each thread, so that none waits for a unit."""
+
+
+class Explained(NamedTuple):
+    """A unit's explanations, and all ranges of the unit."""
+
+    records: list[ExplanationRecord]
+    ranges: tuple[Range, ...]
+
+
+class UnitTasks(NamedTuple):
+    """Who explains units, and the task of each."""
+
+    tasks: Tasks
+    explain: Callable[[int], Explained]
 
 
 @dataclass(frozen=True)
@@ -71,11 +85,12 @@ class ExplainJob:
         workers: int,
         session: Mapping[str, Any],
         progress: Progress,
-        elsewhere: Callable[[], AbstractContextManager[Workers]] | None = None,
+        elsewhere: Callable[[], AbstractContextManager[UnitTasks]] | None = None,
     ) -> Generator[list[ExplanationRecord], None, None]:
         """Yield every unit's records in the order of ``units``, finding what is not stored yet.
 
-        ``elsewhere`` opens workers, once the header is written, instead of so many threads here.
+        ``elsewhere`` opens what explains them, once the header is written, instead of so many
+        threads here.
         """
         stored = self.results.lines.finished()
         if all(unit in stored for unit in units) and self.results.has_header():
@@ -92,9 +107,8 @@ class ExplainJob:
             self.results.begin_session(self.about, {**session, **asked, **device})
             began = time.monotonic()
             try:
-                opened = elsewhere() if elsewhere else in_threads(workers, self.explain_unit)
-                with opened as pool:
-                    yield from self._explain_all(units, missing, stored, pool, progress)
+                with elsewhere() if elsewhere else self._in_threads(workers) as explaining:
+                    yield from self._explain_all(units, missing, stored, explaining, progress)
             finally:
                 if isinstance(self.ranges, RangeCache):
                     self.ranges.save()
@@ -102,36 +116,42 @@ class ExplainJob:
             self.results.end_session(units=len(missing), seconds=seconds)
             self.results.lines.read_brief()
 
+    @contextmanager
+    def _in_threads(self, workers: int) -> Iterator[UnitTasks]:
+        with in_threads(workers) as tasks:
+            yield UnitTasks(tasks, self.explain_unit)
+
     def _explain_all(
         self,
         units: Sequence[int],
         missing: Sequence[int],
         stored: Mapping[int, list[ExplanationRecord]],
-        workers: Workers,
+        explaining: UnitTasks,
         progress: Progress,
     ) -> Generator[list[ExplanationRecord], None, None]:
         """Explain what is missing side by side; store each unit as it is finished.
 
         A few units for each worker are begun at a time: a layer may have a hundred thousand.
         """
+        tasks, explain = explaining
         sizes, left = FormulaSizes(self.explainer.index), iter(missing)
         found: dict[int, list[ExplanationRecord]] = {}
         begun: dict[Future[Explained], int] = {}
-        lost: dict[int, LostUnitError] = {}
+        lost: dict[int, LostTaskError] = {}
         with progress.task(
             "Explanations", len(units), done=len(units) - len(missing), unit="units"
         ) as task:
 
             def begin() -> None:
-                for unit in islice(left, max(0, _BEGUN * workers.count - len(begun))):
-                    begun[workers.begin(unit)] = unit
+                for unit in islice(left, max(0, _BEGUN * tasks.count - len(begun))):
+                    begun[tasks.begin(explain, unit)] = unit
 
             begin()
             for unit in units:
                 known = (stored, found, lost)
                 is_waiting = not any(unit in some for some in known)
                 while is_waiting or any(future.done() for future in begun):
-                    workers.wait(begun)
+                    tasks.wait(begun)
                     # In the order in which they began: with one thread that is the file's.
                     finished = {future: of for future, of in begun.items() if future.done()}
                     for future in finished:
@@ -140,8 +160,11 @@ class ExplainJob:
                     for future, explained in finished.items():
                         try:
                             records, ranges = future.result()
-                        except LostUnitError as ended:
-                            lost[explained] = ended
+                        except LostTaskError:
+                            lost[explained] = LostTaskError(
+                                f"Unit {explained} ended the Dask workers that explained it, again "
+                                "and again."
+                            )
                             continue
                         if isinstance(self.ranges, RangeCache):
                             self.ranges.keep(explained, ranges)

@@ -1,7 +1,7 @@
-"""Units are explained by the workers of a Dask cluster, which read the caches from a shared disk.
+"""Tasks for the workers of a Dask cluster, which share a disk with the process that begins them.
 
-A worker opens the run by its header, as ``ccx rerun`` does, and keeps what it read for the next
-unit. It writes nothing: the process that began the run stores ranges and lines.
+A worker keeps what it has read for the next task. Lines and manifests are written by the process
+that began the tasks, alone.
 """
 
 from __future__ import annotations
@@ -9,26 +9,24 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import RLock
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, few
 from ccx_cli.progress import Progress
-from ccx_cli.runs.job import ExplainJob, stored_job
-from ccx_cli.runs.run import HEADER, Run
-from ccx_cli.runs.workers import Explained, LostUnitError
+from ccx_cli.runs.workers import LostTaskError
 from ccx_cli.store.digests import file_digest
-from ccx_cli.store.paths import Roots
 from ccx_cli.version import __version__
 
+T = TypeVar("T")
 LOCAL = "local:"
 _NAMED = 3
 _SECONDS = 1.0
@@ -36,8 +34,10 @@ _SECONDS = 1.0
 
 
 @contextmanager
-def dask_cluster(where: str, timeout: float, progress: Progress) -> Iterator[DaskCluster]:
-    """Connect to a cluster, or start one on this machine.
+def dask_cluster(
+    where: str | None, timeout: float, progress: Progress
+) -> Iterator[DaskCluster | None]:
+    """Connect to a cluster, or start one on this machine; None if ``where`` is.
 
     Parameters
     ----------
@@ -51,6 +51,9 @@ def dask_cluster(where: str, timeout: float, progress: Progress) -> Iterator[Das
     UsageError, MissingInputError, CcxError
         If ``where`` is none of these, Dask is not installed, or nobody answers in time.
     """
+    if where is None:
+        yield None
+        return
     try:
         from distributed import Client
     except ImportError as error:
@@ -139,23 +142,25 @@ class DaskCluster:
     progress: Progress
 
     @contextmanager
-    def workers(self, run: Run, roots: Roots, device: str) -> Iterator[DaskWorkers]:
-        """Return workers that explain the units of a run, whose header is written.
+    def tasks(self, *proofs: Path) -> Iterator[DaskTasks]:
+        """Return what begins tasks on workers that all see the files ``proofs`` as this process.
+
+        Files that are written meanwhile prove nothing: a worker that comes later sees others.
 
         Raises
         ------
         CcxError
-            If there are none in time, or one has another version of ccx or another disk.
+            If there are no workers in time, or one has another version of ccx or another disk.
         """
         self._wait_for_workers()
-        header = run.directory.absolute() / HEADER
-        expected = (__version__, file_digest(header))
-        told = self.client.run(_describe, str(header), on_error="return")
-        wrong = {address: _fault(one, expected, run) for address, one in told.items()}
+        here = tuple(path.absolute() for path in proofs)
+        expected = _describe(here)
+        told = self.client.run(_describe, here, on_error="return")
+        wrong = {address: _fault(one, expected) for address, one in told.items()}
         for fault in filter(None, wrong.values()):
             named = few([address for address in wrong if wrong[address] == fault], _NAMED)
             raise CcxError(f"Of the Dask workers, {named} {fault}.")
-        yield DaskWorkers(self, _Job(str(run.directory.absolute()), roots, device, expected[1]))
+        yield DaskTasks(self, expected)
 
     def _wait_for_workers(self) -> None:
         if not self.client.scheduler_info()["workers"]:
@@ -193,107 +198,109 @@ class DaskCluster:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What a worker opens a run by; ``digest`` is that of its header."""
+class _Worker(msgspec.Struct, frozen=True):
+    """What a worker is: its version of ccx, and the digests of files as it sees them."""
 
-    directory: str
-    roots: Roots
-    device: str
-    digest: str
+    version: str
+    files: tuple[tuple[Path, str | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class DaskWorkers:
-    """Explains units of one run on a cluster."""
+class DaskTasks:
+    """Begins tasks on the workers of a cluster, which are ``expected`` to be as this process."""
 
     cluster: DaskCluster
-    job: _Job
+    expected: _Worker
 
     @property
     def count(self) -> int:
-        """Units that are explained at once."""
+        """Tasks that are done at once."""
         with self.cluster.answering():
             return max(1, sum(map(int, self.cluster.client.nthreads().values())))
 
-    def begin(self, unit: int) -> Future[Explained]:
-        """Begin a unit; its future raises ``LostUnitError`` where its workers end."""
-        done: Future[Explained] = Future()
+    def begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Begin a function of a module; its future raises ``LostTaskError`` where workers end."""
+        done: Future[T] = Future()
         with self.cluster.answering():
-            task: Any = self.cluster.client.submit(_explain, self.job, unit, pure=False)
-        task.add_done_callback(lambda task: self._take(unit, task, done))
+            task: Any = self.cluster.client.submit(
+                _work, self.expected, function, arguments, pure=False
+            )
+        task.add_done_callback(lambda task: self._take(task, done))
         return done
 
-    def _take(self, unit: int, task: Any, done: Future[Explained]) -> None:
+    def _take(self, task: Any, done: Future[Any]) -> None:
         from distributed.scheduler import KilledWorker
 
         try:
             done.set_result(self._result(task))
         except KilledWorker:
             done.set_exception(
-                LostUnitError(
-                    f"Unit {unit} ended the Dask workers that explained it, again and again"
-                )
+                LostTaskError("A task ended the Dask workers that took it, again and again.")
             )
         except CancelledError:
             done.set_exception(self.cluster.gone())
         except Exception as error:
             done.set_exception(error)
 
-    def _result(self, task: Any) -> Explained:
+    def _result(self, task: Any) -> Any:
         """Return what a task found; ``CancelledError`` once the client is closed.
 
         A worker can be lost before its result is fetched, and Dask waits for another without end.
         """
         while True:
             try:
-                found: Explained = task.result(timeout=_SECONDS)
+                return task.result(timeout=_SECONDS)
             except TimeoutError:
                 if task.status == "error":
                     raise
                 if self.cluster.client.status in ("closing", "closed"):
                     raise CancelledError from None
-            else:
-                return found
 
-    def wait(self, begun: Collection[Future[Explained]]) -> None:
-        """Wait until one of the units is done."""
+    def wait(self, begun: Collection[Future[Any]]) -> None:
+        """Wait until one of the tasks is done."""
         while not wait(begun, timeout=_SECONDS, return_when=FIRST_COMPLETED).done:
             self.cluster.look()
 
 
-def _describe(header: str) -> tuple[str, str | None]:
-    """Return, on a worker, its version of ccx and the digest of a file as it sees it."""
-    path = Path(header)
-    return __version__, file_digest(path) if path.is_file() else None
+def _describe(files: tuple[Path, ...]) -> _Worker:
+    """Return, here or on a worker, what it is."""
+    digests = (file_digest(path) if path.is_file() else None for path in files)
+    return _Worker(__version__, tuple(zip(files, digests, strict=True)))
 
 
-def _fault(told: Any, expected: tuple[str, str], run: Run) -> str | None:
+def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
     """Say what is wrong with a worker that told this of itself."""
     if isinstance(told, Exception):
         return f"cannot run ccx ({type(told).__name__}): install ccx-cli there"
-    version, digest = told
-    if version != expected[0]:
-        return f"run ccx {version} where {expected[0]} is here: install the same"
-    if digest is None:
-        return f"do not see {run.directory}: mount the same directories there"
-    if digest != expected[1]:
-        return f"see another {run.directory / HEADER}: mount the same directories there"
+    if told.version != expected.version:
+        return f"run ccx {told.version} where {expected.version} is here: install the same"
+    for path, digest in told.files:
+        if digest is None:
+            return f"do not see {path}: mount the same directories there"
+        if (path, digest) not in expected.files:
+            return f"see another {path}: mount the same directories there"
     return None
 
 
-_opened: dict[_Job, ExplainJob] = {}
-_lock = Lock()
+_fit: set[_Worker] = set()
+_kept: dict[Hashable, Any] = {}
+_lock = RLock()
 
 
-def _explain(job: _Job, unit: int) -> Explained:
-    """Explain a unit on a worker."""
+def _work(expected: _Worker, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """Do a task on a worker, which may have come after the others were looked at."""
+    if expected not in _fit:
+        fault = _fault(_describe(tuple(path for path, _ in expected.files)), expected)
+        if fault is not None:
+            raise CcxError(f"A Dask worker that came later would {fault}.")
+        _fit.add(expected)
+    return function(*arguments)
+
+
+def kept(key: Hashable, make: Callable[[], T]) -> T:
+    """Return, on a worker, what ``make`` makes, which is kept until there is another ``key``."""
     with _lock:
-        if job not in _opened:
-            told = _describe(str(Path(job.directory) / HEADER))
-            fault = _fault(told, (__version__, job.digest), Run(Path(job.directory)))
-            if fault is not None:
-                raise CcxError(f"A Dask worker that came later would {fault}.")
-            _opened.clear()
-            _opened[job] = stored_job(Run(Path(job.directory)), job.roots, job.device)
-    return _opened[job].explain_unit(unit)
+        if key not in _kept:
+            _kept.clear()
+            _kept[key] = make()
+        return cast("T", _kept[key])

@@ -1,42 +1,35 @@
-"""Who explains units: threads of this process, or what else begins them and waits for them."""
+"""Who does work side by side: threads of this process, or what else begins tasks and waits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ccx_cli.errors import CcxError
-from ccx_cli.probe.ranges import Range
-from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.threads import threads
 
-
-class Explained(NamedTuple):
-    """A unit's explanations, and all ranges of the unit."""
-
-    records: list[ExplanationRecord]
-    ranges: tuple[Range, ...]
+T = TypeVar("T")
 
 
-class LostUnitError(CcxError):
-    """A unit whose workers end, again and again: others are explained all the same."""
+class LostTaskError(CcxError):
+    """A task whose workers end, again and again; others go on all the same."""
 
 
-class Workers(Protocol):
-    """Explains units side by side."""
+class Tasks(Protocol):
+    """Does tasks side by side."""
 
     @property
     def count(self) -> int:
-        """Units that are explained at once."""
+        """Tasks that are done at once."""
 
-    def begin(self, unit: int) -> Future[Explained]:
-        """Begin a unit; its future may raise ``LostUnitError``."""
+    def begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Begin a task; its future may raise ``LostTaskError``."""
 
-    def wait(self, begun: Collection[Future[Explained]]) -> None:
-        """Wait until one of the units is done."""
+    def wait(self, begun: Collection[Future[Any]]) -> None:
+        """Wait until one of the tasks is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +37,19 @@ class Threads:
     """Threads of this process."""
 
     count: int
-    begin: Callable[[int], Future[Explained]]
+    pool: ThreadPoolExecutor
 
-    def wait(self, begun: Collection[Future[Explained]]) -> None:
-        """Wait until one of the units is done."""
+    def begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Begin a task."""
+        return self.pool.submit(function, *arguments)
+
+    def wait(self, begun: Collection[Future[Any]]) -> None:
+        """Wait until one of the tasks is done."""
         wait(begun, return_when=FIRST_COMPLETED)
 
 
 @contextmanager
-def in_threads(count: int, explain: Callable[[int], Explained]) -> Iterator[Threads]:
-    """Explain units in threads of this process."""
+def in_threads(count: int) -> Iterator[Threads]:
+    """Do tasks in threads of this process."""
     with threads(count) as pool:
-        yield Threads(count, lambda unit: pool.submit(explain, unit))
+        yield Threads(count, pool)

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ccx_cli.progress import SilentProgress
-from ccx_cli.runs import on_dask
-from ccx_cli.runs.workers import Explained
-from ccx_cli.store.paths import resolve_roots
+from ccx_cli.runs import on_dask, units_on_dask
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
@@ -218,11 +216,15 @@ def test_workers_that_do_not_fit_are_named(
     assert done.code == 1
     assert "where 9.9 is here: install the same" in done.err
     monkeypatch.undo()
-    monkeypatch.setattr(on_dask, "HEADER", "elsewhere.json")
+    monkeypatch.setattr(units_on_dask, "HEADER", "elsewhere.json")
+    done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
+    assert done.code == 1
+    assert "do not see" in done.err
+    monkeypatch.undo()
     monkeypatch.setattr(on_dask, "file_digest", lambda path: "0")
     done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
     assert done.code == 1
-    assert "mount the same directories there" in done.err
+    assert "header.json: mount the same directories there" in done.err
 
 
 @pytest.mark.parametrize(
@@ -263,10 +265,10 @@ def test_a_file_of_no_scheduler_is_refused(
 def test_a_result_that_never_comes_holds_no_process_up() -> None:
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
         with on_dask.dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
-            job = on_dask._Job("", resolve_roots(Path()), "cpu", "")
-            workers, done = on_dask.DaskWorkers(cluster, job), Future[Explained]()
+            assert cluster is not None
+            tasks, done = on_dask.DaskTasks(cluster, on_dask._describe(())), Future[int]()
             task = cluster.client.submit(abs, 1)
-            taking = threading.Thread(target=workers._take, args=(3, task, done), daemon=True)
+            taking = threading.Thread(target=tasks._take, args=(task, done), daemon=True)
             taking.start()
         taking.join(30)
         assert not taking.is_alive()
