@@ -152,10 +152,11 @@ class DaskCluster:
         CcxError
             If there are no workers in time, or one has another version of ccx or another disk.
         """
-        self._wait_for_workers()
         here = tuple(path.absolute() for path in proofs)
         expected = _describe(here)
-        told = self.client.run(_describe, here, on_error="return")
+        with self.answering():
+            self._wait_for_workers()
+            told = self.client.run(_describe, here, on_error="return")
         wrong = {address: _fault(one, expected) for address, one in told.items()}
         for fault in filter(None, wrong.values()):
             named = few([address for address in wrong if wrong[address] == fault], _NAMED)
@@ -269,7 +270,9 @@ def _describe(files: tuple[Path, ...]) -> _Worker:
 
 
 def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
-    """Say what is wrong with a worker that told this of itself."""
+    """Say what is wrong with a worker that told this of itself, if it did not leave meanwhile."""
+    if isinstance(told, OSError):
+        return None
     if isinstance(told, Exception):
         return f"cannot run ccx ({type(told).__name__}): install ccx-cli there"
     if told.version != expected.version:
