@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,22 +30,21 @@ VICTIMS = ("worker", "worker", "scheduler", "command")
 class Cluster:
     """A scheduler and two workers, in processes that can be killed."""
 
-    def __init__(self, file: Path) -> None:
-        self.file, self.processes = file, dict[str, subprocess.Popen[bytes]]()
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.processes = directory, dict[str, subprocess.Popen[bytes]]()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = str(free.getsockname()[1])
+        self.address = f"tcp://127.0.0.1:{self.port}"
 
     def mend(self) -> None:
         """Start what is not running; workers of a scheduler that ended end with it."""
         if not self._runs("scheduler"):
             self.end()
-            self.file.unlink(missing_ok=True)
-            file = str(self.file)
-            self._start("scheduler", "--scheduler-file", file, "--port", "0", "--no-dashboard")
-        while not self.file.exists():
-            time.sleep(0.05)
+            self._start("scheduler", "--port", self.port, "--no-dashboard")
         for name in ("worker", "other worker"):
             if not self._runs(name):
-                file = str(self.file)
-                self._start(name, "--scheduler-file", file, "--no-nanny", "--nthreads", "1")
+                self._start(name, self.address, "--no-nanny", "--nthreads", "1")
 
     def _runs(self, name: str) -> bool:
         return name in self.processes and self.processes[name].poll() is None
@@ -54,7 +54,7 @@ class Cluster:
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{module}", "--host", "127.0.0.1", *options],
             stderr=subprocess.DEVNULL,
-            cwd=self.file.parent,
+            cwd=self.directory,
         )
 
     def kill(self, name: str) -> None:
@@ -76,8 +76,8 @@ def test_twenty_random_kills_end_as_one_machine_does(fresh: CommandLine, tmp_pat
     assert fresh.explain("-q", "--root-results", str(fresh.data / "alone")).code == 0
     seconds = time.monotonic() - began
     expected = stored(fresh, "alone")
-    cluster = Cluster(tmp_path / "scheduler.json")
-    words = ["explain", *ON_TINY, "--dask", str(cluster.file), "--dask-timeout", "10"]
+    cluster = Cluster(tmp_path)
+    words = ["explain", *ON_TINY, "--dask", cluster.address, "--dask-timeout", "10"]
     killed = whole = 0
     try:
         while killed < KILLS:
@@ -106,7 +106,7 @@ def test_twenty_random_kills_end_as_one_machine_does(fresh: CommandLine, tmp_pat
             if whole:
                 assert stored(fresh, "results") == expected
         cluster.mend()
-        done = fresh("explain", *ON_TINY, "--dask", str(cluster.file), "-q")
+        done = fresh("explain", *ON_TINY, "--dask", cluster.address, "-q")
         assert done.code == 0, done.err
         assert stored(fresh, "results") == expected
     finally:
