@@ -11,11 +11,10 @@ from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
 from ccx_cli.render.wording import network_text
-from ccx_cli.runs.methods.chance import chance_references
 from ccx_cli.runs.methods.labels import data_text
 from ccx_cli.runs.methods.network import source_text
 from ccx_cli.runs.methods.search import largest
-from ccx_cli.runs.methods.stability import stability_references
+from ccx_cli.runs.methods.studies import chance_sentences, cited_in, stability_sentences
 from ccx_cli.runs.references import Reference, references_of
 from ccx_cli.runs.run import Run
 from ccx_cli.study.unit_images import Show
@@ -94,8 +93,8 @@ def table_caption(
     units = dict.fromkeys(record.unit for record in records)
     papers = (
         *references_of(run.about, run.identity),
-        *(chance_references(run) if chance else ()),
-        *(stability_references(run) if resamples else ()),
+        *(cited_in(chance_sentences, run) if chance else ()),
+        *(cited_in(stability_sentences, run) if resamples else ()),
     )
     said = [
         f"Explanations of {_units(list(units)).lower()} of {origin_text(run)}",

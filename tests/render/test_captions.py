@@ -137,8 +137,8 @@ def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> Non
 def test_a_table_cites_of_studies_those_that_it_shows(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(captions, "chance_references", lambda _: (PERMUTATION_TEST,))
-    monkeypatch.setattr(captions, "stability_references", lambda _: (BOOTSTRAP,))
+    monkeypatch.setattr(captions, "chance_sentences", lambda _, cite: [cite(PERMUTATION_TEST)])
+    monkeypatch.setattr(captions, "stability_sentences", lambda _, cite: [cite(BOOTSTRAP)])
     chance = ChanceCount(exceeding=20, compared=30, ranges=30, permutations=99)
     for has_chance, resamples in ((False, 0), (True, 0), (False, 9), (True, 9)):
         caption = table_caption(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.runs.chance import against_null, false_discovery_rates, kept_against_null, kept_chance
-from ccx_cli.runs.methods.chance import chance_sentences
 from ccx_cli.runs.methods.paragraph import run_references
+from ccx_cli.runs.methods.studies import chance_sentences
 from ccx_cli.runs.provenance import describe_run
 from ccx_cli.runs.references import DISCOVERY_RATE, PERMUTATION_TEST
 from ccx_cli.runs.run import Run

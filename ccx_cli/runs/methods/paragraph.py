@@ -10,13 +10,10 @@ from ccx_cli.design import listed
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.libraries import library_of
 from ccx_cli.records.header import PACKAGES, Session
-from ccx_cli.runs.methods.ablation import ablation_references, ablation_sentences
-from ccx_cli.runs.methods.chance import chance_references, chance_sentences
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
 from ccx_cli.runs.methods.search import search_sentences
-from ccx_cli.runs.methods.simulation import simulation_references, simulation_sentences
-from ccx_cli.runs.methods.stability import stability_references, stability_sentences
+from ccx_cli.runs.methods.studies import cited_in, study_sentences
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import (
     CLUSTERED,
@@ -61,13 +58,7 @@ def methods_latex(run: Run) -> str:
 
 def run_references(run: Run) -> tuple[Reference, ...]:
     """Return the papers of everything that a run used."""
-    used = (
-        *references_of(run.about, run.identity),
-        *chance_references(run),
-        *stability_references(run),
-        *simulation_references(run),
-        *ablation_references(run),
-    )
+    used = (*references_of(run.about, run.identity), *cited_in(study_sentences, run))
     return tuple(dict.fromkeys(used))
 
 
@@ -82,10 +73,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
             *_ranges(run, cite),
             _pixels(run),
             *search_sentences(run, cite),
-            *chance_sentences(run, cite),
-            *stability_sentences(run, cite),
-            *simulation_sentences(run, cite),
-            *ablation_sentences(run, cite),
+            *study_sentences(run, cite),
             _program(run, quote),
         ]
     except LookupError as error:
