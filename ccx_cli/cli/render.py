@@ -7,6 +7,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from ccx_cli.cli.commands.look import RenderOptions
@@ -26,7 +27,7 @@ from ccx_cli.render.report.unit_part import Choice
 from ccx_cli.render.report.writing import check_report_path, write_report
 from ccx_cli.render.style import Style, style_of
 from ccx_cli.render.wording import Units, readable
-from ccx_cli.runs.answers import kept_stability
+from ccx_cli.runs.answers import KEPT_STABILITY
 from ccx_cli.runs.chance import kept_against_null, kept_chance
 from ccx_cli.runs.findings import leading_units, sort_key
 from ccx_cli.runs.inputs import RunInputs
@@ -222,7 +223,7 @@ def _write_table(
     read.sort(key=sort_key(options.reading.sort))
     order = list(dict.fromkeys(record.unit for record in read))
     records = sorted(read, key=lambda record: order.index(record.unit))
-    kept = kept_stability(run.directory, (record for own in units.values() for record in own))
+    kept = KEPT_STABILITY.of_formulas(run.directory, chain.from_iterable(units.values()))
     resamples = max((one.resamples for one in kept.values()), default=0)
     caption = table_caption(
         run,

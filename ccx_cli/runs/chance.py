@@ -17,11 +17,9 @@ from msgspec.structs import replace
 
 from ccx_cli.errors import CcxError
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.lines import RecordLines
-from ccx_cli.records.metrics import SIGNIFICANT, AgainstNull, ChanceCount, NullRecord
+from ccx_cli.records.metrics import SIGNIFICANT, AgainstNull, ChanceCount
+from ccx_cli.runs.answers import KEPT_NULL, Key
 from ccx_cli.runs.run import Run
-
-Key = tuple[int, int | None]
 
 
 def against_null(observed: float, null: Sequence[float]) -> AgainstNull:
@@ -55,20 +53,8 @@ def adjusted(compared: Mapping[Key, AgainstNull]) -> dict[Key, AgainstNull]:
 
 
 def kept_null(directory: Path) -> dict[Key, list[float]]:
-    """Read the best IoU of every round by range.
-
-    Of several files it is the one of most ranges, then the one of most permutations.
-    """
-
-    def amount(null: Mapping[Key, Sequence[float]]) -> tuple[int, int]:
-        return len(null), permutations_of(null)
-
-    null: dict[Key, list[float]] = {}
-    for path in sorted(directory.glob("null-*.jsonl")):
-        lines = RecordLines(path, NullRecord).read()
-        kept = {(line.unit, line.cluster): line.null_ious for line in lines}
-        null = max(null, kept, key=amount)
-    return null
+    """Read the best IoU of every round by range."""
+    return {key: one.null_ious for key, one in KEPT_NULL.fullest(directory).items()}
 
 
 def kept_against_null(run: Run, records: Iterable[ExplanationRecord]) -> dict[Key, AgainstNull]:

@@ -8,14 +8,14 @@ with those at control masks, the formula's own moved elsewhere in the same image
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ccx_cli.records.ablation import AblationRecord, Fill
+from ccx_cli.runs.answers import KEPT_ABLATION
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.ablation_changes import VERSIONS, MaskedImage, ablation_record
 from ccx_cli.study.masked_formulas import MaskedRun
-from ccx_cli.study.measuring import kept_lines
 
 if TYPE_CHECKING:
     from ccx_cli.probe.networks.loading import Network
@@ -43,11 +43,10 @@ def ablation_of_run(
 
         return InputMasking(settings.fill, settings.seed, has_classes(network), network.device)
 
-    asked = {"fill": settings.fill, "images": settings.images, "seed": settings.seed}
     return MaskedRun(
         inputs,
         lambda: inputs.network("`ccx ablate`"),
-        kept_lines(inputs, "ablation", asked, AblationRecord),
+        KEPT_ABLATION.lines(inputs.kept, **asdict(settings)),
         settings.images,
         settings.seed,
         max(1, batch_size // VERSIONS),

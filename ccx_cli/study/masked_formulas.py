@@ -22,6 +22,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines
+from ccx_cli.runs.answers import Key, range_of
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-Key = tuple[int, int | None]
-
-
-def range_of(record: Record) -> Key:
-    """Return which range of which unit a kept record is of."""
-    return getattr(record, "unit", 0), getattr(record, "cluster", None)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from ccx_cli.probe.activation_levels import count_levels
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
-from ccx_cli.records.fields import Record, to_json
+from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import (
     METRICS,
@@ -25,14 +24,13 @@ from ccx_cli.records.metrics import (
     Metrics,
     MetricsRecord,
     StatisticRecord,
-    StoredMetrics,
 )
+from ccx_cli.runs.answers import KEPT_MASKING, KEPT_METRICS
 from ccx_cli.runs.inputs import RunInputs, unit_in_data
-from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
 from ccx_cli.study.detection import Detection
-from ccx_cli.study.masked_formulas import MaskedRun, range_of
+from ccx_cli.study.masked_formulas import MaskedRun
 from ccx_cli.study.metrics import ImageCounts, iou_interval, mean_and_deviation, measure
 from ccx_cli.threads import map_in_order
 
@@ -156,35 +154,6 @@ def measure_masking(
     return {key: record.label_masking for key, record in found.items()}
 
 
-def stored_masking(directory: Path) -> tuple[dict[tuple[int, int | None], float | None], list[str]]:
-    """Read the fullest file of label masking, by ``(unit, cluster)``, and say what is damaged."""
-    found, problems = fullest(directory, "masking", MaskingRecord)
-    return {(one.unit, one.cluster): one.label_masking for one in found}, problems
-
-
-def fullest(directory: Path, what: str, kind: type[R]) -> tuple[list[R], list[str]]:
-    """Read of files beside a run the one with most lines, then keys, and say what is damaged."""
-    problems: list[str] = []
-
-    def read(path: Path) -> list[R]:
-        lines = RecordLines(path, kind)
-
-        def note(number: int, fault: str) -> None:
-            problems.append(str(lines.damaged_line(number, fault)))
-
-        try:
-            return list({range_of(one): one for one in lines.read(note)}.values())
-        except OSError as error:
-            problems.append(f"{path}: {error.strerror}.")
-            return []
-
-    def size(lines: list[R]) -> tuple[int, int]:
-        return len(lines), len(to_json(lines[0])) if lines else 0
-
-    files = sorted(directory.glob(f"{what}-*.jsonl"))
-    return max(map(read, files), key=size, default=[]), problems
-
-
 def metrics_step(
     inputs: RunInputs, units: Sequence[int], settings: MeasureSettings, workers: int
 ) -> Step:
@@ -240,11 +209,10 @@ def _masked_run(
             label_masking=mean,
         )
 
-    asked = {"seed": settings.seed, "images": settings.masking_images}
     return MaskedRun(
         inputs,
         lambda: inputs.network("label masking", WITHOUT_MASKING),
-        kept_lines(inputs, "masking", asked, MaskingRecord),
+        KEPT_MASKING.lines(inputs.kept, seed=settings.seed, images=settings.masking_images),
         settings.masking_images,
         settings.seed,
         batch_size,
@@ -277,13 +245,5 @@ def summarise(
 
 def metrics_lines(inputs: RunInputs, settings: MeasureSettings) -> RecordLines[MetricsRecord]:
     """Name the file that keeps the metrics of a run, but for label masking."""
-    asked = {"bootstrap": settings.bootstrap, "seed": settings.seed}
-    kept = kept_lines(inputs, "metrics", asked, StoredMetrics)
+    kept = KEPT_METRICS.lines(inputs.kept, bootstrap=settings.bootstrap, seed=settings.seed)
     return replace(kept, needed=tuple(each.key for each in METRICS))
-
-
-def kept_lines(
-    inputs: RunInputs, what: str, asked: Mapping[str, int | str], kind: type[R]
-) -> RecordLines[R]:
-    """Name the file that keeps what was ``asked`` of a run, beside its explanations."""
-    return RecordLines(inputs.kept / f"{what}-{json_digest(asked)[:8]}.jsonl", kind)

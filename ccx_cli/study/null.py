@@ -23,6 +23,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
+from ccx_cli.runs.answers import KEPT_NULL
 from ccx_cli.runs.chance import adjusted, against_null
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
@@ -30,7 +31,7 @@ from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_lines, kept_or_found, kept_step
+from ccx_cli.study.measuring import kept_or_found, kept_step
 from ccx_cli.threads import map_in_order
 
 BestIous = Callable[[NDArray[np.int32]], list[float]]
@@ -116,7 +117,7 @@ def chance_of_run(
 
 def null_lines(inputs: RunInputs, rounds: int, seed: int) -> RecordLines[NullRecord]:
     """Name the file that keeps the null of a run."""
-    return kept_lines(inputs, "null", {"rounds": rounds, "seed": seed}, NullRecord)
+    return KEPT_NULL.lines(inputs.kept, rounds=rounds, seed=seed)
 
 
 def null_step(

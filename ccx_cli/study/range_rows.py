@@ -7,35 +7,38 @@ from collections.abc import Mapping, Sequence
 
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Json, to_json
-from ccx_cli.records.metrics import MaskingRecord, StoredMetrics
-from ccx_cli.runs.answers import kept_ablation, kept_stability
+from ccx_cli.runs.answers import (
+    KEPT_ABLATION,
+    KEPT_MASKING,
+    KEPT_METRICS,
+    KEPT_STABILITY,
+    Key,
+)
 from ccx_cli.runs.chance import kept_against_null
 from ccx_cli.runs.run import Run
 from ccx_cli.study.ablation_changes import with_q_values
-from ccx_cli.study.measuring import fullest
 
-Measured = Mapping[tuple[int, int | None], Sequence[Json]]
+Measured = Mapping[Key, Sequence[Json]]
 _OF_RANGE = {*ExplainedRange.__struct_fields__, "kind", "iou"}
 
 
 def measured_beside(run: Run) -> tuple[Measured, list[str]]:
     """Return what is kept beside a run of each range, and say what is damaged in it."""
-    metrics, problems = fullest(run.directory, "metrics", StoredMetrics)
-    masking, of_masking = fullest(run.directory, "masking", MaskingRecord)
-    beside: dict[tuple[int, int | None], list[Json]] = defaultdict(list)
-    kept: list[StoredMetrics | MaskingRecord] = [*metrics, *masking]
-    for record in kept:
-        beside[record.unit, record.cluster].append(to_json(record))
+    problems: list[str] = []
+    beside: dict[Key, list[Json]] = defaultdict(list)
+    for kept in (KEPT_METRICS, KEPT_MASKING):
+        for key, record in kept.fullest(run.directory, problems).items():
+            beside[key].append(to_json(record))
     for key, against in kept_against_null(run, run.records).items():
         beside[key].append(to_json(against))
-    stability = kept_stability(run.directory, run.records)
-    ablation = with_q_values([*kept_ablation(run.directory, run.records).values()])
+    stability = KEPT_STABILITY.of_formulas(run.directory, run.records)
+    ablation = with_q_values([*KEPT_ABLATION.of_formulas(run.directory, run.records).values()])
     for name, lines in (("stability", stability.values()), ("ablation", ablation)):
         for line in lines:
             found = to_json(line)
             of_formula = {key: found[key] for key in found if key not in _OF_RANGE}
             beside[line.unit, line.cluster].append({name: of_formula})
-    return beside, problems + of_masking
+    return beside, problems
 
 
 def range_row(record: ExplanationRecord, beside: Measured) -> Json:

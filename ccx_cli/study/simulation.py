@@ -31,10 +31,11 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.simulation import LayerSimulation, StoredSimulation, UnitSimulation
+from ccx_cli.runs.answers import KEPT_SIMULATION
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.splits import split_images
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_lines, kept_or_found, kept_step
+from ccx_cli.study.measuring import kept_or_found, kept_step
 from ccx_cli.study.null import permutation
 from ccx_cli.threads import map_in_order
 
@@ -296,8 +297,7 @@ def _simulator(inputs: RunInputs, shuffles: int, seed: int) -> Callable[[int], S
 
 def simulation_lines(inputs: RunInputs, shuffles: int, seed: int) -> RecordLines[StoredSimulation]:
     """Name the file that keeps the simulation of a run."""
-    asked = {"shuffles": shuffles, "seed": seed}
-    return kept_lines(inputs, "simulation", asked, StoredSimulation)
+    return KEPT_SIMULATION.lines(inputs.kept, shuffles=shuffles, seed=seed)
 
 
 def simulation_step(

@@ -36,6 +36,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplainedRange, ExplanationRecord
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.stability import OtherFormula, StabilityRecord
+from ccx_cli.runs.answers import KEPT_STABILITY
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.splits import split_images
 from ccx_cli.search.best_ious import best_formulas
@@ -45,7 +46,7 @@ from ccx_cli.search.scoring import carriers
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import LISTING, Strategy
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_lines, kept_or_found
+from ccx_cli.study.measuring import kept_or_found
 from ccx_cli.threads import map_in_order
 
 MOST_OTHERS = 5
@@ -171,8 +172,7 @@ class Resampling:
     @property
     def lines(self) -> RecordLines[StabilityRecord]:
         """The file that keeps what is found."""
-        asked = {"resamples": self.resamples, "seed": self.seed}
-        return kept_lines(self.inputs, "stability", asked, StabilityRecord)
+        return KEPT_STABILITY.lines(self.inputs.kept, resamples=self.resamples, seed=self.seed)
 
     def draw(self, number: int) -> Resample:
         """Draw a resample, the same for every unit."""

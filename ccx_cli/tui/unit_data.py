@@ -25,13 +25,13 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.metrics import MASKING
 from ccx_cli.records.stability import STABILITY
-from ccx_cli.runs.answers import kept_stability
+from ccx_cli.runs.answers import KEPT_MASKING, KEPT_STABILITY
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.search.scoring import FormulaOnData, holds_on
 from ccx_cli.search.space import outside_space
 from ccx_cli.study.histogram import count_in_bars
-from ccx_cli.study.measuring import measure_unit, stored_masking
+from ccx_cli.study.measuring import measure_unit
 from ccx_cli.study.unit_images import Show, UnitImages, look_at_unit, mask_of
 from ccx_cli.tui.histogram import ActivationHistogram
 from ccx_cli.tui.pictures import SHOW, PictureList
@@ -124,16 +124,16 @@ class UnitData:
 def read_unit(unit: int, records: Sequence[ExplanationRecord], inputs: RunInputs) -> UnitData:
     """Read a unit's maps, count its pixels and measure its explanations."""
     images = look_at_unit(unit, records, inputs.index, inputs.activations)
-    masking, _ = stored_masking(inputs.run.directory)
+    masking = KEPT_MASKING.fullest(inputs.run.directory, problems=[])
     stored = {(unit, each.cluster): each.formula for each in inputs.run.units.get(unit, ())}
-    stability = kept_stability(inputs.run.directory, images.records)
+    stability = KEPT_STABILITY.of_formulas(inputs.run.directory, images.records)
     metrics = {}
     measured = measure_unit(images.counts, images.maps, images.holds, inputs.index)
     for record, of_range in zip(images.records, measured, strict=True):
         metrics[record.cluster] = to_json(of_range)
         key = unit, record.cluster
         if key in masking and record.formula == stored.get(key):
-            metrics[record.cluster][MASKING.key] = masking[key]
+            metrics[record.cluster][MASKING.key] = masking[key].label_masking
         if key in stability:
             one = to_json(stability[key])
             metrics[record.cluster] |= {each.key: one[each.key] for each in STABILITY}

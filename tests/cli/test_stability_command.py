@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccx_cli.runs.answers import kept_stability
+from ccx_cli.runs.answers import KEPT_STABILITY
 from ccx_cli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ def test_the_fullest_file_counts_and_damaged_lines_do_not(ccx: CommandLine) -> N
         assert ccx("stability", "--resamples", resamples, "--units", units, "-q").code == 0
     directory = ccx.file("results/*")
     records = list(Run(directory).records)
-    kept = kept_stability(directory, records)
+    kept = KEPT_STABILITY.of_formulas(directory, records)
     assert {one.resamples for one in kept.values()} == {6}
     for path in directory.glob("stability-*.jsonl"):
         path.write_text("{\n" + path.read_text())
-    assert kept_stability(directory, records) == kept
+    assert KEPT_STABILITY.of_formulas(directory, records) == kept
     assert ccx("render", "--format", "latex", "-q").code == 0
     again = ccx("stability", "--resamples", "6")
     assert (again.code, again.out) == (4, "")

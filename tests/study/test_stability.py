@@ -23,7 +23,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.stability import StabilityRecord
-from ccx_cli.runs.answers import kept_stability
+from ccx_cli.runs.answers import KEPT_STABILITY
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
@@ -247,11 +247,11 @@ def test_what_was_found_is_kept_and_read_back(
     monkeypatch.setattr(stability.Resampling, "select", None)
     assert run.stability() == expected
     records = [record for own in inputs.run.units.values() for record in own]
-    kept = kept_stability(tmp_path, records)
+    kept = KEPT_STABILITY.of_formulas(tmp_path, records)
     assert kept == {
         (each.unit, each.cluster): each for own in expected for each in own if each.formula
     }
-    assert not kept_stability(
+    assert not KEPT_STABILITY.of_formulas(
         tmp_path, [replace(each, formula=None, labels=None) for each in records]
     )
 

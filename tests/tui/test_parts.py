@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -21,8 +22,8 @@ from ccx_cli.formulas.formula import Concept
 from ccx_cli.records import lines
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.stability import StabilityRecord
+from ccx_cli.runs.answers import KEPT_MASKING
 from ccx_cli.store.paths import Roots
-from ccx_cli.study.measuring import stored_masking
 from ccx_cli.tui import compare, concepts, runs, unit, unit_data, units
 from ccx_cli.tui.filters import Filter
 from ccx_cli.tui.formula_box import completed, vocabulary
@@ -124,7 +125,7 @@ def test_stability_is_shown_of_the_formula_that_it_is_of(
         )
         return {(record.unit, record.cluster): stability for record in records[:1]}
 
-    monkeypatch.setattr(unit_data, "kept_stability", kept)
+    monkeypatch.setattr(unit_data, "KEPT_STABILITY", SimpleNamespace(of_formulas=kept))
     data = run.read_unit(2)
     assert data is not None
     (metrics,) = (each for each in data.metrics.values() if "equivalent" in each)
@@ -174,8 +175,9 @@ def test_stored_masking_is_read_and_damage_passed_over(tmp_path: Path) -> None:
     lines = [line.format(3, 1, 0.5), '{"unit": 3, "clu', '{"unit": 3, }', line.format(33, 0, 0.1)]
     (tmp_path / "masking-0.jsonl").write_text("\n".join([*lines, ""]))
     (tmp_path / "masking-1.jsonl").write_text("{\n")
-    found, problems = stored_masking(tmp_path)
-    assert found == {(3, 1): 0.5, (33, 0): 0.1}
+    problems: list[str] = []
+    found = KEPT_MASKING.fullest(tmp_path, problems)
+    assert {key: one.label_masking for key, one in found.items()} == {(3, 1): 0.5, (33, 0): 0.1}
     assert [problem.partition(" is damaged")[0][-6:] for problem in problems] == [
         "line 2",
         "line 3",

@@ -20,10 +20,10 @@ from ccx_cli.records.header import About, model_name
 from ccx_cli.records.metrics import MASKING, TO_READ, Metrics
 from ccx_cli.render.report.studies import studies_of
 from ccx_cli.render.report.unit_part import concepts_named
+from ccx_cli.runs.answers import KEPT_MASKING
 from ccx_cli.runs.findings import kept_concepts, short_names, simplified, unit_sentence
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.methods.paragraph import run_references
-from ccx_cli.study.measuring import stored_masking
 from ccx_cli.study.summary import ExplainedUnits, summarise_concepts
 
 _PATHS = ("dataset", "segmentation", "activations", "weights")
@@ -41,7 +41,9 @@ def payload_of_run(
     besides the run's own notes.
     """
     run = inputs.run
-    masking, problems = stored_masking(run.directory)
+    problems: list[str] = []
+    masked = KEPT_MASKING.fullest(run.directory, problems)
+    masking = {key: one.label_masking for key, one in masked.items()}
     notes = [*run.notes, *notes, *problems]
     by_unit = {unit: run.units[unit] for unit in units}
     records = [record for own in by_unit.values() for record in own]

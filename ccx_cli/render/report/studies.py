@@ -19,11 +19,12 @@ from ccx_cli.records.stability import STABILITY, STABLE, StabilityRecord
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.runs.answers import (
     IMPORTANCE,
+    KEPT_ABLATION,
+    KEPT_STABILITY,
     RANGE_IMPORTANCE,
     ROLES,
-    kept_ablation,
+    Key,
     kept_simulation,
-    kept_stability,
     read_kept,
 )
 from ccx_cli.runs.chance import all_against_null, count_chance, kept_null, permutations_of
@@ -44,7 +45,6 @@ from ccx_cli.study.specialisation import (
     untrained_defaults,
 )
 
-Key = tuple[int, int | None]
 _MOST_DEFAULTS = 20
 _ABLATED = {
     "formula": "Peak, formula masked",
@@ -180,7 +180,7 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
 
 
 def _add_stability(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    kept = kept_stability(run.directory, ranged.values())
+    kept = KEPT_STABILITY.of_formulas(run.directory, ranged.values())
     by_range: dict[int, list[StabilityRecord]] = defaultdict(list)
     for (_, cluster), one in kept.items():
         by_range[cluster or 0].append(one)
@@ -283,7 +283,7 @@ def _add_simulation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
 
 
 def _add_ablation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
-    ablated = with_q_values([*kept_ablation(run.directory, ranged.values()).values()])
+    ablated = with_q_values([*KEPT_ABLATION.of_formulas(run.directory, ranged.values()).values()])
     found.add(
         "Ablation of the input",
         "Mean change of the largest activation, relative to whole images, where the formula's "

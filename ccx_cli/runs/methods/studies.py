@@ -9,7 +9,7 @@ from ccx_cli import design
 from ccx_cli.records.ablation import Change, Fill
 from ccx_cli.records.metrics import SIGNIFICANT
 from ccx_cli.records.stability import STABLE
-from ccx_cli.runs.answers import kept_ablation, kept_simulation, kept_stability
+from ccx_cli.runs.answers import KEPT_ABLATION, KEPT_STABILITY, kept_simulation
 from ccx_cli.runs.chance import false_discovery_rates, kept_chance
 from ccx_cli.runs.methods.words import Cite
 from ccx_cli.runs.references import (
@@ -69,7 +69,7 @@ def chance_sentences(run: Run, cite: Cite) -> Iterator[str]:
 
 def stability_sentences(run: Run, cite: Cite) -> Iterator[str]:
     """Say how often formulas were found again in bootstrap samples of the images."""
-    kept = list(kept_stability(run.directory, run.records).values())
+    kept = list(KEPT_STABILITY.of_formulas(run.directory, run.records).values())
     ious = [(one.iou, one.out_of_bag_iou) for one in kept]
     scored = [(iou, other) for iou, other in ious if iou is not None and other is not None]
     if not scored:
@@ -108,7 +108,7 @@ def simulation_sentences(run: Run, cite: Cite) -> Iterator[str]:
 
 def ablation_sentences(run: Run, cite: Cite) -> Iterator[str]:
     """Say how the largest activation changes without the formula, compared with control masks."""
-    kept = list(kept_ablation(run.directory, run.records).values())
+    kept = list(KEPT_ABLATION.of_formulas(run.directory, run.records).values())
     peaks = [one.peak for one in kept if one.peak is not None and one.peak.whole > 0]
     tested = [peak for peak in peaks if peak.p is not None]
     if not tested:
