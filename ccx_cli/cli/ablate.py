@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from tempfile import TemporaryDirectory
 
 from ccx_cli import design
 from ccx_cli.cli.called import next_command
@@ -21,7 +22,7 @@ from ccx_cli.cli.output import (
     numbers,
     write_sections,
 )
-from ccx_cli.cli.stored import open_stored
+from ccx_cli.cli.stored import keeping, open_stored, tell_kept
 from ccx_cli.records.ablation import RELATIVE
 from ccx_cli.records.metrics import SIGNIFICANT
 from ccx_cli.study.ablation import AblationSettings, ablation_of_run
@@ -128,8 +129,12 @@ def ablate(options: AblateOptions) -> None:
     """Mask formulas in the input and measure what changes."""
     settings = AblationSettings(options.fill, options.images, options.run.seed)
     passes = options.passes
-    with answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer):
+    with (
+        answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer),
+        TemporaryDirectory(prefix="ccx-") as scratch,
+    ):
         opened, chosen = open_stored(options, options.stored, passes.trust)
+        opened = keeping(opened, scratch)
         masked = ablation_of_run(opened, settings, passes.batch_size)
         opened.network("`ccx ablate`")
         device = str(device_of(passes.device))
@@ -170,6 +175,6 @@ def ablate(options: AblateOptions) -> None:
                 f"{without:,} of {len(records):,} formulas cover so much of some images that no "
                 "mask of equal size fits elsewhere: these have no control."
             )
-        render = next_command("render", opened.run.directory, also="--html report.html")
-        progress.note(f"The ablations are kept in {opened.run.directory}")
-        progress.note(f"Next: {render} shows them.")
+        if tell_kept("The ablations are", opened, progress):
+            render = next_command("render", opened.run.directory, also="--html report.html")
+            progress.note(f"Next: {render} shows them.")

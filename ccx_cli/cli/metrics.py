@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +18,7 @@ from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import Column
 from ccx_cli.cli.rows import STATISTICS
-from ccx_cli.cli.stored import open_asked
+from ccx_cli.cli.stored import keeping, open_asked, tell_kept
 from ccx_cli.errors import UsageError
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.metrics import (
@@ -105,19 +103,14 @@ def metrics(options: MetricsOptions) -> None:
         passes = options.passes
         asked = open_asked(options, progress, passes.trust, Path(scratch))
         opened, chosen, workers = asked.opened, asked.units, options.run.cores
-        directory = opened.run.directory
-        unkept = "they are of your own formulas" if opened.kept != directory else ""
-        if unkept and options.null:
+        are_own = opened.kept != opened.run.directory
+        if are_own and options.null:
             raise UsageError(
                 "--null compares formulas that were searched: leave it out for your own formulas."
             )
         if options.null:
             check_null(opened.run)
-        if not os.access(directory, os.W_OK):
-            unkept = f"{directory} cannot be written"
-            for path in directory.glob("*-*.jsonl"):
-                shutil.copy(path, scratch)
-            opened = opened.with_units(opened.run.units, Path(scratch))
+        opened = keeping(opened, scratch)
         if options.dry.dry_run:
             some = opened.with_units(asked.records)
             steps = [opened.step(chosen), metrics_step(opened, chosen, settings, workers)]
@@ -180,8 +173,7 @@ def metrics(options: MetricsOptions) -> None:
         # Of a null there are no statistics.
         is_of_null = writer.is_table and options.null and not options.is_masking
         writer.write([*records, *(() if is_of_null else summarise(records, shown))])
-        if unkept:
-            progress.note(f"The metrics are not kept: {unkept}.")
-            return
-        progress.note(f"The metrics are kept in {opened.run.directory}")
-        progress.note(f"Next: {next_command('tui', opened.run.directory)} shows them.")
+        if are_own:
+            progress.note("The metrics are not kept: they are of your own formulas.")
+        elif tell_kept("The metrics are", opened, progress):
+            progress.note(f"Next: {next_command('tui', opened.run.directory)} shows them.")

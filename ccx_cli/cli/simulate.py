@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
+
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import SimulateOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.output import UNIT, Column, Section, kinds_of, numbers, write_sections
-from ccx_cli.cli.stored import open_stored
+from ccx_cli.cli.stored import keeping, open_stored, tell_kept
 from ccx_cli.study.simulation import (
     best_first,
     layer_records,
@@ -32,8 +34,12 @@ SECTIONS = (
 def simulate(options: SimulateOptions) -> None:
     """Predict activations from the formulas, and correlate them with the real ones."""
     shuffles, seed, workers = options.shuffles, options.run.seed, options.run.cores
-    with answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer):
+    with (
+        answering(options.out, options.messages, kinds=kinds_of(SECTIONS)) as (progress, writer),
+        TemporaryDirectory(prefix="ccx-") as scratch,
+    ):
         opened, chosen = open_stored(options, options.stored)
+        opened = keeping(opened, scratch)
         if options.dry.dry_run:
             step = simulation_step(opened, chosen, shuffles, seed, workers)
             write_plan(writer, [opened.step(chosen), step], progress)
@@ -59,5 +65,6 @@ def simulate(options: SimulateOptions) -> None:
                 f"{without:,} of {len(every):,} units have no correlation: they or their "
                 "predictions are constant."
             )
-        report = next_command("render", opened.run.directory, also="--html report.html")
-        progress.note(f"Next: {report}")
+        if tell_kept("The correlations are", opened, progress):
+            report = next_command("render", opened.run.directory, also="--html report.html")
+            progress.note(f"Next: {report}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
+
 from ccx_cli import design
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import StabilityOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column
-from ccx_cli.cli.stored import open_stored
+from ccx_cli.cli.stored import keeping, open_stored, tell_kept
 from ccx_cli.records.stability import STABLE, StabilityRecord
 from ccx_cli.study.stability import Resampling, stability_of_run, stability_step
 
@@ -44,8 +46,12 @@ COLUMNS = (
 
 def stability(options: StabilityOptions) -> None:
     """Repeat the search on bootstrap samples of the images."""
-    with answering(options.out, options.messages, COLUMNS) as (progress, writer):
+    with (
+        answering(options.out, options.messages, COLUMNS) as (progress, writer),
+        TemporaryDirectory(prefix="ccx-") as scratch,
+    ):
         opened, chosen = open_stored(options, options.stored, options.trust)
+        opened = keeping(opened, scratch)
         resampling = Resampling(opened, options.resamples, options.run.seed)
         workers = options.run.cores
         if options.dry.dry_run:
@@ -69,5 +75,5 @@ def stability(options: StabilityOptions) -> None:
             f"{stable:,} of {len(explained):,} formulas, or equivalent ones, are found again by at "
             f"least {STABLE:.0%} of the resamples."
         )
-        progress.note(f"The stability is kept in {opened.run.directory}")
-        progress.note(f"Next: {next_command('tui', opened.run.directory)} shows it.")
+        if tell_kept("The stability is", opened, progress):
+            progress.note(f"Next: {next_command('tui', opened.run.directory)} shows it.")

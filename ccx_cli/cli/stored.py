@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +52,25 @@ def open_stored(
     opened = open_inputs(find_run(roots.results, stored.run_name), roots, trusted=trusted)
     run = opened.run
     return opened, chosen_of_run(options.units, options.run.seed, run.units, run.directory.name)
+
+
+def keeping(opened: RunInputs, scratch: str) -> RunInputs:
+    """Return the run, whose studies go to ``scratch`` where its directory cannot be written."""
+    directory = opened.run.directory
+    if os.access(directory, os.W_OK):
+        return opened
+    for path in directory.glob("*-*.jsonl"):
+        shutil.copy(path, scratch)
+    return opened.with_units(opened.run.units, Path(scratch))
+
+
+def tell_kept(what: str, opened: RunInputs, progress: Progress) -> bool:
+    """Say whether ``what`` was found is kept beside the run."""
+    directory = opened.run.directory
+    is_kept = opened.kept == directory
+    unkept = f"not kept: {directory} cannot be written."
+    progress.note(f"{what} {f'kept in {directory}' if is_kept else unkept}")
+    return is_kept
 
 
 def labels_of(run: Run, roots: Roots) -> tuple[Label, ...]:
