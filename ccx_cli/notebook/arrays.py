@@ -34,28 +34,8 @@ from ccx_cli.search.strategy import Strategy
 from ccx_cli.threads import threads
 
 
-def explain_arrays(
-    activations: ArrayLike,
-    *,
-    masks: ArrayLike | None = None,
-    label_maps: ArrayLike | None = None,
-    names: Sequence[str] | Mapping[int, str],
-    num_clusters: int = 5,
-    quantile: float = 0.005,
-    ranges: Sequence[tuple[float, float]] | None = None,
-    search: str = "optimal",
-    length: int = 3,
-    beam_limit: int = 5,
-    objective: str = "iou",
-    min_coverage: float = 0.01,
-    units: Sequence[int] | None = None,
-    layer: str = "",
-    workers: int | None = None,
-) -> list[dict[str, Any]]:
+def explain_arrays(given: GivenArrays, strategy: Strategy, layer: str) -> list[dict[str, Any]]:
     """Explain units by arrays alone, as ``explain`` says."""
-    method = range_method(num_clusters, quantile)
-    given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
-    strategy = strategy_of(search, length, beam_limit, objective, min_coverage)
     index = given.index
     explainer = Explainer(index, count_data(index), layer, given.num_clusters, strategy)
 
@@ -104,7 +84,7 @@ def score(
         of concepts that some pixel carries.
     """
     method = range_method(num_clusters, quantile)
-    given = _Given(activations, (masks, label_maps), names, method, ranges, units, workers)
+    given = GivenArrays(activations, (masks, label_maps), names, method, ranges, units, workers)
     numbered = names if isinstance(names, Mapping) else dict(enumerate(names, start=1))
     vocabulary = Vocabulary({int(number): str(name) for number, name in numbered.items()})
     texts = formula_texts(formulas)
@@ -139,7 +119,7 @@ def strategy_of(
     return make_search(search, {**bounds, "objective": objective})
 
 
-class _Given:
+class GivenArrays:
     """The arguments that ``explain`` and ``score`` share, checked."""
 
     def __init__(
@@ -166,6 +146,7 @@ class _Given:
         self.workers = check_workers(workers)
 
     def ranges(self, _: int, maps: Maps) -> tuple[Range, ...]:
+        """Return the ranges of a unit's maps."""
         return find_ranges(maps, self._method) if self._by_hand is None else self._by_hand
 
 

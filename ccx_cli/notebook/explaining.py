@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 from numpy.typing import ArrayLike
 
 from ccx_cli.errors import UsageError
-from ccx_cli.notebook.arrays import explain_arrays, range_method, strategy_of
+from ccx_cli.notebook.arrays import GivenArrays, explain_arrays, range_method, strategy_of
 from ccx_cli.notebook.checking import check_texts, check_workers, choose_units, read_ranges
 from ccx_cli.notebook.opened import Warnings
 from ccx_cli.notebook.sources import InMemory, Source, read_size
@@ -232,23 +232,10 @@ def explain(
     if images is not None or (network is None and not is_file):
         if network is not None:
             activations = network.maps_of(images)
-        return explain_arrays(
-            activations,
-            masks=masks,
-            label_maps=label_maps,
-            names=names,
-            num_clusters=num_clusters,
-            quantile=quantile,
-            ranges=ranges,
-            search=search,
-            length=length,
-            beam_limit=beam_limit,
-            objective=objective,
-            min_coverage=min_coverage,
-            units=units,
-            layer=layer,
-            workers=workers,
-        )
+        method = range_method(num_clusters, quantile)
+        given = GivenArrays(activations, (masks, label_maps), names, method, ranges, units, workers)
+        strategy = strategy_of(search, length, beam_limit, objective, min_coverage)
+        return explain_arrays(given, strategy, layer)
     if subset is None:
         raise UsageError('subset is needed: name the dataset, or "demo" for the built-in one.')
     if name:

@@ -14,7 +14,7 @@ from ccx_cli.records.comparison import ComparedLayerRecord
 from ccx_cli.runs.run import Run
 from ccx_cli.study.categories import dominant_category
 from ccx_cli.study.leads import LeadMeasures, measure_leads
-from ccx_cli.study.resampling import bootstrap_interval
+from ccx_cli.study.resampling import bootstrap_interval, of_known
 
 
 def in_network_order(runs: Sequence[Run]) -> list[Run]:
@@ -41,7 +41,7 @@ def sum_up_layer(run: Run, category_of: Mapping[int, str]) -> ComparedLayerRecor
     ``category_of`` is by label number; without a label's, its formulas are of no category.
     """
     leads = list(measure_leads(run).values())
-    mccs = _known(each.mcc for each in leads)
+    mccs = [each.mcc for each in leads if each.mcc is not None]
     quartiles = np.quantile(mccs, [0.25, 0.5, 0.75]).tolist() if mccs else [None] * 3
     interval = bootstrap_interval(mccs)
     explained = [each.explained for each in leads]
@@ -55,15 +55,15 @@ def sum_up_layer(run: Run, category_of: Mapping[int, str]) -> ComparedLayerRecor
         dead=sum(not each.fires for each in leads),
         explained=None if None in explained else explained.count(1.0),
         mcc_units=len(mccs),
-        mcc_mean=_mean(mccs),
+        mcc_mean=of_known(mccs),
         mcc_interval=None if interval is None else list(interval),
         mcc_lower_quartile=quartiles[0],
         mcc_median=quartiles[1],
         mcc_upper_quartile=quartiles[2],
-        iou_mean=_mean(_known(each.iou for each in leads)),
-        lift_median=_median(_known(each.lift for each in leads)),
-        activation_coverage_mean=_mean(_known(each.activation_coverage for each in leads)),
-        length_mean=_mean(_known(each.length for each in leads)),
+        iou_mean=of_known(each.iou for each in leads),
+        lift_median=of_known((each.lift for each in leads), np.median),
+        activation_coverage_mean=of_known(each.activation_coverage for each in leads),
+        length_mean=of_known(each.length for each in leads),
         formulas=len({canonical_key(formula) for formula in formulas if formula is not None}),
         category=max(categories, key=lambda name: categories[name], default=None),
         categories=categories,
@@ -83,15 +83,3 @@ def _category(formula: Formula | None, category_of: Mapping[int, str]) -> str | 
     if formula is None or not all(number in category_of for number in concepts_of(formula)):
         return None
     return dominant_category([formula], category_of)
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return float(np.median(values)) if values else None

@@ -10,7 +10,7 @@ All pairs are products of matrices, of so many units at a time that memory stays
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.store.steps import Step
 from ccx_cli.study.leads import lead_of
 from ccx_cli.study.null import permutation
+from ccx_cli.study.resampling import of_known
 from ccx_cli.threads import map_in_order
 
 Floats = NDArray[np.float64]
@@ -335,18 +336,13 @@ def sum_up(records: Sequence[MatchedUnit], found: Matches) -> AllMatches:
         units=len(records),
         candidates=found.of_b[0].size,
         matched=len(r),
-        correlation_mean=_mean(r),
-        correlation_by_chance=_mean(by_chance),
+        correlation_mean=of_known(r),
+        correlation_by_chance=of_known(by_chance),
         percentile_95_by_chance=limit,
         above_chance=None if limit is None else sum(each > limit for each in r),
-        mutual=_mean([each.mutual for each in records]),
-        mutual_by_chance=_mean(np.concatenate(mutual)) if mutual else None,
-        overlap_mean=_mean([each.overlap for each in records]),
-        match_overlap_mean=_mean([each.match_overlap for each in records]),
-        agree=_mean([each.agree for each in records]),
+        mutual=of_known([each.mutual for each in records]),
+        mutual_by_chance=of_known(np.concatenate(mutual)) if mutual else None,
+        overlap_mean=of_known([each.overlap for each in records]),
+        match_overlap_mean=of_known([each.match_overlap for each in records]),
+        agree=of_known([each.agree for each in records]),
     )
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return float(np.mean(there)) if there else None

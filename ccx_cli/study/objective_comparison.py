@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-import numpy as np
 from msgspec import UNSET
 
 from ccx_cli.formulas.algebra import canonical_key
@@ -18,6 +17,7 @@ from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.space import PROVEN_LENGTH
+from ccx_cli.study.resampling import of_known
 from ccx_cli.threads import map_in_order
 
 COMPARED = ("iou", "f-beta:2", "mcc", "soft-iou", "pearson", "cosine")
@@ -80,19 +80,14 @@ def summarise(found: Sequence[ObjectiveOnUnitRecord]) -> list[ObjectiveRecord]:
                 kind="objective",
                 objective=objective,
                 units=len(own),
-                iou_mean=_mean(each.iou for each in own),
-                lift_mean=_mean(each.lift for each in own),
-                mcc_mean=_mean(each.mcc for each in own),
-                length_mean=_mean(each.length for each in own),
-                size_mean=_mean(each.size for each in own),
+                iou_mean=of_known(each.iou for each in own),
+                lift_mean=of_known(each.lift for each in own),
+                mcc_mean=of_known(each.mcc for each in own),
+                length_mean=of_known(each.length for each in own),
+                size_mean=of_known(each.size for each in own),
             )
         )
     return rows
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
 
 
 def agreements(found: Sequence[ObjectiveOnUnitRecord]) -> list[ObjectivePairRecord]:

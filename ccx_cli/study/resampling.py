@@ -8,10 +8,10 @@ otherwise (Phipson and Smyth, Statistical Applications in Genetics and Molecular
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from math import comb
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ class Statistic(Protocol):
 
     def __call__(self, samples: NDArray[np.float64], /, *, axis: int) -> NDArray[np.float64]:
         """Return ``(n_samples,)`` for ``(n_samples, n_units, ...)`` and axis 1."""
+
+
+def of_known(
+    values: Iterable[float | None], statistic: Callable[[Any], Any] = np.mean
+) -> float | None:
+    """Return a statistic of the values that are known, ``None`` without any."""
+    known = [value for value in values if value is not None]
+    return float(statistic(known)) if known else None
 
 
 def bootstrap_interval(

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -37,6 +36,7 @@ from ccx_cli.runs.splits import split_images
 from ccx_cli.store.steps import Step
 from ccx_cli.study.measuring import kept_or_found, kept_step
 from ccx_cli.study.null import permutation
+from ccx_cli.study.resampling import of_known
 from ccx_cli.threads import map_in_order
 
 Floats = NDArray[np.float64]
@@ -338,16 +338,11 @@ def layer_records(every: Sequence[StoredSimulation]) -> list[LayerSimulation]:
             units=len(some),
             left_out=len(every) - len(some),
             **{key: getattr(some[0], key) for key in _OF_RUN},
-            **{key: _of_units(of, [getattr(one, key) for one in some]) for key in CORRELATIONS},
+            **{key: of_known((getattr(one, key) for one in some), of) for key in CORRELATIONS},
             **_against(of(shuffled, axis=0)),
         )
         for name, of in (("mean", np.mean), ("median", np.median))
     ]
-
-
-def _of_units(of: Callable[[list[float]], Any], values: list[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return float(of(there)) if there else None
 
 
 def _against(shuffled: ArrayLike) -> dict[str, float | None]:

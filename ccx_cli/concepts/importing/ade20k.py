@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import (
     SCENE,
@@ -18,6 +17,7 @@ from ccx_cli.concepts.importing.sources import (
     VocabularyBuilder,
     walk_files,
 )
+from ccx_cli.concepts.importing.text_files import JsonError, parse_json
 from ccx_cli.errors import DamagedDataError, MissingInputError
 from ccx_cli.progress import Progress, SilentProgress
 

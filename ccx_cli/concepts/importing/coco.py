@@ -15,7 +15,6 @@ from ccx_cli.concepts.importing.coco_regions import (
     parse_region,
     parse_size,
 )
-from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.names_file import means_nothing
 from ccx_cli.concepts.importing.sources import (
@@ -28,6 +27,7 @@ from ccx_cli.concepts.importing.sources import (
     name_in,
     walk_files,
 )
+from ccx_cli.concepts.importing.text_files import JsonError, parse_json
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 Json = Mapping[str, Any]

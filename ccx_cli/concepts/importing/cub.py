@@ -10,9 +10,9 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from ccx_cli.concepts.importing.columns import read_columns
 from ccx_cli.concepts.importing.label_pngs import Coding, LabelPng
 from ccx_cli.concepts.importing.sources import TRAIN, Source, SourceImage, VocabularyBuilder
+from ccx_cli.concepts.importing.text_files import read_columns
 from ccx_cli.errors import DamagedDataError, MissingInputError
 
 _NOT_VISIBLE = "1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from ccx_cli.concepts.importing.json_text import JsonError, parse_json
 from ccx_cli.concepts.importing.names_cells import (
     EITHER_COLUMNS,
     INTEGER,
@@ -17,6 +16,7 @@ from ccx_cli.concepts.importing.names_cells import (
     is_color,
     parse_color,
 )
+from ccx_cli.concepts.importing.text_files import JsonError, parse_json
 
 _WRAPPERS = ("id2label", "label2id", "names", "categories", "classes", "labels")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from ccx_cli.concepts.importing.coco import read_coco
 from ccx_cli.concepts.importing.coco_stuff_names import NAMES as COCO_STUFF_NAMES
 from ccx_cli.concepts.importing.coco_stuff_names import THINGS
-from ccx_cli.concepts.importing.columns import read_columns
 from ccx_cli.concepts.importing.cub import read_cub
 from ccx_cli.concepts.importing.label_pngs import LabelPng
 from ccx_cli.concepts.importing.names_file import read_names
@@ -27,6 +26,7 @@ from ccx_cli.concepts.importing.sources import (
     SourceImage,
     VocabularyBuilder,
 )
+from ccx_cli.concepts.importing.text_files import read_columns
 from ccx_cli.errors import MissingInputError
 
 OBJECT, PART, STUFF = "object", "part", "stuff"

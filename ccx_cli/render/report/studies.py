@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from ccx_cli import design
 from ccx_cli.errors import CcxError
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import to_text
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.metrics import SIGNIFICANT, AgainstNull, ChanceCount, MetricName
-from ccx_cli.records.stability import STABILITY, STABLE, StabilityRecord
+from ccx_cli.records.fields import Record
+from ccx_cli.records.metrics import SIGNIFICANT, ChanceCount, MetricName
+from ccx_cli.records.stability import STABILITY, STABLE
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord, RoleRecord
 from ccx_cli.runs.answers import (
     IMPORTANCE,
@@ -32,6 +31,7 @@ from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.ablation_changes import means_over_units, with_q_values
+from ccx_cli.study.resampling import of_known
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
 from ccx_cli.study.simulation import (
     CORRELATIONS,
@@ -45,6 +45,7 @@ from ccx_cli.study.specialisation import (
     untrained_defaults,
 )
 
+T = TypeVar("T")
 _MOST_DEFAULTS = 20
 _ABLATED = {
     "formula": "Peak, formula masked",
@@ -74,6 +75,11 @@ class Studies:
         """Add a section, unless it is empty."""
         if lines:
             self.sections.append({"title": title, "about": about, "head": head, "lines": lines})
+
+    def measure(self, name: MetricName, records: Mapping[Key, Record]) -> None:
+        """Show what records, if there are any, say of their ranges under the key of a metric."""
+        if records:
+            self.metrics[name] = {key: getattr(one, name.key) for key, one in records.items()}
 
 
 def studies_of(
@@ -152,9 +158,6 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
         return
     against = all_against_null(null, ranged.values())
     found.chance = count_chance(against.values(), ranged.values(), permutations_of(null))
-    by_range: dict[int, list[AgainstNull]] = defaultdict(list)
-    for (_, cluster), one in against.items():
-        by_range[cluster or 0].append(one)
     found.add(
         "Chance",
         "Against the best formulas on permuted images, as ccx metrics --null does; q is adjusted "
@@ -165,30 +168,20 @@ def _add_chance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord
                 str(number),
                 design.count(len(own)),
                 design.count(sum(float(one.q_value or 0) <= SIGNIFICANT for one in own)),
-                design.iou(float(np.mean([one.null_mean for one in own]))),
+                design.iou(of_known(float(one.null_mean or 0) for one in own)),
             )
-            for number, own in sorted(by_range.items(), reverse=True)
+            for number, own in _by_range(against)
         ],
     )
     for title, name, about in (
         ("IoU by chance", "null_mean", "Mean IoU of the search on permuted images."),
         ("q", "q_value", "Share of such permutations, adjusted over the ranges compared."),
     ):
-        if against:
-            values = {key: getattr(one, name) for key, one in against.items()}
-            found.metrics[MetricName(name, title, title, about)] = values
+        found.measure(MetricName(name, title, title, about), against)
 
 
 def _add_stability(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
     kept = KEPT_STABILITY.of_formulas(run.directory, ranged.values())
-    by_range: dict[int, list[StabilityRecord]] = defaultdict(list)
-    for (_, cluster), one in kept.items():
-        by_range[cluster or 0].append(one)
-
-    def mean(own: Sequence[StabilityRecord], key: str) -> float | None:
-        values = [getattr(one, key) for one in own]
-        return float(np.mean([value for value in values if value is not None] or [np.nan]))
-
     found.add(
         "Stability",
         "The search repeated on bootstrap samples of the images, as ccx stability does: how often "
@@ -201,17 +194,16 @@ def _add_stability(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRec
             (
                 str(number),
                 design.count(len(own)),
-                design.share(mean(own, "equivalent")),
+                design.share(of_known(one.equivalent for one in own)),
                 design.count(sum((one.equivalent or 0) >= STABLE for one in own)),
-                design.iou(mean(own, "iou")),
-                design.iou(mean(own, "out_of_bag_iou")),
+                design.iou(of_known(one.iou for one in own)),
+                design.iou(of_known(one.out_of_bag_iou for one in own)),
             )
-            for number, own in sorted(by_range.items(), reverse=True)
+            for number, own in _by_range(kept)
         ],
     )
     for name in STABILITY:
-        if kept:
-            found.metrics[name] = {key: getattr(one, name.key) for key, one in kept.items()}
+        found.measure(name, kept)
 
 
 def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
@@ -251,10 +243,9 @@ def _add_importance(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRe
             for each in sorted(ablated, key=lambda each: -each.changed)
         ],
     )
-    if ablated:
-        about = "Mean drop of the predicted class's probability when the unit is zero in the range."
-        name = MetricName("drop", "Drop when ablated", "drop", about)
-        found.metrics[name] = {(each.unit, each.cluster): each.drop for each in ablated}
+    about = "Mean drop of the predicted class's probability when the unit is zero in the range."
+    name = MetricName("drop", "Drop when ablated", "drop", about)
+    found.measure(name, {(each.unit, each.cluster): each for each in ablated})
 
 
 def _add_simulation(found: Studies, run: Run, ranged: Mapping[Key, ExplanationRecord]) -> None:
@@ -368,6 +359,12 @@ def _add_comparisons(
         ("run", "differs in", "ranges", "equivalent", "better", "worse", "mean IoU difference"),
         lines,
     )
+
+
+def _by_range(found: Mapping[Key, T]) -> list[tuple[int, list[T]]]:
+    """Gather what is of ranges of one number, from the highest."""
+    numbers = sorted({cluster or 0 for _, cluster in found}, reverse=True)
+    return [(n, [one for (_, own), one in found.items() if (own or 0) == n]) for n in numbers]
 
 
 def _with_share(number: int, part: float | None) -> str:
