@@ -23,13 +23,7 @@ from ccx_cli.cli.settings.keys import (
     options_under,
     variable_of,
 )
-from ccx_cli.cli.settings.levels import (
-    SettledContext,
-    Source,
-    chosen_file,
-    current,
-    read_files,
-)
+from ccx_cli.cli.settings.levels import SettledContext, Source, chosen_file, current, read_files
 from ccx_cli.config import CONFIG_VARIABLE, VARIABLE_PREFIX, user_file
 from ccx_cli.design import MISSING
 from ccx_cli.errors import UsageError, suggestion

@@ -10,12 +10,7 @@ from pathlib import Path
 
 from ccx_cli.cli.commands.data import FetchOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.inputs.published import (
-    PUBLISHED,
-    is_whole_dataset,
-    mirrors_of,
-    sources_named,
-)
+from ccx_cli.cli.inputs.published import PUBLISHED, is_whole_dataset, mirrors_of, sources_named
 from ccx_cli.cli.inputs.sets import (
     inspect_set,
     kept_archives,

@@ -33,12 +33,8 @@ COLUMNS = (
     Column("out-of-bag IoU", "out_of_bag_iou", right=True, form=design.iou),
     Column("95% of them", "out_of_bag_interval", show=_interval, whole=True),
     *(
-        Column(title, key, right=True, form=design.share)
-        for title, key in (
-            ("same", "same"),
-            ("equivalent", "equivalent"),
-            ("first concept", "first_concept"),
-        )
+        Column(key.replace("_", " "), key, right=True, form=design.share)
+        for key in ("same", "equivalent", "first_concept")
     ),
     Column("most common other", "others", show=_other, named=True, spare=True),
 )

@@ -10,12 +10,7 @@ from ccx_cli import design
 from ccx_cli.records.comparison import MEASURES, MeasureName, RunDifferenceRecord
 from ccx_cli.runs.run import Run
 from ccx_cli.study.leads import LeadMeasures, measure_leads
-from ccx_cli.study.resampling import (
-    bootstrap_interval,
-    difference_interval,
-    paired_p,
-    two_sample_p,
-)
+from ccx_cli.study.resampling import bootstrap_interval, difference_interval, paired_p, two_sample_p
 
 SIGNIFICANT = 0.05
 

@@ -7,13 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ccx_cli.records.explanation import ExplainedRange, ExplanationRecord
 from ccx_cli.records.fields import Json, to_json
-from ccx_cli.runs.answers import (
-    KEPT_ABLATION,
-    KEPT_MASKING,
-    KEPT_METRICS,
-    KEPT_STABILITY,
-    Key,
-)
+from ccx_cli.runs.answers import KEPT_ABLATION, KEPT_MASKING, KEPT_METRICS, KEPT_STABILITY, Key
 from ccx_cli.runs.chance import kept_against_null
 from ccx_cli.runs.run import Run
 from ccx_cli.study.ablation_changes import with_q_values

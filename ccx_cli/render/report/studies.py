@@ -33,17 +33,8 @@ from ccx_cli.store.paths import Roots
 from ccx_cli.study.ablation_changes import means_over_units, with_q_values
 from ccx_cli.study.resampling import of_known
 from ccx_cli.study.run_comparison import compare_runs, differences, tally
-from ccx_cli.study.simulation import (
-    CORRELATIONS,
-    best_first,
-    layer_records,
-    unit_record,
-)
-from ccx_cli.study.specialisation import (
-    Specialisation,
-    count_specialisation,
-    untrained_defaults,
-)
+from ccx_cli.study.simulation import CORRELATIONS, best_first, layer_records, unit_record
+from ccx_cli.study.specialisation import Specialisation, count_specialisation, untrained_defaults
 
 T = TypeVar("T")
 _MOST_DEFAULTS = 20
