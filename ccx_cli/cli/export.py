@@ -11,9 +11,9 @@ from ccx_cli.cli.options import Format, OutputOptions
 from ccx_cli.cli.output import Column, Record, Writer
 from ccx_cli.cli.output_files import FORMS, writing_to
 from ccx_cli.cli.searching import parse_share
-from ccx_cli.cli.stored import labels_of
+from ccx_cli.cli.stored import check_explained, labels_of
 from ccx_cli.cli.units import chosen_of_run
-from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
@@ -60,12 +60,7 @@ def export(options: ExportOptions) -> None:
     ):
         roots = options.places.roots
         stored = find_run(roots.results, options.which.run_name)
-        for note in stored.notes:
-            progress.note(note)
-        if not stored.units:
-            raise MissingInputError(
-                f"{stored.called} has no explanations: make some with `ccx explain`."
-            )
+        check_explained(stored, progress)
         chosen = chosen_of_run(options.units, options.seed, stored.units, stored.called)
         run = RunInputs(stored, roots, progress=progress).against_chance().run
         short = short_names(labels_of(run, roots))

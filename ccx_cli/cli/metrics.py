@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from ccx_cli import design
@@ -16,7 +15,7 @@ from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.network_options import device_of
-from ccx_cli.cli.output import Column
+from ccx_cli.cli.output import Column, ious
 from ccx_cli.cli.rows import STATISTICS
 from ccx_cli.cli.stored import keeping, open_asked, tell_kept
 from ccx_cli.errors import UsageError
@@ -64,11 +63,6 @@ def _cluster(record: Measured) -> str:
     return total if record.cluster is None else str(record.cluster)
 
 
-def _interval(record: Measured) -> str:
-    interval = getattr(record, "iou_interval", UNSET)
-    return " … ".join(map(design.iou, interval)) if interval else design.MISSING
-
-
 _ALWAYS = ("mcc", "lift", "iou", "auprc", MASKING.key)
 
 COLUMNS = (
@@ -88,7 +82,7 @@ def metrics(options: MetricsOptions) -> None:
     settings = MeasureSettings(options.bootstrap, options.run.seed, options.images_to_mask)
     columns = [column for column in COLUMNS if column.key != MASKING.key]
     if options.bootstrap:
-        interval = Column("95% interval", "iou_interval", show=_interval, whole=True)
+        interval = Column("95% interval", "iou_interval", form=ious, whole=True)
         columns.insert(_IOU + 1, interval)
     slow = [column for column in COLUMNS if column.key == MASKING.key and options.is_masking]
     if options.null:

@@ -87,6 +87,11 @@ def numbers(*keys: str) -> tuple[Column, ...]:
     return tuple(Column(key, key, right=True) for key in keys)
 
 
+def ious(ends: Sequence[float]) -> str:
+    """Write the ends of an interval of IoUs."""
+    return " … ".join(map(design.iou, ends))
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Writes records to ``file``, else to stdout; ``names`` are what tables call concepts.

@@ -17,8 +17,9 @@ from ccx_cli.cli.output import UNIT, Column, Record
 from ccx_cli.cli.output_files import check_free, write_document, writing_to
 from ccx_cli.cli.reading import tolerance_of
 from ccx_cli.cli.settings.levels import is_typed
+from ccx_cli.cli.stored import check_explained
 from ccx_cli.cli.units import chosen_of_run, parse_ranges
-from ccx_cli.errors import MissingInputError, UsageError
+from ccx_cli.errors import UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.render.captions import table_caption
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
@@ -73,12 +74,7 @@ def render(options: RenderOptions) -> None:
     with reporting(options.messages) as progress:
         roots = options.places.roots
         run = Run(find_run(roots.results, options.which.run_name).directory, shown=True)
-        for note in run.notes:
-            progress.note(note)
-        if not run.units:
-            raise MissingInputError(
-                f"{run.called} has no explanations: make some with `ccx explain`."
-            )
+        check_explained(run, progress)
         units = chosen_of_run(options.units, options.seed, run.units, run.called)
         inputs = RunInputs(run, roots, progress=progress).against_chance()
         is_named = options.units.units is not None or options.units.random_units

@@ -9,15 +9,10 @@ from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import StabilityOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
-from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column
+from ccx_cli.cli.output import FORMULA, IOU, RANGE, UNIT, Column, ious
 from ccx_cli.cli.stored import keeping, open_stored, tell_kept
 from ccx_cli.records.stability import STABLE, StabilityRecord
 from ccx_cli.study.stability import Resampling, stability_of_run, stability_step
-
-
-def _interval(record: StabilityRecord) -> str:
-    interval = record.out_of_bag_interval
-    return " … ".join(map(design.iou, interval)) if interval else design.MISSING
 
 
 def _other(record: StabilityRecord) -> str:
@@ -31,7 +26,7 @@ COLUMNS = (
     FORMULA,
     IOU,
     Column("out-of-bag IoU", "out_of_bag_iou", right=True, form=design.iou),
-    Column("95% of them", "out_of_bag_interval", show=_interval, whole=True),
+    Column("95% of them", "out_of_bag_interval", form=ious, whole=True),
     *(
         Column(key.replace("_", " "), key, right=True, form=design.share)
         for key in ("same", "equivalent", "first_concept")

@@ -24,7 +24,7 @@ from ccx_cli.cli.commands.study import (
 from ccx_cli.cli.options import StoredOptions
 from ccx_cli.cli.units import chosen_of_run
 from ccx_cli.concepts.broden_csv import Label
-from ccx_cli.errors import CcxError, UsageError
+from ccx_cli.errors import CcxError, MissingInputError, UsageError
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.metrics import MetricsRecord
@@ -71,6 +71,14 @@ def tell_kept(what: str, opened: RunInputs, progress: Progress) -> bool:
     unkept = f"not kept: {directory} cannot be written."
     progress.note(f"{what} {f'kept in {directory}' if is_kept else unkept}")
     return is_kept
+
+
+def check_explained(run: Run, progress: Progress) -> None:
+    """Tell what is to be noted of a run, and refuse one without explanations."""
+    for note in run.notes:
+        progress.note(note)
+    if not run.units:
+        raise MissingInputError(f"{run.called} has no explanations: make some with `ccx explain`.")
 
 
 def labels_of(run: Run, roots: Roots) -> tuple[Label, ...]:

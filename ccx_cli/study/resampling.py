@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from math import comb
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,6 @@ _CHUNK = 1 << 20
 _ROUNDING = 1e-12
 
 
-class Statistic(Protocol):
-    """A number of each sample along an axis, as ``np.mean`` and ``np.median``."""
-
-    def __call__(self, samples: NDArray[np.float64], /, *, axis: int) -> NDArray[np.float64]:
-        """Return ``(n_samples,)`` for ``(n_samples, n_units, ...)`` and axis 1."""
-
-
 def of_known(
     values: Iterable[float | None], statistic: Callable[[Any], Any] = np.mean
 ) -> float | None:
@@ -40,21 +33,17 @@ def of_known(
 
 
 def bootstrap_interval(
-    values_of_units: Sequence[float] | NDArray[np.float64],
-    statistic: Statistic = np.mean,
-    rounds: int = ROUNDS,
-    seed: int = 0,
+    values_of_units: Sequence[float] | NDArray[np.float64], rounds: int = ROUNDS, seed: int = 0
 ) -> tuple[float, float] | None:
-    """Return the 95 % interval of a statistic, by resampling units.
+    """Return the 95 % interval of the mean of ``(n_units,)`` values, by resampling units.
 
-    ``values_of_units`` is ``(n_units,)`` or ``(n_units, ...)``, where what belongs to one unit
-    stays together; no value is NaN. ``None`` for fewer than two units: one says nothing of others.
+    No value is NaN. ``None`` for fewer than two units: one says nothing of others.
     """
     values = np.asarray(values_of_units, dtype=np.float64)
     if len(values) < 2:
         return None
     rng = np.random.default_rng(seed)
-    found = [statistic(values[taken], axis=1) for taken in _resamples(values, rounds, rng)]
+    found = [values[taken].mean(axis=1) for taken in _resamples(values, rounds, rng)]
     return _percentiles(np.concatenate(found))
 
 

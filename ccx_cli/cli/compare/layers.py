@@ -37,10 +37,8 @@ def _share(record: ComparedLayerRecord) -> str:
     return design.share(record.explained / record.units)
 
 
-def _interval(record: ComparedLayerRecord) -> str:
-    if record.mcc_interval is None:
-        return design.MISSING
-    return " to ".join(map(design.mcc, record.mcc_interval))
+def _interval(ends: Sequence[float]) -> str:
+    return " to ".join(map(design.mcc, ends))
 
 
 COLUMNS = (
@@ -48,7 +46,7 @@ COLUMNS = (
     Column("units", "units", right=True, show=_units),
     Column("explained", "explained", right=True, show=_share),
     Column("mean MCC", "mcc_mean", right=True, form=design.mcc),
-    Column("95% interval", "mcc_interval", right=True, show=_interval),
+    Column("95% interval", "mcc_interval", right=True, form=_interval),
     Column("median", "mcc_median", right=True, form=design.mcc),
     Column("lift", "lift_median", right=True, form=design.lift),
     Column("IoU", "iou_mean", right=True),
