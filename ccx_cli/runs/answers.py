@@ -79,7 +79,9 @@ class Kept(Generic[R]):
         def size(found: Mapping[Key, R]) -> tuple[int, int]:
             return len(found), max(map(self.amount, found.values()), default=0)
 
-        return max(map(read, sorted(directory.glob(f"{self.name}-*.jsonl"))), key=size, default={})
+        found = [read(path) for path in sorted(directory.glob(f"{self.name}-*.jsonl"))]
+        # Of one file, which may be large, nothing is counted.
+        return max(found, key=size) if len(found) > 1 else next(iter(found), {})
 
     def of_formulas(self, directory: Path, records: Iterable[ExplanationRecord]) -> dict[Key, R]:
         """Return by range what was kept of the records' formulas, as far as it can be read."""
