@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import ImportanceOptions, Per
@@ -16,6 +17,7 @@ from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, keep
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.store.steps import Step
 
 
@@ -44,7 +46,10 @@ PER_UNIT = (
 def importance(options: ImportanceOptions) -> None:
     """Ablate the activations in a range and measure how predictions change."""
     columns: Sequence[Column] = PER_CLUSTER if options.per == "cluster" else PER_UNIT
-    with answering(options.out, options.messages, columns) as (progress, writer):
+    with (
+        answering(options.out, options.messages, columns) as (progress, writer),
+        ExitStack() as stack,
+    ):
         opened, chosen = open_stored(options, options.stored, options.passes.trust)
         if options.dry.dry_run:
             opened.network("importance")
@@ -54,8 +59,10 @@ def importance(options: ImportanceOptions) -> None:
             return
         writer.shorten(opened.dataset.labels)
         names = names_of(opened.network("importance"), options.classes.class_names)
+        dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
+        cluster = stack.enter_context(dask)
         # It imports torch, which takes seconds.
-        from ccx_cli.study.importance import importance_of_run
+        from ccx_cli.study.run_importance import importance_of_run
 
         found = importance_of_run(
             opened,
@@ -67,6 +74,7 @@ def importance(options: ImportanceOptions) -> None:
             batch_size=options.passes.batch_size,
             workers=options.run.cores,
             progress=progress,
+            cluster=cluster,
         )
         writer.write(map(to_json, found))
         kept = RANGE_IMPORTANCE if options.per == "unit" else IMPORTANCE

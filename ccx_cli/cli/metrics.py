@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,13 +31,12 @@ from ccx_cli.records.metrics import (
 )
 from ccx_cli.runs.chance import count_chance
 from ccx_cli.runs.findings import sort_key
+from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.study.measuring import (
     WITHOUT_MASKING,
     MeasureSettings,
-    masking_step,
-    measure_masking,
-    measure_run,
-    metrics_step,
+    masking_of_run,
+    metrics_study,
     summarise,
 )
 from ccx_cli.study.null import chance_of_run, check_null, null_step
@@ -93,6 +93,7 @@ def metrics(options: MetricsOptions) -> None:
             writer,
         ),
         TemporaryDirectory(prefix="ccx-") as scratch,
+        ExitStack() as stack,
     ):
         passes = options.passes
         asked = open_asked(options, progress, passes.trust, Path(scratch))
@@ -105,22 +106,28 @@ def metrics(options: MetricsOptions) -> None:
         if options.null:
             check_null(opened.run)
         opened = keeping(opened, scratch)
+        study = metrics_study(opened, settings)
+        some = opened.with_units(asked.records)
+        masked = masking_of_run(some, settings, passes.batch_size)
         if options.dry.dry_run:
-            some = opened.with_units(asked.records)
-            steps = [opened.step(chosen), metrics_step(opened, chosen, settings, workers)]
+            steps = [opened.step(chosen), study.step("metrics", chosen, workers)]
             if options.is_masking:
                 opened.network("label masking")
-                steps.append(masking_step(some, chosen, settings, passes.device, passes.batch_size))
+                steps.append(masked.step(chosen, passes.device))
             if options.null:
                 steps.append(null_step(opened, chosen, options.null, options.run.seed, workers))
             write_plan(writer, steps, progress)
             return
-        device_of(passes.device)
+        cluster = stack.enter_context(
+            dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
+        )
+        if cluster is None:
+            device_of(passes.device)
         if options.is_masking:
             opened.network("label masking", WITHOUT_MASKING)
         records = [
             record
-            for measured in measure_run(opened, chosen, settings, workers, progress)
+            for measured in study.found(chosen, workers, progress, cluster)
             for record in measured
             if asked.has(record)
         ]
@@ -135,23 +142,23 @@ def metrics(options: MetricsOptions) -> None:
             writer = dataclasses.replace(writer, columns=[*columns[: _IOU + 1], *slow])
         counted = None
         if options.is_masking:
-            masked = measure_masking(
-                opened.with_units(asked.records),
-                chosen,
-                settings,
-                device=passes.device,
-                batch_size=passes.batch_size,
-                workers=workers,
-                progress=progress,
-            )
+            found = masked.found(chosen, passes.device, workers, progress, cluster)
+            masking = {key: each.label_masking for key, each in found.items()}
             records = [
-                replace(record, label_masking=masked.get((record.unit, record.cluster)))
+                replace(record, label_masking=masking.get((record.unit, record.cluster)))
                 for record in records
             ]
             shown.append(MASKING)
         if options.null:
             chance = chance_of_run(
-                opened, chosen, options.null, options.run.seed, workers, progress, asked.records
+                opened,
+                chosen,
+                options.null,
+                options.run.seed,
+                workers,
+                progress,
+                asked.records,
+                cluster,
             )
             ranged = chain.from_iterable(asked.records[unit] for unit in chosen)
             counted = count_chance(chance.values(), ranged, options.null)

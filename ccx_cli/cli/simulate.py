@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from tempfile import TemporaryDirectory
 
 from ccx_cli.cli.called import next_command
@@ -13,8 +14,7 @@ from ccx_cli.cli.stored import keeping, open_stored, tell_kept
 from ccx_cli.study.simulation import (
     best_first,
     layer_records,
-    simulate_run,
-    simulation_step,
+    simulation_study,
     unit_record,
 )
 
@@ -40,11 +40,12 @@ def simulate(options: SimulateOptions) -> None:
     ):
         opened, chosen = open_stored(options, options.stored)
         opened = keeping(opened, scratch)
+        study = simulation_study(opened, shuffles, seed)
         if options.dry.dry_run:
-            step = simulation_step(opened, chosen, shuffles, seed, workers)
+            step = study.step("simulation", chosen, workers)
             write_plan(writer, [opened.step(chosen), step], progress)
             return
-        every = list(simulate_run(opened, chosen, shuffles, seed, workers, progress))
+        every = list(chain.from_iterable(study.found(chosen, workers, progress)))
         about = opened.run.about
         where = (
             f"the {every[0].images:,} images that are not of the split {about.split}: they were "

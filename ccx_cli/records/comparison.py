@@ -39,9 +39,15 @@ class _OfCluster(Record):
     cluster: Annotated[NonNegative | None, doc("The range's number; null for all.")]
 
 
-ComparedUnitRecord = joined("ComparedUnitRecord", "Two runs, by unit.", _OfUnit, ComparedRunRecord)
+ComparedUnitRecord = joined(
+    __name__, "ComparedUnitRecord", "Two runs, by unit.", _OfUnit, ComparedRunRecord
+)
 ComparedClusterRecord = joined(
-    "ComparedClusterRecord", "Two runs, by number of the range.", _OfCluster, ComparedRunRecord
+    __name__,
+    "ComparedClusterRecord",
+    "Two runs, by number of the range.",
+    _OfCluster,
+    ComparedRunRecord,
 )
 
 

@@ -106,9 +106,9 @@ class UnitRange(Record):
 
 
 def joined(
-    name: str, doc: str, *parts: type[Record], may_lack: tuple[type[Record], ...] = ()
+    module: str, name: str, doc: str, *parts: type[Record], may_lack: tuple[type[Record], ...] = ()
 ) -> Any:
-    """Make the record that has the fields of several, in their order.
+    """Make the record of a module that has the fields of several, in their order.
 
     ``msgspec`` structures have one base only. Keys of the parts in ``may_lack`` may be absent.
     """
@@ -122,5 +122,11 @@ def joined(
             rest = () if default is msgspec.NODEFAULT else (default,)
             fields.append((field.name, hint, *rest))
     return msgspec.defstruct(
-        name, fields, bases=(Record,), namespace={"__doc__": doc}, frozen=True, kw_only=True
+        name,
+        fields,
+        bases=(Record,),
+        module=module,
+        namespace={"__doc__": doc},
+        frozen=True,
+        kw_only=True,
     )

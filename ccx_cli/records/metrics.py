@@ -327,16 +327,19 @@ if TYPE_CHECKING:
 
 else:
     MetricsRecord = joined(
+        __name__,
         "MetricsRecord",
         "The metrics of one range.",
         ExplainedRange, Metrics, WithInterval, WithMasking, AgainstNull,
     )  # fmt: skip
     StoredMetrics = joined(
+        __name__,
         "StoredMetrics",
         "The same as it is kept: without the metrics that were added later.",
         ExplainedRange, Metrics, WithInterval, WithMasking, AgainstNull, may_lack=(Metrics,),
     )  # fmt: skip
     StatisticRecord = joined(
+        __name__,
         "StatisticRecord",
         "A statistic of the metrics over ranges.",
         WhichStatistic, Metrics, WithMasking,

@@ -55,9 +55,15 @@ class StoredSimulation(_Correlations):
 
 
 UnitSimulation = joined(
-    "UnitSimulation", "How well a unit's formulas predict it.", _OfUnit, _Correlations, _Shuffled
+    __name__,
+    "UnitSimulation",
+    "How well a unit's formulas predict it.",
+    _OfUnit,
+    _Correlations,
+    _Shuffled,
 )
 LayerSimulation = joined(
+    __name__,
     "LayerSimulation",
     "How well the formulas predict the units of a layer.",
     _OfLayer,

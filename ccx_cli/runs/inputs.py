@@ -153,7 +153,8 @@ class RunInputs:
                 f"The run {self.run.name} was made from precomputed activations, "
                 f"{choice.path.name}, and has no network, which {needed_by} needs{mend}."
             )
-        self._refuse_changed_activations()
+        if not self.compared:
+            self._refuse_changed_activations()
         return choice
 
     @cached_property

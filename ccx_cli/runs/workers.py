@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from ccx_cli.errors import CcxError
 from ccx_cli.threads import threads
 
+P = TypeVar("P")
 T = TypeVar("T")
+_BEGUN = 4
+"""Tasks that wait for each worker, so that none waits for a task."""
 
 
 class LostTaskError(CcxError):
@@ -53,3 +57,42 @@ def in_threads(count: int) -> Iterator[Threads]:
     """Do tasks in threads of this process."""
     with threads(count) as pool:
         yield Threads(count, pool)
+
+
+def side_by_side(
+    pieces: Iterable[P],
+    begin: Callable[[P], Future[T]],
+    tasks: Tasks,
+    name: Callable[[P], str],
+) -> Iterator[tuple[P, T]]:
+    """Yield pieces of work with what came of them, as they end; few are begun at a time.
+
+    Raises
+    ------
+    LostTaskError
+        That ``name`` says whose workers ended again and again, once all others are done.
+    """
+    left, begun = iter(pieces), dict[Future[T], P]()
+    lost: P | None = None
+
+    def begin_some() -> None:
+        for piece in islice(left, max(0, _BEGUN * tasks.count - len(begun))):
+            begun[begin(piece)] = piece
+
+    begin_some()
+    while begun:
+        tasks.wait(begun)
+        # In the order in which they began: with one thread that is the order of the pieces.
+        ended = [(future, begun.pop(future)) for future in list(begun) if future.done()]
+        begin_some()
+        for future, piece in ended:
+            try:
+                found = future.result()
+            except LostTaskError:
+                lost = piece if lost is None else lost
+                continue
+            yield piece, found
+    if lost is not None:
+        raise LostTaskError(
+            f"{name(lost)} ended the Dask workers that took it, again and again: see their logs."
+        )

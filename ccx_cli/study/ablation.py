@@ -8,16 +8,19 @@ with those at control masks, the formula's own moved elsewhere in the same image
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ccx_cli.records.ablation import AblationRecord, Fill
+from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.answers import KEPT_ABLATION
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.ablation_changes import VERSIONS, MaskedImage, ablation_record
 from ccx_cli.study.masked_formulas import MaskedRun
 
 if TYPE_CHECKING:
+    from ccx_cli.probe.networks.description import NetworkDescription
     from ccx_cli.probe.networks.loading import Network
     from ccx_cli.study.masking import Masking
 
@@ -30,29 +33,37 @@ class AblationSettings:
     images: int
     seed: int
 
+    def choice(self, inputs: RunInputs) -> NetworkDescription:
+        """Return the network, or refuse a run that has none."""
+        return inputs.network("`ccx ablate`")
+
+    def masking(self, network: Network) -> Masking[MaskedImage]:
+        """Return what masks."""
+        # Here: torch takes seconds to import, and what is kept is read without.
+        from ccx_cli.probe.interventions import has_classes
+        from ccx_cli.study.input_masks import InputMasking
+
+        return InputMasking(self.fill, self.seed, has_classes(network), network.device)
+
+    def record_of(
+        self, record: ExplanationRecord, of_images: Sequence[MaskedImage]
+    ) -> AblationRecord:
+        """Return what changes, without q-values."""
+        return ablation_record(record, of_images, self.fill, self.seed)
+
 
 def ablation_of_run(
     inputs: RunInputs, settings: AblationSettings, batch_size: int
 ) -> MaskedRun[AblationRecord, MaskedImage]:
     """Return what masks the formulas of a run, and keeps what that changes, without q-values."""
-
-    def masking(network: Network) -> Masking[MaskedImage]:
-        # Here: torch takes seconds to import, and what is kept is read without.
-        from ccx_cli.probe.interventions import has_classes
-        from ccx_cli.study.input_masks import InputMasking
-
-        return InputMasking(settings.fill, settings.seed, has_classes(network), network.device)
-
     return MaskedRun(
         inputs,
-        lambda: inputs.network("`ccx ablate`"),
+        settings,
         KEPT_ABLATION.lines(inputs.kept, **asdict(settings)),
         settings.images,
         settings.seed,
         max(1, batch_size // VERSIONS),
         batch_size,
-        masking,
-        lambda record, images: ablation_record(record, images, settings.fill, settings.seed),
         "Ablation",
         "--images N takes fewer",
     )

@@ -10,21 +10,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.networks.loading import Network, unit_activations
+from ccx_cli.probe.images import image_batches
+from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.probe.networks.loading import Network, load_network, unit_activations
 from ccx_cli.probe.ranges import Range
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.fields import Record
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.study.unit_images import mask_of
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+R_co = TypeVar("R_co", bound=Record, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,19 @@ class Masking(Protocol[T_co]):
         """
 
 
+class MaskedStudy(Protocol[R_co, T]):
+    """What is done with masked formulas; it goes to workers, which compare it by its settings."""
+
+    def choice(self, inputs: RunInputs) -> NetworkDescription:
+        """Return the network, or refuse a run that has none."""
+
+    def masking(self, network: Network) -> Masking[T]:
+        """Return what masks, once the network is loaded."""
+
+    def record_of(self, record: ExplanationRecord, of_images: Sequence[T]) -> R_co:
+        """Return what is kept of a range from what came of its images."""
+
+
 def outcomes(
     network: Network,
     formulas: Sequence[MaskedFormula],
@@ -96,19 +116,13 @@ def outcomes(
     masking: Masking[T],
     batch_size: int,
     most: int | None = None,
-) -> Iterator[tuple[int, list[list[T]]]]:
-    """Yield the index of each formula, once all its images are done, and what is kept of it.
+) -> Iterator[list[T]]:
+    """Yield what is kept of each image, an entry for each range of its formula.
 
-    That is a list for each of its ranges, an entry for each image. ``images`` are ``(formula,
-    image, pixels)`` in the order of ``formulas``: index of the formula, of the image, and the image
+    ``images`` are ``(formula, image, pixels)``: index of the formula, of the image, and the image
     itself, ``(3, height, width)`` float32, normalized; formulas share forward passes, in batches of
     so many images and all their versions, of which at most ``most`` go at once.
     """
-    kept: list[list[list[T]]] = [[[] for _ in formula.ranges] for formula in formulas]
-    for position, formula in enumerate(formulas):
-        if len(formula.images) == 0:
-            yield position, kept[position]
-
     remaining = iter(images)
     while batch := list(islice(remaining, batch_size)):
         filled = batch + batch[-1:] * (batch_size - len(batch)) if masking.fixed else batch
@@ -135,14 +149,70 @@ def outcomes(
         scored = [each for _, each in found if each is not None]
         scores = torch.cat(scored).reshape(*shape, -1).numpy() if scored else None
         for row, (position, _, _) in enumerate(batch):
-            formula = formulas[position]
             of_image = None if scores is None else scores[:, row]
-            for (unit, ends), of_range in zip(formula.ranges, kept[position], strict=True):
-                of_unit = maps[:, row, places[unit]]
-                of_range.append(masking.outcome(of_unit, of_image, masks[row], ends))
-            if len(kept[position][0]) == len(formula.images):
-                yield position, kept[position]
-                kept[position] = []
+            yield [
+                masking.outcome(maps[:, row, places[unit]], of_image, masks[row], ends)
+                for unit, ends in formulas[position].ranges
+            ]
+
+
+def by_formula(
+    formulas: Sequence[MaskedFormula], found: Iterable[tuple[int, list[T]]]
+) -> Iterator[tuple[int, list[list[T]]]]:
+    """Yield the index of each formula, once all its images are done, and what is kept of it.
+
+    That is a list for each of its ranges, an entry for each image. ``found`` is what ``outcomes``
+    yields, in any order, by place in the order of all formulas' images.
+    """
+    ends = np.cumsum([len(formula.images) for formula in formulas])
+    kept: list[dict[int, list[T]]] = [{} for _ in formulas]
+    for position, formula in enumerate(formulas):
+        if len(formula.images) == 0:
+            yield position, [[] for _ in formula.ranges]
+    for place, of_ranges in found:
+        position = int(np.searchsorted(ends, place, side="right"))
+        own = kept[position]
+        own[place] = of_ranges
+        if len(own) == len(formulas[position].images):
+            of_images = [own[place] for place in sorted(own)]
+            own.clear()
+            yield position, [list(of_range) for of_range in zip(*of_images, strict=True)]
+
+
+@dataclass(frozen=True)
+class Masker(Generic[T]):
+    """A network that is loaded, and how the images of a run's dataset are masked for it."""
+
+    inputs: RunInputs
+    network: Network
+    masking: Masking[T]
+    batch_size: int
+    most: int
+
+    def read(self, images: Sequence[int], pool: ThreadPoolExecutor) -> Iterator[torch.Tensor]:
+        """Yield images by index, ``(3, height, width)`` float32, normalized."""
+        choice, dataset = self.network.choice, self.inputs.dataset
+        for batch in image_batches(dataset, choice, images, self.batch_size, pool):
+            yield from batch
+
+    def outcomes(
+        self,
+        formulas: Sequence[MaskedFormula],
+        order: Sequence[tuple[int, int]],
+        pixels: Iterable[torch.Tensor],
+    ) -> Iterator[list[T]]:
+        """Yield what is kept of images, given by index of the formula and of the image."""
+        images = ((*which, one) for which, one in zip(order, pixels, strict=True))
+        index, masking = self.inputs.index, self.masking
+        return outcomes(self.network, formulas, images, index, masking, self.batch_size, self.most)
+
+
+def opened_masker(
+    inputs: RunInputs, study: MaskedStudy[Any, T], device: str, batch_size: int, most: int
+) -> Masker[T]:
+    """Load the network of a run, and return what masks images for it as a study does."""
+    network = load_network(study.choice(inputs), device)
+    return Masker(inputs, network, study.masking(network), batch_size, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ the best of what chance offers against the best that was found (``ccx_cli.runs.c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,18 +22,17 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplanationRecord
-from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.metrics import AgainstNull, NullRecord
 from ccx_cli.runs.answers import KEPT_NULL
 from ccx_cli.runs.chance import adjusted, against_null
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.run import Run
 from ccx_cli.search.best_ious import best_ious
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_or_found, kept_step
-from ccx_cli.threads import map_in_order
+from ccx_cli.study.kept import Measure, UnitStudy
 
 BestIous = Callable[[NDArray[np.int32]], list[float]]
 
@@ -91,20 +91,11 @@ def chance_of_run(
     workers: int,
     progress: Progress,
     records: Mapping[int, Sequence[ExplanationRecord]] | None = None,
+    cluster: DaskCluster | None = None,
 ) -> dict[tuple[int, int | None], AgainstNull]:
     """Compare explanations with the null, by ``(unit, cluster)``, with q-values over all."""
     check_null(inputs.run)
-
-    def find(missing: Sequence[int]) -> Iterator[list[NullRecord]]:
-        every = map_in_order(_search_again(inputs, rounds, seed), missing, workers)
-        for unit, found in zip(missing, every, strict=True):
-            yield [
-                NullRecord(unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious)
-                for cluster, ious in enumerate(found)
-            ]
-
-    lines, title = null_lines(inputs, rounds, seed), f"Null, {rounds:,} permutations"
-    every = kept_or_found(inputs, lines, units, find, title, progress)
+    every = null_study(inputs, rounds, seed).found(units, workers, progress, cluster)
     null = {(line.unit, line.cluster): line.null_ious for of_unit in every for line in of_unit}
     compared = {}
     for unit in units:
@@ -115,9 +106,11 @@ def chance_of_run(
     return adjusted(compared)
 
 
-def null_lines(inputs: RunInputs, rounds: int, seed: int) -> RecordLines[NullRecord]:
-    """Name the file that keeps the null of a run."""
-    return KEPT_NULL.lines(inputs.kept, rounds=rounds, seed=seed)
+def null_study(inputs: RunInputs, rounds: int, seed: int) -> UnitStudy[NullRecord]:
+    """Return what finds the null of the units of a run."""
+    lines = KEPT_NULL.lines(inputs.kept, rounds=rounds, seed=seed)
+    title = f"Null, {rounds:,} permutations"
+    return UnitStudy(inputs, lines, title, _search_again, (rounds, seed))
 
 
 def null_step(
@@ -125,27 +118,25 @@ def null_step(
 ) -> Step:
     """Say how many units have no null yet, and about how long theirs takes."""
     timed = min(rounds, _TIMED)
-    return kept_step(
-        null_lines(inputs, rounds, seed),
-        "null",
-        units,
-        lambda: _search_again(inputs, timed, seed),
-        workers,
-        timed / rounds,
-    )
+    some = replace(null_study(inputs, rounds, seed), settings=(timed, seed))
+    return some.step("null", units, workers, timed / rounds)
 
 
-def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Callable[[int], list[list[float]]]:
+def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Measure[NullRecord]:
     """Return what searches a unit's ranges on permuted images."""
     index, activations = inputs.index, inputs.activations
     data = count_data(index)
     strategy = search_from_identity(inputs.run.search_identity, data.n_concepts)
 
-    def work(unit: int) -> list[list[float]]:
-        ranges = inputs.ranges_of(unit)
+    def work(unit: int, explained: Sequence[ExplanationRecord]) -> list[NullRecord]:
+        ranges = [Range.from_json(each.range) for each in explained if each.range is not None]
         if not ranges:
             return []
-        maps = activations.unit(unit)
-        return null_ious(maps, ranges, index, partial(best_ious, strategy, data), rounds, seed)
+        search = partial(best_ious, strategy, data)
+        found = null_ious(activations.unit(unit), ranges, index, search, rounds, seed)
+        return [
+            NullRecord(unit=unit, cluster=cluster, num_ranges=len(found), null_ious=ious)
+            for cluster, ious in enumerate(found)
+        ]
 
     return work

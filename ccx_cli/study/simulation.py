@@ -13,7 +13,7 @@ upsampled map and a prediction is that of the map and the prediction that is sum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,18 +26,14 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.soft_hits import Quanta, sum_by_image
 from ccx_cli.probe.sparse_maps import Maps, SparseMaps, dense_maps
 from ccx_cli.probe.upsampling import axis_weights
-from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.records.lines import RecordLines
 from ccx_cli.records.simulation import LayerSimulation, StoredSimulation, UnitSimulation
 from ccx_cli.runs.answers import KEPT_SIMULATION
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.splits import split_images
-from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_or_found, kept_step
+from ccx_cli.study.kept import Measure, UnitStudy
 from ccx_cli.study.null import permutation
 from ccx_cli.study.resampling import of_known
-from ccx_cli.threads import map_in_order
 
 Floats = NDArray[np.float64]
 _IMAGES_AT_ONCE = 64
@@ -270,44 +266,15 @@ def sides_of(inputs: RunInputs, shuffles: int, seed: int) -> Sides:
     return Sides(inputs.index, searched, measured, orders)
 
 
-def simulate_run(
-    inputs: RunInputs,
-    units: Sequence[int],
-    shuffles: int,
-    seed: int,
-    workers: int,
-    progress: Progress,
-) -> Iterator[StoredSimulation]:
-    """Yield how well every unit is predicted, in order; what is kept is read."""
-
-    def find(missing: Sequence[int]) -> Iterator[list[StoredSimulation]]:
-        simulate_unit = _simulator(inputs, shuffles, seed)
-        for found in map_in_order(simulate_unit, missing, workers):
-            yield [found]
-
-    lines = simulation_lines(inputs, shuffles, seed)
-    for (found,) in kept_or_found(inputs, lines, units, find, "Simulation", progress):
-        yield found
+def simulation_study(inputs: RunInputs, shuffles: int, seed: int) -> UnitStudy[StoredSimulation]:
+    """Return what measures how well every unit of a run is predicted."""
+    lines = KEPT_SIMULATION.lines(inputs.kept, shuffles=shuffles, seed=seed)
+    return UnitStudy(inputs, lines, "Simulation", _simulating, (shuffles, seed))
 
 
-def _simulator(inputs: RunInputs, shuffles: int, seed: int) -> Callable[[int], StoredSimulation]:
+def _simulating(inputs: RunInputs, shuffles: int, seed: int) -> Measure[StoredSimulation]:
     sides, activations = sides_of(inputs, shuffles, seed), inputs.activations
-    return lambda unit: simulate(activations.unit(unit), inputs.run.units[unit], sides)
-
-
-def simulation_lines(inputs: RunInputs, shuffles: int, seed: int) -> RecordLines[StoredSimulation]:
-    """Name the file that keeps the simulation of a run."""
-    return KEPT_SIMULATION.lines(inputs.kept, shuffles=shuffles, seed=seed)
-
-
-def simulation_step(
-    inputs: RunInputs, units: Sequence[int], shuffles: int, seed: int, workers: int
-) -> Step:
-    """Say how many units are not simulated yet, and about how long they take."""
-    lines = simulation_lines(inputs, shuffles, seed)
-    return kept_step(
-        lines, "simulation", units, lambda: _simulator(inputs, shuffles, seed), workers
-    )
+    return lambda unit, explained: [simulate(activations.unit(unit), explained, sides)]
 
 
 def unit_record(found: StoredSimulation) -> UnitSimulation:

@@ -46,7 +46,7 @@ from ccx_cli.search.scoring import carriers
 from ccx_cli.search.space import SearchSpace
 from ccx_cli.search.strategy import LISTING, Strategy
 from ccx_cli.store.steps import Step
-from ccx_cli.study.measuring import kept_or_found
+from ccx_cli.study.kept import kept_or_found
 from ccx_cli.threads import map_in_order
 
 MOST_OTHERS = 5
@@ -304,8 +304,8 @@ def stability_of_run(
     """Yield the stability of every unit, in order; what was found before is read."""
     title = f"Stability, {resampling.resamples:,} resamples"
 
-    def find(missing: Sequence[int]) -> Iterator[list[StabilityRecord]]:
-        return resampling.find(missing, workers, progress)
+    def find(missing: Sequence[int]) -> Iterator[tuple[int, list[StabilityRecord]]]:
+        return zip(missing, resampling.find(missing, workers, progress), strict=True)
 
     return kept_or_found(resampling.inputs, resampling.lines, units, find, title, progress)
 

@@ -25,7 +25,7 @@ from ccx_cli.study.ablation_changes import (
     with_q_values,
 )
 from ccx_cli.study.input_masks import InputMasking, control_masks, filling
-from ccx_cli.study.masking import MaskedFormula, outcomes
+from ccx_cli.study.masking import MaskedFormula, by_formula, outcomes
 from ccx_cli.study.unit_images import mask_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def _measured(
         for place, one in enumerate(formulas)
         for image in one.images
     )
-    return dict(outcomes(network, formulas, images, index, masking, size))
+    found = outcomes(network, formulas, images, index, masking, size)
+    return dict(by_formula(formulas, enumerate(found)))
 
 
 def _by_hand(

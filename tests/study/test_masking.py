@@ -12,7 +12,7 @@ from ccx_cli.probe.images import read_image
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.scoring import holds_on
-from ccx_cli.study.masking import LabelMasking, MaskedFormula, outcomes
+from ccx_cli.study.masking import LabelMasking, MaskedFormula, by_formula, outcomes
 from ccx_cli.study.unit_images import mask_of
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ def test_recorded_similarities_lie_within_three_standard_errors(
     ours = np.empty((SEEDS, len(formulas)))
     for seed in range(SEEDS):
         images = ((place, image, pictures[image]) for place, image in order)
-        for place, cosines in outcomes(
-            network, formulas, images, golden_index, LabelMasking(seed), 32
-        ):
+        each = outcomes(network, formulas, images, golden_index, LabelMasking(seed), 32)
+        for place, cosines in by_formula(formulas, enumerate(each)):
             ours[seed, place] = np.mean(cosines[0])
     for place, entry in enumerate(recorded):
         theirs = np.array(entry["label_masking_5_seeds"])
@@ -114,7 +113,8 @@ def test_the_size_of_batches_does_not_matter(
             for place, one in enumerate(formulas)
             for image in one.images
         )
-        return dict(outcomes(network, formulas, images, golden_index, LabelMasking(0), size))
+        found = outcomes(network, formulas, images, golden_index, LabelMasking(0), size)
+        return dict(by_formula(formulas, enumerate(found)))
 
     found = similarities(batch_size)
     assert found[0] == [[], []]

@@ -9,6 +9,7 @@ from typing import Literal
 from ccx_cli.cli.network_options import ClassOptions, PassOptions, trust_option
 from ccx_cli.cli.options import (
     OUTPUT,
+    DaskOptions,
     PipedOptions,
     PlannedOptions,
     ReadingOptions,
@@ -71,6 +72,7 @@ class MetricsOptions(PlannedOptions):
     units: UnitOptions
     passes: PassOptions
     sorting: SortOptions
+    cluster: DaskOptions
 
     @property
     def is_masking(self) -> bool:
@@ -124,6 +126,7 @@ class ImportanceOptions(PlannedOptions):
     classes: ClassOptions
     units: UnitOptions
     passes: PassOptions
+    cluster: DaskOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
