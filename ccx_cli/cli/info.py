@@ -17,7 +17,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.printable import printable
 from ccx_cli.records.annotation import AnnotatedWord
 from ccx_cli.records.header import model_name
-from ccx_cli.runs.lookup import call_run, find_run, short_name, stored_runs
+from ccx_cli.runs.lookup import call_run, find_run, short_names, stored_runs
 from ccx_cli.runs.methods.paragraph import methods_latex, methods_text, run_references
 from ccx_cli.runs.provenance import describe_run, list_run
 from ccx_cli.runs.run import Run
@@ -100,7 +100,7 @@ def info(options: InfoOptions) -> None:
     with answering(options.out, options.messages) as (progress, writer):
         if options.everything:
             runs = [_shown(run) for run in stored_runs(roots.results)]
-            names = {run.name: short_name(run, runs) for run in runs}
+            names = {path.name: name for path, name in short_names(runs).items()}
             _write_list(writer, [list_run(run) for run in runs], names)
             if not runs:
                 progress.note(f"There are no runs in {roots.results}: `ccx explain` makes them.")

@@ -8,6 +8,7 @@ bytes must not change.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import PurePath
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -251,12 +252,15 @@ class Session(Record):
 
     program: str | None = None
     started: str | None = None
+    host: str | None = None
+    pid: NonNegative | None = None
     command: str | None = None
     batch_size: NonNegative | None = None
     threads: NonNegative | None = None
     python: str | None = None
     platform: str | None = None
     asked: str | None = None
+    stored: NonNegative | None = None
     workers: NonNegative | None = None
     device: str | None = None
     finished: str | None = None
@@ -299,15 +303,17 @@ def _session(raw: Json) -> Session:
 
 def _as_far_as_it_goes(raw: Any, kind: type[R]) -> R:
     raw = raw if isinstance(raw, dict) else {}
-    hints = get_type_hints(kind)
     values = {}
-    for field in msgspec.structs.fields(kind):
-        if field.name not in raw:
+    for name, hint in _hints(kind).items():
+        if name not in raw:
             continue
-        value, hint = raw[field.name], hints[field.name]
         try:
-            values[field.name] = msgspec.convert(value, hint)
+            values[name] = msgspec.convert(raw[name], hint)
         except (ValueError, TypeError, RecursionError):
             if isinstance(hint, type) and issubclass(hint, Record):
-                values[field.name] = _as_far_as_it_goes(value, hint)
+                values[name] = _as_far_as_it_goes(raw[name], hint)
     return kind(**values)
+
+
+# Found out again for every header, they would take most of the time of a list of runs.
+_hints = cache(get_type_hints)

@@ -19,6 +19,7 @@ from ccx_cli.records import (
     quality,
     simulation,
     stability,
+    status,
     studies,
     texts,
 )
@@ -205,6 +206,11 @@ SCHEMAS = {
         "kind names the record.",
     ),
     "stability": Schema("ccx stability", (stability.StabilityRecord,)),
+    "status": Schema(
+        "ccx status",
+        (status.RunStatusRecord, status.CacheStatusRecord),
+        "How far a run is, or a cache that is being made; kind names the record.",
+    ),
     "summary": Schema(
         "ccx summary",
         (studies.UnitSummaryRecord, studies.ConceptSummaryRecord, studies.CategorySummaryRecord),

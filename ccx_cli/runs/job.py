@@ -102,7 +102,8 @@ class ExplainJob:
             if not stored.is_of_all():
                 stored = self.results.lines.finished()
             missing = [unit for unit in units if unit not in stored]
-            asked = {"asked": write_spans(units), "workers": workers}
+            known = len(units) - len(missing)
+            asked = {"asked": write_spans(units), "stored": known, "workers": workers}
             device = {"device": self.explainer.device}
             self.results.begin_session(self.about, {**session, **asked, **device})
             began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -101,13 +102,20 @@ def call_run(run: Run, name: str | None, note: str | None) -> Run:
 
 def short_name(run: Run, others: Iterable[Run]) -> str:
     """Return the shortest of a run's names that stands for it alone among all runs."""
-    if run.naming.name is not None:
-        return run.naming.name
-    digest = digest_of(run)
-    is_taken = any(
-        digest_of(other) == digest and other.directory != run.directory for other in others
-    )
-    return run.name if is_taken else digest
+    apart = (other for other in others if other.directory != run.directory)
+    return short_names([run, *apart])[run.directory]
+
+
+def short_names(runs: Sequence[Run]) -> dict[Path, str]:
+    """Return the ``short_name`` of each run, by its directory."""
+    digests, names = Counter(map(digest_of, runs)), Counter(run.name for run in runs)
+
+    def unnamed(run: Run) -> str:
+        if digests[digest_of(run)] == 1:
+            return digest_of(run)
+        return run.name if names[run.name] == 1 else str(run.directory)
+
+    return {run.directory: run.naming.name or unnamed(run) for run in runs}
 
 
 def digest_of(run: Run) -> str:

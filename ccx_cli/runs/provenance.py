@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -60,7 +60,7 @@ def describe_run(run: Run, roots: Roots) -> Json:
         "found": _found(run),
         "sessions": [_session(each) for each in run.sessions],
         "caches": list(_caches(run, roots)),
-        "studies": list(_studies(run.directory)),
+        "studies": list(studies_of(run.directory)),
         "bytes": _bytes_below(run.directory),
         "notes": list(run.notes),
     }
@@ -184,14 +184,14 @@ def _caches(run: Run, roots: Roots) -> Iterator[Json]:
     """Look whether the files that a run was made from are there, by name and size only."""
     about, identity = run.about, run.identity
     if about.segmentation is not None:
-        directory = _found_at(roots.segmentations, about.segmentation)
+        directory = found_at(roots.segmentations, about.segmentation)
         yield _cache(
             "concept index",
             directory,
             lambda made_from: made_from.get("fingerprint") == identity.segmentation,
         )
     if about.activations is not None:
-        directory = _found_at(roots.activations, about.activations)
+        directory = found_at(roots.activations, about.activations)
         yield _cache("activations", directory, lambda made_from: made_from == identity.activations)
         if identity.ranges.by_hand is UNSET:
             split = {"split": identity.split} if identity.split else {}
@@ -200,7 +200,8 @@ def _caches(run: Run, roots: Roots) -> Iterator[Json]:
             yield _cache("ranges", directory / name, lambda _: True)
 
 
-def _found_at(root: Path, was: str) -> Path:
+def found_at(root: Path, was: str) -> Path:
+    """Return where a cache is: under its root, else where it was when the run was made."""
     here = root / Path(was).name
     return here if here.exists() else Path(was)
 
@@ -228,19 +229,27 @@ def _state_of_cache(
         return "damaged", total
     if not is_the_same(cache.made_from):
         return "of other inputs", total
-    return ("whole" if _is_complete(cache) else "partly there"), total
+    return ("whole" if is_complete(cache) else "partly there"), total
 
 
-def _is_complete(cache: ShardedCache) -> bool:
+def is_complete(cache: ShardedCache) -> bool:
     """Tell whether all shards are there, by their names."""
     if cache.kind == "ccx-activations":
-        spans = [_SPAN.fullmatch(name) for name in cache.shards]
-        images = sum(int(span[2]) - int(span[1]) for span in spans if span)
-        return images == cache.made_from.get("images")
+        return images_in(cache) == cache.made_from.get("images")
     return ("sets" if cache.kind == "ccx-concept-index" else "ranges") in cache.shards
 
 
-def _studies(directory: Path) -> Iterator[Json]:
+def images_in(cache: ShardedCache, shards: Iterable[str] | None = None) -> int:
+    """Return how many images the shards have, or some, of a concept index or of activations."""
+    names = cache.shards if shards is None else shards
+    if cache.kind == "ccx-concept-index":
+        blocks = sum(name.startswith("images-") for name in names)
+        return int(min(blocks * cache.made_from["block"], cache.made_from["images"]))
+    spans = map(_SPAN.fullmatch, names)
+    return sum(int(span[2]) - int(span[1]) for span in spans if span)
+
+
+def studies_of(directory: Path) -> Iterator[Json]:
     """Look what studies of the run are kept beside it."""
     for path in sorted(directory.glob("*.jsonl")):
         named = _STUDY.fullmatch(path.name)

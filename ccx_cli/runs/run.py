@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -246,6 +248,11 @@ class Run:
         return RunState.FINISHED if ended else RunState.UNFINISHED
 
     @property
+    def fault(self) -> str:
+        """A sentence on what is wrong with the header."""
+        return self._headed.fault
+
+    @property
     def is_of_other_version(self) -> bool:
         """Whether another version of ccx wrote the header."""
         return "of another version" in self._headed.fault
@@ -407,7 +414,8 @@ class Run:
             "sessions": [],
         }
         header["about"] = dict(about)
-        header["sessions"].append({"program": __version__, "started": _now(), **session})
+        process = {"host": platform.node(), "pid": os.getpid()}
+        header["sessions"].append({"program": __version__, "started": _now(), **process, **session})
         self.write_header(header)
 
     def end_session(self, **outcome: Any) -> None:

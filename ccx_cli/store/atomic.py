@@ -130,12 +130,15 @@ def _remove_left_over(path: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
-def try_lock(opened: IO[bytes]) -> bool | None:
-    """Lock an open file; return whether nobody else holds it, None where there are no locks."""
+def try_lock(opened: IO[bytes], *, shared: bool = False) -> bool | None:
+    """Lock an open file; return whether nobody else holds it, None where there are no locks.
+
+    A ``shared`` lock keeps out only who writes.
+    """
     if sys.platform == "win32":
         return None
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(opened, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     except OSError:

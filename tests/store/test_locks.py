@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.errors import CcxError
+from ccx_cli.store import locks
 from ccx_cli.store.atomic import write_text
-from ccx_cli.store.locks import writing
+from ccx_cli.store.locks import Held, is_being_written, look_at_lock, writing
 from ccx_cli.store.shards import remove_cache
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ import os, sys
 from pathlib import Path
 from ccx_cli.progress import SilentProgress
 from ccx_cli.store.atomic import write_text
-from ccx_cli.store.locks import writing
+from ccx_cli.store import locks
+from ccx_cli.store.locks import Held, is_being_written, look_at_lock, writing
 with writing(Path(sys.argv[1]), SilentProgress()):
     print("held", flush=True)
     order = sys.stdin.read()
@@ -160,3 +162,24 @@ def test_files_are_written_where_nothing_can_be_locked(
         told = pytest.raises(CcxError, match="cannot be locked")
         with told, writing(tmp_path, HeardProgress()):
             pass
+
+
+def test_who_looks_sees_the_holder_and_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look_at_lock(tmp_path) == Held(False)
+    with holder(tmp_path) as process:
+        assert look_at_lock(tmp_path) == Held(True, process.pid)
+        # Of a process that this machine does not list, nothing more is known.
+        monkeypatch.setattr(locks, "_LOCKS", tmp_path / "none")
+        assert look_at_lock(tmp_path) == Held(True)
+        assert is_being_written(tmp_path)
+        process.kill()
+        process.wait()
+        assert look_at_lock(tmp_path) == Held(False)
+        tmp_path.chmod(0o500)
+        (tmp_path / ".lock").chmod(0o400)
+        assert look_at_lock(tmp_path) == Held(False)
+        tmp_path.chmod(0o700)
+        monkeypatch.setattr("ccx_cli.store.locks.try_lock", lambda *_, **__: None)
+        assert look_at_lock(tmp_path) == Held(None)

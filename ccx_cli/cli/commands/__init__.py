@@ -141,6 +141,7 @@ PANELS: Mapping[str, Mapping[str, str | Group]] = {
         "tui": "Browse stored explanations in the terminal.",
         "render": "Draw figures, a report or a table of a stored run.",
         "export": "Write the text of each unit for benchmarks and dashboards.",
+        "status": "Show how far runs are, and what is working on them.",
         "info": "Show what a stored run is and how it was made.",
         "schema": "Print the JSON Schema of a command's records.",
         "config": "Show the values of options and where they are set.",

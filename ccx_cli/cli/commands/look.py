@@ -224,6 +224,28 @@ class InfoOptions(ListOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusOptions(ListOptions):
+    """Show how far runs are, and what is working on them.
+
+    What is done of the concept index, the activations, the units and the studies
+    of each run; the process that works on it, its pace and the time left. Those
+    in progress come first, then the newest. Caches that are not whole have a
+    table of their own: of a new run they are made first. Only files are read, and
+    no process waits for it.
+
+    [bold]Examples[/bold]
+
+      ccx status
+      ccx status demo-demo
+      ccx status -f json | jq '.[] | select(.working == "yes")'
+    """
+
+    runs: list[str] | None = argument(
+        "Stored runs: name, beginning of the name, or directory.", None, shown="all"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaOptions:
     """Print the JSON Schema of a command's records.
 
