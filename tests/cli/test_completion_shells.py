@@ -1,4 +1,4 @@
-"""The files in ``completions/`` in the shells themselves: a line is typed, then the tab key."""
+"""The scripts in the shells themselves: a line is typed, then the tab key."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 
+from ccx_cli.cli.completing import shells
+
 if TYPE_CHECKING:
     from tests.cli.completion_data import CACHE, LATER_RUN, RUN, keep, put_on_path
 else:
@@ -19,7 +21,7 @@ else:
 
 pytestmark = pytest.mark.slow
 
-COMPLETIONS = Path(__file__).parents[2] / "completions"
+COMPLETIONS = Path(shells.__file__).with_name("scripts")
 PROMPT = "READY>"
 KILL_LINE = "\x15"
 STARTS = {
