@@ -53,10 +53,14 @@ def merge_runs(runs: Sequence[Run], results: Path, progress: Progress) -> tuple[
     for run in parts:
         if is_being_written(run.directory):
             raise CcxError(f"{run.directory} is being written: wait for the ccx that does.")
+    # What is refused is so before anything is made.
+    stored = merged.lines.finished()
+    found = list(_parts(parts, merged, stored))
     with writing(merged.directory, progress):
         known = merged.raw_header()
         merged.lines.drop_torn_line()
-        found = list(_parts(parts, merged))
+        if not stored.is_of_all():
+            found = list(_parts(parts, merged, merged.lines.finished()))
         sessions = [each for header in (known, *headers) for each in header.get("sessions", ())]
         distinct = {json.dumps(each, sort_keys=True): each for each in sessions}
         ordered = sorted(distinct.values(), key=lambda each: str(each.get("started")))
@@ -86,10 +90,10 @@ def _check_alike(runs: Sequence[Run], headers: Sequence[Json]) -> None:
             )
 
 
-def _parts(runs: Sequence[Run], merged: Run) -> Iterator[Part]:
+def _parts(
+    runs: Sequence[Run], merged: Run, stored: Mapping[int, list[ExplanationRecord]]
+) -> Iterator[Part]:
     """Yield the runs with what is new in each, from the first on; CcxError if two disagree."""
-    seen: dict[int, tuple[Run, Mapping[int, list[ExplanationRecord]]]]
-    stored = merged.lines.finished()
     seen = dict.fromkeys(stored, (merged, stored))
     for run in runs:
         units, taken = run.strict().units, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,23 @@ def test_what_is_not_alike_is_refused(ccx: CommandLine, parts: list[Path]) -> No
     told = merge(ccx, *parts)
     assert told.code == 1
     assert "have different lines for unit 1" in told.err
-    assert not ccx.files("merged/*/explanations.jsonl")
+    assert not (ccx.data / "merged").exists()
     (parts[1] / "header.json").unlink()
     told = merge(ccx, *parts)
     assert told.code == 4
     assert "There is no" in told.err
+
+
+def test_a_directory_of_results_stands_for_the_run_in_it(
+    ccx: CommandLine, parts: list[Path]
+) -> None:
+    told = merge(ccx, *(run.parent for run in parts)).lines
+    assert [(each["name"], each["merged"]) for each in told] == [
+        (parts[0].name, 2),
+        (parts[1].name, 2),
+    ]
+    shutil.copytree(parts[0], parts[0].with_name("another"))
+    refused = merge(ccx, parts[0].parent, parts[1])
+    assert refused.code == 2
+    assert "holds 2 runs, another" in refused.err
+    assert f"such as {parts[0].with_name('another')}" in " ".join(refused.err.split())

@@ -188,16 +188,16 @@ class MergeOptions(ListOptions):
     """Merge stored runs, each of some units of a layer, into one.
 
     The runs are of the same ccx explain with other --units, each in its own
-    --root-results: jobs of a cluster, say. Finished units are merged into the run
-    of the same name in this --root-results, which may be there already; the
-    others stay as they are. Runs that differ in anything else, and units whose
-    lines differ, are refused.
+    --root-results: jobs of a cluster, say. A directory with one run in it stands
+    for that run. Finished units are merged into the run of the same name in this
+    --root-results, which may be there already; the others stay as they are. Runs
+    that differ in anything else, and units whose lines differ, are refused.
 
     [bold]Examples[/bold]
 
       ccx explain --units 0-255 --root-results job-0
       ccx explain --units 256-511 --root-results job-1
-      ccx merge job-*/resnet18-places365-*
+      ccx merge job-*
     """
 
     runs: list[str] = argument("Stored runs: name, beginning of the name, or directory.")
