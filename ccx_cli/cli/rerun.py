@@ -173,7 +173,8 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
     then, now = ({record["cluster"]: record for record in side} for side in (stored, found))
     rows = []
     for cluster in dict.fromkeys((*then, *now)):
-        old, new = then.get(cluster, {}), now.get(cluster, {})
+        old = then.get(cluster, {})
+        new = _known_then(now.get(cluster, {}), old)
         keys = [key for key in dict.fromkeys((*old, *new)) if old.get(key) != new.get(key)]
         if keys or old.keys() != new.keys():
             rows.append(
@@ -189,3 +190,13 @@ def differences(stored: list[Record], found: list[Record]) -> list[Record]:
                 }
             )
     return rows
+
+
+def _known_then(found: Record, stored: Record) -> Record:
+    """Leave out of a line the measures that the version which stored it did not know."""
+    unknown = {"f1", "pearson", "cosine"} - stored.keys() if stored else set()
+    record = {key: value for key, value in found.items() if key not in unknown}
+    for level in record.get("by_length", ()):
+        for key in unknown:
+            level.pop(key, None)
+    return record

@@ -23,6 +23,7 @@ from ccx_cli.notebook.checking import (
     is_whole,
     read_ranges,
 )
+from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.fields import to_json
@@ -37,7 +38,8 @@ from ccx_cli.threads import threads
 def explain_arrays(given: GivenArrays, strategy: Strategy, layer: str) -> list[dict[str, Any]]:
     """Explain units by arrays alone, as ``explain`` says."""
     index = given.index
-    explainer = Explainer(index, count_data(index), layer, given.num_clusters, strategy)
+    counts, summer = count_data(index), ActivationSummer(index)
+    explainer = Explainer(index, counts, layer, given.num_clusters, strategy, summer=summer)
 
     def work(unit: int) -> list[dict[str, Any]]:
         maps = given.maps[unit]

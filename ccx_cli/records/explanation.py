@@ -13,7 +13,9 @@ from msgspec import UNSET, structs
 from ccx_cli import design
 from ccx_cli.formulas.formula import Formula, concepts_of, from_json, names_in
 from ccx_cli.records.fields import (
+    F1,
     Baseline,
+    Cosine,
     FormulaOrNone,
     FormulaText,
     Hits,
@@ -22,6 +24,7 @@ from ccx_cli.records.fields import (
     Lift,
     Maybe,
     Mcc,
+    Pearson,
     Proportion,
     Record,
     Tree,
@@ -47,6 +50,9 @@ class BestOfLength(Record):
     proven: Annotated[bool, doc("Whether no formula of the space, of this length, scores higher.")]
     lift: Maybe[Lift] = UNSET
     mcc: Maybe[Mcc] = UNSET
+    f1: Maybe[F1] = UNSET
+    pearson: Maybe[Pearson] = UNSET
+    cosine: Maybe[Cosine] = UNSET
     labels: Maybe[Tree] = UNSET
     score: Maybe[Annotated[float, count("With another --objective: what it maximizes.")]] = UNSET
 
@@ -74,6 +80,9 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
     baseline: Maybe[Baseline] = UNSET
     lift: Maybe[Lift] = UNSET
     mcc: Maybe[Mcc] = UNSET
+    f1: Maybe[F1] = UNSET
+    pearson: Maybe[Pearson] = UNSET
+    cosine: Maybe[Cosine] = UNSET
     search: Annotated[str, doc("The search that found it, by its name in --search.")]
     visited: Annotated[int, count("Formulas that the search scored one by one.")]
     labels: TreeOrNone
@@ -85,8 +94,8 @@ class ExplanationRecord(ExplainedRange, kw_only=True):
             str,
             doc(
                 "With another --objective than iou: its name. soft-iou, pearson and cosine are of "
-                "the unit's whole activation: range, hits, iou, lift and mcc are then those of its "
-                "highest range."
+                "the unit's whole activation: range, hits, iou, lift, mcc and f1 are then those of "
+                "its highest range."
             ),
         ]
     ] = UNSET

@@ -90,6 +90,21 @@ Mcc = Annotated[
         "either has no pixel or all."
     ),
 ]
+F1 = Annotated[
+    Proportion | None,
+    doc("Twice the hits in the formula over the hits plus its pixels; null without a formula."),
+]
+Pearson = Annotated[
+    Annotated[float, Meta(ge=-1, le=1)] | None,
+    doc(
+        "Correlation of the activation and the formula, pixel by pixel, without ranges; null where "
+        "either is the same everywhere."
+    ),
+]
+Cosine = Annotated[
+    Annotated[float, Meta(ge=-1, le=1)] | None,
+    doc("The same, without subtracting means; null where either is zero everywhere."),
+]
 IouOrNone = Annotated[Proportion | None, doc(_IOU)]
 ClassName = Annotated[str | int, doc("The class's name, or its number where that is not known.")]
 

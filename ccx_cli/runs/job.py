@@ -20,6 +20,7 @@ from ccx_cli.concepts.importing.writer import read_color_rule
 from ccx_cli.concepts.index import ConceptIndex, is_whole
 from ccx_cli.concepts.qualities import read_annotation, read_tables
 from ccx_cli.probe.activation_shards import covers
+from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.given_activations import PrecomputedActivations
 from ccx_cli.probe.hits import count_hits
@@ -331,6 +332,7 @@ def _explainer(layer: str, device: str, settings: JobSettings, concepts: Concept
         device,
         settings.ties,
         settings.skip_zero_range,
+        ActivationSummer(concepts.index),
     )
 
 
@@ -358,6 +360,8 @@ def plan_run(
         ranges = ranges[-1:]
     ranges = tuple(each for each in ranges if not explainer.skips(each))
     middle = len(ranges) // 2
+    if explainer.summer is not None:
+        explainer.summer.prepare(maps)  # once for all units
     return step.timed(
         lambda: explainer.explain(unit, maps, ranges[middle : middle + 1]),
         1 / max(1, len(ranges)),

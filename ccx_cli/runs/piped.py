@@ -168,7 +168,8 @@ def _with_formula(
     except UsageError as error:
         raise UsageError(f"Line {line.number} of the input: {error}") from error
     labels = formula_to_json(found.formula)
-    return replace(record, formula=found.text, labels=labels, by_length=[], lift=None, mcc=None)
+    unknown = dict.fromkeys(("lift", "mcc", "f1", "pearson", "cosine"))
+    return replace(record, formula=found.text, labels=labels, by_length=[], **unknown)
 
 
 def _stray(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ccx_cli.formulas.formula import Concept, Formula, Operator, join
 from ccx_cli.formulas.truth import TruthTable
 from ccx_cli.formulas.truth import holds as holds_among
-from ccx_cli.search.counts import Counts, DataCounts, RangeCounts, joined_sums
+from ccx_cli.search.counts import Counts, DataCounts, RangeCounts, joined_sums, sum_where
 
 # The truth table of a concept alone; its other table of one, a leading NOT, starts no chain.
 _CONCEPT = 0b10
@@ -117,6 +117,14 @@ def sets_in(chain: Chain, data: DataCounts) -> NDArray[np.bool_]:
             case Operator.AND_NOT:
                 holds[carrying] = False
     return holds
+
+
+def sum_of(values: NDArray[np.float64], chain: Chain, data: DataCounts) -> float:
+    """Sum values of label sets, ``(n_sets,)``, over those on which a chain holds."""
+    concepts = np.array(chain.concepts)
+    operators = np.array([Operator.OR, *chain.operators], dtype=np.uint8)
+    spans = data.postings.indptr[concepts], data.postings.indptr[concepts + 1]
+    return sum_where(values, data.postings.sets, *spans, operators)
 
 
 @dataclass(frozen=True, slots=True)

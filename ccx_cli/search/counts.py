@@ -28,6 +28,7 @@ from ccx_cli.search.space import SearchSpace
 
 # Two IoUs are compared by products of a part and a union, neither of more than all pixels.
 MAX_PIXELS = 1 << 31
+OR, AND, AND_NOT = (int(operator) for operator in Operator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +298,45 @@ def _signature_of(
         if found == 2:
             signature ^= set_signature(row)
     return signature
+
+
+@kernel
+def sum_where(
+    values: NDArray[np.float64],
+    carrying: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    operators: NDArray[np.uint8],
+) -> float:
+    """Sum values over the label sets on which a chain holds; only those of its concepts are read.
+
+    Sets that carry its concept ``i`` are ``carrying[starts[i] : stops[i]]``; ``operators[i]`` joins
+    it to what stands before it, the first by OR.
+    """
+    # The chain holds on a set that is marked with the number of ANDs so far, and one.
+    marks, holding = np.zeros(len(values), dtype=np.uint8), 1
+    total = 0.0
+    for concept in range(len(operators)):
+        operator = operators[concept]
+        own = carrying[starts[concept] : stops[concept]]
+        if operator == OR:
+            for place in range(np.uint64(len(own))):
+                row = np.uint64(own[place])
+                if marks[row] != holding:
+                    marks[row] = holding
+                    total += values[row]
+        elif operator == AND_NOT:
+            for place in range(np.uint64(len(own))):
+                row = np.uint64(own[place])
+                if marks[row] == holding:
+                    marks[row] = 0
+                    total -= values[row]
+        else:
+            total = 0.0
+            for place in range(np.uint64(len(own))):
+                row = np.uint64(own[place])
+                if marks[row] == holding:
+                    marks[row] = holding + 1
+                    total += values[row]
+            holding += 1
+    return total

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.design import holds_zero
 from ccx_cli.formulas.formula import to_json, to_text
+from ccx_cli.probe.activation_sums import ActivationSummer, ActivationSums
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.soft_hits import sum_activations
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord, ListedFormula
-from ccx_cli.search.chains import Scored, pixels_of
+from ccx_cli.search.chains import Scored, pixels_of, sum_of
 from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.overlap import Overlap
 from ccx_cli.search.strategy import Answer, Proof, Strategy
@@ -63,6 +64,8 @@ class Explainer:
         List the formulas that score the same, not only their number.
     skip_zero_range
         Seek no formula for the range that holds zero.
+    summer
+        Sums activations, to correlate them with formulas; without it, that is left out.
     """
 
     index: ConceptIndex
@@ -73,6 +76,7 @@ class Explainer:
     device: str = "cpu"
     ties: bool = False
     skip_zero_range: bool = False
+    summer: ActivationSummer | None = None
 
     @property
     def names(self) -> ConceptNames:
@@ -97,10 +101,11 @@ class Explainer:
         objective one for the whole activation, with the hits of the highest range.
         """
         if not ranges:
-            return [self._record(unit, None, ranges, 0, _NOTHING)]
+            return [self._record(unit, None, ranges, 0, _NOTHING, None)]
         if self.strategy.objective.is_soft:
             return [self._whole(unit, maps, ranges[-1:])]
         hits = count_hits(maps, ranges, self.index, device=self.device)
+        activation = self._sums(maps)
         return [
             self._record(
                 unit,
@@ -110,6 +115,7 @@ class Explainer:
                 _NOTHING
                 if self.skips(ranges[cluster])
                 else self.strategy.answer(self.data, hits.per_set[cluster]),
+                activation,
             )
             for cluster in range(len(ranges))
         ]
@@ -117,6 +123,9 @@ class Explainer:
     def skips(self, found: Range) -> bool:
         """Tell whether no formula is sought for a range."""
         return self.skip_zero_range and holds_zero(found.to_json())
+
+    def _sums(self, maps: Maps) -> ActivationSums | None:
+        return None if self.summer is None else self.summer.sums(maps)
 
     def _whole(self, unit: int, maps: Maps, highest: Sequence[Range]) -> ExplanationRecord:
         """Explain a unit's whole activation, and count the formulas on its highest range."""
@@ -130,7 +139,8 @@ class Explainer:
             both, total = pixels_of(formula.chain, counts)
             return replace(formula, both=both, iou=both / (counts.in_range + total - both))
 
-        return self._record(unit, 0, highest, int(hits.totals[0]), answer, counted)
+        totals = int(hits.totals[0])
+        return self._record(unit, 0, highest, totals, answer, self._sums(maps), counted)
 
     def _record(
         self,
@@ -139,6 +149,7 @@ class Explainer:
         ranges: Sequence[Range],
         hits: int,
         answer: Answer,
+        activation: ActivationSums | None,
         counted: Callable[[Scored], Scored] = lambda formula: formula,
     ) -> ExplanationRecord:
         names, pixels = self.names, self.index.n_pixels
@@ -154,7 +165,6 @@ class Explainer:
         levels = [(counted(level), proven) for level, proven in answer.levels]
         scores = answer.level_scores or [level.iou for level, _ in levels]
         before = [0.0, *scores]
-        found = None if best is None else Overlap(hits, best.both, best.total, pixels)
         return ExplanationRecord(
             unit=unit,
             layer=self.layer,
@@ -167,8 +177,7 @@ class Explainer:
             iou=0.0 if best is None else best.iou,
             length=0 if best is None else len(best.chain),
             baseline=None if cluster is None else hits / pixels,
-            lift=None if found is None else found.lift,
-            mcc=None if found is None else found.mcc,
+            **self._measures(best, hits, activation),
             search=self.strategy.name,
             visited=answer.visited,
             labels=None if best is None else names.tree(best),
@@ -180,8 +189,7 @@ class Explainer:
                     iou=level.iou,
                     adds=scores[place] - before[place],
                     proven=proven,
-                    lift=(overlap := Overlap(hits, level.both, level.total, pixels)).lift,
-                    mcc=overlap.mcc,
+                    **self._measures(level, hits, activation),
                     labels=names.tree(level),
                     score=scores[place] if answer.level_scores else UNSET,
                 )
@@ -189,6 +197,24 @@ class Explainer:
             ],
             **more,
         )
+
+    def _measures(
+        self, formula: Scored | None, hits: int, activation: ActivationSums | None
+    ) -> dict[str, Any]:
+        """Measure a formula beside the hits and the activation; ``None`` of all without one."""
+        overlap = None
+        if formula is not None:
+            overlap = Overlap(hits, formula.both, formula.total, self.index.n_pixels)
+        found = {key: getattr(overlap, key, None) for key in ("lift", "mcc", "f1")}
+        if self.summer is None:
+            return found
+        if formula is None or activation is None:
+            return found | {"pearson": None, "cosine": None}
+        within = sum_of(activation.per_set, formula.chain, self.data)
+        return found | {
+            "pearson": activation.pearson(within, formula.total),
+            "cosine": activation.cosine(within, formula.total),
+        }
 
     def _of_proof(self, proof: Proof, counted: Callable[[Scored], Scored]) -> dict[str, Any]:
         found: dict[str, Any] = {

@@ -24,6 +24,9 @@ def test_metrics_of_a_run_agree_with_its_explanations(ccx: CommandLine) -> None:
         assert (ours["unit"], ours["cluster"]) == (theirs["unit"], theirs["cluster"])
         if theirs["formula"] is not None:
             assert ours["iou"] == theirs["iou"]
+            assert ours["f1"] == theirs["f1"]
+            for key in ("pearson", "cosine"):
+                assert ours[key] == pytest.approx(theirs[key], rel=0, abs=1e-5)
         else:
             assert ours["iou"] is None or ours["iou"] == 0
     summary = [line for line in lines if line["unit"] is None]

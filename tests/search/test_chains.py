@@ -4,11 +4,13 @@ from itertools import permutations, product
 from random import Random
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ccx_cli.formulas.formula import Operator
-from ccx_cli.search.chains import Chain, in_best_order
+from ccx_cli.search.chains import Chain, in_best_order, sum_of
 
 if TYPE_CHECKING:
     from tests.search.brute_force import SmallRange, holds
@@ -69,3 +71,20 @@ def test_the_left_part_is_the_one_that_explains_most() -> None:
     chain = Chain((0, 2, 1), (Operator.AND_NOT, Operator.AND))
     written = in_best_order(chain, iou_of)
     assert written == Chain((1, 0, 2), (Operator.AND, Operator.AND_NOT))
+
+
+CHAINS = st.integers(1, 5).flatmap(
+    lambda n: st.builds(
+        Chain,
+        st.permutations(range(5)).map(lambda concepts: tuple(concepts[:n])),
+        st.tuples(*[st.sampled_from(tuple(Operator))] * (n - 1)),
+    )
+)
+
+
+@given(CHAINS)
+def test_the_sum_of_a_chain_is_that_of_the_label_sets_on_which_it_holds(chain: Chain) -> None:
+    small = everything(5)
+    values = np.random.default_rng(3).normal(0, 1, len(small.sets))
+    expected = values[np.array(holds(chain, small))].sum()
+    assert sum_of(values, chain, small.counts) == pytest.approx(expected, rel=0, abs=1e-12)

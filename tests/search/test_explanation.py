@@ -1,23 +1,35 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from ccx_cli.formulas.formula import from_json, to_text
+from ccx_cli.probe.activation_levels import count_levels
+from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
 from ccx_cli.search.chains import reordered
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import Explainer
+from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.search.scoring import holds_on
+from ccx_cli.search.strategy import Strategy
+from ccx_cli.study.detection import Detection
 
 if TYPE_CHECKING:
-    from tests.labelled_pixels import LabelledPixels, random_pixels
+    from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+    from tests.sparse_activations import sparse_of
 else:
-    from labelled_pixels import LabelledPixels, random_pixels
+    from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+    from sparse_activations import sparse_of
 
 SETTINGS = BeamSettings(3, 5)
 
@@ -101,3 +113,40 @@ def test_hits_where_no_concept_is_have_no_formula() -> None:
     assert [record.formula for record in records] == [None, '"label 4"']
     assert records[0].range == [0.5, None]
     assert records[1].iou == 1.0
+
+
+STRATEGIES: list[Strategy] = [
+    BeamStrategy(SETTINGS),
+    *(
+        OptimalStrategy(OptimumSettings(3, objective=name))
+        for name in ("iou", "mcc", "soft-iou", "pearson", "cosine")
+    ),
+]
+
+
+@given(labelled_pixels(), st.sampled_from(STRATEGIES), st.booleans(), st.data())
+def test_lines_have_the_measures_of_the_activation_that_metrics_has(
+    pixels: LabelledPixels, strategy: Strategy, is_sparse: bool, data: st.DataObject
+) -> None:
+    """Also of formulas of fewer concepts, whose F1 says what their IoU does."""
+    index = pixels.index()
+    shape = (len(pixels.images), *data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4))))
+    least = data.draw(st.sampled_from([-2.0, 0.0, 3.0]))
+    maps = data.draw(hnp.arrays(np.float32, shape, elements=st.floats(least, 4, width=16)))
+    explainer = replace(explainer_of(pixels), strategy=strategy, summer=ActivationSummer(index))
+    ranges = find_ranges(maps, RangeMethod(2))
+    for record in explainer.explain(0, sparse_of(maps) if is_sparse else maps, ranges):
+        every: list[Any] = [record, *record.by_length]
+        for found in every:
+            if found.formula is None:
+                assert (found.f1, found.pearson, found.cosine) == (None, None, None)
+                continue
+            holds = holds_on(from_json(found.labels), index)
+            levels = count_levels(maps, [holds], index)
+            assert levels is not None
+            expected = Detection.of_levels(levels, 0, index.pixels_by_image(holds) > 0)
+            for key in ("pearson", "cosine"):
+                value = getattr(expected, key)
+                near = None if value is None else pytest.approx(value, rel=0, abs=2e-5)
+                assert getattr(found, key) == near
+            assert found.f1 == pytest.approx(2 * found.iou / (1 + found.iou), rel=1e-12)
