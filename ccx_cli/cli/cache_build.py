@@ -14,8 +14,9 @@ def build(options: CacheBuildOptions) -> None:
     """Build the concept index and the activations, and replace damaged files."""
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if options.dry.dry_run:
-            plan = plan_inputs(options, activations=not options.no_activations)
-            write_plan(writer, plan.steps, progress)
+            workers = options.run.cores
+            plan = plan_inputs(options, workers, activations=not options.no_activations)
+            write_plan(writer, plan.steps, progress, workers)
             return
         gathered = gather_layers(options, progress)
         drop_damaged(gathered, progress)

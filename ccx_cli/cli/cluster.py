@@ -31,9 +31,9 @@ def cluster(options: ClusterOptions) -> None:
     columns = (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS
     with answering(options.out, options.messages, columns) as (progress, writer):
         if options.dry.dry_run:
-            plan = plan_inputs(options, index=False)
+            plan = plan_inputs(options, options.run.cores, index=False)
             ranges = _plan_ranges(plan, method, options.units, options.run.seed)
-            write_plan(writer, [*plan.steps, *ranges], progress)
+            write_plan(writer, [*plan.steps, *ranges], progress, options.run.cores)
             return
         gathered = gather_layers(options, progress)
         layers = prepare_layers(gathered, progress)

@@ -11,7 +11,7 @@ from itertools import chain
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import ExplainOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import planned_workers, write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
 from ccx_cli.cli.output import LAYER, Column
 from ccx_cli.cli.reading import (
@@ -84,10 +84,12 @@ def explain(options: ExplainOptions) -> None:
         ExitStack() as opened,
     ):
         if options.dry.dry_run:
-            plan = plan_inputs(options)
+            workers = planned_workers(options.run, options.cluster)
+            plan = plan_inputs(options, workers)
             if plan.layers:
                 settings = _searching(settings, options, plan.layers[0][0].dataset)
-            write_plan(writer, [*plan.steps, *_plan_runs(plan, settings, options)], progress)
+            steps = [*plan.steps, *_plan_runs(plan, settings, options)]
+            write_plan(writer, steps, progress, workers)
             return
         gathered = gather_layers(options, progress)
         settings = _searching(settings, options, gathered[0].dataset)

@@ -14,7 +14,7 @@ from ccx_cli import design
 from ccx_cli.cli.called import next_command
 from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import planned_workers, write_plan
 from ccx_cli.cli.network_options import device_of
 from ccx_cli.cli.output import Column, ious
 from ccx_cli.cli.rows import STATISTICS
@@ -110,13 +110,14 @@ def metrics(options: MetricsOptions) -> None:
         some = opened.with_units(asked.records)
         masked = masking_of_run(some, settings, passes.batch_size)
         if options.dry.dry_run:
+            workers = planned_workers(options.run, options.cluster)
             steps = [opened.step(chosen), study.step("metrics", chosen, workers)]
             if options.is_masking:
                 opened.network("label masking")
                 steps.append(masked.step(chosen, passes.device))
             if options.null:
                 steps.append(null_step(opened, chosen, options.null, options.run.seed, workers))
-            write_plan(writer, steps, progress)
+            write_plan(writer, steps, progress, workers)
             return
         cluster = stack.enter_context(
             dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)

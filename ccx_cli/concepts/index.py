@@ -214,7 +214,7 @@ def index_step(dataset: BrodenDataset, cache: ShardedCache, workers: int = 1) ->
     if done:
         per_image = sum(shard.size for shard in cache.shards.values()) // done
     size = per_image * missing
-    step = Step("concept index", cache.directory, "images", n_images, done, size)
+    step = Step("concept index", cache.directory, "images", n_images, done, size, pieces_each=BLOCK)
     some = min(_TIMED, missing)
     processes = workers if missing > _IN_PROCESS else 1
     return step.timed(lambda: _collapse(dataset, blocks[0], some), some, processes)

@@ -143,6 +143,8 @@ class StepRecord(Record):
     done: Annotated[NonNegative | None, doc("Pieces that are there; null where not known yet.")]
     bytes: Annotated[Amount | None, doc("Bytes still to write or fetch; null where not known yet.")]
     seconds: Annotated[Amount | None, doc("Expected seconds; null where not known yet.")]
+    workers: Annotated[NonNegative | None, doc("The workers that take so long; null: none work.")]
+    tasks: Annotated[NonNegative | None, doc("Tasks for the workers of a cluster, about.")]
     path: Annotated[str | None, doc("Where it is or will be; null if nothing is stored.")]
 
 

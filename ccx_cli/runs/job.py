@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import sys
 import time
@@ -31,6 +32,7 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES
+from ccx_cli.runs.costs import seconds_of_unit
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
@@ -339,13 +341,22 @@ def _explainer(layer: str, device: str, settings: JobSettings, concepts: Concept
 def plan_run(
     inputs: Inputs, settings: JobSettings, run: Run | None, units: Sequence[int] | None
 ) -> Step:
-    """Say which units of a run are missing, and where the caches are whole how long they take."""
+    """Say which units of a run are missing, and about how long they take.
+
+    Where the caches are whole, a unit is timed; else it is known of runs that are like this one.
+    """
     step = plan_units(inputs, run, units)
     cache = inputs.activations_cache
-    is_ready = is_whole(inputs.dataset, inputs.index_cache)
-    if not (step.missing and is_ready and covers(cache, len(inputs.dataset.rows))):
+    if run is None or not step.missing:
         return step
-    assert run is not None
+    is_ready = is_whole(inputs.dataset, inputs.index_cache)
+    if not (is_ready and covers(cache, len(inputs.dataset.rows))):
+        known = seconds_of_unit(inputs.roots.results, run.key or {})
+        if known is None:
+            return step
+        seconds, like = known
+        seconds *= step.missing / min(inputs.workers, step.missing)
+        return dataclasses.replace(step, seconds=seconds, source=like.name)
     finished = run.lines.finished()
     unit = next(unit for unit in units or () if unit not in finished)
     concepts = prepare_concepts(inputs, settings.split, SilentProgress())

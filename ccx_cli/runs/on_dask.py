@@ -73,8 +73,9 @@ def dask_cluster(
                 "such as tcp://host:8786."
             )
         try:
-            if where.startswith(LOCAL):
-                address = opened.enter_context(_local(where))
+            workers = local_workers(where)
+            if workers is not None:
+                address = opened.enter_context(_local(workers))
             client = opened.enter_context(make(address, timeout=timeout))
         except (OSError, TimeoutError, ValueError) as error:
             raise CcxError(
@@ -101,17 +102,24 @@ def _address_in(path: Path) -> str:
         ) from error
 
 
-def _local(where: str) -> Any:
-    """Start workers on this machine: ``local:N``."""
-    from distributed import LocalCluster
-
+def local_workers(where: str) -> int | None:
+    """Return N of ``local:N``; ``None`` for a cluster that is there already."""
+    if not where.startswith(LOCAL):
+        return None
     count = where.removeprefix(LOCAL)
     if not count.isdecimal() or not int(count):
         raise UsageError(f"--dask {where} must be local:N, with N workers from 1.")
+    return int(count)
+
+
+def _local(workers: int) -> Any:
+    """Start workers on this machine: ``local:N``."""
+    from distributed import LocalCluster
+
     make: Any = LocalCluster
     with _no_interrupts():
         return make(
-            n_workers=int(count),
+            n_workers=workers,
             threads_per_worker=1,
             dashboard_address=":0",
             silence_logs=logging.CRITICAL,

@@ -23,7 +23,7 @@ from ccx_cli.concepts.index import (
     load_index,
 )
 from ccx_cli.errors import CcxError, DamagedDataError
-from ccx_cli.probe.activation_shards import covers
+from ccx_cli.probe.activation_shards import covers, images_per_shard
 from ccx_cli.probe.activations import (
     Activations,
     activations_cache,
@@ -104,10 +104,12 @@ def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bo
             if first.device == "cpu":  # One pass is for all layers.
                 seconds = seconds_per_image / len(layers)
     n_images = len(first.dataset.rows)
-    steps += [
-        activations_step(inputs.activations_cache, n_images, _image_bytes(inputs, shape), seconds)
-        for inputs, shape in zip(layers, maps, strict=True)
-    ]
+    for inputs, shape in zip(layers, maps, strict=True):
+        image_bytes = _image_bytes(inputs, shape)
+        step = activations_step(inputs.activations_cache, n_images, image_bytes, seconds)
+        if shape is not None:
+            step = replace(step, pieces_each=images_per_shard(shape[0], shape[1:]))
+        steps.append(step)
     units = [None if shape is None else shape[0] for shape in maps]
     return Plan(tuple(steps), tuple(zip(layers, units, strict=True)))
 

@@ -16,7 +16,8 @@ class Step:
 
     ``path`` is where it is, or will be; ``unit`` what its pieces are called, ``total`` and ``done``
     their number and that of those that are there; ``size`` the bytes still to be written or
-    fetched, and ``seconds`` the time still needed.
+    fetched, and ``seconds`` the time still needed. ``pieces_each`` are those of one task for a
+    cluster, and ``source`` says where the time is from that was not measured now.
     """
 
     name: str
@@ -26,6 +27,13 @@ class Step:
     done: int | None = 0
     size: int | None = None
     seconds: float | None = None
+    pieces_each: int = 1
+    source: str = ""
+
+    @property
+    def tasks(self) -> int | None:
+        """Tasks for the workers of a cluster, about so many."""
+        return None if self.missing is None else -(-max(0, self.missing) // self.pieces_each)
 
     @property
     def missing(self) -> int | None:

@@ -29,7 +29,7 @@ def planned(ccx: CommandLine, *arguments: str) -> dict[str, dict[str, Any]]:
     ended = ccx(*arguments, "--dry-run", "-f", "jsonl")
     assert ended.code == 0, ended.err
     assert tree(ccx.data) == before
-    assert ended.err == "A dry run: nothing was written.\n"
+    assert ended.err.endswith("A dry run: nothing was written.\n")
     return {line["step"]: line for line in ended.lines}
 
 
@@ -96,6 +96,36 @@ def test_several_layers_are_planned_each(fresh: CommandLine) -> None:
     ended = fresh.explain("--layer", "layer3", "--layer", "layer4", "--dry-run", "-f", "jsonl")
     units = [line["total"] for line in ended.lines if line["step"] == "explanations"]
     assert units == [64, 48]
+
+
+def test_times_are_those_of_so_many_workers(ccx: CommandLine) -> None:
+    def step(*options: str) -> dict[str, Any]:
+        return planned(ccx, "explain", *ON_TINY, "--units", "4-43", *options)["explanations"]
+
+    one, many = step("--workers", "1"), step("--dask", "local:20")
+    assert (one["workers"], one["tasks"], many["workers"], many["tasks"]) == (1, 40, 20, 40)
+    assert many["seconds"] < one["seconds"] / 2
+    # Of a cluster that is there, the number of workers is taken from --workers, else to be one.
+    assert step("--dask", "tcp://nowhere:8786")["workers"] == 1
+    assert step("--dask", "tcp://nowhere:8786", "--workers", "64")["workers"] == 64
+    wrong = ccx.explain("--dask", "local:none", "--dry-run")
+    assert (wrong.code, "must be local:N" in wrong.err) == (2, True)
+
+
+def test_all_layers_together_and_what_is_not_known(ccx: CommandLine) -> None:
+    ended = ccx.explain("--layer", "layer3", "--units", "0", "--workers", "3", "--dry-run")
+    (run,) = ccx.files("results/*/header.json")
+    assert "with 3 workers" in ended.err
+    assert "the time of" not in ended.err.partition("In all")[2]
+    # A unit of that layer cannot be timed yet: the run of another one says what units take.
+    assert f"is what units took in {run.parent.name}" in " ".join(ended.err.split())
+    layers = [option for name in ("layer3", "layer4") for option in ("--layer", name)]
+    ended = ccx.explain(*layers, "--units", "0-3", "--length", "2", "--dry-run", "-f", "jsonl")
+    total = sum(line["seconds"] or 0 for line in ended.lines)
+    assert total > 0
+    assert "and the time of explanations, which is not known yet" in ended.err
+    again = ccx.explain("--units", "0-3", "--dry-run")
+    assert "In all" not in again.err
 
 
 def test_the_demo_set_would_be_drawn_first(unused: CommandLine) -> None:

@@ -93,8 +93,13 @@ def gather_layers(options: Options, progress: Progress) -> list[Inputs]:
     return _read_inputs(options, progress)
 
 
-def plan_inputs(options: Options, *, index: bool = True, activations: bool = True) -> Plan:
-    """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing."""
+def plan_inputs(
+    options: Options, workers: int, *, index: bool = True, activations: bool = True
+) -> Plan:
+    """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing.
+
+    Times are those of so many ``workers``.
+    """
     _check_activations(options.network)
     roots = options.places.roots
     steps = [step for step, _ in _missing_inputs(options)]
@@ -104,7 +109,8 @@ def plan_inputs(options: Options, *, index: bool = True, activations: bool = Tru
         if activations:
             steps.append(Step("activations", roots.activations, "images", None, None))
         return Plan(tuple(steps))
-    layers = _read_inputs(options, SilentProgress(), remember=False)
+    found = _read_inputs(options, SilentProgress(), remember=False)
+    layers = [replace(inputs, workers=workers) for inputs in found]
     dataset, choice = layers[0].dataset, layers[0].choice
     n_images = len(dataset.rows)
     steps.append(Step("dataset", dataset.directory, "images", n_images, n_images))

@@ -1,0 +1,34 @@
+"""What explaining took before, for plans of what cannot be measured yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from ccx_cli.runs.lookup import stored_runs
+from ccx_cli.runs.run import Run
+
+# What the time of a unit depends on, but for where it fires.
+_ALIKE = ("segmentation", "ranges", "search", "split")
+
+
+def seconds_of_unit(results: Path, identity: Mapping[str, Any]) -> tuple[float, Run] | None:
+    """Return what a unit took one worker in a run that is like one to be made, and which.
+
+    It has the same labels, ranges and search; the network and the layer may be others. Of all
+    sessions it is the one of most units, as each begins with what is done once. Those on a cluster
+    say nothing: how many workers that had is not known.
+    """
+    sessions = [
+        (session.units, session.seconds * min(session.workers or 1, session.units), run)
+        for run in stored_runs(results)
+        if all(run.identity_key.get(part) == identity.get(part) for part in _ALIKE)
+        for session in run.sessions
+        if session.units and session.seconds and "--dask" not in (session.command or "")
+    ]
+    if not sessions:
+        return None
+    units, seconds, run = max(sessions, key=itemgetter(0))
+    return seconds / units, run
