@@ -87,11 +87,10 @@ def _compared(
 ) -> dict[str, Any]:
     if not len(differences):
         return dict.fromkeys(("control", "difference", "difference_interval", "p"))
-    interval = bootstrap_interval(differences, rounds=_ROUNDS, seed=seed)
     return {
         "control": float(control.mean()),
         "difference": float(differences.mean()),
-        "difference_interval": None if interval is None else list(interval),
+        "difference_interval": bootstrap_interval(differences, rounds=_ROUNDS, seed=seed),
         "p": paired_p(differences, rounds=_ROUNDS, seed=seed),
     }
 

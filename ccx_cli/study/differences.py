@@ -63,7 +63,7 @@ def _record(
     measure: MeasureName,
     is_paired: bool,
     samples: tuple[Sequence[float], Sequence[float]],
-    interval: tuple[float, float] | None,
+    interval: list[float] | None,
     p_value: float | None,
 ) -> RunDifferenceRecord:
     mean_a, mean_b = (float(np.mean(values)) if values else None for values in samples)
@@ -76,7 +76,7 @@ def _record(
         mean_a=mean_a,
         mean_b=mean_b,
         difference=None if mean_a is None or mean_b is None else mean_b - mean_a,
-        difference_interval=None if interval is None else list(interval),
+        difference_interval=interval,
         p_value=p_value,
     )
 

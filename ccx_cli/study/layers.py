@@ -43,7 +43,6 @@ def sum_up_layer(run: Run, category_of: Mapping[int, str]) -> ComparedLayerRecor
     leads = list(measure_leads(run).values())
     mccs = [each.mcc for each in leads if each.mcc is not None]
     quartiles = np.quantile(mccs, [0.25, 0.5, 0.75]).tolist() if mccs else [None] * 3
-    interval = bootstrap_interval(mccs)
     explained = [each.explained for each in leads]
     formulas = [lead.tree for each in leads if (lead := each.lead) is not None]
     categories = _categories(leads, category_of)
@@ -56,7 +55,7 @@ def sum_up_layer(run: Run, category_of: Mapping[int, str]) -> ComparedLayerRecor
         explained=None if None in explained else explained.count(1.0),
         mcc_units=len(mccs),
         mcc_mean=of_known(mccs),
-        mcc_interval=None if interval is None else list(interval),
+        mcc_interval=bootstrap_interval(mccs),
         mcc_lower_quartile=quartiles[0],
         mcc_median=quartiles[1],
         mcc_upper_quartile=quartiles[2],

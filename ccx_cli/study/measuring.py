@@ -70,8 +70,7 @@ def _measuring(inputs: RunInputs, settings: MeasureSettings) -> Measure[MetricsR
         for record, metrics, of_range in zip_longest(found.records, measured, counts):
             more: dict[str, Any] = {}
             if of_range is not None and settings.bootstrap:
-                interval = iou_interval(of_range, settings.bootstrap, settings.seed)
-                more["iou_interval"] = None if interval is None else list(interval)
+                more["iou_interval"] = iou_interval(of_range, settings.bootstrap, settings.seed)
             more |= {key: getattr(record, key) for key in ExplainedRange.__struct_fields__}
             more |= {each.key: getattr(metrics, each.key, None) for each in METRICS}
             records.append(MetricsRecord(**more))

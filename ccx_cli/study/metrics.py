@@ -123,7 +123,7 @@ def mean_and_deviation(values: Sequence[float | None]) -> tuple[float | None, fl
 
 def iou_interval(
     counts: ImageCounts, rounds: int, seed: int, confidence: float = 0.95
-) -> tuple[float, float] | None:
+) -> list[float] | None:
     """Bootstrap interval of the IoU: images are sampled with replacement, ``rounds`` times.
 
     The percentile interval of Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
@@ -140,8 +140,8 @@ def iou_interval(
             ious.append(int(counts.both[sample].sum()) / below)
     if not ious:
         return None
-    low, high = np.quantile(ious, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    ends: list[float] = np.quantile(ious, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+    return ends
 
 
 def _ratio(above: int, below: int) -> float | None:

@@ -34,7 +34,7 @@ def of_known(
 
 def bootstrap_interval(
     values_of_units: Sequence[float] | NDArray[np.float64], rounds: int = ROUNDS, seed: int = 0
-) -> tuple[float, float] | None:
+) -> list[float] | None:
     """Return the 95 % interval of the mean of ``(n_units,)`` values, by resampling units.
 
     No value is NaN. ``None`` for fewer than two units: one says nothing of others.
@@ -52,7 +52,7 @@ def difference_interval(
     b: Sequence[float] | NDArray[np.float64],
     rounds: int = ROUNDS,
     seed: int = 0,
-) -> tuple[float, float] | None:
+) -> list[float] | None:
     """Return the 95 % interval of ``mean(b) - mean(a)``, by resampling either alone.
 
     ``None`` where either has fewer than two units.
@@ -134,7 +134,7 @@ def _sizes(n_values: int, rounds: int) -> Iterator[int]:
         yield min(most, rounds - start)
 
 
-def _percentiles(found: NDArray[np.float64]) -> tuple[float, float]:
+def _percentiles(found: NDArray[np.float64]) -> list[float]:
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
-    return float(low), float(high)
+    ends: list[float] = np.quantile(found, [tail, 1 - tail]).tolist()
+    return ends

@@ -23,12 +23,12 @@ from ccx_cli.study.resampling import (
 VALUES = st.lists(st.integers(-20, 20).map(lambda value: value / 8), min_size=1, max_size=5)
 
 
-Interval = tuple[float, float] | None
+Interval = list[float] | None
 
 
 def share_that_hold(interval_of: Callable[[np.random.Generator], Interval], truth: float) -> float:
     rng = np.random.default_rng(5)
-    ends = [interval_of(rng) or (0, 0) for _ in range(400)]
+    ends = [interval_of(rng) or [0, 0] for _ in range(400)]
     return float(np.mean([low <= truth <= high for low, high in ends]))
 
 
