@@ -55,7 +55,8 @@ def test_what_is_simulated_is_kept_and_resumed(ccx: CommandLine) -> None:
         (4, 2)
     ]
     assert ccx(*WORDS).lines == first.lines
-    assert file.read_text() == "".join(lines)
+    # Lines are in the order in which units are done.
+    assert sorted(file.read_text().splitlines(keepends=True)) == sorted(lines)
     for shard in ccx.files("activations/*/images-*.h5"):
         shard.write_bytes(b"")
     assert ccx(*WORDS).lines == first.lines
