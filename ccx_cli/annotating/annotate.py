@@ -117,16 +117,11 @@ class Annotator:
     def __call__(
         self, images: Path, prepared: PreparedImport, missing: Sequence[tuple[str, SourceImage]]
     ) -> Iterator[dict[str, ConvertedImage]]:
-        """Annotate photographs in batches, and yield what was written of each.
-
-        A batch is the same whatever is missing of it: what else is in it may change last digits.
-        """
+        """Annotate photographs in batches, and yield what was written of each."""
         began = time.perf_counter()
         stems = {image.path: stem for stem, image in missing}
-        every = prepared.source.images
-        starts = range(0, len(every), self._batch_size)
-        batches = [every[start : start + self._batch_size] for start in starts]
-        batches = [batch for batch in batches if any(image.path in stems for image in batch)]
+        batches = batches_with(missing, prepared.source.images, self._batch_size)
+        settings, colors = prepared.settings, prepared.colors
         read: deque[list[Future[Photograph]]] = deque()
         written: deque[dict[str, Future[ConvertedImage]]] = deque()
         pool = ThreadPoolExecutor(self._workers)
@@ -134,13 +129,14 @@ class Annotator:
             left = iter(batches)
             for batch in batches:
                 while len(read) <= _AHEAD and (coming := next(left, None)) is not None:
-                    settings = prepared.settings
-                    read.append([pool.submit(_read, image, settings) for image in coming])
+                    read.append([pool.submit(read_one, image, settings) for image in coming])
                 photographs = [future.result() for future in read.popleft()]
-                scores = self._score(photographs)
+                scores = self.score(photographs)
                 written.append(
                     {
-                        stem: pool.submit(self._write, images, prepared, stem, photograph, own)
+                        stem: pool.submit(
+                            self.write, images, settings, colors, stem, photograph, own
+                        )
                         for image, photograph, own in zip(batch, photographs, scores, strict=True)
                         if (stem := stems.get(image.path)) is not None
                     }
@@ -155,29 +151,31 @@ class Annotator:
             pool.shutdown(cancel_futures=True)
             self.seconds += time.perf_counter() - began
 
-    def _score(self, photographs: Sequence[Photograph]) -> NDArray[np.float32]:
+    def score(self, photographs: Sequence[Photograph]) -> NDArray[np.float32]:
+        """Return the engine's scores of a batch."""
         pixels = np.stack([photograph.pixels for photograph in photographs])
         began = time.perf_counter()
         scores = checked_scores(self._engine, pixels, self._words)
         self.engine_seconds += time.perf_counter() - began
         return scores
 
-    def _write(
+    def write(
         self,
         images: Path,
-        prepared: PreparedImport,
+        settings: ImportSettings,
+        colors: Sequence[int],
         stem: str,
         photograph: Photograph,
         scores: NDArray[np.float32],
     ) -> ConvertedImage:
-        settings = prepared.settings
+        """Write a photograph and the labels that its scores give."""
         scaled = scale_scores(scores, settings.mask_size)
         masks = find_masks(scaled, self._words, self._thresholds)
         found = label_layers(masks, self._words, self._numbers)
         maps: dict[str, list[NDArray[np.uint16]]] = {}
         for category, layer in found.layers:
             maps.setdefault(category, []).append(layer)
-        return write_image(images, settings, prepared.colors, stem, photograph, maps, found.whole)
+        return write_image(images, settings, colors, stem, photograph, maps, found.whole)
 
     def _rest(
         self, written: deque[dict[str, Future[ConvertedImage]]]
@@ -190,9 +188,23 @@ class Annotator:
         return {stem: future.result() for stem, future in written.items()}
 
 
+def batches_with(
+    missing: Sequence[tuple[str, SourceImage]], every: Sequence[SourceImage], batch_size: int
+) -> list[Sequence[SourceImage]]:
+    """Return the batches of all photographs in which some are missing.
+
+    A batch is the same whatever is missing of it: what else is in it may change last digits.
+    """
+    paths = {image.path for _, image in missing}
+    starts = range(0, len(every), batch_size)
+    batches = [every[start : start + batch_size] for start in starts]
+    return [batch for batch in batches if any(image.path in paths for image in batch)]
+
+
 def _is_done(written: dict[str, Future[ConvertedImage]]) -> bool:
     return all(future.done() for future in written.values())
 
 
-def _read(image: SourceImage, settings: ImportSettings) -> Photograph:
+def read_one(image: SourceImage, settings: ImportSettings) -> Photograph:
+    """Read a photograph in the size of the dataset."""
     return read_photograph(image.path, settings.size, settings.fit)

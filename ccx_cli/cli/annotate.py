@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from ccx_cli.annotating.annotate import Annotator, ChosenWord, read_unlabelled
@@ -24,6 +25,8 @@ from ccx_cli.concepts.importing.writer import PreparedImport
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.transformers_checkpoints import license_note
 from ccx_cli.progress import Progress
+from ccx_cli.runs.annotate_on_dask import AnnotatorOnDask, NamedEngine
+from ccx_cli.runs.on_dask import dask_cluster
 
 _THRESHOLD = 0.5
 
@@ -48,21 +51,34 @@ class _Annotation:
         self._options = options
         self._photographs = photographs
         self._given = None if options.words is None else find_words(options.words)
-        self._annotator: Annotator | None = None
+        self._annotator: Annotator | AnnotatorOnDask | None = None
         self._check: str | None = None
 
     def read(self, progress: Progress) -> Source:
         options = self._options
         progress.note(f"Opening the engine {options.engine}.")
         half = options.precision == "half"
-        engine = open_engine(options.engine, device=options.device, half=half, progress=progress)
+        # With --dask the device is that of the workers.
+        device = options.device if options.cluster.dask is None else "cpu"
+        engine = open_engine(options.engine, device=device, half=half, progress=progress)
         note = license_note(engine.identity.license)
         if note is not None:
             progress.note(note)
         chosen = self._choose(engine, progress)
-        cores = options.common.parallel.cores
-        self._annotator = Annotator(engine, chosen, options.batch_size, cores)
+        self._annotator = self._annotator_of(engine, chosen, progress)
         return read_unlabelled(self._photographs, engine, chosen, options.precision, self._check)
+
+    def _annotator_of(
+        self, engine: Engine, chosen: Sequence[ChosenWord], progress: Progress
+    ) -> Annotator | AnnotatorOnDask:
+        options, on = self._options, self._options.cluster
+        if on.dask is None:
+            cores = options.common.parallel.cores
+            return Annotator(engine, chosen, options.batch_size, cores)
+        half = options.precision == "half"
+        named = NamedEngine.of(engine, options.engine, options.device, half, chosen)
+        cluster = partial(dask_cluster, on.dask, on.dask_timeout, progress)
+        return AnnotatorOnDask(cluster, named, options.batch_size)
 
     def _choose(self, engine: Engine, progress: Progress) -> list[ChosenWord]:
         """Return the words with their thresholds, and their quality where a check tells it."""

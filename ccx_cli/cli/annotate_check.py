@@ -29,7 +29,15 @@ from ccx_cli.runs.opening import open_dataset
 from ccx_cli.store.atomic import replacing
 from ccx_cli.version import __version__
 
-_OF_A_DATASET = ("--subset", "--fit", "--colors", "--val-share", "--threshold", "--quality")
+_OF_A_DATASET = (
+    "--subset",
+    "--fit",
+    "--colors",
+    "--val-share",
+    "--threshold",
+    "--quality",
+    "--dask",
+)
 _THRESHOLD = Column("threshold", "threshold", right=True, form="{:.2f}".format)
 _COMMON = Column("IoU at one threshold", "common_iou", right=True)
 SECTIONS = (

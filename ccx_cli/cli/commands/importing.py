@@ -13,6 +13,7 @@ from ccx_cli.cli.options import (
     OUTPUT,
     REQUIRED,
     RUNNING,
+    DaskOptions,
     FormOptions,
     MessageOptions,
     PlaceOptions,
@@ -278,3 +279,4 @@ class AnnotateOptions:
     )
     batch_size: int = option("Images per forward pass.", 16, min=1, panel=NETWORK, rare=True)
     common: DatasetOptions
+    cluster: DaskOptions

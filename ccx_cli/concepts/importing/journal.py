@@ -70,8 +70,13 @@ def read_journal(path: Path, identity: str) -> list[Entry]:
     return []
 
 
+def files_of(made: ConvertedImage) -> list[str]:
+    """Return the paths of what was written of a photograph."""
+    cells = [cell for own in made.cells.values() for cell in own.split(";")]
+    return [made.image, *(cell for cell in cells if not cell.isdecimal())]
+
+
 def remove_files(images: Path, made: ConvertedImage) -> None:
     """Remove what was written of a photograph that has changed since, or is gone."""
-    cells = [cell for own in made.cells.values() for cell in own.split(";")]
-    for name in (made.image, *(cell for cell in cells if not cell.isdecimal())):
+    for name in files_of(made):
         (images / name).unlink(missing_ok=True)
